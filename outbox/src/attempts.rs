@@ -1,0 +1,35 @@
+//! The journal of steps: rows of `email_attempts`, written in the same statement as what they led to.
+//!
+//! A step that was taken is journalled even where its worker has lost the lease meanwhile: it did happen.
+
+use serde_json::{Value, json};
+
+use crate::{Attempt, JobId};
+
+/// Rows to add, in the form that `jsonb_populate_recordset(null::email_attempts, …)` takes.
+pub(crate) struct Journal(Value);
+
+impl Journal {
+    pub(crate) fn of<'a>(attempts: impl IntoIterator<Item = (JobId, &'a Attempt, i16, &'a str)>) -> Self {
+        Self(attempts.into_iter().map(|(job, attempt, number, worker)| row(job, attempt, number, worker)).collect())
+    }
+
+    pub(crate) fn as_json(&self) -> &Value {
+        &self.0
+    }
+}
+
+fn row(job: JobId, attempt: &Attempt, number: i16, worker: &str) -> Value {
+    json!({
+        "job_id": job.0.to_string(),
+        "attempt": number,
+        "step": attempt.step.as_str(),
+        "outcome": attempt.outcome.as_str(),
+        "http_status": attempt.http_status,
+        "code": attempt.failure.as_ref().map(|failure| &failure.code),
+        "message": attempt.failure.as_ref().map(|failure| &failure.message),
+        "duration_ms": i32::try_from(attempt.duration.as_millis()).unwrap_or(i32::MAX),
+        "started_at": attempt.started_at.to_rfc3339(),
+        "worker": worker,
+    })
+}

@@ -1,0 +1,59 @@
+//! The pool of connections, and the migrations.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgPoolOptions},
+};
+
+use crate::Error;
+
+/// Longest wait for a connection of the pool. A caller at the door waits no longer than this for a 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A pool that connects when it is first used, so that a program starts, and says that it is not ready, while
+/// Postgres is still away.
+///
+/// # Errors
+/// [`Error::Database`] where `url` is not a Postgres URL.
+pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Result<PgPool, Error> {
+    let options: PgConnectOptions = url.expose_secret().parse()?;
+    Ok(PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                // A frozen client's locks hide rows from SKIP LOCKED, and a hung statement holds a connection:
+                // both end by themselves. By `set`, since poolers drop unknown start-up options.
+                sqlx::raw_sql(
+                    "set idle_in_transaction_session_timeout = '5s';
+                     set statement_timeout = '10s';
+                     set lock_timeout = '5s';
+                     set timezone = 'UTC'",
+                )
+                .execute(connection)
+                .await
+                .map(drop)
+            })
+        })
+        .connect_lazy_with(options.application_name(program)))
+}
+
+/// Brings the tables up to date. Programs that start together wait for each other.
+///
+/// # Errors
+/// [`Error::Migrate`]: Postgres is away, the role may not create tables, or a newer version was here before.
+pub async fn migrate(pool: &PgPool) -> Result<(), Error> {
+    Ok(sqlx::migrate!("../migrations").run(pool).await?)
+}
+
+/// Whether Postgres answers and the tables are there.
+///
+/// # Errors
+/// [`Error::Database`] where not.
+pub async fn ping(pool: &PgPool) -> Result<(), Error> {
+    sqlx::query!("select from email_jobs_open limit 0").execute(pool).await?;
+    Ok(())
+}

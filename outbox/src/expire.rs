@@ -1,0 +1,51 @@
+//! Jobs that waited past their deadline: a sign-in mail that late is worth nothing.
+
+use sqlx::PgPool;
+
+use crate::{Error, error::persist};
+
+/// Ends the waiting jobs whose deadline has passed, and tells how many. Running ones are let finish: the
+/// seal looks at the deadline once more.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn expire(pool: &PgPool) -> Result<i64, Error> {
+    persist(pool, async || {
+        sqlx::query_scalar!(
+            r#"
+            with late as (
+              select id from email_jobs_open
+              where state in ('queued', 'retrying')
+                and deadline_at <= clock_timestamp()
+              order by deadline_at
+              limit 1000
+              for update skip locked
+            ),
+            gone as (
+              delete from email_jobs_open as job
+              using late
+              where job.id = late.id
+              returning job
+            ),
+            history as (
+              insert into email_jobs
+              select ended.*
+              from gone,
+                email_job_ended(
+                  gone.job,
+                  'expired',
+                  -- What kept it from being sent, where something was tried.
+                  coalesce((gone.job).code, 'deadline_passed'),
+                  coalesce((gone.job).message, 'No worker was free before its deadline.'),
+                  clock_timestamp()
+                ) as ended
+              returning id
+            )
+            select count(*) as "count!" from history
+            "#,
+        )
+        .fetch_one(pool)
+        .await
+    })
+    .await
+}

@@ -1,0 +1,43 @@
+//! The outbox: the jobs' table and everything that may be done with it.
+//!
+//! The api [`enqueue`]s; a worker [`claim`]s, [`seal`]s the link it was given, and records how it ended
+//! ([`finish`], [`put_back`]); housekeeping [`rescue`]s, [`expire`]s and keeps the [`partitions`]. Every SQL
+//! statement of the project stands in this crate, one function each; it knows neither HTTP nor a mail.
+//!
+//! All times are Postgres's clock. Every write of a running job names its [`Lease`]: one that another
+//! worker has taken over changes nothing.
+
+mod attempts;
+mod claim;
+mod connect;
+mod depth;
+mod email;
+mod enqueue;
+mod error;
+mod expire;
+mod finish;
+mod job;
+pub mod partitions;
+mod put_back;
+mod quota;
+mod rescue;
+mod seal;
+pub mod settings;
+pub mod upstreams;
+mod wake;
+
+pub use claim::{ClaimOptions, ClaimedJob, SealedLink, claim, next_due, promote_due, renew_leases};
+pub use connect::{connect, migrate, ping};
+pub use depth::waiting_jobs;
+pub use email::{Email, EmailError};
+pub use enqueue::{Admission, Enqueued, NewJob, enqueue};
+pub use error::Error;
+pub use expire::expire;
+pub use finish::{End, Recorded, finish};
+pub use job::{Attempt, Failure, JobId, Lease, Outcome, Step};
+pub use put_back::{PutBack, Returned, put_back};
+pub use quota::{Quota, Quotas};
+pub use rescue::{Rescued, rescue};
+pub use seal::{Cleared, NewLink, seal};
+pub use sqlx::PgPool;
+pub use wake::Wake;

@@ -1,0 +1,156 @@
+//! Putting a running job back to waiting: for a retry, for another worker, or behind an open breaker.
+
+use std::{collections::HashMap, time::Duration};
+
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use crate::{Attempt, Error, Failure, Lease, attempts::Journal, claim::columns, error::persist};
+
+/// A running job that is to wait again.
+#[derive(Debug, Clone)]
+pub struct PutBack<'a> {
+    /// The hold on it, which ends.
+    pub lease: Lease,
+    /// Not claimed before: zero for at once.
+    pub delay: Duration,
+    /// Why. Needed with a delay: a retrying job says why it waits.
+    pub failure: Option<Failure>,
+    /// Whether the attempt does not count, because it reached no upstream or could not have succeeded.
+    pub uncounted: bool,
+    /// The step that led here: what was tried, as which attempt, by which worker.
+    pub journal: Option<(&'a Attempt, i16, &'a str)>,
+}
+
+/// What became of a job that was put back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returned {
+    /// It waits.
+    Waiting,
+    /// A newer request of its recipient waits already: it has ended as superseded.
+    Superseded,
+    /// Another worker holds the job: nothing was changed.
+    LeaseLost,
+}
+
+/// Puts running jobs back, and answers for each in order. A job whose recipient has a newer one waiting ends as
+/// superseded instead.
+///
+/// # Errors
+/// [`Error::Database`]: they are still running, and are rescued when their leases end.
+pub async fn put_back(pool: &PgPool, jobs: &[PutBack<'_>]) -> Result<Vec<Returned>, Error> {
+    let outcomes = persist(pool, async || {
+        let mut transaction = pool.begin().await?;
+        let (ids, tokens) = columns(jobs.iter().map(|job| &job.lease));
+        lock_recipients(&mut transaction, &ids).await?;
+        let outcomes = move_back(&mut transaction, jobs, &ids, &tokens).await?;
+        transaction.commit().await?;
+        Ok(outcomes)
+    })
+    .await?;
+    Ok(jobs.iter().map(|job| outcomes.get(&job.lease.job.0).copied().unwrap_or(Returned::LeaseLost)).collect())
+}
+
+/// Takes the recipients' turn, as an enqueue does and in the same order: a newer request that commits after this
+/// finds the job waiting; one that committed before is seen by the next statement.
+async fn lock_recipients(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "
+        insert into recipient_quotas (key)
+        select distinct mailbox from email_jobs_open where id = any($1) order by mailbox
+        on conflict (key) do update set key = excluded.key
+        ",
+        ids,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn move_back(
+    connection: &mut PgConnection,
+    jobs: &[PutBack<'_>],
+    ids: &[Uuid],
+    tokens: &[i64],
+) -> Result<HashMap<Uuid, Returned>, sqlx::Error> {
+    let delays: Vec<f64> = jobs.iter().map(|job| job.delay.as_secs_f64()).collect();
+    let codes: Vec<Option<String>> = jobs.iter().map(|job| job.failure.as_ref().map(|f| f.code.clone())).collect();
+    let messages: Vec<Option<String>> =
+        jobs.iter().map(|job| job.failure.as_ref().map(|f| f.message.clone())).collect();
+    let uncounted: Vec<bool> = jobs.iter().map(|job| job.uncounted).collect();
+    let journal = Journal::of(
+        jobs.iter()
+            .filter_map(|job| job.journal.map(|(attempt, number, worker)| (job.lease.job, attempt, number, worker))),
+    );
+    let rows = sqlx::query!(
+        r#"
+        with journal as (
+          insert into email_attempts
+          select attempt.* from jsonb_populate_recordset(null::email_attempts, $7) as attempt
+        ),
+        mine as (
+          select
+            given.*,
+            exists (
+              select from email_jobs_open as newer
+              where newer.recipient = job.recipient
+                and newer.state in ('queued', 'retrying')
+                and newer.seq > job.seq
+            ) as gives_way
+          from unnest($1::uuid[], $2::bigint[], $3::float8[], $4::text[], $5::text[], $6::bool[])
+            as given (id, lease_token, delay, code, message, uncounted)
+          join email_jobs_open as job using (id, lease_token)
+        ),
+        gone as (
+          delete from email_jobs_open as job
+          using mine
+          where job.id = mine.id
+            and job.lease_token = mine.lease_token
+            and gives_way
+          returning job
+        ),
+        history as (
+          insert into email_jobs
+          select ended.*
+          from gone,
+            email_job_ended(gone.job, 'superseded', 'newer_request', 'A newer request of this recipient took its place.', clock_timestamp()) as ended
+          returning id
+        ),
+        waiting as (
+          update email_jobs_open as job
+          set
+            state = case when mine.delay > 0 then 'retrying' else 'queued' end,
+            run_at = clock_timestamp() + make_interval(secs => mine.delay),
+            code = coalesce(mine.code, job.code),
+            message = coalesce(mine.message, job.message),
+            attempt = job.attempt - mine.uncounted::int,
+            lease_token = null,
+            lease_expires_at = null
+          from mine
+          where job.id = mine.id
+            and job.lease_token = mine.lease_token
+            and not gives_way
+          returning job.id, job.state
+        ),
+        woken as (
+          select pg_notify('email_jobs', '') from (select from waiting where state = 'queued' limit 1) as any_queued
+        )
+        select id as "id!", false as "superseded!", (select count(*) from woken) as woken from waiting
+        union all
+        select id, true, 0 from history
+        "#,
+        ids,
+        tokens,
+        &delays,
+        &codes as &[Option<String>],
+        &messages as &[Option<String>],
+        &uncounted,
+        journal.as_json(),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.id, if row.superseded { Returned::Superseded } else { Returned::Waiting }))
+        .collect())
+}

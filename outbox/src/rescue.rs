@@ -1,0 +1,55 @@
+//! Jobs whose worker is gone: its lease ran out, so they wait again, at once.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use crate::{End, Error, Failure, JobId, Lease, PutBack, finish, put_back};
+
+/// What a rescue found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Rescued {
+    /// Jobs that wait again.
+    pub returned: usize,
+    /// Jobs that ended as failed: so many attempts, and none of their workers lived to say why.
+    pub exhausted: usize,
+}
+
+/// Takes running jobs back whose lease has run out. One that has had `max_attempts` ends as failed
+/// (`attempts_exhausted`): it may be what kills its workers.
+///
+/// Workers may do this at the same time: the fencing token lets one of them win.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> {
+    let lost = sqlx::query!(
+        r#"
+        select id, lease_token as "lease_token!", attempt
+        from email_jobs_open
+        where state = 'running'
+          and lease_expires_at < clock_timestamp()
+        order by lease_expires_at
+        limit 1000
+        "#,
+    )
+    .fetch_all(pool)
+    .await?;
+    let mut rescued = Rescued::default();
+    let mut again = Vec::new();
+    for row in lost {
+        let lease = Lease { job: JobId(row.id), token: row.lease_token };
+        if row.attempt >= max_attempts {
+            let why = format!("Its worker was lost {} times; the last did not live to say why.", row.attempt);
+            finish(pool, lease, &End::Failed(Failure::new("attempts_exhausted", why)), None).await?;
+            rescued.exhausted += 1;
+        } else {
+            let why = Failure::new("worker_lost", "Its worker stopped renewing the lease.");
+            again.push(PutBack { lease, delay: Duration::ZERO, failure: Some(why), uncounted: false, journal: None });
+        }
+    }
+    if !again.is_empty() {
+        rescued.returned = put_back(pool, &again).await?.len();
+    }
+    Ok(rescued)
+}

@@ -1,0 +1,182 @@
+//! What all workers know together about the services that they call: breakers and pauses, one row each.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::{Error, Failure};
+
+/// A service that workers call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Upstream {
+    /// Supabase Auth, which makes the links.
+    Supabase,
+    /// Mailgun, which takes the mail.
+    Mailgun,
+}
+
+impl Upstream {
+    /// As it stands in `upstreams.name`, and in the answers of `/health/ready`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Supabase => "supabase",
+            Self::Mailgun => "mailgun",
+        }
+    }
+}
+
+/// A breaker that is open: no job can succeed until an operator changes something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenBreaker {
+    /// The service.
+    pub upstream: Upstream,
+    /// Since when.
+    pub since: DateTime<Utc>,
+    /// Why.
+    pub failure: Failure,
+    /// The setting to look at.
+    pub setting: String,
+}
+
+/// Seconds between an open breaker's probes, the last one again and again: at most ten probes in any minute.
+const PROBE_INTERVALS: [i32; 6] = [1, 2, 5, 10, 20, 30];
+
+/// Opens a breaker. True if it was closed: the one caller who sees that tells the operators.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn open_breaker(pool: &PgPool, upstream: Upstream, failure: &Failure, setting: &str) -> Result<bool, Error> {
+    let opened = sqlx::query!(
+        "
+        update upstreams
+        set
+          open_since = clock_timestamp(),
+          code = $2,
+          message = $3,
+          setting = $4,
+          probes = 0,
+          probe_at = clock_timestamp() + make_interval(secs => $5)
+        where name = $1
+          and open_since is null
+        ",
+        upstream.as_str(),
+        failure.code,
+        failure.message,
+        setting,
+        f64::from(PROBE_INTERVALS[0]),
+    )
+    .execute(pool)
+    .await?;
+    Ok(opened.rows_affected() == 1)
+}
+
+/// Closes a breaker after a success. True if it was open; wakes all workers then.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn close_breaker(pool: &PgPool, upstream: Upstream) -> Result<bool, Error> {
+    let closed = sqlx::query!(
+        r#"
+        with closed as (
+          update upstreams
+          set open_since = null, code = null, message = null, setting = null, probe_at = null, probes = 0
+          where name = $1
+            and open_since is not null
+          returning name
+        )
+        select pg_notify('email_jobs', '') as "notified?" from closed
+        "#,
+        upstream.as_str(),
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(!closed.is_empty())
+}
+
+/// The breakers that are open.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn open_breakers(pool: &PgPool) -> Result<Vec<OpenBreaker>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select name, open_since as "since!", code as "code!", message as "message!", setting as "setting!"
+        from upstreams
+        where open_since is not null
+        order by name
+        "#,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| OpenBreaker {
+            upstream: if row.name == Upstream::Supabase.as_str() { Upstream::Supabase } else { Upstream::Mailgun },
+            since: row.since,
+            failure: Failure { code: row.code, message: row.message },
+            setting: row.setting,
+        })
+        .collect())
+}
+
+/// Takes the turn to probe, if a breaker is open and its time has come: the caller may claim one job past it.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn take_probe(pool: &PgPool) -> Result<bool, Error> {
+    let taken = sqlx::query!(
+        "
+        update upstreams
+        set
+          probes = probes + 1,
+          probe_at = clock_timestamp() + make_interval(secs => ($1::int[])[least(probes + 2, cardinality($1::int[]))])
+        where open_since is not null
+          -- Both breakers may be open: one job probes both, so their turns go together.
+          and (select min(probe_at) from upstreams where open_since is not null) <= clock_timestamp()
+        ",
+        &PROBE_INTERVALS[..],
+    )
+    .execute(pool)
+    .await?;
+    Ok(taken.rows_affected() > 0)
+}
+
+/// Stops all claims and sends for a while, because the service asked for it. A pause is never shortened.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn pause(pool: &PgPool, upstream: Upstream, time: Duration) -> Result<(), Error> {
+    sqlx::query!(
+        "
+        update upstreams
+        set paused_until = greatest(paused_until, clock_timestamp() + make_interval(secs => $2))
+        where name = $1
+        ",
+        upstream.as_str(),
+        time.as_secs_f64(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// How long until a claim can find something again: the next probe, or the end of a pause. `None` when claims
+/// are not stopped.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn stopped_for(pool: &PgPool) -> Result<Option<Duration>, Error> {
+    let seconds = sqlx::query_scalar!(
+        r#"
+        select extract(epoch from max(greatest(probe_at, paused_until)) - clock_timestamp())::float8
+        from upstreams
+        where open_since is not null
+          or paused_until > clock_timestamp()
+        "#,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(seconds.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()))
+}

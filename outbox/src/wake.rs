@@ -1,0 +1,61 @@
+//! Waking workers when there is something to claim: LISTEN, with the caller's poll as the fallback.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{PgPool, postgres::PgListener};
+use tokio::{sync::Notify, task::JoinHandle};
+
+/// Rings when jobs were enqueued or put back, in any program. A ring that comes while nobody waits is kept.
+pub struct Wake {
+    bell: Arc<Notify>,
+    listener: JoinHandle<()>,
+}
+
+impl Wake {
+    /// Begins to listen, and goes on through every loss of the connection.
+    #[must_use]
+    pub fn listen(pool: &PgPool) -> Self {
+        let bell = Arc::new(Notify::new());
+        let listener = tokio::spawn(listen(pool.clone(), Arc::clone(&bell)));
+        Self { bell, listener }
+    }
+
+    /// Waits for the bell, or for `at_most`.
+    pub async fn wait(&self, at_most: Duration) {
+        // Either way there is a reason to look: which one it was does not matter.
+        let _ = tokio::time::timeout(at_most, self.bell.notified()).await;
+    }
+
+    /// Rings the bell from within the program, when a slot has become free.
+    pub fn ring(&self) {
+        self.bell.notify_one();
+    }
+}
+
+impl Drop for Wake {
+    fn drop(&mut self) {
+        self.listener.abort();
+    }
+}
+
+async fn listen(pool: PgPool, bell: Arc<Notify>) {
+    loop {
+        match listen_once(&pool, &bell).await {
+            Ok(()) => {}
+            Err(error) => tracing::debug!(%error, "listening is not possible for now: polling"),
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Listens until the connection is lost.
+async fn listen_once(pool: &PgPool, bell: &Notify) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen("email_jobs").await?;
+    // What was enqueued before the LISTEN took effect rang no bell.
+    bell.notify_one();
+    while listener.try_recv().await?.is_some() {
+        bell.notify_one();
+    }
+    Ok(())
+}
