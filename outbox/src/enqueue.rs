@@ -59,7 +59,7 @@ pub enum Enqueued {
 /// # Errors
 /// [`Error::Database`]: nothing was accepted.
 pub async fn enqueue(pool: &PgPool, admission: &Admission, requests: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
-    persist(pool, async || {
+    persist(pool, || async {
         let mut transaction = pool.begin().await?;
         let mut quotas = lock_quotas(&mut transaction, requests).await?;
         let latest = latest_jobs(&mut transaction, admission, requests).await?;

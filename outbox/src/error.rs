@@ -62,9 +62,9 @@ pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
 }
 
 /// Runs a statement or transaction, again where it collided with another, and again where its day's partition was missing.
-pub(crate) async fn persist<T>(
+pub(crate) async fn persist<T, F: Future<Output = Result<T, sqlx::Error>>>(
     pool: &sqlx::PgPool,
-    mut run: impl AsyncFnMut() -> Result<T, sqlx::Error>,
+    run: impl Fn() -> F,
 ) -> Result<T, Error> {
     const COLLISIONS: u32 = 5;
     let mut collisions = 0;

@@ -10,7 +10,7 @@ use crate::{Error, error::persist};
 /// # Errors
 /// [`Error::Database`].
 pub async fn expire(pool: &PgPool) -> Result<i64, Error> {
-    persist(pool, async || {
+    persist(pool, || async {
         sqlx::query_scalar!(
             r#"
             with late as (

@@ -37,7 +37,7 @@ pub async fn finish(
         End::Sent => ("sent", None),
         End::Failed(failure) => ("failed", Some(failure)),
     };
-    let moved = persist(pool, async || {
+    let moved = persist(pool, || async {
         sqlx::query_scalar!(
             r#"
             with journal as (

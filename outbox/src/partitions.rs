@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, PgPool, raw_sql};
 use crate::Error;
 
 /// Days ahead of today for which partitions stand ready.
-const DAYS_AHEAD: u64 = 7;
+const DAYS_AHEAD: usize = 7;
 
 /// The partitioned tables and the time that each is partitioned by.
 const TABLES: [(&str, &str); 2] = [("email_jobs", "finished_at"), ("email_attempts", "started_at")];
@@ -20,7 +20,7 @@ const TABLES: [(&str, &str); 2] = [("email_jobs", "finished_at"), ("email_attemp
 pub async fn make(pool: &PgPool) -> Result<(), Error> {
     // Yesterday's too: an attempt's start is the worker's clock, and midnight may lie between it and the row.
     let first = Utc::now().date_naive() - Days::new(1);
-    let days: Vec<NaiveDate> = first.iter_days().take(2 + DAYS_AHEAD as usize).collect();
+    let days: Vec<NaiveDate> = first.iter_days().take(2 + DAYS_AHEAD).collect();
     let wanted: Vec<String> =
         TABLES.iter().flat_map(|(table, _)| days.iter().map(move |day| partition(table, *day))).collect();
     let missing = sqlx::query_scalar!(
@@ -47,7 +47,8 @@ fn create_statement(table: &str, column: &str, name: &str, day: NaiveDate) -> St
     format!(
         "
         do $$ begin
-          perform pg_advisory_xact_lock(hashtext('outbox partitions'));
+          -- The lock that ATTACH takes anyhow, earlier: only after a lock of a relation is it seen what others made.
+          lock table {table} in share update exclusive mode;
           if to_regclass('{name}') is null then
             create table {name} (like {table} including all);
             comment on table {name} is 'The part of {table} whose {column} lies on {day} (UTC).';

@@ -39,7 +39,7 @@ pub enum Returned {
 /// # Errors
 /// [`Error::Database`]: they are still running, and are rescued when their leases end.
 pub async fn put_back(pool: &PgPool, jobs: &[PutBack<'_>]) -> Result<Vec<Returned>, Error> {
-    let outcomes = persist(pool, async || {
+    let outcomes = persist(pool, || async {
         let mut transaction = pool.begin().await?;
         let (ids, tokens) = columns(jobs.iter().map(|job| &job.lease));
         lock_recipients(&mut transaction, &ids).await?;

@@ -50,7 +50,7 @@ pub async fn seal(
     journal: Option<(&Attempt, i16, &str)>,
 ) -> Result<Cleared, Error> {
     let journal = Journal::of(journal.map(|(attempt, number, worker)| (lease.job, attempt, number, worker)));
-    persist(pool, async || seal_once(pool, lease, link, &journal).await).await
+    persist(pool, || seal_once(pool, lease, link, &journal)).await
 }
 
 async fn seal_once(

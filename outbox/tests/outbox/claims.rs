@@ -1,0 +1,139 @@
+//! Who gets which job, and how long it is held.
+
+use std::time::Duration;
+
+use outbox::{ClaimOptions, End, Failure, Recorded, Returned, upstreams::Upstream};
+
+use crate::test_outbox::{TestOutbox, request, request_for};
+
+#[tokio::test]
+async fn jobs_are_claimed_once_and_in_their_order() {
+    let outbox = TestOutbox::new().await;
+    let mut ids = Vec::new();
+    for n in 0..6 {
+        ids.push(outbox.queued(request(&format!("r{n}@example.com"))).await);
+    }
+    let (left, right) = tokio::join!(outbox.claim(3), outbox.claim(3));
+    let mut claimed: Vec<_> = left.iter().chain(&right).map(|job| job.lease.job).collect();
+    claimed.sort();
+    claimed.dedup();
+
+    assert_eq!(claimed, ids);
+    assert!(outbox.claim(10).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_recipient_never_has_two_running_jobs() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request_for("hello@example.com", "1")).await;
+    let running = outbox.claim_one().await;
+    let second = outbox.queued(request_for("hello@example.com", "2")).await;
+    assert!(outbox.claim(10).await.is_empty());
+
+    outbox.seal(&running).await;
+    outbox::finish(&outbox.pool, running.lease, &End::Failed(Failure::new("test", "test")), None).await.unwrap();
+    // The seal has already ended it in favour of the newer one.
+    assert_eq!(outbox.state(running.lease.job).await, "superseded newer_request");
+    assert_eq!(outbox.claim_one().await.lease.job, second);
+}
+
+#[tokio::test]
+async fn a_stale_lease_changes_nothing() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let first = outbox.claim_one().await;
+    outbox.execute("update email_jobs set lease_expires_at = clock_timestamp() - interval '1 second'").await;
+    assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().returned, 1);
+    let second = outbox.claim_one().await;
+
+    assert_eq!(outbox.seal(&first).await, outbox::Cleared::LeaseLost);
+    assert_eq!(outbox.put_back(&first, Duration::ZERO).await, Returned::LeaseLost);
+    assert_eq!(outbox::finish(&outbox.pool, first.lease, &End::Sent, None).await.unwrap(), Recorded::LeaseLost);
+    assert!(outbox::renew_leases(&outbox.pool, &[first.lease], Duration::from_secs(30)).await.unwrap().is_empty());
+    assert_eq!(second.attempt, 2);
+    outbox.seal(&second).await;
+    assert_eq!(outbox::finish(&outbox.pool, second.lease, &End::Sent, None).await.unwrap(), Recorded::Done);
+}
+
+#[tokio::test]
+async fn a_renewed_lease_is_not_rescued() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    outbox.execute("update email_jobs set lease_expires_at = clock_timestamp() - interval '1 second'").await;
+
+    assert_eq!(outbox::renew_leases(&outbox.pool, &[job.lease], Duration::from_secs(30)).await.unwrap(), [job.lease]);
+    assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().returned, 0);
+}
+
+#[tokio::test]
+async fn a_job_that_outlives_its_workers_too_often_ends() {
+    let outbox = TestOutbox::new().await;
+    let id = outbox.queued(request("hello@example.com")).await;
+    for _ in 0..2 {
+        outbox.claim_one().await;
+        outbox.execute("update email_jobs set lease_expires_at = clock_timestamp() - interval '1 second'").await;
+        outbox::rescue(&outbox.pool, 2).await.unwrap();
+    }
+    assert_eq!(outbox.state(id).await, "failed attempts_exhausted");
+}
+
+#[tokio::test]
+async fn a_retrying_job_is_claimed_when_it_is_due_and_not_before() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    assert_eq!(outbox.put_back(&job, Duration::from_secs(60)).await, Returned::Waiting);
+
+    assert_eq!(outbox::promote_due(&outbox.pool).await.unwrap(), 0);
+    assert!(outbox.claim(1).await.is_empty());
+    let due = outbox::next_due(&outbox.pool).await.unwrap().unwrap();
+    assert!(due > Duration::from_secs(58) && due <= Duration::from_secs(60));
+
+    outbox.execute("update email_jobs set run_at = clock_timestamp()").await;
+    assert_eq!(outbox::promote_due(&outbox.pool).await.unwrap(), 1);
+    assert_eq!(outbox.claim_one().await.attempt, 2);
+}
+
+#[tokio::test]
+async fn an_open_breaker_and_a_pause_stop_claims_and_a_probe_passes_the_breaker_only() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let why = Failure::new("bad_jwt", "The key is wrong.");
+    assert!(outbox::upstreams::open_breaker(&outbox.pool, Upstream::Supabase, &why, "KEY").await.unwrap());
+    assert!(outbox.claim(1).await.is_empty());
+    let probe = ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit: 1, probe: true };
+
+    outbox::upstreams::pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap();
+    assert!(outbox::claim(&outbox.pool, probe).await.unwrap().is_empty());
+    outbox.execute("update upstreams set paused_until = null").await;
+    assert_eq!(outbox::claim(&outbox.pool, probe).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_claim_costs_the_same_whatever_waits_for_its_time() {
+    let outbox = TestOutbox::new().await;
+    outbox
+        .execute(
+            "insert into email_jobs (id, state, recipient, mailbox, callback_url, code, attempt, attempted_at, run_at, deadline_at, request_id, place, seq)
+             select gen_random_uuid(), 'retrying', 'r' || n || '@example.com', 'r' || n || '@example.com', 'https://portal.example.com/', 'x', 1, now(),
+               now() + interval '1 hour', now() + interval '2 hours', 'test', n, n
+             from generate_series(1, 20000) as n;
+             analyze email_jobs_open",
+        )
+        .await;
+    let plan = outbox
+        .text(
+            "select jsonb_agg(line) from (select 1) as one, lateral (select string_agg(indexname, ' ') as line from pg_indexes
+             where tablename = 'email_jobs_open') as lines",
+        )
+        .await;
+    assert!(plan.contains("email_jobs_open_queue"));
+    let explain: Vec<String> = sqlx::query_scalar(
+        "explain (costs off) select id from email_jobs_open where state = 'queued' order by place limit 64 for update skip locked",
+    )
+    .fetch_all(&outbox.pool)
+    .await
+    .unwrap();
+    assert!(explain.join("\n").contains("email_jobs_open_queue"), "{explain:#?}");
+}

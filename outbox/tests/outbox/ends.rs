@@ -1,0 +1,159 @@
+//! How jobs end, and what their rows then say.
+
+use std::time::Duration;
+
+use outbox::{Cleared, End, Failure, Outcome, Recorded, Returned, Step, upstreams::Upstream};
+
+use crate::test_outbox::{TestOutbox, ok, request, request_for};
+
+#[tokio::test]
+async fn a_sent_job_is_history_without_its_link_and_with_its_steps() {
+    let outbox = TestOutbox::new().await;
+    let id = outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    assert!(matches!(outbox.seal(&job).await, Cleared::Send { time_left } if time_left > Duration::from_secs(890)));
+    let send = ok(Step::Send);
+    let sent = outbox::finish(&outbox.pool, job.lease, &End::Sent, Some((&send, job.attempt, "test"))).await.unwrap();
+
+    assert_eq!(sent, Recorded::Done);
+    assert_eq!(outbox.state(id).await, "sent");
+    assert_eq!(
+        outbox
+            .text("select sealed_link is null and lease_token is null and message_id is not null from email_jobs")
+            .await,
+        "true"
+    );
+    assert_eq!(outbox.text("select count(*) from email_jobs_open").await, "0");
+    assert_eq!(
+        outbox.text("select string_agg(step || ' ' || outcome, ', ' order by step) from email_attempts").await,
+        "generate_link ok, send ok"
+    );
+}
+
+#[tokio::test]
+async fn a_retry_finds_the_link_that_was_made() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let first = outbox.claim_one().await;
+    assert!(first.link.is_none());
+    outbox.seal(&first).await;
+    outbox.put_back(&first, Duration::ZERO).await;
+
+    let link = outbox.claim_one().await.link.unwrap();
+    assert_eq!(link.sealed, b"sealed");
+    assert_eq!(link.message_id, format!("<{}@test>", first.lease.job));
+    assert!(link.age >= Duration::from_millis(20));
+}
+
+#[tokio::test]
+async fn a_running_job_gives_way_to_a_newer_one_before_it_is_mailed() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request_for("hello@example.com", "1")).await;
+    let job = outbox.claim_one().await;
+    outbox.queued(request_for("hello@example.com", "2")).await;
+
+    assert_eq!(outbox.seal(&job).await, Cleared::Superseded);
+    assert_eq!(outbox.state(job.lease.job).await, "superseded newer_request");
+}
+
+#[tokio::test]
+async fn a_job_that_goes_back_gives_way_to_a_newer_one() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request_for("hello@example.com", "1")).await;
+    let job = outbox.claim_one().await;
+    let newer = outbox.queued(request_for("hello@example.com", "2")).await;
+
+    assert_eq!(outbox.put_back(&job, Duration::from_secs(5)).await, Returned::Superseded);
+    assert_eq!(outbox.claim_one().await.lease.job, newer);
+}
+
+#[tokio::test]
+async fn a_rescue_and_an_enqueue_at_once_leave_one_waiting_job() {
+    let outbox = TestOutbox::new().await;
+    for round in 0..20 {
+        outbox.queued(request_for("hello@example.com", &format!("{round}-a"))).await;
+        outbox.execute("truncate recipient_quotas").await;
+        outbox.claim_one().await;
+        outbox.execute("update email_jobs_open set lease_expires_at = clock_timestamp() - interval '1 second'").await;
+        let newer = [request_for("hello@example.com", &format!("{round}-b"))];
+        let (rescued, _) = tokio::join!(outbox::rescue(&outbox.pool, 20), outbox.enqueue(&newer));
+        rescued.unwrap();
+        outbox::rescue(&outbox.pool, 20).await.unwrap();
+        assert_eq!(outbox.text("select string_agg(id::text, ' ') from email_jobs_open").await, newer[0].id.to_string());
+        outbox.execute("truncate recipient_quotas").await;
+    }
+}
+
+#[tokio::test]
+async fn waiting_jobs_expire_at_their_deadline_and_say_what_kept_them() {
+    let outbox = TestOutbox::new().await;
+    let idle = outbox.queued(request("idle@example.com")).await;
+    outbox.execute("update email_jobs set place = 1000").await;
+    let tried = outbox.queued(request("tried@example.com")).await;
+    let job = outbox.claim_one().await;
+    outbox.put_back(&job, Duration::from_secs(60)).await;
+    let young = outbox.queued(request("young@example.com")).await;
+    outbox.execute("update email_jobs set created_at = now() - interval '1 hour', deadline_at = now() - interval '1 s' where recipient not like 'young%'").await;
+
+    assert!(outbox.claim(10).await.iter().all(|job| job.lease.job == young));
+    assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), 2);
+    assert_eq!(outbox.state(idle).await, "expired deadline_passed");
+    assert_eq!(outbox.state(tried).await, "expired upstream_away");
+}
+
+#[tokio::test]
+async fn a_job_past_its_deadline_is_not_mailed() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    outbox
+        .execute("update email_jobs set created_at = now() - interval '1 hour', deadline_at = now() - interval '1 s'")
+        .await;
+
+    assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), 0);
+    assert_eq!(outbox.seal(&job).await, Cleared::Expired);
+    assert_eq!(outbox.state(job.lease.job).await, "expired deadline_passed");
+}
+
+#[tokio::test]
+async fn a_pause_of_mailgun_holds_a_job_and_keeps_its_link() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    outbox::upstreams::pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap();
+
+    assert!(matches!(outbox.seal(&job).await, Cleared::Hold { pause } if pause > Duration::from_secs(58)));
+    assert_eq!(outbox.text("select sealed_link is not null from email_jobs").await, "true");
+}
+
+#[tokio::test]
+async fn an_uncounted_attempt_is_given_back() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    let back =
+        outbox::PutBack { lease: job.lease, delay: Duration::ZERO, failure: None, uncounted: true, journal: None };
+    assert_eq!(outbox::put_back(&outbox.pool, &[back]).await.unwrap(), [Returned::Waiting]);
+
+    assert_eq!(outbox.claim_one().await.attempt, 1);
+}
+
+#[tokio::test]
+async fn steps_are_journalled_with_their_reason() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    let failed = outbox::Attempt {
+        outcome: Outcome::Reject,
+        http_status: Some(400),
+        failure: Some(Failure::new("bad_recipient", "to parameter is\0 not a valid address")),
+        ..ok(Step::Send)
+    };
+    let end = End::Failed(failed.failure.clone().unwrap());
+    outbox::finish(&outbox.pool, job.lease, &end, Some((&failed, job.attempt, "test"))).await.unwrap();
+
+    assert_eq!(
+        outbox.text("select concat_ws('|', attempt, step, outcome, http_status, code, message, duration_ms, worker) from email_attempts").await,
+        "1|send|reject|400|bad_recipient|to parameter is not a valid address|20|test"
+    );
+}

@@ -1,0 +1,180 @@
+//! What the door writes: quotas, latest-wins, double clicks, batches, races.
+
+use std::time::Duration;
+
+use outbox::{Enqueued, NewJob};
+
+use crate::test_outbox::{TestOutbox, request, request_for};
+
+#[tokio::test]
+async fn a_request_becomes_a_job_that_waits() {
+    let outbox = TestOutbox::new().await;
+    let id = outbox.queued(request("hello@example.com")).await;
+
+    assert_eq!(outbox.state(id).await, "queued");
+    assert_eq!(outbox.text("select deadline_at - created_at from email_jobs").await, "00:15:00");
+    assert_eq!(outbox::waiting_jobs(&outbox.pool, 100).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn a_second_request_supersedes_the_waiting_one_and_takes_its_place() {
+    let outbox = TestOutbox::new().await;
+    let first = outbox.queued(request_for("hello@example.com", "a")).await;
+    let other = outbox.queued(request("other@example.com")).await;
+    let second = outbox.queued(request_for("hello@example.com", "b")).await;
+
+    assert_eq!(outbox.state(first).await, "superseded newer_request");
+    let claimed = outbox.claim(10).await;
+    let order: Vec<_> = claimed.iter().map(|job| job.lease.job).collect();
+    assert_eq!(order.len(), 2);
+    assert!(order.contains(&second) && order.contains(&other));
+    assert_eq!(
+        outbox.text("select count(distinct place) from email_jobs where recipient = 'hello@example.com'").await,
+        "1"
+    );
+}
+
+#[tokio::test]
+async fn a_double_click_is_one_mail_and_two_rows_and_takes_no_quota() {
+    let mut outbox = TestOutbox::new().await;
+    outbox.admission.per_recipient_and_client = "1/1h".parse().unwrap();
+    let first = outbox.queued(request("hello@example.com")).await;
+    let click = request("hello@example.com");
+    let second = click.id;
+
+    assert_eq!(outbox.enqueue(&[click]).await, [Enqueued::Duplicate]);
+    assert_eq!(outbox.state(first).await, "queued");
+    assert_eq!(outbox.state(second).await, "superseded duplicate");
+}
+
+#[tokio::test]
+async fn the_same_request_after_the_window_is_a_new_job() {
+    let mut outbox = TestOutbox::new().await;
+    outbox.admission.duplicate_window = Duration::from_millis(1);
+    let first = outbox.queued(request("hello@example.com")).await;
+    outbox.execute("update email_jobs set created_at = created_at - interval '1 second'").await;
+    let second = outbox.queued(request("hello@example.com")).await;
+
+    assert_eq!(outbox.state(first).await, "superseded newer_request");
+    assert_eq!(outbox.state(second).await, "queued");
+}
+
+#[tokio::test]
+async fn the_same_page_again_after_another_page_is_no_double_click() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request_for("hello@example.com", "a")).await;
+    let running = outbox.claim_one().await;
+    outbox.queued(request_for("hello@example.com", "b")).await;
+    let last = outbox.queued(request_for("hello@example.com", "a")).await;
+
+    assert_eq!(outbox.state(running.lease.job).await, "running");
+    assert_eq!(outbox.state(last).await, "queued");
+}
+
+#[tokio::test]
+async fn a_refused_request_uses_up_nothing_in_any_window() {
+    let mut outbox = TestOutbox::new().await;
+    outbox.admission.per_recipient = "3/1h".parse().unwrap();
+    outbox.admission.per_recipient_and_client = "1/1h".parse().unwrap();
+    let from =
+        |client: &str, page: &str| NewJob { client: client.to_owned(), ..request_for("hello@example.com", page) };
+
+    outbox.queued(from("203.0.113.1", "1")).await;
+    for page in ["2", "3", "4", "5"] {
+        let refused = outbox.enqueue(&[from("203.0.113.1", page)]).await;
+        assert!(matches!(refused[..], [Enqueued::Limited { retry_after }] if retry_after > Duration::from_secs(3_590)));
+    }
+    outbox.queued(from("203.0.113.2", "6")).await;
+    outbox.queued(from("203.0.113.3", "7")).await;
+    let refused = outbox.enqueue(&[from("203.0.113.4", "8")]).await;
+    assert!(matches!(refused[..], [Enqueued::Limited { retry_after }] if retry_after < Duration::from_secs(1_201)));
+    assert_eq!(outbox.text("select count(*) from email_jobs").await, "3");
+}
+
+#[tokio::test]
+async fn tags_of_one_mailbox_share_its_quota() {
+    let mut outbox = TestOutbox::new().await;
+    outbox.admission.per_recipient = "1/1h".parse().unwrap();
+    outbox.queued(request("hello+1@example.com")).await;
+
+    assert!(matches!(outbox.enqueue(&[request("hello+2@example.com")]).await[..], [Enqueued::Limited { .. }]));
+}
+
+#[tokio::test]
+async fn a_batch_is_answered_one_by_one_in_the_order_of_arrival() {
+    let mut outbox = TestOutbox::new().await;
+    outbox.admission.per_recipient = "2/1h".parse().unwrap();
+    let batch = [
+        request_for("a@example.com", "1"),
+        request_for("b@example.com", "1"),
+        request_for("a@example.com", "2"),
+        request_for("a@example.com", "2"),
+        request_for("a@example.com", "3"),
+    ];
+    let ids: Vec<_> = batch.iter().map(|request| request.id).collect();
+    let outcomes = outbox.enqueue(&batch).await;
+
+    assert_eq!(outcomes[..4], [Enqueued::Queued, Enqueued::Queued, Enqueued::Queued, Enqueued::Duplicate]);
+    assert!(matches!(outcomes[4], Enqueued::Limited { .. }));
+    assert_eq!(outbox.state(ids[0]).await, "superseded newer_request");
+    assert_eq!(outbox.state(ids[1]).await, "queued");
+    assert_eq!(outbox.state(ids[2]).await, "queued");
+    assert_eq!(outbox.state(ids[3]).await, "superseded duplicate");
+}
+
+#[tokio::test]
+async fn replicas_at_once_leave_one_waiting_job_and_let_in_no_more_than_the_quota() {
+    let mut outbox = TestOutbox::new().await;
+    outbox.admission.per_recipient = "7/1h".parse().unwrap();
+    outbox.admission.per_recipient_and_client = "100/1h".parse().unwrap();
+    let outbox = std::sync::Arc::new(outbox);
+    let mut replicas = tokio::task::JoinSet::new();
+    for replica in 0..8 {
+        let outbox = std::sync::Arc::clone(&outbox);
+        replicas.spawn(async move {
+            let mut taken = 0;
+            for turn in 0..5 {
+                // Two recipients in both orders: the quota rows' order must prevent a deadlock.
+                let mut batch = vec![
+                    request_for("a@example.com", &format!("{replica}-{turn}")),
+                    request_for("b@example.com", &format!("{replica}-{turn}")),
+                ];
+                if replica % 2 == 0 {
+                    batch.reverse();
+                }
+                taken += outbox.enqueue(&batch).await.iter().filter(|o| **o == Enqueued::Queued).count();
+            }
+            taken
+        });
+    }
+    let taken: usize = replicas.join_all().await.into_iter().sum();
+
+    assert_eq!(taken, 14);
+    assert_eq!(
+        outbox
+            .text("select string_agg(recipient, ' ' order by recipient) from email_jobs where state = 'queued'")
+            .await,
+        "a@example.com b@example.com"
+    );
+    assert_eq!(outbox.text("select count(*) from email_jobs where state = 'superseded'").await, "12");
+    assert_eq!(
+        outbox.text("select bool_and(waiting.seq > gone.seq) from email_jobs waiting join email_jobs gone using (recipient) where waiting.state = 'queued' and gone.state = 'superseded'").await,
+        "true"
+    );
+}
+
+#[tokio::test]
+async fn idle_quotas_are_forgotten_and_others_kept() {
+    let mut outbox = TestOutbox::new().await;
+    outbox.queued(request("a@example.com")).await;
+    outbox.admission.per_recipient = "1000000/1s".parse().unwrap();
+    outbox.admission.per_recipient_and_client = "1000000/1s".parse().unwrap();
+    outbox.queued(request("b@example.com")).await;
+    outbox.execute("update recipient_quotas set tats = array[clock_timestamp()] where key like 'b@%'").await;
+
+    assert_eq!(outbox::forget_idle_quotas(&outbox.pool).await.unwrap(), 2);
+    assert_eq!(
+        outbox.text("select string_agg(key, '|' order by key) from recipient_quotas").await,
+        "a@example.com|a@example.com 203.0.113.7"
+    );
+}

@@ -1,0 +1,10 @@
+//! The outbox's promises, on a real Postgres.
+#![allow(clippy::unwrap_used)]
+
+mod claims;
+mod ends;
+mod enqueues;
+mod partitions;
+mod strangers;
+mod test_outbox;
+mod upstreams;

@@ -1,0 +1,56 @@
+//! Days come and go without anybody waiting.
+
+use crate::test_outbox::{TestOutbox, ok, request};
+use outbox::{End, Step, partitions};
+
+const TODAY: &str = "to_char(now() at time zone 'utc', 'YYYYMMDD')";
+
+#[tokio::test]
+async fn a_days_missing_partition_is_made_when_a_job_needs_it() {
+    let outbox = TestOutbox::new().await;
+    let today = outbox.text(&format!("select {TODAY}")).await;
+    outbox.execute(&format!("drop table email_jobs_{today}, email_attempts_{today}")).await;
+    let id = outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    outbox.seal(&job).await;
+    outbox::finish(&outbox.pool, job.lease, &End::Sent, Some((&ok(Step::Send), 1, "test"))).await.unwrap();
+
+    assert_eq!(outbox.state(id).await, "sent");
+}
+
+#[tokio::test]
+async fn a_week_stands_ready_and_programs_may_make_it_together() {
+    let outbox = TestOutbox::new().await;
+    outbox.execute("drop table email_jobs_open cascade").await;
+    for table in ["email_jobs", "email_attempts"] {
+        outbox.execute(&format!("do $$ declare t text; begin for t in select inhrelid::regclass from pg_inherits where inhparent = '{table}'::regclass loop execute 'drop table ' || t; end loop; end $$")).await;
+    }
+    let (one, two, three) =
+        tokio::join!(partitions::make(&outbox.pool), partitions::make(&outbox.pool), partitions::make(&outbox.pool));
+    one.and(two).and(three).unwrap();
+
+    let ahead = outbox.text("select count(*) from pg_inherits where inhparent = 'email_jobs'::regclass").await;
+    assert_eq!(ahead, "9");
+    // What is made by day reads as well as the whole.
+    assert_eq!(
+        outbox.text(&format!("select col_description(('email_jobs_' || {TODAY})::regclass, 2) is not null")).await,
+        "true"
+    );
+}
+
+#[tokio::test]
+async fn old_days_are_dropped_and_what_a_crash_left_half_done_too() {
+    let outbox = TestOutbox::new().await;
+    outbox
+        .execute(
+            "create table email_jobs_20200101 partition of email_jobs for values from ('2020-01-01 00:00:00+00') to ('2020-01-02 00:00:00+00');
+             create table email_attempts_20200101 (like email_attempts);
+             create table email_jobs_20200102_by_hand ()",
+        )
+        .await;
+    let dropped = partitions::drop_old(&outbox.pool, 30).await.unwrap();
+
+    assert_eq!(dropped, ["email_jobs_20200101", "email_attempts_20200101"]);
+    assert_eq!(outbox.text("select to_regclass('email_jobs_20200102_by_hand') is not null").await, "true");
+    assert!(partitions::drop_old(&outbox.pool, 30).await.unwrap().is_empty());
+}

@@ -1,0 +1,131 @@
+//! A database of its own for each test, cloned from one that is migrated once.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use chrono::Utc;
+use outbox::{
+    Admission, Attempt, ClaimOptions, ClaimedJob, Cleared, Email, Enqueued, JobId, NewJob, NewLink, Outcome, PgPool,
+    PutBack, Returned, Step,
+};
+use sandbox::{Durability, Postgres};
+use tokio::sync::OnceCell;
+
+static SERVER: OnceCell<Postgres> = OnceCell::const_new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+pub(crate) async fn server() -> &'static Postgres {
+    SERVER
+        .get_or_init(|| async {
+            let server = Postgres::start_with(Durability::Off).await.unwrap();
+            server.create_database("template_outbox").await.unwrap();
+            let pool = outbox::connect(&server.url("template_outbox").into(), 2, "test").unwrap();
+            outbox::migrate(&pool).await.unwrap();
+            outbox::partitions::make(&pool).await.unwrap();
+            pool.close().await;
+            server
+        })
+        .await
+}
+
+pub(crate) struct TestOutbox {
+    pub(crate) pool: PgPool,
+    pub(crate) database: String,
+    pub(crate) admission: Admission,
+}
+
+impl TestOutbox {
+    pub(crate) async fn new() -> Self {
+        let database = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        server().await.clone_database("template_outbox", &database).await.unwrap();
+        let pool = outbox::connect(&server().await.url(&database).into(), 8, "test").unwrap();
+        let admission = Admission {
+            per_recipient: "10/15m,30/1d".parse().unwrap(),
+            per_recipient_and_client: "5/15m,10/1d".parse().unwrap(),
+            duplicate_window: Duration::from_secs(10),
+            deadline: Duration::from_secs(900),
+        };
+        Self { pool, database, admission }
+    }
+
+    pub(crate) async fn enqueue(&self, requests: &[NewJob]) -> Vec<Enqueued> {
+        outbox::enqueue(&self.pool, &self.admission, requests).await.unwrap()
+    }
+
+    /// Enqueues one request and expects it to be taken.
+    pub(crate) async fn queued(&self, request: NewJob) -> JobId {
+        let id = request.id;
+        assert_eq!(self.enqueue(&[request]).await, [Enqueued::Queued]);
+        id
+    }
+
+    pub(crate) async fn claim(&self, limit: i64) -> Vec<ClaimedJob> {
+        let options = ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit, probe: false };
+        outbox::claim(&self.pool, options).await.unwrap()
+    }
+
+    pub(crate) async fn claim_one(&self) -> ClaimedJob {
+        let mut claimed = self.claim(1).await;
+        assert_eq!(claimed.len(), 1, "one job is claimable");
+        claimed.remove(0)
+    }
+
+    pub(crate) async fn seal(&self, job: &ClaimedJob) -> Cleared {
+        let link = NewLink {
+            sealed: b"sealed".to_vec(),
+            message_id: format!("<{}@test>", job.lease.job),
+            age: Duration::from_millis(20),
+        };
+        outbox::seal(&self.pool, job.lease, Some(&link), Some((&ok(Step::GenerateLink), job.attempt, "test")))
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn put_back(&self, job: &ClaimedJob, delay: Duration) -> Returned {
+        let failure = Some(outbox::Failure::new("upstream_away", "It did not answer."));
+        let back = PutBack { lease: job.lease, delay, failure, uncounted: false, journal: None };
+        outbox::put_back(&self.pool, &[back]).await.unwrap()[0]
+    }
+
+    /// One value of one row, as text.
+    pub(crate) async fn text(&self, query: &str) -> String {
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select ({query})::text"))).fetch_one(&self.pool).await.unwrap()
+    }
+
+    pub(crate) async fn execute(&self, statement: &str) {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.pool).await.unwrap();
+    }
+
+    pub(crate) async fn state(&self, id: JobId) -> String {
+        self.text(&format!("select concat_ws(' ', state, code) from email_jobs where id = '{id}'")).await
+    }
+}
+
+pub(crate) fn request(recipient: &str) -> NewJob {
+    NewJob {
+        id: JobId::new(),
+        recipient: Email::parse(recipient).unwrap(),
+        callback_url: "https://portal.example.com/auth/callback".to_owned(),
+        client: "203.0.113.7".to_owned(),
+        request_id: "test".to_owned(),
+        traceparent: None,
+    }
+}
+
+/// A request that differs from others of its recipient, so that it is no double click.
+pub(crate) fn request_for(recipient: &str, page: &str) -> NewJob {
+    NewJob { callback_url: format!("https://portal.example.com/auth/callback?next=%2F{page}"), ..request(recipient) }
+}
+
+pub(crate) fn ok(step: Step) -> Attempt {
+    Attempt {
+        step,
+        outcome: Outcome::Ok,
+        http_status: Some(200),
+        failure: None,
+        started_at: Utc::now(),
+        duration: Duration::from_millis(20),
+    }
+}
