@@ -64,11 +64,13 @@ pub async fn enqueue(pool: &PgPool, admission: &Admission, requests: &[NewJob]) 
         let mut quotas = lock_quotas(&mut transaction, requests).await?;
         let latest = latest_jobs(&mut transaction, admission, requests).await?;
         let outcomes = decide(admission, &mut quotas, latest, requests);
-        if outcomes.iter().any(|outcome| !matches!(outcome, Enqueued::Limited { .. })) {
-            let places = supersede_waiting(&mut transaction, requests, &outcomes).await?;
-            write(&mut transaction, admission, &quotas, &places, requests, &outcomes).await?;
-            transaction.commit().await?;
+        if outcomes.iter().all(|outcome| matches!(outcome, Enqueued::Limited { .. })) {
+            transaction.rollback().await?;
+            return Ok(outcomes);
         }
+        let places = supersede_waiting(&mut transaction, requests, &outcomes).await?;
+        write(&mut transaction, admission, &quotas, &places, requests, &outcomes).await?;
+        transaction.commit().await?;
         Ok(outcomes)
     })
     .await

@@ -32,7 +32,6 @@ pub(crate) async fn server() -> &'static Postgres {
 
 pub(crate) struct TestOutbox {
     pub(crate) pool: PgPool,
-    pub(crate) database: String,
     pub(crate) admission: Admission,
 }
 
@@ -47,7 +46,7 @@ impl TestOutbox {
             duplicate_window: Duration::from_secs(10),
             deadline: Duration::from_secs(900),
         };
-        Self { pool, database, admission }
+        Self { pool, admission }
     }
 
     pub(crate) async fn enqueue(&self, requests: &[NewJob]) -> Vec<Enqueued> {

@@ -1,0 +1,38 @@
+# What there is to run. `cargo dev` and `cargo test --workspace` need no more than Rust; the rest is here.
+
+# List the recipes.
+default:
+    @just --list --unsorted
+
+# Everything on one machine: Postgres, the stand-ins, the api, the worker and the mailbox page.
+dev:
+    cargo dev
+
+# All tests.
+test:
+    cargo test --workspace
+
+# Format, clippy and docs, each without a warning.
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# Write the OpenAPI document anew after a change of the api.
+openapi:
+    cargo run --quiet --bin magic-link-api -- openapi > openapi/openapi.json
+
+# Write .sqlx anew after a change of a query or a migration (needs `cargo install sqlx-cli`).
+sqlx:
+    cargo run --quiet --bin sandbox -- database -- cargo sqlx prepare --workspace
+
+# Whether .sqlx is what the queries and migrations say.
+sqlx-check:
+    cargo run --quiet --bin sandbox -- database -- cargo sqlx prepare --workspace --check
+
+# Whether the dependencies' licences, sources and bans hold (needs `cargo install cargo-deny`).
+deny:
+    cargo deny check bans licenses sources
+
+# All that a change must pass, from the cheapest to the dearest.
+check: lint test sqlx-check deny

@@ -1,0 +1,79 @@
+//! Programs that are killed, and politely stopped, at the worst time.
+
+use std::time::{Duration, Instant};
+
+use sandbox::FaultKind;
+use tests::{House, Plan, eventually};
+
+#[tokio::test]
+async fn a_killed_workers_job_is_mailed_by_another_within_the_lease() {
+    let mut house = House::of(Plan::default().worker("LEASE_SECONDS", "5")).await;
+    house.supabase.faults().add(FaultKind::Hang);
+    let answer = house.ask("hello@example.com").await;
+    house.supabase.wait_for_calls(1).await.unwrap();
+    let killed = Instant::now();
+    house.workers[0].kill();
+    house.start_worker().await;
+
+    house.until_state(&answer, "sent").await;
+    assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
+    assert_eq!(house.text("select attempt from email_jobs").await, "2");
+}
+
+#[tokio::test]
+async fn a_mail_that_was_taken_before_the_crash_goes_again_with_the_same_link() {
+    let mut house = House::of(Plan::default().worker("LEASE_SECONDS", "5")).await;
+    house.mailgun.faults().add(FaultKind::HangAfter);
+    let answer = house.ask("hello@example.com").await;
+    house.mailgun.wait_for_mails(1).await.unwrap();
+    house.workers[0].kill();
+    house.start_worker().await;
+
+    house.until_state(&answer, "sent").await;
+    let mails = house.mailgun.mails();
+    assert_eq!(mails.len(), 2);
+    assert_eq!(mails[0].link(), mails[1].link());
+    assert_eq!(mails[0].message_id, mails[1].message_id);
+    assert_eq!(house.supabase.journal().len(), 1, "no second link killed the one in the inbox");
+    assert!(house.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
+}
+
+#[tokio::test]
+async fn a_worker_that_is_stopped_hands_its_jobs_back_at_once() {
+    let mut house = House::of(Plan::default().worker("SHUTDOWN_SECONDS", "1")).await;
+    house.supabase.faults().add(FaultKind::Hang);
+    let answer = house.ask("hello@example.com").await;
+    house.supabase.wait_for_calls(1).await.unwrap();
+    house.workers[0].terminate();
+    assert!(house.workers[0].wait().await.success());
+
+    assert_eq!(house.text("select concat_ws(' ', state, attempt) from email_jobs").await, "queued 0");
+    house.start_worker().await;
+    house.until_state(&answer, "sent").await;
+}
+
+#[tokio::test]
+async fn a_stopped_api_answers_what_it_has_begun() {
+    let house = House::of(Plan { workers: 0, ..Plan::default() }).await;
+    // Holds the enqueue for as long as this transaction is open.
+    let mut holder = house.pool.begin().await.unwrap();
+    sqlx::raw_sql("lock table email_jobs_open in exclusive mode").execute(&mut *holder).await.unwrap();
+    let stop = async {
+        eventually(|| async {
+            match house.text("select count(*) from pg_locks where not granted").await.as_str() {
+                "0" => Err("nobody waits"),
+                _ => Ok(()),
+            }
+        })
+        .await
+        .unwrap();
+        house.apis[0].terminate();
+        house.apis[0].wait_for_line("stop", Duration::from_secs(5)).await.unwrap();
+        holder.commit().await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(house.ask("hello@example.com"), stop);
+
+    assert_eq!(answer.status, 200);
+    assert!(house.apis[0].wait().await.success());
+    assert_eq!(house.text("select count(*) from email_jobs").await, "1");
+}

@@ -1,0 +1,9 @@
+//! What users rely on, over the real programs, a real Postgres and the stand-ins.
+#![allow(clippy::unwrap_used)]
+
+mod crashes;
+mod latest_wins;
+mod main_job;
+mod outages;
+mod replicas;
+mod secrets;

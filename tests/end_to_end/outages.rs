@@ -1,0 +1,113 @@
+//! Postgres and the upstreams come and go: nothing to restart by hand, nothing that was accepted lost.
+
+use std::time::Duration;
+
+use sandbox::Fault;
+use tests::{House, Plan, eventually};
+
+#[tokio::test]
+async fn postgres_restarted_under_both_programs_costs_nothing_that_was_accepted() {
+    let house = House::of(Plan { own_server: true, ..Plan::default() }).await;
+    let server = house.server.as_ref().unwrap();
+    let before = house.ask("before@example.com").await;
+    assert_eq!(before.status, 200);
+
+    server.halt().await;
+    let during = house.ask("during@example.com").await;
+    assert_eq!((during.status, &during.body["code"]), (503, &"unavailable".into()));
+    assert!(during.headers.contains_key("retry-after"));
+    assert_eq!(house.worker_ready(0).await.0, 503);
+
+    server.resume().await.unwrap();
+    let after = eventually(|| async {
+        let answer = house.ask("after@example.com").await;
+        if answer.status == 200 { Ok(answer) } else { Err(answer) }
+    })
+    .await
+    .unwrap();
+    house.until_state(&before, "sent").await;
+    house.until_state(&after, "sent").await;
+    assert_eq!(house.state(&during).await, "", "what was refused is not there");
+    eventually(|| async {
+        let (status, body) = house.worker_ready(0).await;
+        if status == 200 { Ok(()) } else { Err(body) }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn programs_that_start_before_postgres_serve_when_it_is_there() {
+    let mut house = House::of(Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() }).await;
+    house.server.as_ref().unwrap().halt().await;
+    house.start_api().await;
+    house.start_worker().await;
+    assert_eq!(house.ask("early@example.com").await.status, 503);
+    let (status, page) = house.get(&house.url("/health/ready").await).await;
+    assert_eq!(status, 503);
+    assert!(page.contains("database") && !page.contains("DATABASE_URL"), "{page}");
+    assert_eq!(house.get(&house.url("/health/live").await).await.0, 200);
+
+    house.server.as_ref().unwrap().resume().await.unwrap();
+    let answer = eventually(|| async {
+        let answer = house.ask("late@example.com").await;
+        if answer.status == 200 { Ok(answer) } else { Err(answer) }
+    })
+    .await
+    .unwrap();
+    house.until_state(&answer, "sent").await;
+}
+
+#[tokio::test]
+async fn a_listener_that_was_cut_off_is_back_and_the_poll_covers_the_gap() {
+    let house = House::open().await;
+    house.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()").await;
+    let answer = eventually(|| async {
+        let answer = house.ask("hello@example.com").await;
+        if answer.status == 200 { Ok(answer) } else { Err(answer) }
+    })
+    .await
+    .unwrap();
+    house.until_state(&answer, "sent").await;
+}
+
+#[tokio::test]
+async fn a_days_missing_partition_is_no_error() {
+    let house = House::open().await;
+    let today = house.text("select to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
+    house.execute(&format!("drop table email_jobs_{today}, email_attempts_{today}")).await;
+    let answer = house.ask("hello@example.com").await;
+
+    assert_eq!(answer.status, 200);
+    house.until_state(&answer, "sent").await;
+    assert_eq!(house.text("select count(*) from email_attempts").await, "2");
+}
+
+#[tokio::test]
+async fn a_worker_without_its_upstreams_keeps_the_jobs_and_says_so() {
+    let house = House::open().await;
+    house.supabase.faults().add(Fault::status(503).always());
+    let answer = house.ask("hello@example.com").await;
+    house.until_state(&answer, "retrying").await;
+    let down = eventually(|| async {
+        // Its next try is brought forward: the test need not sit out the backoff.
+        house
+            .execute(
+                "update email_jobs_open set run_at = clock_timestamp() where state = 'retrying'; notify email_jobs",
+            )
+            .await;
+        let (status, body) = house.worker_ready(0).await;
+        if status == 503 { Ok(body) } else { Err(body) }
+    })
+    .await
+    .unwrap();
+    assert!(down.to_string().contains("supabase") && down.to_string().contains("SUPABASE_URL"), "{down}");
+
+    house.supabase.faults().clear();
+    house
+        .execute("update email_jobs_open set run_at = clock_timestamp() where state = 'retrying'; notify email_jobs")
+        .await;
+    house.until_state(&answer, "sent").await;
+    assert_eq!(house.worker_ready(0).await.0, 200);
+    house.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(1)).await.unwrap();
+}

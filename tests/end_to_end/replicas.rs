@@ -1,0 +1,44 @@
+//! Several apis and workers on one table.
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tests::{House, Plan};
+
+#[tokio::test]
+async fn two_api_replicas_share_a_recipients_quota() {
+    let plan = Plan { apis: 2, workers: 0, ..Plan::default() };
+    let house = House::of(plan.api("RECIPIENT_CLIENT_RATE_LIMIT", "3/15m")).await;
+    let ask = |api: usize, page: usize| {
+        let body = json!({ "email": "hello@example.com", "callback_origin": "https://example.com", "callback_next": format!("/{page}") });
+        let house = &house;
+        async move { house.post_to(api, &body).await }
+    };
+    let answers = join_all((0..10).map(|page| ask(page % 2, page))).await;
+    let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
+
+    assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 3);
+    assert_eq!(refused.len(), 7);
+    for answer in refused {
+        assert_eq!(answer.body["code"], "recipient_rate_limited");
+        let wait = answer.body["retryAfter"].as_u64().unwrap();
+        assert!((1..=300).contains(&wait), "{wait}");
+        assert_eq!(answer.headers["retry-after"].to_str().unwrap(), wait.to_string());
+        assert!(!answer.headers.contains_key("ratelimit"), "a recipient's quota is not told to strangers");
+    }
+}
+
+#[tokio::test]
+async fn three_workers_mail_each_job_once() {
+    let house = House::of(Plan { workers: 3, ..Plan::default() }).await;
+    let answers = join_all((0..60).map(|n| {
+        let house = &house;
+        async move { house.ask(&format!("person-{n}@example.com")).await.status }
+    }))
+    .await;
+    assert_eq!(answers, vec![200; 60]);
+    house.until_idle().await;
+
+    assert_eq!(house.mailgun.mails().len(), 60);
+    assert_eq!(house.supabase.journal().len(), 60);
+    assert_eq!(house.text("select count(*) from email_jobs where state = 'sent' and attempt = 1").await, "60");
+}

@@ -1,0 +1,79 @@
+//! No link, token, one-time code or key is in the database, in a log at `debug`, or in an answer.
+
+use std::time::Duration;
+
+use sandbox::{Fault, FaultKind, MailgunSettings, Program, SupabaseSettings};
+use serde_json::json;
+use tests::{House, Plan};
+
+#[tokio::test]
+async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answers() {
+    let house = House::of(Plan::default().worker("UPSTREAM_TIMEOUT", "1s")).await;
+    // Answers that carry what must not be repeated.
+    let leak = r#"{"code":"unexpected_failure","message":"no http://127.0.0.1/auth/v1/verify?token=leaked-token for lea@example.com"}"#;
+    house.supabase.faults().add(Fault::answer(500, leak).to("lea@example.com"));
+    house.mailgun.faults().add(
+        Fault::answer(
+            400,
+            r#"{"message":"to parameter is not valid: rob@example.com http://x.test/?token=leaked-token"}"#,
+        )
+        .to("rob@example.com"),
+    );
+    house.mailgun.faults().add(Fault::from(FaultKind::HangAfter).to("tim@example.com"));
+    let mut answers = vec![];
+    for name in ["lea", "rob", "tim", "ann"] {
+        answers.push(house.ask(&format!("{name}@example.com")).await);
+    }
+    let refused = house.post(&json!({ "email": "nobody", "callback_next": "//evil?token=leaked-token" })).await;
+    assert_eq!(refused.status, 400);
+    house.mailgun.wait_for_mail("ann@example.com", Duration::from_secs(10)).await.unwrap();
+    house.until_state(&answers[1], "failed").await;
+    house.until_state(&answers[2], "retrying").await;
+    house.until_state(&answers[0], "sent").await;
+
+    let dump = dump(&house).await;
+    assert!(dump.contains("ann@example.com"), "the dump holds the tables");
+    let logs = [&house.apis[0], &house.workers[0]].map(Program::log).concat().join("\n");
+    assert!(logs.contains("DEBUG"), "the programs logged at debug");
+    let told = format!("{:?}{}", refused.headers, refused.body);
+
+    let mut secrets = vec![
+        "leaked-token".to_owned(),
+        SupabaseSettings::default().service_role_key,
+        MailgunSettings::default().api_key,
+        "YXBpOmtleS1zYW5kYm94".to_owned(),
+        "dGVzdHMgb25seTogdGhpcnR5LXR3byBieXRlcyBrZXk".to_owned(),
+        "token=".to_owned(),
+    ];
+    for mail in house.mailgun.mails() {
+        let link = mail.link().unwrap();
+        let token = link.split("token=").nth(1).unwrap().split('&').next().unwrap();
+        assert!(token.len() > 30, "{link}");
+        // A column of bytes shows as hex.
+        let hex = link.bytes().map(|byte| format!("{byte:02x}")).collect();
+        secrets.extend([link.to_owned(), token.to_owned(), hex]);
+    }
+    for secret in &secrets {
+        for (place, text) in [("the database", &dump), ("the logs", &logs), ("an answer", &told)] {
+            assert!(
+                !text.contains(secret.as_str()),
+                "{secret} is in {place}: {:?}",
+                text.lines().find(|line| line.contains(secret.as_str()))
+            );
+        }
+    }
+    assert!(!logs.contains("@example.com"), "{:?}", logs.lines().find(|line| line.contains("@example.com")));
+}
+
+/// Every row of every table, as JSON.
+async fn dump(house: &House) -> String {
+    let tables = house
+        .text("select string_agg(oid::regclass::text, ' ') from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'")
+        .await;
+    let mut dump = String::new();
+    for table in tables.split(' ') {
+        dump += &house.text(&format!("select string_agg(to_jsonb(t)::text, E'\\n') from {table} t")).await;
+        dump.push('\n');
+    }
+    dump
+}
