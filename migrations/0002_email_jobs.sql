@@ -27,11 +27,11 @@ create table email_jobs (
   worker           text,
   lease_token      bigint,
   lease_expires_at timestamptz,
-  sealed_link      bytea,
   link_created_at  timestamptz,
   mailbox          text        not null,
   place            bigint      not null,
   seq              bigint      not null,
+  sealed_link      bytea,
 
   primary key (id, finished_at),
 
@@ -80,11 +80,11 @@ comment on column email_jobs.message_id is 'Message-Id of the mail, one for all 
 comment on column email_jobs.worker is 'Worker that holds, or last held, the job: host name, process id, start.';
 comment on column email_jobs.lease_token is 'Fencing token of the claim in force: a write that names another changes nothing.';
 comment on column email_jobs.lease_expires_at is 'Until when the worker holds the job; past it, the job is rescued for another worker.';
-comment on column email_jobs.sealed_link is 'The link, encrypted (XChaCha20-Poly1305 under LINK_SEALING_KEY), so that a retry mails the very same one. Erased when the job ends.';
 comment on column email_jobs.link_created_at is 'When Supabase made the link: its lifetime counts from here.';
 comment on column email_jobs.mailbox is 'The recipient without +tag (and without dots at gmail.com): the key of the recipient''s quota.';
 comment on column email_jobs.place is 'Place in the queue, smaller first. Inherited from the job that this one superseded, so that asking again never makes the wait longer.';
 comment on column email_jobs.seq is 'Order of acceptance: of two jobs of one recipient the larger is the newer, and the newer wins.';
+comment on column email_jobs.sealed_link is 'The link, encrypted (XChaCha20-Poly1305 under LINK_SEALING_KEY), so that a retry mails the very same one. Erased when the job ends.';
 
 -- Jobs of one person, newest first: the double-click rule at the door, and the operator's first question.
 create index email_jobs_recipient on email_jobs (recipient, created_at desc);
@@ -124,8 +124,8 @@ language sql stable as $$
     email_job_ended.code, email_job_ended.message,
     job.created_at, job.run_at, job.attempted_at, job.deadline_at, email_job_ended.finished_at,
     job.request_id, job.traceparent, job.message_id, job.worker,
-    null::bigint, null::timestamptz, null::bytea, job.link_created_at,
-    job.mailbox, job.place, job.seq
+    null::bigint, null::timestamptz, job.link_created_at,
+    job.mailbox, job.place, job.seq, null::bytea
 $$;
 comment on function email_job_ended is 'The history row of an open job that ends in the given state: without lease and link.';
 
