@@ -1,6 +1,7 @@
 //! The journal of steps: rows of `email_attempts`, written in the same statement as what they led to.
 //!
-//! A step that was taken is journalled even where its worker has lost the lease meanwhile: it did happen.
+//! A step that was taken is journalled even where its worker has lost the lease meanwhile: it did happen. A row that
+//! is there already is no fault: a write whose answer was lost is written again.
 
 use serde_json::{Value, json};
 

@@ -43,6 +43,7 @@ pub async fn finish(
             with journal as (
               insert into email_attempts
               select attempt.* from jsonb_populate_recordset(null::email_attempts, $6) as attempt
+              on conflict do nothing
             ),
             gone as (
               delete from email_jobs_open as job

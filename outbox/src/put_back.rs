@@ -87,6 +87,7 @@ async fn move_back(
         with journal as (
           insert into email_attempts
           select attempt.* from jsonb_populate_recordset(null::email_attempts, $7) as attempt
+          on conflict do nothing
         ),
         mine as (
           select

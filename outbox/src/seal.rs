@@ -64,6 +64,7 @@ async fn seal_once(
         with journal as (
           insert into email_attempts
           select attempt.* from jsonb_populate_recordset(null::email_attempts, $6) as attempt
+          on conflict do nothing
         ),
         mine as (
           select

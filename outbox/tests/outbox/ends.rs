@@ -157,3 +157,21 @@ async fn steps_are_journalled_with_their_reason() {
         "1|send|reject|400|bad_recipient|to parameter is not a valid address|20|test"
     );
 }
+
+#[tokio::test]
+async fn a_step_that_is_written_again_after_a_lost_answer_is_journalled_once() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    let step = ok(Step::GenerateLink);
+    let journal = Some((&step, job.attempt, "test"));
+    let link = outbox::NewLink { sealed: b"sealed".to_vec(), message_id: "<id@test>".to_owned(), age: Duration::ZERO };
+    for _ in 0..2 {
+        let cleared = outbox::seal(&outbox.pool, job.lease, Some(&link), journal).await.unwrap();
+        assert!(matches!(cleared, Cleared::Send { .. }));
+    }
+    let back = outbox::PutBack { lease: job.lease, delay: Duration::ZERO, failure: None, uncounted: true, journal };
+    assert_eq!(outbox::put_back(&outbox.pool, &[back]).await.unwrap(), [Returned::Waiting]);
+
+    assert_eq!(outbox.text("select count(*) from email_attempts").await, "1");
+}
