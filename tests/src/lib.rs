@@ -122,6 +122,7 @@ impl House {
         };
         for _ in 0..house.plan.apis {
             house.start_api().await;
+            house.until_api_is_ready().await;
         }
         for _ in 0..house.plan.workers {
             house.start_worker().await;
@@ -143,6 +144,19 @@ impl House {
         let program = Program::spawn(&Programs::build().await.unwrap().api, "api", &settings, &[]).unwrap();
         program.address().await.unwrap();
         self.apis.push(program);
+    }
+
+    /// Waits until the last started api has its database: until then it answers 503.
+    async fn until_api_is_ready(&self) {
+        let address = self.apis[self.apis.len() - 1].address().await.unwrap();
+        let url = format!("http://{address}/health/ready");
+        let ready = eventually(|| async {
+            match self.get(&url).await {
+                (200, _) => Ok(()),
+                (_, body) => Err(body),
+            }
+        });
+        ready.await.unwrap();
     }
 
     /// Starts one more worker.
