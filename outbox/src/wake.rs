@@ -3,7 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use sqlx::{PgPool, postgres::PgListener};
-use tokio::{sync::Notify, task::JoinHandle};
+use tokio::{sync::Notify, task::JoinHandle, time::timeout};
+
+/// A listener that heard nothing for this long is asked whether it still hears at all: a proxy that swallows
+/// packets, or a peer that went without a word, looks just like a quiet night.
+const SILENCE: Duration = Duration::from_secs(10);
+/// It has this long to answer, or is replaced.
+const ANSWER: Duration = Duration::from_secs(3);
+/// Between two tries to listen.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Rings when jobs were enqueued or put back, in any program. A ring that comes while nobody waits is kept.
 pub struct Wake {
@@ -40,22 +48,28 @@ impl Drop for Wake {
 
 async fn listen(pool: PgPool, bell: Arc<Notify>) {
     loop {
-        match listen_once(&pool, &bell).await {
-            Ok(()) => {}
-            Err(error) => tracing::debug!(%error, "listening is not possible for now: polling"),
+        if let Err(error) = listen_once(&pool, &bell).await {
+            tracing::debug!(%error, "listening is not possible for now: polling");
         }
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
-/// Listens until the connection is lost.
+/// Listens until the connection is lost, or found to be dead.
 async fn listen_once(pool: &PgPool, bell: &Notify) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen("email_jobs").await?;
     // What was enqueued before the LISTEN took effect rang no bell.
     bell.notify_one();
-    while listener.try_recv().await?.is_some() {
-        bell.notify_one();
+    loop {
+        match timeout(SILENCE, listener.try_recv()).await {
+            Ok(Ok(Some(_))) => bell.notify_one(),
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(error)) => return Err(error),
+            Err(_silence) => {
+                let alive = timeout(ANSWER, sqlx::query("select 1").execute(&mut listener)).await;
+                alive.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+            }
+        }
     }
-    Ok(())
 }
