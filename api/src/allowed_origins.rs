@@ -1,0 +1,205 @@
+//! `CALLBACK_ORIGINS`: the portals that a link may lead back to.
+//!
+//! An entry is an origin, an origin whose first label is `*` (exactly one label), or `http://localhost:*`.
+
+use std::str::FromStr;
+
+use url::Host;
+
+use crate::callback_origin::Origin;
+
+/// The allowed origins. Written as a list with commas.
+#[derive(Debug, Clone)]
+pub(crate) struct AllowedOrigins(Vec<Entry>);
+
+#[derive(Debug, Clone)]
+enum Entry {
+    /// This very origin.
+    Exact(Origin),
+    /// One label more than this origin's host.
+    OneLabelUnder(Origin),
+    /// `http://localhost` on whatever port.
+    AnyLocalhost,
+}
+
+impl AllowedOrigins {
+    /// The origin that a text names, if it is allowed.
+    pub(crate) fn find(&self, text: &str) -> Option<Origin> {
+        Origin::parse(text).filter(|origin| self.allows(origin))
+    }
+
+    /// Whether an origin is allowed.
+    pub(crate) fn allows(&self, origin: &Origin) -> bool {
+        self.0.iter().any(|entry| entry.allows(origin))
+    }
+
+    /// Whether every program on a person's own machine counts as a portal.
+    pub(crate) fn any_localhost(&self) -> bool {
+        self.0.iter().any(|entry| matches!(entry, Entry::AnyLocalhost))
+    }
+}
+
+impl Entry {
+    fn allows(&self, origin: &Origin) -> bool {
+        match self {
+            Self::Exact(allowed) => origin == allowed,
+            Self::AnyLocalhost => {
+                origin.scheme == "http" && matches!(&origin.host, Host::Domain(name) if name == "localhost")
+            }
+            Self::OneLabelUnder(parent) => {
+                let (Host::Domain(parent_name), Host::Domain(name)) = (&parent.host, &origin.host) else {
+                    return false;
+                };
+                let label = name.strip_suffix(parent_name.as_str()).and_then(|rest| rest.strip_suffix('.'));
+                parent.scheme == origin.scheme && parent.port == origin.port && label.is_some_and(is_label)
+            }
+        }
+    }
+}
+
+fn is_label(text: &str) -> bool {
+    (1..=63).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+impl FromStr for AllowedOrigins {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let entries: Vec<Entry> = text
+            .split(',')
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+            .map(parse_entry)
+            .collect::<Result<_, _>>()?;
+        if entries.is_empty() { Err("names no origin".to_owned()) } else { Ok(Self(entries)) }
+    }
+}
+
+fn parse_entry(text: &str) -> Result<Entry, String> {
+    if text == "http://localhost:*" {
+        return Ok(Entry::AnyLocalhost);
+    }
+    // The URL parser takes a star for a host's character.
+    let stars = text.matches('*').count();
+    let Some((scheme, parent)) = text.split_once("://*.").filter(|_| stars == 1) else {
+        if stars > 0 {
+            return Err(format!("`{text}`: a star may only stand for the whole first label"));
+        }
+        return Origin::parse(text).map(Entry::Exact).ok_or_else(|| not_an_origin(text));
+    };
+    let parent = Origin::parse(&format!("{scheme}://{parent}")).ok_or_else(|| not_an_origin(text))?;
+    match &parent.host {
+        // Whoever rents a name under a public suffix could collect other people's sessions.
+        Host::Domain(name) if psl::domain_str(name).is_none() => {
+            Err(format!("`{text}`: anybody may register a name under `{name}`; name your own domain"))
+        }
+        Host::Domain(_) => Ok(Entry::OneLabelUnder(parent)),
+        Host::Ipv4(_) | Host::Ipv6(_) => Err(format!("`{text}`: an IP address has no subdomains")),
+    }
+}
+
+fn not_an_origin(text: &str) -> String {
+    format!("`{text}` is not an origin: https://host[:port], with http for loopback only, and no path")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allows(entries: &str, text: &str) -> bool {
+        entries.parse::<AllowedOrigins>().unwrap().find(text).is_some()
+    }
+
+    #[test]
+    fn an_entry_allows_its_own_origin_and_no_lookalike() {
+        let entry = "https://portal.example.com";
+        for text in [entry, "https://portal.example.com/", "https://PORTAL.example.com:443"] {
+            assert!(allows(entry, text), "{text}");
+        }
+        for text in [
+            "https://portal.example.com.",
+            "https://portal.example.com.evil.example",
+            "https://evilportal.example.com",
+            "https://a.portal.example.com",
+            "https://example.com",
+            "https://portal.example.com:8443",
+            "http://portal.example.com",
+            "https://portal.example.com@evil.example",
+            "https://portal-example.com",
+            "https://portalxexample.com",
+            "https://evil.example/portal.example.com",
+            "https://evil.example?portal.example.com",
+            "https://evil.example#portal.example.com",
+            "https://portal.example.co",
+            "https://p\u{43e}rtal.example.com",
+            "https://portal.example.com\\.evil.example",
+            "https://portal.example.com%2eevil.example",
+            "https://xn--prtal-n0a.example.com",
+        ] {
+            assert!(!allows(entry, text), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wildcard_is_exactly_one_label() {
+        let entry = "https://*.preview.example.com:8443";
+        assert!(allows(entry, "https://pr-7.preview.example.com:8443"));
+        for text in [
+            "https://preview.example.com:8443",
+            "https://*.preview.example.com:8443",
+            "https://a.b.preview.example.com:8443",
+            "https://.preview.example.com:8443",
+            "https://pr-7.preview.example.com",
+            "https://pr-7preview.example.com:8443",
+            "https://pr-7.preview.example.com.:8443",
+            "https://pr-7.preview.example.com.evil.example:8443",
+            "https://*.preview.example.com.evil.example:8443",
+        ] {
+            assert!(!allows(entry, text), "{text}");
+        }
+        assert!(!allows(entry, &format!("https://{}.preview.example.com:8443", "a".repeat(64))));
+    }
+
+    #[test]
+    fn any_port_of_localhost_is_http_on_that_name_only() {
+        let entry = "http://localhost:*";
+        for (text, allowed) in [
+            ("http://localhost", true),
+            ("http://localhost:5173", true),
+            ("https://localhost:5173", false),
+            ("http://127.0.0.1:5173", false),
+            ("http://localhost.evil.example:5173", false),
+            ("http://a.localhost:5173", false),
+        ] {
+            assert_eq!(allows(entry, text), allowed, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_would_allow_strangers_is_refused() {
+        for text in [
+            "",
+            ",",
+            "*",
+            "https://*",
+            "https://*.com",
+            "https://*.co.uk",
+            "https://*.vercel.app",
+            "https://*.github.io",
+            "https://*.localdomain",
+            "http://*.example.com",
+            "http://portal.example.com",
+            "https://*.*.example.com",
+            "https://a.*.example.com",
+            "https://a*.example.com",
+            "https://portal.example.com/app",
+            "https://*.127.0.0.1",
+            "portal.example.com",
+            "https://localhost:*",
+            "https://portal.example.com:*",
+            "https://user@portal.example.com",
+        ] {
+            assert!(text.parse::<AllowedOrigins>().is_err(), "{text}");
+        }
+    }
+}

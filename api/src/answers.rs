@@ -1,0 +1,109 @@
+//! The endpoint's answers as the document lists them: a status each, with its schema and headers.
+
+use poem::{IntoResponse, Response, http::StatusCode};
+use poem_openapi::{
+    ApiResponse, Object,
+    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
+    types::{ToJSON as _, Type},
+};
+
+use crate::envelope::{ApiError, Refusal, json};
+
+const CONTENT_TYPE: &str = "application/json";
+
+/// The request was accepted: its link is about to be mailed.
+#[derive(Debug, Object)]
+struct MagicLinkAccepted {
+    /// Always true: the job that mails the link is stored.
+    ok: bool,
+}
+
+/// 200.
+#[derive(Debug)]
+pub(crate) struct Accepted;
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        json(StatusCode::OK, &MagicLinkAccepted { ok: true }.to_json().unwrap_or_default())
+    }
+}
+
+impl ApiResponse for Accepted {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: vec![response(200, "Magic link sent", MagicLinkAccepted::schema_ref(), &[])] }
+    }
+
+    fn register(registry: &mut Registry) {
+        MagicLinkAccepted::register(registry);
+    }
+}
+
+/// Everything else.
+#[derive(Debug)]
+pub(crate) struct Refused(Refusal);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+impl From<Refused> for poem::Error {
+    fn from(Refused(refusal): Refused) -> Self {
+        refusal.into()
+    }
+}
+
+const RETRY_AFTER: (&str, &str) =
+    ("Retry-After", "Seconds until trying again makes sense: a whole number, at least 1.");
+const RATE_LIMIT: (&str, &str) =
+    ("RateLimit", "Only of an IP limit: what is left of the quota, and seconds until there is more.");
+const RATE_LIMIT_POLICY: (&str, &str) =
+    ("RateLimit-Policy", "Only of an IP limit: the quota, and its window in seconds.");
+const ALLOW: (&str, &str) = ("Allow", "The methods that this address takes.");
+
+/// Status, description, headers.
+type Row = (u16, &'static str, &'static [(&'static str, &'static str)]);
+
+const REFUSALS: [Row; 7] = [
+    (400, "Invalid request", &[]),
+    (405, "The method is not POST", &[ALLOW]),
+    (413, "The body is larger than 16 KiB", &[]),
+    (415, "The body is not sent as application/json", &[]),
+    (429, "Rate limited", &[RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY]),
+    (500, "Something went wrong on our side", &[]),
+    (503, "Nothing was accepted: the service cannot take requests at the moment", &[RETRY_AFTER]),
+];
+
+impl ApiResponse for Refused {
+    fn meta() -> MetaResponses {
+        let row = |(status, description, headers): Row| response(status, description, ApiError::schema_ref(), headers);
+        MetaResponses { responses: REFUSALS.into_iter().map(row).collect() }
+    }
+
+    fn register(registry: &mut Registry) {
+        ApiError::register(registry);
+    }
+}
+
+fn response(
+    status: u16,
+    description: &'static str,
+    schema: MetaSchemaRef,
+    headers: &[(&'static str, &'static str)],
+) -> MetaResponse {
+    let header = |(name, description): &(&str, &str)| MetaHeader {
+        name: (*name).to_owned(),
+        description: Some((*description).to_owned()),
+        required: false,
+        deprecated: false,
+        schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
+    };
+    MetaResponse {
+        description,
+        status: Some(status),
+        status_range: None,
+        content: vec![MetaMediaType { content_type: CONTENT_TYPE, schema }],
+        headers: headers.iter().map(header).collect(),
+    }
+}

@@ -1,0 +1,65 @@
+//! Takes in a request's body before anything looks at it: bounded in size and time.
+//!
+//! It is read even where nobody wants it (an unknown path, a wrong method): an answer on top of unread bytes
+//! resets the connection, and the caller never sees it.
+
+use std::{sync::Arc, time::Duration};
+
+use hyper::body::Bytes;
+use poem::{Body, Endpoint, IntoResponse, Request, Response};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, copy, sink},
+    time::timeout,
+};
+
+/// Most bytes of a body: sixty times the longest sensible request.
+pub(crate) const MAX_BYTES: u64 = 16 * 1024;
+/// Most bytes that are read past the limit, so that the refusal is seen.
+const MAX_DISCARDED: u64 = 256 * 1024;
+/// Longest time for a body to arrive.
+const READ_TIME: Duration = Duration::from_secs(10);
+/// Longest time to wait for the rest of a body that nobody will look at.
+const DISCARD_TIME: Duration = Duration::from_secs(1);
+
+/// What came of reading the body.
+#[derive(Clone)]
+pub(crate) enum Received {
+    /// All of it.
+    Whole(Bytes),
+    /// More than [`MAX_BYTES`].
+    TooLarge,
+    /// Not all of it arrived in time.
+    Late,
+}
+
+/// Reads the body, and leaves what came of it with the request.
+pub(crate) async fn receive<E: Endpoint>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
+    let mut body = request.take_body().into_async_read();
+    let received = timeout(READ_TIME, read(&mut body)).await.unwrap_or(Received::Late);
+    if matches!(received, Received::TooLarge) {
+        discard_rest(&mut body).await;
+    }
+    request.set_data(received);
+    Ok(next.call(request).await?.into_response())
+}
+
+async fn read(body: &mut (impl AsyncRead + Unpin)) -> Received {
+    let mut bytes = Vec::new();
+    match body.take(MAX_BYTES + 1).read_to_end(&mut bytes).await {
+        Ok(length) if length as u64 > MAX_BYTES => Received::TooLarge,
+        Ok(_) => Received::Whole(bytes.into()),
+        // Broken off, or chunks that are none: the rest will never come.
+        Err(_) => Received::Late,
+    }
+}
+
+/// Reads a body for the sake of the connection alone.
+pub(crate) async fn discard(body: Body) {
+    discard_rest(&mut body.into_async_read()).await;
+}
+
+async fn discard_rest(body: &mut (impl AsyncRead + Unpin)) {
+    let mut rest = body.take(MAX_DISCARDED);
+    // Whatever comes of it, the answer is the same.
+    timeout(DISCARD_TIME, copy(&mut rest, &mut sink())).await.ok();
+}

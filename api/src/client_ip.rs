@@ -1,0 +1,180 @@
+//! Who is calling: the socket's peer, or, where the peer is a trusted proxy, whom it says it calls for.
+//!
+//! `X-Forwarded-For` is read from the right, over the trusted proxies, to the first address that is none of them.
+//! What stands further left is the caller's own claim. (poem's `RealIp` believes it.)
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    str::FromStr,
+    sync::Once,
+};
+
+use ipnet::IpNet;
+use poem::http::{HeaderMap, HeaderName};
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+/// `TRUSTED_PROXIES`: the networks whose word about their callers is taken.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TrustedProxies(Vec<IpNet>);
+
+impl TrustedProxies {
+    /// The caller's address, IPv4 even where it came as `::ffff:…`.
+    pub(crate) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer.to_canonical();
+        if !self.trust(client) {
+            warn_of_a_forgotten_setting(client, headers);
+            return client;
+        }
+        let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
+        // A line that is no text ends the search like an entry that is no address.
+        let entries = lines.iter().rev().flat_map(|line| line.to_str().unwrap_or("?").rsplit(','));
+        for entry in entries {
+            let Some(address) = parse_entry(entry) else { break };
+            client = address;
+            if !self.trust(client) {
+                break;
+            }
+        }
+        client
+    }
+
+    fn trust(&self, ip: IpAddr) -> bool {
+        self.0.iter().any(|network| network.contains(&ip))
+    }
+}
+
+/// An address with or without a port, IPv6 also in brackets or with a zone.
+fn parse_entry(entry: &str) -> Option<IpAddr> {
+    let entry = entry.trim();
+    let unzoned = |text: &str| text.split('%').next().and_then(|ip| ip.parse::<IpAddr>().ok());
+    let ip = match entry.strip_prefix('[') {
+        Some(rest) => {
+            let (ip, port) = rest.split_once(']')?;
+            let port_is_sane =
+                port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
+            unzoned(ip).filter(|ip| ip.is_ipv6() && port_is_sane)
+        }
+        None => unzoned(entry).or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip())),
+    };
+    ip.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_unspecified())
+}
+
+/// A proxy that is not listed puts the whole world into one bucket; its address gives it away.
+fn warn_of_a_forgotten_setting(peer: IpAddr, headers: &HeaderMap) {
+    static WARNED: Once = Once::new();
+    let private = match peer {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
+    };
+    if private && headers.contains_key(FORWARDED_FOR) {
+        WARNED.call_once(|| {
+            tracing::warn!(
+                %peer,
+                "X-Forwarded-For from a private address that is not in TRUSTED_PROXIES is ignored: \
+                 if this is your proxy, list it, or all its callers share one rate limit"
+            );
+        });
+    }
+}
+
+impl FromStr for TrustedProxies {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        entries.map(parse_network).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+/// A network or a single address, as an operator writes it.
+pub(crate) fn parse_network(text: &str) -> Result<IpNet, String> {
+    let network = match text.parse::<IpAddr>() {
+        Ok(ip) => IpNet::from(ip),
+        Err(_) => text.parse().map_err(|_| format!("`{text}` is not a network like 10.0.0.0/8"))?,
+    };
+    if network.prefix_len() == 0 {
+        return Err(format!("`{text}` is the whole world: name the proxies' own networks"));
+    }
+    match network {
+        IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err(format!("write `{text}` as IPv4")),
+        _ => Ok(network.trunc()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(trusted: &str, peer: &str, lines: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(FORWARDED_FOR, line.parse().unwrap());
+        }
+        let trusted: TrustedProxies = trusted.parse().unwrap();
+        trusted.client_ip(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    #[test]
+    fn without_a_trusted_proxy_the_peer_is_the_client_whatever_it_claims() {
+        for trusted in ["", "10.0.0.0/8, fd00::/8"] {
+            assert_eq!(client(trusted, "203.0.113.7", &["198.51.100.1"]), "203.0.113.7");
+            assert_eq!(client(trusted, "127.0.0.1", &["198.51.100.1"]), "127.0.0.1");
+            assert_eq!(client(trusted, "::ffff:203.0.113.7", &[]), "203.0.113.7");
+        }
+    }
+
+    #[test]
+    fn behind_trusted_proxies_the_right_most_stranger_is_the_client() {
+        for (peer, lines, expected) in [
+            ("10.0.0.1", &["198.51.100.1"][..], "198.51.100.1"),
+            ("::ffff:10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
+            ("10.0.0.1", &["6.6.6.6, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
+            ("10.0.0.1", &["6.6.6.6", "198.51.100.1", "10.0.0.2"], "198.51.100.1"),
+            ("10.0.0.1", &["6.6.6.6,198.51.100.1 ,10.0.0.2 "], "198.51.100.1"),
+            ("10.0.0.1", &["198.51.100.1:5555"], "198.51.100.1"),
+            ("10.0.0.1", &["[2001:db8::1]:5555"], "2001:db8::1"),
+            ("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
+            ("10.0.0.1", &["2001:db8::1"], "2001:db8::1"),
+            ("10.0.0.1", &["fe80::1%eth0"], "fe80::1"),
+            ("10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
+            ("fd00::1", &["198.51.100.1"], "198.51.100.1"),
+        ] {
+            assert_eq!(client("10.0.0.0/8,fd00::/8", peer, lines), expected, "{peer} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_entry_that_is_no_address_ends_the_search_at_the_last_good_one() {
+        for (lines, expected) in [
+            (&[][..], "10.0.0.1"),
+            (&[""], "10.0.0.1"),
+            (&["unknown"], "10.0.0.1"),
+            (&["198.51.100.1, unknown"], "10.0.0.1"),
+            (&["198.51.100.1, , 10.0.0.2"], "10.0.0.2"),
+            (&["198.51.100.1", "_hidden, 10.0.0.3"], "10.0.0.3"),
+            (&["198.51.100.1, 0.0.0.0"], "10.0.0.1"),
+            (&["198.51.100.1, ::"], "10.0.0.1"),
+            (&["198.51.100.1, 10.0.0.2:port"], "10.0.0.1"),
+            (&["198.51.100.1, [::1]x"], "10.0.0.1"),
+            (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
+        ] {
+            assert_eq!(client("10.0.0.0/8", "10.0.0.1", lines), expected, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_setting_that_trusts_the_world_is_refused() {
+        for text in [
+            "0.0.0.0/0",
+            "::/0",
+            "10.0.0.0/8,::/0",
+            "x",
+            "10.0.0.0/33",
+            "10.0.0.0/8;10.1.0.0/16",
+            "::ffff:10.0.0.0/104",
+        ] {
+            assert!(text.parse::<TrustedProxies>().is_err(), "{text}");
+        }
+    }
+}

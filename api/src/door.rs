@@ -1,0 +1,39 @@
+//! What every request at the door needs: the rules of the settings, the limits' state and the way to the outbox.
+
+use std::sync::Arc;
+
+use outbox::{Admission, PgPool};
+
+use crate::{
+    allowed_origins::AllowedOrigins, callback_next::Prefixes, client_ip::TrustedProxies, ip_limit::IpLimit,
+    queue_watch::QueueWatch, settings::Settings,
+};
+
+/// Shared by all requests.
+#[derive(Debug)]
+pub(crate) struct Door {
+    pub(crate) pool: PgPool,
+    pub(crate) admission: Admission,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) ip_limit: IpLimit,
+    pub(crate) allowed_origins: AllowedOrigins,
+    pub(crate) callback_path: String,
+    pub(crate) callback_next_prefixes: Prefixes,
+    pub(crate) queue: QueueWatch,
+}
+
+impl Door {
+    /// A door as set. Connects to nothing yet.
+    pub(crate) fn new(settings: &Settings, pool: PgPool) -> Arc<Self> {
+        Arc::new(Self {
+            pool,
+            admission: settings.admission.clone(),
+            trusted_proxies: settings.trusted_proxies.clone(),
+            ip_limit: IpLimit::new(settings.ip_rate_limit, &settings.ip_rate_limit_overrides),
+            allowed_origins: settings.allowed_origins.clone(),
+            callback_path: settings.callback_path.clone(),
+            callback_next_prefixes: settings.callback_next_prefixes.clone(),
+            queue: QueueWatch::new(settings.queue_limit),
+        })
+    }
+}

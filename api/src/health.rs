@@ -1,0 +1,33 @@
+//! Health: `live` says that the program runs, `ready` whether it can accept a job, and if not, which part is down.
+//! Public, so it names no setting and costs no look at the database.
+
+use std::sync::Arc;
+
+use poem::{Response, handler, http::StatusCode, web::Data};
+use serde_json::json;
+
+use crate::{door::Door, envelope, queue_watch::Hindrance};
+
+/// `GET /health/live`
+#[handler]
+pub(crate) fn live() -> Response {
+    envelope::json(StatusCode::OK, &json!({ "status": "ok" }))
+}
+
+/// `GET /health/ready`
+#[handler]
+pub(crate) fn ready(door: Data<&Arc<Door>>) -> Response {
+    let database = match door.queue.hindrance() {
+        None => return envelope::json(StatusCode::OK, &json!({ "status": "ok", "checks": { "database": "ok" } })),
+        Some(Hindrance::Unreachable) => "unreachable",
+        Some(Hindrance::Unprepared) => "not prepared",
+    };
+    // The error object's fields besides, as in every answer that is not a success.
+    let body = json!({
+        "status": "unavailable",
+        "checks": { "database": database },
+        "error": format!("database: {database}"),
+        "code": "unavailable",
+    });
+    envelope::json(StatusCode::SERVICE_UNAVAILABLE, &body)
+}

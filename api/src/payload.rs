@@ -1,0 +1,167 @@
+//! The request's body, as far as it can be judged by itself: its fields, and all that is wrong with their types.
+//!
+//! poem-openapi's own payload stops at the first problem, names no field and takes numbers for strings.
+
+use hyper::body::Bytes;
+use outbox::Email;
+use poem::{
+    Request, RequestBody,
+    http::{HeaderValue, header},
+};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry},
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    body::Received,
+    envelope::{ErrorCode, Refusal, ValidationIssue},
+    json,
+};
+
+const CONTENT_TYPE: &str = "application/json";
+const SCHEMA: &str = "MagicLinkRequest";
+
+/// What the caller sent. Unknown fields are ignored; null for an optional field is as if absent.
+#[derive(Debug)]
+pub(crate) struct MagicLinkRequest {
+    /// Whom to mail; none where an issue says why.
+    pub(crate) email: Option<Email>,
+    /// The portal's origin, not yet looked at.
+    pub(crate) callback_origin: Option<String>,
+    /// The place inside the portal, not yet looked at.
+    pub(crate) callback_next: Option<String>,
+    /// All that is wrong so far.
+    pub(crate) issues: Vec<ValidationIssue>,
+}
+
+impl MagicLinkRequest {
+    /// Reads the fields of a body.
+    fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        if body.is_empty() {
+            return Err(Refusal::new(ErrorCode::InvalidJson, "The request has no body: send a JSON object."));
+        }
+        let invalid =
+            |_| Refusal::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field more than once.");
+        let Value::Object(mut fields) = json::parse(body).map_err(invalid)? else {
+            let issue = issue("", "The body must be a JSON object.");
+            return Err(Refusal::invalid(ErrorCode::InvalidRequest, vec![issue]));
+        };
+        let mut issues = Vec::new();
+        let email = match fields.remove("email") {
+            None => Err("Enter an email address.".to_owned()),
+            Some(Value::String(text)) => Email::parse(&text).map_err(|error| error.to_string()),
+            Some(_) => Err("The email address must be a string.".to_owned()),
+        };
+        let email = email.map_err(|message| issues.push(issue("email", message))).ok();
+        let callback_origin = optional_text(&mut fields, "callback_origin", &mut issues);
+        let callback_next = optional_text(&mut fields, "callback_next", &mut issues);
+        Ok(Self { email, callback_origin, callback_next, issues })
+    }
+}
+
+fn optional_text(fields: &mut Map<String, Value>, name: &str, issues: &mut Vec<ValidationIssue>) -> Option<String> {
+    match fields.remove(name) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text),
+        Some(_) => {
+            issues.push(issue(name, format!("{name} must be a string.")));
+            None
+        }
+    }
+}
+
+/// An issue of one field.
+pub(crate) fn issue(path: &str, message: impl Into<String>) -> ValidationIssue {
+    ValidationIssue { path: path.to_owned(), message: message.into() }
+}
+
+impl<'a> ApiExtractor<'a> for MagicLinkRequest {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        registry.create_schema::<Self, _>(SCHEMA.to_owned(), |_| schema());
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let schema = MetaSchemaRef::Reference(SCHEMA.to_owned());
+        let content = vec![MetaMediaType { content_type: CONTENT_TYPE, schema }];
+        Some(MetaRequest { description: Some("Whom to mail, and where the link leads."), content, required: true })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        Ok(Self::parse(&received(request)?)?)
+    }
+}
+
+/// The body's bytes, if it is of the right kind and all there.
+fn received(request: &Request) -> Result<Bytes, Refusal> {
+    let kind = request.content_type().and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    if !kind.trim().eq_ignore_ascii_case(CONTENT_TYPE) {
+        return Err(Refusal::new(
+            ErrorCode::UnsupportedMediaType,
+            "Send the body as JSON, with the header Content-Type: application/json.",
+        ));
+    }
+    match request.data::<Received>() {
+        Some(Received::Whole(bytes)) => Ok(bytes.clone()),
+        Some(Received::TooLarge) => Err(Refusal::new(ErrorCode::PayloadTooLarge, "The body is larger than 16 KiB.")),
+        Some(Received::Late) | None => {
+            Err(Refusal::new(ErrorCode::InvalidRequest, "The body did not arrive in full within 10 seconds.")
+                .with(header::CONNECTION, HeaderValue::from_static("close")))
+        }
+    }
+}
+
+/// The fields as the published reference states them.
+fn schema() -> MetaSchema {
+    let text = |format, description, max_length| {
+        let ty = "string";
+        let schema = MetaSchema { ty, format, description: Some(description), max_length, ..MetaSchema::ANY };
+        MetaSchemaRef::Inline(Box::new(schema))
+    };
+    MetaSchema {
+        ty: "object",
+        title: Some(SCHEMA.to_owned()),
+        description: Some("Whom to mail, and where the link leads. Unknown fields are ignored."),
+        required: vec!["email"],
+        properties: vec![
+            (
+                "email",
+                text(
+                    Some("email"),
+                    "Exactly one address, at most 254 bytes. It is trimmed, normalised (NFKC) and lower-cased.",
+                    None,
+                ),
+            ),
+            (
+                "callback_origin",
+                text(
+                    Some("uri"),
+                    "Origin of the portal that the link leads back to: scheme, host and port, without a path. \
+                     It must be one that the operator allows. Default: the header \
+                     `X-AppHandoff-Callback-Origin`, else `Origin`, else the origin of `Referer`.",
+                    None,
+                ),
+            ),
+            (
+                "callback_next",
+                text(
+                    None,
+                    "Place inside the portal to go to after sign-in: an absolute path, a path relative to the \
+                     portal's root (`example` is `/example`), or a URL of the callback origin itself. At most \
+                     1,024 bytes; empty is as if absent.",
+                    Some(1_024),
+                ),
+            ),
+        ],
+        ..MetaSchema::ANY
+    }
+}

@@ -1,0 +1,144 @@
+//! `POST /api/auth/send-magic-link`: check the request, put a job into the outbox, answer. A worker mails the link.
+//!
+//! By the time that a request is here the IP limit has let it through (`ip_limit`) and its body has been read
+//! (`body`). The answer is the same, in the same time, whether or not the address has an account.
+
+use std::{sync::Arc, time::Instant};
+
+use outbox::{Email, Enqueued, JobId, NewJob};
+use poem::{Request, web::Data};
+use poem_openapi::OpenApi;
+use tracing::Instrument as _;
+
+use crate::{
+    answers::{Accepted, Refused},
+    callback_next::CallbackNext,
+    callback_origin,
+    door::Door,
+    envelope::{ErrorCode, Refusal},
+    ip_limit::ClientNetwork,
+    metrics,
+    payload::{MagicLinkRequest, issue},
+    request_id::RequestName,
+};
+
+/// Where the endpoint is.
+pub(crate) const PATH: &str = "/api/auth/send-magic-link";
+
+/// The operations that the document describes.
+pub(crate) struct Api;
+
+#[OpenApi]
+impl Api {
+    /// Send passwordless magic link
+    ///
+    /// Admin generateLink (magiclink) + Mailgun. IP rate limited. Callback URL from body callback_origin,
+    /// X-AppHandoff-Callback-Origin, Origin, or Referer (allowlisted). Optional callback_next preserves a safe
+    /// in-portal destination after the email link completes.
+    #[oai(path = "/auth/send-magic-link", method = "post", operation_id = "sendMagicLink")]
+    async fn send_magic_link(
+        &self,
+        request: &Request,
+        door: Data<&Arc<Door>>,
+        client: Data<&ClientNetwork>,
+        name: Data<&RequestName>,
+        body: MagicLinkRequest,
+    ) -> Result<Accepted, Refused> {
+        let wanted = resolve(&door, request, body)?;
+        if !door.queue.has_room() {
+            return Err(Refusal::unavailable().into());
+        }
+        let job = NewJob {
+            id: JobId::new(),
+            recipient: wanted.recipient,
+            callback_url: wanted.callback_url,
+            client: client.0.0.clone(),
+            request_id: name.id.clone(),
+            traceparent: name.traceparent.clone(),
+        };
+        match enqueue(door.0.clone(), job).await? {
+            Enqueued::Queued | Enqueued::Duplicate => Ok(Accepted),
+            Enqueued::Limited { retry_after } => Err(Refusal::limited(
+                ErrorCode::RecipientRateLimited,
+                "Too many links were asked for this address. Look into its inbox, or try again later.",
+                retry_after.into(),
+            )
+            .into()),
+        }
+    }
+}
+
+/// A request that passed the checks.
+struct Wanted {
+    recipient: Email,
+    callback_url: String,
+}
+
+/// Whom to mail and where the link leads, or all that is wrong with the request.
+///
+/// The code is a callback's own where that is the only kind of problem; where problems are of several kinds it is
+/// `invalid_request`, and the issues tell them apart.
+fn resolve(door: &Door, request: &Request, body: MagicLinkRequest) -> Result<Wanted, Refusal> {
+    let MagicLinkRequest { email, callback_origin, callback_next, mut issues } = body;
+    let mut codes = vec![ErrorCode::InvalidRequest; issues.len()];
+
+    // A field of the wrong type has its issue; asking for the next source would add a second, misleading one.
+    let origin_is_unreadable = issues.iter().any(|issue| issue.path == "callback_origin");
+    let mut origin = None;
+    if !origin_is_unreadable {
+        match callback_origin::resolve(&door.allowed_origins, callback_origin.as_deref(), request.headers()) {
+            Ok(found) => origin = Some(found),
+            Err(none) => {
+                codes.push(none.code);
+                issues.push(none.issue);
+            }
+        }
+    }
+    let mut next = None;
+    if let Some(text) = callback_next.filter(|text| !text.is_empty()) {
+        match CallbackNext::parse(&text, origin.as_ref(), &door.callback_next_prefixes) {
+            Ok(place) => next = Some(place),
+            Err(error) => {
+                codes.push(ErrorCode::CallbackNextUnsafe);
+                issues.push(issue("callback_next", error.to_string()));
+            }
+        }
+    }
+    match (email, origin) {
+        (Some(recipient), Some(origin)) if issues.is_empty() => {
+            let query = next.map(|next| format!("?next={}", next.encoded())).unwrap_or_default();
+            let callback_url = format!("{}{}{query}", origin.as_str(), door.callback_path);
+            Ok(Wanted { recipient, callback_url })
+        }
+        _ => {
+            codes.dedup();
+            let code = if let [only] = codes.as_slice() { *only } else { ErrorCode::InvalidRequest };
+            Err(Refusal::invalid(code, issues))
+        }
+    }
+}
+
+/// Puts the job into the outbox; it is committed when this returns.
+///
+/// In a task of its own: a caller who hangs up cannot cut the transaction off while it holds the recipient's locks.
+async fn enqueue(door: Arc<Door>, job: NewJob) -> Result<Enqueued, Refusal> {
+    let begun = Instant::now();
+    let work = async move { outbox::enqueue(&door.pool, &door.admission, &[job]).await };
+    let outcome = tokio::spawn(work.in_current_span()).await;
+    metrics::time_enqueue(begun.elapsed());
+    match outcome {
+        Ok(Ok(outcomes)) => outcomes.into_iter().next().ok_or_else(Refusal::internal),
+        Ok(Err(error)) if error.is_outage() => {
+            tracing::warn!(%error, "the database took no job");
+            Err(Refusal::unavailable())
+        }
+        Ok(Err(error)) => {
+            tracing::error!(%error, "the database refused a job");
+            Err(Refusal::internal())
+        }
+        Err(error) => {
+            tracing::error!(%error, "putting a job into the outbox panicked");
+            Err(Refusal::internal())
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! Everything that is wrong with a request, and what the caller is told. Nothing of it becomes a job.
+
+use serde_json::{Value, json};
+
+use crate::{
+    harness::{Door, PATH, PORTAL, post},
+    http::{Answer, Request},
+};
+
+/// A refusal in the published shape.
+fn assert_refused(answer: &Answer, status: u16, code: &str, what: &str) {
+    assert_eq!((answer.status, answer.code().as_str()), (status, code), "{what}: {answer:?}");
+    assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
+    assert!(answer.header("x-request-id").is_some(), "{what}");
+    assert!(answer.json()["error"].as_str().is_some_and(|error| !error.is_empty()), "{what}");
+}
+
+fn issue_paths(answer: &Answer) -> Vec<String> {
+    let body = answer.json();
+    let issues = body["issues"].as_array().cloned().unwrap_or_default();
+    for issue in &issues {
+        let first = &body["fieldErrors"][issue["path"].as_str().unwrap()];
+        assert!(first.is_string(), "each path has its first message: {body}");
+    }
+    issues.iter().map(|issue| issue["path"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_one_json_document_is_invalid_json() {
+    let door = Door::open(&[]).await;
+    let deep = format!(r#"{{"email":"a@b","x":{}{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
+    let bodies: [&[u8]; 12] = [
+        b"",
+        b" ",
+        b"{",
+        b"hello",
+        b"{'email':'a@b'}",
+        b"{\"email\":\"a@b\"} {}",
+        b"{\"email\":\"a@b\",}",
+        br#"{"email":"a@b","email":"c@d"}"#,
+        br#"{"email":"a@b","x":{"y":1,"y":1}}"#,
+        br#"{"email":"\ud800@b"}"#,
+        b"{\"email\":\"\xff@b\"}",
+        deep.as_bytes(),
+    ];
+    for body in bodies {
+        let answer = post(body).header("Origin", PORTAL).send(door.public).await;
+        let what = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
+        assert_refused(&answer, 400, "invalid_json", &what);
+        assert!(!answer.json()["error"].as_str().unwrap().contains("line"), "no parser's internals: {answer:?}");
+    }
+    assert!(door.jobs().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_body_that_is_not_an_object_is_an_issue_of_the_whole() {
+    let door = Door::open(&[]).await;
+    for body in ["null", "[]", "1", "true", r#""a@b""#, r#"[{"email":"a@b"}]"#] {
+        let answer = post(body).header("Origin", PORTAL).send(door.public).await;
+        assert_refused(&answer, 400, "invalid_request", body);
+        assert_eq!(issue_paths(&answer), [""], "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_bad_address_is_an_issue_of_its_field() {
+    let door = Door::open(&[]).await;
+    // Good in all but its length of 255 bytes.
+    let host = ["b".repeat(60), "c".repeat(60), "d".repeat(56)].join(".") + ".example.com";
+    let too_long = format!("{}@{host}", "a".repeat(64));
+    assert_eq!(too_long.len(), 255);
+    let addresses = [
+        json!(null),
+        json!(1),
+        json!(true),
+        json!(["a@b"]),
+        json!({"a": "b"}),
+        json!(""),
+        json!("  "),
+        json!("hello"),
+        json!("a@b,c@d"),
+        json!("a@b;c@d"),
+        json!("a@b c@d"),
+        json!("a@b, c@d"),
+        json!("a@@b"),
+        json!("a@b@c"),
+        json!("A <a@b>"),
+        json!("\"a\"@b"),
+        json!("a@b\r\nBcc: c@d"),
+        json!("a@b\n"),
+        json!("a\u{0}@b"),
+        json!("a@b\u{0}"),
+        json!("a@b\u{ff0c}c@d"),
+        json!("a@b\u{ff20}c"),
+        json!("jürgen@example.com"),
+        json!("a@exämple.com"),
+        json!(too_long),
+    ];
+    for email in addresses {
+        let answer = door.post(&json!({ "email": email, "callback_origin": PORTAL })).await;
+        assert_refused(&answer, 400, "invalid_request", &email.to_string());
+        assert_eq!(issue_paths(&answer), ["email"], "{email}");
+    }
+    let answer = door.post(&json!({ "callback_origin": PORTAL })).await;
+    assert_eq!(issue_paths(&answer), ["email"], "missing");
+    assert!(door.jobs().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_bad_callback_has_its_own_code_and_is_an_issue_of_its_field() {
+    let door = Door::open(&[]).await;
+    let origin = "callback_origin_not_allowed";
+    let next = "callback_next_unsafe";
+    let cases = [
+        (json!({"callback_origin": "https://evil.example"}), origin, "callback_origin"),
+        (json!({"callback_origin": ""}), origin, "callback_origin"),
+        (json!({"callback_origin": "null"}), origin, "callback_origin"),
+        (json!({"callback_origin": "https://portal.example.com.evil.example"}), origin, "callback_origin"),
+        (json!({"callback_origin": "https://portal.example.com/login"}), origin, "callback_origin"),
+        (json!({"callback_origin": "http://portal.example.com"}), origin, "callback_origin"),
+        (json!({"callback_origin": "https://a.b.preview.example.com"}), origin, "callback_origin"),
+        (json!({"callback_origin": "https://portal.example.com\u{0}"}), origin, "callback_origin"),
+        (json!({"callback_origin": 1}), "invalid_request", "callback_origin"),
+        (json!({"callback_next": "//evil.example"}), next, "callback_next"),
+        (json!({"callback_next": "/\\evil.example"}), next, "callback_next"),
+        (json!({"callback_next": "https://evil.example"}), next, "callback_next"),
+        (json!({"callback_next": "https:evil.example"}), next, "callback_next"),
+        (json!({"callback_next": "javascript:alert(1)"}), next, "callback_next"),
+        (json!({"callback_next": "/%09/evil.example"}), next, "callback_next"),
+        (json!({"callback_next": "/a/..//evil.example"}), next, "callback_next"),
+        (json!({"callback_next": "/\u{0}"}), next, "callback_next"),
+        (json!({"callback_next": ["/x"]}), "invalid_request", "callback_next"),
+    ];
+    for (mut body, code, path) in cases {
+        body["email"] = json!("hello@example.com");
+        let answer = post(body.to_string()).header("Origin", PORTAL).send(door.public).await;
+        assert_refused(&answer, 400, code, &body.to_string());
+        assert_eq!(issue_paths(&answer), [path], "{body}");
+    }
+    assert!(door.jobs().await.is_empty());
+}
+
+#[tokio::test]
+async fn the_headers_sources_are_explicit_or_ambient() {
+    let door = Door::open(&[]).await;
+    let explicit = "X-AppHandoff-Callback-Origin";
+    type Headers<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(Headers, &str, &str); 7] = [
+        (&[], "callback_origin_required", "callback_origin"),
+        (&[("Origin", "null")], "callback_origin_required", "callback_origin"),
+        (
+            &[("Origin", "https://evil.example"), ("Referer", "https://evil.example/")],
+            "callback_origin_required",
+            "callback_origin",
+        ),
+        (
+            &[("Origin", PORTAL), ("Origin", "https://pr-7.preview.example.com")],
+            "callback_origin_required",
+            "callback_origin",
+        ),
+        (&[(explicit, "https://evil.example"), ("Origin", PORTAL)], "callback_origin_not_allowed", explicit),
+        (
+            &[(explicit, PORTAL), (explicit, "https://pr-7.preview.example.com")],
+            "callback_origin_not_allowed",
+            explicit,
+        ),
+        (&[(explicit, ""), ("Origin", PORTAL)], "callback_origin_not_allowed", explicit),
+    ];
+    for (headers, code, path) in cases {
+        let request = post(r#"{"email":"hello@example.com"}"#);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+        let answer = request.send(door.public).await;
+        assert_refused(&answer, 400, code, &format!("{headers:?}"));
+        assert_eq!(issue_paths(&answer), [path], "{headers:?}");
+    }
+}
+
+#[tokio::test]
+async fn all_that_is_wrong_is_told_at_once() {
+    let door = Door::open(&[]).await;
+    let body = json!({"email": "hello", "callback_origin": "https://evil.example", "callback_next": "//evil.example"});
+    let answer = door.post(&body).await;
+    assert_refused(&answer, 400, "invalid_request", "three kinds");
+    assert_eq!(issue_paths(&answer), ["email", "callback_origin", "callback_next"]);
+    let body = json!({"email": 1, "callback_origin": 2, "callback_next": 3});
+    let answer = door.post(&body).await;
+    assert_eq!(issue_paths(&answer), ["email", "callback_origin", "callback_next"]);
+}
+
+#[tokio::test]
+async fn other_methods_paths_types_and_sizes_get_the_error_object_too() {
+    let door = Door::open(&[]).await;
+    for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "TRACE", "PROPFIND"] {
+        let answer = Request::new(method, PATH).body("x".repeat(100)).send(door.public).await;
+        assert_refused(&answer, 405, "method_not_allowed", method);
+        assert_eq!(answer.header("allow"), Some("POST, OPTIONS"));
+    }
+    let answer = Request::new("POST", "/health/live").send(door.public).await;
+    assert_refused(&answer, 405, "method_not_allowed", "health");
+    assert_eq!(answer.header("allow"), Some("GET, HEAD"));
+    for path in
+        ["/", "/api", "/api/auth", "/api/auth/send-magic-link/", "/auth/send-magic-link", "/api//docs", "/%2e%2e"]
+    {
+        let answer = Request::new("POST", path).body("{}").send(door.public).await;
+        assert_refused(&answer, 404, "not_found", path);
+    }
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/problem+json", ""]
+    {
+        let answer = Request::new("POST", PATH).header("Content-Type", kind).body("{}").send(door.public).await;
+        assert_refused(&answer, 415, "unsupported_media_type", kind);
+    }
+    let answer = Request::new("POST", PATH).body("{}").send(door.public).await;
+    assert_refused(&answer, 415, "unsupported_media_type", "no type");
+    for kib in [17, 200] {
+        let body = json!({"email": "a@b", "callback_origin": PORTAL, "x": "x".repeat(kib * 1024)}).to_string();
+        assert_refused(&post(body).send(door.public).await, 413, "payload_too_large", "KiB");
+    }
+    let padded: Value = json!({"email": "a@b", "callback_origin": PORTAL, "x": "x".repeat(16_000)});
+    assert_eq!(door.post(&padded).await.status, 200, "just under 16 KiB");
+}

@@ -1,0 +1,103 @@
+//! Settings that are missing or bad stop the start, and say which and how to mend them.
+
+use std::path::Path;
+
+use sandbox::Program;
+
+use crate::harness::{good_settings, spawn};
+
+const NO_DATABASE: &str = "postgres://nobody:hidden-password@127.0.0.1:1/nothing";
+
+/// Exit code and lines of a start with these settings on top of good ones.
+async fn start(changes: &[(&str, &str)]) -> (Option<i32>, Vec<String>) {
+    let mut settings = good_settings(NO_DATABASE);
+    settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+    let program = spawn(&settings);
+    (program.wait().await.code(), program.log())
+}
+
+#[tokio::test]
+async fn each_bad_setting_is_named_with_an_example() {
+    for (variable, value) in [
+        ("DATABASE_URL", ""),
+        ("DATABASE_URL", "mysql://a:hidden-password@b/c"),
+        ("DATABASE_URL", "hidden-password"),
+        ("DATABASE_MAX_CONNECTIONS", "0"),
+        ("DATABASE_MAX_CONNECTIONS", "many"),
+        ("MIGRATE_ON_START", "yes"),
+        ("LINK_LIFETIME", "19m"),
+        ("LINK_LIFETIME", "an hour"),
+        ("LOG_FORMAT", "xml"),
+        ("RUST_LOG", "api=shout"),
+        ("API_LISTEN", "8080"),
+        ("API_PRIVATE_LISTEN", "localhost"),
+        ("API_LISTEN", "192.0.2.1:1"),
+        ("CALLBACK_ORIGINS", ""),
+        ("CALLBACK_ORIGINS", "https://*.vercel.app"),
+        ("CALLBACK_ORIGINS", "http://portal.example.com"),
+        ("CALLBACK_ORIGINS", "https://portal.example.com/path"),
+        ("CALLBACK_PATH", "auth/callback"),
+        ("CALLBACK_PATH", "/auth/callback?x"),
+        ("CALLBACK_PATH", "/auth/../callback"),
+        ("CALLBACK_PATH", "/auth%2fcallback"),
+        ("CALLBACK_NEXT_PREFIXES", "app"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("TRUSTED_PROXIES", "::/0"),
+        ("TRUSTED_PROXIES", "proxy"),
+        ("IP_RATE_LIMIT", "30"),
+        ("IP_RATE_LIMIT", "0/1m"),
+        ("IP_RATE_LIMIT_OVERRIDES", "10.1.0.0/16"),
+        ("RECIPIENT_RATE_LIMIT", "10/15"),
+        ("RECIPIENT_CLIENT_RATE_LIMIT", ""),
+        ("DUPLICATE_WINDOW", "0s"),
+        ("JOB_DEADLINE", "15"),
+        ("QUEUE_LIMIT", "-1"),
+    ] {
+        let (code, lines) = start(&[(variable, value)]).await;
+        assert_eq!(code, Some(2), "{variable}={value}: {lines:?}");
+        let faults: Vec<&String> = lines.iter().filter(|line| !line.starts_with('{')).collect();
+        assert_eq!(faults.len(), 1, "{variable}={value}: {lines:?}");
+        assert!(faults[0].starts_with(variable), "{variable}={value}: {lines:?}");
+        assert!(!lines.concat().contains("hidden-password"), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn all_faults_are_told_at_once_a_line_each() {
+    let changes = [
+        ("DATABASE_URL", ""),
+        ("CALLBACK_ORIGINS", ""),
+        ("API_LISTEN", "x"),
+        ("JOB_DEADLINE", "x"),
+        ("QUEUE_LIMIT", "x"),
+    ];
+    let (code, lines) = start(&changes).await;
+    assert_eq!(code, Some(2));
+    let named: Vec<&str> = lines.iter().filter_map(|line| line.split(':').next()).collect();
+    assert_eq!(named, ["DATABASE_URL", "API_LISTEN", "CALLBACK_ORIGINS", "JOB_DEADLINE", "QUEUE_LIMIT"]);
+    assert!(lines.iter().all(|line| line.contains("(example: ")), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_development_origin_is_warned_of_at_every_start() {
+    let mut settings = good_settings(NO_DATABASE);
+    settings.push(("CALLBACK_ORIGINS".to_owned(), "http://localhost:*".to_owned()));
+    let program = spawn(&settings);
+    program.address().await.unwrap();
+    assert!(program.log().iter().any(|line| line.contains("WARN") && line.contains("http://localhost:*")));
+    let listening = program.log().iter().filter(|line| line.contains(r#""message":"listening""#)).count();
+    assert_eq!(listening, 1);
+}
+
+#[tokio::test]
+async fn help_names_every_setting_and_shows_no_secret() {
+    let settings = [("DATABASE_URL".to_owned(), NO_DATABASE.to_owned())];
+    let program =
+        Program::spawn(Path::new(env!("CARGO_BIN_EXE_magic-link-api")), "help", &settings, &["--help"]).unwrap();
+    assert_eq!(program.wait().await.code(), Some(0));
+    let help = program.log().join("\n");
+    for (variable, _) in good_settings("") {
+        assert!(help.contains(&format!("[env: {variable}")), "{variable}: {help}");
+    }
+    assert!(!help.contains("hidden-password"));
+}
