@@ -1,0 +1,258 @@
+//! `cargo dev`: everything on one machine. Postgres, migrations, both stand-ins, the real api and
+//! worker; their addresses, a curl to paste, and then their logs until somebody stops it.
+#![expect(clippy::print_stdout, reason = "it speaks to the person at the terminal")]
+
+mod settings;
+
+use crate::{
+    Database, DatabaseError, Mailgun, MailgunSettings, Program, ProgramError, Programs, SupabaseAuth, SupabaseSettings,
+    http, ports::preferred_port, programs::Echo,
+};
+use settings::Addresses;
+use std::{
+    io::{self, IsTerminal, Write},
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    process::ExitStatus,
+    time::{Duration, Instant},
+};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// How long the programs have for a polite stop.
+const POLITE: Duration = Duration::from_secs(5);
+/// How long they have until they answer.
+const START: Duration = Duration::from_secs(30);
+
+/// How `cargo dev` ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// Somebody stopped it: Ctrl-C, SIGTERM, or the terminal was closed.
+    Asked,
+    /// A program ended by itself; its last lines are on the terminal.
+    ProgramEnded,
+}
+
+/// Runs until it is stopped. Nothing is left behind then, nor when it is killed.
+///
+/// # Errors
+/// When a part does not start.
+pub async fn dev() -> anyhow::Result<Stop> {
+    let mut signals = Signals::listen()?;
+    let world = tokio::select! {
+        () = signals.any() => return Ok(Stop::Asked),
+        world = World::start() => world?,
+    };
+    world.summary();
+    let stop = tokio::select! {
+        () = signals.any() => Stop::Asked,
+        ended = world.first_end() => {
+            report(&ended);
+            Stop::ProgramEnded
+        }
+    };
+    say("stopping");
+    world.stop().await;
+    Ok(stop)
+}
+
+/// Everything that runs.
+struct World {
+    database: Database,
+    supabase: SupabaseAuth,
+    mailgun: Mailgun,
+    addresses: Addresses,
+    api: Program,
+    worker: Program,
+}
+
+impl World {
+    async fn start() -> anyhow::Result<World> {
+        say("building the programs and starting Postgres");
+        let (programs, database) =
+            tokio::try_join!(async { Ok::<_, anyhow::Error>(Programs::build_visibly().await?) }, async {
+                Ok(open_database().await?)
+            },)?;
+        let api_port = port("api", 8080)?;
+        let (supabase, mailgun) = stand_ins(api_port).await?;
+        let addresses = Addresses {
+            database: database.url().to_owned(),
+            supabase: supabase.url(),
+            mailgun: mailgun.url(),
+            api: api_port,
+            api_private: port("api's metrics", 8082)?,
+            worker: port("worker", 8081)?,
+        };
+        migrate(&programs.worker, &addresses.database).await?;
+        let worker = run("worker", &programs.worker, settings::for_worker(&addresses))?;
+        let api = run("api", &programs.api, settings::for_api(&addresses))?;
+        tokio::try_join!(until_it_answers(&worker, addresses.worker), until_it_answers(&api, addresses.api),)?;
+        Ok(World { database, supabase, mailgun, addresses, api, worker })
+    }
+
+    /// Plain lines, to be copied whole.
+    fn summary(&self) {
+        let at = &self.addresses;
+        let (api, worker, private) = (at.api, at.worker, at.api_private);
+        println!("\nEverything runs. Stop it with Ctrl-C; nothing is kept.\n");
+        for (name, address) in [
+            ("mailbox", format!("{}/", self.mailgun.url())),
+            ("api", format!("http://127.0.0.1:{api}/api")),
+            ("api docs", format!("http://127.0.0.1:{api}/api/docs")),
+            ("OpenAPI", format!("http://127.0.0.1:{api}/api/openapi.json")),
+            ("api health", format!("http://127.0.0.1:{api}/health/ready")),
+            ("api metrics", format!("http://127.0.0.1:{private}/metrics")),
+            ("worker health", format!("http://127.0.0.1:{worker}/health/ready")),
+            ("Supabase Auth", format!("{} (a stand-in)", self.supabase.url())),
+            ("psql", format!("psql '{}'", at.database)),
+        ] {
+            println!("{name:<14} {address}");
+        }
+        println!("\nAsk for a sign-in mail; it appears in the mailbox:\n");
+        println!("{}\n", curl(api));
+    }
+
+    /// The first of the programs that ends.
+    async fn first_end(&self) -> ProgramError {
+        tokio::select! {
+            status = self.api.wait() => self.api.ended(status),
+            status = self.worker.wait() => self.worker.ended(status),
+        }
+    }
+
+    /// Programs first, and politely; what is deaf is killed with the world.
+    async fn stop(self) {
+        self.api.terminate();
+        self.worker.terminate();
+        let both = async { tokio::join!(self.api.wait(), self.worker.wait()) };
+        if tokio::time::timeout(POLITE, both).await.is_err() {
+            say("a program did not stop in time and is killed");
+        }
+        drop((self.api, self.worker));
+        self.database.stop().await;
+    }
+}
+
+/// The published example, as it is.
+fn curl(api: u16) -> String {
+    format!(
+        "curl -i http://127.0.0.1:{api}/api/auth/send-magic-link \
+         -H 'content-type: application/json' \
+         -d '{{\"email\":\"hello@example.com\",\"callback_origin\":\"https://example.com\",\
+         \"callback_next\":\"example\"}}'"
+    )
+}
+
+async fn open_database() -> Result<Database, DatabaseError> {
+    let started = Instant::now();
+    let database = Database::open().await?;
+    let seconds = started.elapsed().as_secs_f32();
+    say(&format!("{} is ready after {seconds:.1} s", database.description()));
+    Ok(database)
+}
+
+async fn stand_ins(api_port: u16) -> io::Result<(SupabaseAuth, Mailgun)> {
+    let supabase = SupabaseAuth::start(SupabaseSettings {
+        listen: loopback(port("Supabase Auth", 8054)?),
+        service_role_key: settings::SERVICE_ROLE_KEY.into(),
+        ..SupabaseSettings::default()
+    })
+    .await?;
+    let mailgun = Mailgun::start(MailgunSettings {
+        listen: loopback(port("mailbox", 8025)?),
+        domain: settings::MAILGUN_DOMAIN.into(),
+        api_key: settings::MAILGUN_KEY.into(),
+        hint: Some(curl(api_port)),
+        supabase_faults: Some(supabase.faults().clone()),
+    })
+    .await?;
+    Ok((supabase, mailgun))
+}
+
+async fn migrate(worker: &Path, database: &str) -> Result<(), ProgramError> {
+    let settings = settings::for_migrate(database);
+    let migrate = Program::spawn(worker, "magic-link-worker migrate", &settings, &["migrate"])?;
+    let status: ExitStatus = migrate.wait().await;
+    if !status.success() {
+        return Err(migrate.ended(status));
+    }
+    say("migrations are done");
+    Ok(())
+}
+
+/// Starts a program whose lines go to the terminal under its name.
+fn run(name: &str, path: &Path, mut settings: Vec<(String, String)>) -> Result<Program, ProgramError> {
+    if !io::stdout().is_terminal() {
+        settings.push(("NO_COLOR".to_owned(), "1".to_owned()));
+    }
+    let label = format!("{name:<6}");
+    // A closed terminal is no reason to fail.
+    let echo: Echo = Box::new(move |line| {
+        writeln!(io::stdout(), "{label} | {line}").ok();
+    });
+    Program::spawn_with_echo(path, name, &settings, &[], echo)
+}
+
+/// Waits until the program answers at all; what it still lacks is for its `/health/ready` to say.
+async fn until_it_answers(program: &Program, port: u16) -> anyhow::Result<()> {
+    let client = http::client()?;
+    let url = format!("http://127.0.0.1:{port}/health/live");
+    let answers = async {
+        while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        status = program.wait() => Err(program.ended(status).into()),
+        answered = tokio::time::timeout(START, answers) => {
+            answered.map_err(|_| anyhow::anyhow!("{url} does not answer"))
+        }
+    }
+}
+
+/// The preferred port, or a free one, saying so.
+fn port(what: &str, preferred: u16) -> io::Result<u16> {
+    let port = preferred_port(preferred)?;
+    if port != preferred {
+        say(&format!("port {preferred} is taken; the {what} listens on {port}"));
+    }
+    Ok(port)
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+fn say(line: &str) {
+    println!("dev    | {line}");
+}
+
+/// Its last lines are enough: the rest is above on the terminal.
+fn report(ended: &ProgramError) {
+    let told = ended.to_string();
+    let lines: Vec<&str> = told.lines().collect();
+    let Some((what, output)) = lines.split_first() else {
+        return;
+    };
+    say(what);
+    for line in &output[output.len().saturating_sub(20)..] {
+        say(line);
+    }
+}
+
+/// Every way in which a person or a supervisor stops a program.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn listen() -> io::Result<Signals> {
+        Ok(Signals([signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?, signal(SignalKind::hangup())?]))
+    }
+
+    async fn any(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => (),
+            _ = terminate.recv() => (),
+            _ = hangup.recv() => (),
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! The settings that `cargo dev` hands the two programs: all that they get, and all made up here.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+/// The sandbox's own keys; no other server takes them.
+pub(super) const SERVICE_ROLE_KEY: &str = "sandbox-service-role-key";
+pub(super) const MAILGUN_KEY: &str = "key-sandbox";
+pub(super) const MAILGUN_DOMAIN: &str = "mg.example.com";
+
+/// Where everything listens.
+#[derive(Clone, Debug)]
+pub(super) struct Addresses {
+    pub(super) database: String,
+    pub(super) supabase: String,
+    pub(super) mailgun: String,
+    pub(super) api: u16,
+    pub(super) api_private: u16,
+    pub(super) worker: u16,
+}
+
+/// The libraries' own small talk is left out.
+const LOG: &str = "info,sqlx::postgres::notice=warn,tokio_cron_scheduler=warn,poem::server=warn";
+
+type Settings = Vec<(String, String)>;
+
+pub(super) fn for_migrate(database: &str) -> Settings {
+    owned([("DATABASE_URL", database.to_owned())])
+}
+
+/// Limits wide enough for somebody who tries things out; any port of localhost is a portal.
+pub(super) fn for_api(at: &Addresses) -> Settings {
+    owned([
+        ("DATABASE_URL", at.database.clone()),
+        ("API_LISTEN", loopback(at.api)),
+        ("API_PRIVATE_LISTEN", loopback(at.api_private)),
+        ("CALLBACK_ORIGINS", "https://example.com,http://localhost:*".into()),
+        ("IP_RATE_LIMIT", "600/1m".into()),
+        ("RECIPIENT_RATE_LIMIT", "100/15m,1000/1d".into()),
+        ("RECIPIENT_CLIENT_RATE_LIMIT", "100/15m,1000/1d".into()),
+        ("RUST_LOG", LOG.into()),
+    ])
+}
+
+pub(super) fn for_worker(at: &Addresses) -> Settings {
+    let sealing_key: [u8; 32] = rand::random();
+    owned([
+        ("DATABASE_URL", at.database.clone()),
+        ("WORKER_LISTEN", loopback(at.worker)),
+        ("SUPABASE_URL", at.supabase.clone()),
+        ("SUPABASE_SERVICE_ROLE_KEY", SERVICE_ROLE_KEY.into()),
+        ("MAILGUN_BASE_URL", at.mailgun.clone()),
+        ("MAILGUN_DOMAIN", MAILGUN_DOMAIN.into()),
+        ("MAILGUN_API_KEY", MAILGUN_KEY.into()),
+        ("MAIL_FROM", "Example Portal <sign-in@mg.example.com>".into()),
+        ("LINK_SEALING_KEY", STANDARD.encode(sealing_key)),
+        ("RUST_LOG", LOG.into()),
+    ])
+}
+
+fn loopback(port: u16) -> String {
+    format!("127.0.0.1:{port}")
+}
+
+fn owned<const N: usize>(settings: [(&str, String); N]) -> Settings {
+    settings.map(|(name, value)| (name.to_owned(), value)).to_vec()
+}

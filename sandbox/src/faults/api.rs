@@ -1,0 +1,31 @@
+//! `/_sandbox/faults`: the queue over HTTP. JSON only, so that no foreign web page can post to it
+//! without a preflight, which nobody answers.
+
+use super::{Fault, Faults};
+use poem::{
+    EndpointExt, IntoEndpoint, Route, get, handler,
+    http::StatusCode,
+    web::{Data, Json},
+};
+
+/// `GET`, `POST` and `DELETE` on the path that this is nested at.
+pub(crate) fn routes(faults: Faults) -> impl IntoEndpoint {
+    Route::new().at("/", get(list).post(add).delete(clear).data(faults))
+}
+
+#[handler]
+fn list(Data(faults): Data<&Faults>) -> Json<Vec<Fault>> {
+    Json(faults.list())
+}
+
+#[handler]
+fn add(Data(faults): Data<&Faults>, Json(fault): Json<Fault>) -> (StatusCode, Json<Vec<Fault>>) {
+    faults.add(fault);
+    (StatusCode::CREATED, Json(faults.list()))
+}
+
+#[handler]
+fn clear(Data(faults): Data<&Faults>) -> StatusCode {
+    faults.clear();
+    StatusCode::NO_CONTENT
+}

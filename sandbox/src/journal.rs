@@ -1,0 +1,95 @@
+//! A growing list that tests can wait on: the calls a stand-in got, the mails it took.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::watch;
+
+/// How long the `wait_for_…` methods without a timeout of their own wait.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What was waited for did not come in time.
+#[derive(Debug, thiserror::Error)]
+#[error("waited {waited:?} for {wanted}; there was: {seen}")]
+pub struct TimedOut {
+    /// What was waited for.
+    pub wanted: String,
+    /// How long.
+    pub waited: Duration,
+    /// What was there instead, for the test's output.
+    pub seen: String,
+}
+
+/// Shared: a clone is the same journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Journal<T> {
+    entries: Arc<Mutex<Vec<T>>>,
+    changed: watch::Sender<u64>,
+}
+
+impl<T: Clone> Journal<T> {
+    pub(crate) fn new() -> Self {
+        Journal { entries: Arc::default(), changed: watch::Sender::new(0) }
+    }
+
+    /// Adds an entry made from its own number, counted from 0, and gives the number.
+    pub(crate) fn add(&self, entry: impl FnOnce(usize) -> T) -> usize {
+        let number = self.with(|entries| {
+            let number = entries.len();
+            entries.push(entry(number));
+            number
+        });
+        self.touch();
+        number
+    }
+
+    /// Changes one entry.
+    pub(crate) fn update(&self, number: usize, change: impl FnOnce(&mut T)) {
+        self.with(|entries| entries.get_mut(number).map(change));
+        self.touch();
+    }
+
+    /// A copy of all entries, oldest first.
+    pub(crate) fn all(&self) -> Vec<T> {
+        self.with(|entries| entries.clone())
+    }
+
+    /// Tells of every change.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Waits until `found` gives something.
+    pub(crate) async fn wait_for<R>(
+        &self,
+        patience: Duration,
+        wanted: &str,
+        seen: impl Fn(&[T]) -> String,
+        found: impl Fn(&[T]) -> Option<R>,
+    ) -> Result<R, TimedOut> {
+        let mut changes = self.changes();
+        let search = async {
+            loop {
+                if let Some(result) = self.with(|entries| found(entries)) {
+                    return Some(result);
+                }
+                changes.changed().await.ok()?;
+            }
+        };
+        match tokio::time::timeout(patience, search).await {
+            Ok(Some(result)) => Ok(result),
+            _ => {
+                Err(TimedOut { wanted: wanted.to_owned(), waited: patience, seen: self.with(|entries| seen(entries)) })
+            }
+        }
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Vec<T>) -> R) -> R {
+        work(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn touch(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+}

@@ -1,0 +1,28 @@
+//! The world outside, on one machine: a Postgres server, a stand-in Supabase Auth, a stand-in Mailgun
+//! with a mailbox page, and the real programs as processes. For `cargo dev` and for every test.
+//! It depends on no other crate of the workspace, so that any of their tests may use it. Everything
+//! listens on loopback, and nothing outlives its owner.
+
+mod database;
+mod dev;
+mod faults;
+mod html;
+mod http;
+mod journal;
+mod mailgun;
+mod ports;
+mod postgres;
+mod process;
+mod programs;
+mod server;
+mod supabase;
+
+pub use database::{Database, DatabaseError};
+pub use dev::{Stop, dev};
+pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
+pub use http::client;
+pub use journal::TimedOut;
+pub use mailgun::{Mail, Mailgun, MailgunSettings, SendCall};
+pub use postgres::{Durability, Postgres, PostgresError};
+pub use programs::{Program, ProgramError, Programs};
+pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User};

@@ -1,0 +1,141 @@
+//! A mail that was taken, and the rules of addresses.
+
+use std::time::SystemTime;
+
+/// One mail, as Mailgun would have it: a field with a comma has become two recipients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mail {
+    /// Its place in the order of arrival, from 0.
+    pub number: usize,
+    /// When it was taken.
+    pub received: SystemTime,
+    /// As sent, name and all.
+    pub from: String,
+    /// Each recipient as sent, name and all.
+    pub to: Vec<String>,
+    /// The subject.
+    pub subject: String,
+    /// The plain text; empty when there was none.
+    pub text: String,
+    /// The HTML; empty when there was none.
+    pub html: String,
+    /// `h:` fields, without the prefix, in the order sent.
+    pub headers: Vec<(String, String)>,
+    /// `o:` fields, without the prefix, in the order sent.
+    pub options: Vec<(String, String)>,
+    /// `v:` fields, without the prefix, in the order sent.
+    pub variables: Vec<(String, String)>,
+    /// The id answered, in angle brackets.
+    pub message_id: String,
+}
+
+impl Mail {
+    /// The one URL in the text, if there is exactly one.
+    pub fn link(&self) -> Option<&str> {
+        let mut links = urls(&self.text);
+        let link = links.next()?;
+        links.next().is_none().then_some(link)
+    }
+
+    /// Whether this address is among the recipients, letter case and names aside.
+    pub fn is_to(&self, address: &str) -> bool {
+        self.to.iter().any(|to| bare_address(to).eq_ignore_ascii_case(address))
+    }
+
+    /// The first header, option or variable of this name: `mail.option("tag")`.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        first(&self.options, name)
+    }
+
+    /// The first `h:` header of this name, letter case aside.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        first(&self.headers, name)
+    }
+
+    /// The first `v:` variable of this name.
+    pub fn variable(&self, name: &str) -> Option<&str> {
+        first(&self.variables, name)
+    }
+}
+
+fn first<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
+/// The http and https URLs in a text: up to white space or what cannot stand in one.
+pub(super) fn urls(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"'))
+        .filter(|word| word.starts_with("https://") || word.starts_with("http://"))
+}
+
+/// `Ada <ada@example.com>` is `ada@example.com`.
+pub(super) fn bare_address(address: &str) -> &str {
+    match address.rsplit_once('<') {
+        Some((_, rest)) => rest.trim_end().trim_end_matches('>'),
+        None => address.trim(),
+    }
+}
+
+/// Splits a field at its commas, those in quotes aside, as Mailgun does.
+pub(super) fn recipients(field: &str) -> Vec<String> {
+    let mut quoted = false;
+    field
+        .split(|c| {
+            quoted ^= c == '"';
+            c == ',' && !quoted
+        })
+        .map(|part| part.trim().to_owned())
+        .collect()
+}
+
+/// An address or `Name <address>` that a mail could go to.
+pub(super) fn is_address(field: &str) -> bool {
+    let named = field.contains('<');
+    let address = bare_address(field);
+    let closed = !named || field.trim_end().ends_with('>');
+    let plain = |c: char| c.is_ascii_graphic() && !"<>,;\"()@".contains(c);
+    closed
+        && address.split_once('@').is_some_and(|(local, host)| {
+            !local.is_empty()
+                && local.chars().all(plain)
+                && host.split('.').all(|label| !label.is_empty())
+                && host.chars().all(plain)
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_field_with_a_comma_is_two_recipients() {
+        for (field, expected) in [
+            ("ada@example.com", vec!["ada@example.com"]),
+            ("a@b.example,c@d.example", vec!["a@b.example", "c@d.example"]),
+            (
+                r#""Lovelace, Ada" <ada@example.com>, b@c.example"#,
+                vec![r#""Lovelace, Ada" <ada@example.com>"#, "b@c.example"],
+            ),
+        ] {
+            assert_eq!(recipients(field), expected, "{field}");
+        }
+    }
+
+    #[test]
+    fn addresses_are_told_from_other_text() {
+        for (field, valid) in [
+            ("ada@example.com", true),
+            ("Ada <ada@example.com>", true),
+            (r#""Lovelace, Ada" <ada+tag@example.com>"#, true),
+            ("", false),
+            ("ada", false),
+            ("Ada <ada@example.com", false),
+            ("a@b@c", false),
+            ("a b@c", false),
+            ("@example.com", false),
+            ("ada@", false),
+        ] {
+            assert_eq!(is_address(field), valid, "{field}");
+        }
+    }
+}

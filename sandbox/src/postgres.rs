@@ -1,0 +1,235 @@
+//! A Postgres server of one's own: started in a second, gone with its owner.
+//! For `cargo dev` and for every test that needs a database. It listens on loopback only, and its
+//! superuser has a random password, so that no other user of the machine can read it.
+
+mod download;
+mod folder;
+mod launch;
+mod programs;
+mod run_as;
+
+use crate::process::Process;
+use folder::ServerFolder;
+use launch::Launcher;
+use nix::sys::signal::Signal;
+use programs::ServerPrograms;
+use run_as::RunAs;
+use sqlx::{Connection, PgConnection};
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Why there is no server, or why it did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    /// A file or program could not be used.
+    #[error("cannot {what} {path}: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// With which file, folder or program.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Root has nobody to run the server as.
+    #[error("Postgres refuses to run as root, and there is neither a user postgres nor nobody")]
+    NoOtherUser,
+    /// No server is installed, and the download failed.
+    #[error(
+        "no Postgres server (14 or newer) is installed, and downloading one failed: {0}; \
+         install one, for instance: apt install postgresql"
+    )]
+    Download(String),
+    /// A server program ended, or did not become ready.
+    #[error("{program} failed; the end of its log:\n{log}")]
+    Failed {
+        /// `initdb` or `postgres`.
+        program: &'static str,
+        /// Its last lines.
+        log: String,
+    },
+    /// The server refused a statement.
+    #[error("database: {0}")]
+    Sql(#[from] sqlx::Error),
+}
+
+impl PostgresError {
+    fn io(what: &'static str, path: &Path, source: io::Error) -> PostgresError {
+        let path = path.to_owned();
+        PostgresError::Io { what, path, source }
+    }
+}
+
+/// What a power cut may cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// As Postgres comes: what is committed is on disk.
+    #[default]
+    Stock,
+    /// Nothing is flushed. Faster; only for tests, whose data nobody needs afterwards.
+    Off,
+}
+
+/// A running server. Dropping it kills it and removes its data.
+#[derive(Debug)]
+pub struct Postgres {
+    launcher: Launcher,
+    port: u16,
+    password: String,
+    process: Mutex<Arc<Process>>,
+}
+
+impl Postgres {
+    /// A server with stock durability: the newest one installed here (14 or later), else a downloaded
+    /// one. `SANDBOX_POSTGRES_DOWNLOAD=1` takes the downloaded one in any case.
+    ///
+    /// # Errors
+    /// When there is no server to be had, or it does not start.
+    pub async fn start() -> Result<Postgres, PostgresError> {
+        Postgres::start_with(Durability::Stock).await
+    }
+
+    /// A server with the durability asked for.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub async fn start_with(durability: Durability) -> Result<Postgres, PostgresError> {
+        let run_as = RunAs::choose()?;
+        let launcher =
+            Launcher { programs: find_programs().await?, folder: ServerFolder::create(run_as)?, run_as, durability };
+        let password = format!("{:032x}", rand::random::<u128>());
+        launcher.initdb(&password).await?;
+        let (port, process) = start_on_a_free_port(&launcher).await?;
+        Ok(Postgres { launcher, port, password, process: Mutex::new(Arc::new(process)) })
+    }
+
+    /// The connection string of a database, for its superuser.
+    pub fn url(&self, database: &str) -> String {
+        let (password, port) = (&self.password, self.port);
+        format!("postgres://postgres:{password}@127.0.0.1:{port}/{database}")
+    }
+
+    /// The major version, such as 15.
+    pub fn major_version(&self) -> u32 {
+        self.launcher.programs.major
+    }
+
+    /// The server's process id.
+    pub fn pid(&self) -> u32 {
+        self.process().pid()
+    }
+
+    /// Makes an empty database.
+    ///
+    /// # Errors
+    /// When it is there already, or the server is away.
+    pub async fn create_database(&self, name: &str) -> Result<(), PostgresError> {
+        let name = quoted(name);
+        self.admin(format!("create database {name}")).await
+    }
+
+    /// Makes a database with all that is in `template`, to which nobody may be connected.
+    ///
+    /// # Errors
+    /// When somebody is connected to the template, or `name` is there already.
+    pub async fn clone_database(&self, template: &str, name: &str) -> Result<(), PostgresError> {
+        let (name, template) = (quoted(name), quoted(template));
+        self.admin(format!("create database {name} template {template}")).await
+    }
+
+    /// Drops a database, connections and all; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the server is away.
+    pub async fn drop_database(&self, name: &str) -> Result<(), PostgresError> {
+        let name = quoted(name);
+        self.admin(format!("drop database if exists {name} with (force)")).await
+    }
+
+    /// Takes the server away as a crash would (immediate shutdown); the data stay.
+    pub async fn halt(&self) {
+        let process = self.process();
+        process.signal(Signal::SIGQUIT);
+        process.wait().await;
+    }
+
+    /// Brings a halted server back, on the same port and data, through crash recovery.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn resume(&self) -> Result<(), PostgresError> {
+        let process = Arc::new(self.launcher.start(self.port).await?);
+        *self.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
+        Ok(())
+    }
+
+    /// A crash and the start after it: [`halt`](Postgres::halt), then [`resume`](Postgres::resume).
+    ///
+    /// # Errors
+    /// When it does not start again.
+    pub async fn restart_hard(&self) -> Result<(), PostgresError> {
+        self.halt().await;
+        self.resume().await
+    }
+
+    /// Stops it politely (fast shutdown) and removes its data.
+    pub async fn stop(self) {
+        let process = self.process();
+        process.signal(Signal::SIGINT);
+        let patience = Duration::from_secs(10);
+        tokio::time::timeout(patience, process.wait()).await.ok();
+    }
+
+    fn process(&self) -> Arc<Process> {
+        self.process.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn admin(&self, statement: String) -> Result<(), PostgresError> {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
+        connection.close().await?;
+        Ok(())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        let process = self.process();
+        process.signal(Signal::SIGQUIT);
+        if !process.wait_blocking(Duration::from_secs(5)) {
+            process.signal(Signal::SIGKILL);
+        }
+    }
+}
+
+async fn find_programs() -> Result<ServerPrograms, PostgresError> {
+    let forced = std::env::var("SANDBOX_POSTGRES_DOWNLOAD").is_ok_and(|value| value == "1");
+    match ServerPrograms::installed() {
+        Some(programs) if !forced => Ok(programs),
+        _ => download::downloaded().await,
+    }
+}
+
+/// Between finding a free port and listening on it somebody else may take it: then with another one.
+async fn start_on_a_free_port(launcher: &Launcher) -> Result<(u16, Process), PostgresError> {
+    let mut attempts_left = 5;
+    loop {
+        let port = crate::ports::free_port()
+            .map_err(|e| PostgresError::io("find a free port on", Path::new("127.0.0.1"), e))?;
+        attempts_left -= 1;
+        match launcher.start(port).await {
+            Ok(process) => return Ok((port, process)),
+            Err(error) if attempts_left == 0 => return Err(error),
+            Err(_) => {}
+        }
+    }
+}
+
+/// A name as SQL takes it whatever is in it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

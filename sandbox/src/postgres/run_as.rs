@@ -1,0 +1,65 @@
+//! The user that the server runs as. Postgres refuses root, so root hands it to somebody else.
+
+use super::PostgresError;
+use nix::unistd::{Gid, Uid, User, chown};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Who runs Postgres.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RunAs {
+    /// Whoever we are.
+    Ourselves,
+    /// Root starts it as this user.
+    Other { uid: Uid, gid: Gid },
+}
+
+impl RunAs {
+    pub(super) fn other_user_needed() -> bool {
+        Uid::effective().is_root()
+    }
+
+    /// `postgres` if there is such a user, else `nobody`.
+    pub(super) fn choose() -> Result<RunAs, PostgresError> {
+        if !RunAs::other_user_needed() {
+            return Ok(RunAs::Ourselves);
+        }
+        ["postgres", "nobody"]
+            .iter()
+            .find_map(|name| User::from_name(name).ok().flatten())
+            .map(|user| RunAs::Other { uid: user.uid, gid: user.gid })
+            .ok_or(PostgresError::NoOtherUser)
+    }
+
+    /// Makes `command` run as this user.
+    pub(super) fn apply(self, command: &mut Command) {
+        if let RunAs::Other { uid, gid } = self {
+            command.uid(uid.as_raw()).gid(gid.as_raw());
+        }
+    }
+
+    /// Gives a file or folder to this user.
+    pub(super) fn own(self, path: &Path) -> std::io::Result<()> {
+        match self {
+            RunAs::Ourselves => Ok(()),
+            RunAs::Other { uid, gid } => Ok(chown(path, Some(uid), Some(gid))?),
+        }
+    }
+
+    /// A folder for temporary files that this user can walk into.
+    pub(super) fn temp_folder(self) -> PathBuf {
+        let ours = std::env::temp_dir();
+        match self {
+            RunAs::Other { .. } if !open_to_others(&ours) => "/tmp".into(),
+            _ => ours,
+        }
+    }
+}
+
+fn open_to_others(folder: &Path) -> bool {
+    folder.ancestors().all(|part| fs::metadata(part).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0))
+}

@@ -1,0 +1,284 @@
+//! The real programs as processes: built, started with exactly the settings given, followed by their
+//! log. They inherit nothing: no environment, no `.env`, no terminal; and none survives its owner.
+
+mod build;
+
+pub(crate) use build::workspace_root;
+
+use crate::{
+    journal::{Journal, PATIENCE, TimedOut},
+    process::Process,
+};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    io::{self, BufRead, BufReader, PipeReader},
+    net::SocketAddr,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus, Stdio},
+    thread,
+    time::Duration,
+};
+use tokio::sync::{OnceCell, watch};
+
+/// Why a program could not be built or started, or did not do what was waited for.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// cargo itself could not be run.
+    #[error("cannot run cargo: {0}")]
+    Cargo(io::Error),
+    /// cargo has said why on stderr.
+    #[error("the programs do not build")]
+    Build,
+    /// The workspace builds, but has no such program.
+    #[error("the workspace has no program {0}")]
+    Missing(&'static str),
+    /// The program could not be started.
+    #[error("cannot start {name}: {source}")]
+    Start {
+        /// Which program.
+        name: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It ended while something was still expected of it.
+    #[error("{name} ended ({status}); its output:\n{output}")]
+    Ended {
+        /// Which program.
+        name: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// All that it wrote.
+        output: String,
+    },
+    /// It runs, but what was waited for did not come.
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
+}
+
+/// The programs of this workspace, built.
+#[derive(Debug)]
+pub struct Programs {
+    /// `magic-link-api`.
+    pub api: PathBuf,
+    /// `magic-link-worker`.
+    pub worker: PathBuf,
+}
+
+impl Programs {
+    /// Builds them, once per process; in the release profile when this code is.
+    ///
+    /// # Errors
+    /// When they do not build; cargo's messages are on stderr.
+    pub async fn build() -> Result<&'static Programs, ProgramError> {
+        Programs::build_once(false).await
+    }
+
+    /// The same, with cargo's progress on stderr.
+    pub(crate) async fn build_visibly() -> Result<&'static Programs, ProgramError> {
+        Programs::build_once(true).await
+    }
+
+    async fn build_once(visibly: bool) -> Result<&'static Programs, ProgramError> {
+        static BUILT: OnceCell<Programs> = OnceCell::const_new();
+        BUILT
+            .get_or_try_init(|| async {
+                let built = build::build(visibly).await?;
+                Ok(Programs { api: find(&built, "magic-link-api")?, worker: find(&built, "magic-link-worker")? })
+            })
+            .await
+    }
+}
+
+fn find(built: &HashMap<String, PathBuf>, name: &'static str) -> Result<PathBuf, ProgramError> {
+    built.get(name).cloned().ok_or(ProgramError::Missing(name))
+}
+
+/// What to do with each line besides keeping it.
+pub(crate) type Echo = Box<dyn Fn(&str) + Send>;
+
+/// A started program. Dropping it kills it.
+#[derive(Debug)]
+pub struct Program {
+    name: String,
+    process: Process,
+    log: Journal<String>,
+    output_ended: watch::Receiver<bool>,
+    _empty_folder: tempfile::TempDir,
+}
+
+impl Program {
+    /// Starts the program at `path` with these environment variables and no others (but PATH), in an
+    /// empty folder. `name` is for messages.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn spawn(
+        path: &Path,
+        name: &str,
+        settings: &[(String, String)],
+        args: &[&str],
+    ) -> Result<Program, ProgramError> {
+        Program::spawn_with_echo(path, name, settings, args, Box::new(|_| ()))
+    }
+
+    pub(crate) fn spawn_with_echo(
+        path: &Path,
+        name: &str,
+        settings: &[(String, String)],
+        args: &[&str],
+        echo: Echo,
+    ) -> Result<Program, ProgramError> {
+        let start = || {
+            let folder = tempfile::tempdir()?;
+            let (output, writer) = io::pipe()?;
+            let mut command = Command::new(path);
+            command
+                .args(args)
+                .env_clear()
+                .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+                .envs(settings.iter().cloned())
+                .current_dir(folder.path())
+                .stdin(Stdio::null())
+                .stdout(writer.try_clone()?)
+                .stderr(writer)
+                // Ctrl-C at the terminal is for the sandbox, which then stops its programs.
+                .process_group(0);
+            let process = Process::spawn(command, Signal::SIGKILL)?;
+            let log = Journal::new();
+            let output_ended = follow(output, log.clone(), echo)?;
+            Ok(Program { name: name.to_owned(), process, log, output_ended, _empty_folder: folder })
+        };
+        start().map_err(|source| ProgramError::Start { name: name.to_owned(), source })
+    }
+
+    /// The address of its public listener, once it has logged it (with `LOG_FORMAT=json`: a line with
+    /// the message `listening` and a field `address`). Waits up to 20 s.
+    ///
+    /// # Errors
+    /// When it ends before, with its output; when no such line comes.
+    pub async fn address(&self) -> Result<SocketAddr, ProgramError> {
+        self.until("its `listening` line", PATIENCE, listening).await
+    }
+
+    /// Waits for a line that contains `part`; one that was logged before counts too.
+    ///
+    /// # Errors
+    /// When it ends before, or no such line comes within `patience`.
+    pub async fn wait_for_line(&self, part: &str, patience: Duration) -> Result<String, ProgramError> {
+        let wanted = format!("a line with {part:?}");
+        self.until(&wanted, patience, |line| line.contains(part).then(|| line.to_owned())).await
+    }
+
+    /// All lines so far, stdout and stderr as they came.
+    pub fn log(&self) -> Vec<String> {
+        self.log.all()
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// Asks it to stop (SIGTERM).
+    pub fn terminate(&self) {
+        self.process.signal(Signal::SIGTERM);
+    }
+
+    /// Kills it (SIGKILL).
+    pub fn kill(&self) {
+        self.process.signal(Signal::SIGKILL);
+    }
+
+    /// Stops it in its tracks (SIGSTOP): alive, but not a step further.
+    pub fn freeze(&self) {
+        self.process.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets a frozen one go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.process.signal(Signal::SIGCONT);
+    }
+
+    /// Waits for its end, its output included.
+    pub async fn wait(&self) -> ExitStatus {
+        let status = self.process.wait().await;
+        let mut ended = self.output_ended.clone();
+        let last_lines = ended.wait_for(|ended| *ended);
+        tokio::time::timeout(Duration::from_secs(1), last_lines).await.ok();
+        status
+    }
+
+    async fn until<R>(
+        &self,
+        wanted: &str,
+        patience: Duration,
+        found: impl Fn(&str) -> Option<R>,
+    ) -> Result<R, ProgramError> {
+        let wanted = format!("{wanted} of {}", self.name);
+        let in_log = |lines: &[String]| lines.iter().find_map(|line| found(line));
+        let seen = |lines: &[String]| format!("\n{}", lines.join("\n"));
+        tokio::select! {
+            biased;
+            line = self.log.wait_for(patience, &wanted, seen, in_log) => Ok(line?),
+            status = self.wait() => match in_log(&self.log()) {
+                Some(line) => Ok(line),
+                None => Err(self.ended(status)),
+            },
+        }
+    }
+
+    pub(crate) fn ended(&self, status: ExitStatus) -> ProgramError {
+        ProgramError::Ended { name: self.name.clone(), status, output: self.log().join("\n") }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Reads the program's output to its end, on a thread: it outlives the runtime of a single test.
+fn follow(output: PipeReader, log: Journal<String>, echo: Echo) -> io::Result<watch::Receiver<bool>> {
+    let (tell, ended) = watch::channel(false);
+    thread::Builder::new().spawn(move || {
+        let mut lines = BufReader::new(output).split(b'\n');
+        while let Some(Ok(line)) = lines.next() {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            echo(&line);
+            log.add(|_| line);
+        }
+        tell.send_replace(true);
+    })?;
+    Ok(ended)
+}
+
+fn listening(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let fields = line.get("fields")?;
+    if fields.get("message")?.as_str()? != "listening" {
+        return None;
+    }
+    fields.get("address")?.as_str()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::listening;
+
+    #[test]
+    fn the_address_is_read_from_the_listening_line_only() {
+        let line = r#"{"level":"INFO","fields":{"message":"listening","address":"127.0.0.1:412"}}"#;
+        assert_eq!(listening(line), "127.0.0.1:412".parse().ok());
+        for other in [
+            "listening 127.0.0.1:412",
+            r#"{"fields":{"message":"ready","address":"127.0.0.1:412"}}"#,
+            r#"{"fields":{"message":"listening"}}"#,
+        ] {
+            assert_eq!(listening(other), None, "{other}");
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! Builds the real programs, the way `cargo build` at the workspace root does: with the features that
+//! `cargo test --workspace` has unified, so that nothing is compiled twice.
+
+use super::ProgramError;
+use crate::process::Process;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+/// Where each program lies, by name. cargo's own messages go to stderr: all of them when `visibly`,
+/// else only errors.
+pub(super) async fn build(visibly: bool) -> Result<HashMap<String, PathBuf>, ProgramError> {
+    let (mut output, writer) = io::pipe().map_err(ProgramError::Cargo)?;
+    let command = cargo(visibly, writer.into());
+    let cargo = Process::spawn(command, Signal::SIGTERM).map_err(ProgramError::Cargo)?;
+    let read = tokio::task::spawn_blocking(move || {
+        let mut messages = String::new();
+        output.read_to_string(&mut messages).map(|_| messages)
+    });
+    let messages = read.await.map_err(io::Error::other).flatten();
+    let messages = messages.map_err(ProgramError::Cargo)?;
+    if !cargo.wait().await.success() {
+        return Err(ProgramError::Build);
+    }
+    Ok(messages.lines().filter_map(executable).collect())
+}
+
+fn cargo(visibly: bool, output: Stdio) -> Command {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(program);
+    command
+        .args(["build", "--bins", "--message-format=json-render-diagnostics"])
+        .current_dir(workspace_root())
+        .stdin(Stdio::null())
+        .stdout(output);
+    // What an outer `cargo run` or `cargo test` says of its own package: build scripts that look at it would
+    // run again, and all that depends on them be compiled again.
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix)) {
+            command.env_remove(&*name);
+        }
+    }
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    if !visibly {
+        command.arg("--quiet");
+    }
+    command
+}
+
+/// The workspace that this crate was compiled in.
+pub(crate) fn workspace_root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// A `compiler-artifact` message that names a program.
+fn executable(message: &str) -> Option<(String, PathBuf)> {
+    let message: Value = serde_json::from_str(message).ok()?;
+    let path = message.get("executable")?.as_str()?;
+    let name = message.get("target")?.get("name")?.as_str()?;
+    Some((name.to_owned(), path.into()))
+}

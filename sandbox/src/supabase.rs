@@ -1,0 +1,213 @@
+//! A stand-in for Supabase Auth: `POST /auth/v1/admin/generate_link`, `GET` and `POST /auth/v1/verify`,
+//! `GET /auth/v1/health`, as a real server (supabase/auth v2.196) was seen to answer them. All state is
+//! in memory. Faults: `/_sandbox/faults`; they strike generate_link.
+
+mod allow_list;
+mod answer;
+mod email;
+mod generate_link;
+mod link_request;
+mod page;
+mod routes;
+mod settings;
+mod users;
+mod verify;
+
+pub use settings::SupabaseSettings;
+pub use users::User;
+
+use crate::{
+    faults::Faults,
+    http,
+    journal::{Journal, PATIENCE, TimedOut},
+    server::Server,
+};
+use std::{
+    io,
+    sync::{Arc, Mutex, PoisonError},
+    time::SystemTime,
+};
+use tokio::net::TcpListener;
+use users::Users;
+
+/// A call of generate_link.
+#[derive(Clone, Debug)]
+pub struct LinkCall {
+    /// When it came.
+    pub at: SystemTime,
+    /// The body's `type`, as sent.
+    pub kind: String,
+    /// The body's `email`, as sent; empty when the body could not be read.
+    pub email: String,
+    /// The body's `redirect_to`, as sent.
+    pub redirect_to: String,
+    /// The header of that name.
+    pub user_agent: Option<String>,
+    /// The header of that name, which could become the redirect.
+    pub referer: Option<String>,
+    /// The header `X-Supabase-Api-Version`.
+    pub api_version: Option<String>,
+    /// Whether there was an `apikey` header.
+    pub apikey_present: bool,
+    /// The status with which the call was carried out; none when a fault kept it from being.
+    pub carried_out: Option<u16>,
+    /// The status that the caller got; none while, or because, no answer came.
+    pub answered: Option<u16>,
+}
+
+/// What became of a link that was opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// `signed_in`, or Supabase's error code, such as `otp_expired`.
+    pub code: String,
+    /// Where the browser is sent, without the fragment that carries the tokens.
+    pub redirect_to: String,
+}
+
+impl Outcome {
+    /// Whether the link worked.
+    pub fn signed_in(&self) -> bool {
+        self.code == "signed_in"
+    }
+}
+
+struct World {
+    settings: SupabaseSettings,
+    users: Users,
+}
+
+#[derive(Clone)]
+struct State {
+    world: Arc<Mutex<World>>,
+    journal: Journal<LinkCall>,
+    faults: Faults,
+}
+
+impl State {
+    fn with<R>(&self, work: impl FnOnce(&mut World) -> R) -> R {
+        work(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The running stand-in; dropping it closes it.
+pub struct SupabaseAuth {
+    server: Server,
+    state: State,
+}
+
+impl SupabaseAuth {
+    /// Starts it; it runs on the current runtime.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub async fn start(mut settings: SupabaseSettings) -> io::Result<SupabaseAuth> {
+        let listener = TcpListener::bind(settings.listen).await?;
+        if settings.external_url.is_empty() {
+            settings.external_url = format!("http://{}", listener.local_addr()?);
+        }
+        let users = Users::default();
+        let state = State {
+            world: Arc::new(Mutex::new(World { settings, users })),
+            journal: Journal::new(),
+            faults: Faults::new(answer::usual_body),
+        };
+        let server = Server::start(listener, routes::routes(&state))?;
+        Ok(SupabaseAuth { server, state })
+    }
+
+    /// Its address, as SUPABASE_URL wants it.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.server.address())
+    }
+
+    /// The calls of generate_link so far, oldest first.
+    pub fn journal(&self) -> Vec<LinkCall> {
+        self.state.journal.all()
+    }
+
+    /// Waits up to 20 s until there were this many calls, answered or not.
+    ///
+    /// # Errors
+    /// When there were fewer.
+    pub async fn wait_for_calls(&self, count: usize) -> Result<Vec<LinkCall>, TimedOut> {
+        let seen = |calls: &[LinkCall]| format!("{calls:#?}");
+        self.state
+            .journal
+            .wait_for(PATIENCE, &format!("{count} calls"), seen, |calls| (calls.len() >= count).then(|| calls.to_vec()))
+            .await
+    }
+
+    /// What goes wrong in its calls.
+    pub fn faults(&self) -> &Faults {
+        &self.state.faults
+    }
+
+    /// Everybody with an account.
+    pub fn users(&self) -> Vec<User> {
+        self.state.with(|world| world.users.all())
+    }
+
+    /// Makes an account whose address is not confirmed yet, as if it had signed up.
+    pub fn add_user(&self, email: &str) {
+        self.state.with(|world| {
+            world.users.create(&email.to_lowercase(), serde_json::Map::new());
+        });
+    }
+
+    /// Makes an account whose address is confirmed.
+    pub fn add_confirmed_user(&self, email: &str) {
+        self.state.with(|world| {
+            let user = world.users.create(&email.to_lowercase(), serde_json::Map::new());
+            user.confirmed_at = Some(user.created_at);
+        });
+    }
+
+    /// Bans somebody for a day; links are still made, but do not work. Makes the account if need be.
+    pub fn ban(&self, email: &str) {
+        self.add_confirmed_user(email);
+        self.state.with(|world| {
+            if let Some(user) = world.users.find(&email.to_lowercase()) {
+                user.banned_until = Some(chrono::Utc::now() + chrono::TimeDelta::days(1));
+            }
+        });
+    }
+
+    /// Makes every link that is out there too old to work.
+    pub fn expire_links(&self) {
+        self.state.with(|world| world.users.expire_links());
+    }
+
+    /// Changes SITE_URL.
+    pub fn set_site_url(&self, url: &str) {
+        self.state.with(|world| url.clone_into(&mut world.settings.site_url));
+    }
+
+    /// Changes URI_ALLOW_LIST.
+    pub fn set_allow_list(&self, entries: &[&str]) {
+        let entries = entries.iter().map(|entry| (*entry).to_owned()).collect();
+        self.state.with(|world| world.settings.uri_allow_list = entries);
+    }
+
+    /// Sets or removes the hook that refuses strangers.
+    pub fn set_hook_rejects(&self, refusal: Option<(u16, &str)>) {
+        let refusal = refusal.map(|(status, message)| (status, message.to_owned()));
+        self.state.with(|world| world.settings.hook_rejects = refusal);
+    }
+
+    /// Opens a link as a browser would (GET, which uses it up), without following where it leads.
+    ///
+    /// # Errors
+    /// When nobody answers at the link's address.
+    pub async fn verify(&self, link: &str) -> Result<Outcome, reqwest::Error> {
+        let answer = http::client()?.get(link).send().await?;
+        let header = |name: &str| {
+            let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
+            value.unwrap_or_default().to_owned()
+        };
+        let code = match header(verify::OUTCOME_HEADER) {
+            code if code.is_empty() => header("x-sb-error-code"),
+            code => code,
+        };
+        Ok(Outcome { code, redirect_to: header(verify::REDIRECT_HEADER) })
+    }
+}

@@ -1,0 +1,119 @@
+//! The stand-in's paths, and what is noted of each call.
+
+use super::{
+    LinkCall, State,
+    answer::{self, ApiVersion},
+    generate_link::{self, Asked},
+    link_request::LinkRequest,
+    verify,
+};
+use crate::{faults, server::Cut};
+use poem::{
+    Body, Endpoint, EndpointExt, IntoResponse, Request, Response, Route, RouteMethod, endpoint::make, http::StatusCode,
+};
+use std::time::SystemTime;
+
+/// Everything under one address.
+pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
+    let auth = Route::new()
+        .at("/admin/generate_link", RouteMethod::new().post(on_body(state, make_link)))
+        .at(
+            "/verify",
+            RouteMethod::new()
+                .get(on_body(state, verify_get))
+                .post(on_body(state, verify_post))
+                // poem would answer HEAD through GET, which uses the link up. The real one does not.
+                .head(make(|_| async { method_not_allowed() })),
+        )
+        .at("/health", health());
+    Route::new()
+        .nest("/auth/v1", auth)
+        .nest("/_sandbox/faults", faults::routes(state.faults.clone()))
+        .catch_error(|_: poem::error::NotFoundError| async { not_found() })
+        .catch_error(|_: poem::error::MethodNotAllowedError| async { method_not_allowed() })
+}
+
+fn health() -> RouteMethod {
+    let health = serde_json::json!({
+        "version": "v2.196.0",
+        "name": "GoTrue",
+        "description": "GoTrue is a user registration and authentication API",
+    });
+    RouteMethod::new().get(make(move |_| {
+        let answer = answer::json_answer(StatusCode::OK, &health);
+        async move { answer }
+    }))
+}
+
+/// An endpoint that works on the state, with the body read.
+fn on_body<F, Fut>(state: &State, work: F) -> impl Endpoint<Output = Response> + 'static
+where
+    F: Fn(State, Request, Vec<u8>) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Response> + Send,
+{
+    let state = state.clone();
+    make(move |mut request: Request| {
+        let (state, work) = (state.clone(), work.clone());
+        async move {
+            let body: Body = request.take_body();
+            match body.into_vec().await {
+                Ok(body) => work(state, request, body).await,
+                Err(_) => StatusCode::BAD_REQUEST.into_response(),
+            }
+        }
+    })
+}
+
+async fn make_link(state: State, request: Request, body: Vec<u8>) -> Response {
+    let asked = Asked::of(&request);
+    let link = LinkRequest::parse(&body).unwrap_or_default();
+    let number = state.journal.add(|_| note(&request, &link));
+    let work = || {
+        let response = state.with(|world| generate_link::respond(world, &asked, &body));
+        let status = response.status().as_u16();
+        state.journal.update(number, |call| call.carried_out = Some(status));
+        response
+    };
+    let response = state.faults.around(std::slice::from_ref(&link.email), work).await;
+    if response.extensions().get::<Cut>().is_none() {
+        let status = response.status().as_u16();
+        state.journal.update(number, |call| call.answered = Some(status));
+    }
+    response
+}
+
+fn note(request: &Request, link: &LinkRequest) -> LinkCall {
+    let header = |name: &str| request.header(name).map(str::to_owned);
+    LinkCall {
+        at: SystemTime::now(),
+        kind: link.kind.clone(),
+        email: link.email.clone(),
+        redirect_to: link.redirect_to.clone(),
+        user_agent: header("user-agent"),
+        referer: header("referer"),
+        api_version: header("x-supabase-api-version"),
+        apikey_present: request.header("apikey").is_some(),
+        carried_out: None,
+        answered: None,
+    }
+}
+
+async fn verify_get(state: State, request: Request, _: Vec<u8>) -> Response {
+    state.with(|world| verify::get(world, &request))
+}
+
+async fn verify_post(state: State, request: Request, body: Vec<u8>) -> Response {
+    let version = ApiVersion::of(&request);
+    state.with(|world| verify::post(world, version, &body))
+}
+
+fn not_found() -> Response {
+    Response::builder()
+        .status(StatusCode::NOT_FOUND)
+        .content_type("text/plain; charset=utf-8")
+        .body("404 page not found\n")
+}
+
+fn method_not_allowed() -> Response {
+    Response::builder().status(StatusCode::METHOD_NOT_ALLOWED).finish()
+}

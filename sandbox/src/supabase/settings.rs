@@ -1,0 +1,58 @@
+//! How the stand-in is set up.
+
+use super::allow_list::AllowList;
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+/// How the stand-in is set up; the names are those of Supabase's own settings.
+#[derive(Clone, Debug)]
+pub struct SupabaseSettings {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The key that may generate links.
+    pub service_role_key: String,
+    /// A good key without that right: 403 `not_admin`.
+    pub anon_key: String,
+    /// Whether the hosted product's gateway stands in front, which asks for `apikey` too.
+    pub gateway: bool,
+    /// Where a link leads whose `redirect_to` is not allowed.
+    pub site_url: String,
+    /// Globs, each one entry of URI_ALLOW_LIST.
+    pub uri_allow_list: Vec<String>,
+    /// The origin of the links; empty: the stand-in's own address.
+    pub external_url: String,
+    /// How long a link works (MAILER_OTP_EXP).
+    pub otp_exp: Duration,
+    /// A before_user_created hook that refuses every stranger: status and message.
+    pub hook_rejects: Option<(u16, String)>,
+}
+
+impl Default for SupabaseSettings {
+    fn default() -> Self {
+        SupabaseSettings {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            service_role_key: "sandbox-service-role-key".into(),
+            anon_key: "sandbox-anon-key".into(),
+            gateway: true,
+            site_url: "https://www.example.org".into(),
+            uri_allow_list: [
+                "https://example.com/auth/callback",
+                r"https://example.com/auth/callback\?**",
+                "http://localhost:*/**",
+            ]
+            .map(str::to_owned)
+            .to_vec(),
+            external_url: String::new(),
+            otp_exp: Duration::from_hours(1),
+            hook_rejects: None,
+        }
+    }
+}
+
+impl SupabaseSettings {
+    pub(super) fn allow_list(&self) -> AllowList {
+        AllowList { site_url: self.site_url.clone(), entries: self.uri_allow_list.clone() }
+    }
+}

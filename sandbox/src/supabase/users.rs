@@ -1,0 +1,247 @@
+//! The people that the stand-in knows, and their live tokens: at most one of each kind, all cleared by
+//! the first that is used (models/one_time_token.go).
+
+use super::answer::AuthError;
+use chrono::{DateTime, SecondsFormat, Utc};
+use poem::http::StatusCode;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha224};
+use std::{collections::BTreeMap, fmt::Write, time::Duration};
+use uuid::Uuid;
+
+/// Somebody with an account.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// The account's id.
+    pub id: Uuid,
+    /// The address, in lower case.
+    pub email: String,
+    /// When the account was made.
+    pub created_at: DateTime<Utc>,
+    /// When the address was first confirmed, by using a link.
+    pub confirmed_at: Option<DateTime<Utc>>,
+    /// The last use of a link.
+    pub last_sign_in_at: Option<DateTime<Utc>>,
+    /// A banned user gets links that do not work.
+    pub banned_until: Option<DateTime<Utc>>,
+    metadata: Map<String, Value>,
+    updated_at: DateTime<Utc>,
+    identity_id: Uuid,
+    confirmation: Slot,
+    recovery: Slot,
+}
+
+/// The newest token of a kind, and when it was made, which the user's JSON tells.
+#[derive(Clone, Debug, Default)]
+struct Slot {
+    token: Option<Token>,
+    sent_at: Option<DateTime<Utc>>,
+}
+
+/// The two kinds of token that links carry. A recovery link shares the magic link's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TokenKind {
+    Confirmation,
+    Recovery,
+}
+
+impl TokenKind {
+    /// The kinds that a verification type stands for.
+    pub(super) fn of_type(verification_type: &str) -> Option<&'static [TokenKind]> {
+        match verification_type {
+            "signup" | "invite" => Some(&[TokenKind::Confirmation]),
+            "magiclink" | "recovery" => Some(&[TokenKind::Recovery]),
+            "email" => Some(&[TokenKind::Confirmation, TokenKind::Recovery]),
+            _ => None,
+        }
+    }
+}
+
+/// A token as handed out.
+#[derive(Clone, Debug)]
+pub(super) struct Token {
+    pub(super) otp: String,
+    pub(super) hash: String,
+}
+
+impl User {
+    fn new(email: &str, metadata: Map<String, Value>) -> User {
+        let now = Utc::now();
+        User {
+            id: random_id(),
+            email: email.to_owned(),
+            created_at: now,
+            confirmed_at: None,
+            last_sign_in_at: None,
+            banned_until: None,
+            metadata,
+            updated_at: now,
+            identity_id: random_id(),
+            confirmation: Slot::default(),
+            recovery: Slot::default(),
+        }
+    }
+
+    /// A new token of this kind; the one before is dead.
+    pub(super) fn issue(&mut self, kind: TokenKind) -> Token {
+        let otp = format!("{:06}", rand::random_range(0..1_000_000));
+        let hash = hex(&Sha224::digest(format!("{}{otp}", self.email)));
+        let now = Utc::now();
+        self.updated_at = now;
+        let token = Token { otp, hash };
+        *self.slot(kind) = Slot { token: Some(token.clone()), sent_at: Some(now) };
+        token
+    }
+
+    fn slot(&mut self, kind: TokenKind) -> &mut Slot {
+        match kind {
+            TokenKind::Confirmation => &mut self.confirmation,
+            TokenKind::Recovery => &mut self.recovery,
+        }
+    }
+
+    fn sign_in(&mut self) {
+        let now = Utc::now();
+        self.confirmed_at.get_or_insert(now);
+        self.last_sign_in_at = Some(now);
+        self.updated_at = now;
+        for kind in [TokenKind::Confirmation, TokenKind::Recovery] {
+            self.slot(kind).token = None;
+        }
+    }
+
+    pub(super) fn is_banned(&self) -> bool {
+        self.banned_until.is_some_and(|until| until > Utc::now())
+    }
+
+    /// The user's part of an answer (models/user.go).
+    pub(super) fn to_json(&self) -> Map<String, Value> {
+        let mut fields = Map::new();
+        fields.insert("id".into(), json!(self.id.to_string()));
+        fields.insert("aud".into(), json!("authenticated"));
+        fields.insert("role".into(), json!("authenticated"));
+        fields.insert("email".into(), json!(self.email));
+        fields.insert("phone".into(), json!(""));
+        fields.insert("app_metadata".into(), json!({"provider": "email", "providers": ["email"]}));
+        fields.insert("user_metadata".into(), json!(self.metadata));
+        fields.insert("identities".into(), json!([self.identity()]));
+        fields.insert("is_anonymous".into(), json!(false));
+        for (name, time) in [
+            ("created_at", Some(self.created_at)),
+            ("updated_at", Some(self.updated_at)),
+            ("email_confirmed_at", self.confirmed_at),
+            ("confirmed_at", self.confirmed_at),
+            ("confirmation_sent_at", self.confirmation.sent_at),
+            ("recovery_sent_at", self.recovery.sent_at),
+            ("last_sign_in_at", self.last_sign_in_at),
+            ("banned_until", self.banned_until),
+        ] {
+            if let Some(time) = time {
+                fields.insert(name.into(), json!(go_time(time)));
+            }
+        }
+        fields
+    }
+
+    fn identity(&self) -> Value {
+        let created = go_time(self.created_at);
+        let id = self.id.to_string();
+        json!({
+            "identity_id": self.identity_id.to_string(),
+            "id": id,
+            "user_id": id,
+            "identity_data": {
+                "email": self.email,
+                "email_verified": false,
+                "phone_verified": false,
+                "sub": id,
+            },
+            "provider": "email",
+            "last_sign_in_at": created,
+            "created_at": created,
+            "updated_at": created,
+            "email": self.email,
+        })
+    }
+}
+
+/// Everybody, by address.
+#[derive(Debug, Default)]
+pub(super) struct Users(BTreeMap<String, User>);
+
+impl Users {
+    pub(super) fn find(&mut self, email: &str) -> Option<&mut User> {
+        self.0.get_mut(email)
+    }
+
+    pub(super) fn create(&mut self, email: &str, metadata: Map<String, Value>) -> &mut User {
+        self.0.entry(email.to_owned()).or_insert_with(|| User::new(email, metadata))
+    }
+
+    pub(super) fn all(&self) -> Vec<User> {
+        self.0.values().cloned().collect()
+    }
+
+    /// Makes every link that is out there too old.
+    pub(super) fn expire_links(&mut self) {
+        for user in self.0.values_mut() {
+            for kind in [TokenKind::Confirmation, TokenKind::Recovery] {
+                if let Some(sent_at) = &mut user.slot(kind).sent_at {
+                    *sent_at = DateTime::UNIX_EPOCH;
+                }
+            }
+        }
+    }
+
+    /// Uses a token: the user is signed in, and all of their tokens are dead. A wrong, used,
+    /// superseded or expired one cannot be told apart, and changes nothing.
+    pub(super) fn use_token(
+        &mut self,
+        kinds: &[TokenKind],
+        lifetime: Duration,
+        fits: impl Fn(&User, &Token) -> bool,
+    ) -> Result<User, AuthError> {
+        let user = self.0.values_mut().find(|user| user.has_live_token(kinds, lifetime, &fits)).ok_or_else(|| {
+            let message = "Email link is invalid or has expired";
+            AuthError::new(StatusCode::FORBIDDEN, "otp_expired", message)
+        })?;
+        if user.is_banned() {
+            let message = "User is banned";
+            return Err(AuthError::new(StatusCode::FORBIDDEN, "user_banned", message));
+        }
+        user.sign_in();
+        Ok(user.clone())
+    }
+}
+
+impl User {
+    fn has_live_token(&self, kinds: &[TokenKind], lifetime: Duration, fits: impl Fn(&User, &Token) -> bool) -> bool {
+        kinds.iter().any(|kind| {
+            let slot = match kind {
+                TokenKind::Confirmation => &self.confirmation,
+                TokenKind::Recovery => &self.recovery,
+            };
+            let (Some(token), Some(sent_at)) = (&slot.token, slot.sent_at) else {
+                return false;
+            };
+            let age = (Utc::now() - sent_at).to_std().unwrap_or_default();
+            age <= lifetime && fits(self, token)
+        })
+    }
+}
+
+fn random_id() -> Uuid {
+    uuid::Builder::from_random_bytes(rand::random()).into_uuid()
+}
+
+fn go_time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Nanos, true)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing into a String cannot fail.
+        write!(text, "{byte:02x}").ok();
+        text
+    })
+}

@@ -1,0 +1,181 @@
+//! `/verify` (internal/api/verify.go): a link is used. GET is what a browser sends, POST what a portal's
+//! own back end sends. Both consume the token.
+
+use super::{
+    World,
+    allow_list::is_loopback_url,
+    answer::{self, ApiVersion, AuthError},
+    email::valid_email,
+    page,
+    users::{TokenKind, User},
+};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::Utc;
+use poem::{Request, Response, http::StatusCode};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use url::form_urlencoded;
+
+/// Says on every answer to GET how it went; for tests, since the page that it leads to may not exist.
+pub(super) const OUTCOME_HEADER: &str = "x-sandbox-outcome";
+/// Where the browser is or would be sent.
+pub(super) const REDIRECT_HEADER: &str = "x-sandbox-redirect-to";
+const SESSION_SECONDS: i64 = 3600;
+
+/// A link that somebody opens.
+pub(super) fn get(world: &mut World, request: &Request) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    let parameter = |name: &str| {
+        form_urlencoded::parse(query.as_bytes())
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default()
+    };
+    let (kind, hash) = (parameter("type"), parameter("token"));
+    let missing = if kind.is_empty() {
+        Some("Verify requires a verification type")
+    } else {
+        hash.is_empty().then_some("Verify requires a token or a token hash")
+    };
+    if let Some(missing) = missing {
+        return answer::error(&AuthError::validation(missing), ApiVersion::of(request));
+    }
+    // Looked at once more: the allow list may have changed since the link was made.
+    let allow_list = world.settings.allow_list();
+    let redirect_to =
+        Some(parameter("redirect_to")).filter(|target| allow_list.allows(target)).unwrap_or(allow_list.site_url);
+    let outcome = use_hash(world, &kind, &hash);
+    send_browser(&outcome, &redirect_to, &kind)
+}
+
+/// Loopback callbacks get the real redirect, tokens and all. Any other would carry the tokens off this
+/// machine: there a page tells what would have happened.
+fn send_browser(outcome: &Result<User, AuthError>, redirect_to: &str, kind: &str) -> Response {
+    let (name, fragment) = match outcome {
+        Ok(user) => ("signed_in", session_fragment(user, kind)),
+        Err(error) => (error.code, error_fragment(error)),
+    };
+    let response = if is_loopback_url(redirect_to) {
+        Response::builder()
+            .status(StatusCode::SEE_OTHER)
+            .header("location", format!("{redirect_to}#{fragment}"))
+            .finish()
+    } else {
+        page::show(outcome, redirect_to)
+    };
+    let mut response = response;
+    let headers = response.headers_mut();
+    for (header, value) in [(OUTCOME_HEADER, name), (REDIRECT_HEADER, redirect_to)] {
+        if let Ok(value) = value.parse() {
+            headers.insert(header, value);
+        }
+    }
+    response
+}
+
+fn session_fragment(user: &User, kind: &str) -> String {
+    let (access_token, refresh_token, expires_at) = new_session(user);
+    form_urlencoded::Serializer::new(String::new())
+        .append_pair("access_token", &access_token)
+        .append_pair("expires_at", &expires_at.to_string())
+        .append_pair("expires_in", &SESSION_SECONDS.to_string())
+        .append_pair("refresh_token", &refresh_token)
+        .append_pair("sb", "")
+        .append_pair("token_type", "bearer")
+        .append_pair("type", kind)
+        .finish()
+}
+
+fn error_fragment(error: &AuthError) -> String {
+    form_urlencoded::Serializer::new(String::new())
+        .append_pair("error", "access_denied")
+        .append_pair("error_code", error.code)
+        .append_pair("error_description", &error.message)
+        .append_pair("sb", "")
+        .finish()
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct VerifyBody {
+    r#type: String,
+    token: String,
+    token_hash: String,
+    email: String,
+    redirect_to: String,
+}
+
+/// A portal's back end hands in a hash, or an address with its six digits.
+pub(super) fn post(world: &mut World, version: ApiVersion, body: &[u8]) -> Response {
+    let session = parse_post(body).and_then(|body| {
+        if body.token_hash.is_empty() { use_otp(world, &body) } else { use_hash(world, &body.r#type, &body.token_hash) }
+    });
+    match session {
+        Ok(user) => answer::json_answer(StatusCode::OK, &Value::Object(session_json(&user))),
+        Err(error) => answer::error(&error, version),
+    }
+}
+
+fn parse_post(body: &[u8]) -> Result<VerifyBody, AuthError> {
+    let body: VerifyBody = serde_json::from_slice(body).map_err(|error| {
+        let message = format!("Could not parse request body as JSON: {error}");
+        AuthError::new(StatusCode::BAD_REQUEST, "bad_json", &message)
+    })?;
+    let by_hash = !body.token_hash.is_empty();
+    let more_than_a_hash = !body.email.is_empty() || !body.redirect_to.is_empty();
+    let refused = if body.r#type.is_empty() {
+        "Verify requires a verification type"
+    } else if body.token.is_empty() != by_hash {
+        "Verify requires either a token or a token hash"
+    } else if by_hash && more_than_a_hash {
+        "Only the token_hash and type should be provided"
+    } else {
+        return Ok(body);
+    };
+    Err(AuthError::validation(refused))
+}
+
+fn use_hash(world: &mut World, kind: &str, hash: &str) -> Result<User, AuthError> {
+    let lifetime = world.settings.otp_exp;
+    world.users.use_token(kinds_of(kind)?, lifetime, |_, token| token.hash == hash)
+}
+
+fn use_otp(world: &mut World, body: &VerifyBody) -> Result<User, AuthError> {
+    let email = valid_email(&body.email)?;
+    let lifetime = world.settings.otp_exp;
+    world
+        .users
+        .use_token(kinds_of(&body.r#type)?, lifetime, |user, token| user.email == email && token.otp == body.token)
+}
+
+fn kinds_of(kind: &str) -> Result<&'static [TokenKind], AuthError> {
+    TokenKind::of_type(kind).ok_or_else(|| AuthError::validation("Unsupported verification type"))
+}
+
+fn session_json(user: &User) -> Map<String, Value> {
+    let (access_token, refresh_token, expires_at) = new_session(user);
+    let mut fields = Map::new();
+    fields.insert("access_token".into(), json!(access_token));
+    fields.insert("token_type".into(), json!("bearer"));
+    fields.insert("expires_in".into(), json!(SESSION_SECONDS));
+    fields.insert("expires_at".into(), json!(expires_at));
+    fields.insert("refresh_token".into(), json!(refresh_token));
+    fields.insert("user".into(), Value::Object(user.to_json()));
+    fields
+}
+
+/// An access token in the form of a JWT, signed by nobody; a refresh token; when the first expires.
+fn new_session(user: &User) -> (String, String, i64) {
+    let expires_at = Utc::now().timestamp() + SESSION_SECONDS;
+    let claims = json!({
+        "sub": user.id.to_string(),
+        "email": user.email,
+        "role": "authenticated",
+        "exp": expires_at,
+    });
+    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = part(&json!({"alg": "none", "typ": "JWT"}));
+    let access_token = format!("{header}.{}.sandbox", part(&claims));
+    let refresh_token = format!("{:012x}", rand::random_range(0..1_u64 << 48));
+    (access_token, refresh_token, expires_at)
+}

@@ -1,0 +1,89 @@
+//! The mailbox page, read without scripts.
+
+use crate::mailgun::{mail, mailgun, send};
+use futures_util::StreamExt;
+use sandbox::{Mailgun, MailgunSettings, SupabaseAuth, SupabaseSettings, client};
+
+async fn page(mailgun: &Mailgun) -> String {
+    let answer = client().unwrap().get(mailgun.url()).send().await.unwrap();
+    answer.text().await.unwrap()
+}
+
+#[tokio::test]
+async fn an_empty_mailbox_says_what_to_do() {
+    let settings = MailgunSettings { hint: Some("curl -d '{\"email\":\"a&b\"}'".into()), ..MailgunSettings::default() };
+    let mailgun = Mailgun::start(settings).await.unwrap();
+    let page = page(&mailgun).await;
+    assert!(page.contains("curl -d &#39;{&quot;email&quot;:&quot;a&amp;b&quot;}&#39;"), "{page}");
+}
+
+#[tokio::test]
+async fn the_newest_mail_stands_first_with_its_link() {
+    let mailgun = mailgun().await;
+    send(&mailgun, &mail(&[])).await.unwrap();
+    send(&mailgun, &mail(&[("to", "bob@example.com")])).await.unwrap();
+    let page = page(&mailgun).await;
+    let place = |text: &str| page.find(text).unwrap();
+    assert!(place("<strong>bob@example.com</strong>") < place("<strong>ada@example.com</strong>"));
+    assert!(page.contains("href=\"https://portal.example.com/x?a=1&amp;b=2\""));
+    assert!(page.contains("<noscript><meta http-equiv=\"refresh\""));
+}
+
+#[tokio::test]
+async fn nothing_in_a_mail_becomes_part_of_the_page() {
+    let mailgun = mailgun().await;
+    let evil = "</h2><script>alert(1)</script>{{faults}}\" onload='x'";
+    let changes = [
+        ("subject", evil),
+        ("text", evil),
+        ("html", evil),
+        ("from", "\"<script>\" <a@b.example>"),
+        ("v:job_id", evil),
+        ("h:X-Evil", evil),
+        ("o:tag", evil),
+    ];
+    assert_eq!(send(&mailgun, &mail(&changes)).await.unwrap().0, 200);
+    let page = page(&mailgun).await;
+    assert!(!page.contains("<script>"), "{page}");
+    assert!(!page.contains("onload='x'"));
+    assert!(page.contains("&lt;/h2&gt;&lt;script&gt;alert(1)&lt;/script&gt;{{faults}}&quot;"));
+}
+
+#[tokio::test]
+async fn a_button_breaks_either_stand_in_and_another_mends_it() {
+    let supabase = SupabaseAuth::start(SupabaseSettings::default()).await.unwrap();
+    let settings = MailgunSettings { supabase_faults: Some(supabase.faults().clone()), ..MailgunSettings::default() };
+    let mailgun = Mailgun::start(settings).await.unwrap();
+    let press = |fields: &'static str| {
+        let request = client().unwrap().post(format!("{}/faults", mailgun.url()));
+        request.header("content-type", "application/x-www-form-urlencoded").body(fields)
+    };
+    for button in ["target=supabase&fault=500x3", "target=mailgun&fault=hang"] {
+        assert_eq!(press(button).send().await.unwrap().status(), 303);
+    }
+    assert!(page(&mailgun).await.contains("500 3 times"));
+    assert_eq!((supabase.faults().list().len(), mailgun.faults().list().len()), (1, 1));
+    press("target=mailgun&fault=clear").send().await.unwrap();
+    assert!(mailgun.faults().list().is_empty());
+
+    let foreign = press("target=mailgun&fault=always").header("origin", "https://evil.example");
+    assert_eq!(foreign.send().await.unwrap().status(), 403);
+    assert_eq!(press("target=mailgun&fault=none").send().await.unwrap().status(), 400);
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_loopback_sees_no_mail() {
+    let mailgun = mailgun().await;
+    let request = client().unwrap().get(mailgun.url()).header("host", "rebound.example");
+    assert_eq!(request.send().await.unwrap().status(), 403);
+}
+
+#[tokio::test]
+async fn an_arriving_mail_is_told_to_an_open_page() {
+    let mailgun = mailgun().await;
+    let url = format!("{}/events", mailgun.url());
+    let mut events = client().unwrap().get(url).send().await.unwrap().bytes_stream();
+    send(&mailgun, &mail(&[])).await.unwrap();
+    let event = events.next().await.unwrap().unwrap();
+    assert!(event.starts_with(b"data: changed"), "{event:?}");
+}
