@@ -76,7 +76,7 @@ comment on column email_jobs.deadline_at is 'A job that waits past this time end
 comment on column email_jobs.finished_at is 'When the job ended; infinity while it is open. The table is partitioned by this column, by UTC day.';
 comment on column email_jobs.request_id is 'X-Request-Id of the request: the same value stands in the log lines of both programs.';
 comment on column email_jobs.traceparent is 'W3C trace context of the request, if it came with a valid one.';
-comment on column email_jobs.message_id is 'Message-Id of the mail, one for all tries of this job. Set before the first try to send.';
+comment on column email_jobs.message_id is 'Message-Id of the mail, one for all tries with the same link. Set before the first try to send.';
 comment on column email_jobs.worker is 'Worker that holds, or last held, the job: host name, process id, start.';
 comment on column email_jobs.lease_token is 'Fencing token of the claim in force: a write that names another changes nothing.';
 comment on column email_jobs.lease_expires_at is 'Until when the worker holds the job; past it, the job is rescued for another worker.';

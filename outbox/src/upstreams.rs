@@ -121,7 +121,8 @@ pub async fn open_breakers(pool: &PgPool) -> Result<Vec<OpenBreaker>, Error> {
         .collect())
 }
 
-/// Takes the turn to probe, if a breaker is open and its time has come: the caller may claim one job past it.
+/// Takes the turn to probe, if a breaker is open, its time has come and a job is queued: the caller may claim one
+/// job past it.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -133,6 +134,8 @@ pub async fn take_probe(pool: &PgPool) -> Result<bool, Error> {
           probes = probes + 1,
           probe_at = clock_timestamp() + make_interval(secs => ($1::int[])[least(probes + 2, cardinality($1::int[]))])
         where open_since is not null
+          -- A turn without a job to probe with would only make the next one rarer.
+          and exists (select from email_jobs_open where state = 'queued')
           -- Both breakers may be open: one job probes both, so their turns go together.
           and (select min(probe_at) from upstreams where open_since is not null) <= clock_timestamp()
         ",

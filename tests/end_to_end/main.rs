@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod crashes;
+mod dev;
 mod latest_wins;
 mod main_job;
 mod outages;

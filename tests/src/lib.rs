@@ -92,7 +92,6 @@ pub struct House {
     /// Where the database is.
     pub database_url: String,
     plan: Plan,
-    client: Client,
 }
 
 impl House {
@@ -117,7 +116,6 @@ impl House {
             pool: outbox::connect(&database_url.clone().into(), 4, "test").unwrap(),
             server,
             database_url,
-            client: client(),
             plan,
         };
         for _ in 0..house.plan.apis {
@@ -211,22 +209,12 @@ impl House {
     /// Posts a body at one of the apis.
     pub async fn post_to(&self, api: usize, body: &Value) -> Answer {
         let address = self.apis[api].address().await.unwrap();
-        let request_id = uuid::Uuid::now_v7().to_string();
-        let request = self
-            .client
-            .post(format!("http://{address}/api/auth/send-magic-link"))
-            .header("x-request-id", &request_id)
-            .json(body);
-        let response = request.send().await.unwrap();
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default();
-        Answer { status, headers, body, request_id }
+        post_at(&format!("http://{address}/api/auth/send-magic-link"), body).await
     }
 
     /// Gets a page as text, with its status.
     pub async fn get(&self, url: &str) -> (u16, String) {
-        let response = self.client.get(url).send().await.unwrap();
-        (response.status().as_u16(), response.text().await.unwrap())
+        get_at(url).await
     }
 
     /// What `/health/ready` of a worker says.
@@ -306,11 +294,29 @@ pub async fn eventually<T, E, F: Future<Output = Result<T, E>>>(mut ask: impl Fn
     }
 }
 
-/// A client that follows no redirect and keeps connections.
-fn client() -> Client {
-    // Fails where it is installed already, which is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let roots =
-        webpki_root_certs::TLS_SERVER_ROOT_CERTS.iter().take(1).map(|der| reqwest::Certificate::from_der(der).unwrap());
-    Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().tls_certs_only(roots).build().unwrap()
+/// Posts a body with a request id of its own.
+///
+/// # Panics
+/// When no answer comes.
+pub async fn post_at(url: &str, body: &Value) -> Answer {
+    let request_id = uuid::Uuid::now_v7().to_string();
+    let request = CLIENT.with(|client| client.post(url).header("x-request-id", &request_id).json(body));
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default();
+    Answer { status, headers, body, request_id }
+}
+
+/// Gets a page as text, with its status.
+///
+/// # Panics
+/// When no answer comes.
+pub async fn get_at(url: &str) -> (u16, String) {
+    let response = CLIENT.with(|client| client.get(url)).send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
+}
+
+thread_local! {
+    /// One client per thread, since a test's runtime, on which its connections live, is one thread.
+    static CLIENT: Client = sandbox::client().unwrap();
 }

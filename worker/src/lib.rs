@@ -1,1 +1,30 @@
+//! The back door of the outbox: claims jobs, asks Supabase Auth for the sign-in link, hands the mail to Mailgun, and
+//! records what became of it.
+//!
+//! Begin with [`run`], then `deliver`: one delivery from the top. What an upstream's answer means stands in
+//! [`verdict`], one table each.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod backoff;
+mod chores;
+mod claim_loop;
+mod deliver;
+mod health;
+pub mod http;
+mod leases;
+mod link_seal;
+pub mod logs;
+pub mod mail;
+mod mailgun;
+mod metrics;
+mod outage;
+pub mod prepare;
+pub mod redact;
+pub mod run;
+pub mod settings;
+mod stop;
+mod supabase;
+mod upstream_watch;
+pub mod verdict;
+mod worker;

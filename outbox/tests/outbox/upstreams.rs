@@ -7,7 +7,7 @@ use outbox::{
     upstreams::{Upstream, close_breaker, open_breaker, open_breakers, pause, stopped_for, take_probe},
 };
 
-use crate::test_outbox::TestOutbox;
+use crate::test_outbox::{TestOutbox, request};
 
 #[tokio::test]
 async fn one_caller_opens_a_breaker_and_one_closes_it() {
@@ -35,6 +35,9 @@ async fn probes_grow_rarer_up_to_half_a_minute() {
     assert!(!take_probe(&outbox.pool).await.unwrap());
     open_breaker(&outbox.pool, Upstream::Mailgun, &Failure::new("x", "y"), "Z").await.unwrap();
     assert!(!take_probe(&outbox.pool).await.unwrap(), "not at once");
+    outbox.execute("update upstreams set probe_at = clock_timestamp() where open_since is not null").await;
+    assert!(!take_probe(&outbox.pool).await.unwrap(), "not without a job");
+    outbox.queued(request("hello@example.com")).await;
 
     let mut waits = Vec::new();
     for _ in 0..7 {

@@ -1,0 +1,55 @@
+//! When a delivery is tried again. The whole policy is the two schedules below.
+
+use std::time::Duration;
+
+/// Ceilings in seconds when nothing happened upstream: the wait is a random part of them (full jitter), so that
+/// what failed together does not come back together.
+const RETRY: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
+
+/// Seconds when the mail may have gone out: slower, since each try may be a copy.
+const UNKNOWN: [u64; 5] = [5, 20, 60, 180, 300];
+
+/// The wait after attempt number `attempt` (from 1) to which nothing happened upstream.
+pub(crate) fn retry(attempt: i16) -> Duration {
+    // Never zero, which would mean at once.
+    step(&RETRY, attempt).mul_f64(rand::random_range(0.0..1.0)).max(Duration::from_millis(100))
+}
+
+/// The wait after attempt number `attempt` (from 1) that may have sent the mail: its step, and up to a tenth more.
+pub(crate) fn unknown(attempt: i16) -> Duration {
+    step(&UNKNOWN, attempt).mul_f64(rand::random_range(1.0..1.1))
+}
+
+/// The schedule's step; the last one again and again.
+fn step(schedule: &[u64], attempt: i16) -> Duration {
+    let index = usize::try_from(attempt.max(1) - 1).unwrap_or_default().min(schedule.len() - 1);
+    Duration::from_secs(schedule[index])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_wait_up_to_a_ceiling_that_doubles() {
+        for (attempt, ceiling) in [(1, 1), (2, 2), (3, 4), (8, 128), (9, 128), (i16::MAX, 128), (0, 1), (i16::MIN, 1)] {
+            for _ in 0..100 {
+                let wait = retry(attempt);
+                assert!(
+                    wait >= Duration::from_millis(100) && wait <= Duration::from_secs(ceiling),
+                    "{attempt}: {wait:?}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn unknown_outcomes_wait_at_least_their_step() {
+        for (attempt, seconds) in [(1, 5), (2, 20), (3, 60), (4, 180), (5, 300), (20, 300)] {
+            for _ in 0..100 {
+                let wait = unknown(attempt).as_secs_f64();
+                assert!(wait >= f64::from(seconds) && wait <= f64::from(seconds) * 1.1, "{attempt}: {wait}");
+            }
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The mail goes out: no faster than allowed, only if it is still wanted, and with what is left of the link.
+
+use chrono::{TimeDelta, Utc};
+use outbox::{Attempt, Cleared, Failure, Step, upstreams::Upstream};
+
+use super::{Delivery, Ending, Stopwatch, link::Link};
+use crate::{
+    backoff,
+    mail::{self, Content},
+    mailgun::Envelope,
+};
+
+impl Delivery<'_> {
+    /// Waits for `MAILGUN_RATE`.
+    pub(super) async fn turn_at_mailgun(&self, link: &Link) -> Result<(), Ending> {
+        let turn = self.unless_interrupted(self.worker.mailgun.turn()).await;
+        turn.map_err(|interrupted| Ending::handed_back(interrupted, link.attempt().cloned()))
+    }
+
+    /// Stores the link, and asks whether the job is still to be mailed: the last look before the mail goes out.
+    pub(super) async fn clear_for_sending(&self, link: &Link) -> Result<(), Ending> {
+        let (job, worker) = (self.job, self.worker);
+        let new_link = link.new_link();
+        let journal = link.attempt().map(|attempt| (attempt, job.attempt, worker.name.as_str()));
+        let cleared = self
+            .until_interrupted(|| outbox::seal(&worker.pool, job.lease, new_link.as_ref(), journal))
+            .await
+            .map_err(|interrupted| Ending::handed_back(interrupted, link.attempt().cloned()))?
+            .map_err(|error| Ending::Unrecorded(error.to_string()))?;
+        match cleared {
+            Cleared::Send { .. } => Ok(()),
+            // A probe is there to see whether the breaker may close; a pause holds for it too.
+            Cleared::Hold { pause } if self.probe && pause.is_zero() => Ok(()),
+            Cleared::Hold { pause } => {
+                let why = Failure::new("mailgun_on_hold", "Mailgun asked for a pause, or needs an operator.");
+                Err(Ending::Again { delay: pause, failure: Some(why), uncounted: true, attempt: None })
+            }
+            Cleared::Superseded => Err(Ending::Elsewhere("superseded")),
+            Cleared::Expired => Err(Ending::Elsewhere("expired")),
+            Cleared::LeaseLost => Err(Ending::Elsewhere("lease_lost")),
+        }
+    }
+
+    /// Hands the mail to Mailgun. Whatever cuts this short leaves open whether it was taken.
+    pub(super) async fn send(&self, link: &Link) -> Result<Attempt, Ending> {
+        let (job, worker) = (self.job, self.worker);
+        let lifetime = worker.limits.link_lifetime;
+        let age = link.age();
+        let mail = mail::render(&Content {
+            link: &link.url,
+            callback_url: &job.callback_url,
+            requested_at: job.created_at,
+            link_made_at: Utc::now() - TimeDelta::from_std(age).unwrap_or_default(),
+            link_lifetime: lifetime,
+        })
+        .map_err(|error| Ending::Failed(Failure::new("mail_not_rendered", error.to_string()), None))?;
+        let envelope = Envelope {
+            job: job.lease.job,
+            to: &job.recipient,
+            message_id: &link.message_id,
+            deliver_within: lifetime.saturating_sub(age),
+        };
+        let watch = Stopwatch::start(Step::Send);
+        match self.unless_interrupted(worker.mailgun.send(&envelope, mail)).await {
+            Ok(Ok(())) => {
+                let attempt = watch.ok(200);
+                self.succeeded(Upstream::Mailgun).await;
+                Ok(attempt)
+            }
+            Ok(Err(trouble)) => Err(self.in_trouble(Upstream::Mailgun, &trouble, watch.trouble(&trouble)).await),
+            Err(interrupted) => Err(Ending::Again {
+                delay: backoff::unknown(job.attempt),
+                failure: Some(interrupted.failure()),
+                uncounted: false,
+                attempt: Some(watch.interrupted(interrupted)),
+            }),
+        }
+    }
+}

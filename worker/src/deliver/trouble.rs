@@ -1,0 +1,89 @@
+//! From a verdict to what is done about it: when the job comes again, and what the other workers must know.
+
+use outbox::{
+    Attempt, Failure,
+    upstreams::{self, Upstream},
+};
+
+use super::{Delivery, Ending};
+use crate::{
+    backoff,
+    verdict::{Trouble, Verdict},
+};
+
+impl Delivery<'_> {
+    /// How the delivery ends after a call that did not succeed.
+    pub(super) async fn in_trouble(&self, upstream: Upstream, trouble: &Trouble, attempt: Attempt) -> Ending {
+        self.worker.upstreams.failed(upstream, trouble);
+        let number = self.job.attempt;
+        let failure = trouble.failure.clone();
+        match trouble.verdict {
+            Verdict::Reject => Ending::Failed(failure, Some(attempt)),
+            Verdict::Retry { .. } | Verdict::Unknown
+                if number >= self.worker.limits.max_attempts && !is_patience(trouble.verdict) =>
+            {
+                let message = format!("After {number} attempts. The last: {}", failure.message);
+                Ending::Failed(Failure::new("attempts_exhausted", message), Some(attempt))
+            }
+            Verdict::Retry { not_before: Some(wait) } => {
+                let paused = upstreams::pause(&self.worker.pool, upstream, wait).await;
+                // Unpaused, the others will be told the same by the upstream itself.
+                let _ = self.worker.outage.watch(paused);
+                Ending::Again { delay: wait, failure: Some(failure), uncounted: true, attempt: Some(attempt) }
+            }
+            Verdict::Retry { not_before: None } => Ending::again(backoff::retry(number), failure, attempt),
+            Verdict::Unknown => Ending::again(backoff::unknown(number), failure, attempt),
+            Verdict::Configuration { setting } => {
+                self.open_breaker(upstream, &failure, setting).await;
+                // Waits behind the breaker, and loses nothing by it.
+                Ending::Again {
+                    delay: std::time::Duration::ZERO,
+                    failure: Some(failure),
+                    uncounted: true,
+                    attempt: Some(attempt),
+                }
+            }
+        }
+    }
+
+    /// Stops all workers' claims, and tells the operators: once, whoever of the workers is first.
+    async fn open_breaker(&self, upstream: Upstream, failure: &Failure, setting: &'static str) {
+        let pool = &self.worker.pool;
+        match self.until_interrupted(|| upstreams::open_breaker(pool, upstream, failure, setting)).await {
+            Ok(Ok(true)) => tracing::error!(
+                upstream = upstream.as_str(),
+                code = failure.code,
+                setting,
+                "{}. No mail goes out until this is mended; tried again by itself",
+                failure.message
+            ),
+            Ok(Ok(false)) => tracing::debug!(upstream = upstream.as_str(), code = failure.code, "still to be mended"),
+            Ok(Err(error)) => tracing::error!(%error, "a breaker could not be opened"),
+            Err(interrupted) => tracing::debug!(%interrupted, "a breaker could not be opened"),
+        }
+        self.worker.upstreams.set_breaker(upstream, true);
+    }
+
+    /// Closes the upstream's breaker if this call may have shown that the fault is gone.
+    pub(super) async fn succeeded(&self, upstream: Upstream) {
+        let worker = self.worker;
+        worker.upstreams.succeeded(upstream);
+        if !self.probe && !worker.upstreams.breaker_open(upstream) {
+            return;
+        }
+        match worker.outage.watch(upstreams::close_breaker(&worker.pool, upstream).await) {
+            Ok(closed) => {
+                worker.upstreams.set_breaker(upstream, false);
+                if closed {
+                    tracing::info!(upstream = upstream.as_str(), "recovered: mail goes out again");
+                }
+            }
+            // The next success tries again.
+            Err(_) => worker.upstreams.set_breaker(upstream, true),
+        }
+    }
+}
+
+fn is_patience(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::Retry { not_before: Some(_) })
+}

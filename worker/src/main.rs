@@ -1,0 +1,75 @@
+//! `magic-link-worker`: reads the settings, then works, or only migrates.
+
+use std::{io::ErrorKind, process::ExitCode};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use nix::sys::resource::{Resource, setrlimit};
+use outbox::settings::Fault;
+use worker::{
+    logs, prepare,
+    run::run,
+    settings::{Arguments, Command, DatabaseSettings, LogSettings, Settings},
+};
+
+/// A missing or bad setting, as clap's own errors.
+const BAD_SETTINGS: u8 = 2;
+
+fn main() -> anyhow::Result<ExitCode> {
+    // A core dump would hold links and keys.
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).context("core dumps cannot be turned off")?;
+    if let Err(fault) = read_dotenv() {
+        return Ok(refuse(&[fault]));
+    }
+    let arguments = Arguments::parse();
+    match arguments.command {
+        Some(Command::Migrate) => match (LogSettings::read(&arguments), DatabaseSettings::read(&arguments)) {
+            (Ok(logs), Ok(database)) => start(logs, migrate(&database)),
+            (logs, database) => Ok(refuse_all(logs.err(), database.err())),
+        },
+        None => match (LogSettings::read(&arguments), Settings::read(&arguments)) {
+            (Ok(logs), Ok(settings)) => start(logs, run(&settings)),
+            (logs, settings) => Ok(refuse_all(logs.err(), settings.err())),
+        },
+    }
+}
+
+/// `.env` of the current directory, not of its parents. What the environment has already goes before it.
+fn read_dotenv() -> Result<(), String> {
+    match dotenvy::from_path(".env") {
+        Ok(()) => Ok(()),
+        Err(dotenvy::Error::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(dotenvy::Error::Io(error)) => Err(format!(".env: cannot be read: {error}")),
+        // Its own message shows the line, which may hold a secret.
+        Err(_) => Err(".env: has a line that is not NAME=value (example: LINK_LIFETIME=1h)".to_owned()),
+    }
+}
+
+fn start(logs: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    logs::start(logs)?;
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<()> {
+    let pool = outbox::connect(&settings.url, settings.max_connections, "magic-link-worker migrate")?;
+    prepare::migrate(&pool).await?;
+    tracing::info!("the tables are up to date");
+    Ok(())
+}
+
+fn refuse_all(first: Option<Vec<Fault>>, second: Option<Vec<Fault>>) -> ExitCode {
+    let faults: Vec<String> = [first, second].into_iter().flatten().flatten().map(|fault| fault.to_string()).collect();
+    refuse(&faults)
+}
+
+#[expect(clippy::print_stderr, reason = "there are no logs yet, and this is for the person who starts the program")]
+fn refuse(faults: &[String]) -> ExitCode {
+    for fault in faults {
+        eprintln!("{fault}");
+    }
+    ExitCode::from(BAD_SETTINGS)
+}

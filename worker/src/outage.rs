@@ -1,0 +1,36 @@
+//! Tells of a database that is away once, however many parts of the worker meet it, and once when it is back.
+
+use std::sync::{Mutex, PoisonError};
+
+/// Whether the database is known to be away, and with what words.
+#[derive(Debug, Default)]
+pub struct Outage(Mutex<Option<String>>);
+
+impl Outage {
+    /// Passes a result on, and logs where it begins or ends an outage, or says something new about it.
+    ///
+    /// # Errors
+    /// The error that was given.
+    pub fn watch<T>(&self, result: Result<T, outbox::Error>) -> Result<T, outbox::Error> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &result {
+            Ok(_) => {
+                if known.take().is_some() {
+                    tracing::info!("the database is back");
+                }
+            }
+            Err(error) => {
+                let words = error.to_string();
+                if known.as_ref() != Some(&words) {
+                    if error.is_outage() {
+                        tracing::warn!(%error, "the database is away: trying again until it is back (DATABASE_URL)");
+                    } else {
+                        tracing::error!(%error, "the database refuses a statement: trying again");
+                    }
+                    *known = Some(words);
+                }
+            }
+        }
+        result
+    }
+}

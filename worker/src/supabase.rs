@@ -1,0 +1,133 @@
+//! Asks Supabase Auth for a sign-in link: the admin call `generate_link`.
+
+use std::{fmt, time::Duration};
+
+use outbox::Failure;
+use reqwest::{
+    Client,
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
+};
+use secrecy::ExposeSecret as _;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use url::Url;
+
+use crate::{
+    http::{self, Answer},
+    settings::SupabaseSettings,
+    verdict::{Trouble, Verdict, supabase as verdict},
+};
+
+/// A client of one project.
+pub struct Supabase {
+    client: Client,
+    endpoint: Url,
+    headers: HeaderMap,
+    link_origins: Vec<String>,
+    slots: Semaphore,
+}
+
+/// A link that was made. No Debug of the link: it signs its holder in.
+pub struct MadeLink {
+    /// What to mail.
+    pub url: String,
+    /// Where it leads, which may not be where it was asked to.
+    pub redirect_to: String,
+}
+
+impl fmt::Debug for MadeLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MadeLink").field("redirect_to", &self.redirect_to).finish_non_exhaustive()
+    }
+}
+
+/// `{type, email, redirect_to}`: `redirect_to` in the body goes before all other places (internal/api/mail.go).
+#[derive(Serialize)]
+struct Request<'a> {
+    r#type: &'static str,
+    email: &'a str,
+    redirect_to: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Response {
+    email: String,
+    action_link: String,
+    redirect_to: String,
+}
+
+impl Supabase {
+    /// A client; calls nothing yet.
+    ///
+    /// # Errors
+    /// The settings make no client.
+    pub fn new(settings: &SupabaseSettings, timeout: Duration) -> anyhow::Result<Self> {
+        let mut headers = HeaderMap::new();
+        // The gateway reads apikey, the auth server the bearer.
+        headers.insert(HeaderName::from_static("apikey"), sensitive(settings.key.expose_secret())?);
+        headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", settings.key.expose_secret()))?);
+        // Without it, a lost race is answered with Postgres's own error, which holds the address.
+        headers.insert("x-supabase-api-version", HeaderValue::from_static("2024-01-01"));
+        Ok(Self {
+            client: http::client(&settings.url, timeout)?,
+            endpoint: settings.url.join("auth/v1/admin/generate_link")?,
+            headers,
+            link_origins: settings.link_origins.clone(),
+            slots: Semaphore::new(settings.concurrency),
+        })
+    }
+
+    /// Waits for a turn: more calls at a time make each slower, not all faster.
+    pub async fn turn(&self) -> tokio::sync::SemaphorePermit<'_> {
+        self.slots.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Makes a link that leads to `callback_url`, at attempt number `attempt` of its job. The link made before, if
+    /// any, is dead from now on.
+    ///
+    /// # Errors
+    /// [`Trouble`]: what the answer means.
+    pub async fn generate_link(&self, email: &str, callback_url: &str, attempt: i16) -> Result<MadeLink, Trouble> {
+        let request = Request { r#type: "magiclink", email, redirect_to: callback_url };
+        let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone()).json(&request);
+        let answer = http::call(request).await.map_err(|silence| verdict::judge_silence(&silence))?;
+        let made = if answer.status == 200 { serde_json::from_slice::<Response>(&answer.body).ok() } else { None };
+        let made = made.ok_or_else(|| verdict::judge(&answer, attempt))?;
+        self.check(&answer, email, made)
+    }
+
+    /// An answer is believed only if its link is the recipient's, and leads to a server that we know.
+    fn check(&self, answer: &Answer, email: &str, made: Response) -> Result<MadeLink, Trouble> {
+        let trouble = |verdict, code: &str, message: String| Trouble {
+            verdict,
+            failure: Failure::new(code, message),
+            http_status: Some(answer.status),
+        };
+        if !made.email.eq_ignore_ascii_case(email) {
+            let message = "Supabase made a link for another address than it was asked for".to_owned();
+            return Err(trouble(Verdict::Reject, "link_of_another_address", message));
+        }
+        let plain = made.action_link.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\".contains(&byte));
+        let url = Url::parse(&made.action_link).ok().filter(|_| plain);
+        let Some(url) = url else { return Err(verdict::judge(answer, 0)) };
+        let origin = url.origin().ascii_serialization();
+        if !self.link_origins.contains(&origin) {
+            let message = format!(
+                "Supabase makes links to {origin}, which is not in LINK_ORIGINS: set the server's API_EXTERNAL_URL, \
+                 or list its origin"
+            );
+            return Err(trouble(
+                Verdict::Configuration { setting: "LINK_ORIGINS" },
+                "link_origin_not_allowed",
+                message,
+            ));
+        }
+        Ok(MadeLink { url: made.action_link, redirect_to: made.redirect_to })
+    }
+}
+
+fn sensitive(text: &str) -> anyhow::Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

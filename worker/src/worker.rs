@@ -1,0 +1,71 @@
+//! What every part of a running worker shares.
+
+use chrono::Utc;
+use outbox::PgPool;
+
+use crate::{
+    leases::Leases,
+    link_seal::SealingKeys,
+    mailgun::Mailgun,
+    outage::Outage,
+    settings::{Limits, Settings},
+    stop::Stop,
+    supabase::Supabase,
+    upstream_watch::UpstreamWatch,
+};
+
+/// A worker.
+pub struct Worker {
+    /// The outbox.
+    pub pool: PgPool,
+    /// Its name, for operators: host, process id, start.
+    pub name: String,
+    /// Times and counts.
+    pub limits: Limits,
+    /// The maker of links.
+    pub supabase: Supabase,
+    /// The mailer.
+    pub mailgun: Mailgun,
+    /// What links are sealed with.
+    pub sealing_keys: SealingKeys,
+    /// The jobs held.
+    pub leases: Leases,
+    /// What was seen of the upstreams.
+    pub upstreams: UpstreamWatch,
+    /// What was seen of the database.
+    pub outage: Outage,
+    /// When to stop.
+    pub stop: Stop,
+}
+
+impl Worker {
+    /// Puts a worker together; it does nothing yet.
+    ///
+    /// # Errors
+    /// The settings make no client.
+    pub fn new(settings: &Settings) -> anyhow::Result<Self> {
+        let Settings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
+        Ok(Self {
+            pool: outbox::connect(&database.url, database.max_connections, "magic-link-worker")?,
+            name: name(),
+            limits: *limits,
+            supabase: Supabase::new(supabase, limits.upstream_timeout)?,
+            mailgun: Mailgun::new(mailgun, limits.upstream_timeout)?,
+            sealing_keys: sealing_keys.clone(),
+            leases: Leases::new(limits.lease),
+            upstreams: UpstreamWatch::default(),
+            outage: Outage::default(),
+            stop: Stop::default(),
+        })
+    }
+}
+
+fn name() -> String {
+    let mut host = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .ok()
+        .or_else(|| std::env::var("HOSTNAME").ok())
+        .map_or_else(|| "worker".to_owned(), |name| name.trim().to_owned());
+    // The column takes 128 bytes.
+    host.truncate(host.floor_char_boundary(80));
+    format!("{host}:{}:{}", std::process::id(), Utc::now().format("%Y%m%dT%H%M%SZ"))
+}

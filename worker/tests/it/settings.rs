@@ -1,0 +1,66 @@
+//! The program's start: what it refuses, and what it does without working.
+
+use crate::bench::{Bench, PATIENCE, spawn};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_faults_are_told_at_once() {
+    let worker = spawn(&[], &[]);
+    let status = worker.wait().await;
+    assert_eq!(status.code(), Some(2));
+    let log = worker.log();
+    for variable in [
+        "DATABASE_URL",
+        "SUPABASE_URL",
+        "SUPABASE_SERVICE_ROLE_KEY",
+        "MAILGUN_DOMAIN",
+        "MAILGUN_API_KEY",
+        "MAIL_FROM",
+        "LINK_SEALING_KEY",
+    ] {
+        let told: Vec<_> = log.iter().filter(|line| line.starts_with(&format!("{variable}: "))).collect();
+        assert!(told.len() == 1 && told[0].contains("(example: "), "{variable}: {log:#?}");
+    }
+    assert_eq!(log.len(), 7, "{log:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn help_shows_every_setting_and_no_secret() {
+    let bench = Bench::new().await;
+    let worker = spawn(bench.settings(), &["--help"]);
+    assert!(worker.wait().await.success());
+    let help = worker.log().join("\n");
+    for (variable, _) in bench.settings() {
+        assert!(help.contains(&format!("[env: {variable}")), "{variable}:\n{help}");
+    }
+    for secret in ["sandbox-service-role-key", "key-sandbox", "AAECAwQF", "postgres://postgres:"] {
+        assert!(!help.contains(secret), "{secret} is shown");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn migrate_needs_the_database_only() {
+    let bench = Bench::new().await;
+    let url = bench.settings().iter().filter(|(name, _)| name == "DATABASE_URL").cloned().collect::<Vec<_>>();
+    let migrate = spawn(&url, &["migrate"]);
+    migrate.wait_for_line("the tables are up to date", PATIENCE).await.unwrap();
+    assert!(migrate.wait().await.success());
+    assert_eq!(spawn(&[], &["migrate"]).wait().await.code(), Some(2));
+}
+
+#[test]
+fn a_dotenv_file_is_read_and_its_bad_lines_are_not_shown() {
+    let start = |text: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(".env"), text).unwrap();
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_magic-link-worker"));
+        let output = command.env_clear().current_dir(folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, told) = start("MAILGUN_DOMAIN=mg.example.com\nMAIL_FROM=nobody\n");
+    assert_eq!(status, Some(2));
+    assert!(!told.contains("MAILGUN_DOMAIN: ") && told.contains("MAIL_FROM: `nobody`"), "{told}");
+
+    let (status, told) = start("MAILGUN_API_KEY='sesame\n");
+    assert_eq!(status, Some(2));
+    assert!(told.starts_with(".env: ") && !told.contains("sesame"), "{told}");
+}

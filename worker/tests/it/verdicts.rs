@@ -1,0 +1,173 @@
+//! The tables of verdicts, by recorded answers.
+
+use std::{fs, path::PathBuf, time::Duration};
+
+use reqwest::header::{HeaderMap, HeaderName};
+use serde_json::Value;
+use worker::{
+    http::{Answer, NoAnswer},
+    verdict::{Trouble, Verdict, mailgun, supabase},
+};
+
+fn fixture(path: &str) -> Value {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(path);
+    serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap()
+}
+
+fn mailgun_answer(name: &str) -> Answer {
+    let fixture = fixture(&format!("mailgun/answer-{name}.json"));
+    let headers =
+        fixture["headers"].as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
+    answer(&fixture["status"], headers, &fixture["body"])
+}
+
+fn supabase_answer(name: &str) -> Answer {
+    let response = fixture(&format!("supabase/{name}.json"))["response"].take();
+    let headers = response["headers"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
+    answer(&response["status"], headers, &response["body"])
+}
+
+fn answer<'a>(status: &Value, headers: impl Iterator<Item = (&'a str, &'a str)>, body: &Value) -> Answer {
+    let headers: HeaderMap =
+        headers.map(|(name, value)| (HeaderName::try_from(name).unwrap(), value.parse().unwrap())).collect();
+    let status = u16::try_from(status.as_u64().unwrap()).unwrap();
+    Answer { status, headers, body: body.as_str().unwrap_or_default().into() }
+}
+
+fn kind(trouble: &Trouble) -> &'static str {
+    match trouble.verdict {
+        Verdict::Retry { not_before: None } => "retry",
+        Verdict::Retry { not_before: Some(_) } => "later",
+        Verdict::Unknown => "unknown",
+        Verdict::Reject => "reject",
+        Verdict::Configuration { setting } => setting,
+    }
+}
+
+#[test]
+fn mailguns_answers_are_sorted() {
+    assert_eq!(mailgun::judge(&mailgun_answer("200-queued")), Ok(()));
+    for (name, wanted, code) in [
+        ("200-magnificent", "MAILGUN_DOMAIN", "mailgun_wrong_path"),
+        ("400-domain-unverified", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
+        ("400-invalid-to", "reject", "recipient_refused"),
+        ("400-no-body-part", "reject", "mailgun_refused"),
+        ("400-sandbox", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
+        ("401-forbidden-json", "MAILGUN_API_KEY", "mailgun_key_refused"),
+        ("401-forbidden-text", "MAILGUN_API_KEY", "mailgun_key_refused"),
+        ("403-account-disabled-field", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
+        ("403-sandbox-field", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
+        ("404-domain", "MAILGUN_DOMAIN", "mailgun_domain_not_found"),
+        ("413-too-large", "reject", "mail_too_large"),
+        ("420-recipient-limit-field", "later", "mailgun_rate_limited"),
+        ("429-date", "later", "mailgun_rate_limited"),
+        ("429-reset-header", "later", "mailgun_rate_limited"),
+        ("429-seconds", "later", "mailgun_rate_limited"),
+        ("500-json", "unknown", "mailgun_unavailable"),
+        ("502-html", "unknown", "mailgun_unavailable"),
+        ("503-empty", "unknown", "mailgun_unavailable"),
+    ] {
+        let trouble = mailgun::judge(&mailgun_answer(name)).expect_err(name);
+        assert_eq!((kind(&trouble), trouble.failure.code.as_str()), (wanted, code), "{name}");
+        assert!(!trouble.failure.message.contains('<'), "{name}: {}", trouble.failure.message);
+    }
+    let seconds = mailgun::judge(&mailgun_answer("429-seconds")).unwrap_err();
+    assert_eq!(seconds.verdict, Verdict::Retry { not_before: Some(Duration::from_secs(120)) });
+}
+
+#[test]
+fn only_an_id_is_a_success() {
+    for (body, taken) in [
+        (r#"{"id":"<1@mg.example.com>","message":"Queued. Thank you."}"#, true),
+        (r#"{"id":"","message":"Queued."}"#, false),
+        (r#"{"id":1}"#, false),
+        (r#"["id"]"#, false),
+        ("Queued. Thank you.", false),
+        ("", false),
+    ] {
+        let answer = Answer { status: 200, headers: HeaderMap::new(), body: body.into() };
+        let verdict = mailgun::judge(&answer);
+        assert_eq!(verdict.is_ok(), taken, "{body}");
+        assert!(verdict.is_ok() || kind(&verdict.unwrap_err()) == "unknown", "{body}: it may have been taken");
+    }
+    let error = Answer { status: 500, headers: HeaderMap::new(), body: r#"{"id":"<1@mg.example.com>"}"#.into() };
+    assert!(mailgun::judge(&error).is_err());
+}
+
+#[test]
+fn supabases_answers_are_sorted() {
+    const KEY: &str = "SUPABASE_SERVICE_ROLE_KEY";
+    for (name, wanted, code) in [
+        ("auth-absent", KEY, "no_authorization"),
+        ("auth-absent.v20240101", KEY, "no_authorization"),
+        ("auth-anon-role", KEY, "not_admin"),
+        ("auth-anon-role.v20240101", KEY, "not_admin"),
+        ("auth-garbage-jwt", KEY, "bad_jwt"),
+        ("auth-garbage-jwt.v20240101", KEY, "bad_jwt"),
+        ("auth-expired-jwt.v20240101", KEY, "bad_jwt"),
+        ("body-empty.v20240101", "reject", "supabase_refused"),
+        ("body-too-large.v20240101", "reject", "supabase_refused"),
+        ("database-down.v20240101", "retry", "supabase_unavailable"),
+        ("database-hung.v20240101", "retry", "supabase_timeout"),
+        ("email-malformed.v20240101", "reject", "validation_failed"),
+        ("email-comma-list.v20240101", "reject", "validation_failed"),
+        ("hook-before-user-created-rejects", "reject", "hook_rejected"),
+        ("hook-before-user-created-rejects.v20240101", "reject", "hook_rejected"),
+        ("method-get.v20240101", "SUPABASE_URL", "supabase_wrong_url"),
+        ("path-unknown.v20240101", "SUPABASE_URL", "supabase_wrong_url"),
+        ("race-first-time-loser", "retry", "supabase_unavailable"),
+        ("race-first-time-loser.v20240101", "retry", "supabase_unavailable"),
+        ("recovery-unknown-user.v20240101", "reject", "user_not_found"),
+        ("signup-confirmed-user.v20240101", "reject", "supabase_refused"),
+    ] {
+        let trouble = supabase::judge(&supabase_answer(name), 1);
+        assert_eq!((kind(&trouble), trouble.failure.code.as_str()), (wanted, code), "{name}");
+        assert!(!trouble.failure.message.contains('@'), "{name}: {}", trouble.failure.message);
+    }
+    let late = supabase::judge(&supabase_answer("race-first-time-loser.v20240101"), 4);
+    assert_eq!((kind(&late), late.failure.code.as_str()), ("reject", "user_not_saved"));
+}
+
+#[test]
+fn gateways_and_proxies_are_sorted_too() {
+    let no_headers = HeaderMap::new;
+    for (status, body, wanted) in [
+        (401, r#"{"message":"Invalid API key","hint":"Double check"}"#, "SUPABASE_SERVICE_ROLE_KEY"),
+        (401, "", "SUPABASE_SERVICE_ROLE_KEY"),
+        (403, "<html>Forbidden</html>", "SUPABASE_URL"),
+        (301, "", "SUPABASE_URL"),
+        (404, "<html>Not found</html>", "SUPABASE_URL"),
+        (429, "", "later"),
+        (200, "<html>Welcome</html>", "retry"),
+        (502, "<html>Bad gateway</html>", "retry"),
+        (540, "", "retry"),
+    ] {
+        let answer = Answer { status, headers: no_headers(), body: body.into() };
+        assert_eq!(kind(&supabase::judge(&answer, 1)), wanted, "{status} {body}");
+    }
+    for (status, body, wanted) in [
+        (301, "", "MAILGUN_BASE_URL"),
+        (404, "404 page not found", "MAILGUN_BASE_URL"),
+        (403, "", "MAILGUN_API_KEY"),
+        (402, "", "MAILGUN_API_KEY"),
+        (429, "", "later"),
+        (408, "", "unknown"),
+        (400, r#"{"message":"from parameter is not a valid address. please check documentation"}"#, "MAIL_FROM"),
+    ] {
+        let answer = Answer { status, headers: no_headers(), body: body.into() };
+        assert_eq!(kind(&mailgun::judge(&answer).unwrap_err()), wanted, "{status} {body}");
+    }
+}
+
+#[test]
+fn silence_is_unknown_only_where_a_mail_may_have_gone() {
+    let why = || "connection reset".to_owned();
+    assert_eq!(kind(&mailgun::judge_silence(&NoAnswer::NotSent(why()))), "retry");
+    assert_eq!(kind(&mailgun::judge_silence(&NoAnswer::Lost(why()))), "unknown");
+    assert_eq!(kind(&supabase::judge_silence(&NoAnswer::NotSent(why()))), "retry");
+    assert_eq!(kind(&supabase::judge_silence(&NoAnswer::Lost(why()))), "retry");
+}
