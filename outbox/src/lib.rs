@@ -1,7 +1,7 @@
 //! The outbox: the jobs' table and everything that may be done with it.
 //!
-//! The api [`enqueue`]s; a worker [`claim`]s, [`seal`]s the link it was given, and records how it ended
-//! ([`finish`], [`put_back`]); housekeeping [`rescue`]s, [`expire`]s and keeps the [`partitions`]. Every SQL
+//! The api [`enqueue()`]s; a worker [`claim()`]s, [`seal()`]s the link it was given, and records how it ended
+//! ([`finish()`], [`put_back()`]); housekeeping [`rescue()`]s, [`expire()`]s and keeps the [`partitions`]. Every SQL
 //! statement of the project stands in this crate, one function each; it knows neither HTTP nor a mail.
 //!
 //! All times are Postgres's clock. Every write of a running job names its [`Lease`]: one that another

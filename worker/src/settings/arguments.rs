@@ -1,5 +1,6 @@
 //! `--help`: every setting with its variable, default and an example. Values stay text here, so that all faults
 //! can be told at once.
+#![allow(rustdoc::bare_urls, reason = "the same text is what --help shows")]
 
 use clap::{Parser, Subcommand};
 
