@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use outbox::{Admission, PgPool};
+use outbox::{GroupCommit, PgPool};
 
 use crate::{
     allowed_origins::AllowedOrigins, callback_next::Prefixes, client_ip::TrustedProxies, ip_limit::IpLimit,
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) pool: PgPool,
-    pub(crate) admission: Admission,
+    pub(crate) commit: GroupCommit,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) ip_limit: IpLimit,
     pub(crate) allowed_origins: AllowedOrigins,
@@ -26,8 +26,8 @@ impl Door {
     /// A door as set. Connects to nothing yet.
     pub(crate) fn new(settings: &Settings, pool: PgPool) -> Arc<Self> {
         Arc::new(Self {
+            commit: GroupCommit::start(pool.clone(), settings.admission.clone()),
             pool,
-            admission: settings.admission.clone(),
             trusted_proxies: settings.trusted_proxies.clone(),
             ip_limit: IpLimit::new(settings.ip_rate_limit, &settings.ip_rate_limit_overrides),
             allowed_origins: settings.allowed_origins.clone(),

@@ -8,7 +8,6 @@ use std::{sync::Arc, time::Instant};
 use outbox::{Email, Enqueued, JobId, NewJob};
 use poem::{Request, web::Data};
 use poem_openapi::OpenApi;
-use tracing::Instrument as _;
 
 use crate::{
     answers::{Accepted, Refused},
@@ -56,7 +55,7 @@ impl Api {
             request_id: name.id.clone(),
             traceparent: name.traceparent.clone(),
         };
-        match enqueue(door.0.clone(), job).await? {
+        match enqueue(&door, job).await? {
             Enqueued::Queued | Enqueued::Duplicate => Ok(Accepted),
             Enqueued::Limited { retry_after } => Err(Refusal::limited(
                 ErrorCode::RecipientRateLimited,
@@ -118,27 +117,18 @@ fn resolve(door: &Door, request: &Request, body: MagicLinkRequest) -> Result<Wan
     }
 }
 
-/// Puts the job into the outbox; it is committed when this returns.
-///
-/// In a task of its own: a caller who hangs up cannot cut the transaction off while it holds the recipient's locks.
-async fn enqueue(door: Arc<Door>, job: NewJob) -> Result<Enqueued, Refusal> {
+/// Puts the job into the outbox; it is committed when this returns. A caller who hangs up does not stop the commit.
+async fn enqueue(door: &Door, job: NewJob) -> Result<Enqueued, Refusal> {
     let begun = Instant::now();
-    let work = async move { outbox::enqueue(&door.pool, &door.admission, &[job]).await };
-    let outcome = tokio::spawn(work.in_current_span()).await;
+    let outcome = door.commit.enqueue(job).await;
     metrics::time_enqueue(begun.elapsed());
-    match outcome {
-        Ok(Ok(outcomes)) => outcomes.into_iter().next().ok_or_else(Refusal::internal),
-        Ok(Err(error)) if error.is_outage() => {
+    outcome.map_err(|error| {
+        if error.is_outage() {
             tracing::warn!(%error, "the database took no job");
-            Err(Refusal::unavailable())
-        }
-        Ok(Err(error)) => {
+            Refusal::unavailable()
+        } else {
             tracing::error!(%error, "the database refused a job");
-            Err(Refusal::internal())
+            Refusal::internal()
         }
-        Err(error) => {
-            tracing::error!(%error, "putting a job into the outbox panicked");
-            Err(Refusal::internal())
-        }
-    }
+    })
 }

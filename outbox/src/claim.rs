@@ -191,7 +191,9 @@ fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-/// Renews leases and tells which are still held. One that is missing in the answer is lost.
+/// Renews leases and tells which are still held. One that is missing in the answer is lost: taken by another worker,
+/// or run out. (One that has run out is not renewed although nobody has taken it yet: a rescue that has just looked
+/// may take it the next moment from a worker that feels safe.)
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was renewed.
@@ -204,6 +206,7 @@ pub async fn renew_leases(pool: &PgPool, leases: &[Lease], lease: Duration) -> R
         from unnest($1::uuid[], $2::bigint[]) as held (id, lease_token)
         where job.id = held.id
           and job.lease_token = held.lease_token
+          and lease_expires_at > clock_timestamp()
         returning job.id, job.lease_token as "lease_token!"
         "#,
         &ids,

@@ -66,6 +66,11 @@ impl Delivery<'_> {
 
     /// Runs `work` unless the lease is lost or the worker stops meanwhile.
     async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
+        // Before anything begins: Supabase knows no fence, and a link made for a job that is another worker's by now
+        // would kill the one that it mails.
+        if !self.hold.lasts() {
+            return Err(Interrupted::LeaseLost);
+        }
         tokio::select! {
             // In this order: a delivery that must stop begins nothing more.
             biased;

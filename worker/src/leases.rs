@@ -34,6 +34,15 @@ pub struct Hold<'a> {
     pub lost: CancellationToken,
 }
 
+impl Hold<'_> {
+    /// Whether the lease still lasts by our own clock, with time left to be told otherwise. A process that was
+    /// frozen past its lease knows by this, and by nothing sooner.
+    pub fn lasts(&self) -> bool {
+        let margin = self.leases.margin();
+        self.leases.lock().get(&self.lease).is_some_and(|held| held.ends > margin)
+    }
+}
+
 impl Leases {
     /// None yet; each holds for `time`.
     #[must_use]
@@ -82,8 +91,13 @@ impl Leases {
 
     /// Tells those deliveries to stop whose lease is about to end, with time left to stop in.
     fn give_up_ending(&self) {
-        let margin = Instant::now() + self.time / 6;
+        let margin = self.margin();
         self.lock().values().filter(|held| held.ends <= margin).for_each(|held| held.lost.cancel());
+    }
+
+    /// A lease that ends before this is as good as lost.
+    fn margin(&self) -> Instant {
+        Instant::now() + self.time / 6
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Lease, Held>> {

@@ -56,14 +56,18 @@ async fn a_stale_lease_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_renewed_lease_is_not_rescued() {
+async fn a_lease_is_renewed_while_it_lasts_and_not_after() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
-    outbox.execute("update email_jobs set lease_expires_at = clock_timestamp() - interval '1 second'").await;
+    let renew = || outbox::renew_leases(&outbox.pool, std::slice::from_ref(&job.lease), Duration::from_secs(90));
 
-    assert_eq!(outbox::renew_leases(&outbox.pool, &[job.lease], Duration::from_secs(30)).await.unwrap(), [job.lease]);
+    assert_eq!(renew().await.unwrap(), [job.lease]);
+    assert_eq!(outbox.text("select lease_expires_at > now() + interval '60 s' from email_jobs").await, "true");
     assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().returned, 0);
+    outbox.execute("update email_jobs set lease_expires_at = clock_timestamp() - interval '1 second'").await;
+    assert_eq!(renew().await.unwrap(), []);
+    assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().returned, 1);
 }
 
 #[tokio::test]

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use outbox::{Enqueued, NewJob};
+use futures_util::future::join_all;
+use outbox::{Enqueued, GroupCommit, NewJob};
 
 use crate::test_outbox::{TestOutbox, request, request_for};
 
@@ -177,4 +178,35 @@ async fn idle_quotas_are_forgotten_and_others_kept() {
         outbox.text("select string_agg(key, '|' order by key) from recipient_quotas").await,
         "a@example.com|a@example.com 203.0.113.7"
     );
+}
+
+#[tokio::test]
+async fn requests_that_come_together_are_answered_each_for_itself_by_few_commits() {
+    let mut outbox = TestOutbox::new().await;
+    outbox.admission.per_recipient = "2/1h".parse().unwrap();
+    // Transactions of the whole server that wrote something; other tests' are few meanwhile.
+    let commits = || outbox.text("select txid_current()");
+    let commit = GroupCommit::start(outbox.pool.clone(), outbox.admission.clone());
+    let before: i64 = commits().await.parse().unwrap();
+    let ask = |n: usize| commit.enqueue(request_for(&format!("p{}@example.com", n % 100), &n.to_string()));
+    let outcomes = join_all((0..300).map(ask)).await;
+
+    let taken = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Enqueued::Queued))).count();
+    assert_eq!(taken, 200);
+    assert!(outcomes[200..].iter().all(|outcome| matches!(outcome, Ok(Enqueued::Limited { .. }))));
+    assert_eq!(outbox::waiting_jobs(&outbox.pool, 1_000).await.unwrap(), 100);
+    let after: i64 = commits().await.parse().unwrap();
+    assert!(after - before < 150, "{}", after - before);
+}
+
+#[tokio::test]
+async fn a_row_that_postgres_refuses_fails_alone() {
+    let outbox = TestOutbox::new().await;
+    let commit = GroupCommit::start(outbox.pool.clone(), outbox.admission.clone());
+    let bad = NewJob { request_id: "x".repeat(65), ..request("bad@example.com") };
+    let batch = [request("a@example.com"), bad, request("b@example.com")];
+    let outcomes = join_all(batch.map(|request| commit.enqueue(request))).await;
+
+    assert!(matches!(outcomes[..], [Ok(Enqueued::Queued), Err(_), Ok(Enqueued::Queued)]), "{outcomes:?}");
+    assert!(!outcomes[1].as_ref().unwrap_err().is_outage());
 }

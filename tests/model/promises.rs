@@ -1,0 +1,92 @@
+//! What the protocol promises, as predicates over a moment.
+
+use stateright::{Model as _, Property};
+
+use crate::{
+    protocol::{Action, Protocol, is_fault},
+    table::{End, Row, State},
+    world::World,
+};
+
+pub(crate) const NOT_FORGOTTEN: &str = "an accepted request is a row, and ends once nothing fails any more";
+pub(crate) const NEWEST_LINK_WORKS: &str = "what was mailed for the newest request works";
+pub(crate) const BUT_FOR_LATE_CALLS: &str = "it works, unless Supabase carried out a call that came late";
+pub(crate) const ONE_LINK: &str = "all mails of a job carry one link and one Message-Id";
+pub(crate) const STALE_CHANGES_NOTHING: &str = "a write with an old token changes nothing";
+pub(crate) const ONE_OF_EACH: &str = "never do two jobs of a recipient run, and never do two wait";
+pub(crate) const ENDED_HOLD_NO_LINK: &str = "a job that has ended holds no link";
+pub(crate) const GIVES_WAY: &str = "no mail is cleared while a newer request waits";
+
+const BOTH_SENT: &str = "both requests are mailed";
+const FIRST_GAVE_WAY: &str = "a request for which a link was made gives way to a newer one";
+const FAILED: &str = "a request fails";
+const EXPIRED: &str = "a request expires";
+
+/// No promises: what must be seen somewhere, or the model would be too narrow to tell anything.
+pub(crate) const IS_REACHED: [&str; 4] = [BOTH_SENT, FIRST_GAVE_WAY, FAILED, EXPIRED];
+
+pub(crate) fn all() -> Vec<Property<Protocol>> {
+    vec![
+        Property::always(NOT_FORGOTTEN, not_forgotten),
+        Property::always(NEWEST_LINK_WORKS, |_, world| newest_link_works(world)),
+        Property::always(BUT_FOR_LATE_CALLS, |_, world: &World| world.seen.late_link || newest_link_works(world)),
+        Property::always(ONE_LINK, |_, world| one_link(world)),
+        Property::always(STALE_CHANGES_NOTHING, |_, world: &World| !world.seen.stale_write),
+        Property::always(ONE_OF_EACH, |_, world| one_of_each(world)),
+        Property::always(ENDED_HOLD_NO_LINK, |_, world: &World| {
+            world.table.rows.iter().all(|row| row.is_open() || row.link.is_none())
+        }),
+        Property::always(GIVES_WAY, |_, world: &World| !world.seen.cleared_although_newer),
+        Property::sometimes(BOTH_SENT, |_, world: &World| {
+            world.accepted == 2 && world.table.rows.iter().all(|row| row.state == State::Ended(End::Sent))
+        }),
+        Property::sometimes(FIRST_GAVE_WAY, |_, world: &World| world.links > 0 && has_ended(world, End::Superseded)),
+        Property::sometimes(FAILED, |_, world| has_ended(world, End::Failed)),
+        Property::sometimes(EXPIRED, |_, world| has_ended(world, End::Expired)),
+    ]
+}
+
+fn has_ended(world: &World, end: End) -> bool {
+    world.table.rows.iter().any(|row| row.state == State::Ended(end))
+}
+
+/// A run may stay for ever where nothing can happen but a fault, a request, or what need not come: a frozen worker
+/// that thaws, a stray call that arrives. Nothing may be open there, as long as one worker runs.
+fn not_forgotten(protocol: &Protocol, world: &World) -> bool {
+    let all_there = world.table.rows.len() == world.accepted;
+    let all_ended = !world.table.rows.iter().any(Row::is_open);
+    all_there && (all_ended || both_frozen(world) || can_go_on(protocol, world))
+}
+
+fn both_frozen(world: &World) -> bool {
+    world.deliveries().filter(|delivery| delivery.frozen).count() == world.workers.len()
+}
+
+fn can_go_on(protocol: &Protocol, world: &World) -> bool {
+    let mut actions = Vec::new();
+    protocol.actions(world, &mut actions);
+    actions.into_iter().any(|action| match action {
+        Action::Request | Action::Thaw(_) | Action::LandAdrift(_) => false,
+        // The call of a frozen worker, unless calls are over in time.
+        Action::Land(lease) => !protocol.calls_land_late || world.delivery(lease).is_some_and(|it| !it.frozen),
+        action => !is_fault(world, action),
+    })
+}
+
+/// Whatever Mailgun took for the newest request carries the link that Supabase takes, and if the job ended as sent,
+/// there is such a mail.
+fn newest_link_works(world: &World) -> bool {
+    let Some(newest) = world.accepted.checked_sub(1) else { return true };
+    let mut mails = world.mails.iter().filter(|mail| mail.job == newest).peekable();
+    let was_sent = world.table.rows[newest].state == State::Ended(End::Sent);
+    (mails.peek().is_some() || !was_sent) && mails.all(|mail| mail.link.number == world.links)
+}
+
+fn one_link(world: &World) -> bool {
+    world.mails.iter().all(|one| world.mails.iter().all(|other| one.job != other.job || one.link == other.link))
+}
+
+fn one_of_each(world: &World) -> bool {
+    let count = |is: fn(&Row) -> bool| world.table.rows.iter().filter(|row| is(row)).count();
+    count(|row| row.state == State::Running) <= 1 && count(Row::is_waiting) <= 1
+}

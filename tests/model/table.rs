@@ -1,0 +1,185 @@
+//! The jobs' table as one recipient sees it: each function stands for one statement of `outbox`, and is as atomic.
+//!
+//! Left out, because it changes no answer here: quotas, places in the queue, the count of attempts, breakers, the
+//! journal, and double clicks (their rows are history at once). Enqueue and put-back lock the recipient's quota row
+//! and decide in a statement after that, so each is one step too.
+
+use crate::safeguards::Safeguards;
+
+/// `seq` and `id` in one: the larger is the newer.
+pub(crate) type Job = usize;
+
+/// A row of `email_jobs`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Row {
+    pub(crate) state: State,
+    /// `lease_token`: there while the job runs.
+    pub(crate) token: Option<u8>,
+    /// `lease_expires_at` has passed.
+    pub(crate) expired: bool,
+    /// `deadline_at` has passed.
+    pub(crate) overdue: bool,
+    /// `sealed_link` and `message_id`.
+    pub(crate) link: Option<Link>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum State {
+    Queued,
+    Running,
+    Retrying,
+    Ended(End),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum End {
+    Sent,
+    Failed,
+    Expired,
+    Superseded,
+}
+
+/// A link that Supabase made, by its number, and the Message-Id of the mail that is to carry it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Link {
+    pub(crate) number: u8,
+    pub(crate) message_id: u8,
+}
+
+/// The hold on a running job: what every later write names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Lease {
+    pub(crate) job: Job,
+    pub(crate) token: u8,
+}
+
+/// What the seal says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cleared {
+    Send,
+    Ended,
+    LeaseLost,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Table {
+    pub(crate) rows: Vec<Row>,
+    /// `email_jobs_lease_token_seq`.
+    tokens: u8,
+}
+
+impl Row {
+    pub(crate) fn is_waiting(&self) -> bool {
+        matches!(self.state, State::Queued | State::Retrying)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.state, State::Ended(_))
+    }
+
+    pub(crate) fn is_late(&self) -> bool {
+        self.is_waiting() && self.overdue
+    }
+
+    /// `email_job_ended`: the history row of a job, without lease and link.
+    fn end(&mut self, end: End, guards: &Safeguards) {
+        let link = self.link.filter(|_| !guards.link_is_erased);
+        *self = Self { state: State::Ended(end), token: None, expired: false, overdue: false, link };
+    }
+
+    fn wait(&mut self, state: State) {
+        (self.state, self.token, self.expired) = (state, None, false);
+    }
+}
+
+impl Table {
+    /// `enqueue`: the waiting job gives way, and the new one waits.
+    pub(crate) fn enqueue(&mut self, guards: &Safeguards) {
+        self.rows.iter_mut().filter(|row| row.is_waiting()).for_each(|row| row.end(End::Superseded, guards));
+        self.rows.push(Row { state: State::Queued, token: None, expired: false, overdue: false, link: None });
+    }
+
+    /// `promote_due`: a retrying job's time has come.
+    pub(crate) fn promote_due(&mut self) {
+        self.rows.iter_mut().filter(|row| row.state == State::Retrying).for_each(|row| row.state = State::Queued);
+    }
+
+    /// What `claim` finds: the queued job, unless one of the recipient's is running.
+    pub(crate) fn next(&self, guards: &Safeguards) -> Option<Job> {
+        if guards.one_runs && self.rows.iter().any(|row| row.state == State::Running) {
+            return None;
+        }
+        self.rows.iter().position(|row| row.state == State::Queued && !row.overdue)
+    }
+
+    /// `claim`, with the link that the row holds.
+    pub(crate) fn claim(&mut self, guards: &Safeguards) -> Option<(Lease, Option<Link>)> {
+        let job = self.next(guards)?;
+        self.tokens += 1;
+        let row = &mut self.rows[job];
+        (row.state, row.token) = (State::Running, Some(self.tokens));
+        Some((Lease { job, token: self.tokens }, row.link))
+    }
+
+    /// `renew_leases`: offered only where the lease may still be renewed.
+    pub(crate) fn renew(&mut self, lease: Lease, guards: &Safeguards) {
+        if let Some(row) = self.held(lease, guards) {
+            row.expired = false;
+        }
+    }
+
+    /// `seal`: gives way to a newer waiting job, or ends past the deadline, or stores the link and clears the mail.
+    pub(crate) fn seal(&mut self, lease: Lease, link: Link, guards: &Safeguards) -> Cleared {
+        let gives_way = guards.look_at_seal && self.newer_waits(lease.job);
+        let Some(row) = self.held(lease, guards) else { return Cleared::LeaseLost };
+        if gives_way || row.overdue {
+            row.end(if gives_way { End::Superseded } else { End::Expired }, guards);
+            return Cleared::Ended;
+        }
+        row.link = Some(link);
+        Cleared::Send
+    }
+
+    /// `finish`: the record of a mail that was taken, or of a failure.
+    pub(crate) fn finish(&mut self, lease: Lease, end: End, guards: &Safeguards) {
+        if let Some(row) = self.held(lease, guards) {
+            row.end(end, guards);
+        }
+    }
+
+    /// `put_back`: the job waits again, unless a newer one does.
+    pub(crate) fn put_back(&mut self, lease: Lease, state: State, guards: &Safeguards) {
+        let gives_way = guards.look_at_put_back && self.newer_waits(lease.job);
+        match self.held(lease, guards) {
+            Some(row) if gives_way => row.end(End::Superseded, guards),
+            Some(row) => row.wait(state),
+            None => {}
+        }
+    }
+
+    /// `rescue`'s second statement, a `put_back` of what its first one saw. (Where it finds the attempts used up, it
+    /// ends the job as failed instead, under the same token.)
+    pub(crate) fn rescue(&mut self, lease: Lease, guards: &Safeguards) {
+        self.put_back(lease, State::Queued, guards);
+    }
+
+    /// `expire`: what waits past its deadline ends.
+    pub(crate) fn expire(&mut self, guards: &Safeguards) {
+        self.rows.iter_mut().filter(|row| row.is_late()).for_each(|row| row.end(End::Expired, guards));
+    }
+
+    /// Whether the lease is the one in force.
+    pub(crate) fn is_held(&self, lease: Lease) -> bool {
+        self.rows[lease.job].token == Some(lease.token)
+    }
+
+    pub(crate) fn newer_waits(&self, job: Job) -> bool {
+        self.rows[job + 1..].iter().any(Row::is_waiting)
+    }
+
+    /// `where id = … and lease_token = …`, on the partition of open jobs.
+    fn held(&mut self, lease: Lease, guards: &Safeguards) -> Option<&mut Row> {
+        let held = self.is_held(lease) || !guards.fence;
+        self.rows.get_mut(lease.job).filter(|row| held && row.is_open())
+    }
+}
