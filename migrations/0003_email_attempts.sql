@@ -31,7 +31,7 @@ comment on column email_attempts.step is 'generate_link (Supabase Auth is asked 
 comment on column email_attempts.outcome is
   'ok, retry (nothing happened there: tried again), unknown (it may have happened: the same mail goes again), reject (this job cannot succeed), configuration (no job can until an operator acts), stopped (the worker stopped or lost its lease).';
 comment on column email_attempts.http_status is 'Status of the answer; null where none came.';
-comment on column email_attempts.code is 'Machine-readable reason: the upstream''s own code where it has one.';
+comment on column email_attempts.code is 'Machine-readable reason. Beside ok: why an earlier link was replaced.';
 comment on column email_attempts.message is 'The upstream''s words, without links, addresses or keys.';
 comment on column email_attempts.duration_ms is 'Milliseconds from the request to the end of the answer.';
 comment on column email_attempts.started_at is 'When the step began. The table is partitioned by this column, by UTC day.';

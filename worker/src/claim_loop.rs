@@ -13,7 +13,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::{deliver::Delivery, worker::Worker};
+use crate::{deliver::Delivery, upstream_watch::Pace, worker::Worker};
 
 /// The fallback, should the bell be deaf.
 const POLL: Duration = Duration::from_secs(1);
@@ -64,6 +64,12 @@ async fn claim(worker: &Worker, free: usize) -> Result<Claimed, Error> {
     if free == 0 {
         return Ok(Claimed::None { look_again: POLL });
     }
+    let pace = worker.upstreams.pace(Instant::now());
+    let free = match pace {
+        Pace::Free => free,
+        Pace::One => 1,
+        Pace::Wait(pause) => return Ok(Claimed::None { look_again: pause }),
+    };
     let pool = &worker.pool;
     let options = ClaimOptions {
         worker: &worker.name,
@@ -74,6 +80,9 @@ async fn claim(worker: &Worker, free: usize) -> Result<Claimed, Error> {
     outbox::promote_due(pool).await?;
     let jobs = outbox::claim(pool, options).await?;
     if !jobs.is_empty() {
+        if pace == Pace::One {
+            worker.upstreams.let_through(Instant::now());
+        }
         return Ok(Claimed::Jobs { jobs, probe: false });
     }
     let due = outbox::next_due(pool).await?.unwrap_or(POLL);

@@ -56,8 +56,8 @@ impl Delivery<'_> {
     /// `Ok` is the step that handed the mail to Mailgun; `Err` is every other end.
     async fn deliver(&self) -> Result<Attempt, Ending> {
         let link = match self.link_of_an_earlier_attempt() {
-            Some(link) => link,
-            None => self.make_link().await?,
+            Ok(link) => link,
+            Err(unusable) => self.make_link(unusable).await?,
         };
         self.turn_at_mailgun(&link).await?;
         self.clear_for_sending(&link).await?;

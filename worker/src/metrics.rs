@@ -22,6 +22,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
         "Jobs failed because Supabase's redirect allow list lacks their callback URL."
     );
     describe_gauge!("magic_link_jobs_running", "Jobs that this worker holds now.");
+    describe_gauge!(
+        "magic_link_supabase_code_digits",
+        "Digits of the one-time code that Supabase makes beside each link; fewer than 8 can be guessed."
+    );
     describe_histogram!("magic_link_job_seconds", "From a job's claim to its end or return, by what became of it.");
     describe_histogram!("magic_link_request_to_sent_seconds", "From the request to Mailgun's taking the mail.");
     describe_histogram!("magic_link_generate_link_seconds", "Calls to Supabase Auth.");
@@ -57,6 +61,11 @@ pub(crate) fn sent(since_request: Duration) {
 /// Supabase substituted a redirect.
 pub(crate) fn redirect_not_allowed() {
     counter!("magic_link_redirect_not_allowed_total").increment(1);
+}
+
+/// Supabase makes codes of this length.
+pub(crate) fn code_digits(digits: usize) {
+    gauge!("magic_link_supabase_code_digits").set(u32::try_from(digits).unwrap_or(u32::MAX));
 }
 
 /// So many jobs are held.

@@ -4,7 +4,7 @@ mod arguments;
 mod logs;
 mod values;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, str::FromStr, time::Duration};
 
 use outbox::{
     Quota,
@@ -56,6 +56,29 @@ pub struct SupabaseSettings {
     pub link_origins: Vec<String>,
     /// Calls at a time.
     pub concurrency: usize,
+    /// Whether strangers get an account.
+    pub signups: Signups,
+}
+
+/// What an unknown address gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signups {
+    /// An account and a link: what `generate_link` does with type `magiclink`.
+    Allow,
+    /// Nothing.
+    Deny,
+}
+
+impl FromStr for Signups {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "allow" => Ok(Self::Allow),
+            "deny" => Ok(Self::Deny),
+            _ => Err(format!("`{text}` is neither allow nor deny")),
+        }
+    }
 }
 
 /// The way to Mailgun.
@@ -174,7 +197,9 @@ impl SupabaseSettings {
             Some(list) => faults.read("LINK_ORIGINS", URL, list.split(',').map(origin).collect::<Result<Vec<_>, _>>()),
         };
         let concurrency = in_range(faults, "SUPABASE_CONCURRENCY", "16", &arguments.supabase_concurrency, 1..=1_000);
-        Some(Self { url: url?, key: key?, link_origins: link_origins?, concurrency: concurrency? })
+        let signups = faults.parse("SIGNUPS", "deny", &arguments.signups);
+        let (link_origins, concurrency, signups) = (link_origins?, concurrency?, signups?);
+        Some(Self { url: url?, key: key?, link_origins, concurrency, signups })
     }
 }
 

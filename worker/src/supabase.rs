@@ -1,20 +1,25 @@
 //! Asks Supabase Auth for a sign-in link: the admin call `generate_link`.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
 use outbox::Failure;
 use reqwest::{
     Client,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
 };
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::{
     http::{self, Answer},
-    settings::SupabaseSettings,
+    metrics,
+    settings::{Signups, SupabaseSettings},
     verdict::{Trouble, Verdict, supabase as verdict},
 };
 
@@ -25,7 +30,13 @@ pub struct Supabase {
     headers: HeaderMap,
     link_origins: Vec<String>,
     slots: Semaphore,
+    signups: Signups,
+    /// Digits of the one-time code that Supabase makes beside a link; 0 until one was seen.
+    code_digits: AtomicUsize,
 }
+
+/// A live one-time code lies beside each link, and fewer digits than this can be guessed within its lifetime.
+const SAFE_CODE_DIGITS: usize = 8;
 
 /// A link that was made. No Debug of the link: it signs its holder in.
 pub struct MadeLink {
@@ -54,6 +65,7 @@ struct Response {
     email: String,
     action_link: String,
     redirect_to: String,
+    email_otp: Option<SecretString>,
 }
 
 impl Supabase {
@@ -74,6 +86,8 @@ impl Supabase {
             headers,
             link_origins: settings.link_origins.clone(),
             slots: Semaphore::new(settings.concurrency),
+            signups: settings.signups,
+            code_digits: AtomicUsize::new(0),
         })
     }
 
@@ -88,12 +102,36 @@ impl Supabase {
     /// # Errors
     /// [`Trouble`]: what the answer means.
     pub async fn generate_link(&self, email: &str, callback_url: &str, attempt: i16) -> Result<MadeLink, Trouble> {
-        let request = Request { r#type: "magiclink", email, redirect_to: callback_url };
+        let request = Request { r#type: self.kind(), email, redirect_to: callback_url };
         let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone()).json(&request);
         let answer = http::call(request).await.map_err(|silence| verdict::judge_silence(&silence))?;
         let made = if answer.status == 200 { serde_json::from_slice::<Response>(&answer.body).ok() } else { None };
         let made = made.ok_or_else(|| verdict::judge(&answer, attempt))?;
+        self.note_code(made.email_otp.as_ref());
         self.check(&answer, email, made)
+    }
+
+    /// What is asked for. A `recovery` link is made only for a user who exists, lies in the same slot as a magic
+    /// link, and its hash is taken as one (internal/api/verify.go, verifyTokenHash; and measured).
+    fn kind(&self) -> &'static str {
+        match self.signups {
+            Signups::Allow => "magiclink",
+            Signups::Deny => "recovery",
+        }
+    }
+
+    /// Warns once of codes that are too short, and shows their length.
+    fn note_code(&self, code: Option<&SecretString>) {
+        let digits = code.map_or(0, |code| code.expose_secret().len());
+        let known = self.code_digits.swap(digits, Ordering::Relaxed);
+        metrics::code_digits(digits);
+        if digits != known && (1..SAFE_CODE_DIGITS).contains(&digits) {
+            tracing::warn!(
+                digits,
+                "beside each link Supabase makes a one-time code that can be guessed: set its length (Email OTP length, \
+                 MAILER_OTP_LENGTH) to {SAFE_CODE_DIGITS} or more"
+            );
+        }
     }
 
     /// An answer is believed only if its link is the recipient's, and leads to a server that we know.
@@ -122,8 +160,18 @@ impl Supabase {
                 message,
             ));
         }
-        Ok(MadeLink { url: made.action_link, redirect_to: made.redirect_to })
+        let url = match self.signups {
+            Signups::Allow => made.action_link,
+            Signups::Deny => as_magic_link(&made.action_link),
+        };
+        Ok(MadeLink { url, redirect_to: made.redirect_to })
     }
+}
+
+/// A recovery link as the magic link that it can be: a portal's callback page would else offer a new password.
+fn as_magic_link(link: &str) -> String {
+    // The parameter stands before `redirect_to`, in which an `=` is always encoded.
+    link.replacen("&type=recovery", "&type=magiclink", 1)
 }
 
 fn sensitive(text: &str) -> anyhow::Result<HeaderValue> {

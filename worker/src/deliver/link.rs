@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox::{Attempt, NewLink, Step, upstreams::Upstream};
+use outbox::{Attempt, Failure, NewLink, Step, upstreams::Upstream};
 use tokio::time::Instant;
 use url::Url;
 
@@ -49,30 +49,35 @@ impl Link {
 }
 
 impl Delivery<'_> {
-    /// The stored link, if it opens and is worth mailing. A new one would kill it, and it may have been mailed.
-    pub(super) fn link_of_an_earlier_attempt(&self) -> Option<Link> {
-        let stored = self.job.link.as_ref()?;
+    /// The stored link, if it opens and is worth mailing: a new one would kill it, and it may have been mailed. Else
+    /// why it is not, where there is one.
+    pub(super) fn link_of_an_earlier_attempt(&self) -> Result<Link, Option<Failure>> {
+        let Some(stored) = &self.job.link else { return Err(None) };
         let left = self.worker.limits.link_lifetime.saturating_sub(stored.age);
         if left < SHORTEST_USE {
-            tracing::info!("the link of an earlier attempt is too old: making a new one");
-            return None;
+            let why =
+                Failure::new("sealed_link_too_old", "The link of an earlier attempt was too old: a new one was made.");
+            tracing::info!(code = why.code, "{}", why.message);
+            return Err(Some(why));
         }
         match self.worker.sealing_keys.open(&stored.sealed, &self.bound(&stored.message_id)) {
             Ok(url) => {
                 // The process may be younger than the link.
                 let made_at = Instant::now().checked_sub(stored.age).unwrap_or_else(Instant::now);
-                Some(Link { url, message_id: stored.message_id.clone(), made_at, fresh: None })
+                Ok(Link { url, message_id: stored.message_id.clone(), made_at, fresh: None })
             }
             Err(error) => {
-                let code = "sealed_link_unreadable";
-                tracing::warn!(code, %error, "the link of an earlier attempt does not open: making a new one");
-                None
+                let words = "No key opened the link of an earlier attempt: a new one was made.";
+                let why = Failure::new("sealed_link_unreadable", words);
+                tracing::warn!(code = why.code, %error, "{}", why.message);
+                Err(Some(why))
             }
         }
     }
 
-    /// Asks Supabase for a link, and refuses one that leads elsewhere than it should.
-    pub(super) async fn make_link(&self) -> Result<Link, Ending> {
+    /// Asks Supabase for a link, and refuses one that leads elsewhere than it should. Where it replaces one that is
+    /// unusable, the attempt's row says why.
+    pub(super) async fn make_link(&self, unusable: Option<Failure>) -> Result<Link, Ending> {
         let (job, worker) = (self.job, self.worker);
         let stopped = |interrupted: Interrupted, attempt| Ending::handed_back(interrupted, attempt);
         let turn =
@@ -97,7 +102,8 @@ impl Delivery<'_> {
         // only link that works.
         let message_id = worker.mailgun.message_id(job.lease.job);
         let sealed = worker.sealing_keys.seal(&made.url, &self.bound(&message_id));
-        let fresh = Fresh { sealed, attempt: watch.ok(200) };
+        let attempt = Attempt { failure: unusable, ..watch.ok(200) };
+        let fresh = Fresh { sealed, attempt };
         Ok(Link { url: made.url, message_id, made_at: watch.started, fresh: Some(fresh) })
     }
 
@@ -124,7 +130,7 @@ impl Delivery<'_> {
             format!("Supabase would lead to {got} instead. Add to its redirect allow list (Redirect URLs): {entry}");
         Trouble {
             verdict: Verdict::Reject,
-            failure: outbox::Failure::new("redirect_not_allowed", message),
+            failure: Failure::new("redirect_not_allowed", message),
             http_status: Some(200),
         }
     }

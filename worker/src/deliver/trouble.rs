@@ -14,7 +14,7 @@ use crate::{
 impl Delivery<'_> {
     /// How the delivery ends after a call that did not succeed.
     pub(super) async fn in_trouble(&self, upstream: Upstream, trouble: &Trouble, attempt: Attempt) -> Ending {
-        self.worker.upstreams.failed(upstream, trouble);
+        self.worker.upstreams.failed(upstream, trouble, &self.job.recipient);
         let number = self.job.attempt;
         let failure = trouble.failure.clone();
         match trouble.verdict {
@@ -31,6 +31,13 @@ impl Delivery<'_> {
                 let _ = self.worker.outage.watch(paused);
                 Ending::Again { delay: wait, failure: Some(failure), uncounted: true, attempt: Some(attempt) }
             }
+            // The upstream's trouble, not this job's: the one that is let through to try it loses nothing by that.
+            Verdict::Retry { not_before: None } if self.worker.upstreams.slows_down(upstream) => Ending::Again {
+                delay: backoff::retry(number),
+                failure: Some(failure),
+                uncounted: true,
+                attempt: Some(attempt),
+            },
             Verdict::Retry { not_before: None } => Ending::again(backoff::retry(number), failure, attempt),
             Verdict::Unknown => Ending::again(backoff::unknown(number), failure, attempt),
             Verdict::Configuration { setting } => {

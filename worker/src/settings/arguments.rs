@@ -60,6 +60,11 @@ pub struct Arguments {
     #[arg(long, env = "SUPABASE_CONCURRENCY", default_value = "16")]
     pub supabase_concurrency: String,
 
+    /// Whether an unknown address gets an account: `allow` (Supabase creates one for whoever asks, whatever its own
+    /// sign-up setting says) or `deny` (nothing is created or mailed). Example: deny
+    #[arg(long, env = "SIGNUPS", default_value = "allow")]
+    pub signups: String,
+
     /// Mailgun's API in the region of the domain. Example: https://api.eu.mailgun.net
     #[arg(long, env = "MAILGUN_BASE_URL", default_value = "https://api.mailgun.net")]
     pub mailgun_base_url: String,

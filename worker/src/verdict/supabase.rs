@@ -30,7 +30,8 @@ fn sort(status: u16, code: &str, words: &str, is_json: bool, answer: &Answer, at
         // Not in Supabase Auth's form: a firewall or gateway before it, which refuses everybody's.
         (403, _) => (configuration("SUPABASE_URL"), "supabase_forbidden"),
         (402, _) => (configuration("SUPABASE_URL"), "supabase_payment_required"),
-        (404, "user_not_found") => (Verdict::Reject, "user_not_found"),
+        // Asked for as SIGNUPS=deny asks.
+        (404, "user_not_found") => (Verdict::Reject, "unknown_user"),
         (300..=399 | 404 | 405, _) => (configuration("SUPABASE_URL"), "supabase_wrong_url"),
 
         (500, _) if words.contains(NOT_SAVED) && attempt > NOT_SAVED_TRIES => (Verdict::Reject, "user_not_saved"),
@@ -54,7 +55,7 @@ fn says(code: &str) -> &'static str {
         "not_admin" => "The key is not the service role's: set the secret one, not the public one",
         "supabase_forbidden" => "Something before Supabase Auth refuses our calls",
         "supabase_payment_required" => "The Supabase project is restricted: see its billing page",
-        "user_not_found" => "Supabase knows no such user",
+        "unknown_user" => "Nobody has an account with this address, and SIGNUPS=deny makes none",
         "supabase_wrong_url" => "No Supabase Auth at SUPABASE_URL: set the project's URL, without /auth/v1",
         "user_not_saved" => "Supabase could not create the user, again and again: see its Auth logs",
         "supabase_timeout" => "Supabase Auth gave up waiting for its database",

@@ -8,4 +8,5 @@ mod delivery;
 mod leases;
 mod retries;
 mod settings;
+mod signups;
 mod verdicts;

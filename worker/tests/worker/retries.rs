@@ -125,6 +125,35 @@ async fn after_a_time_out_the_very_same_mail_goes_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_in_trouble_is_tried_by_one_job_at_a_time() {
+    let bench = Bench::new().await;
+    bench.supabase.faults().add(Fault::status(503).always());
+    let worker = bench.start_worker();
+    let mut jobs = Vec::new();
+    for number in 0..20 {
+        jobs.push(bench.enqueue(&format!("person-{number}@example.com")).await);
+    }
+    worker.wait_for_line("one job at a time", PATIENCE).await.unwrap();
+    // Whatever was claimed before that is called too; then the intervals of 1 and 2 s begin.
+    let gaps = || {
+        let calls: Vec<_> = bench.supabase.journal().iter().map(|call| call.at).collect();
+        calls
+            .windows(2)
+            .map(|pair| pair[1].duration_since(pair[0]).unwrap_or_default().as_millis().div_ceil(100) / 10)
+            .collect::<Vec<_>>()
+    };
+    let paced =
+        async || if gaps().windows(2).any(|pair| pair == [1, 2]) { Ok(()) } else { Err(format!("{:?}", gaps())) };
+    eventually("calls that are 1 and then 2 s apart", paced).await;
+    assert!(gaps().len() < 30, "all jobs were tried at once, again and again");
+
+    bench.supabase.faults().clear();
+    for job in jobs {
+        assert!(bench.wait_for_state(job, "sent").await.attempt <= 3, "attempts were burnt");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_worker_with_a_new_key_makes_a_new_link() {
     let mut bench = Bench::new().await;
     bench.mailgun.faults().add(Fault::status(500));
@@ -139,6 +168,9 @@ async fn a_worker_with_a_new_key_makes_a_new_link() {
     bench.make_due(job).await;
     bench.wait_for_state(job, "sent").await;
     assert_eq!(lines(&new, "sealed_link_unreadable"), 1);
+    let replaced =
+        bench.attempts(job).await.into_iter().find(|step| step.code.as_deref() == Some("sealed_link_unreadable"));
+    assert_eq!(replaced.map(|step| step.step + " " + &step.outcome).as_deref(), Some("generate_link ok"));
     assert_eq!(bench.supabase.journal().len(), 2);
     let mail = bench.mailgun.wait_for_mail("ada@example.com", PATIENCE).await.unwrap();
     assert!(bench.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in());

@@ -121,7 +121,7 @@ fn supabases_answers_are_sorted() {
         ("path-unknown.v20240101", "SUPABASE_URL", "supabase_wrong_url"),
         ("race-first-time-loser", "retry", "supabase_unavailable"),
         ("race-first-time-loser.v20240101", "retry", "supabase_unavailable"),
-        ("recovery-unknown-user.v20240101", "reject", "user_not_found"),
+        ("recovery-unknown-user.v20240101", "reject", "unknown_user"),
         ("signup-confirmed-user.v20240101", "reject", "supabase_refused"),
     ] {
         let trouble = supabase::judge(&supabase_answer(name), 1);
