@@ -66,7 +66,7 @@ comment on column email_jobs.delivery is
   'What Mailgun reported after it took the mail: accepted, deferred, delivered, undelivered, bounced, complained, suppressed. Null until the first report.';
 comment on column email_jobs.recipient is 'The address that the link is mailed to, as given, in lower case.';
 comment on column email_jobs.callback_url is 'Where the link leads after sign-in: portal origin, callback path, and ?next= where one was asked for.';
-comment on column email_jobs.attempt is 'Deliveries begun, counted at each claim; one that never reached an upstream (hand-back, open breaker) is given back.';
+comment on column email_jobs.attempt is 'Deliveries begun, counted at each claim. Given back where the job is not to blame: a hand-back, a pause, an open breaker, an upstream in trouble.';
 comment on column email_jobs.code is 'Machine-readable reason of the last failure or of the end, such as redirect_not_allowed. Null while all is well.';
 comment on column email_jobs.message is 'The same for people, with what to do where there is something to do. Holds no link, token or key.';
 comment on column email_jobs.created_at is 'When the request was accepted (Postgres''s clock, as all times here).';

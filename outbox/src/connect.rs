@@ -10,7 +10,7 @@ use sqlx::{
 
 use crate::Error;
 
-/// Longest wait for a connection of the pool. A caller at the door waits no longer than this for a 503.
+/// Longest wait for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A pool that connects when it is first used, so that a program starts, and says that it is not ready, while
@@ -39,6 +39,15 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
             })
         })
         .connect_lazy_with(options.application_name(program)))
+}
+
+/// Whether a text is a Postgres URL, for whoever reads the settings.
+///
+/// # Errors
+/// What is wrong with it, without the URL, which holds a password.
+pub fn check_url(url: &str) -> Result<(), String> {
+    let options: Result<PgConnectOptions, _> = url.parse();
+    options.map(drop).map_err(|_| "is not a Postgres URL, or has a parameter that is not known".to_owned())
 }
 
 /// Brings the tables up to date. Programs that start together wait for each other.

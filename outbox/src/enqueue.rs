@@ -115,7 +115,8 @@ async fn lock_quotas(connection: &mut PgConnection, requests: &[NewJob]) -> Resu
 }
 
 /// The callback URL of each recipient's newest job, where that job is young enough to make the same request a
-/// double click and is open or was sent. (One that failed is worth asking for again.)
+/// double click. Whatever became of it: a job that failed because nobody has that address must count as one that was
+/// sent does, or the quota that a repeat takes would tell who has an account.
 async fn latest_jobs(
     connection: &mut PgConnection,
     admission: &Admission,
@@ -131,7 +132,7 @@ async fn latest_jobs(
           -- Prunes all partitions but the open one and today's.
           and (finished_at = 'infinity'
             or finished_at between statement_timestamp() - make_interval(secs => $2) and statement_timestamp() + interval '1 minute')
-          and state in ('queued', 'running', 'retrying', 'sent')
+          and state <> 'superseded'
         order by recipient, seq desc
         "#,
         &recipients,

@@ -1,6 +1,12 @@
 //! What can go wrong between us and Postgres, and whether trying again helps.
 
+use std::time::Duration;
+
 use sqlx::postgres::PgDatabaseError;
+
+/// Longest time for a statement or transaction, network included. Postgres ends a statement sooner (`connect`); this is
+/// for a peer that went without a word, which the kernel would wait a quarter of an hour for.
+const LONGEST: Duration = Duration::from_secs(12);
 
 /// A statement failed. Its text names no value that was sent.
 #[derive(Debug, thiserror::Error)]
@@ -8,6 +14,9 @@ pub enum Error {
     /// Postgres, or the way to it.
     #[error(transparent)]
     Database(#[from] sqlx::Error),
+    /// No answer came in time. What was asked may have been done.
+    #[error("the database did not answer within {} s", LONGEST.as_secs())]
+    TimedOut,
     /// A migration could not be applied.
     #[error("migrating the database: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -28,9 +37,20 @@ impl Error {
                     | sqlx::Error::PoolClosed
                     | sqlx::Error::WorkerCrashed
             ),
-            Self::Migrate(_) => true,
+            Self::TimedOut => true,
+            // The tables are another version's, or the role may not make them: for an operator.
+            Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => error.as_database_error().is_none(),
+            Self::Migrate(_) => false,
         }
     }
+}
+
+/// Gives work up that takes longer than any statement may. Its connection is not used again before it is sound.
+///
+/// # Errors
+/// [`Error::TimedOut`], and those of the work.
+pub async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    tokio::time::timeout(LONGEST, work).await.unwrap_or(Err(Error::TimedOut))
 }
 
 /// SQLSTATEs that pass without a change of ours (Postgres, appendix A): the connection's (08), resources (53: disk,
@@ -70,7 +90,7 @@ pub(crate) async fn persist<T, F: Future<Output = Result<T, sqlx::Error>>>(
     let mut collisions = 0;
     let mut partitions_made = false;
     loop {
-        match run().await {
+        match tokio::time::timeout(LONGEST, run()).await.map_err(|_| Error::TimedOut)? {
             Err(error) if is_collision(&error) && collisions < COLLISIONS => collisions += 1,
             Err(error) if is_missing_partition(&error) && !partitions_made => {
                 crate::partitions::make(pool).await?;

@@ -4,12 +4,26 @@ use sqlx::PgPool;
 
 use crate::{Error, error::persist};
 
+/// Jobs ended by one statement.
+const AT_ONCE: i64 = 1_000;
+
 /// Ends the waiting jobs whose deadline has passed, and tells how many. Running ones are let finish: the
 /// seal looks at the deadline once more.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn expire(pool: &PgPool) -> Result<i64, Error> {
+    let mut ended = 0;
+    loop {
+        let batch = expire_batch(pool).await?;
+        ended += batch;
+        if batch < AT_ONCE {
+            return Ok(ended);
+        }
+    }
+}
+
+async fn expire_batch(pool: &PgPool) -> Result<i64, Error> {
     persist(pool, || async {
         sqlx::query_scalar!(
             r#"
@@ -18,7 +32,7 @@ pub async fn expire(pool: &PgPool) -> Result<i64, Error> {
               where state in ('queued', 'retrying')
                 and deadline_at <= clock_timestamp()
               order by deadline_at
-              limit 1000
+              limit $1
               for update skip locked
             ),
             gone as (
@@ -43,6 +57,7 @@ pub async fn expire(pool: &PgPool) -> Result<i64, Error> {
             )
             select count(*) as "count!" from history
             "#,
+            AT_ONCE,
         )
         .fetch_one(pool)
         .await

@@ -74,10 +74,22 @@ async fn commit(pool: PgPool, admission: Admission, mut waiting: mpsc::Receiver<
     while waiting.recv_many(&mut batch, LARGEST_BATCH).await > 0 {
         let (requests, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.request, w.answer)).unzip();
         let outcomes = commit_batch(&pool, &admission, &requests).await;
+        let outage =
+            outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
         for (caller, outcome) in callers.into_iter().zip(outcomes) {
             // One that no longer waits has hung up.
             let _ = caller.send(outcome);
         }
+        if let Some(outage) = outage {
+            refuse_all(&mut waiting, &outage);
+        }
+    }
+}
+
+/// Whoever came during a batch that met an outage has waited long enough: a time-out each would add up.
+fn refuse_all(waiting: &mut mpsc::Receiver<Waiting>, outage: &NotEnqueued) {
+    while let Ok(waiting) = waiting.try_recv() {
+        let _ = waiting.answer.send(Err(outage.clone()));
     }
 }
 

@@ -94,7 +94,7 @@ impl Outcome {
 pub struct Failure {
     /// Stable, snake_case, at most 64 bytes (longer ones are cut).
     pub code: String,
-    /// For operators, at most 500 characters (longer ones are cut).
+    /// For operators, at most 1,000 bytes (longer ones are cut).
     pub message: String,
 }
 

@@ -29,11 +29,11 @@ pub mod upstreams;
 mod wake;
 
 pub use claim::{ClaimOptions, ClaimedJob, SealedLink, claim, next_due, promote_due, renew_leases};
-pub use connect::{connect, migrate, ping};
+pub use connect::{check_url, connect, migrate, ping};
 pub use depth::waiting_jobs;
 pub use email::{Email, EmailError};
 pub use enqueue::{Admission, Enqueued, NewJob, enqueue};
-pub use error::Error;
+pub use error::{Error, in_time};
 pub use expire::expire;
 pub use finish::{End, Recorded, finish};
 pub use forget_idle_quotas::forget_idle_quotas;

@@ -2,7 +2,7 @@
 //!
 //! Both programs make them, since both write history: one that is missing would be an outage of the api.
 
-use chrono::{Days, NaiveDate, Utc};
+use chrono::{Days, NaiveDate};
 use sqlx::{AssertSqlSafe, PgPool, raw_sql};
 
 use crate::Error;
@@ -18,8 +18,8 @@ const TABLES: [(&str, &str); 2] = [("email_jobs", "finished_at"), ("email_attemp
 /// # Errors
 /// [`Error::Database`].
 pub async fn make(pool: &PgPool) -> Result<(), Error> {
-    // Yesterday's too: an attempt's start is the worker's clock, and midnight may lie between it and the row.
-    let first = Utc::now().date_naive() - Days::new(1);
+    // Yesterday's too: midnight may lie between an attempt's start and its row.
+    let first = today(pool).await? - Days::new(1);
     let days: Vec<NaiveDate> = first.iter_days().take(2 + DAYS_AHEAD).collect();
     let wanted: Vec<String> =
         TABLES.iter().flat_map(|(table, _)| days.iter().map(move |day| partition(table, *day))).collect();
@@ -38,6 +38,12 @@ pub async fn make(pool: &PgPool) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Postgres's day, not this machine's: a clock that is a month ahead would drop the whole history.
+async fn today(pool: &PgPool) -> Result<NaiveDate, Error> {
+    let today = sqlx::query_scalar!(r#"select (clock_timestamp() at time zone 'utc')::date as "today!""#);
+    Ok(today.fetch_one(pool).await?)
 }
 
 /// Makes and attaches one partition, unless another program was faster. Attached with a matching CHECK, so that
@@ -69,7 +75,7 @@ fn create_statement(table: &str, column: &str, name: &str, day: NaiveDate) -> St
 /// # Errors
 /// [`Error::Database`]. What was begun goes on at the next call.
 pub async fn drop_old(pool: &PgPool, retention_days: u64) -> Result<Vec<String>, Error> {
-    let oldest_kept = Utc::now().date_naive() - Days::new(retention_days);
+    let oldest_kept = today(pool).await? - Days::new(retention_days);
     let mut dropped = Vec::new();
     for (table, _) in TABLES {
         for found in list(pool, table).await? {
@@ -122,6 +128,8 @@ async fn list(pool: &PgPool, table: &str) -> Result<Vec<Found>, Error> {
         where relnamespace = (select relnamespace from pg_class where oid = $1::text::regclass)
           and relkind = 'r'
           and relname ~ ('^' || $1 || '_[0-9]{8}$')
+          -- Somebody's own copy of a day may have such a name; ours has our comment.
+          and (inhrelid is not null or obj_description(pg_class.oid) like 'The part of ' || $1 || ' whose%')
         order by relname
         "#,
         table,

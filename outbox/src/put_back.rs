@@ -55,11 +55,14 @@ pub async fn put_back(pool: &PgPool, jobs: &[PutBack<'_>]) -> Result<Vec<Returne
 /// finds the job waiting; one that committed before is seen by the next statement.
 async fn lock_recipients(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
-        "
+        r#"
         insert into recipient_quotas (key)
-        select distinct mailbox from email_jobs_open where id = any($1) order by mailbox
+        select mailbox from email_jobs_open where id = any($1)
+        group by mailbox
+        -- By bytes, as an enqueue sorts them, whatever the database's language.
+        order by mailbox collate "C"
         on conflict (key) do update set key = excluded.key
-        ",
+        "#,
         ids,
     )
     .execute(connection)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::{End, Error, Failure, JobId, Lease, PutBack, finish, put_back};
+use crate::{End, Error, Failure, JobId, Lease, PutBack, Recorded, Returned, finish, put_back};
 
 /// What a rescue found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -41,15 +41,17 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
         let lease = Lease { job: JobId(row.id), token: row.lease_token };
         if row.attempt >= max_attempts {
             let why = format!("Its worker was lost {} times; the last did not live to say why.", row.attempt);
-            finish(pool, lease, &End::Failed(Failure::new("attempts_exhausted", why)), None).await?;
-            rescued.exhausted += 1;
+            let ended = finish(pool, lease, &End::Failed(Failure::new("attempts_exhausted", why)), None).await?;
+            rescued.exhausted += usize::from(ended == Recorded::Done);
         } else {
             let why = Failure::new("worker_lost", "Its worker stopped renewing the lease.");
             again.push(PutBack { lease, delay: Duration::ZERO, failure: Some(why), uncounted: false, journal: None });
         }
     }
     if !again.is_empty() {
-        rescued.returned = put_back(pool, &again).await?.len();
+        let returned = put_back(pool, &again).await?;
+        // Another worker's rescue may have been faster.
+        rescued.returned = returned.iter().filter(|returned| **returned != Returned::LeaseLost).count();
     }
     Ok(rescued)
 }

@@ -43,7 +43,8 @@ pub struct OpenBreaker {
 /// Seconds between an open breaker's probes, the last one again and again: at most ten probes in any minute.
 const PROBE_INTERVALS: [i32; 6] = [1, 2, 5, 10, 20, 30];
 
-/// Opens a breaker. True if it was closed: the one caller who sees that tells the operators.
+/// Opens a breaker, or gives an open one its new reason. True if it was closed or the reason is another: the one
+/// caller who sees that tells the operators.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -52,14 +53,13 @@ pub async fn open_breaker(pool: &PgPool, upstream: Upstream, failure: &Failure, 
         "
         update upstreams
         set
-          open_since = clock_timestamp(),
+          open_since = coalesce(open_since, clock_timestamp()),
           code = $2,
           message = $3,
           setting = $4,
-          probes = 0,
-          probe_at = clock_timestamp() + make_interval(secs => $5)
+          probe_at = coalesce(probe_at, clock_timestamp() + make_interval(secs => $5))
         where name = $1
-          and open_since is null
+          and code is distinct from $2
         ",
         upstream.as_str(),
         failure.code,
@@ -136,6 +136,7 @@ pub async fn take_probe(pool: &PgPool) -> Result<bool, Error> {
         where open_since is not null
           -- A turn without a job to probe with would only make the next one rarer.
           and exists (select from email_jobs_open where state = 'queued')
+          and not exists (select from upstreams where paused_until > clock_timestamp())
           -- Both breakers may be open: one job probes both, so their turns go together.
           and (select min(probe_at) from upstreams where open_since is not null) <= clock_timestamp()
         ",

@@ -23,6 +23,14 @@ async fn one_caller_opens_a_breaker_and_one_closes_it() {
         (breakers[0].upstream, &breakers[0].failure, breakers[0].setting.as_str()),
         (Upstream::Supabase, &why, "SUPABASE_SERVICE_ROLE_KEY")
     );
+    let other = Failure::new("wrong_url", "Nobody is there.");
+    assert!(
+        open_breaker(&outbox.pool, Upstream::Supabase, &other, "SUPABASE_URL").await.unwrap(),
+        "a new reason is told"
+    );
+    assert!(!open_breaker(&outbox.pool, Upstream::Supabase, &other, "SUPABASE_URL").await.unwrap());
+    let now = open_breakers(&outbox.pool).await.unwrap();
+    assert_eq!((now[0].since, &now[0].failure, now[0].setting.as_str()), (breakers[0].since, &other, "SUPABASE_URL"));
     assert!(!close_breaker(&outbox.pool, Upstream::Mailgun).await.unwrap());
     assert!(close_breaker(&outbox.pool, Upstream::Supabase).await.unwrap());
     assert!(!close_breaker(&outbox.pool, Upstream::Supabase).await.unwrap());
