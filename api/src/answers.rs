@@ -72,7 +72,7 @@ const REFUSALS: [Row; 7] = [
     (415, "The body is not sent as application/json", &[]),
     (429, "Rate limited", &[RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY]),
     (500, "Something went wrong on our side", &[]),
-    (503, "Nothing was accepted: the service cannot take requests at the moment", &[RETRY_AFTER]),
+    (503, "The service cannot take requests at the moment: send it again later", &[RETRY_AFTER]),
 ];
 
 impl ApiResponse for Refused {

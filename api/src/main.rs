@@ -9,7 +9,10 @@ use anyhow::Context as _;
 use api::settings::{LogFormat, RawSettings, Settings};
 use clap::{Parser, Subcommand};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 /// Takes requests for sign-in links and puts them into the outbox, from which magic-link-worker mails them.
 ///
@@ -85,12 +88,22 @@ fn unquoted(error: &dotenvy::Error) -> String {
 }
 
 fn start_log(settings: &Settings) -> anyhow::Result<()> {
-    // Postgres's notices (a table exists already, and the like) are for whoever writes the migrations.
-    let filter = EnvFilter::try_new(&settings.log_filter)?.add_directive("sqlx::postgres::notice=warn".parse()?);
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(stdout().is_terminal());
-    match settings.log_format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().try_init(),
+    let lines = match settings.log_format {
+        LogFormat::Text => fmt::layer().with_ansi(stdout().is_terminal()).boxed(),
+        LogFormat::Json => fmt::layer().json().boxed(),
+    };
+    let fit = filter_fn(|line| *line.level() <= most(line.target()));
+    let filter = EnvFilter::try_new(&settings.log_filter)?;
+    tracing_subscriber::registry().with(filter).with(lines.with_filter(fit)).try_init()?;
+    Ok(())
+}
+
+/// The most that is written, whatever `RUST_LOG` asks for. Below info, HTTP libraries may write heads and bodies:
+/// addresses. And sqlx tells at info what only the writer of a migration needs to know.
+fn most(target: &str) -> Level {
+    match target.split("::").next() {
+        Some("api" | "outbox" | "magic_link_api") => Level::TRACE,
+        Some("poem" | "sqlx") => Level::WARN,
+        _ => Level::INFO,
     }
-    .map_err(|error| anyhow::anyhow!("cannot start the log: {error}"))
 }

@@ -9,7 +9,6 @@ use outbox::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing_subscriber::EnvFilter;
-use url::Url;
 
 use crate::{
     allowed_origins::AllowedOrigins,
@@ -174,12 +173,7 @@ fn read_database_url(raw: &RawSettings, faults: &mut Faults) -> Option<SecretStr
     const EXAMPLE: &str = "postgres://api:secret@db.internal/outbox";
     let text = raw.database_url.as_ref().map(|url| url.expose_secret().trim());
     faults.required("DATABASE_URL", EXAMPLE, text.as_ref())?;
-    let url = text.and_then(|text| Url::parse(text).ok());
-    if !url.is_some_and(|url| matches!(url.scheme(), "postgres" | "postgresql")) {
-        // Not even a part of it is shown: it holds a password.
-        faults.add("DATABASE_URL", EXAMPLE, "is not a Postgres URL".to_owned());
-        return None;
-    }
+    faults.read("DATABASE_URL", EXAMPLE, outbox::check_url(text?))?;
     raw.database_url.clone()
 }
 

@@ -46,8 +46,11 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
 /// # Errors
 /// What is wrong with it, without the URL, which holds a password.
 pub fn check_url(url: &str) -> Result<(), String> {
-    let options: Result<PgConnectOptions, _> = url.parse();
-    options.map(drop).map_err(|_| "is not a Postgres URL, or has a parameter that is not known".to_owned())
+    let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
+    match url.parse::<PgConnectOptions>() {
+        Ok(_) if known => Ok(()),
+        _ => Err("is not a Postgres URL, or has a parameter that is not known".to_owned()),
+    }
 }
 
 /// Brings the tables up to date. Programs that start together wait for each other.

@@ -194,6 +194,11 @@ impl SupabaseAuth {
         self.state.with(|world| world.settings.hook_rejects = refusal);
     }
 
+    /// The one-time codes that work now: what nothing may write down.
+    pub fn live_codes(&self) -> Vec<String> {
+        self.users().iter().flat_map(User::live_codes).map(str::to_owned).collect()
+    }
+
     /// Opens a link as a browser would (GET, which uses it up), without following where it leads.
     ///
     /// # Errors

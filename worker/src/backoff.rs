@@ -15,9 +15,18 @@ pub(crate) fn retry(attempt: i16) -> Duration {
     step(&RETRY, attempt).mul_f64(rand::random_range(0.0..1.0)).max(Duration::from_millis(100))
 }
 
-/// The wait after attempt number `attempt` (from 1) that may have sent the mail: its step, and up to a tenth more.
-pub(crate) fn unknown(attempt: i16) -> Duration {
-    step(&UNKNOWN, attempt).mul_f64(rand::random_range(1.0..1.1))
+/// The wait after a send that may have sent the mail, so long after the first try to send it: the step of that
+/// moment, and up to a tenth more. (By time, not by the number of attempts, which other failures count up too.)
+pub(crate) fn unknown(since_first_send: Duration) -> Duration {
+    let mut begins = 0;
+    let mut wait = UNKNOWN[0];
+    for step in UNKNOWN {
+        if since_first_send >= Duration::from_secs(begins) {
+            wait = step;
+        }
+        begins += step;
+    }
+    Duration::from_secs(wait).mul_f64(rand::random_range(1.0..1.1))
 }
 
 /// The schedule's step; the last one again and again.
@@ -45,10 +54,10 @@ mod tests {
 
     #[test]
     fn unknown_outcomes_wait_at_least_their_step() {
-        for (attempt, seconds) in [(1, 5), (2, 20), (3, 60), (4, 180), (5, 300), (20, 300)] {
+        for (since, seconds) in [(0, 5), (4, 5), (5, 20), (24, 20), (25, 60), (85, 180), (265, 300), (9_999, 300)] {
             for _ in 0..100 {
-                let wait = unknown(attempt).as_secs_f64();
-                assert!(wait >= f64::from(seconds) && wait <= f64::from(seconds) * 1.1, "{attempt}: {wait}");
+                let wait = unknown(Duration::from_secs(since)).as_secs_f64();
+                assert!(wait >= f64::from(seconds) && wait <= f64::from(seconds) * 1.1, "{since}: {wait}");
             }
         }
     }

@@ -13,7 +13,7 @@ use crate::worker::Worker;
 const RESCUE: &str = "*/2 * * * * *";
 const EXPIRE: &str = "*/5 * * * * *";
 const PARTITIONS: &str = "0 17 * * * *";
-const FORGET_QUOTAS: &str = "30 */10 * * * *";
+const FORGET_QUOTAS: &str = "30 * * * * *";
 
 /// Starts the chores; they stop with the scheduler.
 ///

@@ -28,7 +28,7 @@ pub(crate) async fn run(worker: &Arc<Worker>) {
     let deliveries = TaskTracker::new();
     while !worker.stop.claims.is_cancelled() {
         let claimed_at = Instant::now();
-        let pause = match worker.outage.watch(claim(worker, slots.available_permits()).await) {
+        let pause = match worker.outage.watch(outbox::in_time(claim(worker, slots.available_permits())).await) {
             Ok(Claimed::Jobs { jobs, probe }) => {
                 for job in jobs {
                     let slot = Slot::take(&slots, &wake).await;

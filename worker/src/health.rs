@@ -1,7 +1,11 @@
 //! `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Private: ready names what is wrong and the
 //! setting to look at.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use outbox::upstreams::{self, OpenBreaker, Upstream};
@@ -42,7 +46,6 @@ async fn ready(Data(worker): Data<&Arc<Worker>>) -> Response {
 
 #[handler]
 fn render_metrics(Data(metrics): Data<&PrometheusHandle>) -> Response {
-    metrics.run_upkeep();
     Response::builder().content_type("text/plain; version=0.0.4").body(metrics.render())
 }
 
@@ -63,7 +66,10 @@ enum Check {
 async fn check(worker: &Worker) -> Health {
     let breakers = timeout(PATIENCE, open_breakers(worker)).await;
     let (database, breakers) = match breakers {
-        Ok(Ok(breakers)) => (Check::Ok, breakers),
+        Ok(Ok(breakers)) if worker.prepared.load(Ordering::Relaxed) => (Check::Ok, breakers),
+        Ok(Ok(breakers)) => {
+            (database_down("Its tables are not those of this version, or cannot be made: see the log."), breakers)
+        }
         Ok(Err(error)) => (database_down(&error.to_string()), Vec::new()),
         Err(_) => (database_down("It does not answer."), Vec::new()),
     };

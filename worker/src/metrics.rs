@@ -36,6 +36,14 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     Ok(handle)
 }
 
+/// Lets go, for ever, of what histograms keep until they are read: nobody may be reading.
+pub(crate) async fn keep_small(prometheus: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        prometheus.run_upkeep();
+    }
+}
+
 /// A step was taken.
 pub(crate) fn step(attempt: &Attempt) {
     counter!("magic_link_attempts_total", "step" => attempt.step.as_str(), "outcome" => attempt.outcome.as_str())

@@ -1,6 +1,6 @@
 //! Gets the database ready: tables up to date, and the coming days' partitions. Waits for Postgres as long as it takes.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use outbox::{PgPool, partitions};
 use tokio::time::sleep;
@@ -15,6 +15,7 @@ pub async fn prepare(worker: &Worker, migrate: bool) {
         let prepared = if migrate { self::migrate(&worker.pool).await } else { look(&worker.pool).await };
         if worker.outage.watch(prepared).is_ok() {
             tracing::debug!("the database is ready");
+            worker.prepared.store(true, Ordering::Relaxed);
             return;
         }
         sleep(PAUSE).await;

@@ -34,7 +34,8 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
 
 /// Serves health and metrics from the first moment on, also while the database is away.
 async fn serve_health(worker: &Arc<Worker>, settings: &Settings) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
-    let metrics = metrics::install()?;
+    let prometheus = metrics::install()?;
+    tokio::spawn(metrics::keep_small(prometheus.clone()));
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("WORKER_LISTEN: {} cannot be listened on", settings.listen))?;
@@ -42,7 +43,7 @@ async fn serve_health(worker: &Arc<Worker>, settings: &Settings) -> anyhow::Resu
     let acceptor = TcpAcceptor::from_tokio(listener)?;
     tracing::info!(%address, worker = worker.name, "listening");
     let server = Server::new_with_acceptor(acceptor).idle_timeout(Duration::from_secs(60));
-    Ok(tokio::spawn(server.run(health::routes(Arc::clone(worker), metrics))))
+    Ok(tokio::spawn(server.run(health::routes(Arc::clone(worker), prometheus))))
 }
 
 fn keep_leases(worker: &Arc<Worker>) -> JoinHandle<()> {

@@ -166,9 +166,7 @@ impl DatabaseSettings {
     fn read_into(arguments: &Arguments, faults: &mut Faults) -> Option<Self> {
         const EXAMPLE: &str = "postgres://magic_link:secret@db.internal/magic_link";
         let url = faults.required("DATABASE_URL", EXAMPLE, arguments.database_url.as_ref()).and_then(|url| {
-            let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.trim().starts_with(scheme));
-            let valid = known && Url::parse(url.trim()).is_ok();
-            faults.read("DATABASE_URL", EXAMPLE, valid.then(|| url.trim().into()).ok_or("is not a Postgres URL"))
+            faults.read("DATABASE_URL", EXAMPLE, outbox::check_url(url.trim()).map(|()| url.trim().into()))
         });
         let max_connections = in_range(
             faults,

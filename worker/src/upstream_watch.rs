@@ -72,8 +72,11 @@ struct Silence {
     calls: u32,
     /// No more than it takes to call claims slow.
     people: HashSet<String>,
-    last: Option<Failure>,
+    last: Option<(Failure, Instant)>,
 }
+
+/// After so long without a call, old failures say nothing any more.
+const FORGET_AFTER: Duration = Duration::from_mins(5);
 
 impl Silence {
     fn slows_down(&self) -> bool {
@@ -103,7 +106,7 @@ impl UpstreamWatch {
             if silence.people.len() < SLOW_AFTER_PEOPLE {
                 silence.people.insert(recipient.to_owned());
             }
-            silence.last = Some(trouble.failure.clone());
+            silence.last = Some((trouble.failure.clone(), Instant::now()));
         } else {
             *silence = Silence::default();
         }
@@ -112,7 +115,8 @@ impl UpstreamWatch {
     /// Why the upstream is down, if its last calls all failed.
     pub fn down(&self, upstream: Upstream) -> Option<Failure> {
         let silence = self.silence(upstream);
-        if silence.calls >= DOWN_AFTER { silence.last.clone() } else { None }
+        let (failure, at) = silence.last.as_ref()?;
+        (silence.calls >= DOWN_AFTER && at.elapsed() < FORGET_AFTER).then(|| failure.clone())
     }
 
     /// How fast to claim now.

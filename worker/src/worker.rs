@@ -1,5 +1,7 @@
 //! What every part of a running worker shares.
 
+use std::sync::atomic::AtomicBool;
+
 use chrono::Utc;
 use outbox::PgPool;
 
@@ -34,6 +36,8 @@ pub struct Worker {
     pub upstreams: UpstreamWatch,
     /// What was seen of the database.
     pub outage: Outage,
+    /// Whether the tables are known to be those of this version.
+    pub prepared: AtomicBool,
     /// When to stop.
     pub stop: Stop,
 }
@@ -55,6 +59,7 @@ impl Worker {
             leases: Leases::new(limits.lease),
             upstreams: UpstreamWatch::default(),
             outage: Outage::default(),
+            prepared: AtomicBool::new(false),
             stop: Stop::default(),
         })
     }

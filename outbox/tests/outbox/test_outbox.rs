@@ -93,6 +93,23 @@ impl TestOutbox {
         sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select ({query})::text"))).fetch_one(&self.pool).await.unwrap()
     }
 
+    /// The plan of one of the outbox's own statements, found by a part of it, for an `execute it (…)`.
+    pub(crate) async fn plan_of(&self, part: &str, execute: &str) -> String {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../.sqlx");
+        let files =
+            std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        let statements = files.map(|file| serde_json::from_str::<serde_json::Value>(&file).unwrap());
+        let texts: Vec<String> = statements.map(|s| s["query"].as_str().unwrap().to_owned()).collect();
+        let found: Vec<_> = texts.iter().filter(|text| text.contains(part)).collect();
+        assert_eq!(found.len(), 1, "{part}");
+        let mut connection = self.pool.acquire().await.unwrap();
+        let prepare = format!("prepare it as {}", found[0]);
+        sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
+        let explain = format!("explain (costs off) {execute}");
+        let lines = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
+        lines.iter().map(|line| sqlx::Row::get::<String, _>(line, 0) + "\n").collect()
+    }
+
     pub(crate) async fn execute(&self, statement: &str) {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.pool).await.unwrap();
     }

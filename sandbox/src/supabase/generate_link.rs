@@ -100,7 +100,7 @@ fn generate(world: &mut World, asked: &Asked, link: &LinkRequest) -> Result<Map<
     }
     let redirect_to = redirect(&world.settings.allow_list(), asked, link);
     let user = world.users.create(&email, link.data.clone());
-    let token = user.issue(kind);
+    let token = user.issue(kind, world.settings.otp_length);
     let mut fields = user.to_json();
     let external_url = &world.settings.external_url;
     for (name, value) in [

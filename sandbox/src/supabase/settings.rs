@@ -25,6 +25,8 @@ pub struct SupabaseSettings {
     pub external_url: String,
     /// How long a link works (MAILER_OTP_EXP).
     pub otp_exp: Duration,
+    /// Digits of the one-time code beside each link, 6 to 10 (MAILER_OTP_LENGTH).
+    pub otp_length: usize,
     /// A before_user_created hook that refuses every stranger: status and message.
     pub hook_rejects: Option<(u16, String)>,
 }
@@ -46,6 +48,7 @@ impl Default for SupabaseSettings {
             .to_vec(),
             external_url: String::new(),
             otp_exp: Duration::from_hours(1),
+            otp_length: 6,
             hook_rejects: None,
         }
     }

@@ -83,14 +83,22 @@ impl User {
     }
 
     /// A new token of this kind; the one before is dead.
-    pub(super) fn issue(&mut self, kind: TokenKind) -> Token {
-        let otp = format!("{:06}", rand::random_range(0..1_000_000));
+    pub(super) fn issue(&mut self, kind: TokenKind, digits: usize) -> Token {
+        let otp: String = std::iter::repeat_with(|| char::from(rand::random_range(b'0'..=b'9'))).take(digits).collect();
         let hash = hex(&Sha224::digest(format!("{}{otp}", self.email)));
         let now = Utc::now();
         self.updated_at = now;
         let token = Token { otp, hash };
         *self.slot(kind) = Slot { token: Some(token.clone()), sent_at: Some(now) };
         token
+    }
+
+    /// The one-time codes that work now.
+    pub(super) fn live_codes(&self) -> impl Iterator<Item = &str> {
+        [&self.confirmation, &self.recovery]
+            .into_iter()
+            .filter_map(|slot| slot.token.as_ref())
+            .map(|token| token.otp.as_str())
     }
 
     fn slot(&mut self, kind: TokenKind) -> &mut Slot {

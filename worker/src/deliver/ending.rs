@@ -39,7 +39,7 @@ impl Delivery<'_> {
         let state = match ending {
             Ending::Sent(attempt) => self.finish(&End::Sent, Some(&attempt)).await,
             Ending::Failed(failure, attempt) => {
-                tracing::warn!(code = failure.code, message = failure.message, "failed");
+                tracing::warn!(code = failure.code, reason = failure.message, "failed");
                 self.finish(&End::Failed(failure), attempt.as_ref()).await
             }
             Ending::Again { delay, failure, uncounted, attempt } => {
@@ -82,7 +82,7 @@ impl Delivery<'_> {
         let (job, worker) = (self.job, self.worker);
         if let Some(failure) = &failure {
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(code = failure.code, message = failure.message, delay_ms, uncounted, "to be tried again");
+            tracing::warn!(code = failure.code, reason = failure.message, delay_ms, uncounted, "to be tried again");
         }
         let journal = attempt.map(|attempt| (attempt, job.attempt, worker.name.as_str()));
         let back = [PutBack { lease: job.lease, delay, failure, uncounted, journal }];

@@ -1,5 +1,7 @@
 //! The mail goes out: no faster than allowed, only if it is still wanted, and with what is left of the link.
 
+use std::time::Duration;
+
 use chrono::{TimeDelta, Utc};
 use outbox::{Attempt, Cleared, Failure, Step, upstreams::Upstream};
 
@@ -41,6 +43,11 @@ impl Delivery<'_> {
         }
     }
 
+    /// How long ago an earlier attempt may have sent the mail first; zero if none has tried.
+    pub(super) fn since_first_send(&self) -> Duration {
+        self.job.link.as_ref().map_or(Duration::ZERO, |link| link.age + self.claimed_at.elapsed())
+    }
+
     /// Hands the mail to Mailgun. Whatever cuts this short leaves open whether it was taken.
     pub(super) async fn send(&self, link: &Link) -> Result<Attempt, Ending> {
         let (job, worker) = (self.job, self.worker);
@@ -69,7 +76,7 @@ impl Delivery<'_> {
             }
             Ok(Err(trouble)) => Err(self.in_trouble(Upstream::Mailgun, &trouble, watch.trouble(&trouble)).await),
             Err(interrupted) => Err(Ending::Again {
-                delay: backoff::unknown(job.attempt),
+                delay: backoff::unknown(self.since_first_send()),
                 failure: Some(interrupted.failure()),
                 uncounted: false,
                 attempt: Some(watch.interrupted(interrupted)),

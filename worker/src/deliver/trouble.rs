@@ -39,7 +39,7 @@ impl Delivery<'_> {
                 attempt: Some(attempt),
             },
             Verdict::Retry { not_before: None } => Ending::again(backoff::retry(number), failure, attempt),
-            Verdict::Unknown => Ending::again(backoff::unknown(number), failure, attempt),
+            Verdict::Unknown => Ending::again(backoff::unknown(self.since_first_send()), failure, attempt),
             Verdict::Configuration { setting } => {
                 self.open_breaker(upstream, &failure, setting).await;
                 // Waits behind the breaker, and loses nothing by it.

@@ -16,7 +16,7 @@ const NOT_SAVED: &str = "Database error saving new user";
 const NOT_SAVED_TRIES: i16 = 3;
 
 /// What an answer means: the first row that fits decides.
-fn sort(status: u16, code: &str, words: &str, is_json: bool, answer: &Answer, attempt: i16) -> (Verdict, &'static str) {
+fn sort(status: u16, code: &str, words: &str, answer: &Answer, attempt: i16) -> (Verdict, &'static str) {
     match (status, code) {
         (429, _) => (later(rate_limit::wait(answer, words)), "supabase_rate_limited"),
 
@@ -26,7 +26,7 @@ fn sort(status: u16, code: &str, words: &str, is_json: bool, answer: &Answer, at
         (401, _) => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "no_authorization"),
         (403, "bad_jwt") => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "bad_jwt"),
         (403, "not_admin") => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "not_admin"),
-        (403, _) if is_json => (Verdict::Reject, "hook_rejected"),
+        (403, code) if !code.is_empty() => (Verdict::Reject, "hook_rejected"),
         // Not in Supabase Auth's form: a firewall or gateway before it, which refuses everybody's.
         (403, _) => (configuration("SUPABASE_URL"), "supabase_forbidden"),
         (402, _) => (configuration("SUPABASE_URL"), "supabase_payment_required"),
@@ -80,9 +80,7 @@ struct ErrorBody {
 /// Sorts an answer that brought no link, at attempt number `attempt`.
 #[must_use]
 pub fn judge(answer: &Answer, attempt: i16) -> Trouble {
-    let body = serde_json::from_slice::<ErrorBody>(&answer.body).ok();
-    let is_json = body.is_some();
-    let body = body.unwrap_or_default();
+    let body = serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default();
     let code = match (body.code.as_str(), &body.error_code) {
         (Some(code), _) => code.to_owned(),
         (None, Some(code)) => code.clone(),
@@ -91,7 +89,7 @@ pub fn judge(answer: &Answer, attempt: i16) -> Trouble {
         }
     };
     let words = redact(&body.message.or(body.msg).or(body.error_description).unwrap_or_default());
-    let (verdict, code) = sort(answer.status, &code, &words, is_json, answer, attempt);
+    let (verdict, code) = sort(answer.status, &code, &words, answer, attempt);
     Trouble::told(verdict, code, says(code), answer.status, &words)
 }
 

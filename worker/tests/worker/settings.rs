@@ -64,3 +64,43 @@ fn a_dotenv_file_is_read_and_its_bad_lines_are_not_shown() {
     assert_eq!(status, Some(2));
     assert!(told.starts_with(".env: ") && !told.contains("sesame"), "{told}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_bad_setting_stops_the_start_with_a_line_that_names_it() {
+    let bench = Bench::new().await;
+    for (variable, bad) in [
+        ("DATABASE_URL", "postgres://db.internal/x?sslmode=bogus"),
+        ("DATABASE_MAX_CONNECTIONS", "1"),
+        ("MIGRATE_ON_START", "maybe"),
+        ("LINK_LIFETIME", "5m"),
+        ("LOG_FORMAT", "xml"),
+        ("RUST_LOG", "worker=loud"),
+        ("WORKER_LISTEN", "here"),
+        ("SUPABASE_URL", "http://supabase.example.com"),
+        ("SUPABASE_SERVICE_ROLE_KEY", " "),
+        ("LINK_ORIGINS", "example.com"),
+        ("SUPABASE_CONCURRENCY", "0"),
+        ("SIGNUPS", "maybe"),
+        ("MAILGUN_BASE_URL", "ftp://api.mailgun.net"),
+        ("MAILGUN_DOMAIN", "mg.example.com/v3"),
+        ("MAILGUN_API_KEY", "a\u{7f}b"),
+        ("MAIL_FROM", "Portal"),
+        ("LINK_SEALING_KEY", "short"),
+        ("WORKER_CONCURRENCY", "0"),
+        ("LEASE_SECONDS", "4"),
+        ("MAX_ATTEMPTS", "0"),
+        ("MAILGUN_RATE", "20"),
+        ("UPSTREAM_TIMEOUT", "12"),
+        ("SHUTDOWN_SECONDS", "soon"),
+        ("RETENTION_DAYS", "0"),
+    ] {
+        let mut settings = bench.settings().to_vec();
+        settings.retain(|(name, _)| name != variable);
+        settings.push((variable.to_owned(), bad.to_owned()));
+        let worker = spawn(&settings, &[]);
+        assert_eq!(worker.wait().await.code(), Some(2), "{variable}={bad}: {:?}", worker.log());
+        let log = worker.log();
+        assert_eq!(log.len(), 1, "{variable}: {log:?}");
+        assert!(log[0].starts_with(&format!("{variable}: ")) && log[0].contains("example: "), "{log:?}");
+    }
+}
