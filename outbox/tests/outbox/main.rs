@@ -5,6 +5,7 @@ mod claims;
 mod ends;
 mod enqueues;
 mod partitions;
+mod silence;
 mod strangers;
 mod test_outbox;
 mod upstreams;

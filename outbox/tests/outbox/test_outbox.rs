@@ -32,6 +32,7 @@ pub(crate) async fn server() -> &'static Postgres {
 
 pub(crate) struct TestOutbox {
     pub(crate) pool: PgPool,
+    pub(crate) url: String,
     pub(crate) admission: Admission,
 }
 
@@ -39,14 +40,15 @@ impl TestOutbox {
     pub(crate) async fn new() -> Self {
         let database = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         server().await.clone_database("template_outbox", &database).await.unwrap();
-        let pool = outbox::connect(&server().await.url(&database).into(), 8, "test").unwrap();
+        let url = server().await.url(&database);
+        let pool = outbox::connect(&url.clone().into(), 8, "test").unwrap();
         let admission = Admission {
             per_recipient: "10/15m,30/1d".parse().unwrap(),
             per_recipient_and_client: "5/15m,10/1d".parse().unwrap(),
             duplicate_window: Duration::from_secs(10),
             deadline: Duration::from_secs(900),
         };
-        Self { pool, admission }
+        Self { pool, url, admission }
     }
 
     pub(crate) async fn enqueue(&self, requests: &[NewJob]) -> Vec<Enqueued> {

@@ -2,7 +2,7 @@
 
 use sandbox::FaultKind;
 
-use crate::bench::{Bench, PATIENCE, get, lines, ready};
+use crate::bench::{Bench, PATIENCE, eventually, get, lines, ready};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_mailed_and_its_link_works_once() {
@@ -157,8 +157,11 @@ async fn a_worker_is_alive_and_ready() {
     let bench = Bench::new().await;
     let worker = bench.start_worker();
     assert_eq!(get(&worker, "/health/live").await, (200, r#"{"status":"ok"}"#.to_owned()));
-    let (status, health) = ready(&worker).await;
-    assert_eq!(status, 200, "{health}");
+    let health = eventually("ready", async || match ready(&worker).await {
+        (200, health) => Ok(health),
+        (_, health) => Err(health.to_string()),
+    })
+    .await;
     for part in ["database", "supabase", "mailgun"] {
         assert_eq!(health["checks"][part]["status"], "ok");
     }

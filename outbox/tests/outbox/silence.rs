@@ -1,0 +1,69 @@
+//! A way to Postgres on which packets vanish without a word, as after a failover or in a forgotten NAT entry.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use outbox::{Enqueued, GroupCommit};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+};
+
+use crate::test_outbox::{TestOutbox, request};
+
+/// Passes bytes on until it is told to swallow them.
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, swallow: watch::Receiver<bool>) {
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(read) = from.read(&mut buffer).await {
+        if read == 0 || (!*swallow.borrow() && to.write_all(&buffer[..read]).await.is_err()) {
+            return;
+        }
+    }
+}
+
+/// A way to the server of `url`, and the URL of that way.
+async fn way_to(url: &str) -> (String, watch::Sender<bool>) {
+    let (swallow, swallowing) = watch::channel(false);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server: Arc<str> = url.split(['@', '/']).nth(3).unwrap().into();
+    let way = url.replace(&*server, &listener.local_addr().unwrap().to_string());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = TcpStream::connect(&*server).await.unwrap().into_split();
+            tokio::spawn(pass(from_client, to_server, swallowing.clone()));
+            tokio::spawn(pass(from_server, to_client, swallowing.clone()));
+        }
+    });
+    (way, swallow)
+}
+
+#[tokio::test]
+async fn a_silent_network_ends_as_an_outage_and_passes() {
+    let outbox = TestOutbox::new().await;
+    let (way, swallow) = way_to(&outbox.url).await;
+    let pool = outbox::connect(&way.into(), 2, "test").unwrap();
+    let commit = GroupCommit::start(pool, outbox.admission.clone());
+    assert_eq!(commit.enqueue(request("a@example.com")).await.unwrap(), Enqueued::Queued);
+
+    swallow.send(true).unwrap();
+    let began = Instant::now();
+    let refused = commit.enqueue(request("b@example.com")).await.unwrap_err();
+    assert!(refused.is_outage(), "{refused}");
+    assert!(began.elapsed() < Duration::from_secs(14), "{:?}", began.elapsed());
+
+    swallow.send(false).unwrap();
+    let again = loop {
+        match commit.enqueue(request("c@example.com")).await {
+            Ok(outcome) => break outcome,
+            Err(error) => assert!(error.is_outage() && began.elapsed() < Duration::from_secs(60), "{error}"),
+        }
+    };
+    assert_eq!(again, Enqueued::Queued);
+}
