@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use url::Host;
 
-use crate::callback_origin::Origin;
+use crate::origin::Origin;
 
 /// The allowed origins. Written as a list with commas.
 #[derive(Debug, Clone)]

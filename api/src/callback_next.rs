@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-use crate::callback_origin::Origin;
+use crate::origin::Origin;
 
 /// Longest `callback_next`, in bytes.
 const MAX_BYTES: usize = 1_024;

@@ -5,65 +5,16 @@
 //! are the browser's: one that is not allowed says nothing, and the next source is asked.
 
 use poem::http::{HeaderMap, HeaderName, header};
-use url::{Host, Url};
+use url::Url;
 
 use crate::{
     allowed_origins::AllowedOrigins,
     envelope::{ErrorCode, ValidationIssue},
-    payload::issue,
+    origin::{Origin, single},
 };
 
 /// The explicit header.
 pub(crate) const HEADER: &str = "X-AppHandoff-Callback-Origin";
-/// Longest text that can be an origin: a scheme, a host name of 253 bytes and a port, and some air.
-const MAX_BYTES: usize = 512;
-
-/// A serialised origin, such as `https://portal.example.com`: lower case, no default port, no path.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Origin {
-    pub(crate) scheme: String,
-    pub(crate) host: Host,
-    pub(crate) port: Option<u16>,
-    text: String,
-}
-
-impl Origin {
-    /// Reads an origin as `Origin` carries it, or with a single slash after it. http only for loopback.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        // The WHATWG parser drops blanks and line breaks and takes `\` for `/`: here they are no origin.
-        let plain = text.len() <= MAX_BYTES && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
-        let (scheme, rest) = text.split_once("://")?;
-        let authority = rest.strip_suffix('/').unwrap_or(rest);
-        let known = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
-        if !plain || !known || authority.is_empty() || authority.contains(['/', '?', '#', '@']) {
-            return None;
-        }
-        Self::of(&Url::parse(text).ok()?)
-    }
-
-    /// The origin of a URL, whatever else the URL holds. http only for loopback.
-    pub(crate) fn of(url: &Url) -> Option<Self> {
-        let host = url.host()?.to_owned();
-        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&host)) {
-            return None;
-        }
-        let text = url.origin().ascii_serialization();
-        Some(Self { scheme: url.scheme().to_owned(), host, port: url.port(), text })
-    }
-
-    /// The serialised origin.
-    pub(crate) fn as_str(&self) -> &str {
-        &self.text
-    }
-}
-
-fn is_loopback(host: &Host) -> bool {
-    match host {
-        Host::Domain(name) => name == "localhost",
-        Host::Ipv4(ip) => ip.is_loopback(),
-        Host::Ipv6(ip) => ip.is_loopback(),
-    }
-}
 
 /// Why there is no callback origin.
 #[derive(Debug, PartialEq, Eq)]
@@ -90,21 +41,14 @@ pub(crate) fn resolve(allowed: &AllowedOrigins, body: Option<&str>, headers: &He
         .ok_or_else(required)
 }
 
-/// A header's one value; none where it stands more than once with different values.
-pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?;
-    if values.any(|other| other != first) { None } else { first.to_str().ok() }
-}
-
 fn not_allowed(path: &str) -> NoOrigin {
     let message = "This origin is not one of the portal's allowed callback origins.";
-    NoOrigin { code: ErrorCode::CallbackOriginNotAllowed, issue: issue(path, message) }
+    NoOrigin { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, message) }
 }
 
 fn required() -> NoOrigin {
     let message = "Name the portal's origin: in callback_origin, or in the header X-AppHandoff-Callback-Origin.";
-    NoOrigin { code: ErrorCode::CallbackOriginRequired, issue: issue("callback_origin", message) }
+    NoOrigin { code: ErrorCode::CallbackOriginRequired, issue: ValidationIssue::new("callback_origin", message) }
 }
 
 #[cfg(test)]
@@ -171,55 +115,6 @@ mod tests {
         for (body, pairs, code, path) in cases {
             let error = resolve(&allowed(), body, &headers_of(pairs)).unwrap_err();
             assert_eq!((error.code, error.issue.path.as_str()), (code, path), "{body:?} {pairs:?}");
-        }
-    }
-
-    #[test]
-    fn an_origin_is_read_whole_or_not_at_all() {
-        for (text, expected) in [
-            ("https://portal.example.com", "https://portal.example.com"),
-            ("https://portal.example.com/", "https://portal.example.com"),
-            ("HTTPS://Portal.Example.COM:443", "https://portal.example.com"),
-            ("https://portal.example.com:8443", "https://portal.example.com:8443"),
-            ("http://localhost:3000", "http://localhost:3000"),
-            ("http://127.0.0.9", "http://127.0.0.9"),
-            ("http://[::1]:80/", "http://[::1]"),
-        ] {
-            assert_eq!(Origin::parse(text).map(|origin| origin.text).as_deref(), Some(expected), "{text}");
-        }
-        for text in [
-            "",
-            "null",
-            "https://",
-            "https:///",
-            "portal.example.com",
-            "//portal.example.com",
-            "https:portal.example.com",
-            "https:/portal.example.com",
-            "https://portal.example.com//",
-            "https://portal.example.com/x",
-            "https://portal.example.com?",
-            "https://portal.example.com#",
-            "https://portal.example.com/?",
-            "https://user@portal.example.com",
-            "https://user:pw@portal.example.com",
-            "https://@portal.example.com",
-            "https://portal.example.com\\",
-            "https:\\\\portal.example.com",
-            " https://portal.example.com",
-            "https://portal.example.com ",
-            "https://portal.exam\tple.com",
-            "https://portal.example.com\n",
-            "http://portal.example.com",
-            "ftp://portal.example.com",
-            "javascript://portal.example.com",
-            "file:///portal.example.com",
-            "https://por tal.example.com",
-            "https://portal.example.com:99999",
-            "https://портал.example",
-            "https://portal.example.com\u{3002}evil.example",
-        ] {
-            assert_eq!(Origin::parse(text), None, "{text:?}");
         }
     }
 }

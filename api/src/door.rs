@@ -5,8 +5,8 @@ use std::sync::Arc;
 use outbox::{GroupCommit, PgPool};
 
 use crate::{
-    allowed_origins::AllowedOrigins, callback_next::Prefixes, client_ip::TrustedProxies, ip_limit::IpLimit,
-    queue_watch::QueueWatch, settings::Settings,
+    allowed_origins::AllowedOrigins, callback_next::Prefixes, ip_limit::IpLimit, queue_watch::QueueWatch,
+    settings::Settings,
 };
 
 /// Shared by all requests.
@@ -14,12 +14,11 @@ use crate::{
 pub(crate) struct Door {
     pub(crate) pool: PgPool,
     pub(crate) commit: GroupCommit,
-    pub(crate) trusted_proxies: TrustedProxies,
-    pub(crate) ip_limit: IpLimit,
+    pub(crate) ip_limit: Arc<IpLimit>,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) callback_path: String,
     pub(crate) callback_next_prefixes: Prefixes,
-    pub(crate) queue: QueueWatch,
+    pub(crate) queue: Arc<QueueWatch>,
 }
 
 impl Door {
@@ -28,12 +27,15 @@ impl Door {
         Arc::new(Self {
             commit: GroupCommit::start(pool.clone(), settings.admission.clone()),
             pool,
-            trusted_proxies: settings.trusted_proxies.clone(),
-            ip_limit: IpLimit::new(settings.ip_rate_limit, &settings.ip_rate_limit_overrides),
+            ip_limit: Arc::new(IpLimit::new(
+                settings.trusted_proxies.clone(),
+                settings.ip_rate_limit,
+                &settings.ip_rate_limit_overrides,
+            )),
             allowed_origins: settings.allowed_origins.clone(),
             callback_path: settings.callback_path.clone(),
             callback_next_prefixes: settings.callback_next_prefixes.clone(),
-            queue: QueueWatch::new(settings.queue_limit),
+            queue: Arc::new(QueueWatch::new(settings.queue_limit)),
         })
     }
 }

@@ -9,7 +9,7 @@ use poem::{
 };
 use poem_openapi::{Enum, Object, types::ToJSON as _};
 
-use crate::{retry_after::RetryAfter, send_magic_link};
+use crate::{endpoint, retry_after::RetryAfter};
 
 /// Stable machine-readable error code for client branching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
@@ -62,6 +62,13 @@ pub(crate) struct ValidationIssue {
     pub(crate) path: String,
     /// What the field must be, for people.
     pub(crate) message: String,
+}
+
+impl ValidationIssue {
+    /// An issue of one field.
+    pub(crate) fn new(path: &str, message: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), message: message.into() }
+    }
 }
 
 /// The error object: the body of every answer that is not a success.
@@ -181,7 +188,7 @@ pub(crate) fn json(status: StatusCode, body: &serde_json::Value) -> Response {
 
 /// Turns every error of the layers within into the error object.
 pub(crate) async fn wrap<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
-    let at_endpoint = request.uri().path() == send_magic_link::PATH;
+    let at_endpoint = request.uri().path() == endpoint::PATH;
     match next.call(request).await {
         Ok(answer) => Ok(answer.into_response()),
         Err(error) if error.is_from_response() => Ok(error.into_response()),

@@ -14,12 +14,11 @@ use poem::{
 
 use crate::{
     body,
-    client_ip::parse_network,
-    door::Door,
+    client_ip::{TrustedProxies, parse_network},
+    endpoint,
     envelope::{ErrorCode, Refusal},
     ip_buckets::{Buckets, Width},
     retry_after::RetryAfter,
-    send_magic_link,
 };
 
 /// What counts as one client.
@@ -67,6 +66,7 @@ impl FromStr for Overrides {
 /// The limit's state.
 #[derive(Debug)]
 pub(crate) struct IpLimit {
+    proxies: TrustedProxies,
     default: Limit,
     /// The narrowest network first.
     overrides: Vec<(IpNet, Limit)>,
@@ -106,10 +106,10 @@ impl Limit {
 
 impl IpLimit {
     /// Nobody has called yet.
-    pub(crate) fn new(quota: Quota, overrides: &Overrides) -> Self {
+    pub(crate) fn new(proxies: TrustedProxies, quota: Quota, overrides: &Overrides) -> Self {
         let mut overrides: Vec<_> = overrides.0.iter().map(|(network, quota)| (*network, Limit::new(*quota))).collect();
         overrides.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
-        Self { default: Limit::new(quota), overrides }
+        Self { proxies, default: Limit::new(quota), overrides }
     }
 
     fn take(&self, ip: IpAddr) -> Result<(), Over> {
@@ -129,14 +129,18 @@ impl IpLimit {
 }
 
 /// Lets a request to the endpoint through, whatever its method, or refuses it.
-pub(crate) async fn limit<E: Endpoint>(door: Arc<Door>, next: Arc<E>, mut request: Request) -> poem::Result<Response> {
-    if request.uri().path() != send_magic_link::PATH {
+pub(crate) async fn limit<E: Endpoint>(
+    limit: Arc<IpLimit>,
+    next: Arc<E>,
+    mut request: Request,
+) -> poem::Result<Response> {
+    if request.uri().path() != endpoint::PATH {
         return Ok(next.call(request).await?.into_response());
     }
     let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
     let peer = peer.ok_or_else(|| poem::Error::from(Refusal::internal()))?;
-    let ip = door.trusted_proxies.client_ip(peer, request.headers());
-    if let Err(over) = door.ip_limit.take(ip) {
+    let ip = limit.proxies.client_ip(peer, request.headers());
+    if let Err(over) = limit.take(ip) {
         body::discard(request.take_body()).await;
         return Err(refusal(&over).into());
     }
@@ -172,7 +176,7 @@ mod tests {
 
     #[test]
     fn a_site_has_sixteen_clients_quotas() {
-        let limit = IpLimit::new("2/1h".parse().unwrap(), &Overrides::default());
+        let limit = IpLimit::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &Overrides::default());
         for subnet in 0..16 {
             for _ in 0..2 {
                 assert_eq!(limit.take(ip(&format!("2001:db8:1:{subnet:x}::1"))), Ok(()), "{subnet}");
@@ -185,7 +189,7 @@ mod tests {
     #[test]
     fn the_narrowest_override_that_holds_the_address_decides() {
         let overrides = "10.0.0.0/8=2/1h, 10.1.0.0/16=3/1h, 2001:db8::/32=1/1h".parse().unwrap();
-        let limit = IpLimit::new("1/1h".parse().unwrap(), &overrides);
+        let limit = IpLimit::new(TrustedProxies::default(), "1/1h".parse().unwrap(), &overrides);
         for (address, quota) in [("10.1.2.3", 3), ("10.2.2.3", 2), ("192.0.2.1", 1), ("2001:db8::1", 1)] {
             let allowed = (0..10).take_while(|_| limit.take(ip(address)).is_ok()).count();
             assert_eq!(allowed, quota, "{address}");

@@ -45,7 +45,7 @@ impl MagicLinkRequest {
         let invalid =
             |_| Refusal::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field more than once.");
         let Value::Object(mut fields) = json::parse(body).map_err(invalid)? else {
-            let issue = issue("", "The body must be a JSON object.");
+            let issue = ValidationIssue::new("", "The body must be a JSON object.");
             return Err(Refusal::invalid(ErrorCode::InvalidRequest, vec![issue]));
         };
         let mut issues = Vec::new();
@@ -54,7 +54,7 @@ impl MagicLinkRequest {
             Some(Value::String(text)) => Email::parse(&text).map_err(|error| error.to_string()),
             Some(_) => Err("The email address must be a string.".to_owned()),
         };
-        let email = email.map_err(|message| issues.push(issue("email", message))).ok();
+        let email = email.map_err(|message| issues.push(ValidationIssue::new("email", message))).ok();
         let callback_origin = optional_text(&mut fields, "callback_origin", &mut issues);
         let callback_next = optional_text(&mut fields, "callback_next", &mut issues);
         Ok(Self { email, callback_origin, callback_next, issues })
@@ -66,15 +66,10 @@ fn optional_text(fields: &mut Map<String, Value>, name: &str, issues: &mut Vec<V
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text),
         Some(_) => {
-            issues.push(issue(name, format!("{name} must be a string.")));
+            issues.push(ValidationIssue::new(name, format!("{name} must be a string.")));
             None
         }
     }
-}
-
-/// An issue of one field.
-pub(crate) fn issue(path: &str, message: impl Into<String>) -> ValidationIssue {
-    ValidationIssue { path: path.to_owned(), message: message.into() }
 }
 
 impl<'a> ApiExtractor<'a> for MagicLinkRequest {

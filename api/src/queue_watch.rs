@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use outbox::Error;
+use outbox::{Error, PgPool};
 use tokio::time::{interval, sleep, timeout};
 
-use crate::{door::Door, metrics};
+use crate::metrics;
 
 /// How often the outbox is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -86,9 +86,9 @@ impl QueueWatch {
 }
 
 /// Makes the tables and the days ahead, as soon as Postgres lets it; then the days again, every day, for ever.
-pub(crate) async fn prepare(door: Arc<Door>, migrate: bool) {
+pub(crate) async fn prepare(pool: PgPool, queue: Arc<QueueWatch>, migrate: bool) {
     let mut last_problem = String::new();
-    while let Err(error) = try_to_prepare(&door, migrate).await {
+    while let Err(error) = try_to_prepare(&pool, migrate).await {
         // Once per problem, not once per try.
         let problem = error.to_string();
         if problem != last_problem {
@@ -97,36 +97,36 @@ pub(crate) async fn prepare(door: Arc<Door>, migrate: bool) {
         }
         sleep(RETRY_EVERY).await;
     }
-    door.queue.prepared.store(true, Relaxed);
-    door.queue.reachable.store(true, Relaxed);
+    queue.prepared.store(true, Relaxed);
+    queue.reachable.store(true, Relaxed);
     tracing::info!("the tables are ready");
     loop {
         sleep(PARTITIONS_EVERY).await;
-        if let Err(error) = outbox::partitions::make(&door.pool).await {
+        if let Err(error) = outbox::partitions::make(&pool).await {
             tracing::warn!(%error, "making the days ahead failed: the next try is tomorrow");
         }
     }
 }
 
-async fn try_to_prepare(door: &Door, migrate: bool) -> Result<(), Error> {
+async fn try_to_prepare(pool: &PgPool, migrate: bool) -> Result<(), Error> {
     if migrate {
-        outbox::migrate(&door.pool).await?;
+        outbox::migrate(pool).await?;
     }
-    outbox::partitions::make(&door.pool).await?;
-    outbox::ping(&door.pool).await
+    outbox::partitions::make(pool).await?;
+    outbox::ping(pool).await
 }
 
 /// Looks at the outbox every second, for ever, once it is prepared.
-pub(crate) async fn watch(door: Arc<Door>) {
+pub(crate) async fn watch(pool: PgPool, queue: Arc<QueueWatch>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // One more than the limit is enough to know that there are too many.
-    let count_to = i64::from(door.queue.limit) + 1;
+    let count_to = i64::from(queue.limit) + 1;
     loop {
         ticks.tick().await;
-        if door.queue.prepared.load(Relaxed) {
-            let look = timeout(LOOK_TIME, outbox::waiting_jobs(&door.pool, count_to)).await;
-            door.queue.saw(match look {
+        if queue.prepared.load(Relaxed) {
+            let look = timeout(LOOK_TIME, outbox::waiting_jobs(&pool, count_to)).await;
+            queue.saw(match look {
                 Ok(count) => count.map_err(|error| error.to_string()),
                 Err(_) => Err("no answer in 5 s".to_owned()),
             });

@@ -14,15 +14,12 @@ use crate::{
     callback_next::CallbackNext,
     callback_origin,
     door::Door,
-    envelope::{ErrorCode, Refusal},
+    envelope::{ErrorCode, Refusal, ValidationIssue},
     ip_limit::ClientNetwork,
     metrics,
-    payload::{MagicLinkRequest, issue},
+    payload::MagicLinkRequest,
     request_id::RequestName,
 };
-
-/// Where the endpoint is.
-pub(crate) const PATH: &str = "/api/auth/send-magic-link";
 
 /// The operations that the document describes.
 pub(crate) struct Api;
@@ -99,7 +96,7 @@ fn resolve(door: &Door, request: &Request, body: MagicLinkRequest) -> Result<Wan
             Ok(place) => next = Some(place),
             Err(error) => {
                 codes.push(ErrorCode::CallbackNextUnsafe);
-                issues.push(issue("callback_next", error.to_string()));
+                issues.push(ValidationIssue::new("callback_next", error.to_string()));
             }
         }
     }

@@ -68,8 +68,8 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     tokio::spawn(accept(private, private_app, connections.clone(), stop.clone(), |_| ()));
     let public_app = Arc::new(app::public(door.clone()));
     tokio::spawn(accept(public, public_app, connections.clone(), stop.clone(), metrics::set_connections));
-    tokio::spawn(queue_watch::prepare(door.clone(), settings.migrate_on_start));
-    tokio::spawn(queue_watch::watch(door.clone()));
+    tokio::spawn(queue_watch::prepare(door.pool.clone(), door.queue.clone(), settings.migrate_on_start));
+    tokio::spawn(queue_watch::watch(door.pool.clone(), door.queue.clone()));
     tokio::spawn(async move { door.ip_limit.keep_small().await });
     tokio::spawn(metrics::keep_small(prometheus));
 
