@@ -3,10 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use outbox::{
-    ClaimOptions, ClaimedJob, Error, Wake,
-    upstreams::{self, Upstream},
-};
+use outbox::{ClaimOptions, ClaimedJob, Error, Wake, upstreams};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
@@ -90,22 +87,12 @@ async fn claim(worker: &Worker, free: usize) -> Result<Claimed, Error> {
         return Ok(Claimed::None { look_again: due });
     };
     if upstreams::take_probe(pool).await? {
-        note_breakers(worker).await?;
         let jobs = outbox::claim(pool, ClaimOptions { limit: 1, probe: true, ..options }).await?;
         if !jobs.is_empty() {
             return Ok(Claimed::Jobs { jobs, probe: true });
         }
     }
     Ok(Claimed::None { look_again: due.min(stopped.max(BREATH)) })
-}
-
-/// Whichever worker opened a breaker, any success of ours may close it.
-async fn note_breakers(worker: &Worker) -> Result<(), Error> {
-    let open = upstreams::open_breakers(&worker.pool).await?;
-    for upstream in [Upstream::Supabase, Upstream::Mailgun] {
-        worker.upstreams.set_breaker(upstream, open.iter().any(|breaker| breaker.upstream == upstream));
-    }
-    Ok(())
 }
 
 async fn deliver(worker: Arc<Worker>, job: ClaimedJob, probe: bool, claimed_at: Instant, slot: Slot) {

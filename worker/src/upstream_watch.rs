@@ -1,14 +1,11 @@
-//! What this process has seen of its upstreams: whether they answer at all, and whether their breakers are open.
+//! What this process has seen of its upstreams: whether they answer at all. (Breakers are the outbox's.)
 //!
 //! One that fails for several people in a row is in trouble itself: then one job at a time is let through, ever more
 //! rarely, instead of burning every job's attempts on it. One person's failures never slow the others down.
 
 use std::{
     collections::HashSet,
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -30,8 +27,8 @@ const SLOW_INTERVALS: [u64; 6] = [1, 2, 5, 10, 20, 30];
 /// The state of both upstreams, as far as this process knows.
 #[derive(Debug, Default)]
 pub struct UpstreamWatch {
-    supabase: Seen,
-    mailgun: Seen,
+    supabase: Mutex<Silence>,
+    mailgun: Mutex<Silence>,
     slow: Mutex<Slow>,
 }
 
@@ -62,12 +59,6 @@ impl Slow {
 }
 
 #[derive(Debug, Default)]
-struct Seen {
-    breaker_open: AtomicBool,
-    silence: Mutex<Silence>,
-}
-
-#[derive(Debug, Default)]
 struct Silence {
     calls: u32,
     /// No more than it takes to call claims slow.
@@ -85,7 +76,7 @@ impl Silence {
 }
 
 impl UpstreamWatch {
-    fn of(&self, upstream: Upstream) -> &Seen {
+    fn of(&self, upstream: Upstream) -> &Mutex<Silence> {
         match upstream {
             Upstream::Supabase => &self.supabase,
             Upstream::Mailgun => &self.mailgun,
@@ -151,18 +142,8 @@ impl UpstreamWatch {
         self.slow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes whether the breaker is open, as far as we know.
-    pub fn set_breaker(&self, upstream: Upstream, open: bool) {
-        self.of(upstream).breaker_open.store(open, Ordering::Relaxed);
-    }
-
-    /// Whether we believe the breaker to be open.
-    pub fn breaker_open(&self, upstream: Upstream) -> bool {
-        self.of(upstream).breaker_open.load(Ordering::Relaxed)
-    }
-
     fn silence(&self, upstream: Upstream) -> MutexGuard<'_, Silence> {
-        self.of(upstream).silence.lock().unwrap_or_else(PoisonError::into_inner)
+        self.of(upstream).lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -68,25 +68,19 @@ impl Delivery<'_> {
             Ok(Err(error)) => tracing::error!(%error, "a breaker could not be opened"),
             Err(interrupted) => tracing::debug!(%interrupted, "a breaker could not be opened"),
         }
-        self.worker.upstreams.set_breaker(upstream, true);
     }
 
-    /// Closes the upstream's breaker if this call may have shown that the fault is gone.
+    /// Closes the upstream's breaker if this call shows that the fault is gone: only a probe begins after it opened.
+    /// (The calls of others may have begun before, and would open and close it in turns.)
     pub(super) async fn succeeded(&self, upstream: Upstream) {
         let worker = self.worker;
         worker.upstreams.succeeded(upstream);
-        if !self.probe && !worker.upstreams.breaker_open(upstream) {
+        if !self.probe {
             return;
         }
-        match worker.outage.watch(upstreams::close_breaker(&worker.pool, upstream).await) {
-            Ok(closed) => {
-                worker.upstreams.set_breaker(upstream, false);
-                if closed {
-                    tracing::info!(upstream = upstream.as_str(), "recovered: mail goes out again");
-                }
-            }
-            // The next success tries again.
-            Err(_) => worker.upstreams.set_breaker(upstream, true),
+        // Where this fails, the next probe closes it.
+        if let Ok(true) = worker.outage.watch(upstreams::close_breaker(&worker.pool, upstream).await) {
+            tracing::info!(upstream = upstream.as_str(), "recovered: mail goes out again");
         }
     }
 }

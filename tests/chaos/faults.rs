@@ -1,0 +1,57 @@
+//! What the services do on a bad day: one fault after another, of every kind.
+
+use rand::{Rng as _, rngs::StdRng, seq::IndexedRandom as _};
+use sandbox::{Fault, FaultKind};
+use serde_json::json;
+
+use crate::people;
+
+/// The longest that a call is held up and then carried out all the same, in milliseconds. Shorter than
+/// UPSTREAM_TIMEOUT.
+pub(crate) const LONGEST_DELAY: u64 = 1_500;
+
+/// A fault for either service, of the usual kinds.
+pub(crate) fn any(rng: &mut StdRng) -> Fault {
+    let trouble = *[500, 502, 503].choose(rng).unwrap();
+    let fault: Fault = match rng.random_range(0..100) {
+        0..20 => Fault::status(trouble),
+        20..35 => Fault::status_after(trouble),
+        // Many, so that there is always something under way that a kill or a freeze can hit.
+        35..60 => return delay(rng),
+        60..66 => FaultKind::Hang.into(),
+        66..74 => FaultKind::HangAfter.into(),
+        74..82 => FaultKind::Cut.into(),
+        82..92 => FaultKind::CutAfter.into(),
+        // Stops everybody for a while.
+        92..95 => return patience(rng.random_range(1..=3)),
+        _ => return refusal().to(&somebody(rng)),
+    };
+    let fault = fault.times(rng.random_range(1..=3));
+    if rng.random_bool(0.3) { fault.to(&somebody(rng)) } else { fault }
+}
+
+/// Stops everybody, until a probe finds that it is over.
+pub(crate) fn key_refused(rng: &mut StdRng) -> Fault {
+    Fault::status(401).seconds(rng.random_range(1..=2))
+}
+
+fn delay(rng: &mut StdRng) -> Fault {
+    let millis = rng.random_range(20..=LONGEST_DELAY);
+    Fault::from(FaultKind::Delay { millis }).times(rng.random_range(1..=20))
+}
+
+/// Somebody who asks often, so that the fault strikes soon.
+fn somebody(rng: &mut StdRng) -> String {
+    people::address(rng.random_range(0..people::IMPATIENT))
+}
+
+fn patience(seconds: u64) -> Fault {
+    let message = format!("Domain is not allowed to send: request limit exceeded, try again after {seconds} seconds");
+    Fault::answer(429, json!({ "message": message }).to_string()).header("Retry-After", &seconds.to_string())
+}
+
+/// Of this one address, by both services' rules.
+fn refusal() -> Fault {
+    let body = json!({ "code": "validation_failed", "message": "to parameter is not a valid address" });
+    Fault::answer(400, body.to_string())
+}

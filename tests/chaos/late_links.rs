@@ -1,0 +1,120 @@
+//! The one exception to "the newest mailed link works", found in the journals rather than taken on trust: Supabase
+//! carried out a `generate_link` call that was begun before the newest link was asked for, and landed after it. Its
+//! worker has been frozen, has died or has given it up meanwhile; no worker can call it back.
+
+use sandbox::LinkCall;
+
+use crate::{
+    evidence::{Evidence, Job, Step, moment},
+    faults::LONGEST_DELAY,
+};
+
+/// Between a worker's note of a call's begin and the stand-in's of its arrival, in seconds.
+const ON_THE_WAY: f64 = 0.02;
+const LONGEST_DELAY_SECONDS: f64 = LONGEST_DELAY as f64 / 1_000.0;
+
+/// Whether a call that nobody could stop killed this job's link.
+pub(crate) fn is_excused(job: &Job, evidence: &Evidence) -> bool {
+    let Some(made) = step_that_made_the_link(job, evidence) else { return false };
+    let calls = evidence.link_calls_for(&job.recipient);
+    let Some(own) = calls.iter().rfind(|call| call.redirect_to == job.callback_url && belongs(call, made)) else {
+        return false;
+    };
+    let others = calls.iter().filter(|call| !std::ptr::eq(*call, own) && call.carried_out == Some(200));
+    let mut could_land_later = others.filter(|call| moment(call.at) + LONGEST_DELAY_SECONDS >= moment(own.at));
+    could_land_later.any(|call| was_out_of_hand(call, made, job, evidence))
+}
+
+/// The step whose link was sealed, and so mailed: a claim that lost its link before the seal may have made another.
+fn step_that_made_the_link<'a>(job: &Job, evidence: &'a Evidence) -> Option<&'a Step> {
+    let sealed = job.link_made_at? + ON_THE_WAY;
+    evidence.steps_of(job).iter().rfind(|step| is_made(step) && step.began <= sealed)
+}
+
+fn is_made(step: &Step) -> bool {
+    step.step == "generate_link" && step.outcome == "ok"
+}
+
+fn belongs(call: &LinkCall, step: &Step) -> bool {
+    let at = moment(call.at);
+    step.step == "generate_link" && step.began - ON_THE_WAY <= at && at <= step.ended + ON_THE_WAY
+}
+
+/// Whether a call was begun before the one that made the link, and could not be stopped since.
+fn was_out_of_hand(call: &LinkCall, made: &Step, job: &Job, evidence: &Evidence) -> bool {
+    let same_page = |other: &&Job| other.recipient == job.recipient && other.callback_url == call.redirect_to;
+    let steps = evidence.jobs.iter().filter(same_page).flat_map(|other| evidence.steps_of(other));
+    match steps.into_iter().rfind(|step| belongs(call, step) && !std::ptr::eq(*step, made)) {
+        Some(step) => {
+            let frozen = evidence.was_frozen(&step.worker, step.began, step.ended);
+            step.began < made.began && (frozen || !is_made(step))
+        }
+        // Its worker died with it and noted nothing. The dead call nobody: it was on the wire then.
+        None => moment(call.at) < made.began,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::trouble::{Blow, Kind};
+
+    const SOMEBODY: &str = "person-1@example.com";
+
+    fn job(page: &str, link_made_at: Option<f64>) -> Job {
+        let (id, recipient, callback_url) = (page.to_owned(), SOMEBODY.to_owned(), page.to_owned());
+        Job { id, recipient, callback_url, link_made_at, ..Job::default() }
+    }
+
+    fn step(page: &str, worker: &str, outcome: &str, began: f64, ended: f64) -> Step {
+        let (job_id, worker) = (page.to_owned(), format!("host:{worker}:start"));
+        let (step, outcome) = ("generate_link".to_owned(), outcome.to_owned());
+        Step { job_id, attempt: 1, step, outcome, http_status: None, began, ended, worker }
+    }
+
+    fn call(page: &str, at: f64) -> LinkCall {
+        LinkCall {
+            at: UNIX_EPOCH + Duration::from_secs_f64(at),
+            kind: String::new(),
+            email: SOMEBODY.to_owned(),
+            redirect_to: page.to_owned(),
+            user_agent: None,
+            referer: None,
+            api_version: None,
+            apikey_present: true,
+            carried_out: Some(200),
+            answered: None,
+        }
+    }
+
+    /// The newest job's link was asked for from 20.0 to 20.1. An older job's worker, frozen from 11 to 21, asked too.
+    fn is_excused_after(others: Vec<Step>, other_call_at: f64) -> bool {
+        let made = step("new", "2", "ok", 20.0, 20.1);
+        let evidence = Evidence {
+            jobs: vec![job("old", None), job("new", Some(20.0))],
+            steps: [("old".to_owned(), others), ("new".to_owned(), vec![made])].into(),
+            link_calls: [(SOMEBODY.to_owned(), vec![call("new", 20.05), call("old", other_call_at)])].into(),
+            diary: vec![Blow { kind: Kind::Freeze, pid: 1, from: 11.0, to: 21.0 }],
+            ..Evidence::default()
+        };
+        is_excused(&evidence.jobs[1], &evidence)
+    }
+
+    #[test]
+    fn only_a_call_that_was_begun_before_and_could_not_be_stopped_is_excused() {
+        let frozen = |began| vec![step("old", "1", "stopped", began, 21.1)];
+        assert!(is_excused_after(frozen(10.9), 21.0), "frozen with its call on the wire");
+        assert!(is_excused_after(vec![step("old", "3", "retry", 18.0, 19.9)], 19.0), "given up, and carried out late");
+        assert!(is_excused_after(vec![], 19.9), "its worker died and noted nothing");
+
+        assert!(!is_excused_after(frozen(20.5), 20.9), "begun after the newest link was asked for");
+        assert!(!is_excused_after(frozen(10.9), 15.0), "over long before");
+        assert!(
+            !is_excused_after(vec![step("old", "3", "ok", 19.5, 20.5)], 20.02),
+            "both workers were sure of the job"
+        );
+        assert!(!is_excused_after(vec![], 20.5), "nobody's");
+    }
+}

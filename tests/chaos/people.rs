@@ -1,0 +1,80 @@
+//! The people, who ask for links all the time, and what they are answered.
+
+use std::{collections::HashMap, time::Duration};
+
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use reqwest::Client;
+use serde_json::json;
+use tests::House;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep},
+};
+
+use crate::{evidence::now, run::Run};
+
+pub(crate) const PEOPLE: usize = 300;
+/// The first of them ask again and again.
+pub(crate) const IMPATIENT: usize = 20;
+
+/// Milliseconds between two requests: 45 a second on average.
+const PACE: std::ops::Range<u64> = 10..35;
+/// A door that says nothing for so long has failed.
+const LONGEST_ANSWER: Duration = Duration::from_secs(20);
+
+/// A request and what came of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) request_id: String,
+    pub(crate) recipient: String,
+    /// When it was sent.
+    pub(crate) at: f64,
+    /// When its answer was there.
+    pub(crate) answered: f64,
+    /// The status, or why there is none.
+    pub(crate) answer: Result<u16, String>,
+}
+
+pub(crate) fn address(person: usize) -> String {
+    format!("person-{person}@example.com")
+}
+
+/// Most people have an account: each of their links kills the one before, where a stranger's first one lives on.
+pub(crate) fn settle(house: &House, run: &Run) {
+    let mut rng = StdRng::seed_from_u64(run.seed);
+    for person in (0..PEOPLE).filter(|_| rng.random_bool(0.8)) {
+        house.supabase.add_confirmed_user(&address(person));
+    }
+}
+
+/// Asks at all doors in turn until the time is over, and waits for the last answer.
+pub(crate) async fn keep_asking(doors: Vec<String>, run: Run) -> Vec<Asked> {
+    let mut rng = StdRng::seed_from_u64(run.seed.wrapping_add(1));
+    let client = sandbox::client().unwrap();
+    let (mut asks, mut pages) = (JoinSet::new(), HashMap::new());
+    let end = Instant::now() + run.time;
+    for (number, door) in doors.iter().cycle().enumerate() {
+        if Instant::now() > end {
+            break;
+        }
+        let person = if rng.random_bool(0.3) { rng.random_range(0..IMPATIENT) } else { rng.random_range(0..PEOPLE) };
+        // Now and then the same as last time, as a double click; else a page that no other request asks for, by
+        // which its link is told from others.
+        let page = *pages.get(&person).filter(|_| rng.random_bool(0.1)).unwrap_or(&number);
+        pages.insert(person, page);
+        asks.spawn(ask(client.clone(), door.clone(), address(person), page));
+        sleep(Duration::from_millis(rng.random_range(PACE))).await;
+    }
+    asks.join_all().await
+}
+
+async fn ask(client: Client, door: String, recipient: String, page: usize) -> Asked {
+    let request_id = uuid::Uuid::now_v7().to_string();
+    let body = json!({
+        "email": recipient, "callback_origin": "https://example.com", "callback_next": format!("/page/{page}"),
+    });
+    let at = now();
+    let request = client.post(door).header("x-request-id", &request_id).timeout(LONGEST_ANSWER).json(&body);
+    let answer = request.send().await.map(|answer| answer.status().as_u16()).map_err(|error| format!("{error:?}"));
+    Asked { request_id, recipient, at, answered: now(), answer }
+}

@@ -1,0 +1,55 @@
+//! The story of a job that broke a promise: all that is known of it, in the order of time where there is one.
+
+use std::fmt::Write as _;
+
+use crate::{
+    evidence::{Evidence, Job, moment},
+    promises::Broken,
+};
+
+/// Most log lines that are told.
+const LINES: usize = 80;
+
+pub(crate) fn of(broken: &Broken, evidence: &Evidence) -> String {
+    let mut story = format!("\n=== {}\n", broken.promise);
+    let job = broken.job.as_ref().and_then(|id| evidence.jobs.iter().find(|job| job.id == *id));
+    if let Some(job) = job {
+        tell(&mut story, job, evidence);
+    }
+    story
+}
+
+fn tell(story: &mut String, job: &Job, evidence: &Evidence) {
+    let mut events = vec![];
+    let others = evidence.jobs.iter().filter(|other| other.recipient == job.recipient);
+    for other in others {
+        let mark = if other.id == job.id { "THE JOB" } else { "another of its recipient" };
+        // Writing into a String cannot fail.
+        writeln!(story, "{mark}: {}", other.row).ok();
+        let steps = evidence.steps_of(other).iter();
+        events.extend(steps.map(|step| (step.began, format!("{step:?}"))));
+        let mails = evidence.mails_of(other).iter();
+        events.extend(mails.map(|mail| {
+            let text = format!("mail of {}: {} {:?}", other.id, mail.message_id, mail.link());
+            (moment(mail.received), text)
+        }));
+        for call in evidence.send_calls.get(&other.id).into_iter().flatten() {
+            let text = format!("Mailgun called for {}: {:?} {:?}", other.id, call.carried_out, call.answered);
+            events.push((moment(call.at), text));
+        }
+    }
+    for call in evidence.link_calls_for(&job.recipient) {
+        let text = format!("Supabase called for {}: {:?} {:?}", call.redirect_to, call.carried_out, call.answered);
+        events.push((moment(call.at), text));
+    }
+    events.extend(evidence.diary.iter().map(|blow| (blow.from, format!("{blow:?}"))));
+    events.sort_by(|(one, _), (other, _)| one.total_cmp(other));
+    events.iter().for_each(|(at, text)| {
+        writeln!(story, "{at:.3} {text}").ok();
+    });
+    for (program, log) in &evidence.logs {
+        for line in log.iter().filter(|line| line.contains(&job.id)).take(LINES) {
+            writeln!(story, "{program}: {line}").ok();
+        }
+    }
+}

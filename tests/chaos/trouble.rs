@@ -1,0 +1,175 @@
+//! Does the damage, one thing after another, and keeps a diary of it.
+
+use std::time::Duration;
+
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use sandbox::Program;
+use tests::House;
+use tokio::time::{Instant, sleep};
+
+use crate::{evidence::now, faults};
+
+/// Milliseconds between two blows.
+const PACE: std::ops::Range<u64> = 80..220;
+/// Milliseconds that a worker is frozen: as long as may be, or well past its lease.
+const FREEZES: [std::ops::Range<u64>; 2] = [1_000..8_000, 6_000..8_000];
+/// Faults that wait at a service for whoever comes; and so many for somebody in particular.
+const MOST_WAITING: usize = 3;
+/// How often a fault is a refused key, which opens the breaker; and how long no other fault follows.
+const KEY_REFUSED: f64 = 0.01;
+const QUIET: Duration = Duration::from_secs(4);
+/// Parts of the run, in percent, in which Postgres crashes.
+const CRASHES: [std::ops::Range<u32>; 2] = [20..40, 55..80];
+/// Milliseconds that it stays away.
+const AWAY: std::ops::Range<u64> = 100..2_500;
+
+/// What was done, to whom, from when to when.
+#[derive(Clone, Debug)]
+pub(crate) struct Blow {
+    pub(crate) kind: Kind,
+    /// The worker; 0 for Postgres.
+    pub(crate) pid: u32,
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Kill,
+    Freeze,
+    Stop,
+    PostgresCrash,
+}
+
+#[derive(Debug)]
+struct Frozen {
+    pid: u32,
+    since: f64,
+    until: Instant,
+}
+
+#[derive(Debug)]
+pub(crate) struct Trouble {
+    rng: StdRng,
+    frozen: Vec<Frozen>,
+    pub(crate) diary: Vec<Blow>,
+    pub(crate) faults: usize,
+    /// No fault is added before.
+    quiet_until: Instant,
+    /// Workers that were killed or stopped, for their logs.
+    pub(crate) gone: Vec<Program>,
+}
+
+impl Trouble {
+    pub(crate) fn new(seed: u64) -> Self {
+        let rng = StdRng::seed_from_u64(seed.wrapping_add(2));
+        Self { rng, frozen: vec![], diary: vec![], faults: 0, quiet_until: Instant::now(), gone: vec![] }
+    }
+
+    /// Makes trouble for so long.
+    pub(crate) async fn make(&mut self, house: &mut House, time: Duration) {
+        let begin = Instant::now();
+        let mut crashes = CRASHES.map(|part| time * self.rng.random_range(part) / 100).into_iter().peekable();
+        while begin.elapsed() < time {
+            self.thaw(house, Instant::now());
+            self.fail_calls(house);
+            match self.rng.random_range(0..100) {
+                _ if crashes.next_if(|at| begin.elapsed() > *at).is_some() => self.crash_postgres(house).await,
+                0..5 => self.kill(house).await,
+                5..15 => self.freeze(house),
+                15..19 => self.stop(house).await,
+                _ => {}
+            }
+            sleep(Duration::from_millis(self.rng.random_range(PACE))).await;
+        }
+    }
+
+    /// Ends all trouble: nobody is frozen, and no call fails any more.
+    pub(crate) fn mend(&mut self, house: &House) {
+        house.supabase.faults().clear();
+        house.mailgun.faults().clear();
+        let last = self.frozen.iter().map(|frozen| frozen.until).max();
+        self.thaw(house, last.unwrap_or_else(Instant::now));
+    }
+
+    /// Not while many faults wait already, or it would be long until others than the first ones strike.
+    fn fail_calls(&mut self, house: &House) {
+        let services = [house.supabase.faults(), house.mailgun.faults()];
+        let service = services[self.rng.random_range(0..services.len())];
+        if Instant::now() < self.quiet_until {
+            return;
+        }
+        if self.rng.random_bool(KEY_REFUSED) {
+            // Each probe that meets another fault makes the next one rarer: soon nothing would happen any more.
+            services.iter().for_each(|service| service.clear());
+            self.quiet_until = Instant::now() + QUIET;
+            self.faults += 1;
+            return service.add(faults::key_refused(&mut self.rng));
+        }
+        let fault = faults::any(&mut self.rng);
+        let alike = service.list().iter().filter(|waiting| waiting.to.is_some() == fault.to.is_some()).count();
+        if alike < MOST_WAITING {
+            service.add(fault);
+            self.faults += 1;
+        }
+    }
+
+    async fn kill(&mut self, house: &mut House) {
+        let worker = self.pick(house);
+        worker.kill();
+        self.note(Kind::Kill, worker.pid(), now());
+        self.replace(house, worker).await;
+    }
+
+    /// One that is frozen thaws to hear of it.
+    async fn stop(&mut self, house: &mut House) {
+        let worker = self.pick(house);
+        worker.terminate();
+        worker.thaw();
+        self.note(Kind::Stop, worker.pid(), now());
+        self.replace(house, worker).await;
+    }
+
+    fn pick(&mut self, house: &mut House) -> Program {
+        let which = self.rng.random_range(0..house.workers.len());
+        house.workers.remove(which)
+    }
+
+    async fn replace(&mut self, house: &mut House, worker: Program) {
+        let thawed = self.frozen.extract_if(.., |frozen| frozen.pid == worker.pid()).collect::<Vec<_>>();
+        thawed.iter().for_each(|frozen| self.note(Kind::Freeze, frozen.pid, frozen.since));
+        self.gone.push(worker);
+        house.start_worker().await;
+    }
+
+    fn freeze(&mut self, house: &House) {
+        let which = self.rng.random_range(0..house.workers.len());
+        let time = FREEZES[self.rng.random_range(0..FREEZES.len())].clone();
+        let until = Instant::now() + Duration::from_millis(self.rng.random_range(time));
+        let pid = house.workers[which].pid();
+        if self.frozen.iter().all(|frozen| frozen.pid != pid) {
+            self.frozen.push(Frozen { pid, since: now(), until });
+            house.workers[which].freeze();
+        }
+    }
+
+    /// Lets those go on whose time is over.
+    fn thaw(&mut self, house: &House, time: Instant) {
+        for frozen in self.frozen.extract_if(.., |frozen| frozen.until <= time).collect::<Vec<_>>() {
+            house.workers.iter().filter(|worker| worker.pid() == frozen.pid).for_each(Program::thaw);
+            self.note(Kind::Freeze, frozen.pid, frozen.since);
+        }
+    }
+
+    async fn crash_postgres(&mut self, house: &House) {
+        let (server, from) = (house.server.as_ref().unwrap(), now());
+        server.halt().await;
+        sleep(Duration::from_millis(self.rng.random_range(AWAY))).await;
+        server.resume().await.unwrap();
+        self.note(Kind::PostgresCrash, 0, from);
+    }
+
+    fn note(&mut self, kind: Kind, pid: u32, from: f64) {
+        self.diary.push(Blow { kind, pid, from, to: now() });
+    }
+}
