@@ -3,7 +3,7 @@
 //! Per window one theoretical arrival time (TAT) is kept. A request moves it on by `window ÷ limit`, and is let in
 //! while it then lies at most one window ahead: a full burst at first, an even rate after, no counter to reset.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{str::FromStr, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -36,12 +36,6 @@ impl FromStr for Quota {
             Ok(limit @ 1..=1_000_000) => Ok(Self { limit, window: parse_duration(window)? }),
             _ => Err(format!("`{limit}` is not a number of requests from 1 to 1000000")),
         }
-    }
-}
-
-impl fmt::Display for Quota {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}s", self.limit, self.window.as_secs())
     }
 }
 

@@ -85,6 +85,17 @@ impl<T: Clone> Journal<T> {
         }
     }
 
+    /// Waits until there are this many entries, and gives them all. `seen` tells a failing test what there is instead.
+    pub(crate) async fn wait_for_count(
+        &self,
+        count: usize,
+        what: &str,
+        seen: impl Fn(&[T]) -> String,
+    ) -> Result<Vec<T>, TimedOut> {
+        let enough = |entries: &[T]| (entries.len() >= count).then(|| entries.to_vec());
+        self.wait_for(PATIENCE, &format!("{count} {what}"), seen, enough).await
+    }
+
     fn with<R>(&self, work: impl FnOnce(&mut Vec<T>) -> R) -> R {
         work(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }

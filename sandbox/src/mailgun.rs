@@ -10,7 +10,7 @@ pub use mail::Mail;
 
 use crate::{
     faults::{self, Faults},
-    journal::{Journal, PATIENCE, TimedOut},
+    journal::{Journal, TimedOut},
     server::{Cut, Server},
 };
 use messages::Form;
@@ -150,10 +150,7 @@ impl Mailgun {
     /// # Errors
     /// When there were fewer.
     pub async fn wait_for_mails(&self, count: usize) -> Result<Vec<Mail>, TimedOut> {
-        self.state
-            .mails
-            .wait_for(PATIENCE, &format!("{count} mails"), seen, |mails| (mails.len() >= count).then(|| mails.to_vec()))
-            .await
+        self.state.mails.wait_for_count(count, "mails", seen).await
     }
 
     /// The calls so far, oldest first, those included that a fault struck.
@@ -166,11 +163,7 @@ impl Mailgun {
     /// # Errors
     /// When there were fewer.
     pub async fn wait_for_calls(&self, count: usize) -> Result<Vec<SendCall>, TimedOut> {
-        let seen = |calls: &[SendCall]| format!("{calls:#?}");
-        self.state
-            .journal
-            .wait_for(PATIENCE, &format!("{count} calls"), seen, |calls| (calls.len() >= count).then(|| calls.to_vec()))
-            .await
+        self.state.journal.wait_for_count(count, "calls", |calls| format!("{calls:#?}")).await
     }
 
     /// What goes wrong in its calls.

@@ -19,7 +19,7 @@ pub use users::User;
 use crate::{
     faults::Faults,
     http,
-    journal::{Journal, PATIENCE, TimedOut},
+    journal::{Journal, TimedOut},
     server::Server,
 };
 use std::{
@@ -130,11 +130,7 @@ impl SupabaseAuth {
     /// # Errors
     /// When there were fewer.
     pub async fn wait_for_calls(&self, count: usize) -> Result<Vec<LinkCall>, TimedOut> {
-        let seen = |calls: &[LinkCall]| format!("{calls:#?}");
-        self.state
-            .journal
-            .wait_for(PATIENCE, &format!("{count} calls"), seen, |calls| (calls.len() >= count).then(|| calls.to_vec()))
-            .await
+        self.state.journal.wait_for_count(count, "calls", |calls| format!("{calls:#?}")).await
     }
 
     /// What goes wrong in its calls.
