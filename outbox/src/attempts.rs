@@ -4,8 +4,24 @@
 //! is there already is no fault: a write whose answer was lost is written again.
 
 use serde_json::{Value, json};
+use sqlx::PgPool;
 
-use crate::{Attempt, JobId};
+use crate::{Attempt, Error, JobId};
+
+/// How many of a job's steps ended with this code.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn attempts_with_code(pool: &PgPool, job: JobId, code: &str) -> Result<i64, Error> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!" from email_attempts where job_id = $1 and code = $2"#,
+        job.0,
+        code,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(count)
+}
 
 /// Rows to add, in the form that `jsonb_populate_recordset(null::email_attempts, …)` takes.
 pub(crate) struct Journal(Value);

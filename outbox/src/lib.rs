@@ -28,6 +28,7 @@ pub mod settings;
 pub mod upstreams;
 mod wake;
 
+pub use attempts::attempts_with_code;
 pub use claim::{ClaimOptions, ClaimedJob, SealedLink, claim, next_due, promote_due, renew_leases};
 pub use connect::{check_url, connect, migrate, ping};
 pub use depth::waiting_jobs;

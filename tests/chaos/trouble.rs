@@ -3,16 +3,21 @@
 use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use sandbox::Program;
+use sandbox::{Fault, FaultKind, Program};
 use tests::House;
 use tokio::time::{Instant, sleep};
+use uuid::Uuid;
 
 use crate::{evidence::now, faults};
 
 /// Milliseconds between two blows.
 const PACE: std::ops::Range<u64> = 80..220;
-/// Milliseconds that a worker is frozen: as long as may be, or well past its lease.
-const FREEZES: [std::ops::Range<u64>; 2] = [1_000..8_000, 6_000..8_000];
+/// Milliseconds that a worker is frozen, if not until its jobs are others'.
+const FREEZE: std::ops::Range<u64> = 1_000..8_000;
+/// Longest that it is: a lease, the wait for the rescue, and time for another worker to get busy.
+const LONGEST_FREEZE: Duration = Duration::from_secs(12);
+/// How often it thaws just when another worker is busy with one of its jobs: what it does then, the fence must undo.
+const UNTIL_TAKEN_OVER: f64 = 0.6;
 /// Faults that wait at a service for whoever comes; and so many for somebody in particular.
 const MOST_WAITING: usize = 3;
 /// How often a fault is a refused key, which opens the breaker; and how long no other fault follows.
@@ -20,8 +25,9 @@ const KEY_REFUSED: f64 = 0.01;
 const QUIET: Duration = Duration::from_secs(4);
 /// Parts of the run, in percent, in which Postgres crashes.
 const CRASHES: [std::ops::Range<u32>; 2] = [20..40, 55..80];
-/// Milliseconds that it stays away.
+/// Milliseconds that it stays away; and that Mailgun takes for each mail then.
 const AWAY: std::ops::Range<u64> = 100..2_500;
+const SHORT_DELAY: u64 = 300;
 
 /// What was done, to whom, from when to when.
 #[derive(Clone, Debug)]
@@ -46,6 +52,8 @@ struct Frozen {
     pid: u32,
     since: f64,
     until: Instant,
+    /// The jobs that it held: it thaws when another worker holds one of them.
+    jobs: Vec<Uuid>,
 }
 
 #[derive(Debug)]
@@ -71,12 +79,13 @@ impl Trouble {
         let begin = Instant::now();
         let mut crashes = CRASHES.map(|part| time * self.rng.random_range(part) / 100).into_iter().peekable();
         while begin.elapsed() < time {
+            self.thaw_when_taken_over(house).await;
             self.thaw(house, Instant::now());
             self.fail_calls(house);
             match self.rng.random_range(0..100) {
                 _ if crashes.next_if(|at| begin.elapsed() > *at).is_some() => self.crash_postgres(house).await,
                 0..5 => self.kill(house).await,
-                5..15 => self.freeze(house),
+                5..15 => self.freeze(house).await,
                 15..19 => self.stop(house).await,
                 _ => {}
             }
@@ -142,14 +151,41 @@ impl Trouble {
         house.start_worker().await;
     }
 
-    fn freeze(&mut self, house: &House) {
-        let which = self.rng.random_range(0..house.workers.len());
-        let time = FREEZES[self.rng.random_range(0..FREEZES.len())].clone();
-        let until = Instant::now() + Duration::from_millis(self.rng.random_range(time));
-        let pid = house.workers[which].pid();
-        if self.frozen.iter().all(|frozen| frozen.pid != pid) {
-            self.frozen.push(Frozen { pid, since: now(), until });
-            house.workers[which].freeze();
+    async fn freeze(&mut self, house: &House) {
+        let worker = &house.workers[self.rng.random_range(0..house.workers.len())];
+        let time = Duration::from_millis(self.rng.random_range(FREEZE));
+        let until_taken_over = self.rng.random_bool(UNTIL_TAKEN_OVER);
+        if self.frozen.iter().any(|frozen| frozen.pid == worker.pid()) {
+            return;
+        }
+        worker.freeze();
+        let since = now();
+        if until_taken_over {
+            self.until_taken_over(house, worker.pid(), since).await;
+        } else {
+            self.frozen.push(Frozen { pid: worker.pid(), since, until: Instant::now() + time, jobs: vec![] });
+        }
+    }
+
+    /// Keeps a frozen worker so until another is busy with a job that it holds; not for long if it holds none.
+    async fn until_taken_over(&mut self, house: &House, pid: u32, since: f64) {
+        let held = held_by(house, pid).await;
+        for (_, recipient) in &held {
+            let slow = Fault::from(FaultKind::Delay { millis: faults::LONGEST_DELAY }).to(recipient).times(2);
+            house.supabase.faults().add(slow.clone());
+            house.mailgun.faults().add(slow);
+        }
+        let longest = if held.is_empty() { Duration::ZERO } else { LONGEST_FREEZE };
+        let jobs = held.into_iter().map(|(job, _)| job).collect();
+        self.frozen.push(Frozen { pid, since, until: Instant::now() + longest, jobs });
+    }
+
+    /// Lets those go on one of whose jobs another worker is busy with.
+    async fn thaw_when_taken_over(&mut self, house: &House) {
+        for frozen in &mut self.frozen {
+            if !frozen.jobs.is_empty() && taken_over(house, frozen).await {
+                frozen.until = Instant::now();
+            }
         }
     }
 
@@ -163,13 +199,40 @@ impl Trouble {
 
     async fn crash_postgres(&mut self, house: &House) {
         let (server, from) = (house.server.as_ref().unwrap(), now());
+        // Mails that are taken while nobody can note it.
+        house.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: SHORT_DELAY }).times(20));
+        sleep(Duration::from_millis(SHORT_DELAY / 2)).await;
         server.halt().await;
         sleep(Duration::from_millis(self.rng.random_range(AWAY))).await;
+        let worker = &house.workers[self.rng.random_range(0..house.workers.len())];
+        let is_new = self.frozen.iter().all(|frozen| frozen.pid != worker.pid());
+        worker.freeze();
+        let since = now();
         server.resume().await.unwrap();
         self.note(Kind::PostgresCrash, 0, from);
+        if is_new {
+            self.until_taken_over(house, worker.pid(), since).await;
+        }
     }
 
     fn note(&mut self, kind: Kind, pid: u32, from: f64) {
         self.diary.push(Blow { kind, pid, from, to: now() });
     }
+}
+
+/// The running jobs of a worker, and whose they are.
+async fn held_by(house: &House, pid: u32) -> Vec<(Uuid, String)> {
+    let held = "select id, recipient from email_jobs_open where state = 'running' and split_part(worker, ':', 2) = $1";
+    sqlx::query_as(held).bind(pid.to_string()).fetch_all(&house.pool).await.unwrap()
+}
+
+async fn taken_over(house: &House, frozen: &Frozen) -> bool {
+    let others = "select exists (
+        select from email_jobs_open where state = 'running' and split_part(worker, ':', 2) <> $1 and id = any($2))";
+    sqlx::query_scalar(others)
+        .bind(frozen.pid.to_string())
+        .bind(&frozen.jobs)
+        .fetch_one(&house.pool)
+        .await
+        .unwrap()
 }

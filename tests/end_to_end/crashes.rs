@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use sandbox::FaultKind;
+use sandbox::{Fault, FaultKind};
 use tests::{House, Plan, eventually};
 
 #[tokio::test]
@@ -18,6 +18,33 @@ async fn a_killed_workers_job_is_mailed_by_another_within_the_lease() {
     house.until_state(&answer, "sent").await;
     assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
     assert_eq!(house.text("select attempt from email_jobs").await, "2");
+}
+
+#[tokio::test]
+async fn all_that_ran_on_a_killed_worker_is_mailed_within_the_lease_and_five_seconds() {
+    const JOBS: usize = 64;
+    let mut house = House::of(Plan::default().worker("LEASE_SECONDS", "5")).await;
+    house.supabase.faults().add(Fault::from(FaultKind::Hang).always());
+    for person in 0..JOBS {
+        assert_eq!(house.ask(&format!("person-{person}@example.com")).await.status, 200);
+    }
+    let running = "select count(*) from email_jobs_open where state = 'running'";
+    eventually(|| async {
+        let running = house.text(running).await;
+        if running == JOBS.to_string() { Ok(()) } else { Err(running) }
+    })
+    .await
+    .unwrap();
+    house.supabase.faults().clear();
+    let killed: f64 = house.text("select extract(epoch from clock_timestamp())").await.parse().unwrap();
+    house.workers[0].kill();
+    house.start_worker().await;
+    house.until_idle().await;
+
+    assert_eq!(house.text("select count(*) from email_jobs where state = 'sent'").await, JOBS.to_string());
+    let last: f64 = house.text("select extract(epoch from max(finished_at)) from email_jobs").await.parse().unwrap();
+    eprintln!("all {JOBS} mailed {:.1} s after the kill, with leases of 5 s", last - killed);
+    assert!(last - killed <= 10.0, "{:.1} s", last - killed);
 }
 
 #[tokio::test]

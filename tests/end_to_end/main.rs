@@ -8,3 +8,4 @@ mod main_job;
 mod outages;
 mod replicas;
 mod secrets;
+mod storms;

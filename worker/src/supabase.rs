@@ -96,17 +96,17 @@ impl Supabase {
         self.slots.acquire().await.expect("the semaphore is never closed")
     }
 
-    /// Makes a link that leads to `callback_url`, at attempt number `attempt` of its job. The link made before, if
+    /// Makes a link that leads to `callback_url`. The link made before, if
     /// any, is dead from now on.
     ///
     /// # Errors
     /// [`Trouble`]: what the answer means.
-    pub async fn generate_link(&self, email: &str, callback_url: &str, attempt: i16) -> Result<MadeLink, Trouble> {
+    pub async fn generate_link(&self, email: &str, callback_url: &str) -> Result<MadeLink, Trouble> {
         let request = Request { r#type: self.kind(), email, redirect_to: callback_url };
         let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone()).json(&request);
         let answer = http::call(request).await.map_err(|silence| verdict::judge_silence(&silence))?;
         let made = if answer.status == 200 { serde_json::from_slice::<Response>(&answer.body).ok() } else { None };
-        let made = made.ok_or_else(|| verdict::judge(&answer, attempt))?;
+        let made = made.ok_or_else(|| verdict::judge(&answer))?;
         self.note_code(made.email_otp.as_ref());
         self.check(&answer, email, made)
     }
@@ -147,7 +147,7 @@ impl Supabase {
         }
         let plain = made.action_link.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\".contains(&byte));
         let url = Url::parse(&made.action_link).ok().filter(|_| plain);
-        let Some(url) = url else { return Err(verdict::judge(answer, 0)) };
+        let Some(url) = url else { return Err(verdict::judge(answer)) };
         let origin = url.origin().ascii_serialization();
         if !self.link_origins.contains(&origin) {
             let message = format!(

@@ -16,6 +16,11 @@ pub enum Verdict {
         /// From now. Holds for all jobs: the upstream asked for patience.
         not_before: Option<Duration>,
     },
+    /// This job's own trouble, which may pass: try again, and reject it when this has happened so often.
+    RetryUpTo {
+        /// Tries in all that may end like this.
+        tries: i64,
+    },
     /// The request may have been carried out: repeat the very same mail, never a new link.
     Unknown,
     /// This job can never succeed; others can.
@@ -32,7 +37,7 @@ impl Verdict {
     #[must_use]
     pub fn outcome(self) -> Outcome {
         match self {
-            Self::Retry { .. } => Outcome::Retry,
+            Self::Retry { .. } | Self::RetryUpTo { .. } => Outcome::Retry,
             Self::Unknown => Outcome::Unknown,
             Self::Reject => Outcome::Reject,
             Self::Configuration { .. } => Outcome::Configuration,

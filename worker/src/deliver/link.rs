@@ -83,7 +83,7 @@ impl Delivery<'_> {
         let turn =
             self.unless_interrupted(worker.supabase.turn()).await.map_err(|interrupted| stopped(interrupted, None))?;
         let watch = Stopwatch::start(Step::GenerateLink);
-        let call = worker.supabase.generate_link(&job.recipient, &job.callback_url, job.attempt);
+        let call = worker.supabase.generate_link(&job.recipient, &job.callback_url);
         let made = self
             .unless_interrupted(call)
             .await
@@ -91,7 +91,10 @@ impl Delivery<'_> {
         drop(turn);
         let made = match made {
             Ok(made) => made,
-            Err(trouble) => return Err(self.in_trouble(Upstream::Supabase, &trouble, watch.trouble(&trouble)).await),
+            Err(trouble) => {
+                let trouble = self.unless_too_often(trouble).await;
+                return Err(self.in_trouble(Upstream::Supabase, &trouble, watch.trouble(&trouble)).await);
+            }
         };
         self.succeeded(Upstream::Supabase).await;
         if made.redirect_to != job.callback_url {

@@ -12,6 +12,17 @@ use crate::{
 };
 
 impl Delivery<'_> {
+    /// Rejects the job if this has happened to it as often as may be.
+    pub(super) async fn unless_too_often(&self, trouble: Trouble) -> Trouble {
+        let Verdict::RetryUpTo { tries } = trouble.verdict else { return trouble };
+        let before = outbox::attempts_with_code(&self.worker.pool, self.job.lease.job, &trouble.failure.code).await;
+        match self.worker.outage.watch(before) {
+            Ok(before) if before + 1 >= tries => Trouble { verdict: Verdict::Reject, ..trouble },
+            // Where it cannot be told, there is no harm in one try more.
+            _ => trouble,
+        }
+    }
+
     /// How the delivery ends after a call that did not succeed.
     pub(super) async fn in_trouble(&self, upstream: Upstream, trouble: &Trouble, attempt: Attempt) -> Ending {
         self.worker.upstreams.failed(upstream, trouble, &self.job.recipient);
@@ -19,7 +30,7 @@ impl Delivery<'_> {
         let failure = trouble.failure.clone();
         match trouble.verdict {
             Verdict::Reject => Ending::Failed(failure, Some(attempt)),
-            Verdict::Retry { .. } | Verdict::Unknown
+            Verdict::Retry { .. } | Verdict::RetryUpTo { .. } | Verdict::Unknown
                 if number >= self.worker.limits.max_attempts && !is_patience(trouble.verdict) =>
             {
                 let message = format!("After {number} attempts. The last: {}", failure.message);
@@ -38,7 +49,7 @@ impl Delivery<'_> {
                 uncounted: true,
                 attempt: Some(attempt),
             },
-            Verdict::Retry { not_before: None } => Ending::again(backoff::retry(number), failure, attempt),
+            Verdict::Retry { not_before: None } | Verdict::RetryUpTo { .. } => Ending::again(backoff::retry(number), failure, attempt),
             Verdict::Unknown => Ending::again(backoff::unknown(self.since_first_send()), failure, attempt),
             Verdict::Configuration { setting } => {
                 self.open_breaker(upstream, &failure, setting).await;

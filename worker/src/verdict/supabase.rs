@@ -13,10 +13,10 @@ use crate::{
 /// Two first calls for one new address race, and the loser is told this (measured: 20 of 20 rounds). The next call
 /// finds the user; a database that can never save it says the same, so it is believed only so often.
 const NOT_SAVED: &str = "Database error saving new user";
-const NOT_SAVED_TRIES: i16 = 3;
+const NOT_SAVED_TRIES: Verdict = Verdict::RetryUpTo { tries: 3 };
 
 /// What an answer means: the first row that fits decides.
-fn sort(status: u16, code: &str, words: &str, answer: &Answer, attempt: i16) -> (Verdict, &'static str) {
+fn sort(status: u16, code: &str, words: &str, answer: &Answer) -> (Verdict, &'static str) {
     match (status, code) {
         (429, _) => (later(rate_limit::wait(answer, words)), "supabase_rate_limited"),
 
@@ -34,7 +34,7 @@ fn sort(status: u16, code: &str, words: &str, answer: &Answer, attempt: i16) -> 
         (404, "user_not_found") => (Verdict::Reject, "unknown_user"),
         (300..=399 | 404 | 405, _) => (configuration("SUPABASE_URL"), "supabase_wrong_url"),
 
-        (500, _) if words.contains(NOT_SAVED) && attempt > NOT_SAVED_TRIES => (Verdict::Reject, "user_not_saved"),
+        (500, _) if words.contains(NOT_SAVED) => (NOT_SAVED_TRIES, "user_not_saved"),
         (503, _) => (rate_limit::named(answer, words).map_or(RETRY, later), "supabase_unavailable"),
         (504, _) => (RETRY, "supabase_timeout"),
         (408 | 500..=599, _) => (RETRY, "supabase_unavailable"),
@@ -57,7 +57,7 @@ fn says(code: &str) -> &'static str {
         "supabase_payment_required" => "The Supabase project is restricted: see its billing page",
         "unknown_user" => "Nobody has an account with this address, and SIGNUPS=deny makes none",
         "supabase_wrong_url" => "No Supabase Auth at SUPABASE_URL: set the project's URL, without /auth/v1",
-        "user_not_saved" => "Supabase could not create the user, again and again: see its Auth logs",
+        "user_not_saved" => "Supabase could not create the user: see its Auth logs",
         "supabase_timeout" => "Supabase Auth gave up waiting for its database",
         "supabase_unavailable" => "Supabase Auth is in trouble",
         "supabase_unreadable" => "Supabase answered something that is no link",
@@ -77,9 +77,9 @@ struct ErrorBody {
     error_description: Option<String>,
 }
 
-/// Sorts an answer that brought no link, at attempt number `attempt`.
+/// Sorts an answer that brought no link.
 #[must_use]
-pub fn judge(answer: &Answer, attempt: i16) -> Trouble {
+pub fn judge(answer: &Answer) -> Trouble {
     let body = serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default();
     let code = match (body.code.as_str(), &body.error_code) {
         (Some(code), _) => code.to_owned(),
@@ -89,7 +89,7 @@ pub fn judge(answer: &Answer, attempt: i16) -> Trouble {
         }
     };
     let words = redact(&body.message.or(body.msg).or(body.error_description).unwrap_or_default());
-    let (verdict, code) = sort(answer.status, &code, &words, answer, attempt);
+    let (verdict, code) = sort(answer.status, &code, &words, answer);
     Trouble::told(verdict, code, says(code), answer.status, &words)
 }
 

@@ -214,8 +214,10 @@ async fn a_job_fails_after_its_last_attempt() {
 async fn a_user_that_can_never_be_saved_is_given_up() {
     let bench = Bench::new().await;
     let words = r#"{"code":"unexpected_failure","message":"Database error saving new user"}"#;
+    // Other failures before do not count towards its three tries.
+    bench.supabase.faults().add(Fault::status(502).times(2));
     bench.supabase.faults().add(Fault::answer(500, words).always());
-    let _worker = bench.start_worker();
+    let worker = bench.start_worker();
     let job = bench.enqueue("ada@example.com").await;
     eventually("failed", async || {
         bench.make_due(job).await;
@@ -224,5 +226,6 @@ async fn a_user_that_can_never_be_saved_is_given_up() {
     })
     .await;
     let failed = bench.job(job).await;
-    assert_eq!((failed.code.as_deref(), failed.attempt), (Some("user_not_saved"), 4));
+    assert_eq!((failed.code.as_deref(), failed.attempt), (Some("user_not_saved"), 5));
+    assert_eq!(lines(&worker, "one job at a time"), 0, "one person's trouble slows nobody down");
 }
