@@ -14,7 +14,7 @@ test:
 
 # The chaos test, longer (seconds) or once more (the seed that a run printed at its start).
 chaos seconds="60" seed="":
-    CHAOS_SECONDS={{seconds}} CHAOS_SEED={{seed}} cargo test -p tests --test chaos -- --include-ignored --nocapture
+    CHAOS_SECONDS={{seconds}} CHAOS_SEED={{seed}} cargo test -p tests --test chaos -- --nocapture
 
 # Format, clippy and docs, each without a warning.
 lint:

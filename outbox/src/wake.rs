@@ -7,7 +7,7 @@ use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
 /// A listener that heard nothing for this long is asked whether it still hears at all: a proxy that swallows
 /// packets, or a peer that went without a word, looks just like a quiet night.
-const SILENCE: Duration = Duration::from_secs(10);
+const SILENCE: Duration = Duration::from_secs(5);
 /// It has this long to answer, or is replaced.
 const ANSWER: Duration = Duration::from_secs(3);
 /// Between two tries to listen.

@@ -19,7 +19,7 @@ impl Run {
         Self {
             // Short enough to be copied by hand.
             seed: number("CHAOS_SEED").unwrap_or_else(|| rand::random_range(0..1_000_000)),
-            time: Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(45)),
+            time: Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(60)),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use sandbox::{Fault, FaultKind, Program};
 use tests::House;
 use tokio::time::{Instant, sleep};
@@ -124,7 +124,7 @@ impl Trouble {
     }
 
     async fn kill(&mut self, house: &mut House) {
-        let worker = self.pick(house);
+        let Some(worker) = self.pick(house) else { return };
         worker.kill();
         self.note(Kind::Kill, worker.pid(), now());
         self.replace(house, worker).await;
@@ -132,16 +132,20 @@ impl Trouble {
 
     /// One that is frozen thaws to hear of it.
     async fn stop(&mut self, house: &mut House) {
-        let worker = self.pick(house);
+        let Some(worker) = self.pick(house) else { return };
         worker.terminate();
         worker.thaw();
         self.note(Kind::Stop, worker.pid(), now());
         self.replace(house, worker).await;
     }
 
-    fn pick(&mut self, house: &mut House) -> Program {
-        let which = self.rng.random_range(0..house.workers.len());
-        house.workers.remove(which)
+    /// One of those that need not come back to what others have taken over meanwhile.
+    fn pick(&mut self, house: &mut House) -> Option<Program> {
+        let awaited: Vec<u32> = self.frozen.iter().filter(|it| !it.jobs.is_empty()).map(|it| it.pid).collect();
+        let workers = house.workers.iter().enumerate();
+        let others: Vec<usize> =
+            workers.filter(|(_, it)| !awaited.contains(&it.pid())).map(|(which, _)| which).collect();
+        Some(house.workers.remove(*others.choose(&mut self.rng)?))
     }
 
     async fn replace(&mut self, house: &mut House, worker: Program) {
@@ -154,7 +158,9 @@ impl Trouble {
     async fn freeze(&mut self, house: &House) {
         let worker = &house.workers[self.rng.random_range(0..house.workers.len())];
         let time = Duration::from_millis(self.rng.random_range(FREEZE));
-        let until_taken_over = self.rng.random_bool(UNTIL_TAKEN_OVER);
+        // Somebody must be there to take over.
+        let until_taken_over = self.rng.random_bool(UNTIL_TAKEN_OVER) && self.frozen.len() + 1 < house.workers.len();
+        let worker = if until_taken_over { busiest(house).await.unwrap_or(worker) } else { worker };
         if self.frozen.iter().any(|frozen| frozen.pid == worker.pid()) {
             return;
         }
@@ -220,6 +226,14 @@ impl Trouble {
     }
 }
 
+/// The worker that holds the most jobs.
+async fn busiest(house: &House) -> Option<&Program> {
+    let busiest = "select split_part(worker, ':', 2) from email_jobs_open where state = 'running'
+                   group by 1 order by count(*) desc limit 1";
+    let pid: Option<String> = sqlx::query_scalar(busiest).fetch_optional(&house.pool).await.unwrap();
+    house.workers.iter().find(|worker| Some(worker.pid().to_string()) == pid)
+}
+
 /// The running jobs of a worker, and whose they are.
 async fn held_by(house: &House, pid: u32) -> Vec<(Uuid, String)> {
     let held = "select id, recipient from email_jobs_open where state = 'running' and split_part(worker, ':', 2) = $1";
@@ -229,10 +243,5 @@ async fn held_by(house: &House, pid: u32) -> Vec<(Uuid, String)> {
 async fn taken_over(house: &House, frozen: &Frozen) -> bool {
     let others = "select exists (
         select from email_jobs_open where state = 'running' and split_part(worker, ':', 2) <> $1 and id = any($2))";
-    sqlx::query_scalar(others)
-        .bind(frozen.pid.to_string())
-        .bind(&frozen.jobs)
-        .fetch_one(&house.pool)
-        .await
-        .unwrap()
+    sqlx::query_scalar(others).bind(frozen.pid.to_string()).bind(&frozen.jobs).fetch_one(&house.pool).await.unwrap()
 }

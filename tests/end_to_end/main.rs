@@ -1,5 +1,9 @@
 //! What users rely on, over the real programs, a real Postgres and the stand-ins.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on panics; some tell what they measured"
+)]
 
 mod crashes;
 mod dev;

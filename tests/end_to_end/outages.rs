@@ -2,8 +2,22 @@
 
 use std::time::Duration;
 
-use sandbox::Fault;
+use sandbox::{Fault, FaultKind};
+use sqlx::{Connection as _, PgConnection};
 use tests::{House, Plan, eventually};
+
+/// Every connection of the house's programs, the listener's included.
+const CUT_ALL: &str = "
+    select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and application_name like 'magic-link-%'";
+
+/// What Postgres says when a file cannot be extended.
+const FULL_DISK: &str = "
+    create function full_disk() returns trigger language plpgsql as $$
+    begin
+        raise 'could not extend file: No space left on device' using errcode = 'disk_full';
+    end
+    $$";
 
 #[tokio::test]
 async fn postgres_restarted_under_both_programs_costs_nothing_that_was_accepted() {
@@ -61,7 +75,7 @@ async fn programs_that_start_before_postgres_serve_when_it_is_there() {
 #[tokio::test]
 async fn a_listener_that_was_cut_off_is_back_and_the_poll_covers_the_gap() {
     let house = House::open().await;
-    house.execute("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()").await;
+    house.execute(CUT_ALL).await;
     let answer = eventually(|| async {
         let answer = house.ask("hello@example.com").await;
         if answer.status == 200 { Ok(answer) } else { Err(answer) }
@@ -69,6 +83,85 @@ async fn a_listener_that_was_cut_off_is_back_and_the_poll_covers_the_gap() {
     .await
     .unwrap();
     house.until_state(&answer, "sent").await;
+}
+
+#[tokio::test]
+async fn connections_that_are_cut_again_and_again_cost_a_running_job_nothing() {
+    let house = House::of(Plan::default().worker("LEASE_SECONDS", "5")).await;
+    house.supabase.faults().add(FaultKind::Delay { millis: 8_000 });
+    let answer = house.ask("hello@example.com").await;
+    house.supabase.wait_for_calls(1).await.unwrap();
+    let cut = async {
+        loop {
+            house.execute(CUT_ALL).await;
+            tokio::time::sleep(Duration::from_millis(700)).await;
+        }
+    };
+    tokio::select! {
+        () = cut => {}
+        () = house.until_state(&answer, "sent") => {}
+    }
+    assert_eq!(house.text("select attempt from email_jobs").await, "1", "its lease was lost");
+    assert_eq!(house.mailgun.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_without_room_for_another_connection_is_an_outage_that_passes() {
+    let house = House::of(Plan { own_server: true, ..Plan::default() }).await;
+    let before = house.ask("before@example.com").await;
+    house.until_state(&before, "sent").await;
+    // Other programs take all the room, and the api's connections are cut: it gets no new ones.
+    let mut others = vec![];
+    let refused = loop {
+        while let Ok(other) = PgConnection::connect(&house.database_url).await {
+            others.push(other);
+        }
+        sqlx::raw_sql(CUT_ALL).execute(&mut others[0]).await.unwrap();
+        let answer = house.ask("during@example.com").await;
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    assert_eq!((refused.status, &refused.body["code"]), (503, &"unavailable".into()));
+    assert!(refused.headers.contains_key("retry-after"));
+
+    drop(others);
+    let after = eventually(|| async {
+        let answer = house.ask("after@example.com").await;
+        if answer.status == 200 { Ok(answer) } else { Err(answer) }
+    });
+    let after = after.await.unwrap();
+    house.until_state(&after, "sent").await;
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_requests_and_mails_nothing_twice() {
+    let house = House::open().await;
+    house.execute(FULL_DISK).await;
+    let fill = |table: &str| {
+        format!("create trigger full_disk before insert on {table} for each row execute function full_disk()")
+    };
+    let empty = |table: &str| format!("drop trigger full_disk on {table}");
+    house.execute(&fill("email_jobs_open")).await;
+    let refused = house.ask("refused@example.com").await;
+    assert_eq!((refused.status, &refused.body["code"]), (503, &"unavailable".into()));
+    assert!(refused.headers.contains_key("retry-after"));
+    house.execute(&empty("email_jobs_open")).await;
+
+    // Nothing that has happened can be noted.
+    let today = house.text("select 'email_jobs_' || to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
+    house.execute(&fill(&today)).await;
+    let accepted = house.ask("accepted@example.com").await;
+    assert_eq!(accepted.status, 200);
+    house.mailgun.wait_for_mails(1).await.unwrap();
+    let said = |line: &&String| line.contains("the database is away");
+    eventually(|| async { house.workers[0].log().iter().find(said).cloned().ok_or("nothing in the log") })
+        .await
+        .unwrap();
+    assert_eq!(house.state(&accepted).await, "running");
+    house.execute(&empty(&today)).await;
+    house.until_state(&accepted, "sent").await;
+    assert_eq!(house.mailgun.mails().len(), 1);
 }
 
 #[tokio::test]

@@ -40,7 +40,8 @@ async fn until_count(house: &House, state: &str, count: usize) {
             Err(last) => seen = last,
         }
     }
-    let states = house.text("select string_agg(distinct concat_ws(' ', state, code, message), '; ') from email_jobs").await;
+    let states =
+        house.text("select string_agg(distinct concat_ws(' ', state, code, message), '; ') from email_jobs").await;
     panic!("{seen} instead of {count} jobs are {state}: {states}");
 }
 
@@ -86,13 +87,16 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
     let mended = SystemTime::now();
     until_count(&house, "sent", JOBS).await;
     assert!(mended.elapsed().unwrap() < Duration::from_secs(45), "{:?}", mended.elapsed());
-    assert_eq!(house.text("select count(*) from email_jobs where attempt <> 1").await, "0", "attempts were lost");
+    let lost = "select string_agg(concat_ws(' ', step, outcome, a.code, a.message), '; ' order by started_at)
+                from email_attempts as a join email_jobs on job_id = id where email_jobs.attempt <> 1";
+    assert_eq!(house.text(lost).await, "", "attempts were lost");
 }
 
 #[tokio::test]
 async fn mails_whose_answers_hang_all_carry_the_one_working_link() {
     const JOBS: usize = 200;
-    let plan = Plan { workers: 2, ..Plan::default() }.worker("UPSTREAM_TIMEOUT", "2s").worker("WORKER_CONCURRENCY", "256");
+    let plan =
+        Plan { workers: 2, ..Plan::default() }.worker("UPSTREAM_TIMEOUT", "2s").worker("WORKER_CONCURRENCY", "256");
     let house = House::of(plan).await;
     let people = people(JOBS);
     for person in &people {
@@ -182,8 +186,8 @@ async fn people_who_are_refused_hold_nobody_else_up() {
     assert_eq!(slowed, 0, "what is refused says nothing about the service");
     let (alone, among) = (pickup_p99(&house, "alone").await, pickup_p99(&house, "among").await);
     eprintln!("pickup p99: {alone:.1} ms alone, {among:.1} ms among as many that are refused");
-    // The slack is for a machine that does other things too.
-    assert!(among <= 2.0 * alone + 100.0, "pickup p99 {among:.1} ms instead of {alone:.1} ms");
+    // The slack is for a machine that does other things too; a breaker or a slower pace would cost many seconds.
+    assert!(among <= 2.0 * alone + 2_000.0, "pickup p99 {among:.1} ms instead of {alone:.1} ms");
 }
 
 /// 100 a second, whatever the answers take.

@@ -64,13 +64,18 @@ impl Delivery<'_> {
         self.send(&link).await
     }
 
-    /// Runs `work` unless the lease is lost or the worker stops meanwhile.
-    async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
-        // Before anything begins: Supabase knows no fence, and a link made for a job that is another worker's by now
-        // would kill the one that it mails.
-        if !self.hold.lasts() {
+    /// Before anything begins: Supabase knows no fence, and a link made for a job that is another worker's by now
+    /// would kill the one that it mails.
+    fn go_on(&self) -> Result<(), Interrupted> {
+        if self.hold.lost.is_cancelled() || !self.hold.lasts() {
             return Err(Interrupted::LeaseLost);
         }
+        if self.worker.stop.deliveries.is_cancelled() { Err(Interrupted::Stopped) } else { Ok(()) }
+    }
+
+    /// Runs `work` unless the lease is lost or the worker stops before or meanwhile.
+    async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
+        self.go_on()?;
         tokio::select! {
             // In this order: a delivery that must stop begins nothing more.
             biased;

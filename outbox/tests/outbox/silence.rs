@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outbox::{Enqueued, GroupCommit};
+use outbox::{Enqueued, GroupCommit, Wake};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -17,19 +17,34 @@ use tokio::{
 
 use crate::test_outbox::{TestOutbox, request};
 
+/// Whose bytes vanish.
+#[derive(Clone, Copy, Debug)]
+enum Swallow {
+    Nobodys,
+    Everybodys,
+    /// Those of connections made before.
+    Before(Instant),
+}
+
 /// Passes bytes on until it is told to swallow them.
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, swallow: watch::Receiver<bool>) {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, swallow: watch::Receiver<Swallow>) {
+    let made = Instant::now();
+    let swallows = || match *swallow.borrow() {
+        Swallow::Nobodys => false,
+        Swallow::Everybodys => true,
+        Swallow::Before(time) => made < time,
+    };
     let mut buffer = vec![0; 16 * 1024];
     while let Ok(read) = from.read(&mut buffer).await {
-        if read == 0 || (!*swallow.borrow() && to.write_all(&buffer[..read]).await.is_err()) {
+        if read == 0 || (!swallows() && to.write_all(&buffer[..read]).await.is_err()) {
             return;
         }
     }
 }
 
 /// A way to the server of `url`, and the URL of that way.
-async fn way_to(url: &str) -> (String, watch::Sender<bool>) {
-    let (swallow, swallowing) = watch::channel(false);
+async fn way_to(url: &str) -> (String, watch::Sender<Swallow>) {
+    let (swallow, swallowing) = watch::channel(Swallow::Nobodys);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server: Arc<str> = url.split(['@', '/']).nth(3).unwrap().into();
     let way = url.replace(&*server, &listener.local_addr().unwrap().to_string());
@@ -52,13 +67,13 @@ async fn a_silent_network_ends_as_an_outage_and_passes() {
     let commit = GroupCommit::start(pool, outbox.admission.clone());
     assert_eq!(commit.enqueue(request("a@example.com")).await.unwrap(), Enqueued::Queued);
 
-    swallow.send(true).unwrap();
+    swallow.send(Swallow::Everybodys).unwrap();
     let began = Instant::now();
     let refused = commit.enqueue(request("b@example.com")).await.unwrap_err();
     assert!(refused.is_outage(), "{refused}");
     assert!(began.elapsed() < Duration::from_secs(14), "{:?}", began.elapsed());
 
-    swallow.send(false).unwrap();
+    swallow.send(Swallow::Nobodys).unwrap();
     let again = loop {
         match commit.enqueue(request("c@example.com")).await {
             Ok(outcome) => break outcome,
@@ -66,4 +81,33 @@ async fn a_silent_network_ends_as_an_outage_and_passes() {
         }
     };
     assert_eq!(again, Enqueued::Queued);
+}
+
+#[tokio::test]
+async fn a_listener_that_went_deaf_is_replaced() {
+    let outbox = TestOutbox::new().await;
+    let (way, swallow) = way_to(&outbox.url).await;
+    let pool = outbox::connect(&way.into(), 2, "test").unwrap();
+    let wake = Wake::listen(&pool);
+    wake.wait(PATIENCE).await;
+    outbox.queued(request("a@example.com")).await;
+    assert!(rings(&wake).await, "it hears");
+
+    // What was open stays silent for ever; new connections are sound.
+    swallow.send(Swallow::Before(Instant::now())).unwrap();
+    let deaf_since = Instant::now();
+    // A new listener rings once, for what it may have missed.
+    assert!(rings(&wake).await, "nobody noticed");
+    assert!(deaf_since.elapsed() < Duration::from_secs(20), "noticed after {:?}", deaf_since.elapsed());
+    outbox.queued(request("b@example.com")).await;
+    assert!(rings(&wake).await, "the new one hears");
+}
+
+/// Longer than it takes to notice.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn rings(wake: &Wake) -> bool {
+    let began = Instant::now();
+    wake.wait(PATIENCE).await;
+    began.elapsed() < PATIENCE
 }

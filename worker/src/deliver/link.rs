@@ -82,6 +82,8 @@ impl Delivery<'_> {
         let stopped = |interrupted: Interrupted, attempt| Ending::handed_back(interrupted, attempt);
         let turn =
             self.unless_interrupted(worker.supabase.turn()).await.map_err(|interrupted| stopped(interrupted, None))?;
+        // A call that is not begun leaves no trace.
+        self.go_on().map_err(|interrupted| stopped(interrupted, None))?;
         let watch = Stopwatch::start(Step::GenerateLink);
         let call = worker.supabase.generate_link(&job.recipient, &job.callback_url);
         let made = self

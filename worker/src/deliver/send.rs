@@ -68,8 +68,7 @@ impl Delivery<'_> {
             deliver_within: lifetime.saturating_sub(age),
         };
         // A send that is not begun leaves nothing open, and no trace.
-        let begin = self.unless_interrupted(std::future::ready(())).await;
-        begin.map_err(|interrupted| Ending::handed_back(interrupted, None))?;
+        self.go_on().map_err(|interrupted| Ending::handed_back(interrupted, None))?;
         let watch = Stopwatch::start(Step::Send);
         match self.unless_interrupted(worker.mailgun.send(&envelope, mail)).await {
             Ok(Ok(())) => {

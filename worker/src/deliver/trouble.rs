@@ -49,7 +49,9 @@ impl Delivery<'_> {
                 uncounted: true,
                 attempt: Some(attempt),
             },
-            Verdict::Retry { not_before: None } | Verdict::RetryUpTo { .. } => Ending::again(backoff::retry(number), failure, attempt),
+            Verdict::Retry { not_before: None } | Verdict::RetryUpTo { .. } => {
+                Ending::again(backoff::retry(number), failure, attempt)
+            }
             Verdict::Unknown => Ending::again(backoff::unknown(self.since_first_send()), failure, attempt),
             Verdict::Configuration { setting } => {
                 self.open_breaker(upstream, &failure, setting).await;
