@@ -7,9 +7,10 @@ use poem_openapi::{
     types::{ToJSON as _, Type},
 };
 
-use crate::envelope::{ApiError, Refusal, json};
-
-const CONTENT_TYPE: &str = "application/json";
+use crate::{
+    envelope::{ApiError, Refusal, json},
+    json_body::CONTENT_TYPE,
+};
 
 /// The request was accepted: its link is about to be mailed.
 #[derive(Debug, Object)]
@@ -54,7 +55,7 @@ impl From<Refused> for poem::Error {
     }
 }
 
-const RETRY_AFTER: (&str, &str) =
+pub(crate) const RETRY_AFTER: (&str, &str) =
     ("Retry-After", "Seconds until trying again makes sense: a whole number, at least 1.");
 const RATE_LIMIT: (&str, &str) =
     ("RateLimit", "Only of an IP limit: what is left of the quota, and seconds until there is more.");
@@ -63,7 +64,7 @@ const RATE_LIMIT_POLICY: (&str, &str) =
 const ALLOW: (&str, &str) = ("Allow", "The methods that this address takes.");
 
 /// Status, description, headers.
-type Row = (u16, &'static str, &'static [(&'static str, &'static str)]);
+pub(crate) type Row = (u16, &'static str, &'static [(&'static str, &'static str)]);
 
 const REFUSALS: [Row; 7] = [
     (400, "Invalid request", &[]),
@@ -77,8 +78,7 @@ const REFUSALS: [Row; 7] = [
 
 impl ApiResponse for Refused {
     fn meta() -> MetaResponses {
-        let row = |(status, description, headers): Row| response(status, description, ApiError::schema_ref(), headers);
-        MetaResponses { responses: REFUSALS.into_iter().map(row).collect() }
+        refusals(&REFUSALS)
     }
 
     fn register(registry: &mut Registry) {
@@ -86,7 +86,14 @@ impl ApiResponse for Refused {
     }
 }
 
-fn response(
+/// What the document says of refusals: each the error object.
+pub(crate) fn refusals(rows: &[Row]) -> MetaResponses {
+    let row = |(status, description, headers): &Row| response(*status, description, ApiError::schema_ref(), headers);
+    MetaResponses { responses: rows.iter().map(row).collect() }
+}
+
+/// An answer as the document lists it.
+pub(crate) fn response(
     status: u16,
     description: &'static str,
     schema: MetaSchemaRef,

@@ -12,8 +12,12 @@ use tokio::{
     time::timeout,
 };
 
-/// Most bytes of a body: sixty times the longest sensible request.
-pub(crate) const MAX_BYTES: u64 = 16 * 1024;
+use crate::endpoint;
+
+/// Most bytes of a person's request: sixty times the longest sensible one.
+const MAX_BYTES: u64 = 16 * 1024;
+/// Most bytes of a webhook, in which a remote server's words may be long.
+const MAX_WEBHOOK_BYTES: u64 = 256 * 1024;
 /// Most bytes that are read past the limit, so that the refusal is seen.
 const MAX_DISCARDED: u64 = 256 * 1024;
 /// Longest time for a body to arrive.
@@ -26,16 +30,21 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 pub(crate) enum Received {
     /// All of it.
     Whole(Bytes),
-    /// More than [`MAX_BYTES`].
+    /// More than [`max_bytes`].
     TooLarge,
     /// Not all of it arrived in time.
     Late,
 }
 
+/// Most bytes of a body that is posted to this path.
+pub(crate) fn max_bytes(path: &str) -> u64 {
+    if path == endpoint::WEBHOOK_PATH { MAX_WEBHOOK_BYTES } else { MAX_BYTES }
+}
+
 /// Reads the body, and leaves what came of it with the request.
 pub(crate) async fn receive<E: Endpoint>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
     let mut body = request.take_body().into_async_read();
-    let received = timeout(READ_TIME, read(&mut body)).await.unwrap_or(Received::Late);
+    let received = timeout(READ_TIME, read(&mut body, max_bytes(request.uri().path()))).await.unwrap_or(Received::Late);
     if matches!(received, Received::TooLarge) {
         discard_rest(&mut body).await;
     }
@@ -43,10 +52,10 @@ pub(crate) async fn receive<E: Endpoint>(next: Arc<E>, mut request: Request) -> 
     Ok(next.call(request).await?.into_response())
 }
 
-async fn read(body: &mut (impl AsyncRead + Unpin)) -> Received {
+async fn read(body: &mut (impl AsyncRead + Unpin), most: u64) -> Received {
     let mut bytes = Vec::new();
-    match body.take(MAX_BYTES + 1).read_to_end(&mut bytes).await {
-        Ok(length) if length as u64 > MAX_BYTES => Received::TooLarge,
+    match body.take(most + 1).read_to_end(&mut bytes).await {
+        Ok(length) if length as u64 > most => Received::TooLarge,
         Ok(_) => Received::Whole(bytes.into()),
         // Broken off, or chunks that are none: the rest will never come.
         Err(_) => Received::Late,

@@ -10,14 +10,16 @@ use crate::{
     callback_origin,
     envelope::{ErrorCode, Refusal, ValidationIssue},
     send_magic_link::Api,
+    webhook::Webhooks,
 };
 
 const GUIDE: &str = include_str!("guide.md");
 const OPERATION: &str = "/paths/~1auth~1send-magic-link/post";
+const WEBHOOK: &str = "/paths/~1webhooks~1mailgun/post";
 
 /// The service that poem routes to, and that the document is made from.
-pub(crate) fn service() -> OpenApiService<Api, ()> {
-    OpenApiService::new(Api, "Magic links", env!("CARGO_PKG_VERSION")).description(GUIDE).server("/api")
+pub(crate) fn service() -> OpenApiService<(Api, Webhooks), ()> {
+    OpenApiService::new((Api, Webhooks), "Magic links", env!("CARGO_PKG_VERSION")).description(GUIDE).server("/api")
 }
 
 /// The document as JSON text, with a line break at its end.
@@ -49,6 +51,7 @@ fn add_field_examples(document: &mut Value) {
         ("MagicLinkRequest", "callback_origin", json!("https://example.com")),
         ("MagicLinkRequest", "callback_next", json!("example")),
         ("MagicLinkAccepted", "ok", json!(true)),
+        ("EventTaken", "ok", json!(true)),
         ("ApiError", "error", json!("Enter an email address.")),
         ("ApiError", "fieldErrors", json!({ "email": "Enter an email address." })),
         ("ApiError", "issues", json!([{ "path": "email", "message": "Enter an email address." }])),
@@ -68,7 +71,6 @@ fn add_field_examples(document: &mut Value) {
 
 /// An example of every code, beside the status that it comes with.
 fn add_answer_examples(document: &mut Value) {
-    set(document, &answer(200), "example", json!({ "ok": true }));
     let issue =
         |path: &str, message: &str| vec![ValidationIssue { path: path.to_owned(), message: message.to_owned() }];
     let wait = std::time::Duration::from_secs(30).into();
@@ -92,6 +94,22 @@ fn add_answer_examples(document: &mut Value) {
         Refusal::internal(),
         Refusal::unavailable(),
     ];
+    add_examples(document, OPERATION, refusals.into());
+    let refusals = [
+        Refusal::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field twice."),
+        Refusal::new(ErrorCode::InvalidSignature, "The signature is not by the key of MAILGUN_WEBHOOK_SIGNING_KEY."),
+        Refusal::new(ErrorCode::NotFound, "There is nothing at this address."),
+        Refusal::new(ErrorCode::EventRefused, "The token came with another event before."),
+        Refusal::new(ErrorCode::PayloadTooLarge, "The body is larger than 256 KiB."),
+        Refusal::new(ErrorCode::UnsupportedMediaType, "Send the body as JSON."),
+        Refusal::internal(),
+        Refusal::unavailable(),
+    ];
+    add_examples(document, WEBHOOK, refusals.into());
+}
+
+fn add_examples(document: &mut Value, operation: &str, refusals: Vec<Refusal>) {
+    set(document, &answer(operation, 200), "example", json!({ "ok": true }));
     let mut by_status: Map<String, Value> = Map::new();
     for refusal in refusals {
         let (status, name) = (refusal.code.status().as_u16(), refusal.code.name());
@@ -99,12 +117,12 @@ fn add_answer_examples(document: &mut Value) {
         examples[name] = json!({ "value": refusal.into_body().to_json() });
     }
     for (status, examples) in by_status {
-        set(document, &answer(&status), "examples", examples);
+        set(document, &answer(operation, &status), "examples", examples);
     }
 }
 
-fn answer(status: impl std::fmt::Display) -> String {
-    format!("{OPERATION}/responses/{status}/content/application~1json")
+fn answer(operation: &str, status: impl std::fmt::Display) -> String {
+    format!("{operation}/responses/{status}/content/application~1json")
 }
 
 /// The header that may name the callback origin. The handler reads it itself, since it must see every line of it.

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use outbox::{GroupCommit, PgPool};
 
 use crate::{
-    allowed_origins::AllowedOrigins, callback_next::Prefixes, ip_limit::IpLimit, queue_watch::QueueWatch,
-    settings::Settings,
+    allowed_origins::AllowedOrigins,
+    callback_next::Prefixes,
+    ip_limit::IpLimit,
+    queue_watch::QueueWatch,
+    settings::{Settings, WebhookSettings},
 };
 
 /// Shared by all requests.
@@ -19,6 +22,7 @@ pub(crate) struct Door {
     pub(crate) callback_path: String,
     pub(crate) callback_next_prefixes: Prefixes,
     pub(crate) queue: Arc<QueueWatch>,
+    pub(crate) webhooks: WebhookSettings,
 }
 
 impl Door {
@@ -36,6 +40,7 @@ impl Door {
             callback_path: settings.callback_path.clone(),
             callback_next_prefixes: settings.callback_next_prefixes.clone(),
             queue: Arc::new(QueueWatch::new(settings.queue_limit)),
+            webhooks: settings.webhooks.clone(),
         })
     }
 }

@@ -1,4 +1,7 @@
-//! Where the endpoint is: what is limited, logged and answered in its way.
+//! Where the endpoints are: what is limited, logged and answered in its way.
 
-/// The path, as the published reference has it below the server's `/api`.
+/// Where links are asked for, as the published reference has it below the server's `/api`.
 pub(crate) const PATH: &str = "/api/auth/send-magic-link";
+
+/// Where Mailgun reports.
+pub(crate) const WEBHOOK_PATH: &str = "/api/webhooks/mailgun";

@@ -26,6 +26,8 @@ pub(crate) enum ErrorCode {
     PayloadTooLarge,
     MethodNotAllowed,
     NotFound,
+    InvalidSignature,
+    EventRefused,
     Unavailable,
     InternalError,
 }
@@ -44,6 +46,8 @@ impl ErrorCode {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotFound => StatusCode::NOT_FOUND,
+            Self::InvalidSignature => StatusCode::UNAUTHORIZED,
+            Self::EventRefused => StatusCode::NOT_ACCEPTABLE,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::InternalError => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -189,20 +193,25 @@ pub(crate) fn json(status: StatusCode, body: &serde_json::Value) -> Response {
 /// Turns every error of the layers within into the error object.
 pub(crate) async fn wrap<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
     let at_endpoint = request.uri().path() == endpoint::PATH;
+    let at_webhook = request.uri().path() == endpoint::WEBHOOK_PATH;
     match next.call(request).await {
         Ok(answer) => Ok(answer.into_response()),
         Err(error) if error.is_from_response() => Ok(error.into_response()),
-        Err(error) => Ok(refusal_for(&error, at_endpoint).into_response()),
+        Err(error) => Ok(refusal_for(&error, at_endpoint, at_webhook).into_response()),
     }
 }
 
 /// What poem's own errors mean to the caller.
-fn refusal_for(error: &poem::Error, at_endpoint: bool) -> Refusal {
+fn refusal_for(error: &poem::Error, at_endpoint: bool, at_webhook: bool) -> Refusal {
     if error.is::<NotFoundError>() {
         return Refusal::new(ErrorCode::NotFound, "There is nothing at this address.");
     }
     if error.is::<MethodNotAllowedError>() {
-        let allowed = if at_endpoint { "POST, OPTIONS" } else { "GET, HEAD" };
+        let allowed = match (at_endpoint, at_webhook) {
+            (true, _) => "POST, OPTIONS",
+            (_, true) => "POST",
+            _ => "GET, HEAD",
+        };
         return Refusal::new(ErrorCode::MethodNotAllowed, "This address does not take this method.")
             .with(header::ALLOW, HeaderValue::from_static(allowed));
     }

@@ -25,6 +25,7 @@ mod health;
 mod ip_buckets;
 mod ip_limit;
 mod json;
+mod json_body;
 mod metrics;
 mod origin;
 mod payload;
@@ -34,5 +35,6 @@ mod retry_after;
 mod send_magic_link;
 mod serve;
 pub mod settings;
+mod webhook;
 
 pub use serve::{ServeError, serve};

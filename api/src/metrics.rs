@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 const ANSWERS: &str = "magic_link_api_requests_total";
 const ENQUEUE: &str = "magic_link_api_enqueue_seconds";
 const WAITING: &str = "magic_link_api_waiting_jobs";
+const WEBHOOKS: &str = "magic_link_api_webhook_events_total";
 const CONNECTIONS: &str = "magic_link_api_connections";
 
 /// Seconds: from a commit on a quiet disk to the longest wait for a connection.
@@ -25,6 +26,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     describe_histogram!(ENQUEUE, "Seconds that it took to put a job into the outbox, or to fail at it.");
     describe_gauge!(WAITING, "Jobs that wait for a worker, counted up to just over QUEUE_LIMIT.");
     describe_gauge!(CONNECTIONS, "Open connections of the public listener.");
+    describe_counter!(WEBHOOKS, "Webhooks, by event (none for one that was refused) and what became of it.");
     Ok(handle)
 }
 
@@ -36,6 +38,11 @@ pub(crate) fn count_answer(status: u16, code: String) {
 /// A job was put into the outbox, or was not.
 pub(crate) fn time_enqueue(taken: Duration) {
     histogram!(ENQUEUE).record(taken.as_secs_f64());
+}
+
+/// A webhook was taken or refused.
+pub(crate) fn count_webhook(event: &'static str, outcome: &'static str) {
+    counter!(WEBHOOKS, "event" => event, "outcome" => outcome).increment(1);
 }
 
 /// Jobs that wait for a worker.

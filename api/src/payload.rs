@@ -2,12 +2,8 @@
 //!
 //! poem-openapi's own payload stops at the first problem, names no field and takes numbers for strings.
 
-use hyper::body::Bytes;
 use outbox::Email;
-use poem::{
-    Request, RequestBody,
-    http::{HeaderValue, header},
-};
+use poem::{Request, RequestBody};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry},
@@ -15,12 +11,11 @@ use poem_openapi::{
 use serde_json::{Map, Value};
 
 use crate::{
-    body::Received,
     envelope::{ErrorCode, Refusal, ValidationIssue},
     json,
+    json_body::{self, CONTENT_TYPE},
 };
 
-const CONTENT_TYPE: &str = "application/json";
 const SCHEMA: &str = "MagicLinkRequest";
 
 /// What the caller sent. Unknown fields are ignored; null for an optional field is as if absent.
@@ -92,26 +87,7 @@ impl<'a> ApiExtractor<'a> for MagicLinkRequest {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        Ok(Self::parse(&received(request)?)?)
-    }
-}
-
-/// The body's bytes, if it is of the right kind and all there.
-fn received(request: &Request) -> Result<Bytes, Refusal> {
-    let kind = request.content_type().and_then(|kind| kind.split(';').next()).unwrap_or_default();
-    if !kind.trim().eq_ignore_ascii_case(CONTENT_TYPE) {
-        return Err(Refusal::new(
-            ErrorCode::UnsupportedMediaType,
-            "Send the body as JSON, with the header Content-Type: application/json.",
-        ));
-    }
-    match request.data::<Received>() {
-        Some(Received::Whole(bytes)) => Ok(bytes.clone()),
-        Some(Received::TooLarge) => Err(Refusal::new(ErrorCode::PayloadTooLarge, "The body is larger than 16 KiB.")),
-        Some(Received::Late) | None => {
-            Err(Refusal::new(ErrorCode::InvalidRequest, "The body did not arrive in full within 10 seconds.")
-                .with(header::CONNECTION, HeaderValue::from_static("close")))
-        }
+        Ok(Self::parse(&json_body::bytes(request)?)?)
     }
 }
 

@@ -20,6 +20,10 @@ use crate::{
 /// What Mailgun is given at least to deliver a mail, after the job's deadline and before its link is stale.
 const DELIVERY_TIME: Duration = Duration::from_secs(5 * 60);
 
+/// How long a webhook's token is remembered is made for the longest.
+const SHORTEST_WEBHOOK_AGE: Duration = Duration::from_mins(5);
+const LONGEST_WEBHOOK_AGE: Duration = Duration::from_hours(24);
+
 /// The settings as text. `--help` shows what stands here.
 #[derive(Debug, Args)]
 pub struct RawSettings {
@@ -83,6 +87,16 @@ pub struct RawSettings {
     /// With more jobs than this waiting, no more are accepted. Example: 100000
     #[arg(long, env, default_value = "100000", value_name = "NUMBER")]
     queue_limit: String,
+    /// Keys of Mailgun's webhooks, with commas while they change; without one, no webhooks are taken.
+    /// Example: key-3ax6xnjp29jd6fds4gc373sgvjxteol0
+    #[arg(long, env, hide_env_values = true, value_name = "KEYS", value_parser = secret)]
+    mailgun_webhook_signing_key: Option<SecretString>,
+    /// A webhook signed longer ago is refused, 5m to 1d; Mailgun tries for 8 hours. Example: 12h
+    #[arg(long, env, default_value = "12h", value_name = "TIME")]
+    webhook_max_age: String,
+    /// The domain that mail is sent from: events of others are refused; default: none are. Example: mg.example.com
+    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "DOMAIN")]
+    mailgun_domain: String,
 }
 
 /// The settings, all of them good.
@@ -105,6 +119,18 @@ pub struct Settings {
     pub(crate) ip_rate_limit_overrides: Overrides,
     pub(crate) admission: Admission,
     pub(crate) queue_limit: u32,
+    pub(crate) webhooks: WebhookSettings,
+}
+
+/// What the settings say about webhooks.
+#[derive(Debug, Clone)]
+pub(crate) struct WebhookSettings {
+    /// Any of these may have signed; without one there is no such route.
+    pub(crate) signing_keys: Vec<SecretString>,
+    /// A webhook signed longer ago is refused.
+    pub(crate) max_age: Duration,
+    /// The domain whose mail is ours, if it is known here.
+    pub(crate) domain: Option<String>,
 }
 
 /// `LOG_FORMAT`
@@ -148,6 +174,7 @@ fn read(raw: &RawSettings, faults: &mut Faults) -> Option<Settings> {
     let admission = read_admission(raw, faults);
     let queue_limit = faults.parse("QUEUE_LIMIT", "100000", &raw.queue_limit);
     let queue_limit = within(faults, "QUEUE_LIMIT", "100000", queue_limit, 1, 100_000_000);
+    let webhooks = read_webhooks(raw, faults);
     let (allowed_origins, callback_path, callback_next_prefixes) = callback?;
     log_filter?;
     Some(Settings {
@@ -166,6 +193,7 @@ fn read(raw: &RawSettings, faults: &mut Faults) -> Option<Settings> {
         ip_rate_limit_overrides: ip_rate_limit_overrides?,
         admission: admission?,
         queue_limit: queue_limit?,
+        webhooks: webhooks?,
     })
 }
 
@@ -205,6 +233,19 @@ fn read_admission(raw: &RawSettings, faults: &mut Faults) -> Option<Admission> {
         duplicate_window: duplicate_window?,
         deadline: deadline?,
     })
+}
+
+fn read_webhooks(raw: &RawSettings, faults: &mut Faults) -> Option<WebhookSettings> {
+    let keys = raw.mailgun_webhook_signing_key.as_ref().map(|keys| keys.expose_secret()).unwrap_or_default();
+    let keys = keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(SecretString::from);
+    let max_age = faults.read("WEBHOOK_MAX_AGE", "12h", parse_duration(&raw.webhook_max_age))?;
+    if !(SHORTEST_WEBHOOK_AGE..=LONGEST_WEBHOOK_AGE).contains(&max_age) {
+        faults.add("WEBHOOK_MAX_AGE", "12h", "is not from 5m to 1d".to_owned());
+        return None;
+    }
+    let domain = raw.mailgun_domain.trim();
+    let domain = (!domain.is_empty()).then(|| domain.to_owned());
+    Some(WebhookSettings { signing_keys: keys.collect(), max_age, domain })
 }
 
 fn within(

@@ -11,7 +11,8 @@ use crate::Error;
 const DAYS_AHEAD: usize = 7;
 
 /// The partitioned tables and the time that each is partitioned by.
-const TABLES: [(&str, &str); 2] = [("email_jobs", "finished_at"), ("email_attempts", "started_at")];
+const TABLES: [(&str, &str); 3] =
+    [("email_jobs", "finished_at"), ("email_attempts", "started_at"), ("email_events", "received_at")];
 
 /// Makes the partitions that are missing from yesterday to a week ahead.
 ///

@@ -85,7 +85,7 @@ impl World {
         migrate(&programs.worker, &addresses.database).await?;
         let worker = run("worker", &programs.worker, settings::for_worker(&addresses))?;
         let api = run("api", &programs.api, settings::for_api(&addresses))?;
-        tokio::try_join!(until_it_answers(&worker, addresses.worker), until_it_answers(&api, addresses.api),)?;
+        tokio::try_join!(until_it_is_ready(&worker, addresses.worker), until_it_is_ready(&api, addresses.api),)?;
         Ok(World { database, supabase, mailgun, addresses, api, worker })
     }
 
@@ -165,6 +165,8 @@ async fn stand_ins(api_port: u16) -> io::Result<(SupabaseAuth, Mailgun)> {
         supabase_faults: Some(supabase.faults().clone()),
     })
     .await?;
+    let webhook = format!("http://{}/api/webhooks/mailgun", loopback(api_port));
+    mailgun.set_webhook(&webhook, settings::WEBHOOK_SIGNING_KEY);
     Ok((supabase, mailgun))
 }
 
@@ -192,10 +194,10 @@ fn run(name: &str, path: &Path, mut settings: Vec<(String, String)>) -> Result<P
     Program::spawn_with_echo(path, name, &settings, &[], echo)
 }
 
-/// Waits until the program answers at all; what it still lacks is for its `/health/ready` to say.
-async fn until_it_answers(program: &Program, port: u16) -> anyhow::Result<()> {
+/// Waits until the program is ready: what is asked of it the moment after is to be answered well.
+async fn until_it_is_ready(program: &Program, port: u16) -> anyhow::Result<()> {
     let client = http::client()?;
-    let url = format!("http://127.0.0.1:{port}/health/live");
+    let url = format!("http://127.0.0.1:{port}/health/ready");
     let answers = async {
         while !client.get(&url).send().await.is_ok_and(|answer| answer.status().is_success()) {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -204,7 +206,7 @@ async fn until_it_answers(program: &Program, port: u16) -> anyhow::Result<()> {
     tokio::select! {
         status = program.wait() => Err(program.ended(status).into()),
         answered = tokio::time::timeout(START, answers) => {
-            answered.map_err(|_| anyhow::anyhow!("{url} does not answer"))
+            answered.map_err(|_| anyhow::anyhow!("{url} does not become ready"))
         }
     }
 }

@@ -50,6 +50,11 @@ impl<T: Clone> Journal<T> {
         self.touch();
     }
 
+    /// A copy of one entry.
+    pub(crate) fn get(&self, number: usize) -> Option<T> {
+        self.with(|entries| entries.get(number).cloned())
+    }
+
     /// A copy of all entries, oldest first.
     pub(crate) fn all(&self) -> Vec<T> {
         self.with(|entries| entries.clone())

@@ -22,7 +22,7 @@ pub use dev::{Stop, dev};
 pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
 pub use http::client;
 pub use journal::TimedOut;
-pub use mailgun::{Mail, Mailgun, MailgunSettings, SendCall};
+pub use mailgun::{Mail, Mailgun, MailgunSettings, SendCall, SentWebhook, Signing, WebhookError};
 pub use postgres::{Durability, Postgres, PostgresError};
 pub use programs::{Program, ProgramError, Programs};
 pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User};

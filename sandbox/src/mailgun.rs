@@ -1,12 +1,15 @@
-//! A stand-in for Mailgun: `POST /v3/{domain}/messages`, a mailbox page at `/` that shows what was sent,
-//! and faults (`/_sandbox/faults`, or the page's buttons). All in memory.
+//! A stand-in for Mailgun: `POST /v3/{domain}/messages`, signed webhooks, a mailbox page at `/` that shows what was
+//! sent, and faults (`/_sandbox/faults`, or the page's buttons). All in memory.
 
 mod buttons;
 mod mail;
 mod mailbox;
 mod messages;
+mod told;
+mod webhooks;
 
 pub use mail::Mail;
+pub use webhooks::{SentWebhook, Signing, WebhookError};
 
 use crate::{
     faults::{self, Faults},
@@ -25,6 +28,8 @@ use std::{
     time::{Duration, SystemTime},
 };
 use tokio::net::TcpListener;
+use tokio_util::sync::DropGuard;
+use webhooks::Webhooks;
 
 /// How the stand-in is set up.
 #[derive(Clone, Debug)]
@@ -86,6 +91,7 @@ struct MailgunState {
     hint: Option<String>,
     mails: Journal<Mail>,
     journal: Journal<SendCall>,
+    webhooks: Webhooks,
     faults: Faults,
     supabase_faults: Option<Faults>,
 }
@@ -94,6 +100,7 @@ struct MailgunState {
 pub struct Mailgun {
     server: Server,
     state: MailgunState,
+    _stop_webhooks: DropGuard,
 }
 
 impl Mailgun {
@@ -103,17 +110,19 @@ impl Mailgun {
     /// When the address is taken.
     pub async fn start(settings: MailgunSettings) -> io::Result<Mailgun> {
         let listener = TcpListener::bind(settings.listen).await?;
+        let (webhooks, stop_webhooks) = Webhooks::new().map_err(io::Error::other)?;
         let state = MailgunState {
             domain: settings.domain,
             api_key: settings.api_key,
             hint: settings.hint,
             mails: Journal::new(),
             journal: Journal::new(),
+            webhooks,
             faults: Faults::new(messages::usual_body),
             supabase_faults: settings.supabase_faults,
         };
         let server = Server::start(listener, routes(&state))?;
-        Ok(Mailgun { server, state })
+        Ok(Mailgun { server, state, _stop_webhooks: stop_webhooks })
     }
 
     /// Its address, as MAILGUN_BASE_URL wants it; the mailbox page's too.
@@ -229,7 +238,8 @@ fn carry_out(state: &MailgunState, authorization: Option<&str>, domain: &str, fo
     match messages::accept(form, domain) {
         Ok(mail) => {
             let id = mail.message_id.clone();
-            state.mails.add(|number| Mail { number, ..mail });
+            let number = state.mails.add(|number| Mail { number, ..mail.clone() });
+            state.webhooks.tell_of(&Mail { number, ..mail });
             messages::queued(&id)
         }
         Err(why) => messages::message(StatusCode::BAD_REQUEST, &why),

@@ -6,6 +6,7 @@
 )]
 
 mod crashes;
+mod deliveries;
 mod dev;
 mod latest_wins;
 mod main_job;

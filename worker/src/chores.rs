@@ -1,7 +1,7 @@
 //! Housekeeping, by the clock. Every worker does it: each chore is safe to do twice at once, and a dead worker's jobs
 //! must not wait for one particular worker.
 
-use std::{fmt::Display, sync::Arc};
+use std::{fmt::Display, sync::Arc, time::Duration};
 
 use outbox::{Error, partitions};
 use tokio::sync::Mutex;
@@ -14,6 +14,10 @@ const RESCUE: &str = "*/2 * * * * *";
 const EXPIRE: &str = "*/5 * * * * *";
 const PARTITIONS: &str = "0 17 * * * *";
 const FORGET_QUOTAS: &str = "30 * * * * *";
+const FORGET_REPORTS: &str = "45 */10 * * * *";
+
+/// Longer than the api takes a webhook after its time (WEBHOOK_MAX_AGE, a day at most).
+const FORGET_TOKENS_AFTER: Duration = Duration::from_hours(48);
 
 /// Starts the chores; they stop with the scheduler.
 ///
@@ -25,6 +29,7 @@ pub(crate) async fn start(worker: &Arc<Worker>) -> Result<JobScheduler, JobSched
     scheduler.add(chore(EXPIRE, worker, expire)?).await?;
     scheduler.add(chore(PARTITIONS, worker, keep_partitions)?).await?;
     scheduler.add(chore(FORGET_QUOTAS, worker, forget_quotas)?).await?;
+    scheduler.add(chore(FORGET_REPORTS, worker, forget_reports)?).await?;
     scheduler.start().await?;
     Ok(scheduler)
 }
@@ -74,6 +79,13 @@ async fn keep_partitions(worker: Arc<Worker>) -> Result<(), Error> {
 
 async fn forget_quotas(worker: Arc<Worker>) -> Result<(), Error> {
     tell("forgot idle quotas", outbox::forget_idle_quotas(&worker.pool).await?);
+    Ok(())
+}
+
+async fn forget_reports(worker: Arc<Worker>) -> Result<(), Error> {
+    let unmatched_after = Duration::from_hours(24 * worker.limits.retention_days);
+    let forgotten = outbox::forget_reports(&worker.pool, FORGET_TOKENS_AFTER, unmatched_after).await?;
+    tell("forgot old webhook tokens and events that fit no job", forgotten);
     Ok(())
 }
 

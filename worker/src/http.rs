@@ -4,6 +4,7 @@
 
 use std::{error::Error as _, fmt, time::Duration};
 
+use outbox::redact;
 use reqwest::{
     Certificate, Client, RequestBuilder,
     header::{HeaderMap, HeaderName},
@@ -11,7 +12,7 @@ use reqwest::{
 };
 use url::Url;
 
-use crate::{redact::redact, settings::is_loopback};
+use crate::settings::is_loopback;
 
 /// Longest body that is read: a real answer has about 2 KiB.
 const LONGEST_BODY: usize = 256 * 1024;

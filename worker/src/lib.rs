@@ -20,7 +20,6 @@ mod mailgun;
 mod metrics;
 mod outage;
 pub mod prepare;
-pub mod redact;
 pub mod run;
 pub mod settings;
 mod stop;

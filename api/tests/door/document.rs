@@ -115,8 +115,22 @@ fn all_refusals_share_one_schema_and_have_an_example_per_code() {
     let guide = document()["info"]["description"].as_str().unwrap().to_owned();
     for code in known.as_array().unwrap().iter().filter_map(Value::as_str) {
         assert!(guide.contains(&format!("| `{code}` |")), "the guide says what to do about {code}");
-        // An unknown path is no answer of this operation.
-        assert!(code == "not_found" || codes.iter().any(|other| other == code), "{code} has an example");
+        // Answers of an unknown path, and of the webhook.
+        let elsewhere = ["not_found", "invalid_signature", "event_refused"].contains(&code);
+        assert!(elsewhere || codes.iter().any(|other| other == code), "{code} has an example");
+    }
+}
+
+#[test]
+fn the_webhook_stands_under_its_own_tag_with_an_example_per_refusal() {
+    let document = document();
+    let webhook = document.pointer("/paths/~1webhooks~1mailgun/post").unwrap();
+    assert_eq!(webhook["tags"], json!(["Webhooks"]));
+    assert_eq!(webhook["operationId"], "receiveMailgunEvent");
+    for (status, code) in [("401", "invalid_signature"), ("404", "not_found"), ("406", "event_refused")] {
+        let content = &webhook["responses"][status]["content"]["application/json"];
+        assert_eq!(content["schema"], json!({ "$ref": "#/components/schemas/ApiError" }), "{status}");
+        assert_eq!(content["examples"][code]["value"]["code"], code);
     }
 }
 

@@ -57,6 +57,21 @@ impl Door {
         Self { program, public, private, database_url, _postgres: postgres }
     }
 
+    /// The same database behind another run of the program.
+    pub(crate) async fn restart(self, settings: &[(&str, &str)]) -> Self {
+        let Self { program, database_url, _postgres: postgres, .. } = self;
+        drop(program);
+        let database = database_url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
+        let door = Self::open_at(postgres, &database, settings).await;
+        door.program.wait_for_line("the tables are ready", PATIENCE).await.unwrap();
+        door
+    }
+
+    /// The door's database, as a worker sees it.
+    pub(crate) fn pool(&self) -> outbox::PgPool {
+        outbox::connect(&self.database_url.clone().into(), 4, "test").unwrap()
+    }
+
     /// Posts a body as a back end does.
     pub(crate) async fn post(&self, body: &Value) -> Answer {
         post(body.to_string()).send(self.public).await

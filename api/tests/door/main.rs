@@ -13,3 +13,4 @@ mod outage;
 mod requests;
 mod schema;
 mod settings;
+mod webhooks;

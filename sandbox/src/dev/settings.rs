@@ -6,6 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 pub(super) const SERVICE_ROLE_KEY: &str = "sandbox-service-role-key";
 pub(super) const MAILGUN_KEY: &str = "key-sandbox";
 pub(super) const MAILGUN_DOMAIN: &str = "mg.example.com";
+pub(super) const WEBHOOK_SIGNING_KEY: &str = "sandbox-webhook-signing-key";
 
 /// Where everything listens.
 #[derive(Clone, Debug)]
@@ -37,6 +38,8 @@ pub(super) fn for_api(at: &Addresses) -> Settings {
         ("IP_RATE_LIMIT", "600/1m".into()),
         ("RECIPIENT_RATE_LIMIT", "100/15m,1000/1d".into()),
         ("RECIPIENT_CLIENT_RATE_LIMIT", "100/15m,1000/1d".into()),
+        ("MAILGUN_DOMAIN", MAILGUN_DOMAIN.into()),
+        ("MAILGUN_WEBHOOK_SIGNING_KEY", WEBHOOK_SIGNING_KEY.into()),
         ("RUST_LOG", LOG.into()),
     ])
 }

@@ -1,5 +1,5 @@
 // Keeps the page up to date without a reload. What is open, chosen or scrolled stays as it is: only
-// new mails are put in and the panel's state is exchanged.
+// new mails are put in, and the panel's state and what webhooks told are exchanged.
 'use strict';
 
 function localTimes(root) {
@@ -15,6 +15,9 @@ async function refresh() {
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
   for (const id of ['summary', 'faults']) {
     document.getElementById(id).replaceChildren(...page.getElementById(id).childNodes);
+  }
+  for (const told of page.querySelectorAll('.told')) {
+    document.getElementById(told.id)?.replaceChildren(...told.childNodes);
   }
   const mails = document.getElementById('mails');
   if (page.querySelector('.mail')) mails.querySelector('.empty')?.remove();

@@ -1,10 +1,11 @@
-//! The mailbox page: what arrived, newest first, readable without scripts; and the buttons that make a
+//! The mailbox page: what arrived, newest first, with what webhooks told of it, readable without scripts; and the buttons that make a
 //! provider fail. Whatever came with a mail is shown escaped, its HTML in a frame that runs nothing
 //! and loads nothing.
 
 use super::{
-    MailgunState, buttons,
+    MailgunState, SentWebhook, buttons,
     mail::{Mail, urls},
+    told,
 };
 use crate::html::escape;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -66,7 +67,7 @@ fn page(Data(state): Data<&MailgunState>) -> Response {
     let page = PAGE
         .replace("{{summary}}", &summary(mails.len()))
         .replace("{{faults}}", &faults)
-        .replace("{{mails}}", &articles(&mails, state.hint.as_deref()));
+        .replace("{{mails}}", &articles(&mails, &state.webhooks.events().all(), state.hint.as_deref()));
     Response::builder()
         .content_type("text/html; charset=utf-8")
         .header("cache-control", "no-store")
@@ -88,12 +89,12 @@ fn summary(count: usize) -> String {
     }
 }
 
-fn articles(mails: &[Mail], hint: Option<&str>) -> String {
+fn articles(mails: &[Mail], webhooks: &[SentWebhook], hint: Option<&str>) -> String {
     if mails.is_empty() {
         return empty(hint);
     }
     let newest_first = mails.iter().rev().take(SHOWN).enumerate();
-    newest_first.map(|(place, mail)| article(mail, place == 0)).collect()
+    newest_first.map(|(place, mail)| article(mail, webhooks, place == 0)).collect()
 }
 
 fn empty(hint: Option<&str>) -> String {
@@ -108,7 +109,7 @@ fn empty(hint: Option<&str>) -> String {
     format!("<section class=\"empty\"><h2>No mail yet</h2>{how}</section>")
 }
 
-fn article(mail: &Mail, open: bool) -> String {
+fn article(mail: &Mail, webhooks: &[SentWebhook], open: bool) -> String {
     let number = mail.number;
     let open = if open { " open" } else { "" };
     let received = DateTime::<Utc>::from(mail.received);
@@ -122,13 +123,14 @@ fn article(mail: &Mail, open: bool) -> String {
     format!(
         "<details class=\"mail\" id=\"mail-{number}\"{open}><summary><h2>{subject}</h2>\
          <time datetime=\"{machine}\">{people}</time>\
-         <span class=\"to\">to <strong>{to}</strong> from {from}</span></summary>\
+         <span class=\"to\">to <strong>{to}</strong> from {from}</span>{told}</summary>\
          <div class=\"body\">{follow}{views}{fields}</div></details>",
         subject = escape(&mail.subject),
         machine = received.to_rfc3339_opts(SecondsFormat::Millis, true),
         people = received.format("%H:%M:%S UTC"),
         to = escape(&mail.to.join(", ")),
         from = escape(&mail.from),
+        told = told::render(number, webhooks),
         follow = follow.unwrap_or_default(),
         views = views(mail),
         fields = fields(mail),
@@ -211,7 +213,7 @@ fn script() -> Response {
     Response::builder().content_type("text/javascript; charset=utf-8").body(SCRIPT)
 }
 
-/// One event for every change of the mails or of the faults.
+/// One event for every change of the mails, of their webhooks or of the faults.
 #[handler]
 fn events(Data(state): Data<&MailgunState>) -> SSE {
     SSE::new(changes(state)).keep_alive(Duration::from_secs(15))
@@ -220,6 +222,7 @@ fn events(Data(state): Data<&MailgunState>) -> SSE {
 fn changes(state: &MailgunState) -> impl Stream<Item = Event> + Send + 'static {
     let watched = [
         Some(state.mails.changes()),
+        Some(state.webhooks.events().changes()),
         Some(state.faults.changes()),
         state.supabase_faults.as_ref().map(|faults| faults.changes()),
     ];

@@ -6,4 +6,6 @@ mod faults;
 mod mailbox;
 mod mailgun;
 mod postgres;
+mod receiver;
 mod supabase;
+mod webhooks;

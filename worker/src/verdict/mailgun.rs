@@ -6,10 +6,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{RETRY, Trouble, Verdict, configuration, later, rate_limit};
-use crate::{
-    http::{Answer, NoAnswer},
-    redact::redact,
-};
+use crate::http::{Answer, NoAnswer};
 
 /// What an answer means: the first row that fits decides. `words` are in lower case.
 fn sort(status: u16, words: &str, answer: &Answer) -> (Verdict, &'static str) {
@@ -82,7 +79,7 @@ pub fn judge(answer: &Answer) -> Result<(), Trouble> {
     if taken {
         return Ok(());
     }
-    let words = redact(&words(&answer.body));
+    let words = outbox::redact(&words(&answer.body));
     let (verdict, code) = sort(answer.status, &words.to_lowercase(), answer);
     Err(Trouble::told(verdict, code, says(code), answer.status, &words))
 }

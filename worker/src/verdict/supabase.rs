@@ -5,10 +5,7 @@ use outbox::Failure;
 use serde::Deserialize;
 
 use super::{RETRY, Trouble, Verdict, configuration, later, rate_limit};
-use crate::{
-    http::{Answer, NoAnswer},
-    redact::redact,
-};
+use crate::http::{Answer, NoAnswer};
 
 /// Two first calls for one new address race, and the loser is told this (measured: 20 of 20 rounds). The next call
 /// finds the user; a database that can never save it says the same, so it is believed only so often.
@@ -88,7 +85,7 @@ pub fn judge(answer: &Answer) -> Trouble {
             answer.header(reqwest::header::HeaderName::from_static("x-sb-error-code")).unwrap_or_default().to_owned()
         }
     };
-    let words = redact(&body.message.or(body.msg).or(body.error_description).unwrap_or_default());
+    let words = outbox::redact(&body.message.or(body.msg).or(body.error_description).unwrap_or_default());
     let (verdict, code) = sort(answer.status, &code, &words, answer);
     Trouble::told(verdict, code, says(code), answer.status, &words)
 }

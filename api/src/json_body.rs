@@ -1,0 +1,39 @@
+//! A body that is to be JSON: of the right kind, and all there.
+
+use hyper::body::Bytes;
+use poem::{
+    Request,
+    http::{HeaderValue, header},
+};
+
+use crate::{
+    body::{self, Received},
+    envelope::{ErrorCode, Refusal},
+};
+
+pub(crate) const CONTENT_TYPE: &str = "application/json";
+
+/// The body's bytes.
+///
+/// # Errors
+/// 415, 413, or 400 where it did not arrive in time.
+pub(crate) fn bytes(request: &Request) -> Result<Bytes, Refusal> {
+    let kind = request.content_type().and_then(|kind| kind.split(';').next()).unwrap_or_default();
+    if !kind.trim().eq_ignore_ascii_case(CONTENT_TYPE) {
+        return Err(Refusal::new(
+            ErrorCode::UnsupportedMediaType,
+            "Send the body as JSON, with the header Content-Type: application/json.",
+        ));
+    }
+    match request.data::<Received>() {
+        Some(Received::Whole(bytes)) => Ok(bytes.clone()),
+        Some(Received::TooLarge) => {
+            let most = body::max_bytes(request.uri().path()) / 1024;
+            Err(Refusal::new(ErrorCode::PayloadTooLarge, format!("The body is larger than {most} KiB.")))
+        }
+        Some(Received::Late) | None => {
+            Err(Refusal::new(ErrorCode::InvalidRequest, "The body did not arrive in full within 10 seconds.")
+                .with(header::CONNECTION, HeaderValue::from_static("close")))
+        }
+    }
+}

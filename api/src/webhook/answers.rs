@@ -1,0 +1,79 @@
+//! The webhook's answers as the document lists them.
+
+use poem::{IntoResponse, Response, http::StatusCode};
+use poem_openapi::{
+    ApiResponse, Object,
+    registry::{MetaResponses, Registry},
+    types::{ToJSON as _, Type},
+};
+
+use crate::{
+    answers::{RETRY_AFTER, Row, refusals, response},
+    envelope::{ApiError, Refusal, json},
+};
+
+/// The event was taken, or needs nothing.
+#[derive(Debug, Object)]
+struct EventTaken {
+    /// Always true: there is no reason to send it again.
+    ok: bool,
+}
+
+/// 200.
+#[derive(Debug)]
+pub(crate) struct Taken;
+
+impl IntoResponse for Taken {
+    fn into_response(self) -> Response {
+        json(StatusCode::OK, &EventTaken { ok: true }.to_json().unwrap_or_default())
+    }
+}
+
+impl ApiResponse for Taken {
+    fn meta() -> MetaResponses {
+        MetaResponses {
+            responses: vec![response(200, "Taken, known already, or of no interest", EventTaken::schema_ref(), &[])],
+        }
+    }
+
+    fn register(registry: &mut Registry) {
+        EventTaken::register(registry);
+    }
+}
+
+/// Everything else.
+#[derive(Debug)]
+pub(crate) struct Refused(Refusal);
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal)
+    }
+}
+
+impl From<Refused> for poem::Error {
+    fn from(Refused(refusal): Refused) -> Self {
+        refusal.into()
+    }
+}
+
+const REFUSALS: [Row; 8] = [
+    (400, "The body is not JSON", &[]),
+    (401, "The signature is missing or wrong: sent again, it may be right after a key is mended", &[]),
+    (404, "No signing key is set", &[]),
+    (406, "Never to be sent again: too old, from the future, of another domain, or its token was used before", &[]),
+    (413, "The body is larger than 256 KiB", &[]),
+    (415, "The body is not sent as application/json", &[]),
+    (500, "Something went wrong on our side", &[]),
+    (503, "The database is away: send it again later", &[RETRY_AFTER]),
+];
+
+impl ApiResponse for Refused {
+    fn meta() -> MetaResponses {
+        refusals(&REFUSALS)
+    }
+
+    fn register(registry: &mut Registry) {
+        ApiError::register(registry);
+    }
+}

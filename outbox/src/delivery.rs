@@ -1,0 +1,36 @@
+//! What became of a mail after Mailgun took it.
+
+/// How far a delivery has come, as it stands in `email_jobs.delivery`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Delivery {
+    /// Mailgun has it.
+    Accepted,
+    /// The mailbox's server wants it later: Mailgun tries again.
+    Deferred,
+    /// The mailbox's server took it.
+    Delivered,
+    /// Given up, though the mailbox may well exist: too late, too full, or against a policy.
+    Undelivered,
+    /// Refused for good by the mailbox's server.
+    Bounced,
+    /// Delivered, and called spam by its reader.
+    Complained,
+    /// Mailgun did not even try: the address is on its list of bounces, complaints or unsubscribes.
+    Suppressed,
+}
+
+impl Delivery {
+    /// As it stands in the tables, and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Deferred => "deferred",
+            Self::Delivered => "delivered",
+            Self::Undelivered => "undelivered",
+            Self::Bounced => "bounced",
+            Self::Complained => "complained",
+            Self::Suppressed => "suppressed",
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Posts what happens to each mail, and tries again what was not taken. Each mail's story is a task of its own; all of
+//! them end with the stand-in.
+
+use super::{SentWebhook, Signing, WebhookError, signature, story};
+use crate::{
+    http,
+    journal::Journal,
+    mailgun::mail::{Mail, bare_address},
+};
+use reqwest::Client;
+use serde_json::Value;
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// The pauses before each retry; after the last one it is given up. Mailgun's own are from 5 minutes to 4 hours. It is
+/// said not to retry `delivered`; here that is retried like the others.
+const RETRIES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
+/// How long an answer may take.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What tests and `cargo dev` have said.
+struct Rules {
+    target: Option<Target>,
+    delay: Duration,
+    dropped: bool,
+}
+
+#[derive(Clone)]
+struct Target {
+    url: String,
+    key: String,
+}
+
+/// Shared: a clone is the same sender.
+#[derive(Clone)]
+pub(in crate::mailgun) struct Webhooks {
+    rules: Arc<Mutex<Rules>>,
+    events: Journal<SentWebhook>,
+    client: Client,
+    stop: CancellationToken,
+}
+
+impl Webhooks {
+    /// A sender without a target, and the guard that ends its tasks.
+    pub(in crate::mailgun) fn new() -> reqwest::Result<(Webhooks, DropGuard)> {
+        let stop = CancellationToken::new();
+        let webhooks = Webhooks {
+            rules: Arc::new(Mutex::new(Rules { target: None, delay: Duration::from_secs(1), dropped: false })),
+            events: Journal::new(),
+            client: http::client()?,
+            stop: stop.clone(),
+        };
+        Ok((webhooks, stop.drop_guard()))
+    }
+
+    pub(super) fn set_target(&self, url: &str, key: &str) {
+        let target = Target { url: url.to_owned(), key: key.to_owned() };
+        self.with(|rules| rules.target = Some(target));
+    }
+
+    pub(super) fn set_delay(&self, delay: Duration) {
+        self.with(|rules| rules.delay = delay);
+    }
+
+    pub(super) fn set_dropped(&self, dropped: bool) {
+        self.with(|rules| rules.dropped = dropped);
+    }
+
+    /// Every event so far.
+    pub(in crate::mailgun) fn events(&self) -> &Journal<SentWebhook> {
+        &self.events
+    }
+
+    /// Begins the story of a mail that was taken: one for each recipient. Without a target there is none.
+    pub(in crate::mailgun) fn tell_of(&self, mail: &Mail) {
+        if self.target().is_err() {
+            return;
+        }
+        for to in &mail.to {
+            let (webhooks, mail, recipient) = (self.clone(), mail.clone(), bare_address(to).to_owned());
+            self.spawn(async move { webhooks.tell(&mail, &recipient).await });
+        }
+    }
+
+    async fn tell(&self, mail: &Mail, recipient: &str) {
+        for (place, happening) in story::of(recipient).iter().enumerate() {
+            if place > 0 {
+                tokio::time::sleep(self.with(|rules| rules.delay)).await;
+            }
+            if let Ok(number) = self.keep(mail.number, &happening.event_data(mail, recipient)) {
+                self.send(number).await;
+            }
+        }
+    }
+
+    fn keep(&self, mail: usize, event_data: &Value) -> Result<usize, WebhookError> {
+        let body = signature::signed(&self.target()?.key, event_data);
+        let text = |name: &str| event_data[name].as_str().unwrap_or_default().to_owned();
+        let (id, event) = (text("id"), text("event"));
+        let entry = |number| SentWebhook { number, mail, id, event, body, answers: Vec::new(), settled: false };
+        Ok(self.events.add(entry))
+    }
+
+    /// The first post; retries run beside the story, as the next event does not wait for them at Mailgun's either.
+    async fn send(&self, number: usize) {
+        if self.is_dropped() || is_final(&self.post_kept(number, Signing::Same).await) {
+            return self.settle(number);
+        }
+        let webhooks = self.clone();
+        self.spawn(async move { webhooks.retry(number).await });
+    }
+
+    async fn retry(&self, number: usize) {
+        for pause in RETRIES {
+            tokio::time::sleep(pause).await;
+            if self.is_dropped() || is_final(&self.post_kept(number, Signing::Anew).await) {
+                break;
+            }
+        }
+        self.settle(number);
+    }
+
+    /// Posts an event once, and notes the answer.
+    pub(super) async fn post_kept(&self, number: usize, signing: Signing) -> Result<u16, WebhookError> {
+        let target = self.target()?;
+        let event = self.events.get(number).ok_or(WebhookError::NoSuchEvent(number))?;
+        let body = match signing {
+            Signing::Same => event.body,
+            Signing::Anew => signature::signed(&target.key, event.event_data()),
+        };
+        self.events.update(number, |event| event.body = body.clone());
+        let answer = self.post(&target, &body).await;
+        self.events.update(number, |event| event.answers.push(answer.as_ref().ok().copied()));
+        answer
+    }
+
+    /// Posts an event that is not kept.
+    pub(super) async fn post_event(&self, event_data: &Value) -> Result<u16, WebhookError> {
+        let target = self.target()?;
+        self.post(&target, &signature::signed(&target.key, event_data)).await
+    }
+
+    async fn post(&self, target: &Target, body: &Value) -> Result<u16, WebhookError> {
+        let request = self.client.post(&target.url).timeout(TIMEOUT).json(body);
+        Ok(request.send().await?.status().as_u16())
+    }
+
+    fn settle(&self, number: usize) {
+        self.events.update(number, |event| event.settled = true);
+    }
+
+    fn target(&self) -> Result<Target, WebhookError> {
+        self.with(|rules| rules.target.clone()).ok_or(WebhookError::NotSet)
+    }
+
+    fn is_dropped(&self) -> bool {
+        self.with(|rules| rules.dropped)
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        tokio::spawn(self.stop.clone().run_until_cancelled_owned(task));
+    }
+
+    fn with<R>(&self, work: impl FnOnce(&mut Rules) -> R) -> R {
+        work(&mut self.rules.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Taken, or refused for good.
+fn is_final(answer: &Result<u16, WebhookError>) -> bool {
+    matches!(answer, Ok(200..=299 | 406))
+}

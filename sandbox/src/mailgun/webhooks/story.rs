@@ -1,0 +1,173 @@
+//! What becomes of a mail, by its recipient's name, and how Mailgun words it. The field names are those of mailgun-go's
+//! event types and of the manual's events page. `storage` is left out: nothing is stored here.
+
+use crate::mailgun::mail::{Mail, bare_address};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::Utc;
+use serde_json::{Map, Value, json};
+
+/// One thing that Mailgun tells of a mail.
+pub(super) enum Happening {
+    Accepted,
+    Delivered { attempt: u8 },
+    Failed(&'static Failure),
+    Complained,
+}
+
+/// Why a mail did not arrive.
+pub(super) struct Failure {
+    severity: &'static str,
+    reason: &'static str,
+    /// The `delivery-status` for this address.
+    status: fn(&str) -> Value,
+}
+
+use Happening::{Accepted, Complained, Delivered, Failed};
+
+/// All that happens to a mail to this address, in order.
+pub(super) fn of(address: &str) -> &'static [Happening] {
+    let local = address.split('@').next().unwrap_or_default();
+    match local.split('+').next().unwrap_or_default() {
+        "bounce" => &[Accepted, Failed(&NO_SUCH_USER)],
+        "full" => &[Accepted, Failed(&MAILBOX_FULL)],
+        "blocked" => &[Accepted, Failed(&BLOCKED)],
+        "suppressed" => &[Accepted, Failed(&SUPPRESSED)],
+        "old" => &[Accepted, Failed(&TOO_OLD)],
+        "deferred" => &[Accepted, Failed(&GREYLISTED), Delivered { attempt: 2 }],
+        "complaint" => &[Accepted, Delivered { attempt: 1 }, Complained],
+        _ => &[Accepted, Delivered { attempt: 1 }],
+    }
+}
+
+const NO_SUCH_USER: Failure = Failure {
+    severity: "permanent",
+    reason: "bounce",
+    status: |to| {
+        let message = format!("5.1.1 <{to}>: Recipient address rejected: User unknown");
+        smtp(1, json!({"code": 550, "enhanced-code": "5.1.1", "message": message, "bounce-type": "hard"}))
+    },
+};
+
+const MAILBOX_FULL: Failure = Failure {
+    severity: "permanent",
+    reason: "bounce",
+    status: |to| {
+        let message = format!("5.2.2 <{to}>: Mailbox full");
+        smtp(1, json!({"code": 552, "enhanced-code": "5.2.2", "message": message, "bounce-type": "soft"}))
+    },
+};
+
+const BLOCKED: Failure = Failure {
+    severity: "permanent",
+    reason: "bounce",
+    status: |_| {
+        let message = "5.7.1 Message rejected due to local policy";
+        smtp(1, json!({"code": 550, "enhanced-code": "5.7.1", "message": message, "bounce-type": "hard"}))
+    },
+};
+
+/// Mailgun itself does not send to an address that has bounced before.
+const SUPPRESSED: Failure = Failure {
+    severity: "permanent",
+    reason: "suppress-bounce",
+    status: |_| {
+        let description = "Not delivering to previously bounced address";
+        json!({"attempt-no": 1, "code": 605, "message": "", "description": description, "session-seconds": 0.0})
+    },
+};
+
+/// Mailgun gave up, as it does at the end of `o:deliver-within`. The code is not documented, so there is none.
+const TOO_OLD: Failure = Failure {
+    severity: "permanent",
+    reason: "old",
+    status: |_| json!({"attempt-no": 4, "message": "", "description": "Too old", "session-seconds": 0.0}),
+};
+
+const GREYLISTED: Failure = Failure {
+    severity: "temporary",
+    reason: "generic",
+    status: |_| {
+        let message = "4.7.1 Greylisted, try again later";
+        smtp(1, json!({"code": 451, "enhanced-code": "4.7.1", "message": message, "retry-seconds": 600}))
+    },
+};
+
+/// What a mail server answered, with what Mailgun notes of the session.
+fn smtp(attempt: u8, answer: Value) -> Value {
+    let session = json!({
+        "tls": true, "certificate-verified": true, "utf8": true, "mx-host": "mx1.example.org",
+        "session-seconds": 0.4367, "attempt-no": attempt, "description": "",
+    });
+    merged(session, answer)
+}
+
+impl Happening {
+    /// The `event-data` of a webhook, with an id of its own and the time of now.
+    pub(super) fn event_data(&self, mail: &Mail, recipient: &str) -> Value {
+        merged(common(mail, recipient), self.particulars(mail, recipient))
+    }
+
+    fn particulars(&self, mail: &Mail, recipient: &str) -> Value {
+        let (sender, domain) = (bare_address(&mail.from), domain(recipient));
+        let envelope = json!({"transport": "smtp", "sender": sender, "targets": recipient});
+        let flags = json!({
+            "is-routed": false, "is-authenticated": true, "is-system-test": false, "is-test-mode": false,
+        });
+        match self {
+            Accepted => json!({
+                "event": "accepted", "log-level": "info", "recipient-domain": domain,
+                "method": "HTTP", "originating-ip": "127.0.0.1", "envelope": envelope,
+                "flags": {"is-authenticated": true, "is-test-mode": false},
+            }),
+            Delivered { attempt } => json!({
+                "event": "delivered", "log-level": "info", "recipient-domain": domain,
+                "recipient-provider": "Other", "envelope": envelope, "flags": flags,
+                "delivery-status": smtp(*attempt, json!({"code": 250, "message": "OK"})),
+            }),
+            Failed(Failure { severity, reason, status }) => json!({
+                "event": "failed", "log-level": if *severity == "permanent" { "error" } else { "warn" },
+                "severity": severity, "reason": reason, "recipient-domain": domain,
+                "envelope": envelope, "flags": flags, "delivery-status": status(recipient),
+            }),
+            // Mailgun names no recipient-domain here.
+            Complained => json!({"event": "complained", "log-level": "warn", "flags": {"is-test-mode": false}}),
+        }
+    }
+}
+
+/// What every event says of its mail.
+fn common(mail: &Mail, recipient: &str) -> Value {
+    let tags = mail.options.iter().filter(|(name, _)| name == "tag").map(|(_, tag)| tag.as_str());
+    let variables: Map<String, Value> =
+        mail.variables.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+    json!({
+        "id": URL_SAFE_NO_PAD.encode(rand::random::<[u8; 16]>()),
+        "timestamp": Utc::now().timestamp_micros() as f64 / 1e6,
+        "recipient": recipient,
+        "message": {
+            "headers": {
+                "to": mail.to.join(", "),
+                // Without the angle brackets that the answer to the request has.
+                "message-id": mail.message_id.trim_start_matches('<').trim_end_matches('>'),
+                "from": mail.from,
+                "subject": mail.subject,
+            },
+            "attachments": [],
+            "size": mail.text.len() + mail.html.len(),
+        },
+        "tags": tags.collect::<Vec<_>>(),
+        "campaigns": [],
+        "user-variables": variables,
+    })
+}
+
+fn domain(address: &str) -> &str {
+    address.rsplit_once('@').map_or("", |(_, domain)| domain)
+}
+
+fn merged(mut all: Value, more: Value) -> Value {
+    if let (Value::Object(all), Value::Object(more)) = (&mut all, more) {
+        all.extend(more);
+    }
+    all
+}
