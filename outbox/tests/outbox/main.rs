@@ -9,3 +9,4 @@ mod silence;
 mod strangers;
 mod test_outbox;
 mod upstreams;
+mod views;

@@ -72,7 +72,7 @@ async fn every_table_and_column_is_explained() {
              from pg_class c
              left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
              where c.relnamespace = 'public'::regnamespace
-               and c.relkind in ('r', 'p')
+               and c.relkind in ('r', 'p', 'v')
                and not c.relispartition
                and c.relname <> '_sqlx_migrations'
                and (col_description(c.oid, a.attnum) is null or obj_description(c.oid) is null)",

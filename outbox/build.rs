@@ -1,0 +1,5 @@
+//! The migrations are compiled in: a new file there must compile them anew.
+
+fn main() {
+    println!("cargo:rerun-if-changed=../migrations");
+}
