@@ -45,12 +45,14 @@ async fn expire_batch(pool: &PgPool) -> Result<i64, Error> {
               insert into email_jobs
               select ended.*
               from gone,
+                -- An earlier try was taken after all, as Mailgun has reported since.
+                lateral (select (gone.job).delivery is not null as taken) as known,
                 email_job_ended(
                   gone.job,
-                  'expired',
+                  case when taken then 'sent' else 'expired' end,
                   -- What kept it from being sent, where something was tried.
-                  coalesce((gone.job).code, 'deadline_passed'),
-                  coalesce((gone.job).message, 'No worker was free before its deadline.'),
+                  case when not taken then coalesce((gone.job).code, 'deadline_passed') end,
+                  case when not taken then coalesce((gone.job).message, 'No worker was free before its deadline.') end,
                   clock_timestamp()
                 ) as ended
               returning id

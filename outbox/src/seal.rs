@@ -30,6 +30,8 @@ pub enum Cleared {
         /// Until the pause ends; zero for a breaker.
         pause: Duration,
     },
+    /// An earlier try was taken, as Mailgun has reported since: the job has ended as sent, and needs no copy.
+    Taken,
     /// A newer request of the recipient waits: the job has ended as superseded.
     Superseded,
     /// The deadline has passed: the job has ended as expired.
@@ -39,7 +41,8 @@ pub enum Cleared {
 }
 
 /// Stores a job's link (or keeps the one that it has) and clears the job for sending, in one statement: a job
-/// whose recipient has a newer one waiting, or whose deadline has passed, ends here, and nothing is mailed.
+/// whose recipient has a newer one waiting, whose mail is known to have been taken, or whose deadline has passed, ends
+/// here, and nothing is mailed.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -78,6 +81,8 @@ async fn seal_once(
                   and newer.state in ('queued', 'retrying')
                   and newer.seq > job.seq
               ) then 'superseded'
+              -- Reported of the mail with this very link.
+              when $3::bytea is null and delivery is not null then 'sent'
               when deadline_at <= clock_timestamp() then 'expired'
             end as end_state
           from email_jobs_open as job
@@ -99,10 +104,10 @@ async fn seal_once(
             email_job_ended(
               gone.job,
               gone.end_state,
-              case gone.end_state when 'superseded' then 'newer_request' else 'deadline_passed' end,
+              case gone.end_state when 'superseded' then 'newer_request' when 'expired' then 'deadline_passed' end,
               case gone.end_state
                 when 'superseded' then 'A newer request of this recipient took its place before this one was mailed.'
-                else 'Its deadline passed before it could be mailed.'
+                when 'expired' then 'Its deadline passed before it could be mailed.'
               end,
               clock_timestamp()
             ) as ended
@@ -113,6 +118,9 @@ async fn seal_once(
           set
             sealed_link = coalesce($3, sealed_link),
             message_id = coalesce($4, message_id),
+            -- What was reported was another mail, with a link that is dead by now.
+            delivery = case when $3 is null then delivery end,
+            delivery_at = case when $3 is null then delivery_at end,
             link_created_at = case when $3 is null then link_created_at else clock_timestamp() - make_interval(secs => $5) end
           from mine
           where job.id = mine.id
@@ -142,6 +150,7 @@ async fn seal_once(
         (Some(_), _) if row.open || !pause.is_zero() => Cleared::Hold { pause },
         (Some(left), _) => Cleared::Send { time_left: Duration::try_from_secs_f64(left).unwrap_or_default() },
         (None, Some("superseded")) => Cleared::Superseded,
+        (None, Some("sent")) => Cleared::Taken,
         (None, Some(_)) => Cleared::Expired,
         (None, None) => Cleared::LeaseLost,
     })

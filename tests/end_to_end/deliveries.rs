@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox::Signing;
+use sandbox::{FaultKind, Signing};
 use tests::{House, Plan, eventually};
 
 const KEY: &str = "a-webhook-signing-key";
@@ -69,4 +69,18 @@ async fn a_report_that_met_an_outage_is_taken_when_it_comes_again() {
     assert_eq!(house.text("select delivery from email_jobs").await, "delivered");
     assert_eq!(house.mailgun.redeliver(delivered.number, Signing::Same).await.unwrap(), 200);
     assert_eq!(house.text("select count(*) from email_events").await, "1");
+}
+
+#[tokio::test]
+async fn a_mail_that_mailgun_reports_is_not_mailed_again_although_its_answer_was_lost() {
+    let house = reporting(Plan::default().worker("UPSTREAM_TIMEOUT", "1s")).await;
+    house.mailgun.faults().add(FaultKind::HangAfter);
+    let answer = house.ask("hello@example.com").await;
+    house.until_state(&answer, "sent").await;
+
+    assert_eq!(house.mailgun.journal().len(), 1, "no copy");
+    let job = "select concat_ws(' ', attempt, code, delivery, sealed_link is null) from email_jobs";
+    assert_eq!(house.text(job).await, "2 delivered t");
+    let steps = "select string_agg(step || ' ' || outcome, ', ' order by started_at) from email_attempts";
+    assert_eq!(house.text(steps).await, "generate_link ok, send unknown");
 }

@@ -175,3 +175,51 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_journalled_once() {
 
     assert_eq!(outbox.text("select count(*) from email_attempts").await, "1");
 }
+
+/// What a report about the job's mail does to its row.
+const REPORTED: &str = "update email_jobs_open set delivery = 'delivered', delivery_at = clock_timestamp()";
+
+#[tokio::test]
+async fn a_mail_that_was_reported_needs_no_copy() {
+    let outbox = TestOutbox::new().await;
+    let id = outbox.queued(request("hello@example.com")).await;
+    let first = outbox.claim_one().await;
+    outbox.seal(&first).await;
+    outbox.put_back(&first, Duration::ZERO).await;
+    outbox.execute(REPORTED).await;
+    let second = outbox.claim_one().await;
+
+    assert_eq!(outbox::seal(&outbox.pool, second.lease, None, None).await.unwrap(), Cleared::Taken);
+    assert_eq!(outbox.state(id).await, "sent");
+}
+
+#[tokio::test]
+async fn what_was_reported_of_a_mail_says_nothing_of_one_with_a_new_link() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let first = outbox.claim_one().await;
+    outbox.seal(&first).await;
+    outbox.put_back(&first, Duration::ZERO).await;
+    outbox.execute(REPORTED).await;
+    // Its link was too old, and is replaced.
+    let second = outbox.claim_one().await;
+    assert!(matches!(outbox.seal(&second).await, Cleared::Send { .. }));
+    outbox.put_back(&second, Duration::ZERO).await;
+
+    let third = outbox.claim_one().await;
+    assert!(matches!(outbox::seal(&outbox.pool, third.lease, None, None).await.unwrap(), Cleared::Send { .. }));
+}
+
+#[tokio::test]
+async fn a_job_whose_mail_was_reported_does_not_expire() {
+    let outbox = TestOutbox::new().await;
+    let id = outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    outbox.seal(&job).await;
+    outbox.put_back(&job, Duration::from_secs(60)).await;
+    outbox.execute(REPORTED).await;
+    outbox.execute("update email_jobs_open set created_at = created_at - interval '1 h', deadline_at = now()").await;
+
+    assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), 1);
+    assert_eq!(outbox.state(id).await, "sent");
+}

@@ -37,6 +37,7 @@ impl Delivery<'_> {
                 let why = Failure::new("mailgun_on_hold", "Mailgun asked for a pause, or needs an operator.");
                 Err(Ending::Again { delay: pause, failure: Some(why), uncounted: true, attempt: None })
             }
+            Cleared::Taken => Err(Ending::Elsewhere("sent")),
             Cleared::Superseded => Err(Ending::Elsewhere("superseded")),
             Cleared::Expired => Err(Ending::Elsewhere("expired")),
             Cleared::LeaseLost => Err(Ending::Elsewhere("lease_lost")),
