@@ -8,7 +8,8 @@ use super::{RETRY, Trouble, Verdict, configuration, later, rate_limit};
 use crate::http::{Answer, NoAnswer};
 
 /// Two first calls for one new address race, and the loser is told this (measured: 20 of 20 rounds). The next call
-/// finds the user; a database that can never save it says the same, so it is believed only so often.
+/// finds the user; a database that can never save it says the same, so it is believed only so often. (Before API
+/// version 2024-01-01: Postgres's own code, 23505.)
 const NOT_SAVED: &str = "Database error saving new user";
 const NOT_SAVED_TRIES: Verdict = Verdict::RetryUpTo { tries: 3 };
 
@@ -31,6 +32,7 @@ fn sort(status: u16, code: &str, words: &str, answer: &Answer) -> (Verdict, &'st
         (404, "user_not_found") => (Verdict::Reject, "unknown_user"),
         (300..=399 | 404 | 405, _) => (configuration("SUPABASE_URL"), "supabase_wrong_url"),
 
+        (500, "23505") => (NOT_SAVED_TRIES, "user_not_saved"),
         (500, _) if words.contains(NOT_SAVED) => (NOT_SAVED_TRIES, "user_not_saved"),
         (503, _) => (rate_limit::named(answer, words).map_or(RETRY, later), "supabase_unavailable"),
         (504, _) => (RETRY, "supabase_timeout"),
