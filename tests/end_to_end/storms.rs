@@ -1,4 +1,5 @@
 //! Many jobs at once while a service fails in one particular way: what is lost, what is called, and how long it takes.
+//! On threads besides the test's own: the stand-ins, which answer thousands of calls here, must not hold it up.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -45,7 +46,7 @@ async fn until_count(house: &House, state: &str, count: usize) {
     panic!("{seen} instead of {count} jobs are {state}: {states}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
     const JOBS: usize = 1_000;
     let plan = Plan { workers: 0, ..Plan::default() };
@@ -92,7 +93,7 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
     assert_eq!(house.text(lost).await, "", "attempts were lost");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn mails_whose_answers_hang_all_carry_the_one_working_link() {
     const JOBS: usize = 200;
     let plan =
@@ -119,7 +120,7 @@ async fn mails_whose_answers_hang_all_carry_the_one_working_link() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_mailguns_too_many_requests_nobody_calls_it_before_its_time() {
     const JOBS: usize = 100;
     let mut house = House::of(Plan { workers: 0, ..Plan::default() }).await;
@@ -149,7 +150,7 @@ async fn after_mailguns_too_many_requests_nobody_calls_it_before_its_time() {
     assert_eq!(house.text("select max(attempt) from email_jobs").await, "1", "attempts were lost");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_who_are_refused_hold_nobody_else_up() {
     const JOBS: usize = 1_000;
     let house = House::of(Plan::default().worker("RUST_LOG", "info")).await;
