@@ -1,4 +1,6 @@
-//! The endpoint's answers as the document lists them: a status each, with its schema and headers.
+//! Answers as the document lists them: a status each, with its schema and headers.
+
+use std::marker::PhantomData;
 
 use poem::{IntoResponse, Response, http::StatusCode};
 use poem_openapi::{
@@ -39,18 +41,24 @@ impl ApiResponse for Accepted {
     }
 }
 
-/// Everything else.
+/// Everything else, of an endpoint whose refusals the document lists like this.
 #[derive(Debug)]
-pub(crate) struct Refused(Refusal);
+pub(crate) struct Refused<Listed>(Refusal, PhantomData<Listed>);
 
-impl From<Refusal> for Refused {
+/// The refusals of one endpoint.
+pub(crate) trait Refusals {
+    /// As the document lists them: each the error object.
+    const ROWS: &[Row];
+}
+
+impl<Listed> From<Refusal> for Refused<Listed> {
     fn from(refusal: Refusal) -> Self {
-        Self(refusal)
+        Self(refusal, PhantomData)
     }
 }
 
-impl From<Refused> for poem::Error {
-    fn from(Refused(refusal): Refused) -> Self {
+impl<Listed> From<Refused<Listed>> for poem::Error {
+    fn from(Refused(refusal, _): Refused<Listed>) -> Self {
         refusal.into()
     }
 }
@@ -66,30 +74,32 @@ const ALLOW: (&str, &str) = ("Allow", "The methods that this address takes.");
 /// Status, description, headers.
 pub(crate) type Row = (u16, &'static str, &'static [(&'static str, &'static str)]);
 
-const REFUSALS: [Row; 7] = [
-    (400, "Invalid request", &[]),
-    (405, "The method is not POST", &[ALLOW]),
-    (413, "The body is larger than 16 KiB", &[]),
-    (415, "The body is not sent as application/json", &[]),
-    (429, "Rate limited", &[RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY]),
-    (500, "Something went wrong on our side", &[]),
-    (503, "The service cannot take requests at the moment: send it again later", &[RETRY_AFTER]),
-];
+/// Those of the request for a link.
+#[derive(Debug)]
+pub(crate) struct OfLinks;
 
-impl ApiResponse for Refused {
+impl Refusals for OfLinks {
+    const ROWS: &[Row] = &[
+        (400, "Invalid request", &[]),
+        (405, "The method is not POST", &[ALLOW]),
+        (413, "The body is larger than 16 KiB", &[]),
+        (415, "The body is not sent as application/json", &[]),
+        (429, "Rate limited", &[RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY]),
+        (500, "Something went wrong on our side", &[]),
+        (503, "The service cannot take requests at the moment: send it again later", &[RETRY_AFTER]),
+    ];
+}
+
+impl<Listed: Refusals> ApiResponse for Refused<Listed> {
     fn meta() -> MetaResponses {
-        refusals(&REFUSALS)
+        let row =
+            |(status, description, headers): &Row| response(*status, description, ApiError::schema_ref(), headers);
+        MetaResponses { responses: Listed::ROWS.iter().map(row).collect() }
     }
 
     fn register(registry: &mut Registry) {
         ApiError::register(registry);
     }
-}
-
-/// What the document says of refusals: each the error object.
-pub(crate) fn refusals(rows: &[Row]) -> MetaResponses {
-    let row = |(status, description, headers): &Row| response(*status, description, ApiError::schema_ref(), headers);
-    MetaResponses { responses: rows.iter().map(row).collect() }
 }
 
 /// An answer as the document lists it.

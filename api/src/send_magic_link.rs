@@ -10,7 +10,7 @@ use poem::{Request, web::Data};
 use poem_openapi::OpenApi;
 
 use crate::{
-    answers::{Accepted, Refused},
+    answers::{Accepted, OfLinks, Refused},
     callback_next::CallbackNext,
     callback_origin,
     door::Door,
@@ -39,7 +39,7 @@ impl Api {
         client: Data<&ClientNetwork>,
         name: Data<&RequestName>,
         body: MagicLinkRequest,
-    ) -> Result<Accepted, Refused> {
+    ) -> Result<Accepted, Refused<OfLinks>> {
         let wanted = resolve(&door, request, body)?;
         if !door.queue.has_room() {
             return Err(Refusal::unavailable().into());

@@ -4,7 +4,7 @@ use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use outbox::{
-    Admission, Quota, Quotas,
+    Admission, LONGEST_REPORT_AGE, Quota, Quotas,
     settings::{Fault, Faults, parse_duration},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -20,9 +20,8 @@ use crate::{
 /// What Mailgun is given at least to deliver a mail, after the job's deadline and before its link is stale.
 const DELIVERY_TIME: Duration = Duration::from_secs(5 * 60);
 
-/// How long a webhook's token is remembered is made for the longest.
+/// Clocks may differ by as much.
 const SHORTEST_WEBHOOK_AGE: Duration = Duration::from_mins(5);
-const LONGEST_WEBHOOK_AGE: Duration = Duration::from_hours(24);
 
 /// The settings as text. `--help` shows what stands here.
 #[derive(Debug, Args)]
@@ -239,7 +238,7 @@ fn read_webhooks(raw: &RawSettings, faults: &mut Faults) -> Option<WebhookSettin
     let keys = raw.mailgun_webhook_signing_key.as_ref().map(|keys| keys.expose_secret()).unwrap_or_default();
     let keys = keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(SecretString::from);
     let max_age = faults.read("WEBHOOK_MAX_AGE", "12h", parse_duration(&raw.webhook_max_age))?;
-    if !(SHORTEST_WEBHOOK_AGE..=LONGEST_WEBHOOK_AGE).contains(&max_age) {
+    if !(SHORTEST_WEBHOOK_AGE..=LONGEST_REPORT_AGE).contains(&max_age) {
         faults.add("WEBHOOK_MAX_AGE", "12h", "is not from 5m to 1d".to_owned());
         return None;
     }

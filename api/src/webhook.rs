@@ -19,11 +19,12 @@ use poem::web::Data;
 use poem_openapi::{OpenApi, Tags};
 
 use crate::{
+    answers::Refused,
     door::Door,
     envelope::{ErrorCode, Refusal},
     metrics,
 };
-use answers::{Refused, Taken};
+use answers::{OfWebhooks, Taken};
 use event::{Event, Malformed};
 use payload::Webhook;
 
@@ -49,7 +50,7 @@ impl Webhooks {
     /// For Mailgun's webhooks of the types `accepted`, `delivered`, `permanent_fail`, `temporary_fail` and
     /// `complained`. Others are answered 200 and ignored. The same event again is answered 200 and changes nothing.
     #[oai(path = "/webhooks/mailgun", method = "post", operation_id = "receiveMailgunEvent")]
-    async fn receive(&self, door: Data<&Arc<Door>>, webhook: Webhook) -> Result<Taken, Refused> {
+    async fn receive(&self, door: Data<&Arc<Door>>, webhook: Webhook) -> Result<Taken, Refused<OfWebhooks>> {
         match take(&door, webhook).await {
             Ok(told) => {
                 let job_id = told.job.map(tracing::field::display);
@@ -95,13 +96,13 @@ async fn take(door: &Door, webhook: Webhook) -> Result<Told, (&'static str, Refu
     if signed.timestamp > now + AHEAD {
         return Err(("from_the_future", refused("The webhook's timestamp lies in the future.")));
     }
-    let (kind, event) = match event::read(&webhook.event, now + AHEAD, settings.domain.as_deref()) {
-        Ok(Event::Delivery { kind, event }) => (kind, event),
+    let event = match event::read(&webhook.event, now + AHEAD, settings.domain.as_deref()) {
+        Ok(Event::Delivery(event)) => event,
         Ok(Event::Other) => return Ok(Told { event: "other", outcome: "ignored", job: None }),
         Err(Malformed(why)) => return Err((why, refused("The event is not one of this service's mails."))),
     };
     let report = Report { token: &signed.token, digest: webhook.digest() };
-    let told = |outcome| Ok(Told { event: kind, outcome, job: event.job });
+    let told = |outcome| Ok(Told { event: event.event, outcome, job: event.job });
     match outbox::report(&door.pool, report, &event).await {
         Ok(Reported::Recorded) => told("recorded"),
         Ok(Reported::Known) => told("known"),

@@ -8,6 +8,9 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{Delivery, Error, JobId, error::persist};
 
+/// A report is taken at most so long after it was signed: its token is remembered for twice that.
+pub const LONGEST_REPORT_AGE: Duration = Duration::from_hours(24);
+
 /// A job ends within its deadline, which is at most a day, and what a rescue adds.
 const LONGEST_JOB: TimeDelta = TimeDelta::days(2);
 
@@ -17,7 +20,7 @@ pub struct DeliveryEvent {
     /// Mailgun's id of it.
     pub id: String,
     /// `accepted`, `delivered`, `failed`, `complained`, `rejected`.
-    pub event: String,
+    pub event: &'static str,
     /// The job that it names.
     pub job: Option<JobId>,
     /// The mail's Message-Id, in angle brackets.
@@ -116,9 +119,8 @@ async fn record(connection: &mut PgConnection, event: &DeliveryEvent) -> Result<
         .await?;
     // A job that ends this moment is neither in the one partition nor yet in the other; a moment later it is.
     for _ in 0..3 {
-        match record_once(connection, event).await? {
-            Some(reported) => return Ok(reported),
-            None => continue,
+        if let Some(reported) = record_once(connection, event).await? {
+            return Ok(reported);
         }
     }
     park(connection, event).await
@@ -126,9 +128,10 @@ async fn record(connection: &mut PgConnection, event: &DeliveryEvent) -> Result<
 
 /// `None` where the job was on its way into the history.
 async fn record_once(connection: &mut PgConnection, event: &DeliveryEvent) -> Result<Option<Reported>, sqlx::Error> {
-    let Some(job) = event.job else { return park(connection, event).await.map(Some) };
     // The id begins with the time of the request: only the partitions that the job can be in are looked at.
-    let Some(created_at) = created_at(job) else { return park(connection, event).await.map(Some) };
+    let Some((job, created_at)) = event.job.and_then(|job| Some((job, created_at(job)?))) else {
+        return park(connection, event).await.map(Some);
+    };
     let row = sqlx::query!(
         r#"
         with mine as (
@@ -218,18 +221,18 @@ fn created_at(job: JobId) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
 }
 
-/// Deletes tokens older than `tokens_after`, which must be longer than a report may be old, and events that fit no
-/// job after `unmatched_after`. Tells how many rows.
+/// Deletes the tokens of reports that are too old to be taken again, and events that fit no job after
+/// `unmatched_after`. Tells how many rows.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn forget_reports(pool: &PgPool, tokens_after: Duration, unmatched_after: Duration) -> Result<u64, Error> {
+pub async fn forget_reports(pool: &PgPool, unmatched_after: Duration) -> Result<u64, Error> {
     let tokens = sqlx::query!(
         "delete from webhook_tokens where token in (
            select token from webhook_tokens
            where seen_at < clock_timestamp() - make_interval(secs => $1)
            order by seen_at limit 10000 for update skip locked)",
-        tokens_after.as_secs_f64(),
+        (2 * LONGEST_REPORT_AGE).as_secs_f64(),
     )
     .execute(pool)
     .await?;

@@ -39,7 +39,7 @@ pub use depth::waiting_jobs;
 pub use email::{Email, EmailError};
 pub use enqueue::{Admission, Enqueued, NewJob, enqueue};
 pub use error::{Error, in_time};
-pub use events::{DeliveryEvent, Report, Reported, forget_reports, report};
+pub use events::{DeliveryEvent, LONGEST_REPORT_AGE, Report, Reported, forget_reports, report};
 pub use expire::expire;
 pub use finish::{End, Recorded, finish};
 pub use forget_idle_quotas::forget_idle_quotas;

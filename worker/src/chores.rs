@@ -16,9 +16,6 @@ const PARTITIONS: &str = "0 17 * * * *";
 const FORGET_QUOTAS: &str = "30 * * * * *";
 const FORGET_REPORTS: &str = "45 */10 * * * *";
 
-/// Longer than the api takes a webhook after its time (WEBHOOK_MAX_AGE, a day at most).
-const FORGET_TOKENS_AFTER: Duration = Duration::from_hours(48);
-
 /// Starts the chores; they stop with the scheduler.
 ///
 /// # Errors
@@ -84,7 +81,7 @@ async fn forget_quotas(worker: Arc<Worker>) -> Result<(), Error> {
 
 async fn forget_reports(worker: Arc<Worker>) -> Result<(), Error> {
     let unmatched_after = Duration::from_hours(24 * worker.limits.retention_days);
-    let forgotten = outbox::forget_reports(&worker.pool, FORGET_TOKENS_AFTER, unmatched_after).await?;
+    let forgotten = outbox::forget_reports(&worker.pool, unmatched_after).await?;
     tell("forgot old webhook tokens and events that fit no job", forgotten);
     Ok(())
 }

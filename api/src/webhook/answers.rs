@@ -8,8 +8,8 @@ use poem_openapi::{
 };
 
 use crate::{
-    answers::{RETRY_AFTER, Row, refusals, response},
-    envelope::{ApiError, Refusal, json},
+    answers::{RETRY_AFTER, Refusals, Row, response},
+    envelope::json,
 };
 
 /// The event was taken, or needs nothing.
@@ -41,39 +41,19 @@ impl ApiResponse for Taken {
     }
 }
 
-/// Everything else.
+/// The webhook's refusals.
 #[derive(Debug)]
-pub(crate) struct Refused(Refusal);
+pub(crate) struct OfWebhooks;
 
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self(refusal)
-    }
-}
-
-impl From<Refused> for poem::Error {
-    fn from(Refused(refusal): Refused) -> Self {
-        refusal.into()
-    }
-}
-
-const REFUSALS: [Row; 8] = [
-    (400, "The body is not JSON", &[]),
-    (401, "The signature is missing or wrong: sent again, it may be right after a key is mended", &[]),
-    (404, "No signing key is set", &[]),
-    (406, "Never to be sent again: too old, from the future, of another domain, or its token was used before", &[]),
-    (413, "The body is larger than 256 KiB", &[]),
-    (415, "The body is not sent as application/json", &[]),
-    (500, "Something went wrong on our side", &[]),
-    (503, "The database is away: send it again later", &[RETRY_AFTER]),
-];
-
-impl ApiResponse for Refused {
-    fn meta() -> MetaResponses {
-        refusals(&REFUSALS)
-    }
-
-    fn register(registry: &mut Registry) {
-        ApiError::register(registry);
-    }
+impl Refusals for OfWebhooks {
+    const ROWS: &[Row] = &[
+        (400, "The body is not JSON", &[]),
+        (401, "The signature is missing or wrong: sent again, it may be right after a key is mended", &[]),
+        (404, "No signing key is set", &[]),
+        (406, "Never to be sent again: too old, from the future, of another domain, or its token was used before", &[]),
+        (413, "The body is larger than 256 KiB", &[]),
+        (415, "The body is not sent as application/json", &[]),
+        (500, "Something went wrong on our side", &[]),
+        (503, "The database is away: send it again later", &[RETRY_AFTER]),
+    ];
 }

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// What was reported.
 pub(super) enum Event {
     /// Something about a delivery.
-    Delivery { kind: &'static str, event: Box<DeliveryEvent> },
+    Delivery(Box<DeliveryEvent>),
     /// A kind that says nothing about deliveries: opened, clicked, unsubscribed, and those that are not yet known.
     Other,
 }
@@ -48,26 +48,23 @@ pub(super) fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Res
         text(event, "/delivery-status/enhanced-code", 16).or_else(|| words.as_deref().and_then(enhanced));
     let is_test = smtp_code == Some(TEST_MODE) || event.pointer("/flags/is-test-mode") == Some(&Value::Bool(true));
     let delivery = delivery(kind, severity.as_deref(), reason.as_deref(), enhanced_code.as_deref(), smtp_code);
-    Ok(Event::Delivery {
-        kind,
-        event: Box::new(DeliveryEvent {
-            id: text(event, "/id", 128).filter(|id| !id.is_empty()).ok_or(Malformed("no_id"))?,
-            event: kind.to_owned(),
-            job: text(event, "/user-variables/job_id", 36)
-                .or_else(|| message_id.as_ref().and_then(|id| Some(id.split_once('.')?.0.to_owned())))
-                .and_then(|id| id.parse().ok())
-                .map(JobId),
-            message_id: message_id.map(|id| format!("<{id}>")),
-            recipient: text(event, "/recipient", 254).unwrap_or_default().to_lowercase(),
-            severity,
-            reason,
-            smtp_code,
-            enhanced_code,
-            message: words.map(|words| cut(redact(&words), 1_000)),
-            delivery: delivery.filter(|_| !is_test),
-            occurred_at,
-        }),
-    })
+    Ok(Event::Delivery(Box::new(DeliveryEvent {
+        id: text(event, "/id", 128).filter(|id| !id.is_empty()).ok_or(Malformed("no_id"))?,
+        event: kind,
+        job: text(event, "/user-variables/job_id", 36)
+            .or_else(|| message_id.as_ref().and_then(|id| Some(id.split_once('.')?.0.to_owned())))
+            .and_then(|id| id.parse().ok())
+            .map(JobId),
+        message_id: message_id.map(|id| format!("<{id}>")),
+        recipient: text(event, "/recipient", 254).unwrap_or_default().to_lowercase(),
+        severity,
+        reason,
+        smtp_code,
+        enhanced_code,
+        message: words.map(|words| cut(redact(&words), 1_000)),
+        delivery: delivery.filter(|_| !is_test),
+        occurred_at,
+    })))
 }
 
 /// What an event says about the delivery; the first row that fits decides.
