@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use outbox::{GroupCommit, PgPool};
+use outbox::{Enqueued, GroupCommit, NewJob, PgPool, Report, Told};
 
 use crate::{
     allowed_origins::AllowedOrigins,
     callback_next::Prefixes,
     ip_limit::IpLimit,
+    metrics,
     queue_watch::QueueWatch,
     settings::{Settings, WebhookSettings},
 };
@@ -16,7 +17,8 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Door {
     pub(crate) pool: PgPool,
-    pub(crate) commit: GroupCommit,
+    pub(crate) requests: GroupCommit<NewJob, Enqueued>,
+    pub(crate) reports: GroupCommit<Report, Told>,
     pub(crate) ip_limit: Arc<IpLimit>,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) callback_path: String,
@@ -29,7 +31,8 @@ impl Door {
     /// A door as set. Connects to nothing yet.
     pub(crate) fn new(settings: &Settings, pool: PgPool) -> Arc<Self> {
         Arc::new(Self {
-            commit: GroupCommit::start(pool.clone(), settings.admission.clone()),
+            requests: GroupCommit::of_requests(pool.clone(), settings.admission.clone(), metrics::enqueue_commit),
+            reports: GroupCommit::of_reports(pool.clone(), metrics::webhook_commit),
             pool,
             ip_limit: Arc::new(IpLimit::new(
                 settings.trusted_proxies.clone(),

@@ -4,29 +4,68 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use outbox::{Delivery, Suppressed, SuppressionReason};
 
 const ANSWERS: &str = "magic_link_api_requests_total";
 const ENQUEUE: &str = "magic_link_api_enqueue_seconds";
 const WAITING: &str = "magic_link_api_waiting_jobs";
 const WEBHOOKS: &str = "magic_link_api_webhook_events_total";
+const ENQUEUE_BATCH: &str = "magic_link_api_enqueue_batch_size";
+const ENQUEUE_COMMIT: &str = "magic_link_api_enqueue_commit_seconds";
+const WEBHOOK_BATCH: &str = "magic_link_api_webhook_batch_size";
+const WEBHOOK_COMMIT: &str = "magic_link_api_webhook_commit_seconds";
+const DELIVERIES: &str = "magic_link_deliveries_total";
+const SUPPRESSIONS: &str = "magic_link_suppressions_total";
 const CONNECTIONS: &str = "magic_link_api_connections";
 
 /// Seconds: from a commit on a quiet disk to the longest wait for a connection.
 const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// Requests or reports in one commit: up to the largest batch.
+const BATCHES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// Starts to count. Once per process.
 ///
 /// # Errors
 /// Where somebody else counts already.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
-    let handle = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Full(ENQUEUE.to_owned()), &BUCKETS)?
-        .install_recorder()?;
+    let mut builder = PrometheusBuilder::new();
+    for (metric, buckets) in [
+        (ENQUEUE, &BUCKETS[..]),
+        (ENQUEUE_COMMIT, &BUCKETS),
+        (WEBHOOK_COMMIT, &BUCKETS),
+        (ENQUEUE_BATCH, &BATCHES),
+        (WEBHOOK_BATCH, &BATCHES),
+    ] {
+        builder = builder.set_buckets_for_metric(Matcher::Full(metric.to_owned()), buckets)?;
+    }
+    let handle = builder.install_recorder()?;
     describe_counter!(ANSWERS, "Answers of the endpoint, by status and error code (ok for none).");
     describe_histogram!(ENQUEUE, "Seconds that it took to put a job into the outbox, or to fail at it.");
+    describe_histogram!(ENQUEUE_BATCH, "Requests that went into the outbox in one commit.");
+    describe_histogram!(ENQUEUE_COMMIT, "Seconds that a commit of requests took, or failed after.");
+    describe_histogram!(WEBHOOK_BATCH, "Webhooks that were taken in one commit.");
+    describe_histogram!(WEBHOOK_COMMIT, "Seconds that a commit of webhooks took, or failed after.");
+    describe_counter!(DELIVERIES, "Mails whose delivery became this, by what Mailgun reported.");
+    describe_counter!(
+        SUPPRESSIONS,
+        "Recipients reported as not to be mailed, by reason; held_back: too many of a domain."
+    );
     describe_gauge!(WAITING, "Jobs that wait for a worker, counted up to just over QUEUE_LIMIT.");
     describe_gauge!(CONNECTIONS, "Open connections of the public listener.");
     describe_counter!(WEBHOOKS, "Webhooks, by event (none for one that was refused) and what became of it.");
+    // Present from the start, so that an alert on their increase sees the first one.
+    for delivery in Delivery::ALL {
+        counter!(DELIVERIES, "delivery" => delivery.as_str()).absolute(0);
+    }
+    for reason in SuppressionReason::ALL {
+        for suppressed in [Suppressed::Suppressed, Suppressed::HeldBack] {
+            counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => suppressed.as_str()).absolute(0);
+        }
+    }
+    for (status, code) in [("500", "internal_error"), ("503", "unavailable")] {
+        counter!(ANSWERS, "status" => status, "code" => code).absolute(0);
+    }
     Ok(handle)
 }
 
@@ -43,6 +82,31 @@ pub(crate) fn time_enqueue(taken: Duration) {
 /// A webhook was taken or refused.
 pub(crate) fn count_webhook(event: &'static str, outcome: &'static str) {
     counter!(WEBHOOKS, "event" => event, "outcome" => outcome).increment(1);
+}
+
+/// Requests were put into the outbox together, or were not.
+pub(crate) fn enqueue_commit(batch: usize, taken: Duration) {
+    commit(ENQUEUE_BATCH, ENQUEUE_COMMIT, batch, taken);
+}
+
+/// Webhooks were taken together, or were not.
+pub(crate) fn webhook_commit(batch: usize, taken: Duration) {
+    commit(WEBHOOK_BATCH, WEBHOOK_COMMIT, batch, taken);
+}
+
+fn commit(sizes: &'static str, seconds: &'static str, batch: usize, taken: Duration) {
+    histogram!(sizes).record(u32::try_from(batch).unwrap_or(u32::MAX));
+    histogram!(seconds).record(taken.as_secs_f64());
+}
+
+/// A mail's delivery became this.
+pub(crate) fn count_delivery(delivery: Delivery) {
+    counter!(DELIVERIES, "delivery" => delivery.as_str()).increment(1);
+}
+
+/// A recipient was suppressed, or was not.
+pub(crate) fn count_suppression(reason: SuppressionReason, outcome: Suppressed) {
+    counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => outcome.as_str()).increment(1);
 }
 
 /// Jobs that wait for a worker.

@@ -53,7 +53,7 @@ impl Api {
             traceparent: name.traceparent.clone(),
         };
         match enqueue(&door, job).await? {
-            Enqueued::Queued | Enqueued::Duplicate => Ok(Accepted),
+            Enqueued::Queued | Enqueued::Duplicate | Enqueued::Suppressed => Ok(Accepted),
             Enqueued::Limited { retry_after } => Err(Refusal::limited(
                 ErrorCode::RecipientRateLimited,
                 "Too many links were asked for this address. Look into its inbox, or try again later.",
@@ -117,7 +117,7 @@ fn resolve(door: &Door, request: &Request, body: MagicLinkRequest) -> Result<Wan
 /// Puts the job into the outbox; it is committed when this returns. A caller who hangs up does not stop the commit.
 async fn enqueue(door: &Door, job: NewJob) -> Result<Enqueued, Refusal> {
     let begun = Instant::now();
-    let outcome = door.commit.enqueue(job).await;
+    let outcome = door.requests.commit(job).await;
     metrics::time_enqueue(begun.elapsed());
     outcome.map_err(|error| {
         if error.is_outage() {

@@ -36,6 +36,8 @@ pub struct ClaimedJob {
     pub created_at: DateTime<Utc>,
     /// From the request to this claim.
     pub waited: Duration,
+    /// From when it was due (`run_at`: the request, or the end of a retry's wait) to this claim.
+    pub due_for: Duration,
     /// Of the request.
     pub request_id: String,
     /// Of the request, if it had one.
@@ -152,6 +154,7 @@ async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<Claim
           attempt,
           created_at,
           extract(epoch from clock_timestamp() - created_at)::float8 as "waited!",
+          extract(epoch from clock_timestamp() - run_at)::float8 as "due_for!",
           request_id,
           traceparent,
           sealed_link,
@@ -174,6 +177,7 @@ async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<Claim
             attempt: row.attempt,
             created_at: row.created_at,
             waited: seconds(row.waited),
+            due_for: seconds(row.due_for),
             request_id: row.request_id,
             traceparent: row.traceparent,
             link: match (row.sealed_link, row.message_id, row.link_age) {

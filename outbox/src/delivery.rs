@@ -20,6 +20,28 @@ pub enum Delivery {
 }
 
 impl Delivery {
+    /// All of them, in the order of a delivery.
+    pub const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Deferred,
+        Self::Delivered,
+        Self::Undelivered,
+        Self::Bounced,
+        Self::Complained,
+        Self::Suppressed,
+    ];
+
+    /// Whether nothing but a complaint can come after it.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Accepted | Self::Deferred)
+    }
+
+    /// From what stands in the tables.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|delivery| delivery.as_str() == text)
+    }
+
     /// As it stands in the tables, and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -52,6 +52,8 @@ pub enum Enqueued {
     Queued,
     /// A double click: the first click's mail is the answer, and this row is history at once.
     Duplicate,
+    /// The recipient is suppressed: the row is history at once, as failed. The caller is told nothing of it.
+    Suppressed,
     /// A quota of the recipient refuses it; nothing was written or used up.
     Limited {
         /// Until one more is let in.
@@ -67,14 +69,15 @@ pub async fn enqueue(pool: &PgPool, admission: &Admission, requests: &[NewJob]) 
     persist(pool, || async {
         let mut transaction = pool.begin().await?;
         let mut quotas = lock_quotas(&mut transaction, requests).await?;
-        let latest = latest_jobs(&mut transaction, admission, requests).await?;
-        let outcomes = decide(admission, &mut quotas, latest, requests);
+        let mut lately = lately(&mut transaction, admission, requests).await?;
+        let outcomes = decide(admission, &mut quotas, &mut lately, requests);
         if outcomes.iter().all(|outcome| matches!(outcome, Enqueued::Limited { .. })) {
             transaction.rollback().await?;
             return Ok(outcomes);
         }
         let places = supersede_waiting(&mut transaction, requests, &outcomes).await?;
-        write(&mut transaction, admission, &quotas, &places, requests, &outcomes).await?;
+        let batch = Batch { requests, outcomes: &outcomes, quotas: &quotas, lately: &lately };
+        write(&mut transaction, admission, &places, batch).await?;
         transaction.commit().await?;
         Ok(outcomes)
     })
@@ -114,31 +117,53 @@ async fn lock_quotas(connection: &mut PgConnection, requests: &[NewJob]) -> Resu
     Ok(LockedQuotas { tats: rows.into_iter().map(|row| (row.key, row.tats)).collect(), now })
 }
 
-/// The callback URL of each recipient's newest job, where that job is young enough to make the same request a
-/// double click. Whatever became of it: a job that failed because nobody has that address must count as one that was
-/// sent does, or the quota that a repeat takes would tell who has an account.
-async fn latest_jobs(
+/// What is known of each recipient, where there is anything.
+async fn lately(
     connection: &mut PgConnection,
     admission: &Admission,
     requests: &[NewJob],
-) -> Result<HashMap<String, String>, sqlx::Error> {
+) -> Result<HashMap<String, Lately>, sqlx::Error> {
     let recipients: Vec<String> = requests.iter().map(|r| r.recipient.to_string()).collect();
     let rows = sqlx::query!(
         r#"
-        select distinct on (recipient) recipient, callback_url
-        from email_jobs
-        where recipient = any($1)
-          and created_at > statement_timestamp() - make_interval(secs => $2)
-          -- Prunes all partitions but the open one and today's.
-          and (finished_at = 'infinity'
-            or finished_at between statement_timestamp() - make_interval(secs => $2) and statement_timestamp() + interval '1 minute')
-          and state <> 'superseded'
-        order by recipient, seq desc
+        select recipient as "recipient!", callback_url, suppressed_for, suppressed_until
+        from email_recipients_lately($1, make_interval(secs => $2))
         "#,
         &recipients,
         admission.duplicate_window.as_secs_f64(),
     )
     .fetch_all(connection)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.recipient, row.callback_url)).collect())
+    let lately = |suppressed_for: Option<String>, until| Some(Suppression { reason: suppressed_for?, until: until? });
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let suppression = lately(row.suppressed_for, row.suppressed_until);
+            (row.recipient, Lately { callback_url: row.callback_url, suppression })
+        })
+        .collect())
+}
+
+/// What must be known of a recipient before a request is taken.
+#[derive(Debug, Default)]
+struct Lately {
+    /// Of its newest job, where that is young enough to make the same request a double click.
+    callback_url: Option<String>,
+    /// Why it is not mailed for a while.
+    suppression: Option<Suppression>,
+}
+
+#[derive(Debug)]
+struct Suppression {
+    reason: String,
+    until: DateTime<Utc>,
+}
+
+/// Requests, what becomes of them, and why.
+#[derive(Clone, Copy)]
+struct Batch<'a> {
+    requests: &'a [NewJob],
+    outcomes: &'a [Enqueued],
+    quotas: &'a LockedQuotas,
+    lately: &'a HashMap<String, Lately>,
 }

@@ -3,16 +3,14 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::{PgConnection, PgPool};
+use chrono::{DateTime, Utc};
+use serde_json::{Value, json};
+use sqlx::{PgPool, types::Json};
 
-use crate::{Delivery, Error, JobId, error::persist};
+use crate::{Delivery, Error, JobId, SuppressionReason, error::persist};
 
 /// A report is taken at most so long after it was signed: its token is remembered for twice that.
 pub const LONGEST_REPORT_AGE: Duration = Duration::from_hours(24);
-
-/// A job ends within its deadline, which is at most a day, and what a rescue adds.
-const LONGEST_JOB: TimeDelta = TimeDelta::days(2);
 
 /// A reported event. Its texts are cut to what the columns take and hold no link, address or token.
 #[derive(Debug, Clone)]
@@ -39,20 +37,42 @@ pub struct DeliveryEvent {
     pub message: Option<String>,
     /// What it says about the delivery; nothing for a mail in test mode.
     pub delivery: Option<Delivery>,
+    /// Why its recipient is not to be mailed for a while, if so.
+    pub suppression: Option<SuppressionReason>,
     /// When it happened.
     pub occurred_at: DateTime<Utc>,
 }
 
-/// The report that an event came with.
-#[derive(Debug, Clone, Copy)]
-pub struct Report<'a> {
-    /// Its signed token: 1 to 64 bytes.
-    pub token: &'a str,
+/// An event, and how we came to know of it.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// What happened.
+    pub event: DeliveryEvent,
+    /// What it was signed with; nothing where we asked for it ourselves.
+    pub signed: Option<SignedToken>,
+}
+
+/// Mailgun signs a token, and not the event that comes with it.
+#[derive(Debug, Clone)]
+pub struct SignedToken {
+    /// 1 to 64 bytes.
+    pub token: String,
     /// SHA-256 of the event.
     pub digest: [u8; 32],
 }
 
 /// What became of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told {
+    /// Whether it was taken.
+    pub outcome: Reported,
+    /// What the job's delivery became by it.
+    pub moved_to: Option<Delivery>,
+    /// Whether its recipient was suppressed by it.
+    pub suppressed: Option<Suppressed>,
+}
+
+/// Whether a report was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reported {
     /// The event is on its job.
@@ -65,160 +85,96 @@ pub enum Reported {
     TokenReused,
 }
 
-/// Takes a report in. Committed when it returns.
-///
-/// # Errors
-/// [`Error::Database`]: nothing was remembered, the token neither.
-pub async fn report(pool: &PgPool, report: Report<'_>, event: &DeliveryEvent) -> Result<Reported, Error> {
-    persist(pool, || async {
-        let mut transaction = pool.begin().await?;
-        let reported = match remember(&mut transaction, report).await? {
-            Token::New => record(&mut transaction, event).await?,
-            Token::Known => Reported::Known,
-            Token::Reused => Reported::TokenReused,
-        };
-        transaction.commit().await?;
-        Ok(reported)
-    })
-    .await
-}
-
-enum Token {
-    New,
-    Known,
-    Reused,
-}
-
-async fn remember(connection: &mut PgConnection, report: Report<'_>) -> Result<Token, sqlx::Error> {
-    // Waits for another report with this token, if one is being taken.
-    let added = sqlx::query!(
-        "insert into webhook_tokens (token, digest) values ($1, $2) on conflict do nothing",
-        report.token,
-        &report.digest[..],
-    )
-    .execute(&mut *connection)
-    .await?;
-    if added.rows_affected() == 1 {
-        return Ok(Token::New);
-    }
-    let same = sqlx::query_scalar!(
-        r#"select digest = $2 as "same!" from webhook_tokens where token = $1"#,
-        report.token,
-        &report.digest[..],
-    )
-    .fetch_optional(connection)
-    .await?;
-    Ok(if same == Some(true) { Token::Known } else { Token::Reused })
-}
-
-/// Tells the event on its job, and keeps its row.
-async fn record(connection: &mut PgConnection, event: &DeliveryEvent) -> Result<Reported, sqlx::Error> {
-    // The same event may come under two tokens, and at the same time.
-    sqlx::query!(r#"select pg_advisory_xact_lock(hashtextextended($1, 0)) is null as "done!""#, event.id)
-        .fetch_one(&mut *connection)
-        .await?;
-    // A job that ends this moment is neither in the one partition nor yet in the other; a moment later it is.
-    for _ in 0..3 {
-        if let Some(reported) = record_once(connection, event).await? {
-            return Ok(reported);
+impl Reported {
+    /// As it stands in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Known => "known",
+            Self::Unmatched => "unmatched",
+            Self::TokenReused => "token_reused",
         }
     }
-    park(connection, event).await
 }
 
-/// `None` where the job was on its way into the history.
-async fn record_once(connection: &mut PgConnection, event: &DeliveryEvent) -> Result<Option<Reported>, sqlx::Error> {
-    // The id begins with the time of the request: only the partitions that the job can be in are looked at.
-    let Some((job, created_at)) = event.job.and_then(|job| Some((job, created_at(job)?))) else {
-        return park(connection, event).await.map(Some);
-    };
-    let row = sqlx::query!(
-        r#"
-        with mine as (
-          select
-            id,
-            finished_at,
-            (email_delivery_rank($3), $4::timestamptz, $3)
-              > (email_delivery_rank(delivery), coalesce(delivery_at, '-infinity'), coalesce(delivery, '')) as moves
-          from email_jobs
-          where id = $1
-            and message_id = $2
-            and recipient = $5
-            and (finished_at = 'infinity' or finished_at between $6 and $7)
-        ),
-        moved as (
-          update email_jobs as job
-          set delivery = $3, delivery_at = $4
-          from mine
-          where job.id = mine.id
-            and job.finished_at = mine.finished_at
-            and $3::text is not null
-            and moves
-          returning job.id
-        ),
-        kept as (
-          insert into email_events (
-            job_id, event_id, event, severity, reason, smtp_code, enhanced_code, message, delivery, occurred_at)
-          select id, $8, $9, $10, $11, $12, $13, $14, $3, $4
-          from mine
-          where not exists (select from email_events where job_id = $1 and event_id = $8 and received_at >= $6)
-            -- Not before the job has been told.
-            and ($3::text is null or not moves or exists (select from moved))
-          returning event_id
-        )
-        select
-          exists (select from mine) as "found!",
-          exists (select from mine where moves and $3::text is not null) and not exists (select from moved) as "missed!",
-          exists (select from kept) as "kept!"
-        "#,
-        job.0,
-        event.message_id,
-        event.delivery.map(Delivery::as_str),
-        event.occurred_at,
-        event.recipient,
-        created_at - TimeDelta::minutes(5),
-        created_at + LONGEST_JOB,
-        event.id,
-        event.event,
-        event.severity,
-        event.reason,
-        event.smtp_code,
-        event.enhanced_code,
-        event.message,
-    )
-    .fetch_one(&mut *connection)
-    .await?;
-    match (row.found, row.missed, row.kept) {
-        (true, true, _) => Ok(None),
-        (true, false, true) => Ok(Some(Reported::Recorded)),
-        (true, false, false) => Ok(Some(Reported::Known)),
-        (false, ..) => park(connection, event).await.map(Some),
+/// Whether a recipient that a report gives reason to suppress was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suppressed {
+    /// It is not mailed for a while.
+    Suppressed,
+    /// So many of its domain were reported at once that it must be the domain's server: none of them counts.
+    HeldBack,
+}
+
+impl Suppressed {
+    /// As it stands in logs and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Suppressed => "suppressed",
+            Self::HeldBack => "held_back",
+        }
     }
 }
 
-async fn park(connection: &mut PgConnection, event: &DeliveryEvent) -> Result<Reported, sqlx::Error> {
-    sqlx::query!(
-        "
-        insert into email_events_unmatched (event_id, event, job_id, message_id, reason, occurred_at)
-        values ($1, $2, $3, $4, $5, $6)
-        on conflict do nothing
-        ",
-        event.id,
-        event.event,
-        event.job.map(|job| job.0),
-        event.message_id,
-        event.reason,
-        event.occurred_at,
-    )
-    .execute(connection)
+/// Takes reports in, and tells for each, in their order, what became of it. Committed when it returns.
+///
+/// # Errors
+/// [`Error::Database`]: nothing was remembered, no token neither.
+pub async fn take_reports(pool: &PgPool, reports: &[Report]) -> Result<Vec<Told>, Error> {
+    let rows: Value = reports.iter().enumerate().map(|(position, report)| row(position, report)).collect();
+    let outcomes = persist(pool, || async {
+        sqlx::query_scalar!(r#"select email_take_reports($1) as "outcomes!: Json<Vec<Value>>""#, rows)
+            .fetch_one(pool)
+            .await
+    })
     .await?;
-    Ok(Reported::Unmatched)
+    Ok(outcomes.0.iter().map(told).collect())
 }
 
-/// The time in a UUIDv7.
-fn created_at(job: JobId) -> Option<DateTime<Utc>> {
-    let (seconds, nanoseconds) = job.0.get_timestamp()?.to_unix();
-    DateTime::from_timestamp(i64::try_from(seconds).ok()?, nanoseconds)
+/// In the form that `email_take_reports` takes.
+fn row(position: usize, Report { event, signed }: &Report) -> Value {
+    json!({
+        "position": position,
+        "token": signed.as_ref().map(|signed| &signed.token),
+        "digest": signed.as_ref().map(|signed| hex(&signed.digest)),
+        "id": event.id,
+        "event": event.event,
+        "job": event.job.map(|job| job.0.to_string()),
+        "message_id": event.message_id,
+        "recipient": event.recipient,
+        "severity": event.severity,
+        "reason": event.reason,
+        "smtp_code": event.smtp_code,
+        "enhanced_code": event.enhanced_code,
+        "message": event.message,
+        "delivery": event.delivery.map(Delivery::as_str),
+        "suppression": event.suppression.map(SuppressionReason::as_str),
+        "occurred_at": event.occurred_at.to_rfc3339(),
+    })
+}
+
+fn told(row: &Value) -> Told {
+    let text = |name: &str| row[name].as_str();
+    Told {
+        outcome: match text("outcome") {
+            Some("recorded") => Reported::Recorded,
+            Some("known") => Reported::Known,
+            Some("token_reused") => Reported::TokenReused,
+            _ => Reported::Unmatched,
+        },
+        moved_to: text("moved_to").and_then(Delivery::parse),
+        suppressed: match text("suppression") {
+            Some("suppressed") => Some(Suppressed::Suppressed),
+            Some("held_back") => Some(Suppressed::HeldBack),
+            _ => None,
+        },
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Deletes the tokens of reports that are too old to be taken again, and events that fit no job after

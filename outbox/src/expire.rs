@@ -7,25 +7,36 @@ use crate::{Error, error::persist};
 /// Jobs ended by one statement.
 const AT_ONCE: i64 = 1_000;
 
+/// How the jobs ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Expired {
+    /// Expired: nothing was mailed, or nobody knows of it.
+    pub expired: u64,
+    /// Sent after all: Mailgun has reported the mail of a try whose answer was lost.
+    pub sent: u64,
+}
+
 /// Ends the waiting jobs whose deadline has passed, and tells how many. Running ones are let finish: the
 /// seal looks at the deadline once more.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn expire(pool: &PgPool) -> Result<i64, Error> {
-    let mut ended = 0;
+pub async fn expire(pool: &PgPool) -> Result<Expired, Error> {
+    let mut ended = Expired::default();
     loop {
-        let batch = expire_batch(pool).await?;
-        ended += batch;
-        if batch < AT_ONCE {
+        let (expired, sent) = expire_batch(pool).await?;
+        ended.expired += expired.unsigned_abs();
+        ended.sent += sent.unsigned_abs();
+        if expired + sent < AT_ONCE {
             return Ok(ended);
         }
     }
 }
 
-async fn expire_batch(pool: &PgPool) -> Result<i64, Error> {
-    persist(pool, || async {
-        sqlx::query_scalar!(
+/// Jobs expired, and sent.
+async fn expire_batch(pool: &PgPool) -> Result<(i64, i64), Error> {
+    let row = persist(pool, || async {
+        sqlx::query!(
             r#"
             with late as (
               select id from email_jobs_open
@@ -55,14 +66,18 @@ async fn expire_batch(pool: &PgPool) -> Result<i64, Error> {
                   case when not taken then coalesce((gone.job).message, 'No worker was free before its deadline.') end,
                   clock_timestamp()
                 ) as ended
-              returning id
+              returning state
             )
-            select count(*) as "count!" from history
+            select
+              count(*) filter (where state = 'expired') as "expired!",
+              count(*) filter (where state = 'sent') as "sent!"
+            from history
             "#,
             AT_ONCE,
         )
         .fetch_one(pool)
         .await
     })
-    .await
+    .await?;
+    Ok((row.expired, row.sent))
 }

@@ -1,14 +1,17 @@
-//! Group commit: requests that come while a commit is under way go together in the next one.
+//! Group commit: what comes while a commit is under way goes together in the next one.
 //!
 //! A commit waits for the disk, and one that notifies holds a lock of the whole server while it does: one by one,
 //! requests would queue for both. There is no timer: a lone request on an idle system is committed at once.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Admission, Enqueued, Error, NewJob, enqueue};
+use crate::{Admission, Enqueued, Error, NewJob, Report, Told, enqueue, take_reports};
 
 /// Most requests in one commit: a statement stays small enough to be done within milliseconds.
 const LARGEST_BATCH: usize = 256;
@@ -17,7 +20,7 @@ const MOST_WAITING: usize = 4_096;
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum NotEnqueued {
+pub enum NotCommitted {
     /// Too many wait for their commit already.
     #[error("too many requests wait for their commit")]
     Busy,
@@ -26,7 +29,7 @@ pub enum NotEnqueued {
     Failed(#[from] Arc<Error>),
 }
 
-impl NotEnqueued {
+impl NotCommitted {
     /// Whether trying again later helps.
     #[must_use]
     pub fn is_outage(&self) -> bool {
@@ -37,22 +40,71 @@ impl NotEnqueued {
     }
 }
 
-/// The committer of one program. A clone is the same one.
-#[derive(Debug, Clone)]
-pub struct GroupCommit(mpsc::Sender<Waiting>);
+/// Is told of each commit: its size, and the time that it took or failed after.
+pub type OnCommit = fn(batch: usize, taken: Duration);
 
+/// A committer of one program: for each request, its outcome. A clone is the same one.
 #[derive(Debug)]
-struct Waiting {
-    request: NewJob,
-    answer: oneshot::Sender<Result<Enqueued, NotEnqueued>>,
+pub struct GroupCommit<Request, Outcome>(mpsc::Sender<Waiting<Request, Outcome>>);
+
+impl<Request, Outcome> Clone for GroupCommit<Request, Outcome> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
 }
 
-impl GroupCommit {
-    /// Starts the committer on the current runtime; it ends with its last clone.
+#[derive(Debug)]
+struct Waiting<Request, Outcome> {
+    request: Request,
+    answer: oneshot::Sender<Result<Outcome, NotCommitted>>,
+}
+
+impl GroupCommit<NewJob, Enqueued> {
+    /// Commits requests for links, see [`enqueue()`].
     #[must_use]
-    pub fn start(pool: PgPool, admission: Admission) -> Self {
+    pub fn of_requests(pool: PgPool, admission: Admission, on_commit: OnCommit) -> Self {
+        let admission = Arc::new(admission);
+        let commit = move |requests: Arc<[NewJob]>| {
+            let (pool, admission) = (pool.clone(), Arc::clone(&admission));
+            async move { enqueue(&pool, &admission, &requests).await }
+        };
+        Self::start(commit, on_commit)
+    }
+}
+
+impl GroupCommit<Report, Told> {
+    /// Commits what Mailgun reports, see [`take_reports()`].
+    #[must_use]
+    pub fn of_reports(pool: PgPool, on_commit: OnCommit) -> Self {
+        let commit = move |reports: Arc<[Report]>| {
+            let pool = pool.clone();
+            async move { take_reports(&pool, &reports).await }
+        };
+        Self::start(commit, on_commit)
+    }
+}
+
+impl<Request, Outcome> GroupCommit<Request, Outcome>
+where
+    Request: Clone + Send + Sync + 'static,
+    Outcome: Send + 'static,
+{
+    /// Starts the committer on the current runtime; it ends with its last clone.
+    fn start<F>(commit: impl Fn(Arc<[Request]>) -> F + Send + Sync + 'static, on_commit: OnCommit) -> Self
+    where
+        F: Future<Output = Result<Vec<Outcome>, Error>> + Send + 'static,
+    {
         let (sender, waiting) = mpsc::channel(MOST_WAITING);
-        tokio::spawn(commit(pool, admission, waiting));
+        let commit = move |requests: Arc<[Request]>| {
+            let (started, size) = (Instant::now(), requests.len());
+            let committed = commit(requests);
+            async move {
+                let committed = committed.await;
+                on_commit(size, started.elapsed());
+                committed
+            }
+        };
+        tokio::spawn(commit_all(commit, waiting));
         Self(sender)
     }
 
@@ -60,20 +112,25 @@ impl GroupCommit {
     /// stop the commit.
     ///
     /// # Errors
-    /// [`NotEnqueued`].
-    pub async fn enqueue(&self, request: NewJob) -> Result<Enqueued, NotEnqueued> {
+    /// [`NotCommitted`].
+    pub async fn commit(&self, request: Request) -> Result<Outcome, NotCommitted> {
         let (answer, outcome) = oneshot::channel();
-        self.0.try_send(Waiting { request, answer }).map_err(|_| NotEnqueued::Busy)?;
+        self.0.try_send(Waiting { request, answer }).map_err(|_| NotCommitted::Busy)?;
         // Unanswered only if the committer panicked.
-        outcome.await.unwrap_or(Err(NotEnqueued::Busy))
+        outcome.await.unwrap_or(Err(NotCommitted::Busy))
     }
 }
 
-async fn commit(pool: PgPool, admission: Admission, mut waiting: mpsc::Receiver<Waiting>) {
+async fn commit_all<Request: Clone, Outcome, F>(
+    commit: impl Fn(Arc<[Request]>) -> F,
+    mut waiting: mpsc::Receiver<Waiting<Request, Outcome>>,
+) where
+    F: Future<Output = Result<Vec<Outcome>, Error>>,
+{
     let mut batch = Vec::with_capacity(LARGEST_BATCH);
     while waiting.recv_many(&mut batch, LARGEST_BATCH).await > 0 {
         let (requests, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.request, w.answer)).unzip();
-        let outcomes = commit_batch(&pool, &admission, &requests).await;
+        let outcomes = commit_batch(&commit, requests.into()).await;
         let outage =
             outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
         for (caller, outcome) in callers.into_iter().zip(outcomes) {
@@ -87,26 +144,32 @@ async fn commit(pool: PgPool, admission: Admission, mut waiting: mpsc::Receiver<
 }
 
 /// Whoever came during a batch that met an outage has waited long enough: a time-out each would add up.
-fn refuse_all(waiting: &mut mpsc::Receiver<Waiting>, outage: &NotEnqueued) {
+fn refuse_all<Request, Outcome>(waiting: &mut mpsc::Receiver<Waiting<Request, Outcome>>, outage: &NotCommitted) {
     while let Ok(waiting) = waiting.try_recv() {
         let _ = waiting.answer.send(Err(outage.clone()));
     }
 }
 
 /// One commit for all; where Postgres refuses the batch, one for each, so that a bad row fails alone.
-async fn commit_batch(pool: &PgPool, admission: &Admission, requests: &[NewJob]) -> Vec<Result<Enqueued, NotEnqueued>> {
-    match enqueue(pool, admission, requests).await {
+async fn commit_batch<Request: Clone, Outcome, F>(
+    commit: &impl Fn(Arc<[Request]>) -> F,
+    requests: Arc<[Request]>,
+) -> Vec<Result<Outcome, NotCommitted>>
+where
+    F: Future<Output = Result<Vec<Outcome>, Error>>,
+{
+    match commit(Arc::clone(&requests)).await {
         Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
         Err(error) if requests.len() == 1 || error.is_outage() => {
             let error = Arc::new(error);
-            requests.iter().map(|_| Err(NotEnqueued::Failed(Arc::clone(&error)))).collect()
+            requests.iter().map(|_| Err(NotCommitted::Failed(Arc::clone(&error)))).collect()
         }
         Err(_) => {
             let mut outcomes = Vec::with_capacity(requests.len());
-            for request in requests {
-                let outcome = enqueue(pool, admission, std::slice::from_ref(request)).await;
-                let outcome = outcome.map_err(|error| NotEnqueued::Failed(Arc::new(error)));
-                outcomes.push(outcome.and_then(|outcomes| outcomes.first().copied().ok_or(NotEnqueued::Busy)));
+            for request in requests.iter() {
+                let outcome = commit(Arc::from([request.clone()])).await;
+                let outcome = outcome.map_err(|error| NotCommitted::Failed(Arc::new(error)));
+                outcomes.push(outcome.and_then(|outcomes| outcomes.into_iter().next().ok_or(NotCommitted::Busy)));
             }
             outcomes
         }

@@ -8,6 +8,7 @@
 //! worker has taken over changes nothing.
 
 mod attempts;
+mod backlog;
 mod claim;
 mod connect;
 mod delivery;
@@ -18,20 +19,26 @@ mod error;
 mod events;
 mod expire;
 mod finish;
+mod forget;
 mod forget_idle_quotas;
 mod group_commit;
 mod job;
+mod mailgun_event;
 pub mod partitions;
 mod put_back;
 mod quota;
+pub mod reconcile;
 mod redact;
 mod rescue;
+mod roll_up;
 mod seal;
 pub mod settings;
+pub mod suppression;
 pub mod upstreams;
 mod wake;
 
 pub use attempts::attempts_with_code;
+pub use backlog::{Backlog, backlog};
 pub use claim::{ClaimOptions, ClaimedJob, SealedLink, claim, next_due, promote_due, renew_leases};
 pub use connect::{check_url, connect, migrate, ping};
 pub use delivery::Delivery;
@@ -39,16 +46,22 @@ pub use depth::waiting_jobs;
 pub use email::{Email, EmailError};
 pub use enqueue::{Admission, Enqueued, NewJob, enqueue};
 pub use error::{Error, in_time};
-pub use events::{DeliveryEvent, LONGEST_REPORT_AGE, Report, Reported, forget_reports, report};
-pub use expire::expire;
+pub use events::{
+    DeliveryEvent, LONGEST_REPORT_AGE, Report, Reported, SignedToken, Suppressed, Told, forget_reports, take_reports,
+};
+pub use expire::{Expired, expire};
 pub use finish::{End, Recorded, finish};
+pub use forget::{Forgotten, forget};
 pub use forget_idle_quotas::forget_idle_quotas;
-pub use group_commit::{GroupCommit, NotEnqueued};
+pub use group_commit::{GroupCommit, NotCommitted, OnCommit};
 pub use job::{Attempt, Failure, JobId, Lease, Outcome, Step};
+pub use mailgun_event::{MailgunEvent, Malformed};
 pub use put_back::{PutBack, Returned, put_back};
 pub use quota::{Quota, Quotas};
 pub use redact::redact;
 pub use rescue::{Rescued, rescue};
+pub use roll_up::{forget_hours, roll_up};
 pub use seal::{Cleared, NewLink, seal};
 pub use sqlx::PgPool;
+pub use suppression::SuppressionReason;
 pub use wake::Wake;

@@ -25,6 +25,11 @@ impl Upstream {
             Self::Mailgun => "mailgun",
         }
     }
+
+    /// The table has these two names only.
+    fn named(name: &str) -> Self {
+        if name == Self::Supabase.as_str() { Self::Supabase } else { Self::Mailgun }
+    }
 }
 
 /// A breaker that is open: no job can succeed until an operator changes something.
@@ -113,11 +118,45 @@ pub async fn open_breakers(pool: &PgPool) -> Result<Vec<OpenBreaker>, Error> {
     Ok(rows
         .into_iter()
         .map(|row| OpenBreaker {
-            upstream: if row.name == Upstream::Supabase.as_str() { Upstream::Supabase } else { Upstream::Mailgun },
+            upstream: Upstream::named(&row.name),
             since: row.since,
             failure: Failure { code: row.code, message: row.message },
             setting: row.setting,
         })
+        .collect())
+}
+
+/// How a service stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// The service.
+    pub upstream: Upstream,
+    /// Whether its breaker is open.
+    pub open: bool,
+    /// Whether it asked for a pause that has not ended.
+    pub paused: bool,
+}
+
+/// How both services stand.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn standings(pool: &PgPool) -> Result<Vec<Standing>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select
+          name,
+          open_since is not null as "open!",
+          coalesce(paused_until > clock_timestamp(), false) as "paused!"
+        from upstreams
+        order by name
+        "#,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Standing { upstream: Upstream::named(&row.name), open: row.open, paused: row.paused })
         .collect())
 }
 

@@ -2,7 +2,7 @@
 //! The latter is emptied at every start, so it must be on this machine, and either empty or emptied by
 //! a sandbox before: nobody's data are lost to a wrong variable.
 
-use crate::{Durability, Postgres, PostgresError, process::Process, programs::workspace_root};
+use crate::{Durability, Postgres, PostgresError, Role, RolesError, process::Process, programs::workspace_root};
 use nix::sys::signal::Signal;
 use sqlx::{
     Connection, Executor, PgConnection,
@@ -28,6 +28,9 @@ pub enum DatabaseError {
     /// The variable holds no connection string.
     #[error("{VARIABLE} is not a Postgres connection string: {0}")]
     NotAUrl(sqlx::Error),
+    /// The roles could not be made.
+    #[error(transparent)]
+    Roles(#[from] RolesError),
     /// It names another machine.
     #[error(
         "{VARIABLE} names the host {0}: the sandbox empties its database, \
@@ -81,6 +84,20 @@ impl Database {
     /// The connection string.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The connection string for one of the roles of `deploy/roles.sql`. A database that was named from outside is used
+    /// as it was named: roles are the whole server's, and its owner's to make.
+    pub(crate) fn url_as(&self, role: Role) -> String {
+        self.postgres.as_ref().map_or_else(|| self.url.clone(), |postgres| postgres.url_as(NAME, role))
+    }
+
+    /// Makes the roles, if the server is our own; before the migrations, and again after them.
+    pub(crate) async fn set_roles(&self) -> Result<(), DatabaseError> {
+        match &self.postgres {
+            Some(postgres) => Ok(postgres.set_roles(NAME).await?),
+            None => Ok(()),
+        }
     }
 
     /// What it is, for people.

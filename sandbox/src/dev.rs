@@ -5,8 +5,8 @@
 mod settings;
 
 use crate::{
-    Database, DatabaseError, Mailgun, MailgunSettings, Program, ProgramError, Programs, SupabaseAuth, SupabaseSettings,
-    http, ports::preferred_port, programs::Echo,
+    Database, DatabaseError, Mailgun, MailgunSettings, Program, ProgramError, Programs, Role, SupabaseAuth,
+    SupabaseSettings, http, ports::preferred_port, programs::Echo,
 };
 use settings::Addresses;
 use std::{
@@ -75,14 +75,17 @@ impl World {
         let api_port = port("api", 8080)?;
         let (supabase, mailgun) = stand_ins(api_port).await?;
         let addresses = Addresses {
-            database: database.url().to_owned(),
+            api_database: database.url_as(Role::Api),
+            worker_database: database.url_as(Role::Worker),
             supabase: supabase.url(),
             mailgun: mailgun.url(),
             api: api_port,
             api_private: port("api's metrics", 8082)?,
             worker: port("worker", 8081)?,
         };
-        migrate(&programs.worker, &addresses.database).await?;
+        database.set_roles().await?;
+        migrate(&programs.worker, &database.url_as(Role::Owner)).await?;
+        database.set_roles().await?;
         let worker = run("worker", &programs.worker, settings::for_worker(&addresses))?;
         let api = run("api", &programs.api, settings::for_api(&addresses))?;
         tokio::try_join!(until_it_is_ready(&worker, addresses.worker), until_it_is_ready(&api, addresses.api),)?;
@@ -103,7 +106,7 @@ impl World {
             ("api metrics", format!("http://127.0.0.1:{private}/metrics")),
             ("worker health", format!("http://127.0.0.1:{worker}/health/ready")),
             ("Supabase Auth", format!("{} (a stand-in)", self.supabase.url())),
-            ("psql", format!("psql '{}'", at.database)),
+            ("psql", format!("psql '{}'", self.database.url())),
         ] {
             println!("{name:<14} {address}");
         }
@@ -161,6 +164,7 @@ async fn stand_ins(api_port: u16) -> io::Result<(SupabaseAuth, Mailgun)> {
         listen: loopback(port("mailbox", 8025)?),
         domain: settings::MAILGUN_DOMAIN.into(),
         api_key: settings::MAILGUN_KEY.into(),
+        events_key: settings::MAILGUN_EVENTS_KEY.into(),
         hint: Some(curl(api_port)),
         supabase_faults: Some(supabase.faults().clone()),
     })

@@ -14,6 +14,7 @@ mod ports;
 mod postgres;
 mod process;
 mod programs;
+mod roles;
 mod server;
 mod supabase;
 
@@ -22,7 +23,10 @@ pub use dev::{Stop, dev};
 pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
 pub use http::client;
 pub use journal::TimedOut;
-pub use mailgun::{Mail, Mailgun, MailgunSettings, SendCall, SentWebhook, Signing, WebhookError};
+pub use mailgun::{
+    Mail, Mailgun, MailgunSettings, ReadCall, SendCall, SentWebhook, Signing, SuppressionList, WebhookError, signed,
+};
 pub use postgres::{Durability, Postgres, PostgresError};
 pub use programs::{Program, ProgramError, Programs};
+pub use roles::{Role, RolesError};
 pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User};

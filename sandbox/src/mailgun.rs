@@ -1,21 +1,26 @@
-//! A stand-in for Mailgun: `POST /v3/{domain}/messages`, signed webhooks, a mailbox page at `/` that shows what was
+//! A stand-in for Mailgun: `POST /v3/{domain}/messages`, signed webhooks, lists of events and suppressions, a mailbox page at `/` that shows what was
 //! sent, and faults (`/_sandbox/faults`, or the page's buttons). All in memory.
 
 mod buttons;
+mod lists;
 mod mail;
 mod mailbox;
 mod messages;
+mod reads;
 mod told;
 mod webhooks;
 
+pub use lists::SuppressionList;
 pub use mail::Mail;
-pub use webhooks::{SentWebhook, Signing, WebhookError};
+pub use reads::ReadCall;
+pub use webhooks::{SentWebhook, Signing, WebhookError, signed};
 
 use crate::{
     faults::{self, Faults},
     journal::{Journal, TimedOut},
     server::{Cut, Server},
 };
+use lists::Lists;
 use messages::Form;
 use poem::{
     Body, Endpoint, EndpointExt, Request, Response, Route, RouteMethod, handler,
@@ -25,6 +30,7 @@ use poem::{
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, atomic::AtomicBool},
     time::{Duration, SystemTime},
 };
 use tokio::net::TcpListener;
@@ -38,8 +44,10 @@ pub struct MailgunSettings {
     pub listen: SocketAddr,
     /// The only domain that it sends for.
     pub domain: String,
-    /// The only key that it takes.
+    /// The only key that may send.
     pub api_key: String,
+    /// The only key that may ask for events, and read and change suppressions.
+    pub events_key: String,
     /// A command that makes a mail; the empty mailbox shows it.
     pub hint: Option<String>,
     /// The other stand-in's faults, for buttons on the same page.
@@ -52,6 +60,7 @@ impl Default for MailgunSettings {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             domain: "mg.example.com".into(),
             api_key: "key-sandbox".into(),
+            events_key: "events-key-sandbox".into(),
             hint: None,
             supabase_faults: None,
         }
@@ -88,11 +97,16 @@ impl SendCall {
 struct MailgunState {
     domain: String,
     api_key: String,
+    events_key: String,
     hint: Option<String>,
     mails: Journal<Mail>,
     journal: Journal<SendCall>,
+    reads: Journal<ReadCall>,
     webhooks: Webhooks,
+    lists: Lists,
+    lags: Arc<AtomicBool>,
     faults: Faults,
+    read_faults: Faults,
     supabase_faults: Option<Faults>,
 }
 
@@ -110,15 +124,21 @@ impl Mailgun {
     /// When the address is taken.
     pub async fn start(settings: MailgunSettings) -> io::Result<Mailgun> {
         let listener = TcpListener::bind(settings.listen).await?;
-        let (webhooks, stop_webhooks) = Webhooks::new().map_err(io::Error::other)?;
+        let lists = Lists::default();
+        let (webhooks, stop_webhooks) = Webhooks::new(lists.clone()).map_err(io::Error::other)?;
         let state = MailgunState {
             domain: settings.domain,
             api_key: settings.api_key,
+            events_key: settings.events_key,
             hint: settings.hint,
             mails: Journal::new(),
             journal: Journal::new(),
+            reads: Journal::new(),
             webhooks,
+            lists,
+            lags: Arc::default(),
             faults: Faults::new(messages::usual_body),
+            read_faults: Faults::new(messages::usual_body),
             supabase_faults: settings.supabase_faults,
         };
         let server = Server::start(listener, routes(&state))?;
@@ -187,8 +207,8 @@ fn seen(mails: &[Mail]) -> String {
 }
 
 fn routes(state: &MailgunState) -> impl Endpoint + 'static {
-    Route::new()
-        .at("/v3/:domain/messages", RouteMethod::new().post(send).data(state.clone()))
+    let sending = Route::new().at("/v3/:domain/messages", RouteMethod::new().post(send).data(state.clone()));
+    reads::routes(state, sending)
         .nest("/_sandbox/faults", faults::routes(state.faults.clone()))
         .nest_no_strip("/", mailbox::routes(state.clone()))
 }

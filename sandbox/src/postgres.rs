@@ -109,8 +109,17 @@ impl Postgres {
 
     /// The connection string of a database, for its superuser.
     pub fn url(&self, database: &str) -> String {
+        self.url_of("postgres", database)
+    }
+
+    /// All roles that the sandbox makes have the superuser's password: it is as random as theirs need to be.
+    pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
         let (password, port) = (&self.password, self.port);
-        format!("postgres://postgres:{password}@127.0.0.1:{port}/{database}")
+        format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}")
+    }
+
+    pub(crate) fn password(&self) -> &str {
+        &self.password
     }
 
     /// The major version, such as 15.

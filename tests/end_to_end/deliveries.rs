@@ -84,3 +84,52 @@ async fn a_mail_that_mailgun_reports_is_not_mailed_again_although_its_answer_was
     let steps = "select string_agg(step || ' ' || outcome, ', ' order by started_at) from email_attempts";
     assert_eq!(house.text(steps).await, "generate_link ok, send unknown");
 }
+
+#[tokio::test]
+async fn a_mailbox_that_is_not_there_is_not_mailed_again_and_its_owner_learns_nothing_new() {
+    let house = reporting(Plan::default()).await;
+    let first = house.ask("bounce@example.com").await;
+    house.until_delivery(&first, "bounced").await;
+    let calls = house.supabase.journal().len();
+
+    let second = house.ask_for("bounce@example.com", "again").await;
+    assert_eq!((second.status, &second.body), (first.status, &first.body), "the same answer");
+    house.until_state(&second, "failed").await;
+    let job =
+        format!("select concat_ws(' ', code, attempt) from email_jobs where request_id = '{}'", second.request_id);
+    assert_eq!(house.text(&job).await, "recipient_suppressed 0");
+
+    // Everybody else is mailed, and by then nobody has been called for the suppressed one.
+    let other = house.ask("hello@example.com").await;
+    house.until_state(&other, "sent").await;
+    assert_eq!(house.supabase.journal().len(), calls + 1);
+    assert_eq!(house.mailgun.mails().len(), 2);
+
+    assert_eq!(house.text("select email_lift_suppression('bounce@example.com')").await, "true");
+    let third = house.ask_for("bounce@example.com", "lifted").await;
+    house.until_state(&third, "sent").await;
+}
+
+#[tokio::test]
+async fn a_policy_against_us_suppresses_nobody_and_a_forged_recipient_changes_nothing() {
+    let house = reporting(Plan::default().api("IP_RATE_LIMIT", "1000/1m").worker("MAILGUN_RATE", "1000/1s")).await;
+    let asked: Vec<_> = (0..100).map(|n| format!("blocked+{n}@example.com")).collect();
+    for address in &asked {
+        assert_eq!(house.ask(address).await.status, 200);
+    }
+    let events = house.mailgun.wait_for_webhooks(200).await.unwrap();
+    assert!(events.iter().all(|event| event.status() == Some(200)));
+    assert_eq!(house.text("select count(*) from email_jobs where delivery = 'undelivered'").await, "100");
+
+    // Signed as it should be, since the signature does not cover it: a bounce of somebody else's mailbox.
+    let mut forged = events[0].event_data().clone();
+    forged["id"] = "forged".into();
+    forged["event"] = "failed".into();
+    forged["severity"] = "permanent".into();
+    forged["reason"] = "bounce".into();
+    forged["delivery-status"] = serde_json::json!({"code": 550, "enhanced-code": "5.1.1", "message": "No such user"});
+    forged["recipient"] = "victim@example.com".into();
+    assert_eq!(house.mailgun.post_event(forged).await.unwrap(), 200);
+    assert_eq!(house.text("select count(*) from email_events_unmatched where event_id = 'forged'").await, "1");
+    assert_eq!(house.text("select count(*) from suppressed_recipients").await, "0");
+}

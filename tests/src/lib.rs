@@ -89,8 +89,9 @@ pub struct House {
     pub pool: PgPool,
     /// Its own server, if the plan said so.
     pub server: Option<Postgres>,
-    /// Where the database is.
+    /// Where the database is, for its superuser.
     pub database_url: String,
+    database: server::Addresses,
     plan: Plan,
 }
 
@@ -102,9 +103,9 @@ impl House {
 
     /// A house after a plan.
     pub async fn of(plan: Plan) -> Self {
-        let (server, database_url) = if plan.own_server {
-            let (server, url) = server::own().await;
-            (Some(server), url)
+        let (server, database) = if plan.own_server {
+            let (server, database) = server::own().await;
+            (Some(server), database)
         } else {
             (None, server::fresh_database().await)
         };
@@ -113,9 +114,10 @@ impl House {
             workers: vec![],
             supabase: SupabaseAuth::start(plan.supabase.clone()).await.unwrap(),
             mailgun: Mailgun::start(MailgunSettings::default()).await.unwrap(),
-            pool: outbox::connect(&database_url.clone().into(), 4, "test").unwrap(),
+            pool: outbox::connect(&database.admin.clone().into(), 4, "test").unwrap(),
             server,
-            database_url,
+            database_url: database.admin.clone(),
+            database,
             plan,
         };
         for _ in 0..house.plan.apis {
@@ -138,7 +140,7 @@ impl House {
             ("RECIPIENT_RATE_LIMIT", "1000/15m".to_owned()),
             ("RECIPIENT_CLIENT_RATE_LIMIT", "1000/15m".to_owned()),
         ];
-        let settings = self.settings(settings.to_vec(), &self.plan.api);
+        let settings = self.settings(&self.database.api, settings.to_vec(), &self.plan.api);
         let program = Program::spawn(&Programs::build().await.unwrap().api, "api", &settings, &[]).unwrap();
         program.address().await.unwrap();
         self.apis.push(program);
@@ -170,7 +172,7 @@ impl House {
             ("LINK_SEALING_KEY", "dGVzdHMgb25seTogdGhpcnR5LXR3byBieXRlcyBrZXk=".to_owned()),
             ("MAILGUN_RATE", "1000/1s".to_owned()),
         ];
-        let settings = self.settings(settings.to_vec(), &self.plan.worker);
+        let settings = self.settings(&self.database.worker, settings.to_vec(), &self.plan.worker);
         let program = Program::spawn(&Programs::build().await.unwrap().worker, "worker", &settings, &[]).unwrap();
         program.address().await.unwrap();
         self.workers.push(program);
@@ -178,11 +180,13 @@ impl House {
 
     fn settings(
         &self,
+        database: &str,
         usual: Vec<(&'static str, String)>,
         planned: &[(&'static str, String)],
     ) -> Vec<(String, String)> {
         let both = [
-            ("DATABASE_URL", self.database_url.clone()),
+            ("DATABASE_URL", database.to_owned()),
+            ("MIGRATE_ON_START", "false".to_owned()),
             ("LOG_FORMAT", "json".to_owned()),
             ("RUST_LOG", "debug".to_owned()),
         ];
@@ -199,6 +203,13 @@ impl House {
     /// Asks for a link for this address, with the published example's callback.
     pub async fn ask(&self, email: &str) -> Answer {
         self.post(&example(email)).await
+    }
+
+    /// The same, for another page, so that it is no double click.
+    pub async fn ask_for(&self, email: &str, page: &str) -> Answer {
+        let mut body = example(email);
+        body["callback_next"] = page.into();
+        self.post(&body).await
     }
 
     /// Posts a body at the first api.
@@ -250,6 +261,16 @@ impl House {
         if let Err(seen) = seen.await {
             panic!("the job is not {state} but {seen}\n{}", self.workers.iter().map(log_of).collect::<String>());
         }
+    }
+
+    /// Waits until the delivery of a request's mail is this.
+    pub async fn until_delivery(&self, answer: &Answer, delivery: &str) {
+        let query = format!("select delivery from email_jobs where request_id = '{}'", answer.request_id);
+        let seen = eventually(|| async {
+            let seen = self.text(&query).await;
+            if seen == delivery { Ok(()) } else { Err(seen) }
+        });
+        seen.await.unwrap_or_else(|seen| panic!("the delivery is not {delivery} but {seen:?}"));
     }
 
     /// Waits until no job is open.

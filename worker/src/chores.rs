@@ -7,7 +7,7 @@ use outbox::{Error, partitions};
 use tokio::sync::Mutex;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
-use crate::worker::Worker;
+use crate::{metrics, reconcile::reconcile, worker::Worker};
 
 /// Cron expressions, with seconds. (`new_repeated` of the scheduler has been seen to stop firing.)
 const RESCUE: &str = "*/2 * * * * *";
@@ -15,6 +15,9 @@ const EXPIRE: &str = "*/5 * * * * *";
 const PARTITIONS: &str = "0 17 * * * *";
 const FORGET_QUOTAS: &str = "30 * * * * *";
 const FORGET_REPORTS: &str = "45 */10 * * * *";
+const FORGET_DELIVERIES: &str = "0 47 * * * *";
+const ROLL_UP: &str = "*/10 * * * * *";
+const RECONCILE: &str = "2/5 * * * * *";
 
 /// Starts the chores; they stop with the scheduler.
 ///
@@ -27,6 +30,9 @@ pub(crate) async fn start(worker: &Arc<Worker>) -> Result<JobScheduler, JobSched
     scheduler.add(chore(PARTITIONS, worker, keep_partitions)?).await?;
     scheduler.add(chore(FORGET_QUOTAS, worker, forget_quotas)?).await?;
     scheduler.add(chore(FORGET_REPORTS, worker, forget_reports)?).await?;
+    scheduler.add(chore(FORGET_DELIVERIES, worker, forget_deliveries)?).await?;
+    scheduler.add(chore(ROLL_UP, worker, roll_up)?).await?;
+    scheduler.add(chore(RECONCILE, worker, reconcile)?).await?;
     scheduler.start().await?;
     Ok(scheduler)
 }
@@ -51,6 +57,7 @@ where
 
 async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
     let rescued = outbox::rescue(&worker.pool, worker.limits.max_attempts).await?;
+    metrics::rescued(rescued);
     if rescued.exhausted > 0 {
         tracing::error!(
             jobs = rescued.exhausted,
@@ -63,14 +70,19 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
 }
 
 async fn expire(worker: Arc<Worker>) -> Result<(), Error> {
-    tell("ended jobs past their deadline", outbox::expire(&worker.pool).await?);
+    let ended = outbox::expire(&worker.pool).await?;
+    metrics::expired(ended);
+    tell("ended jobs past their deadline", ended.expired + ended.sent);
     Ok(())
 }
 
 async fn keep_partitions(worker: Arc<Worker>) -> Result<(), Error> {
     partitions::make(&worker.pool).await?;
     let dropped = partitions::drop_old(&worker.pool, worker.limits.retention_days).await?;
-    tell("dropped partitions older than RETENTION_DAYS", dropped.len());
+    tell("dropped partitions older than RETENTION_DAYS", dropped.gone.len());
+    if let Some(partition) = dropped.in_use {
+        tracing::warn!(partition, "a partition older than RETENTION_DAYS is being read: it is dropped at the next try");
+    }
     Ok(())
 }
 
@@ -83,6 +95,19 @@ async fn forget_reports(worker: Arc<Worker>) -> Result<(), Error> {
     let unmatched_after = Duration::from_hours(24 * worker.limits.retention_days);
     let forgotten = outbox::forget_reports(&worker.pool, unmatched_after).await?;
     tell("forgot old webhook tokens and events that fit no job", forgotten);
+    Ok(())
+}
+
+/// As long ago as the rest of the history.
+async fn forget_deliveries(worker: Arc<Worker>) -> Result<(), Error> {
+    let after = Duration::from_hours(24 * worker.limits.retention_days);
+    tell("forgot hours of deliveries older than RETENTION_DAYS", outbox::forget_hours(&worker.pool, after).await?);
+    tell("forgot suppressions that ended long ago", outbox::suppression::forget(&worker.pool, after).await?);
+    Ok(())
+}
+
+async fn roll_up(worker: Arc<Worker>) -> Result<(), Error> {
+    while outbox::roll_up(&worker.pool).await? {}
     Ok(())
 }
 

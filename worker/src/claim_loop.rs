@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::{deliver::Delivery, upstream_watch::Pace, worker::Worker};
+use crate::{deliver::Delivery, metrics, upstream_watch::Pace, worker::Worker};
 
 /// The fallback, should the bell be deaf.
 const POLL: Duration = Duration::from_secs(1);
@@ -28,6 +28,7 @@ pub(crate) async fn run(worker: &Arc<Worker>) {
         let pause = match worker.outage.watch(outbox::in_time(claim(worker, slots.available_permits())).await) {
             Ok(Claimed::Jobs { jobs, probe }) => {
                 for job in jobs {
+                    metrics::picked_up(job.due_for);
                     let slot = Slot::take(&slots, &wake).await;
                     deliveries.spawn(deliver(Arc::clone(worker), job, probe, claimed_at, slot));
                 }

@@ -1,11 +1,14 @@
-//! `magic-link-worker`: reads the settings, then works, or only migrates.
+//! `magic-link-worker`: reads the settings, then works; or only migrates, or forgets a person.
 
-use std::{io::ErrorKind, process::ExitCode};
+use std::{
+    io::{ErrorKind, Write as _},
+    process::ExitCode,
+};
 
 use anyhow::Context as _;
 use clap::Parser as _;
 use nix::sys::resource::{Resource, setrlimit};
-use outbox::settings::Fault;
+use outbox::{Email, Forgotten, settings::Fault};
 use worker::{
     logs, prepare,
     run::run,
@@ -22,10 +25,11 @@ fn main() -> anyhow::Result<ExitCode> {
         return Ok(refuse(&[fault]));
     }
     let arguments = Arguments::parse();
-    match arguments.command {
-        Some(Command::Migrate) => match (LogSettings::read(&arguments), DatabaseSettings::read(&arguments)) {
-            (Ok(logs), Ok(database)) => start(logs, migrate(&database)),
-            (logs, database) => Ok(refuse_all(logs.err(), database.err())),
+    match &arguments.command {
+        Some(Command::Migrate) => with_database(&arguments, async |database| migrate(database).await),
+        Some(Command::Forget { address }) => match Email::parse(address) {
+            Ok(address) => with_database(&arguments, async |database| forget(database, &address).await),
+            Err(error) => Ok(refuse(&[format!("{address}: {error}")])),
         },
         None => match (LogSettings::read(&arguments), Settings::read(&arguments)) {
             (Ok(logs), Ok(settings)) => start(logs, run(&settings)),
@@ -45,6 +49,17 @@ fn read_dotenv() -> Result<(), String> {
     }
 }
 
+/// A command that needs the database and nothing else.
+fn with_database(
+    arguments: &Arguments,
+    work: impl AsyncFnOnce(&DatabaseSettings) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    match (LogSettings::read(arguments), DatabaseSettings::read(arguments)) {
+        (Ok(logs), Ok(database)) => start(logs, work(&database)),
+        (logs, database) => Ok(refuse_all(logs.err(), database.err())),
+    }
+}
+
 fn start(logs: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     logs::start(logs)?;
     rustls::crypto::ring::default_provider()
@@ -58,6 +73,18 @@ async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<()> {
     let pool = outbox::connect(&settings.url, settings.max_connections, "magic-link-worker migrate")?;
     prepare::migrate(&pool).await?;
     tracing::info!("the tables are up to date");
+    Ok(())
+}
+
+/// Says what was done on stdout: this is for the person who asked for it.
+async fn forget(settings: &DatabaseSettings, address: &Email) -> anyhow::Result<()> {
+    let pool = outbox::connect(&settings.url, settings.max_connections, "magic-link-worker forget")?;
+    let forgotten = outbox::forget(&pool, address).await?;
+    let mut out = std::io::stdout().lock();
+    for Forgotten { relation, rows } in forgotten {
+        writeln!(out, "{relation:<24} {rows:>6}")?;
+    }
+    writeln!(out, "Supabase's user and what Mailgun keeps are theirs to delete.")?;
     Ok(())
 }
 

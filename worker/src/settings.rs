@@ -93,6 +93,31 @@ pub struct MailgunSettings {
     pub from: String,
     /// Mails that this worker hands over at most.
     pub rate: Quota,
+    /// A key that may read events, and read and delete suppressions.
+    pub events_key: Option<SecretString>,
+    /// Which of the two lists of events is read.
+    pub events_api: EventsApi,
+}
+
+/// What Mailgun is asked through about a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventsApi {
+    /// `GET /v3/{domain}/events`: deprecated, and its filter by Message-Id documented.
+    Events,
+    /// `POST /v1/analytics/logs`, its successor.
+    Logs,
+}
+
+impl FromStr for EventsApi {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "events" => Ok(Self::Events),
+            "logs" => Ok(Self::Logs),
+            _ => Err(format!("`{text}` is neither events nor logs")),
+        }
+    }
 }
 
 /// Times and counts.
@@ -216,7 +241,15 @@ impl MailgunSettings {
             .required("MAIL_FROM", FROM, arguments.mail_from.as_ref())
             .and_then(|text| faults.read("MAIL_FROM", FROM, mail_from(text)));
         let rate = faults.parse("MAILGUN_RATE", "20/1s", &arguments.mailgun_rate);
-        Some(Self { url: url?, domain: domain?, key: key?, from: from?, rate: rate? })
+        let events_key = match arguments.mailgun_events_key.as_ref().filter(|key| !key.trim().is_empty()) {
+            None => Some(None),
+            Some(key) => faults
+                .read("MAILGUN_EVENTS_KEY", "a key that may read the domain's events", values::header_secret(key))
+                .map(Some),
+        };
+        let events_api = faults.parse("MAILGUN_EVENTS_API", "logs", &arguments.mailgun_events_api);
+        let (events_key, events_api) = (events_key?, events_api?);
+        Some(Self { url: url?, domain: domain?, key: key?, from: from?, rate: rate?, events_key, events_api })
     }
 }
 

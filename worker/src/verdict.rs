@@ -1,6 +1,7 @@
 //! What an upstream's answer means: for the job, and for the jobs behind it. One table per upstream.
 
 pub mod mailgun;
+pub mod mailgun_reads;
 mod rate_limit;
 pub mod supabase;
 

@@ -9,6 +9,7 @@ use crate::{
     leases::Leases,
     link_seal::SealingKeys,
     mailgun::Mailgun,
+    mailgun_reader::MailgunReader,
     outage::Outage,
     settings::{Limits, Settings},
     stop::Stop,
@@ -28,6 +29,8 @@ pub struct Worker {
     pub supabase: Supabase,
     /// The mailer.
     pub mailgun: Mailgun,
+    /// The way to ask it what became of mails, if a key allows.
+    pub mailgun_reader: Option<MailgunReader>,
     /// What links are sealed with.
     pub sealing_keys: SealingKeys,
     /// The jobs held.
@@ -55,6 +58,7 @@ impl Worker {
             limits: *limits,
             supabase: Supabase::new(supabase, limits.upstream_timeout)?,
             mailgun: Mailgun::new(mailgun, limits.upstream_timeout)?,
+            mailgun_reader: MailgunReader::new(mailgun, limits.upstream_timeout)?,
             sealing_keys: sealing_keys.clone(),
             leases: Leases::new(limits.lease),
             upstreams: UpstreamWatch::default(),

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use sandbox::{Durability, Postgres, Program};
+use sandbox::{Durability, Postgres, Program, Role};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::Mutex;
@@ -19,6 +19,7 @@ use crate::http::{Answer, Request};
 
 pub(crate) const PATH: &str = "/api/auth/send-magic-link";
 pub(crate) const PORTAL: &str = "https://portal.example.com";
+const TEMPLATE: &str = "template_door";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_magic-link-api");
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -27,9 +28,11 @@ pub(crate) struct Door {
     pub(crate) program: Program,
     pub(crate) public: SocketAddr,
     pub(crate) private: SocketAddr,
+    /// For the test itself: the superuser's.
     database_url: String,
+    name: String,
     // The last one that uses it stops it.
-    _postgres: Arc<Postgres>,
+    postgres: Arc<Postgres>,
 }
 
 impl Door {
@@ -38,38 +41,47 @@ impl Door {
         static NAMES: AtomicU32 = AtomicU32::new(0);
         let postgres = shared_postgres().await;
         let database = format!("door_{}", NAMES.fetch_add(1, Ordering::Relaxed));
-        postgres.create_database(&database).await.unwrap();
-        let door = Self::open_at(postgres, &database, settings).await;
+        postgres.clone_database(TEMPLATE, &database).await.unwrap();
+        let door = Self::open_as(Role::Api, postgres, &database, settings).await;
         door.program.wait_for_line("the tables are ready", PATIENCE).await.unwrap();
         door
     }
 
-    /// A door to this database, which may be away.
+    /// A door to this database, which may be away, or empty: it makes its tables itself.
     pub(crate) async fn open_at(postgres: Arc<Postgres>, database: &str, settings: &[(&str, &str)]) -> Self {
-        let database_url = postgres.url(database);
-        let mut all = good_settings(&database_url);
+        let url = postgres.url(database);
+        Self::open_to(&url, postgres, database, settings).await
+    }
+
+    async fn open_as(role: Role, postgres: Arc<Postgres>, database: &str, settings: &[(&str, &str)]) -> Self {
+        let settings = [&[("MIGRATE_ON_START", "false")], settings].concat();
+        Self::open_to(&postgres.url_as(database, role), postgres.clone(), database, &settings).await
+    }
+
+    async fn open_to(url: &str, postgres: Arc<Postgres>, database: &str, settings: &[(&str, &str)]) -> Self {
+        let mut all = good_settings(url);
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let program = spawn(&all);
         let public = program.address().await.unwrap();
         let line = program.wait_for_line("listening privately", PATIENCE).await.unwrap();
         let line: Value = serde_json::from_str(&line).unwrap();
         let private = line["fields"]["address"].as_str().unwrap().parse().unwrap();
-        Self { program, public, private, database_url, _postgres: postgres }
+        let (database_url, name) = (postgres.url(database), database.to_owned());
+        Self { program, public, private, database_url, name, postgres }
     }
 
     /// The same database behind another run of the program.
     pub(crate) async fn restart(self, settings: &[(&str, &str)]) -> Self {
-        let Self { program, database_url, _postgres: postgres, .. } = self;
+        let Self { program, name, postgres, .. } = self;
         drop(program);
-        let database = database_url.rsplit('/').next().unwrap().split('?').next().unwrap().to_owned();
-        let door = Self::open_at(postgres, &database, settings).await;
+        let door = Self::open_as(Role::Api, postgres, &name, settings).await;
         door.program.wait_for_line("the tables are ready", PATIENCE).await.unwrap();
         door
     }
 
     /// The door's database, as a worker sees it.
     pub(crate) fn pool(&self) -> outbox::PgPool {
-        outbox::connect(&self.database_url.clone().into(), 4, "test").unwrap()
+        outbox::connect(&self.postgres.url_as(&self.name, Role::Worker).into(), 4, "test").unwrap()
     }
 
     /// Posts a body as a back end does.
@@ -147,6 +159,7 @@ async fn shared_postgres() -> Arc<Postgres> {
         return running;
     }
     let started = Arc::new(Postgres::start_with(Durability::Off).await.unwrap());
+    started.create_outbox(TEMPLATE).await.unwrap();
     *server = Arc::downgrade(&started);
     started
 }

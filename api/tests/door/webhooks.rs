@@ -97,7 +97,8 @@ async fn sent(door: &Door, pool: &PgPool, people: impl IntoIterator<Item = Strin
 }
 
 async fn open() -> (Door, PgPool) {
-    let door = Door::open(&SETTINGS).await;
+    // What is told of each webhook is told at `debug`: a line for each would be three per mail.
+    let door = Door::open(&[&SETTINGS[..], &[("RUST_LOG", "debug")]].concat()).await;
     let pool = door.pool();
     (door, pool)
 }

@@ -2,19 +2,20 @@
 
 use std::collections::HashMap;
 
-use super::{LockedQuotas, client_key};
+use super::{Lately, LockedQuotas, client_key};
 use crate::{Admission, Enqueued, NewJob};
 
 /// Who is let in, in the order of arrival. Those let in move the quotas; nobody else does.
 pub(super) fn decide(
     admission: &Admission,
     quotas: &mut LockedQuotas,
-    mut latest: HashMap<String, String>,
+    lately: &mut HashMap<String, Lately>,
     requests: &[NewJob],
 ) -> Vec<Enqueued> {
     let mut outcomes = Vec::with_capacity(requests.len());
     for request in requests {
-        if latest.get(request.recipient.as_str()) == Some(&request.callback_url) {
+        let known = lately.entry(request.recipient.to_string()).or_default();
+        if known.callback_url.as_ref() == Some(&request.callback_url) {
             outcomes.push(Enqueued::Duplicate);
             continue;
         }
@@ -26,8 +27,9 @@ pub(super) fn decide(
             (Ok(recipient), Ok(client)) => {
                 quotas.tats.insert(recipient_key, recipient);
                 quotas.tats.insert(client_key, client);
-                latest.insert(request.recipient.to_string(), request.callback_url.clone());
-                outcomes.push(Enqueued::Queued);
+                known.callback_url = Some(request.callback_url.clone());
+                // Only now: a suppressed recipient's quotas are used up as everybody's are.
+                outcomes.push(if known.suppression.is_some() { Enqueued::Suppressed } else { Enqueued::Queued });
             }
             (recipient, client) => {
                 let retry_after = recipient.err().max(client.err()).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox::{Cleared, End, Failure, Outcome, Recorded, Returned, Step, upstreams::Upstream};
+use outbox::{Cleared, End, Expired, Failure, Outcome, Recorded, Returned, Step, upstreams::Upstream};
 
 use crate::test_outbox::{TestOutbox, ok, request, request_for};
 
@@ -96,7 +96,7 @@ async fn waiting_jobs_expire_at_their_deadline_and_say_what_kept_them() {
     outbox.execute("update email_jobs set created_at = now() - interval '1 hour', deadline_at = now() - interval '1 s' where recipient not like 'young%'").await;
 
     assert!(outbox.claim(10).await.iter().all(|job| job.lease.job == young));
-    assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), 2);
+    assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), Expired { expired: 2, sent: 0 });
     assert_eq!(outbox.state(idle).await, "expired deadline_passed");
     assert_eq!(outbox.state(tried).await, "expired upstream_away");
 }
@@ -110,7 +110,7 @@ async fn a_job_past_its_deadline_is_not_mailed() {
         .execute("update email_jobs set created_at = now() - interval '1 hour', deadline_at = now() - interval '1 s'")
         .await;
 
-    assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), 0);
+    assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), Expired::default());
     assert_eq!(outbox.seal(&job).await, Cleared::Expired);
     assert_eq!(outbox.state(job.lease.job).await, "expired deadline_passed");
 }
@@ -220,6 +220,6 @@ async fn a_job_whose_mail_was_reported_does_not_expire() {
     outbox.execute(REPORTED).await;
     outbox.execute("update email_jobs_open set created_at = created_at - interval '1 h', deadline_at = now()").await;
 
-    assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), 1);
+    assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), Expired { expired: 0, sent: 1 });
     assert_eq!(outbox.state(id).await, "sent");
 }

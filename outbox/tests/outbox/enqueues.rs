@@ -14,7 +14,7 @@ async fn a_request_becomes_a_job_that_waits() {
 
     assert_eq!(outbox.state(id).await, "queued");
     assert_eq!(outbox.text("select deadline_at - created_at from email_jobs").await, "00:15:00");
-    assert_eq!(outbox::waiting_jobs(&outbox.pool, 100).await.unwrap(), 1);
+    assert_eq!(outbox::waiting_jobs(&outbox.api, 100).await.unwrap(), 1);
 }
 
 #[tokio::test]
@@ -203,14 +203,14 @@ async fn idle_quotas_are_forgotten_and_others_kept() {
 async fn requests_that_come_together_are_answered_each_for_itself_by_few_commits() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "2/1h".parse().unwrap();
-    let commit = GroupCommit::start(outbox.pool.clone(), outbox.admission.clone());
-    let ask = |n: usize| commit.enqueue(request_for(&format!("p{}@example.com", n % 100), &n.to_string()));
+    let commit = GroupCommit::of_requests(outbox.api.clone(), outbox.admission.clone(), |_, _| ());
+    let ask = |n: usize| commit.commit(request_for(&format!("p{}@example.com", n % 100), &n.to_string()));
     let outcomes = join_all((0..300).map(ask)).await;
 
     let taken = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Enqueued::Queued))).count();
     assert_eq!(taken, 200);
     assert!(outcomes[200..].iter().all(|outcome| matches!(outcome, Ok(Enqueued::Limited { .. }))));
-    assert_eq!(outbox::waiting_jobs(&outbox.pool, 1_000).await.unwrap(), 100);
+    assert_eq!(outbox::waiting_jobs(&outbox.api, 1_000).await.unwrap(), 100);
     let commits: i64 = outbox.text("select count(distinct xmin::text) from email_jobs").await.parse().unwrap();
     assert!(commits <= 4, "{commits} commits for 300 requests");
 }
@@ -218,10 +218,10 @@ async fn requests_that_come_together_are_answered_each_for_itself_by_few_commits
 #[tokio::test]
 async fn a_row_that_postgres_refuses_fails_alone() {
     let outbox = TestOutbox::new().await;
-    let commit = GroupCommit::start(outbox.pool.clone(), outbox.admission.clone());
+    let commit = GroupCommit::of_requests(outbox.api.clone(), outbox.admission.clone(), |_, _| ());
     let bad = NewJob { request_id: "x".repeat(65), ..request("bad@example.com") };
     let batch = [request("a@example.com"), bad, request("b@example.com")];
-    let outcomes = join_all(batch.map(|request| commit.enqueue(request))).await;
+    let outcomes = join_all(batch.map(|request| commit.commit(request))).await;
 
     assert!(matches!(outcomes[..], [Ok(Enqueued::Queued), Err(_), Ok(Enqueued::Queued)]), "{outcomes:?}");
     assert!(!outcomes[1].as_ref().unwrap_err().is_outage());

@@ -4,7 +4,11 @@
 mod claims;
 mod ends;
 mod enqueues;
+mod forgetting;
 mod partitions;
+mod reconciling;
+mod reports;
+mod roles;
 mod silence;
 mod strangers;
 mod test_outbox;

@@ -62,20 +62,20 @@ async fn way_to(url: &str) -> (String, watch::Sender<Swallow>) {
 #[tokio::test]
 async fn a_silent_network_ends_as_an_outage_and_passes() {
     let outbox = TestOutbox::new().await;
-    let (way, swallow) = way_to(&outbox.url).await;
+    let (way, swallow) = way_to(&outbox.api_url).await;
     let pool = outbox::connect(&way.into(), 2, "test").unwrap();
-    let commit = GroupCommit::start(pool, outbox.admission.clone());
-    assert_eq!(commit.enqueue(request("a@example.com")).await.unwrap(), Enqueued::Queued);
+    let commit = GroupCommit::of_requests(pool, outbox.admission.clone(), |_, _| ());
+    assert_eq!(commit.commit(request("a@example.com")).await.unwrap(), Enqueued::Queued);
 
     swallow.send(Swallow::Everybodys).unwrap();
     let began = Instant::now();
-    let refused = commit.enqueue(request("b@example.com")).await.unwrap_err();
+    let refused = commit.commit(request("b@example.com")).await.unwrap_err();
     assert!(refused.is_outage(), "{refused}");
     assert!(began.elapsed() < Duration::from_secs(14), "{:?}", began.elapsed());
 
     swallow.send(Swallow::Nobodys).unwrap();
     let again = loop {
-        match commit.enqueue(request("c@example.com")).await {
+        match commit.commit(request("c@example.com")).await {
             Ok(outcome) => break outcome,
             Err(error) => assert!(error.is_outage() && began.elapsed() < Duration::from_secs(60), "{error}"),
         }

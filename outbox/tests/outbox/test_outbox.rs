@@ -10,7 +10,7 @@ use outbox::{
     Admission, Attempt, ClaimOptions, ClaimedJob, Cleared, Email, Enqueued, JobId, NewJob, NewLink, Outcome, PgPool,
     PutBack, Returned, Step,
 };
-use sandbox::{Durability, Postgres};
+use sandbox::{Durability, Postgres, Role};
 use tokio::sync::OnceCell;
 
 static SERVER: OnceCell<Postgres> = OnceCell::const_new();
@@ -20,19 +20,21 @@ pub(crate) async fn server() -> &'static Postgres {
     SERVER
         .get_or_init(|| async {
             let server = Postgres::start_with(Durability::Off).await.unwrap();
-            server.create_database("template_outbox").await.unwrap();
-            let pool = outbox::connect(&server.url("template_outbox").into(), 2, "test").unwrap();
-            outbox::migrate(&pool).await.unwrap();
-            outbox::partitions::make(&pool).await.unwrap();
-            pool.close().await;
+            server.create_outbox("template_outbox").await.unwrap();
             server
         })
         .await
 }
 
 pub(crate) struct TestOutbox {
+    /// As the worker's role: what only the api does goes through `api`, and what tests look at or turn through `admin`.
     pub(crate) pool: PgPool,
+    pub(crate) api: PgPool,
+    pub(crate) admin: PgPool,
+    /// The worker's role's.
     pub(crate) url: String,
+    pub(crate) api_url: String,
+    pub(crate) viewer: PgPool,
     pub(crate) admission: Admission,
 }
 
@@ -40,19 +42,24 @@ impl TestOutbox {
     pub(crate) async fn new() -> Self {
         let database = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
         server().await.clone_database("template_outbox", &database).await.unwrap();
-        let url = server().await.url(&database);
-        let pool = outbox::connect(&url.clone().into(), 8, "test").unwrap();
+        let url = server().await.url_as(&database, Role::Worker);
+        let connect = |url: String| outbox::connect(&url.into(), 8, "test").unwrap();
+        let pool = connect(url.clone());
+        let api_url = server().await.url_as(&database, Role::Api);
+        let api = connect(api_url.clone());
+        let viewer = connect(server().await.url_as(&database, Role::Viewer));
+        let admin = connect(server().await.url(&database));
         let admission = Admission {
             per_recipient: "10/15m,30/1d".parse().unwrap(),
             per_recipient_and_client: "5/15m,10/1d".parse().unwrap(),
             duplicate_window: Duration::from_secs(10),
             deadline: Duration::from_secs(900),
         };
-        Self { pool, url, admission }
+        Self { pool, api, admin, viewer, url, api_url, admission }
     }
 
     pub(crate) async fn enqueue(&self, requests: &[NewJob]) -> Vec<Enqueued> {
-        outbox::enqueue(&self.pool, &self.admission, requests).await.unwrap()
+        outbox::enqueue(&self.api, &self.admission, requests).await.unwrap()
     }
 
     /// Enqueues one request and expects it to be taken.
@@ -92,7 +99,7 @@ impl TestOutbox {
 
     /// One value of one row, as text.
     pub(crate) async fn text(&self, query: &str) -> String {
-        sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select ({query})::text"))).fetch_one(&self.pool).await.unwrap()
+        sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select ({query})::text"))).fetch_one(&self.admin).await.unwrap()
     }
 
     /// The plan of one of the outbox's own statements, found by a part of it, for an `execute it (…)`.
@@ -113,7 +120,7 @@ impl TestOutbox {
     }
 
     pub(crate) async fn execute(&self, statement: &str) {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.pool).await.unwrap();
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.admin).await.unwrap();
     }
 
     pub(crate) async fn state(&self, id: JobId) -> String {

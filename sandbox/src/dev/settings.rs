@@ -5,13 +5,16 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 /// The sandbox's own keys; no other server takes them.
 pub(super) const SERVICE_ROLE_KEY: &str = "sandbox-service-role-key";
 pub(super) const MAILGUN_KEY: &str = "key-sandbox";
+pub(super) const MAILGUN_EVENTS_KEY: &str = "events-key-sandbox";
 pub(super) const MAILGUN_DOMAIN: &str = "mg.example.com";
 pub(super) const WEBHOOK_SIGNING_KEY: &str = "sandbox-webhook-signing-key";
 
 /// Where everything listens.
 #[derive(Clone, Debug)]
 pub(super) struct Addresses {
-    pub(super) database: String,
+    /// The database, as each program's role.
+    pub(super) api_database: String,
+    pub(super) worker_database: String,
     pub(super) supabase: String,
     pub(super) mailgun: String,
     pub(super) api: u16,
@@ -31,7 +34,8 @@ pub(super) fn for_migrate(database: &str) -> Settings {
 /// Limits wide enough for somebody who tries things out; any port of localhost is a portal.
 pub(super) fn for_api(at: &Addresses) -> Settings {
     owned([
-        ("DATABASE_URL", at.database.clone()),
+        ("DATABASE_URL", at.api_database.clone()),
+        ("MIGRATE_ON_START", "false".into()),
         ("API_LISTEN", loopback(at.api)),
         ("API_PRIVATE_LISTEN", loopback(at.api_private)),
         ("CALLBACK_ORIGINS", "https://example.com,http://localhost:*".into()),
@@ -47,13 +51,15 @@ pub(super) fn for_api(at: &Addresses) -> Settings {
 pub(super) fn for_worker(at: &Addresses) -> Settings {
     let sealing_key: [u8; 32] = rand::random();
     owned([
-        ("DATABASE_URL", at.database.clone()),
+        ("DATABASE_URL", at.worker_database.clone()),
+        ("MIGRATE_ON_START", "false".into()),
         ("WORKER_LISTEN", loopback(at.worker)),
         ("SUPABASE_URL", at.supabase.clone()),
         ("SUPABASE_SERVICE_ROLE_KEY", SERVICE_ROLE_KEY.into()),
         ("MAILGUN_BASE_URL", at.mailgun.clone()),
         ("MAILGUN_DOMAIN", MAILGUN_DOMAIN.into()),
         ("MAILGUN_API_KEY", MAILGUN_KEY.into()),
+        ("MAILGUN_EVENTS_KEY", MAILGUN_EVENTS_KEY.into()),
         ("MAIL_FROM", "Example Portal <sign-in@mg.example.com>".into()),
         ("LINK_SEALING_KEY", STANDARD.encode(sealing_key)),
         ("RUST_LOG", LOG.into()),

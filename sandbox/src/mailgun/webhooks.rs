@@ -7,6 +7,7 @@ mod signature;
 mod story;
 
 pub(super) use sender::Webhooks;
+pub use signature::signed;
 
 use super::Mailgun;
 use crate::journal::TimedOut;

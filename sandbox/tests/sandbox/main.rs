@@ -6,6 +6,7 @@ mod faults;
 mod mailbox;
 mod mailgun;
 mod postgres;
+mod reads;
 mod receiver;
 mod supabase;
 mod webhooks;

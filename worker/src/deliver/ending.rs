@@ -53,8 +53,10 @@ impl Delivery<'_> {
         };
         let held = self.claimed_at.elapsed();
         metrics::job_done(state, held);
-        if state == "sent" {
-            metrics::sent(self.job.waited + held);
+        match state {
+            "sent" => metrics::sent(self.job.waited + held),
+            "lease_lost" => metrics::fenced_write(),
+            _ => {}
         }
         let ms = u64::try_from(held.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(state, ms, "done");

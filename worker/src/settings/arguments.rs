@@ -85,6 +85,16 @@ pub struct Arguments {
     #[arg(long, env = "MAILGUN_RATE", default_value = "20/1s")]
     pub mailgun_rate: String,
 
+    /// A key that may read the domain's events and suppressions: with it, Mailgun is asked about mails of which it has
+    /// not told the end. Example: 0123456789abcdef0123456789abcdef-01234567-89abcdef
+    #[arg(long, env = "MAILGUN_EVENTS_KEY", hide_env_values = true)]
+    pub mailgun_events_key: Option<String>,
+
+    /// What it is asked through: `events` (GET /v3/{domain}/events) or its successor `logs` (POST
+    /// /v1/analytics/logs). Example: logs
+    #[arg(long, env = "MAILGUN_EVENTS_API", default_value = "events")]
+    pub mailgun_events_api: String,
+
     /// 32 bytes in base64 that links wait under; several, comma-separated: the first seals, all open. The same for
     /// all workers. Example: the output of `openssl rand -base64 32`
     #[arg(long, env = "LINK_SEALING_KEY", hide_env_values = true)]
@@ -120,4 +130,10 @@ pub struct Arguments {
 pub enum Command {
     /// Brings the tables up to date and makes the coming days' partitions; needs DATABASE_URL only.
     Migrate,
+    /// Removes a person's address, and what was said about it, from all tables, and tells how many rows held it. Counts
+    /// stay. Needs DATABASE_URL only.
+    Forget {
+        /// The address. Example: ann@example.com
+        address: String,
+    },
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use outbox::{Admission, Email, Enqueued, JobId, NewJob};
-use sandbox::{Durability, Mailgun, MailgunSettings, Postgres, Program, SupabaseAuth, SupabaseSettings};
+use sandbox::{Durability, Mailgun, MailgunSettings, Postgres, Program, Role, SupabaseAuth, SupabaseSettings};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
@@ -24,10 +24,7 @@ async fn server() -> &'static Postgres {
     SERVER
         .get_or_init(|| async {
             let server = Postgres::start_with(Durability::Off).await.unwrap();
-            server.create_database(TEMPLATE).await.unwrap();
-            let pool = outbox::connect(&server.url(TEMPLATE).into(), 2, "test").unwrap();
-            worker::prepare::migrate(&pool).await.unwrap();
-            pool.close().await;
+            server.create_outbox(TEMPLATE).await.unwrap();
             server
         })
         .await
@@ -38,6 +35,8 @@ pub(crate) struct Bench {
     pub(crate) pool: PgPool,
     pub(crate) supabase: SupabaseAuth,
     pub(crate) mailgun: Mailgun,
+    /// The database, for the role that may migrate it.
+    pub(crate) owner_url: String,
     settings: Vec<(String, String)>,
 }
 
@@ -69,11 +68,12 @@ impl Bench {
         let server = server().await;
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         server.clone_database(TEMPLATE, &name).await.unwrap();
-        let url = server.url(&name);
+        let url = server.url_as(&name, Role::Worker);
         let supabase = SupabaseAuth::start(SupabaseSettings::default()).await.unwrap();
         let mailgun = Mailgun::start(MailgunSettings::default()).await.unwrap();
         let settings = [
             ("DATABASE_URL", url.as_str()),
+            ("MIGRATE_ON_START", "false"),
             ("DATABASE_MAX_CONNECTIONS", "4"),
             ("LOG_FORMAT", "json"),
             ("RUST_LOG", "debug"),
@@ -89,8 +89,8 @@ impl Bench {
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
-        let pool = outbox::connect(&url.into(), 4, "test").unwrap();
-        Self { pool, supabase, mailgun, settings }
+        let pool = outbox::connect(&server.url(&name).into(), 4, "test").unwrap();
+        Self { pool, supabase, mailgun, owner_url: server.url_as(&name, Role::Owner), settings }
     }
 
     /// Changes a setting of the workers that are started from here on.

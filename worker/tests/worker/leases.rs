@@ -124,6 +124,7 @@ async fn the_database_may_come_late_and_go_away() {
     let url = server.url("late");
     server.halt().await;
     bench.set("DATABASE_URL", &url);
+    bench.set("MIGRATE_ON_START", "true");
     let worker = bench.start_worker();
     let (status, health) = ready(&worker).await;
     assert_eq!((status, &health["checks"]["database"]["setting"]), (503, &"DATABASE_URL".into()));

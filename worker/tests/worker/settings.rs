@@ -40,11 +40,31 @@ async fn help_shows_every_setting_and_no_secret() {
 #[tokio::test(flavor = "multi_thread")]
 async fn migrate_needs_the_database_only() {
     let bench = Bench::new().await;
-    let url = bench.settings().iter().filter(|(name, _)| name == "DATABASE_URL").cloned().collect::<Vec<_>>();
+    let url = vec![("DATABASE_URL".to_owned(), bench.owner_url.clone())];
     let migrate = spawn(&url, &["migrate"]);
     migrate.wait_for_line("the tables are up to date", PATIENCE).await.unwrap();
     assert!(migrate.wait().await.success());
     assert_eq!(spawn(&[], &["migrate"]).wait().await.code(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forget_removes_a_person_and_says_where_they_were() {
+    let bench = Bench::new().await;
+    bench.enqueue("ann@example.com").await;
+    let url = bench.settings().iter().filter(|(name, _)| name == "DATABASE_URL").cloned().collect::<Vec<_>>();
+    let forget = spawn(&url, &["forget", " Ann@Example.com"]);
+    assert!(forget.wait().await.success(), "{:?}", forget.log());
+    let told: Vec<String> = forget.log();
+    assert!(told.iter().any(|line| line.split_whitespace().eq(["email_jobs", "1"])), "{told:?}");
+    let left: i64 = sqlx::query_scalar("select count(*) from email_jobs where recipient like 'ann%'")
+        .fetch_one(&bench.pool)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+
+    let nobody = spawn(&url, &["forget", "not an address"]);
+    assert_eq!(nobody.wait().await.code(), Some(2));
+    assert!(nobody.log()[0].starts_with("not an address: "), "{:?}", nobody.log());
 }
 
 #[test]

@@ -5,7 +5,10 @@ use super::{SentWebhook, Signing, WebhookError, signature, story};
 use crate::{
     http,
     journal::Journal,
-    mailgun::mail::{Mail, bare_address},
+    mailgun::{
+        lists::Lists,
+        mail::{Mail, bare_address},
+    },
 };
 use reqwest::Client;
 use serde_json::Value;
@@ -39,17 +42,19 @@ struct Target {
 pub(in crate::mailgun) struct Webhooks {
     rules: Arc<Mutex<Rules>>,
     events: Journal<SentWebhook>,
+    lists: Lists,
     client: Client,
     stop: CancellationToken,
 }
 
 impl Webhooks {
     /// A sender without a target, and the guard that ends its tasks.
-    pub(in crate::mailgun) fn new() -> reqwest::Result<(Webhooks, DropGuard)> {
+    pub(in crate::mailgun) fn new(lists: Lists) -> reqwest::Result<(Webhooks, DropGuard)> {
         let stop = CancellationToken::new();
         let webhooks = Webhooks {
             rules: Arc::new(Mutex::new(Rules { target: None, delay: Duration::from_secs(1), dropped: false })),
             events: Journal::new(),
+            lists,
             client: http::client()?,
             stop: stop.clone(),
         };
@@ -86,9 +91,12 @@ impl Webhooks {
     }
 
     async fn tell(&self, mail: &Mail, recipient: &str) {
-        for (place, happening) in story::of(recipient).iter().enumerate() {
+        for (place, happening) in story::of(recipient, self.lists.of(recipient)).iter().enumerate() {
             if place > 0 {
                 tokio::time::sleep(self.with(|rules| rules.delay)).await;
+            }
+            if let Some(list) = happening.lists() {
+                self.lists.add(list, recipient);
             }
             if let Ok(number) = self.keep(mail.number, &happening.event_data(mail, recipient)) {
                 self.send(number).await;

@@ -6,7 +6,7 @@ use sha2::Sha256;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// A webhook's body: the event, with a timestamp of now and a token never used before.
-pub(super) fn signed(key: &str, event_data: &Value) -> Value {
+pub fn signed(key: &str, event_data: &Value) -> Value {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (timestamp, token) = (seconds.to_string(), hex(&rand::random::<[u8; 25]>()));
     let signature = signature(key, &timestamp, &token);

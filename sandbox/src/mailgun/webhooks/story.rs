@@ -1,7 +1,10 @@
 //! What becomes of a mail, by its recipient's name, and how Mailgun words it. The field names are those of mailgun-go's
 //! event types and of the manual's events page. `storage` is left out: nothing is stored here.
 
-use crate::mailgun::mail::{Mail, bare_address};
+use crate::mailgun::{
+    lists::SuppressionList,
+    mail::{Mail, bare_address},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::Utc;
 use serde_json::{Map, Value, json};
@@ -18,14 +21,22 @@ pub(super) enum Happening {
 pub(super) struct Failure {
     severity: &'static str,
     reason: &'static str,
+    /// Whether the address is on the list of bounces from then on.
+    lists: bool,
     /// The `delivery-status` for this address.
     status: fn(&str) -> Value,
 }
 
 use Happening::{Accepted, Complained, Delivered, Failed};
 
-/// All that happens to a mail to this address, in order.
-pub(super) fn of(address: &str) -> &'static [Happening] {
+/// All that happens to a mail to this address, in order. To one that is on a list it is not even tried.
+pub(super) fn of(address: &str, listed: Option<SuppressionList>) -> &'static [Happening] {
+    match listed {
+        Some(SuppressionList::Bounces) => return &[Accepted, Failed(&SUPPRESSED)],
+        Some(SuppressionList::Complaints) => return &[Accepted, Failed(&SUPPRESSED_COMPLAINT)],
+        Some(SuppressionList::Unsubscribes) => return &[Accepted, Failed(&SUPPRESSED_UNSUBSCRIBE)],
+        None => {}
+    }
     let local = address.split('@').next().unwrap_or_default();
     match local.split('+').next().unwrap_or_default() {
         "bounce" => &[Accepted, Failed(&NO_SUCH_USER)],
@@ -42,6 +53,7 @@ pub(super) fn of(address: &str) -> &'static [Happening] {
 const NO_SUCH_USER: Failure = Failure {
     severity: "permanent",
     reason: "bounce",
+    lists: true,
     status: |to| {
         let message = format!("5.1.1 <{to}>: Recipient address rejected: User unknown");
         smtp(1, json!({"code": 550, "enhanced-code": "5.1.1", "message": message, "bounce-type": "hard"}))
@@ -51,6 +63,7 @@ const NO_SUCH_USER: Failure = Failure {
 const MAILBOX_FULL: Failure = Failure {
     severity: "permanent",
     reason: "bounce",
+    lists: false,
     status: |to| {
         let message = format!("5.2.2 <{to}>: Mailbox full");
         smtp(1, json!({"code": 552, "enhanced-code": "5.2.2", "message": message, "bounce-type": "soft"}))
@@ -60,6 +73,7 @@ const MAILBOX_FULL: Failure = Failure {
 const BLOCKED: Failure = Failure {
     severity: "permanent",
     reason: "bounce",
+    lists: false,
     status: |_| {
         let message = "5.7.1 Message rejected due to local policy";
         smtp(1, json!({"code": 550, "enhanced-code": "5.7.1", "message": message, "bounce-type": "hard"}))
@@ -70,9 +84,30 @@ const BLOCKED: Failure = Failure {
 const SUPPRESSED: Failure = Failure {
     severity: "permanent",
     reason: "suppress-bounce",
+    lists: true,
     status: |_| {
         let description = "Not delivering to previously bounced address";
         json!({"attempt-no": 1, "code": 605, "message": "", "description": description, "session-seconds": 0.0})
+    },
+};
+
+const SUPPRESSED_UNSUBSCRIBE: Failure = Failure {
+    severity: "permanent",
+    reason: "suppress-unsubscribe",
+    lists: false,
+    status: |_| {
+        let description = "Not delivering to unsubscribed address";
+        json!({"attempt-no": 1, "code": 606, "message": "", "description": description, "session-seconds": 0.0})
+    },
+};
+
+const SUPPRESSED_COMPLAINT: Failure = Failure {
+    severity: "permanent",
+    reason: "suppress-complaint",
+    lists: false,
+    status: |_| {
+        let description = "Not delivering to a user who marked your messages as spam";
+        json!({"attempt-no": 1, "code": 607, "message": "", "description": description, "session-seconds": 0.0})
     },
 };
 
@@ -80,12 +115,14 @@ const SUPPRESSED: Failure = Failure {
 const TOO_OLD: Failure = Failure {
     severity: "permanent",
     reason: "old",
+    lists: false,
     status: |_| json!({"attempt-no": 4, "message": "", "description": "Too old", "session-seconds": 0.0}),
 };
 
 const GREYLISTED: Failure = Failure {
     severity: "temporary",
     reason: "generic",
+    lists: false,
     status: |_| {
         let message = "4.7.1 Greylisted, try again later";
         smtp(1, json!({"code": 451, "enhanced-code": "4.7.1", "message": message, "retry-seconds": 600}))
@@ -102,6 +139,15 @@ fn smtp(attempt: u8, answer: Value) -> Value {
 }
 
 impl Happening {
+    /// The list that it puts the address on.
+    pub(super) fn lists(&self) -> Option<SuppressionList> {
+        match self {
+            Failed(Failure { lists: true, .. }) => Some(SuppressionList::Bounces),
+            Complained => Some(SuppressionList::Complaints),
+            _ => None,
+        }
+    }
+
     /// The `event-data` of a webhook, with an id of its own and the time of now.
     pub(super) fn event_data(&self, mail: &Mail, recipient: &str) -> Value {
         merged(common(mail, recipient), self.particulars(mail, recipient))
@@ -124,7 +170,7 @@ impl Happening {
                 "recipient-provider": "Other", "envelope": envelope, "flags": flags,
                 "delivery-status": smtp(*attempt, json!({"code": 250, "message": "OK"})),
             }),
-            Failed(Failure { severity, reason, status }) => json!({
+            Failed(Failure { severity, reason, status, .. }) => json!({
                 "event": "failed", "log-level": if *severity == "permanent" { "error" } else { "warn" },
                 "severity": severity, "reason": reason, "recipient-domain": domain,
                 "envelope": envelope, "flags": flags, "delivery-status": status(recipient),

@@ -1,0 +1,115 @@
+-- Four roles, each with no more than it needs:
+--
+--   magic_link_owner   owns the tables: run `magic-link-worker migrate` as it
+--   magic_link_api     magic-link-api: adds jobs, and can read neither links nor history
+--   magic_link_worker  magic-link-worker
+--   magic_link_viewer  people and dashboards: may read what the views show, and nothing else
+--
+-- Run it as a superuser in the outbox's database, before the first migration and again after each one; twice does no
+-- harm. The programs then need MIGRATE_ON_START=false. Passwords are yours to set, each once:
+--
+--   psql "$ADMIN_URL" -f deploy/roles.sql
+--   psql "$ADMIN_URL" -c "alter role magic_link_owner password '…'"   -- and the other three
+--   DATABASE_URL=postgres://magic_link_owner:…@db.internal/magic_link magic-link-worker migrate
+--   psql "$ADMIN_URL" -f deploy/roles.sql
+
+set client_min_messages = warning;
+
+do $$
+declare
+  schema text := current_schema();
+  role text;
+  relation record;
+  routine record;
+begin
+  foreach role in array array['magic_link_owner', 'magic_link_api', 'magic_link_worker', 'magic_link_viewer'] loop
+    -- Another database of this server may be at it too.
+    begin
+      if not exists (select from pg_roles where rolname = role) then
+        execute format('create role %I login', role);
+      end if;
+    exception when duplicate_object or unique_violation then
+      null;
+    end;
+    execute format('grant usage on schema %I to %I', schema, role);
+  end loop;
+  execute format('grant create on schema %I to magic_link_owner', schema);
+  if to_regclass('email_jobs') is null then
+    raise warning 'The tables are not there yet: migrate as magic_link_owner, then run this again.';
+    return;
+  end if;
+
+  -- What was made by another role before is the owner's from here on. Indexes and owned sequences go with their table.
+  for relation in
+    select oid::regclass as name, case relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end as kind
+    from pg_class
+    where relnamespace = schema::regnamespace
+      and relkind in ('r', 'p', 'v', 'S')
+      and relname ~ '^(email_|recipient_quotas$|suppress|upstreams$|webhook_tokens$|_sqlx_migrations$)'
+      and relowner <> 'magic_link_owner'::regrole
+  loop
+    execute format('alter %s %s owner to magic_link_owner', relation.kind, relation.name);
+  end loop;
+  for routine in
+    select oid::regprocedure as name
+    from pg_proc
+    where pronamespace = schema::regnamespace and proname ~ '^(email|outbox)_' and proowner <> 'magic_link_owner'::regrole
+  loop
+    execute format('alter function %s owner to magic_link_owner', routine.name);
+  end loop;
+end $$;
+
+do $$
+declare
+  relation text;
+begin
+  if to_regclass('email_jobs') is null then
+    return;
+  end if;
+
+  -- The worker reads and writes all rows.
+  foreach relation in array array[
+    'email_jobs', 'email_jobs_open', 'email_attempts', 'email_events', 'email_events_unmatched', 'webhook_tokens',
+    'recipient_quotas', 'upstreams', 'suppressed_recipients', 'suppression_lifts', 'email_reconciliations',
+    'email_reconciler', 'email_delivery_hours']
+  loop
+    execute format('grant select, insert, update, delete on %I to magic_link_worker', relation);
+    execute format('drop policy if exists worker_has_all on %I', relation);
+    execute format('create policy worker_has_all on %I to magic_link_worker using (true) with check (true)', relation);
+  end loop;
+  grant usage on sequence email_jobs_lease_token_seq to magic_link_worker;
+  grant execute on function
+    email_job_ended, email_delivery_rank, email_job_time, email_mailbox,
+    email_take_reports, email_roll_up, email_make_partitions, email_drop_partition, email_forget, email_lift_suppression
+    to magic_link_worker;
+
+  -- The api adds jobs that wait, or that end at once; it sees of them only how many wait. What it must know of
+  -- earlier jobs, and what it reports of them, goes through functions that run as the owner.
+  grant insert (
+    id, state, recipient, mailbox, callback_url, code, message, created_at, run_at, deadline_at, finished_at, request_id,
+    traceparent, place, seq) on email_jobs to magic_link_api;
+  drop policy if exists api_adds on email_jobs;
+  create policy api_adds on email_jobs for insert to magic_link_api
+    with check (state in ('queued', 'superseded', 'failed'));
+  grant select (state) on email_jobs_open to magic_link_api;
+  drop policy if exists api_counts on email_jobs_open;
+  create policy api_counts on email_jobs_open for select to magic_link_api using (true);
+  grant usage on sequence email_jobs_seq to magic_link_api;
+  grant select, insert, update on recipient_quotas to magic_link_api;
+  drop policy if exists api_has_all on recipient_quotas;
+  create policy api_has_all on recipient_quotas to magic_link_api using (true) with check (true);
+  grant execute on function
+    email_recipients_lately, email_supersede_waiting, email_take_reports, email_make_partitions to magic_link_api;
+
+  -- The views show what their reader may see: these columns, and no others.
+  grant select on email_jobs_now, email_jobs_recent, email_failures_by_code, email_delivery_by_domain to magic_link_viewer;
+  grant select (
+    id, state, delivery, delivery_at, recipient, attempt, code, message, created_at, run_at, finished_at, request_id)
+    on email_jobs to magic_link_viewer;
+  grant select on email_delivery_hours to magic_link_viewer;
+  foreach relation in array array['email_jobs', 'email_delivery_hours'] loop
+    execute format('drop policy if exists viewer_reads on %I', relation);
+    execute format('create policy viewer_reads on %I for select to magic_link_viewer using (true)', relation);
+  end loop;
+  grant execute on function email_quantile to magic_link_viewer;
+end $$;

@@ -1,0 +1,51 @@
+//! How many jobs are open, and for how long: what operators watch. Read every few seconds by each worker, so one scan
+//! of the open partition, whatever the history.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use crate::Error;
+
+/// The open jobs of one state.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backlog {
+    /// `queued`, `running` or `retrying`.
+    pub state: String,
+    /// How many.
+    pub jobs: i64,
+    /// Since the request of the oldest of them; zero if there is none.
+    pub oldest: Duration,
+}
+
+/// The open jobs by state: always all three states, with zeros where there are none.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select
+          state as "state!",
+          coalesce(jobs, 0) as "jobs!",
+          coalesce(extract(epoch from clock_timestamp() - since), 0)::float8 as "oldest!"
+        from unnest(array['queued', 'running', 'retrying']) as known (state)
+        left join (
+          select state, count(*) as jobs, min(created_at) as since
+          from email_jobs_open
+          group by state
+        ) as open using (state)
+        "#,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Backlog {
+            state: row.state,
+            jobs: row.jobs,
+            // Negative where a clock was set back.
+            oldest: Duration::try_from_secs_f64(row.oldest).unwrap_or_default(),
+        })
+        .collect())
+}

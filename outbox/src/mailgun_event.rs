@@ -1,0 +1,212 @@
+//! From Mailgun's event, as its webhooks and its lists of events show it, to what it says about a delivery. Nothing in it
+//! is signed: what does not look as it should is refused or left out, and no text goes on that could hold a link, an
+//! address or a token.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use serde_json::Value;
+
+use crate::{Delivery, DeliveryEvent, JobId, SuppressionReason, redact};
+
+/// What was reported.
+#[derive(Debug)]
+pub enum MailgunEvent {
+    /// Something about a delivery.
+    Delivery(Box<DeliveryEvent>),
+    /// A kind that says nothing about deliveries: opened, clicked, unsubscribed, and those that are not yet known.
+    Other,
+}
+
+/// It is none of ours, or no event. Why, for the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub &'static str);
+
+/// Kinds that say something about a delivery.
+const KINDS: [&str; 5] = ["accepted", "delivered", "failed", "complained", "rejected"];
+/// Mailgun's code of a mail that was not sent, since it was in test mode.
+const TEST_MODE: i32 = 650;
+
+impl MailgunEvent {
+    /// Reads an event that cannot have happened after `latest` (since 1970), about a mail of the sending domain, if
+    /// that is known.
+    ///
+    /// # Errors
+    /// [`Malformed`].
+    pub fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Self, Malformed> {
+        read(event, latest, domain)
+    }
+}
+
+fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<MailgunEvent, Malformed> {
+    let kind = text(event, "/event", 32).ok_or(Malformed("no_event"))?;
+    let Some(kind) = KINDS.into_iter().find(|known| *known == kind) else { return Ok(MailgunEvent::Other) };
+    let occurred_at = event.pointer("/timestamp").and_then(Value::as_f64).ok_or(Malformed("no_time"))?;
+    if !(0.0..=latest.as_secs_f64()).contains(&occurred_at) {
+        return Err(Malformed("from_the_future"));
+    }
+    #[allow(clippy::cast_possible_truncation, reason = "it lies between 1970 and now")]
+    let occurred_at = DateTime::from_timestamp_micros((occurred_at * 1e6) as i64).ok_or(Malformed("no_time"))?;
+    let message_id = text(event, "/message/headers/message-id", 900).map(|id| bare(&id).to_owned());
+    if let (Some(domain), Some(id)) = (domain, &message_id)
+        && !id.rsplit('@').next().is_some_and(|of| of.eq_ignore_ascii_case(domain))
+    {
+        return Err(Malformed("other_domain"));
+    }
+    let severity = text(event, "/severity", 32);
+    let reason = text(event, "/reason", 64);
+    let smtp_code = event.pointer("/delivery-status/code").and_then(Value::as_i64).and_then(|it| it.try_into().ok());
+    let words = ["/delivery-status/message", "/delivery-status/description"];
+    let words = words.into_iter().filter_map(|place| text(event, place, 4_000)).find(|words| !words.is_empty());
+    let enhanced_code =
+        text(event, "/delivery-status/enhanced-code", 16).or_else(|| words.as_deref().and_then(enhanced));
+    let is_test = smtp_code == Some(TEST_MODE) || event.pointer("/flags/is-test-mode") == Some(&Value::Bool(true));
+    let facts = Facts {
+        kind,
+        severity: severity.as_deref(),
+        reason: reason.as_deref().unwrap_or_default(),
+        enhanced_code: enhanced_code.as_deref(),
+        smtp_code,
+    };
+    let (delivery, suppression) = (facts.delivery(), facts.suppression());
+    Ok(MailgunEvent::Delivery(Box::new(DeliveryEvent {
+        id: text(event, "/id", 128).filter(|id| !id.is_empty()).ok_or(Malformed("no_id"))?,
+        event: kind,
+        job: text(event, "/user-variables/job_id", 36)
+            .or_else(|| message_id.as_ref().and_then(|id| Some(id.split_once('.')?.0.to_owned())))
+            .and_then(|id| id.parse().ok())
+            .map(JobId),
+        message_id: message_id.map(|id| format!("<{id}>")),
+        recipient: text(event, "/recipient", 254).unwrap_or_default().to_lowercase(),
+        severity,
+        reason,
+        smtp_code,
+        enhanced_code,
+        message: words.map(|words| cut(redact(&words), 1_000)),
+        delivery: delivery.filter(|_| !is_test),
+        suppression: suppression.filter(|_| !is_test),
+        occurred_at,
+    })))
+}
+
+/// What the tables below look at.
+struct Facts<'a> {
+    kind: &'a str,
+    severity: Option<&'a str>,
+    reason: &'a str,
+    enhanced_code: Option<&'a str>,
+    smtp_code: Option<i32>,
+}
+
+impl Facts<'_> {
+    /// What an event says about the delivery; the first row that fits decides.
+    fn delivery(&self) -> Option<Delivery> {
+        match (self.kind, self.severity) {
+            ("accepted", _) => Some(Delivery::Accepted),
+            ("delivered", _) => Some(Delivery::Delivered),
+            ("complained", _) => Some(Delivery::Complained),
+            ("rejected", _) => Some(Delivery::Undelivered),
+            ("failed", Some("temporary")) => Some(Delivery::Deferred),
+            ("failed", Some("permanent")) if self.reason.starts_with("suppress-") => Some(Delivery::Suppressed),
+            ("failed", Some("permanent")) if self.reason == "old" => Some(Delivery::Undelivered),
+            ("failed", Some("permanent")) if self.is_full_or_policy() => Some(Delivery::Undelivered),
+            ("failed", Some("permanent")) => Some(Delivery::Bounced),
+            _ => None,
+        }
+    }
+
+    /// Without an enhanced status, 552 is the mailbox's limit.
+    fn is_full_or_policy(&self) -> bool {
+        match self.enhanced_code {
+            Some(code) => code.starts_with("5.2.") || code.starts_with("5.7."),
+            None => self.smtp_code == Some(552),
+        }
+    }
+
+    /// Only what says that there is no such mailbox (RFC 3463 §3.2, RFC 7505 §4.2), or that its reader wants no mail.
+    /// A full mailbox or a policy against our address says nothing about the next mail.
+    fn suppression(&self) -> Option<SuppressionReason> {
+        match (self.kind, self.severity, self.reason, self.enhanced_code) {
+            ("complained", ..) => Some(SuppressionReason::Complaint),
+            ("failed", Some("permanent"), "suppress-bounce", _) => Some(SuppressionReason::ListedBounce),
+            ("failed", Some("permanent"), "suppress-complaint", _) => Some(SuppressionReason::ListedComplaint),
+            ("failed", Some("permanent"), "suppress-unsubscribe", _) => Some(SuppressionReason::ListedUnsubscribe),
+            ("failed", Some("permanent"), _, Some("5.1.1" | "5.1.2" | "5.1.10")) => Some(SuppressionReason::Bounce),
+            _ => None,
+        }
+    }
+}
+
+/// The enhanced status (RFC 3463) that a server's words begin with, or have behind the plain one: `550 5.1.1 …`.
+fn enhanced(words: &str) -> Option<String> {
+    words.split([' ', '-']).filter(|word| !word.is_empty()).take(2).find(|word| is_enhanced(word)).map(str::to_owned)
+}
+
+fn is_enhanced(word: &str) -> bool {
+    let parts: Vec<&str> = word.split('.').collect();
+    let is_number = |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit());
+    matches!(parts[..], ["2" | "4" | "5", subject, detail] if is_number(subject) && is_number(detail))
+}
+
+fn text(event: &Value, place: &str, longest: usize) -> Option<String> {
+    let text = event.pointer(place)?.as_str()?;
+    Some(cut(text.chars().filter(|c| !c.is_control()).collect(), longest))
+}
+
+fn cut(mut text: String, longest: usize) -> String {
+    text.truncate(text.floor_char_boundary(longest));
+    text
+}
+
+/// Events name it without angle brackets, answers with them.
+fn bare(message_id: &str) -> &str {
+    message_id.trim().trim_start_matches('<').trim_end_matches('>')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_a_missing_mailbox_and_an_unwilling_reader_suppress() {
+        let failed = |reason: &str, words: &str| {
+            json!({
+                "id": "1", "timestamp": 1.0, "event": "failed", "severity": "permanent", "reason": reason,
+                "delivery-status": {"code": 550, "message": words},
+            })
+        };
+        for (event, wanted) in [
+            (failed("bounce", "5.1.1 No such user"), Some(SuppressionReason::Bounce)),
+            (failed("bounce", "550 5.1.1 No such user"), Some(SuppressionReason::Bounce)),
+            (failed("generic", "550-5.1.10 Null MX"), Some(SuppressionReason::Bounce)),
+            (failed("bounce", "5.1.2 No such domain"), Some(SuppressionReason::Bounce)),
+            (failed("bounce", "5.1.0 Other address status"), None),
+            (failed("bounce", "5.1.11 Not assigned"), None),
+            (failed("bounce", "5.2.2 Mailbox full"), None),
+            (failed("bounce", "5.7.1 Policy"), None),
+            (failed("bounce", "No such user, see 5.1.1"), None),
+            (failed("old", ""), None),
+            (failed("suppress-bounce", ""), Some(SuppressionReason::ListedBounce)),
+            (failed("suppress-complaint", ""), Some(SuppressionReason::ListedComplaint)),
+            (failed("suppress-unsubscribe", ""), Some(SuppressionReason::ListedUnsubscribe)),
+            (json!({"id": "1", "timestamp": 1.0, "event": "complained"}), Some(SuppressionReason::Complaint)),
+            (json!({"id": "1", "timestamp": 1.0, "event": "delivered"}), None),
+        ] {
+            match MailgunEvent::read(&event, Duration::from_secs(2), None).unwrap() {
+                MailgunEvent::Delivery(read) => assert_eq!(read.suppression, wanted, "{event}"),
+                MailgunEvent::Other => panic!("{event}"),
+            }
+        }
+        let mut temporary = failed("bounce", "5.1.1 No such user");
+        temporary["severity"] = json!("temporary");
+        let mut test_mode = failed("bounce", "5.1.1 No such user");
+        test_mode["flags"] = json!({"is-test-mode": true});
+        for event in [temporary, test_mode] {
+            let read = MailgunEvent::read(&event, Duration::from_secs(2), None).unwrap();
+            assert!(matches!(read, MailgunEvent::Delivery(read) if read.suppression.is_none()), "{event}");
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Which mails Mailgun is asked about, by one worker at a time: jobs that handed a mail over, or may have, and of which
+//! no end was reported in time. The list is a table, so that whoever comes next goes on where the last one stopped.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::{Error, JobId};
+
+/// A mail that Mailgun is to be asked about.
+#[derive(Debug, Clone)]
+pub struct Unaccounted {
+    /// Its job.
+    pub job: JobId,
+    /// Its Message-Id, in angle brackets.
+    pub message_id: String,
+    /// When its job ended.
+    pub ended_at: DateTime<Utc>,
+    /// How long ago that is.
+    pub age: Duration,
+    /// How often Mailgun was asked about it.
+    pub asks: u16,
+}
+
+/// Takes the turn for so long, or prolongs it. False if another worker has it, or if nobody has for now.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn take_turn(pool: &PgPool, worker: &str, hold: Duration) -> Result<bool, Error> {
+    let taken = sqlx::query!(
+        "
+        update email_reconciler
+        set held_by = $1, held_until = clock_timestamp() + make_interval(secs => $2), reason = null
+        where held_until <= clock_timestamp()
+          or (held_by = $1 and reason is null)
+        ",
+        worker,
+        hold.as_secs_f64(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// Ends the turn. With a reason, nobody takes the next one before `pause` is over.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn end_turn(pool: &PgPool, worker: &str, pause: Duration, reason: Option<&str>) -> Result<(), Error> {
+    sqlx::query!(
+        "
+        update email_reconciler
+        set held_until = clock_timestamp() + make_interval(secs => $2), reason = $3
+        where held_by = $1
+        ",
+        worker,
+        pause.as_secs_f64(),
+        reason,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Puts jobs on the list that ended more than `patience` ago with a mail that is not accounted for. Looks at an hour of
+/// history at most, and at none older than `oldest`.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn enlist(pool: &PgPool, patience: Duration, oldest: Duration) -> Result<Enlisted, Error> {
+    let enlisted = sqlx::query!(
+        r#"
+        with bounds as (
+          select
+            greatest(enlisted_to, clock_timestamp() - make_interval(secs => $2)) as after,
+            clock_timestamp() - make_interval(secs => $1) as latest
+          from email_reconciler
+        ),
+        hour as (
+          update email_reconciler
+          set enlisted_to = least(after + interval '1 hour', latest)
+          from bounds
+          where after < latest
+          returning after, enlisted_to as up_to, enlisted_to < latest as more
+        ),
+        added as (
+          insert into email_reconciliations (job_id, message_id, ended_at, next_ask_at)
+          select job.id, job.message_id, job.finished_at, clock_timestamp()
+          from hour
+          join email_jobs as job on job.finished_at > hour.after and job.finished_at <= hour.up_to
+          where job.message_id is not null
+            and email_delivery_rank(job.delivery) <= email_delivery_rank('deferred')
+          on conflict do nothing
+          returning job_id
+        )
+        select (select count(*) from added) as "added!", more as "more!" from hour
+        "#,
+        patience.as_secs_f64(),
+        oldest.as_secs_f64(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    let nothing = Enlisted { mails: 0, more: false };
+    Ok(enlisted.map_or(nothing, |row| Enlisted { mails: row.added.unsigned_abs(), more: row.more }))
+}
+
+/// What was put on the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Enlisted {
+    /// How many mails.
+    pub mails: u64,
+    /// Whether there is more history to look at: call it again.
+    pub more: bool,
+}
+
+/// Mails that are due to be asked about, the longest due first.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn unaccounted(pool: &PgPool, at_most: i64) -> Result<Vec<Unaccounted>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select
+          job_id, message_id, ended_at, asks,
+          extract(epoch from clock_timestamp() - ended_at)::double precision as "age!"
+        from email_reconciliations
+        where next_ask_at <= clock_timestamp()
+        order by next_ask_at
+        limit $1
+        "#,
+        at_most,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| Unaccounted {
+            job: JobId(row.job_id),
+            message_id: row.message_id,
+            ended_at: row.ended_at,
+            age: Duration::from_secs_f64(row.age.max(0.0)),
+            asks: row.asks.unsigned_abs(),
+        })
+        .collect())
+}
+
+/// Mailgun was asked and did not yet know the end: it is asked again, so long after the job's.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn ask_again(pool: &PgPool, mail: &Unaccounted, after_the_end: Duration) -> Result<(), Error> {
+    sqlx::query!(
+        "
+        update email_reconciliations
+        set asks = asks + 1, next_ask_at = ended_at + make_interval(secs => $2)
+        where job_id = $1
+        ",
+        mail.job.0,
+        after_the_end.as_secs_f64(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Takes a mail off the list: its end is known, or nobody will ever tell.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn settle(pool: &PgPool, mail: &Unaccounted) -> Result<(), Error> {
+    sqlx::query!("delete from email_reconciliations where job_id = $1", mail.job.0).execute(pool).await?;
+    Ok(())
+}
+
+/// Says on the job, once, that Mailgun has no trace of its mail; a later report takes that back. Tells whether it did.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn mark_no_trace(pool: &PgPool, mail: &Unaccounted) -> Result<bool, Error> {
+    let marked = sqlx::query!(
+        "
+        update email_jobs
+        set code = case when state = 'sent' then 'no_trace' else code end,
+          message = case
+            when state = 'sent' then 'Mailgun took the mail, and half an hour later has no trace of it.'
+            else left(concat_ws(' ', message, 'Mailgun has no trace of the mail: it was not sent.'), 1000)
+          end
+        where id = $1
+          and finished_at = $2
+          and delivery is null
+          and coalesce(message, '') not like '%no trace of %'
+        ",
+        mail.job.0,
+        mail.ended_at,
+    )
+    .execute(pool)
+    .await?;
+    Ok(marked.rows_affected() == 1)
+}

@@ -1,0 +1,75 @@
+//! A person who wants to be forgotten is, and everybody's counts stay.
+
+use outbox::{Delivery, DeliveryEvent, Email, End, Failure, Recorded, Report, SuppressionReason};
+
+use crate::test_outbox::{TestOutbox, request_for};
+
+#[tokio::test]
+async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
+    let outbox = TestOutbox::new().await;
+    let (ann, bob) = ("ann.smith@gmail.com", "bob@example.com");
+    for person in [ann, bob] {
+        let mail = outbox.mailed(person).await;
+        let bounce = DeliveryEvent {
+            message: Some(format!("{person} has moved")),
+            suppression: Some(SuppressionReason::Complaint),
+            ..mail.event("complained", Delivery::Complained)
+        };
+        let strange =
+            DeliveryEvent { message_id: Some("<other@test>".to_owned()), ..mail.event("x", Delivery::Bounced) };
+        let reports = [bounce, strange].map(|event| Report { event, signed: None });
+        outbox.report(&reports).await;
+        outbox.execute(&format!("insert into suppression_lifts (recipient) values ('{person}')")).await;
+    }
+    outbox.execute("delete from suppressed_recipients where recipient = 'ann.smith@gmail.com'").await;
+    outbox.queued(request_for(ann, "waiting-for-annsmith")).await;
+    let running = outbox.claim_one().await;
+    let jobs = outbox.text("select count(*) from email_jobs").await;
+
+    let forgotten = outbox::forget(&outbox.pool, &Email::parse(ann).unwrap()).await.unwrap();
+    let told: Vec<_> = forgotten.iter().filter(|f| f.rows > 0).map(|f| (f.relation.as_str(), f.rows)).collect();
+    assert_eq!(
+        told,
+        [
+            ("email_jobs", 2),
+            ("email_events", 1),
+            ("email_events_unmatched", 1),
+            ("recipient_quotas", 2),
+            ("suppression_lifts", 1)
+        ]
+    );
+    let tables = "select string_agg(c.relname, ' ') from pg_class c
+                  where relnamespace = 'public'::regnamespace and relkind = 'r' and not exists (
+                    select from pg_class v where v.oid = c.oid and c.relname = '_sqlx_migrations')";
+    for table in outbox.text(tables).await.split(' ') {
+        let left = outbox.text(&format!("select count(*) from {table} t where t::text ~* 'ann.?smith'")).await;
+        assert_eq!(left, "0", "{table}");
+    }
+    assert_eq!(outbox.text("select count(*) from email_jobs").await, jobs, "counts stay");
+    let theirs = "select string_agg(concat_ws(' ', state, code, delivery, recipient), ', ' order by seq)
+                  from email_jobs where recipient like 'forgotten%'";
+    assert_eq!(outbox.text(theirs).await, "sent complained forgotten@invalid, failed forgotten forgotten@invalid",);
+    // A worker that was at it finds its lease gone.
+    let late = End::Failed(Failure::new("late", "Too late."));
+    assert_eq!(outbox::finish(&outbox.pool, running.lease, &late, None).await.unwrap(), Recorded::LeaseLost);
+    assert_eq!(outbox.text(&format!("select count(*) from email_jobs where recipient = '{bob}'")).await, "1");
+    assert_eq!(outbox.text("select count(*) from suppressed_recipients").await, "1");
+}
+
+#[tokio::test]
+async fn a_mailbox_is_the_same_in_sql_as_in_rust() {
+    let outbox = TestOutbox::new().await;
+    for address in [
+        "ann@example.com",
+        "ann+tag@example.com",
+        "a.n.n+tag+more@gmail.com",
+        "a.n.n@googlemail.com",
+        "+tag@example.com",
+        "+@gmail.com",
+        "ann.@example.com",
+        "...@gmail.com",
+    ] {
+        let Ok(email) = Email::parse(address) else { continue };
+        assert_eq!(outbox.text(&format!("select email_mailbox('{email}')")).await, email.mailbox(), "{address}");
+    }
+}

@@ -1,0 +1,91 @@
+//! Whom Mailgun is asked about, by whom, and what is said where it knows nothing.
+
+use std::time::Duration;
+
+use outbox::{Delivery, Report, reconcile};
+
+use crate::test_outbox::TestOutbox;
+
+const TEN_MINUTES: Duration = Duration::from_secs(600);
+const A_DAY: Duration = Duration::from_secs(24 * 3_600);
+
+impl TestOutbox {
+    /// As if all jobs had ended so much earlier.
+    async fn let_history_age(&self, interval: &str) {
+        self.execute(&format!(
+            "update email_jobs set finished_at = finished_at - interval '{interval}' where finished_at < 'infinity'"
+        ))
+        .await;
+    }
+
+    async fn enlisted(&self) -> u64 {
+        let mut mails = 0;
+        loop {
+            let enlisted = reconcile::enlist(&self.pool, TEN_MINUTES, A_DAY).await.unwrap();
+            mails += enlisted.mails;
+            if !enlisted.more {
+                return mails;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn mails_without_an_end_are_asked_about_in_good_time() {
+    let outbox = TestOutbox::new().await;
+    let silent = outbox.mailed("silent@example.com").await;
+    for (name, delivery) in [("accepted", Delivery::Accepted), ("delivered", Delivery::Delivered)] {
+        let mail = outbox.mailed(&format!("{name}@example.com")).await;
+        outbox.report(&[Report { event: mail.event(name, delivery), signed: None }]).await;
+    }
+    outbox.execute("update email_reconciler set enlisted_to = now() - interval '3 days'").await;
+    assert_eq!(outbox.enlisted().await, 0, "too young");
+    outbox.let_history_age("11 min").await;
+    outbox.execute("update email_reconciler set enlisted_to = now() - interval '3 days'").await;
+    assert_eq!(outbox.enlisted().await, 2);
+    assert_eq!(outbox.enlisted().await, 0, "nobody twice");
+
+    let mails = reconcile::unaccounted(&outbox.pool, 10).await.unwrap();
+    assert_eq!(mails.len(), 2);
+    assert!(mails.iter().all(|mail| mail.age > TEN_MINUTES && mail.age < TEN_MINUTES * 2));
+    reconcile::ask_again(&outbox.pool, &mails[0], TEN_MINUTES * 3).await.unwrap();
+    let due = reconcile::unaccounted(&outbox.pool, 10).await.unwrap();
+    assert_eq!(due.iter().map(|mail| mail.job).collect::<Vec<_>>(), [mails[1].job]);
+    reconcile::settle(&outbox.pool, &mails[1]).await.unwrap();
+    assert_eq!(outbox.text("select count(*) from email_reconciliations").await, "1");
+
+    let silent = mails.iter().find(|mail| mail.job.to_string() == silent.id()).unwrap();
+    assert!(reconcile::mark_no_trace(&outbox.pool, silent).await.unwrap());
+    assert!(!reconcile::mark_no_trace(&outbox.pool, silent).await.unwrap(), "once");
+    assert_eq!(outbox.state(silent.job).await, "sent no_trace");
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_mail_without_a_trace_is_taken_back_by_a_report() {
+    let outbox = TestOutbox::new().await;
+    let mail = outbox.mailed("a@example.com").await;
+    outbox.let_history_age("31 min").await;
+    outbox.execute("update email_reconciler set enlisted_to = now() - interval '1 hour'").await;
+    outbox.enlisted().await;
+    let asked = reconcile::unaccounted(&outbox.pool, 1).await.unwrap().remove(0);
+    assert!(reconcile::mark_no_trace(&outbox.pool, &asked).await.unwrap());
+
+    outbox.report(&[Report { event: mail.event("late", Delivery::Delivered), signed: None }]).await;
+    let job = "select concat_ws(' ', state, delivery, code, message) from email_jobs";
+    assert_eq!(outbox.text(job).await, "sent delivered");
+}
+
+#[tokio::test]
+async fn one_worker_asks_at_a_time_and_nobody_while_mailgun_wants_patience() {
+    let outbox = TestOutbox::new().await;
+    let turn = async |worker| reconcile::take_turn(&outbox.pool, worker, Duration::from_secs(60)).await.unwrap();
+    assert!(turn("one").await);
+    assert!(turn("one").await, "goes on");
+    assert!(!turn("two").await);
+    reconcile::end_turn(&outbox.pool, "one", Duration::ZERO, None).await.unwrap();
+    assert!(turn("two").await);
+    reconcile::end_turn(&outbox.pool, "two", Duration::from_secs(60), Some("patience")).await.unwrap();
+    assert!(!turn("two").await && !turn("one").await);
+    outbox.execute("update email_reconciler set held_until = now()").await;
+    assert!(turn("one").await, "a dead worker's turn, or a pause, ends by itself");
+}

@@ -1,0 +1,289 @@
+//! What Mailgun reports, a batch at a time: tokens, deliveries, and whom it leaves unmailed for a while.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use outbox::{
+    Delivery, DeliveryEvent, End, Enqueued, JobId, Report, Reported, SignedToken, Suppressed, SuppressionReason, Told,
+};
+use rand::seq::SliceRandom as _;
+
+use crate::test_outbox::{TestOutbox, request, request_for};
+
+/// A mail that Mailgun took.
+pub(crate) struct Mail {
+    job: JobId,
+    recipient: String,
+}
+
+impl TestOutbox {
+    pub(crate) async fn mailed(&self, recipient: &str) -> Mail {
+        let page = JobId::new().to_string();
+        let job = self.queued(request_for(recipient, &page)).await;
+        let claimed = self.claim_one().await;
+        self.seal(&claimed).await;
+        outbox::finish(&self.pool, claimed.lease, &End::Sent, None).await.unwrap();
+        Mail { job, recipient: recipient.to_owned() }
+    }
+
+    pub(crate) async fn report(&self, reports: &[Report]) -> Vec<Told> {
+        outbox::take_reports(&self.api, reports).await.unwrap()
+    }
+
+    async fn suppressions(&self) -> String {
+        self.text(
+            "select string_agg(concat_ws(' ', split_part(recipient, '@', 1), reason, times, until - since), ', '
+               order by recipient)
+             from suppressed_recipients",
+        )
+        .await
+    }
+
+    /// As if all that was reported had been reported so much earlier.
+    async fn let_time_pass(&self, interval: &str) {
+        self.execute(&format!(
+            "update suppressed_recipients set since = since - interval '{interval}', until = until - interval '{interval}';
+             delete from recipient_quotas"
+        ))
+        .await;
+    }
+}
+
+impl Mail {
+    pub(crate) fn id(&self) -> String {
+        self.job.to_string()
+    }
+
+    pub(crate) fn event(&self, id: &str, delivery: Delivery) -> DeliveryEvent {
+        DeliveryEvent {
+            id: id.to_owned(),
+            event: match delivery {
+                Delivery::Accepted => "accepted",
+                Delivery::Delivered => "delivered",
+                Delivery::Complained => "complained",
+                _ => "failed",
+            },
+            job: Some(self.job),
+            message_id: Some(format!("<{}@test>", self.job)),
+            recipient: self.recipient.clone(),
+            severity: None,
+            reason: None,
+            smtp_code: None,
+            enhanced_code: None,
+            message: None,
+            delivery: Some(delivery),
+            suppression: None,
+            occurred_at: Utc::now(),
+        }
+    }
+
+    fn suppressing(&self, reason: SuppressionReason) -> DeliveryEvent {
+        let delivery = if reason == SuppressionReason::Complaint { Delivery::Complained } else { Delivery::Bounced };
+        DeliveryEvent { suppression: Some(reason), ..self.event("suppressing", delivery) }
+    }
+}
+
+fn unsigned(event: DeliveryEvent) -> Report {
+    Report { event, signed: None }
+}
+
+fn signed(event: DeliveryEvent, token: &str, digest: u8) -> Report {
+    Report { event, signed: Some(SignedToken { token: token.to_owned(), digest: [digest; 32] }) }
+}
+
+fn outcomes(told: &[Told]) -> Vec<Reported> {
+    told.iter().map(|told| told.outcome).collect()
+}
+
+#[tokio::test]
+async fn each_report_of_a_batch_has_its_own_outcome() {
+    let outbox = TestOutbox::new().await;
+    let (mail, other) = (outbox.mailed("a@example.com").await, outbox.mailed("b@example.com").await);
+    let stranger = Mail { job: JobId::new(), recipient: "c@example.com".to_owned() };
+    let forged =
+        DeliveryEvent { recipient: "victim@example.com".to_owned(), ..mail.event("forged", Delivery::Bounced) };
+    let nobodys = DeliveryEvent { job: None, ..mail.event("nobodys", Delivery::Delivered) };
+
+    let batch = [
+        signed(mail.event("1", Delivery::Delivered), "one", 1),
+        // The same post again, the same event signed anew, and another event under a token that was used.
+        signed(mail.event("1", Delivery::Delivered), "one", 1),
+        signed(mail.event("1", Delivery::Delivered), "two", 1),
+        signed(other.event("2", Delivery::Bounced), "one", 2),
+        signed(mail.event("0", Delivery::Accepted), "three", 3),
+        signed(stranger.event("4", Delivery::Delivered), "four", 4),
+        signed(forged, "five", 5),
+        signed(nobodys, "six", 6),
+    ];
+    let told = outbox.report(&batch).await;
+    use Reported::{Known, Recorded, TokenReused, Unmatched};
+    assert_eq!(
+        outcomes(&told),
+        [Recorded, Known, Known, TokenReused, Recorded, Unmatched, Unmatched, Unmatched],
+        "in the order given"
+    );
+    let moved: Vec<_> = told.iter().map(|told| told.moved_to).collect();
+    assert_eq!((moved[0], moved[4]), (Some(Delivery::Delivered), None), "only the furthest moves its job");
+    assert!(moved.iter().skip(1).all(Option::is_none));
+
+    let again = outbox.report(&batch).await;
+    assert_eq!(outcomes(&again)[..3], [Known, Known, Known]);
+    assert_eq!(again[3].outcome, TokenReused, "the database remembers");
+    let jobs = "select string_agg(concat_ws(' ', recipient, delivery), ', ' order by recipient) from email_jobs";
+    assert_eq!(outbox.text(jobs).await, "a@example.com delivered, b@example.com");
+    let events =
+        "select string_agg(concat_ws(' ', event_id, recipient_domain, moves, moved_from), ', ' order by event_id)
+                  from email_events";
+    assert_eq!(outbox.text(events).await, "0 example.com f, 1 example.com t");
+    assert_eq!(outbox.text("select count(*) from suppressed_recipients").await, "0");
+}
+
+#[tokio::test]
+async fn batches_at_the_same_time_end_as_one_after_the_other() {
+    let outbox = TestOutbox::new().await;
+    let mut mails = Vec::new();
+    for n in 0..20 {
+        mails.push(outbox.mailed(&format!("person-{n}@example.com")).await);
+    }
+    let happened = Utc::now();
+    let at = |seconds| happened + TimeDelta::seconds(seconds);
+    let story = |mail: &Mail| {
+        [(Delivery::Accepted, 0), (Delivery::Deferred, 1), (Delivery::Delivered, 2), (Delivery::Complained, 9)].map(
+            |(delivery, second)| {
+                let id = format!("{}-{second}", mail.job);
+                unsigned(DeliveryEvent { occurred_at: at(second), ..mail.event(&id, delivery) })
+            },
+        )
+    };
+    let mut reports: Vec<Report> = mails.iter().flat_map(story).collect();
+    reports.extend(reports.clone());
+    reports.shuffle(&mut rand::rng());
+    let batches: Vec<_> = reports.chunks(16).map(|batch| outbox.report(batch)).collect();
+    let told = futures_util::future::join_all(batches).await.concat();
+
+    assert_eq!(told.iter().filter(|told| told.outcome == Reported::Recorded).count(), 80);
+    assert_eq!(told.iter().filter(|told| told.outcome == Reported::Known).count(), 80);
+    let jobs = format!("select count(*) from email_jobs where delivery = 'complained' and delivery_at = '{}'", at(9));
+    assert_eq!(outbox.text(&jobs).await, "20");
+    // What moved adds up: nobody was counted twice, whatever came first.
+    let sums = "select count(*) filter (where moves and delivery = 'complained')
+                  - count(*) filter (where moves and moved_from = 'complained')
+                from email_events";
+    assert_eq!(outbox.text(sums).await, "20");
+}
+
+#[tokio::test]
+async fn a_mailbox_that_is_not_there_is_left_alone_for_longer_each_time() {
+    let outbox = TestOutbox::new().await;
+    for (times, time, passes) in
+        [(1, "01:00:00", "61 min"), (2, "1 day", "25 h"), (3, "7 days", "8 d"), (4, "7 days", "0")]
+    {
+        let (mail, on_its_way) = (outbox.mailed("a@example.com").await, outbox.mailed("a@example.com").await);
+        let told = outbox.report(&[unsigned(mail.suppressing(SuppressionReason::Bounce))]).await;
+        assert_eq!(told[0].suppressed, Some(Suppressed::Suppressed));
+        let wanted = format!("a bounce {times} {time}");
+        assert_eq!(outbox.suppressions().await, wanted);
+        let told = outbox.report(&[unsigned(on_its_way.suppressing(SuppressionReason::Bounce))]).await;
+        assert_eq!((told[0].outcome, told[0].suppressed), (Reported::Recorded, None), "not another time");
+        assert_eq!(outbox.suppressions().await, wanted);
+        outbox.let_time_pass(passes).await;
+    }
+}
+
+#[tokio::test]
+async fn a_suppressed_recipients_request_ends_at_once_and_takes_its_quota() {
+    let outbox = TestOutbox::new().await;
+    let mail = outbox.mailed("a@example.com").await;
+    outbox.report(&[unsigned(mail.suppressing(SuppressionReason::Bounce))]).await;
+
+    let next = request("a@example.com");
+    let id = next.id;
+    assert_eq!(outbox.enqueue(std::slice::from_ref(&next)).await, [Enqueued::Suppressed]);
+    assert_eq!(outbox.state(id).await, "failed recipient_suppressed");
+    let message = outbox.text(&format!("select message from email_jobs where id = '{id}'")).await;
+    assert!(message.starts_with("The recipient is suppressed (bounce, until 2"), "{message}");
+    assert!(outbox.claim(10).await.is_empty());
+    // As for everybody: the same click is a double click, and quotas run out.
+    assert_eq!(outbox.enqueue(&[request("a@example.com")]).await, [Enqueued::Duplicate]);
+    let mut taken = 0;
+    while outbox.enqueue(&[request_for("a@example.com", &taken.to_string())]).await == [Enqueued::Suppressed] {
+        taken += 1;
+    }
+    assert_eq!(taken, 3, "five in all");
+
+    // Another address of the same mailbox's domain is not concerned.
+    assert_eq!(outbox.enqueue(&[request("b@example.com")]).await, [Enqueued::Queued]);
+    assert_eq!(outbox.text("select email_lift_suppression(' A@Example.com')").await, "true");
+    outbox.execute("delete from recipient_quotas").await;
+    assert_eq!(outbox.enqueue(&[request_for("a@example.com", "lifted")]).await, [Enqueued::Queued]);
+    assert_eq!(outbox.text("select recipient from suppression_lifts").await, "a@example.com");
+}
+
+#[tokio::test]
+async fn a_mail_that_arrives_lifts_a_bounce_but_no_complaint() {
+    let outbox = TestOutbox::new().await;
+    let (bounced, complained) = (outbox.mailed("a@example.com").await, outbox.mailed("b@example.com").await);
+    let later: Vec<Mail> = vec![outbox.mailed("a@example.com").await, outbox.mailed("b@example.com").await];
+    outbox
+        .report(&[
+            unsigned(bounced.suppressing(SuppressionReason::Bounce)),
+            unsigned(complained.suppressing(SuppressionReason::Complaint)),
+        ])
+        .await;
+    assert_eq!(outbox.suppressions().await, "a bounce 1 01:00:00, b complaint 1 1 day");
+    let arrived: Vec<Report> = later.iter().map(|mail| unsigned(mail.event("arrived", Delivery::Delivered))).collect();
+    outbox.report(&arrived).await;
+    assert_eq!(outbox.suppressions().await, "b complaint 1 1 day");
+}
+
+#[tokio::test]
+async fn a_report_that_comes_late_suppresses_from_when_it_happened() {
+    let outbox = TestOutbox::new().await;
+    let mail = outbox.mailed("a@example.com").await;
+    let bounce = mail.suppressing(SuppressionReason::Bounce);
+    outbox.report(&[unsigned(DeliveryEvent { occurred_at: Utc::now() - TimeDelta::hours(2), ..bounce })]).await;
+    assert_eq!(outbox.suppressions().await, "a bounce 1 01:00:00");
+    assert_eq!(outbox.enqueue(&[request("a@example.com")]).await, [Enqueued::Queued]);
+}
+
+#[tokio::test]
+async fn a_domain_that_bounces_everybody_suppresses_nobody() {
+    let outbox = TestOutbox::new().await;
+    let mut mails = Vec::new();
+    for n in 0..23 {
+        mails.push(outbox.mailed(&format!("person-{n:02}@broken.example")).await);
+    }
+    let elsewhere = outbox.mailed("a@example.com").await;
+    let bounced = |mail: &Mail, at: DateTime<Utc>| {
+        unsigned(DeliveryEvent { occurred_at: at, ..mail.suppressing(SuppressionReason::Bounce) })
+    };
+    let now = Utc::now();
+    let suppressed_now = "select count(*) from suppressed_recipients where until > since";
+    let first: Vec<Report> = mails[..20].iter().map(|mail| bounced(mail, now)).collect();
+    let told = outbox.report(&first).await;
+    assert!(told.iter().all(|told| told.suppressed == Some(Suppressed::Suppressed)));
+    assert_eq!(outbox.text(suppressed_now).await, "20");
+
+    let told = outbox.report(&[bounced(&mails[20], now), bounced(&elsewhere, now)]).await;
+    assert_eq!(told[0].suppressed, Some(Suppressed::HeldBack));
+    assert_eq!(told[1].suppressed, Some(Suppressed::Suppressed), "another domain's counts");
+    assert_eq!(outbox.text(suppressed_now).await, "1", "those before the crowd was seen count no more");
+    let told = outbox.report(&[bounced(&mails[21], now)]).await;
+    assert_eq!(told[0].suppressed, Some(Suppressed::HeldBack));
+    assert_eq!(outbox.enqueue(&[request("person-00@broken.example")]).await, [Enqueued::Queued]);
+
+    outbox.let_time_pass("11 min").await;
+    let told = outbox.report(&[bounced(&mails[22], Utc::now())]).await;
+    assert_eq!(told[0].suppressed, Some(Suppressed::Suppressed), "the domain is believed again");
+    assert_eq!(outbox.text("select times from suppressed_recipients where recipient like '%-22@%'").await, "1");
+}
+
+#[tokio::test]
+async fn a_crowd_that_comes_in_one_batch_is_a_crowd_too() {
+    let outbox = TestOutbox::new().await;
+    let mut batch = Vec::new();
+    for n in 0..30 {
+        let mail = outbox.mailed(&format!("person-{n}@broken.example")).await;
+        batch.push(unsigned(mail.suppressing(SuppressionReason::Bounce)));
+    }
+    outbox.report(&batch).await;
+    assert_eq!(outbox.text("select count(*) from suppressed_recipients where until > since").await, "0");
+}

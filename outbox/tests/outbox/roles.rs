@@ -1,0 +1,68 @@
+//! Each role can do what its program must, and no more. That it can is shown by all the other tests, which run under
+//! these roles; here is what it cannot.
+
+use crate::test_outbox::{TestOutbox, request};
+
+#[tokio::test]
+async fn no_role_can_do_more_than_it_must() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("a@example.com")).await;
+    let sent = outbox.claim_one().await;
+    outbox.seal(&sent).await;
+    outbox::finish(&outbox.pool, sent.lease, &outbox::End::Sent, None).await.unwrap();
+    outbox.queued(request("b@example.com")).await;
+
+    let run =
+        async |pool: &outbox::PgPool, statement: &str| match sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned()))
+            .fetch_all(pool)
+            .await
+        {
+            Ok(rows) => format!("{} rows", rows.len()),
+            Err(error) => error.as_database_error().unwrap().code().unwrap().into_owned(),
+        };
+    const REFUSED: &str = "42501";
+    for (role, pool, statement, wanted) in [
+        ("api", &outbox.api, "select sealed_link from email_jobs_open", REFUSED),
+        ("api", &outbox.api, "select recipient from email_jobs", REFUSED),
+        ("api", &outbox.api, "select recipient from email_jobs_open", REFUSED),
+        ("api", &outbox.api, "select * from email_attempts", REFUSED),
+        ("api", &outbox.api, "select * from email_events", REFUSED),
+        ("api", &outbox.api, "select * from webhook_tokens", REFUSED),
+        ("api", &outbox.api, "select * from suppressed_recipients", REFUSED),
+        ("api", &outbox.api, "update email_jobs set state = 'queued'", REFUSED),
+        ("api", &outbox.api, "delete from email_jobs", REFUSED),
+        ("api", &outbox.api, "select email_forget('a@example.com')", REFUSED),
+        ("api", &outbox.api, "select email_drop_partition(1)", REFUSED),
+        ("api", &outbox.api, "select email_suppress('[]')", REFUSED),
+        ("api", &outbox.api, "create table mine ()", REFUSED),
+        // It may count what waits.
+        ("api", &outbox.api, "select state from email_jobs_open", "1 rows"),
+        ("worker", &outbox.pool, "drop table email_jobs", REFUSED),
+        ("worker", &outbox.pool, "create table mine ()", REFUSED),
+        ("worker", &outbox.pool, "truncate email_jobs", REFUSED),
+        ("worker", &outbox.pool, "alter table email_jobs disable row level security", REFUSED),
+        ("viewer", &outbox.viewer, "select * from email_jobs_recent", "2 rows"),
+        ("viewer", &outbox.viewer, "select * from email_jobs_now", "1 rows"),
+        ("viewer", &outbox.viewer, "select * from email_failures_by_code", "0 rows"),
+        ("viewer", &outbox.viewer, "select * from email_delivery_by_domain", "0 rows"),
+        ("viewer", &outbox.viewer, "select sealed_link from email_jobs", REFUSED),
+        ("viewer", &outbox.viewer, "select callback_url from email_jobs", REFUSED),
+        ("viewer", &outbox.viewer, "select * from email_jobs_open", REFUSED),
+        ("viewer", &outbox.viewer, "select * from email_attempts", REFUSED),
+        ("viewer", &outbox.viewer, "update email_jobs set code = null", REFUSED),
+        ("viewer", &outbox.viewer, "select email_take_reports('[]')", REFUSED),
+    ] {
+        assert_eq!(run(pool, statement).await, wanted, "{role}: {statement}");
+    }
+}
+
+/// A schema that comes first in somebody's search path must not stand in for ours in what runs as the owner.
+#[tokio::test]
+async fn what_runs_as_the_owner_looks_in_our_schema_only() {
+    let outbox = TestOutbox::new().await;
+    let unpinned = "select coalesce(string_agg(proname, ' '), '') from pg_proc
+                    where pronamespace = 'public'::regnamespace and prosecdef
+                      and not coalesce(proconfig::text like '%search_path=public, pg_temp%', false)";
+    assert_eq!(outbox.text(unpinned).await, "");
+    assert_eq!(outbox.text("select count(*) > 4 from pg_proc where prosecdef").await, "true");
+}

@@ -1,0 +1,162 @@
+//! What Mailgun tells those who ask: events by `GET /v3/{domain}/events` and by its successor `POST
+//! /v1/analytics/logs`, and its suppression lists. For a key of its own: a sending key may only send.
+
+mod events;
+mod page;
+
+use super::{
+    Mailgun, MailgunState,
+    lists::SuppressionList,
+    messages::{forbidden, is_authorized, message},
+};
+use crate::{faults::Faults, journal::TimedOut, server::Cut};
+use poem::{
+    EndpointExt, IntoEndpoint, Request, Response, Route, RouteMethod, handler,
+    http::{Method, StatusCode, header},
+    web::{Data, Json, Path},
+};
+use serde_json::{Value, json};
+
+/// A question, and what it was answered.
+#[derive(Clone, Debug)]
+pub struct ReadCall {
+    /// `GET /v3/mg.example.com/events?message-id=…`, as it came.
+    pub request: String,
+    /// The JSON of a question in a body.
+    pub body: Value,
+    /// The status; none while, or because, no answer came.
+    pub answered: Option<u16>,
+}
+
+/// Questions.
+impl Mailgun {
+    /// The questions so far, oldest first.
+    pub fn reads(&self) -> Vec<ReadCall> {
+        self.state.reads.all()
+    }
+
+    /// Waits up to 20 s until there were this many, answered or not.
+    ///
+    /// # Errors
+    /// When there were fewer.
+    pub async fn wait_for_reads(&self, count: usize) -> Result<Vec<ReadCall>, TimedOut> {
+        self.state.reads.wait_for_count(count, "questions", |calls| format!("{calls:#?}")).await
+    }
+
+    /// What goes wrong with questions.
+    pub fn read_faults(&self) -> &Faults {
+        &self.state.read_faults
+    }
+
+    /// While true, no question is told of any event: lists of events lag behind, by half an hour at worst.
+    pub fn lag(&self, lags: bool) {
+        self.state.lags.store(lags, std::sync::atomic::Ordering::Relaxed);
+    }
+
+    /// Puts an address on a suppression list, as a bounce does, or as somebody at the console.
+    pub fn suppress(&self, list: SuppressionList, address: &str) {
+        self.state.lists.add(list, address);
+    }
+
+    /// Takes an address off a list, as somebody at the console.
+    pub fn unsuppress(&self, list: SuppressionList, address: &str) {
+        self.state.lists.remove(list, address);
+    }
+
+    /// Whether an address is on a list.
+    pub fn is_suppressed(&self, list: SuppressionList, address: &str) -> bool {
+        self.state.lists.has(list, address)
+    }
+}
+
+pub(super) fn routes(state: &MailgunState, route: Route) -> Route {
+    let with_state = |method: RouteMethod| method.data(state.clone()).into_endpoint().boxed();
+    route
+        .at("/v3/:domain/events", with_state(RouteMethod::new().get(list_events)))
+        .at("/v3/:domain/events/:page", with_state(RouteMethod::new().get(list_page)))
+        .at("/v1/analytics/logs", with_state(RouteMethod::new().post(list_logs)))
+        .at("/v3/:domain/:list/:address", with_state(RouteMethod::new().get(entry).delete(entry)))
+}
+
+#[handler]
+async fn list_events(state: Data<&MailgunState>, Path(domain): Path<String>, request: &Request) -> Response {
+    let query = request.uri().query().unwrap_or_default();
+    answer(&state, Some(&domain), request, Value::Null, || events::first_page(&state, &base(request), &domain, query))
+        .await
+}
+
+#[handler]
+async fn list_page(
+    state: Data<&MailgunState>,
+    Path((domain, page)): Path<(String, String)>,
+    request: &Request,
+) -> Response {
+    answer(&state, Some(&domain), request, Value::Null, || events::page(&state, &base(request), &domain, &page)).await
+}
+
+#[handler]
+async fn list_logs(state: Data<&MailgunState>, request: &Request, Json(question): Json<Value>) -> Response {
+    answer(&state, None, request, question.clone(), || events::logs(&state, &question)).await
+}
+
+/// Words as in Mailgun's OpenAPI document and manual (suppressions).
+#[handler]
+async fn entry(
+    state: Data<&MailgunState>,
+    Path((domain, list, address)): Path<(String, String, String)>,
+    request: &Request,
+) -> Response {
+    let work = || {
+        let Some(list) = SuppressionList::named(&list) else { return message(StatusCode::NOT_FOUND, "Not found") };
+        let found = match *request.method() {
+            Method::DELETE => state.lists.remove(list, &address),
+            _ => state.lists.has(list, &address),
+        };
+        if !found {
+            let text = format!("Address not found in {} table", list.name());
+            return message(StatusCode::NOT_FOUND, &text);
+        }
+        match *request.method() {
+            Method::DELETE => json_answer(&json!({"message": "Removed from the list", "address": address})),
+            _ => json_answer(&json!({"address": address, "code": "550", "error": "", "created_at": ""})),
+        }
+    };
+    answer(&state, Some(&domain), request, Value::Null, work).await
+}
+
+/// Notes a question, and answers it if its key and domain are right and no fault is in the way.
+async fn answer(
+    state: &MailgunState,
+    domain: Option<&str>,
+    request: &Request,
+    body: Value,
+    work: impl FnOnce() -> Response,
+) -> Response {
+    let asked = format!("{} {}", request.method(), request.original_uri());
+    let number = state.reads.add(|_| ReadCall { request: asked, body, answered: None });
+    let checked = || {
+        if !is_authorized(request.header(header::AUTHORIZATION), &state.events_key) {
+            return forbidden();
+        }
+        match domain {
+            Some(domain) if domain != state.domain => {
+                message(StatusCode::NOT_FOUND, &format!("Domain not found: {domain}"))
+            }
+            _ => work(),
+        }
+    };
+    let response = state.read_faults.around(&[], checked).await;
+    if response.extensions().get::<Cut>().is_none() {
+        let status = response.status().as_u16();
+        state.reads.update(number, |call| call.answered = Some(status));
+    }
+    response
+}
+
+fn base(request: &Request) -> String {
+    format!("http://{}", request.header(header::HOST).unwrap_or_default())
+}
+
+fn json_answer(body: &Value) -> Response {
+    Response::builder().content_type("application/json").body(body.to_string())
+}

@@ -1,0 +1,155 @@
+//! `cargo bench --bench webhooks`: signed webhooks at 2,000 a second (or `RATE`) for ten seconds against the real api on
+//! a Postgres with stock durability, while people go on asking for links. One run, one table.
+//!
+//! The load is open: each post is due at its time and its latency counts from then, however late the ones before it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a bench prints for people, and stops at the first fault"
+)]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tests::{House, Plan};
+
+const KEY: &str = "a-webhook-signing-key";
+const LOAD: Duration = Duration::from_secs(10);
+/// Connections that Mailgun keeps.
+const CONNECTIONS: usize = 64;
+/// Requests for links beside the load, a second.
+const REQUESTS: u32 = 20;
+
+#[tokio::main]
+async fn main() {
+    let rate: u32 = std::env::var("RATE").map_or(2_000, |rate| rate.parse().unwrap());
+    let posts = rate as usize * LOAD.as_secs() as usize;
+    for round in 1..=2 {
+        let plan = Plan { own_server: true, workers: 0, ..Plan::default() };
+        let plan =
+            plan.api("RUST_LOG", "info").api("MAILGUN_WEBHOOK_SIGNING_KEY", KEY).api("IP_RATE_LIMIT", "1000000/1s");
+        let house = House::of(plan).await;
+        println!("round {round} of 2: {posts} events of {} mails, {rate}/s …", posts / 2);
+        let bodies = Arc::new(events_of(&house, posts / 2).await);
+        let url = house.url("/api/webhooks/mailgun").await;
+        let began = Instant::now();
+        let (webhooks, requests) = tokio::join!(post_all(&url, &bodies, rate, began), ask(&house, began));
+        let taken = began.elapsed();
+
+        let delivered = house.text("select count(*) from email_jobs where delivery = 'delivered'").await;
+        assert_eq!(delivered, (posts / 2).to_string(), "each is told on its job");
+        let (batches, size) = batches(&house).await;
+        println!("\n  webhooks taken             {:>8.0} /s", posts as f64 / taken.as_secs_f64());
+        println!("  webhook p50 / p99 / max    {} ms", quantiles(webhooks));
+        println!("  request p50 / p99 / max    {} ms ({REQUESTS}/s beside them)", quantiles(requests));
+        println!("  webhooks in a commit       {:>8.1} (of {batches} commits)\n", size);
+    }
+}
+
+/// Mails that were sent a moment ago, and what Mailgun posts of each: accepted and delivered, shuffled among each other
+/// as they would come.
+async fn events_of(house: &House, mails: usize) -> Vec<String> {
+    house
+        .execute(&format!(
+            "insert into email_jobs (
+               id, state, recipient, callback_url, attempt, attempted_at, deadline_at, finished_at, request_id, message_id,
+               worker, mailbox, place, seq)
+             select
+               (lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') || '7' || left(md5(n::text), 3) || '8'
+                 || substr(md5(n::text), 4, 15))::uuid,
+               'sent', 'person-' || n || '@example.com', 'https://example.com/auth/callback', 1, now(),
+               now() + interval '15 min', now(), 'bench', '<' || n || '@mg.example.com>', 'bench',
+               'person-' || n || '@example.com', n, n
+             from generate_series(1, {mails}) as n;
+             analyze"
+        ))
+        .await;
+    let jobs: Vec<(String, String, String)> =
+        sqlx::query_as("select id::text, recipient, message_id from email_jobs where state = 'sent' order by seq")
+            .fetch_all(&house.pool)
+            .await
+            .unwrap();
+    let now = house.text("extract(epoch from now())").await.parse::<f64>().unwrap();
+    let event = |kind: &str, (job, recipient, message_id): &(String, String, String)| -> Value {
+        json!({
+            "id": format!("{kind}-{job}"), "event": kind, "timestamp": now, "recipient": recipient,
+            "message": {"headers": {"message-id": message_id.trim_matches(['<', '>'])}},
+            "user-variables": {"job_id": job},
+            "delivery-status": {"code": 250, "message": "OK", "mx-host": "mx.example.com", "attempt-no": 1},
+            "tags": ["sign-in"], "flags": {"is-test-mode": false},
+        })
+    };
+    let mut bodies = Vec::new();
+    // A mail's second event comes some hundred events after its first.
+    for group in jobs.chunks(100) {
+        for kind in ["accepted", "delivered"] {
+            bodies.extend(group.iter().map(|job| sandbox::signed(KEY, &event(kind, job)).to_string()));
+        }
+    }
+    bodies
+}
+
+/// Seconds from when each post was due to its answer.
+async fn post_all(url: &str, bodies: &Arc<Vec<String>>, rate: u32, began: Instant) -> Vec<f64> {
+    let next = Arc::new(AtomicUsize::new(0));
+    let connections = (0..CONNECTIONS).map(|_| {
+        let (url, bodies, next) = (url.to_owned(), Arc::clone(bodies), Arc::clone(&next));
+        tokio::spawn(async move {
+            // A connection of its own.
+            let client = sandbox::client().unwrap();
+            let mut taken = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(body) = bodies.get(number) else { return taken };
+                let due = began + Duration::from_secs_f64(number as f64 / f64::from(rate));
+                tokio::time::sleep_until(due.into()).await;
+                let post = client.post(&url).header("content-type", "application/json").body(body.clone());
+                assert_eq!(post.send().await.unwrap().status(), 200);
+                taken.push(due.elapsed().as_secs_f64());
+            }
+        })
+    });
+    let taken = futures_util::future::join_all(connections).await;
+    taken.into_iter().flat_map(Result::unwrap).collect()
+}
+
+async fn ask(house: &House, began: Instant) -> Vec<f64> {
+    let mut taken = Vec::new();
+    for number in 0.. {
+        let due = began + Duration::from_secs(1) * number / REQUESTS;
+        if due > began + LOAD {
+            break;
+        }
+        tokio::time::sleep_until(due.into()).await;
+        assert_eq!(house.ask(&format!("asking-{number}@example.com")).await.status, 200);
+        taken.push(due.elapsed().as_secs_f64());
+    }
+    taken
+}
+
+fn quantiles(mut seconds: Vec<f64>) -> String {
+    seconds.sort_by(f64::total_cmp);
+    let at = |part: f64| seconds[((seconds.len() - 1) as f64 * part) as usize] * 1e3;
+    format!("{:>8.1} / {:.1} / {:.1}", at(0.5), at(0.99), at(1.0))
+}
+
+/// How many commits there were, and how many webhooks went in one on average, by the api's own count.
+async fn batches(house: &House) -> (u64, f64) {
+    let line = house.apis[0].wait_for_line("listening privately", Duration::from_secs(1)).await.unwrap();
+    let line: Value = serde_json::from_str(&line).unwrap();
+    let (_, metrics) = house.get(&format!("http://{}/metrics", line["fields"]["address"].as_str().unwrap())).await;
+    let value = |name: &str| -> f64 {
+        let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let count = value("magic_link_api_webhook_batch_size_count");
+    (count as u64, value("magic_link_api_webhook_batch_size_sum") / count)
+}

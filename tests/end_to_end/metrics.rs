@@ -1,0 +1,110 @@
+//! What operators watch: each metric that the dashboard and the alerts name is there, says what happened, and holds
+//! nothing that is somebody's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use tests::{House, Plan, eventually};
+
+const DASHBOARD: &str = include_str!("../../deploy/grafana.json");
+const ALERTS: &str = include_str!("../../deploy/alerts.yaml");
+
+/// Names of ours in a text, without what a histogram adds to them.
+fn names(text: &str) -> BTreeSet<&str> {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let ours = words.filter(|word| word.starts_with("magic_link_"));
+    ours.map(|word| ["_bucket", "_sum", "_count"].iter().find_map(|end| word.strip_suffix(end)).unwrap_or(word))
+        .collect()
+}
+
+/// Prometheus's text format, strictly: every sample has a type before it, and each series stands once.
+fn parse(text: &str) -> BTreeMap<String, f64> {
+    let mut types = BTreeMap::new();
+    let mut samples = BTreeMap::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        if let Some(of) = line.strip_prefix("# TYPE ") {
+            let (name, kind) = of.split_once(' ').unwrap();
+            assert!(types.insert(name, kind).is_none(), "{name} has two types");
+        } else if !line.starts_with("# HELP ") {
+            let (series, value) = line.rsplit_once(' ').unwrap();
+            let name = series.split('{').next().unwrap();
+            let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+            let kind = types.get(family).or(types.get(name)).unwrap_or_else(|| panic!("{name} has no type"));
+            assert_eq!(name.ends_with("_total"), *kind == "counter", "{name}");
+            assert!(samples.insert(series.to_owned(), value.parse().unwrap()).is_none(), "{series} stands twice");
+        }
+    }
+    samples
+}
+
+async fn scrape(house: &House) -> (String, BTreeMap<String, f64>) {
+    let listening =
+        house.apis[0].wait_for_line("listening privately", std::time::Duration::from_secs(5)).await.unwrap();
+    let listening: Value = serde_json::from_str(&listening).unwrap();
+    let api = listening["fields"]["address"].as_str().unwrap().to_owned();
+    let worker = house.workers[0].address().await.unwrap();
+    let mut text = String::new();
+    let mut samples = BTreeMap::new();
+    for address in [api, worker.to_string()] {
+        let (status, page) = house.get(&format!("http://{address}/metrics")).await;
+        assert_eq!(status, 200);
+        for (series, value) in parse(&page) {
+            *samples.entry(series).or_default() += value;
+        }
+        text += &page;
+    }
+    (text, samples)
+}
+
+#[tokio::test]
+async fn what_the_dashboard_and_the_alerts_name_is_there_and_true() {
+    let plan = Plan::default().api("MAILGUN_WEBHOOK_SIGNING_KEY", "a-key").api("IP_RATE_LIMIT", "3/1m");
+    let house = House::of(plan).await;
+    house.mailgun.set_webhook_delay(std::time::Duration::ZERO);
+    house.mailgun.set_webhook(&house.url("/api/webhooks/mailgun").await, "a-key");
+    let first = house.ask("hello@example.com").await;
+    house.until_delivery(&first, "delivered").await;
+    let second = house.ask("bounce@example.com").await;
+    house.until_delivery(&second, "bounced").await;
+    for _ in 0..2 {
+        house.ask("third@example.com").await;
+    }
+    house.until_idle().await;
+
+    let settled = eventually(|| async {
+        let (text, samples) = scrape(&house).await;
+        let is_seen = samples.get("magic_link_database_up") == Some(&1.0)
+            && samples.get("magic_link_jobs{state=\"queued\"}") == Some(&0.0);
+        if is_seen && samples["magic_link_jobs_total{state=\"sent\"}"] == 3.0 { Ok((text, samples)) } else { Err(text) }
+    });
+    let (text, samples) = settled.await.unwrap();
+
+    let exported = names(&text);
+    for name in names(DASHBOARD).union(&names(ALERTS)) {
+        assert!(exported.contains(name), "{name} is named in deploy/ and not exported");
+    }
+    for (series, wanted) in [
+        ("magic_link_api_requests_total{status=\"200\",code=\"ok\"}", 3.0),
+        ("magic_link_api_requests_total{status=\"429\",code=\"ip_rate_limited\"}", 1.0),
+        ("magic_link_api_enqueue_batch_size_sum", 3.0),
+        ("magic_link_api_enqueue_commit_seconds_count", 3.0),
+        ("magic_link_attempts_total{step=\"send\",outcome=\"ok\"}", 3.0),
+        ("magic_link_attempts_total{step=\"send\",outcome=\"unknown\"}", 0.0),
+        ("magic_link_request_to_sent_seconds_count", 3.0),
+        ("magic_link_pickup_seconds_count", 3.0),
+        ("magic_link_generate_link_seconds_count", 3.0),
+        ("magic_link_send_seconds_count", 3.0),
+        ("magic_link_breaker_open{upstream=\"mailgun\"}", 0.0),
+        ("magic_link_oldest_job_seconds{state=\"queued\"}", 0.0),
+        ("magic_link_deliveries_total{delivery=\"bounced\"}", 1.0),
+        ("magic_link_suppressions_total{reason=\"bounce\",outcome=\"suppressed\"}", 1.0),
+        ("magic_link_leases_rescued_total", 0.0),
+        ("magic_link_fenced_writes_total", 0.0),
+    ] {
+        assert_eq!(samples.get(series), Some(&wanted), "{series}");
+    }
+    for secret in ["@", "example.com", "http://", "token", "code_digits{"] {
+        let samples: String = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert!(!samples.contains(secret), "{secret}");
+    }
+}
