@@ -16,11 +16,15 @@ test:
 chaos seconds="60" seed="":
     CHAOS_SECONDS={{seconds}} CHAOS_SEED={{seed}} cargo test -p tests --test chaos -- --nocapture
 
-# Format, clippy and docs, each without a warning.
-lint:
+# Format, clippy, docs and alert rules, each without a warning.
+lint: alerts
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+
+# Whether the alert rules do what they say and the dashboard parses (needs promtool: Debian's package prometheus).
+alerts:
+    deploy/check-rules
 
 # Write the OpenAPI document anew after a change of the api.
 openapi:
