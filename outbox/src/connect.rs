@@ -31,6 +31,9 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
                     "set idle_in_transaction_session_timeout = '5s';
                      set statement_timeout = '10s';
                      set lock_timeout = '5s';
+                     -- Compiling a statement takes longer than any of ours runs, and tables that come and go by the
+                     -- day have no statistics that would tell Postgres so.
+                     set jit = off;
                      set timezone = 'UTC'",
                 )
                 .execute(connection)

@@ -69,40 +69,45 @@ pub async fn end_turn(pool: &PgPool, worker: &str, pause: Duration, reason: Opti
 /// # Errors
 /// [`Error::Database`].
 pub async fn enlist(pool: &PgPool, patience: Duration, oldest: Duration) -> Result<Enlisted, Error> {
-    let enlisted = sqlx::query!(
+    let mut transaction = pool.begin().await?;
+    let hour = sqlx::query!(
         r#"
         with bounds as (
           select
             greatest(enlisted_to, clock_timestamp() - make_interval(secs => $2)) as after,
             clock_timestamp() - make_interval(secs => $1) as latest
           from email_reconciler
-        ),
-        hour as (
-          update email_reconciler
-          set enlisted_to = least(after + interval '1 hour', latest)
-          from bounds
-          where after < latest
-          returning after, enlisted_to as up_to, enlisted_to < latest as more
-        ),
-        added as (
-          insert into email_reconciliations (job_id, message_id, ended_at, next_ask_at)
-          select job.id, job.message_id, job.finished_at, clock_timestamp()
-          from hour
-          join email_jobs as job on job.finished_at > hour.after and job.finished_at <= hour.up_to
-          where job.message_id is not null
-            and email_delivery_rank(job.delivery) <= email_delivery_rank('deferred')
-          on conflict do nothing
-          returning job_id
         )
-        select (select count(*) from added) as "added!", more as "more!" from hour
+        update email_reconciler
+        set enlisted_to = least(after + interval '1 hour', latest)
+        from bounds
+        where after < latest
+        returning after as "after!", enlisted_to as "up_to!", enlisted_to < latest as "more!"
         "#,
         patience.as_secs_f64(),
         oldest.as_secs_f64(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *transaction)
     .await?;
-    let nothing = Enlisted { mails: 0, more: false };
-    Ok(enlisted.map_or(nothing, |row| Enlisted { mails: row.added.unsigned_abs(), more: row.more }))
+    let Some(hour) = hour else { return Ok(Enlisted { mails: 0, more: false }) };
+    // The hour's bounds as values, so that no other day is looked at.
+    let added = sqlx::query!(
+        "
+        insert into email_reconciliations (job_id, message_id, ended_at, next_ask_at)
+        select id, message_id, finished_at, clock_timestamp()
+        from email_jobs
+        where finished_at > $1 and finished_at <= $2
+          and message_id is not null
+          and email_delivery_rank(delivery) <= email_delivery_rank('deferred')
+        on conflict do nothing
+        ",
+        hour.after,
+        hour.up_to,
+    )
+    .execute(&mut *transaction)
+    .await?;
+    transaction.commit().await?;
+    Ok(Enlisted { mails: added.rows_affected(), more: hour.more })
 }
 
 /// What was put on the list.
