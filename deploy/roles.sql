@@ -83,23 +83,12 @@ begin
     email_take_reports, email_roll_up, email_make_partitions, email_drop_partition, email_forget, email_lift_suppression
     to magic_link_worker;
 
-  -- The api adds jobs that wait, or that end at once; it sees of them only how many wait. What it must know of
-  -- earlier jobs, and what it reports of them, goes through functions that run as the owner.
-  grant insert (
-    id, state, recipient, mailbox, callback_url, code, message, created_at, run_at, deadline_at, finished_at, request_id,
-    traceparent, place, seq) on email_jobs to magic_link_api;
-  drop policy if exists api_adds on email_jobs;
-  create policy api_adds on email_jobs for insert to magic_link_api
-    with check (state in ('queued', 'superseded', 'failed'));
+  -- The api sees of the jobs only how many wait. It adds them, and reports of them, through functions that run as the owner.
   grant select (state) on email_jobs_open to magic_link_api;
   drop policy if exists api_counts on email_jobs_open;
   create policy api_counts on email_jobs_open for select to magic_link_api using (true);
-  grant usage on sequence email_jobs_seq to magic_link_api;
-  grant select, insert, update on recipient_quotas to magic_link_api;
-  drop policy if exists api_has_all on recipient_quotas;
-  create policy api_has_all on recipient_quotas to magic_link_api using (true) with check (true);
   grant execute on function
-    email_recipients_lately, email_supersede_waiting, email_take_reports, email_make_partitions to magic_link_api;
+    email_lock_recipients, email_add_jobs, email_take_reports, email_make_partitions to magic_link_api;
 
   -- The views show what their reader may see: these columns, and no others.
   grant select on email_jobs_now, email_jobs_recent, email_failures_by_code, email_delivery_by_domain to magic_link_viewer;

@@ -335,60 +335,10 @@ end $$;
 comment on function email_take_reports is
   'Takes Mailgun''s reports in: remembers their tokens, keeps the events, moves email_jobs.delivery, and suppresses recipients.';
 
--- What the door must know of recipients before it takes their requests: the callback URL of the newest job, if that
--- is young enough to make the same request a double click, and whether the recipient is suppressed.
--- Whatever became of the job: one that failed because nobody has that address must count as one that was sent does,
--- or the quota that a repeat takes would tell who has an account.
-create function email_recipients_lately(recipients text[], within interval)
-returns table (recipient text, callback_url text, suppressed_for text, suppressed_until timestamptz)
-language plpgsql stable as $$
-#variable_conflict use_column
-begin
-  return query
-  select known.recipient, latest.callback_url, suppressed.reason, suppressed.until
-  from (select distinct unnest(recipients)) as known (recipient)
-  left join (
-    select distinct on (job.recipient) job.recipient, job.callback_url
-    from email_jobs as job
-    where job.recipient = any(recipients)
-      and job.created_at > statement_timestamp() - within
-      -- Prunes all partitions but the open one and today's.
-      and (job.finished_at = 'infinity'
-        or job.finished_at between statement_timestamp() - within and statement_timestamp() + interval '1 minute')
-      and job.state <> 'superseded'
-    order by job.recipient, job.seq desc
-  ) as latest on latest.recipient = known.recipient
-  left join suppressed_recipients as suppressed
-    on suppressed.recipient = known.recipient and suppressed.until > statement_timestamp()
-  where latest.recipient is not null or suppressed.recipient is not null;
-end $$;
-comment on function email_recipients_lately is
-  'For the api: the callback URL of each recipient''s newest job within the given time, and whether the recipient is suppressed.';
-
--- Ends the waiting jobs of recipients that got a newer request, and tells their places in the queue.
-create function email_supersede_waiting(recipients text[]) returns table (recipient text, place bigint)
-language plpgsql as $$
-#variable_conflict use_column
-begin
-  return query
-  with gone as (
-    delete from email_jobs_open as job
-    where job.recipient = any(recipients)
-      and job.state in ('queued', 'retrying')
-    returning job
-  )
-  insert into email_jobs as ended
-  select past.*
-  from gone,
-    email_job_ended(
-      gone.job, 'superseded', 'newer_request', 'A newer request of this recipient took its place.', clock_timestamp()) as past
-  returning ended.recipient, ended.place;
-end $$;
-comment on function email_supersede_waiting is
-  'For the api: ends the waiting jobs of these recipients as superseded, and tells their places in the queue.';
-
-select outbox_runs_as_owner(routine)
-from unnest(array['email_take_reports', 'email_recipients_lately', 'email_supersede_waiting']::regproc[]::regprocedure[]) as routine;
+select outbox_runs_as_owner('email_take_reports'::regproc::regprocedure);
+-- Programs switch these off for their other statements, which look up a few rows by their keys.
+alter function email_take_reports set enable_hashjoin = on;
+alter function email_take_reports set enable_mergejoin = on;
 select outbox_out_of_reach(routine)
 from unnest(array['email_lift_suppression', 'email_suppression_time', 'email_suppress', 'email_job_time']::regproc[]::regprocedure[]) as routine;
 select outbox_out_of_reach(relation)

@@ -24,6 +24,9 @@ begin
       execute format(
         'comment on table %I is %L', name,
         format('The part of %s whose %s lies on %s (UTC).', parent.relation, parent.by_column, day));
+      if parent.relation = 'email_jobs' then
+        perform email_index_day(name::regclass);
+      end if;
       perform outbox_out_of_reach(name::regclass);
       -- With a matching CHECK nothing is scanned and no reader waits; then the bounds say the same.
       execute format(
@@ -101,7 +104,7 @@ begin
   )
   insert into email_jobs
   select ended.*
-  from gone, email_job_ended(gone.job, 'failed', 'forgotten', null, clock_timestamp()) as ended;
+  from gone, email_job_ended(gone.job, 'failed', 'forgotten', null, statement_timestamp()) as ended;
 
   jobs := array(select id from email_jobs where recipient = person);
   update email_jobs
@@ -137,7 +140,7 @@ begin
   get diagnostics rows = row_count;
   return next;
 
-  delete from recipient_quotas where key = email_mailbox(person) or starts_with(key, email_mailbox(person) || ' ');
+  delete from recipient_quotas where key = email_mailbox(person);
   relation := 'recipient_quotas';
   get diagnostics rows = row_count;
   return next;

@@ -10,15 +10,20 @@ declare
   jobs constant bigint := current_setting('fill.jobs')::bigint;
   per_day constant bigint := jobs / 30;
   day timestamptz;
+  name text;
 begin
   set local synchronous_commit = off;
   for n in reverse 29..0 loop
     day := date_trunc('day', now() at time zone 'utc') at time zone 'utc' - make_interval(days => n);
     for t in 1..3 loop
+      name := (array['email_jobs', 'email_attempts', 'email_events'])[t] || to_char(day at time zone 'utc', '_YYYYMMDD');
+      continue when to_regclass(name) is not null;
       execute format(
-        'create table if not exists %1$s_%2$s partition of %1$s for values from (%3$L) to (%4$L)',
-        (array['email_jobs', 'email_attempts', 'email_events'])[t], to_char(day at time zone 'utc', 'YYYYMMDD'),
-        day, day + interval '1 day');
+        'create table %I partition of %I for values from (%L) to (%L)',
+        name, (array['email_jobs', 'email_attempts', 'email_events'])[t], day, day + interval '1 day');
+      if t = 1 then
+        perform email_index_day(name::regclass);
+      end if;
     end loop;
     insert into email_jobs (
       id, state, delivery, delivery_at, recipient, callback_url, attempt, code, message, created_at, run_at, attempted_at,

@@ -4,7 +4,7 @@ use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use outbox::{
-    Admission, LONGEST_REPORT_AGE, Quota, Quotas,
+    Admission, LONGEST_DUPLICATE_WINDOW, LONGEST_REPORT_AGE, Quota, Quotas,
     settings::{Fault, Faults, parse_duration},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -218,6 +218,9 @@ fn read_admission(raw: &RawSettings, faults: &mut Faults) -> Option<Admission> {
     let per_recipient_and_client: Option<Quotas> =
         faults.parse("RECIPIENT_CLIENT_RATE_LIMIT", "3/15m,10/1d", &raw.recipient_client_rate_limit);
     let duplicate_window = faults.read("DUPLICATE_WINDOW", "10s", parse_duration(&raw.duplicate_window));
+    if duplicate_window.is_some_and(|window| window > LONGEST_DUPLICATE_WINDOW) {
+        faults.add("DUPLICATE_WINDOW", "10s", "is over an hour".to_owned());
+    }
     let deadline = faults.read("JOB_DEADLINE", "15m", parse_duration(&raw.job_deadline));
     let lifetime = faults.read("LINK_LIFETIME", "1h", parse_duration(&raw.link_lifetime));
     if let (Some(deadline), Some(lifetime)) = (deadline, lifetime)

@@ -3,8 +3,11 @@
 //! A step that was taken is journalled even where its worker has lost the lease meanwhile: it did happen. A row that
 //! is there already is no fault: a write whose answer was lost is written again.
 
-use serde_json::{Value, json};
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use crate::{Attempt, Error, JobId};
 
@@ -23,30 +26,54 @@ pub async fn attempts_with_code(pool: &PgPool, job: JobId, code: &str) -> Result
     Ok(count)
 }
 
-/// Rows to add, in the form that `jsonb_populate_recordset(null::email_attempts, …)` takes.
-pub(crate) struct Journal(Value);
-
-impl Journal {
-    pub(crate) fn of<'a>(attempts: impl IntoIterator<Item = (JobId, &'a Attempt, i16, &'a str)>) -> Self {
-        Self(attempts.into_iter().map(|(job, attempt, number, worker)| row(job, attempt, number, worker)).collect())
-    }
-
-    pub(crate) fn as_json(&self) -> &Value {
-        &self.0
-    }
+/// A step for the journal.
+#[derive(Debug, Clone)]
+pub struct JournalEntry {
+    /// What was tried, and what came of it.
+    pub step: Attempt,
+    /// As which attempt of its job.
+    pub attempt: i16,
+    /// By which worker: at most 128 bytes.
+    pub worker: Arc<str>,
 }
 
-fn row(job: JobId, attempt: &Attempt, number: i16, worker: &str) -> Value {
-    json!({
-        "job_id": job.0.to_string(),
-        "attempt": number,
-        "step": attempt.step.as_str(),
-        "outcome": attempt.outcome.as_str(),
-        "http_status": attempt.http_status,
-        "code": attempt.failure.as_ref().map(|failure| &failure.code),
-        "message": attempt.failure.as_ref().map(|failure| &failure.message),
-        "duration_ms": i32::try_from(attempt.duration.as_millis()).unwrap_or(i32::MAX),
-        "started_at": attempt.started_at.to_rfc3339(),
-        "worker": worker,
-    })
+/// Rows to add, a column each: an `unnest` of them is what statements insert.
+#[derive(Default)]
+pub(crate) struct Journal<'a> {
+    pub(crate) jobs: Vec<Uuid>,
+    pub(crate) attempts: Vec<i16>,
+    pub(crate) steps: Vec<&'static str>,
+    pub(crate) outcomes: Vec<&'static str>,
+    pub(crate) statuses: Vec<Option<i16>>,
+    pub(crate) codes: Vec<Option<&'a str>>,
+    pub(crate) messages: Vec<Option<&'a str>>,
+    pub(crate) milliseconds: Vec<i32>,
+    pub(crate) starts: Vec<DateTime<Utc>>,
+    pub(crate) workers: Vec<&'a str>,
+}
+
+impl<'a> Journal<'a> {
+    pub(crate) fn of(entries: impl IntoIterator<Item = (JobId, &'a Option<JournalEntry>)>) -> Self {
+        let mut rows = Self::default();
+        for (job, entry) in entries {
+            if let Some(entry) = entry {
+                rows.push(job, entry);
+            }
+        }
+        rows
+    }
+
+    fn push(&mut self, job: JobId, JournalEntry { step, attempt, worker }: &'a JournalEntry) {
+        let failure = step.failure.as_ref();
+        self.jobs.push(job.0);
+        self.attempts.push(*attempt);
+        self.steps.push(step.step.as_str());
+        self.outcomes.push(step.outcome.as_str());
+        self.statuses.push(step.http_status.and_then(|status| status.try_into().ok()));
+        self.codes.push(failure.map(|failure| failure.code.as_str()));
+        self.messages.push(failure.map(|failure| failure.message.as_str()));
+        self.milliseconds.push(i32::try_from(step.duration.as_millis()).unwrap_or(i32::MAX));
+        self.starts.push(step.started_at);
+        self.workers.push(worker);
+    }
 }

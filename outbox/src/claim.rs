@@ -126,6 +126,8 @@ async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<Claim
               select from email_jobs_open as running
               where running.recipient = waiting.recipient
                 and running.state = 'running'
+              -- Looked up for each, by the recipient: a join would compare each with all that run.
+              offset 0
             )
             and not exists (
               select from upstreams

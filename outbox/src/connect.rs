@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{
-    PgPool,
+    Connection as _, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -12,6 +12,9 @@ use crate::Error;
 
 /// Longest wait for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A connection that has rested for longer is asked whether it lives before it is used.
+const TRUSTED_FOR: Duration = Duration::from_secs(1);
 
 /// A pool that connects when it is first used, so that a program starts, and says that it is not ready, while
 /// Postgres is still away.
@@ -23,6 +26,16 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
     Ok(PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // One that was in use a moment ago need not be asked whether it lives: that would be a round trip more for each.
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for > TRUSTED_FOR {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .after_connect(|connection, _| {
             Box::pin(async move {
                 // A frozen client's locks hide rows from SKIP LOCKED, and a hung statement holds a connection:
@@ -34,6 +47,12 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
                      -- Compiling a statement takes longer than any of ours runs, and tables that come and go by the
                      -- day have no statistics that would tell Postgres so.
                      set jit = off;
+                     -- A plan of each statement is made once, by index whatever the statistics say: the open partition goes
+                     -- from empty to a hundred thousand rows within a minute, and its statistics are of another time.
+                     set plan_cache_mode = force_generic_plan;
+                     set enable_seqscan = off;
+                     set enable_hashjoin = off;
+                     set enable_mergejoin = off;
                      set timezone = 'UTC'",
                 )
                 .execute(connection)

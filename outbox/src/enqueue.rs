@@ -6,14 +6,17 @@
 mod decide;
 mod write;
 
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgPool, types::Json};
 
 use crate::{Email, Error, JobId, Quotas, error::persist};
 use decide::decide;
-use write::{supersede_waiting, write};
+use write::write;
 
 /// A request that passed the door's checks.
 #[derive(Debug, Clone)]
@@ -68,102 +71,86 @@ pub enum Enqueued {
 pub async fn enqueue(pool: &PgPool, admission: &Admission, requests: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
     persist(pool, || async {
         let mut transaction = pool.begin().await?;
-        let mut quotas = lock_quotas(&mut transaction, requests).await?;
-        let mut lately = lately(&mut transaction, admission, requests).await?;
-        let outcomes = decide(admission, &mut quotas, &mut lately, requests);
+        let mut locked = lock(&mut transaction, admission, requests).await?;
+        let outcomes = decide(admission, &mut locked, requests);
         if outcomes.iter().all(|outcome| matches!(outcome, Enqueued::Limited { .. })) {
             transaction.rollback().await?;
             return Ok(outcomes);
         }
-        let places = supersede_waiting(&mut transaction, requests, &outcomes).await?;
-        let batch = Batch { requests, outcomes: &outcomes, quotas: &quotas, lately: &lately };
-        write(&mut transaction, admission, &places, batch).await?;
+        write(&mut transaction, admission, &locked, requests, &outcomes).await?;
         transaction.commit().await?;
         Ok(outcomes)
     })
     .await
 }
 
-/// Quota rows that are locked, by key, and the time of the lock.
-struct LockedQuotas {
-    tats: HashMap<String, Vec<DateTime<Utc>>>,
-    now: DateTime<Utc>,
+/// What is known of the recipients of a batch, from the lock to the commit.
+#[derive(Default)]
+struct Locked {
+    mailboxes: HashMap<String, Mailbox>,
+    /// By address.
+    suppressed: HashMap<String, Suppression>,
+    /// When they were locked.
+    at: DateTime<Utc>,
 }
 
-fn client_key(request: &NewJob) -> String {
-    format!("{} {}", request.recipient.mailbox(), request.client)
-}
-
-/// Locks the quota rows of all recipients and clients of the batch, in the order of their keys, so that two
-/// batches cannot wait for each other in a circle; makes those that are missing.
-async fn lock_quotas(connection: &mut PgConnection, requests: &[NewJob]) -> Result<LockedQuotas, sqlx::Error> {
-    let mut keys: Vec<String> = requests.iter().flat_map(|r| [r.recipient.mailbox(), client_key(r)]).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let rows = sqlx::query!(
-        r#"
-        insert into recipient_quotas (key)
-        select key from unnest($1::text[]) as key
-        -- Changes nothing, but locks the row that is there.
-        on conflict (key) do update set key = excluded.key
-        returning key, tats, clock_timestamp() as "now!"
-        "#,
-        &keys,
-    )
-    .fetch_all(connection)
-    .await?;
-    // The last row was locked last: nothing that is decided on is newer.
-    let now = rows.iter().map(|row| row.now).max().unwrap_or_default();
-    Ok(LockedQuotas { tats: rows.into_iter().map(|row| (row.key, row.tats)).collect(), now })
-}
-
-/// What is known of each recipient, where there is anything.
-async fn lately(
-    connection: &mut PgConnection,
-    admission: &Admission,
-    requests: &[NewJob],
-) -> Result<HashMap<String, Lately>, sqlx::Error> {
-    let recipients: Vec<String> = requests.iter().map(|r| r.recipient.to_string()).collect();
-    let rows = sqlx::query!(
-        r#"
-        select recipient as "recipient!", callback_url, suppressed_for, suppressed_until
-        from email_recipients_lately($1, make_interval(secs => $2))
-        "#,
-        &recipients,
-        admission.duplicate_window.as_secs_f64(),
-    )
-    .fetch_all(connection)
-    .await?;
-    let lately = |suppressed_for: Option<String>, until| Some(Suppression { reason: suppressed_for?, until: until? });
-    Ok(rows
-        .into_iter()
-        .map(|row| {
-            let suppression = lately(row.suppressed_for, row.suppressed_until);
-            (row.recipient, Lately { callback_url: row.callback_url, suppression })
-        })
-        .collect())
-}
-
-/// What must be known of a recipient before a request is taken.
+/// A row of `recipient_quotas`.
 #[derive(Debug, Default)]
-struct Lately {
-    /// Of its newest job, where that is young enough to make the same request a double click.
-    callback_url: Option<String>,
-    /// Why it is not mailed for a while.
-    suppression: Option<Suppression>,
+struct Mailbox {
+    /// Whether the row is there.
+    is_known: bool,
+    tats: Vec<DateTime<Utc>>,
+    clients: HashMap<String, Vec<DateTime<Utc>>>,
+    /// Address and callback URL of the newest job, where that is young enough to make the same request a double click.
+    last: Option<(String, String)>,
 }
 
+/// Why an address is not mailed for a while.
 #[derive(Debug)]
 struct Suppression {
     reason: String,
     until: DateTime<Utc>,
 }
 
-/// Requests, what becomes of them, and why.
-#[derive(Clone, Copy)]
-struct Batch<'a> {
-    requests: &'a [NewJob],
-    outcomes: &'a [Enqueued],
-    quotas: &'a LockedQuotas,
-    lately: &'a HashMap<String, Lately>,
+/// Takes the turn of all recipients of the batch.
+async fn lock(
+    connection: &mut PgConnection,
+    admission: &Admission,
+    requests: &[NewJob],
+) -> Result<Locked, sqlx::Error> {
+    let mailboxes: BTreeSet<String> = requests.iter().map(|request| request.recipient.mailbox()).collect();
+    let mailboxes: Vec<String> = mailboxes.into_iter().collect();
+    let addresses: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
+    let rows = sqlx::query!(
+        r#"
+        select
+          key, tats as "tats: Vec<DateTime<Utc>>", clients as "clients: Json<HashMap<String, Vec<DateTime<Utc>>>>",
+          last_recipient, last_callback_url, last_at, suppressed_for, suppressed_until, clock_timestamp() as "now!"
+        -- A row at least, for the time.
+        from (select) as always
+        left join email_lock_recipients($1, $2) on true
+        "#,
+        &mailboxes,
+        &addresses as &[&str],
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut locked = Locked { at: rows.iter().map(|row| row.now).max().unwrap_or_default(), ..Locked::default() };
+    for row in rows {
+        let Some(key) = row.key else { continue };
+        if let (Some(reason), Some(until)) = (row.suppressed_for, row.suppressed_until) {
+            locked.suppressed.insert(key, Suppression { reason, until });
+            continue;
+        }
+        let is_young =
+            row.last_at.is_some_and(|at| (locked.at - at).to_std().unwrap_or_default() < admission.duplicate_window);
+        let mailbox = Mailbox {
+            is_known: true,
+            tats: row.tats.unwrap_or_default(),
+            clients: row.clients.map(|clients| clients.0).unwrap_or_default(),
+            last: row.last_recipient.zip(row.last_callback_url).filter(|_| is_young),
+        };
+        locked.mailboxes.insert(key, mailbox);
+    }
+    Ok(locked)
 }

@@ -62,10 +62,11 @@ fn is_outage_code(code: &str) -> bool {
         || matches!(code, "25006" | "25P03" | "55P03" | "42P01")
 }
 
-/// Whether the same transaction may well pass when it is run again at once: 40001 and 40P01.
+/// Whether the same transaction may well pass when it is run again at once: 40001, 40P01, and 23505 for a row that
+/// somebody else has made this moment.
 pub(crate) fn is_collision(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    matches!(code.as_deref(), Some("40001" | "40P01"))
+    matches!(code.as_deref(), Some("40001" | "40P01" | "23505"))
 }
 
 /// Whether a row found no partition for its day. Postgres reports it as a failed check (23514) without a constraint's name.

@@ -64,7 +64,7 @@ async fn expire_batch(pool: &PgPool) -> Result<(i64, i64), Error> {
                   -- What kept it from being sent, where something was tried.
                   case when not taken then coalesce((gone.job).code, 'deadline_passed') end,
                   case when not taken then coalesce((gone.job).message, 'No worker was free before its deadline.') end,
-                  clock_timestamp()
+                  statement_timestamp()
                 ) as ended
               returning state
             )

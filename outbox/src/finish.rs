@@ -1,8 +1,10 @@
-//! How a running job ends.
+//! How running jobs end.
+
+use std::collections::HashSet;
 
 use sqlx::PgPool;
 
-use crate::{Attempt, Error, Failure, Lease, attempts::Journal, error::persist};
+use crate::{Error, Failure, JobId, JournalEntry, Lease, attempts::Journal, claim::columns, error::persist};
 
 /// The end of a running job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -11,6 +13,22 @@ pub enum End {
     Sent,
     /// It can never succeed.
     Failed(Failure),
+}
+
+impl End {
+    fn state(&self) -> &'static str {
+        match self {
+            Self::Sent => "sent",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    fn failure(&self) -> Option<&Failure> {
+        match self {
+            Self::Sent => None,
+            Self::Failed(failure) => Some(failure),
+        }
+    }
 }
 
 /// Whether a write took effect.
@@ -22,52 +40,77 @@ pub enum Recorded {
     LeaseLost,
 }
 
-/// Ends a running job: out of the open partition and, without its lease and link, into today's history.
+/// A running job that has come to its end.
+#[derive(Debug, Clone)]
+pub struct Finish {
+    /// The hold on it.
+    pub lease: Lease,
+    /// Which.
+    pub end: End,
+    /// The step that led there.
+    pub journal: Option<JournalEntry>,
+}
+
+/// Ends running jobs, and answers for each in order: out of the open partition and, without lease and link, into
+/// today's history, in one statement.
 ///
 /// # Errors
-/// [`Error::Database`]: the job is still running, and is rescued when its lease ends.
-pub async fn finish(
-    pool: &PgPool,
-    lease: Lease,
-    end: &End,
-    journal: Option<(&Attempt, i16, &str)>,
-) -> Result<Recorded, Error> {
-    let journal = Journal::of(journal.map(|(attempt, number, worker)| (lease.job, attempt, number, worker)));
-    let (state, failure) = match end {
-        End::Sent => ("sent", None),
-        End::Failed(failure) => ("failed", Some(failure)),
-    };
+/// [`Error::Database`]: the jobs are still running, and are rescued when their leases end.
+pub async fn finish(pool: &PgPool, ends: &[Finish]) -> Result<Vec<Recorded>, Error> {
+    let journal = Journal::of(ends.iter().map(|end| (end.lease.job, &end.journal)));
+    let (ids, tokens) = columns(ends.iter().map(|end| &end.lease));
+    let states: Vec<&str> = ends.iter().map(|end| end.end.state()).collect();
+    let failures = || ends.iter().map(|end| end.end.failure());
+    let codes: Vec<Option<&str>> = failures().map(|failure| Some(failure?.code.as_str())).collect();
+    let messages: Vec<Option<&str>> = failures().map(|failure| Some(failure?.message.as_str())).collect();
     let moved = persist(pool, || async {
-        sqlx::query_scalar!(
+        sqlx::query!(
             r#"
             with journal as (
-              insert into email_attempts
-              select attempt.* from jsonb_populate_recordset(null::email_attempts, $6) as attempt
+              insert into email_attempts (
+                job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
+              select * from unnest(
+                $6::uuid[], $7::int2[], $8::text[], $9::text[], $10::int2[],
+                $11::text[], $12::text[], $13::int4[], $14::timestamptz[], $15::text[])
               on conflict do nothing
             ),
             gone as (
               delete from email_jobs_open as job
-              where id = $1
-                and lease_token = $2
-              returning job
+              using unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+                as given (id, lease_token, state, code, message)
+              where job.id = given.id
+                and job.lease_token = given.lease_token
+              returning job, given.state, given.code, given.message
             ),
             history as (
               insert into email_jobs
-              select ended.* from gone, email_job_ended(gone.job, $3, $4, $5, clock_timestamp()) as ended
-              returning id
+              select ended.*
+              from gone, email_job_ended(gone.job, gone.state, gone.code, gone.message, statement_timestamp()) as ended
             )
-            select count(*) as "count!" from history
+            select (job).id as "id!", (job).lease_token as "lease_token!" from gone
             "#,
-            lease.job.0,
-            lease.token,
-            state,
-            failure.map(|failure| failure.code.as_str()),
-            failure.map(|failure| failure.message.as_str()),
-            journal.as_json(),
+            &ids,
+            &tokens,
+            &states as &[&str],
+            &codes as &[Option<&str>],
+            &messages as &[Option<&str>],
+            &journal.jobs,
+            &journal.attempts,
+            &journal.steps as &[&str],
+            &journal.outcomes as &[&str],
+            &journal.statuses as &[Option<i16>],
+            &journal.codes as &[Option<&str>],
+            &journal.messages as &[Option<&str>],
+            &journal.milliseconds,
+            &journal.starts,
+            &journal.workers as &[&str],
         )
-        .fetch_one(pool)
+        .fetch_all(pool)
         .await
     })
     .await?;
-    Ok(if moved == 1 { Recorded::Done } else { Recorded::LeaseLost })
+    let done: HashSet<Lease> =
+        moved.into_iter().map(|row| Lease { job: JobId(row.id), token: row.lease_token }).collect();
+    let recorded = |end: &Finish| if done.contains(&end.lease) { Recorded::Done } else { Recorded::LeaseLost };
+    Ok(ends.iter().map(recorded).collect())
 }

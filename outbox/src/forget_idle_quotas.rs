@@ -1,13 +1,18 @@
 //! Quota rows that say nothing any more.
 
+use std::time::Duration;
+
 use sqlx::PgPool;
 
 use crate::Error;
 
+/// A double click is one within at most so long.
+pub const LONGEST_DUPLICATE_WINDOW: Duration = Duration::from_hours(1);
+
 /// Rows deleted by one statement: it locks them only for a moment.
 const AT_ONCE: u64 = 5_000;
 
-/// Deletes the quota rows all of whose windows are unused, and tells how many.
+/// Deletes the rows all of whose windows are unused and whose last request no other one repeats, and tells how many.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -20,12 +25,19 @@ pub async fn forget_idle_quotas(pool: &PgPool) -> Result<u64, Error> {
             where key in (
               select key from recipient_quotas
               where not exists (select from unnest(tats) as tat where tat > clock_timestamp())
+                and not exists (
+                  select
+                  from jsonb_each(clients) as client, jsonb_array_elements_text(client.value) as tat
+                  where tat::timestamptz > clock_timestamp()
+                )
+                and (last_at is null or last_at < clock_timestamp() - make_interval(secs => $2))
               limit $1
               -- One that is locked is about to be used.
               for update skip locked
             )
             ",
             i64::try_from(AT_ONCE).unwrap_or(i64::MAX),
+            LONGEST_DUPLICATE_WINDOW.as_secs_f64(),
         )
         .execute(pool)
         .await?

@@ -8,10 +8,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures_util::future::BoxFuture;
 use sqlx::PgPool;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{Admission, Enqueued, Error, NewJob, Report, Told, enqueue, take_reports};
+use crate::{
+    Admission, Cleared, Enqueued, Error, Finish, NewJob, PutBack, Recorded, Report, Returned, Seal, Told, enqueue,
+    finish, put_back, seal, take_reports,
+};
 
 /// Most requests in one commit: a statement stays small enough to be done within milliseconds.
 const LARGEST_BATCH: usize = 256;
@@ -59,6 +63,9 @@ struct Waiting<Request, Outcome> {
     answer: oneshot::Sender<Result<Outcome, NotCommitted>>,
 }
 
+/// The batched write behind a committer: an outcome per request, in order.
+type Write<Request, Outcome> = for<'a> fn(&'a PgPool, &'a [Request]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>>;
+
 impl GroupCommit<NewJob, Enqueued> {
     /// Commits requests for links, see [`enqueue()`].
     #[must_use]
@@ -76,11 +83,31 @@ impl GroupCommit<Report, Told> {
     /// Commits what Mailgun reports, see [`take_reports()`].
     #[must_use]
     pub fn of_reports(pool: PgPool, on_commit: OnCommit) -> Self {
-        let commit = move |reports: Arc<[Report]>| {
-            let pool = pool.clone();
-            async move { take_reports(&pool, &reports).await }
-        };
-        Self::start(commit, on_commit)
+        Self::of(pool, on_commit, |pool, reports| Box::pin(take_reports(pool, reports)))
+    }
+}
+
+impl GroupCommit<Seal, Cleared> {
+    /// Commits links and clears mails, see [`seal()`].
+    #[must_use]
+    pub fn of_seals(pool: PgPool, on_commit: OnCommit) -> Self {
+        Self::of(pool, on_commit, |pool, seals| Box::pin(seal(pool, seals)))
+    }
+}
+
+impl GroupCommit<Finish, Recorded> {
+    /// Commits the ends of jobs, see [`finish()`].
+    #[must_use]
+    pub fn of_ends(pool: PgPool, on_commit: OnCommit) -> Self {
+        Self::of(pool, on_commit, |pool, ends| Box::pin(finish(pool, ends)))
+    }
+}
+
+impl GroupCommit<PutBack, Returned> {
+    /// Commits jobs that are to wait again, see [`put_back()`].
+    #[must_use]
+    pub fn of_returns(pool: PgPool, on_commit: OnCommit) -> Self {
+        Self::of(pool, on_commit, |pool, jobs| Box::pin(put_back(pool, jobs)))
     }
 }
 
@@ -89,6 +116,14 @@ where
     Request: Clone + Send + Sync + 'static,
     Outcome: Send + 'static,
 {
+    fn of(pool: PgPool, on_commit: OnCommit, write: Write<Request, Outcome>) -> Self {
+        let commit = move |requests: Arc<[Request]>| {
+            let pool = pool.clone();
+            async move { write(&pool, &requests).await }
+        };
+        Self::start(commit, on_commit)
+    }
+
     /// Starts the committer on the current runtime; it ends with its last clone.
     fn start<F>(commit: impl Fn(Arc<[Request]>) -> F + Send + Sync + 'static, on_commit: OnCommit) -> Self
     where

@@ -37,7 +37,7 @@ pub mod suppression;
 pub mod upstreams;
 mod wake;
 
-pub use attempts::attempts_with_code;
+pub use attempts::{JournalEntry, attempts_with_code};
 pub use backlog::{Backlog, backlog};
 pub use claim::{ClaimOptions, ClaimedJob, SealedLink, claim, next_due, promote_due, renew_leases};
 pub use connect::{check_url, connect, migrate, ping};
@@ -50,9 +50,9 @@ pub use events::{
     DeliveryEvent, LONGEST_REPORT_AGE, Report, Reported, SignedToken, Suppressed, Told, forget_reports, take_reports,
 };
 pub use expire::{Expired, expire};
-pub use finish::{End, Recorded, finish};
+pub use finish::{End, Finish, Recorded, finish};
 pub use forget::{Forgotten, forget};
-pub use forget_idle_quotas::forget_idle_quotas;
+pub use forget_idle_quotas::{LONGEST_DUPLICATE_WINDOW, forget_idle_quotas};
 pub use group_commit::{GroupCommit, NotCommitted, OnCommit};
 pub use job::{Attempt, Failure, JobId, Lease, Outcome, Step};
 pub use mailgun_event::{MailgunEvent, Malformed};
@@ -61,7 +61,7 @@ pub use quota::{Quota, Quotas};
 pub use redact::redact;
 pub use rescue::{Rescued, rescue};
 pub use roll_up::{forget_hours, roll_up};
-pub use seal::{Cleared, NewLink, seal};
+pub use seal::{Cleared, NewLink, Seal, seal};
 pub use sqlx::PgPool;
 pub use suppression::SuppressionReason;
 pub use wake::Wake;

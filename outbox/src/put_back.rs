@@ -5,11 +5,11 @@ use std::{collections::HashMap, time::Duration};
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::{Attempt, Error, Failure, Lease, attempts::Journal, claim::columns, error::persist};
+use crate::{Error, Failure, JournalEntry, Lease, attempts::Journal, claim::columns, error::persist};
 
 /// A running job that is to wait again.
 #[derive(Debug, Clone)]
-pub struct PutBack<'a> {
+pub struct PutBack {
     /// The hold on it, which ends.
     pub lease: Lease,
     /// Not claimed before: zero for at once.
@@ -18,8 +18,8 @@ pub struct PutBack<'a> {
     pub failure: Option<Failure>,
     /// Whether the attempt does not count, because it reached no upstream or could not have succeeded.
     pub uncounted: bool,
-    /// The step that led here: what was tried, as which attempt, by which worker.
-    pub journal: Option<(&'a Attempt, i16, &'a str)>,
+    /// The step that led here.
+    pub journal: Option<JournalEntry>,
 }
 
 /// What became of a job that was put back.
@@ -38,7 +38,7 @@ pub enum Returned {
 ///
 /// # Errors
 /// [`Error::Database`]: they are still running, and are rescued when their leases end.
-pub async fn put_back(pool: &PgPool, jobs: &[PutBack<'_>]) -> Result<Vec<Returned>, Error> {
+pub async fn put_back(pool: &PgPool, jobs: &[PutBack]) -> Result<Vec<Returned>, Error> {
     let outcomes = persist(pool, || async {
         let mut transaction = pool.begin().await?;
         let (ids, tokens) = columns(jobs.iter().map(|job| &job.lease));
@@ -72,7 +72,7 @@ async fn lock_recipients(connection: &mut PgConnection, ids: &[Uuid]) -> Result<
 
 async fn move_back(
     connection: &mut PgConnection,
-    jobs: &[PutBack<'_>],
+    jobs: &[PutBack],
     ids: &[Uuid],
     tokens: &[i64],
 ) -> Result<HashMap<Uuid, Returned>, sqlx::Error> {
@@ -81,15 +81,15 @@ async fn move_back(
     let messages: Vec<Option<String>> =
         jobs.iter().map(|job| job.failure.as_ref().map(|f| f.message.clone())).collect();
     let uncounted: Vec<bool> = jobs.iter().map(|job| job.uncounted).collect();
-    let journal = Journal::of(
-        jobs.iter()
-            .filter_map(|job| job.journal.map(|(attempt, number, worker)| (job.lease.job, attempt, number, worker))),
-    );
+    let journal = Journal::of(jobs.iter().map(|job| (job.lease.job, &job.journal)));
     let rows = sqlx::query!(
         r#"
         with journal as (
-          insert into email_attempts
-          select attempt.* from jsonb_populate_recordset(null::email_attempts, $7) as attempt
+          insert into email_attempts (
+            job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
+          select * from unnest(
+            $7::uuid[], $8::int2[], $9::text[], $10::text[], $11::int2[],
+            $12::text[], $13::text[], $14::int4[], $15::timestamptz[], $16::text[])
           on conflict do nothing
         ),
         mine as (
@@ -117,7 +117,7 @@ async fn move_back(
           insert into email_jobs
           select ended.*
           from gone,
-            email_job_ended(gone.job, 'superseded', 'newer_request', 'A newer request of this recipient took its place.', clock_timestamp()) as ended
+            email_job_ended(gone.job, 'superseded', 'newer_request', 'A newer request of this recipient took its place.', statement_timestamp()) as ended
           returning id
         ),
         waiting as (
@@ -149,7 +149,16 @@ async fn move_back(
         &codes as &[Option<String>],
         &messages as &[Option<String>],
         &uncounted,
-        journal.as_json(),
+        &journal.jobs,
+        &journal.attempts,
+        &journal.steps as &[&str],
+        &journal.outcomes as &[&str],
+        &journal.statuses as &[Option<i16>],
+        &journal.codes as &[Option<&str>],
+        &journal.messages as &[Option<&str>],
+        &journal.milliseconds,
+        &journal.starts,
+        &journal.workers as &[&str],
     )
     .fetch_all(connection)
     .await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::{End, Error, Failure, JobId, Lease, PutBack, Recorded, Returned, finish, put_back};
+use crate::{End, Error, Failure, Finish, JobId, Lease, PutBack, Recorded, Returned, finish, put_back};
 
 /// What a rescue found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,22 +35,27 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
     )
     .fetch_all(pool)
     .await?;
-    let mut rescued = Rescued::default();
+    let mut exhausted = Vec::new();
     let mut again = Vec::new();
     for row in lost {
         let lease = Lease { job: JobId(row.id), token: row.lease_token };
         if row.attempt >= max_attempts {
             let why = format!("Its worker was lost {} times; the last did not live to say why.", row.attempt);
-            let ended = finish(pool, lease, &End::Failed(Failure::new("attempts_exhausted", why)), None).await?;
-            rescued.exhausted += usize::from(ended == Recorded::Done);
+            let end = End::Failed(Failure::new("attempts_exhausted", why));
+            exhausted.push(Finish { lease, end, journal: None });
         } else {
             let why = Failure::new("worker_lost", "Its worker stopped renewing the lease.");
             again.push(PutBack { lease, delay: Duration::ZERO, failure: Some(why), uncounted: false, journal: None });
         }
     }
+    // Another worker's rescue may have been faster.
+    let mut rescued = Rescued::default();
+    if !exhausted.is_empty() {
+        let ended = finish(pool, &exhausted).await?;
+        rescued.exhausted = ended.iter().filter(|ended| **ended == Recorded::Done).count();
+    }
     if !again.is_empty() {
         let returned = put_back(pool, &again).await?;
-        // Another worker's rescue may have been faster.
         rescued.returned = returned.iter().filter(|returned| **returned != Returned::LeaseLost).count();
     }
     Ok(rescued)

@@ -1,10 +1,10 @@
 //! The last look before a mail goes out: stores the sealed link, and says whether to send at all.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use sqlx::PgPool;
 
-use crate::{Attempt, Error, Lease, attempts::Journal, error::persist};
+use crate::{Error, JobId, JournalEntry, Lease, attempts::Journal, claim::columns, error::persist};
 
 /// A link that Supabase has just made, sealed.
 #[derive(Debug, Clone)]
@@ -40,39 +40,52 @@ pub enum Cleared {
     LeaseLost,
 }
 
-/// Stores a job's link (or keeps the one that it has) and clears the job for sending, in one statement: a job
-/// whose recipient has a newer one waiting, whose mail is known to have been taken, or whose deadline has passed, ends
-/// here, and nothing is mailed.
+/// A job that is about to be mailed.
+#[derive(Debug, Clone)]
+pub struct Seal {
+    /// The hold on it.
+    pub lease: Lease,
+    /// Its link, if it was made just now; none where the stored one is to be mailed.
+    pub link: Option<NewLink>,
+    /// The step that made the link.
+    pub journal: Option<JournalEntry>,
+}
+
+/// Stores jobs' links (or keeps those that they have) and clears the jobs for sending, in one statement, and answers for
+/// each in order: a job whose recipient has a newer one waiting, whose mail is known to have been taken, or whose deadline
+/// has passed, ends here, and nothing is mailed.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn seal(
-    pool: &PgPool,
-    lease: Lease,
-    link: Option<&NewLink>,
-    journal: Option<(&Attempt, i16, &str)>,
-) -> Result<Cleared, Error> {
-    let journal = Journal::of(journal.map(|(attempt, number, worker)| (lease.job, attempt, number, worker)));
-    persist(pool, || seal_once(pool, lease, link, &journal)).await
+pub async fn seal(pool: &PgPool, seals: &[Seal]) -> Result<Vec<Cleared>, Error> {
+    let journal = Journal::of(seals.iter().map(|seal| (seal.lease.job, &seal.journal)));
+    let cleared = persist(pool, || seal_once(pool, seals, &journal)).await?;
+    Ok(seals.iter().map(|seal| cleared.get(&seal.lease).copied().unwrap_or(Cleared::LeaseLost)).collect())
 }
 
 async fn seal_once(
     pool: &PgPool,
-    lease: Lease,
-    link: Option<&NewLink>,
-    journal: &Journal,
-) -> Result<Cleared, sqlx::Error> {
-    let row = sqlx::query!(
+    seals: &[Seal],
+    journal: &Journal<'_>,
+) -> Result<HashMap<Lease, Cleared>, sqlx::Error> {
+    let (ids, tokens) = columns(seals.iter().map(|seal| &seal.lease));
+    let links = || seals.iter().map(|seal| seal.link.as_ref());
+    let sealed: Vec<Option<&[u8]>> = links().map(|link| Some(link?.sealed.as_slice())).collect();
+    let message_ids: Vec<Option<&str>> = links().map(|link| Some(link?.message_id.as_str())).collect();
+    let ages: Vec<f64> = links().map(|link| link.map_or(0.0, |link| link.age.as_secs_f64())).collect();
+    let rows = sqlx::query!(
         r#"
         with journal as (
-          insert into email_attempts
-          select attempt.* from jsonb_populate_recordset(null::email_attempts, $6) as attempt
+          insert into email_attempts (
+            job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
+          select * from unnest(
+            $6::uuid[], $7::int2[], $8::text[], $9::text[], $10::int2[],
+            $11::text[], $12::text[], $13::int4[], $14::timestamptz[], $15::text[])
           on conflict do nothing
         ),
         mine as (
           select
-            id,
-            lease_token,
+            given.*,
             extract(epoch from deadline_at - clock_timestamp())::float8 as time_left,
             case
               when exists (
@@ -82,12 +95,12 @@ async fn seal_once(
                   and newer.seq > job.seq
               ) then 'superseded'
               -- Reported of the mail with this very link.
-              when $3::bytea is null and delivery is not null then 'sent'
+              when given.sealed_link is null and delivery is not null then 'sent'
               when deadline_at <= clock_timestamp() then 'expired'
             end as end_state
-          from email_jobs_open as job
-          where id = $1
-            and lease_token = $2
+          from unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::text[], $5::float8[])
+            as given (id, lease_token, sealed_link, message_id, age)
+          join email_jobs_open as job on job.id = given.id and job.lease_token = given.lease_token
         ),
         gone as (
           delete from email_jobs_open as job
@@ -109,49 +122,70 @@ async fn seal_once(
                 when 'superseded' then 'A newer request of this recipient took its place before this one was mailed.'
                 when 'expired' then 'Its deadline passed before it could be mailed.'
               end,
-              clock_timestamp()
+              statement_timestamp()
             ) as ended
-          returning state
         ),
         kept as (
           update email_jobs_open as job
           set
-            sealed_link = coalesce($3, sealed_link),
-            message_id = coalesce($4, message_id),
+            sealed_link = coalesce(mine.sealed_link, job.sealed_link),
+            message_id = coalesce(mine.message_id, job.message_id),
             -- What was reported was another mail, with a link that is dead by now.
-            delivery = case when $3 is null then delivery end,
-            delivery_at = case when $3 is null then delivery_at end,
-            link_created_at = case when $3 is null then link_created_at else clock_timestamp() - make_interval(secs => $5) end
+            delivery = case when mine.sealed_link is null then job.delivery end,
+            delivery_at = case when mine.sealed_link is null then job.delivery_at end,
+            link_created_at = case
+              when mine.sealed_link is null then job.link_created_at
+              else clock_timestamp() - make_interval(secs => mine.age)
+            end
           from mine
           where job.id = mine.id
             and job.lease_token = mine.lease_token
             and end_state is null
-          returning time_left
+          returning job.id, job.lease_token, time_left
+        ),
+        cleared as (
+          select id, lease_token, time_left, null as end_state from kept
+          union all
+          select (job).id, (job).lease_token, null, end_state from gone
         )
         select
-          (select time_left from kept) as time_left,
-          (select state from history) as end_state,
+          id as "id!",
+          lease_token as "lease_token!",
+          time_left,
+          end_state,
           open_since is not null as "open!",
           extract(epoch from paused_until - clock_timestamp())::float8 as pause
-        from upstreams
+        from cleared, upstreams
         where name = 'mailgun'
         "#,
-        lease.job.0,
-        lease.token,
-        link.map(|link| link.sealed.as_slice()),
-        link.map(|link| link.message_id.as_str()),
-        link.map_or(0.0, |link| link.age.as_secs_f64()),
-        journal.as_json(),
+        &ids,
+        &tokens,
+        &sealed as &[Option<&[u8]>],
+        &message_ids as &[Option<&str>],
+        &ages,
+        &journal.jobs,
+        &journal.attempts,
+        &journal.steps as &[&str],
+        &journal.outcomes as &[&str],
+        &journal.statuses as &[Option<i16>],
+        &journal.codes as &[Option<&str>],
+        &journal.messages as &[Option<&str>],
+        &journal.milliseconds,
+        &journal.starts,
+        &journal.workers as &[&str],
     )
-    .fetch_one(pool)
+    .fetch_all(pool)
     .await?;
-    let pause = Duration::try_from_secs_f64(row.pause.unwrap_or_default()).unwrap_or_default();
-    Ok(match (row.time_left, row.end_state.as_deref()) {
-        (Some(_), _) if row.open || !pause.is_zero() => Cleared::Hold { pause },
-        (Some(left), _) => Cleared::Send { time_left: Duration::try_from_secs_f64(left).unwrap_or_default() },
-        (None, Some("superseded")) => Cleared::Superseded,
-        (None, Some("sent")) => Cleared::Taken,
-        (None, Some(_)) => Cleared::Expired,
-        (None, None) => Cleared::LeaseLost,
-    })
+    let cleared = rows.into_iter().map(|row| {
+        let pause = Duration::try_from_secs_f64(row.pause.unwrap_or_default()).unwrap_or_default();
+        let cleared = match (row.time_left, row.end_state.as_deref()) {
+            (Some(_), _) if row.open || !pause.is_zero() => Cleared::Hold { pause },
+            (Some(left), _) => Cleared::Send { time_left: Duration::try_from_secs_f64(left).unwrap_or_default() },
+            (None, Some("superseded")) => Cleared::Superseded,
+            (None, Some("sent")) => Cleared::Taken,
+            (None, _) => Cleared::Expired,
+        };
+        (Lease { job: JobId(row.id), token: row.lease_token }, cleared)
+    });
+    Ok(cleared.collect())
 }

@@ -18,14 +18,18 @@ const POLL: Duration = Duration::from_secs(1);
 /// The shortest wait: what is due this moment may be another worker's.
 const BREATH: Duration = Duration::from_millis(20);
 
+/// Under load, retries that are due join the queue so often.
+const PROMOTE_EVERY: Duration = Duration::from_millis(50);
+
 /// Claims and delivers until claims are stopped; then waits for what runs, and cuts it short if need be.
 pub(crate) async fn run(worker: &Arc<Worker>) {
     let wake = Arc::new(Wake::listen(&worker.pool));
     let slots = Arc::new(Semaphore::new(worker.limits.concurrency));
+    let mut claimer = Claimer { worker, promoted_at: None };
     let deliveries = TaskTracker::new();
     while !worker.stop.claims.is_cancelled() {
         let claimed_at = Instant::now();
-        let pause = match worker.outage.watch(outbox::in_time(claim(worker, slots.available_permits())).await) {
+        let pause = match worker.outage.watch(outbox::in_time(claimer.claim(slots.available_permits())).await) {
             Ok(Claimed::Jobs { jobs, probe }) => {
                 for job in jobs {
                     metrics::picked_up(job.due_for);
@@ -58,42 +62,61 @@ enum Claimed {
     None { look_again: Duration },
 }
 
-async fn claim(worker: &Worker, free: usize) -> Result<Claimed, Error> {
-    if free == 0 {
-        return Ok(Claimed::None { look_again: POLL });
-    }
-    let pace = worker.upstreams.pace(Instant::now());
-    let free = match pace {
-        Pace::Free => free,
-        Pace::One => 1,
-        Pace::Wait(pause) => return Ok(Claimed::None { look_again: pause }),
-    };
-    let pool = &worker.pool;
-    let options = ClaimOptions {
-        worker: &worker.name,
-        lease: worker.limits.lease,
-        limit: i64::try_from(free).unwrap_or(i64::MAX),
-        probe: false,
-    };
-    outbox::promote_due(pool).await?;
-    let jobs = outbox::claim(pool, options).await?;
-    if !jobs.is_empty() {
-        if pace == Pace::One {
-            worker.upstreams.let_through(Instant::now());
+struct Claimer<'a> {
+    worker: &'a Worker,
+    /// When retries were last looked at; none where it is time again.
+    promoted_at: Option<Instant>,
+}
+
+impl Claimer<'_> {
+    async fn claim(&mut self, free: usize) -> Result<Claimed, Error> {
+        let worker = self.worker;
+        if free == 0 {
+            return Ok(Claimed::None { look_again: POLL });
         }
-        return Ok(Claimed::Jobs { jobs, probe: false });
-    }
-    let due = outbox::next_due(pool).await?.unwrap_or(POLL);
-    let Some(stopped) = upstreams::stopped_for(pool).await? else {
-        return Ok(Claimed::None { look_again: due });
-    };
-    if upstreams::take_probe(pool).await? {
-        let jobs = outbox::claim(pool, ClaimOptions { limit: 1, probe: true, ..options }).await?;
+        let pace = worker.upstreams.pace(Instant::now());
+        let free = match pace {
+            Pace::Free => free,
+            Pace::One => 1,
+            Pace::Wait(pause) => return Ok(Claimed::None { look_again: pause }),
+        };
+        let pool = &worker.pool;
+        let options = ClaimOptions {
+            worker: &worker.name,
+            lease: worker.limits.lease,
+            limit: i64::try_from(free).unwrap_or(i64::MAX),
+            probe: false,
+        };
+        self.promote_due().await?;
+        let jobs = outbox::claim(pool, options).await?;
         if !jobs.is_empty() {
-            return Ok(Claimed::Jobs { jobs, probe: true });
+            if pace == Pace::One {
+                worker.upstreams.let_through(Instant::now());
+            }
+            return Ok(Claimed::Jobs { jobs, probe: false });
         }
+        self.promoted_at = None;
+        let due = outbox::next_due(pool).await?.unwrap_or(POLL);
+        let Some(stopped) = upstreams::stopped_for(pool).await? else {
+            return Ok(Claimed::None { look_again: due });
+        };
+        if upstreams::take_probe(pool).await? {
+            let jobs = outbox::claim(pool, ClaimOptions { limit: 1, probe: true, ..options }).await?;
+            if !jobs.is_empty() {
+                return Ok(Claimed::Jobs { jobs, probe: true });
+            }
+        }
+        Ok(Claimed::None { look_again: due.min(stopped.max(BREATH)) })
     }
-    Ok(Claimed::None { look_again: due.min(stopped.max(BREATH)) })
+
+    /// While there is enough to do, retries need not be looked at before each claim.
+    async fn promote_due(&mut self) -> Result<(), Error> {
+        if self.promoted_at.is_none_or(|at| at.elapsed() >= PROMOTE_EVERY) {
+            outbox::promote_due(&self.worker.pool).await?;
+            self.promoted_at = Some(Instant::now());
+        }
+        Ok(())
+    }
 }
 
 async fn deliver(worker: Arc<Worker>, job: ClaimedJob, probe: bool, claimed_at: Instant, slot: Slot) {

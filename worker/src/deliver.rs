@@ -7,14 +7,14 @@ mod link;
 mod send;
 mod trouble;
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
-use outbox::{Attempt, ClaimedJob, Failure, Outcome, Step};
+use outbox::{Attempt, ClaimedJob, Failure, JournalEntry, Outcome, Step};
 use tokio::time::{Instant, sleep};
 use tracing::Instrument as _;
 
-use crate::{leases::Hold, verdict::Trouble, worker::Worker};
+use crate::{leases::Hold, outage::Hindrance, verdict::Trouble, worker::Worker};
 use ending::Ending;
 
 /// Between two tries of a write: longer from try to try, up to the longest.
@@ -53,6 +53,11 @@ impl Delivery<'_> {
         .await;
     }
 
+    /// A step, for the journal.
+    fn entry(&self, step: &Attempt) -> JournalEntry {
+        JournalEntry { step: step.clone(), attempt: self.job.attempt, worker: Arc::clone(&self.worker.name) }
+    }
+
     /// `Ok` is the step that handed the mail to Mailgun; `Err` is every other end.
     async fn deliver(&self) -> Result<Attempt, Ending> {
         let link = match self.link_of_an_earlier_attempt() {
@@ -86,9 +91,9 @@ impl Delivery<'_> {
     }
 
     /// Writes to the outbox, again and again while Postgres is away.
-    async fn persistently<T, F>(&self, mut write: impl FnMut() -> F) -> Result<T, outbox::Error>
+    async fn persistently<T, E: Hindrance, F>(&self, mut write: impl FnMut() -> F) -> Result<T, E>
     where
-        F: Future<Output = Result<T, outbox::Error>>,
+        F: Future<Output = Result<T, E>>,
     {
         let mut pause = FIRST_PAUSE;
         loop {
@@ -101,12 +106,12 @@ impl Delivery<'_> {
     }
 
     /// The same until interrupted: between two tries, since a write that is cut may have been done.
-    async fn until_interrupted<T, F>(
+    async fn until_interrupted<T, E: Hindrance, F>(
         &self,
         mut write: impl FnMut() -> F,
-    ) -> Result<Result<T, outbox::Error>, Interrupted>
+    ) -> Result<Result<T, E>, Interrupted>
     where
-        F: Future<Output = Result<T, outbox::Error>>,
+        F: Future<Output = Result<T, E>>,
     {
         let mut pause = FIRST_PAUSE;
         loop {

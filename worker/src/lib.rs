@@ -23,6 +23,7 @@ mod metrics;
 mod outage;
 pub mod prepare;
 mod reconcile;
+mod records;
 pub mod run;
 pub mod settings;
 mod stop;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use metrics::{Counter, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use outbox::{
     Attempt, Backlog, Delivery, DeliveryEvent, Expired, Outcome, Rescued, Step, Suppressed, SuppressionReason, Told,
     upstreams::{Standing, Upstream},
@@ -11,6 +11,12 @@ use outbox::{
 
 /// From a fast upstream to a time-out, and on to a job's usual deadline.
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 900.0];
+
+/// Records in one commit: up to the largest batch.
+const BATCHES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+
+const RECORD_BATCH: &str = "magic_link_record_batch_size";
+const RECORD_COMMIT: &str = "magic_link_record_commit_seconds";
 
 const OUTCOMES: [Outcome; 6] =
     [Outcome::Ok, Outcome::Retry, Outcome::Unknown, Outcome::Reject, Outcome::Configuration, Outcome::Stopped];
@@ -23,7 +29,10 @@ const STATES: [&str; 8] = ["sent", "failed", "expired", "superseded", "queued", 
 /// # Errors
 /// There is one already.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
-    let handle = PrometheusBuilder::new().set_buckets(&SECONDS)?.install_recorder()?;
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&SECONDS)?
+        .set_buckets_for_metric(Matcher::Full(RECORD_BATCH.to_owned()), &BATCHES)?
+        .install_recorder()?;
     describe();
     begin();
     Ok(handle)
@@ -54,6 +63,11 @@ fn describe() {
         "magic_link_supabase_code_digits",
         "Digits of the one-time code that Supabase makes beside each link; fewer than 8 can be guessed."
     );
+    describe_histogram!(
+        RECORD_BATCH,
+        "Records written in one commit, by kind: seal (a link, before it is mailed), end, return (to wait again)."
+    );
+    describe_histogram!(RECORD_COMMIT, "Seconds that a commit of records took, or failed after.");
     describe_histogram!("magic_link_pickup_seconds", "From when a job was due to its claim.");
     describe_histogram!("magic_link_job_seconds", "From a job's claim to its end or return, by what became of it.");
     describe_histogram!("magic_link_request_to_sent_seconds", "From the request to Mailgun's taking the mail.");
@@ -129,6 +143,12 @@ fn seconds_of(step: Step) -> &'static str {
 /// A job was claimed, so long after it was due.
 pub(crate) fn picked_up(due_for: Duration) {
     histogram!("magic_link_pickup_seconds").record(due_for.as_secs_f64());
+}
+
+/// Records of a kind (seal, end, return) were written in one commit, or were not.
+pub(crate) fn recorded(record: &'static str, batch: usize, taken: Duration) {
+    histogram!(RECORD_BATCH, "record" => record).record(u32::try_from(batch).unwrap_or(u32::MAX));
+    histogram!(RECORD_COMMIT, "record" => record).record(taken.as_secs_f64());
 }
 
 /// A job was let go of, `held` after its claim.

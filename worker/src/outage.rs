@@ -1,6 +1,27 @@
 //! Tells of a database that is away once, however many parts of the worker meet it, and once when it is back.
 
-use std::sync::{Mutex, PoisonError};
+use std::{
+    fmt::Display,
+    sync::{Mutex, PoisonError},
+};
+
+/// What keeps a statement from being done.
+pub trait Hindrance: Display {
+    /// Whether the database is away, rather than that it refuses the statement.
+    fn is_outage(&self) -> bool;
+}
+
+impl Hindrance for outbox::Error {
+    fn is_outage(&self) -> bool {
+        Self::is_outage(self)
+    }
+}
+
+impl Hindrance for outbox::NotCommitted {
+    fn is_outage(&self) -> bool {
+        Self::is_outage(self)
+    }
+}
 
 /// Whether the database is known to be away, and with what words.
 #[derive(Debug, Default)]
@@ -11,7 +32,7 @@ impl Outage {
     ///
     /// # Errors
     /// The error that was given.
-    pub fn watch<T>(&self, result: Result<T, outbox::Error>) -> Result<T, outbox::Error> {
+    pub fn watch<T, E: Hindrance>(&self, result: Result<T, E>) -> Result<T, E> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &result {
             Ok(_) => {

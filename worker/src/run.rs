@@ -44,7 +44,7 @@ async fn serve_health(worker: &Arc<Worker>, settings: &Settings) -> anyhow::Resu
         .with_context(|| format!("WORKER_LISTEN: {} cannot be listened on", settings.listen))?;
     let address = listener.local_addr()?;
     let acceptor = TcpAcceptor::from_tokio(listener)?;
-    tracing::info!(%address, worker = worker.name, "listening");
+    tracing::info!(%address, worker = %worker.name, "listening");
     let server = Server::new_with_acceptor(acceptor).idle_timeout(Duration::from_secs(60));
     Ok(tokio::spawn(server.run(health::routes(Arc::clone(worker), prometheus))))
 }

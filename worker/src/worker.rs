@@ -1,6 +1,6 @@
 //! What every part of a running worker shares.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use chrono::Utc;
 use outbox::PgPool;
@@ -11,6 +11,7 @@ use crate::{
     mailgun::Mailgun,
     mailgun_reader::MailgunReader,
     outage::Outage,
+    records::Records,
     settings::{Limits, Settings},
     stop::Stop,
     supabase::Supabase,
@@ -21,8 +22,10 @@ use crate::{
 pub struct Worker {
     /// The outbox.
     pub pool: PgPool,
+    /// What is written down of deliveries.
+    pub records: Records,
     /// Its name, for operators: host, process id, start.
-    pub name: String,
+    pub name: Arc<str>,
     /// Times and counts.
     pub limits: Limits,
     /// The maker of links.
@@ -46,15 +49,17 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Puts a worker together; it does nothing yet.
+    /// Puts a worker together, on the current runtime; it does nothing yet.
     ///
     /// # Errors
     /// The settings make no client.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let Settings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
+        let pool = outbox::connect(&database.url, database.max_connections, "magic-link-worker")?;
         Ok(Self {
-            pool: outbox::connect(&database.url, database.max_connections, "magic-link-worker")?,
-            name: name(),
+            records: Records::start(&pool),
+            pool,
+            name: name().into(),
             limits: *limits,
             supabase: Supabase::new(supabase, limits.upstream_timeout)?,
             mailgun: Mailgun::new(mailgun, limits.upstream_timeout)?,

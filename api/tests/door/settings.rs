@@ -50,6 +50,7 @@ async fn each_bad_setting_is_named_with_an_example() {
         ("RECIPIENT_RATE_LIMIT", "10/15"),
         ("RECIPIENT_CLIENT_RATE_LIMIT", ""),
         ("DUPLICATE_WINDOW", "0s"),
+        ("DUPLICATE_WINDOW", "61m"),
         ("JOB_DEADLINE", "15"),
         ("QUEUE_LIMIT", "-1"),
     ] {

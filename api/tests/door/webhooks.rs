@@ -7,7 +7,7 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use hmac::{Hmac, Mac as _};
-use outbox::{ClaimOptions, Cleared, End, NewLink, PgPool, Recorded};
+use outbox::{ClaimOptions, Cleared, End, Finish, NewLink, PgPool, Recorded, Seal};
 use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -88,9 +88,11 @@ async fn sent(door: &Door, pool: &PgPool, people: impl IntoIterator<Item = Strin
         let id = claimed.lease.job.to_string();
         let message_id = format!("{id}.0ecc174419e05b6b@mg.portal.example");
         let link = NewLink { sealed: vec![1], message_id: format!("<{message_id}>"), age: Duration::ZERO };
-        let cleared = outbox::seal(pool, claimed.lease, Some(&link), None).await.unwrap();
-        assert!(matches!(cleared, Cleared::Send { .. }));
-        assert_eq!(outbox::finish(pool, claimed.lease, &End::Sent, None).await.unwrap(), Recorded::Done);
+        let lease = claimed.lease;
+        let cleared = outbox::seal(pool, &[Seal { lease, link: Some(link), journal: None }]).await.unwrap();
+        assert!(matches!(cleared[..], [Cleared::Send { .. }]));
+        let ended = outbox::finish(pool, &[Finish { lease, end: End::Sent, journal: None }]).await.unwrap();
+        assert_eq!(ended, [Recorded::Done]);
         sent.push(Sent { id, recipient, message_id });
     }
     sent

@@ -1,41 +1,32 @@
 //! Who is let in: the quotas and the rule of the double click, over a batch.
 
-use std::collections::HashMap;
-
-use super::{Lately, LockedQuotas, client_key};
+use super::Locked;
 use crate::{Admission, Enqueued, NewJob};
 
-/// Who is let in, in the order of arrival. Those let in move the quotas; nobody else does.
-pub(super) fn decide(
-    admission: &Admission,
-    quotas: &mut LockedQuotas,
-    lately: &mut HashMap<String, Lately>,
-    requests: &[NewJob],
-) -> Vec<Enqueued> {
-    let mut outcomes = Vec::with_capacity(requests.len());
-    for request in requests {
-        let known = lately.entry(request.recipient.to_string()).or_default();
-        if known.callback_url.as_ref() == Some(&request.callback_url) {
-            outcomes.push(Enqueued::Duplicate);
-            continue;
-        }
-        let (recipient_key, client_key) = (request.recipient.mailbox(), client_key(request));
-        let tats = |key: &str| quotas.tats.get(key).map_or(&[][..], Vec::as_slice);
-        let recipient = admission.per_recipient.admit(tats(&recipient_key), quotas.now);
-        let client = admission.per_recipient_and_client.admit(tats(&client_key), quotas.now);
-        match (recipient, client) {
-            (Ok(recipient), Ok(client)) => {
-                quotas.tats.insert(recipient_key, recipient);
-                quotas.tats.insert(client_key, client);
-                known.callback_url = Some(request.callback_url.clone());
-                // Only now: a suppressed recipient's quotas are used up as everybody's are.
-                outcomes.push(if known.suppression.is_some() { Enqueued::Suppressed } else { Enqueued::Queued });
-            }
-            (recipient, client) => {
-                let retry_after = recipient.err().max(client.err()).unwrap_or_default();
-                outcomes.push(Enqueued::Limited { retry_after });
-            }
-        }
+/// Who is let in, in the order of arrival. Those let in move the quotas and are their mailbox's last; nobody else is.
+pub(super) fn decide(admission: &Admission, locked: &mut Locked, requests: &[NewJob]) -> Vec<Enqueued> {
+    requests.iter().map(|request| decide_one(admission, locked, request)).collect()
+}
+
+fn decide_one(admission: &Admission, locked: &mut Locked, request: &NewJob) -> Enqueued {
+    let mailbox = locked.mailboxes.entry(request.recipient.mailbox()).or_default();
+    let (address, callback_url) = (request.recipient.as_str(), request.callback_url.as_str());
+    if mailbox.last.as_ref().is_some_and(|last| last.0 == address && last.1 == callback_url) {
+        return Enqueued::Duplicate;
     }
-    outcomes
+    let of_client = mailbox.clients.get(&request.client).map_or(&[][..], Vec::as_slice);
+    let client = admission.per_recipient_and_client.admit(of_client, locked.at);
+    let recipient = admission.per_recipient.admit(&mailbox.tats, locked.at);
+    match (recipient, client) {
+        (Ok(recipient), Ok(client)) => {
+            mailbox.tats = recipient;
+            // Those whose windows are all unused say nothing.
+            mailbox.clients.retain(|_, tats| tats.iter().any(|tat| *tat > locked.at));
+            mailbox.clients.insert(request.client.clone(), client);
+            mailbox.last = Some((address.to_owned(), callback_url.to_owned()));
+            // Only now: a suppressed recipient's quotas are used up as everybody's are.
+            if locked.suppressed.contains_key(address) { Enqueued::Suppressed } else { Enqueued::Queued }
+        }
+        (recipient, client) => Enqueued::Limited { retry_after: recipient.err().max(client.err()).unwrap_or_default() },
+    }
 }

@@ -31,7 +31,7 @@ async fn a_recipient_never_has_two_running_jobs() {
     assert!(outbox.claim(10).await.is_empty());
 
     outbox.seal(&running).await;
-    outbox::finish(&outbox.pool, running.lease, &End::Failed(Failure::new("test", "test")), None).await.unwrap();
+    outbox.finish(&running, End::Failed(Failure::new("test", "test"))).await;
     // The seal has already ended it in favour of the newer one.
     assert_eq!(outbox.state(running.lease.job).await, "superseded newer_request");
     assert_eq!(outbox.claim_one().await.lease.job, second);
@@ -48,11 +48,11 @@ async fn a_stale_lease_changes_nothing() {
 
     assert_eq!(outbox.seal(&first).await, outbox::Cleared::LeaseLost);
     assert_eq!(outbox.put_back(&first, Duration::ZERO).await, Returned::LeaseLost);
-    assert_eq!(outbox::finish(&outbox.pool, first.lease, &End::Sent, None).await.unwrap(), Recorded::LeaseLost);
+    assert_eq!(outbox.finish(&first, End::Sent).await, Recorded::LeaseLost);
     assert!(outbox::renew_leases(&outbox.pool, &[first.lease], Duration::from_secs(30)).await.unwrap().is_empty());
     assert_eq!(second.attempt, 2);
     outbox.seal(&second).await;
-    assert_eq!(outbox::finish(&outbox.pool, second.lease, &End::Sent, None).await.unwrap(), Recorded::Done);
+    assert_eq!(outbox.finish(&second, End::Sent).await, Recorded::Done);
 }
 
 #[tokio::test]

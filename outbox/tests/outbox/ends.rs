@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use outbox::{Cleared, End, Expired, Failure, Outcome, Recorded, Returned, Step, upstreams::Upstream};
 
-use crate::test_outbox::{TestOutbox, ok, request, request_for};
+use crate::test_outbox::{TestOutbox, entry, ok, request, request_for};
 
 #[tokio::test]
 async fn a_sent_job_is_history_without_its_link_and_with_its_steps() {
@@ -13,7 +13,7 @@ async fn a_sent_job_is_history_without_its_link_and_with_its_steps() {
     let job = outbox.claim_one().await;
     assert!(matches!(outbox.seal(&job).await, Cleared::Send { time_left } if time_left > Duration::from_secs(890)));
     let send = ok(Step::Send);
-    let sent = outbox::finish(&outbox.pool, job.lease, &End::Sent, Some((&send, job.attempt, "test"))).await.unwrap();
+    let sent = outbox.finish_by(&job, End::Sent, send).await;
 
     assert_eq!(sent, Recorded::Done);
     assert_eq!(outbox.state(id).await, "sent");
@@ -150,7 +150,7 @@ async fn steps_are_journalled_with_their_reason() {
         ..ok(Step::Send)
     };
     let end = End::Failed(failed.failure.clone().unwrap());
-    outbox::finish(&outbox.pool, job.lease, &end, Some((&failed, job.attempt, "test"))).await.unwrap();
+    outbox.finish_by(&job, end, failed).await;
 
     assert_eq!(
         outbox.text("select concat_ws('|', attempt, step, outcome, http_status, code, message, duration_ms, worker) from email_attempts").await,
@@ -163,12 +163,11 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_journalled_once() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
-    let step = ok(Step::GenerateLink);
-    let journal = Some((&step, job.attempt, "test"));
+    let journal = entry(&job, ok(Step::GenerateLink));
     let link = outbox::NewLink { sealed: b"sealed".to_vec(), message_id: "<id@test>".to_owned(), age: Duration::ZERO };
     for _ in 0..2 {
-        let cleared = outbox::seal(&outbox.pool, job.lease, Some(&link), journal).await.unwrap();
-        assert!(matches!(cleared, Cleared::Send { .. }));
+        let seal = outbox::Seal { lease: job.lease, link: Some(link.clone()), journal: journal.clone() };
+        assert!(matches!(outbox::seal(&outbox.pool, &[seal]).await.unwrap()[..], [Cleared::Send { .. }]));
     }
     let back = outbox::PutBack { lease: job.lease, delay: Duration::ZERO, failure: None, uncounted: true, journal };
     assert_eq!(outbox::put_back(&outbox.pool, &[back]).await.unwrap(), [Returned::Waiting]);
@@ -189,7 +188,7 @@ async fn a_mail_that_was_reported_needs_no_copy() {
     outbox.execute(REPORTED).await;
     let second = outbox.claim_one().await;
 
-    assert_eq!(outbox::seal(&outbox.pool, second.lease, None, None).await.unwrap(), Cleared::Taken);
+    assert_eq!(outbox.seal_with(&second, None).await, Cleared::Taken);
     assert_eq!(outbox.state(id).await, "sent");
 }
 
@@ -207,7 +206,7 @@ async fn what_was_reported_of_a_mail_says_nothing_of_one_with_a_new_link() {
     outbox.put_back(&second, Duration::ZERO).await;
 
     let third = outbox.claim_one().await;
-    assert!(matches!(outbox::seal(&outbox.pool, third.lease, None, None).await.unwrap(), Cleared::Send { .. }));
+    assert!(matches!(outbox.seal_with(&third, None).await, Cleared::Send { .. }));
 }
 
 #[tokio::test]
@@ -222,4 +221,64 @@ async fn a_job_whose_mail_was_reported_does_not_expire() {
 
     assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), Expired { expired: 0, sent: 1 });
     assert_eq!(outbox.state(id).await, "sent");
+}
+
+#[tokio::test]
+async fn each_record_of_a_batch_has_its_own_outcome() {
+    let outbox = TestOutbox::new().await;
+    let mut jobs = Vec::new();
+    for n in 0..5 {
+        outbox.queued(request(&format!("person-{n}@example.com"))).await;
+        jobs.push(outbox.claim_one().await);
+    }
+    outbox.queued(request_for("person-1@example.com", "newer")).await;
+    let late = format!(
+        "update email_jobs_open set created_at = created_at - interval '1 h', deadline_at = now() where id = '{}'",
+        jobs[2].lease.job
+    );
+    outbox.execute(&late).await;
+    // Another worker has taken it over, and holds it by another lease.
+    outbox.put_back(&jobs[3], Duration::ZERO).await;
+    let taken_over = outbox.claim(10).await.into_iter().find(|job| job.lease.job == jobs[3].lease.job).unwrap();
+
+    let seal = |job: &outbox::ClaimedJob| outbox::Seal {
+        lease: job.lease,
+        link: Some(outbox::NewLink {
+            sealed: job.recipient.clone().into_bytes(),
+            message_id: format!("<{}@test>", job.lease.job),
+            age: Duration::ZERO,
+        }),
+        journal: entry(job, ok(Step::GenerateLink)),
+    };
+    let seals: Vec<_> = jobs.iter().chain([&taken_over]).map(seal).collect();
+    let cleared = outbox::seal(&outbox.pool, &seals).await.unwrap();
+    assert!(
+        matches!(
+            cleared[..],
+            [
+                Cleared::Send { .. },
+                Cleared::Superseded,
+                Cleared::Expired,
+                Cleared::LeaseLost,
+                Cleared::Send { .. },
+                Cleared::Send { .. }
+            ]
+        ),
+        "{cleared:?}"
+    );
+    let own = "select bool_and(convert_from(sealed_link, 'utf8') = recipient) from email_jobs_open where sealed_link is not null";
+    assert_eq!(outbox.text(own).await, "true", "each has its own link");
+
+    let failed = End::Failed(Failure::new("test", "Words."));
+    let ends = [(&jobs[4], failed), (&jobs[3], End::Sent), (&jobs[0], End::Sent), (&taken_over, End::Sent)];
+    let ends = ends.map(|(job, end)| outbox::Finish { lease: job.lease, end, journal: entry(job, ok(Step::Send)) });
+    let recorded = outbox::finish(&outbox.pool, &ends).await.unwrap();
+    assert_eq!(recorded, [Recorded::Done, Recorded::LeaseLost, Recorded::Done, Recorded::Done]);
+    let states = "select string_agg(concat_ws(' ', recipient, state, code), ', ' order by seq) from email_jobs where finished_at < 'infinity'";
+    assert_eq!(
+        outbox.text(states).await,
+        "person-0@example.com sent, person-1@example.com superseded newer_request, \
+         person-2@example.com expired deadline_passed, person-3@example.com sent, person-4@example.com failed test"
+    );
+    assert_eq!(outbox.text("select count(*) from email_attempts").await, "10", "what was tried is journalled");
 }

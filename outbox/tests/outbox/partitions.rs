@@ -13,7 +13,7 @@ async fn a_days_missing_partition_is_made_when_a_job_needs_it() {
     let id = outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
     outbox.seal(&job).await;
-    outbox::finish(&outbox.pool, job.lease, &End::Sent, Some((&ok(Step::Send), 1, "test"))).await.unwrap();
+    outbox.finish_by(&job, End::Sent, ok(Step::Send)).await;
 
     assert_eq!(outbox.state(id).await, "sent");
 }

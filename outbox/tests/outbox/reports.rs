@@ -20,7 +20,7 @@ impl TestOutbox {
         let job = self.queued(request_for(recipient, &page)).await;
         let claimed = self.claim_one().await;
         self.seal(&claimed).await;
-        outbox::finish(&self.pool, claimed.lease, &End::Sent, None).await.unwrap();
+        self.finish(&claimed, End::Sent).await;
         Mail { job, recipient: recipient.to_owned() }
     }
 

@@ -7,8 +7,8 @@ use std::{
 
 use chrono::Utc;
 use outbox::{
-    Admission, Attempt, ClaimOptions, ClaimedJob, Cleared, Email, Enqueued, JobId, NewJob, NewLink, Outcome, PgPool,
-    PutBack, Returned, Step,
+    Admission, Attempt, ClaimOptions, ClaimedJob, Cleared, Email, End, Enqueued, Finish, JobId, JournalEntry, NewJob,
+    NewLink, Outcome, PgPool, PutBack, Recorded, Returned, Seal, Step,
 };
 use sandbox::{Durability, Postgres, Role};
 use tokio::sync::OnceCell;
@@ -86,9 +86,23 @@ impl TestOutbox {
             message_id: format!("<{}@test>", job.lease.job),
             age: Duration::from_millis(20),
         };
-        outbox::seal(&self.pool, job.lease, Some(&link), Some((&ok(Step::GenerateLink), job.attempt, "test")))
-            .await
-            .unwrap()
+        self.seal_with(job, Some(link)).await
+    }
+
+    /// Seals a job with this link, or clears it for the one that is stored.
+    pub(crate) async fn seal_with(&self, job: &ClaimedJob, link: Option<NewLink>) -> Cleared {
+        let journal = link.as_ref().and_then(|_| entry(job, ok(Step::GenerateLink)));
+        outbox::seal(&self.pool, &[Seal { lease: job.lease, link, journal }]).await.unwrap()[0]
+    }
+
+    pub(crate) async fn finish(&self, job: &ClaimedJob, end: End) -> Recorded {
+        outbox::finish(&self.pool, &[Finish { lease: job.lease, end, journal: None }]).await.unwrap()[0]
+    }
+
+    /// Ends a job by the step that led there.
+    pub(crate) async fn finish_by(&self, job: &ClaimedJob, end: End, step: Attempt) -> Recorded {
+        let finish = Finish { lease: job.lease, end, journal: entry(job, step) };
+        outbox::finish(&self.pool, &[finish]).await.unwrap()[0]
     }
 
     pub(crate) async fn put_back(&self, job: &ClaimedJob, delay: Duration) -> Returned {
@@ -142,6 +156,11 @@ pub(crate) fn request(recipient: &str) -> NewJob {
 /// A request that differs from others of its recipient, so that it is no double click.
 pub(crate) fn request_for(recipient: &str, page: &str) -> NewJob {
     NewJob { callback_url: format!("https://portal.example.com/auth/callback?next=%2F{page}"), ..request(recipient) }
+}
+
+/// A step of a claimed job, for the journal.
+pub(crate) fn entry(job: &ClaimedJob, step: Attempt) -> Option<JournalEntry> {
+    Some(JournalEntry { step, attempt: job.attempt, worker: "test".into() })
 }
 
 pub(crate) fn ok(step: Step) -> Attempt {

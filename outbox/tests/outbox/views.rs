@@ -14,7 +14,7 @@ async fn the_views_tell_what_waits_what_happened_and_what_failed() {
     outbox.queued(request("sent@example.com")).await;
     let sent = outbox.claim_one().await;
     outbox.seal(&sent).await;
-    outbox::finish(&outbox.pool, sent.lease, &End::Sent, None).await.unwrap();
+    outbox.finish(&sent, End::Sent).await;
     outbox
         .execute(
             "update email_jobs set delivery = 'delivered', delivery_at = created_at + interval '2.5 s'
@@ -25,7 +25,7 @@ async fn the_views_tell_what_waits_what_happened_and_what_failed() {
         outbox.queued(request(&format!("failed-{n}@example.com"))).await;
         let failed = outbox.claim_one().await;
         let why = Failure::new("redirect_not_allowed", format!("Words of number {n}."));
-        outbox::finish(&outbox.pool, failed.lease, &End::Failed(why), None).await.unwrap();
+        outbox.finish(&failed, End::Failed(why)).await;
     }
     outbox.queued(request("retrying@example.com")).await;
     outbox.put_back(&outbox.claim_one().await, Duration::from_secs(60)).await;

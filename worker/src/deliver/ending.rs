@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox::{Attempt, End, Failure, PutBack, Recorded, Returned};
+use outbox::{Attempt, End, Failure, Finish, NotCommitted, PutBack, Recorded, Returned};
 
 use super::{Delivery, Interrupted};
 use crate::metrics;
@@ -37,10 +37,10 @@ impl Delivery<'_> {
     /// nobody noted it. Neither a stop nor a lease that ends cuts this short; the fencing token has the last word.
     pub(super) async fn record(&self, ending: Ending) {
         let state = match ending {
-            Ending::Sent(attempt) => self.finish(&End::Sent, Some(&attempt)).await,
+            Ending::Sent(attempt) => self.finish(End::Sent, Some(&attempt)).await,
             Ending::Failed(failure, attempt) => {
                 tracing::warn!(code = failure.code, reason = failure.message, "failed");
-                self.finish(&End::Failed(failure), attempt.as_ref()).await
+                self.finish(End::Failed(failure), attempt.as_ref()).await
             }
             Ending::Again { delay, failure, uncounted, attempt } => {
                 self.put_back(delay, failure, uncounted, attempt.as_ref()).await
@@ -62,15 +62,13 @@ impl Delivery<'_> {
         tracing::info!(state, ms, "done");
     }
 
-    async fn finish(&self, end: &End, attempt: Option<&Attempt>) -> &'static str {
-        let (job, worker) = (self.job, self.worker);
-        let journal = attempt.map(|attempt| (attempt, job.attempt, worker.name.as_str()));
-        let finished = self.persistently(|| outbox::finish(&worker.pool, job.lease, end, journal)).await;
-        match (finished, end) {
-            (Ok(Recorded::Done), End::Sent) => "sent",
-            (Ok(Recorded::Done), End::Failed(_)) => "failed",
-            (Ok(Recorded::LeaseLost), _) => "lease_lost",
-            (Err(error), _) => unrecorded(&error),
+    async fn finish(&self, end: End, step: Option<&Attempt>) -> &'static str {
+        let state = if end == End::Sent { "sent" } else { "failed" };
+        let finish = Finish { lease: self.job.lease, end, journal: step.map(|step| self.entry(step)) };
+        match self.persistently(|| self.worker.records.ends.commit(finish.clone())).await {
+            Ok(Recorded::Done) => state,
+            Ok(Recorded::LeaseLost) => "lease_lost",
+            Err(error) => unrecorded(&error),
         }
     }
 
@@ -79,27 +77,25 @@ impl Delivery<'_> {
         delay: Duration,
         failure: Option<Failure>,
         uncounted: bool,
-        attempt: Option<&Attempt>,
+        step: Option<&Attempt>,
     ) -> &'static str {
-        let (job, worker) = (self.job, self.worker);
         if let Some(failure) = &failure {
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(code = failure.code, reason = failure.message, delay_ms, uncounted, "to be tried again");
         }
-        let journal = attempt.map(|attempt| (attempt, job.attempt, worker.name.as_str()));
-        let back = [PutBack { lease: job.lease, delay, failure, uncounted, journal }];
-        let returned = self.persistently(|| outbox::put_back(&worker.pool, &back)).await;
-        match returned.map(|returned| returned.first().copied()) {
-            Ok(Some(Returned::Waiting)) if delay.is_zero() => "queued",
-            Ok(Some(Returned::Waiting)) => "retrying",
-            Ok(Some(Returned::Superseded)) => "superseded",
-            Ok(Some(Returned::LeaseLost) | None) => "lease_lost",
+        let journal = step.map(|step| self.entry(step));
+        let back = PutBack { lease: self.job.lease, delay, failure, uncounted, journal };
+        match self.persistently(|| self.worker.records.returns.commit(back.clone())).await {
+            Ok(Returned::Waiting) if delay.is_zero() => "queued",
+            Ok(Returned::Waiting) => "retrying",
+            Ok(Returned::Superseded) => "superseded",
+            Ok(Returned::LeaseLost) => "lease_lost",
             Err(error) => unrecorded(&error),
         }
     }
 }
 
-fn unrecorded(error: &outbox::Error) -> &'static str {
+fn unrecorded(error: &NotCommitted) -> &'static str {
     tracing::error!(%error, "the outbox refused a write: the job is taken over when its lease ends");
     "unrecorded"
 }

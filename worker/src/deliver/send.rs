@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use outbox::{Attempt, Cleared, Failure, Step, upstreams::Upstream};
+use outbox::{Attempt, Cleared, Failure, Seal, Step, upstreams::Upstream};
 
 use super::{Delivery, Ending, Stopwatch, link::Link};
 use crate::{
@@ -21,11 +21,10 @@ impl Delivery<'_> {
 
     /// Stores the link, and asks whether the job is still to be mailed: the last look before the mail goes out.
     pub(super) async fn clear_for_sending(&self, link: &Link) -> Result<(), Ending> {
-        let (job, worker) = (self.job, self.worker);
-        let new_link = link.new_link();
-        let journal = link.attempt().map(|attempt| (attempt, job.attempt, worker.name.as_str()));
+        let journal = link.attempt().map(|step| self.entry(step));
+        let seal = Seal { lease: self.job.lease, link: link.new_link(), journal };
         let cleared = self
-            .until_interrupted(|| outbox::seal(&worker.pool, job.lease, new_link.as_ref(), journal))
+            .until_interrupted(|| self.worker.records.seals.commit(seal.clone()))
             .await
             .map_err(|interrupted| Ending::handed_back(interrupted, link.attempt().cloned()))?
             .map_err(|error| Ending::Unrecorded(error.to_string()))?;

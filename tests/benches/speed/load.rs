@@ -1,0 +1,92 @@
+//! Requests over HTTP, as many as the other side takes: a connection each for some callers, who ask again as soon as they
+//! are answered. Bytes only, so that the load costs its machine little.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+/// What came of a load.
+pub(crate) struct Answered {
+    /// Requests a second, all of them answered 200.
+    pub(crate) rate: f64,
+    /// Seconds from request to answer, in order.
+    pub(crate) seconds: Vec<f64>,
+}
+
+/// Asks for links for so long, each for somebody else.
+pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> Answered {
+    static PEOPLE: AtomicU64 = AtomicU64::new(0);
+    let address: Arc<str> = address.into();
+    let began = Instant::now();
+    let callers = (0..connections).map(|_| {
+        let address = Arc::clone(&address);
+        tokio::spawn(async move {
+            let mut caller = Caller::connect(&address).await;
+            let mut seconds = Vec::new();
+            while began.elapsed() < load {
+                let person = PEOPLE.fetch_add(1, Ordering::Relaxed);
+                let asked = Instant::now();
+                caller.ask(person).await;
+                seconds.push(asked.elapsed().as_secs_f64());
+            }
+            seconds
+        })
+    });
+    let answered = futures_util::future::join_all(callers).await;
+    let taken = began.elapsed().as_secs_f64();
+    let mut seconds: Vec<f64> = answered.into_iter().flat_map(Result::unwrap).collect();
+    seconds.sort_by(f64::total_cmp);
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    let rate = seconds.len() as f64 / taken;
+    Answered { rate, seconds }
+}
+
+/// One connection.
+pub(crate) struct Caller {
+    stream: TcpStream,
+    host: String,
+    answer: Vec<u8>,
+}
+
+impl Caller {
+    pub(crate) async fn connect(address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, host: address.to_owned(), answer: Vec::with_capacity(1_024) }
+    }
+
+    /// Asks for a link for a person, and waits for the answer, which must be 200.
+    pub(crate) async fn ask(&mut self, person: u64) {
+        let body = format!(
+            r#"{{"email":"person-{person}@example.com","callback_origin":"https://example.com","callback_next":"/projects/42"}}"#
+        );
+        let request = format!(
+            "POST /api/auth/send-magic-link HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            self.host,
+            body.len()
+        );
+        self.stream.write_all(request.as_bytes()).await.unwrap();
+        self.answer.clear();
+        loop {
+            assert!(self.stream.read_buf(&mut self.answer).await.unwrap() > 0, "the api hung up");
+            // The only body of a 200.
+            if self.answer.ends_with(b"{\"ok\":true}") {
+                return;
+            }
+            assert!(
+                self.answer.len() < 12 || self.answer.starts_with(b"HTTP/1.1 200"),
+                "{}",
+                String::from_utf8_lossy(&self.answer)
+            );
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What deliveries write down, many at a time: whatever comes while a commit is under way goes together in the next.
+
+use outbox::{Cleared, Finish, GroupCommit, PgPool, PutBack, Recorded, Returned, Seal};
+
+use crate::metrics;
+
+/// The worker's committers, one for each kind of record.
+pub struct Records {
+    /// Links, stored before they are mailed.
+    pub seals: GroupCommit<Seal, Cleared>,
+    /// Ends of jobs.
+    pub ends: GroupCommit<Finish, Recorded>,
+    /// Jobs that are to wait again.
+    pub returns: GroupCommit<PutBack, Returned>,
+}
+
+impl Records {
+    /// Starts the committers on the current runtime; they end with this.
+    #[must_use]
+    pub fn start(pool: &PgPool) -> Self {
+        Self {
+            seals: GroupCommit::of_seals(pool.clone(), |batch, taken| metrics::recorded("seal", batch, taken)),
+            ends: GroupCommit::of_ends(pool.clone(), |batch, taken| metrics::recorded("end", batch, taken)),
+            returns: GroupCommit::of_returns(pool.clone(), |batch, taken| metrics::recorded("return", batch, taken)),
+        }
+    }
+}
