@@ -50,7 +50,7 @@ comment on function email_lock_recipients is
   'For the api: locks recipients for an enqueue, and tells their quotas, their last request, and who is suppressed.';
 
 -- Moves quotas on, and then adds jobs, in their order: those that are queued end the waiting job of their recipient and
--- take its place in the queue, the others are history at once. Wakes the workers. The recipients must be locked, and of
+-- take its place in the queue, the others are history at once. The recipients must be locked, and of
 -- several queued jobs of one recipient only the last may be queued.
 create function email_add_jobs(
   quota_keys text[], quota_tats text[], quota_clients jsonb[], quota_is_known boolean[], quota_recipients text[],
@@ -111,12 +111,6 @@ begin
         id, recipient, mailbox, callback_url, request_id, traceparent, state, code, message, position)
     order by position
   ) as added;
-
-  -- No payload: equal notifications of one transaction are one. For suppressed recipients too, so that their answers take
-  -- no less time.
-  if states && array['queued', 'failed'] then
-    notify email_jobs;
-  end if;
 end $$;
 comment on function email_add_jobs is 'For the api: adds accepted requests as jobs, ends those that they supersede, and charges their recipients'' quotas.';
 

@@ -19,7 +19,7 @@ const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style
 
 /// The public listener's app. Read from the bottom: the last layer is the outermost.
 pub(crate) fn public(door: Arc<Door>) -> BoxEndpoint<'static, Response> {
-    let (for_cors, for_limit) = (door.clone(), door.ip_limit.clone());
+    let (for_cors, for_limit) = (door.clone(), door.clone());
     Route::new()
         .nest("/api", document::service())
         .at("/api/openapi.json", get(served_document()))

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use outbox::{Enqueued, GroupCommit, NewJob, PgPool, Report, Told};
 
 use crate::{
+    admission::Admission,
     allowed_origins::AllowedOrigins,
     callback_next::Prefixes,
     ip_limit::IpLimit,
@@ -42,7 +43,10 @@ impl Door {
             allowed_origins: settings.allowed_origins.clone(),
             callback_path: settings.callback_path.clone(),
             callback_next_prefixes: settings.callback_next_prefixes.clone(),
-            queue: Arc::new(QueueWatch::new(settings.queue_limit)),
+            queue: Arc::new(QueueWatch::new(Admission {
+                limit: settings.queue_limit,
+                deadline: settings.admission.deadline,
+            })),
             webhooks: settings.webhooks.clone(),
         })
     }

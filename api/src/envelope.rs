@@ -1,6 +1,6 @@
 //! The one shape of every answer that is not a success, whatever layer gives it.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
 
 use poem::{
     Endpoint, IntoResponse, Request, Response,
@@ -128,9 +128,13 @@ impl Refusal {
     /// 503: nothing was accepted, try again.
     pub(crate) fn unavailable() -> Self {
         // Shorter than a person's patience, longer than a failover's first moments.
-        const RETRY_AFTER_SECONDS: u64 = 5;
+        Self::unavailable_for(Duration::from_secs(5))
+    }
+
+    /// 503, with a time after which it may be otherwise.
+    pub(crate) fn unavailable_for(wait: Duration) -> Self {
         Self::new(ErrorCode::Unavailable, "The service cannot take requests at the moment. Try again shortly.")
-            .with(header::RETRY_AFTER, HeaderValue::from(RETRY_AFTER_SECONDS))
+            .with(header::RETRY_AFTER, RetryAfter::from(wait).header())
     }
 
     /// 500: the reason is in the log, under the request's id, and nowhere else.

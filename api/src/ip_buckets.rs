@@ -61,12 +61,17 @@ impl Buckets {
         self.quota
     }
 
-    /// Takes one request out of the address's bucket, or tells how long to wait.
-    pub(crate) fn take(&self, ip: IpAddr) -> Result<(), Duration> {
+    /// Takes a request's price out of the address's bucket (all of it, if it holds less), or tells how long to wait.
+    pub(crate) fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), Duration> {
         let last = self.rungs.len() - 1;
         let free = self.rungs[..last].iter().find(|(_, limiter)| limiter.len() < self.max);
         let (width, limiter) = free.unwrap_or(&self.rungs[last]);
-        limiter.check_key(&width.network(ip)).map_err(|refused| refused.wait_time_from(limiter.clock().now()))
+        let price = price.min(NonZeroU32::new(self.quota.limit).unwrap_or(NonZeroU32::MIN));
+        match limiter.check_key_n(&width.network(ip), price) {
+            Ok(taken) => taken.map_err(|refused| refused.wait_time_from(limiter.clock().now())),
+            // A bucket holds its quota, and no price is higher.
+            Err(_) => Ok(()),
+        }
     }
 
     /// Forgets the buckets that are full again.
@@ -92,7 +97,7 @@ mod tests {
     const WIDTHS: [Width; 2] = [Width { v4: 32, v6: 64 }, Width { v4: 24, v6: 48 }];
 
     fn taken(buckets: &Buckets, ip: &str) -> bool {
-        buckets.take(ip.parse().unwrap()).is_ok()
+        buckets.take(ip.parse().unwrap(), NonZeroU32::MIN).is_ok()
     }
 
     #[test]
@@ -110,7 +115,7 @@ mod tests {
         ] {
             assert_eq!(taken(&buckets, ip), expected, "{ip}");
         }
-        let wait = buckets.take("203.0.113.7".parse().unwrap()).unwrap_err();
+        let wait = buckets.take("203.0.113.7".parse().unwrap(), NonZeroU32::MIN).unwrap_err();
         assert!((1_790..=1_800).contains(&wait.as_secs()), "{wait:?}");
     }
 

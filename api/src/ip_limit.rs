@@ -3,7 +3,7 @@
 //! IPv4 by the address, IPv6 by /64, and by /48 at sixteen times the quota, since whoever has a /48 has 65,536
 //! of the others.
 
-use std::{net::IpAddr, str::FromStr, sync::Arc, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, str::FromStr, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use outbox::Quota;
@@ -13,8 +13,10 @@ use poem::{
 };
 
 use crate::{
+    admission::Room,
     body,
     client_ip::{TrustedProxies, parse_network},
+    door::Door,
     endpoint,
     envelope::{ErrorCode, Refusal},
     ip_buckets::{Buckets, Width},
@@ -29,6 +31,8 @@ const SITE: Width = Width { v4: 24, v6: 48 };
 const REGION: Width = Width { v4: 16, v6: 32 };
 /// How many clients' quotas a site has.
 const CLIENTS_PER_SITE: u32 = 16;
+/// What a request costs once half of what may wait does: the limit is a third then.
+const SCARCE_PRICE: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
 /// How often idle buckets are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
@@ -92,10 +96,13 @@ impl Limit {
         Self { clients: Buckets::new(quota, &[CLIENT, SITE, REGION]), sites: Buckets::new(of_site, &[SITE, REGION]) }
     }
 
-    fn take(&self, ip: IpAddr) -> Result<(), Over> {
-        let over = |buckets: &Buckets, wait| Over { quota: buckets.quota(), wait };
-        self.clients.take(ip).map_err(|wait| over(&self.clients, wait))?;
-        if ip.is_ipv6() { self.sites.take(ip).map_err(|wait| over(&self.sites, wait)) } else { Ok(()) }
+    fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), Over> {
+        let over = |buckets: &Buckets, wait| {
+            let Quota { limit, window } = buckets.quota();
+            Over { quota: Quota { limit: (limit / price).max(1), window }, wait }
+        };
+        self.clients.take(ip, price).map_err(|wait| over(&self.clients, wait))?;
+        if ip.is_ipv6() { self.sites.take(ip, price).map_err(|wait| over(&self.sites, wait)) } else { Ok(()) }
     }
 
     fn forget_idle(&self) {
@@ -112,9 +119,9 @@ impl IpLimit {
         Self { proxies, default: Limit::new(quota), overrides }
     }
 
-    fn take(&self, ip: IpAddr) -> Result<(), Over> {
+    fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), Over> {
         let own = self.overrides.iter().find(|(network, _)| network.contains(&ip));
-        own.map_or(&self.default, |(_, limit)| limit).take(ip)
+        own.map_or(&self.default, |(_, limit)| limit).take(ip, price)
     }
 
     /// Forgets idle callers, for ever.
@@ -129,18 +136,16 @@ impl IpLimit {
 }
 
 /// Lets a request to the endpoint through, whatever its method, or refuses it.
-pub(crate) async fn limit<E: Endpoint>(
-    limit: Arc<IpLimit>,
-    next: Arc<E>,
-    mut request: Request,
-) -> poem::Result<Response> {
+pub(crate) async fn limit<E: Endpoint>(door: Arc<Door>, next: Arc<E>, mut request: Request) -> poem::Result<Response> {
     if request.uri().path() != endpoint::PATH {
         return Ok(next.call(request).await?.into_response());
     }
     let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
     let peer = peer.ok_or_else(|| poem::Error::from(Refusal::internal()))?;
-    let ip = limit.proxies.client_ip(peer, request.headers());
-    if let Err(over) = limit.take(ip) {
+    let ip = door.ip_limit.proxies.client_ip(peer, request.headers());
+    // The fuller the queue, the fewer people a flood from one place is to shut out.
+    let price = if door.queue.room() == Room::Ample { NonZeroU32::MIN } else { SCARCE_PRICE };
+    if let Err(over) = door.ip_limit.take(ip, price) {
         body::discard(request.take_body()).await;
         return Err(refusal(&over).into());
     }
@@ -179,11 +184,11 @@ mod tests {
         let limit = IpLimit::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &Overrides::default());
         for subnet in 0..16 {
             for _ in 0..2 {
-                assert_eq!(limit.take(ip(&format!("2001:db8:1:{subnet:x}::1"))), Ok(()), "{subnet}");
+                assert_eq!(limit.take(ip(&format!("2001:db8:1:{subnet:x}::1")), NonZeroU32::MIN), Ok(()), "{subnet}");
             }
         }
-        assert_eq!(limit.take(ip("2001:db8:1:ff::1")).map_err(|over| over.quota.limit), Err(32));
-        assert_eq!(limit.take(ip("2001:db8:2::1")), Ok(()));
+        assert_eq!(limit.take(ip("2001:db8:1:ff::1"), NonZeroU32::MIN).map_err(|over| over.quota.limit), Err(32));
+        assert_eq!(limit.take(ip("2001:db8:2::1"), NonZeroU32::MIN), Ok(()));
     }
 
     #[test]
@@ -191,9 +196,20 @@ mod tests {
         let overrides = "10.0.0.0/8=2/1h, 10.1.0.0/16=3/1h, 2001:db8::/32=1/1h".parse().unwrap();
         let limit = IpLimit::new(TrustedProxies::default(), "1/1h".parse().unwrap(), &overrides);
         for (address, quota) in [("10.1.2.3", 3), ("10.2.2.3", 2), ("192.0.2.1", 1), ("2001:db8::1", 1)] {
-            let allowed = (0..10).take_while(|_| limit.take(ip(address)).is_ok()).count();
+            let allowed = (0..10).take_while(|_| limit.take(ip(address), NonZeroU32::MIN).is_ok()).count();
             assert_eq!(allowed, quota, "{address}");
         }
+    }
+
+    #[test]
+    fn a_dearer_request_leaves_a_third_of_the_limit() {
+        let limit = IpLimit::new(TrustedProxies::default(), "30/1h".parse().unwrap(), &Overrides::default());
+        let taken = (0..30).take_while(|_| limit.take(ip("203.0.113.7"), SCARCE_PRICE).is_ok()).count();
+        assert_eq!(taken, 10);
+        assert_eq!(limit.take(ip("203.0.113.7"), SCARCE_PRICE).map_err(|over| over.quota.limit), Err(10));
+        let narrow = IpLimit::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &Overrides::default());
+        assert_eq!(narrow.take(ip("203.0.113.7"), SCARCE_PRICE), Ok(()), "never none");
+        assert!(narrow.take(ip("203.0.113.7"), SCARCE_PRICE).is_err());
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use outbox::{Delivery, Suppressed, SuppressionReason};
+use outbox::{Delivery, Load, Suppressed, SuppressionReason};
 
 const ANSWERS: &str = "magic_link_api_requests_total";
 const ENQUEUE: &str = "magic_link_api_enqueue_seconds";
 const WAITING: &str = "magic_link_api_waiting_jobs";
+const CAPACITY: &str = "magic_link_api_capacity_jobs_per_second";
 const WEBHOOKS: &str = "magic_link_api_webhook_events_total";
 const ENQUEUE_BATCH: &str = "magic_link_api_enqueue_batch_size";
 const ENQUEUE_COMMIT: &str = "magic_link_api_enqueue_commit_seconds";
@@ -52,6 +53,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
         "Recipients reported as not to be mailed, by reason; held_back: too many of a domain."
     );
     describe_gauge!(WAITING, "Jobs that wait for a worker, counted up to just over QUEUE_LIMIT.");
+    describe_gauge!(
+        CAPACITY,
+        "Jobs that all workers end a second, as last measured under a backlog; NaN where there was none of late."
+    );
     describe_gauge!(CONNECTIONS, "Open connections of the public listener.");
     describe_counter!(WEBHOOKS, "Webhooks, by event (none for one that was refused) and what became of it.");
     // Present from the start, so that an alert on their increase sees the first one.
@@ -109,9 +114,10 @@ pub(crate) fn count_suppression(reason: SuppressionReason, outcome: Suppressed) 
     counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => outcome.as_str()).increment(1);
 }
 
-/// Jobs that wait for a worker.
-pub(crate) fn set_waiting_jobs(jobs: u32) {
-    gauge!(WAITING).set(jobs);
+/// How the outbox stands.
+pub(crate) fn set_load(load: &Load) {
+    gauge!(WAITING).set(load.waiting);
+    gauge!(CAPACITY).set(load.jobs_per_second.unwrap_or(f64::NAN));
 }
 
 /// Open connections of the public listener.

@@ -1,18 +1,22 @@
-//! What the door knows about the outbox without asking: whether the tables are there, whether Postgres answers,
-//! and how many jobs wait. Kept up to date in the background, so that neither a request nor a health check costs a look.
+//! What the door knows about the outbox without asking: whether the tables are there, whether Postgres answers, how many
+//! jobs wait and how fast they go. Kept up to date in the background, so that neither a request nor a health check costs a
+//! look.
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-use outbox::{Error, PgPool};
+use outbox::{Error, Load, PgPool};
 use tokio::time::{interval, sleep, timeout};
 
-use crate::metrics;
+use crate::{
+    admission::{Admission, Room},
+    metrics,
+};
 
 /// How often the outbox is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -26,11 +30,16 @@ const PARTITIONS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// The last look at the outbox.
 #[derive(Debug)]
 pub(crate) struct QueueWatch {
-    limit: u32,
+    admission: Admission,
     prepared: AtomicBool,
     reachable: AtomicBool,
-    waiting: AtomicU32,
+    load: Mutex<Load>,
+    /// Requests let in since then.
+    let_in: AtomicU32,
 }
+
+/// To a request that comes before the tables are there.
+const UNPREPARED_WAIT: Duration = Duration::from_secs(5);
 
 /// What keeps the door from accepting jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,14 +51,29 @@ pub(crate) enum Hindrance {
 }
 
 impl QueueWatch {
-    /// Nothing was seen yet. `limit` is the number of waiting jobs beyond which no more are accepted.
-    pub(crate) fn new(limit: u32) -> Self {
-        Self { limit, prepared: AtomicBool::new(false), reachable: AtomicBool::new(false), waiting: AtomicU32::new(0) }
+    /// Nothing was seen yet.
+    pub(crate) fn new(admission: Admission) -> Self {
+        Self {
+            admission,
+            prepared: AtomicBool::new(false),
+            reachable: AtomicBool::new(false),
+            load: Mutex::default(),
+            let_in: AtomicU32::new(0),
+        }
     }
 
-    /// Whether one more job may be accepted: the tables are there, and not too many jobs wait.
-    pub(crate) fn has_room(&self) -> bool {
-        self.prepared.load(Relaxed) && self.waiting.load(Relaxed) <= self.limit
+    /// Whether one more job can be mailed in time.
+    pub(crate) fn room(&self) -> Room {
+        if !self.prepared.load(Relaxed) {
+            return Room::None(UNPREPARED_WAIT);
+        }
+        let load = *self.load.lock().unwrap_or_else(PoisonError::into_inner);
+        self.admission.room(&load, self.let_in.load(Relaxed))
+    }
+
+    /// One more job waits.
+    pub(crate) fn note_let_in(&self) {
+        self.let_in.fetch_add(1, Relaxed);
     }
 
     /// What is in the way, by the last look.
@@ -62,16 +86,15 @@ impl QueueWatch {
         }
     }
 
-    fn saw(&self, look: Result<i64, String>) {
+    fn saw(&self, look: Result<Load, String>) {
         let reachable = look.is_ok();
         match look {
-            Ok(waiting) => {
-                let waiting = u32::try_from(waiting).unwrap_or(u32::MAX);
-                let was_full = self.waiting.swap(waiting, Relaxed) > self.limit;
-                metrics::set_waiting_jobs(waiting);
-                if (waiting > self.limit) != was_full {
-                    tracing::warn!(limit = self.limit, full = !was_full, "the queue's limit was crossed");
-                }
+            Ok(load) => {
+                let before = self.room();
+                *self.load.lock().unwrap_or_else(PoisonError::into_inner) = load;
+                self.let_in.store(0, Relaxed);
+                metrics::set_load(&load);
+                tell(before, self.room(), &load);
                 if !self.reachable.swap(reachable, Relaxed) {
                     tracing::info!("the database answers");
                 }
@@ -82,6 +105,23 @@ impl QueueWatch {
                 }
             }
         }
+    }
+}
+
+/// A line when requests begin to be refused, and one when they no longer are.
+fn tell(before: Room, now: Room, load: &Load) {
+    let Load { waiting, jobs_per_second, is_stopped, .. } = *load;
+    match (matches!(before, Room::None(_)), matches!(now, Room::None(_))) {
+        (false, true) => {
+            tracing::warn!(
+                waiting,
+                jobs_per_second,
+                is_stopped,
+                "requests are refused: they could not be mailed in time"
+            );
+        }
+        (true, false) => tracing::info!(waiting, jobs_per_second, "requests are taken"),
+        _ => {}
     }
 }
 
@@ -121,13 +161,13 @@ pub(crate) async fn watch(pool: PgPool, queue: Arc<QueueWatch>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // One more than the limit is enough to know that there are too many.
-    let count_to = i64::from(queue.limit) + 1;
+    let count_to = queue.admission.limit.saturating_add(1);
     loop {
         ticks.tick().await;
         if queue.prepared.load(Relaxed) {
-            let look = timeout(LOOK_TIME, outbox::waiting_jobs(&pool, count_to)).await;
+            let look = timeout(LOOK_TIME, outbox::load(&pool, count_to)).await;
             queue.saw(match look {
-                Ok(count) => count.map_err(|error| error.to_string()),
+                Ok(load) => load.map_err(|error| error.to_string()),
                 Err(_) => Err("no answer in 5 s".to_owned()),
             });
         }
@@ -138,23 +178,38 @@ pub(crate) async fn watch(pool: PgPool, queue: Arc<QueueWatch>) {
 mod tests {
     use super::*;
 
+    fn watch() -> QueueWatch {
+        QueueWatch::new(Admission { limit: 2, deadline: Duration::from_secs(900) })
+    }
+
+    fn waiting(waiting: u32) -> Load {
+        Load { waiting, ..Load::default() }
+    }
+
     #[test]
     fn there_is_room_while_the_tables_are_there_and_the_queue_is_within_its_limit() {
-        let watch = QueueWatch::new(2);
-        assert!(!watch.has_room());
+        let watch = watch();
+        let has_room = |watch: &QueueWatch| !matches!(watch.room(), Room::None(_));
+        assert!(!has_room(&watch));
         watch.prepared.store(true, Relaxed);
-        for (waiting, room) in [(0, true), (2, true), (3, false), (1, true)] {
-            watch.saw(Ok(waiting));
-            assert_eq!(watch.has_room(), room, "{waiting}");
+        for (jobs, room) in [(0, true), (2, true), (3, false), (1, true)] {
+            watch.saw(Ok(waiting(jobs)));
+            assert_eq!(has_room(&watch), room, "{jobs}");
         }
+        watch.note_let_in();
+        assert!(has_room(&watch));
+        watch.note_let_in();
+        assert!(!has_room(&watch), "those let in since the look count");
+        watch.saw(Ok(waiting(1)));
+        assert!(has_room(&watch));
     }
 
     #[test]
     fn what_is_in_the_way_is_named() {
-        let watch = QueueWatch::new(2);
+        let watch = watch();
         assert_eq!(watch.hindrance(), Some(Hindrance::Unprepared));
         watch.prepared.store(true, Relaxed);
-        watch.saw(Ok(0));
+        watch.saw(Ok(waiting(0)));
         assert_eq!(watch.hindrance(), None);
         watch.saw(Err("gone".to_owned()));
         assert_eq!(watch.hindrance(), Some(Hindrance::Unreachable));

@@ -10,6 +10,7 @@ use poem::{Request, web::Data};
 use poem_openapi::OpenApi;
 
 use crate::{
+    admission::Room,
     answers::{Accepted, OfLinks, Refused},
     callback_next::CallbackNext,
     callback_origin,
@@ -41,8 +42,8 @@ impl Api {
         body: MagicLinkRequest,
     ) -> Result<Accepted, Refused<OfLinks>> {
         let wanted = resolve(&door, request, body)?;
-        if !door.queue.has_room() {
-            return Err(Refusal::unavailable().into());
+        if let Room::None(wait) = door.queue.room() {
+            return Err(Refusal::unavailable_for(wait).into());
         }
         let job = NewJob {
             id: JobId::new(),
@@ -53,7 +54,11 @@ impl Api {
             traceparent: name.traceparent.clone(),
         };
         match enqueue(&door, job).await? {
-            Enqueued::Queued | Enqueued::Duplicate | Enqueued::Suppressed => Ok(Accepted),
+            Enqueued::Queued => {
+                door.queue.note_let_in();
+                Ok(Accepted)
+            }
+            Enqueued::Duplicate | Enqueued::Suppressed => Ok(Accepted),
             Enqueued::Limited { retry_after } => Err(Refusal::limited(
                 ErrorCode::RecipientRateLimited,
                 "Too many links were asked for this address. Look into its inbox, or try again later.",

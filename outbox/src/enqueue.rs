@@ -14,7 +14,7 @@ use std::{
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgPool, types::Json};
 
-use crate::{Email, Error, JobId, Quotas, error::persist};
+use crate::{Email, Error, JobId, Quotas, error::persist, wake::notify};
 use decide::decide;
 use write::write;
 
@@ -64,11 +64,24 @@ pub enum Enqueued {
     },
 }
 
-/// Takes a batch of requests in, in their order, and answers for each. Committed when it returns.
+/// Takes a batch of requests in, in their order, and answers for each. Committed when it returns, and the workers are
+/// woken.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was accepted.
 pub async fn enqueue(pool: &PgPool, admission: &Admission, requests: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
+    let outcomes = enqueue_silently(pool, admission, requests).await?;
+    // What was committed is found by the workers' poll, too.
+    let _ = notify(pool).await;
+    Ok(outcomes)
+}
+
+/// The same, and wakes nobody.
+pub(crate) async fn enqueue_silently(
+    pool: &PgPool,
+    admission: &Admission,
+    requests: &[NewJob],
+) -> Result<Vec<Enqueued>, Error> {
     persist(pool, || async {
         let mut transaction = pool.begin().await?;
         let mut locked = lock(&mut transaction, admission, requests).await?;

@@ -10,17 +10,21 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use sqlx::PgPool;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::{
-    Admission, Cleared, Enqueued, Error, Finish, NewJob, PutBack, Recorded, Report, Returned, Seal, Told, enqueue,
-    finish, put_back, seal, take_reports,
+    Admission, Cleared, Enqueued, Error, Finish, NewJob, PutBack, Recorded, Report, Returned, Seal, Told,
+    enqueue::enqueue_silently, finish, put_back, seal, take_reports, wake::Bell,
 };
 
 /// Most requests in one commit: a statement stays small enough to be done within milliseconds.
 const LARGEST_BATCH: usize = 256;
 /// Most requests that wait for their commit. More would wait longer than their callers do.
 const MOST_WAITING: usize = 4_096;
+
+/// Commits of requests under way at a time: while one waits for the disk, or the api reads its answers, Postgres has the
+/// other to do. (Records wait for each other's commit anyhow: two at a time were slower.)
+const REQUESTS_AT_ONCE: usize = 2;
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -67,15 +71,19 @@ struct Waiting<Request, Outcome> {
 type Write<Request, Outcome> = for<'a> fn(&'a PgPool, &'a [Request]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>>;
 
 impl GroupCommit<NewJob, Enqueued> {
-    /// Commits requests for links, see [`enqueue()`].
+    /// Commits requests for links, see [`enqueue()`](crate::enqueue()).
     #[must_use]
     pub fn of_requests(pool: PgPool, admission: Admission, on_commit: OnCommit) -> Self {
-        let admission = Arc::new(admission);
+        let (admission, bell) = (Arc::new(admission), Bell::hang(pool.clone()));
         let commit = move |requests: Arc<[NewJob]>| {
-            let (pool, admission) = (pool.clone(), Arc::clone(&admission));
-            async move { enqueue(&pool, &admission, &requests).await }
+            let (pool, admission, bell) = (pool.clone(), Arc::clone(&admission), bell.clone());
+            async move {
+                let outcomes = enqueue_silently(&pool, &admission, &requests).await?;
+                bell.ring();
+                Ok(outcomes)
+            }
         };
-        Self::start(commit, on_commit)
+        Self::start(commit, on_commit, REQUESTS_AT_ONCE)
     }
 }
 
@@ -121,11 +129,15 @@ where
             let pool = pool.clone();
             async move { write(&pool, &requests).await }
         };
-        Self::start(commit, on_commit)
+        Self::start(commit, on_commit, 1)
     }
 
     /// Starts the committer on the current runtime; it ends with its last clone.
-    fn start<F>(commit: impl Fn(Arc<[Request]>) -> F + Send + Sync + 'static, on_commit: OnCommit) -> Self
+    fn start<F>(
+        commit: impl Fn(Arc<[Request]>) -> F + Send + Sync + 'static,
+        on_commit: OnCommit,
+        at_once: usize,
+    ) -> Self
     where
         F: Future<Output = Result<Vec<Outcome>, Error>> + Send + 'static,
     {
@@ -139,7 +151,10 @@ where
                 committed
             }
         };
-        tokio::spawn(commit_all(commit, waiting));
+        let (commit, waiting) = (Arc::new(commit), Arc::new(Mutex::new(waiting)));
+        for _ in 0..at_once {
+            tokio::spawn(commit_all(Arc::clone(&commit), Arc::clone(&waiting)));
+        }
         Self(sender)
     }
 
@@ -157,15 +172,16 @@ where
 }
 
 async fn commit_all<Request: Clone, Outcome, F>(
-    commit: impl Fn(Arc<[Request]>) -> F,
-    mut waiting: mpsc::Receiver<Waiting<Request, Outcome>>,
+    commit: Arc<impl Fn(Arc<[Request]>) -> F>,
+    waiting: Arc<Mutex<mpsc::Receiver<Waiting<Request, Outcome>>>>,
 ) where
     F: Future<Output = Result<Vec<Outcome>, Error>>,
 {
     let mut batch = Vec::with_capacity(LARGEST_BATCH);
-    while waiting.recv_many(&mut batch, LARGEST_BATCH).await > 0 {
+    // The lock lasts for this expression: the next committer may take the next batch while this one commits.
+    while waiting.lock().await.recv_many(&mut batch, LARGEST_BATCH).await > 0 {
         let (requests, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.request, w.answer)).unzip();
-        let outcomes = commit_batch(&commit, requests.into()).await;
+        let outcomes = commit_batch(&*commit, requests.into()).await;
         let outage =
             outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
         for (caller, outcome) in callers.into_iter().zip(outcomes) {
@@ -173,7 +189,7 @@ async fn commit_all<Request: Clone, Outcome, F>(
             let _ = caller.send(outcome);
         }
         if let Some(outage) = outage {
-            refuse_all(&mut waiting, &outage);
+            refuse_all(&mut *waiting.lock().await, &outage);
         }
     }
 }

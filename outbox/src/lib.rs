@@ -9,10 +9,10 @@
 
 mod attempts;
 mod backlog;
+mod capacity;
 mod claim;
 mod connect;
 mod delivery;
-mod depth;
 mod email;
 mod enqueue;
 mod error;
@@ -39,10 +39,10 @@ mod wake;
 
 pub use attempts::{JournalEntry, attempts_with_code};
 pub use backlog::{Backlog, backlog};
+pub use capacity::{Load, load, publish_capacity};
 pub use claim::{ClaimOptions, ClaimedJob, SealedLink, claim, next_due, promote_due, renew_leases};
 pub use connect::{check_url, connect, migrate, ping};
 pub use delivery::Delivery;
-pub use depth::waiting_jobs;
 pub use email::{Email, EmailError};
 pub use enqueue::{Admission, Enqueued, NewJob, enqueue};
 pub use error::{Error, in_time};

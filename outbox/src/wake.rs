@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use sqlx::{PgPool, postgres::PgListener};
 use tokio::{sync::Notify, task::JoinHandle, time::timeout};
 
+use crate::{Error, error::in_time};
+
 /// A listener that heard nothing for this long is asked whether it still hears at all: a proxy that swallows
 /// packets, or a peer that went without a word, looks just like a quiet night.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -12,6 +14,40 @@ const SILENCE: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(3);
 /// Between two tries to listen.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// Wakes the workers, some moments later, however often it is rung meanwhile: one NOTIFY for all. In a transaction of its
+/// own, since one that notifies holds a lock of the whole server until it is on the disk: enqueues would wait for each
+/// other, those of other replicas too. Should it be lost, the workers' poll finds the jobs within a second.
+#[derive(Debug, Clone)]
+pub(crate) struct Bell(Arc<Notify>);
+
+impl Bell {
+    /// Starts its task on the current runtime; it ends with the runtime.
+    pub(crate) fn hang(pool: PgPool) -> Self {
+        let rung = Arc::new(Notify::new());
+        let bell = Arc::downgrade(&rung);
+        tokio::spawn(async move {
+            while let Some(rung) = bell.upgrade() {
+                // Looks now and then whether anybody is left to ring it.
+                if timeout(PAUSE, rung.notified()).await.is_ok()
+                    && let Err(error) = notify(&pool).await
+                {
+                    tracing::debug!(%error, "the workers were not woken: they poll");
+                }
+            }
+        });
+        Self(rung)
+    }
+
+    pub(crate) fn ring(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// No payload: equal notifications are one.
+pub(crate) async fn notify(pool: &PgPool) -> Result<(), Error> {
+    in_time(async { Ok(sqlx::query!("select pg_notify('email_jobs', '')").execute(pool).await.map(drop)?) }).await
+}
 
 /// Rings when jobs were enqueued or put back, in any program. A ring that comes while nobody waits is kept.
 pub struct Wake {

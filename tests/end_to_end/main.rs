@@ -5,6 +5,7 @@
     reason = "a test that cannot go on panics; some tell what they measured"
 )]
 
+mod admission;
 mod crashes;
 mod deliveries;
 mod dev;

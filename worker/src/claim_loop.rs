@@ -89,6 +89,7 @@ impl Claimer<'_> {
         };
         self.promote_due().await?;
         let jobs = outbox::claim(pool, options).await?;
+        worker.capacity.claimed(free, jobs.len());
         if !jobs.is_empty() {
             if pace == Pace::One {
                 worker.upstreams.let_through(Instant::now());

@@ -7,6 +7,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod backoff;
+pub mod capacity;
 mod chores;
 mod claim_loop;
 mod deliver;

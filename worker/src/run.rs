@@ -6,7 +6,9 @@ use anyhow::Context as _;
 use poem::{Server, listener::TcpAcceptor};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use crate::{chores, claim_loop, gauges, health, metrics, prepare::prepare, settings::Settings, worker::Worker};
+use crate::{
+    capacity, chores, claim_loop, gauges, health, metrics, prepare::prepare, settings::Settings, worker::Worker,
+};
 
 /// Works until SIGTERM or SIGINT.
 ///
@@ -24,12 +26,14 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     }
     // Not before: without its tables, a database is no more than "not up".
     let gauges = tokio::spawn(gauges::keep_true(Arc::clone(&worker)));
+    let capacity = tokio::spawn(capacity::keep_told(Arc::clone(&worker)));
     let mut chores = chores::start(&worker).await.context("housekeeping")?;
     claim_loop::run(&worker).await;
 
     chores.shutdown().await.context("housekeeping")?;
     keeper.abort();
     gauges.abort();
+    capacity.abort();
     health.abort();
     tracing::info!("stopped");
     Ok(())

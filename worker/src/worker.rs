@@ -6,6 +6,7 @@ use chrono::Utc;
 use outbox::PgPool;
 
 use crate::{
+    capacity::Capacity,
     leases::Leases,
     link_seal::SealingKeys,
     mailgun::Mailgun,
@@ -38,6 +39,8 @@ pub struct Worker {
     pub sealing_keys: SealingKeys,
     /// The jobs held.
     pub leases: Leases,
+    /// How fast they end.
+    pub capacity: Capacity,
     /// What was seen of the upstreams.
     pub upstreams: UpstreamWatch,
     /// What was seen of the database.
@@ -66,6 +69,7 @@ impl Worker {
             mailgun_reader: MailgunReader::new(mailgun, limits.upstream_timeout)?,
             sealing_keys: sealing_keys.clone(),
             leases: Leases::new(limits.lease),
+            capacity: Capacity::default(),
             upstreams: UpstreamWatch::default(),
             outage: Outage::default(),
             prepared: AtomicBool::new(false),

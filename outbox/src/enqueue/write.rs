@@ -8,7 +8,7 @@ use sqlx::{PgConnection, types::Json};
 use super::{Locked, Suppression};
 use crate::{Admission, Enqueued, NewJob};
 
-/// Adds a job per accepted request, moves the quotas on, and wakes the workers.
+/// Adds a job per accepted request, and moves the quotas on.
 pub(super) async fn write(
     connection: &mut PgConnection,
     admission: &Admission,

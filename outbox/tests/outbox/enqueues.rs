@@ -14,7 +14,7 @@ async fn a_request_becomes_a_job_that_waits() {
 
     assert_eq!(outbox.state(id).await, "queued");
     assert_eq!(outbox.text("select deadline_at - created_at from email_jobs").await, "00:15:00");
-    assert_eq!(outbox::waiting_jobs(&outbox.api, 100).await.unwrap(), 1);
+    assert_eq!(outbox::load(&outbox.api, 100).await.unwrap().waiting, 1);
 }
 
 #[tokio::test]
@@ -216,7 +216,7 @@ async fn requests_that_come_together_are_answered_each_for_itself_by_few_commits
     let taken = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Enqueued::Queued))).count();
     assert_eq!(taken, 200);
     assert!(outcomes[200..].iter().all(|outcome| matches!(outcome, Ok(Enqueued::Limited { .. }))));
-    assert_eq!(outbox::waiting_jobs(&outbox.api, 1_000).await.unwrap(), 100);
+    assert_eq!(outbox::load(&outbox.api, 1_000).await.unwrap().waiting, 100);
     let commits: i64 = outbox.text("select count(distinct xmin::text) from email_jobs").await.parse().unwrap();
     assert!(commits <= 4, "{commits} commits for 300 requests");
 }

@@ -6,6 +6,7 @@ mod ends;
 mod enqueues;
 mod forgetting;
 mod partitions;
+mod plans;
 mod reconciling;
 mod reports;
 mod roles;

@@ -35,8 +35,10 @@ async fn no_role_can_do_more_than_it_must() {
         ("api", &outbox.api, "select email_drop_partition(1)", REFUSED),
         ("api", &outbox.api, "select email_suppress('[]')", REFUSED),
         ("api", &outbox.api, "create table mine ()", REFUSED),
-        // It may count what waits.
-        ("api", &outbox.api, "select state from email_jobs_open", "1 rows"),
+        ("api", &outbox.api, "select key from recipient_quotas", REFUSED),
+        ("api", &outbox.api, "select state from email_jobs_open", "0 rows"),
+        // It may ask how many wait.
+        ("api", &outbox.api, "select waiting from email_admission(10)", "1 rows"),
         ("worker", &outbox.pool, "drop table email_jobs", REFUSED),
         ("worker", &outbox.pool, "create table mine ()", REFUSED),
         ("worker", &outbox.pool, "truncate email_jobs", REFUSED),

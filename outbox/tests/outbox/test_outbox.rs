@@ -130,6 +130,7 @@ impl TestOutbox {
         sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
         let explain = format!("explain (costs off) {execute}");
         let lines = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
+        sqlx::raw_sql("deallocate it").execute(&mut *connection).await.unwrap();
         lines.iter().map(|line| sqlx::Row::get::<String, _>(line, 0) + "\n").collect()
     }
 

@@ -13,8 +13,11 @@ use outbox::{
     Attempt, ClaimOptions, ClaimedJob, Cleared, End, Finish, GroupCommit, JournalEntry, NewLink, Outcome, PgPool,
     Recorded, Seal, Step,
 };
-use sqlx::AssertSqlSafe;
+use sandbox::{Postgres, Role};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::Semaphore;
+
+use crate::{figures::Figures, statistics::rate};
 
 /// As long as a link of Supabase's, sealed.
 const SEALED_BYTES: usize = 240;
@@ -37,9 +40,88 @@ pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
     }
 }
 
+/// Drains with an empty history and over long ones, in turns, since the machine's mood changes; and what they leave.
+pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
+    let server = Postgres::start().await.unwrap();
+    let mut databases = Vec::new();
+    for (number, jobs) in [0].iter().chain(histories).enumerate() {
+        let database = Database::open(&server, number, *jobs).await;
+        databases.push(database);
+    }
+    for round in 0..3 {
+        for database in &databases {
+            let rate = database.drain(JOBS, CONCURRENCY, Batching::Grouped).await;
+            figures.add("drain", database.name(), rate, "/s");
+            if round == 0 && database.history == 0 {
+                let dead = database.dead_tuples_per_job().await;
+                figures.add("drain", "dead tuples of the open partition per job", dead, "");
+            }
+        }
+    }
+    let empty = &databases[0];
+    figures.add("drain", "instant upstreams, 64 at a time", empty.drain(JOBS, 64, Batching::Grouped).await, "/s");
+    let single = empty.drain(JOBS / 5, 64, Batching::Single).await;
+    figures.add("ablation", "drain, 64 at a time, a commit for each record", single, "/s");
+    let size = empty.text("pg_size_pretty(pg_total_relation_size('email_jobs_open'))").await;
+    println!("  the open partition with its indexes after {} jobs: {size}", JOBS * 4);
+}
+
+/// Jobs of each drain.
+const JOBS: u64 = 100_000;
+/// Deliveries at a time.
+const CONCURRENCY: usize = 1_000;
+
+/// A database with so many ended jobs.
+struct Database {
+    history: u64,
+    admin: PgPool,
+    worker: PgPool,
+}
+
+impl Database {
+    async fn open(server: &Postgres, number: usize, history: u64) -> Self {
+        let name = format!("drain_{number}");
+        server.create_outbox(&name).await.unwrap();
+        let admin = outbox::connect(&server.url(&name).into(), 2, "bench").unwrap();
+        let worker = outbox::connect(&server.url_as(&name, Role::Worker).into(), 8, "bench").unwrap();
+        if history > 0 {
+            println!("  filling {history} ended jobs …");
+            let mut connection = PgConnection::connect(&server.url(&name)).await.unwrap();
+            let fill =
+                format!("set fill.jobs = {history}; {}; analyze; checkpoint", include_str!("../../fill_history.sql"));
+            sqlx::raw_sql(AssertSqlSafe(fill)).execute(&mut connection).await.unwrap();
+        }
+        Self { history, admin, worker }
+    }
+
+    fn name(&self) -> String {
+        let history = if self.history == 0 { String::new() } else { format!(", over {} ended jobs", self.history) };
+        format!("instant upstreams, {CONCURRENCY} at a time{history}")
+    }
+
+    async fn drain(&self, jobs: u64, concurrency: usize, batching: Batching) -> f64 {
+        fill(&self.admin, jobs).await;
+        drain(&self.worker, jobs, concurrency, batching).await
+    }
+
+    /// As the peers are asked: a second after the drain, before a vacuum comes by.
+    async fn dead_tuples_per_job(&self) -> f64 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let dead = self.text("n_dead_tup from pg_stat_user_tables where relname = 'email_jobs_open'").await;
+        dead.parse::<f64>().unwrap() / rate(JOBS, Duration::from_secs(1))
+    }
+
+    async fn text(&self, query: &str) -> String {
+        sqlx::query_scalar(AssertSqlSafe(format!("select (select {query})::text")))
+            .fetch_one(&self.admin)
+            .await
+            .unwrap()
+    }
+}
+
 /// How records are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Batching {
+enum Batching {
     /// As workers do.
     Grouped,
     /// Each by a commit of its own.
@@ -47,12 +129,12 @@ pub(crate) enum Batching {
 }
 
 /// Jobs a second until all are done, by so many deliveries at a time.
-pub(crate) async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching) -> f64 {
+async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching) -> f64 {
     let slots = Arc::new(Semaphore::new(concurrency));
     let worker = Arc::new(Worker {
         pool: pool.clone(),
-        seals: GroupCommit::of_seals(pool.clone(), |n, t| note(0, n, t)),
-        ends: GroupCommit::of_ends(pool.clone(), |n, t| note(1, n, t)),
+        seals: GroupCommit::of_seals(pool.clone(), |_, _| ()),
+        ends: GroupCommit::of_ends(pool.clone(), |_, _| ()),
         name: "bench".into(),
         batching,
         done: AtomicU64::new(0),
@@ -67,9 +149,7 @@ pub(crate) async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching
             limit: i64::try_from(slots.available_permits()).unwrap(),
             probe: false,
         };
-        let t = Instant::now();
         let claimed = outbox::claim(pool, options).await.unwrap();
-        note(2, claimed.len(), t.elapsed());
         if claimed.is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -82,9 +162,7 @@ pub(crate) async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching
             });
         }
     }
-    #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    let jobs = jobs as f64;
-    jobs / began.elapsed().as_secs_f64()
+    rate(jobs, began.elapsed())
 }
 
 struct Worker {
@@ -127,18 +205,5 @@ impl Worker {
             duration: Duration::from_millis(20),
         };
         Some(JournalEntry { step, attempt: job.attempt, worker: Arc::clone(&self.name) })
-    }
-}
-
-static NOTES: [[AtomicU64; 3]; 3] = [const { [const { AtomicU64::new(0) }; 3] }; 3];
-pub(crate) fn note(kind: usize, n: usize, t: Duration) {
-    NOTES[kind][0].fetch_add(1, Ordering::Relaxed);
-    NOTES[kind][1].fetch_add(n as u64, Ordering::Relaxed);
-    NOTES[kind][2].fetch_add(t.as_micros() as u64, Ordering::Relaxed);
-}
-pub(crate) fn notes() {
-    for (kind, name) in ["seal", "end", "claim"].iter().enumerate() {
-        let [c, n, t] = [0, 1, 2].map(|i| NOTES[kind][i].swap(0, Ordering::Relaxed) as f64);
-        println!("   {name}: {c} commits, {:.1} each, {:.2} ms each, {:.1} us per row", n / c, t / c / 1e3, t / n);
     }
 }

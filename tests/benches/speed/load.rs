@@ -24,7 +24,6 @@ pub(crate) struct Answered {
 
 /// Asks for links for so long, each for somebody else.
 pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> Answered {
-    static PEOPLE: AtomicU64 = AtomicU64::new(0);
     let address: Arc<str> = address.into();
     let began = Instant::now();
     let callers = (0..connections).map(|_| {
@@ -33,9 +32,8 @@ pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> An
             let mut caller = Caller::connect(&address).await;
             let mut seconds = Vec::new();
             while began.elapsed() < load {
-                let person = PEOPLE.fetch_add(1, Ordering::Relaxed);
                 let asked = Instant::now();
-                caller.ask(person).await;
+                caller.ask(person()).await;
                 seconds.push(asked.elapsed().as_secs_f64());
             }
             seconds
@@ -48,6 +46,12 @@ pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> An
     #[expect(clippy::cast_precision_loss, reason = "a rate")]
     let rate = seconds.len() as f64 / taken;
     Answered { rate, seconds }
+}
+
+/// The number of somebody who has not asked before.
+pub(crate) fn person() -> u64 {
+    static PEOPLE: AtomicU64 = AtomicU64::new(0);
+    PEOPLE.fetch_add(1, Ordering::Relaxed)
 }
 
 /// One connection.

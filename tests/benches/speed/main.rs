@@ -1,84 +1,85 @@
-//! speed (work in progress)
+//! `cargo bench --bench speed`: how fast requests come in and mails go out, against what the machine gives at best and,
+//! with `PEERS`, against what others reach on it. Real programs in a release build, a Postgres of its own with stock
+//! durability, everything on this machine; so only ratios within one run say something.
+//!
+//! `cargo bench --bench speed -- enqueue drain` runs these sections only (enqueue, drain, delivery, peers); `HISTORY`
+//! lists how many ended jobs to drain over (by default 1000000,10000000); `ROUNDS` how often all is measured (1).
+//! It tells each figure as it comes, then prints a table, and writes `target/speed/figures.json` and `rates.svg`.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints for people, and stops at the first fault")]
 
+mod delivery;
 mod drain;
+mod enqueue;
+mod figures;
+mod floor;
 mod load;
+mod peers;
+mod plot;
+mod programs;
+mod statistics;
 
-use std::time::Duration;
+use std::path::Path;
 
-use sandbox::Postgres;
-use tests::{House, Plan};
+use figures::Figures;
+use tests::Plan;
 
+#[tokio::main]
+async fn main() {
+    let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wants = |section: &str| wanted.is_empty() || wanted.iter().any(|it| it == section);
+    let rounds: u32 = std::env::var("ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    let histories = std::env::var("HISTORY").unwrap_or_else(|_| "1000000,10000000".to_owned());
+    let histories: Vec<u64> =
+        histories.split(',').filter(|jobs| !jobs.is_empty()).map(|jobs| jobs.trim().parse().unwrap()).collect();
+    let mut figures = Figures::default();
+    for round in 1..=rounds {
+        println!("round {round} of {rounds}");
+        if wants("enqueue") {
+            enqueue::measure(&mut figures).await;
+        }
+        if wants("drain") {
+            drain::measure(&mut figures, &histories).await;
+        }
+        if wants("delivery") {
+            delivery::measure(&mut figures).await;
+        }
+        if wants("peers") {
+            peers::measure(&mut figures).await;
+        }
+    }
+    ratios(&mut figures);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/speed");
+    std::fs::create_dir_all(&folder).unwrap();
+    figures.write_json(&folder.join("figures.json"));
+    plot::write(&figures, &folder.join("rates.svg"));
+    println!("\n{}\nwritten to {}", figures.table(), folder.canonicalize().unwrap().display());
+}
+
+/// What the figures are held against.
+fn ratios(figures: &mut Figures) {
+    let pgbench = ("floor", "single-row prepared INSERT by pgbench, 32 clients");
+    let drained = ("drain", "instant upstreams, 1000 at a time");
+    let http = ("enqueue", "over HTTP, 32 connections");
+    let alone = ("enqueue", "through outbox alone, 128 callers");
+    figures.add_ratio("enqueue over HTTP, 32 connections ÷ pgbench INSERT, 32 clients", http, pgbench);
+    figures.add_ratio("enqueue through outbox alone, 128 callers ÷ the same", alone, pgbench);
+    figures.add_ratio(
+        "enqueue over HTTP, 32 connections ÷ River's, 32 callers",
+        http,
+        ("peers", "river enqueue, 32 at a time"),
+    );
+    figures.add_ratio("drain ÷ River's, tuned", drained, ("peers", "river drain, 1000 at a time"));
+    figures.add_ratio("drain ÷ graphile-worker's, tuned", drained, ("peers", "graphile drain, 24 at a time"));
+    for jobs in ["1000000", "10000000"] {
+        let over = format!("instant upstreams, 1000 at a time, over {jobs} ended jobs");
+        figures.add_ratio(&format!("drain over {jobs} ended jobs ÷ over none"), ("drain", &over), drained);
+    }
+}
+
+/// The log level of production, and no limit in the way.
 fn quiet(plan: Plan) -> Plan {
     plan.api("RUST_LOG", "info")
         .worker("RUST_LOG", "info")
         .api("IP_RATE_LIMIT", "1000000/1s")
         .api("QUEUE_LIMIT", "10000000")
-}
-
-#[tokio::main]
-async fn main() {
-    let what = std::env::args().nth(1).unwrap_or_default();
-    if what.contains("http") {
-        let house = House::of(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
-        let address = house.url("").await;
-        println!("api pid {} {}", house.apis[0].pid(), house.database_url);
-        for connections in [1, 32, 128] {
-            let answered = load::ask(address.trim_start_matches("http://"), connections, Duration::from_secs(6)).await;
-            let at = |part: f64| answered.seconds[((answered.seconds.len() - 1) as f64 * part) as usize] * 1e3;
-            println!("http {connections}: {:.0}/s p50 {:.2} p99 {:.2} ms", answered.rate, at(0.5), at(0.99));
-        }
-    }
-    if what.contains("outbox") {
-        let server = Postgres::start().await.unwrap();
-        server.create_outbox("enqueue").await.unwrap();
-        let pool = outbox::connect(&server.url_as("enqueue", sandbox::Role::Api).into(), 10, "bench").unwrap();
-        let admission = outbox::Admission {
-            per_recipient: "10/15m,30/1d".parse().unwrap(),
-            per_recipient_and_client: "3/15m,10/1d".parse().unwrap(),
-            duplicate_window: Duration::from_secs(10),
-            deadline: Duration::from_secs(900),
-        };
-        let commit = outbox::GroupCommit::of_requests(pool, admission, |n, t| drain::note(0, n, t));
-        for callers in [1, 32, 128] {
-            let began = std::time::Instant::now();
-            let asks = (0..callers).map(|c| {
-                let commit = commit.clone();
-                tokio::spawn(async move {
-                    let mut n = 0;
-                    while began.elapsed() < Duration::from_secs(5) {
-                        n += 1;
-                        let job = outbox::NewJob {
-                            id: outbox::JobId::new(),
-                            recipient: outbox::Email::parse(&format!("p{callers}-{c}-{n}@example.com")).unwrap(),
-                            callback_url: "https://example.com/auth/callback?next=%2Fprojects%2F42".into(),
-                            client: "203.0.113.7".into(),
-                            request_id: outbox::JobId::new().to_string(),
-                            traceparent: None,
-                        };
-                        assert_eq!(commit.commit(job).await.unwrap(), outbox::Enqueued::Queued);
-                    }
-                    n
-                })
-            });
-            let n: u64 = futures_util::future::join_all(asks).await.into_iter().map(Result::unwrap).sum();
-            println!("outbox {callers}: {:.0}/s", n as f64 / began.elapsed().as_secs_f64());
-            drain::notes();
-        }
-    }
-    if what.contains("drain") {
-        let server = Postgres::start().await.unwrap();
-        server.create_outbox("drain").await.unwrap();
-        println!("{}", server.url("drain"));
-        let admin = outbox::connect(&server.url("drain").into(), 2, "bench").unwrap();
-        let pool = outbox::connect(&server.url_as("drain", sandbox::Role::Worker).into(), 10, "bench").unwrap();
-        for concurrency in [1000, 1000, 1000] {
-            drain::fill(&admin, 100_000).await;
-            println!(
-                "drain {concurrency}: {:.0}/s",
-                drain::drain(&pool, 100_000, concurrency, drain::Batching::Grouped).await
-            );
-            drain::notes();
-        }
-    }
 }

@@ -51,6 +51,9 @@ impl Delivery<'_> {
                 "unrecorded"
             }
         };
+        if matches!(state, "sent" | "failed" | "expired" | "superseded") {
+            self.worker.capacity.ended();
+        }
         let held = self.claimed_at.elapsed();
         metrics::job_done(state, held);
         match state {

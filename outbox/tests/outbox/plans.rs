@@ -1,0 +1,68 @@
+//! Every statement of the hot path finds its rows by an index, however many there are and whatever the statistics say.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use outbox::{ClaimedJob, End, Finish, GroupCommit, NewLink, Seal};
+
+use crate::test_outbox::{TestOutbox, request_for};
+
+#[tokio::test]
+async fn each_statement_of_the_hot_path_has_an_index_for_each_table() {
+    let outbox = TestOutbox::new().await;
+    let nulls = |count: usize| vec!["null"; count].join(", ");
+    for (name, part, parameters) in [
+        ("promote", "set state = 'queued'", 0),
+        ("next due", "extract(epoch from min(run_at)", 0),
+        ("claim", "with next as (", 4),
+        ("renew", "as held (id, lease_token)", 3),
+        ("seal", "as given (id, lease_token, sealed_link, message_id, age)", 15),
+        ("finish", "returning job, given.state", 15),
+        ("put back", "as gives_way", 16),
+        ("put back's locks", "where id = any($1)\n        group by mailbox", 1),
+        ("rescue", "lease_expires_at < clock_timestamp()", 0),
+        ("expire", "with late as (", 1),
+    ] {
+        let execute =
+            if parameters == 0 { "execute it".to_owned() } else { format!("execute it ({})", nulls(parameters)) };
+        let plan = outbox.plan_of(part, &execute).await;
+        assert!(plan.contains("Index"), "{name}\n{plan}");
+        // A table of two rows.
+        let scans: Vec<&str> =
+            plan.lines().filter(|line| line.contains("Seq Scan") && !line.contains("upstreams")).collect();
+        assert!(scans.is_empty(), "{name}: {scans:?}\n{plan}");
+    }
+}
+
+/// What plans do not show, since it stands in functions, Postgres's counters do.
+#[tokio::test]
+async fn a_jobs_way_through_the_outbox_scans_no_table() {
+    let outbox = TestOutbox::new().await;
+    let commit = GroupCommit::of_requests(outbox.api.clone(), outbox.admission.clone(), |_, _| ());
+    let ask = |n: usize| commit.commit(request_for(&format!("person-{n}@example.com"), "page"));
+    for outcome in join_all((0..600).map(ask)).await {
+        outcome.unwrap();
+    }
+    let claimed = outbox.claim(1_000).await;
+    assert_eq!(claimed.len(), 600);
+    let link = |job: &ClaimedJob| NewLink {
+        sealed: b"sealed".to_vec(),
+        message_id: format!("<{}@test>", job.lease.job),
+        age: Duration::ZERO,
+    };
+    let seal = |job: &ClaimedJob| Seal { lease: job.lease, link: Some(link(job)), journal: None };
+    outbox::seal(&outbox.pool, &claimed.iter().map(seal).collect::<Vec<_>>()).await.unwrap();
+    let end = |job: &ClaimedJob| Finish { lease: job.lease, end: End::Sent, journal: None };
+    outbox::finish(&outbox.pool, &claimed.iter().map(end).collect::<Vec<_>>()).await.unwrap();
+
+    // A session tells what it did when it ends.
+    drop(commit);
+    tokio::join!(outbox.pool.close(), outbox.api.close());
+    let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+    while outbox.text(others).await != "0" {}
+    let scans = "select string_agg(relname || ' ' || seq_scan, ', ') from pg_stat_user_tables
+                 where relname ~ '^(email_jobs|email_attempts|recipient_quotas|suppressed_recipients)' and seq_scan > 0";
+    assert_eq!(outbox.text(&format!("select coalesce(({scans}), 'none')")).await, "none");
+    let found = "select idx_scan > 1000 from pg_stat_user_tables where relname = 'email_jobs_open'";
+    assert_eq!(outbox.text(found).await, "true", "the counters count");
+}

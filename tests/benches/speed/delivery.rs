@@ -1,0 +1,87 @@
+//! The real programs from end to end: how soon a request is picked up, how fast a backlog is worked off with stand-ins
+//! over HTTP, and what the programs take of the machine meanwhile.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant, SystemTime},
+};
+
+use tests::{House, Plan};
+
+use crate::{
+    drain,
+    figures::Figures,
+    load::{Caller, person},
+    programs, quiet,
+    statistics::{millis, quantile, rate},
+};
+
+/// Jobs of the backlog.
+const BACKLOG: u64 = 20_000;
+/// Of each measurement of pickup.
+const LOAD: Duration = Duration::from_secs(10);
+/// Of the measurement of idle programs.
+const IDLE: Duration = Duration::from_secs(20);
+
+pub(crate) async fn measure(figures: &mut Figures) {
+    let plan = Plan { own_server: true, ..Plan::default() }
+        .worker("WORKER_CONCURRENCY", "256")
+        .worker("SUPABASE_CONCURRENCY", "256")
+        .worker("MAILGUN_RATE", "1000000/1s");
+    let house = House::of(quiet(plan)).await;
+    let idle = programs::cpu_percent(&[&house.apis[0], &house.workers[0]], IDLE).await;
+    figures.add("programs", "idle api", idle[0], "% of a core");
+    figures.add("programs", "idle worker", idle[1], "% of a core");
+    pickup(&house, figures, 20.0, "20 requests a second").await;
+
+    drain::fill(&house.pool, BACKLOG).await;
+    let began = Instant::now();
+    let open = "select count(*) from email_jobs_open";
+    while house.text(open).await != "0" {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let full = rate(BACKLOG, began.elapsed());
+    figures.add("drain", "real worker, stand-ins over HTTP, 256 at a time", full, "/s");
+    figures.add("programs", "worker resident, 256 at a time", programs::megabytes(&house.workers[0], "VmHWM"), "MB");
+    pickup(&house, figures, full / 2.0, "half of full load").await;
+}
+
+/// From the answer's arrival to the call of `generate_link`, at so many requests a second.
+async fn pickup(house: &House, figures: &mut Figures, a_second: f64, name: &str) {
+    house.until_idle().await;
+    let known = house.supabase.journal().len();
+    let address: Arc<str> = house.url("").await.trim_start_matches("http://").into();
+    let answered: Arc<Mutex<HashMap<String, SystemTime>>> = Arc::default();
+    let began = Instant::now();
+    const CALLERS: u32 = 16;
+    let asking = (0..CALLERS).map(|caller| {
+        let (address, answered) = (Arc::clone(&address), Arc::clone(&answered));
+        tokio::spawn(async move {
+            let mut connection = Caller::connect(&address).await;
+            for turn in 0.. {
+                let due = began + Duration::from_secs_f64(f64::from(turn * CALLERS + caller) / a_second);
+                if due > began + LOAD {
+                    break;
+                }
+                tokio::time::sleep_until(due.into()).await;
+                let number = person();
+                connection.ask(number).await;
+                answered.lock().unwrap().insert(format!("person-{number}@example.com"), SystemTime::now());
+            }
+        })
+    });
+    futures_util::future::join_all(asking).await.into_iter().for_each(Result::unwrap);
+    house.until_idle().await;
+    let answered = answered.lock().unwrap();
+    let calls = house.supabase.journal();
+    // A call may come before the answer has crossed back: that is no wait at all.
+    let wait =
+        |called: SystemTime, answered: SystemTime| called.duration_since(answered).unwrap_or_default().as_secs_f64();
+    let mut waits: Vec<f64> =
+        calls[known..].iter().filter_map(|call| Some(wait(call.at, *answered.get(&call.email)?))).collect();
+    assert!(waits.len() >= answered.len());
+    waits.sort_by(f64::total_cmp);
+    figures.add("pickup", format!("at {name}, p50"), millis(quantile(&waits, 0.5)), "ms");
+    figures.add("pickup", format!("at {name}, p99"), millis(quantile(&waits, 0.99)), "ms");
+}

@@ -1,0 +1,98 @@
+//! Requests into the outbox: through its Rust face alone, and over HTTP through the real api.
+
+use std::time::{Duration, Instant};
+
+use outbox::{Admission, Email, Enqueued, GroupCommit, JobId, NewJob, enqueue};
+use sandbox::{Postgres, Role};
+use tests::{House, Plan};
+
+use crate::{
+    figures::Figures,
+    floor, load, programs, quiet,
+    statistics::{millis, quantile},
+};
+
+/// Of each measurement.
+const LOAD: Duration = Duration::from_secs(6);
+
+/// The floor and all that is held against it, on one server.
+pub(crate) async fn measure(figures: &mut Figures) {
+    let house = House::of(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
+    let server = house.server.as_ref().unwrap();
+    figures.add("floor", "write of 8 KiB and fdatasync", floor::fdatasync(), "ms");
+    server.create_database("floor").await.unwrap();
+    let (by, rate) = floor::inserts(&server.url("floor"), 32, LOAD).await;
+    figures.add("floor", format!("single-row prepared INSERT by {by}, 32 clients"), rate, "/s");
+
+    server.create_outbox("alone").await.unwrap();
+    for callers in [32, 128] {
+        let rate = through_the_outbox(server, callers, true).await;
+        figures.add("enqueue", format!("through outbox alone, {callers} callers"), rate, "/s");
+    }
+    let rate = through_the_outbox(server, 32, false).await;
+    figures.add("ablation", "enqueue through outbox alone, 32 callers, a commit for each", rate, "/s");
+
+    let address = house.url("").await.trim_start_matches("http://").to_owned();
+    for connections in [1, 32, 128] {
+        let answered = load::ask(&address, connections, LOAD).await;
+        figures.add("enqueue", format!("over HTTP, {connections} connections"), answered.rate, "/s");
+        let at = |part| millis(quantile(&answered.seconds, part));
+        figures.add("enqueue", format!("over HTTP, {connections} connections, p50"), at(0.5), "ms");
+        figures.add("enqueue", format!("over HTTP, {connections} connections, p99"), at(0.99), "ms");
+    }
+    figures.add("programs", "api resident after 128 connections", programs::megabytes(&house.apis[0], "VmRSS"), "MB");
+    let accepted: f64 = house.text("select count(*) from email_jobs").await.parse().unwrap();
+    let cpu = programs::cpu_seconds(&house.apis[0]) / accepted * 1e6;
+    figures.add("programs", "api CPU per accepted request", cpu, "µs");
+    let (by, rate) = floor::inserts(&server.url("floor"), 32, LOAD).await;
+    figures.add("floor", format!("single-row prepared INSERT by {by}, 32 clients"), rate, "/s");
+}
+
+fn admission() -> Admission {
+    Admission {
+        per_recipient: "10/15m,30/1d".parse().unwrap(),
+        per_recipient_and_client: "3/15m,10/1d".parse().unwrap(),
+        duplicate_window: Duration::from_secs(10),
+        deadline: Duration::from_secs(900),
+    }
+}
+
+/// Requests a second, each for somebody else; in groups, or each by a commit of its own.
+async fn through_the_outbox(server: &Postgres, callers: usize, in_groups: bool) -> f64 {
+    let connections = if in_groups { 4 } else { u32::try_from(callers).unwrap() };
+    let pool = outbox::connect(&server.url_as("alone", Role::Api).into(), connections, "bench").unwrap();
+    let commit = GroupCommit::of_requests(pool.clone(), admission(), |_, _| ());
+    let began = Instant::now();
+    let asking = (0..callers).map(|_| {
+        let (pool, commit) = (pool.clone(), commit.clone());
+        tokio::spawn(async move {
+            let mut taken = 0_u32;
+            while began.elapsed() < LOAD {
+                let outcome = if in_groups {
+                    commit.commit(new_job()).await.unwrap()
+                } else {
+                    enqueue(&pool, &admission(), &[new_job()]).await.unwrap()[0]
+                };
+                assert_eq!(outcome, Enqueued::Queued);
+                taken += 1;
+            }
+            f64::from(taken)
+        })
+    });
+    let taken: f64 = futures_util::future::join_all(asking).await.into_iter().map(Result::unwrap).sum();
+    let rate = taken / began.elapsed().as_secs_f64();
+    pool.close().await;
+    rate
+}
+
+fn new_job() -> NewJob {
+    let id = JobId::new();
+    NewJob {
+        id,
+        recipient: Email::parse(&format!("{id}@example.com")).unwrap(),
+        callback_url: "https://example.com/auth/callback?next=%2Fprojects%2F42".to_owned(),
+        client: "203.0.113.7".to_owned(),
+        request_id: id.to_string(),
+        traceparent: None,
+    }
+}

@@ -1,0 +1,102 @@
+//! What was measured: told as it comes, then as a table, as JSON, and as a plot.
+
+use std::{fmt::Write as _, path::Path};
+
+use serde_json::{Value, json};
+
+/// One measured value.
+#[derive(Debug, Clone)]
+pub(crate) struct Figure {
+    /// What it belongs to, such as `drain`.
+    pub(crate) group: &'static str,
+    /// What it is.
+    pub(crate) name: String,
+    /// How much.
+    pub(crate) value: f64,
+    /// Of what: `/s`, `ms`, `MB`, `%`, `×`.
+    pub(crate) unit: &'static str,
+}
+
+/// All of a run.
+#[derive(Debug, Default)]
+pub(crate) struct Figures(pub(crate) Vec<Figure>);
+
+impl Figures {
+    /// Notes a value, and tells it.
+    pub(crate) fn add(&mut self, group: &'static str, name: impl Into<String>, value: f64, unit: &'static str) {
+        let figure = Figure { group, name: name.into(), value, unit };
+        println!("  {}", figure.line());
+        self.0.push(figure);
+    }
+
+    /// The median of all values of that name: sections are measured more than once.
+    pub(crate) fn median(&self, group: &str, name: &str) -> Option<f64> {
+        let mut values: Vec<f64> =
+            self.0.iter().filter(|f| f.group == group && f.name == name).map(|f| f.value).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied()
+    }
+
+    /// Notes how many times another value one is, if both were measured.
+    pub(crate) fn add_ratio(&mut self, name: &str, of: (&'static str, &str), to: (&'static str, &str)) {
+        if let (Some(of), Some(to)) = (self.median(of.0, of.1), self.median(to.0, to.1)) {
+            self.add("ratio", name, of / to, "×");
+        }
+    }
+
+    /// A line per name, with the median and how far its values lie apart.
+    pub(crate) fn summary(&self) -> Vec<(Figure, f64, f64)> {
+        let mut lines: Vec<(Figure, f64, f64)> = Vec::new();
+        for figure in &self.0 {
+            if lines.iter().any(|(f, ..)| f.group == figure.group && f.name == figure.name) {
+                continue;
+            }
+            let same = self.0.iter().filter(|f| f.group == figure.group && f.name == figure.name).map(|f| f.value);
+            let (least, most) = same.fold((f64::MAX, f64::MIN), |(least, most), v| (least.min(v), most.max(v)));
+            let median = self.median(figure.group, &figure.name).unwrap_or(figure.value);
+            lines.push((Figure { value: median, ..figure.clone() }, least, most));
+        }
+        lines
+    }
+
+    /// In Markdown.
+    pub(crate) fn table(&self) -> String {
+        let mut table = "| | figure | lowest – highest |\n|---|---:|---:|\n".to_owned();
+        let mut group = "";
+        for (figure, least, most) in self.summary() {
+            if figure.group != group {
+                group = figure.group;
+                writeln!(table, "| **{group}** | | |").unwrap();
+            }
+            let spread = if least < most { format!("{} – {}", short(least), short(most)) } else { String::new() };
+            writeln!(table, "| {} | {} {} | {spread} |", figure.name, short(figure.value), figure.unit).unwrap();
+        }
+        table
+    }
+
+    /// Writes all of it as JSON.
+    pub(crate) fn write_json(&self, path: &Path) {
+        let figures: Value = self
+            .0
+            .iter()
+            .map(|f| json!({"group": f.group, "name": f.name, "value": f.value, "unit": f.unit}))
+            .collect();
+        std::fs::write(path, serde_json::to_string_pretty(&figures).unwrap()).unwrap();
+    }
+}
+
+impl Figure {
+    fn line(&self) -> String {
+        format!("{:<10} {:<64} {:>10} {}", self.group, self.name, short(self.value), self.unit)
+    }
+}
+
+/// Three digits that count.
+pub(crate) fn short(value: f64) -> String {
+    match value.abs() {
+        0.0 => "0".to_owned(),
+        v if v >= 100.0 => format!("{value:.0}"),
+        v if v >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}

@@ -1,0 +1,95 @@
+//! A request is taken only if it can be mailed in time; whoever asks often is held back before everybody is.
+
+use std::time::Duration;
+
+use sandbox::{Fault, FaultKind};
+use tests::{Answer, House, Plan, eventually};
+
+fn code(answer: &Answer) -> &str {
+    answer.body["code"].as_str().unwrap_or("ok")
+}
+
+fn retry_after(answer: &Answer) -> u64 {
+    answer.headers["retry-after"].to_str().unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_burst_on_a_slow_supabase_is_taken_as_far_as_it_can_be_mailed_in_time() {
+    // Two calls at a time of a fifth of a second: ten links a second, so that 200 can wait for 20 s.
+    let plan = Plan::default()
+        .api("JOB_DEADLINE", "20s")
+        .worker("SUPABASE_CONCURRENCY", "2")
+        .worker("WORKER_CONCURRENCY", "4");
+    let house = House::of(plan).await;
+    house.supabase.faults().add(Fault::from(FaultKind::Delay { millis: 200 }).always());
+    let mut answers = Vec::new();
+    let mut pace = tokio::time::interval(Duration::from_millis(5));
+    let refused = loop {
+        pace.tick().await;
+        let answer = house.ask(&format!("person-{}@example.com", answers.len())).await;
+        if answer.status != 200 {
+            break answer;
+        }
+        answers.push(answer);
+        assert!(answers.len() < 5_000, "everything is taken");
+    };
+    assert_eq!((refused.status, code(&refused)), (503, "unavailable"));
+    assert!((1..=20).contains(&retry_after(&refused)), "{}", retry_after(&refused));
+    assert!(answers.len() > 100, "{} were taken, though 200 can be mailed", answers.len());
+
+    house.supabase.faults().clear();
+    house.until_idle().await;
+    // Idle, however slow it was the last time.
+    let later = eventually(|| async {
+        let answer = house.ask("later@example.com").await;
+        if answer.status == 200 { Ok(()) } else { Err(answer.status) }
+    });
+    later.await.unwrap();
+}
+
+#[tokio::test]
+async fn behind_an_open_breaker_requests_are_taken_until_the_oldest_has_waited_for_half_its_time() {
+    let house = House::open().await;
+    house.supabase.faults().add(Fault::status(401).always());
+    assert_eq!(house.ask("first@example.com").await.status, 200);
+    eventually(|| async {
+        match house.text("select count(*) from upstreams where open_since is not null").await.as_str() {
+            "1" => Ok(()),
+            seen => Err(seen.to_owned()),
+        }
+    })
+    .await
+    .unwrap();
+    assert_eq!(house.ask("second@example.com").await.status, 200, "it may be mended in time");
+
+    let age = "update email_jobs_open
+               set created_at = created_at - interval '8 min', deadline_at = deadline_at - interval '8 min'";
+    house.execute(age).await;
+    let refused = eventually(|| async {
+        let answer = house.ask("third@example.com").await;
+        if answer.status == 503 { Ok(answer) } else { Err(answer.status) }
+    });
+    let refused = refused.await.unwrap();
+    assert_eq!((code(&refused), retry_after(&refused)), ("unavailable", 30));
+
+    house.supabase.faults().clear();
+    let taken = eventually(|| async {
+        let answer = house.ask("fourth@example.com").await;
+        if answer.status == 200 { Ok(()) } else { Err(answer.status) }
+    });
+    taken.await.unwrap();
+    house.until_idle().await;
+}
+
+#[tokio::test]
+async fn past_half_of_what_may_wait_a_network_may_ask_a_third_as_often() {
+    let plan = Plan { workers: 0, ..Plan::default() }.api("QUEUE_LIMIT", "10").api("IP_RATE_LIMIT", "9/1h");
+    let house = House::of(plan).await;
+    for n in 0..6 {
+        assert_eq!(house.ask(&format!("person-{n}@example.com")).await.status, 200);
+    }
+    assert_eq!(house.ask("seventh@example.com").await.status, 200, "what is left of nine is worth one");
+    let refused = house.ask("eighth@example.com").await;
+    assert_eq!((refused.status, code(&refused)), (429, "ip_rate_limited"));
+    assert_eq!(refused.headers["ratelimit-policy"], "\"ip\";q=3;w=3600");
+}
