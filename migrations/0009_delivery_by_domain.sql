@@ -160,11 +160,16 @@ language plpgsql immutable as $$
 declare
   wanted double precision := 0;
   seen double precision := 0;
+  count bigint;
 begin
-  select sum(c) * quantile into wanted from unnest(counts) as c;
-  if coalesce(wanted, 0) = 0 then
+  -- Loops, and no query: this is called for thousands of domains.
+  foreach count in array counts loop
+    wanted := wanted + count;
+  end loop;
+  if wanted = 0 then
     return null;
   end if;
+  wanted := wanted * quantile;
   for n in 1..array_length(bounds, 1) loop
     if counts[n] > 0 and seen + counts[n] >= wanted then
       return coalesce(bounds[n - 1], 0) + (bounds[n] - coalesce(bounds[n - 1], 0)) * (wanted - seen) / counts[n];

@@ -107,13 +107,18 @@ struct Locked {
     at: DateTime<Utc>,
 }
 
+/// Theoretical arrival times, one per window of a quota.
+type Tats = Vec<DateTime<Utc>>;
+/// Those of each client's network.
+type Clients = HashMap<String, Tats>;
+
 /// A row of `recipient_quotas`.
 #[derive(Debug, Default)]
 struct Mailbox {
     /// Whether the row is there.
     is_known: bool,
-    tats: Vec<DateTime<Utc>>,
-    clients: HashMap<String, Vec<DateTime<Utc>>>,
+    tats: Tats,
+    clients: Clients,
     /// Address and callback URL of the newest job, where that is young enough to make the same request a double click.
     last: Option<(String, String)>,
 }
@@ -137,7 +142,7 @@ async fn lock(
     let rows = sqlx::query!(
         r#"
         select
-          key, tats as "tats: Vec<DateTime<Utc>>", clients as "clients: Json<HashMap<String, Vec<DateTime<Utc>>>>",
+          key, tats as "tats: Tats", clients as "clients: Json<Clients>",
           last_recipient, last_callback_url, last_at, suppressed_for, suppressed_until, clock_timestamp() as "now!"
         -- A row at least, for the time.
         from (select) as always

@@ -1,7 +1,6 @@
 //! Group commit: what comes while a commit is under way goes together in the next one.
 //!
-//! A commit waits for the disk, and one that notifies holds a lock of the whole server while it does: one by one,
-//! requests would queue for both. There is no timer: a lone request on an idle system is committed at once.
+//! A commit waits for the disk, and one by one requests would queue for it. There is no timer: a lone request on an idle system is committed at once.
 
 use std::{
     sync::Arc,
@@ -10,7 +9,7 @@ use std::{
 
 use futures_util::future::BoxFuture;
 use sqlx::PgPool;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Admission, Cleared, Enqueued, Error, Finish, NewJob, PutBack, Recorded, Report, Returned, Seal, Told,
@@ -21,10 +20,6 @@ use crate::{
 const LARGEST_BATCH: usize = 256;
 /// Most requests that wait for their commit. More would wait longer than their callers do.
 const MOST_WAITING: usize = 4_096;
-
-/// Commits of requests under way at a time: while one waits for the disk, or the api reads its answers, Postgres has the
-/// other to do. (Records wait for each other's commit anyhow: two at a time were slower.)
-const REQUESTS_AT_ONCE: usize = 2;
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -83,7 +78,7 @@ impl GroupCommit<NewJob, Enqueued> {
                 Ok(outcomes)
             }
         };
-        Self::start(commit, on_commit, REQUESTS_AT_ONCE)
+        Self::start(commit, on_commit)
     }
 }
 
@@ -129,15 +124,11 @@ where
             let pool = pool.clone();
             async move { write(&pool, &requests).await }
         };
-        Self::start(commit, on_commit, 1)
+        Self::start(commit, on_commit)
     }
 
     /// Starts the committer on the current runtime; it ends with its last clone.
-    fn start<F>(
-        commit: impl Fn(Arc<[Request]>) -> F + Send + Sync + 'static,
-        on_commit: OnCommit,
-        at_once: usize,
-    ) -> Self
+    fn start<F>(commit: impl Fn(Arc<[Request]>) -> F + Send + Sync + 'static, on_commit: OnCommit) -> Self
     where
         F: Future<Output = Result<Vec<Outcome>, Error>> + Send + 'static,
     {
@@ -151,10 +142,7 @@ where
                 committed
             }
         };
-        let (commit, waiting) = (Arc::new(commit), Arc::new(Mutex::new(waiting)));
-        for _ in 0..at_once {
-            tokio::spawn(commit_all(Arc::clone(&commit), Arc::clone(&waiting)));
-        }
+        tokio::spawn(commit_all(commit, waiting));
         Self(sender)
     }
 
@@ -172,16 +160,15 @@ where
 }
 
 async fn commit_all<Request: Clone, Outcome, F>(
-    commit: Arc<impl Fn(Arc<[Request]>) -> F>,
-    waiting: Arc<Mutex<mpsc::Receiver<Waiting<Request, Outcome>>>>,
+    commit: impl Fn(Arc<[Request]>) -> F,
+    mut waiting: mpsc::Receiver<Waiting<Request, Outcome>>,
 ) where
     F: Future<Output = Result<Vec<Outcome>, Error>>,
 {
     let mut batch = Vec::with_capacity(LARGEST_BATCH);
-    // The lock lasts for this expression: the next committer may take the next batch while this one commits.
-    while waiting.lock().await.recv_many(&mut batch, LARGEST_BATCH).await > 0 {
+    while waiting.recv_many(&mut batch, LARGEST_BATCH).await > 0 {
         let (requests, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.request, w.answer)).unzip();
-        let outcomes = commit_batch(&*commit, requests.into()).await;
+        let outcomes = commit_batch(&commit, requests.into()).await;
         let outage =
             outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
         for (caller, outcome) in callers.into_iter().zip(outcomes) {
@@ -189,7 +176,7 @@ async fn commit_all<Request: Clone, Outcome, F>(
             let _ = caller.send(outcome);
         }
         if let Some(outage) = outage {
-            refuse_all(&mut *waiting.lock().await, &outage);
+            refuse_all(&mut waiting, &outage);
         }
     }
 }

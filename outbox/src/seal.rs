@@ -63,6 +63,7 @@ pub async fn seal(pool: &PgPool, seals: &[Seal]) -> Result<Vec<Cleared>, Error> 
     Ok(seals.iter().map(|seal| cleared.get(&seal.lease).copied().unwrap_or(Cleared::LeaseLost)).collect())
 }
 
+#[expect(clippy::too_many_lines, reason = "one statement")]
 async fn seal_once(
     pool: &PgPool,
     seals: &[Seal],

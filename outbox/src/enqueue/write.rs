@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chrono::{DateTime, Utc};
+use chrono::DateTime;
 use sqlx::{PgConnection, types::Json};
 
-use super::{Locked, Suppression};
+use super::{Clients, Locked, Suppression};
 use crate::{Admission, Enqueued, NewJob};
 
 /// Adds a job per accepted request, and moves the quotas on.
@@ -25,7 +25,7 @@ pub(super) async fn write(
         "#,
         &quotas.mailboxes as &[&str],
         &quotas.tats,
-        &quotas.clients as &[Json<&HashMap<String, Vec<DateTime<Utc>>>>],
+        &quotas.clients as &[Json<&Clients>],
         &quotas.is_known,
         &quotas.last_recipients as &[&str],
         &quotas.last_callback_urls as &[&str],
@@ -129,7 +129,7 @@ struct QuotaRows<'a> {
     mailboxes: Vec<&'a str>,
     /// As literals of `timestamptz[]`: an array of arrays would need all to be as long.
     tats: Vec<String>,
-    clients: Vec<Json<&'a HashMap<String, Vec<DateTime<Utc>>>>>,
+    clients: Vec<Json<&'a Clients>>,
     is_known: Vec<bool>,
     last_recipients: Vec<&'a str>,
     last_callback_urls: Vec<&'a str>,
