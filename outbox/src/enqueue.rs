@@ -1,7 +1,7 @@
-//! The door's one write: quotas, latest-wins and the job, in one transaction for a batch of requests.
+//! The door's one write: quotas, latest-wins and the job, in one statement for a batch of requests.
 //!
-//! Requests of one recipient, from whatever replica of the api, take their turn at the recipient's quota row;
-//! what is read after that lock is the truth until the commit.
+//! Requests of one recipient, from whatever replica of the api, take their turn at the recipient's quota row: what was
+//! decided by a row that has changed meanwhile is refused by Postgres, and decided again. No lock is held while we think.
 
 mod decide;
 mod write;
@@ -12,7 +12,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgPool, types::Json};
+use sqlx::{PgPool, types::Json};
 
 use crate::{Email, Error, JobId, Quotas, error::persist, wake::notify};
 use decide::decide;
@@ -83,27 +83,23 @@ pub(crate) async fn enqueue_silently(
     requests: &[NewJob],
 ) -> Result<Vec<Enqueued>, Error> {
     persist(pool, || async {
-        let mut transaction = pool.begin().await?;
-        let mut locked = lock(&mut transaction, admission, requests).await?;
-        let outcomes = decide(admission, &mut locked, requests);
-        if outcomes.iter().all(|outcome| matches!(outcome, Enqueued::Limited { .. })) {
-            transaction.rollback().await?;
-            return Ok(outcomes);
+        let mut known = read(pool, admission, requests).await?;
+        let outcomes = decide(admission, &mut known, requests);
+        if outcomes.iter().any(|outcome| !matches!(outcome, Enqueued::Limited { .. })) {
+            write(pool, admission, &known, requests, &outcomes).await?;
         }
-        write(&mut transaction, admission, &locked, requests, &outcomes).await?;
-        transaction.commit().await?;
         Ok(outcomes)
     })
     .await
 }
 
-/// What is known of the recipients of a batch, from the lock to the commit.
+/// What is known of the recipients of a batch: as it was read, and then as the batch leaves it.
 #[derive(Default)]
-struct Locked {
+struct Known {
     mailboxes: HashMap<String, Mailbox>,
     /// By address.
     suppressed: HashMap<String, Suppression>,
-    /// When they were locked.
+    /// When it was read.
     at: DateTime<Utc>,
 }
 
@@ -115,8 +111,8 @@ type Clients = HashMap<String, Tats>;
 /// A row of `recipient_quotas`.
 #[derive(Debug, Default)]
 struct Mailbox {
-    /// Whether the row is there.
-    is_known: bool,
+    /// Of the row that was read, if there is one.
+    version: Option<i64>,
     tats: Tats,
     clients: Clients,
     /// Address and callback URL of the newest job, where that is young enough to make the same request a double click.
@@ -130,45 +126,40 @@ struct Suppression {
     until: DateTime<Utc>,
 }
 
-/// Takes the turn of all recipients of the batch.
-async fn lock(
-    connection: &mut PgConnection,
-    admission: &Admission,
-    requests: &[NewJob],
-) -> Result<Locked, sqlx::Error> {
+async fn read(pool: &PgPool, admission: &Admission, requests: &[NewJob]) -> Result<Known, sqlx::Error> {
     let mailboxes: BTreeSet<String> = requests.iter().map(|request| request.recipient.mailbox()).collect();
     let mailboxes: Vec<String> = mailboxes.into_iter().collect();
     let addresses: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
     let rows = sqlx::query!(
         r#"
         select
-          key, tats as "tats: Tats", clients as "clients: Json<Clients>",
+          key, version, tats as "tats: Tats", clients as "clients: Json<Clients>",
           last_recipient, last_callback_url, last_at, suppressed_for, suppressed_until, clock_timestamp() as "now!"
         -- A row at least, for the time.
         from (select) as always
-        left join email_lock_recipients($1, $2) on true
+        left join email_read_recipients($1, $2) on true
         "#,
         &mailboxes,
         &addresses as &[&str],
     )
-    .fetch_all(connection)
+    .fetch_all(pool)
     .await?;
-    let mut locked = Locked { at: rows.iter().map(|row| row.now).max().unwrap_or_default(), ..Locked::default() };
+    let mut known = Known { at: rows.iter().map(|row| row.now).max().unwrap_or_default(), ..Known::default() };
     for row in rows {
         let Some(key) = row.key else { continue };
         if let (Some(reason), Some(until)) = (row.suppressed_for, row.suppressed_until) {
-            locked.suppressed.insert(key, Suppression { reason, until });
+            known.suppressed.insert(key, Suppression { reason, until });
             continue;
         }
         let is_young =
-            row.last_at.is_some_and(|at| (locked.at - at).to_std().unwrap_or_default() < admission.duplicate_window);
+            row.last_at.is_some_and(|at| (known.at - at).to_std().unwrap_or_default() < admission.duplicate_window);
         let mailbox = Mailbox {
-            is_known: true,
+            version: row.version,
             tats: row.tats.unwrap_or_default(),
             clients: row.clients.map(|clients| clients.0).unwrap_or_default(),
             last: row.last_recipient.zip(row.last_callback_url).filter(|_| is_young),
         };
-        locked.mailboxes.insert(key, mailbox);
+        known.mailboxes.insert(key, mailbox);
     }
-    Ok(locked)
+    Ok(known)
 }

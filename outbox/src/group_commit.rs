@@ -166,7 +166,17 @@ async fn commit_all<Request: Clone, Outcome, F>(
     F: Future<Output = Result<Vec<Outcome>, Error>>,
 {
     let mut batch = Vec::with_capacity(LARGEST_BATCH);
-    while waiting.recv_many(&mut batch, LARGEST_BATCH).await > 0 {
+    let mut last_size = 0;
+    loop {
+        // Those who were just answered may ask again at once: without a turn for them the next batch would be the one who
+        // was first, and the others would wait for a commit of one. On an idle system nothing comes in between.
+        if waiting.len() < last_size / 2 {
+            tokio::task::yield_now().await;
+        }
+        last_size = waiting.recv_many(&mut batch, LARGEST_BATCH).await;
+        if last_size == 0 {
+            return;
+        }
         let (requests, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.request, w.answer)).unzip();
         let outcomes = commit_batch(&commit, requests.into()).await;
         let outage =

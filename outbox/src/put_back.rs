@@ -98,7 +98,7 @@ async fn move_back(
             exists (
               select from email_jobs_open as newer
               where newer.recipient = job.recipient
-                and newer.state in ('queued', 'retrying')
+                and (newer.state = 'running') is false
                 and newer.seq > job.seq
             ) as gives_way
           from unnest($1::uuid[], $2::bigint[], $3::float8[], $4::text[], $5::text[], $6::bool[])

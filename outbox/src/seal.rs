@@ -92,7 +92,7 @@ async fn seal_once(
               when exists (
                 select from email_jobs_open as newer
                 where newer.recipient = job.recipient
-                  and newer.state in ('queued', 'retrying')
+                  and (newer.state = 'running') is false
                   and newer.seq > job.seq
               ) then 'superseded'
               -- Reported of the mail with this very link.

@@ -3,30 +3,30 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::DateTime;
-use sqlx::{PgConnection, types::Json};
+use sqlx::{PgPool, types::Json};
 
-use super::{Clients, Locked, Suppression};
+use super::{Clients, Known, Suppression};
 use crate::{Admission, Enqueued, NewJob};
 
 /// Adds a job per accepted request, and moves the quotas on.
 pub(super) async fn write(
-    connection: &mut PgConnection,
+    pool: &PgPool,
     admission: &Admission,
-    locked: &Locked,
+    known: &Known,
     requests: &[NewJob],
     outcomes: &[Enqueued],
 ) -> Result<(), sqlx::Error> {
-    let quotas = QuotaRows::of(locked, requests, outcomes);
-    let rows = Rows::of(locked, requests, outcomes);
+    let quotas = QuotaRows::of(known, requests, outcomes);
+    let rows = Rows::of(known, requests, outcomes);
     sqlx::query!(
         r#"
         select email_add_jobs(
           $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, make_interval(secs => $16))
         "#,
         &quotas.mailboxes as &[&str],
+        &quotas.versions as &[Option<i64>],
         &quotas.tats,
         &quotas.clients as &[Json<&Clients>],
-        &quotas.is_known,
         &quotas.last_recipients as &[&str],
         &quotas.last_callback_urls as &[&str],
         &rows.ids,
@@ -40,7 +40,7 @@ pub(super) async fn write(
         &rows.messages as &[Option<String>],
         admission.deadline.as_secs_f64(),
     )
-    .fetch_all(connection)
+    .fetch_all(pool)
     .await?;
     Ok(())
 }
@@ -90,7 +90,7 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn of(locked: &Locked, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
+    fn of(known: &Known, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
         let queued = |index: &usize| outcomes[*index] == Enqueued::Queued;
         // Of several of one recipient in the batch, only the last is open: the rest are history at once.
         let last: HashMap<&str, usize> =
@@ -101,7 +101,7 @@ impl<'a> Rows<'a> {
             let end = match outcomes[index] {
                 Enqueued::Limited { .. } => continue,
                 Enqueued::Duplicate => Some(AtOnce::duplicate()),
-                Enqueued::Suppressed => Some(AtOnce::suppressed(locked.suppressed.get(recipient))),
+                Enqueued::Suppressed => Some(AtOnce::suppressed(known.suppressed.get(recipient))),
                 Enqueued::Queued if last.get(recipient) == Some(&index) => None,
                 Enqueued::Queued => Some(AtOnce::newer_request()),
             };
@@ -127,29 +127,29 @@ impl<'a> Rows<'a> {
 #[derive(Default)]
 struct QuotaRows<'a> {
     mailboxes: Vec<&'a str>,
+    versions: Vec<Option<i64>>,
     /// As literals of `timestamptz[]`: an array of arrays would need all to be as long.
     tats: Vec<String>,
     clients: Vec<Json<&'a Clients>>,
-    is_known: Vec<bool>,
     last_recipients: Vec<&'a str>,
     last_callback_urls: Vec<&'a str>,
 }
 
 impl<'a> QuotaRows<'a> {
-    /// In the order of their keys' bytes, as they were locked.
-    fn of(locked: &'a Locked, requests: &[NewJob], outcomes: &[Enqueued]) -> Self {
+    /// In the order of their keys' bytes, so that no two callers wait for each other in a circle.
+    fn of(known: &'a Known, requests: &[NewJob], outcomes: &[Enqueued]) -> Self {
         let is_let_in = |outcome: &Enqueued| matches!(outcome, Enqueued::Queued | Enqueued::Suppressed);
         let let_in = requests.iter().zip(outcomes).filter(|(_, outcome)| is_let_in(outcome));
         let moved: BTreeSet<String> = let_in.map(|(request, _)| request.recipient.mailbox()).collect();
         let mut rows = Self::default();
-        for (key, mailbox) in moved.iter().filter_map(|key| locked.mailboxes.get_key_value(key)) {
+        for (key, mailbox) in moved.iter().filter_map(|key| known.mailboxes.get_key_value(key)) {
             // Whoever is let in is the mailbox's last.
             let Some((last_recipient, last_callback_url)) = &mailbox.last else { continue };
             let tats: Vec<String> = mailbox.tats.iter().map(DateTime::to_rfc3339).collect();
             rows.mailboxes.push(key);
+            rows.versions.push(mailbox.version);
             rows.tats.push(format!("{{{}}}", tats.join(",")));
             rows.clients.push(Json(&mailbox.clients));
-            rows.is_known.push(mailbox.is_known);
             rows.last_recipients.push(last_recipient);
             rows.last_callback_urls.push(last_callback_url);
         }

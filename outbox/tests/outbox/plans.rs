@@ -55,14 +55,45 @@ async fn a_jobs_way_through_the_outbox_scans_no_table() {
     let end = |job: &ClaimedJob| Finish { lease: job.lease, end: End::Sent, journal: None };
     outbox::finish(&outbox.pool, &claimed.iter().map(end).collect::<Vec<_>>()).await.unwrap();
 
-    // A session tells what it did when it ends.
     drop(commit);
     tokio::join!(outbox.pool.close(), outbox.api.close());
-    let others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
-    while outbox.text(others).await != "0" {}
+    no_programs_session(&outbox).await;
     let scans = "select string_agg(relname || ' ' || seq_scan, ', ') from pg_stat_user_tables
                  where relname ~ '^(email_jobs|email_attempts|recipient_quotas|suppressed_recipients)' and seq_scan > 0";
     assert_eq!(outbox.text(&format!("select coalesce(({scans}), 'none')")).await, "none");
     let found = "select idx_scan > 1000 from pg_stat_user_tables where relname = 'email_jobs_open'";
     assert_eq!(outbox.text(found).await, "true", "the counters count");
+}
+
+/// Statistics of the open partition are always of another time: with none of the values but a true size, Postgres once
+/// read the deadlines of all waiting jobs for each new one.
+#[tokio::test]
+async fn none_who_wait_are_read_for_a_request_of_another() {
+    let outbox = TestOutbox::new().await;
+    let people = |some: std::ops::Range<u32>| {
+        some.map(|n| request_for(&format!("person-{n}@example.com"), "page")).collect::<Vec<_>>()
+    };
+    outbox.enqueue(&people(0..4_000)).await;
+    outbox.execute("vacuum email_jobs_open").await;
+    // Those of connections before, which planned while the table was empty.
+    let reads = "select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes where relname = 'email_jobs_open'";
+    outbox.api.close().await;
+    no_programs_session(&outbox).await;
+    let before: i64 = outbox.text(reads).await.parse().unwrap();
+
+    let later = outbox::connect(&outbox.api_url.clone().into(), 1, "test").unwrap();
+    let again = people(3_900..4_100);
+    for outcome in outbox::enqueue(&later, &outbox.admission, &again).await.unwrap() {
+        assert!(matches!(outcome, outbox::Enqueued::Queued | outbox::Enqueued::Duplicate), "{outcome:?}");
+    }
+    later.close().await;
+    no_programs_session(&outbox).await;
+    let read = outbox.text(reads).await.parse::<i64>().unwrap() - before;
+    assert!(read < 1_000, "{read} entries were read for 200 requests");
+}
+
+/// A session tells what it did when it ends.
+async fn no_programs_session(outbox: &TestOutbox) {
+    let others = "select count(*) from pg_stat_activity where datname = current_database() and usename <> current_user";
+    while outbox.text(others).await != "0" {}
 }
