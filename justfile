@@ -46,5 +46,9 @@ deny:
 fuzz-parsers minutes="10":
     fuzz/run {{minutes}}
 
+# Whether the fuzz targets build and hold on their seeds (needs a C++ compiler).
+fuzz-seeds:
+    fuzz/try-seeds
+
 # All that a change must pass, from the cheapest to the dearest.
 check: lint test sqlx-check deny
