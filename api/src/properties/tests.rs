@@ -6,6 +6,8 @@ use proptest::{collection::vec, prelude::*, sample::select};
 
 use super::{callback_next, callback_origin, client_ip, email};
 
+type Property = fn(&[u8]) -> bool;
+
 /// Bytes that a failing test shows as text.
 #[derive(Clone)]
 struct Input(Vec<u8>);
@@ -71,7 +73,7 @@ fn mixtures(parser: &str) -> impl Strategy<Value = Input> + use<> {
 
 #[test]
 fn every_seed_has_its_property_and_is_taken_or_not_as_its_name_says() {
-    let parsers: [(&str, fn(&[u8]) -> bool); 4] = [
+    let parsers: [(&str, Property); 4] = [
         ("email", email),
         ("callback_origin", callback_origin),
         ("callback_next", callback_next),
