@@ -42,5 +42,13 @@ sqlx-check:
 deny:
     cargo deny check bans licenses sources
 
+# Fuzz the parsers of what callers send, each for so many minutes (needs `cargo install cargo-fuzz` and a C++ compiler).
+fuzz-parsers minutes="10":
+    fuzz/run {{minutes}}
+
+# Whether the fuzz targets build and hold on their seeds (needs a C++ compiler).
+fuzz-seeds:
+    fuzz/try-seeds
+
 # All that a change must pass, from the cheapest to the dearest.
 check: lint test sqlx-check deny

@@ -27,8 +27,9 @@ impl TrustedProxies {
             return client;
         }
         let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
-        // A line that is no text ends the search like an entry that is no address.
-        let entries = lines.iter().rev().flat_map(|line| line.to_str().unwrap_or("?").rsplit(','));
+        // Entry by entry, not line by line: a caller's claim that is no text must not hide what a proxy wrote behind
+        // it on the same line, or whoever sends a stray byte is taken for the proxy.
+        let entries = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
         for entry in entries {
             let Some(address) = parse_entry(entry) else { break };
             client = address;
@@ -45,8 +46,8 @@ impl TrustedProxies {
 }
 
 /// An address with or without a port, IPv6 also in brackets or with a zone.
-fn parse_entry(entry: &str) -> Option<IpAddr> {
-    let entry = entry.trim();
+fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
+    let entry = str::from_utf8(entry).ok()?.trim_ascii();
     let unzoned = |text: &str| text.split('%').next().and_then(|ip| ip.parse::<IpAddr>().ok());
     let ip = match entry.strip_prefix('[') {
         Some(rest) => {
@@ -139,6 +140,8 @@ mod tests {
             ("10.0.0.1", &["fe80::1%eth0"], "fe80::1"),
             ("10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
             ("fd00::1", &["198.51.100.1"], "198.51.100.1"),
+            // Bytes that are no ASCII, and a proxy that writes behind them.
+            ("10.0.0.1", &["\u{ff}, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
         ] {
             assert_eq!(client("10.0.0.0/8,fd00::/8", peer, lines), expected, "{peer} {lines:?}");
         }

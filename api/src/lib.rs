@@ -30,6 +30,9 @@ mod json_body;
 mod metrics;
 mod origin;
 mod payload;
+#[cfg(any(test, feature = "properties"))]
+#[doc(hidden)]
+pub mod properties;
 mod queue_watch;
 mod request_id;
 mod retry_after;

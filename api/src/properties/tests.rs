@@ -1,0 +1,113 @@
+//! The properties, on the fuzzers' seeds and on mixtures of their dictionaries' words.
+
+use std::{fmt, fs, path::PathBuf};
+
+use proptest::{collection::vec, prelude::*, sample::select};
+
+use super::{callback_next, callback_origin, client_ip, email};
+
+type Property = fn(&[u8]) -> bool;
+
+/// Bytes that a failing test shows as text.
+#[derive(Clone)]
+struct Input(Vec<u8>);
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b\"{}\"", self.0.escape_ascii())
+    }
+}
+
+fn fuzz_folder() -> PathBuf {
+    [env!("CARGO_MANIFEST_DIR"), "..", "fuzz"].iter().collect()
+}
+
+/// The seeds of a parser, by their files' names.
+fn seeds(parser: &str) -> Vec<(String, Vec<u8>)> {
+    let files = fs::read_dir(fuzz_folder().join("seeds").join(parser)).unwrap().map(Result::unwrap);
+    files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect()
+}
+
+/// The words of a parser's dictionary, in libFuzzer's format: a quoted word a line, with `\\`, `\"` and `\xNN`.
+fn words(parser: &str) -> Vec<Vec<u8>> {
+    let text = fs::read_to_string(fuzz_folder().join("dictionaries").join(format!("{parser}.dict"))).unwrap();
+    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| unescaped(line.strip_prefix('"').and_then(|line| line.strip_suffix('"')).unwrap())).collect()
+}
+
+fn unescaped(word: &str) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut rest = word;
+    while let Some(first) = rest.chars().next() {
+        if let Some(hex) = rest.strip_prefix("\\x") {
+            bytes.push(u8::from_str_radix(&hex[..2], 16).unwrap());
+            rest = &hex[2..];
+        } else {
+            let text = rest.strip_prefix('\\').unwrap_or(rest);
+            let length = if text.len() < rest.len() { 1 } else { first.len_utf8() };
+            bytes.extend_from_slice(&text.as_bytes()[..length]);
+            rest = &text[length..];
+        }
+    }
+    bytes
+}
+
+/// Words in a row, and seeds with words thrown in.
+fn mixtures(parser: &str) -> impl Strategy<Value = Input> + use<> {
+    let word = prop_oneof![
+        8 => select(words(parser)),
+        1 => any::<char>().prop_map(|c| c.to_string().into_bytes()),
+        1 => any::<u8>().prop_map(|byte| vec![byte]),
+        1 => (select(words(parser)), 2..40_usize).prop_map(|(word, times)| word.repeat(times)),
+    ];
+    let seeds: Vec<Vec<u8>> = seeds(parser).into_iter().map(|(_, seed)| seed).collect();
+    let spoilt = (select(seeds), vec((any::<prop::sample::Index>(), word.clone()), 0..4)).prop_map(|(seed, words)| {
+        words.into_iter().fold(seed, |mut text, (place, word)| {
+            let place = place.index(text.len() + 1);
+            text.splice(place..place, word);
+            text
+        })
+    });
+    prop_oneof![vec(word, 0..12).prop_map(|words| words.concat()), spoilt].prop_map(Input)
+}
+
+#[test]
+fn every_seed_has_its_property_and_is_taken_or_not_as_its_name_says() {
+    let parsers: [(&str, Property); 4] = [
+        ("email", email),
+        ("callback_origin", callback_origin),
+        ("callback_next", callback_next),
+        ("client_ip", client_ip),
+    ];
+    for (parser, property) in parsers {
+        for (name, seed) in seeds(parser) {
+            let verdict = name.split('-').next().unwrap();
+            assert!(matches!(verdict, "taken" | "refused"), "{parser}/{name}");
+            assert_eq!(property(&seed), verdict == "taken", "{parser}/{name}");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_taken_as_an_address_is_one_recipient(input in mixtures("email")) {
+        email(&input.0);
+    }
+
+    #[test]
+    fn whatever_origin_is_found_is_allowed(input in mixtures("callback_origin")) {
+        callback_origin(&input.0);
+    }
+
+    #[test]
+    fn whatever_place_is_taken_stays_inside_the_portal(input in mixtures("callback_next")) {
+        callback_next(&input.0);
+    }
+
+    #[test]
+    fn whoever_is_found_was_not_chosen_by_a_stranger(input in mixtures("client_ip")) {
+        client_ip(&input.0);
+    }
+}

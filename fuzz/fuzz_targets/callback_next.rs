@@ -1,0 +1,6 @@
+//! `api::properties::callback_next`, on whatever libFuzzer thinks of.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    api::properties::callback_next(input);
+});
