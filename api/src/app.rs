@@ -22,7 +22,8 @@ pub(crate) fn public(door: Arc<Door>) -> BoxEndpoint<'static, Response> {
     let (for_cors, for_limit) = (door.clone(), door.clone());
     Route::new()
         .nest("/api", document::service())
-        .at("/api/openapi.json", get(served_document()))
+        .at("/api/openapi.json", get(served("application/json", document::json())))
+        .at("/api/openapi.yaml", get(served("application/yaml", document::yaml())))
         .at("/api/docs", get(page()))
         .at("/health/live", get(health::live))
         .at("/health/ready", get(health::ready))
@@ -56,13 +57,12 @@ pub(crate) fn private(door: Arc<Door>, prometheus: PrometheusHandle) -> BoxEndpo
         .boxed()
 }
 
-fn served_document() -> impl Endpoint<Output = Response> {
-    let document = document::json();
-    make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()))
+fn served(content_type: &'static str, document: String) -> impl Endpoint<Output = Response> {
+    make_sync(move |_| Response::builder().content_type(content_type).body(document.clone()))
 }
 
 fn page() -> impl Endpoint<Output = Response> {
-    let page = document::page();
+    let page = document::page::html();
     make_sync(move |_| {
         Response::builder()
             .content_type("text/html; charset=utf-8")
