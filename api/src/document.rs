@@ -23,7 +23,7 @@ pub(crate) fn service() -> OpenApiService<(Api, Webhooks), ()> {
     let server = ServerObject::new("/api").description("The server that this document comes from.");
     OpenApiService::new((Api, Webhooks), "Magic links", env!("CARGO_PKG_VERSION"))
         .description(GUIDE)
-        .contact(ContactObject::new().name("Whoever runs the server that this document comes from"))
+        .contact(ContactObject::new().name("The operator of this server"))
         .license(license)
         .server(server)
 }
@@ -70,14 +70,15 @@ fn use_plain_references(value: &mut Value) {
 }
 
 /// The header that may name the callback origin. The handler reads it itself, since it must see every line of it.
+/// Nothing is asked of it by itself: it is not looked at where the body names the origin.
 fn add_header_parameter(document: &mut Value) {
     let parameter = json!({
         "name": callback_origin::HEADER,
         "in": "header",
         "required": false,
-        "description": "Origin of the portal that the link leads back to, where the body has no `callback_origin`. \
-                        It must be one that the operator allows.",
-        "schema": { "type": "string", "format": "uri" },
+        "description": "Origin of the portal that the link leads back to, where the body has no `callback_origin`: \
+                        then it must be one that the operator allows. Otherwise it is not looked at.",
+        "schema": { "type": "string" },
         "example": "https://example.com",
     });
     set(document, OPERATION, "parameters", json!([parameter]));
