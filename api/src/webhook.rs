@@ -102,9 +102,7 @@ async fn take(door: &Door, webhook: Webhook) -> Result<Done, (&'static str, Refu
     };
     let signed = Some(SignedToken { token: signed.token, digest: webhook.digest() });
     match door.reports.commit(Report { event: (*event).clone(), signed }).await {
-        Ok(Told { outcome: Reported::TokenReused, .. }) => {
-            Err(("token_reused", token_reused()))
-        }
+        Ok(Told { outcome: Reported::TokenReused, .. }) => Err(("token_reused", token_reused())),
         Ok(told) => {
             tell(&event, told);
             Ok(Done { event: event.event, outcome: told.outcome.as_str(), job: event.job })

@@ -53,10 +53,7 @@ fn of_links() -> Vec<Example> {
     let not_an_address = payload::MagicLinkRequest::parse(br#"{"email":"hello@"}"#).map(|body| body.issues);
     vec![
         ("The body is no JSON", payload::not_json()),
-        (
-            "A field is wrong",
-            Refusal::invalid(ErrorCode::InvalidRequest, not_an_address.unwrap_or_default()),
-        ),
+        ("A field is wrong", Refusal::invalid(ErrorCode::InvalidRequest, not_an_address.unwrap_or_default())),
         ("No source names an allowed origin", callback_origin::required().into()),
         ("The origin is not allowed", callback_origin::not_allowed("callback_origin").into()),
         (

@@ -137,7 +137,9 @@ async fn a_caller_that_hangs_up_leaves_no_half_done_work() {
 #[tokio::test]
 async fn another_method_with_a_body_leaves_the_connection_fit_for_the_next_request() {
     let door = Door::open(&[]).await;
-    for (index, method) in ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"].into_iter().enumerate() {
+    for (index, method) in
+        ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"].into_iter().enumerate()
+    {
         for path in [PATH, "/api/webhooks/mailgun"] {
             let mut wire = Wire::open(door.public).await;
             let other = Request::new(method, path).header("Content-Type", "application/json").body("{\"email\":1}");

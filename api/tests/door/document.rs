@@ -88,7 +88,11 @@ fn every_field_is_as_published() {
         for field in fields {
             let name = field["name"].as_str().unwrap();
             let ours = resolved(schema["properties"][name].clone());
-            assert_eq!(json!(schema["required"].as_array().unwrap().contains(&json!(name))), field["required"], "{name}");
+            assert_eq!(
+                json!(schema["required"].as_array().unwrap().contains(&json!(name))),
+                field["required"],
+                "{name}"
+            );
             assert_eq!(ours["type"], field["type"], "{name}");
             assert_eq!(ours["format"], field["format"], "{name}");
             assert_eq!(ours["additionalProperties"]["type"], field["values"], "{name}");
