@@ -30,6 +30,29 @@ alerts:
 openapi:
     cargo run --quiet --bin magic-link-api -- openapi > openapi/openapi.json
 
+# What two linters say of the document: nothing, or it fails (needs npm).
+openapi-lint:
+    cd openapi/tools && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+    cd openapi/tools && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint --config ../redocly.yaml ../openapi.json
+    cd openapi/tools && npx --no-install spectral lint --ruleset ../spectral.yaml --fail-severity=hint ../openapi.json
+
+# What would break callers of the last release (needs go, once there is a release). Advisory.
+openapi-breaking:
+    openapi/tools/breaking
+
+# schemathesis, pinned, in a virtual environment of its own (needs python3 with venv).
+_schemathesis:
+    test -x target/schemathesis/bin/python || python3 -m venv target/schemathesis
+    target/schemathesis/bin/python -m pip install --quiet --disable-pip-version-check --requirement openapi/contract/requirements.txt
+
+# Whether a live api answers as the document says: over 2,000 requests made from it, always the same ones.
+contract-test: _schemathesis
+    cargo run --quiet --bin sandbox -- api target/schemathesis/bin/python openapi/contract/run.py --seed 1
+
+# The same with many more requests, and fresh ones; the seed of a run that found something repeats it.
+fuzz examples="10000" seed=`shuf -i 1-1000000000 -n 1`: _schemathesis
+    cargo run --quiet --bin sandbox -- api target/schemathesis/bin/python openapi/contract/run.py --seed {{seed}} --max-examples {{examples}}
+
 # Write .sqlx anew after a change of a query or a migration (needs `cargo install sqlx-cli`).
 sqlx:
     cargo run --quiet --bin sandbox -- database -- cargo sqlx prepare --workspace
@@ -43,4 +66,4 @@ deny:
     cargo deny check bans licenses sources
 
 # All that a change must pass, from the cheapest to the dearest.
-check: lint test sqlx-check deny
+check: lint test openapi-lint contract-test openapi-breaking sqlx-check deny

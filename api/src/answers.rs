@@ -5,12 +5,13 @@ use std::marker::PhantomData;
 use poem::{IntoResponse, Response, http::StatusCode};
 use poem_openapi::{
     ApiResponse, Object,
-    registry::{MetaHeader, MetaMediaType, MetaResponse, MetaResponses, MetaSchema, MetaSchemaRef, Registry},
+    registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
     types::{ToJSON as _, Type},
 };
 
 use crate::{
     envelope::{ApiError, Refusal, json},
+    headers::{ALLOW, Header, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, RETRY_AFTER},
     json_body::CONTENT_TYPE,
 };
 
@@ -63,16 +64,8 @@ impl<Listed> From<Refused<Listed>> for poem::Error {
     }
 }
 
-pub(crate) const RETRY_AFTER: (&str, &str) =
-    ("Retry-After", "Seconds until trying again makes sense: a whole number, at least 1.");
-const RATE_LIMIT: (&str, &str) =
-    ("RateLimit", "Only of an IP limit: what is left of the quota, and seconds until there is more.");
-const RATE_LIMIT_POLICY: (&str, &str) =
-    ("RateLimit-Policy", "Only of an IP limit: the quota, and its window in seconds.");
-const ALLOW: (&str, &str) = ("Allow", "The methods that this address takes.");
-
-/// Status, description, headers.
-pub(crate) type Row = (u16, &'static str, &'static [(&'static str, &'static str)]);
+/// Status, description, headers besides `X-Request-Id`.
+pub(crate) type Row = (u16, &'static str, &'static [Header]);
 
 /// Those of the request for a link.
 #[derive(Debug)]
@@ -107,20 +100,13 @@ pub(crate) fn response(
     status: u16,
     description: &'static str,
     schema: MetaSchemaRef,
-    headers: &[(&'static str, &'static str)],
+    headers: &[Header],
 ) -> MetaResponse {
-    let header = |(name, description): &(&str, &str)| MetaHeader {
-        name: (*name).to_owned(),
-        description: Some((*description).to_owned()),
-        required: false,
-        deprecated: false,
-        schema: MetaSchemaRef::Inline(Box::new(MetaSchema::new("string"))),
-    };
     MetaResponse {
         description,
         status: Some(status),
         status_range: None,
         content: vec![MetaMediaType { content_type: CONTENT_TYPE, schema }],
-        headers: headers.iter().map(header).collect(),
+        headers: std::iter::once(&REQUEST_ID).chain(headers).map(Header::meta).collect(),
     }
 }

@@ -13,17 +13,13 @@ use poem::{
 
 use crate::{body, cors, document, door::Door, envelope, health, ip_limit, request_id};
 
-/// What the docs page may load: its own script, style and pictures, and this server's answers.
-const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; \
-    img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
 /// The public listener's app. Read from the bottom: the last layer is the outermost.
 pub(crate) fn public(door: Arc<Door>) -> BoxEndpoint<'static, Response> {
     let (for_cors, for_limit) = (door.clone(), door.clone());
-    Route::new()
+    document::page::add_to(Route::new())
         .nest("/api", document::service())
-        .at("/api/openapi.json", get(served_document()))
-        .at("/api/docs", get(page()))
+        .at("/api/openapi.json", get(served("application/json", document::json())))
+        .at("/api/openapi.yaml", get(served("application/yaml", document::yaml())))
         .at("/health/live", get(health::live))
         .at("/health/ready", get(health::ready))
         .data(door)
@@ -56,19 +52,8 @@ pub(crate) fn private(door: Arc<Door>, prometheus: PrometheusHandle) -> BoxEndpo
         .boxed()
 }
 
-fn served_document() -> impl Endpoint<Output = Response> {
-    let document = document::json();
-    make_sync(move |_| Response::builder().content_type("application/json").body(document.clone()))
-}
-
-fn page() -> impl Endpoint<Output = Response> {
-    let page = document::page();
-    make_sync(move |_| {
-        Response::builder()
-            .content_type("text/html; charset=utf-8")
-            .header(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)
-            .body(page.clone())
-    })
+fn served(content_type: &'static str, document: String) -> impl Endpoint<Output = Response> {
+    make_sync(move |_| Response::builder().content_type(content_type).body(document.clone()))
 }
 
 /// A panic is our fault, and our secret: the panic hook writes what and where to stderr.
@@ -77,12 +62,12 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     envelope::Refusal::internal().into_response()
 }
 
-/// Answers are not to be sniffed, nor kept by anybody on the way.
+/// Answers are not to be sniffed, nor kept by anybody on the way, unless they say that they may be.
 async fn harden<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
     let mut response = next.call(request).await?.into_response();
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     Ok(response)
 }
 

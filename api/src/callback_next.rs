@@ -9,10 +9,10 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-use crate::origin::Origin;
+use crate::{envelope::ValidationIssue, origin::Origin};
 
 /// Longest `callback_next`, in bytes.
-const MAX_BYTES: usize = 1_024;
+pub(crate) const MAX_BYTES: usize = 1_024;
 /// Stands for the portal wherever only the path matters.
 const ANY_PORTAL: &str = "https://portal.invalid";
 
@@ -27,6 +27,13 @@ pub(crate) struct CallbackNext(String);
      segments, backslashes, spaces, or encoded slashes."
 )]
 pub(crate) struct Unsafe;
+
+impl Unsafe {
+    /// As the answer tells it.
+    pub(crate) fn issue(self) -> ValidationIssue {
+        ValidationIssue::new("callback_next", self.to_string())
+    }
+}
 
 impl CallbackNext {
     /// Reads a place. `origin` is the callback origin, if there is one: a URL of that origin is reduced to its path.

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::{
     allowed_origins::AllowedOrigins,
-    envelope::{ErrorCode, ValidationIssue},
+    envelope::{ErrorCode, Refusal, ValidationIssue},
     origin::{Origin, single},
 };
 
@@ -41,14 +41,22 @@ pub(crate) fn resolve(allowed: &AllowedOrigins, body: Option<&str>, headers: &He
         .ok_or_else(required)
 }
 
-fn not_allowed(path: &str) -> NoOrigin {
+/// An explicit source, a field or a header, names an origin that is not allowed.
+pub(crate) fn not_allowed(path: &str) -> NoOrigin {
     let message = "This origin is not one of the portal's allowed callback origins.";
     NoOrigin { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, message) }
 }
 
-fn required() -> NoOrigin {
+/// No source names an allowed origin.
+pub(crate) fn required() -> NoOrigin {
     let message = "Name the portal's origin: in callback_origin, or in the header X-AppHandoff-Callback-Origin.";
     NoOrigin { code: ErrorCode::CallbackOriginRequired, issue: ValidationIssue::new("callback_origin", message) }
+}
+
+impl From<NoOrigin> for Refusal {
+    fn from(NoOrigin { code, issue }: NoOrigin) -> Self {
+        Self::invalid(code, vec![issue])
+    }
 }
 
 #[cfg(test)]

@@ -137,6 +137,17 @@ impl Refusal {
             .with(header::RETRY_AFTER, RetryAfter::from(wait).header())
     }
 
+    /// 404.
+    pub(crate) fn not_found() -> Self {
+        Self::new(ErrorCode::NotFound, "There is nothing at this address.")
+    }
+
+    /// 405, with the methods that are taken.
+    pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
+        Self::new(ErrorCode::MethodNotAllowed, "This address does not take this method.")
+            .with(header::ALLOW, HeaderValue::from_static(allowed))
+    }
+
     /// 500: the reason is in the log, under the request's id, and nowhere else.
     pub(crate) fn internal() -> Self {
         Self::new(ErrorCode::InternalError, "Something went wrong on our side.")
@@ -208,16 +219,15 @@ pub(crate) async fn wrap<E: Endpoint>(next: Arc<E>, request: Request) -> poem::R
 /// What poem's own errors mean to the caller.
 fn refusal_for(error: &poem::Error, at_endpoint: bool, at_webhook: bool) -> Refusal {
     if error.is::<NotFoundError>() {
-        return Refusal::new(ErrorCode::NotFound, "There is nothing at this address.");
+        return Refusal::not_found();
     }
     if error.is::<MethodNotAllowedError>() {
         let allowed = match (at_endpoint, at_webhook) {
-            (true, _) => "POST, OPTIONS",
-            (_, true) => "POST",
+            (true, _) => endpoint::METHODS,
+            (_, true) => endpoint::WEBHOOK_METHODS,
             _ => "GET, HEAD",
         };
-        return Refusal::new(ErrorCode::MethodNotAllowed, "This address does not take this method.")
-            .with(header::ALLOW, HeaderValue::from_static(allowed));
+        return Refusal::method_not_allowed(allowed);
     }
     tracing::error!(status = error.status().as_u16(), %error, "a request failed in an unforeseen way");
     Refusal::internal()

@@ -158,17 +158,19 @@ fn refusal(over: &Over) -> Refusal {
     let wait = RetryAfter::from(over.wait);
     let policy = format!("\"ip\";q={};w={}", over.quota.limit, over.quota.window.as_secs());
     let limit = format!("\"ip\";r=0;t={}", wait.seconds());
-    let mut refusal = Refusal::limited(
-        ErrorCode::IpRateLimited,
-        "Too many requests from your network. Wait a moment and try again.",
-        wait,
-    );
+    let mut refusal = limited(wait);
     for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
         if let Ok(value) = HeaderValue::try_from(value) {
             refusal = refusal.with(HeaderName::from_static(name), value);
         }
     }
     refusal
+}
+
+/// 429.
+pub(crate) fn limited(wait: RetryAfter) -> Refusal {
+    let message = "Too many requests from your network. Wait a moment and try again.";
+    Refusal::limited(ErrorCode::IpRateLimited, message, wait)
 }
 
 #[cfg(test)]

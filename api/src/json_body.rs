@@ -20,20 +20,26 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 pub(crate) fn bytes(request: &Request) -> Result<Bytes, Refusal> {
     let kind = request.content_type().and_then(|kind| kind.split(';').next()).unwrap_or_default();
     if !kind.trim().eq_ignore_ascii_case(CONTENT_TYPE) {
-        return Err(Refusal::new(
-            ErrorCode::UnsupportedMediaType,
-            "Send the body as JSON, with the header Content-Type: application/json.",
-        ));
+        return Err(unsupported());
     }
     match request.data::<Received>() {
         Some(Received::Whole(bytes)) => Ok(bytes.clone()),
-        Some(Received::TooLarge) => {
-            let most = body::max_bytes(request.uri().path()) / 1024;
-            Err(Refusal::new(ErrorCode::PayloadTooLarge, format!("The body is larger than {most} KiB.")))
-        }
+        Some(Received::TooLarge) => Err(too_large(request.uri().path())),
         Some(Received::Late) | None => {
             Err(Refusal::new(ErrorCode::InvalidRequest, "The body did not arrive in full within 10 seconds.")
                 .with(header::CONNECTION, HeaderValue::from_static("close")))
         }
     }
+}
+
+/// 415.
+pub(crate) fn unsupported() -> Refusal {
+    let message = "Send the body as JSON, with the header Content-Type: application/json.";
+    Refusal::new(ErrorCode::UnsupportedMediaType, message)
+}
+
+/// 413, at this path.
+pub(crate) fn too_large(path: &str) -> Refusal {
+    let most = body::max_bytes(path) / 1024;
+    Refusal::new(ErrorCode::PayloadTooLarge, format!("The body is larger than {most} KiB."))
 }

@@ -22,6 +22,7 @@ pub mod document;
 mod door;
 mod endpoint;
 mod envelope;
+mod headers;
 mod health;
 mod ip_buckets;
 mod ip_limit;

@@ -4,7 +4,7 @@ use poem::http::{HeaderMap, HeaderName};
 use url::{Host, Url};
 
 /// Longest text that can be an origin: a scheme, a host name of 253 bytes and a port, and some air.
-const MAX_BYTES: usize = 512;
+pub(crate) const MAX_BYTES: usize = 512;
 
 /// A serialised origin, such as `https://portal.example.com`: lower case, no default port, no path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -8,15 +8,23 @@ use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry},
 };
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::{
+    callback_next,
     envelope::{ErrorCode, Refusal, ValidationIssue},
     json,
     json_body::{self, CONTENT_TYPE},
+    origin,
 };
 
 const SCHEMA: &str = "MagicLinkRequest";
+/// One `@`, with something on both sides. The two others become one when the address is normalised.
+const EMAIL: &str = "^[^@\u{ff20}\u{fe6b}]+[@\u{ff20}\u{fe6b}][^@\u{ff20}\u{fe6b}]+$";
+/// Scheme, host and port.
+pub(crate) const ORIGIN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s]+/?$";
+/// Nothing, or ASCII without blanks and backslashes that begins like a path or a name.
+const NEXT: &str = r"^([A-Za-z0-9_/-][!-\[\]-~]*)?$";
 
 /// What the caller sent. Unknown fields are ignored; null for an optional field is as if absent.
 #[derive(Debug)]
@@ -33,13 +41,11 @@ pub(crate) struct MagicLinkRequest {
 
 impl MagicLinkRequest {
     /// Reads the fields of a body.
-    fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Refusal> {
         if body.is_empty() {
             return Err(Refusal::new(ErrorCode::InvalidJson, "The request has no body: send a JSON object."));
         }
-        let invalid =
-            |_| Refusal::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field more than once.");
-        let Value::Object(mut fields) = json::parse(body).map_err(invalid)? else {
+        let Value::Object(mut fields) = json::parse(body).map_err(|_| not_json())? else {
             let issue = ValidationIssue::new("", "The body must be a JSON object.");
             return Err(Refusal::invalid(ErrorCode::InvalidRequest, vec![issue]));
         };
@@ -91,12 +97,50 @@ impl<'a> ApiExtractor<'a> for MagicLinkRequest {
     }
 }
 
-/// The fields as the published reference states them.
+/// 400: the bytes are no JSON.
+pub(crate) fn not_json() -> Refusal {
+    Refusal::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field more than once.")
+}
+
+/// The fields as the published reference states them, and what else is asked of them: no more than what holds for
+/// every value that is taken, since SDKs refuse the others before they are sent.
 fn schema() -> MetaSchema {
-    let text = |format, description, max_length| {
-        let ty = "string";
-        let schema = MetaSchema { ty, format, description: Some(description), max_length, ..MetaSchema::ANY };
-        MetaSchemaRef::Inline(Box::new(schema))
+    let field = |schema: MetaSchema| MetaSchemaRef::Inline(Box::new(MetaSchema { ty: "string", ..schema }));
+    let email = MetaSchema {
+        format: Some("email"),
+        description: Some(
+            "Exactly one address, of at most 254 characters. It is trimmed, normalised (NFKC) and lower-cased.",
+        ),
+        min_length: Some(3),
+        max_length: Some(Email::MAX_LENGTH),
+        pattern: Some(EMAIL.to_owned()),
+        example: Some(json!("hello@example.com")),
+        ..MetaSchema::ANY
+    };
+    let callback_origin = MetaSchema {
+        format: Some("uri"),
+        description: Some(
+            "Origin of the portal that the link leads back to: scheme, host and port, without a path. It must be one \
+             that the operator allows. Absent or null: the header `X-AppHandoff-Callback-Origin` counts, else \
+             `Origin`, else the origin of `Referer`.",
+        ),
+        nullable: true,
+        max_length: Some(origin::MAX_BYTES),
+        pattern: Some(ORIGIN.to_owned()),
+        example: Some(json!("https://example.com")),
+        ..MetaSchema::ANY
+    };
+    let callback_next = MetaSchema {
+        description: Some(
+            "Place inside the portal to go to after sign-in: an absolute path, a path relative to the portal's root \
+             (`example` is `/example`), or a URL of the callback origin itself. Absent, null or empty: the link \
+             carries no `next`.",
+        ),
+        nullable: true,
+        max_length: Some(callback_next::MAX_BYTES),
+        pattern: Some(NEXT.to_owned()),
+        example: Some(json!("example")),
+        ..MetaSchema::ANY
     };
     MetaSchema {
         ty: "object",
@@ -104,34 +148,9 @@ fn schema() -> MetaSchema {
         description: Some("Whom to mail, and where the link leads. Unknown fields are ignored."),
         required: vec!["email"],
         properties: vec![
-            (
-                "email",
-                text(
-                    Some("email"),
-                    "Exactly one address, at most 254 bytes. It is trimmed, normalised (NFKC) and lower-cased.",
-                    None,
-                ),
-            ),
-            (
-                "callback_origin",
-                text(
-                    Some("uri"),
-                    "Origin of the portal that the link leads back to: scheme, host and port, without a path. \
-                     It must be one that the operator allows. Default: the header \
-                     `X-AppHandoff-Callback-Origin`, else `Origin`, else the origin of `Referer`.",
-                    None,
-                ),
-            ),
-            (
-                "callback_next",
-                text(
-                    None,
-                    "Place inside the portal to go to after sign-in: an absolute path, a path relative to the \
-                     portal's root (`example` is `/example`), or a URL of the callback origin itself. At most \
-                     1,024 bytes; empty is as if absent.",
-                    Some(1_024),
-                ),
-            ),
+            ("email", field(email)),
+            ("callback_origin", field(callback_origin)),
+            ("callback_next", field(callback_next)),
         ],
         ..MetaSchema::ANY
     }

@@ -43,7 +43,7 @@ impl Type for RetryAfter {
     }
 
     fn schema_ref() -> MetaSchemaRef {
-        MetaSchemaRef::Inline(Box::new(MetaSchema::new("number")))
+        MetaSchemaRef::Inline(Box::new(MetaSchema { minimum: Some(1.0), ..MetaSchema::new("number") }))
     }
 
     fn as_raw_value(&self) -> Option<&Self> {

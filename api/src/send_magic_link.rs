@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Instant};
 
 use outbox::{Email, Enqueued, JobId, NewJob};
 use poem::{Request, web::Data};
-use poem_openapi::OpenApi;
+use poem_openapi::{OpenApi, Tags};
 
 use crate::{
     admission::Room,
@@ -15,17 +15,25 @@ use crate::{
     callback_next::CallbackNext,
     callback_origin,
     door::Door,
-    envelope::{ErrorCode, Refusal, ValidationIssue},
+    envelope::{ErrorCode, Refusal},
     ip_limit::ClientNetwork,
     metrics,
     payload::MagicLinkRequest,
     request_id::RequestName,
+    retry_after::RetryAfter,
 };
+
+#[derive(Tags)]
+enum Tag {
+    /// What a portal calls, from its page or its back end.
+    #[oai(rename = "Sign-in")]
+    SignIn,
+}
 
 /// The operations that the document describes.
 pub(crate) struct Api;
 
-#[OpenApi]
+#[OpenApi(tag = "Tag::SignIn")]
 impl Api {
     /// Send passwordless magic link
     ///
@@ -59,12 +67,7 @@ impl Api {
                 Ok(Accepted)
             }
             Enqueued::Duplicate | Enqueued::Suppressed => Ok(Accepted),
-            Enqueued::Limited { retry_after } => Err(Refusal::limited(
-                ErrorCode::RecipientRateLimited,
-                "Too many links were asked for this address. Look into its inbox, or try again later.",
-                retry_after.into(),
-            )
-            .into()),
+            Enqueued::Limited { retry_after } => Err(limited(retry_after.into()).into()),
         }
     }
 }
@@ -101,7 +104,7 @@ fn resolve(door: &Door, request: &Request, body: MagicLinkRequest) -> Result<Wan
             Ok(place) => next = Some(place),
             Err(error) => {
                 codes.push(ErrorCode::CallbackNextUnsafe);
-                issues.push(ValidationIssue::new("callback_next", error.to_string()));
+                issues.push(error.issue());
             }
         }
     }
@@ -117,6 +120,12 @@ fn resolve(door: &Door, request: &Request, body: MagicLinkRequest) -> Result<Wan
             Err(Refusal::invalid(code, issues))
         }
     }
+}
+
+/// 429.
+pub(crate) fn limited(wait: RetryAfter) -> Refusal {
+    let message = "Too many links were asked for this address. Look into its inbox, or try again later.";
+    Refusal::limited(ErrorCode::RecipientRateLimited, message, wait)
 }
 
 /// Puts the job into the outbox; it is committed when this returns. A caller who hangs up does not stop the commit.

@@ -5,7 +5,7 @@
 //! sends again for some hours what is answered otherwise.
 
 mod answers;
-mod payload;
+pub(crate) mod payload;
 mod signature;
 
 use std::{
@@ -85,12 +85,9 @@ struct Done {
 async fn take(door: &Door, webhook: Webhook) -> Result<Done, (&'static str, Refusal)> {
     let settings = &door.webhooks;
     if settings.signing_keys.is_empty() {
-        return Err((NO_KEY, Refusal::new(ErrorCode::NotFound, "There is nothing at this address.")));
+        return Err((NO_KEY, Refusal::not_found()));
     }
-    let signed = webhook.verify(&settings.signing_keys).ok_or_else(|| {
-        let words = "The signature is not by the key of MAILGUN_WEBHOOK_SIGNING_KEY.";
-        ("bad_signature", Refusal::new(ErrorCode::InvalidSignature, words))
-    })?;
+    let signed = webhook.verify(&settings.signing_keys).ok_or_else(|| ("bad_signature", badly_signed()))?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     if signed.timestamp + settings.max_age < now {
         return Err(("too_old", refused("The webhook was signed too long ago (WEBHOOK_MAX_AGE).")));
@@ -105,9 +102,7 @@ async fn take(door: &Door, webhook: Webhook) -> Result<Done, (&'static str, Refu
     };
     let signed = Some(SignedToken { token: signed.token, digest: webhook.digest() });
     match door.reports.commit(Report { event: (*event).clone(), signed }).await {
-        Ok(Told { outcome: Reported::TokenReused, .. }) => {
-            Err(("token_reused", refused("The token came with another event before.")))
-        }
+        Ok(Told { outcome: Reported::TokenReused, .. }) => Err(("token_reused", token_reused())),
         Ok(told) => {
             tell(&event, told);
             Ok(Done { event: event.event, outcome: told.outcome.as_str(), job: event.job })
@@ -135,6 +130,16 @@ fn tell(event: &DeliveryEvent, told: Told) {
             tracing::warn!(domain, "too many addresses of a domain bounce at once: none of them is suppressed");
         }
     }
+}
+
+/// 401.
+pub(crate) fn badly_signed() -> Refusal {
+    Refusal::new(ErrorCode::InvalidSignature, "The signature is not by the key of MAILGUN_WEBHOOK_SIGNING_KEY.")
+}
+
+/// 406, as an example of the others.
+pub(crate) fn token_reused() -> Refusal {
+    refused("The token came with another event before.")
 }
 
 fn refused(words: &'static str) -> Refusal {

@@ -4,16 +4,13 @@ use std::fmt;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Longest address that SMTP carries (RFC 5321 §4.5.3.1.3, less the angle brackets), in bytes.
-const MAX_BYTES: usize = 254;
-
 /// Why a text is no address. Its message is for the person who typed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
     /// Nothing but space.
     #[error("Enter an email address.")]
     Empty,
-    /// Over 254 bytes.
+    /// Over 254 characters.
     #[error("An email address has at most 254 characters.")]
     TooLong,
     /// Not one `local@host`.
@@ -30,6 +27,10 @@ pub enum EmailError {
 pub struct Email(String);
 
 impl Email {
+    /// Longest address that SMTP carries (RFC 5321 §4.5.3.1.3, less the angle brackets): in bytes, and, before it is
+    /// normalised and trimmed, in characters.
+    pub const MAX_LENGTH: usize = 254;
+
     /// Reads an address as a person or a form sends it.
     ///
     /// # Errors
@@ -39,8 +40,8 @@ impl Email {
         if text.chars().any(char::is_control) {
             return Err(EmailError::Shape);
         }
-        // Normalising may lengthen a text eighteenfold: bound the work first.
-        if text.len() > 4 * MAX_BYTES {
+        // Normalising may lengthen a text eighteenfold: bound the work first. And so that a document may say it.
+        if text.chars().count() > Self::MAX_LENGTH {
             return Err(EmailError::TooLong);
         }
         let normal: String = text.nfkc().collect();
@@ -48,7 +49,7 @@ impl Email {
         if address.is_empty() {
             return Err(EmailError::Empty);
         }
-        if address.len() > MAX_BYTES {
+        if address.len() > Self::MAX_LENGTH {
             return Err(EmailError::TooLong);
         }
         let (local, host) = address.split_once('@').ok_or(EmailError::Shape)?;

@@ -2,12 +2,14 @@
 //! real api and worker; their addresses, a curl to paste, and then their logs until somebody stops it.
 #![expect(clippy::print_stdout, reason = "it speaks to the person at the terminal")]
 
+mod lone_api;
 mod settings;
 
 use crate::{
     Database, DatabaseError, Mailgun, MailgunSettings, Portal, PortalSettings, Program, ProgramError, Programs, Role, SupabaseAuth,
     SupabaseSettings, http, ports::preferred_port, programs::Echo,
 };
+pub use lone_api::with_api;
 use settings::Addresses;
 use std::{
     io::{self, IsTerminal, Write},

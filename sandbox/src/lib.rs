@@ -20,7 +20,7 @@ mod server;
 mod supabase;
 
 pub use database::{Database, DatabaseError};
-pub use dev::{Stop, dev};
+pub use dev::{Stop, dev, with_api};
 pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
 pub use http::client;
 pub use journal::TimedOut;

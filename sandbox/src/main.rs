@@ -1,9 +1,9 @@
-//! The sandbox on the command line: `sandbox dev` (`cargo dev`) and `sandbox database`.
+//! The sandbox on the command line: `sandbox dev` (`cargo dev`), `sandbox database` and `sandbox api`.
 #![expect(clippy::print_stderr, reason = "a command says on the terminal what went wrong")]
 
 use clap::{Parser, Subcommand};
 use sandbox::{Database, Stop};
-use std::{ffi::OsString, os::unix::process::ExitStatusExt};
+use std::{ffi::OsString, os::unix::process::ExitStatusExt, process::ExitStatus};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// The world outside, on one machine: Postgres, Supabase Auth, Mailgun and a mailbox.
@@ -30,6 +30,14 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+    /// Runs a command with API_URL set to the api, alone, on an empty database; both are gone afterwards.
+    ///
+    /// For instance: sandbox api -- sh -c 'curl -i "$API_URL/openapi.json"'
+    Api {
+        /// The command and its arguments.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
 }
 
 fn main() {
@@ -51,23 +59,29 @@ async fn run(command: Command) -> anyhow::Result<i32> {
             Stop::Asked => 0,
             Stop::ProgramEnded => 1,
         }),
-        Command::Database { command } => with_database(&command).await,
+        Command::Database { command } => code_of(with_database(&command)).await,
+        Command::Api { command } => code_of(sandbox::with_api(&command)).await,
     }
 }
 
+async fn with_database(command: &[OsString]) -> anyhow::Result<ExitStatus> {
+    let database = Database::open().await?;
+    database.migrate().await?;
+    let status = database.run(command, &[]).await?;
+    database.stop().await;
+    Ok(status)
+}
+
 /// The command's own exit code, or 128 and its signal, as a shell has it.
-async fn with_database(command: &[OsString]) -> anyhow::Result<i32> {
+async fn code_of(ends: impl Future<Output = anyhow::Result<ExitStatus>>) -> anyhow::Result<i32> {
     let mut terminate = signal(SignalKind::terminate())?;
     // Ctrl-C reaches the command, too, and its end is ours: so it is only kept from killing us.
     let _interrupt = signal(SignalKind::interrupt())?;
-    let database = Database::open().await?;
-    database.migrate().await?;
     let status = tokio::select! {
-        status = database.run(command) => status?,
+        status = ends => status?,
         // The command gets SIGTERM from the kernel when we are gone.
         _ = terminate.recv() => return Ok(143),
     };
-    database.stop().await;
     let code = status.code().or_else(|| Some(128 + status.signal()?));
     Ok(code.unwrap_or(1))
 }

@@ -8,8 +8,9 @@ use poem_openapi::{
 };
 
 use crate::{
-    answers::{RETRY_AFTER, Refusals, Row, response},
+    answers::{Refusals, Row, response},
     envelope::json,
+    headers::{ALLOW, RETRY_AFTER},
 };
 
 /// The event was taken, or needs nothing.
@@ -51,6 +52,7 @@ impl Refusals for OfWebhooks {
         (401, "The signature is missing or wrong: sent again, it may be right after a key is mended", &[]),
         (404, "No signing key is set", &[]),
         (406, "Never to be sent again: too old, from the future, of another domain, or its token was used before", &[]),
+        (405, "The method is not POST", &[ALLOW]),
         (413, "The body is larger than 256 KiB", &[]),
         (415, "The body is not sent as application/json", &[]),
         (500, "Something went wrong on our side", &[]),

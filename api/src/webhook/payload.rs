@@ -26,8 +26,7 @@ pub(crate) struct Webhook {
 
 impl Webhook {
     fn parse(body: &[u8]) -> Result<Self, Refusal> {
-        let invalid = |_| Refusal::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field twice.");
-        let mut body = json::parse(body).map_err(invalid)?;
+        let mut body = json::parse(body).map_err(|_| not_json())?;
         let mut part = |name: &str| body.get_mut(name).map(Value::take).unwrap_or_default();
         Ok(Self { signature: part("signature"), event: part("event-data") })
     }
@@ -65,6 +64,11 @@ impl<'a> ApiExtractor<'a> for Webhook {
     ) -> poem::Result<Self> {
         Ok(Self::parse(&json_body::bytes(request)?)?)
     }
+}
+
+/// 400: the bytes are no JSON.
+pub(crate) fn not_json() -> Refusal {
+    Refusal::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field twice.")
 }
 
 fn schema() -> MetaSchema {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::{
-    harness::{Door, PORTAL, post},
+    harness::{Door, PATH, PORTAL, post},
     http::{Request, Wire},
 };
 
@@ -132,4 +132,32 @@ async fn a_caller_that_hangs_up_leaves_no_half_done_work() {
     }
     // The recipient's quota row is not locked by any of them.
     assert_eq!(door.ask_for("hello@example.com").await.status, 200);
+}
+
+#[tokio::test]
+async fn another_method_with_a_body_leaves_the_connection_fit_for_the_next_request() {
+    let door = Door::open(&[]).await;
+    for (index, method) in
+        ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"].into_iter().enumerate()
+    {
+        for path in [PATH, "/api/webhooks/mailgun"] {
+            let mut wire = Wire::open(door.public).await;
+            let other = Request::new(method, path).header("Content-Type", "application/json").body("{\"email\":1}");
+            wire.write(&other.head("keep-alive")).await;
+            wire.write(b"{\"email\":1}").await;
+            if method == "HEAD" {
+                // Its answer has the length of a body that does not come.
+                assert_eq!(wire.head_of_answer().await, 405, "{method} {path}");
+            } else {
+                let answer = wire.answer().await;
+                assert_eq!((answer.status, answer.code().as_str()), (405, "method_not_allowed"), "{method} {path}");
+                assert_eq!(answer.header("content-type"), Some("application/json"), "{method} {path}");
+                assert!(answer.header("allow").unwrap().starts_with("POST"), "{method} {path}");
+            }
+            let body = format!(r#"{{"email":"{index}@example.com","callback_origin":"{PORTAL}"}}"#);
+            wire.write(&post(body.clone()).head("close")).await;
+            wire.write(body.as_bytes()).await;
+            assert_eq!(wire.answer().await.status, 200, "after {method} {path}");
+        }
+    }
 }

@@ -112,7 +112,12 @@ impl Wire {
         bytes
     }
 
-    async fn read_answer(&mut self) -> Answer {
+    /// Reads an answer to HEAD: its status.
+    pub(crate) async fn head_of_answer(&mut self) -> u16 {
+        timeout(PATIENCE, self.read_head()).await.expect("no answer in time").0
+    }
+
+    async fn read_head(&mut self) -> (u16, Vec<(String, String)>) {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let byte = self.0.read_u8().await.unwrap_or_else(|error| {
@@ -127,6 +132,11 @@ impl Wire {
             .filter_map(|line| line.split_once(':'))
             .map(|(name, value)| (name.to_owned(), value.trim().to_owned()))
             .collect();
+        (status, headers)
+    }
+
+    async fn read_answer(&mut self) -> Answer {
+        let (status, headers) = self.read_head().await;
         let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
         self.0.read_exact(&mut body).await.unwrap();

@@ -10,6 +10,7 @@ mod harness;
 mod http;
 mod limits;
 mod outage;
+mod page;
 mod requests;
 mod schema;
 mod settings;

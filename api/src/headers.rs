@@ -1,0 +1,71 @@
+//! The headers of answers, as the document lists them.
+
+use poem_openapi::registry::{MetaHeader, MetaSchema, MetaSchemaRef};
+use serde_json::json;
+
+/// A header of an answer. Its value is a text, whatever it means.
+pub(crate) struct Header {
+    name: &'static str,
+    description: &'static str,
+    /// What the value looks like, as a regular expression; none where the text says it better.
+    pattern: Option<&'static str>,
+    example: &'static str,
+    /// Whether each answer of this status carries it.
+    always: bool,
+}
+
+/// Of 429 and 503.
+pub(crate) const RETRY_AFTER: Header = Header {
+    name: "Retry-After",
+    description: "Seconds until trying again makes sense: a whole number, at least 1.",
+    pattern: Some("^[1-9][0-9]*$"),
+    example: "30",
+    always: true,
+};
+/// Of a refusal by the IP limit.
+pub(crate) const RATE_LIMIT: Header = Header {
+    name: "RateLimit",
+    description: "Only with `ip_rate_limited`: what is left of the quota (`r`), and seconds until there is more (`t`).",
+    pattern: None,
+    example: "\"ip\";r=0;t=30",
+    always: false,
+};
+/// Of a refusal by the IP limit.
+pub(crate) const RATE_LIMIT_POLICY: Header = Header {
+    name: "RateLimit-Policy",
+    description: "Only with `ip_rate_limited`: the quota (`q`), and its window in seconds (`w`).",
+    pattern: None,
+    example: "\"ip\";q=30;w=60",
+    always: false,
+};
+/// Of 405.
+pub(crate) const ALLOW: Header = Header {
+    name: "Allow",
+    description: "The methods that this address takes.",
+    pattern: None,
+    example: "POST, OPTIONS",
+    always: true,
+};
+/// Of every answer.
+pub(crate) const REQUEST_ID: Header = Header {
+    name: "X-Request-Id",
+    description: "The request's name in the operator's log: the caller's own `X-Request-Id`, or one made for it.",
+    pattern: Some("^[A-Za-z0-9._-]{1,64}$"),
+    example: "019366a0-5c5e-7d6e-9f5b-3f1c2a7b8d90",
+    always: true,
+};
+
+impl Header {
+    /// As poem-openapi has it.
+    pub(crate) fn meta(&self) -> MetaHeader {
+        let pattern = self.pattern.map(str::to_owned);
+        let example = Some(json!(self.example));
+        MetaHeader {
+            name: self.name.to_owned(),
+            description: Some(self.description.to_owned()),
+            required: self.always,
+            deprecated: false,
+            schema: MetaSchemaRef::Inline(Box::new(MetaSchema { pattern, example, ..MetaSchema::new("string") })),
+        }
+    }
+}
