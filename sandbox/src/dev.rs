@@ -6,8 +6,8 @@ mod lone_api;
 mod settings;
 
 use crate::{
-    Database, DatabaseError, Mailgun, MailgunSettings, Portal, PortalSettings, Program, ProgramError, Programs, Role, SupabaseAuth,
-    SupabaseSettings, http, ports::preferred_port, programs::Echo,
+    Database, DatabaseError, Mailgun, MailgunSettings, Portal, PortalSettings, Program, ProgramError, Programs, Role,
+    SupabaseAuth, SupabaseSettings, http, ports::preferred_port, programs::Echo,
 };
 pub use lone_api::with_api;
 use settings::Addresses;

@@ -16,9 +16,8 @@ use std::{
 use tokio::net::TcpListener;
 
 const FOLDER: &str = "openapi/examples/portal";
-const SCRIPTS: [&str; 8] = [
-    "api.js", "callback.js", "config.js", "count-down.js", "member.js", "messages.js", "session.js", "sign-in.js",
-];
+const SCRIPTS: [&str; 8] =
+    ["api.js", "callback.js", "config.js", "count-down.js", "member.js", "messages.js", "session.js", "sign-in.js"];
 
 /// How the portal is set up.
 #[derive(Clone, Debug)]

@@ -61,7 +61,9 @@ async fn the_config_names_the_api_that_it_is_served_for() {
     assert_eq!(served, "export const api = \"http://127.0.0.1:4711/api\";\nexport const resendAfter = 30;\n");
     // The file that it takes the place of exports the same names.
     let names = |text: &str| -> BTreeSet<String> {
-        text.lines().filter_map(|line| Some(line.strip_prefix("export const ")?.split(' ').next()?.to_owned())).collect()
+        text.lines()
+            .filter_map(|line| Some(line.strip_prefix("export const ")?.split(' ').next()?.to_owned()))
+            .collect()
     };
     assert_eq!(names(&served), names(CONFIG));
 }
