@@ -16,10 +16,19 @@ test:
 chaos seconds="60" seed="":
     CHAOS_SECONDS={{seconds}} CHAOS_SEED={{seed}} cargo test -p tests --test chaos -- --nocapture
 
+# The example portal and the mailbox page in a headless browser (needs Debian's chromium and chromium-driver, or the like).
+browser-test:
+    cargo test --workspace --features tests/browser --test browser -- --test-threads=2
+
+# The same, and its pictures into docs/images.
+browser-pictures:
+    SCREENSHOTS="$PWD/docs/images" cargo test --workspace --features tests/browser --test browser pictures
+
 # Format, clippy, docs and alert rules, each without a warning.
 lint: alerts
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo clippy --workspace --features tests/browser --test browser -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 # Whether the alert rules do what they say and the dashboard parses (needs promtool: Debian's package prometheus).
@@ -74,4 +83,4 @@ fuzz-seeds:
     fuzz/try-seeds
 
 # All that a change must pass, from the cheapest to the dearest.
-check: lint test openapi-lint contract-test openapi-breaking sqlx-check deny
+check: lint test browser-test openapi-lint contract-test openapi-breaking sqlx-check deny

@@ -1,13 +1,13 @@
-//! `cargo dev`: everything on one machine. Postgres, migrations, both stand-ins, the real api and
-//! worker; their addresses, a curl to paste, and then their logs until somebody stops it.
+//! `cargo dev`: everything on one machine. Postgres, migrations, both stand-ins, the example portal, the
+//! real api and worker; their addresses, a curl to paste, and then their logs until somebody stops it.
 #![expect(clippy::print_stdout, reason = "it speaks to the person at the terminal")]
 
 mod lone_api;
 mod settings;
 
 use crate::{
-    Database, DatabaseError, Mailgun, MailgunSettings, Program, ProgramError, Programs, Role, SupabaseAuth,
-    SupabaseSettings, http, ports::preferred_port, programs::Echo,
+    Database, DatabaseError, Mailgun, MailgunSettings, Portal, PortalSettings, Program, ProgramError, Programs, Role,
+    SupabaseAuth, SupabaseSettings, http, ports::preferred_port, programs::Echo,
 };
 pub use lone_api::with_api;
 use settings::Addresses;
@@ -62,6 +62,7 @@ struct World {
     database: Database,
     supabase: SupabaseAuth,
     mailgun: Mailgun,
+    portal: Portal,
     addresses: Addresses,
     api: Program,
     worker: Program,
@@ -76,6 +77,7 @@ impl World {
             },)?;
         let api_port = port("api", 8080)?;
         let (supabase, mailgun) = stand_ins(api_port).await?;
+        let portal = portal(api_port).await?;
         let addresses = Addresses {
             api_database: database.url_as(Role::Api),
             worker_database: database.url_as(Role::Worker),
@@ -91,7 +93,7 @@ impl World {
         let worker = run("worker", &programs.worker, settings::for_worker(&addresses))?;
         let api = run("api", &programs.api, settings::for_api(&addresses))?;
         tokio::try_join!(until_it_is_ready(&worker, addresses.worker), until_it_is_ready(&api, addresses.api),)?;
-        Ok(World { database, supabase, mailgun, addresses, api, worker })
+        Ok(World { database, supabase, mailgun, portal, addresses, api, worker })
     }
 
     /// Plain lines, to be copied whole.
@@ -100,6 +102,7 @@ impl World {
         let (api, worker, private) = (at.api, at.worker, at.api_private);
         println!("\nEverything runs. Stop it with Ctrl-C; nothing is kept.\n");
         for (name, address) in [
+            ("portal", format!("{}/", self.portal.url())),
             ("mailbox", format!("{}/", self.mailgun.url())),
             ("api", format!("http://127.0.0.1:{api}/api")),
             ("api docs", format!("http://127.0.0.1:{api}/api/docs")),
@@ -112,7 +115,7 @@ impl World {
         ] {
             println!("{name:<14} {address}");
         }
-        println!("\nAsk for a sign-in mail; it appears in the mailbox:\n");
+        println!("\nAsk for a sign-in mail, on the portal's page or so; it appears in the mailbox:\n");
         println!("{}\n", curl(api));
     }
 
@@ -174,6 +177,12 @@ async fn stand_ins(api_port: u16) -> io::Result<(SupabaseAuth, Mailgun)> {
     let webhook = format!("http://{}/api/webhooks/mailgun", loopback(api_port));
     mailgun.set_webhook(&webhook, settings::WEBHOOK_SIGNING_KEY);
     Ok((supabase, mailgun))
+}
+
+async fn portal(api_port: u16) -> io::Result<Portal> {
+    let listen = loopback(port("portal", 8090)?);
+    let api = format!("http://{}/api", loopback(api_port));
+    Portal::start(PortalSettings { listen, api, ..PortalSettings::default() }).await
 }
 
 async fn migrate(worker: &Path, database: &str) -> Result<(), ProgramError> {

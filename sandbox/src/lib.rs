@@ -1,5 +1,5 @@
 //! The world outside, on one machine: a Postgres server, a stand-in Supabase Auth, a stand-in Mailgun
-//! with a mailbox page, and the real programs as processes. For `cargo dev` and for every test.
+//! with a mailbox page, an example portal, and the real programs as processes. For `cargo dev` and for every test.
 //! It depends on no other crate of the workspace, so that any of their tests may use it. Everything
 //! listens on loopback, and nothing outlives its owner.
 
@@ -10,6 +10,7 @@ mod html;
 mod http;
 mod journal;
 mod mailgun;
+mod portal;
 mod ports;
 mod postgres;
 mod process;
@@ -26,6 +27,7 @@ pub use journal::TimedOut;
 pub use mailgun::{
     Mail, Mailgun, MailgunSettings, ReadCall, SendCall, SentWebhook, Signing, SuppressionList, WebhookError, signed,
 };
+pub use portal::{Portal, PortalSettings};
 pub use postgres::{Durability, Postgres, PostgresError};
 pub use programs::{Program, ProgramError, Programs};
 pub use roles::{Role, RolesError};

@@ -5,6 +5,7 @@ mod children;
 mod faults;
 mod mailbox;
 mod mailgun;
+mod portal;
 mod postgres;
 mod reads;
 mod receiver;

@@ -1,0 +1,27 @@
+// The one request of this portal.
+
+import { api } from './config.js';
+
+/**
+ * Asks for a sign-in mail.
+ * @param {string} email as typed; the api checks it
+ * @param {string | null} next the page of this portal to land on
+ * @returns {Promise<{ok: true} | {ok: false, code: string, fieldErrors?: Record<string, string>, retryAfter?: number}>}
+ */
+export async function sendMagicLink(email, next) {
+  try {
+    const answer = await fetch(`${api}/auth/send-magic-link`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ email, callback_origin: location.origin, callback_next: next }),
+    });
+    const body = await answer.json();
+    if (answer.ok) return { ok: true };
+    // A 503 names its wait in the header only.
+    const wait = Number(body.retryAfter ?? answer.headers.get('Retry-After'));
+    return { ok: false, code: body.code, fieldErrors: body.fieldErrors, retryAfter: wait || undefined };
+  } catch {
+    // No network, no server, or a proxy's own page.
+    return { ok: false, code: 'unreachable' };
+  }
+}

@@ -1,0 +1,30 @@
+// A button that is asleep for some seconds and says how long.
+
+/**
+ * Disables the button and counts down on it, by the clock: a tab in the background may tick rarely.
+ * @returns {() => void} ends the wait at once
+ */
+export function countDown(button, seconds, word) {
+  const end = performance.now() + seconds * 1000;
+  const stop = () => {
+    clearInterval(timer);
+    button.disabled = false;
+    button.textContent = word;
+  };
+  const tick = () => {
+    const left = Math.ceil((end - performance.now()) / 1000);
+    if (left <= 0) return stop();
+    button.textContent = `${word} in ${clock(left)}`;
+  };
+  const timer = setInterval(tick, 250);
+  button.disabled = true;
+  tick();
+  return stop;
+}
+
+/** 0:07, 14:59, 2:00:00 */
+function clock(seconds) {
+  const two = (number) => String(number).padStart(2, '0');
+  const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor((seconds % 3600) / 60)];
+  return `${hours ? `${hours}:${two(minutes)}` : minutes}:${two(seconds % 60)}`;
+}

@@ -1,0 +1,17 @@
+// A page for people who are signed in; whoever is not is sent to the form, and comes back here.
+
+import { emailOf, forgetSession, readSession } from './session.js';
+
+const session = readSession();
+if (session) {
+  document.getElementById('who').textContent = emailOf(session);
+  document.getElementById('where').textContent = location.pathname + location.search;
+  document.getElementById('page').hidden = false;
+} else {
+  location.replace(`/?next=${encodeURIComponent(location.pathname + location.search)}`);
+}
+
+document.getElementById('sign-out').addEventListener('click', () => {
+  forgetSession();
+  location.replace('/');
+});

@@ -1,0 +1,90 @@
+// The sign-in form, and what comes after it: "check your mail", with a button that sends again.
+
+import { sendMagicLink } from './api.js';
+import { resendAfter } from './config.js';
+import { countDown } from './count-down.js';
+import { messages } from './messages.js';
+import { placeAfter, readSession } from './session.js';
+
+const next = new URLSearchParams(location.search).get('next');
+const at = (id) => document.getElementById(id);
+const form = at('form');
+const email = at('email');
+
+/** What the waiting button is, so that a new start ends the old wait. */
+let stopWaiting = () => {};
+
+function wait(button, seconds, word) {
+  stopWaiting();
+  stopWaiting = countDown(button, seconds, word);
+}
+
+function show(section, heading) {
+  for (const other of ['ask', 'sent']) at(other).hidden = other !== section;
+  at(heading).focus();
+}
+
+/** Says what is wrong: at the field what concerns the field, else above the button. */
+function complain(answer, notice) {
+  const atField = answer.fieldErrors?.email;
+  at('email-error').textContent = atField ?? '';
+  if (atField) email.setAttribute('aria-invalid', 'true');
+  notice.textContent = atField ? '' : (messages[answer.code] ?? messages.internal_error);
+  if (atField) email.focus();
+}
+
+function clear() {
+  at('email-error').textContent = '';
+  at('notice').textContent = '';
+  at('sent-notice').textContent = '';
+  email.removeAttribute('aria-invalid');
+}
+
+/** Sends from one of the two places; the button is busy meanwhile, so that a double click is one request. */
+async function send(button, word, notice) {
+  if (button.disabled) return;
+  clear();
+  button.disabled = true;
+  button.textContent = 'Sending…';
+  const answer = await sendMagicLink(email.value, next);
+  button.disabled = false;
+  button.textContent = word;
+  if (answer.ok) {
+    at('address').textContent = email.value.trim();
+    at('sent-again').textContent = notice === at('sent-notice') ? 'A new mail is on its way; the link before it no longer works.' : '';
+    show('sent', 'sent-title');
+    wait(at('resend'), resendAfter, 'Send again');
+    return;
+  }
+  at('sent-again').textContent = '';
+  if (answer.fieldErrors?.email) show('ask', 'ask-title');
+  complain(answer, notice);
+  if (answer.retryAfter) wait(button, answer.retryAfter, word);
+}
+
+form.addEventListener('submit', (event) => {
+  event.preventDefault();
+  send(at('submit'), 'Email me a link', at('notice'));
+});
+
+at('resend').addEventListener('click', () => send(at('resend'), 'Send again', at('sent-notice')));
+
+at('other').addEventListener('click', () => {
+  stopWaiting();
+  clear();
+  show('ask', 'ask-title');
+  email.focus();
+});
+
+// Somebody who waited for one address may try another at once.
+email.addEventListener('input', () => {
+  stopWaiting();
+  clear();
+});
+
+// The link opens in a tab of its own; this one need not wait any longer.
+function goOnIfSignedIn() {
+  if (readSession()) location.replace(placeAfter(next));
+}
+addEventListener('storage', goOnIfSignedIn);
+goOnIfSignedIn();

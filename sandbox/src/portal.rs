@@ -1,0 +1,116 @@
+//! The example portal (`openapi/examples/portal`) on an origin of its own, as a browser needs it to try cross-origin
+//! requests for real. The files are read at each request: what is changed there shows at the next reload.
+
+use crate::{programs::workspace_root, server::Server};
+use poem::{
+    Endpoint, EndpointExt, Request, Response,
+    endpoint::make_sync,
+    http::{StatusCode, header},
+};
+use serde_json::json;
+use std::{
+    fs, io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+};
+use tokio::net::TcpListener;
+
+const FOLDER: &str = "openapi/examples/portal";
+const SCRIPTS: [&str; 8] =
+    ["api.js", "callback.js", "config.js", "count-down.js", "member.js", "messages.js", "session.js", "sign-in.js"];
+
+/// How the portal is set up.
+#[derive(Clone, Debug)]
+pub struct PortalSettings {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The api's base address, such as `http://127.0.0.1:8080/api`.
+    pub api: String,
+    /// Seconds until a person may ask for a second mail.
+    pub resend_after: u32,
+}
+
+impl Default for PortalSettings {
+    fn default() -> Self {
+        PortalSettings {
+            listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            api: "http://127.0.0.1:8080/api".into(),
+            resend_after: 30,
+        }
+    }
+}
+
+/// The running portal; dropping it closes it.
+#[derive(Debug)]
+pub struct Portal {
+    server: Server,
+}
+
+impl Portal {
+    /// Starts it; it runs on the current runtime.
+    ///
+    /// # Errors
+    /// When the address is taken.
+    pub async fn start(settings: PortalSettings) -> io::Result<Portal> {
+        let listener = TcpListener::bind(settings.listen).await?;
+        Ok(Portal { server: Server::start(listener, pages(settings))? })
+    }
+
+    /// Its origin, by a name: the stand-in Supabase Auth and the api allow `http://localhost` at any port.
+    pub fn url(&self) -> String {
+        format!("http://localhost:{}", self.server.address().port())
+    }
+}
+
+fn pages(settings: PortalSettings) -> impl Endpoint + 'static {
+    let settings = Arc::new(settings);
+    make_sync(move |request: Request| page(&settings, &request)).boxed()
+}
+
+fn page(settings: &PortalSettings, request: &Request) -> Response {
+    let (file, kind) = file_of(request.uri().path());
+    let content = match file {
+        "config.js" => Ok(config(settings)),
+        file => fs::read_to_string(workspace_root().join(FOLDER).join(file)),
+    };
+    let Ok(content) = content else {
+        return Response::builder()
+            .status(StatusCode::INTERNAL_SERVER_ERROR)
+            .body(format!("{FOLDER}/{file} cannot be read"));
+    };
+    Response::builder()
+        .content_type(kind)
+        .header(header::CACHE_CONTROL, "no-store")
+        .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
+        .header(header::CONTENT_SECURITY_POLICY, policy(&settings.api))
+        .body(content)
+}
+
+/// Whatever is no file is a page of the portal for people who are signed in. The callback is a page too, never a
+/// redirect: a browser would carry the tokens along.
+fn file_of(path: &str) -> (&'static str, &'static str) {
+    const HTML: &str = "text/html; charset=utf-8";
+    let script = SCRIPTS.into_iter().find(|script| path.strip_prefix('/') == Some(script));
+    match (path, script) {
+        (_, Some(script)) => (script, "text/javascript; charset=utf-8"),
+        ("/portal.css", _) => ("portal.css", "text/css; charset=utf-8"),
+        ("/", _) => ("index.html", HTML),
+        ("/auth/callback", _) => ("callback.html", HTML),
+        _ => ("member.html", HTML),
+    }
+}
+
+fn config(settings: &PortalSettings) -> String {
+    // JSON is JavaScript, quotes and all.
+    let (api, seconds) = (json!(settings.api), settings.resend_after);
+    format!("export const api = {api};\nexport const resendAfter = {seconds};\n")
+}
+
+/// Scripts and styles of its own, requests to the api, and nothing else.
+fn policy(api: &str) -> String {
+    let origin = url::Url::parse(api).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src {origin}; \
+         base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}

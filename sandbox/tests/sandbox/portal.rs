@@ -1,0 +1,69 @@
+//! The example portal, as far as it can be seen without a browser.
+
+use sandbox::{Portal, PortalSettings, client};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+const DOCUMENT: &str = include_str!("../../../openapi/openapi.json");
+const MESSAGES: &str = include_str!("../../../openapi/examples/portal/messages.js");
+const CONFIG: &str = include_str!("../../../openapi/examples/portal/config.js");
+
+/// Each code that the endpoint may answer with, by the examples of the document; and what lies beside the endpoint.
+fn codes() -> BTreeSet<String> {
+    let document: Value = serde_json::from_str(DOCUMENT).unwrap();
+    let answers = document["paths"]["/auth/send-magic-link"]["post"]["responses"].as_object().unwrap();
+    let examples = answers.values().filter_map(|answer| answer.pointer("/content/application~1json/examples"));
+    let mut codes: BTreeSet<String> =
+        examples.flat_map(|examples| examples.as_object().unwrap().values()).map(code_of).collect();
+    codes.insert("not_found".into());
+    codes
+}
+
+fn code_of(example: &Value) -> String {
+    example["value"]["code"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn every_code_of_the_document_has_a_text() {
+    let codes = codes();
+    assert!(codes.len() >= 12, "{codes:?}");
+    for code in codes {
+        assert!(MESSAGES.contains(&format!("\n  {code}: ")), "messages.js has no text for {code}");
+    }
+}
+
+#[tokio::test]
+async fn the_callback_is_a_page_and_never_a_redirect() {
+    let portal = Portal::start(PortalSettings::default()).await.unwrap();
+    let port = portal.url().rsplit_once(':').unwrap().1.to_owned();
+    for (path, kind) in [
+        ("/auth/callback?next=%2Fexample", "text/html"),
+        ("/", "text/html"),
+        ("/projects/42", "text/html"),
+        ("/portal.css", "text/css"),
+        ("/callback.js", "text/javascript"),
+    ] {
+        let answer = client().unwrap().get(format!("http://127.0.0.1:{port}{path}")).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+        assert!(answer.headers()["content-type"].to_str().unwrap().starts_with(kind), "{path}");
+        let policy = answer.headers()["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("connect-src http://127.0.0.1:8080;"), "{policy}");
+    }
+}
+
+#[tokio::test]
+async fn the_config_names_the_api_that_it_is_served_for() {
+    let api = "http://127.0.0.1:4711/api".to_owned();
+    let portal = Portal::start(PortalSettings { api, ..PortalSettings::default() }).await.unwrap();
+    let port = portal.url().rsplit_once(':').unwrap().1.to_owned();
+    let answer = client().unwrap().get(format!("http://127.0.0.1:{port}/config.js")).send().await.unwrap();
+    let served = answer.text().await.unwrap();
+    assert_eq!(served, "export const api = \"http://127.0.0.1:4711/api\";\nexport const resendAfter = 30;\n");
+    // The file that it takes the place of exports the same names.
+    let names = |text: &str| -> BTreeSet<String> {
+        text.lines()
+            .filter_map(|line| Some(line.strip_prefix("export const ")?.split(' ').next()?.to_owned()))
+            .collect()
+    };
+    assert_eq!(names(&served), names(CONFIG));
+}

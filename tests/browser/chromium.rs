@@ -1,0 +1,123 @@
+//! Debian's Chromium, headless, through its WebDriver. Each test has a session, and so a profile, of its own; where the
+//! browser is missing, the test fails and says what to install.
+
+use std::{path::Path, time::Duration};
+
+use sandbox::Program;
+use tempfile::TempDir;
+use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver, WebElement};
+
+/// Longest that a test waits for a page. Generous: two cores build, serve and draw.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Background traffic that only waits for a network which a test does not have; and no sandbox, which root cannot
+/// have: it opens no page but ours.
+const ARGUMENTS: [&str; 11] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--lang=en",
+    "--window-size=1100,800",
+];
+
+/// An open browser.
+pub(crate) struct Browser {
+    pub(crate) driver: WebDriver,
+}
+
+/// Opens a browser for a test and closes it however that ends.
+pub(crate) async fn browse<F: Future<Output = ()>>(test: impl FnOnce(Browser) -> F) {
+    let home = TempDir::new().unwrap();
+    let settings = [("HOME".to_owned(), home.path().to_str().unwrap().to_owned())];
+    let program = Program::spawn(Path::new("chromedriver"), "chromedriver", &settings, &["--port=0"])
+        .unwrap_or_else(|error| panic!("{error}: install chromium and chromium-driver (Debian's names)"));
+    let line = program.wait_for_line("started successfully on port", PATIENCE).await.unwrap();
+    let port = line.trim_end_matches('.').rsplit(' ').next().unwrap();
+    let mut capabilities = DesiredCapabilities::chrome();
+    for argument in ARGUMENTS {
+        capabilities.add_arg(argument).unwrap();
+    }
+    let driver = WebDriver::builder(format!("http://127.0.0.1:{port}"), capabilities)
+        .client(sandbox::client().unwrap())
+        .await
+        .unwrap_or_else(|error| panic!("{error}: install chromium and chromium-driver (Debian's names)"));
+    let run = driver.run_and_quit(|driver| async move {
+        test(Browser { driver }).await;
+        Ok::<(), std::convert::Infallible>(())
+    });
+    run.await.unwrap();
+}
+
+impl Browser {
+    /// Goes to an address.
+    pub(crate) async fn go(&self, url: &str) {
+        self.driver.goto(url).await.unwrap();
+    }
+
+    /// The element of this id.
+    pub(crate) async fn at(&self, id: &str) -> WebElement {
+        self.driver.find(By::Id(id)).await.unwrap()
+    }
+
+    /// The visible text of the element of this id.
+    pub(crate) async fn text(&self, id: &str) -> String {
+        self.at(id).await.text().await.unwrap()
+    }
+
+    /// Clicks the element of this id.
+    pub(crate) async fn click(&self, id: &str) {
+        self.at(id).await.click().await.unwrap();
+    }
+
+    /// Types into the field of this id, in place of what it holds.
+    pub(crate) async fn type_into(&self, id: &str, text: &str) {
+        let field = self.at(id).await;
+        field.clear().await.unwrap();
+        field.send_keys(text).await.unwrap();
+    }
+
+    /// What a script's expression is worth on this page.
+    pub(crate) async fn value(&self, expression: &str) -> serde_json::Value {
+        let script = format!("return ({expression})");
+        self.driver.execute(script, Vec::<serde_json::Value>::new()).await.unwrap().json().clone()
+    }
+
+    /// Waits until an expression is true. While a page changes for another there is none: that is no fault.
+    pub(crate) async fn until(&self, expression: &str) {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let script = format!("return Boolean({expression})");
+        loop {
+            let held = self.driver.execute(script.clone(), Vec::<serde_json::Value>::new()).await;
+            if held.is_ok_and(|held| held.json() == &serde_json::Value::Bool(true)) {
+                return;
+            }
+            if tokio::time::Instant::now() > deadline {
+                let seen = self.value("location.href + '\\n' + document.body.innerText").await;
+                panic!("never: {expression}\non {}", seen.as_str().unwrap_or_default());
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until the element of this id is on view.
+    pub(crate) async fn until_shown(&self, id: &str) {
+        self.until(&format!("document.getElementById('{id}')?.checkVisibility()")).await;
+    }
+
+    /// Waits until the element of this id shows text that contains `part`.
+    pub(crate) async fn until_text(&self, id: &str, part: &str) {
+        self.until(&format!("document.getElementById('{id}')?.innerText.includes({part:?})")).await;
+    }
+
+    /// Goes over to the tab that was opened last.
+    pub(crate) async fn to_newest_tab(&self) {
+        let tabs = self.driver.windows().await.unwrap();
+        self.driver.switch_to_window(tabs.last().unwrap().clone()).await.unwrap();
+    }
+}

@@ -1,0 +1,94 @@
+//! What a person is told when no mail is sent.
+
+use tests::Plan;
+
+use crate::{Street, chromium::browse};
+
+#[tokio::test]
+async fn an_address_with_a_typo_is_told_at_the_field_and_can_be_mended() {
+    let street = Street::of(Plan::default(), 30).await;
+    browse(|browser| async move {
+        browser.go(&street.page("/")).await;
+        browser.type_into("email", "ada@example,com").await;
+        browser.click("submit").await;
+        browser.until_text("email-error", "like name@example.com").await;
+        let field = browser.at("email").await;
+        assert_eq!(field.attr("aria-invalid").await.unwrap().as_deref(), Some("true"));
+        assert_eq!(browser.value("document.activeElement.id").await, "email");
+        assert_eq!(browser.value("document.getElementById('email').value").await, "ada@example,com");
+
+        browser.type_into("email", "ada@example.com").await;
+        assert_eq!(browser.text("email-error").await, "");
+        browser.click("submit").await;
+        browser.until_shown("sent").await;
+        street.house.until_idle().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn somebody_who_asks_too_often_sees_how_long_to_wait() {
+    let street = Street::of(Plan::default().api("RECIPIENT_RATE_LIMIT", "1/15m"), 30).await;
+    browse(|browser| async move {
+        for (page, shown) in [("/?next=/one", "sent"), ("/?next=/two", "notice")] {
+            browser.go(&street.page(page)).await;
+            browser.type_into("email", "ada@example.com").await;
+            browser.click("submit").await;
+            browser.until_shown(shown).await;
+        }
+        assert!(browser.text("notice").await.contains("look into your inbox"));
+        browser.until("/ in 1[45]:\\d\\d$/.test(document.getElementById('submit').innerText)").await;
+        assert!(!browser.at("submit").await.is_enabled().await.unwrap());
+        let before = browser.text("submit").await;
+        browser.until(&format!("document.getElementById('submit').innerText !== {before:?}")).await;
+
+        // Another address need not wait.
+        browser.type_into("email", "bob@example.com").await;
+        assert!(browser.at("submit").await.is_enabled().await.unwrap());
+        browser.click("submit").await;
+        browser.until_shown("sent").await;
+        street.house.until_idle().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_network_that_asks_too_often_sees_how_long_to_wait() {
+    let street = Street::of(Plan::default().api("IP_RATE_LIMIT", "1/1m"), 30).await;
+    browse(|browser| async move {
+        for shown in ["sent", "notice"] {
+            browser.go(&street.page("/")).await;
+            browser.type_into("email", "ada@example.com").await;
+            browser.click("submit").await;
+            browser.until_shown(shown).await;
+        }
+        assert!(browser.text("notice").await.contains("from your network"));
+        browser.until("/ in (0:\\d\\d|1:00)$/.test(document.getElementById('submit').innerText)").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
+    let plan = Plan { own_server: true, ..Plan::default() };
+    let street = Street::of(plan, 30).await;
+    browse(|browser| async move {
+        // Its database is away: it says so, and when to try again.
+        street.house.server.as_ref().unwrap().halt().await;
+        browser.go(&street.page("/")).await;
+        browser.type_into("email", "ada@example.com").await;
+        browser.click("submit").await;
+        browser.until_text("notice", "Signing in is not possible at the moment").await;
+        browser.until("/ in 0:\\d\\d$/.test(document.getElementById('submit').innerText)").await;
+
+        // It is away itself.
+        street.house.apis[0].kill();
+        street.house.apis[0].wait().await;
+        browser.until("!document.getElementById('submit').disabled").await;
+        browser.click("submit").await;
+        browser.until_text("notice", "cannot be reached").await;
+        assert!(browser.at("submit").await.is_enabled().await.unwrap());
+        assert_eq!(browser.value("document.getElementById('email').value").await, "ada@example.com");
+    })
+    .await;
+}

@@ -1,0 +1,138 @@
+//! The way through: form, mail, link, signed in, at the right place; and what no page may see.
+
+use std::time::Duration;
+
+use tests::Plan;
+use thirtyfour::By;
+
+use crate::{
+    Street,
+    chromium::{Browser, browse},
+};
+
+const ADA: &str = "ada@example.com";
+
+/// Asks on the form that a page of the portal sends strangers to.
+async fn ask(browser: &Browser, street: &Street, page: &str) {
+    browser.go(&street.page(page)).await;
+    browser.until_shown("email").await;
+    browser.type_into("email", ADA).await;
+    browser.click("submit").await;
+    browser.until_shown("sent").await;
+}
+
+/// Opens the newest mail's link as a person does, from the mailbox page; it opens a tab of its own.
+async fn follow_the_link(browser: &Browser) {
+    browser.driver.find(By::Css(".mail a.follow")).await.unwrap().click().await.unwrap();
+    browser.to_newest_tab().await;
+}
+
+/// All that a page can know of how it was reached.
+async fn assert_no_token_in_sight(browser: &Browser) {
+    let seen = browser
+        .value("[location.href, document.referrer, ...performance.getEntries().map((entry) => entry.name)].join('\\n')")
+        .await;
+    for secret in ["access_token", "refresh_token", "token=", "eyJ"] {
+        assert!(!seen.as_str().unwrap().contains(secret), "{secret} is in sight: {seen}");
+    }
+}
+
+#[tokio::test]
+async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
+    let street = Street::of(Plan::default(), 30).await;
+    browse(|browser| async move {
+        ask(&browser, &street, "/projects/42?tab=files").await;
+        assert_eq!(browser.text("address").await, ADA);
+        assert!(browser.text("resend").await.starts_with("Send again in 0:"));
+        assert!(!browser.at("resend").await.is_enabled().await.unwrap());
+
+        street.house.mailgun.wait_for_mail(ADA, Duration::from_secs(10)).await.unwrap();
+        let waiting = browser.driver.window().await.unwrap();
+        browser.driver.new_tab().await.unwrap();
+        browser.to_newest_tab().await;
+        browser.go(&street.mailbox()).await;
+        let mailbox = browser.driver.window().await.unwrap();
+        follow_the_link(&browser).await;
+        browser.until_shown("page").await;
+        assert_eq!(browser.value("location.href").await, street.page("/projects/42?tab=files"));
+        assert_eq!(browser.text("who").await, ADA);
+        assert_no_token_in_sight(&browser).await;
+        // Going back does not lead to an address with tokens.
+        browser.driver.back().await.unwrap();
+        assert_no_token_in_sight(&browser).await;
+
+        // The tab that waited goes on, too.
+        browser.driver.switch_to_window(waiting).await.unwrap();
+        browser.until_shown("page").await;
+        assert_eq!(browser.value("location.pathname").await, "/projects/42");
+
+        // The second click.
+        browser.driver.switch_to_window(mailbox).await.unwrap();
+        follow_the_link(&browser).await;
+        browser.until_text("title", "This link did not sign you in").await;
+        browser.until_text("text", "used already").await;
+        browser.until_shown("signed-in").await;
+        assert_eq!(browser.value("location.hash").await, "");
+        browser.click("go-on").await;
+        browser.until_shown("page").await;
+
+        // Signed out, the same page asks for a new link and comes back here.
+        browser.click("sign-out").await;
+        browser.until_shown("ask").await;
+        assert_eq!(browser.value("localStorage.length").await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_mail_is_sent_when_the_wait_is_over_and_its_link_works() {
+    let plan = Plan::default().api("DUPLICATE_WINDOW", "1s");
+    let street = Street::of(plan, 2).await;
+    browse(|browser| async move {
+        ask(&browser, &street, "/home").await;
+        street.house.mailgun.wait_for_mails(1).await.unwrap();
+        browser.until("!document.getElementById('resend').disabled").await;
+        browser.click("resend").await;
+        browser.until_text("sent-again", "A new mail is on its way").await;
+        street.house.mailgun.wait_for_mails(2).await.unwrap();
+        browser.go(&street.mailbox()).await;
+        browser.until("document.querySelectorAll('.mail').length === 2").await;
+        follow_the_link(&browser).await;
+        browser.until_shown("page").await;
+    })
+    .await;
+}
+
+/// Anybody can write a link to the callback page: whatever its `next`, it stays on the portal.
+#[tokio::test]
+async fn the_callback_page_leads_nowhere_else() {
+    let street = Street::of(Plan::default(), 30).await;
+    browse(|browser| async move {
+        let session = "#access_token=eyJ.e30.x&refresh_token=r&expires_at=99999999999&token_type=bearer";
+        for (next, lands_at) in [
+            ("https://example.com/", "/home"),
+            ("//example.com/", "/home"),
+            ("/\\example.com/", "/home"),
+            ("/%09/example.com/", "/home"),
+            ("javascript:alert(1)", "/home"),
+            ("/auth/callback", "/home"),
+            ("/.//example.com/", "//example.com/"),
+            ("orders%3Fpage=2", "/orders"),
+        ] {
+            browser.go("about:blank").await;
+            browser.go(&street.page(&format!("/auth/callback?next={next}{session}"))).await;
+            browser.until_shown("page").await;
+            assert_eq!(browser.value("location.origin").await, street.portal.url(), "{next}");
+            assert_eq!(browser.value("location.pathname").await, lands_at, "{next}");
+            assert_no_token_in_sight(&browser).await;
+        }
+        // Words in the address are not shown: anybody could put a lure there.
+        browser.value("localStorage.clear()").await;
+        browser.go("about:blank").await;
+        browser.go(&street.page("/auth/callback#error=x&error_code=new_one&error_description=Call+555")).await;
+        browser.until_text("title", "This link did not sign you in").await;
+        assert!(!browser.value("document.body.innerText").await.as_str().unwrap().contains("555"));
+        assert_eq!(browser.value("location.hash").await, "");
+    })
+    .await;
+}
