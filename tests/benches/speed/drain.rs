@@ -58,6 +58,9 @@ pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
             }
         }
     }
+    let one_table = Database::without_a_hot_partition(&server).await;
+    let rate = one_table.drain(JOBS, CONCURRENCY, Batching::Grouped).await;
+    figures.add("ablation", "drain, 1000 at a time, a million ended jobs in the table of the open ones", rate, "/s");
     let empty = &databases[0];
     figures.add("drain", "instant upstreams, 64 at a time", empty.drain(JOBS, 64, Batching::Grouped).await, "/s");
     let single = empty.drain(JOBS / 5, 64, Batching::Single).await;
@@ -73,6 +76,7 @@ const CONCURRENCY: usize = 1_000;
 
 /// A database with so many ended jobs.
 struct Database {
+    database: String,
     history: u64,
     admin: PgPool,
     worker: PgPool,
@@ -91,7 +95,30 @@ impl Database {
                 format!("set fill.jobs = {history}; {}; analyze; checkpoint", include_str!("../../fill_history.sql"));
             sqlx::raw_sql(AssertSqlSafe(fill)).execute(&mut connection).await.unwrap();
         }
-        Self { history, admin, worker }
+        Self { database: name, history, admin, worker }
+    }
+
+    /// One in which ended jobs lie where the open ones do, as they would without partitions.
+    async fn without_a_hot_partition(server: &Postgres) -> Self {
+        const ENDED: u64 = 1_000_000;
+        let database = Self::open(server, usize::MAX, 0).await;
+        println!("  filling {ENDED} ended jobs into the table of the open ones …");
+        for statement in [
+            "alter table email_jobs drop constraint only_open_jobs_are_unfinished",
+            &format!(
+                "insert into email_jobs_open (
+                   id, state, recipient, mailbox, callback_url, attempt, attempted_at, message_id, deadline_at, request_id,
+                   place, seq)
+                 select
+                   gen_random_uuid(), 'sent', name, name, 'https://example.com/auth/callback?next=%2Fprojects%2F42', 1,
+                   now(), '<' || n || '@example.com>', now() + interval '1 day', 'bench', -n, -n
+                 from generate_series(1, {ENDED}) as n, lateral (select format('ended-%s@example.com', n)) as made (name)"
+            ),
+        ] {
+            let mut connection = PgConnection::connect(&server.url(&database.database)).await.unwrap();
+            sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
+        }
+        database
     }
 
     fn name(&self) -> String {
