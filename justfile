@@ -62,6 +62,14 @@ contract-test: _schemathesis
 fuzz examples="10000" seed=`shuf -i 1-1000000000 -n 1`: _schemathesis
     cargo run --quiet --bin sandbox -- api target/schemathesis/bin/python openapi/contract/run.py --seed {{seed}} --max-examples {{examples}}
 
+# Clients in TypeScript, Python and Rust into target/sdk, compiled and type-checked (needs npm, and python3 with venv).
+sdk:
+    openapi/sdks/generate
+
+# Each of the three against a live api: 200, 400, 429, 503.
+sdk-test: sdk
+    cargo run --quiet --bin sandbox -- api openapi/sdks/test
+
 # Write .sqlx anew after a change of a query or a migration (needs `cargo install sqlx-cli`).
 sqlx:
     cargo run --quiet --bin sandbox -- database -- cargo sqlx prepare --workspace
@@ -83,4 +91,4 @@ fuzz-seeds:
     fuzz/try-seeds
 
 # All that a change must pass, from the cheapest to the dearest.
-check: lint test browser-test openapi-lint contract-test openapi-breaking sqlx-check deny
+check: lint test browser-test openapi-lint contract-test sdk-test openapi-breaking sqlx-check deny
