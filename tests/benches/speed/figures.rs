@@ -34,7 +34,8 @@ impl Figures {
         let mut values: Vec<f64> =
             self.0.iter().filter(|f| f.group == group && f.name == name).map(|f| f.value).collect();
         values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied()
+        let (lower, upper) = (values.get(values.len().checked_sub(1)? / 2)?, values.get(values.len() / 2)?);
+        Some(f64::midpoint(*lower, *upper))
     }
 
     /// Notes how many times another value one is, if both were measured.
@@ -44,7 +45,7 @@ impl Figures {
         }
     }
 
-    /// A line per name, with the median and how far its values lie apart.
+    /// A line per name, group by group, with the median and how far its values lie apart.
     pub(crate) fn summary(&self) -> Vec<(Figure, f64, f64)> {
         let mut lines: Vec<(Figure, f64, f64)> = Vec::new();
         for figure in &self.0 {
@@ -56,6 +57,13 @@ impl Figures {
             let median = self.median(figure.group, &figure.name).unwrap_or(figure.value);
             lines.push((Figure { value: median, ..figure.clone() }, least, most));
         }
+        let mut groups: Vec<&str> = Vec::new();
+        for (figure, ..) in &lines {
+            if !groups.contains(&figure.group) {
+                groups.push(figure.group);
+            }
+        }
+        lines.sort_by_key(|(figure, ..)| groups.iter().position(|group| *group == figure.group));
         lines
     }
 

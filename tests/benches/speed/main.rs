@@ -69,7 +69,7 @@ fn ratios(figures: &mut Figures) {
         ("peers", "river enqueue, 32 at a time"),
     );
     figures.add_ratio("drain ÷ River's, tuned", drained, ("peers", "river drain, 1000 at a time"));
-    figures.add_ratio("drain ÷ graphile-worker's, tuned", drained, ("peers", "graphile drain, 24 at a time"));
+    figures.add_ratio("drain ÷ graphile-worker's, tuned", drained, ("peers", "graphile-worker drain, 24 at a time"));
     for jobs in ["1000000", "10000000"] {
         let over = format!("instant upstreams, 1000 at a time, over {jobs} ended jobs");
         figures.add_ratio(&format!("drain over {jobs} ended jobs ÷ over none"), ("drain", &over), drained);
