@@ -1,5 +1,5 @@
 //! How the pages look: nothing is cut off or scrolls sideways on a phone, and text is readable in light and dark.
-//! With `SCREENSHOTS=folder` the pictures are kept there: those of docs/images come from here.
+//! With `SCREENSHOTS=folder` pictures are kept there: docs/images has them from `just browser-pictures`.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -81,7 +81,6 @@ async fn the_portal_and_the_mailbox_are_readable_light_dark_and_on_a_phone() {
             browser.click("submit").await;
             browser.until_shown("email-error").await;
             assert_readable(&browser, &format!("the form, {name}")).await;
-            keep(&browser, &format!("portal-form-{name}")).await;
             let person = format!("person-{number}@example.com");
             browser.type_into("email", &person).await;
             browser.click("submit").await;
@@ -98,7 +97,6 @@ async fn the_portal_and_the_mailbox_are_readable_light_dark_and_on_a_phone() {
             browser.go(&street.page("/auth/callback#error=access_denied&error_code=otp_expired")).await;
             browser.until_shown("title").await;
             assert_readable(&browser, &format!("a used link, {name}")).await;
-            keep(&browser, &format!("portal-used-link-{name}")).await;
         }
     })
     .await;

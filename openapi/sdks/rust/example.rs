@@ -1,15 +1,20 @@
-//! What a caller of the generated client writes: README shows this function's body.
+//! What a caller writes: the README shows it, line by line.
 
+// README
 use magic_links::{Client, Error, types::MagicLinkRequest};
+// end
 
-/// Asks for a mail. The refusal carries `code`, `field_errors`, `issues` and `retry_after`.
+/// Asks for a mail.
 ///
 /// # Errors
-/// A field that cannot be right, and any answer but 200.
+/// A field that cannot be right, and no answer that the document knows.
 pub async fn ask(api: &str, email: &str) -> Result<(), Box<dyn std::error::Error>> {
+    // README
     let body = MagicLinkRequest { email: email.try_into()?, callback_origin: None, callback_next: None };
     match Client::new(api).send_magic_link(Some("https://example.com"), &body).await {
-        Err(Error::ErrorResponse(refusal)) => Err(refusal.into_inner().error.into()),
-        other => Ok(other.map(|_| ())?),
+        Err(Error::ErrorResponse(refusal)) => println!("{:?} {:?}", refusal.code, refusal.headers().get("retry-after")),
+        answer => println!("mailed: {}", answer?.ok),
     }
+    // end
+    Ok(())
 }
