@@ -13,7 +13,7 @@ pub async fn ask(api: &str, email: &str) -> Result<(), Box<dyn std::error::Error
     let body = MagicLinkRequest { email: email.try_into()?, callback_origin: None, callback_next: None };
     match Client::new(api).send_magic_link(Some("https://example.com"), &body).await {
         Err(Error::ErrorResponse(refusal)) => println!("{:?} {:?}", refusal.code, refusal.headers().get("retry-after")),
-        answer => println!("mailed: {}", answer?.ok),
+        answer => println!("accepted: {}", answer?.ok),
     }
     // end
     Ok(())
