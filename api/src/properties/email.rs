@@ -24,7 +24,10 @@ pub fn email(input: &[u8]) -> bool {
 fn assert_taken_again(email: &Email) {
     let address = email.as_str();
     for again in [address.to_owned(), address.to_ascii_uppercase(), format!(" {address}\u{a0}")] {
-        assert_eq!(Email::parse(&again).as_ref(), Ok(email), "{again:?}");
+        // What is sent has at most 254 characters, blanks and all (the document's maxLength).
+        if again.chars().count() <= Email::MAX_LENGTH {
+            assert_eq!(Email::parse(&again).as_ref(), Ok(email), "{again:?}");
+        }
     }
     // Forms that are typed on a full-width keyboard.
     let wide: String = address.chars().map(|c| char::from_u32(u32::from(c) + 0xfee0).unwrap_or(c)).collect();
