@@ -17,6 +17,10 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 /// Postgres is taken for sound, and under load, when each round trip counts, none rests for so long.
 const TRUSTED_FOR: Duration = Duration::from_millis(50);
 
+/// A connection that was given back in the middle of a statement, as after a time-out, has this long to answer, or is closed.
+/// sqlx asks too, but without end: on a network gone silent each statement would cost the pool a connection for good.
+const ANSWER: Duration = Duration::from_secs(3);
+
 /// A pool that connects when it is first used, so that a program starts, and says that it is not ready, while
 /// Postgres is still away.
 ///
@@ -35,6 +39,12 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
                     connection.ping().await?;
                 }
                 Ok(true)
+            })
+        })
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                let answer = tokio::time::timeout(ANSWER, connection.ping()).await;
+                answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
             })
         })
         .after_connect(|connection, _| {

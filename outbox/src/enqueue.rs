@@ -12,7 +12,7 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgPool, types::Json};
+use sqlx::{PgConnection, PgPool, types::Json};
 
 use crate::{Email, Error, JobId, Quotas, error::persist, wake::notify};
 use decide::decide;
@@ -83,10 +83,11 @@ pub(crate) async fn enqueue_silently(
     requests: &[NewJob],
 ) -> Result<Vec<Enqueued>, Error> {
     persist(pool, || async {
-        let mut known = read(pool, admission, requests).await?;
+        let mut connection = pool.acquire().await?;
+        let mut known = read(&mut connection, admission, requests).await?;
         let outcomes = decide(admission, &mut known, requests);
         if outcomes.iter().any(|outcome| !matches!(outcome, Enqueued::Limited { .. })) {
-            write(pool, admission, &known, requests, &outcomes).await?;
+            write(&mut connection, admission, &known, requests, &outcomes).await?;
         }
         Ok(outcomes)
     })
@@ -126,7 +127,7 @@ struct Suppression {
     until: DateTime<Utc>,
 }
 
-async fn read(pool: &PgPool, admission: &Admission, requests: &[NewJob]) -> Result<Known, sqlx::Error> {
+async fn read(connection: &mut PgConnection, admission: &Admission, requests: &[NewJob]) -> Result<Known, sqlx::Error> {
     let mailboxes: BTreeSet<String> = requests.iter().map(|request| request.recipient.mailbox()).collect();
     let mailboxes: Vec<String> = mailboxes.into_iter().collect();
     let addresses: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
@@ -142,7 +143,7 @@ async fn read(pool: &PgPool, admission: &Admission, requests: &[NewJob]) -> Resu
         &mailboxes,
         &addresses as &[&str],
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     let mut known = Known { at: rows.iter().map(|row| row.now).max().unwrap_or_default(), ..Known::default() };
     for row in rows {

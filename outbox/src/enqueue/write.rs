@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::DateTime;
-use sqlx::{PgPool, types::Json};
+use sqlx::{PgConnection, types::Json};
 
 use super::{Clients, Known, Suppression};
 use crate::{Admission, Enqueued, NewJob};
 
 /// Adds a job per accepted request, and moves the quotas on.
 pub(super) async fn write(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     admission: &Admission,
     known: &Known,
     requests: &[NewJob],
@@ -40,7 +40,7 @@ pub(super) async fn write(
         &rows.messages as &[Option<String>],
         admission.deadline.as_secs_f64(),
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     Ok(())
 }
