@@ -1,6 +1,7 @@
 //! Group commit: what comes while a commit is under way goes together in the next one.
 //!
-//! A commit waits for the disk, and one by one requests would queue for it. There is no timer: a lone request on an idle system is committed at once.
+//! A commit waits for the disk, and one by one requests would queue for it. There is no timer: a lone request on an idle
+//! system is committed at once.
 
 use std::{
     sync::Arc,
@@ -74,7 +75,10 @@ impl GroupCommit<NewJob, Enqueued> {
             let (pool, admission, bell) = (pool.clone(), Arc::clone(&admission), bell.clone());
             async move {
                 let outcomes = enqueue_silently(&pool, &admission, &requests).await?;
-                bell.ring();
+                // Not for a flood of refusals. Nobody waits for it, so it tells nothing of who is suppressed.
+                if outcomes.contains(&Enqueued::Queued) {
+                    bell.ring();
+                }
                 Ok(outcomes)
             }
         };
