@@ -82,6 +82,12 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
+    /// Sends the portal's form for this address.
+    pub(crate) async fn ask_for(&self, address: &str) {
+        self.type_into("email", address).await;
+        self.click("submit").await;
+    }
+
     /// What a script's expression is worth on this page.
     pub(crate) async fn value(&self, expression: &str) -> serde_json::Value {
         let script = format!("return ({expression})");

@@ -77,13 +77,11 @@ async fn the_portal_and_the_mailbox_are_readable_light_dark_and_on_a_phone() {
             let name = look.0;
             look_like(&browser, look).await;
             browser.go(&street.page("/?next=/projects/42")).await;
-            browser.type_into("email", "ada@example,com").await;
-            browser.click("submit").await;
+            browser.ask_for("ada@example,com").await;
             browser.until_shown("email-error").await;
             assert_readable(&browser, &format!("the form, {name}")).await;
             let person = format!("person-{number}@example.com");
-            browser.type_into("email", &person).await;
-            browser.click("submit").await;
+            browser.ask_for(&person).await;
             browser.until_shown("sent").await;
             assert_readable(&browser, &format!("the portal, {name}")).await;
             keep(&browser, &format!("portal-{name}")).await;

@@ -9,8 +9,7 @@ async fn an_address_with_a_typo_is_told_at_the_field_and_can_be_mended() {
     let street = Street::of(Plan::default(), 30).await;
     browse(|browser| async move {
         browser.go(&street.page("/")).await;
-        browser.type_into("email", "ada@example,com").await;
-        browser.click("submit").await;
+        browser.ask_for("ada@example,com").await;
         browser.until_text("email-error", "like name@example.com").await;
         let field = browser.at("email").await;
         assert_eq!(field.attr("aria-invalid").await.unwrap().as_deref(), Some("true"));
@@ -32,8 +31,7 @@ async fn somebody_who_asks_too_often_sees_how_long_to_wait() {
     browse(|browser| async move {
         for (page, shown) in [("/?next=/one", "sent"), ("/?next=/two", "notice")] {
             browser.go(&street.page(page)).await;
-            browser.type_into("email", "ada@example.com").await;
-            browser.click("submit").await;
+            browser.ask_for("ada@example.com").await;
             browser.until_shown(shown).await;
         }
         assert!(browser.text("notice").await.contains("look into your inbox"));
@@ -58,8 +56,7 @@ async fn a_network_that_asks_too_often_sees_how_long_to_wait() {
     browse(|browser| async move {
         for shown in ["sent", "notice"] {
             browser.go(&street.page("/")).await;
-            browser.type_into("email", "ada@example.com").await;
-            browser.click("submit").await;
+            browser.ask_for("ada@example.com").await;
             browser.until_shown(shown).await;
         }
         assert!(browser.text("notice").await.contains("from your network"));
@@ -76,8 +73,7 @@ async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
         // Its database is away: it says so, and when to try again.
         street.house.server.as_ref().unwrap().halt().await;
         browser.go(&street.page("/")).await;
-        browser.type_into("email", "ada@example.com").await;
-        browser.click("submit").await;
+        browser.ask_for("ada@example.com").await;
         browser.until_text("notice", "Signing in is not possible at the moment").await;
         browser.until("/ in 0:\\d\\d$/.test(document.getElementById('submit').innerText)").await;
 

@@ -16,8 +16,7 @@ const ADA: &str = "ada@example.com";
 async fn ask(browser: &Browser, street: &Street, page: &str) {
     browser.go(&street.page(page)).await;
     browser.until_shown("email").await;
-    browser.type_into("email", ADA).await;
-    browser.click("submit").await;
+    browser.ask_for(ADA).await;
     browser.until_shown("sent").await;
 }
 
