@@ -35,7 +35,7 @@ enum Command {
 /// Settings that are missing or bad: the code that shells use for a wrong call.
 const BAD_SETTINGS: u8 = 2;
 
-/// Many small allocations a request, freed on other threads: measured against glibc's (docs/performance.md).
+/// Many small allocations a request, freed on other threads than they were made on: what this allocator is for.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -18,7 +18,7 @@ use worker::{
 /// A missing or bad setting, as clap's own errors.
 const BAD_SETTINGS: u8 = 2;
 
-/// Many small allocations a request, freed on other threads: measured against glibc's (docs/performance.md).
+/// Many small allocations a request, freed on other threads than they were made on: what this allocator is for.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
