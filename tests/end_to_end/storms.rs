@@ -156,12 +156,13 @@ async fn after_mailguns_too_many_requests_nobody_calls_it_before_its_time() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_who_are_refused_hold_nobody_else_up() {
-    const JOBS: usize = 1_000;
+    const JOBS: usize = 300;
     let house = House::of(Plan::default().worker("RUST_LOG", "info")).await;
     house.supabase.set_allow_list(&["https://example.com/auth/callback", r"https://example.com/auth/callback\?**"]);
     let good = |phase: &str| (0..JOBS).map(|n| tests::example(&format!("{phase}-{n}@example.com"))).collect::<Vec<_>>();
-    ask_steadily(&house, good("alone")).await;
-    until_count(&house, "sent", JOBS).await;
+    // As many as will ask later, so that only what becomes of them differs.
+    tokio::join!(ask_steadily(&house, good("alone")), ask_steadily(&house, good("beside")));
+    until_count(&house, "sent", 2 * JOBS).await;
 
     let hook = json!({ "code": "unknown", "message": "Not on the guest list." }).to_string();
     let insert = json!({ "code": "unexpected_failure", "message": "Database error saving new user" }).to_string();
@@ -179,11 +180,11 @@ async fn people_who_are_refused_hold_nobody_else_up() {
         .collect();
     tokio::join!(ask_steadily(&house, good("among")), ask_steadily(&house, bad));
     until_count(&house, "failed", JOBS).await;
-    until_count(&house, "sent", 2 * JOBS).await;
+    until_count(&house, "sent", 3 * JOBS).await;
 
     let codes = "select string_agg(code || ' ' || count, ', ' order by code)
                  from (select code, count(*) from email_jobs where state = 'failed' group by code) as codes";
-    assert_eq!(house.text(codes).await, "hook_rejected 334, redirect_not_allowed 333, user_not_saved 333");
+    assert_eq!(house.text(codes).await, "hook_rejected 100, redirect_not_allowed 100, user_not_saved 100");
     assert_eq!(house.text("select count(*) from upstreams where open_since is not null").await, "0");
     assert_eq!(house.text("select count(*) from email_jobs where state = 'sent' and attempt <> 1").await, "0");
     assert_eq!(house.worker_ready(0).await.0, 200);
@@ -195,9 +196,10 @@ async fn people_who_are_refused_hold_nobody_else_up() {
     assert!(among <= 2.0 * alone + 2_000.0, "pickup p99 {among:.1} ms instead of {alone:.1} ms");
 }
 
-/// 100 a second, whatever the answers take.
+/// 25 a second, whatever the answers take: twice as many leave the machine room, even in a debug build. At a pace that fills
+/// it, what one would measure is the queue for its cores.
 async fn ask_steadily(house: &House, bodies: Vec<serde_json::Value>) {
-    let pace = tokio::time::interval(Duration::from_millis(10));
+    let pace = tokio::time::interval(Duration::from_millis(40));
     let paced = stream::unfold((pace, bodies.into_iter()), async |(mut pace, mut bodies)| {
         pace.tick().await;
         bodies.next().map(|body| (body, (pace, bodies)))
