@@ -81,23 +81,3 @@ pub(crate) fn is_missing_partition(error: &sqlx::Error) -> bool {
 pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
 }
-
-/// Runs a statement or transaction, again where it collided with another, and again where its day's partition was missing.
-pub(crate) async fn persist<T, F: Future<Output = Result<T, sqlx::Error>>>(
-    pool: &sqlx::PgPool,
-    run: impl Fn() -> F,
-) -> Result<T, Error> {
-    const COLLISIONS: u32 = 5;
-    let mut collisions = 0;
-    let mut partitions_made = false;
-    loop {
-        match tokio::time::timeout(LONGEST, run()).await.map_err(|_| Error::TimedOut)? {
-            Err(error) if is_collision(&error) && collisions < COLLISIONS => collisions += 1,
-            Err(error) if is_missing_partition(&error) && !partitions_made => {
-                crate::partitions::make(pool).await?;
-                partitions_made = true;
-            }
-            done => return Ok(done?),
-        }
-    }
-}

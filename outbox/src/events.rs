@@ -7,7 +7,10 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use sqlx::{PgPool, types::Json};
 
-use crate::{Delivery, Error, JobId, SuppressionReason, error::persist};
+use crate::{
+    Delivery, Error, JobId, SuppressionReason,
+    session::{Session, persist},
+};
 
 /// A report is taken at most so long after it was signed: its token is remembered for twice that.
 pub const LONGEST_REPORT_AGE: Duration = Duration::from_hours(24);
@@ -123,13 +126,16 @@ impl Suppressed {
 /// # Errors
 /// [`Error::Database`]: nothing was remembered, no token neither.
 pub async fn take_reports(pool: &PgPool, reports: &[Report]) -> Result<Vec<Told>, Error> {
+    take_reports_in(&mut Session::of(pool), reports).await
+}
+
+pub(crate) async fn take_reports_in(session: &mut Session, reports: &[Report]) -> Result<Vec<Told>, Error> {
     let rows: Value = reports.iter().enumerate().map(|(position, report)| row(position, report)).collect();
-    let outcomes = persist(pool, || async {
+    let outcomes = persist!(session, |connection| async {
         sqlx::query_scalar!(r#"select email_take_reports($1) as "outcomes!: Json<Vec<Value>>""#, rows)
-            .fetch_one(pool)
+            .fetch_one(connection)
             .await
-    })
-    .await?;
+    })?;
     Ok(outcomes.0.iter().map(told).collect())
 }
 

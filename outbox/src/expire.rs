@@ -2,7 +2,10 @@
 
 use sqlx::PgPool;
 
-use crate::{Error, error::persist};
+use crate::{
+    Error,
+    session::{Session, persist},
+};
 
 /// Jobs ended by one statement.
 const AT_ONCE: i64 = 1_000;
@@ -35,7 +38,7 @@ pub async fn expire(pool: &PgPool) -> Result<Expired, Error> {
 
 /// Jobs expired, and sent.
 async fn expire_batch(pool: &PgPool) -> Result<(i64, i64), Error> {
-    let row = persist(pool, || async {
+    let row = persist!(&mut Session::of(pool), |connection| async {
         sqlx::query!(
             r#"
             with late as (
@@ -75,9 +78,8 @@ async fn expire_batch(pool: &PgPool) -> Result<(i64, i64), Error> {
             "#,
             AT_ONCE,
         )
-        .fetch_one(pool)
+        .fetch_one(connection)
         .await
-    })
-    .await?;
+    })?;
     Ok((row.expired, row.sent))
 }

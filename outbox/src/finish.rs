@@ -4,7 +4,12 @@ use std::collections::HashSet;
 
 use sqlx::PgPool;
 
-use crate::{Error, Failure, JobId, JournalEntry, Lease, attempts::Journal, claim::columns, error::persist};
+use crate::{
+    Error, Failure, JobId, JournalEntry, Lease,
+    attempts::Journal,
+    claim::columns,
+    session::{Session, persist},
+};
 
 /// The end of a running job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,13 +62,17 @@ pub struct Finish {
 /// # Errors
 /// [`Error::Database`]: the jobs are still running, and are rescued when their leases end.
 pub async fn finish(pool: &PgPool, ends: &[Finish]) -> Result<Vec<Recorded>, Error> {
+    finish_in(&mut Session::of(pool), ends).await
+}
+
+pub(crate) async fn finish_in(session: &mut Session, ends: &[Finish]) -> Result<Vec<Recorded>, Error> {
     let journal = Journal::of(ends.iter().map(|end| (end.lease.job, &end.journal)));
     let (ids, tokens) = columns(ends.iter().map(|end| &end.lease));
     let states: Vec<&str> = ends.iter().map(|end| end.end.state()).collect();
     let failures = || ends.iter().map(|end| end.end.failure());
     let codes: Vec<Option<&str>> = failures().map(|failure| Some(failure?.code.as_str())).collect();
     let messages: Vec<Option<&str>> = failures().map(|failure| Some(failure?.message.as_str())).collect();
-    let moved = persist(pool, || async {
+    let moved = persist!(session, |connection| async {
         sqlx::query!(
             r#"
             with journal as (
@@ -105,10 +114,9 @@ pub async fn finish(pool: &PgPool, ends: &[Finish]) -> Result<Vec<Recorded>, Err
             &journal.starts,
             &journal.workers as &[&str],
         )
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await
-    })
-    .await?;
+    })?;
     let done: HashSet<Lease> =
         moved.into_iter().map(|row| Lease { job: JobId(row.id), token: row.lease_token }).collect();
     let recorded = |end: &Finish| if done.contains(&end.lease) { Recorded::Done } else { Recorded::LeaseLost };

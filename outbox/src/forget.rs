@@ -2,7 +2,10 @@
 
 use sqlx::PgPool;
 
-use crate::{Email, Error, error::persist};
+use crate::{
+    Email, Error,
+    session::{Session, persist},
+};
 
 /// Rows of a table that held something about the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,11 +21,10 @@ pub struct Forgotten {
 /// # Errors
 /// [`Error::Database`]: nothing was removed.
 pub async fn forget(pool: &PgPool, address: &Email) -> Result<Vec<Forgotten>, Error> {
-    let rows = persist(pool, || async {
+    let rows = persist!(&mut Session::of(pool), |connection| async {
         let forget =
             sqlx::query!(r#"select relation as "relation!", rows as "rows!" from email_forget($1)"#, address.as_str(),);
-        forget.fetch_all(pool).await
-    })
-    .await?;
+        forget.fetch_all(connection).await
+    })?;
     Ok(rows.into_iter().map(|row| Forgotten { relation: row.relation, rows: row.rows.unsigned_abs() }).collect())
 }

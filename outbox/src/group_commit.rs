@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     Admission, Cleared, Enqueued, Error, Finish, NewJob, PutBack, Recorded, Report, Returned, Seal, Told,
-    enqueue::enqueue_silently, finish, put_back, seal, take_reports, wake::Bell,
+    enqueue::enqueue_in, events::take_reports_in, finish::finish_in, put_back::put_back_in, seal::seal_in,
+    session::Session, wake::Bell,
 };
 
 /// Most requests in one commit: a statement stays small enough to be done within milliseconds.
@@ -64,89 +65,71 @@ struct Waiting<Request, Outcome> {
 }
 
 /// The batched write behind a committer: an outcome per request, in order.
-type Write<Request, Outcome> = for<'a> fn(&'a PgPool, &'a [Request]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>>;
+type Write<Request, Outcome> =
+    Box<dyn for<'a> Fn(&'a mut Session, &'a [Request]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> + Send + Sync>;
 
 impl GroupCommit<NewJob, Enqueued> {
     /// Commits requests for links, see [`enqueue()`](crate::enqueue()).
     #[must_use]
     pub fn of_requests(pool: PgPool, admission: Admission, on_commit: OnCommit) -> Self {
         let (admission, bell) = (Arc::new(admission), Bell::hang(pool.clone()));
-        let commit = move |requests: Arc<[NewJob]>| {
-            let (pool, admission, bell) = (pool.clone(), Arc::clone(&admission), bell.clone());
-            async move {
-                let outcomes = enqueue_silently(&pool, &admission, &requests).await?;
+        let write: Write<NewJob, Enqueued> = Box::new(move |session, requests| {
+            let (admission, bell) = (Arc::clone(&admission), bell.clone());
+            Box::pin(async move {
+                let outcomes = enqueue_in(session, &admission, requests).await?;
                 // Not for a flood of refusals. Nobody waits for it, so it tells nothing of who is suppressed.
                 if outcomes.contains(&Enqueued::Queued) {
                     bell.ring();
                 }
                 Ok(outcomes)
-            }
-        };
-        Self::start(commit, on_commit)
+            })
+        });
+        Self::start(&pool, on_commit, write)
     }
 }
 
 impl GroupCommit<Report, Told> {
-    /// Commits what Mailgun reports, see [`take_reports()`].
+    /// Commits what Mailgun reports, see [`take_reports()`](crate::take_reports()).
     #[must_use]
     pub fn of_reports(pool: PgPool, on_commit: OnCommit) -> Self {
-        Self::of(pool, on_commit, |pool, reports| Box::pin(take_reports(pool, reports)))
+        Self::start(&pool, on_commit, Box::new(|session, reports| Box::pin(take_reports_in(session, reports))))
     }
 }
 
 impl GroupCommit<Seal, Cleared> {
-    /// Commits links and clears mails, see [`seal()`].
+    /// Commits links and clears mails, see [`seal()`](crate::seal()).
     #[must_use]
     pub fn of_seals(pool: PgPool, on_commit: OnCommit) -> Self {
-        Self::of(pool, on_commit, |pool, seals| Box::pin(seal(pool, seals)))
+        Self::start(&pool, on_commit, Box::new(|session, seals| Box::pin(seal_in(session, seals))))
     }
 }
 
 impl GroupCommit<Finish, Recorded> {
-    /// Commits the ends of jobs, see [`finish()`].
+    /// Commits the ends of jobs, see [`finish()`](crate::finish()).
     #[must_use]
     pub fn of_ends(pool: PgPool, on_commit: OnCommit) -> Self {
-        Self::of(pool, on_commit, |pool, ends| Box::pin(finish(pool, ends)))
+        Self::start(&pool, on_commit, Box::new(|session, ends| Box::pin(finish_in(session, ends))))
     }
 }
 
 impl GroupCommit<PutBack, Returned> {
-    /// Commits jobs that are to wait again, see [`put_back()`].
+    /// Commits jobs that are to wait again, see [`put_back()`](crate::put_back()).
     #[must_use]
     pub fn of_returns(pool: PgPool, on_commit: OnCommit) -> Self {
-        Self::of(pool, on_commit, |pool, jobs| Box::pin(put_back(pool, jobs)))
+        Self::start(&pool, on_commit, Box::new(|session, jobs| Box::pin(put_back_in(session, jobs))))
     }
 }
 
 impl<Request, Outcome> GroupCommit<Request, Outcome>
 where
-    Request: Clone + Send + Sync + 'static,
+    Request: Send + Sync + 'static,
     Outcome: Send + 'static,
 {
-    fn of(pool: PgPool, on_commit: OnCommit, write: Write<Request, Outcome>) -> Self {
-        let commit = move |requests: Arc<[Request]>| {
-            let pool = pool.clone();
-            async move { write(&pool, &requests).await }
-        };
-        Self::start(commit, on_commit)
-    }
-
     /// Starts the committer on the current runtime; it ends with its last clone.
-    fn start<F>(commit: impl Fn(Arc<[Request]>) -> F + Send + Sync + 'static, on_commit: OnCommit) -> Self
-    where
-        F: Future<Output = Result<Vec<Outcome>, Error>> + Send + 'static,
-    {
+    fn start(pool: &PgPool, on_commit: OnCommit, write: Write<Request, Outcome>) -> Self {
         let (sender, waiting) = mpsc::channel(MOST_WAITING);
-        let commit = move |requests: Arc<[Request]>| {
-            let (started, size) = (Instant::now(), requests.len());
-            let committed = commit(requests);
-            async move {
-                let committed = committed.await;
-                on_commit(size, started.elapsed());
-                committed
-            }
-        };
-        tokio::spawn(commit_all(commit, waiting));
+        let committer = Committer { session: Session::of(pool), write, on_commit };
+        tokio::spawn(committer.run(waiting));
         Self(sender)
     }
 
@@ -163,35 +146,67 @@ where
     }
 }
 
-async fn commit_all<Request: Clone, Outcome, F>(
-    commit: impl Fn(Arc<[Request]>) -> F,
-    mut waiting: mpsc::Receiver<Waiting<Request, Outcome>>,
-) where
-    F: Future<Output = Result<Vec<Outcome>, Error>>,
-{
-    let mut batch = Vec::with_capacity(LARGEST_BATCH);
-    let mut last_size = 0;
-    loop {
-        // Those who were just answered may ask again at once: without a turn for them the next batch would be the one who
-        // was first, and the others would wait for a commit of one. On an idle system nothing comes in between.
-        if waiting.len() < last_size / 2 {
-            tokio::task::yield_now().await;
+/// What writes the batches, one after the other.
+struct Committer<Request, Outcome> {
+    session: Session,
+    write: Write<Request, Outcome>,
+    on_commit: OnCommit,
+}
+
+impl<Request, Outcome> Committer<Request, Outcome> {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Waiting<Request, Outcome>>) {
+        let mut batch = Vec::with_capacity(LARGEST_BATCH);
+        let mut last_size = 0;
+        loop {
+            // Those who were just answered may ask again at once: without a turn for them the next batch would be the one
+            // who was first, and the others would wait for a commit of one. On an idle system nothing comes in between.
+            if waiting.len() < last_size / 2 {
+                tokio::task::yield_now().await;
+            }
+            self.session.pause(waiting.is_empty());
+            last_size = waiting.recv_many(&mut batch, LARGEST_BATCH).await;
+            if last_size == 0 {
+                return;
+            }
+            let (requests, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.request, w.answer)).unzip();
+            let outcomes = self.commit_batch(&requests).await;
+            let outage =
+                outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
+            for (caller, outcome) in callers.into_iter().zip(outcomes) {
+                // One that no longer waits has hung up.
+                let _ = caller.send(outcome);
+            }
+            if let Some(outage) = outage {
+                refuse_all(&mut waiting, &outage);
+            }
         }
-        last_size = waiting.recv_many(&mut batch, LARGEST_BATCH).await;
-        if last_size == 0 {
-            return;
+    }
+
+    /// One commit for all; where Postgres refuses the batch, one for each, so that a bad row fails alone.
+    async fn commit_batch(&mut self, requests: &[Request]) -> Vec<Result<Outcome, NotCommitted>> {
+        match self.commit(requests).await {
+            Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
+            Err(error) if requests.len() == 1 || error.is_outage() => {
+                let error = Arc::new(error);
+                requests.iter().map(|_| Err(NotCommitted::Failed(Arc::clone(&error)))).collect()
+            }
+            Err(_) => {
+                let mut outcomes = Vec::with_capacity(requests.len());
+                for request in requests {
+                    let outcome = self.commit(std::slice::from_ref(request)).await;
+                    let outcome = outcome.map_err(|error| NotCommitted::Failed(Arc::new(error)));
+                    outcomes.push(outcome.and_then(|outcomes| outcomes.into_iter().next().ok_or(NotCommitted::Busy)));
+                }
+                outcomes
+            }
         }
-        let (requests, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.request, w.answer)).unzip();
-        let outcomes = commit_batch(&commit, requests.into()).await;
-        let outage =
-            outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
-        for (caller, outcome) in callers.into_iter().zip(outcomes) {
-            // One that no longer waits has hung up.
-            let _ = caller.send(outcome);
-        }
-        if let Some(outage) = outage {
-            refuse_all(&mut waiting, &outage);
-        }
+    }
+
+    async fn commit(&mut self, requests: &[Request]) -> Result<Vec<Outcome>, Error> {
+        let started = Instant::now();
+        let committed = (self.write)(&mut self.session, requests).await;
+        (self.on_commit)(requests.len(), started.elapsed());
+        committed
     }
 }
 
@@ -199,31 +214,5 @@ async fn commit_all<Request: Clone, Outcome, F>(
 fn refuse_all<Request, Outcome>(waiting: &mut mpsc::Receiver<Waiting<Request, Outcome>>, outage: &NotCommitted) {
     while let Ok(waiting) = waiting.try_recv() {
         let _ = waiting.answer.send(Err(outage.clone()));
-    }
-}
-
-/// One commit for all; where Postgres refuses the batch, one for each, so that a bad row fails alone.
-async fn commit_batch<Request: Clone, Outcome, F>(
-    commit: &impl Fn(Arc<[Request]>) -> F,
-    requests: Arc<[Request]>,
-) -> Vec<Result<Outcome, NotCommitted>>
-where
-    F: Future<Output = Result<Vec<Outcome>, Error>>,
-{
-    match commit(Arc::clone(&requests)).await {
-        Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
-        Err(error) if requests.len() == 1 || error.is_outage() => {
-            let error = Arc::new(error);
-            requests.iter().map(|_| Err(NotCommitted::Failed(Arc::clone(&error)))).collect()
-        }
-        Err(_) => {
-            let mut outcomes = Vec::with_capacity(requests.len());
-            for request in requests.iter() {
-                let outcome = commit(Arc::from([request.clone()])).await;
-                let outcome = outcome.map_err(|error| NotCommitted::Failed(Arc::new(error)));
-                outcomes.push(outcome.and_then(|outcomes| outcomes.into_iter().next().ok_or(NotCommitted::Busy)));
-            }
-            outcomes
-        }
     }
 }

@@ -32,6 +32,7 @@ mod redact;
 mod rescue;
 mod roll_up;
 mod seal;
+mod session;
 pub mod settings;
 pub mod suppression;
 pub mod upstreams;

@@ -3,7 +3,7 @@
 //! Both programs make them, since both write history: one that is missing would be an outage of the api. The day is
 //! Postgres's, not this machine's: a clock that is a month ahead would drop the whole history.
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
 use crate::Error;
 
@@ -15,8 +15,11 @@ const DAYS_AHEAD: i32 = 7;
 /// # Errors
 /// [`Error::Database`].
 pub async fn make(pool: &PgPool) -> Result<(), Error> {
-    sqlx::query!("select email_make_partitions($1)", DAYS_AHEAD).execute(pool).await?;
-    Ok(())
+    Ok(make_on(&mut *pool.acquire().await?).await?)
+}
+
+pub(crate) async fn make_on(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query!("select email_make_partitions($1)", DAYS_AHEAD).execute(connection).await.map(drop)
 }
 
 /// What became of days whose time was up.

@@ -2,10 +2,15 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::{Error, Failure, JournalEntry, Lease, attempts::Journal, claim::columns, error::persist};
+use crate::{
+    Error, Failure, JournalEntry, Lease,
+    attempts::Journal,
+    claim::columns,
+    session::{Session, persist},
+};
 
 /// A running job that is to wait again.
 #[derive(Debug, Clone)]
@@ -39,15 +44,18 @@ pub enum Returned {
 /// # Errors
 /// [`Error::Database`]: they are still running, and are rescued when their leases end.
 pub async fn put_back(pool: &PgPool, jobs: &[PutBack]) -> Result<Vec<Returned>, Error> {
-    let outcomes = persist(pool, || async {
-        let mut transaction = pool.begin().await?;
+    put_back_in(&mut Session::of(pool), jobs).await
+}
+
+pub(crate) async fn put_back_in(session: &mut Session, jobs: &[PutBack]) -> Result<Vec<Returned>, Error> {
+    let outcomes = persist!(session, |connection| async {
+        let mut transaction = connection.begin().await?;
         let (ids, tokens) = columns(jobs.iter().map(|job| &job.lease));
         lock_recipients(&mut transaction, &ids).await?;
         let outcomes = move_back(&mut transaction, jobs, &ids, &tokens).await?;
         transaction.commit().await?;
-        Ok(outcomes)
-    })
-    .await?;
+        Ok::<_, sqlx::Error>(outcomes)
+    })?;
     Ok(jobs.iter().map(|job| outcomes.get(&job.lease.job.0).copied().unwrap_or(Returned::LeaseLost)).collect())
 }
 

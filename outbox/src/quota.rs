@@ -52,6 +52,11 @@ impl FromStr for Quotas {
 }
 
 impl Quotas {
+    /// Time that one request takes up of each window.
+    pub(crate) fn intervals(&self) -> impl Iterator<Item = Duration> {
+        self.0.iter().map(Quota::interval)
+    }
+
     /// The TATs after one more request, or how long to wait until one is let in. A refused request moves nothing.
     ///
     /// `tats` are those kept so far; one that is missing counts as unused.

@@ -2,9 +2,14 @@
 
 use std::{collections::HashMap, time::Duration};
 
-use sqlx::PgPool;
+use sqlx::{PgConnection, PgPool};
 
-use crate::{Error, JobId, JournalEntry, Lease, attempts::Journal, claim::columns, error::persist};
+use crate::{
+    Error, JobId, JournalEntry, Lease,
+    attempts::Journal,
+    claim::columns,
+    session::{Session, persist},
+};
 
 /// A link that Supabase has just made, sealed.
 #[derive(Debug, Clone)]
@@ -58,14 +63,18 @@ pub struct Seal {
 /// # Errors
 /// [`Error::Database`].
 pub async fn seal(pool: &PgPool, seals: &[Seal]) -> Result<Vec<Cleared>, Error> {
+    seal_in(&mut Session::of(pool), seals).await
+}
+
+pub(crate) async fn seal_in(session: &mut Session, seals: &[Seal]) -> Result<Vec<Cleared>, Error> {
     let journal = Journal::of(seals.iter().map(|seal| (seal.lease.job, &seal.journal)));
-    let cleared = persist(pool, || seal_once(pool, seals, &journal)).await?;
+    let cleared = persist!(session, |connection| seal_once(connection, seals, &journal))?;
     Ok(seals.iter().map(|seal| cleared.get(&seal.lease).copied().unwrap_or(Cleared::LeaseLost)).collect())
 }
 
 #[expect(clippy::too_many_lines, reason = "one statement")]
 async fn seal_once(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     seals: &[Seal],
     journal: &Journal<'_>,
 ) -> Result<HashMap<Lease, Cleared>, sqlx::Error> {
@@ -175,7 +184,7 @@ async fn seal_once(
         &journal.starts,
         &journal.workers as &[&str],
     )
-    .fetch_all(pool)
+    .fetch_all(connection)
     .await?;
     let cleared = rows.into_iter().map(|row| {
         let pause = Duration::try_from_secs_f64(row.pause.unwrap_or_default()).unwrap_or_default();

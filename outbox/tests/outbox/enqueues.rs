@@ -35,6 +35,41 @@ async fn a_second_request_supersedes_the_waiting_one_and_takes_its_place() {
     );
 }
 
+/// An operator who lets a person ask again at once deletes the mailbox's quotas: whoever waits is a newcomer by them.
+#[tokio::test]
+async fn a_waiting_job_whose_quotas_were_deleted_is_superseded_all_the_same() {
+    let outbox = TestOutbox::new().await;
+    let first = outbox.queued(request_for("hello@example.com", "a")).await;
+    outbox.execute("delete from recipient_quotas").await;
+    let second = request_for("hello@example.com", "b");
+    let id = second.id;
+
+    let outcomes = outbox.enqueue(&[second, request("newcomer@example.com")]).await;
+    assert_eq!(outcomes, [Enqueued::Queued, Enqueued::Queued]);
+    assert_eq!(outbox.state(first).await, "superseded newer_request");
+    assert_eq!(outbox.state(id).await, "queued");
+    assert_eq!(outbox::load(&outbox.api, 100).await.unwrap().waiting, 2);
+}
+
+#[tokio::test]
+async fn a_newcomers_request_takes_as_much_of_each_window_as_anybodys() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("newcomer@example.com")).await;
+    // Two of one mailbox in a batch go the long way, and the second is a double click.
+    outbox.enqueue(&[request("known@example.com"), request("known@example.com")]).await;
+    let charged = "select string_agg(distinct
+        (select string_agg(date_trunc('second', tat - last_at + '0.5 s')::text, ' ') from unnest(tats) as tat) || ' of it, '
+          || (select string_agg(date_trunc('second', tat::timestamptz - last_at + '0.5 s')::text, ' ')
+              from jsonb_each(clients) as client, jsonb_array_elements_text(client.value) as tat) || ' of its client',
+        '; ')
+      from recipient_quotas";
+    assert_eq!(
+        outbox.text(charged).await,
+        "00:01:30 00:48:00 of it, 00:03:00 02:24:00 of its client",
+        "90 s of 15 min are a tenth"
+    );
+}
+
 #[tokio::test]
 async fn a_double_click_is_one_mail_and_two_rows_and_takes_no_quota() {
     let mut outbox = TestOutbox::new().await;

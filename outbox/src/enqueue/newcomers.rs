@@ -1,0 +1,62 @@
+//! The short way in: a batch of people of whom nothing is known, in one round trip.
+
+use std::collections::HashSet;
+
+use sqlx::PgConnection;
+
+use super::known::{Known, KnownRow};
+use crate::{Admission, NewJob, Quotas};
+
+/// Whether no mailbox is twice in a batch: of those, each request changes what the next one meets.
+pub(super) fn are_distinct(requests: &[NewJob]) -> bool {
+    let mut mailboxes = HashSet::with_capacity(requests.len());
+    requests.iter().all(|request| mailboxes.insert(request.recipient.mailbox()))
+}
+
+/// Adds jobs for people of whom nothing is known, committed when it returns; or, if something is known of any of them,
+/// tells that, and adds nothing.
+///
+/// Whoever is new is let in, whatever the quotas, since each takes one request at least.
+pub(super) async fn add(
+    connection: &mut PgConnection,
+    admission: &Admission,
+    requests: &[NewJob],
+) -> Result<Option<Known>, sqlx::Error> {
+    let ids: Vec<_> = requests.iter().map(|request| request.id.0).collect();
+    let recipients: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
+    let mailboxes: Vec<String> = requests.iter().map(|request| request.recipient.mailbox()).collect();
+    let callback_urls: Vec<&str> = requests.iter().map(|request| request.callback_url.as_str()).collect();
+    let clients: Vec<&str> = requests.iter().map(|request| request.client.as_str()).collect();
+    let request_ids: Vec<&str> = requests.iter().map(|request| request.request_id.as_str()).collect();
+    let traceparents: Vec<Option<&str>> = requests.iter().map(|request| request.traceparent.as_deref()).collect();
+    let rows = sqlx::query_as!(
+        KnownRow,
+        r#"
+        select
+          key, version, tats as "tats: _", clients as "clients: _",
+          last_recipient, last_callback_url, last_at, suppressed_for, suppressed_until, clock_timestamp() as "now!"
+        from email_add_newcomers(
+          (select array_agg(make_interval(secs => seconds)) from unnest($1::float8[]) as seconds),
+          (select array_agg(make_interval(secs => seconds)) from unnest($2::float8[]) as seconds),
+          $3, $4, $5, $6, $7, $8, $9, make_interval(secs => $10))
+        "#,
+        &intervals(&admission.per_recipient),
+        &intervals(&admission.per_recipient_and_client),
+        &ids,
+        &recipients as &[&str],
+        &mailboxes,
+        &callback_urls as &[&str],
+        &clients as &[&str],
+        &request_ids as &[&str],
+        &traceparents as &[Option<&str>],
+        admission.deadline.as_secs_f64(),
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok((!rows.is_empty()).then(|| Known::of(rows, admission.duplicate_window)))
+}
+
+/// Seconds that one request takes up of each window.
+fn intervals(quotas: &Quotas) -> Vec<f64> {
+    quotas.intervals().map(|interval| interval.as_secs_f64()).collect()
+}

@@ -1,0 +1,99 @@
+//! A session with Postgres in which writes are run, again where that helps.
+
+use std::time::{Duration, Instant};
+
+use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+
+use crate::{
+    Error,
+    error::{in_time, is_collision, is_missing_partition},
+    partitions,
+};
+
+/// Longest time to keep a connection from others who wait for one: the pool may be small.
+const LONGEST_HOLD: Duration = Duration::from_millis(100);
+
+/// Most times that a write is run again because of others. Each time one of them got through, and each program has one
+/// at a time: so many replicas may ask for the same person at once.
+const MOST_COLLISIONS: u32 = 32;
+
+/// A connection of the pool, taken when it is first needed and kept from one write to the next, for whoever writes without
+/// a pause: to give one back and take another costs round trips, each time.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pool: PgPool,
+    held: Option<(PoolConnection<Postgres>, Instant)>,
+}
+
+impl Session {
+    /// A session that has yet to begin.
+    pub(crate) fn of(pool: &PgPool) -> Self {
+        Self { pool: pool.clone(), held: None }
+    }
+
+    /// Gives the connection back, if it was held for long, or there is nothing more to write.
+    pub(crate) fn pause(&mut self, is_idle: bool) {
+        if self.held.as_ref().is_some_and(|(_, since)| is_idle || since.elapsed() > LONGEST_HOLD) {
+            self.held = None;
+        }
+    }
+
+    /// Whether a try was the last, and then how it ended: see [`persist!`].
+    pub(crate) async fn conclude<T>(&mut self, done: Result<T, Error>, tries: &mut Tries) -> Option<Result<T, Error>> {
+        match done {
+            Err(Error::Database(error)) if is_collision(&error) && tries.collisions < MOST_COLLISIONS => {
+                tries.collisions += 1;
+                None
+            }
+            Err(Error::Database(error)) if is_missing_partition(&error) && !tries.partitions_made => {
+                tries.partitions_made = true;
+                let made = in_time(async { Ok(partitions::make_on(self.connection().await?).await?) }).await;
+                made.err().map(Err)
+            }
+            Ok(done) => Some(Ok(done)),
+            Err(error) => {
+                // Whether the connection is sound is for the pool to find out.
+                self.held = None;
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// The connection, from the pool if none is held.
+    pub(crate) async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
+        let held = match self.held.take() {
+            Some(held) => held,
+            None => (self.pool.acquire().await?, Instant::now()),
+        };
+        Ok(&mut self.held.insert(held).0)
+    }
+}
+
+/// What was tried already.
+#[derive(Debug, Default)]
+pub(crate) struct Tries {
+    collisions: u32,
+    partitions_made: bool,
+}
+
+/// Runs a statement or transaction in a session, within the time that one may take: again where it collided with another,
+/// and again where its day's partition was missing.
+///
+/// A macro, since the compiler does not see of a closure that borrows the connection that its future may change threads.
+macro_rules! persist {
+    ($session:expr, |$connection:ident| $work:expr) => {{
+        let session: &mut $crate::session::Session = $session;
+        let mut tries = $crate::session::Tries::default();
+        loop {
+            let done = $crate::error::in_time(async {
+                let $connection = session.connection().await?;
+                Ok($work.await?)
+            });
+            let done = done.await;
+            if let Some(done) = session.conclude(done, &mut tries).await {
+                break done;
+            }
+        }
+    }};
+}
+pub(crate) use persist;
