@@ -1,6 +1,6 @@
 //! What every request at the door needs: the rules of the settings, the limits' state and the way to the outbox.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use outbox::{Enqueued, GroupCommit, NewJob, PgPool, Report, Told};
 
@@ -30,10 +30,13 @@ pub(crate) struct Door {
 
 impl Door {
     /// A door as set. Connects to nothing yet.
-    pub(crate) fn new(settings: &Settings, pool: PgPool) -> Arc<Self> {
-        Arc::new(Self {
-            requests: GroupCommit::of_requests(pool.clone(), settings.admission.clone(), metrics::enqueue_commit),
-            reports: GroupCommit::of_reports(pool.clone(), metrics::webhook_commit),
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub(crate) fn new(settings: &Settings, pool: PgPool) -> io::Result<Arc<Self>> {
+        let door = Self {
+            requests: GroupCommit::of_requests(&pool, settings.admission.clone(), metrics::enqueue_commit)?,
+            reports: GroupCommit::of_reports(&pool, metrics::webhook_commit)?,
             pool,
             ip_limit: Arc::new(IpLimit::new(
                 settings.trusted_proxies.clone(),
@@ -48,6 +51,7 @@ impl Door {
                 deadline: settings.admission.deadline,
             })),
             webhooks: settings.webhooks.clone(),
-        })
+        };
+        Ok(Arc::new(door))
     }
 }

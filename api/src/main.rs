@@ -94,7 +94,7 @@ fn unquoted(error: &dotenvy::Error) -> String {
 fn start_log(settings: &Settings) -> anyhow::Result<()> {
     let lines = match settings.log_format {
         LogFormat::Text => fmt::layer().with_ansi(stdout().is_terminal()).boxed(),
-        LogFormat::Json => fmt::layer().json().boxed(),
+        LogFormat::Json => fmt::layer().json().with_span_list(false).boxed(),
     };
     let fit = filter_fn(|line| *line.level() <= most(line.target()));
     let filter = EnvFilter::try_new(&settings.log_filter)?;

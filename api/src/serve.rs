@@ -39,6 +39,9 @@ pub enum ServeError {
     /// The system lets us install no signal handler.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
+    /// The system gives us no thread.
+    #[error("cannot start a thread: {0}")]
+    Threads(io::Error),
     /// The metrics could not be set up.
     #[error("metrics: {0}")]
     Metrics(String),
@@ -53,7 +56,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let prometheus = metrics::install().map_err(|error| ServeError::Metrics(error.to_string()))?;
     let pool = outbox::connect(&settings.database_url, settings.database_max_connections, "magic-link-api")
         .map_err(|_| ServeError::DatabaseUrl)?;
-    let door = Door::new(&settings, pool);
+    let door = Door::new(&settings, pool).map_err(ServeError::Threads)?;
     if door.allowed_origins.any_localhost() {
         tracing::warn!("CALLBACK_ORIGINS allows http://localhost:*, which is for development");
     }

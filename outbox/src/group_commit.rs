@@ -2,15 +2,23 @@
 //!
 //! A commit waits for the disk, and one by one requests would queue for it. There is no timer: a lone request on an idle
 //! system is committed at once.
+//!
+//! Each committer has a thread and a connection of its own. On a shared runtime Postgres's answer would wait its turn behind
+//! all the requests that are being read, and Postgres would wait for the next batch meanwhile.
 
 use std::{
+    io,
     sync::Arc,
+    thread,
     time::{Duration, Instant},
 };
 
 use futures_util::future::BoxFuture;
 use sqlx::PgPool;
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    runtime,
+    sync::{mpsc, oneshot},
+};
 
 use crate::{
     Admission, Cleared, Enqueued, Error, Finish, NewJob, PutBack, Recorded, Report, Returned, Seal, Told,
@@ -48,7 +56,8 @@ impl NotCommitted {
 /// Is told of each commit: its size, and the time that it took or failed after.
 pub type OnCommit = fn(batch: usize, taken: Duration);
 
-/// A committer of one program: for each request, its outcome. A clone is the same one.
+/// A committer of one program: for each request, its outcome. It has a thread, and a connection beside those of the pool
+/// whose options it takes over. A clone is the same one.
 #[derive(Debug)]
 pub struct GroupCommit<Request, Outcome>(mpsc::Sender<Waiting<Request, Outcome>>);
 
@@ -69,9 +78,11 @@ type Write<Request, Outcome> =
     Box<dyn for<'a> Fn(&'a mut Session, &'a [Request]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> + Send + Sync>;
 
 impl GroupCommit<NewJob, Enqueued> {
-    /// Commits requests for links, see [`enqueue()`](crate::enqueue()).
-    #[must_use]
-    pub fn of_requests(pool: PgPool, admission: Admission, on_commit: OnCommit) -> Self {
+    /// Commits requests for links, see [`enqueue()`](crate::enqueue()). Within a runtime, on which workers are woken.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn of_requests(pool: &PgPool, admission: Admission, on_commit: OnCommit) -> io::Result<Self> {
         let (admission, bell) = (Arc::new(admission), Bell::hang(pool.clone()));
         let write: Write<NewJob, Enqueued> = Box::new(move |session, requests| {
             let (admission, bell) = (Arc::clone(&admission), bell.clone());
@@ -84,39 +95,47 @@ impl GroupCommit<NewJob, Enqueued> {
                 Ok(outcomes)
             })
         });
-        Self::start(&pool, on_commit, write)
+        Self::start(pool, on_commit, write)
     }
 }
 
 impl GroupCommit<Report, Told> {
     /// Commits what Mailgun reports, see [`take_reports()`](crate::take_reports()).
-    #[must_use]
-    pub fn of_reports(pool: PgPool, on_commit: OnCommit) -> Self {
-        Self::start(&pool, on_commit, Box::new(|session, reports| Box::pin(take_reports_in(session, reports))))
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn of_reports(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
+        Self::start(pool, on_commit, Box::new(|session, reports| Box::pin(take_reports_in(session, reports))))
     }
 }
 
 impl GroupCommit<Seal, Cleared> {
     /// Commits links and clears mails, see [`seal()`](crate::seal()).
-    #[must_use]
-    pub fn of_seals(pool: PgPool, on_commit: OnCommit) -> Self {
-        Self::start(&pool, on_commit, Box::new(|session, seals| Box::pin(seal_in(session, seals))))
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn of_seals(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
+        Self::start(pool, on_commit, Box::new(|session, seals| Box::pin(seal_in(session, seals))))
     }
 }
 
 impl GroupCommit<Finish, Recorded> {
     /// Commits the ends of jobs, see [`finish()`](crate::finish()).
-    #[must_use]
-    pub fn of_ends(pool: PgPool, on_commit: OnCommit) -> Self {
-        Self::start(&pool, on_commit, Box::new(|session, ends| Box::pin(finish_in(session, ends))))
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn of_ends(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
+        Self::start(pool, on_commit, Box::new(|session, ends| Box::pin(finish_in(session, ends))))
     }
 }
 
 impl GroupCommit<PutBack, Returned> {
     /// Commits jobs that are to wait again, see [`put_back()`](crate::put_back()).
-    #[must_use]
-    pub fn of_returns(pool: PgPool, on_commit: OnCommit) -> Self {
-        Self::start(&pool, on_commit, Box::new(|session, jobs| Box::pin(put_back_in(session, jobs))))
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub fn of_returns(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
+        Self::start(pool, on_commit, Box::new(|session, jobs| Box::pin(put_back_in(session, jobs))))
     }
 }
 
@@ -125,12 +144,19 @@ where
     Request: Send + Sync + 'static,
     Outcome: Send + 'static,
 {
-    /// Starts the committer on the current runtime; it ends with its last clone.
-    fn start(pool: &PgPool, on_commit: OnCommit, write: Write<Request, Outcome>) -> Self {
+    /// Starts the committer; it ends with its last clone.
+    fn start(pool: &PgPool, on_commit: OnCommit, write: Write<Request, Outcome>) -> io::Result<Self> {
         let (sender, waiting) = mpsc::channel(MOST_WAITING);
-        let committer = Committer { session: Session::of(pool), write, on_commit };
-        tokio::spawn(committer.run(waiting));
-        Self(sender)
+        let (options, server) = (pool.options().clone(), pool.connect_options().as_ref().clone());
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("committer".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                // Connections belong to the runtime on which they were made.
+                let pool = options.max_connections(1).connect_lazy_with(server);
+                Committer { session: Session::of(&pool), write, on_commit }.run(waiting).await;
+            });
+        })?;
+        Ok(Self(sender))
     }
 
     /// Takes a request in with the next commit, and tells what became of it. A caller who stops waiting does not
@@ -163,7 +189,9 @@ impl<Request, Outcome> Committer<Request, Outcome> {
             if waiting.len() < last_size / 2 {
                 tokio::task::yield_now().await;
             }
-            self.session.pause(waiting.is_empty());
+            if waiting.is_empty() {
+                self.session.pause();
+            }
             last_size = waiting.recv_many(&mut batch, LARGEST_BATCH).await;
             if last_size == 0 {
                 return;

@@ -1,7 +1,5 @@
 //! A session with Postgres in which writes are run, again where that helps.
 
-use std::time::{Duration, Instant};
-
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 
 use crate::{
@@ -9,9 +7,6 @@ use crate::{
     error::{in_time, is_collision, is_missing_partition},
     partitions,
 };
-
-/// Longest time to keep a connection from others who wait for one: the pool may be small.
-const LONGEST_HOLD: Duration = Duration::from_millis(100);
 
 /// Most times that a write is run again because of others. Each time one of them got through, and each program has one
 /// at a time: so many replicas may ask for the same person at once.
@@ -22,7 +17,7 @@ const MOST_COLLISIONS: u32 = 32;
 #[derive(Debug)]
 pub(crate) struct Session {
     pool: PgPool,
-    held: Option<(PoolConnection<Postgres>, Instant)>,
+    held: Option<PoolConnection<Postgres>>,
 }
 
 impl Session {
@@ -31,11 +26,9 @@ impl Session {
         Self { pool: pool.clone(), held: None }
     }
 
-    /// Gives the connection back, if it was held for long, or there is nothing more to write.
-    pub(crate) fn pause(&mut self, is_idle: bool) {
-        if self.held.as_ref().is_some_and(|(_, since)| is_idle || since.elapsed() > LONGEST_HOLD) {
-            self.held = None;
-        }
+    /// Gives the connection back: the pool looks after one that rests.
+    pub(crate) fn pause(&mut self) {
+        self.held = None;
     }
 
     /// Whether a try was the last, and then how it ended: see [`persist!`].
@@ -63,9 +56,9 @@ impl Session {
     pub(crate) async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         let held = match self.held.take() {
             Some(held) => held,
-            None => (self.pool.acquire().await?, Instant::now()),
+            None => self.pool.acquire().await?,
         };
-        Ok(&mut self.held.insert(held).0)
+        Ok(self.held.insert(held))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::settings::{LogFormat, LogSettings};
 pub fn start(settings: LogSettings) -> anyhow::Result<()> {
     let lines = match settings.format {
         LogFormat::Text => fmt::layer().boxed(),
-        LogFormat::Json => fmt::layer().json().boxed(),
+        LogFormat::Json => fmt::layer().json().with_span_list(false).boxed(),
     };
     let fit = filter_fn(|line| *line.level() <= most(line.target()));
     tracing_subscriber::registry().with(settings.filter).with(lines.with_filter(fit)).try_init()?;

@@ -1,5 +1,7 @@
 //! What deliveries write down, many at a time: whatever comes while a commit is under way goes together in the next.
 
+use std::io;
+
 use outbox::{Cleared, Finish, GroupCommit, PgPool, PutBack, Recorded, Returned, Seal};
 
 use crate::metrics;
@@ -15,13 +17,15 @@ pub struct Records {
 }
 
 impl Records {
-    /// Starts the committers on the current runtime; they end with this.
-    #[must_use]
-    pub fn start(pool: &PgPool) -> Self {
-        Self {
-            seals: GroupCommit::of_seals(pool.clone(), |batch, taken| metrics::recorded("seal", batch, taken)),
-            ends: GroupCommit::of_ends(pool.clone(), |batch, taken| metrics::recorded("end", batch, taken)),
-            returns: GroupCommit::of_returns(pool.clone(), |batch, taken| metrics::recorded("return", batch, taken)),
-        }
+    /// Starts the committers; they end with this.
+    ///
+    /// # Errors
+    /// The system gives no threads.
+    pub fn start(pool: &PgPool) -> io::Result<Self> {
+        Ok(Self {
+            seals: GroupCommit::of_seals(pool, |batch, taken| metrics::recorded("seal", batch, taken))?,
+            ends: GroupCommit::of_ends(pool, |batch, taken| metrics::recorded("end", batch, taken))?,
+            returns: GroupCommit::of_returns(pool, |batch, taken| metrics::recorded("return", batch, taken))?,
+        })
     }
 }

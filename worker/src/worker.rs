@@ -55,12 +55,12 @@ impl Worker {
     /// Puts a worker together, on the current runtime; it does nothing yet.
     ///
     /// # Errors
-    /// The settings make no client.
+    /// The settings make no client, or the system gives no threads.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let Settings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
         let pool = outbox::connect(&database.url, database.max_connections, "magic-link-worker")?;
         Ok(Self {
-            records: Records::start(&pool),
+            records: Records::start(&pool)?,
             pool,
             name: name().into(),
             limits: *limits,

@@ -244,7 +244,7 @@ async fn idle_quotas_are_forgotten_and_others_kept() {
 async fn requests_that_come_together_are_answered_each_for_itself_by_few_commits() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "2/1h".parse().unwrap();
-    let commit = GroupCommit::of_requests(outbox.api.clone(), outbox.admission.clone(), |_, _| ());
+    let commit = GroupCommit::of_requests(&outbox.api, outbox.admission.clone(), |_, _| ()).unwrap();
     let ask = |n: usize| commit.commit(request_for(&format!("p{}@example.com", n % 100), &n.to_string()));
     let outcomes = join_all((0..300).map(ask)).await;
 
@@ -259,7 +259,7 @@ async fn requests_that_come_together_are_answered_each_for_itself_by_few_commits
 #[tokio::test]
 async fn a_row_that_postgres_refuses_fails_alone() {
     let outbox = TestOutbox::new().await;
-    let commit = GroupCommit::of_requests(outbox.api.clone(), outbox.admission.clone(), |_, _| ());
+    let commit = GroupCommit::of_requests(&outbox.api, outbox.admission.clone(), |_, _| ()).unwrap();
     let bad = NewJob { request_id: "x".repeat(65), ..request("bad@example.com") };
     let batch = [request("a@example.com"), bad, request("b@example.com")];
     let outcomes = join_all(batch.map(|request| commit.commit(request))).await;

@@ -38,7 +38,7 @@ async fn each_statement_of_the_hot_path_has_an_index_for_each_table() {
 #[tokio::test]
 async fn a_jobs_way_through_the_outbox_scans_no_table() {
     let outbox = TestOutbox::new().await;
-    let commit = GroupCommit::of_requests(outbox.api.clone(), outbox.admission.clone(), |_, _| ());
+    let commit = GroupCommit::of_requests(&outbox.api, outbox.admission.clone(), |_, _| ()).unwrap();
     let ask = |n: usize| commit.commit(request_for(&format!("person-{n}@example.com"), "page"));
     for outcome in join_all((0..600).map(ask)).await {
         outcome.unwrap();

@@ -65,7 +65,7 @@ async fn a_silent_network_ends_as_an_outage_and_passes() {
     let (way, swallow) = way_to(&outbox.api_url).await;
     // One connection: if it were lost to the pool for good, nothing would ever be taken again.
     let pool = outbox::connect(&way.into(), 1, "test").unwrap();
-    let commit = GroupCommit::of_requests(pool, outbox.admission.clone(), |_, _| ());
+    let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
     assert_eq!(commit.commit(request("a@example.com")).await.unwrap(), Enqueued::Queued);
 
     swallow.send(Swallow::Everybodys).unwrap();

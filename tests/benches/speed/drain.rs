@@ -160,8 +160,8 @@ async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching)
     let slots = Arc::new(Semaphore::new(concurrency));
     let worker = Arc::new(Worker {
         pool: pool.clone(),
-        seals: GroupCommit::of_seals(pool.clone(), |_, _| ()),
-        ends: GroupCommit::of_ends(pool.clone(), |_, _| ()),
+        seals: GroupCommit::of_seals(pool, |_, _| ()).unwrap(),
+        ends: GroupCommit::of_ends(pool, |_, _| ()).unwrap(),
         name: "bench".into(),
         batching,
         done: AtomicU64::new(0),

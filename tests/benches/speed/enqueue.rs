@@ -61,7 +61,7 @@ fn admission() -> Admission {
 async fn through_the_outbox(server: &Postgres, callers: usize, in_groups: bool) -> f64 {
     let connections = if in_groups { 4 } else { u32::try_from(callers).unwrap() };
     let pool = outbox::connect(&server.url_as("alone", Role::Api).into(), connections, "bench").unwrap();
-    let commit = GroupCommit::of_requests(pool.clone(), admission(), |_, _| ());
+    let commit = GroupCommit::of_requests(&pool, admission(), |_, _| ()).unwrap();
     let began = Instant::now();
     let asking = (0..callers).map(|_| {
         let (pool, commit) = (pool.clone(), commit.clone());
