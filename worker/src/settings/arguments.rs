@@ -20,7 +20,7 @@ pub struct Arguments {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
     pub database_url: Option<String>,
 
-    /// Connections to Postgres, 2 to 1000. Example: 10
+    /// Connections to Postgres, 2 to 1000, and 3 more for commits. Example: 10
     #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value = "10", global = true)]
     pub database_max_connections: String,
 
