@@ -240,6 +240,27 @@ async fn idle_quotas_are_forgotten_and_others_kept() {
     );
 }
 
+/// Whoever writes quotas does it in the order of their keys: nobody waits for a row while holding one that comes later.
+#[tokio::test]
+async fn newcomers_in_any_order_wait_for_others_in_the_order_of_their_keys() {
+    let outbox = TestOutbox::new().await;
+    let mut other = outbox.admin.begin().await.unwrap();
+    let add = |key: &str| sqlx::AssertSqlSafe(format!("insert into recipient_quotas (key) values ('{key}@example.com')"));
+    sqlx::raw_sql(add("a")).execute(&mut *other).await.unwrap();
+    let batch = [request("b@example.com"), request("a@example.com")];
+    let (outcomes, ()) = tokio::join!(outbox.enqueue(&batch), async {
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        while outbox.text(waiting).await == "0" {}
+        sqlx::raw_sql(add("b")).execute(&mut *other).await.expect("nobody holds what comes later");
+        other.commit().await.unwrap();
+    });
+    assert_eq!(outcomes, [Enqueued::Queued, Enqueued::Queued]);
+    // Counted at once by the session that met it.
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    assert_eq!(outbox.text(deadlocks).await, "0");
+}
+
 #[tokio::test]
 async fn requests_that_come_together_are_answered_each_for_itself_by_few_commits() {
     let mut outbox = TestOutbox::new().await;
