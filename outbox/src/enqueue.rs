@@ -11,7 +11,7 @@ mod known;
 mod newcomers;
 mod write;
 
-use std::{mem, time::Duration};
+use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 
@@ -88,23 +88,23 @@ pub(crate) async fn enqueue_in(
     admission: &Admission,
     requests: &[NewJob],
 ) -> Result<Vec<Enqueued>, Error> {
-    let mut try_newcomers = newcomers::are_distinct(requests);
-    persist!(session, |connection| enqueue_once(connection, admission, requests, mem::take(&mut try_newcomers)))
+    // Tried once: whoever collided is known.
+    let mut newcomers = newcomers::distinct_mailboxes(requests);
+    persist!(session, |connection| enqueue_once(connection, admission, requests, newcomers.take()))
 }
 
 async fn enqueue_once(
     connection: &mut PgConnection,
     admission: &Admission,
     requests: &[NewJob],
-    try_newcomers: bool,
+    newcomers: Option<Vec<String>>,
 ) -> Result<Vec<Enqueued>, sqlx::Error> {
-    let mut known = if try_newcomers {
-        match newcomers::add(connection, admission, requests).await? {
+    let mut known = match newcomers {
+        Some(mailboxes) => match newcomers::add(connection, admission, requests, &mailboxes).await? {
             Some(known) => known,
             None => return Ok(vec![Enqueued::Queued; requests.len()]),
-        }
-    } else {
-        Known::read(connection, admission, requests).await?
+        },
+        None => Known::read(connection, admission, requests).await?,
     };
     let outcomes = decide(admission, &mut known, requests);
     if outcomes.iter().any(|outcome| !matches!(outcome, Enqueued::Limited { .. })) {

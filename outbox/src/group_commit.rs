@@ -75,7 +75,7 @@ struct Waiting<Request, Outcome> {
 
 /// The batched write behind a committer: an outcome per request, in order.
 type Write<Request, Outcome> =
-    Box<dyn for<'a> Fn(&'a mut Session, &'a [Request]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> + Send + Sync>;
+    Box<dyn for<'a> Fn(&'a mut Session, &'a [Request]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> + Send>;
 
 impl GroupCommit<NewJob, Enqueued> {
     /// Commits requests for links, see [`enqueue()`](crate::enqueue()). Within a runtime, on which workers are woken.

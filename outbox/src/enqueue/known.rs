@@ -57,6 +57,22 @@ pub(super) struct KnownRow {
     pub(super) now: DateTime<Utc>,
 }
 
+/// A query of [`KnownRow`]s: `from` what, and its parameters.
+macro_rules! known_rows {
+    ($from:tt, $($parameter:expr),+ $(,)?) => {
+        sqlx::query_as!(
+            KnownRow,
+            r#"
+            select
+              key, version, tats as "tats: _", clients as "clients: _",
+              last_recipient, last_callback_url, last_at, suppressed_for, suppressed_until, clock_timestamp() as "now!"
+            "# + $from,
+            $($parameter),+
+        )
+    };
+}
+pub(super) use known_rows;
+
 impl Known {
     /// Reads what is known of the recipients of these requests.
     pub(super) async fn read(
@@ -67,16 +83,10 @@ impl Known {
         let mailboxes: BTreeSet<String> = requests.iter().map(|request| request.recipient.mailbox()).collect();
         let mailboxes: Vec<String> = mailboxes.into_iter().collect();
         let addresses: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
-        let rows = sqlx::query_as!(
-            KnownRow,
-            r#"
-            select
-              key, version, tats as "tats: _", clients as "clients: _",
-              last_recipient, last_callback_url, last_at, suppressed_for, suppressed_until, clock_timestamp() as "now!"
-            -- A row at least, for the time.
+        let rows = known_rows!(
+            "-- A row at least, for the time.
             from (select) as always
-            left join email_read_recipients($1, $2) on true
-            "#,
+            left join email_read_recipients($1, $2) on true",
             &mailboxes,
             &addresses as &[&str],
         )

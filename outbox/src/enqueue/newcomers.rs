@@ -4,13 +4,14 @@ use std::collections::HashSet;
 
 use sqlx::PgConnection;
 
-use super::known::{Known, KnownRow};
+use super::known::{Known, KnownRow, known_rows};
 use crate::{Admission, NewJob, Quotas};
 
-/// Whether no mailbox is twice in a batch: of those, each request changes what the next one meets.
-pub(super) fn are_distinct(requests: &[NewJob]) -> bool {
-    let mut mailboxes = HashSet::with_capacity(requests.len());
-    requests.iter().all(|request| mailboxes.insert(request.recipient.mailbox()))
+/// The mailboxes of a batch, if none is there twice: of those, each request changes what the next one meets.
+pub(super) fn distinct_mailboxes(requests: &[NewJob]) -> Option<Vec<String>> {
+    let mailboxes: Vec<String> = requests.iter().map(|request| request.recipient.mailbox()).collect();
+    let distinct: HashSet<&String> = mailboxes.iter().collect();
+    (distinct.len() == mailboxes.len()).then_some(mailboxes)
 }
 
 /// Adds jobs for people of whom nothing is known, committed when it returns; or, if something is known of any of them,
@@ -21,30 +22,24 @@ pub(super) async fn add(
     connection: &mut PgConnection,
     admission: &Admission,
     requests: &[NewJob],
+    mailboxes: &[String],
 ) -> Result<Option<Known>, sqlx::Error> {
     let ids: Vec<_> = requests.iter().map(|request| request.id.0).collect();
     let recipients: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
-    let mailboxes: Vec<String> = requests.iter().map(|request| request.recipient.mailbox()).collect();
     let callback_urls: Vec<&str> = requests.iter().map(|request| request.callback_url.as_str()).collect();
     let clients: Vec<&str> = requests.iter().map(|request| request.client.as_str()).collect();
     let request_ids: Vec<&str> = requests.iter().map(|request| request.request_id.as_str()).collect();
     let traceparents: Vec<Option<&str>> = requests.iter().map(|request| request.traceparent.as_deref()).collect();
-    let rows = sqlx::query_as!(
-        KnownRow,
-        r#"
-        select
-          key, version, tats as "tats: _", clients as "clients: _",
-          last_recipient, last_callback_url, last_at, suppressed_for, suppressed_until, clock_timestamp() as "now!"
-        from email_add_newcomers(
+    let rows = known_rows!(
+        "from email_add_newcomers(
           (select array_agg(make_interval(secs => seconds)) from unnest($1::float8[]) as seconds),
           (select array_agg(make_interval(secs => seconds)) from unnest($2::float8[]) as seconds),
-          $3, $4, $5, $6, $7, $8, $9, make_interval(secs => $10))
-        "#,
+          $3, $4, $5, $6, $7, $8, $9, make_interval(secs => $10))",
         &intervals(&admission.per_recipient),
         &intervals(&admission.per_recipient_and_client),
         &ids,
         &recipients as &[&str],
-        &mailboxes,
+        mailboxes,
         &callback_urls as &[&str],
         &clients as &[&str],
         &request_ids as &[&str],

@@ -245,7 +245,8 @@ async fn idle_quotas_are_forgotten_and_others_kept() {
 async fn newcomers_in_any_order_wait_for_others_in_the_order_of_their_keys() {
     let outbox = TestOutbox::new().await;
     let mut other = outbox.admin.begin().await.unwrap();
-    let add = |key: &str| sqlx::AssertSqlSafe(format!("insert into recipient_quotas (key) values ('{key}@example.com')"));
+    let add =
+        |key: &str| sqlx::AssertSqlSafe(format!("insert into recipient_quotas (key) values ('{key}@example.com')"));
     sqlx::raw_sql(add("a")).execute(&mut *other).await.unwrap();
     let batch = [request("b@example.com"), request("a@example.com")];
     let (outcomes, ()) = tokio::join!(outbox.enqueue(&batch), async {
