@@ -99,14 +99,30 @@ pub async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Error> {
     Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
 }
 
-/// Takes jobs from the head of the queue: none whose recipient has one running, none past its deadline, none
-/// while a breaker is open or an upstream asked for a pause.
+/// Takes jobs from the beginning of the queue: none whose recipient has one running, none past its deadline, none
+/// while a breaker is open or an upstream asked for a pause. Who claims again and again does so by a
+/// [`QueueHead`](crate::QueueHead).
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<ClaimedJob>, Error> {
+    Ok(claim_behind(pool, options, START).await?.jobs)
+}
+
+/// Before all places.
+pub(crate) const START: i64 = i64::MIN;
+
+/// What a claim took.
+pub(crate) struct Claimed {
+    pub(crate) jobs: Vec<ClaimedJob>,
+    /// The last place of them.
+    pub(crate) last: Option<i64>,
+}
+
+/// Takes jobs that stand behind a place.
+pub(crate) async fn claim_behind(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Result<Claimed, Error> {
     loop {
-        match try_claim(pool, options).await {
+        match try_claim(pool, options, place).await {
             // Another worker has just begun a job of a recipient of ours; with a new snapshot that shows.
             Err(error) if is_unique_violation(&error) => {}
             claimed => return Ok(claimed?),
@@ -114,13 +130,14 @@ pub async fn claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<Claim
     }
 }
 
-async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<ClaimedJob>, sqlx::Error> {
+async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Result<Claimed, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         with next as (
           select id
           from email_jobs_open as waiting
           where state = 'queued'
+            and place > $5
             and deadline_at > clock_timestamp()
             and not exists (
               select from email_jobs_open as running
@@ -161,16 +178,19 @@ async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<Claim
           traceparent,
           sealed_link,
           message_id,
-          extract(epoch from clock_timestamp() - link_created_at)::float8 as link_age
+          extract(epoch from clock_timestamp() - link_created_at)::float8 as link_age,
+          place
         "#,
         options.worker,
         options.lease.as_secs_f64(),
         options.limit,
         options.probe,
+        place,
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows
+    let last = rows.iter().map(|row| row.place).max();
+    let jobs = rows
         .into_iter()
         .map(|row| ClaimedJob {
             lease: Lease { job: JobId(row.id), token: row.lease_token },
@@ -189,7 +209,8 @@ async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<Claim
                 _ => None,
             },
         })
-        .collect())
+        .collect();
+    Ok(Claimed { jobs, last })
 }
 
 /// A difference of times that may come out negative where a clock was set back.

@@ -62,6 +62,8 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
                      -- from empty to a hundred thousand rows within a minute, and its statistics are of another time.
                      set plan_cache_mode = force_generic_plan;
                      set enable_seqscan = off;
+                     -- Nor all that wait into a bitmap, to be sorted: the queue's index has them in order, and a claim needs few.
+                     set enable_bitmapscan = off;
                      set enable_hashjoin = off;
                      set enable_mergejoin = off;
                      set timezone = 'UTC'",

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use outbox::{ClaimOptions, ClaimedJob, Error, Wake, upstreams};
+use outbox::{ClaimOptions, ClaimedJob, Error, QueueHead, Wake, upstreams};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
@@ -25,7 +25,7 @@ const PROMOTE_EVERY: Duration = Duration::from_millis(50);
 pub(crate) async fn run(worker: &Arc<Worker>) {
     let wake = Arc::new(Wake::listen(&worker.pool));
     let slots = Arc::new(Semaphore::new(worker.limits.concurrency));
-    let mut claimer = Claimer { worker, promoted_at: None };
+    let mut claimer = Claimer { worker, head: QueueHead::default(), promoted_at: None };
     let deliveries = TaskTracker::new();
     while !worker.stop.claims.is_cancelled() {
         let claimed_at = Instant::now();
@@ -64,6 +64,7 @@ enum Claimed {
 
 struct Claimer<'a> {
     worker: &'a Worker,
+    head: QueueHead,
     /// When retries were last looked at; none where it is time again.
     promoted_at: Option<Instant>,
 }
@@ -88,7 +89,7 @@ impl Claimer<'_> {
             probe: false,
         };
         self.promote_due().await?;
-        let jobs = outbox::claim(pool, options).await?;
+        let jobs = self.head.claim(pool, options).await?;
         worker.capacity.claimed(free, jobs.len());
         if !jobs.is_empty() {
             if pace == Pace::One {

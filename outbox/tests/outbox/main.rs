@@ -7,6 +7,7 @@ mod enqueues;
 mod forgetting;
 mod partitions;
 mod plans;
+mod queue_head;
 mod reconciling;
 mod reports;
 mod roles;

@@ -14,7 +14,7 @@ async fn each_statement_of_the_hot_path_has_an_index_for_each_table() {
     for (name, part, parameters) in [
         ("promote", "set state = 'queued'", 0),
         ("next due", "extract(epoch from min(run_at)", 0),
-        ("claim", "with next as (", 4),
+        ("claim", "with next as (", 5),
         ("renew", "as held (id, lease_token)", 3),
         ("seal", "as given (id, lease_token, sealed_link, message_id, age)", 15),
         ("finish", "returning job, given.state", 15),
@@ -57,7 +57,7 @@ async fn a_jobs_way_through_the_outbox_scans_no_table() {
 
     drop(commit);
     tokio::join!(outbox.pool.close(), outbox.api.close());
-    no_programs_session(&outbox).await;
+    outbox.no_programs_session().await;
     let scans = "select string_agg(relname || ' ' || seq_scan, ', ') from pg_stat_user_tables
                  where relname ~ '^(email_jobs|email_attempts|recipient_quotas|suppressed_recipients)' and seq_scan > 0";
     assert_eq!(outbox.text(&format!("select coalesce(({scans}), 'none')")).await, "none");
@@ -90,7 +90,7 @@ async fn none_who_wait_are_read_for_a_request_of_another() {
     // Those of connections before, which planned while the table was empty.
     let reads = "select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes where relname = 'email_jobs_open'";
     outbox.api.close().await;
-    no_programs_session(&outbox).await;
+    outbox.no_programs_session().await;
     let before: i64 = outbox.text(reads).await.parse().unwrap();
 
     let later = outbox::connect(&outbox.api_url.clone().into(), 1, "test").unwrap();
@@ -99,13 +99,7 @@ async fn none_who_wait_are_read_for_a_request_of_another() {
         assert!(matches!(outcome, outbox::Enqueued::Queued | outbox::Enqueued::Duplicate), "{outcome:?}");
     }
     later.close().await;
-    no_programs_session(&outbox).await;
+    outbox.no_programs_session().await;
     let read = outbox.text(reads).await.parse::<i64>().unwrap() - before;
     assert!(read < 1_000, "{read} entries were read for 200 requests");
-}
-
-/// A session tells what it did when it ends.
-async fn no_programs_session(outbox: &TestOutbox) {
-    let others = "select count(*) from pg_stat_activity where datname = current_database() and usename <> current_user";
-    while outbox.text(others).await != "0" {}
 }

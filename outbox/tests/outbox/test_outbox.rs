@@ -58,6 +58,13 @@ impl TestOutbox {
         Self { pool, api, admin, viewer, url, api_url, admission }
     }
 
+    /// A session tells what it did when it ends: waits for the counters.
+    pub(crate) async fn no_programs_session(&self) {
+        let others =
+            "select count(*) from pg_stat_activity where datname = current_database() and usename <> current_user";
+        while self.text(others).await != "0" {}
+    }
+
     pub(crate) async fn enqueue(&self, requests: &[NewJob]) -> Vec<Enqueued> {
         outbox::enqueue(&self.api, &self.admission, requests).await.unwrap()
     }

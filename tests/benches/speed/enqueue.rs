@@ -21,31 +21,53 @@ pub(crate) async fn measure(figures: &mut Figures) {
     let server = house.server.as_ref().unwrap();
     figures.add("floor", "write of 8 KiB and fdatasync", floor::fdatasync(), "ms");
     server.create_database("floor").await.unwrap();
-    let (by, rate) = floor::inserts(&server.url("floor"), 32, LOAD).await;
-    figures.add("floor", format!("single-row prepared INSERT by {by}, 32 clients"), rate, "/s");
+    inserts(figures, server).await;
 
     server.create_outbox("alone").await.unwrap();
     for callers in [32, 128] {
-        let rate = through_the_outbox(server, callers, true).await;
-        figures.add("enqueue", format!("through outbox alone, {callers} callers"), rate, "/s");
+        alone(figures, server, callers).await;
     }
     let rate = through_the_outbox(server, 32, false).await;
     figures.add("ablation", "enqueue through outbox alone, 32 callers, a commit for each", rate, "/s");
 
-    let address = house.url("").await.trim_start_matches("http://").to_owned();
     for connections in [1, 32, 128] {
-        let answered = load::ask(&address, connections, LOAD).await;
-        figures.add("enqueue", format!("over HTTP, {connections} connections"), answered.rate, "/s");
-        let at = |part| millis(quantile(&answered.seconds, part));
-        figures.add("enqueue", format!("over HTTP, {connections} connections, p50"), at(0.5), "ms");
-        figures.add("enqueue", format!("over HTTP, {connections} connections, p99"), at(0.99), "ms");
+        over_http(figures, &house, connections).await;
     }
     figures.add("programs", "api resident after 128 connections", programs::megabytes(&house.apis[0], "VmRSS"), "MB");
     let accepted: f64 = house.text("select count(*) from email_jobs").await.parse().unwrap();
     let cpu = programs::cpu_seconds(&house.apis[0]) / accepted * 1e6;
     figures.add("programs", "api CPU per accepted request", cpu, "µs");
+    inserts(figures, server).await;
+}
+
+/// What is held against the peers, once more.
+pub(crate) async fn measure_again(figures: &mut Figures) {
+    let house = House::of(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
+    let server = house.server.as_ref().unwrap();
+    server.create_outbox("alone").await.unwrap();
+    server.create_database("floor").await.unwrap();
+    alone(figures, server, 128).await;
+    over_http(figures, &house, 32).await;
+    inserts(figures, server).await;
+}
+
+async fn inserts(figures: &mut Figures, server: &Postgres) {
     let (by, rate) = floor::inserts(&server.url("floor"), 32, LOAD).await;
     figures.add("floor", format!("single-row prepared INSERT by {by}, 32 clients"), rate, "/s");
+}
+
+async fn alone(figures: &mut Figures, server: &Postgres, callers: usize) {
+    let rate = through_the_outbox(server, callers, true).await;
+    figures.add("enqueue", format!("through outbox alone, {callers} callers"), rate, "/s");
+}
+
+async fn over_http(figures: &mut Figures, house: &House, connections: usize) {
+    let address = house.url("").await.trim_start_matches("http://").to_owned();
+    let answered = load::ask(&address, connections, LOAD).await;
+    figures.add("enqueue", format!("over HTTP, {connections} connections"), answered.rate, "/s");
+    let at = |part| millis(quantile(&answered.seconds, part));
+    figures.add("enqueue", format!("over HTTP, {connections} connections, p50"), at(0.5), "ms");
+    figures.add("enqueue", format!("over HTTP, {connections} connections, p99"), at(0.99), "ms");
 }
 
 fn admission() -> Admission {

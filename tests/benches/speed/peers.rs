@@ -10,9 +10,9 @@ use tokio::process::Command;
 
 use crate::figures::Figures;
 
-/// Runs them, if there is such a folder.
-pub(crate) async fn measure(figures: &mut Figures) {
-    let Ok(folder) = std::env::var("PEERS") else { return };
+/// Runs them, if there is such a folder, and tells whether.
+pub(crate) async fn measure(figures: &mut Figures) -> bool {
+    let Ok(folder) = std::env::var("PEERS") else { return false };
     let names = std::env::var("PEER_NAMES").unwrap_or_default();
     let out = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peers.jsonl");
     println!("peers: {folder}/all.sh, some minutes …");
@@ -44,4 +44,5 @@ pub(crate) async fn measure(figures: &mut Figures) {
             figures.add("peers", name, us / 1e3, "ms");
         }
     }
+    true
 }
