@@ -35,10 +35,6 @@ enum Command {
 /// Settings that are missing or bad: the code that shells use for a wrong call.
 const BAD_SETTINGS: u8 = 2;
 
-/// Many small allocations a request, freed on other threads than they were made on: what this allocator is for.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> anyhow::Result<ExitCode> {
     // Before clap looks at the environment, and before there is a second thread that could look at it too.
     let env_file = dotenvy::from_path(".env");

@@ -18,10 +18,6 @@ use worker::{
 /// A missing or bad setting, as clap's own errors.
 const BAD_SETTINGS: u8 = 2;
 
-/// Many small allocations a request, freed on other threads than they were made on: what this allocator is for.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> anyhow::Result<ExitCode> {
     // A core dump would hold links and keys.
     setrlimit(Resource::RLIMIT_CORE, 0, 0).context("core dumps cannot be turned off")?;

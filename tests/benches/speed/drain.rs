@@ -34,8 +34,8 @@ pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
          from (select nextval('email_jobs_seq') as n from generate_series(1, {jobs})) as numbers;
          "
     );
-    sqlx::raw_sql(AssertSqlSafe(statement)).execute(admin).await.unwrap();
-    for statement in ["vacuum (analyze) email_jobs_open", "checkpoint"] {
+    // One by one: neither a checkpoint nor a vacuum runs within a transaction. The checkpoint comes first, as with the peers.
+    for statement in ["checkpoint", &statement, "vacuum (analyze) email_jobs_open"] {
         sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(admin).await.unwrap();
     }
 }
