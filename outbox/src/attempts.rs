@@ -1,9 +1,9 @@
 //! The journal of steps: rows of `email_attempts`, written in the same statement as what they led to.
 //!
 //! A step that was taken is journalled even where its worker has lost the lease meanwhile: it did happen. A row that
-//! is there already is no fault: a write whose answer was lost is written again.
+//! is there already is no fault: a write whose answer was lost is written again, and then without it.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -55,8 +55,12 @@ pub(crate) struct Journal<'a> {
 impl<'a> Journal<'a> {
     pub(crate) fn of(entries: impl IntoIterator<Item = (JobId, &'a Option<JournalEntry>)>) -> Self {
         let mut rows = Self::default();
+        // One that is written again may meet itself in the same batch.
+        let mut keys = HashSet::new();
         for (job, entry) in entries {
-            if let Some(entry) = entry {
+            if let Some(entry) = entry
+                && keys.insert((job.0, entry.step.started_at, entry.step.step.as_str()))
+            {
                 rows.push(job, entry);
             }
         }

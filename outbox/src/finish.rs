@@ -72,7 +72,7 @@ pub(crate) async fn finish_in(session: &mut Session, ends: &[Finish]) -> Result<
     let failures = || ends.iter().map(|end| end.end.failure());
     let codes: Vec<Option<&str>> = failures().map(|failure| Some(failure?.code.as_str())).collect();
     let messages: Vec<Option<&str>> = failures().map(|failure| Some(failure?.message.as_str())).collect();
-    let moved = persist!(session, |connection| async {
+    let moved = persist!(session, |connection, again| async {
         sqlx::query!(
             r#"
             with journal as (
@@ -81,7 +81,15 @@ pub(crate) async fn finish_in(session: &mut Session, ends: &[Finish]) -> Result<
               select * from unnest(
                 $6::uuid[], $7::int2[], $8::text[], $9::text[], $10::int2[],
                 $11::text[], $12::text[], $13::int4[], $14::timestamptz[], $15::text[])
-              on conflict do nothing
+                as entry (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
+              -- Looked for only where one was met, or each row would cost a look.
+              where not $16
+                or not exists (
+                  select from email_attempts as written
+                  where written.job_id = entry.job_id
+                    and written.started_at = entry.started_at
+                    and written.step = entry.step
+                )
             ),
             gone as (
               delete from email_jobs_open as job
@@ -113,6 +121,7 @@ pub(crate) async fn finish_in(session: &mut Session, ends: &[Finish]) -> Result<
             &journal.milliseconds,
             &journal.starts,
             &journal.workers as &[&str],
+            again,
         )
         .fetch_all(connection)
         .await

@@ -68,7 +68,7 @@ pub async fn seal(pool: &PgPool, seals: &[Seal]) -> Result<Vec<Cleared>, Error> 
 
 pub(crate) async fn seal_in(session: &mut Session, seals: &[Seal]) -> Result<Vec<Cleared>, Error> {
     let journal = Journal::of(seals.iter().map(|seal| (seal.lease.job, &seal.journal)));
-    let cleared = persist!(session, |connection| seal_once(connection, seals, &journal))?;
+    let cleared = persist!(session, |connection, again| seal_once(connection, seals, &journal, again))?;
     Ok(seals.iter().map(|seal| cleared.get(&seal.lease).copied().unwrap_or(Cleared::LeaseLost)).collect())
 }
 
@@ -77,6 +77,7 @@ async fn seal_once(
     connection: &mut PgConnection,
     seals: &[Seal],
     journal: &Journal<'_>,
+    again: bool,
 ) -> Result<HashMap<Lease, Cleared>, sqlx::Error> {
     let (ids, tokens) = columns(seals.iter().map(|seal| &seal.lease));
     let links = || seals.iter().map(|seal| seal.link.as_ref());
@@ -91,7 +92,15 @@ async fn seal_once(
           select * from unnest(
             $6::uuid[], $7::int2[], $8::text[], $9::text[], $10::int2[],
             $11::text[], $12::text[], $13::int4[], $14::timestamptz[], $15::text[])
-          on conflict do nothing
+            as entry (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
+          -- Looked for only where one was met, or each row would cost a look.
+          where not $16
+            or not exists (
+              select from email_attempts as written
+              where written.job_id = entry.job_id
+                and written.started_at = entry.started_at
+                and written.step = entry.step
+            )
         ),
         mine as (
           select
@@ -183,6 +192,7 @@ async fn seal_once(
         &journal.milliseconds,
         &journal.starts,
         &journal.workers as &[&str],
+        again,
     )
     .fetch_all(connection)
     .await?;

@@ -69,15 +69,27 @@ pub(crate) struct Tries {
     partitions_made: bool,
 }
 
+impl Tries {
+    pub(crate) fn has_collided(&self) -> bool {
+        self.collisions > 0
+    }
+}
+
 /// Runs a statement or transaction in a session, within the time that one may take: again where it collided with another,
 /// and again where its day's partition was missing.
 ///
+/// The work may ask whether it collided before.
+///
 /// A macro, since the compiler does not see of a closure that borrows the connection that its future may change threads.
 macro_rules! persist {
-    ($session:expr, |$connection:ident| $work:expr) => {{
+    ($session:expr, |$connection:ident| $work:expr) => {
+        persist!($session, |$connection, _again| $work)
+    };
+    ($session:expr, |$connection:ident, $again:ident| $work:expr) => {{
         let session: &mut $crate::session::Session = $session;
         let mut tries = $crate::session::Tries::default();
         loop {
+            let $again = tries.has_collided();
             let done = $crate::error::in_time(async {
                 let $connection = session.connection().await?;
                 Ok($work.await?)

@@ -165,9 +165,11 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_journalled_once() {
     let job = outbox.claim_one().await;
     let journal = entry(&job, ok(Step::GenerateLink));
     let link = outbox::NewLink { sealed: b"sealed".to_vec(), message_id: "<id@test>".to_owned(), age: Duration::ZERO };
-    for _ in 0..2 {
-        let seal = outbox::Seal { lease: job.lease, link: Some(link.clone()), journal: journal.clone() };
-        assert!(matches!(outbox::seal(&outbox.pool, &[seal]).await.unwrap()[..], [Cleared::Send { .. }]));
+    let seal = outbox::Seal { lease: job.lease, link: Some(link), journal: journal.clone() };
+    // Alone, and again; then in the same batch as itself.
+    for batch in [vec![seal.clone()], vec![seal.clone()], vec![seal.clone(), seal]] {
+        let cleared = outbox::seal(&outbox.pool, &batch).await.unwrap();
+        assert!(cleared.iter().all(|cleared| matches!(cleared, Cleared::Send { .. })), "{cleared:?}");
     }
     let back = outbox::PutBack { lease: job.lease, delay: Duration::ZERO, failure: None, uncounted: true, journal };
     assert_eq!(outbox::put_back(&outbox.pool, &[back]).await.unwrap(), [Returned::Waiting]);
