@@ -142,8 +142,9 @@ async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Resu
             and not exists (
               select from email_jobs_open as running
               where running.recipient = waiting.recipient
-                and running.state = 'running'
-              -- Looked up for each, by the recipient: a join would compare each with all that run.
+                and (running.state = 'running') is true
+              -- Looked up for each, by the recipient, and said as that index has it: a join would compare each with
+              -- all that run, and so would a look by their leases.
               offset 0
             )
             and not exists (
