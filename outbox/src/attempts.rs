@@ -81,3 +81,44 @@ impl<'a> Journal<'a> {
         self.workers.push(worker);
     }
 }
+
+/// A statement that adds the journal's rows before all else that it does: its text goes on after them, within the same
+/// `with`, and its own parameters count from $12.
+///
+/// A row that is there already is looked for only `again`, where a first try met one: a look costs as much as the row.
+macro_rules! journalled {
+    ($journal:expr, $again:expr, $rest:literal, $($parameters:tt)*) => {
+        sqlx::query!(
+            r#"
+            with journal as (
+              insert into email_attempts (
+                job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
+              select * from unnest(
+                $1::uuid[], $2::int2[], $3::text[], $4::text[], $5::int2[],
+                $6::text[], $7::text[], $8::int4[], $9::timestamptz[], $10::text[])
+                as entry (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
+              where not $11
+                or not exists (
+                  select from email_attempts as written
+                  where written.job_id = entry.job_id
+                    and written.started_at = entry.started_at
+                    and written.step = entry.step
+                )
+            ),
+            "# + $rest,
+            &$journal.jobs,
+            &$journal.attempts,
+            &$journal.steps as &[&str],
+            &$journal.outcomes as &[&str],
+            &$journal.statuses as &[Option<i16>],
+            &$journal.codes as &[Option<&str>],
+            &$journal.messages as &[Option<&str>],
+            &$journal.milliseconds,
+            &$journal.starts,
+            &$journal.workers as &[&str],
+            $again,
+            $($parameters)*
+        )
+    };
+}
+pub(crate) use journalled;

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use crate::{
     Error, Failure, JobId, JournalEntry, Lease,
-    attempts::Journal,
+    attempts::{Journal, journalled},
     claim::columns,
     session::{Session, persist},
 };
@@ -73,27 +73,13 @@ pub(crate) async fn finish_in(session: &mut Session, ends: &[Finish]) -> Result<
     let codes: Vec<Option<&str>> = failures().map(|failure| Some(failure?.code.as_str())).collect();
     let messages: Vec<Option<&str>> = failures().map(|failure| Some(failure?.message.as_str())).collect();
     let moved = persist!(session, |connection, again| async {
-        sqlx::query!(
+        journalled!(
+            journal,
+            again,
             r#"
-            with journal as (
-              insert into email_attempts (
-                job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
-              select * from unnest(
-                $6::uuid[], $7::int2[], $8::text[], $9::text[], $10::int2[],
-                $11::text[], $12::text[], $13::int4[], $14::timestamptz[], $15::text[])
-                as entry (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
-              -- Looked for only where one was met, or each row would cost a look.
-              where not $16
-                or not exists (
-                  select from email_attempts as written
-                  where written.job_id = entry.job_id
-                    and written.started_at = entry.started_at
-                    and written.step = entry.step
-                )
-            ),
             gone as (
               delete from email_jobs_open as job
-              using unnest($1::uuid[], $2::bigint[], $3::text[], $4::text[], $5::text[])
+              using unnest($12::uuid[], $13::bigint[], $14::text[], $15::text[], $16::text[])
                 as given (id, lease_token, state, code, message)
               where job.id = given.id
                 and job.lease_token = given.lease_token
@@ -111,17 +97,6 @@ pub(crate) async fn finish_in(session: &mut Session, ends: &[Finish]) -> Result<
             &states as &[&str],
             &codes as &[Option<&str>],
             &messages as &[Option<&str>],
-            &journal.jobs,
-            &journal.attempts,
-            &journal.steps as &[&str],
-            &journal.outcomes as &[&str],
-            &journal.statuses as &[Option<i16>],
-            &journal.codes as &[Option<&str>],
-            &journal.messages as &[Option<&str>],
-            &journal.milliseconds,
-            &journal.starts,
-            &journal.workers as &[&str],
-            again,
         )
         .fetch_all(connection)
         .await

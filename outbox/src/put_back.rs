@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use crate::{
     Error, Failure, JournalEntry, Lease,
-    attempts::Journal,
+    attempts::{Journal, journalled},
     claim::columns,
     session::{Session, persist},
 };
@@ -48,11 +48,11 @@ pub async fn put_back(pool: &PgPool, jobs: &[PutBack]) -> Result<Vec<Returned>, 
 }
 
 pub(crate) async fn put_back_in(session: &mut Session, jobs: &[PutBack]) -> Result<Vec<Returned>, Error> {
-    let outcomes = persist!(session, |connection| async {
+    let outcomes = persist!(session, |connection, again| async {
         let mut transaction = connection.begin().await?;
         let (ids, tokens) = columns(jobs.iter().map(|job| &job.lease));
         lock_recipients(&mut transaction, &ids).await?;
-        let outcomes = move_back(&mut transaction, jobs, &ids, &tokens).await?;
+        let outcomes = move_back(&mut transaction, jobs, &ids, &tokens, again).await?;
         transaction.commit().await?;
         Ok::<_, sqlx::Error>(outcomes)
     })?;
@@ -83,6 +83,7 @@ async fn move_back(
     jobs: &[PutBack],
     ids: &[Uuid],
     tokens: &[i64],
+    again: bool,
 ) -> Result<HashMap<Uuid, Returned>, sqlx::Error> {
     let delays: Vec<f64> = jobs.iter().map(|job| job.delay.as_secs_f64()).collect();
     let codes: Vec<Option<String>> = jobs.iter().map(|job| job.failure.as_ref().map(|f| f.code.clone())).collect();
@@ -90,16 +91,10 @@ async fn move_back(
         jobs.iter().map(|job| job.failure.as_ref().map(|f| f.message.clone())).collect();
     let uncounted: Vec<bool> = jobs.iter().map(|job| job.uncounted).collect();
     let journal = Journal::of(jobs.iter().map(|job| (job.lease.job, &job.journal)));
-    let rows = sqlx::query!(
+    let rows = journalled!(
+        journal,
+        again,
         r#"
-        with journal as (
-          insert into email_attempts (
-            job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
-          select * from unnest(
-            $7::uuid[], $8::int2[], $9::text[], $10::text[], $11::int2[],
-            $12::text[], $13::text[], $14::int4[], $15::timestamptz[], $16::text[])
-          on conflict do nothing
-        ),
         mine as (
           select
             given.*,
@@ -109,7 +104,7 @@ async fn move_back(
                 and (newer.state = 'running') is false
                 and newer.seq > job.seq
             ) as gives_way
-          from unnest($1::uuid[], $2::bigint[], $3::float8[], $4::text[], $5::text[], $6::bool[])
+          from unnest($12::uuid[], $13::bigint[], $14::float8[], $15::text[], $16::text[], $17::bool[])
             as given (id, lease_token, delay, code, message, uncounted)
           join email_jobs_open as job using (id, lease_token)
         ),
@@ -157,16 +152,6 @@ async fn move_back(
         &codes as &[Option<String>],
         &messages as &[Option<String>],
         &uncounted,
-        &journal.jobs,
-        &journal.attempts,
-        &journal.steps as &[&str],
-        &journal.outcomes as &[&str],
-        &journal.statuses as &[Option<i16>],
-        &journal.codes as &[Option<&str>],
-        &journal.messages as &[Option<&str>],
-        &journal.milliseconds,
-        &journal.starts,
-        &journal.workers as &[&str],
     )
     .fetch_all(connection)
     .await?;

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{
     Error, JobId, JournalEntry, Lease,
-    attempts::Journal,
+    attempts::{Journal, journalled},
     claim::columns,
     session::{Session, persist},
 };
@@ -84,24 +84,10 @@ async fn seal_once(
     let sealed: Vec<Option<&[u8]>> = links().map(|link| Some(link?.sealed.as_slice())).collect();
     let message_ids: Vec<Option<&str>> = links().map(|link| Some(link?.message_id.as_str())).collect();
     let ages: Vec<f64> = links().map(|link| link.map_or(0.0, |link| link.age.as_secs_f64())).collect();
-    let rows = sqlx::query!(
+    let rows = journalled!(
+        journal,
+        again,
         r#"
-        with journal as (
-          insert into email_attempts (
-            job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
-          select * from unnest(
-            $6::uuid[], $7::int2[], $8::text[], $9::text[], $10::int2[],
-            $11::text[], $12::text[], $13::int4[], $14::timestamptz[], $15::text[])
-            as entry (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
-          -- Looked for only where one was met, or each row would cost a look.
-          where not $16
-            or not exists (
-              select from email_attempts as written
-              where written.job_id = entry.job_id
-                and written.started_at = entry.started_at
-                and written.step = entry.step
-            )
-        ),
         mine as (
           select
             given.*,
@@ -117,7 +103,7 @@ async fn seal_once(
               when given.sealed_link is null and delivery is not null then 'sent'
               when deadline_at <= clock_timestamp() then 'expired'
             end as end_state
-          from unnest($1::uuid[], $2::bigint[], $3::bytea[], $4::text[], $5::float8[])
+          from unnest($12::uuid[], $13::bigint[], $14::bytea[], $15::text[], $16::float8[])
             as given (id, lease_token, sealed_link, message_id, age)
           join email_jobs_open as job on job.id = given.id and job.lease_token = given.lease_token
         ),
@@ -182,17 +168,6 @@ async fn seal_once(
         &sealed as &[Option<&[u8]>],
         &message_ids as &[Option<&str>],
         &ages,
-        &journal.jobs,
-        &journal.attempts,
-        &journal.steps as &[&str],
-        &journal.outcomes as &[&str],
-        &journal.statuses as &[Option<i16>],
-        &journal.codes as &[Option<&str>],
-        &journal.messages as &[Option<&str>],
-        &journal.milliseconds,
-        &journal.starts,
-        &journal.workers as &[&str],
-        again,
     )
     .fetch_all(connection)
     .await?;
