@@ -10,34 +10,39 @@ use std::{
 };
 
 use outbox::{
-    Attempt, ClaimOptions, ClaimedJob, Cleared, End, Finish, GroupCommit, JournalEntry, NewLink, Outcome, PgPool,
-    QueueHead, Recorded, Seal, Step,
+    Attempt, ClaimOptions, ClaimedJob, Cleared, End, Finish, GroupCommit, JobId, JournalEntry, NewLink, Outcome,
+    PgPool, QueueHead, Recorded, Seal, Step,
 };
 use sandbox::{Postgres, Role};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tokio::sync::Semaphore;
+use uuid::Uuid;
 
 use crate::{figures::Figures, statistics::rate};
 
 /// As long as a link of Supabase's, sealed.
 const SEALED_BYTES: usize = 240;
 
-/// Puts so many jobs into the queue, each of somebody else's.
+/// Puts so many jobs into the queue, each of somebody else's: with ids as the api gives them, each after the one before, and
+/// addresses in no order.
 pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
-    let statement = format!(
+    let ids: Vec<Uuid> = (0..jobs).map(|_| JobId::new().0).collect();
+    // One by one: neither a checkpoint nor a vacuum runs within a transaction. The checkpoint comes first, as with the peers.
+    sqlx::raw_sql("checkpoint").execute(admin).await.unwrap();
+    sqlx::query(
         "insert into email_jobs (id, state, recipient, mailbox, callback_url, deadline_at, request_id, place, seq)
          select
-           (lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') || '7' || left(md5(n::text), 3) || '8'
-             || substr(md5(n::text), 4, 15))::uuid,
-           'queued', 'drained-' || n || '@example.com', 'drained-' || n || '@example.com',
-           'https://example.com/auth/callback?next=%2Fprojects%2F42', now() + interval '1 day', 'bench', n, n
-         from (select nextval('email_jobs_seq') as n from generate_series(1, {jobs})) as numbers;
-         "
-    );
-    // One by one: neither a checkpoint nor a vacuum runs within a transaction. The checkpoint comes first, as with the peers.
-    for statement in ["checkpoint", &statement, "vacuum (analyze) email_jobs_open"] {
-        sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(admin).await.unwrap();
-    }
+           id, 'queued', address, address, 'https://example.com/auth/callback?next=%2Fprojects%2F42',
+           now() + interval '1 day', 'bench', n, n
+         from
+           (select id, nextval('email_jobs_seq') as n from unnest($1::uuid[]) as given (id)) as numbered,
+           format('%s@example.com', left(md5(n::text), 16)) as address",
+    )
+    .bind(ids)
+    .execute(admin)
+    .await
+    .unwrap();
+    sqlx::raw_sql("vacuum (analyze) email_jobs_open").execute(admin).await.unwrap();
 }
 
 /// Drains with an empty history and over long ones, in turns, since the machine's mood changes; and what they leave.
