@@ -55,11 +55,11 @@ pub(crate) struct Journal<'a> {
 impl<'a> Journal<'a> {
     pub(crate) fn of(entries: impl IntoIterator<Item = (JobId, &'a Option<JournalEntry>)>) -> Self {
         let mut rows = Self::default();
-        // One that is written again may meet itself in the same batch.
+        // One that is written again may meet itself in the same batch; to Postgres times are equal by the microsecond.
         let mut keys = HashSet::new();
         for (job, entry) in entries {
             if let Some(entry) = entry
-                && keys.insert((job.0, entry.step.started_at, entry.step.step.as_str()))
+                && keys.insert((job.0, entry.step.started_at.timestamp_micros(), entry.step.step.as_str()))
             {
                 rows.push(job, entry);
             }

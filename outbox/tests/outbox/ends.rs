@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use outbox::{Cleared, End, Expired, Failure, Outcome, Recorded, Returned, Step, upstreams::Upstream};
+use chrono::{DateTime, TimeDelta, Utc};
+use outbox::{Attempt, Cleared, End, Expired, Failure, Outcome, Recorded, Returned, Step, upstreams::Upstream};
 
 use crate::test_outbox::{TestOutbox, entry, ok, request, request_for};
 
@@ -163,11 +164,18 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_journalled_once() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
-    let journal = entry(&job, ok(Step::GenerateLink));
+    let second = Utc::now().timestamp();
+    let at = |nanoseconds| Attempt {
+        started_at: DateTime::from_timestamp(second, nanoseconds).unwrap(),
+        ..ok(Step::GenerateLink)
+    };
+    let journal = entry(&job, at(7_000));
     let link = outbox::NewLink { sealed: b"sealed".to_vec(), message_id: "<id@test>".to_owned(), age: Duration::ZERO };
     let seal = outbox::Seal { lease: job.lease, link: Some(link), journal: journal.clone() };
-    // Alone, and again; then in the same batch as itself.
-    for batch in [vec![seal.clone()], vec![seal.clone()], vec![seal.clone(), seal]] {
+    // Postgres keeps microseconds.
+    let same = outbox::Seal { journal: entry(&job, at(7_999)), ..seal.clone() };
+    // In the same batch as itself, and again alone and so.
+    for batch in [vec![seal.clone(), same], vec![seal.clone()], vec![seal.clone(), seal]] {
         let cleared = outbox::seal(&outbox.pool, &batch).await.unwrap();
         assert!(cleared.iter().all(|cleared| matches!(cleared, Cleared::Send { .. })), "{cleared:?}");
     }
@@ -243,6 +251,11 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
     outbox.put_back(&jobs[3], Duration::ZERO).await;
     let taken_over = outbox.claim(10).await.into_iter().find(|job| job.lease.job == jobs[3].lease.job).unwrap();
 
+    // Of one job taken twice, the second delivery's steps begin later.
+    let step = |job: &outbox::ClaimedJob, step| Attempt {
+        started_at: Utc::now() + TimeDelta::milliseconds(job.attempt.into()),
+        ..ok(step)
+    };
     let seal = |job: &outbox::ClaimedJob| outbox::Seal {
         lease: job.lease,
         link: Some(outbox::NewLink {
@@ -250,7 +263,7 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
             message_id: format!("<{}@test>", job.lease.job),
             age: Duration::ZERO,
         }),
-        journal: entry(job, ok(Step::GenerateLink)),
+        journal: entry(job, step(job, Step::GenerateLink)),
     };
     let seals: Vec<_> = jobs.iter().chain([&taken_over]).map(seal).collect();
     let cleared = outbox::seal(&outbox.pool, &seals).await.unwrap();
@@ -273,7 +286,8 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
 
     let failed = End::Failed(Failure::new("test", "Words."));
     let ends = [(&jobs[4], failed), (&jobs[3], End::Sent), (&jobs[0], End::Sent), (&taken_over, End::Sent)];
-    let ends = ends.map(|(job, end)| outbox::Finish { lease: job.lease, end, journal: entry(job, ok(Step::Send)) });
+    let ends =
+        ends.map(|(job, end)| outbox::Finish { lease: job.lease, end, journal: entry(job, step(job, Step::Send)) });
     let recorded = outbox::finish(&outbox.pool, &ends).await.unwrap();
     assert_eq!(recorded, [Recorded::Done, Recorded::LeaseLost, Recorded::Done, Recorded::Done]);
     let states = "select string_agg(concat_ws(' ', recipient, state, code), ', ' order by seq) from email_jobs where finished_at < 'infinity'";

@@ -18,7 +18,7 @@ async fn each_statement_of_the_hot_path_has_an_index_for_each_table() {
         ("renew", "as held (id, lease_token)", 3),
         ("seal", "as given (id, lease_token, sealed_link, message_id, age)", 16),
         ("finish", "returning job, given.state", 16),
-        ("put back", "as gives_way", 16),
+        ("put back", "as gives_way", 17),
         ("put back's locks", "where id = any($1)\n        group by mailbox", 1),
         ("rescue", "lease_expires_at < clock_timestamp()", 0),
         ("expire", "with late as (", 1),
