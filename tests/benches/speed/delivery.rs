@@ -12,7 +12,7 @@ use tests::{House, Plan};
 use crate::{
     drain,
     figures::Figures,
-    load::{Caller, person},
+    load::{Caller, newcomer},
     programs, quiet,
     statistics::{millis, quantile, rate},
 };
@@ -65,9 +65,9 @@ async fn pickup(house: &House, figures: &mut Figures, a_second: f64, name: &str)
                     break;
                 }
                 tokio::time::sleep_until(due.into()).await;
-                let number = person();
-                connection.ask(number).await;
-                answered.lock().unwrap().insert(format!("person-{number}@example.com"), SystemTime::now());
+                let email = newcomer();
+                connection.ask(&email).await;
+                answered.lock().unwrap().insert(email, SystemTime::now());
             }
         })
     });

@@ -8,7 +8,9 @@ use tests::{House, Plan};
 
 use crate::{
     figures::Figures,
-    floor, load, programs, quiet,
+    floor,
+    load::{self, newcomer},
+    programs, quiet,
     statistics::{millis, quantile},
 };
 
@@ -111,7 +113,7 @@ fn new_job() -> NewJob {
     let id = JobId::new();
     NewJob {
         id,
-        recipient: Email::parse(&format!("{id}@example.com")).unwrap(),
+        recipient: Email::parse(&newcomer()).unwrap(),
         callback_url: "https://example.com/auth/callback?next=%2Fprojects%2F42".to_owned(),
         client: "203.0.113.7".to_owned(),
         request_id: id.to_string(),

@@ -33,7 +33,7 @@ pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> An
             let mut seconds = Vec::new();
             while began.elapsed() < load {
                 let asked = Instant::now();
-                caller.ask(person()).await;
+                caller.ask(&newcomer()).await;
                 seconds.push(asked.elapsed().as_secs_f64());
             }
             seconds
@@ -48,10 +48,12 @@ pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> An
     Answered { rate, seconds }
 }
 
-/// The number of somebody who has not asked before.
-pub(crate) fn person() -> u64 {
+/// The address of somebody who has not asked before. In no order: one after the other they would all be the last in each index.
+pub(crate) fn newcomer() -> String {
     static PEOPLE: AtomicU64 = AtomicU64::new(0);
-    PEOPLE.fetch_add(1, Ordering::Relaxed)
+    let number = PEOPLE.fetch_add(1, Ordering::Relaxed);
+    // An odd factor, so that no two are the same.
+    format!("{:016x}@example.com", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
 /// One connection.
@@ -69,10 +71,9 @@ impl Caller {
     }
 
     /// Asks for a link for a person, and waits for the answer, which must be 200.
-    pub(crate) async fn ask(&mut self, person: u64) {
-        let body = format!(
-            r#"{{"email":"person-{person}@example.com","callback_origin":"https://example.com","callback_next":"/projects/42"}}"#
-        );
+    pub(crate) async fn ask(&mut self, email: &str) {
+        let body =
+            format!(r#"{{"email":"{email}","callback_origin":"https://example.com","callback_next":"/projects/42"}}"#);
         let request = format!(
             "POST /api/auth/send-magic-link HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
             self.host,
