@@ -29,7 +29,7 @@ pub struct RawSettings {
     /// Postgres, required. Example: postgres://api:secret@db.internal/outbox
     #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = secret)]
     database_url: Option<SecretString>,
-    /// Most connections to Postgres, 1 to 1000, and 2 more for commits. Example: 10
+    /// Most connections to Postgres, 1 to 1000, and 3 more for commits. Example: 10
     #[arg(long, env, default_value = "10", value_name = "NUMBER")]
     database_max_connections: String,
     /// Whether to bring the tables up to date at the start. Example: false

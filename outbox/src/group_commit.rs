@@ -5,6 +5,9 @@
 //!
 //! Each committer has a thread and a connection of its own. On a shared runtime Postgres's answer would wait its turn behind
 //! all the requests that are being read, and Postgres would wait for the next batch meanwhile.
+//!
+//! Requests for links come in crowds, and one connection keeps one of Postgres's processors busy: a second committer helps
+//! while enough of them wait to make a batch of their own.
 
 use std::{
     io,
@@ -17,7 +20,7 @@ use futures_util::future::BoxFuture;
 use sqlx::PgPool;
 use tokio::{
     runtime,
-    sync::{mpsc, oneshot},
+    sync::{Mutex, mpsc, oneshot},
 };
 
 use crate::{
@@ -30,6 +33,9 @@ use crate::{
 const LARGEST_BATCH: usize = 256;
 /// Most requests that wait for their commit. More would wait longer than their callers do.
 const MOST_WAITING: usize = 4_096;
+/// Where so many wait although a commit is under way, a helper takes them. Fewer go together in the next commit: each costs
+/// less, the more share it.
+const CROWD: usize = 64;
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -57,15 +63,22 @@ impl NotCommitted {
 pub type OnCommit = fn(batch: usize, taken: Duration);
 
 /// A committer of one program: for each request, its outcome. It has a thread, and a connection beside those of the pool
-/// whose options it takes over. A clone is the same one.
+/// whose options it takes over; a helper has the same again. A clone is the same one.
 #[derive(Debug)]
-pub struct GroupCommit<Request, Outcome>(mpsc::Sender<Waiting<Request, Outcome>>);
+pub struct GroupCommit<Request, Outcome> {
+    requests: mpsc::Sender<Waiting<Request, Outcome>>,
+    /// Where there is one.
+    helper: Option<mpsc::Sender<CallForHelp>>,
+}
 
 impl<Request, Outcome> Clone for GroupCommit<Request, Outcome> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { requests: self.requests.clone(), helper: self.helper.clone() }
     }
 }
+
+#[derive(Debug)]
+struct CallForHelp;
 
 #[derive(Debug)]
 struct Waiting<Request, Outcome> {
@@ -75,16 +88,17 @@ struct Waiting<Request, Outcome> {
 
 /// The batched write behind a committer: an outcome per request, in order.
 type Write<Request, Outcome> =
-    Box<dyn for<'a> Fn(&'a mut Session, &'a [Request]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> + Send>;
+    Arc<dyn for<'a> Fn(&'a mut Session, &'a [Request]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> + Send + Sync>;
 
 impl GroupCommit<NewJob, Enqueued> {
-    /// Commits requests for links, see [`enqueue()`](crate::enqueue()). Within a runtime, on which workers are woken.
+    /// Commits requests for links, see [`enqueue()`](crate::enqueue()), with a helper. Within a runtime, on which workers are
+    /// woken.
     ///
     /// # Errors
     /// The system gives no thread.
     pub fn of_requests(pool: &PgPool, admission: Admission, on_commit: OnCommit) -> io::Result<Self> {
         let (admission, bell) = (Arc::new(admission), Bell::hang(pool.clone()));
-        let write: Write<NewJob, Enqueued> = Box::new(move |session, requests| {
+        let write: Write<NewJob, Enqueued> = Arc::new(move |session, requests| {
             let (admission, bell) = (Arc::clone(&admission), bell.clone());
             Box::pin(async move {
                 let outcomes = enqueue_in(session, &admission, requests).await?;
@@ -95,7 +109,7 @@ impl GroupCommit<NewJob, Enqueued> {
                 Ok(outcomes)
             })
         });
-        Self::start(pool, on_commit, write)
+        Self::start_with_helper(pool, on_commit, write)
     }
 }
 
@@ -105,7 +119,7 @@ impl GroupCommit<Report, Told> {
     /// # Errors
     /// The system gives no thread.
     pub fn of_reports(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
-        Self::start(pool, on_commit, Box::new(|session, reports| Box::pin(take_reports_in(session, reports))))
+        Self::start(pool, on_commit, Arc::new(|session, reports| Box::pin(take_reports_in(session, reports))))
     }
 }
 
@@ -115,7 +129,7 @@ impl GroupCommit<Seal, Cleared> {
     /// # Errors
     /// The system gives no thread.
     pub fn of_seals(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
-        Self::start(pool, on_commit, Box::new(|session, seals| Box::pin(seal_in(session, seals))))
+        Self::start(pool, on_commit, Arc::new(|session, seals| Box::pin(seal_in(session, seals))))
     }
 }
 
@@ -125,7 +139,7 @@ impl GroupCommit<Finish, Recorded> {
     /// # Errors
     /// The system gives no thread.
     pub fn of_ends(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
-        Self::start(pool, on_commit, Box::new(|session, ends| Box::pin(finish_in(session, ends))))
+        Self::start(pool, on_commit, Arc::new(|session, ends| Box::pin(finish_in(session, ends))))
     }
 }
 
@@ -135,7 +149,7 @@ impl GroupCommit<PutBack, Returned> {
     /// # Errors
     /// The system gives no thread.
     pub fn of_returns(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
-        Self::start(pool, on_commit, Box::new(|session, jobs| Box::pin(put_back_in(session, jobs))))
+        Self::start(pool, on_commit, Arc::new(|session, jobs| Box::pin(put_back_in(session, jobs))))
     }
 }
 
@@ -146,17 +160,19 @@ where
 {
     /// Starts the committer; it ends with its last clone.
     fn start(pool: &PgPool, on_commit: OnCommit, write: Write<Request, Outcome>) -> io::Result<Self> {
-        let (sender, waiting) = mpsc::channel(MOST_WAITING);
-        let (options, server) = (pool.options().clone(), pool.connect_options().as_ref().clone());
-        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
-        thread::Builder::new().name("committer".to_owned()).spawn(move || {
-            runtime.block_on(async move {
-                // Connections belong to the runtime on which they were made.
-                let pool = options.max_connections(1).connect_lazy_with(server);
-                Committer { session: Session::of(&pool), write, on_commit }.run(waiting).await;
-            });
-        })?;
-        Ok(Self(sender))
+        let (requests, waiting) = mpsc::channel(MOST_WAITING);
+        let committer = Committer { waiting: Arc::new(Mutex::new(waiting)), write, on_commit };
+        committer.spawn(pool, Committer::run)?;
+        Ok(Self { requests, helper: None })
+    }
+
+    fn start_with_helper(pool: &PgPool, on_commit: OnCommit, write: Write<Request, Outcome>) -> io::Result<Self> {
+        let (requests, waiting) = mpsc::channel(MOST_WAITING);
+        let (helper, calls) = mpsc::channel(1);
+        let committer = Committer { waiting: Arc::new(Mutex::new(waiting)), write, on_commit };
+        committer.clone().spawn(pool, |committer, session| committer.help(session, calls))?;
+        committer.spawn(pool, Committer::run)?;
+        Ok(Self { requests, helper: Some(helper) })
     }
 
     /// Takes a request in with the next commit, and tells what became of it. A caller who stops waiting does not
@@ -166,7 +182,13 @@ where
     /// [`NotCommitted`].
     pub async fn commit(&self, request: Request) -> Result<Outcome, NotCommitted> {
         let (answer, outcome) = oneshot::channel();
-        self.0.try_send(Waiting { request, answer }).map_err(|_| NotCommitted::Busy)?;
+        self.requests.try_send(Waiting { request, answer }).map_err(|_| NotCommitted::Busy)?;
+        if let Some(helper) = &self.helper
+            && MOST_WAITING - self.requests.capacity() >= CROWD
+        {
+            // One call is enough, however many make it.
+            let _ = helper.try_send(CallForHelp);
+        }
         // Unanswered only if the committer panicked.
         outcome.await.unwrap_or(Err(NotCommitted::Busy))
     }
@@ -174,45 +196,103 @@ where
 
 /// What writes the batches, one after the other.
 struct Committer<Request, Outcome> {
-    session: Session,
+    /// Held by whoever takes from it, and while there is nothing to take, by one that waits for more.
+    waiting: Arc<Mutex<mpsc::Receiver<Waiting<Request, Outcome>>>>,
     write: Write<Request, Outcome>,
     on_commit: OnCommit,
 }
 
-impl<Request, Outcome> Committer<Request, Outcome> {
-    async fn run(mut self, mut waiting: mpsc::Receiver<Waiting<Request, Outcome>>) {
+impl<Request, Outcome> Clone for Committer<Request, Outcome> {
+    fn clone(&self) -> Self {
+        Self { waiting: Arc::clone(&self.waiting), write: Arc::clone(&self.write), on_commit: self.on_commit }
+    }
+}
+
+impl<Request, Outcome> Committer<Request, Outcome>
+where
+    Request: Send + Sync + 'static,
+    Outcome: Send + 'static,
+{
+    /// Gives the work a thread and a connection of its own.
+    fn spawn<Work: Future>(
+        self,
+        pool: &PgPool,
+        work: impl FnOnce(Self, Session) -> Work + Send + 'static,
+    ) -> io::Result<()> {
+        let (options, server) = (pool.options().clone(), pool.connect_options().as_ref().clone());
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        thread::Builder::new().name("committer".to_owned()).spawn(move || {
+            runtime.block_on(async move {
+                // Connections belong to the runtime on which they were made.
+                let pool = options.max_connections(1).connect_lazy_with(server);
+                work(self, Session::of(&pool)).await;
+            });
+        })?;
+        Ok(())
+    }
+
+    async fn run(self, mut session: Session) {
         let mut batch = Vec::with_capacity(LARGEST_BATCH);
         let mut last_size = 0;
         loop {
+            let mut waiting = self.waiting.lock().await;
             // Those who were just answered may ask again at once: without a turn for them the next batch would be the one
             // who was first, and the others would wait for a commit of one. On an idle system nothing comes in between.
             if waiting.len() < last_size / 2 {
                 tokio::task::yield_now().await;
             }
             if waiting.is_empty() {
-                self.session.pause();
+                session.pause();
             }
             last_size = waiting.recv_many(&mut batch, LARGEST_BATCH).await;
+            drop(waiting);
             if last_size == 0 {
                 return;
             }
-            let (requests, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.request, w.answer)).unzip();
-            let outcomes = self.commit_batch(&requests).await;
-            let outage =
-                outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
-            for (caller, outcome) in callers.into_iter().zip(outcomes) {
-                // One that no longer waits has hung up.
-                let _ = caller.send(outcome);
+            self.commit_and_answer(&mut session, &mut batch).await;
+        }
+    }
+
+    /// Takes a batch whenever many wait, until there are no more calls.
+    async fn help(self, mut session: Session, mut calls: mpsc::Receiver<CallForHelp>) {
+        let mut batch = Vec::with_capacity(LARGEST_BATCH);
+        while calls.recv().await.is_some() {
+            loop {
+                // If it is held, they are being taken.
+                if let Ok(mut waiting) = self.waiting.try_lock()
+                    && waiting.len() >= CROWD
+                {
+                    waiting.recv_many(&mut batch, LARGEST_BATCH).await;
+                }
+                if batch.is_empty() {
+                    break;
+                }
+                self.commit_and_answer(&mut session, &mut batch).await;
             }
-            if let Some(outage) = outage {
+            session.pause();
+        }
+    }
+
+    async fn commit_and_answer(&self, session: &mut Session, batch: &mut Vec<Waiting<Request, Outcome>>) {
+        let (requests, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.request, w.answer)).unzip();
+        let outcomes = self.commit_batch(session, &requests).await;
+        let outage =
+            outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
+        for (caller, outcome) in callers.into_iter().zip(outcomes) {
+            // One that no longer waits has hung up.
+            let _ = caller.send(outcome);
+        }
+        if let Some(outage) = outage {
+            // If it is held, the one who holds it will meet the outage itself.
+            if let Ok(mut waiting) = self.waiting.try_lock() {
                 refuse_all(&mut waiting, &outage);
             }
         }
     }
 
     /// One commit for all; where Postgres refuses the batch, one for each, so that a bad row fails alone.
-    async fn commit_batch(&mut self, requests: &[Request]) -> Vec<Result<Outcome, NotCommitted>> {
-        match self.commit(requests).await {
+    async fn commit_batch(&self, session: &mut Session, requests: &[Request]) -> Vec<Result<Outcome, NotCommitted>> {
+        match self.commit(session, requests).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
             Err(error) if requests.len() == 1 || error.is_outage() => {
                 let error = Arc::new(error);
@@ -221,7 +301,7 @@ impl<Request, Outcome> Committer<Request, Outcome> {
             Err(_) => {
                 let mut outcomes = Vec::with_capacity(requests.len());
                 for request in requests {
-                    let outcome = self.commit(std::slice::from_ref(request)).await;
+                    let outcome = self.commit(session, std::slice::from_ref(request)).await;
                     let outcome = outcome.map_err(|error| NotCommitted::Failed(Arc::new(error)));
                     outcomes.push(outcome.and_then(|outcomes| outcomes.into_iter().next().ok_or(NotCommitted::Busy)));
                 }
@@ -230,9 +310,9 @@ impl<Request, Outcome> Committer<Request, Outcome> {
         }
     }
 
-    async fn commit(&mut self, requests: &[Request]) -> Result<Vec<Outcome>, Error> {
+    async fn commit(&self, session: &mut Session, requests: &[Request]) -> Result<Vec<Outcome>, Error> {
         let started = Instant::now();
-        let committed = (self.write)(&mut self.session, requests).await;
+        let committed = (self.write)(session, requests).await;
         (self.on_commit)(requests.len(), started.elapsed());
         committed
     }
