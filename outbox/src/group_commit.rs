@@ -160,16 +160,14 @@ where
 {
     /// Starts the committer; it ends with its last clone.
     fn start(pool: &PgPool, on_commit: OnCommit, write: Write<Request, Outcome>) -> io::Result<Self> {
-        let (requests, waiting) = mpsc::channel(MOST_WAITING);
-        let committer = Committer { waiting: Arc::new(Mutex::new(waiting)), write, on_commit };
+        let (requests, committer) = Committer::of(write, on_commit);
         committer.spawn(pool, Committer::run)?;
         Ok(Self { requests, helper: None })
     }
 
     fn start_with_helper(pool: &PgPool, on_commit: OnCommit, write: Write<Request, Outcome>) -> io::Result<Self> {
-        let (requests, waiting) = mpsc::channel(MOST_WAITING);
+        let (requests, committer) = Committer::of(write, on_commit);
         let (helper, calls) = mpsc::channel(1);
-        let committer = Committer { waiting: Arc::new(Mutex::new(waiting)), write, on_commit };
         committer.clone().spawn(pool, |committer, session| committer.help(session, calls))?;
         committer.spawn(pool, Committer::run)?;
         Ok(Self { requests, helper: Some(helper) })
@@ -213,6 +211,12 @@ where
     Request: Send + Sync + 'static,
     Outcome: Send + 'static,
 {
+    /// One that writes what is sent.
+    fn of(write: Write<Request, Outcome>, on_commit: OnCommit) -> (mpsc::Sender<Waiting<Request, Outcome>>, Self) {
+        let (requests, waiting) = mpsc::channel(MOST_WAITING);
+        (requests, Self { waiting: Arc::new(Mutex::new(waiting)), write, on_commit })
+    }
+
     /// Gives the work a thread and a connection of its own.
     fn spawn<Work: Future>(
         self,
