@@ -25,8 +25,10 @@ use tokio::{
 
 use crate::{
     Admission, Cleared, Enqueued, Error, Finish, NewJob, PutBack, Recorded, Report, Returned, Seal, Told,
-    enqueue::enqueue_in, events::take_reports_in, finish::finish_in, put_back::put_back_in, seal::seal_in,
-    session::Session, wake::Bell,
+    enqueue::batch::enqueue_in,
+    postgres::{notify::Bell, session::Session},
+    reports::events::take_reports_in,
+    running::{finish::finish_in, requeue::put_back_in, seal::seal_in},
 };
 
 /// Most requests in one commit: a statement stays small enough to be done within milliseconds.

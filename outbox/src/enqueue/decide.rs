@@ -1,6 +1,6 @@
 //! Who is let in: the quotas and the rule of the double click, over a batch.
 
-use super::known::Known;
+use super::recipient_state::Known;
 use crate::{Admission, Enqueued, NewJob};
 
 /// Who is let in, in the order of arrival. Those let in move the quotas and are their mailbox's last; nobody else is.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use sqlx::PgConnection;
 
-use super::known::{Known, KnownRow, known_rows};
+use super::recipient_state::{Known, KnownRow, known_rows};
 use crate::{Admission, NewJob, Quotas};
 
 /// The mailboxes of a batch, if none is there twice: of those, each request changes what the next one meets.

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::DateTime;
 use sqlx::{PgConnection, types::Json};
 
-use super::known::{Clients, Known, Suppression};
+use super::recipient_state::{Clients, Known, Suppression};
 use crate::{Admission, Enqueued, NewJob};
 
 /// Adds a job per accepted request, and moves the quotas on.

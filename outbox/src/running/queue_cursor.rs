@@ -7,10 +7,8 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 
-use crate::{
-    ClaimOptions, ClaimedJob, Error,
-    claim::{Claimed, START, claim_behind},
-};
+use super::claim::{Claimed, START, claim_behind};
+use crate::{ClaimOptions, ClaimedJob, Error};
 
 /// While more jobs wait than are taken, the queue is looked at from its beginning so often: a retry that is due, or a job
 /// whose recipient had one running, stands before those that were claimed since.

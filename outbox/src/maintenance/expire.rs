@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use crate::{
     Error,
-    session::{Session, persist},
+    postgres::session::{Session, persist},
 };
 
 /// Jobs ended by one statement.

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use crate::{Error, JobId, Lease, error::is_unique_violation};
+use crate::{Error, JobId, Lease, postgres::error::is_unique_violation};
 
 /// How to claim.
 #[derive(Debug, Clone, Copy)]

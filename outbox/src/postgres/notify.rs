@@ -9,7 +9,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use crate::{Error, error::in_time};
+use super::error::in_time;
+use crate::Error;
 
 /// A listener that heard nothing for this long is asked whether it still hears at all: a proxy that swallows
 /// packets, or a peer that went without a word, looks just like a quiet night.

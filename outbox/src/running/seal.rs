@@ -4,11 +4,13 @@ use std::{collections::HashMap, time::Duration};
 
 use sqlx::{PgConnection, PgPool};
 
-use crate::{
-    Error, JobId, JournalEntry, Lease,
+use super::{
     attempts::{Journal, journalled},
     claim::columns,
-    session::{Session, persist},
+};
+use crate::{
+    Error, JobId, JournalEntry, Lease,
+    postgres::session::{Session, persist},
 };
 
 /// A link that Supabase has just made, sealed.

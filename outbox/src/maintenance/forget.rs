@@ -4,7 +4,7 @@ use sqlx::PgPool;
 
 use crate::{
     Email, Error,
-    session::{Session, persist},
+    postgres::session::{Session, persist},
 };
 
 /// Rows of a table that held something about the person.

@@ -9,7 +9,7 @@ use sqlx::{PgPool, types::Json};
 
 use crate::{
     Delivery, Error, JobId, SuppressionReason,
-    session::{Session, persist},
+    postgres::session::{Session, persist},
 };
 
 /// A report is taken at most so long after it was signed: its token is remembered for twice that.

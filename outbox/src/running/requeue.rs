@@ -5,11 +5,13 @@ use std::{collections::HashMap, time::Duration};
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
-use crate::{
-    Error, Failure, JournalEntry, Lease,
+use super::{
     attempts::{Journal, journalled},
     claim::columns,
-    session::{Session, persist},
+};
+use crate::{
+    Error, Failure, JournalEntry, Lease,
+    postgres::session::{Session, persist},
 };
 
 /// A running job that is to wait again.

@@ -2,11 +2,11 @@
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 
-use crate::{
-    Error,
+use super::{
     error::{in_time, is_collision, is_missing_partition},
     partitions,
 };
+use crate::Error;
 
 /// Most times that a write is run again because of others. Each time one of them got through, and each program has one
 /// at a time: so many replicas may ask for the same person at once.
@@ -86,11 +86,11 @@ macro_rules! persist {
         persist!($session, |$connection, _again| $work)
     };
     ($session:expr, |$connection:ident, $again:ident| $work:expr) => {{
-        let session: &mut $crate::session::Session = $session;
-        let mut tries = $crate::session::Tries::default();
+        let session: &mut $crate::postgres::session::Session = $session;
+        let mut tries = $crate::postgres::session::Tries::default();
         loop {
             let $again = tries.has_collided();
-            let done = $crate::error::in_time(async {
+            let done = $crate::postgres::error::in_time(async {
                 let $connection = session.connection().await?;
                 Ok($work.await?)
             });

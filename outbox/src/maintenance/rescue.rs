@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::{End, Error, Failure, Finish, JobId, Lease, PutBack, Recorded, Returned, finish, put_back};
+use crate::{
+    End, Error, Failure, Finish, JobId, Lease, PutBack, Recorded, Returned,
+    running::{finish::finish, requeue::put_back},
+};
 
 /// What a rescue found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

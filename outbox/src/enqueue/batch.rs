@@ -6,23 +6,18 @@
 //! Requests of one recipient, from whatever replica of the api, take their turn at the recipient's quota row: what was
 //! decided by a row that has changed meanwhile is refused by Postgres, and decided again. No lock is held while we think.
 
-mod decide;
-mod known;
-mod newcomers;
-mod write;
-
 use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 
+use super::{decide::decide, newcomers, recipient_state::Known, write::write};
 use crate::{
     Email, Error, JobId, Quotas,
-    session::{Session, persist},
-    wake::notify,
+    postgres::{
+        notify::notify,
+        session::{Session, persist},
+    },
 };
-use decide::decide;
-use known::Known;
-use write::write;
 
 /// A request that passed the door's checks.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::{Error, error::in_time};
+use crate::{Error, postgres::error::in_time};
 
 /// Counts what has ended or was reported since the last time, by an hour at most. True if there is more: call it
 /// again. Another worker's turn is nothing to wait for.

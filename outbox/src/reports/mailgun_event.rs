@@ -7,7 +7,8 @@ use std::time::Duration;
 use chrono::DateTime;
 use serde_json::Value;
 
-use crate::{Delivery, DeliveryEvent, JobId, SuppressionReason, redact};
+use super::redact::redact;
+use crate::{Delivery, DeliveryEvent, JobId, SuppressionReason};
 
 /// What was reported.
 #[derive(Debug)]

@@ -4,11 +4,13 @@ use std::collections::HashSet;
 
 use sqlx::PgPool;
 
-use crate::{
-    Error, Failure, JobId, JournalEntry, Lease,
+use super::{
     attempts::{Journal, journalled},
     claim::columns,
-    session::{Session, persist},
+};
+use crate::{
+    Error, Failure, JobId, JournalEntry, Lease,
+    postgres::session::{Session, persist},
 };
 
 /// The end of a running job.

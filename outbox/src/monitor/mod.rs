@@ -1,0 +1,5 @@
+//! The state that all programs share and operators watch: the backlog, the workers' capacity, and the upstreams' breakers.
+
+pub(crate) mod backlog;
+pub(crate) mod capacity;
+pub mod upstreams;

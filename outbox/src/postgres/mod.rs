@@ -1,0 +1,7 @@
+//! The way to Postgres: connections, errors, sessions that retry a write, NOTIFY, and the daily partitions.
+
+pub(crate) mod connect;
+pub(crate) mod error;
+pub(crate) mod notify;
+pub mod partitions;
+pub(crate) mod session;
