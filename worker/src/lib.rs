@@ -1,34 +1,17 @@
-//! The back door of the outbox: claims jobs, asks Supabase Auth for the sign-in link, hands the mail to Mailgun, and
-//! records what became of it.
+//! The worker: claims jobs, asks Supabase Auth for the sign-in link, hands the mail to Mailgun, and records the result.
 //!
-//! Begin with [`run`], then `deliver`: one delivery from the top. What an upstream's answer means stands in
-//! [`verdict`], one table each.
+//! Start reading at `tasks::run`, which starts everything, then `deliver::run`: one delivery from claim to record.
+//! `upstream` holds the clients of Supabase Auth and Mailgun; what an answer means is one table each in
+//! [`upstream::verdict`]. `mail` renders the mail and seals its link. `runtime` is the state that all tasks share.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod backoff;
-pub mod capacity;
-mod chores;
-mod claim_loop;
 mod deliver;
-mod gauges;
-mod health;
-pub mod http;
-mod leases;
-mod link_seal;
-pub mod logs;
-pub mod mail;
-mod mailgun;
-mod mailgun_reader;
+mod mail;
 mod metrics;
-mod outage;
-pub mod prepare;
-mod reconcile;
-mod records;
-pub mod run;
+mod runtime;
 pub mod settings;
-mod stop;
-mod supabase;
-mod upstream_watch;
-pub mod verdict;
-mod worker;
+pub mod tasks;
+pub mod upstream;
+
+pub mod logs;

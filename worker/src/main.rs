@@ -10,9 +10,9 @@ use clap::Parser as _;
 use nix::sys::resource::{Resource, setrlimit};
 use outbox::{Email, Forgotten, settings::Fault};
 use worker::{
-    logs, prepare,
-    run::run,
+    logs,
     settings::{Arguments, Command, DatabaseSettings, LogSettings, Settings},
+    tasks::{prepare, run::run},
 };
 
 /// A missing or bad setting, as clap's own errors.

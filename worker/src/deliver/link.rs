@@ -6,13 +6,19 @@ use outbox::{Attempt, Failure, NewLink, Step, upstreams::Upstream};
 use tokio::time::Instant;
 use url::Url;
 
-use super::{Delivery, Ending, Interrupted, Stopwatch};
+use super::{
+    context::{Delivery, Interrupted},
+    outcome::Ending,
+    stopwatch::Stopwatch,
+};
 use crate::{
-    link_seal::Bound,
+    mail::link_seal::Bound,
     metrics,
     settings::SHORTEST_USE,
-    supabase::MadeLink,
-    verdict::{Trouble, Verdict},
+    upstream::{
+        supabase::MadeLink,
+        verdict::{Trouble, Verdict},
+    },
 };
 
 /// A link and the mail that carries it. No Debug: it signs its holder in.

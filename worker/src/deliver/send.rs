@@ -5,11 +5,10 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use outbox::{Attempt, Cleared, Failure, Seal, Step, upstreams::Upstream};
 
-use super::{Delivery, Ending, Stopwatch, link::Link};
+use super::{backoff, context::Delivery, link::Link, outcome::Ending, stopwatch::Stopwatch};
 use crate::{
-    backoff,
-    mail::{self, Content},
-    mailgun::Envelope,
+    mail::render::{self, Content},
+    upstream::mailgun::Envelope,
 };
 
 impl Delivery<'_> {
@@ -53,7 +52,7 @@ impl Delivery<'_> {
         let (job, worker) = (self.job, self.worker);
         let lifetime = worker.limits.link_lifetime;
         let age = link.age();
-        let mail = mail::render(&Content {
+        let mail = render::render(&Content {
             link: &link.url,
             callback_url: &job.callback_url,
             requested_at: job.created_at,

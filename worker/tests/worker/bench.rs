@@ -199,7 +199,7 @@ pub(crate) async fn get(worker: &Program, path: &str) -> (u16, String) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let address = worker.address().await.unwrap();
     let url = format!("http://{address}/").parse().unwrap();
-    let client = worker::http::client(&url, PATIENCE).unwrap();
+    let client = worker::upstream::http::client(&url, PATIENCE).unwrap();
     let answer = client.get(url.join(path).unwrap()).send().await.unwrap();
     (answer.status().as_u16(), answer.text().await.unwrap())
 }

@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf, time::Duration};
 
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::Value;
-use worker::{
+use worker::upstream::{
     http::{Answer, NoAnswer},
     verdict::{Trouble, Verdict, mailgun, supabase},
 };

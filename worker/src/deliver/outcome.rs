@@ -1,0 +1,104 @@
+//! How a delivery ends here, and the one place that writes it down.
+
+use std::time::Duration;
+
+use outbox::{Attempt, End, Failure, Finish, NotCommitted, PutBack, Recorded, Returned};
+
+use super::context::{Delivery, Interrupted};
+use crate::metrics;
+
+/// How a delivery ends on this worker.
+pub(super) enum Ending {
+    /// Mailgun took the mail, at this step.
+    Sent(Attempt),
+    /// The job can never succeed.
+    Failed(Failure, Option<Attempt>),
+    /// The job waits again.
+    Again { delay: Duration, failure: Option<Failure>, uncounted: bool, attempt: Option<Attempt> },
+    /// The outbox has ended the job itself, or given it to another worker.
+    Elsewhere(&'static str),
+    /// The outbox refused what was to be written; the job is rescued when its lease ends.
+    Unrecorded(String),
+}
+
+impl Ending {
+    pub(super) fn again(delay: Duration, failure: Failure, attempt: Attempt) -> Self {
+        Self::Again { delay, failure: Some(failure), uncounted: false, attempt: Some(attempt) }
+    }
+
+    /// Cut short before anything was mailed: another worker takes over at once.
+    pub(super) fn handed_back(interrupted: Interrupted, attempt: Option<Attempt>) -> Self {
+        Self::Again { delay: Duration::ZERO, failure: Some(interrupted.failure()), uncounted: true, attempt }
+    }
+}
+
+impl Delivery<'_> {
+    /// Writes the end down, however long Postgres is away: a mail that was taken must not go out twice because
+    /// nobody noted it. Neither a stop nor a lease that ends cuts this short; the fencing token has the last word.
+    pub(super) async fn record(&self, ending: Ending) {
+        let state = match ending {
+            Ending::Sent(attempt) => self.finish(End::Sent, Some(&attempt)).await,
+            Ending::Failed(failure, attempt) => {
+                tracing::warn!(code = failure.code, reason = failure.message, "failed");
+                self.finish(End::Failed(failure), attempt.as_ref()).await
+            }
+            Ending::Again { delay, failure, uncounted, attempt } => {
+                self.put_back(delay, failure, uncounted, attempt.as_ref()).await
+            }
+            Ending::Elsewhere(state) => state,
+            Ending::Unrecorded(error) => {
+                tracing::error!(error, "the outbox refused a write");
+                "unrecorded"
+            }
+        };
+        if matches!(state, "sent" | "failed" | "expired" | "superseded") {
+            self.worker.capacity.ended();
+        }
+        let held = self.claimed_at.elapsed();
+        metrics::job_done(state, held);
+        match state {
+            "sent" => metrics::sent(self.job.waited + held),
+            "lease_lost" => metrics::fenced_write(),
+            _ => {}
+        }
+        let ms = u64::try_from(held.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(state, ms, "done");
+    }
+
+    async fn finish(&self, end: End, step: Option<&Attempt>) -> &'static str {
+        let state = if end == End::Sent { "sent" } else { "failed" };
+        let finish = Finish { lease: self.job.lease, end, journal: step.map(|step| self.entry(step)) };
+        match self.persistently(|| self.worker.records.ends.commit(finish.clone())).await {
+            Ok(Recorded::Done) => state,
+            Ok(Recorded::LeaseLost) => "lease_lost",
+            Err(error) => unrecorded(&error),
+        }
+    }
+
+    async fn put_back(
+        &self,
+        delay: Duration,
+        failure: Option<Failure>,
+        uncounted: bool,
+        step: Option<&Attempt>,
+    ) -> &'static str {
+        if let Some(failure) = &failure {
+            let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
+            tracing::warn!(code = failure.code, reason = failure.message, delay_ms, uncounted, "to be tried again");
+        }
+        let journal = step.map(|step| self.entry(step));
+        let back = PutBack { lease: self.job.lease, delay, failure, uncounted, journal };
+        match self.persistently(|| self.worker.records.returns.commit(back.clone())).await {
+            Ok(Returned::Waiting) if delay.is_zero() => "queued",
+            Ok(Returned::Waiting) => "retrying",
+            Ok(Returned::Superseded) => "superseded",
+            Ok(Returned::LeaseLost) => "lease_lost",
+            Err(error) => unrecorded(&error),
+        }
+    }
+}
+
+fn unrecorded(error: &NotCommitted) -> &'static str {
+    tracing::error!(%error, "the outbox refused a write: the job is taken over when its lease ends");
+    "unrecorded"
+}

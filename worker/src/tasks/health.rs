@@ -1,0 +1,109 @@
+//! `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Private: ready names what is wrong and the
+//! setting to look at.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use outbox::upstreams::{self, OpenBreaker, Upstream};
+use poem::{
+    Endpoint, EndpointExt as _, IntoResponse as _, Response, Route, get, handler,
+    http::StatusCode,
+    web::{Data, Json},
+};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::runtime::worker::Worker;
+
+/// Longer than a healthy database ever takes, shorter than a prober waits.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The routes.
+pub(crate) fn routes(worker: Arc<Worker>, metrics: PrometheusHandle) -> impl Endpoint {
+    Route::new()
+        .at("/health/live", get(live))
+        .at("/health/ready", get(ready))
+        .at("/metrics", get(render_metrics))
+        .data(worker)
+        .data(metrics)
+}
+
+#[handler]
+fn live() -> Json<Health> {
+    Json(Health { status: "ok", checks: BTreeMap::new() })
+}
+
+#[handler]
+async fn ready(Data(worker): Data<&Arc<Worker>>) -> Response {
+    let health = check(worker).await;
+    let status = if health.status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Json(health).with_header("cache-control", "no-store").with_status(status).into_response()
+}
+
+#[handler]
+fn render_metrics(Data(metrics): Data<&PrometheusHandle>) -> Response {
+    Response::builder().content_type("text/plain; version=0.0.4").body(metrics.render())
+}
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    checks: BTreeMap<&'static str, Check>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "status", rename_all = "lowercase")]
+enum Check {
+    Ok,
+    Down { code: String, message: String, setting: String },
+}
+
+async fn check(worker: &Worker) -> Health {
+    let breakers = timeout(PATIENCE, open_breakers(worker)).await;
+    let (database, breakers) = match breakers {
+        Ok(Ok(breakers)) if worker.prepared.load(Ordering::Relaxed) => (Check::Ok, breakers),
+        Ok(Ok(breakers)) => {
+            (database_down("Its tables are not those of this version, or cannot be made: see the log."), breakers)
+        }
+        Ok(Err(error)) => (database_down(&error.to_string()), Vec::new()),
+        Err(_) => (database_down("It does not answer."), Vec::new()),
+    };
+    let checks = BTreeMap::from([
+        ("database", database),
+        (Upstream::Supabase.as_str(), upstream(worker, &breakers, Upstream::Supabase, "SUPABASE_URL")),
+        (Upstream::Mailgun.as_str(), upstream(worker, &breakers, Upstream::Mailgun, "MAILGUN_BASE_URL")),
+    ]);
+    let ok = checks.values().all(|check| matches!(check, Check::Ok));
+    Health { status: if ok { "ok" } else { "unavailable" }, checks }
+}
+
+async fn open_breakers(worker: &Worker) -> Result<Vec<OpenBreaker>, outbox::Error> {
+    outbox::ping(&worker.pool).await?;
+    upstreams::open_breakers(&worker.pool).await
+}
+
+fn database_down(message: &str) -> Check {
+    Check::Down {
+        code: "database_unavailable".to_owned(),
+        message: message.to_owned(),
+        setting: "DATABASE_URL".to_owned(),
+    }
+}
+
+/// Down if its breaker is open, for all workers; or if it has not answered our own last calls.
+fn upstream(worker: &Worker, breakers: &[OpenBreaker], upstream: Upstream, url_setting: &str) -> Check {
+    let open = breakers.iter().find(|breaker| breaker.upstream == upstream);
+    let (failure, setting) = match open {
+        Some(breaker) => (Some(breaker.failure.clone()), breaker.setting.clone()),
+        None => (worker.upstreams.down(upstream), url_setting.to_owned()),
+    };
+    match failure {
+        Some(failure) => Check::Down { code: failure.code, message: failure.message, setting },
+        None => Check::Ok,
+    }
+}
