@@ -1,45 +1,27 @@
-//! The front door: `POST /api/auth/send-magic-link`.
+//! The api: `POST /api/auth/send-magic-link`, and the webhook through which Mailgun reports.
 //!
-//! A request is limited by its network (`ip_limit`), read (`body`, `payload`), given a callback URL
-//! (`callback_origin`, `callback_next`), limited by its recipient and put into the outbox (`send_magic_link`), and
-//! answered in the published shape (`answers`, `envelope`). `app` shows the layers in their order.
+//! A request meets the layers in `server::router` in order: it is limited by its network (`ip_limit`), its body is read
+//! (`http::body`), its fields are checked (`send_magic_link`), its callback URL is resolved (`callback`), the queue must
+//! be able to mail it in time (`admission`), and the job is committed to the outbox. Every answer has the published
+//! shape (`http`), which `document` describes.
 //!
-//! A worker mails the link; this crate knows neither Supabase Auth nor Mailgun.
+//! A worker mails the link; this crate knows neither Supabase Auth nor Mailgun's API.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod admission;
-mod allowed_origins;
-mod answers;
-mod app;
-mod body;
-mod callback_next;
-mod callback_origin;
-mod client_ip;
-mod connection;
-mod cors;
+mod callback;
 pub mod document;
-mod door;
-mod endpoint;
-mod envelope;
-mod headers;
-mod health;
-mod ip_buckets;
+mod http;
 mod ip_limit;
-mod json;
-mod json_body;
 mod metrics;
-mod origin;
-mod payload;
 #[cfg(any(test, feature = "properties"))]
 #[doc(hidden)]
 pub mod properties;
-mod queue_watch;
-mod request_id;
-mod retry_after;
 mod send_magic_link;
-mod serve;
+mod server;
 pub mod settings;
+mod state;
 mod webhook;
 
-pub use serve::{ServeError, serve};
+pub use server::serve::{ServeError, serve};

@@ -11,10 +11,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    allowed_origins::AllowedOrigins,
-    callback_next::{Prefixes, parse_path},
-    client_ip::TrustedProxies,
-    ip_limit::Overrides,
+    callback::{
+        allowed_origins::AllowedOrigins,
+        next::{Prefixes, parse_path},
+    },
+    ip_limit::{client_ip::TrustedProxies, limiter::Overrides},
 };
 
 /// What Mailgun is given at least to deliver a mail, after the job's deadline and before its link is stale.

@@ -5,12 +5,10 @@ use std::{io, sync::Arc};
 use outbox::{Enqueued, GroupCommit, NewJob, PgPool, Report, Told};
 
 use crate::{
-    admission::Admission,
-    allowed_origins::AllowedOrigins,
-    callback_next::Prefixes,
-    ip_limit::IpLimit,
+    admission::{decide::Admission, queue_monitor::QueueWatch},
+    callback::{allowed_origins::AllowedOrigins, next::Prefixes},
+    ip_limit::limiter::IpLimit,
     metrics,
-    queue_watch::QueueWatch,
     settings::{Settings, WebhookSettings},
 };
 

@@ -13,10 +13,8 @@ use std::{
 use outbox::{Error, Load, PgPool};
 use tokio::time::{interval, sleep, timeout};
 
-use crate::{
-    admission::{Admission, Room},
-    metrics,
-};
+use super::decide::{Admission, Room};
+use crate::metrics;
 
 /// How often the outbox is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);

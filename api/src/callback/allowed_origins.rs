@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use url::Host;
 
-use crate::origin::Origin;
+use super::origin::Origin;
 
 /// The allowed origins. Written as a list with commas.
 #[derive(Debug, Clone)]

@@ -9,7 +9,8 @@ use std::{fmt, str::FromStr};
 
 use url::Url;
 
-use crate::{envelope::ValidationIssue, origin::Origin};
+use super::origin::Origin;
+use crate::http::error::ValidationIssue;
 
 /// Longest `callback_next`, in bytes.
 pub(crate) const MAX_BYTES: usize = 1_024;

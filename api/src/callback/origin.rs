@@ -1,6 +1,5 @@
-//! A web origin that can only be built right, and the one value of a header that names one.
+//! A web origin that can only be built right.
 
-use poem::http::{HeaderMap, HeaderName};
 use url::{Host, Url};
 
 /// Longest text that can be an origin: a scheme, a host name of 253 bytes and a port, and some air.
@@ -51,13 +50,6 @@ fn is_loopback(host: &Host) -> bool {
         Host::Ipv4(ip) => ip.is_loopback(),
         Host::Ipv6(ip) => ip.is_loopback(),
     }
-}
-
-/// A header's one value; none where it stands more than once with different values.
-pub(crate) fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next()?;
-    if values.any(|other| other != first) { None } else { first.to_str().ok() }
 }
 
 #[cfg(test)]

@@ -7,10 +7,10 @@
 use poem::http::{HeaderMap, HeaderName, header};
 use url::Url;
 
-use crate::{
-    allowed_origins::AllowedOrigins,
-    envelope::{ErrorCode, Refusal, ValidationIssue},
-    origin::{Origin, single},
+use super::{allowed_origins::AllowedOrigins, origin::Origin};
+use crate::http::{
+    error::{ErrorCode, Refusal, ValidationIssue},
+    single_header::single,
 };
 
 /// The explicit header.

@@ -5,11 +5,15 @@ use std::time::Duration;
 use poem_openapi::types::ToJSON as _;
 use serde_json::{Map, Value, json};
 
-use super::{OPERATION, WEBHOOK, set};
+use super::pointers::{OPERATION, WEBHOOK, set};
 use crate::{
-    callback_next, callback_origin, endpoint,
-    envelope::{ErrorCode, Refusal},
-    ip_limit, json_body, payload, send_magic_link, webhook,
+    callback::{next, source},
+    http::{
+        error::{ErrorCode, Refusal},
+        json_body, paths,
+    },
+    ip_limit::middleware,
+    send_magic_link, webhook,
 };
 
 /// How long the examples of refusals ask to wait.
@@ -50,21 +54,22 @@ fn add_fields(document: &mut Value) {
 type Example = (&'static str, Refusal);
 
 fn of_links() -> Vec<Example> {
-    let not_an_address = payload::MagicLinkRequest::parse(br#"{"email":"hello@"}"#).map(|body| body.issues);
+    let not_an_address =
+        send_magic_link::request::MagicLinkRequest::parse(br#"{"email":"hello@"}"#).map(|body| body.issues);
     vec![
-        ("The body is no JSON", payload::not_json()),
+        ("The body is no JSON", send_magic_link::request::not_json()),
         ("A field is wrong", Refusal::invalid(ErrorCode::InvalidRequest, not_an_address.unwrap_or_default())),
-        ("No source names an allowed origin", callback_origin::required().into()),
-        ("The origin is not allowed", callback_origin::not_allowed("callback_origin").into()),
+        ("No source names an allowed origin", source::required().into()),
+        ("The origin is not allowed", source::not_allowed("callback_origin").into()),
         (
             "The place may lie outside the portal",
-            Refusal::invalid(ErrorCode::CallbackNextUnsafe, vec![callback_next::Unsafe.issue()]),
+            Refusal::invalid(ErrorCode::CallbackNextUnsafe, vec![next::Unsafe.issue()]),
         ),
-        ("Another method", Refusal::method_not_allowed(endpoint::METHODS)),
-        ("Too many bytes", json_body::too_large(endpoint::PATH)),
+        ("Another method", Refusal::method_not_allowed(paths::METHODS)),
+        ("Too many bytes", json_body::too_large(paths::PATH)),
         ("Not JSON by its header", json_body::unsupported()),
-        ("Too many requests from this network", ip_limit::limited(WAIT.into())),
-        ("Too many mails for this address", send_magic_link::limited(WAIT.into())),
+        ("Too many requests from this network", middleware::limited(WAIT.into())),
+        ("Too many mails for this address", send_magic_link::handler::limited(WAIT.into())),
         ("A fault of ours", Refusal::internal()),
         ("Out of service for the moment", Refusal::unavailable()),
     ]
@@ -72,12 +77,12 @@ fn of_links() -> Vec<Example> {
 
 fn of_webhooks() -> Vec<Example> {
     vec![
-        ("The body is no JSON", webhook::payload::not_json()),
-        ("Not signed by the domain's key", webhook::badly_signed()),
+        ("The body is no JSON", webhook::request::not_json()),
+        ("Not signed by the domain's key", webhook::handler::badly_signed()),
         ("No webhooks are taken here", Refusal::not_found()),
-        ("Another method", Refusal::method_not_allowed(endpoint::WEBHOOK_METHODS)),
-        ("Never to be sent again", webhook::token_reused()),
-        ("Too many bytes", json_body::too_large(endpoint::WEBHOOK_PATH)),
+        ("Another method", Refusal::method_not_allowed(paths::WEBHOOK_METHODS)),
+        ("Never to be sent again", webhook::handler::token_reused()),
+        ("Too many bytes", json_body::too_large(paths::WEBHOOK_PATH)),
         ("Not JSON by its header", json_body::unsupported()),
         ("A fault of ours", Refusal::internal()),
         ("Out of service for the moment", Refusal::unavailable()),

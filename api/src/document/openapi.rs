@@ -3,17 +3,16 @@
 //! What poem-openapi cannot say is added to its JSON here, in one place, so that what is served as JSON and as
 //! YAML, the page (`page`) and `magic-link-api openapi` are the same.
 
-mod examples;
-pub(crate) mod page;
-
 use poem_openapi::{ContactObject, LicenseObject, OpenApiService, ServerObject};
 use serde_json::{Value, json};
 
-use crate::{callback_origin, send_magic_link::Api, webhook::Webhooks};
+use super::{
+    examples,
+    pointers::{OPERATION, set},
+};
+use crate::{callback::source, send_magic_link::handler::Api, webhook::handler::Webhooks};
 
-const GUIDE: &str = include_str!("document/guide.md");
-const OPERATION: &str = "/paths/~1auth~1send-magic-link/post";
-const WEBHOOK: &str = "/paths/~1webhooks~1mailgun/post";
+const GUIDE: &str = include_str!("guide.md");
 
 /// The service that poem routes to, and that the document is made from.
 pub(crate) fn service() -> OpenApiService<(Api, Webhooks), ()> {
@@ -73,7 +72,7 @@ fn use_plain_references(value: &mut Value) {
 /// Nothing is asked of it by itself: it is not looked at where the body names the origin.
 fn add_header_parameter(document: &mut Value) {
     let parameter = json!({
-        "name": callback_origin::HEADER,
+        "name": source::HEADER,
         "in": "header",
         "required": false,
         "description": "Origin of the portal that the link leads back to, where the body has no `callback_origin`: \
@@ -82,11 +81,4 @@ fn add_header_parameter(document: &mut Value) {
         "example": "https://example.com",
     });
     set(document, OPERATION, "parameters", json!([parameter]));
-}
-
-/// Sets a key of the object at `place` (RFC 6901). A place that is not there stays as it is, and a test says so.
-fn set(document: &mut Value, place: &str, key: &str, value: Value) {
-    if let Some(Value::Object(object)) = document.pointer_mut(place) {
-        object.insert(key.to_owned(), value);
-    }
 }

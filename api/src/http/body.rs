@@ -12,7 +12,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::endpoint;
+use super::paths;
 
 /// Most bytes of a person's request: sixty times the longest sensible one.
 const MAX_BYTES: u64 = 16 * 1024;
@@ -38,7 +38,7 @@ pub(crate) enum Received {
 
 /// Most bytes of a body that is posted to this path.
 pub(crate) fn max_bytes(path: &str) -> u64 {
-    if path == endpoint::WEBHOOK_PATH { MAX_WEBHOOK_BYTES } else { MAX_BYTES }
+    if path == paths::WEBHOOK_PATH { MAX_WEBHOOK_BYTES } else { MAX_BYTES }
 }
 
 /// Reads the body, and leaves what came of it with the request.

@@ -9,7 +9,7 @@ use poem::{
 };
 use poem_openapi::{Enum, Object, types::ToJSON as _};
 
-use crate::{endpoint, retry_after::RetryAfter};
+use super::{paths, retry_after::RetryAfter};
 
 /// Stable machine-readable error code for client branching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
@@ -207,8 +207,8 @@ pub(crate) fn json(status: StatusCode, body: &serde_json::Value) -> Response {
 
 /// Turns every error of the layers within into the error object.
 pub(crate) async fn wrap<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
-    let at_endpoint = request.uri().path() == endpoint::PATH;
-    let at_webhook = request.uri().path() == endpoint::WEBHOOK_PATH;
+    let at_endpoint = request.uri().path() == paths::PATH;
+    let at_webhook = request.uri().path() == paths::WEBHOOK_PATH;
     match next.call(request).await {
         Ok(answer) => Ok(answer.into_response()),
         Err(error) if error.is_from_response() => Ok(error.into_response()),
@@ -223,8 +223,8 @@ fn refusal_for(error: &poem::Error, at_endpoint: bool, at_webhook: bool) -> Refu
     }
     if error.is::<MethodNotAllowedError>() {
         let allowed = match (at_endpoint, at_webhook) {
-            (true, _) => endpoint::METHODS,
-            (_, true) => endpoint::WEBHOOK_METHODS,
+            (true, _) => paths::METHODS,
+            (_, true) => paths::WEBHOOK_METHODS,
             _ => "GET, HEAD",
         };
         return Refusal::method_not_allowed(allowed);

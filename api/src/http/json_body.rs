@@ -6,9 +6,9 @@ use poem::{
     http::{HeaderValue, header},
 };
 
-use crate::{
+use super::{
     body::{self, Received},
-    envelope::{ErrorCode, Refusal},
+    error::{ErrorCode, Refusal},
 };
 
 pub(crate) const CONTENT_TYPE: &str = "application/json";

@@ -10,7 +10,8 @@ use poem::{
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use crate::{endpoint, envelope::ErrorCode, metrics, origin::single};
+use super::{error::ErrorCode, paths, single_header::single};
+use crate::metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -55,7 +56,7 @@ pub(crate) async fn name<E: Endpoint>(next: Arc<E>, mut request: Request) -> poe
     let name = RequestName::of(&request);
     let span = tracing::info_span!("request", request_id = %name.id, traceparent = name.traceparent);
     let header = HeaderValue::from_str(&name.id);
-    let at_endpoint = request.uri().path() == endpoint::PATH;
+    let at_endpoint = request.uri().path() == paths::PATH;
     let method = request.method().clone();
     let begun = Instant::now();
     request.set_data(name);

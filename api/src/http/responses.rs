@@ -9,8 +9,8 @@ use poem_openapi::{
     types::{ToJSON as _, Type},
 };
 
-use crate::{
-    envelope::{ApiError, Refusal, json},
+use super::{
+    error::{ApiError, Refusal, json},
     headers::{ALLOW, Header, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, RETRY_AFTER},
     json_body::CONTENT_TYPE,
 };

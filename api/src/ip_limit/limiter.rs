@@ -3,24 +3,14 @@
 //! IPv4 by the address, IPv6 by /64, and by /48 at sixteen times the quota, since whoever has a /48 has 65,536
 //! of the others.
 
-use std::{net::IpAddr, num::NonZeroU32, str::FromStr, sync::Arc, time::Duration};
+use std::{net::IpAddr, num::NonZeroU32, str::FromStr, time::Duration};
 
 use ipnet::IpNet;
 use outbox::Quota;
-use poem::{
-    Endpoint, IntoResponse, Request, Response,
-    http::{HeaderName, HeaderValue},
-};
 
-use crate::{
-    admission::Room,
-    body,
+use super::{
+    buckets::{Buckets, Width},
     client_ip::{TrustedProxies, parse_network},
-    door::Door,
-    endpoint,
-    envelope::{ErrorCode, Refusal},
-    ip_buckets::{Buckets, Width},
-    retry_after::RetryAfter,
 };
 
 /// What counts as one client.
@@ -32,7 +22,7 @@ const REGION: Width = Width { v4: 16, v6: 32 };
 /// How many clients' quotas a site has.
 const CLIENTS_PER_SITE: u32 = 16;
 /// What a request costs once half of what may wait does: the limit is a third then.
-const SCARCE_PRICE: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
+pub(super) const SCARCE_PRICE: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
 /// How often idle buckets are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(10);
 
@@ -70,7 +60,7 @@ impl FromStr for Overrides {
 /// The limit's state.
 #[derive(Debug)]
 pub(crate) struct IpLimit {
-    proxies: TrustedProxies,
+    pub(super) proxies: TrustedProxies,
     default: Limit,
     /// The narrowest network first.
     overrides: Vec<(IpNet, Limit)>,
@@ -85,9 +75,9 @@ struct Limit {
 
 /// A refusal: by which quota, and for how long.
 #[derive(Debug, PartialEq, Eq)]
-struct Over {
-    quota: Quota,
-    wait: Duration,
+pub(super) struct Over {
+    pub(super) quota: Quota,
+    pub(super) wait: Duration,
 }
 
 impl Limit {
@@ -119,7 +109,7 @@ impl IpLimit {
         Self { proxies, default: Limit::new(quota), overrides }
     }
 
-    fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), Over> {
+    pub(super) fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), Over> {
         let own = self.overrides.iter().find(|(network, _)| network.contains(&ip));
         own.map_or(&self.default, |(_, limit)| limit).take(ip, price)
     }
@@ -133,44 +123,6 @@ impl IpLimit {
             self.overrides.iter().for_each(|(_, limit)| limit.forget_idle());
         }
     }
-}
-
-/// Lets a request to the endpoint through, whatever its method, or refuses it.
-pub(crate) async fn limit<E: Endpoint>(door: Arc<Door>, next: Arc<E>, mut request: Request) -> poem::Result<Response> {
-    if request.uri().path() != endpoint::PATH {
-        return Ok(next.call(request).await?.into_response());
-    }
-    let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
-    let peer = peer.ok_or_else(|| poem::Error::from(Refusal::internal()))?;
-    let ip = door.ip_limit.proxies.client_ip(peer, request.headers());
-    // The fuller the queue, the fewer people a flood from one place is to shut out.
-    let price = if door.queue.room() == Room::Ample { NonZeroU32::MIN } else { SCARCE_PRICE };
-    if let Err(over) = door.ip_limit.take(ip, price) {
-        body::discard(request.take_body()).await;
-        return Err(refusal(&over).into());
-    }
-    request.set_data(ClientNetwork::from(ip));
-    Ok(next.call(request).await?.into_response())
-}
-
-/// 429 with the two headers of the IETF's draft (draft-ietf-httpapi-ratelimit-headers).
-fn refusal(over: &Over) -> Refusal {
-    let wait = RetryAfter::from(over.wait);
-    let policy = format!("\"ip\";q={};w={}", over.quota.limit, over.quota.window.as_secs());
-    let limit = format!("\"ip\";r=0;t={}", wait.seconds());
-    let mut refusal = limited(wait);
-    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            refusal = refusal.with(HeaderName::from_static(name), value);
-        }
-    }
-    refusal
-}
-
-/// 429.
-pub(crate) fn limited(wait: RetryAfter) -> Refusal {
-    let message = "Too many requests from your network. Wait a moment and try again.";
-    Refusal::limited(ErrorCode::IpRateLimited, message, wait)
 }
 
 #[cfg(test)]

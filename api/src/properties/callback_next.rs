@@ -3,8 +3,8 @@
 use url::{Position, Url};
 
 use super::browser::{PORTALS, assert_inside, at, decoded};
-use crate::{
-    callback_next::{CallbackNext, Prefixes},
+use crate::callback::{
+    next::{CallbackNext, Prefixes},
     origin::Origin,
 };
 

@@ -4,9 +4,11 @@ use poem::http::{HeaderMap, HeaderValue, header};
 use url::Url;
 
 use crate::{
-    allowed_origins::AllowedOrigins,
-    callback_origin::{HEADER, resolve},
-    envelope::ErrorCode,
+    callback::{
+        allowed_origins::AllowedOrigins,
+        source::{HEADER, resolve},
+    },
+    http::error::ErrorCode,
 };
 
 const ALLOWED: &str =

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::client_ip::TrustedProxies;
+use crate::ip_limit::client_ip::TrustedProxies;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const TRUSTED: &str = "10.0.0.0/8, fd00::/8, 192.0.2.7";

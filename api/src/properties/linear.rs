@@ -11,11 +11,13 @@ use outbox::Email;
 use poem::http::{HeaderMap, HeaderValue, header};
 
 use crate::{
-    allowed_origins::AllowedOrigins,
-    callback_next::{CallbackNext, Prefixes},
-    callback_origin,
-    client_ip::TrustedProxies,
-    origin::Origin,
+    callback::{
+        allowed_origins::AllowedOrigins,
+        next::{CallbackNext, Prefixes},
+        origin::Origin,
+        source,
+    },
+    ip_limit::client_ip::TrustedProxies,
 };
 
 /// How much longer the long input is.
@@ -96,7 +98,7 @@ fn places_are_read_in_linear_time() {
 fn origins_are_read_in_linear_time() {
     let allowed: AllowedOrigins = "https://portal.example.com,https://*.preview.example.com".parse().unwrap();
     let find = |text: &String| consume(allowed.find(text));
-    let refer = |headers: &HeaderMap| consume(callback_origin::resolve(&allowed, None, headers));
+    let refer = |headers: &HeaderMap| consume(source::resolve(&allowed, None, headers));
     let hosts = ["a", "a.", "a-", "xn--a.", "xn--a-ecp.", "%C3%A9", "%C3%A9.", "%CC%81", "1.", "0x", "@", "[", ":"];
     for unit in hosts.into_iter().chain(["/", "/..", "?", "#", "%", "/a/.."]) {
         for after in ["", ".preview.example.com", "/"] {

@@ -9,18 +9,19 @@ use outbox::{Email, Enqueued, JobId, NewJob};
 use poem::{Request, web::Data};
 use poem_openapi::{OpenApi, Tags};
 
+use super::request::MagicLinkRequest;
 use crate::{
-    admission::Room,
-    answers::{Accepted, OfLinks, Refused},
-    callback_next::CallbackNext,
-    callback_origin,
-    door::Door,
-    envelope::{ErrorCode, Refusal},
-    ip_limit::ClientNetwork,
+    admission::decide::Room,
+    callback::{next::CallbackNext, source},
+    http::{
+        error::{ErrorCode, Refusal},
+        request_id::RequestName,
+        responses::{Accepted, OfLinks, Refused},
+        retry_after::RetryAfter,
+    },
+    ip_limit::limiter::ClientNetwork,
     metrics,
-    payload::MagicLinkRequest,
-    request_id::RequestName,
-    retry_after::RetryAfter,
+    state::Door,
 };
 
 #[derive(Tags)]
@@ -90,7 +91,7 @@ fn resolve(door: &Door, request: &Request, body: MagicLinkRequest) -> Result<Wan
     let origin_is_unreadable = issues.iter().any(|issue| issue.path == "callback_origin");
     let mut origin = None;
     if !origin_is_unreadable {
-        match callback_origin::resolve(&door.allowed_origins, callback_origin.as_deref(), request.headers()) {
+        match source::resolve(&door.allowed_origins, callback_origin.as_deref(), request.headers()) {
             Ok(found) => origin = Some(found),
             Err(none) => {
                 codes.push(none.code);

@@ -11,11 +11,12 @@ use poem_openapi::{
 use serde_json::{Map, Value, json};
 
 use crate::{
-    callback_next,
-    envelope::{ErrorCode, Refusal, ValidationIssue},
-    json,
-    json_body::{self, CONTENT_TYPE},
-    origin,
+    callback::{next, origin},
+    http::{
+        error::{ErrorCode, Refusal, ValidationIssue},
+        json,
+        json_body::{self, CONTENT_TYPE},
+    },
 };
 
 const SCHEMA: &str = "MagicLinkRequest";
@@ -137,7 +138,7 @@ fn schema() -> MetaSchema {
              carries no `next`.",
         ),
         nullable: true,
-        max_length: Some(callback_next::MAX_BYTES),
+        max_length: Some(next::MAX_BYTES),
         pattern: Some(NEXT.to_owned()),
         example: Some(json!("example")),
         ..MetaSchema::ANY

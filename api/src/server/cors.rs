@@ -10,7 +10,7 @@ use poem::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
 };
 
-use crate::{door::Door, endpoint, origin::single};
+use crate::{http::paths, http::single_header::single, state::Door};
 
 /// Headers of an answer that a page's script may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy, X-Request-Id");
@@ -54,7 +54,7 @@ pub(crate) async fn answer_preflight<E: Endpoint>(next: Arc<E>, request: Request
 /// Fetch standard, "CORS-preflight request": OPTIONS with these two headers.
 fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS
-        && request.uri().path() == endpoint::PATH
+        && request.uri().path() == paths::PATH
         && request.headers().contains_key(header::ORIGIN)
         && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
 }

@@ -6,19 +6,19 @@ use std::sync::Arc;
 use poem::{Response, handler, http::StatusCode, web::Data};
 use serde_json::json;
 
-use crate::{door::Door, envelope, queue_watch::Hindrance};
+use crate::{admission::queue_monitor::Hindrance, http::error, state::Door};
 
 /// `GET /health/live`
 #[handler]
 pub(crate) fn live() -> Response {
-    envelope::json(StatusCode::OK, &json!({ "status": "ok" }))
+    error::json(StatusCode::OK, &json!({ "status": "ok" }))
 }
 
 /// `GET /health/ready`
 #[handler]
 pub(crate) fn ready(door: Data<&Arc<Door>>) -> Response {
     let database = match door.queue.hindrance() {
-        None => return envelope::json(StatusCode::OK, &json!({ "status": "ok", "checks": { "database": "ok" } })),
+        None => return error::json(StatusCode::OK, &json!({ "status": "ok", "checks": { "database": "ok" } })),
         Some(Hindrance::Unreachable) => "unreachable",
         Some(Hindrance::Unprepared) => "not prepared",
     };
@@ -29,5 +29,5 @@ pub(crate) fn ready(door: Data<&Arc<Door>>) -> Response {
         "error": format!("database: {database}"),
         "code": "unavailable",
     });
-    envelope::json(StatusCode::SERVICE_UNAVAILABLE, &body)
+    error::json(StatusCode::SERVICE_UNAVAILABLE, &body)
 }

@@ -11,7 +11,13 @@ use poem::{
     middleware::CatchPanic,
 };
 
-use crate::{body, cors, document, door::Door, envelope, health, ip_limit, request_id};
+use super::{cors, health};
+use crate::{
+    document,
+    http::{body, error, request_id},
+    ip_limit::middleware,
+    state::Door,
+};
 
 /// The public listener's app. Read from the bottom: the last layer is the outermost.
 pub(crate) fn public(door: Arc<Door>) -> BoxEndpoint<'static, Response> {
@@ -24,10 +30,10 @@ pub(crate) fn public(door: Arc<Door>) -> BoxEndpoint<'static, Response> {
         .at("/health/ready", get(health::ready))
         .data(door)
         .around(body::receive)
-        .around(move |next, request| ip_limit::limit(for_limit.clone(), next, request))
+        .around(move |next, request| middleware::limit(for_limit.clone(), next, request))
         // Not limited: a page whose preflight is refused could not read why.
         .around(cors::answer_preflight)
-        .around(envelope::wrap)
+        .around(error::wrap)
         .with(CatchPanic::new().with_handler(panicked))
         .around(move |next, request| cors::add_headers(for_cors.clone(), next, request))
         .around(harden)
@@ -47,7 +53,7 @@ pub(crate) fn private(door: Arc<Door>, prometheus: PrometheusHandle) -> BoxEndpo
         .at("/health/ready", get(health::ready))
         .data(door)
         .around(body::receive)
-        .around(envelope::wrap)
+        .around(error::wrap)
         .map_to_response()
         .boxed()
 }
@@ -59,7 +65,7 @@ fn served(content_type: &'static str, document: String) -> impl Endpoint<Output 
 /// A panic is our fault, and our secret: the panic hook writes what and where to stderr.
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request panicked");
-    envelope::Refusal::internal().into_response()
+    error::Refusal::internal().into_response()
 }
 
 /// Answers are not to be sniffed, nor kept by anybody on the way, unless they say that they may be.
@@ -84,7 +90,7 @@ mod tests {
         let app = Route::new()
             .at("/failing", failing)
             .at("/panicking", panicking)
-            .around(envelope::wrap)
+            .around(error::wrap)
             .with(CatchPanic::new().with_handler(panicked));
         for path in ["/failing", "/panicking"] {
             let request = Request::builder().uri_str(path).finish();

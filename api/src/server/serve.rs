@@ -11,7 +11,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{app, connection, door::Door, metrics, queue_watch, settings::Settings};
+use super::{connection, router};
+use crate::{admission::queue_monitor, metrics, settings::Settings, state::Door};
 
 /// Most open connections of a listener. Further ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -67,12 +68,12 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
 
     let stop = CancellationToken::new();
     let connections = TaskTracker::new();
-    let private_app = Arc::new(app::private(door.clone(), prometheus.clone()));
+    let private_app = Arc::new(router::private(door.clone(), prometheus.clone()));
     tokio::spawn(accept(private, private_app, connections.clone(), stop.clone(), |_| ()));
-    let public_app = Arc::new(app::public(door.clone()));
+    let public_app = Arc::new(router::public(door.clone()));
     tokio::spawn(accept(public, public_app, connections.clone(), stop.clone(), metrics::set_connections));
-    tokio::spawn(queue_watch::prepare(door.pool.clone(), door.queue.clone(), settings.migrate_on_start));
-    tokio::spawn(queue_watch::watch(door.pool.clone(), door.queue.clone()));
+    tokio::spawn(queue_monitor::prepare(door.pool.clone(), door.queue.clone(), settings.migrate_on_start));
+    tokio::spawn(queue_monitor::watch(door.pool.clone(), door.queue.clone()));
     tokio::spawn(async move { door.ip_limit.keep_small().await });
     tokio::spawn(metrics::keep_small(prometheus));
 

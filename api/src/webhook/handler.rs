@@ -4,10 +4,6 @@
 //! another event is refused. A refusal that trying again could never mend is 406, which Mailgun takes for the end; it
 //! sends again for some hours what is answered otherwise.
 
-mod answers;
-pub(crate) mod payload;
-mod signature;
-
 use std::{
     sync::Arc,
     time::{Duration, SystemTime},
@@ -17,14 +13,18 @@ use outbox::{DeliveryEvent, JobId, MailgunEvent, Malformed, Report, Reported, Si
 use poem::web::Data;
 use poem_openapi::{OpenApi, Tags};
 
-use crate::{
-    answers::Refused,
-    door::Door,
-    envelope::{ErrorCode, Refusal},
-    metrics,
+use super::{
+    request::Webhook,
+    responses::{OfWebhooks, Taken},
 };
-use answers::{OfWebhooks, Taken};
-use payload::Webhook;
+use crate::{
+    http::{
+        error::{ErrorCode, Refusal},
+        responses::Refused,
+    },
+    metrics,
+    state::Door,
+};
 
 /// A clock of Mailgun's may be so much ahead of ours.
 const AHEAD: Duration = Duration::from_mins(5);

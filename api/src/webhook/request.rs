@@ -10,8 +10,8 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::signature::{self, Signed};
-use crate::{
-    envelope::{ErrorCode, Refusal},
+use crate::http::{
+    error::{ErrorCode, Refusal},
     json,
     json_body::{self, CONTENT_TYPE},
 };

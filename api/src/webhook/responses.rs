@@ -7,10 +7,10 @@ use poem_openapi::{
     types::{ToJSON as _, Type},
 };
 
-use crate::{
-    answers::{Refusals, Row, response},
-    envelope::json,
+use crate::http::{
+    error::json,
     headers::{ALLOW, RETRY_AFTER},
+    responses::{Refusals, Row, response},
 };
 
 /// The event was taken, or needs nothing.
