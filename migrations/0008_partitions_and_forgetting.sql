@@ -1,4 +1,15 @@
--- Days are made and dropped by functions that run as the owner, so that neither program needs to own the tables.
+-- Functions that create and drop the day partitions of the history, and that remove a person from all tables. The
+-- partition functions run as the owner, so that neither the api nor the worker has to own the tables.
+
+create function email_index_day(day regclass) returns void
+language plpgsql as $$
+begin
+  execute format('create index %I on %s (recipient, created_at desc)', day || '_recipient', day);
+  execute format('comment on index %I is %L', day || '_recipient', 'A person''s jobs of this day, newest first.');
+end $$;
+comment on function email_index_day is
+  'Part of email_make_partitions(): creates the indexes of a day partition of email_jobs that email_jobs_open does not '
+  'have.';
 
 create function email_make_partitions(days_ahead integer) returns void
 language plpgsql as $$
@@ -12,12 +23,13 @@ begin
     from (values ('email_jobs', 'finished_at'), ('email_attempts', 'started_at'), ('email_events', 'received_at'))
       as given (relation, by_column)
   loop
-    -- Yesterday's too: midnight may lie between an attempt's start and its row.
+    -- Start with yesterday: an attempt may start before midnight and be stored after it.
     for n in -1..days_ahead loop
       day := (clock_timestamp() at time zone 'utc')::date + n;
       name := parent.relation || to_char(day, '_YYYYMMDD');
       continue when to_regclass(name) is not null;
-      -- The lock that ATTACH takes anyhow, earlier: only after a lock of a relation is it seen what others made.
+      -- Take the lock of ATTACH now, and look again: it makes concurrent callers wait for each other, and only after
+      -- taking it does a session see the partition that another one has just created.
       execute format('lock table %I in share update exclusive mode', parent.relation);
       continue when to_regclass(name) is not null;
       execute format('create table %I (like %I including all)', name, parent.relation);
@@ -28,7 +40,8 @@ begin
         perform email_index_day(name::regclass);
       end if;
       perform outbox_out_of_reach(name::regclass);
-      -- With a matching CHECK nothing is scanned and no reader waits; then the bounds say the same.
+      -- ATTACH does not block readers, and with a matching CHECK constraint it does not scan the table. Afterwards the
+      -- partition's bounds imply the constraint.
       execute format(
         'alter table %1$I add constraint day_bounds check (%2$I >= %3$L and %2$I < %4$L)',
         name, parent.by_column, day || ' 00:00:00+00', day + 1 || ' 00:00:00+00');
@@ -40,10 +53,11 @@ begin
   end loop;
 end $$;
 comment on function email_make_partitions is
-  'Makes the day partitions of email_jobs, email_attempts and email_events that are missing from yesterday to so many days ahead.';
+  'Creates the missing day partitions of email_jobs, email_attempts and email_events, from yesterday to days_ahead '
+  'days from today (UTC). Workers call it every hour, the api every day, and both when a partition is missing.';
 
--- Drops one day that ended more than so many days ago. Dropping waits for those who read the table, and everybody
--- else waits behind it: so it waits for a fifth of a second only, and the day goes at the next time.
+-- Dropping a partition needs an exclusive lock on the whole table. While the drop waits for readers, every other query
+-- of the table waits behind it. So it gives up after 200 ms, and the next call tries again.
 create function email_drop_partition(retention_days integer) returns table (name text, is_dropped boolean)
 language plpgsql set lock_timeout = '200ms' as $$
 begin
@@ -71,9 +85,10 @@ begin
   return next;
 end $$;
 comment on function email_drop_partition is
-  'Drops one day partition that ended more than so many days ago, and tells which; false if it is being read.';
+  'Drops one day partition that ended more than retention_days days ago (at least 1). Returns its name and whether it '
+  'was dropped: false if it was in use for 200 ms. Returns no row if there is nothing to drop. Workers call it every '
+  'hour.';
 
--- What reaches one mailbox: without +tag, and at Gmail without dots.
 create function email_mailbox(address text) returns text
 language sql immutable strict as $$
   select case
@@ -82,13 +97,15 @@ language sql immutable strict as $$
   end
   from (
     select
-      -- A name that begins with + has no tag.
+      -- If the local part starts with +, it has no tag.
       coalesce(nullif(split_part(local, '+', 1), ''), local) as untagged,
       host
     from (select split_part(address, '@', 1) as local, split_part(address, '@', 2) as host) as parts
   ) as names
 $$;
-comment on function email_mailbox is 'The mailbox that an address (in lower case) reaches, as in email_jobs.mailbox.';
+comment on function email_mailbox is
+  'Mailbox that an address in lower case reaches, as in email_jobs.mailbox: without +tag, and at gmail.com without '
+  'dots (googlemail.com counts as gmail.com).';
 
 create function email_forget(address text) returns table (relation text, rows bigint)
 language plpgsql as $$
@@ -98,7 +115,7 @@ declare
   forgotten constant text := 'forgotten@invalid';
   jobs uuid[];
 begin
-  -- Open jobs end: a worker that is at one finds its lease gone. It may have handed the mail over by then.
+  -- End the open jobs. A worker that holds one loses its lease, but may have handed the mail to Mailgun already.
   with gone as (
     delete from email_jobs_open as job where job.recipient = person returning job
   )
@@ -110,7 +127,7 @@ begin
   update email_jobs
   set recipient = forgotten,
     mailbox = forgotten,
-    -- What follows may name a person, and a request's id may too.
+    -- The query of the URL and a client's request id may identify the person.
     callback_url = split_part(callback_url, '?', 1),
     request_id = 'forgotten',
     traceparent = null,
@@ -156,9 +173,11 @@ begin
   return next;
 end $$;
 comment on function email_forget is
-  'Removes an address, and what was said about it, from all tables, and tells how many rows held it. Jobs, attempts and events stay, as nobody''s, so that counts do. What Supabase and Mailgun keep is theirs to delete.';
+  'Removes an address, and the texts reported about it, from all tables, and returns the number of affected rows per '
+  'table. Open jobs of the address end as failed. Jobs, attempts and events stay as anonymous rows, so that counts '
+  'remain correct. Data at Supabase and Mailgun are not touched.';
 
 select outbox_runs_as_owner(routine)
 from unnest(array['email_make_partitions', 'email_drop_partition']::regproc[]::regprocedure[]) as routine;
 select outbox_out_of_reach(routine)
-from unnest(array['email_mailbox', 'email_forget']::regproc[]::regprocedure[]) as routine;
+from unnest(array['email_index_day', 'email_mailbox', 'email_forget']::regproc[]::regprocedure[]) as routine;
