@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use outbox::{Delivery, Load, Suppressed, SuppressionReason};
+use outbox::{Delivery, Load, SuppressionOutcome, SuppressionReason};
 
 const ANSWERS: &str = "magic_link_api_requests_total";
 const ENQUEUE: &str = "magic_link_api_enqueue_seconds";
@@ -64,7 +64,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
         counter!(DELIVERIES, "delivery" => delivery.as_str()).absolute(0);
     }
     for reason in SuppressionReason::ALL {
-        for suppressed in [Suppressed::Suppressed, Suppressed::HeldBack] {
+        for suppressed in [SuppressionOutcome::Suppressed, SuppressionOutcome::HeldBack] {
             counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => suppressed.as_str()).absolute(0);
         }
     }
@@ -110,7 +110,7 @@ pub(crate) fn count_delivery(delivery: Delivery) {
 }
 
 /// A recipient was suppressed, or was not.
-pub(crate) fn count_suppression(reason: SuppressionReason, outcome: Suppressed) {
+pub(crate) fn count_suppression(reason: SuppressionReason, outcome: SuppressionOutcome) {
     counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => outcome.as_str()).increment(1);
 }
 

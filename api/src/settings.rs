@@ -4,7 +4,7 @@ use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use outbox::{
-    Admission, LONGEST_DUPLICATE_WINDOW, LONGEST_REPORT_AGE, Quota, Quotas,
+    EnqueuePolicy, LONGEST_DUPLICATE_WINDOW, LONGEST_REPORT_AGE, Quota, Quotas,
     settings::{Fault, Faults, parse_duration},
 };
 use secrecy::{ExposeSecret as _, SecretString};
@@ -13,9 +13,9 @@ use tracing_subscriber::EnvFilter;
 use crate::{
     callback::{
         allowed_origins::AllowedOrigins,
-        next::{Prefixes, parse_path},
+        next::{NextPrefixes, parse_path},
     },
-    ip_limit::{client_ip::TrustedProxies, limiter::Overrides},
+    ip_limit::{client_ip::TrustedProxies, limiter::QuotaOverrides},
 };
 
 /// What Mailgun is given at least to deliver a mail, after the job's deadline and before its link is stale.
@@ -113,11 +113,11 @@ pub struct Settings {
     pub(crate) private_listen: SocketAddr,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) callback_path: String,
-    pub(crate) callback_next_prefixes: Prefixes,
+    pub(crate) callback_next_prefixes: NextPrefixes,
     pub(crate) trusted_proxies: TrustedProxies,
     pub(crate) ip_rate_limit: Quota,
-    pub(crate) ip_rate_limit_overrides: Overrides,
-    pub(crate) admission: Admission,
+    pub(crate) ip_rate_limit_overrides: QuotaOverrides,
+    pub(crate) admission: EnqueuePolicy,
     pub(crate) queue_limit: u32,
     pub(crate) webhooks: WebhookSettings,
 }
@@ -205,7 +205,7 @@ fn read_database_url(raw: &RawSettings, faults: &mut Faults) -> Option<SecretStr
     raw.database_url.clone()
 }
 
-fn read_callback(raw: &RawSettings, faults: &mut Faults) -> Option<(AllowedOrigins, String, Prefixes)> {
+fn read_callback(raw: &RawSettings, faults: &mut Faults) -> Option<(AllowedOrigins, String, NextPrefixes)> {
     const EXAMPLE: &str = "https://example.com";
     let origins = faults.required("CALLBACK_ORIGINS", EXAMPLE, raw.callback_origins.as_ref());
     let origins = origins.and_then(|text| faults.parse("CALLBACK_ORIGINS", EXAMPLE, text));
@@ -214,7 +214,7 @@ fn read_callback(raw: &RawSettings, faults: &mut Faults) -> Option<(AllowedOrigi
     Some((origins?, path?, prefixes?))
 }
 
-fn read_admission(raw: &RawSettings, faults: &mut Faults) -> Option<Admission> {
+fn read_admission(raw: &RawSettings, faults: &mut Faults) -> Option<EnqueuePolicy> {
     let per_recipient: Option<Quotas> = faults.parse("RECIPIENT_RATE_LIMIT", "10/15m,30/1d", &raw.recipient_rate_limit);
     let per_recipient_and_client: Option<Quotas> =
         faults.parse("RECIPIENT_CLIENT_RATE_LIMIT", "3/15m,10/1d", &raw.recipient_client_rate_limit);
@@ -230,7 +230,7 @@ fn read_admission(raw: &RawSettings, faults: &mut Faults) -> Option<Admission> {
         let problem = "is less than JOB_DEADLINE and five minutes: a late mail would bring a dead link".to_owned();
         faults.add("LINK_LIFETIME", "1h", problem);
     }
-    Some(Admission {
+    Some(EnqueuePolicy {
         per_recipient: per_recipient?,
         per_recipient_and_client: per_recipient_and_client?,
         duplicate_window: duplicate_window?,

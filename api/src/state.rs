@@ -2,11 +2,11 @@
 
 use std::{io, sync::Arc};
 
-use outbox::{Enqueued, GroupCommit, NewJob, PgPool, Report, Told};
+use outbox::{Enqueued, GroupCommit, NewJob, PgPool, Report, ReportOutcome};
 
 use crate::{
-    admission::{decide::Admission, queue_monitor::QueueWatch},
-    callback::{allowed_origins::AllowedOrigins, next::Prefixes},
+    admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
+    callback::{allowed_origins::AllowedOrigins, next::NextPrefixes},
     ip_limit::limiter::IpLimit,
     metrics,
     settings::{Settings, WebhookSettings},
@@ -14,19 +14,19 @@ use crate::{
 
 /// Shared by all requests.
 #[derive(Debug)]
-pub(crate) struct Door {
+pub(crate) struct AppState {
     pub(crate) pool: PgPool,
     pub(crate) requests: GroupCommit<NewJob, Enqueued>,
-    pub(crate) reports: GroupCommit<Report, Told>,
+    pub(crate) reports: GroupCommit<Report, ReportOutcome>,
     pub(crate) ip_limit: Arc<IpLimit>,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) callback_path: String,
-    pub(crate) callback_next_prefixes: Prefixes,
-    pub(crate) queue: Arc<QueueWatch>,
+    pub(crate) callback_next_prefixes: NextPrefixes,
+    pub(crate) queue: Arc<QueueMonitor>,
     pub(crate) webhooks: WebhookSettings,
 }
 
-impl Door {
+impl AppState {
     /// A door as set. Connects to nothing yet.
     ///
     /// # Errors
@@ -44,7 +44,7 @@ impl Door {
             allowed_origins: settings.allowed_origins.clone(),
             callback_path: settings.callback_path.clone(),
             callback_next_prefixes: settings.callback_next_prefixes.clone(),
-            queue: Arc::new(QueueWatch::new(Admission {
+            queue: Arc::new(QueueMonitor::new(QueueLimits {
                 limit: settings.queue_limit,
                 deadline: settings.admission.deadline,
             })),

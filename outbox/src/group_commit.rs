@@ -24,11 +24,12 @@ use tokio::{
 };
 
 use crate::{
-    Admission, Cleared, Enqueued, Error, Finish, NewJob, PutBack, Recorded, Report, Returned, Seal, Told,
+    EnqueuePolicy, Enqueued, Error, Finish, NewJob, Recorded, Report, ReportOutcome, Requeue, Requeued, Seal,
+    SendDecision,
     enqueue::batch::enqueue_in,
-    postgres::{notify::Bell, session::Session},
+    postgres::{notify::NotifyLimiter, session::Session},
     reports::events::take_reports_in,
-    running::{finish::finish_in, requeue::put_back_in, seal::seal_in},
+    running::{finish::finish_in, requeue::requeue_in, seal::seal_in},
 };
 
 /// Most requests in one commit: a statement stays small enough to be done within milliseconds.
@@ -41,7 +42,7 @@ const CROWD: usize = 64;
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, thiserror::Error)]
-pub enum NotCommitted {
+pub enum CommitError {
     /// Too many wait for their commit already.
     #[error("too many requests wait for their commit")]
     Busy,
@@ -50,7 +51,7 @@ pub enum NotCommitted {
     Failed(#[from] Arc<Error>),
 }
 
-impl NotCommitted {
+impl CommitError {
     /// Whether trying again later helps.
     #[must_use]
     pub fn is_outage(&self) -> bool {
@@ -68,7 +69,7 @@ pub type OnCommit = fn(batch: usize, taken: Duration);
 /// whose options it takes over; a helper has the same again. A clone is the same one.
 #[derive(Debug)]
 pub struct GroupCommit<Request, Outcome> {
-    requests: mpsc::Sender<Waiting<Request, Outcome>>,
+    requests: mpsc::Sender<PendingRequest<Request, Outcome>>,
     /// Where there is one.
     helper: Option<mpsc::Sender<CallForHelp>>,
 }
@@ -83,13 +84,13 @@ impl<Request, Outcome> Clone for GroupCommit<Request, Outcome> {
 struct CallForHelp;
 
 #[derive(Debug)]
-struct Waiting<Request, Outcome> {
+struct PendingRequest<Request, Outcome> {
     request: Request,
-    answer: oneshot::Sender<Result<Outcome, NotCommitted>>,
+    answer: oneshot::Sender<Result<Outcome, CommitError>>,
 }
 
 /// The batched write behind a committer: an outcome per request, in order.
-type Write<Request, Outcome> =
+type BatchWrite<Request, Outcome> =
     Arc<dyn for<'a> Fn(&'a mut Session, &'a [Request]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> + Send + Sync>;
 
 impl GroupCommit<NewJob, Enqueued> {
@@ -98,9 +99,9 @@ impl GroupCommit<NewJob, Enqueued> {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub fn of_requests(pool: &PgPool, admission: Admission, on_commit: OnCommit) -> io::Result<Self> {
-        let (admission, bell) = (Arc::new(admission), Bell::hang(pool.clone()));
-        let write: Write<NewJob, Enqueued> = Arc::new(move |session, requests| {
+    pub fn of_requests(pool: &PgPool, admission: EnqueuePolicy, on_commit: OnCommit) -> io::Result<Self> {
+        let (admission, bell) = (Arc::new(admission), NotifyLimiter::hang(pool.clone()));
+        let write: BatchWrite<NewJob, Enqueued> = Arc::new(move |session, requests| {
             let (admission, bell) = (Arc::clone(&admission), bell.clone());
             Box::pin(async move {
                 let outcomes = enqueue_in(session, &admission, requests).await?;
@@ -115,7 +116,7 @@ impl GroupCommit<NewJob, Enqueued> {
     }
 }
 
-impl GroupCommit<Report, Told> {
+impl GroupCommit<Report, ReportOutcome> {
     /// Commits what Mailgun reports, see [`take_reports()`](crate::take_reports()).
     ///
     /// # Errors
@@ -125,7 +126,7 @@ impl GroupCommit<Report, Told> {
     }
 }
 
-impl GroupCommit<Seal, Cleared> {
+impl GroupCommit<Seal, SendDecision> {
     /// Commits links and clears mails, see [`seal()`](crate::seal()).
     ///
     /// # Errors
@@ -145,13 +146,13 @@ impl GroupCommit<Finish, Recorded> {
     }
 }
 
-impl GroupCommit<PutBack, Returned> {
-    /// Commits jobs that are to wait again, see [`put_back()`](crate::put_back()).
+impl GroupCommit<Requeue, Requeued> {
+    /// Commits jobs that are to wait again, see [`requeue()`](crate::put_back()).
     ///
     /// # Errors
     /// The system gives no thread.
     pub fn of_returns(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
-        Self::start(pool, on_commit, Arc::new(|session, jobs| Box::pin(put_back_in(session, jobs))))
+        Self::start(pool, on_commit, Arc::new(|session, jobs| Box::pin(requeue_in(session, jobs))))
     }
 }
 
@@ -161,13 +162,13 @@ where
     Outcome: Send + 'static,
 {
     /// Starts the committer; it ends with its last clone.
-    fn start(pool: &PgPool, on_commit: OnCommit, write: Write<Request, Outcome>) -> io::Result<Self> {
+    fn start(pool: &PgPool, on_commit: OnCommit, write: BatchWrite<Request, Outcome>) -> io::Result<Self> {
         let (requests, committer) = Committer::of(write, on_commit);
         committer.spawn(pool, Committer::run)?;
         Ok(Self { requests, helper: None })
     }
 
-    fn start_with_helper(pool: &PgPool, on_commit: OnCommit, write: Write<Request, Outcome>) -> io::Result<Self> {
+    fn start_with_helper(pool: &PgPool, on_commit: OnCommit, write: BatchWrite<Request, Outcome>) -> io::Result<Self> {
         let (requests, committer) = Committer::of(write, on_commit);
         let (helper, calls) = mpsc::channel(1);
         committer.clone().spawn(pool, |committer, session| committer.help(session, calls))?;
@@ -179,10 +180,10 @@ where
     /// stop the commit.
     ///
     /// # Errors
-    /// [`NotCommitted`].
-    pub async fn commit(&self, request: Request) -> Result<Outcome, NotCommitted> {
+    /// [`CommitError`].
+    pub async fn commit(&self, request: Request) -> Result<Outcome, CommitError> {
         let (answer, outcome) = oneshot::channel();
-        self.requests.try_send(Waiting { request, answer }).map_err(|_| NotCommitted::Busy)?;
+        self.requests.try_send(PendingRequest { request, answer }).map_err(|_| CommitError::Busy)?;
         if let Some(helper) = &self.helper
             && MOST_WAITING - self.requests.capacity() >= CROWD
         {
@@ -190,15 +191,15 @@ where
             let _ = helper.try_send(CallForHelp);
         }
         // Unanswered only if the committer panicked.
-        outcome.await.unwrap_or(Err(NotCommitted::Busy))
+        outcome.await.unwrap_or(Err(CommitError::Busy))
     }
 }
 
 /// What writes the batches, one after the other.
 struct Committer<Request, Outcome> {
     /// Held by whoever takes from it, and while there is nothing to take, by one that waits for more.
-    waiting: Arc<Mutex<mpsc::Receiver<Waiting<Request, Outcome>>>>,
-    write: Write<Request, Outcome>,
+    waiting: Arc<Mutex<mpsc::Receiver<PendingRequest<Request, Outcome>>>>,
+    write: BatchWrite<Request, Outcome>,
     on_commit: OnCommit,
 }
 
@@ -214,7 +215,10 @@ where
     Outcome: Send + 'static,
 {
     /// One that writes what is sent.
-    fn of(write: Write<Request, Outcome>, on_commit: OnCommit) -> (mpsc::Sender<Waiting<Request, Outcome>>, Self) {
+    fn of(
+        write: BatchWrite<Request, Outcome>,
+        on_commit: OnCommit,
+    ) -> (mpsc::Sender<PendingRequest<Request, Outcome>>, Self) {
         let (requests, waiting) = mpsc::channel(MOST_WAITING);
         (requests, Self { waiting: Arc::new(Mutex::new(waiting)), write, on_commit })
     }
@@ -279,7 +283,7 @@ where
         }
     }
 
-    async fn commit_and_answer(&self, session: &mut Session, batch: &mut Vec<Waiting<Request, Outcome>>) {
+    async fn commit_and_answer(&self, session: &mut Session, batch: &mut Vec<PendingRequest<Request, Outcome>>) {
         let (requests, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.request, w.answer)).unzip();
         let outcomes = self.commit_batch(session, &requests).await;
         let outage =
@@ -297,19 +301,19 @@ where
     }
 
     /// One commit for all; where Postgres refuses the batch, one for each, so that a bad row fails alone.
-    async fn commit_batch(&self, session: &mut Session, requests: &[Request]) -> Vec<Result<Outcome, NotCommitted>> {
+    async fn commit_batch(&self, session: &mut Session, requests: &[Request]) -> Vec<Result<Outcome, CommitError>> {
         match self.commit(session, requests).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
             Err(error) if requests.len() == 1 || error.is_outage() => {
                 let error = Arc::new(error);
-                requests.iter().map(|_| Err(NotCommitted::Failed(Arc::clone(&error)))).collect()
+                requests.iter().map(|_| Err(CommitError::Failed(Arc::clone(&error)))).collect()
             }
             Err(_) => {
                 let mut outcomes = Vec::with_capacity(requests.len());
                 for request in requests {
                     let outcome = self.commit(session, std::slice::from_ref(request)).await;
-                    let outcome = outcome.map_err(|error| NotCommitted::Failed(Arc::new(error)));
-                    outcomes.push(outcome.and_then(|outcomes| outcomes.into_iter().next().ok_or(NotCommitted::Busy)));
+                    let outcome = outcome.map_err(|error| CommitError::Failed(Arc::new(error)));
+                    outcomes.push(outcome.and_then(|outcomes| outcomes.into_iter().next().ok_or(CommitError::Busy)));
                 }
                 outcomes
             }
@@ -325,7 +329,7 @@ where
 }
 
 /// Whoever came during a batch that met an outage has waited long enough: a time-out each would add up.
-fn refuse_all<Request, Outcome>(waiting: &mut mpsc::Receiver<Waiting<Request, Outcome>>, outage: &NotCommitted) {
+fn refuse_all<Request, Outcome>(waiting: &mut mpsc::Receiver<PendingRequest<Request, Outcome>>, outage: &CommitError) {
     while let Ok(waiting) = waiting.try_recv() {
         let _ = waiting.answer.send(Err(outage.clone()));
     }

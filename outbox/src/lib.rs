@@ -19,8 +19,8 @@ mod reports;
 mod running;
 pub mod settings;
 
-pub use enqueue::batch::{Admission, Enqueued, NewJob, enqueue};
-pub use group_commit::{GroupCommit, NotCommitted, OnCommit};
+pub use enqueue::batch::{EnqueuePolicy, Enqueued, NewJob, enqueue};
+pub use group_commit::{CommitError, GroupCommit, OnCommit};
 pub use maintenance::{
     expire::{Expired, expire},
     forget::{Forgotten, forget},
@@ -42,13 +42,13 @@ pub use monitor::{
 pub use postgres::{
     connect::{check_url, connect, migrate, ping},
     error::{Error, in_time},
-    notify::Wake,
+    notify::JobListener,
     partitions,
 };
 pub use reports::{
     events::{
-        DeliveryEvent, LONGEST_REPORT_AGE, Report, Reported, SignedToken, Suppressed, Told, forget_reports,
-        take_reports,
+        DeliveryEvent, LONGEST_REPORT_AGE, Report, ReportOutcome, ReportStatus, SignedToken, SuppressionOutcome,
+        forget_reports, take_reports,
     },
     mailgun_event::{MailgunEvent, Malformed},
     reconcile,
@@ -58,9 +58,9 @@ pub use reports::{
 pub use running::{
     attempts::{JournalEntry, attempts_with_code},
     claim::{ClaimOptions, ClaimedJob, SealedLink, claim, next_due, promote_due, renew_leases},
-    finish::{End, Finish, Recorded, finish},
-    queue_cursor::QueueHead,
-    requeue::{PutBack, Returned, put_back},
-    seal::{Cleared, NewLink, Seal, seal},
+    finish::{Finish, JobEnd, Recorded, finish},
+    queue_cursor::QueueCursor,
+    requeue::{Requeue, Requeued, requeue},
+    seal::{NewLink, Seal, SendDecision, seal},
 };
 pub use sqlx::PgPool;

@@ -2,7 +2,7 @@
 
 use crate::{
     protocol::{Action, Protocol},
-    table::{Cleared, End, Job, State},
+    table::{Job, JobEnd, SendDecision, State},
     worker::{Adrift, Delivery, Mail, Step, Worker},
     world::World,
 };
@@ -86,14 +86,14 @@ impl Protocol {
             Step::Seal(link) => {
                 let newer_waits = world.table.newer_waits(lease.job);
                 let cleared = world.write(lease, |table| table.seal(lease, link, guards));
-                world.seen.cleared_although_newer |= newer_waits && cleared == Cleared::Send;
+                world.seen.cleared_although_newer |= newer_waits && cleared == SendDecision::Send;
                 delivery.step = Step::Send(link);
-                return cleared == Cleared::Send;
+                return cleared == SendDecision::Send;
             }
-            Step::RecordSent => world.write(lease, |table| table.finish(lease, End::Sent, guards)),
-            Step::RecordFailed => world.write(lease, |table| table.finish(lease, End::Failed, guards)),
+            Step::RecordSent => world.write(lease, |table| table.finish(lease, JobEnd::Sent, guards)),
+            Step::RecordFailed => world.write(lease, |table| table.finish(lease, JobEnd::Failed, guards)),
             // With a delay. A hand-back has none: its job is queued at once, as if it fell due that moment.
-            Step::PutBack => world.write(lease, |table| table.put_back(lease, State::Retrying, guards)),
+            Step::PutBack => world.write(lease, |table| table.requeue(lease, State::Retrying, guards)),
             Step::Asking | Step::Send(_) => {}
         }
         false

@@ -4,7 +4,7 @@ use stateright::{Model as _, Property};
 
 use crate::{
     protocol::{Action, Protocol, is_fault},
-    table::{End, Row, State},
+    table::{JobEnd, Row, State},
     world::World,
 };
 
@@ -38,15 +38,15 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         }),
         Property::always(GIVES_WAY, |_, world: &World| !world.seen.cleared_although_newer),
         Property::sometimes(BOTH_SENT, |_, world: &World| {
-            world.accepted == 2 && world.table.rows.iter().all(|row| row.state == State::Ended(End::Sent))
+            world.accepted == 2 && world.table.rows.iter().all(|row| row.state == State::Ended(JobEnd::Sent))
         }),
-        Property::sometimes(FIRST_GAVE_WAY, |_, world: &World| world.links > 0 && has_ended(world, End::Superseded)),
-        Property::sometimes(FAILED, |_, world| has_ended(world, End::Failed)),
-        Property::sometimes(EXPIRED, |_, world| has_ended(world, End::Expired)),
+        Property::sometimes(FIRST_GAVE_WAY, |_, world: &World| world.links > 0 && has_ended(world, JobEnd::Superseded)),
+        Property::sometimes(FAILED, |_, world| has_ended(world, JobEnd::Failed)),
+        Property::sometimes(EXPIRED, |_, world| has_ended(world, JobEnd::Expired)),
     ]
 }
 
-fn has_ended(world: &World, end: End) -> bool {
+fn has_ended(world: &World, end: JobEnd) -> bool {
     world.table.rows.iter().any(|row| row.state == State::Ended(end))
 }
 
@@ -78,7 +78,7 @@ fn can_go_on(protocol: &Protocol, world: &World) -> bool {
 fn newest_link_works(world: &World) -> bool {
     let Some(newest) = world.accepted.checked_sub(1) else { return true };
     let mut mails = world.mails.iter().filter(|mail| mail.job == newest).peekable();
-    let was_sent = world.table.rows[newest].state == State::Ended(End::Sent);
+    let was_sent = world.table.rows[newest].state == State::Ended(JobEnd::Sent);
     (mails.peek().is_some() || !was_sent) && mails.all(|mail| mail.link.number == world.links)
 }
 

@@ -36,7 +36,7 @@ pub(crate) enum Action {
     Rescue,
     /// `claim`. (One whose answer is lost is a claim and a crash.)
     Claim,
-    /// The worker begins its call of `generate_link`, or runs its next statement: `seal`, `finish`, `put_back`.
+    /// The worker begins its call of `generate_link`, or runs its next statement: `seal`, `finish`, `requeue`.
     Go(Lease),
     /// An upstream carries out the worker's call.
     Land(Lease),

@@ -28,11 +28,11 @@ pub(crate) enum State {
     Queued,
     Running,
     Retrying,
-    Ended(End),
+    Ended(JobEnd),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum End {
+pub(crate) enum JobEnd {
     Sent,
     Failed,
     Expired,
@@ -55,7 +55,7 @@ pub(crate) struct Lease {
 
 /// What the seal says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cleared {
+pub(crate) enum SendDecision {
     Send,
     Ended,
     LeaseLost,
@@ -82,7 +82,7 @@ impl Row {
     }
 
     /// `email_job_ended`: the history row of a job, without lease and link.
-    fn end(&mut self, end: End, guards: &Safeguards) {
+    fn end(&mut self, end: JobEnd, guards: &Safeguards) {
         let link = self.link.filter(|_| !guards.link_is_erased);
         *self = Self { state: State::Ended(end), token: None, expired: false, overdue: false, link };
     }
@@ -95,7 +95,7 @@ impl Row {
 impl Table {
     /// `enqueue`: the waiting job gives way, and the new one waits.
     pub(crate) fn enqueue(&mut self, guards: &Safeguards) {
-        self.rows.iter_mut().filter(|row| row.is_waiting()).for_each(|row| row.end(End::Superseded, guards));
+        self.rows.iter_mut().filter(|row| row.is_waiting()).for_each(|row| row.end(JobEnd::Superseded, guards));
         self.rows.push(Row { state: State::Queued, token: None, expired: false, overdue: false, link: None });
     }
 
@@ -129,43 +129,43 @@ impl Table {
     }
 
     /// `seal`: gives way to a newer waiting job, or ends past the deadline, or stores the link and clears the mail.
-    pub(crate) fn seal(&mut self, lease: Lease, link: Link, guards: &Safeguards) -> Cleared {
+    pub(crate) fn seal(&mut self, lease: Lease, link: Link, guards: &Safeguards) -> SendDecision {
         let gives_way = guards.look_at_seal && self.newer_waits(lease.job);
-        let Some(row) = self.held(lease, guards) else { return Cleared::LeaseLost };
+        let Some(row) = self.held(lease, guards) else { return SendDecision::LeaseLost };
         if gives_way || row.overdue {
-            row.end(if gives_way { End::Superseded } else { End::Expired }, guards);
-            return Cleared::Ended;
+            row.end(if gives_way { JobEnd::Superseded } else { JobEnd::Expired }, guards);
+            return SendDecision::Ended;
         }
         row.link = Some(link);
-        Cleared::Send
+        SendDecision::Send
     }
 
     /// `finish`: the record of a mail that was taken, or of a failure.
-    pub(crate) fn finish(&mut self, lease: Lease, end: End, guards: &Safeguards) {
+    pub(crate) fn finish(&mut self, lease: Lease, end: JobEnd, guards: &Safeguards) {
         if let Some(row) = self.held(lease, guards) {
             row.end(end, guards);
         }
     }
 
-    /// `put_back`: the job waits again, unless a newer one does.
-    pub(crate) fn put_back(&mut self, lease: Lease, state: State, guards: &Safeguards) {
+    /// `requeue`: the job waits again, unless a newer one does.
+    pub(crate) fn requeue(&mut self, lease: Lease, state: State, guards: &Safeguards) {
         let gives_way = guards.look_at_put_back && self.newer_waits(lease.job);
         match self.held(lease, guards) {
-            Some(row) if gives_way => row.end(End::Superseded, guards),
+            Some(row) if gives_way => row.end(JobEnd::Superseded, guards),
             Some(row) => row.wait(state),
             None => {}
         }
     }
 
-    /// `rescue`'s second statement, a `put_back` of what its first one saw. (Where it finds the attempts used up, it
+    /// `rescue`'s second statement, a `requeue` of what its first one saw. (Where it finds the attempts used up, it
     /// ends the job as failed instead, under the same token.)
     pub(crate) fn rescue(&mut self, lease: Lease, guards: &Safeguards) {
-        self.put_back(lease, State::Queued, guards);
+        self.requeue(lease, State::Queued, guards);
     }
 
     /// `expire`: what waits past its deadline ends.
     pub(crate) fn expire(&mut self, guards: &Safeguards) {
-        self.rows.iter_mut().filter(|row| row.is_late()).for_each(|row| row.end(End::Expired, guards));
+        self.rows.iter_mut().filter(|row| row.is_late()).for_each(|row| row.end(JobEnd::Expired, guards));
     }
 
     /// Whether the lease is the one in force.

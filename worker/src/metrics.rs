@@ -5,8 +5,9 @@ use std::time::Duration;
 use metrics::{Counter, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use outbox::{
-    Attempt, Backlog, Delivery, DeliveryEvent, Expired, Outcome, Rescued, Step, Suppressed, SuppressionReason, Told,
-    upstreams::{Standing, Upstream},
+    Attempt, Backlog, Delivery, DeliveryEvent, Expired, Outcome, ReportOutcome, Rescued, Step, SuppressionOutcome,
+    SuppressionReason,
+    upstreams::{Upstream, UpstreamState},
 };
 
 /// From a fast upstream to a time-out, and on to a job's usual deadline.
@@ -104,7 +105,7 @@ fn begin() {
         deliveries(delivery).absolute(0);
     }
     for reason in SuppressionReason::ALL {
-        for suppressed in [Suppressed::Suppressed, Suppressed::HeldBack] {
+        for suppressed in [SuppressionOutcome::Suppressed, SuppressionOutcome::HeldBack] {
             suppressions(reason, suppressed).absolute(0);
         }
     }
@@ -190,13 +191,13 @@ pub(crate) fn redirect_not_allowed() {
 }
 
 /// What all workers share was looked at.
-pub(crate) fn seen(backlog: &[Backlog], standings: &[Standing]) {
+pub(crate) fn seen(backlog: &[Backlog], upstream_states: &[UpstreamState]) {
     gauge!("magic_link_database_up").set(1.0);
     for open in backlog {
         let jobs = u32::try_from(open.jobs).unwrap_or(u32::MAX);
         set_open_jobs(&open.state, f64::from(jobs), open.oldest.as_secs_f64());
     }
-    for standing in standings {
+    for standing in upstream_states {
         set_upstream(standing.upstream, f64::from(standing.open), f64::from(standing.paused));
     }
 }
@@ -242,7 +243,7 @@ fn reconciliations(outcome: &'static str) -> Counter {
 }
 
 /// What came of an event that Mailgun was asked for.
-pub(crate) fn told(event: &DeliveryEvent, told: Told) {
+pub(crate) fn told(event: &DeliveryEvent, told: ReportOutcome) {
     if let Some(delivery) = told.moved_to {
         deliveries(delivery).increment(1);
     }
@@ -255,6 +256,6 @@ fn deliveries(delivery: Delivery) -> Counter {
     counter!("magic_link_deliveries_total", "delivery" => delivery.as_str())
 }
 
-fn suppressions(reason: SuppressionReason, suppressed: Suppressed) -> Counter {
+fn suppressions(reason: SuppressionReason, suppressed: SuppressionOutcome) -> Counter {
     counter!("magic_link_suppressions_total", "reason" => reason.as_str(), "outcome" => suppressed.as_str())
 }

@@ -13,7 +13,7 @@ use std::{
 use outbox::{Error, Load, PgPool};
 use tokio::time::{interval, sleep, timeout};
 
-use super::decide::{Admission, Room};
+use super::decide::{AdmissionDecision, QueueLimits};
 use crate::metrics;
 
 /// How often the outbox is looked at.
@@ -27,13 +27,13 @@ const PARTITIONS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The last look at the outbox.
 #[derive(Debug)]
-pub(crate) struct QueueWatch {
-    admission: Admission,
+pub(crate) struct QueueMonitor {
+    admission: QueueLimits,
     prepared: AtomicBool,
     reachable: AtomicBool,
     load: Mutex<Load>,
     /// Requests let in since then.
-    let_in: AtomicU32,
+    accepted: AtomicU32,
 }
 
 /// To a request that comes before the tables are there.
@@ -41,45 +41,45 @@ const UNPREPARED_WAIT: Duration = Duration::from_secs(5);
 
 /// What keeps the door from accepting jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Hindrance {
+pub(crate) enum NotReady {
     /// Postgres does not answer.
     Unreachable,
     /// The tables are not known to be there: at the start, until a migration or a look has succeeded.
     Unprepared,
 }
 
-impl QueueWatch {
+impl QueueMonitor {
     /// Nothing was seen yet.
-    pub(crate) fn new(admission: Admission) -> Self {
+    pub(crate) fn new(admission: QueueLimits) -> Self {
         Self {
             admission,
             prepared: AtomicBool::new(false),
             reachable: AtomicBool::new(false),
             load: Mutex::default(),
-            let_in: AtomicU32::new(0),
+            accepted: AtomicU32::new(0),
         }
     }
 
     /// Whether one more job can be mailed in time.
-    pub(crate) fn room(&self) -> Room {
+    pub(crate) fn room(&self) -> AdmissionDecision {
         if !self.prepared.load(Relaxed) {
-            return Room::None(UNPREPARED_WAIT);
+            return AdmissionDecision::None(UNPREPARED_WAIT);
         }
         let load = *self.load.lock().unwrap_or_else(PoisonError::into_inner);
-        self.admission.room(&load, self.let_in.load(Relaxed))
+        self.admission.room(&load, self.accepted.load(Relaxed))
     }
 
     /// One more job waits.
-    pub(crate) fn note_let_in(&self) {
-        self.let_in.fetch_add(1, Relaxed);
+    pub(crate) fn note_accepted(&self) {
+        self.accepted.fetch_add(1, Relaxed);
     }
 
     /// What is in the way, by the last look.
-    pub(crate) fn hindrance(&self) -> Option<Hindrance> {
+    pub(crate) fn not_ready(&self) -> Option<NotReady> {
         match (self.prepared.load(Relaxed), self.reachable.load(Relaxed)) {
             // Postgres may be away, or a migration may have failed: the log says which.
-            (false, _) => Some(Hindrance::Unprepared),
-            (true, false) => Some(Hindrance::Unreachable),
+            (false, _) => Some(NotReady::Unprepared),
+            (true, false) => Some(NotReady::Unreachable),
             (true, true) => None,
         }
     }
@@ -90,7 +90,7 @@ impl QueueWatch {
             Ok(load) => {
                 let before = self.room();
                 *self.load.lock().unwrap_or_else(PoisonError::into_inner) = load;
-                self.let_in.store(0, Relaxed);
+                self.accepted.store(0, Relaxed);
                 metrics::set_load(&load);
                 tell(before, self.room(), &load);
                 if !self.reachable.swap(reachable, Relaxed) {
@@ -107,9 +107,9 @@ impl QueueWatch {
 }
 
 /// A line when requests begin to be refused, and one when they no longer are.
-fn tell(before: Room, now: Room, load: &Load) {
+fn tell(before: AdmissionDecision, now: AdmissionDecision, load: &Load) {
     let Load { waiting, jobs_per_second, is_stopped, .. } = *load;
-    match (matches!(before, Room::None(_)), matches!(now, Room::None(_))) {
+    match (matches!(before, AdmissionDecision::None(_)), matches!(now, AdmissionDecision::None(_))) {
         (false, true) => {
             tracing::warn!(
                 waiting,
@@ -124,7 +124,7 @@ fn tell(before: Room, now: Room, load: &Load) {
 }
 
 /// Makes the tables and the days ahead, as soon as Postgres lets it; then the days again, every day, for ever.
-pub(crate) async fn prepare(pool: PgPool, queue: Arc<QueueWatch>, migrate: bool) {
+pub(crate) async fn prepare(pool: PgPool, queue: Arc<QueueMonitor>, migrate: bool) {
     let mut last_problem = String::new();
     while let Err(error) = try_to_prepare(&pool, migrate).await {
         // Once per problem, not once per try.
@@ -155,7 +155,7 @@ async fn try_to_prepare(pool: &PgPool, migrate: bool) -> Result<(), Error> {
 }
 
 /// Looks at the outbox every second, for ever, once it is prepared.
-pub(crate) async fn watch(pool: PgPool, queue: Arc<QueueWatch>) {
+pub(crate) async fn watch(pool: PgPool, queue: Arc<QueueMonitor>) {
     let mut ticks = interval(LOOK_EVERY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // One more than the limit is enough to know that there are too many.
@@ -176,8 +176,8 @@ pub(crate) async fn watch(pool: PgPool, queue: Arc<QueueWatch>) {
 mod tests {
     use super::*;
 
-    fn watch() -> QueueWatch {
-        QueueWatch::new(Admission { limit: 2, deadline: Duration::from_secs(900) })
+    fn watch() -> QueueMonitor {
+        QueueMonitor::new(QueueLimits { limit: 2, deadline: Duration::from_secs(900) })
     }
 
     fn waiting(waiting: u32) -> Load {
@@ -187,16 +187,16 @@ mod tests {
     #[test]
     fn there_is_room_while_the_tables_are_there_and_the_queue_is_within_its_limit() {
         let watch = watch();
-        let has_room = |watch: &QueueWatch| !matches!(watch.room(), Room::None(_));
+        let has_room = |watch: &QueueMonitor| !matches!(watch.room(), AdmissionDecision::None(_));
         assert!(!has_room(&watch));
         watch.prepared.store(true, Relaxed);
         for (jobs, room) in [(0, true), (2, true), (3, false), (1, true)] {
             watch.saw(Ok(waiting(jobs)));
             assert_eq!(has_room(&watch), room, "{jobs}");
         }
-        watch.note_let_in();
+        watch.note_accepted();
         assert!(has_room(&watch));
-        watch.note_let_in();
+        watch.note_accepted();
         assert!(!has_room(&watch), "those let in since the look count");
         watch.saw(Ok(waiting(1)));
         assert!(has_room(&watch));
@@ -205,11 +205,11 @@ mod tests {
     #[test]
     fn what_is_in_the_way_is_named() {
         let watch = watch();
-        assert_eq!(watch.hindrance(), Some(Hindrance::Unprepared));
+        assert_eq!(watch.not_ready(), Some(NotReady::Unprepared));
         watch.prepared.store(true, Relaxed);
         watch.saw(Ok(waiting(0)));
-        assert_eq!(watch.hindrance(), None);
+        assert_eq!(watch.not_ready(), None);
         watch.saw(Err("gone".to_owned()));
-        assert_eq!(watch.hindrance(), Some(Hindrance::Unreachable));
+        assert_eq!(watch.not_ready(), Some(NotReady::Unreachable));
     }
 }

@@ -10,10 +10,10 @@ use super::origin::Origin;
 
 /// The allowed origins. Written as a list with commas.
 #[derive(Debug, Clone)]
-pub(crate) struct AllowedOrigins(Vec<Entry>);
+pub(crate) struct AllowedOrigins(Vec<AllowedOrigin>);
 
 #[derive(Debug, Clone)]
-enum Entry {
+enum AllowedOrigin {
     /// This very origin.
     Exact(Origin),
     /// One label more than this origin's host.
@@ -35,11 +35,11 @@ impl AllowedOrigins {
 
     /// Whether every program on a person's own machine counts as a portal.
     pub(crate) fn any_localhost(&self) -> bool {
-        self.0.iter().any(|entry| matches!(entry, Entry::AnyLocalhost))
+        self.0.iter().any(|entry| matches!(entry, AllowedOrigin::AnyLocalhost))
     }
 }
 
-impl Entry {
+impl AllowedOrigin {
     fn allows(&self, origin: &Origin) -> bool {
         match self {
             Self::Exact(allowed) => origin == allowed,
@@ -65,7 +65,7 @@ impl FromStr for AllowedOrigins {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let entries: Vec<Entry> = text
+        let entries: Vec<AllowedOrigin> = text
             .split(',')
             .map(str::trim)
             .filter(|entry| !entry.is_empty())
@@ -75,9 +75,9 @@ impl FromStr for AllowedOrigins {
     }
 }
 
-fn parse_entry(text: &str) -> Result<Entry, String> {
+fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
     if text == "http://localhost:*" {
-        return Ok(Entry::AnyLocalhost);
+        return Ok(AllowedOrigin::AnyLocalhost);
     }
     // The URL parser takes a star for a host's character.
     let stars = text.matches('*').count();
@@ -85,7 +85,7 @@ fn parse_entry(text: &str) -> Result<Entry, String> {
         if stars > 0 {
             return Err(format!("`{text}`: a star may only stand for the whole first label"));
         }
-        return Origin::parse(text).map(Entry::Exact).ok_or_else(|| not_an_origin(text));
+        return Origin::parse(text).map(AllowedOrigin::Exact).ok_or_else(|| not_an_origin(text));
     };
     let parent = Origin::parse(&format!("{scheme}://{parent}")).ok_or_else(|| not_an_origin(text))?;
     match &parent.host {
@@ -93,7 +93,7 @@ fn parse_entry(text: &str) -> Result<Entry, String> {
         Host::Domain(name) if psl::domain_str(name).is_none() => {
             Err(format!("`{text}`: anybody may register a name under `{name}`; name your own domain"))
         }
-        Host::Domain(_) => Ok(Entry::OneLabelUnder(parent)),
+        Host::Domain(_) => Ok(AllowedOrigin::OneLabelUnder(parent)),
         Host::Ipv4(_) | Host::Ipv6(_) => Err(format!("`{text}`: an IP address has no subdomains")),
     }
 }

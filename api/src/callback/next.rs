@@ -27,9 +27,9 @@ pub(crate) struct CallbackNext(String);
     "callback_next must be a path inside the portal, such as /orders?page=2, of at most 1,024 bytes, without empty \
      segments, backslashes, spaces, or encoded slashes."
 )]
-pub(crate) struct Unsafe;
+pub(crate) struct UnsafeCallbackNext;
 
-impl Unsafe {
+impl UnsafeCallbackNext {
     /// As the answer tells it.
     pub(crate) fn issue(self) -> ValidationIssue {
         ValidationIssue::new("callback_next", self.to_string())
@@ -38,14 +38,18 @@ impl Unsafe {
 
 impl CallbackNext {
     /// Reads a place. `origin` is the callback origin, if there is one: a URL of that origin is reduced to its path.
-    pub(crate) fn parse(text: &str, origin: Option<&Origin>, prefixes: &Prefixes) -> Result<Self, Unsafe> {
+    pub(crate) fn parse(
+        text: &str,
+        origin: Option<&Origin>,
+        prefixes: &NextPrefixes,
+    ) -> Result<Self, UnsafeCallbackNext> {
         if text.len() > MAX_BYTES || !text.bytes().all(|b| b.is_ascii_graphic()) {
-            return Err(Unsafe);
+            return Err(UnsafeCallbackNext);
         }
         let raw = rooted(text, origin)?;
         let normal = normal_form(&raw)?;
         if normal.len() > MAX_BYTES {
-            return Err(Unsafe);
+            return Err(UnsafeCallbackNext);
         }
         let decoded = decode(&normal)?;
         let decoded_normal = normal_form(&decoded)?;
@@ -53,7 +57,7 @@ impl CallbackNext {
             check(reading)?;
         }
         if !prefixes.hold(path_of(&normal)) || !prefixes.hold(path_of(&decoded_normal)) {
-            return Err(Unsafe);
+            return Err(UnsafeCallbackNext);
         }
         Ok(Self(normal))
     }
@@ -79,7 +83,7 @@ impl fmt::Display for CallbackNext {
 
 /// The text as a path from the portal's root: as it is, with the slash that a bare relative path lacks, or what
 /// follows the portal's own origin.
-fn rooted(text: &str, origin: Option<&Origin>) -> Result<String, Unsafe> {
+fn rooted(text: &str, origin: Option<&Origin>) -> Result<String, UnsafeCallbackNext> {
     if text.starts_with('/') {
         return Ok(text.to_owned());
     }
@@ -87,10 +91,10 @@ fn rooted(text: &str, origin: Option<&Origin>) -> Result<String, Unsafe> {
         && !scheme.contains(['/', '?', '#'])
     {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let named = Origin::parse(&format!("{scheme}://{authority}")).ok_or(Unsafe)?;
+        let named = Origin::parse(&format!("{scheme}://{authority}")).ok_or(UnsafeCallbackNext)?;
         // Without a callback origin the request fails anyway, for that reason.
         if origin.is_some_and(|origin| *origin != named) {
-            return Err(Unsafe);
+            return Err(UnsafeCallbackNext);
         }
         let place = &rest[authority.len()..];
         return Ok(if place.starts_with('/') { place.to_owned() } else { format!("/{place}") });
@@ -100,28 +104,28 @@ fn rooted(text: &str, origin: Option<&Origin>) -> Result<String, Unsafe> {
     let first_segment = text.split(['/', '?', '#']).next().unwrap_or_default();
     let begins_like_a_name = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
     if !begins_like_a_name || first_segment.contains([':', '@']) {
-        return Err(Unsafe);
+        return Err(UnsafeCallbackNext);
     }
     Ok(format!("/{text}"))
 }
 
 /// What a browser makes of the path inside the portal: dot segments resolved, odd characters escaped.
-fn normal_form(path: &str) -> Result<String, Unsafe> {
-    let portal = Url::parse(ANY_PORTAL).map_err(|_| Unsafe)?;
-    let url = portal.join(path).map_err(|_| Unsafe)?;
+fn normal_form(path: &str) -> Result<String, UnsafeCallbackNext> {
+    let portal = Url::parse(ANY_PORTAL).map_err(|_| UnsafeCallbackNext)?;
+    let url = portal.join(path).map_err(|_| UnsafeCallbackNext)?;
     if url.origin() != portal.origin() || !url.username().is_empty() || url.password().is_some() {
-        return Err(Unsafe);
+        return Err(UnsafeCallbackNext);
     }
     Ok(url[url::Position::BeforePath..].to_owned())
 }
 
 /// The text with its escapes resolved, once. Escapes that are none, or no UTF-8, are refused.
-fn decode(text: &str) -> Result<String, Unsafe> {
+fn decode(text: &str) -> Result<String, UnsafeCallbackNext> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
         if byte == b'%' {
-            let (digits, after) = after.split_at_checked(2).ok_or(Unsafe)?;
+            let (digits, after) = after.split_at_checked(2).ok_or(UnsafeCallbackNext)?;
             bytes.push(hex(digits[0])? << 4 | hex(digits[1])?);
             rest = after;
         } else {
@@ -129,15 +133,15 @@ fn decode(text: &str) -> Result<String, Unsafe> {
             rest = after;
         }
     }
-    String::from_utf8(bytes).map_err(|_| Unsafe)
+    String::from_utf8(bytes).map_err(|_| UnsafeCallbackNext)
 }
 
-fn hex(digit: u8) -> Result<u8, Unsafe> {
-    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).ok_or(Unsafe)
+fn hex(digit: u8) -> Result<u8, UnsafeCallbackNext> {
+    char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).ok_or(UnsafeCallbackNext)
 }
 
 /// The rules that every reading must meet.
-fn check(reading: &str) -> Result<(), Unsafe> {
+fn check(reading: &str) -> Result<(), UnsafeCallbackNext> {
     let path = path_of(reading);
     let lower = path.to_ascii_lowercase();
     let encoded_trouble =
@@ -146,7 +150,11 @@ fn check(reading: &str) -> Result<(), Unsafe> {
         // In a query an encoded space is a word's end and nothing more.
         || reading.chars().any(|c| c.is_whitespace() && c != ' ')
         || path.contains(' ');
-    if !path.starts_with('/') || path.contains("//") || encoded_trouble || trouble { Err(Unsafe) } else { Ok(()) }
+    if !path.starts_with('/') || path.contains("//") || encoded_trouble || trouble {
+        Err(UnsafeCallbackNext)
+    } else {
+        Ok(())
+    }
 }
 
 fn has_encoded_control(path: &str) -> bool {
@@ -159,9 +167,9 @@ fn path_of(text: &str) -> &str {
 
 /// `CALLBACK_NEXT_PREFIXES`: the parts of the portal that may be gone to; all of it where there are none.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Prefixes(Vec<String>);
+pub(crate) struct NextPrefixes(Vec<String>);
 
-impl Prefixes {
+impl NextPrefixes {
     /// Whether a path lies under a prefix, by whole segments.
     fn hold(&self, path: &str) -> bool {
         let under =
@@ -170,7 +178,7 @@ impl Prefixes {
     }
 }
 
-impl FromStr for Prefixes {
+impl FromStr for NextPrefixes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -201,7 +209,7 @@ mod tests {
 
     fn parse(text: &str) -> Option<String> {
         let origin = Origin::parse(ORIGIN).unwrap();
-        CallbackNext::parse(text, Some(&origin), &Prefixes::default()).ok().map(|next| next.0)
+        CallbackNext::parse(text, Some(&origin), &NextPrefixes::default()).ok().map(|next| next.0)
     }
 
     #[test]
@@ -322,7 +330,7 @@ mod tests {
 
     #[test]
     fn prefixes_hold_by_whole_segments_and_after_normalising() {
-        let prefixes: Prefixes = "/app, /docs/public/".parse().unwrap();
+        let prefixes: NextPrefixes = "/app, /docs/public/".parse().unwrap();
         for (text, held) in [
             ("/app", true),
             ("app/x?y", true),
@@ -338,7 +346,7 @@ mod tests {
             assert_eq!(CallbackNext::parse(text, None, &prefixes).is_ok(), held, "{text}");
         }
         for text in ["app", "/a//b", "/a?b", "/a#b", "/a/../b", "/%61", "/a b", "/ä"] {
-            assert!(text.parse::<Prefixes>().is_err(), "{text}");
+            assert!(text.parse::<NextPrefixes>().is_err(), "{text}");
         }
     }
 

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{allowed_origins::AllowedOrigins, origin::Origin};
 use crate::http::{
-    error::{ErrorCode, Refusal, ValidationIssue},
+    error::{ErrorCode, ErrorResponse, ValidationIssue},
     single_header::single,
 };
 
@@ -18,13 +18,17 @@ pub(crate) const HEADER: &str = "X-AppHandoff-Callback-Origin";
 
 /// Why there is no callback origin.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct NoOrigin {
+pub(crate) struct CallbackOriginError {
     pub(crate) code: ErrorCode,
     pub(crate) issue: ValidationIssue,
 }
 
 /// The portal that this request's link leads back to.
-pub(crate) fn resolve(allowed: &AllowedOrigins, body: Option<&str>, headers: &HeaderMap) -> Result<Origin, NoOrigin> {
+pub(crate) fn resolve(
+    allowed: &AllowedOrigins,
+    body: Option<&str>,
+    headers: &HeaderMap,
+) -> Result<Origin, CallbackOriginError> {
     if let Some(text) = body {
         return allowed.find(text).ok_or_else(|| not_allowed("callback_origin"));
     }
@@ -42,19 +46,22 @@ pub(crate) fn resolve(allowed: &AllowedOrigins, body: Option<&str>, headers: &He
 }
 
 /// An explicit source, a field or a header, names an origin that is not allowed.
-pub(crate) fn not_allowed(path: &str) -> NoOrigin {
+pub(crate) fn not_allowed(path: &str) -> CallbackOriginError {
     let message = "This origin is not one of the portal's allowed callback origins.";
-    NoOrigin { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, message) }
+    CallbackOriginError { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, message) }
 }
 
 /// No source names an allowed origin.
-pub(crate) fn required() -> NoOrigin {
+pub(crate) fn required() -> CallbackOriginError {
     let message = "Name the portal's origin: in callback_origin, or in the header X-AppHandoff-Callback-Origin.";
-    NoOrigin { code: ErrorCode::CallbackOriginRequired, issue: ValidationIssue::new("callback_origin", message) }
+    CallbackOriginError {
+        code: ErrorCode::CallbackOriginRequired,
+        issue: ValidationIssue::new("callback_origin", message),
+    }
 }
 
-impl From<NoOrigin> for Refusal {
-    fn from(NoOrigin { code, issue }: NoOrigin) -> Self {
+impl From<CallbackOriginError> for ErrorResponse {
+    fn from(CallbackOriginError { code, issue }: CallbackOriginError) -> Self {
         Self::invalid(code, vec![issue])
     }
 }

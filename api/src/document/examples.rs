@@ -9,7 +9,7 @@ use super::pointers::{OPERATION, WEBHOOK, set};
 use crate::{
     callback::{next, source},
     http::{
-        error::{ErrorCode, Refusal},
+        error::{ErrorCode, ErrorResponse},
         json_body, paths,
     },
     ip_limit::middleware,
@@ -51,27 +51,27 @@ fn add_fields(document: &mut Value) {
 }
 
 /// A refusal, and in a word when it comes.
-type Example = (&'static str, Refusal);
+type Example = (&'static str, ErrorResponse);
 
 fn of_links() -> Vec<Example> {
     let not_an_address =
         send_magic_link::request::MagicLinkRequest::parse(br#"{"email":"hello@"}"#).map(|body| body.issues);
     vec![
         ("The body is no JSON", send_magic_link::request::not_json()),
-        ("A field is wrong", Refusal::invalid(ErrorCode::InvalidRequest, not_an_address.unwrap_or_default())),
+        ("A field is wrong", ErrorResponse::invalid(ErrorCode::InvalidRequest, not_an_address.unwrap_or_default())),
         ("No source names an allowed origin", source::required().into()),
         ("The origin is not allowed", source::not_allowed("callback_origin").into()),
         (
             "The place may lie outside the portal",
-            Refusal::invalid(ErrorCode::CallbackNextUnsafe, vec![next::Unsafe.issue()]),
+            ErrorResponse::invalid(ErrorCode::CallbackNextUnsafe, vec![next::UnsafeCallbackNext.issue()]),
         ),
-        ("Another method", Refusal::method_not_allowed(paths::METHODS)),
+        ("Another method", ErrorResponse::method_not_allowed(paths::METHODS)),
         ("Too many bytes", json_body::too_large(paths::PATH)),
         ("Not JSON by its header", json_body::unsupported()),
         ("Too many requests from this network", middleware::limited(WAIT.into())),
         ("Too many mails for this address", send_magic_link::handler::limited(WAIT.into())),
-        ("A fault of ours", Refusal::internal()),
-        ("Out of service for the moment", Refusal::unavailable()),
+        ("A fault of ours", ErrorResponse::internal()),
+        ("Out of service for the moment", ErrorResponse::unavailable()),
     ]
 }
 
@@ -79,13 +79,13 @@ fn of_webhooks() -> Vec<Example> {
     vec![
         ("The body is no JSON", webhook::request::not_json()),
         ("Not signed by the domain's key", webhook::handler::badly_signed()),
-        ("No webhooks are taken here", Refusal::not_found()),
-        ("Another method", Refusal::method_not_allowed(paths::WEBHOOK_METHODS)),
+        ("No webhooks are taken here", ErrorResponse::not_found()),
+        ("Another method", ErrorResponse::method_not_allowed(paths::WEBHOOK_METHODS)),
         ("Never to be sent again", webhook::handler::token_reused()),
         ("Too many bytes", json_body::too_large(paths::WEBHOOK_PATH)),
         ("Not JSON by its header", json_body::unsupported()),
-        ("A fault of ours", Refusal::internal()),
-        ("Out of service for the moment", Refusal::unavailable()),
+        ("A fault of ours", ErrorResponse::internal()),
+        ("Out of service for the moment", ErrorResponse::unavailable()),
     ]
 }
 

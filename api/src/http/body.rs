@@ -27,7 +27,7 @@ const DISCARD_TIME: Duration = Duration::from_secs(1);
 
 /// What came of reading the body.
 #[derive(Clone)]
-pub(crate) enum Received {
+pub(crate) enum ReceivedBody {
     /// All of it.
     Whole(Bytes),
     /// More than [`max_bytes`].
@@ -44,21 +44,22 @@ pub(crate) fn max_bytes(path: &str) -> u64 {
 /// Reads the body, and leaves what came of it with the request.
 pub(crate) async fn receive<E: Endpoint>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
     let mut body = request.take_body().into_async_read();
-    let received = timeout(READ_TIME, read(&mut body, max_bytes(request.uri().path()))).await.unwrap_or(Received::Late);
-    if matches!(received, Received::TooLarge) {
+    let received =
+        timeout(READ_TIME, read(&mut body, max_bytes(request.uri().path()))).await.unwrap_or(ReceivedBody::Late);
+    if matches!(received, ReceivedBody::TooLarge) {
         discard_rest(&mut body).await;
     }
     request.set_data(received);
     Ok(next.call(request).await?.into_response())
 }
 
-async fn read(body: &mut (impl AsyncRead + Unpin), most: u64) -> Received {
+async fn read(body: &mut (impl AsyncRead + Unpin), most: u64) -> ReceivedBody {
     let mut bytes = Vec::new();
     match body.take(most + 1).read_to_end(&mut bytes).await {
-        Ok(length) if length as u64 > most => Received::TooLarge,
-        Ok(_) => Received::Whole(bytes.into()),
+        Ok(length) if length as u64 > most => ReceivedBody::TooLarge,
+        Ok(_) => ReceivedBody::Whole(bytes.into()),
         // Broken off, or chunks that are none: the rest will never come.
-        Err(_) => Received::Late,
+        Err(_) => ReceivedBody::Late,
     }
 }
 

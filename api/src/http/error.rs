@@ -97,7 +97,7 @@ pub(crate) struct ApiError {
 
 /// A refusal on its way out: what [`ApiError`] says, and the headers that go with it.
 #[derive(Debug)]
-pub(crate) struct Refusal {
+pub(crate) struct ErrorResponse {
     pub(crate) code: ErrorCode,
     message: Cow<'static, str>,
     issues: Vec<ValidationIssue>,
@@ -105,7 +105,7 @@ pub(crate) struct Refusal {
     headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// A refusal with a message for people.
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), issues: vec![], retry_after: None, headers: vec![] }
@@ -160,7 +160,7 @@ impl Refusal {
     }
 }
 
-impl Refusal {
+impl ErrorResponse {
     /// The error object.
     pub(crate) fn into_body(self) -> ApiError {
         let mut field_errors = BTreeMap::new();
@@ -178,7 +178,7 @@ impl Refusal {
     }
 }
 
-impl IntoResponse for Refusal {
+impl IntoResponse for ErrorResponse {
     fn into_response(mut self) -> Response {
         let headers = std::mem::take(&mut self.headers);
         let code = self.code;
@@ -190,8 +190,8 @@ impl IntoResponse for Refusal {
     }
 }
 
-impl From<Refusal> for poem::Error {
-    fn from(refusal: Refusal) -> Self {
+impl From<ErrorResponse> for poem::Error {
+    fn from(refusal: ErrorResponse) -> Self {
         let code = refusal.code;
         let mut error = Self::from_response(refusal.into_response());
         // The error's own extensions take the place of the response's.
@@ -217,9 +217,9 @@ pub(crate) async fn wrap<E: Endpoint>(next: Arc<E>, request: Request) -> poem::R
 }
 
 /// What poem's own errors mean to the caller.
-fn refusal_for(error: &poem::Error, at_endpoint: bool, at_webhook: bool) -> Refusal {
+fn refusal_for(error: &poem::Error, at_endpoint: bool, at_webhook: bool) -> ErrorResponse {
     if error.is::<NotFoundError>() {
-        return Refusal::not_found();
+        return ErrorResponse::not_found();
     }
     if error.is::<MethodNotAllowedError>() {
         let allowed = match (at_endpoint, at_webhook) {
@@ -227,8 +227,8 @@ fn refusal_for(error: &poem::Error, at_endpoint: bool, at_webhook: bool) -> Refu
             (_, true) => paths::WEBHOOK_METHODS,
             _ => "GET, HEAD",
         };
-        return Refusal::method_not_allowed(allowed);
+        return ErrorResponse::method_not_allowed(allowed);
     }
     tracing::error!(status = error.status().as_u16(), %error, "a request failed in an unforeseen way");
-    Refusal::internal()
+    ErrorResponse::internal()
 }

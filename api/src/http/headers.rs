@@ -4,7 +4,7 @@ use poem_openapi::registry::{MetaHeader, MetaSchema, MetaSchemaRef};
 use serde_json::json;
 
 /// A header of an answer. Its value is a text, whatever it means.
-pub(crate) struct Header {
+pub(crate) struct DocumentedHeader {
     name: &'static str,
     description: &'static str,
     /// What the value looks like, as a regular expression; none where the text says it better.
@@ -15,7 +15,7 @@ pub(crate) struct Header {
 }
 
 /// Of 429 and 503.
-pub(crate) const RETRY_AFTER: Header = Header {
+pub(crate) const RETRY_AFTER: DocumentedHeader = DocumentedHeader {
     name: "Retry-After",
     description: "Seconds until trying again makes sense: a whole number, at least 1.",
     pattern: Some("^[1-9][0-9]*$"),
@@ -23,7 +23,7 @@ pub(crate) const RETRY_AFTER: Header = Header {
     always: true,
 };
 /// Of a refusal by the IP limit.
-pub(crate) const RATE_LIMIT: Header = Header {
+pub(crate) const RATE_LIMIT: DocumentedHeader = DocumentedHeader {
     name: "RateLimit",
     description: "Only with `ip_rate_limited`: what is left of the quota (`r`), and seconds until there is more (`t`).",
     pattern: None,
@@ -31,7 +31,7 @@ pub(crate) const RATE_LIMIT: Header = Header {
     always: false,
 };
 /// Of a refusal by the IP limit.
-pub(crate) const RATE_LIMIT_POLICY: Header = Header {
+pub(crate) const RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
     name: "RateLimit-Policy",
     description: "Only with `ip_rate_limited`: the quota (`q`), and its window in seconds (`w`).",
     pattern: None,
@@ -39,7 +39,7 @@ pub(crate) const RATE_LIMIT_POLICY: Header = Header {
     always: false,
 };
 /// Of 405.
-pub(crate) const ALLOW: Header = Header {
+pub(crate) const ALLOW: DocumentedHeader = DocumentedHeader {
     name: "Allow",
     description: "The methods that this address takes.",
     pattern: None,
@@ -47,7 +47,7 @@ pub(crate) const ALLOW: Header = Header {
     always: true,
 };
 /// Of every answer.
-pub(crate) const REQUEST_ID: Header = Header {
+pub(crate) const REQUEST_ID: DocumentedHeader = DocumentedHeader {
     name: "X-Request-Id",
     description: "The request's name in the operator's log: the caller's own `X-Request-Id`, or one made for it.",
     pattern: Some("^[A-Za-z0-9._-]{1,64}$"),
@@ -55,7 +55,7 @@ pub(crate) const REQUEST_ID: Header = Header {
     always: true,
 };
 
-impl Header {
+impl DocumentedHeader {
     /// As poem-openapi has it.
     pub(crate) fn meta(&self) -> MetaHeader {
         let pattern = self.pattern.map(str::to_owned);

@@ -7,8 +7,8 @@ use poem::{
 };
 
 use super::{
-    body::{self, Received},
-    error::{ErrorCode, Refusal},
+    body::{self, ReceivedBody},
+    error::{ErrorCode, ErrorResponse},
 };
 
 pub(crate) const CONTENT_TYPE: &str = "application/json";
@@ -17,29 +17,29 @@ pub(crate) const CONTENT_TYPE: &str = "application/json";
 ///
 /// # Errors
 /// 415, 413, or 400 where it did not arrive in time.
-pub(crate) fn bytes(request: &Request) -> Result<Bytes, Refusal> {
+pub(crate) fn bytes(request: &Request) -> Result<Bytes, ErrorResponse> {
     let kind = request.content_type().and_then(|kind| kind.split(';').next()).unwrap_or_default();
     if !kind.trim().eq_ignore_ascii_case(CONTENT_TYPE) {
         return Err(unsupported());
     }
-    match request.data::<Received>() {
-        Some(Received::Whole(bytes)) => Ok(bytes.clone()),
-        Some(Received::TooLarge) => Err(too_large(request.uri().path())),
-        Some(Received::Late) | None => {
-            Err(Refusal::new(ErrorCode::InvalidRequest, "The body did not arrive in full within 10 seconds.")
+    match request.data::<ReceivedBody>() {
+        Some(ReceivedBody::Whole(bytes)) => Ok(bytes.clone()),
+        Some(ReceivedBody::TooLarge) => Err(too_large(request.uri().path())),
+        Some(ReceivedBody::Late) | None => {
+            Err(ErrorResponse::new(ErrorCode::InvalidRequest, "The body did not arrive in full within 10 seconds.")
                 .with(header::CONNECTION, HeaderValue::from_static("close")))
         }
     }
 }
 
 /// 415.
-pub(crate) fn unsupported() -> Refusal {
+pub(crate) fn unsupported() -> ErrorResponse {
     let message = "Send the body as JSON, with the header Content-Type: application/json.";
-    Refusal::new(ErrorCode::UnsupportedMediaType, message)
+    ErrorResponse::new(ErrorCode::UnsupportedMediaType, message)
 }
 
 /// 413, at this path.
-pub(crate) fn too_large(path: &str) -> Refusal {
+pub(crate) fn too_large(path: &str) -> ErrorResponse {
     let most = body::max_bytes(path) / 1024;
-    Refusal::new(ErrorCode::PayloadTooLarge, format!("The body is larger than {most} KiB."))
+    ErrorResponse::new(ErrorCode::PayloadTooLarge, format!("The body is larger than {most} KiB."))
 }

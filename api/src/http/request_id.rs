@@ -18,14 +18,14 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// What a request is called.
 #[derive(Debug, Clone)]
-pub(crate) struct RequestName {
+pub(crate) struct RequestContext {
     /// The caller's own `X-Request-Id`, or a fresh one: 1 to 64 of `A-Za-z0-9._-`.
     pub(crate) id: String,
     /// The caller's `traceparent`, if it is valid.
     pub(crate) traceparent: Option<String>,
 }
 
-impl RequestName {
+impl RequestContext {
     fn of(request: &Request) -> Self {
         let id = single(request.headers(), &REQUEST_ID).filter(|id| is_id(id));
         let traceparent = single(request.headers(), &TRACEPARENT).filter(|text| is_traceparent(text));
@@ -53,7 +53,7 @@ fn is_traceparent(text: &str) -> bool {
 
 /// Names the request, answers it within a span of that name, and logs how.
 pub(crate) async fn name<E: Endpoint>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
-    let name = RequestName::of(&request);
+    let name = RequestContext::of(&request);
     let span = tracing::info_span!("request", request_id = %name.id, traceparent = name.traceparent);
     let header = HeaderValue::from_str(&name.id);
     let at_endpoint = request.uri().path() == paths::PATH;

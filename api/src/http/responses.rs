@@ -10,8 +10,8 @@ use poem_openapi::{
 };
 
 use super::{
-    error::{ApiError, Refusal, json},
-    headers::{ALLOW, Header, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, RETRY_AFTER},
+    error::{ApiError, ErrorResponse, json},
+    headers::{ALLOW, DocumentedHeader, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, RETRY_AFTER},
     json_body::CONTENT_TYPE,
 };
 
@@ -24,15 +24,15 @@ struct MagicLinkAccepted {
 
 /// 200.
 #[derive(Debug)]
-pub(crate) struct Accepted;
+pub(crate) struct AcceptedResponse;
 
-impl IntoResponse for Accepted {
+impl IntoResponse for AcceptedResponse {
     fn into_response(self) -> Response {
         json(StatusCode::OK, &MagicLinkAccepted { ok: true }.to_json().unwrap_or_default())
     }
 }
 
-impl ApiResponse for Accepted {
+impl ApiResponse for AcceptedResponse {
     fn meta() -> MetaResponses {
         MetaResponses { responses: vec![response(200, "Magic link sent", MagicLinkAccepted::schema_ref(), &[])] }
     }
@@ -44,35 +44,35 @@ impl ApiResponse for Accepted {
 
 /// Everything else, of an endpoint whose refusals the document lists like this.
 #[derive(Debug)]
-pub(crate) struct Refused<Listed>(Refusal, PhantomData<Listed>);
+pub(crate) struct EndpointError<Listed>(ErrorResponse, PhantomData<Listed>);
 
 /// The refusals of one endpoint.
-pub(crate) trait Refusals {
+pub(crate) trait DocumentedErrors {
     /// As the document lists them: each the error object.
-    const ROWS: &[Row];
+    const ROWS: &[DocumentedResponse];
 }
 
-impl<Listed> From<Refusal> for Refused<Listed> {
-    fn from(refusal: Refusal) -> Self {
+impl<Listed> From<ErrorResponse> for EndpointError<Listed> {
+    fn from(refusal: ErrorResponse) -> Self {
         Self(refusal, PhantomData)
     }
 }
 
-impl<Listed> From<Refused<Listed>> for poem::Error {
-    fn from(Refused(refusal, _): Refused<Listed>) -> Self {
+impl<Listed> From<EndpointError<Listed>> for poem::Error {
+    fn from(EndpointError(refusal, _): EndpointError<Listed>) -> Self {
         refusal.into()
     }
 }
 
 /// Status, description, headers besides `X-Request-Id`.
-pub(crate) type Row = (u16, &'static str, &'static [Header]);
+pub(crate) type DocumentedResponse = (u16, &'static str, &'static [DocumentedHeader]);
 
 /// Those of the request for a link.
 #[derive(Debug)]
-pub(crate) struct OfLinks;
+pub(crate) struct SendMagicLinkErrors;
 
-impl Refusals for OfLinks {
-    const ROWS: &[Row] = &[
+impl DocumentedErrors for SendMagicLinkErrors {
+    const ROWS: &[DocumentedResponse] = &[
         (400, "Invalid request", &[]),
         (405, "The method is not POST", &[ALLOW]),
         (413, "The body is larger than 16 KiB", &[]),
@@ -83,10 +83,11 @@ impl Refusals for OfLinks {
     ];
 }
 
-impl<Listed: Refusals> ApiResponse for Refused<Listed> {
+impl<Listed: DocumentedErrors> ApiResponse for EndpointError<Listed> {
     fn meta() -> MetaResponses {
-        let row =
-            |(status, description, headers): &Row| response(*status, description, ApiError::schema_ref(), headers);
+        let row = |(status, description, headers): &DocumentedResponse| {
+            response(*status, description, ApiError::schema_ref(), headers)
+        };
         MetaResponses { responses: Listed::ROWS.iter().map(row).collect() }
     }
 
@@ -100,13 +101,13 @@ pub(crate) fn response(
     status: u16,
     description: &'static str,
     schema: MetaSchemaRef,
-    headers: &[Header],
+    headers: &[DocumentedHeader],
 ) -> MetaResponse {
     MetaResponse {
         description,
         status: Some(status),
         status_range: None,
         content: vec![MetaMediaType { content_type: CONTENT_TYPE, schema }],
-        headers: std::iter::once(&REQUEST_ID).chain(headers).map(Header::meta).collect(),
+        headers: std::iter::once(&REQUEST_ID).chain(headers).map(DocumentedHeader::meta).collect(),
     }
 }

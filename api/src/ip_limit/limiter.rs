@@ -41,9 +41,9 @@ impl From<IpAddr> for ClientNetwork {
 
 /// `IP_RATE_LIMIT_OVERRIDES`: networks with a quota of their own. Written `10.1.0.0/16=600/1m`.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Overrides(Vec<(IpNet, Quota)>);
+pub(crate) struct QuotaOverrides(Vec<(IpNet, Quota)>);
 
-impl FromStr for Overrides {
+impl FromStr for QuotaOverrides {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -61,35 +61,35 @@ impl FromStr for Overrides {
 #[derive(Debug)]
 pub(crate) struct IpLimit {
     pub(super) proxies: TrustedProxies,
-    default: Limit,
+    default: ClientAndSiteLimit,
     /// The narrowest network first.
-    overrides: Vec<(IpNet, Limit)>,
+    overrides: Vec<(IpNet, ClientAndSiteLimit)>,
 }
 
 /// One quota, for clients and for whole sites.
 #[derive(Debug)]
-struct Limit {
+struct ClientAndSiteLimit {
     clients: Buckets,
     sites: Buckets,
 }
 
 /// A refusal: by which quota, and for how long.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Over {
+pub(super) struct LimitExceeded {
     pub(super) quota: Quota,
     pub(super) wait: Duration,
 }
 
-impl Limit {
+impl ClientAndSiteLimit {
     fn new(quota: Quota) -> Self {
         let of_site = Quota { limit: quota.limit.saturating_mul(CLIENTS_PER_SITE), ..quota };
         Self { clients: Buckets::new(quota, &[CLIENT, SITE, REGION]), sites: Buckets::new(of_site, &[SITE, REGION]) }
     }
 
-    fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), Over> {
+    fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), LimitExceeded> {
         let over = |buckets: &Buckets, wait| {
             let Quota { limit, window } = buckets.quota();
-            Over { quota: Quota { limit: (limit / price).max(1), window }, wait }
+            LimitExceeded { quota: Quota { limit: (limit / price).max(1), window }, wait }
         };
         self.clients.take(ip, price).map_err(|wait| over(&self.clients, wait))?;
         if ip.is_ipv6() { self.sites.take(ip, price).map_err(|wait| over(&self.sites, wait)) } else { Ok(()) }
@@ -103,13 +103,14 @@ impl Limit {
 
 impl IpLimit {
     /// Nobody has called yet.
-    pub(crate) fn new(proxies: TrustedProxies, quota: Quota, overrides: &Overrides) -> Self {
-        let mut overrides: Vec<_> = overrides.0.iter().map(|(network, quota)| (*network, Limit::new(*quota))).collect();
+    pub(crate) fn new(proxies: TrustedProxies, quota: Quota, overrides: &QuotaOverrides) -> Self {
+        let mut overrides: Vec<_> =
+            overrides.0.iter().map(|(network, quota)| (*network, ClientAndSiteLimit::new(*quota))).collect();
         overrides.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
-        Self { proxies, default: Limit::new(quota), overrides }
+        Self { proxies, default: ClientAndSiteLimit::new(quota), overrides }
     }
 
-    pub(super) fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), Over> {
+    pub(super) fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), LimitExceeded> {
         let own = self.overrides.iter().find(|(network, _)| network.contains(&ip));
         own.map_or(&self.default, |(_, limit)| limit).take(ip, price)
     }
@@ -135,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_site_has_sixteen_clients_quotas() {
-        let limit = IpLimit::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &Overrides::default());
+        let limit = IpLimit::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
         for subnet in 0..16 {
             for _ in 0..2 {
                 assert_eq!(limit.take(ip(&format!("2001:db8:1:{subnet:x}::1")), NonZeroU32::MIN), Ok(()), "{subnet}");
@@ -157,11 +158,11 @@ mod tests {
 
     #[test]
     fn a_dearer_request_leaves_a_third_of_the_limit() {
-        let limit = IpLimit::new(TrustedProxies::default(), "30/1h".parse().unwrap(), &Overrides::default());
+        let limit = IpLimit::new(TrustedProxies::default(), "30/1h".parse().unwrap(), &QuotaOverrides::default());
         let taken = (0..30).take_while(|_| limit.take(ip("203.0.113.7"), SCARCE_PRICE).is_ok()).count();
         assert_eq!(taken, 10);
         assert_eq!(limit.take(ip("203.0.113.7"), SCARCE_PRICE).map_err(|over| over.quota.limit), Err(10));
-        let narrow = IpLimit::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &Overrides::default());
+        let narrow = IpLimit::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
         assert_eq!(narrow.take(ip("203.0.113.7"), SCARCE_PRICE), Ok(()), "never none");
         assert!(narrow.take(ip("203.0.113.7"), SCARCE_PRICE).is_err());
     }
@@ -175,7 +176,7 @@ mod tests {
     #[test]
     fn an_override_is_a_network_and_a_quota() {
         for text in ["10.1.0.0/16", "10.1.0.0/16=", "=600/1m", "0.0.0.0/0=1/1m", "x=600/1m", "10.1.0.0/16=600"] {
-            assert!(text.parse::<Overrides>().is_err(), "{text}");
+            assert!(text.parse::<QuotaOverrides>().is_err(), "{text}");
         }
     }
 }

@@ -7,28 +7,32 @@ use poem::{
     http::{HeaderName, HeaderValue},
 };
 
-use super::limiter::{ClientNetwork, Over, SCARCE_PRICE};
+use super::limiter::{ClientNetwork, LimitExceeded, SCARCE_PRICE};
 use crate::{
-    admission::decide::Room,
+    admission::decide::AdmissionDecision,
     http::{
         body,
-        error::{ErrorCode, Refusal},
+        error::{ErrorCode, ErrorResponse},
         paths,
         retry_after::RetryAfter,
     },
-    state::Door,
+    state::AppState,
 };
 
 /// Lets a request to the endpoint through, whatever its method, or refuses it.
-pub(crate) async fn limit<E: Endpoint>(door: Arc<Door>, next: Arc<E>, mut request: Request) -> poem::Result<Response> {
+pub(crate) async fn limit<E: Endpoint>(
+    door: Arc<AppState>,
+    next: Arc<E>,
+    mut request: Request,
+) -> poem::Result<Response> {
     if request.uri().path() != paths::PATH {
         return Ok(next.call(request).await?.into_response());
     }
     let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
-    let peer = peer.ok_or_else(|| poem::Error::from(Refusal::internal()))?;
+    let peer = peer.ok_or_else(|| poem::Error::from(ErrorResponse::internal()))?;
     let ip = door.ip_limit.proxies.client_ip(peer, request.headers());
     // The fuller the queue, the fewer people a flood from one place is to shut out.
-    let price = if door.queue.room() == Room::Ample { NonZeroU32::MIN } else { SCARCE_PRICE };
+    let price = if door.queue.room() == AdmissionDecision::Ample { NonZeroU32::MIN } else { SCARCE_PRICE };
     if let Err(over) = door.ip_limit.take(ip, price) {
         body::discard(request.take_body()).await;
         return Err(refusal(&over).into());
@@ -38,7 +42,7 @@ pub(crate) async fn limit<E: Endpoint>(door: Arc<Door>, next: Arc<E>, mut reques
 }
 
 /// 429 with the two headers of the IETF's draft (draft-ietf-httpapi-ratelimit-headers).
-fn refusal(over: &Over) -> Refusal {
+fn refusal(over: &LimitExceeded) -> ErrorResponse {
     let wait = RetryAfter::from(over.wait);
     let policy = format!("\"ip\";q={};w={}", over.quota.limit, over.quota.window.as_secs());
     let limit = format!("\"ip\";r=0;t={}", wait.seconds());
@@ -52,7 +56,7 @@ fn refusal(over: &Over) -> Refusal {
 }
 
 /// 429.
-pub(crate) fn limited(wait: RetryAfter) -> Refusal {
+pub(crate) fn limited(wait: RetryAfter) -> ErrorResponse {
     let message = "Too many requests from your network. Wait a moment and try again.";
-    Refusal::limited(ErrorCode::IpRateLimited, message, wait)
+    ErrorResponse::limited(ErrorCode::IpRateLimited, message, wait)
 }

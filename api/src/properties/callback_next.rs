@@ -4,7 +4,7 @@ use url::{Position, Url};
 
 use super::browser::{PORTALS, assert_inside, at, decoded};
 use crate::callback::{
-    next::{CallbackNext, Prefixes},
+    next::{CallbackNext, NextPrefixes},
     origin::Origin,
 };
 
@@ -15,7 +15,7 @@ const PREFIX_SEGMENTS: [&[&str]; 2] = [&["app"], &["docs", "public"]];
 /// Reads the input as a `callback_next` of each portal; tells whether the first took it.
 pub fn callback_next(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
-    if let Ok(place) = CallbackNext::parse(text, None, &Prefixes::default()) {
+    if let Ok(place) = CallbackNext::parse(text, None, &NextPrefixes::default()) {
         assert_readings_inside(&portal_url(PORTALS[0]), &place.to_string());
     }
     let taken = PORTALS.map(|portal| is_safe_in(portal, text));
@@ -24,11 +24,11 @@ pub fn callback_next(input: &[u8]) -> bool {
 
 fn is_safe_in(portal: &str, text: &str) -> bool {
     let origin = Origin::parse(portal).expect("a portal's origin");
-    let parse = |text: &str, prefixes: &Prefixes| {
+    let parse = |text: &str, prefixes: &NextPrefixes| {
         CallbackNext::parse(text, Some(&origin), prefixes).ok().map(|place| place.to_string())
     };
-    let everywhere = Prefixes::default();
-    let prefixes: Prefixes = PREFIXES.parse().expect("plain paths");
+    let everywhere = NextPrefixes::default();
+    let prefixes: NextPrefixes = PREFIXES.parse().expect("plain paths");
     let under_prefix = parse(text, &prefixes);
     let Some(place) = parse(text, &everywhere) else {
         assert_eq!(under_prefix, None, "{text:?} is taken only where less is allowed");

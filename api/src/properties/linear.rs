@@ -13,7 +13,7 @@ use poem::http::{HeaderMap, HeaderValue, header};
 use crate::{
     callback::{
         allowed_origins::AllowedOrigins,
-        next::{CallbackNext, Prefixes},
+        next::{CallbackNext, NextPrefixes},
         origin::Origin,
         source,
     },
@@ -77,9 +77,9 @@ fn addresses_are_read_in_linear_time() {
 #[test]
 fn places_are_read_in_linear_time() {
     let origin = Origin::parse("https://portal.example.com").unwrap();
-    let prefixes: Prefixes = "/app,/docs/public".parse().unwrap();
+    let prefixes: NextPrefixes = "/app,/docs/public".parse().unwrap();
     let parse = |text: &String| {
-        consume(CallbackNext::parse(text, Some(&origin), &Prefixes::default()).map(|place| place.encoded()));
+        consume(CallbackNext::parse(text, Some(&origin), &NextPrefixes::default()).map(|place| place.encoded()));
         consume(CallbackNext::parse(text, Some(&origin), &prefixes));
     };
     for bytes in [128, 20_000] {

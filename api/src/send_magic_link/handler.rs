@@ -11,17 +11,17 @@ use poem_openapi::{OpenApi, Tags};
 
 use super::request::MagicLinkRequest;
 use crate::{
-    admission::decide::Room,
+    admission::decide::AdmissionDecision,
     callback::{next::CallbackNext, source},
     http::{
-        error::{ErrorCode, Refusal},
-        request_id::RequestName,
-        responses::{Accepted, OfLinks, Refused},
+        error::{ErrorCode, ErrorResponse},
+        request_id::RequestContext,
+        responses::{AcceptedResponse, EndpointError, SendMagicLinkErrors},
         retry_after::RetryAfter,
     },
     ip_limit::limiter::ClientNetwork,
     metrics,
-    state::Door,
+    state::AppState,
 };
 
 #[derive(Tags)]
@@ -45,14 +45,14 @@ impl Api {
     async fn send_magic_link(
         &self,
         request: &Request,
-        door: Data<&Arc<Door>>,
+        door: Data<&Arc<AppState>>,
         client: Data<&ClientNetwork>,
-        name: Data<&RequestName>,
+        name: Data<&RequestContext>,
         body: MagicLinkRequest,
-    ) -> Result<Accepted, Refused<OfLinks>> {
+    ) -> Result<AcceptedResponse, EndpointError<SendMagicLinkErrors>> {
         let wanted = resolve(&door, request, body)?;
-        if let Room::None(wait) = door.queue.room() {
-            return Err(Refusal::unavailable_for(wait).into());
+        if let AdmissionDecision::None(wait) = door.queue.room() {
+            return Err(ErrorResponse::unavailable_for(wait).into());
         }
         let job = NewJob {
             id: JobId::new(),
@@ -64,17 +64,17 @@ impl Api {
         };
         match enqueue(&door, job).await? {
             Enqueued::Queued => {
-                door.queue.note_let_in();
-                Ok(Accepted)
+                door.queue.note_accepted();
+                Ok(AcceptedResponse)
             }
-            Enqueued::Duplicate | Enqueued::Suppressed => Ok(Accepted),
+            Enqueued::Duplicate | Enqueued::Suppressed => Ok(AcceptedResponse),
             Enqueued::Limited { retry_after } => Err(limited(retry_after.into()).into()),
         }
     }
 }
 
 /// A request that passed the checks.
-struct Wanted {
+struct ValidRequest {
     recipient: Email,
     callback_url: String,
 }
@@ -83,7 +83,7 @@ struct Wanted {
 ///
 /// The code is a callback's own where that is the only kind of problem; where problems are of several kinds it is
 /// `invalid_request`, and the issues tell them apart.
-fn resolve(door: &Door, request: &Request, body: MagicLinkRequest) -> Result<Wanted, Refusal> {
+fn resolve(door: &AppState, request: &Request, body: MagicLinkRequest) -> Result<ValidRequest, ErrorResponse> {
     let MagicLinkRequest { email, callback_origin, callback_next, mut issues } = body;
     let mut codes = vec![ErrorCode::InvalidRequest; issues.len()];
 
@@ -113,34 +113,34 @@ fn resolve(door: &Door, request: &Request, body: MagicLinkRequest) -> Result<Wan
         (Some(recipient), Some(origin)) if issues.is_empty() => {
             let query = next.map(|next| format!("?next={}", next.encoded())).unwrap_or_default();
             let callback_url = format!("{}{}{query}", origin.as_str(), door.callback_path);
-            Ok(Wanted { recipient, callback_url })
+            Ok(ValidRequest { recipient, callback_url })
         }
         _ => {
             codes.dedup();
             let code = if let [only] = codes.as_slice() { *only } else { ErrorCode::InvalidRequest };
-            Err(Refusal::invalid(code, issues))
+            Err(ErrorResponse::invalid(code, issues))
         }
     }
 }
 
 /// 429.
-pub(crate) fn limited(wait: RetryAfter) -> Refusal {
+pub(crate) fn limited(wait: RetryAfter) -> ErrorResponse {
     let message = "Too many links were asked for this address. Look into its inbox, or try again later.";
-    Refusal::limited(ErrorCode::RecipientRateLimited, message, wait)
+    ErrorResponse::limited(ErrorCode::RecipientRateLimited, message, wait)
 }
 
 /// Puts the job into the outbox; it is committed when this returns. A caller who hangs up does not stop the commit.
-async fn enqueue(door: &Door, job: NewJob) -> Result<Enqueued, Refusal> {
+async fn enqueue(door: &AppState, job: NewJob) -> Result<Enqueued, ErrorResponse> {
     let begun = Instant::now();
     let outcome = door.requests.commit(job).await;
     metrics::time_enqueue(begun.elapsed());
     outcome.map_err(|error| {
         if error.is_outage() {
             tracing::warn!(%error, "the database took no job");
-            Refusal::unavailable()
+            ErrorResponse::unavailable()
         } else {
             tracing::error!(%error, "the database refused a job");
-            Refusal::internal()
+            ErrorResponse::internal()
         }
     })
 }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     callback::{next, origin},
     http::{
-        error::{ErrorCode, Refusal, ValidationIssue},
+        error::{ErrorCode, ErrorResponse, ValidationIssue},
         json,
         json_body::{self, CONTENT_TYPE},
     },
@@ -42,13 +42,13 @@ pub(crate) struct MagicLinkRequest {
 
 impl MagicLinkRequest {
     /// Reads the fields of a body.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, ErrorResponse> {
         if body.is_empty() {
-            return Err(Refusal::new(ErrorCode::InvalidJson, "The request has no body: send a JSON object."));
+            return Err(ErrorResponse::new(ErrorCode::InvalidJson, "The request has no body: send a JSON object."));
         }
         let Value::Object(mut fields) = json::parse(body).map_err(|_| not_json())? else {
             let issue = ValidationIssue::new("", "The body must be a JSON object.");
-            return Err(Refusal::invalid(ErrorCode::InvalidRequest, vec![issue]));
+            return Err(ErrorResponse::invalid(ErrorCode::InvalidRequest, vec![issue]));
         };
         let mut issues = Vec::new();
         let email = match fields.remove("email") {
@@ -99,8 +99,8 @@ impl<'a> ApiExtractor<'a> for MagicLinkRequest {
 }
 
 /// 400: the bytes are no JSON.
-pub(crate) fn not_json() -> Refusal {
-    Refusal::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field more than once.")
+pub(crate) fn not_json() -> ErrorResponse {
+    ErrorResponse::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field more than once.")
 }
 
 /// The fields as the published reference states them, and what else is asked of them: no more than what holds for

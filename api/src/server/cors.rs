@@ -10,7 +10,7 @@ use poem::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
 };
 
-use crate::{http::paths, http::single_header::single, state::Door};
+use crate::{http::paths, http::single_header::single, state::AppState};
 
 /// Headers of an answer that a page's script may read.
 const EXPOSED: HeaderValue = HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy, X-Request-Id");
@@ -22,7 +22,7 @@ const MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// Adds the headers for an allowed origin, to every answer. Never allows credentials: there are none.
 pub(crate) async fn add_headers<E: Endpoint>(
-    door: Arc<Door>,
+    door: Arc<AppState>,
     next: Arc<E>,
     request: Request,
 ) -> poem::Result<Response> {

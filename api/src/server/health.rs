@@ -6,7 +6,7 @@ use std::sync::Arc;
 use poem::{Response, handler, http::StatusCode, web::Data};
 use serde_json::json;
 
-use crate::{admission::queue_monitor::Hindrance, http::error, state::Door};
+use crate::{admission::queue_monitor::NotReady, http::error, state::AppState};
 
 /// `GET /health/live`
 #[handler]
@@ -16,11 +16,11 @@ pub(crate) fn live() -> Response {
 
 /// `GET /health/ready`
 #[handler]
-pub(crate) fn ready(door: Data<&Arc<Door>>) -> Response {
-    let database = match door.queue.hindrance() {
+pub(crate) fn ready(door: Data<&Arc<AppState>>) -> Response {
+    let database = match door.queue.not_ready() {
         None => return error::json(StatusCode::OK, &json!({ "status": "ok", "checks": { "database": "ok" } })),
-        Some(Hindrance::Unreachable) => "unreachable",
-        Some(Hindrance::Unprepared) => "not prepared",
+        Some(NotReady::Unreachable) => "unreachable",
+        Some(NotReady::Unprepared) => "not prepared",
     };
     // The error object's fields besides, as in every answer that is not a success.
     let body = json!({

@@ -16,11 +16,11 @@ use crate::{
     document,
     http::{body, error, request_id},
     ip_limit::middleware,
-    state::Door,
+    state::AppState,
 };
 
 /// The public listener's app. Read from the bottom: the last layer is the outermost.
-pub(crate) fn public(door: Arc<Door>) -> BoxEndpoint<'static, Response> {
+pub(crate) fn public(door: Arc<AppState>) -> BoxEndpoint<'static, Response> {
     let (for_cors, for_limit) = (door.clone(), door.clone());
     document::page::add_to(Route::new())
         .nest("/api", document::service())
@@ -43,7 +43,7 @@ pub(crate) fn public(door: Arc<Door>) -> BoxEndpoint<'static, Response> {
 }
 
 /// The private listener's app: metrics, and health for those who may not reach the public one.
-pub(crate) fn private(door: Arc<Door>, prometheus: PrometheusHandle) -> BoxEndpoint<'static, Response> {
+pub(crate) fn private(door: Arc<AppState>, prometheus: PrometheusHandle) -> BoxEndpoint<'static, Response> {
     let metrics = make_sync(move |_| {
         Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(prometheus.render())
     });
@@ -65,7 +65,7 @@ fn served(content_type: &'static str, document: String) -> impl Endpoint<Output 
 /// A panic is our fault, and our secret: the panic hook writes what and where to stderr.
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request panicked");
-    error::Refusal::internal().into_response()
+    error::ErrorResponse::internal().into_response()
 }
 
 /// Answers are not to be sniffed, nor kept by anybody on the way, unless they say that they may be.

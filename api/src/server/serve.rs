@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{connection, router};
-use crate::{admission::queue_monitor, metrics, settings::Settings, state::Door};
+use crate::{admission::queue_monitor, metrics, settings::Settings, state::AppState};
 
 /// Most open connections of a listener. Further ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -57,7 +57,7 @@ pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let prometheus = metrics::install().map_err(|error| ServeError::Metrics(error.to_string()))?;
     let pool = outbox::connect(&settings.database_url, settings.database_max_connections, "magic-link-api")
         .map_err(|_| ServeError::DatabaseUrl)?;
-    let door = Door::new(&settings, pool).map_err(ServeError::Threads)?;
+    let door = AppState::new(&settings, pool).map_err(ServeError::Threads)?;
     if door.allowed_origins.any_localhost() {
         tracing::warn!("CALLBACK_ORIGINS allows http://localhost:*, which is for development");
     }

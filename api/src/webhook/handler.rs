@@ -9,21 +9,23 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use outbox::{DeliveryEvent, JobId, MailgunEvent, Malformed, Report, Reported, SignedToken, Suppressed, Told};
+use outbox::{
+    DeliveryEvent, JobId, MailgunEvent, Malformed, Report, ReportOutcome, ReportStatus, SignedToken, SuppressionOutcome,
+};
 use poem::web::Data;
 use poem_openapi::{OpenApi, Tags};
 
 use super::{
     request::Webhook,
-    responses::{OfWebhooks, Taken},
+    responses::{EventTakenResponse, WebhookErrors},
 };
 use crate::{
     http::{
-        error::{ErrorCode, Refusal},
-        responses::Refused,
+        error::{ErrorCode, ErrorResponse},
+        responses::EndpointError,
     },
     metrics,
-    state::Door,
+    state::AppState,
 };
 
 /// A clock of Mailgun's may be so much ahead of ours.
@@ -48,7 +50,11 @@ impl Webhooks {
     /// For Mailgun's webhooks of the types `accepted`, `delivered`, `permanent_fail`, `temporary_fail` and
     /// `complained`. Others are answered 200 and ignored. The same event again is answered 200 and changes nothing.
     #[oai(path = "/webhooks/mailgun", method = "post", operation_id = "receiveMailgunEvent")]
-    async fn receive(&self, door: Data<&Arc<Door>>, webhook: Webhook) -> Result<Taken, Refused<OfWebhooks>> {
+    async fn receive(
+        &self,
+        door: Data<&Arc<AppState>>,
+        webhook: Webhook,
+    ) -> Result<EventTakenResponse, EndpointError<WebhookErrors>> {
         match take(&door, webhook).await {
             Ok(done) => {
                 let job_id = done.job.map(tracing::field::display);
@@ -58,7 +64,7 @@ impl Webhooks {
                     outcome => tracing::debug!(event = done.event, outcome, job_id, "webhook"),
                 }
                 metrics::count_webhook(done.event, done.outcome);
-                Ok(Taken)
+                Ok(EventTakenResponse)
             }
             Err((why, refusal)) => {
                 // Nothing to look at where no webhooks are wanted.
@@ -75,17 +81,17 @@ impl Webhooks {
 }
 
 /// An event that was taken, for the log and the metrics.
-struct Done {
+struct WebhookResult {
     event: &'static str,
     outcome: &'static str,
     job: Option<JobId>,
 }
 
 /// What was taken; or why it was refused, for the log and for the caller.
-async fn take(door: &Door, webhook: Webhook) -> Result<Done, (&'static str, Refusal)> {
+async fn take(door: &AppState, webhook: Webhook) -> Result<WebhookResult, (&'static str, ErrorResponse)> {
     let settings = &door.webhooks;
     if settings.signing_keys.is_empty() {
-        return Err((NO_KEY, Refusal::not_found()));
+        return Err((NO_KEY, ErrorResponse::not_found()));
     }
     let signed = webhook.verify(&settings.signing_keys).ok_or_else(|| ("bad_signature", badly_signed()))?;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
@@ -97,35 +103,35 @@ async fn take(door: &Door, webhook: Webhook) -> Result<Done, (&'static str, Refu
     }
     let event = match MailgunEvent::read(&webhook.event, now + AHEAD, settings.domain.as_deref()) {
         Ok(MailgunEvent::Delivery(event)) => event,
-        Ok(MailgunEvent::Other) => return Ok(Done { event: "other", outcome: "ignored", job: None }),
+        Ok(MailgunEvent::Other) => return Ok(WebhookResult { event: "other", outcome: "ignored", job: None }),
         Err(Malformed(why)) => return Err((why, refused("The event is not one of this service's mails."))),
     };
     let signed = Some(SignedToken { token: signed.token, digest: webhook.digest() });
     match door.reports.commit(Report { event: (*event).clone(), signed }).await {
-        Ok(Told { outcome: Reported::TokenReused, .. }) => Err(("token_reused", token_reused())),
+        Ok(ReportOutcome { outcome: ReportStatus::TokenReused, .. }) => Err(("token_reused", token_reused())),
         Ok(told) => {
             tell(&event, told);
-            Ok(Done { event: event.event, outcome: told.outcome.as_str(), job: event.job })
+            Ok(WebhookResult { event: event.event, outcome: told.outcome.as_str(), job: event.job })
         }
         Err(error) if error.is_outage() => {
             tracing::warn!(%error, "the database took no event");
-            Err(("database", Refusal::unavailable()))
+            Err(("database", ErrorResponse::unavailable()))
         }
         Err(error) => {
             tracing::error!(%error, "the database refused an event");
-            Err(("database", Refusal::internal()))
+            Err(("database", ErrorResponse::internal()))
         }
     }
 }
 
 /// What came of an event, for those who watch.
-fn tell(event: &DeliveryEvent, told: Told) {
+fn tell(event: &DeliveryEvent, told: ReportOutcome) {
     if let Some(delivery) = told.moved_to {
         metrics::count_delivery(delivery);
     }
     if let (Some(reason), Some(suppressed)) = (event.suppression, told.suppressed) {
         metrics::count_suppression(reason, suppressed);
-        if suppressed == Suppressed::HeldBack {
+        if suppressed == SuppressionOutcome::HeldBack {
             let domain = event.recipient.rsplit('@').next();
             tracing::warn!(domain, "too many addresses of a domain bounce at once: none of them is suppressed");
         }
@@ -133,15 +139,15 @@ fn tell(event: &DeliveryEvent, told: Told) {
 }
 
 /// 401.
-pub(crate) fn badly_signed() -> Refusal {
-    Refusal::new(ErrorCode::InvalidSignature, "The signature is not by the key of MAILGUN_WEBHOOK_SIGNING_KEY.")
+pub(crate) fn badly_signed() -> ErrorResponse {
+    ErrorResponse::new(ErrorCode::InvalidSignature, "The signature is not by the key of MAILGUN_WEBHOOK_SIGNING_KEY.")
 }
 
 /// 406, as an example of the others.
-pub(crate) fn token_reused() -> Refusal {
+pub(crate) fn token_reused() -> ErrorResponse {
     refused("The token came with another event before.")
 }
 
-fn refused(words: &'static str) -> Refusal {
-    Refusal::new(ErrorCode::EventRefused, words)
+fn refused(words: &'static str) -> ErrorResponse {
+    ErrorResponse::new(ErrorCode::EventRefused, words)
 }

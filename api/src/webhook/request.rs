@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::signature::{self, Signed};
 use crate::http::{
-    error::{ErrorCode, Refusal},
+    error::{ErrorCode, ErrorResponse},
     json,
     json_body::{self, CONTENT_TYPE},
 };
@@ -25,7 +25,7 @@ pub(crate) struct Webhook {
 }
 
 impl Webhook {
-    fn parse(body: &[u8]) -> Result<Self, Refusal> {
+    fn parse(body: &[u8]) -> Result<Self, ErrorResponse> {
         let mut body = json::parse(body).map_err(|_| not_json())?;
         let mut part = |name: &str| body.get_mut(name).map(Value::take).unwrap_or_default();
         Ok(Self { signature: part("signature"), event: part("event-data") })
@@ -67,8 +67,8 @@ impl<'a> ApiExtractor<'a> for Webhook {
 }
 
 /// 400: the bytes are no JSON.
-pub(crate) fn not_json() -> Refusal {
-    Refusal::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field twice.")
+pub(crate) fn not_json() -> ErrorResponse {
+    ErrorResponse::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field twice.")
 }
 
 fn schema() -> MetaSchema {

@@ -10,7 +10,7 @@ use poem_openapi::{
 use crate::http::{
     error::json,
     headers::{ALLOW, RETRY_AFTER},
-    responses::{Refusals, Row, response},
+    responses::{DocumentedErrors, DocumentedResponse, response},
 };
 
 /// The event was taken, or needs nothing.
@@ -22,15 +22,15 @@ struct EventTaken {
 
 /// 200.
 #[derive(Debug)]
-pub(crate) struct Taken;
+pub(crate) struct EventTakenResponse;
 
-impl IntoResponse for Taken {
+impl IntoResponse for EventTakenResponse {
     fn into_response(self) -> Response {
         json(StatusCode::OK, &EventTaken { ok: true }.to_json().unwrap_or_default())
     }
 }
 
-impl ApiResponse for Taken {
+impl ApiResponse for EventTakenResponse {
     fn meta() -> MetaResponses {
         MetaResponses {
             responses: vec![response(200, "Taken, known already, or of no interest", EventTaken::schema_ref(), &[])],
@@ -44,10 +44,10 @@ impl ApiResponse for Taken {
 
 /// The webhook's refusals.
 #[derive(Debug)]
-pub(crate) struct OfWebhooks;
+pub(crate) struct WebhookErrors;
 
-impl Refusals for OfWebhooks {
-    const ROWS: &[Row] = &[
+impl DocumentedErrors for WebhookErrors {
+    const ROWS: &[DocumentedResponse] = &[
         (400, "The body is not JSON", &[]),
         (401, "The signature is missing or wrong: sent again, it may be right after a key is mended", &[]),
         (404, "No signing key is set", &[]),

@@ -3,19 +3,19 @@
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Door, PATH, PORTAL, post},
-    http::{Answer, Request},
+    harness::{PATH, PORTAL, TestApi, post},
+    http::{HttpAnswer, RawRequest},
 };
 
 /// A refusal in the published shape.
-fn assert_refused(answer: &Answer, status: u16, code: &str, what: &str) {
+fn assert_refused(answer: &HttpAnswer, status: u16, code: &str, what: &str) {
     assert_eq!((answer.status, answer.code().as_str()), (status, code), "{what}: {answer:?}");
     assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
     assert!(answer.header("x-request-id").is_some(), "{what}");
     assert!(answer.json()["error"].as_str().is_some_and(|error| !error.is_empty()), "{what}");
 }
 
-fn issue_paths(answer: &Answer) -> Vec<String> {
+fn issue_paths(answer: &HttpAnswer) -> Vec<String> {
     let body = answer.json();
     let issues = body["issues"].as_array().cloned().unwrap_or_default();
     for issue in &issues {
@@ -27,7 +27,7 @@ fn issue_paths(answer: &Answer) -> Vec<String> {
 
 #[tokio::test]
 async fn a_body_that_is_not_one_json_document_is_invalid_json() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let deep = format!(r#"{{"email":"a@b","x":{}{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
     let bodies: [&[u8]; 12] = [
         b"",
@@ -54,7 +54,7 @@ async fn a_body_that_is_not_one_json_document_is_invalid_json() {
 
 #[tokio::test]
 async fn a_body_that_is_not_an_object_is_an_issue_of_the_whole() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     for body in ["null", "[]", "1", "true", r#""a@b""#, r#"[{"email":"a@b"}]"#] {
         let answer = post(body).header("Origin", PORTAL).send(door.public).await;
         assert_refused(&answer, 400, "invalid_request", body);
@@ -64,7 +64,7 @@ async fn a_body_that_is_not_an_object_is_an_issue_of_the_whole() {
 
 #[tokio::test]
 async fn a_bad_address_is_an_issue_of_its_field() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     // Good in all but its length of 255 bytes.
     let host = ["b".repeat(60), "c".repeat(60), "d".repeat(56)].join(".") + ".example.com";
     let too_long = format!("{}@{host}", "a".repeat(64));
@@ -108,7 +108,7 @@ async fn a_bad_address_is_an_issue_of_its_field() {
 
 #[tokio::test]
 async fn a_bad_callback_has_its_own_code_and_is_an_issue_of_its_field() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let origin = "callback_origin_not_allowed";
     let next = "callback_next_unsafe";
     let cases = [
@@ -142,10 +142,10 @@ async fn a_bad_callback_has_its_own_code_and_is_an_issue_of_its_field() {
 
 #[tokio::test]
 async fn the_headers_sources_are_explicit_or_ambient() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let explicit = "X-AppHandoff-Callback-Origin";
-    type Headers<'a> = &'a [(&'a str, &'a str)];
-    let cases: [(Headers, &str, &str); 7] = [
+    type HeaderPairs<'a> = &'a [(&'a str, &'a str)];
+    let cases: [(HeaderPairs, &str, &str); 7] = [
         (&[], "callback_origin_required", "callback_origin"),
         (&[("Origin", "null")], "callback_origin_required", "callback_origin"),
         (
@@ -177,7 +177,7 @@ async fn the_headers_sources_are_explicit_or_ambient() {
 
 #[tokio::test]
 async fn all_that_is_wrong_is_told_at_once() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let body = json!({"email": "hello", "callback_origin": "https://evil.example", "callback_next": "//evil.example"});
     let answer = door.post(&body).await;
     assert_refused(&answer, 400, "invalid_request", "three kinds");
@@ -189,27 +189,27 @@ async fn all_that_is_wrong_is_told_at_once() {
 
 #[tokio::test]
 async fn other_methods_paths_types_and_sizes_get_the_error_object_too() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "TRACE", "PROPFIND"] {
-        let answer = Request::new(method, PATH).body("x".repeat(100)).send(door.public).await;
+        let answer = RawRequest::new(method, PATH).body("x".repeat(100)).send(door.public).await;
         assert_refused(&answer, 405, "method_not_allowed", method);
         assert_eq!(answer.header("allow"), Some("POST, OPTIONS"));
     }
-    let answer = Request::new("POST", "/health/live").send(door.public).await;
+    let answer = RawRequest::new("POST", "/health/live").send(door.public).await;
     assert_refused(&answer, 405, "method_not_allowed", "health");
     assert_eq!(answer.header("allow"), Some("GET, HEAD"));
     for path in
         ["/", "/api", "/api/auth", "/api/auth/send-magic-link/", "/auth/send-magic-link", "/api//docs", "/%2e%2e"]
     {
-        let answer = Request::new("POST", path).body("{}").send(door.public).await;
+        let answer = RawRequest::new("POST", path).body("{}").send(door.public).await;
         assert_refused(&answer, 404, "not_found", path);
     }
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/problem+json", ""]
     {
-        let answer = Request::new("POST", PATH).header("Content-Type", kind).body("{}").send(door.public).await;
+        let answer = RawRequest::new("POST", PATH).header("Content-Type", kind).body("{}").send(door.public).await;
         assert_refused(&answer, 415, "unsupported_media_type", kind);
     }
-    let answer = Request::new("POST", PATH).body("{}").send(door.public).await;
+    let answer = RawRequest::new("POST", PATH).body("{}").send(door.public).await;
     assert_refused(&answer, 415, "unsupported_media_type", "no type");
     for kib in [17, 200] {
         let body = json!({"email": "a@b", "callback_origin": PORTAL, "x": "x".repeat(kib * 1024)}).to_string();

@@ -5,23 +5,23 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::{
-    harness::{Door, PATH, PORTAL, post},
-    http::{Request, Wire},
+    harness::{PATH, PORTAL, TestApi, post},
+    http::{RawRequest, Wire},
 };
 
 /// When each kind of caller is cut off, in seconds: at the limit, with some air for a busy machine.
 const HEAD: std::ops::RangeInclusive<f64> = 4.5..=8.0;
 const BODY: std::ops::RangeInclusive<f64> = 9.5..=13.0;
 
-fn valid() -> Request {
+fn valid() -> RawRequest {
     post(json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string())
 }
 
 #[tokio::test]
 async fn a_head_that_does_not_come_ends_the_connection_and_one_between_requests_stays() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let mut idle = Wire::open(door.public).await;
-    idle.write(&Request::new("GET", "/health/live").head("keep-alive")).await;
+    idle.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
     assert_eq!(idle.answer().await.status, 200);
 
     let begun = Instant::now();
@@ -40,7 +40,7 @@ async fn a_head_that_does_not_come_ends_the_connection_and_one_between_requests_
     };
     let second = async {
         let mut wire = Wire::open(door.public).await;
-        wire.write(&Request::new("GET", "/health/live").head("keep-alive")).await;
+        wire.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
         wire.answer().await;
         wire.write(b"GET / HTTP").await;
         wire.hung_up().await
@@ -50,13 +50,13 @@ async fn a_head_that_does_not_come_ends_the_connection_and_one_between_requests_
     assert!(HEAD.contains(&taken), "{taken}");
     assert!(silent.is_empty() && partial.is_empty() && second.is_empty());
 
-    idle.write(&Request::new("GET", "/health/live").head("keep-alive")).await;
+    idle.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
     assert_eq!(idle.answer().await.status, 200);
 }
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_answered_and_ends_the_connection() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let begun = Instant::now();
     let mut wire = Wire::open(door.public).await;
     wire.write(&valid().head("keep-alive")).await;
@@ -70,11 +70,11 @@ async fn a_body_that_does_not_come_is_answered_and_ends_the_connection() {
 
 #[tokio::test]
 async fn requests_follow_each_other_on_a_connection_even_after_a_refused_body() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let mut wire = Wire::open(door.public).await;
     let too_large = vec![b' '; 20_000];
     for _ in 0..3 {
-        let put = Request::new("PUT", "/nowhere").body(too_large.clone());
+        let put = RawRequest::new("PUT", "/nowhere").body(too_large.clone());
         wire.write(&[put.head("keep-alive"), too_large.clone()].concat()).await;
         assert_eq!(wire.answer().await.status, 404);
         let post = post(too_large.clone());
@@ -85,13 +85,13 @@ async fn requests_follow_each_other_on_a_connection_even_after_a_refused_body() 
 
 #[tokio::test]
 async fn a_stop_lets_a_request_in_flight_finish_and_takes_no_more() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let body = json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string();
     let mut in_flight = Wire::open(door.public).await;
     in_flight.write(&post(body.clone()).head("keep-alive")).await;
     in_flight.write(&body.as_bytes()[..5]).await;
     let mut idle = Wire::open(door.public).await;
-    idle.write(&Request::new("GET", "/health/live").head("keep-alive")).await;
+    idle.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
     idle.answer().await;
 
     door.program.terminate();
@@ -106,7 +106,7 @@ async fn a_stop_lets_a_request_in_flight_finish_and_takes_no_more() {
 
 #[tokio::test]
 async fn a_second_signal_waits_for_nobody() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let mut in_flight = Wire::open(door.public).await;
     in_flight.write(&valid().head("keep-alive")).await;
     // The head was read once the health check behind it is answered.
@@ -121,7 +121,7 @@ async fn a_second_signal_waits_for_nobody() {
 
 #[tokio::test]
 async fn a_caller_that_hangs_up_leaves_no_half_done_work() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     for index in 0..20 {
         let body =
             json!({"email": "hello@example.com", "callback_origin": PORTAL, "callback_next": format!("/{index}")});
@@ -136,13 +136,13 @@ async fn a_caller_that_hangs_up_leaves_no_half_done_work() {
 
 #[tokio::test]
 async fn another_method_with_a_body_leaves_the_connection_fit_for_the_next_request() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     for (index, method) in
         ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"].into_iter().enumerate()
     {
         for path in [PATH, "/api/webhooks/mailgun"] {
             let mut wire = Wire::open(door.public).await;
-            let other = Request::new(method, path).header("Content-Type", "application/json").body("{\"email\":1}");
+            let other = RawRequest::new(method, path).header("Content-Type", "application/json").body("{\"email\":1}");
             wire.write(&other.head("keep-alive")).await;
             wire.write(b"{\"email\":1}").await;
             if method == "HEAD" {

@@ -3,24 +3,24 @@
 use serde_json::json;
 
 use crate::{
-    harness::{Door, PATH, PORTAL, post},
-    http::Request,
+    harness::{PATH, PORTAL, TestApi, post},
+    http::RawRequest,
 };
 
 const EXPOSED: &str = "Retry-After, RateLimit, RateLimit-Policy, X-Request-Id";
 
 #[tokio::test]
 async fn a_portals_page_may_read_every_answer_errors_included() {
-    let door = Door::open(&[("IP_RATE_LIMIT", "5/1h")]).await;
+    let door = TestApi::open(&[("IP_RATE_LIMIT", "5/1h")]).await;
     let good = json!({"email": "hello@example.com"}).to_string();
     let requests = [
         (post(good), 200),
         (post("{"), 400),
-        (Request::new("GET", PATH), 405),
-        (Request::new("POST", PATH).body("{}"), 415),
+        (RawRequest::new("GET", PATH), 405),
+        (RawRequest::new("POST", PATH).body("{}"), 415),
         (post(vec![b' '; 20_000]), 413),
         (post("{}"), 429),
-        (Request::new("GET", "/nowhere"), 404),
+        (RawRequest::new("GET", "/nowhere"), 404),
     ];
     for (request, status) in requests {
         let answer = request.header("Origin", PORTAL).send(door.public).await;
@@ -34,7 +34,7 @@ async fn a_portals_page_may_read_every_answer_errors_included() {
 
 #[tokio::test]
 async fn a_strangers_page_is_served_by_the_requests_own_rules_and_may_not_read_the_answer() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     for origin in ["https://evil.example", "null", "https://portal.example.com.evil.example"] {
         let body = json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string();
         let answer = post(body).header("Origin", origin).send(door.public).await;
@@ -46,10 +46,10 @@ async fn a_strangers_page_is_served_by_the_requests_own_rules_and_may_not_read_t
 
 #[tokio::test]
 async fn a_preflight_is_answered_and_grants_only_allowed_origins() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let preview = "https://pr-7.preview.example.com";
     for (origin, granted) in [(PORTAL, Some(PORTAL)), (preview, Some(preview)), ("https://evil.example", None)] {
-        let answer = Request::new("OPTIONS", PATH)
+        let answer = RawRequest::new("OPTIONS", PATH)
             .header("Origin", origin)
             .header("Access-Control-Request-Method", "POST")
             .header("Access-Control-Request-Headers", "content-type")

@@ -4,8 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{Door, PATH, PORTAL, post},
-    http::Request,
+    harness::{PATH, PORTAL, TestApi, post},
+    http::RawRequest,
     schema::assert_valid,
 };
 
@@ -135,7 +135,7 @@ fn the_document_as_yaml_is_the_same() {
 
 #[tokio::test]
 async fn what_is_taken_is_valid_by_the_document() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let schema = at("/requestBody/content/application~1json/schema");
     let longest = format!("a@{}.{}.{}.{}", "b".repeat(63), "c".repeat(63), "d".repeat(63), "e".repeat(60));
     for body in [
@@ -195,7 +195,7 @@ fn the_webhook_stands_under_its_own_tag_with_an_example_per_refusal() {
 
 #[tokio::test]
 async fn what_is_answered_is_what_the_document_says() {
-    let door = Door::open(&[("IP_RATE_LIMIT", "7/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
+    let door = TestApi::open(&[("IP_RATE_LIMIT", "7/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
     let served = door.get("/api/openapi.json").await;
     assert_eq!(served.json(), document());
     let next = |next: &str| json!({"email": "hello@example.com", "callback_origin": PORTAL, "callback_next": next});
@@ -204,8 +204,8 @@ async fn what_is_answered_is_what_the_document_says() {
         (post(next("/2").to_string()), 429),
         (post("{"), 400),
         (post(r#"{"email":1,"callback_next":"//"}"#), 400),
-        (Request::new("PUT", PATH), 405),
-        (Request::new("POST", PATH).body("x"), 415),
+        (RawRequest::new("PUT", PATH), 405),
+        (RawRequest::new("POST", PATH).body("x"), 415),
         (post(vec![b' '; 20_000]), 413),
         (post("{}"), 429),
     ];
@@ -223,7 +223,7 @@ async fn what_is_answered_is_what_the_document_says() {
 
 #[tokio::test]
 async fn the_examples_are_what_is_really_answered() {
-    let door = Door::open(&[("IP_RATE_LIMIT", "9/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
+    let door = TestApi::open(&[("IP_RATE_LIMIT", "9/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
     let body = |origin: &str, next: &str| json!({"email": "a@b", "callback_origin": origin, "callback_next": next});
     let requests = [
         (post(body(PORTAL, "/1").to_string()), None),
@@ -233,7 +233,7 @@ async fn the_examples_are_what_is_really_answered() {
         (post(r#"{"email":"a@b"}"#), Some("callback_origin_required")),
         (post(body("https://other.example", "").to_string()), Some("callback_origin_not_allowed")),
         (post(body(PORTAL, "//").to_string()), Some("callback_next_unsafe")),
-        (Request::new("GET", PATH), Some("method_not_allowed")),
+        (RawRequest::new("GET", PATH), Some("method_not_allowed")),
         (post(vec![b' '; 20_000]), Some("payload_too_large")),
         (post("{}"), Some("ip_rate_limited")),
     ];
@@ -248,7 +248,7 @@ async fn the_examples_are_what_is_really_answered() {
         assert_eq!(answer, example, "{code}");
     }
     let door = door.restart(&[]).await;
-    let answer = Request::new("POST", PATH).send(door.public).await;
+    let answer = RawRequest::new("POST", PATH).send(door.public).await;
     assert_eq!(answer.json(), example("unsupported_media_type"));
 }
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::Mutex;
 
-use crate::http::{Answer, Request};
+use crate::http::{HttpAnswer, RawRequest};
 
 pub(crate) const PATH: &str = "/api/auth/send-magic-link";
 pub(crate) const PORTAL: &str = "https://portal.example.com";
@@ -24,7 +24,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_magic-link-api");
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running door.
-pub(crate) struct Door {
+pub(crate) struct TestApi {
     pub(crate) program: Program,
     pub(crate) public: SocketAddr,
     pub(crate) private: SocketAddr,
@@ -35,7 +35,7 @@ pub(crate) struct Door {
     postgres: Arc<Postgres>,
 }
 
-impl Door {
+impl TestApi {
     /// A door with generous limits and these settings besides, its tables ready.
     pub(crate) async fn open(settings: &[(&str, &str)]) -> Self {
         static NAMES: AtomicU32 = AtomicU32::new(0);
@@ -85,17 +85,17 @@ impl Door {
     }
 
     /// Posts a body as a back end does.
-    pub(crate) async fn post(&self, body: &Value) -> Answer {
+    pub(crate) async fn post(&self, body: &Value) -> HttpAnswer {
         post(body.to_string()).send(self.public).await
     }
 
     /// Asks for a link for this address.
-    pub(crate) async fn ask_for(&self, email: &str) -> Answer {
+    pub(crate) async fn ask_for(&self, email: &str) -> HttpAnswer {
         self.post(&json!({ "email": email, "callback_origin": PORTAL })).await
     }
 
-    pub(crate) async fn get(&self, path: &'static str) -> Answer {
-        Request::new("GET", path).send(self.public).await
+    pub(crate) async fn get(&self, path: &'static str) -> HttpAnswer {
+        RawRequest::new("GET", path).send(self.public).await
     }
 
     /// Recipient, callback URL and request id of every job, in their order.
@@ -115,8 +115,8 @@ impl Door {
 }
 
 /// A request to the endpoint with a JSON body.
-pub(crate) fn post(body: impl Into<Vec<u8>>) -> Request {
-    Request::new("POST", PATH).header("Content-Type", "application/json").body(body)
+pub(crate) fn post(body: impl Into<Vec<u8>>) -> RawRequest {
+    RawRequest::new("POST", PATH).header("Content-Type", "application/json").body(body)
 }
 
 /// The program with these settings and no others.

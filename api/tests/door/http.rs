@@ -14,13 +14,13 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An answer as it came.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct HttpAnswer {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-impl Answer {
+impl HttpAnswer {
     /// A header's only value.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
@@ -40,14 +40,14 @@ impl Answer {
 
 /// A request, head and body.
 #[derive(Clone)]
-pub(crate) struct Request {
+pub(crate) struct RawRequest {
     method: &'static str,
     path: &'static str,
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
-impl Request {
+impl RawRequest {
     pub(crate) fn new(method: &'static str, path: &'static str) -> Self {
         Self { method, path, headers: vec![], body: vec![] }
     }
@@ -73,7 +73,7 @@ impl Request {
     }
 
     /// Sends it on a connection of its own.
-    pub(crate) async fn send(&self, address: SocketAddr) -> Answer {
+    pub(crate) async fn send(&self, address: SocketAddr) -> HttpAnswer {
         let mut wire = Wire::open(address).await;
         wire.write(&self.head("close")).await;
         wire.write(&self.body).await;
@@ -99,7 +99,7 @@ impl Wire {
     }
 
     /// Reads one answer; the connection may stay open.
-    pub(crate) async fn answer(&mut self) -> Answer {
+    pub(crate) async fn answer(&mut self) -> HttpAnswer {
         timeout(PATIENCE, self.read_answer()).await.expect("no answer in time")
     }
 
@@ -135,11 +135,11 @@ impl Wire {
         (status, headers)
     }
 
-    async fn read_answer(&mut self) -> Answer {
+    async fn read_answer(&mut self) -> HttpAnswer {
         let (status, headers) = self.read_head().await;
         let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
         self.0.read_exact(&mut body).await.unwrap();
-        Answer { status, headers, body }
+        HttpAnswer { status, headers, body }
     }
 }

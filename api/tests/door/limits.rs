@@ -3,17 +3,17 @@
 use serde_json::json;
 
 use crate::{
-    harness::{Door, PATH, PORTAL, post},
-    http::Request,
+    harness::{PATH, PORTAL, TestApi, post},
+    http::RawRequest,
 };
 
-fn valid(email: &str) -> Request {
+fn valid(email: &str) -> RawRequest {
     post(json!({"email": email, "callback_origin": PORTAL}).to_string())
 }
 
 #[tokio::test]
 async fn an_address_that_asks_too_often_is_told_until_when() {
-    let door = Door::open(&[("IP_RATE_LIMIT", "3/1h")]).await;
+    let door = TestApi::open(&[("IP_RATE_LIMIT", "3/1h")]).await;
     for index in 0..3 {
         assert_eq!(door.ask_for(&format!("{index}@example.com")).await.status, 200);
     }
@@ -30,11 +30,11 @@ async fn an_address_that_asks_too_often_is_told_until_when() {
 
 #[tokio::test]
 async fn every_request_to_the_endpoint_counts_but_preflights_do_not() {
-    let door = Door::open(&[("IP_RATE_LIMIT", "3/1h")]).await;
+    let door = TestApi::open(&[("IP_RATE_LIMIT", "3/1h")]).await;
     let preflight =
-        Request::new("OPTIONS", PATH).header("Origin", PORTAL).header("Access-Control-Request-Method", "POST");
+        RawRequest::new("OPTIONS", PATH).header("Origin", PORTAL).header("Access-Control-Request-Method", "POST");
     assert_eq!(preflight.send(door.public).await.status, 204);
-    assert_eq!(Request::new("GET", PATH).send(door.public).await.status, 405);
+    assert_eq!(RawRequest::new("GET", PATH).send(door.public).await.status, 405);
     assert_eq!(post("{").send(door.public).await.status, 400);
     assert_eq!(post(vec![b' '; 20_000]).send(door.public).await.status, 413);
     // Refused before a body of whatever size is looked at, and yet the answer arrives.
@@ -46,7 +46,7 @@ async fn every_request_to_the_endpoint_counts_but_preflights_do_not() {
 
 #[tokio::test]
 async fn behind_a_trusted_proxy_each_person_has_a_limit_of_their_own() {
-    let door = Door::open(&[("IP_RATE_LIMIT", "1/1h"), ("IP_RATE_LIMIT_OVERRIDES", "10.9.0.0/16=2/1h")]).await;
+    let door = TestApi::open(&[("IP_RATE_LIMIT", "1/1h"), ("IP_RATE_LIMIT_OVERRIDES", "10.9.0.0/16=2/1h")]).await;
     let cases: [(&[&str], u16); 10] = [
         (&["203.0.113.7"], 200),
         (&["203.0.113.7"], 429),
@@ -68,7 +68,7 @@ async fn behind_a_trusted_proxy_each_person_has_a_limit_of_their_own() {
 
 #[tokio::test]
 async fn what_a_stranger_claims_about_its_address_is_not_believed() {
-    let door = Door::open(&[("IP_RATE_LIMIT", "1/1h"), ("TRUSTED_PROXIES", "")]).await;
+    let door = TestApi::open(&[("IP_RATE_LIMIT", "1/1h"), ("TRUSTED_PROXIES", "")]).await;
     let claim = |ip| valid("hello@example.com").header("X-Forwarded-For", ip).header("Forwarded", "for=198.51.100.9");
     assert_eq!(claim("203.0.113.7").send(door.public).await.status, 200);
     assert_eq!(claim("203.0.113.8").send(door.public).await.code(), "ip_rate_limited");
@@ -79,7 +79,7 @@ async fn what_a_stranger_claims_about_its_address_is_not_believed() {
 #[tokio::test]
 async fn a_recipient_is_mailed_only_so_often_whoever_asks_and_by_whatever_tag() {
     let settings = [("RECIPIENT_RATE_LIMIT", "3/1h"), ("RECIPIENT_CLIENT_RATE_LIMIT", "2/1h")];
-    let door = Door::open(&settings).await;
+    let door = TestApi::open(&settings).await;
     // Different places to go to, or they would be double clicks.
     let ask = async |email: &str, next: u8, ip: &str| {
         let body = json!({"email": email, "callback_origin": PORTAL, "callback_next": format!("/{next}")});

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sandbox::Postgres;
 use serde_json::json;
 
-use crate::harness::{Door, eventually};
+use crate::harness::{TestApi, eventually};
 
 async fn own_postgres() -> Arc<Postgres> {
     // With stock durability: what was answered 200 must be there after the crash.
@@ -17,7 +17,7 @@ async fn own_postgres() -> Arc<Postgres> {
 #[tokio::test]
 async fn without_postgres_requests_are_refused_and_with_it_they_are_taken_again() {
     let postgres = own_postgres().await;
-    let door = Door::open_at(postgres.clone(), "outage", &[]).await;
+    let door = TestApi::open_at(postgres.clone(), "outage", &[]).await;
     eventually("ready", async || door.get("/health/ready").await.status == 200).await;
     assert_eq!(door.ask_for("1@example.com").await.status, 200);
 
@@ -41,7 +41,7 @@ async fn without_postgres_requests_are_refused_and_with_it_they_are_taken_again(
 async fn it_starts_without_postgres_and_makes_its_tables_when_it_comes() {
     let postgres = own_postgres().await;
     postgres.halt().await;
-    let door = Door::open_at(postgres.clone(), "outage", &[]).await;
+    let door = TestApi::open_at(postgres.clone(), "outage", &[]).await;
     assert_eq!(door.ask_for("1@example.com").await.code(), "unavailable");
     assert_eq!(door.get("/health/ready").await.status, 503);
     assert_eq!(door.get("/health/live").await.status, 200);
@@ -54,15 +54,15 @@ async fn it_starts_without_postgres_and_makes_its_tables_when_it_comes() {
 #[tokio::test]
 async fn without_its_tables_it_waits_for_whoever_makes_them() {
     let postgres = own_postgres().await;
-    let waiting = Door::open_at(postgres.clone(), "outage", &[("MIGRATE_ON_START", "false")]).await;
+    let waiting = TestApi::open_at(postgres.clone(), "outage", &[("MIGRATE_ON_START", "false")]).await;
     assert_eq!(waiting.ask_for("1@example.com").await.code(), "unavailable");
-    let _maker = Door::open_at(postgres, "outage", &[]).await;
+    let _maker = TestApi::open_at(postgres, "outage", &[]).await;
     eventually("taken", async || waiting.ask_for("2@example.com").await.status == 200).await;
 }
 
 #[tokio::test]
 async fn beyond_the_queues_limit_requests_are_refused_until_it_is_shorter() {
-    let door = Door::open(&[("QUEUE_LIMIT", "1")]).await;
+    let door = TestApi::open(&[("QUEUE_LIMIT", "1")]).await;
     let mut index = 0;
     eventually("refused", async || {
         index += 1;

@@ -1,10 +1,10 @@
 //! The docs page: all that it loads is ours.
 
-use crate::harness::Door;
+use crate::harness::TestApi;
 
 #[tokio::test]
 async fn the_page_and_what_it_loads_come_from_here() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let page = door.get("/api/docs").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     let policy = page.header("content-security-policy").unwrap();
@@ -27,7 +27,7 @@ async fn the_page_and_what_it_loads_come_from_here() {
 
 #[tokio::test]
 async fn the_guide_tells_what_portals_must_know() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let guide = door.get("/api/openapi.json").await.json()["info"]["description"].as_str().unwrap().to_owned();
     for part in [
         "accepted, not delivered",
@@ -47,7 +47,7 @@ async fn the_guide_tells_what_portals_must_know() {
 
 #[tokio::test]
 async fn the_document_is_served_as_json_and_as_yaml() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     for (path, content_type, text) in [
         ("/api/openapi.json", "application/json", api::document::json()),
         ("/api/openapi.yaml", "application/yaml", api::document::yaml()),

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::{
-    harness::{Door, PATH, PORTAL, eventually, post},
-    http::Request,
+    harness::{PATH, PORTAL, TestApi, eventually, post},
+    http::RawRequest,
 };
 
 #[tokio::test]
 async fn the_published_example_is_accepted_as_it_is() {
-    let door = Door::open(&[("CALLBACK_ORIGINS", "https://example.com")]).await;
+    let door = TestApi::open(&[("CALLBACK_ORIGINS", "https://example.com")]).await;
     let body = json!({"email":"hello@example.com","callback_origin":"https://example.com","callback_next":"example"});
     let answer = door.post(&body).await;
 
@@ -26,7 +26,7 @@ async fn the_published_example_is_accepted_as_it_is() {
 
 #[tokio::test]
 async fn the_callback_url_is_what_the_sources_and_the_next_place_make_it() {
-    let door = Door::open(&[("CALLBACK_PATH", "/in"), ("CALLBACK_NEXT_PREFIXES", "/app")]).await;
+    let door = TestApi::open(&[("CALLBACK_PATH", "/in"), ("CALLBACK_NEXT_PREFIXES", "/app")]).await;
     let preview = "https://pr-7.preview.example.com";
     let cases = [
         (json!({"callback_origin": PORTAL}), vec![("Origin", preview)], "https://portal.example.com/in"),
@@ -67,16 +67,16 @@ async fn the_callback_url_is_what_the_sources_and_the_next_place_make_it() {
 
 #[tokio::test]
 async fn an_address_is_taken_in_its_plain_form_and_a_content_type_with_its_parameters() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let body = json!({"email": " Hello\u{ff20}Example.COM ", "callback_origin": PORTAL}).to_string();
-    let request = Request::new("POST", PATH).header("content-type", "Application/JSON ; charset=utf-8").body(body);
+    let request = RawRequest::new("POST", PATH).header("content-type", "Application/JSON ; charset=utf-8").body(body);
     assert_eq!(request.send(door.public).await.status, 200);
     assert_eq!(door.jobs().await[0].0, "hello@example.com");
 }
 
 #[tokio::test]
 async fn a_request_keeps_its_id_from_the_caller_to_the_job_and_the_log_and_its_address_out_of_it() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let body = json!({"email": "secret-person@example.com", "callback_origin": PORTAL}).to_string();
     let named = post(body.clone()).header("X-Request-Id", "page-1.A_b").header("traceparent", trace);
@@ -99,7 +99,7 @@ async fn a_request_keeps_its_id_from_the_caller_to_the_job_and_the_log_and_its_a
 
 #[tokio::test]
 async fn a_double_click_is_answered_like_the_first_click() {
-    let door = Door::open(&[("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
+    let door = TestApi::open(&[("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
     for _ in 0..3 {
         assert_eq!(door.ask_for("hello@example.com").await.json(), json!({ "ok": true }));
     }
@@ -108,9 +108,9 @@ async fn a_double_click_is_answered_like_the_first_click() {
 
 #[tokio::test]
 async fn operators_see_health_and_metrics_and_strangers_only_health() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     door.ask_for("hello@example.com").await;
-    let get = |path| Request::new("GET", path);
+    let get = |path| RawRequest::new("GET", path);
     for address in [door.public, door.private] {
         assert_eq!(get("/health/live").send(address).await.json(), json!({ "status": "ok" }));
         eventually("ready", async || get("/health/ready").send(address).await.status == 200).await;

@@ -7,15 +7,15 @@ use std::{
 
 use futures_util::{StreamExt as _, stream};
 use hmac::{Hmac, Mac as _};
-use outbox::{ClaimOptions, Cleared, End, Finish, NewLink, PgPool, Recorded, Seal};
+use outbox::{ClaimOptions, Finish, JobEnd, NewLink, PgPool, Recorded, Seal, SendDecision};
 use rand::{SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use sqlx::AssertSqlSafe;
 
 use crate::{
-    harness::Door,
-    http::{Answer, Request},
+    harness::TestApi,
+    http::{HttpAnswer, RawRequest},
 };
 
 const PATH: &str = "/api/webhooks/mailgun";
@@ -23,7 +23,7 @@ const KEY: &str = "whsec-for-tests-only-0123456789abcdef";
 const SETTINGS: [(&str, &str); 2] = [("MAILGUN_WEBHOOK_SIGNING_KEY", KEY), ("MAILGUN_DOMAIN", "mg.portal.example")];
 
 /// A job whose mail Mailgun has taken.
-struct Sent {
+struct SentEvent {
     id: String,
     recipient: String,
     /// Without angle brackets, as events name it.
@@ -37,7 +37,7 @@ fn fixture(name: &str) -> Value {
 }
 
 /// A recorded event, about this job.
-fn event(name: &str, job: &Sent) -> Value {
+fn event(name: &str, job: &SentEvent) -> Value {
     let mut event = fixture(name);
     event["recipient"] = json!(job.recipient);
     event["message"]["headers"]["message-id"] = json!(job.message_id);
@@ -68,18 +68,18 @@ fn fresh_token() -> String {
     uuid::Uuid::now_v7().simple().to_string()
 }
 
-async fn post(door: &Door, body: &Value) -> Answer {
-    let request = Request::new("POST", PATH).header("Content-Type", "application/json").body(body.to_string());
+async fn post(door: &TestApi, body: &Value) -> HttpAnswer {
+    let request = RawRequest::new("POST", PATH).header("Content-Type", "application/json").body(body.to_string());
     request.send(door.public).await
 }
 
 /// Posts an event under a token of its own.
-async fn report(door: &Door, event: &Value) -> u16 {
+async fn report(door: &TestApi, event: &Value) -> u16 {
     post(door, &signed(now(), &fresh_token(), event)).await.status
 }
 
 /// Asks for a link for each, and mails it.
-async fn sent(door: &Door, pool: &PgPool, people: impl IntoIterator<Item = String>) -> Vec<Sent> {
+async fn sent(door: &TestApi, pool: &PgPool, people: impl IntoIterator<Item = String>) -> Vec<SentEvent> {
     let mut sent = vec![];
     for recipient in people {
         assert_eq!(door.ask_for(&recipient).await.status, 200);
@@ -90,17 +90,17 @@ async fn sent(door: &Door, pool: &PgPool, people: impl IntoIterator<Item = Strin
         let link = NewLink { sealed: vec![1], message_id: format!("<{message_id}>"), age: Duration::ZERO };
         let lease = claimed.lease;
         let cleared = outbox::seal(pool, &[Seal { lease, link: Some(link), journal: None }]).await.unwrap();
-        assert!(matches!(cleared[..], [Cleared::Send { .. }]));
-        let ended = outbox::finish(pool, &[Finish { lease, end: End::Sent, journal: None }]).await.unwrap();
+        assert!(matches!(cleared[..], [SendDecision::Send { .. }]));
+        let ended = outbox::finish(pool, &[Finish { lease, end: JobEnd::Sent, journal: None }]).await.unwrap();
         assert_eq!(ended, [Recorded::Done]);
-        sent.push(Sent { id, recipient, message_id });
+        sent.push(SentEvent { id, recipient, message_id });
     }
     sent
 }
 
-async fn open() -> (Door, PgPool) {
+async fn open() -> (TestApi, PgPool) {
     // What is told of each webhook is told at `debug`: a line for each would be three per mail.
-    let door = Door::open(&[&SETTINGS[..], &[("RUST_LOG", "debug")]].concat()).await;
+    let door = TestApi::open(&[&SETTINGS[..], &[("RUST_LOG", "debug")]].concat()).await;
     let pool = door.pool();
     (door, pool)
 }
@@ -110,7 +110,7 @@ async fn text(pool: &PgPool, query: &str) -> String {
     sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(pool).await.unwrap()
 }
 
-async fn delivery(pool: &PgPool, job: &Sent) -> String {
+async fn delivery(pool: &PgPool, job: &SentEvent) -> String {
     text(pool, &format!("select delivery from email_jobs where id = '{}'", job.id)).await
 }
 
@@ -263,16 +263,16 @@ async fn what_is_not_mailguns_or_not_ours_changes_nothing() {
         forged["id"] = json!(case);
         assert_eq!(report(&door, &forged).await, 200, "{case}");
     }
-    let huge = Request::new("POST", PATH).header("Content-Type", "application/json").body(vec![b' '; 300 * 1024]);
+    let huge = RawRequest::new("POST", PATH).header("Content-Type", "application/json").body(vec![b' '; 300 * 1024]);
     assert_eq!(huge.send(door.public).await.status, 413);
-    let not_json = Request::new("POST", PATH).header("Content-Type", "application/json").body("{");
+    let not_json = RawRequest::new("POST", PATH).header("Content-Type", "application/json").body("{");
     assert_eq!(not_json.send(door.public).await.status, 400);
     assert_eq!(door.get(PATH).await.status, 405);
 
     assert_eq!(delivery(&pool, job).await, "");
     assert_eq!(text(&pool, "select count(*) from email_events").await, "0");
     assert_eq!(text(&pool, "select count(*) from email_events_unmatched").await, "3");
-    let page = Request::new("GET", "/metrics").send(door.private).await;
+    let page = RawRequest::new("GET", "/metrics").send(door.private).await;
     let page = String::from_utf8_lossy(&page.body).into_owned();
     for outcome in ["bad_signature", "too_old", "from_the_future", "other_domain", "unmatched"] {
         assert!(page.contains(&format!("outcome=\"{outcome}\"")), "{outcome}: {page}");
@@ -282,7 +282,7 @@ async fn what_is_not_mailguns_or_not_ours_changes_nothing() {
 #[tokio::test]
 async fn keys_change_without_a_gap_and_a_subaccounts_parent_signs_too() {
     let settings = [("MAILGUN_WEBHOOK_SIGNING_KEY", "another-key, whsec-for-tests-only-0123456789abcdef")];
-    let door = Door::open(&settings).await;
+    let door = TestApi::open(&settings).await;
     let pool = door.pool();
     let jobs = sent(&door, &pool, ["ann@example.org".to_owned(), "bob@example.org".to_owned()]).await;
     assert_eq!(report(&door, &event("delivered", &jobs[0])).await, 200);
@@ -297,7 +297,7 @@ async fn keys_change_without_a_gap_and_a_subaccounts_parent_signs_too() {
 
 #[tokio::test]
 async fn without_a_key_there_is_no_such_route() {
-    let door = Door::open(&[]).await;
+    let door = TestApi::open(&[]).await;
     let answer = post(&door, &signed(now(), "a", &fixture("delivered"))).await;
     assert_eq!((answer.status, answer.code()), (404, "not_found".to_owned()));
 }

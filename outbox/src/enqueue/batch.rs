@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, PgPool};
 
-use super::{decide::decide, newcomers, recipient_state::Known, write::write};
+use super::{decide::decide, newcomers, recipient_state::RecipientState, write::write};
 use crate::{
     Email, Error, JobId, Quotas,
     postgres::{
@@ -38,7 +38,7 @@ pub struct NewJob {
 
 /// What a request must meet to become a job.
 #[derive(Debug, Clone)]
-pub struct Admission {
+pub struct EnqueuePolicy {
     /// Quotas of a recipient, whoever asks.
     pub per_recipient: Quotas,
     /// Tighter quotas of a recipient and one client.
@@ -70,7 +70,7 @@ pub enum Enqueued {
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was accepted.
-pub async fn enqueue(pool: &PgPool, admission: &Admission, requests: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
+pub async fn enqueue(pool: &PgPool, admission: &EnqueuePolicy, requests: &[NewJob]) -> Result<Vec<Enqueued>, Error> {
     let outcomes = enqueue_in(&mut Session::of(pool), admission, requests).await?;
     // What was committed is found by the workers' poll, too.
     let _ = notify(pool).await;
@@ -80,7 +80,7 @@ pub async fn enqueue(pool: &PgPool, admission: &Admission, requests: &[NewJob]) 
 /// The same, and wakes nobody.
 pub(crate) async fn enqueue_in(
     session: &mut Session,
-    admission: &Admission,
+    admission: &EnqueuePolicy,
     requests: &[NewJob],
 ) -> Result<Vec<Enqueued>, Error> {
     // Tried once: whoever collided is known.
@@ -90,7 +90,7 @@ pub(crate) async fn enqueue_in(
 
 async fn enqueue_once(
     connection: &mut PgConnection,
-    admission: &Admission,
+    admission: &EnqueuePolicy,
     requests: &[NewJob],
     newcomers: Option<Vec<String>>,
 ) -> Result<Vec<Enqueued>, sqlx::Error> {
@@ -99,7 +99,7 @@ async fn enqueue_once(
             Some(known) => known,
             None => return Ok(vec![Enqueued::Queued; requests.len()]),
         },
-        None => Known::read(connection, admission, requests).await?,
+        None => RecipientState::read(connection, admission, requests).await?,
     };
     let outcomes = decide(admission, &mut known, requests);
     if outcomes.iter().any(|outcome| !matches!(outcome, Enqueued::Limited { .. })) {

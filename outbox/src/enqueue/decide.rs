@@ -1,14 +1,14 @@
 //! Who is let in: the quotas and the rule of the double click, over a batch.
 
-use super::recipient_state::Known;
-use crate::{Admission, Enqueued, NewJob};
+use super::recipient_state::RecipientState;
+use crate::{EnqueuePolicy, Enqueued, NewJob};
 
 /// Who is let in, in the order of arrival. Those let in move the quotas and are their mailbox's last; nobody else is.
-pub(super) fn decide(admission: &Admission, known: &mut Known, requests: &[NewJob]) -> Vec<Enqueued> {
+pub(super) fn decide(admission: &EnqueuePolicy, known: &mut RecipientState, requests: &[NewJob]) -> Vec<Enqueued> {
     requests.iter().map(|request| decide_one(admission, known, request)).collect()
 }
 
-fn decide_one(admission: &Admission, known: &mut Known, request: &NewJob) -> Enqueued {
+fn decide_one(admission: &EnqueuePolicy, known: &mut RecipientState, request: &NewJob) -> Enqueued {
     let mailbox = known.mailboxes.entry(request.recipient.mailbox()).or_default();
     let (address, callback_url) = (request.recipient.as_str(), request.callback_url.as_str());
     if mailbox.last.as_ref().is_some_and(|last| last.0 == address && last.1 == callback_url) {

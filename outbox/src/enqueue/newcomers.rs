@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use sqlx::PgConnection;
 
-use super::recipient_state::{Known, KnownRow, known_rows};
-use crate::{Admission, NewJob, Quotas};
+use super::recipient_state::{RecipientRow, RecipientState, recipient_rows};
+use crate::{EnqueuePolicy, NewJob, Quotas};
 
 /// The mailboxes of a batch, if none is there twice: of those, each request changes what the next one meets.
 pub(super) fn distinct_mailboxes(requests: &[NewJob]) -> Option<Vec<String>> {
@@ -20,17 +20,17 @@ pub(super) fn distinct_mailboxes(requests: &[NewJob]) -> Option<Vec<String>> {
 /// Whoever is new is let in, whatever the quotas, since each takes one request at least.
 pub(super) async fn add(
     connection: &mut PgConnection,
-    admission: &Admission,
+    admission: &EnqueuePolicy,
     requests: &[NewJob],
     mailboxes: &[String],
-) -> Result<Option<Known>, sqlx::Error> {
+) -> Result<Option<RecipientState>, sqlx::Error> {
     let ids: Vec<_> = requests.iter().map(|request| request.id.0).collect();
     let recipients: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
     let callback_urls: Vec<&str> = requests.iter().map(|request| request.callback_url.as_str()).collect();
     let clients: Vec<&str> = requests.iter().map(|request| request.client.as_str()).collect();
     let request_ids: Vec<&str> = requests.iter().map(|request| request.request_id.as_str()).collect();
     let traceparents: Vec<Option<&str>> = requests.iter().map(|request| request.traceparent.as_deref()).collect();
-    let rows = known_rows!(
+    let rows = recipient_rows!(
         "from email_add_newcomers(
           (select array_agg(make_interval(secs => seconds)) from unnest($1::float8[]) as seconds),
           (select array_agg(make_interval(secs => seconds)) from unnest($2::float8[]) as seconds),
@@ -48,7 +48,7 @@ pub(super) async fn add(
     )
     .fetch_all(connection)
     .await?;
-    Ok((!rows.is_empty()).then(|| Known::of(rows, admission.duplicate_window)))
+    Ok((!rows.is_empty()).then(|| RecipientState::of(rows, admission.duplicate_window)))
 }
 
 /// Seconds that one request takes up of each window.

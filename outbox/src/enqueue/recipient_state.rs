@@ -8,11 +8,11 @@ use std::{
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Json};
 
-use crate::{Admission, NewJob};
+use crate::{EnqueuePolicy, NewJob};
 
 /// What is known of the recipients of a batch: as it was read, and then as the batch leaves it.
 #[derive(Default)]
-pub(super) struct Known {
+pub(super) struct RecipientState {
     pub(super) mailboxes: HashMap<String, Mailbox>,
     /// By address.
     pub(super) suppressed: HashMap<String, Suppression>,
@@ -44,7 +44,7 @@ pub(super) struct Suppression {
 }
 
 /// A row of `email_read_recipients`: of a mailbox, or of an address that is suppressed.
-pub(super) struct KnownRow {
+pub(super) struct RecipientRow {
     pub(super) key: Option<String>,
     pub(super) version: Option<i64>,
     pub(super) tats: Option<Tats>,
@@ -57,11 +57,11 @@ pub(super) struct KnownRow {
     pub(super) now: DateTime<Utc>,
 }
 
-/// A query of [`KnownRow`]s: `from` what, and its parameters.
-macro_rules! known_rows {
+/// A query of [`RecipientRow`]s: `from` what, and its parameters.
+macro_rules! recipient_rows {
     ($from:tt, $($parameter:expr),+ $(,)?) => {
         sqlx::query_as!(
-            KnownRow,
+            RecipientRow,
             r#"
             select
               key, version, tats as "tats: _", clients as "clients: _",
@@ -71,19 +71,19 @@ macro_rules! known_rows {
         )
     };
 }
-pub(super) use known_rows;
+pub(super) use recipient_rows;
 
-impl Known {
+impl RecipientState {
     /// Reads what is known of the recipients of these requests.
     pub(super) async fn read(
         connection: &mut PgConnection,
-        admission: &Admission,
+        admission: &EnqueuePolicy,
         requests: &[NewJob],
     ) -> Result<Self, sqlx::Error> {
         let mailboxes: BTreeSet<String> = requests.iter().map(|request| request.recipient.mailbox()).collect();
         let mailboxes: Vec<String> = mailboxes.into_iter().collect();
         let addresses: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
-        let rows = known_rows!(
+        let rows = recipient_rows!(
             "-- A row at least, for the time.
             from (select) as always
             left join email_read_recipients($1, $2) on true",
@@ -95,7 +95,7 @@ impl Known {
         Ok(Self::of(rows, admission.duplicate_window))
     }
 
-    pub(super) fn of(rows: Vec<KnownRow>, duplicate_window: Duration) -> Self {
+    pub(super) fn of(rows: Vec<RecipientRow>, duplicate_window: Duration) -> Self {
         let mut known = Self { at: rows.iter().map(|row| row.now).max().unwrap_or_default(), ..Self::default() };
         for row in rows {
             let Some(key) = row.key else { continue };

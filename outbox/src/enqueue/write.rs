@@ -5,19 +5,19 @@ use std::collections::{BTreeSet, HashMap};
 use chrono::DateTime;
 use sqlx::{PgConnection, types::Json};
 
-use super::recipient_state::{Clients, Known, Suppression};
-use crate::{Admission, Enqueued, NewJob};
+use super::recipient_state::{Clients, RecipientState, Suppression};
+use crate::{EnqueuePolicy, Enqueued, NewJob};
 
 /// Adds a job per accepted request, and moves the quotas on.
 pub(super) async fn write(
     connection: &mut PgConnection,
-    admission: &Admission,
-    known: &Known,
+    admission: &EnqueuePolicy,
+    known: &RecipientState,
     requests: &[NewJob],
     outcomes: &[Enqueued],
 ) -> Result<(), sqlx::Error> {
     let quotas = QuotaRows::of(known, requests, outcomes);
-    let rows = Rows::of(known, requests, outcomes);
+    let rows = JobRows::of(known, requests, outcomes);
     sqlx::query!(
         r#"
         select email_add_jobs(
@@ -46,13 +46,13 @@ pub(super) async fn write(
 }
 
 /// The end of a request that never waits: its row is history at once.
-struct AtOnce {
+struct ImmediateEnd {
     state: &'static str,
     code: &'static str,
     message: String,
 }
 
-impl AtOnce {
+impl ImmediateEnd {
     fn duplicate() -> Self {
         let message = "The same request came a moment before: its mail is the answer to both.".to_owned();
         Self { state: "superseded", code: "duplicate", message }
@@ -77,7 +77,7 @@ impl AtOnce {
 
 /// The batch's new rows, a column each.
 #[derive(Default)]
-struct Rows<'a> {
+struct JobRows<'a> {
     ids: Vec<uuid::Uuid>,
     recipients: Vec<&'a str>,
     mailboxes: Vec<String>,
@@ -89,8 +89,8 @@ struct Rows<'a> {
     messages: Vec<Option<String>>,
 }
 
-impl<'a> Rows<'a> {
-    fn of(known: &Known, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
+impl<'a> JobRows<'a> {
+    fn of(known: &RecipientState, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
         let queued = |index: &usize| outcomes[*index] == Enqueued::Queued;
         // Of several of one recipient in the batch, only the last is open: the rest are history at once.
         let last: HashMap<&str, usize> =
@@ -100,17 +100,17 @@ impl<'a> Rows<'a> {
             let recipient = request.recipient.as_str();
             let end = match outcomes[index] {
                 Enqueued::Limited { .. } => continue,
-                Enqueued::Duplicate => Some(AtOnce::duplicate()),
-                Enqueued::Suppressed => Some(AtOnce::suppressed(known.suppressed.get(recipient))),
+                Enqueued::Duplicate => Some(ImmediateEnd::duplicate()),
+                Enqueued::Suppressed => Some(ImmediateEnd::suppressed(known.suppressed.get(recipient))),
                 Enqueued::Queued if last.get(recipient) == Some(&index) => None,
-                Enqueued::Queued => Some(AtOnce::newer_request()),
+                Enqueued::Queued => Some(ImmediateEnd::newer_request()),
             };
             rows.push(request, end);
         }
         rows
     }
 
-    fn push(&mut self, request: &'a NewJob, end: Option<AtOnce>) {
+    fn push(&mut self, request: &'a NewJob, end: Option<ImmediateEnd>) {
         self.ids.push(request.id.0);
         self.recipients.push(request.recipient.as_str());
         self.mailboxes.push(request.recipient.mailbox());
@@ -137,7 +137,7 @@ struct QuotaRows<'a> {
 
 impl<'a> QuotaRows<'a> {
     /// In the order of their keys' bytes, so that no two callers wait for each other in a circle.
-    fn of(known: &'a Known, requests: &[NewJob], outcomes: &[Enqueued]) -> Self {
+    fn of(known: &'a RecipientState, requests: &[NewJob], outcomes: &[Enqueued]) -> Self {
         let is_let_in = |outcome: &Enqueued| matches!(outcome, Enqueued::Queued | Enqueued::Suppressed);
         let let_in = requests.iter().zip(outcomes).filter(|(_, outcome)| is_let_in(outcome));
         let moved: BTreeSet<String> = let_in.map(|(request, _)| request.recipient.mailbox()).collect();

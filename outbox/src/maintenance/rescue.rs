@@ -5,8 +5,8 @@ use std::time::Duration;
 use sqlx::PgPool;
 
 use crate::{
-    End, Error, Failure, Finish, JobId, Lease, PutBack, Recorded, Returned,
-    running::{finish::finish, requeue::put_back},
+    Error, Failure, Finish, JobEnd, JobId, Lease, Recorded, Requeue, Requeued,
+    running::{finish::finish, requeue::requeue},
 };
 
 /// What a rescue found.
@@ -44,11 +44,11 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
         let lease = Lease { job: JobId(row.id), token: row.lease_token };
         if row.attempt >= max_attempts {
             let why = format!("Its worker was lost {} times; the last did not live to say why.", row.attempt);
-            let end = End::Failed(Failure::new("attempts_exhausted", why));
+            let end = JobEnd::Failed(Failure::new("attempts_exhausted", why));
             exhausted.push(Finish { lease, end, journal: None });
         } else {
             let why = Failure::new("worker_lost", "Its worker stopped renewing the lease.");
-            again.push(PutBack { lease, delay: Duration::ZERO, failure: Some(why), uncounted: false, journal: None });
+            again.push(Requeue { lease, delay: Duration::ZERO, failure: Some(why), uncounted: false, journal: None });
         }
     }
     // Another worker's rescue may have been faster.
@@ -58,8 +58,8 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
         rescued.exhausted = ended.iter().filter(|ended| **ended == Recorded::Done).count();
     }
     if !again.is_empty() {
-        let returned = put_back(pool, &again).await?;
-        rescued.returned = returned.iter().filter(|returned| **returned != Returned::LeaseLost).count();
+        let returned = requeue(pool, &again).await?;
+        rescued.returned = returned.iter().filter(|returned| **returned != Requeued::LeaseLost).count();
     }
     Ok(rescued)
 }

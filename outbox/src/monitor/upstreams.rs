@@ -128,7 +128,7 @@ pub async fn open_breakers(pool: &PgPool) -> Result<Vec<OpenBreaker>, Error> {
 
 /// How a service stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Standing {
+pub struct UpstreamState {
     /// The service.
     pub upstream: Upstream,
     /// Whether its breaker is open.
@@ -141,7 +141,7 @@ pub struct Standing {
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn standings(pool: &PgPool) -> Result<Vec<Standing>, Error> {
+pub async fn upstream_states(pool: &PgPool) -> Result<Vec<UpstreamState>, Error> {
     let rows = sqlx::query!(
         r#"
         select
@@ -156,7 +156,7 @@ pub async fn standings(pool: &PgPool) -> Result<Vec<Standing>, Error> {
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Standing { upstream: Upstream::named(&row.name), open: row.open, paused: row.paused })
+        .map(|row| UpstreamState { upstream: Upstream::named(&row.name), open: row.open, paused: row.paused })
         .collect())
 }
 

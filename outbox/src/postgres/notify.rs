@@ -27,9 +27,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// own, since one that notifies holds a lock of the whole server until it is on the disk: enqueues would wait for each
 /// other, those of other replicas too. Should it be lost, the workers' poll finds the jobs within a second.
 #[derive(Debug, Clone)]
-pub(crate) struct Bell(Arc<Notify>);
+pub(crate) struct NotifyLimiter(Arc<Notify>);
 
-impl Bell {
+impl NotifyLimiter {
     /// Starts its task on the current runtime; it ends with the runtime.
     pub(crate) fn hang(pool: PgPool) -> Self {
         let rung = Arc::new(Notify::new());
@@ -62,12 +62,12 @@ pub(crate) async fn notify(pool: &PgPool) -> Result<(), Error> {
 }
 
 /// Rings when jobs were enqueued or put back, in any program. A ring that comes while nobody waits is kept.
-pub struct Wake {
+pub struct JobListener {
     bell: Arc<Notify>,
     listener: JoinHandle<()>,
 }
 
-impl Wake {
+impl JobListener {
     /// Begins to listen, and goes on through every loss of the connection.
     #[must_use]
     pub fn listen(pool: &PgPool) -> Self {
@@ -88,7 +88,7 @@ impl Wake {
     }
 }
 
-impl Drop for Wake {
+impl Drop for JobListener {
     fn drop(&mut self) {
         self.listener.abort();
     }

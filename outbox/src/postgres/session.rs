@@ -32,7 +32,11 @@ impl Session {
     }
 
     /// Whether a try was the last, and then how it ended: see [`persist!`].
-    pub(crate) async fn conclude<T>(&mut self, done: Result<T, Error>, tries: &mut Tries) -> Option<Result<T, Error>> {
+    pub(crate) async fn conclude<T>(
+        &mut self,
+        done: Result<T, Error>,
+        tries: &mut RetryState,
+    ) -> Option<Result<T, Error>> {
         match done {
             Err(Error::Database(error)) if is_collision(&error) && tries.collisions < MOST_COLLISIONS => {
                 tries.collisions += 1;
@@ -64,12 +68,12 @@ impl Session {
 
 /// What was tried already.
 #[derive(Debug, Default)]
-pub(crate) struct Tries {
+pub(crate) struct RetryState {
     collisions: u32,
     partitions_made: bool,
 }
 
-impl Tries {
+impl RetryState {
     pub(crate) fn has_collided(&self) -> bool {
         self.collisions > 0
     }
@@ -87,7 +91,7 @@ macro_rules! persist {
     };
     ($session:expr, |$connection:ident, $again:ident| $work:expr) => {{
         let session: &mut $crate::postgres::session::Session = $session;
-        let mut tries = $crate::postgres::session::Tries::default();
+        let mut tries = $crate::postgres::session::RetryState::default();
         loop {
             let $again = tries.has_collided();
             let done = $crate::postgres::error::in_time(async {

@@ -66,18 +66,18 @@ pub struct SignedToken {
 
 /// What became of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Told {
+pub struct ReportOutcome {
     /// Whether it was taken.
-    pub outcome: Reported,
+    pub outcome: ReportStatus,
     /// What the job's delivery became by it.
     pub moved_to: Option<Delivery>,
     /// Whether its recipient was suppressed by it.
-    pub suppressed: Option<Suppressed>,
+    pub suppressed: Option<SuppressionOutcome>,
 }
 
 /// Whether a report was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reported {
+pub enum ReportStatus {
     /// The event is on its job.
     Recorded,
     /// It was there already: nothing has changed.
@@ -88,7 +88,7 @@ pub enum Reported {
     TokenReused,
 }
 
-impl Reported {
+impl ReportStatus {
     /// As it stands in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -103,14 +103,14 @@ impl Reported {
 
 /// Whether a recipient that a report gives reason to suppress was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Suppressed {
+pub enum SuppressionOutcome {
     /// It is not mailed for a while.
     Suppressed,
     /// So many of its domain were reported at once that it must be the domain's server: none of them counts.
     HeldBack,
 }
 
-impl Suppressed {
+impl SuppressionOutcome {
     /// As it stands in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -125,11 +125,11 @@ impl Suppressed {
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was remembered, no token neither.
-pub async fn take_reports(pool: &PgPool, reports: &[Report]) -> Result<Vec<Told>, Error> {
+pub async fn take_reports(pool: &PgPool, reports: &[Report]) -> Result<Vec<ReportOutcome>, Error> {
     take_reports_in(&mut Session::of(pool), reports).await
 }
 
-pub(crate) async fn take_reports_in(session: &mut Session, reports: &[Report]) -> Result<Vec<Told>, Error> {
+pub(crate) async fn take_reports_in(session: &mut Session, reports: &[Report]) -> Result<Vec<ReportOutcome>, Error> {
     let rows: Value = reports.iter().enumerate().map(|(position, report)| row(position, report)).collect();
     let outcomes = persist!(session, |connection| async {
         sqlx::query_scalar!(r#"select email_take_reports($1) as "outcomes!: Json<Vec<Value>>""#, rows)
@@ -161,19 +161,19 @@ fn row(position: usize, Report { event, signed }: &Report) -> Value {
     })
 }
 
-fn told(row: &Value) -> Told {
+fn told(row: &Value) -> ReportOutcome {
     let text = |name: &str| row[name].as_str();
-    Told {
+    ReportOutcome {
         outcome: match text("outcome") {
-            Some("recorded") => Reported::Recorded,
-            Some("known") => Reported::Known,
-            Some("token_reused") => Reported::TokenReused,
-            _ => Reported::Unmatched,
+            Some("recorded") => ReportStatus::Recorded,
+            Some("known") => ReportStatus::Known,
+            Some("token_reused") => ReportStatus::TokenReused,
+            _ => ReportStatus::Unmatched,
         },
         moved_to: text("moved_to").and_then(Delivery::parse),
         suppressed: match text("suppression") {
-            Some("suppressed") => Some(Suppressed::Suppressed),
-            Some("held_back") => Some(Suppressed::HeldBack),
+            Some("suppressed") => Some(SuppressionOutcome::Suppressed),
+            Some("held_back") => Some(SuppressionOutcome::HeldBack),
             _ => None,
         },
     }

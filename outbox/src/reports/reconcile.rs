@@ -10,7 +10,7 @@ use crate::{Error, JobId};
 
 /// A mail that Mailgun is to be asked about.
 #[derive(Debug, Clone)]
-pub struct Unaccounted {
+pub struct UnreportedMail {
     /// Its job.
     pub job: JobId,
     /// Its Message-Id, in angle brackets.
@@ -123,7 +123,7 @@ pub struct Enlisted {
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn unaccounted(pool: &PgPool, at_most: i64) -> Result<Vec<Unaccounted>, Error> {
+pub async fn unreported_mails(pool: &PgPool, at_most: i64) -> Result<Vec<UnreportedMail>, Error> {
     let rows = sqlx::query!(
         r#"
         select
@@ -140,7 +140,7 @@ pub async fn unaccounted(pool: &PgPool, at_most: i64) -> Result<Vec<Unaccounted>
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| Unaccounted {
+        .map(|row| UnreportedMail {
             job: JobId(row.job_id),
             message_id: row.message_id,
             ended_at: row.ended_at,
@@ -154,7 +154,7 @@ pub async fn unaccounted(pool: &PgPool, at_most: i64) -> Result<Vec<Unaccounted>
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn ask_again(pool: &PgPool, mail: &Unaccounted, after_the_end: Duration) -> Result<(), Error> {
+pub async fn ask_again(pool: &PgPool, mail: &UnreportedMail, after_the_end: Duration) -> Result<(), Error> {
     sqlx::query!(
         "
         update email_reconciliations
@@ -173,7 +173,7 @@ pub async fn ask_again(pool: &PgPool, mail: &Unaccounted, after_the_end: Duratio
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn settle(pool: &PgPool, mail: &Unaccounted) -> Result<(), Error> {
+pub async fn settle(pool: &PgPool, mail: &UnreportedMail) -> Result<(), Error> {
     sqlx::query!("delete from email_reconciliations where job_id = $1", mail.job.0).execute(pool).await?;
     Ok(())
 }
@@ -182,7 +182,7 @@ pub async fn settle(pool: &PgPool, mail: &Unaccounted) -> Result<(), Error> {
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn mark_no_trace(pool: &PgPool, mail: &Unaccounted) -> Result<bool, Error> {
+pub async fn mark_no_trace(pool: &PgPool, mail: &UnreportedMail) -> Result<bool, Error> {
     let marked = sqlx::query!(
         "
         update email_jobs

@@ -106,7 +106,7 @@ pub async fn unchecked(
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn tell_listed(pool: &PgPool, recipient: &str, is_listed: bool) -> Result<bool, Error> {
+pub async fn set_listed(pool: &PgPool, recipient: &str, is_listed: bool) -> Result<bool, Error> {
     let gone = sqlx::query_scalar!(
         r#"
         with gone as (

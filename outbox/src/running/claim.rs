@@ -101,7 +101,7 @@ pub async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Error> {
 
 /// Takes jobs from the beginning of the queue: none whose recipient has one running, none past its deadline, none
 /// while a breaker is open or an upstream asked for a pause. Who claims again and again does so by a
-/// [`QueueHead`](crate::QueueHead).
+/// [`QueueCursor`](crate::QueueCursor).
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -113,14 +113,14 @@ pub async fn claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<Claim
 pub(crate) const START: i64 = i64::MIN;
 
 /// What a claim took.
-pub(crate) struct Claimed {
+pub(crate) struct ClaimBatch {
     pub(crate) jobs: Vec<ClaimedJob>,
     /// The last place of them.
     pub(crate) last: Option<i64>,
 }
 
 /// Takes jobs that stand behind a place.
-pub(crate) async fn claim_behind(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Result<Claimed, Error> {
+pub(crate) async fn claim_behind(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Result<ClaimBatch, Error> {
     loop {
         match try_claim(pool, options, place).await {
             // Another worker has just begun a job of a recipient of ours; with a new snapshot that shows.
@@ -130,7 +130,7 @@ pub(crate) async fn claim_behind(pool: &PgPool, options: ClaimOptions<'_>, place
     }
 }
 
-async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Result<Claimed, sqlx::Error> {
+async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Result<ClaimBatch, sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         with next as (
@@ -211,7 +211,7 @@ async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Resu
             },
         })
         .collect();
-    Ok(Claimed { jobs, last })
+    Ok(ClaimBatch { jobs, last })
 }
 
 /// A difference of times that may come out negative where a clock was set back.

@@ -15,14 +15,14 @@ use crate::{
 
 /// The end of a running job.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum End {
+pub enum JobEnd {
     /// Mailgun took the mail.
     Sent,
     /// It can never succeed.
     Failed(Failure),
 }
 
-impl End {
+impl JobEnd {
     fn state(&self) -> &'static str {
         match self {
             Self::Sent => "sent",
@@ -53,7 +53,7 @@ pub struct Finish {
     /// The hold on it.
     pub lease: Lease,
     /// Which.
-    pub end: End,
+    pub end: JobEnd,
     /// The step that led there.
     pub journal: Option<JournalEntry>,
 }

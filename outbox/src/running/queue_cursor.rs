@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 
-use super::claim::{Claimed, START, claim_behind};
+use super::claim::{ClaimBatch, START, claim_behind};
 use crate::{ClaimOptions, ClaimedJob, Error};
 
 /// While more jobs wait than are taken, the queue is looked at from its beginning so often: a retry that is due, or a job
@@ -21,23 +21,23 @@ const FROM_START_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 /// One worker's place in the queue. While more jobs wait than it takes, a claim begins where the last one ended, and several
 /// times a second from the beginning.
 #[derive(Debug, Default)]
-pub struct QueueHead(Option<Behind>);
+pub struct QueueCursor(Option<Position>);
 
 #[derive(Debug, Clone, Copy)]
-struct Behind {
+struct Position {
     /// The last place that was taken.
     place: i64,
     /// When to look from the beginning again.
     until: Instant,
 }
 
-impl QueueHead {
+impl QueueCursor {
     /// Takes jobs as [`claim()`](crate::claim()) does. None, only if there are none in the whole queue.
     ///
     /// # Errors
     /// [`Error::Database`].
     pub async fn claim(&mut self, pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<ClaimedJob>, Error> {
-        if let Some(Behind { place, until }) = self.0.take().filter(|behind| Instant::now() < behind.until) {
+        if let Some(Position { place, until }) = self.0.take().filter(|behind| Instant::now() < behind.until) {
             let claimed = claim_behind(pool, options, place).await?;
             if !claimed.jobs.is_empty() {
                 self.go_on_behind(&claimed, options.limit, until);
@@ -52,8 +52,8 @@ impl QueueHead {
     }
 
     /// One that did not get all that it could take has seen the end of the queue: the next begins anew.
-    fn go_on_behind(&mut self, claimed: &Claimed, limit: i64, until: Instant) {
+    fn go_on_behind(&mut self, claimed: &ClaimBatch, limit: i64, until: Instant) {
         let is_full = i64::try_from(claimed.jobs.len()).is_ok_and(|jobs| jobs >= limit);
-        self.0 = claimed.last.filter(|_| is_full).map(|place| Behind { place, until });
+        self.0 = claimed.last.filter(|_| is_full).map(|place| Position { place, until });
     }
 }

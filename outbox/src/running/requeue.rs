@@ -16,7 +16,7 @@ use crate::{
 
 /// A running job that is to wait again.
 #[derive(Debug, Clone)]
-pub struct PutBack {
+pub struct Requeue {
     /// The hold on it, which ends.
     pub lease: Lease,
     /// Not claimed before: zero for at once.
@@ -31,7 +31,7 @@ pub struct PutBack {
 
 /// What became of a job that was put back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Returned {
+pub enum Requeued {
     /// It waits.
     Waiting,
     /// A newer request of its recipient waits already: it has ended as superseded.
@@ -45,11 +45,11 @@ pub enum Returned {
 ///
 /// # Errors
 /// [`Error::Database`]: they are still running, and are rescued when their leases end.
-pub async fn put_back(pool: &PgPool, jobs: &[PutBack]) -> Result<Vec<Returned>, Error> {
-    put_back_in(&mut Session::of(pool), jobs).await
+pub async fn requeue(pool: &PgPool, jobs: &[Requeue]) -> Result<Vec<Requeued>, Error> {
+    requeue_in(&mut Session::of(pool), jobs).await
 }
 
-pub(crate) async fn put_back_in(session: &mut Session, jobs: &[PutBack]) -> Result<Vec<Returned>, Error> {
+pub(crate) async fn requeue_in(session: &mut Session, jobs: &[Requeue]) -> Result<Vec<Requeued>, Error> {
     let outcomes = persist!(session, |connection, again| async {
         let mut transaction = connection.begin().await?;
         let (ids, tokens) = columns(jobs.iter().map(|job| &job.lease));
@@ -58,7 +58,7 @@ pub(crate) async fn put_back_in(session: &mut Session, jobs: &[PutBack]) -> Resu
         transaction.commit().await?;
         Ok::<_, sqlx::Error>(outcomes)
     })?;
-    Ok(jobs.iter().map(|job| outcomes.get(&job.lease.job.0).copied().unwrap_or(Returned::LeaseLost)).collect())
+    Ok(jobs.iter().map(|job| outcomes.get(&job.lease.job.0).copied().unwrap_or(Requeued::LeaseLost)).collect())
 }
 
 /// Takes the recipients' turn, as an enqueue does and in the same order: a newer request that commits after this
@@ -82,11 +82,11 @@ async fn lock_recipients(connection: &mut PgConnection, ids: &[Uuid]) -> Result<
 
 async fn move_back(
     connection: &mut PgConnection,
-    jobs: &[PutBack],
+    jobs: &[Requeue],
     ids: &[Uuid],
     tokens: &[i64],
     again: bool,
-) -> Result<HashMap<Uuid, Returned>, sqlx::Error> {
+) -> Result<HashMap<Uuid, Requeued>, sqlx::Error> {
     let delays: Vec<f64> = jobs.iter().map(|job| job.delay.as_secs_f64()).collect();
     let codes: Vec<Option<String>> = jobs.iter().map(|job| job.failure.as_ref().map(|f| f.code.clone())).collect();
     let messages: Vec<Option<String>> =
@@ -159,6 +159,6 @@ async fn move_back(
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| (row.id, if row.superseded { Returned::Superseded } else { Returned::Waiting }))
+        .map(|row| (row.id, if row.superseded { Requeued::Superseded } else { Requeued::Waiting }))
         .collect())
 }

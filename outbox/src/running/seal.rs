@@ -26,7 +26,7 @@ pub struct NewLink {
 
 /// Whether a mail may go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Cleared {
+pub enum SendDecision {
     /// Send it. Of the time that was there until the deadline, so much is left.
     Send {
         /// Until the job's deadline.
@@ -64,14 +64,14 @@ pub struct Seal {
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn seal(pool: &PgPool, seals: &[Seal]) -> Result<Vec<Cleared>, Error> {
+pub async fn seal(pool: &PgPool, seals: &[Seal]) -> Result<Vec<SendDecision>, Error> {
     seal_in(&mut Session::of(pool), seals).await
 }
 
-pub(crate) async fn seal_in(session: &mut Session, seals: &[Seal]) -> Result<Vec<Cleared>, Error> {
+pub(crate) async fn seal_in(session: &mut Session, seals: &[Seal]) -> Result<Vec<SendDecision>, Error> {
     let journal = Journal::of(seals.iter().map(|seal| (seal.lease.job, &seal.journal)));
     let cleared = persist!(session, |connection, again| seal_once(connection, seals, &journal, again))?;
-    Ok(seals.iter().map(|seal| cleared.get(&seal.lease).copied().unwrap_or(Cleared::LeaseLost)).collect())
+    Ok(seals.iter().map(|seal| cleared.get(&seal.lease).copied().unwrap_or(SendDecision::LeaseLost)).collect())
 }
 
 #[expect(clippy::too_many_lines, reason = "one statement")]
@@ -80,7 +80,7 @@ async fn seal_once(
     seals: &[Seal],
     journal: &Journal<'_>,
     again: bool,
-) -> Result<HashMap<Lease, Cleared>, sqlx::Error> {
+) -> Result<HashMap<Lease, SendDecision>, sqlx::Error> {
     let (ids, tokens) = columns(seals.iter().map(|seal| &seal.lease));
     let links = || seals.iter().map(|seal| seal.link.as_ref());
     let sealed: Vec<Option<&[u8]>> = links().map(|link| Some(link?.sealed.as_slice())).collect();
@@ -176,11 +176,11 @@ async fn seal_once(
     let cleared = rows.into_iter().map(|row| {
         let pause = Duration::try_from_secs_f64(row.pause.unwrap_or_default()).unwrap_or_default();
         let cleared = match (row.time_left, row.end_state.as_deref()) {
-            (Some(_), _) if row.open || !pause.is_zero() => Cleared::Hold { pause },
-            (Some(left), _) => Cleared::Send { time_left: Duration::try_from_secs_f64(left).unwrap_or_default() },
-            (None, Some("superseded")) => Cleared::Superseded,
-            (None, Some("sent")) => Cleared::Taken,
-            (None, _) => Cleared::Expired,
+            (Some(_), _) if row.open || !pause.is_zero() => SendDecision::Hold { pause },
+            (Some(left), _) => SendDecision::Send { time_left: Duration::try_from_secs_f64(left).unwrap_or_default() },
+            (None, Some("superseded")) => SendDecision::Superseded,
+            (None, Some("sent")) => SendDecision::Taken,
+            (None, _) => SendDecision::Expired,
         };
         (Lease { job: JobId(row.id), token: row.lease_token }, cleared)
     });

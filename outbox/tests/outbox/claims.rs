@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox::{ClaimOptions, End, Failure, Recorded, Returned, upstreams::Upstream};
+use outbox::{ClaimOptions, Failure, JobEnd, Recorded, Requeued, upstreams::Upstream};
 
 use crate::test_outbox::{TestOutbox, request, request_for};
 
@@ -31,7 +31,7 @@ async fn a_recipient_never_has_two_running_jobs() {
     assert!(outbox.claim(10).await.is_empty());
 
     outbox.seal(&running).await;
-    outbox.finish(&running, End::Failed(Failure::new("test", "test"))).await;
+    outbox.finish(&running, JobEnd::Failed(Failure::new("test", "test"))).await;
     // The seal has already ended it in favour of the newer one.
     assert_eq!(outbox.state(running.lease.job).await, "superseded newer_request");
     assert_eq!(outbox.claim_one().await.lease.job, second);
@@ -46,13 +46,13 @@ async fn a_stale_lease_changes_nothing() {
     assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().returned, 1);
     let second = outbox.claim_one().await;
 
-    assert_eq!(outbox.seal(&first).await, outbox::Cleared::LeaseLost);
-    assert_eq!(outbox.put_back(&first, Duration::ZERO).await, Returned::LeaseLost);
-    assert_eq!(outbox.finish(&first, End::Sent).await, Recorded::LeaseLost);
+    assert_eq!(outbox.seal(&first).await, outbox::SendDecision::LeaseLost);
+    assert_eq!(outbox.requeue(&first, Duration::ZERO).await, Requeued::LeaseLost);
+    assert_eq!(outbox.finish(&first, JobEnd::Sent).await, Recorded::LeaseLost);
     assert!(outbox::renew_leases(&outbox.pool, &[first.lease], Duration::from_secs(30)).await.unwrap().is_empty());
     assert_eq!(second.attempt, 2);
     outbox.seal(&second).await;
-    assert_eq!(outbox.finish(&second, End::Sent).await, Recorded::Done);
+    assert_eq!(outbox.finish(&second, JobEnd::Sent).await, Recorded::Done);
 }
 
 #[tokio::test]
@@ -87,7 +87,7 @@ async fn a_retrying_job_is_claimed_when_it_is_due_and_not_before() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
-    assert_eq!(outbox.put_back(&job, Duration::from_secs(60)).await, Returned::Waiting);
+    assert_eq!(outbox.requeue(&job, Duration::from_secs(60)).await, Requeued::Waiting);
 
     assert_eq!(outbox::promote_due(&outbox.pool).await.unwrap(), 0);
     assert!(outbox.claim(1).await.is_empty());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use outbox::{Attempt, Cleared, End, Expired, Failure, Outcome, Recorded, Returned, Step, upstreams::Upstream};
+use outbox::{Attempt, Expired, Failure, JobEnd, Outcome, Recorded, Requeued, SendDecision, Step, upstreams::Upstream};
 
 use crate::test_outbox::{TestOutbox, entry, ok, request, request_for};
 
@@ -12,9 +12,11 @@ async fn a_sent_job_is_history_without_its_link_and_with_its_steps() {
     let outbox = TestOutbox::new().await;
     let id = outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
-    assert!(matches!(outbox.seal(&job).await, Cleared::Send { time_left } if time_left > Duration::from_secs(890)));
+    assert!(
+        matches!(outbox.seal(&job).await, SendDecision::Send { time_left } if time_left > Duration::from_secs(890))
+    );
     let send = ok(Step::Send);
-    let sent = outbox.finish_by(&job, End::Sent, send).await;
+    let sent = outbox.finish_by(&job, JobEnd::Sent, send).await;
 
     assert_eq!(sent, Recorded::Done);
     assert_eq!(outbox.state(id).await, "sent");
@@ -38,7 +40,7 @@ async fn a_retry_finds_the_link_that_was_made() {
     let first = outbox.claim_one().await;
     assert!(first.link.is_none());
     outbox.seal(&first).await;
-    outbox.put_back(&first, Duration::ZERO).await;
+    outbox.requeue(&first, Duration::ZERO).await;
 
     let link = outbox.claim_one().await.link.unwrap();
     assert_eq!(link.sealed, b"sealed");
@@ -53,7 +55,7 @@ async fn a_running_job_gives_way_to_a_newer_one_before_it_is_mailed() {
     let job = outbox.claim_one().await;
     outbox.queued(request_for("hello@example.com", "2")).await;
 
-    assert_eq!(outbox.seal(&job).await, Cleared::Superseded);
+    assert_eq!(outbox.seal(&job).await, SendDecision::Superseded);
     assert_eq!(outbox.state(job.lease.job).await, "superseded newer_request");
 }
 
@@ -64,7 +66,7 @@ async fn a_job_that_goes_back_gives_way_to_a_newer_one() {
     let job = outbox.claim_one().await;
     let newer = outbox.queued(request_for("hello@example.com", "2")).await;
 
-    assert_eq!(outbox.put_back(&job, Duration::from_secs(5)).await, Returned::Superseded);
+    assert_eq!(outbox.requeue(&job, Duration::from_secs(5)).await, Requeued::Superseded);
     assert_eq!(outbox.claim_one().await.lease.job, newer);
 }
 
@@ -92,7 +94,7 @@ async fn waiting_jobs_expire_at_their_deadline_and_say_what_kept_them() {
     outbox.execute("update email_jobs set place = 1000").await;
     let tried = outbox.queued(request("tried@example.com")).await;
     let job = outbox.claim_one().await;
-    outbox.put_back(&job, Duration::from_secs(60)).await;
+    outbox.requeue(&job, Duration::from_secs(60)).await;
     let young = outbox.queued(request("young@example.com")).await;
     outbox.execute("update email_jobs set created_at = now() - interval '1 hour', deadline_at = now() - interval '1 s' where recipient not like 'young%'").await;
 
@@ -112,7 +114,7 @@ async fn a_job_past_its_deadline_is_not_mailed() {
         .await;
 
     assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), Expired::default());
-    assert_eq!(outbox.seal(&job).await, Cleared::Expired);
+    assert_eq!(outbox.seal(&job).await, SendDecision::Expired);
     assert_eq!(outbox.state(job.lease.job).await, "expired deadline_passed");
 }
 
@@ -123,7 +125,7 @@ async fn a_pause_of_mailgun_holds_a_job_and_keeps_its_link() {
     let job = outbox.claim_one().await;
     outbox::upstreams::pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap();
 
-    assert!(matches!(outbox.seal(&job).await, Cleared::Hold { pause } if pause > Duration::from_secs(58)));
+    assert!(matches!(outbox.seal(&job).await, SendDecision::Hold { pause } if pause > Duration::from_secs(58)));
     assert_eq!(outbox.text("select sealed_link is not null from email_jobs").await, "true");
 }
 
@@ -133,8 +135,8 @@ async fn an_uncounted_attempt_is_given_back() {
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
     let back =
-        outbox::PutBack { lease: job.lease, delay: Duration::ZERO, failure: None, uncounted: true, journal: None };
-    assert_eq!(outbox::put_back(&outbox.pool, &[back]).await.unwrap(), [Returned::Waiting]);
+        outbox::Requeue { lease: job.lease, delay: Duration::ZERO, failure: None, uncounted: true, journal: None };
+    assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);
 
     assert_eq!(outbox.claim_one().await.attempt, 1);
 }
@@ -150,7 +152,7 @@ async fn steps_are_journalled_with_their_reason() {
         failure: Some(Failure::new("bad_recipient", "to parameter is\0 not a valid address")),
         ..ok(Step::Send)
     };
-    let end = End::Failed(failed.failure.clone().unwrap());
+    let end = JobEnd::Failed(failed.failure.clone().unwrap());
     outbox.finish_by(&job, end, failed).await;
 
     assert_eq!(
@@ -177,10 +179,10 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_journalled_once() {
     // In the same batch as itself, and again alone and so.
     for batch in [vec![seal.clone(), same], vec![seal.clone()], vec![seal.clone(), seal]] {
         let cleared = outbox::seal(&outbox.pool, &batch).await.unwrap();
-        assert!(cleared.iter().all(|cleared| matches!(cleared, Cleared::Send { .. })), "{cleared:?}");
+        assert!(cleared.iter().all(|cleared| matches!(cleared, SendDecision::Send { .. })), "{cleared:?}");
     }
-    let back = outbox::PutBack { lease: job.lease, delay: Duration::ZERO, failure: None, uncounted: true, journal };
-    assert_eq!(outbox::put_back(&outbox.pool, &[back]).await.unwrap(), [Returned::Waiting]);
+    let back = outbox::Requeue { lease: job.lease, delay: Duration::ZERO, failure: None, uncounted: true, journal };
+    assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);
 
     assert_eq!(outbox.text("select count(*) from email_attempts").await, "1");
 }
@@ -194,11 +196,11 @@ async fn a_mail_that_was_reported_needs_no_copy() {
     let id = outbox.queued(request("hello@example.com")).await;
     let first = outbox.claim_one().await;
     outbox.seal(&first).await;
-    outbox.put_back(&first, Duration::ZERO).await;
+    outbox.requeue(&first, Duration::ZERO).await;
     outbox.execute(REPORTED).await;
     let second = outbox.claim_one().await;
 
-    assert_eq!(outbox.seal_with(&second, None).await, Cleared::Taken);
+    assert_eq!(outbox.seal_with(&second, None).await, SendDecision::Taken);
     assert_eq!(outbox.state(id).await, "sent");
 }
 
@@ -208,15 +210,15 @@ async fn what_was_reported_of_a_mail_says_nothing_of_one_with_a_new_link() {
     outbox.queued(request("hello@example.com")).await;
     let first = outbox.claim_one().await;
     outbox.seal(&first).await;
-    outbox.put_back(&first, Duration::ZERO).await;
+    outbox.requeue(&first, Duration::ZERO).await;
     outbox.execute(REPORTED).await;
     // Its link was too old, and is replaced.
     let second = outbox.claim_one().await;
-    assert!(matches!(outbox.seal(&second).await, Cleared::Send { .. }));
-    outbox.put_back(&second, Duration::ZERO).await;
+    assert!(matches!(outbox.seal(&second).await, SendDecision::Send { .. }));
+    outbox.requeue(&second, Duration::ZERO).await;
 
     let third = outbox.claim_one().await;
-    assert!(matches!(outbox.seal_with(&third, None).await, Cleared::Send { .. }));
+    assert!(matches!(outbox.seal_with(&third, None).await, SendDecision::Send { .. }));
 }
 
 #[tokio::test]
@@ -225,7 +227,7 @@ async fn a_job_whose_mail_was_reported_does_not_expire() {
     let id = outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
     outbox.seal(&job).await;
-    outbox.put_back(&job, Duration::from_secs(60)).await;
+    outbox.requeue(&job, Duration::from_secs(60)).await;
     outbox.execute(REPORTED).await;
     outbox.execute("update email_jobs_open set created_at = created_at - interval '1 h', deadline_at = now()").await;
 
@@ -248,7 +250,7 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
     );
     outbox.execute(&late).await;
     // Another worker has taken it over, and holds it by another lease.
-    outbox.put_back(&jobs[3], Duration::ZERO).await;
+    outbox.requeue(&jobs[3], Duration::ZERO).await;
     let taken_over = outbox.claim(10).await.into_iter().find(|job| job.lease.job == jobs[3].lease.job).unwrap();
 
     // Of one job taken twice, the second delivery's steps begin later.
@@ -271,12 +273,12 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
         matches!(
             cleared[..],
             [
-                Cleared::Send { .. },
-                Cleared::Superseded,
-                Cleared::Expired,
-                Cleared::LeaseLost,
-                Cleared::Send { .. },
-                Cleared::Send { .. }
+                SendDecision::Send { .. },
+                SendDecision::Superseded,
+                SendDecision::Expired,
+                SendDecision::LeaseLost,
+                SendDecision::Send { .. },
+                SendDecision::Send { .. }
             ]
         ),
         "{cleared:?}"
@@ -284,8 +286,8 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
     let own = "select bool_and(convert_from(sealed_link, 'utf8') = recipient) from email_jobs_open where sealed_link is not null";
     assert_eq!(outbox.text(own).await, "true", "each has its own link");
 
-    let failed = End::Failed(Failure::new("test", "Words."));
-    let ends = [(&jobs[4], failed), (&jobs[3], End::Sent), (&jobs[0], End::Sent), (&taken_over, End::Sent)];
+    let failed = JobEnd::Failed(Failure::new("test", "Words."));
+    let ends = [(&jobs[4], failed), (&jobs[3], JobEnd::Sent), (&jobs[0], JobEnd::Sent), (&taken_over, JobEnd::Sent)];
     let ends =
         ends.map(|(job, end)| outbox::Finish { lease: job.lease, end, journal: entry(job, step(job, Step::Send)) });
     let recorded = outbox::finish(&outbox.pool, &ends).await.unwrap();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
-use outbox::{End, Enqueued, Failure, GroupCommit, NewJob};
+use outbox::{Enqueued, Failure, GroupCommit, JobEnd, NewJob};
 
 use crate::test_outbox::{TestOutbox, request, request_for};
 
@@ -113,7 +113,7 @@ async fn repeats_take_as_much_quota_whether_the_job_was_sent_or_failed() {
     outbox.admission.per_recipient_and_client = "3/15m".parse().unwrap();
     let mut answers = Vec::new();
     for (recipient, end) in
-        [("known@example.com", End::Sent), ("nobody@example.com", End::Failed(Failure::new("unknown_user", "")))]
+        [("known@example.com", JobEnd::Sent), ("nobody@example.com", JobEnd::Failed(Failure::new("unknown_user", "")))]
     {
         outbox.queued(request(recipient)).await;
         let job = outbox.claim_one().await;

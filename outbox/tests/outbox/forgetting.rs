@@ -1,6 +1,6 @@
 //! A person who wants to be forgotten is, and everybody's counts stay.
 
-use outbox::{Delivery, DeliveryEvent, Email, End, Failure, Recorded, Report, SuppressionReason};
+use outbox::{Delivery, DeliveryEvent, Email, Failure, JobEnd, Recorded, Report, SuppressionReason};
 
 use crate::test_outbox::{TestOutbox, request_for};
 
@@ -50,7 +50,7 @@ async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
                   from email_jobs where recipient like 'forgotten%'";
     assert_eq!(outbox.text(theirs).await, "sent complained forgotten@invalid, failed forgotten forgotten@invalid",);
     // A worker that was at it finds its lease gone.
-    let late = End::Failed(Failure::new("late", "Too late."));
+    let late = JobEnd::Failed(Failure::new("late", "Too late."));
     assert_eq!(outbox.finish(&running, late).await, Recorded::LeaseLost);
     assert_eq!(outbox.text(&format!("select count(*) from email_jobs where recipient = '{bob}'")).await, "1");
     assert_eq!(outbox.text("select count(*) from suppressed_recipients").await, "1");

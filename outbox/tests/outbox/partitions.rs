@@ -1,7 +1,7 @@
 //! Days come and go without anybody waiting.
 
 use crate::test_outbox::{TestOutbox, ok, request};
-use outbox::{End, Step, partitions};
+use outbox::{JobEnd, Step, partitions};
 
 const TODAY: &str = "to_char(now() at time zone 'utc', 'YYYYMMDD')";
 
@@ -13,7 +13,7 @@ async fn a_days_missing_partition_is_made_when_a_job_needs_it() {
     let id = outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
     outbox.seal(&job).await;
-    outbox.finish_by(&job, End::Sent, ok(Step::Send)).await;
+    outbox.finish_by(&job, JobEnd::Sent, ok(Step::Send)).await;
 
     assert_eq!(outbox.state(id).await, "sent");
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use outbox::{ClaimedJob, End, Finish, GroupCommit, NewLink, Seal};
+use outbox::{ClaimedJob, Finish, GroupCommit, JobEnd, NewLink, Seal};
 
 use crate::test_outbox::{TestOutbox, request_for};
 
@@ -52,7 +52,7 @@ async fn a_jobs_way_through_the_outbox_scans_no_table() {
     };
     let seal = |job: &ClaimedJob| Seal { lease: job.lease, link: Some(link(job)), journal: None };
     outbox::seal(&outbox.pool, &claimed.iter().map(seal).collect::<Vec<_>>()).await.unwrap();
-    let end = |job: &ClaimedJob| Finish { lease: job.lease, end: End::Sent, journal: None };
+    let end = |job: &ClaimedJob| Finish { lease: job.lease, end: JobEnd::Sent, journal: None };
     outbox::finish(&outbox.pool, &claimed.iter().map(end).collect::<Vec<_>>()).await.unwrap();
 
     drop(commit);

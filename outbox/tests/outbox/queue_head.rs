@@ -2,7 +2,7 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
-use outbox::{ClaimOptions, ClaimedJob, End, Failure, Finish, PgPool, QueueHead};
+use outbox::{ClaimOptions, ClaimedJob, Failure, Finish, JobEnd, PgPool, QueueCursor};
 
 use crate::test_outbox::TestOutbox;
 
@@ -19,12 +19,12 @@ async fn claims_do_not_read_what_has_gone_while_a_snapshot_is_held() {
         "set transaction isolation level repeatable read; set local idle_in_transaction_session_timeout = 0; select 1";
     sqlx::raw_sql(hold).execute(&mut *report).await.unwrap();
 
-    let mut head = QueueHead::default();
+    let mut head = QueueCursor::default();
     for _ in 0..CLAIMS {
         let claimed = take(&mut head, &outbox.pool, LIMIT).await;
         assert_eq!(claimed.len(), 50);
         let gone = Failure::new("bad_email", "Refused.");
-        let end = |job: &ClaimedJob| Finish { lease: job.lease, end: End::Failed(gone.clone()), journal: None };
+        let end = |job: &ClaimedJob| Finish { lease: job.lease, end: JobEnd::Failed(gone.clone()), journal: None };
         outbox::finish(&outbox.pool, &claimed.iter().map(end).collect::<Vec<_>>()).await.unwrap();
     }
     let read = entries_read(&outbox, "email_jobs_open_queue").await;
@@ -38,7 +38,7 @@ async fn claims_do_not_read_what_has_gone_while_a_snapshot_is_held() {
 async fn a_claim_reads_no_more_than_it_takes_whatever_the_statistics_say() {
     let outbox = TestOutbox::new().await;
     outbox.execute("alter table email_jobs_open set (autovacuum_enabled = off); analyze email_jobs_open").await;
-    let mut head = QueueHead::default();
+    let mut head = QueueCursor::default();
     take(&mut head, &outbox.pool, 10).await;
     wait_at(&outbox, 1..=5_000).await;
     for _ in 0..10 {
@@ -58,7 +58,7 @@ async fn none_who_run_are_read_for_a_job_of_another() {
     // In an order of their own, as people ask.
     outbox.execute("update email_jobs set recipient = md5(recipient) || '@example.com'").await;
     outbox.execute("vacuum (analyze) email_jobs_open").await;
-    let mut head = QueueHead::default();
+    let mut head = QueueCursor::default();
     for _ in 0..10 {
         assert_eq!(take(&mut head, &outbox.pool, 100).await.len(), 100);
     }
@@ -69,7 +69,7 @@ async fn none_who_run_are_read_for_a_job_of_another() {
 #[tokio::test]
 async fn a_job_further_ahead_is_taken_as_soon_as_nobody_else_waits() {
     let outbox = TestOutbox::new().await;
-    let mut head = QueueHead::default();
+    let mut head = QueueCursor::default();
     wait_at(&outbox, 5..=6).await;
     assert_eq!(take(&mut head, &outbox.pool, 2).await.len(), 2);
     wait_at(&outbox, 1..=1).await;
@@ -79,7 +79,7 @@ async fn a_job_further_ahead_is_taken_as_soon_as_nobody_else_waits() {
 #[tokio::test]
 async fn a_job_further_ahead_is_taken_before_a_long_queue_has_gone() {
     let outbox = TestOutbox::new().await;
-    let mut head = QueueHead::default();
+    let mut head = QueueCursor::default();
     wait_at(&outbox, 2..=5_000).await;
     take(&mut head, &outbox.pool, 1).await;
     wait_at(&outbox, 1..=1).await;
@@ -111,7 +111,7 @@ async fn entries_read(outbox: &TestOutbox, index: &str) -> i64 {
     outbox.text(&reads).await.parse().unwrap()
 }
 
-async fn take(head: &mut QueueHead, pool: &PgPool, limit: i64) -> Vec<ClaimedJob> {
+async fn take(head: &mut QueueCursor, pool: &PgPool, limit: i64) -> Vec<ClaimedJob> {
     let options = ClaimOptions { worker: "test", lease: Duration::from_secs(60), limit, probe: false };
     head.claim(pool, options).await.unwrap()
 }

@@ -45,11 +45,11 @@ async fn mails_without_an_end_are_asked_about_in_good_time() {
     assert_eq!(outbox.enlisted().await, 2);
     assert_eq!(outbox.enlisted().await, 0, "nobody twice");
 
-    let mails = reconcile::unaccounted(&outbox.pool, 10).await.unwrap();
+    let mails = reconcile::unreported_mails(&outbox.pool, 10).await.unwrap();
     assert_eq!(mails.len(), 2);
     assert!(mails.iter().all(|mail| mail.age > TEN_MINUTES && mail.age < TEN_MINUTES * 2));
     reconcile::ask_again(&outbox.pool, &mails[0], TEN_MINUTES * 3).await.unwrap();
-    let due = reconcile::unaccounted(&outbox.pool, 10).await.unwrap();
+    let due = reconcile::unreported_mails(&outbox.pool, 10).await.unwrap();
     assert_eq!(due.iter().map(|mail| mail.job).collect::<Vec<_>>(), [mails[1].job]);
     reconcile::settle(&outbox.pool, &mails[1]).await.unwrap();
     assert_eq!(outbox.text("select count(*) from email_reconciliations").await, "1");
@@ -67,7 +67,7 @@ async fn what_is_said_of_a_mail_without_a_trace_is_taken_back_by_a_report() {
     outbox.let_history_age("31 min").await;
     outbox.execute("update email_reconciler set enlisted_to = now() - interval '1 hour'").await;
     outbox.enlisted().await;
-    let asked = reconcile::unaccounted(&outbox.pool, 1).await.unwrap().remove(0);
+    let asked = reconcile::unreported_mails(&outbox.pool, 1).await.unwrap().remove(0);
     assert!(reconcile::mark_no_trace(&outbox.pool, &asked).await.unwrap());
 
     outbox.report(&[Report { event: mail.event("late", Delivery::Delivered), signed: None }]).await;

@@ -2,7 +2,8 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use outbox::{
-    Delivery, DeliveryEvent, End, Enqueued, JobId, Report, Reported, SignedToken, Suppressed, SuppressionReason, Told,
+    Delivery, DeliveryEvent, Enqueued, JobEnd, JobId, Report, ReportOutcome, ReportStatus, SignedToken,
+    SuppressionOutcome, SuppressionReason,
 };
 use rand::seq::SliceRandom as _;
 
@@ -20,11 +21,11 @@ impl TestOutbox {
         let job = self.queued(request_for(recipient, &page)).await;
         let claimed = self.claim_one().await;
         self.seal(&claimed).await;
-        self.finish(&claimed, End::Sent).await;
+        self.finish(&claimed, JobEnd::Sent).await;
         Mail { job, recipient: recipient.to_owned() }
     }
 
-    pub(crate) async fn report(&self, reports: &[Report]) -> Vec<Told> {
+    pub(crate) async fn report(&self, reports: &[Report]) -> Vec<ReportOutcome> {
         outbox::take_reports(&self.api, reports).await.unwrap()
     }
 
@@ -89,7 +90,7 @@ fn signed(event: DeliveryEvent, token: &str, digest: u8) -> Report {
     Report { event, signed: Some(SignedToken { token: token.to_owned(), digest: [digest; 32] }) }
 }
 
-fn outcomes(told: &[Told]) -> Vec<Reported> {
+fn outcomes(told: &[ReportOutcome]) -> Vec<ReportStatus> {
     told.iter().map(|told| told.outcome).collect()
 }
 
@@ -114,7 +115,7 @@ async fn each_report_of_a_batch_has_its_own_outcome() {
         signed(nobodys, "six", 6),
     ];
     let told = outbox.report(&batch).await;
-    use Reported::{Known, Recorded, TokenReused, Unmatched};
+    use ReportStatus::{Known, Recorded, TokenReused, Unmatched};
     assert_eq!(
         outcomes(&told),
         [Recorded, Known, Known, TokenReused, Recorded, Unmatched, Unmatched, Unmatched],
@@ -159,8 +160,8 @@ async fn batches_at_the_same_time_end_as_one_after_the_other() {
     let batches: Vec<_> = reports.chunks(16).map(|batch| outbox.report(batch)).collect();
     let told = futures_util::future::join_all(batches).await.concat();
 
-    assert_eq!(told.iter().filter(|told| told.outcome == Reported::Recorded).count(), 80);
-    assert_eq!(told.iter().filter(|told| told.outcome == Reported::Known).count(), 80);
+    assert_eq!(told.iter().filter(|told| told.outcome == ReportStatus::Recorded).count(), 80);
+    assert_eq!(told.iter().filter(|told| told.outcome == ReportStatus::Known).count(), 80);
     let jobs = format!("select count(*) from email_jobs where delivery = 'complained' and delivery_at = '{}'", at(9));
     assert_eq!(outbox.text(&jobs).await, "20");
     // What moved adds up: nobody was counted twice, whatever came first.
@@ -178,11 +179,11 @@ async fn a_mailbox_that_is_not_there_is_left_alone_for_longer_each_time() {
     {
         let (mail, on_its_way) = (outbox.mailed("a@example.com").await, outbox.mailed("a@example.com").await);
         let told = outbox.report(&[unsigned(mail.suppressing(SuppressionReason::Bounce))]).await;
-        assert_eq!(told[0].suppressed, Some(Suppressed::Suppressed));
+        assert_eq!(told[0].suppressed, Some(SuppressionOutcome::Suppressed));
         let wanted = format!("a bounce {times} {time}");
         assert_eq!(outbox.suppressions().await, wanted);
         let told = outbox.report(&[unsigned(on_its_way.suppressing(SuppressionReason::Bounce))]).await;
-        assert_eq!((told[0].outcome, told[0].suppressed), (Reported::Recorded, None), "not another time");
+        assert_eq!((told[0].outcome, told[0].suppressed), (ReportStatus::Recorded, None), "not another time");
         assert_eq!(outbox.suppressions().await, wanted);
         outbox.let_time_pass(passes).await;
     }
@@ -259,20 +260,20 @@ async fn a_domain_that_bounces_everybody_suppresses_nobody() {
     let suppressed_now = "select count(*) from suppressed_recipients where until > since";
     let first: Vec<Report> = mails[..20].iter().map(|mail| bounced(mail, now)).collect();
     let told = outbox.report(&first).await;
-    assert!(told.iter().all(|told| told.suppressed == Some(Suppressed::Suppressed)));
+    assert!(told.iter().all(|told| told.suppressed == Some(SuppressionOutcome::Suppressed)));
     assert_eq!(outbox.text(suppressed_now).await, "20");
 
     let told = outbox.report(&[bounced(&mails[20], now), bounced(&elsewhere, now)]).await;
-    assert_eq!(told[0].suppressed, Some(Suppressed::HeldBack));
-    assert_eq!(told[1].suppressed, Some(Suppressed::Suppressed), "another domain's counts");
+    assert_eq!(told[0].suppressed, Some(SuppressionOutcome::HeldBack));
+    assert_eq!(told[1].suppressed, Some(SuppressionOutcome::Suppressed), "another domain's counts");
     assert_eq!(outbox.text(suppressed_now).await, "1", "those before the crowd was seen count no more");
     let told = outbox.report(&[bounced(&mails[21], now)]).await;
-    assert_eq!(told[0].suppressed, Some(Suppressed::HeldBack));
+    assert_eq!(told[0].suppressed, Some(SuppressionOutcome::HeldBack));
     assert_eq!(outbox.enqueue(&[request("person-00@broken.example")]).await, [Enqueued::Queued]);
 
     outbox.let_time_pass("11 min").await;
     let told = outbox.report(&[bounced(&mails[22], Utc::now())]).await;
-    assert_eq!(told[0].suppressed, Some(Suppressed::Suppressed), "the domain is believed again");
+    assert_eq!(told[0].suppressed, Some(SuppressionOutcome::Suppressed), "the domain is believed again");
     assert_eq!(outbox.text("select times from suppressed_recipients where recipient like '%-22@%'").await, "1");
 }
 

@@ -9,7 +9,7 @@ async fn no_role_can_do_more_than_it_must() {
     outbox.queued(request("a@example.com")).await;
     let sent = outbox.claim_one().await;
     outbox.seal(&sent).await;
-    outbox.finish(&sent, outbox::End::Sent).await;
+    outbox.finish(&sent, outbox::JobEnd::Sent).await;
     outbox.queued(request("b@example.com")).await;
 
     let run =

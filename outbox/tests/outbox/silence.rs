@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use outbox::{Enqueued, GroupCommit, Wake};
+use outbox::{Enqueued, GroupCommit, JobListener};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -89,7 +89,7 @@ async fn a_listener_that_went_deaf_is_replaced() {
     let outbox = TestOutbox::new().await;
     let (way, swallow) = way_to(&outbox.url).await;
     let pool = outbox::connect(&way.into(), 2, "test").unwrap();
-    let wake = Wake::listen(&pool);
+    let wake = JobListener::listen(&pool);
     wake.wait(PATIENCE).await;
     outbox.queued(request("a@example.com")).await;
     assert!(rings(&wake).await, "it hears");
@@ -107,7 +107,7 @@ async fn a_listener_that_went_deaf_is_replaced() {
 /// Longer than it takes to notice.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn rings(wake: &Wake) -> bool {
+async fn rings(wake: &JobListener) -> bool {
     let began = Instant::now();
     wake.wait(PATIENCE).await;
     began.elapsed() < PATIENCE

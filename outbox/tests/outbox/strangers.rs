@@ -24,7 +24,7 @@ async fn the_public_roles_of_a_supabase_project_find_nothing_to_read_or_call() {
     let pool = outbox::connect(&url.clone().into(), 2, "test").unwrap();
     outbox::migrate(&pool).await.unwrap();
     partitions::make(&pool).await.unwrap();
-    let admission = outbox::Admission {
+    let admission = outbox::EnqueuePolicy {
         per_recipient: "10/15m".parse().unwrap(),
         per_recipient_and_client: "10/15m".parse().unwrap(),
         duplicate_window: std::time::Duration::from_secs(10),

@@ -7,8 +7,8 @@ use std::{
 
 use chrono::Utc;
 use outbox::{
-    Admission, Attempt, ClaimOptions, ClaimedJob, Cleared, Email, End, Enqueued, Finish, JobId, JournalEntry, NewJob,
-    NewLink, Outcome, PgPool, PutBack, Recorded, Returned, Seal, Step,
+    Attempt, ClaimOptions, ClaimedJob, Email, EnqueuePolicy, Enqueued, Finish, JobEnd, JobId, JournalEntry, NewJob,
+    NewLink, Outcome, PgPool, Recorded, Requeue, Requeued, Seal, SendDecision, Step,
 };
 use sandbox::{Durability, Postgres, Role};
 use tokio::sync::OnceCell;
@@ -35,7 +35,7 @@ pub(crate) struct TestOutbox {
     pub(crate) url: String,
     pub(crate) api_url: String,
     pub(crate) viewer: PgPool,
-    pub(crate) admission: Admission,
+    pub(crate) admission: EnqueuePolicy,
 }
 
 impl TestOutbox {
@@ -49,7 +49,7 @@ impl TestOutbox {
         let api = connect(api_url.clone());
         let viewer = connect(server().await.url_as(&database, Role::Viewer));
         let admin = connect(server().await.url(&database));
-        let admission = Admission {
+        let admission = EnqueuePolicy {
             per_recipient: "10/15m,30/1d".parse().unwrap(),
             per_recipient_and_client: "5/15m,10/1d".parse().unwrap(),
             duplicate_window: Duration::from_secs(10),
@@ -87,7 +87,7 @@ impl TestOutbox {
         claimed.remove(0)
     }
 
-    pub(crate) async fn seal(&self, job: &ClaimedJob) -> Cleared {
+    pub(crate) async fn seal(&self, job: &ClaimedJob) -> SendDecision {
         let link = NewLink {
             sealed: b"sealed".to_vec(),
             message_id: format!("<{}@test>", job.lease.job),
@@ -97,25 +97,25 @@ impl TestOutbox {
     }
 
     /// Seals a job with this link, or clears it for the one that is stored.
-    pub(crate) async fn seal_with(&self, job: &ClaimedJob, link: Option<NewLink>) -> Cleared {
+    pub(crate) async fn seal_with(&self, job: &ClaimedJob, link: Option<NewLink>) -> SendDecision {
         let journal = link.as_ref().and_then(|_| entry(job, ok(Step::GenerateLink)));
         outbox::seal(&self.pool, &[Seal { lease: job.lease, link, journal }]).await.unwrap()[0]
     }
 
-    pub(crate) async fn finish(&self, job: &ClaimedJob, end: End) -> Recorded {
+    pub(crate) async fn finish(&self, job: &ClaimedJob, end: JobEnd) -> Recorded {
         outbox::finish(&self.pool, &[Finish { lease: job.lease, end, journal: None }]).await.unwrap()[0]
     }
 
     /// Ends a job by the step that led there.
-    pub(crate) async fn finish_by(&self, job: &ClaimedJob, end: End, step: Attempt) -> Recorded {
+    pub(crate) async fn finish_by(&self, job: &ClaimedJob, end: JobEnd, step: Attempt) -> Recorded {
         let finish = Finish { lease: job.lease, end, journal: entry(job, step) };
         outbox::finish(&self.pool, &[finish]).await.unwrap()[0]
     }
 
-    pub(crate) async fn put_back(&self, job: &ClaimedJob, delay: Duration) -> Returned {
+    pub(crate) async fn requeue(&self, job: &ClaimedJob, delay: Duration) -> Requeued {
         let failure = Some(outbox::Failure::new("upstream_away", "It did not answer."));
-        let back = PutBack { lease: job.lease, delay, failure, uncounted: false, journal: None };
-        outbox::put_back(&self.pool, &[back]).await.unwrap()[0]
+        let back = Requeue { lease: job.lease, delay, failure, uncounted: false, journal: None };
+        outbox::requeue(&self.pool, &[back]).await.unwrap()[0]
     }
 
     /// One value of one row, as text.

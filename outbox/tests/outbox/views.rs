@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use outbox::{Delivery, DeliveryEvent, End, Failure, Report};
+use outbox::{Delivery, DeliveryEvent, Failure, JobEnd, Report};
 
 use crate::reports::Mail;
 use crate::test_outbox::{TestOutbox, request, request_for};
@@ -14,7 +14,7 @@ async fn the_views_tell_what_waits_what_happened_and_what_failed() {
     outbox.queued(request("sent@example.com")).await;
     let sent = outbox.claim_one().await;
     outbox.seal(&sent).await;
-    outbox.finish(&sent, End::Sent).await;
+    outbox.finish(&sent, JobEnd::Sent).await;
     outbox
         .execute(
             "update email_jobs set delivery = 'delivered', delivery_at = created_at + interval '2.5 s'
@@ -25,10 +25,10 @@ async fn the_views_tell_what_waits_what_happened_and_what_failed() {
         outbox.queued(request(&format!("failed-{n}@example.com"))).await;
         let failed = outbox.claim_one().await;
         let why = Failure::new("redirect_not_allowed", format!("Words of number {n}."));
-        outbox.finish(&failed, End::Failed(why)).await;
+        outbox.finish(&failed, JobEnd::Failed(why)).await;
     }
     outbox.queued(request("retrying@example.com")).await;
-    outbox.put_back(&outbox.claim_one().await, Duration::from_secs(60)).await;
+    outbox.requeue(&outbox.claim_one().await, Duration::from_secs(60)).await;
     outbox.queued(request("queued@example.com")).await;
     outbox.queued(request_for("queued@example.com", "again")).await;
 

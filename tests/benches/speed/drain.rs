@@ -10,8 +10,8 @@ use std::{
 };
 
 use outbox::{
-    Attempt, ClaimOptions, ClaimedJob, Cleared, End, Finish, GroupCommit, JobId, JournalEntry, NewLink, Outcome,
-    PgPool, QueueHead, Recorded, Seal, Step,
+    Attempt, ClaimOptions, ClaimedJob, Finish, GroupCommit, JobEnd, JobId, JournalEntry, NewLink, Outcome, PgPool,
+    QueueCursor, Recorded, Seal, SendDecision, Step,
 };
 use sandbox::{Postgres, Role};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -193,7 +193,7 @@ async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching)
         batching,
         done: AtomicU64::new(0),
     });
-    let mut head = QueueHead::default();
+    let mut head = QueueCursor::default();
     let began = Instant::now();
     while worker.done.load(Ordering::Relaxed) < jobs {
         // Room for one at least, and then for all that there is.
@@ -222,7 +222,7 @@ async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching)
 
 struct Worker {
     pool: PgPool,
-    seals: GroupCommit<Seal, Cleared>,
+    seals: GroupCommit<Seal, SendDecision>,
     ends: GroupCommit<Finish, Recorded>,
     name: Arc<str>,
     batching: Batching,
@@ -237,7 +237,7 @@ impl Worker {
             age: Duration::from_millis(20),
         };
         let seal = Seal { lease: job.lease, link: Some(link), journal: self.entry(&job, Step::GenerateLink) };
-        let finish = Finish { lease: job.lease, end: End::Sent, journal: self.entry(&job, Step::Send) };
+        let finish = Finish { lease: job.lease, end: JobEnd::Sent, journal: self.entry(&job, Step::Send) };
         let (cleared, recorded) = match self.batching {
             Batching::Grouped => (self.seals.commit(seal).await.unwrap(), self.ends.commit(finish).await.unwrap()),
             Batching::Single => {
@@ -245,7 +245,7 @@ impl Worker {
                 (cleared, outbox::finish(&self.pool, &[finish]).await.unwrap()[0])
             }
         };
-        assert!(matches!(cleared, Cleared::Send { .. }));
+        assert!(matches!(cleared, SendDecision::Send { .. }));
         assert_eq!(recorded, Recorded::Done);
         self.done.fetch_add(1, Ordering::Relaxed);
     }

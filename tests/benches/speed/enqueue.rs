@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use outbox::{Admission, Email, Enqueued, GroupCommit, JobId, NewJob, enqueue};
+use outbox::{Email, EnqueuePolicy, Enqueued, GroupCommit, JobId, NewJob, enqueue};
 use sandbox::{Postgres, Role};
 use tests::{House, Plan};
 
@@ -72,8 +72,8 @@ async fn over_http(figures: &mut Figures, house: &House, connections: usize) {
     figures.add("enqueue", format!("over HTTP, {connections} connections, p99"), at(0.99), "ms");
 }
 
-fn admission() -> Admission {
-    Admission {
+fn admission() -> EnqueuePolicy {
+    EnqueuePolicy {
         per_recipient: "10/15m,30/1d".parse().unwrap(),
         per_recipient_and_client: "3/15m,10/1d".parse().unwrap(),
         duplicate_window: Duration::from_secs(10),

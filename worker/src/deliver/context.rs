@@ -6,7 +6,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use outbox::{Attempt, ClaimedJob, Failure, JournalEntry};
 use tokio::time::{Instant, sleep};
 
-use crate::runtime::{leases::Hold, outage::Hindrance, worker::Worker};
+use crate::runtime::{leases::HeldLease, outage::OutageError, worker::Worker};
 
 /// Between two tries of a write: longer from try to try, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -18,7 +18,7 @@ pub(crate) struct Delivery<'a> {
     pub(crate) job: &'a ClaimedJob,
     /// Whether it was let through an open breaker, to see whether the fault is gone.
     pub(crate) probe: bool,
-    pub(crate) hold: &'a Hold<'a>,
+    pub(crate) hold: &'a HeldLease<'a>,
     pub(crate) claimed_at: Instant,
 }
 
@@ -50,7 +50,7 @@ impl Delivery<'_> {
     }
 
     /// Writes to the outbox, again and again while Postgres is away.
-    pub(super) async fn persistently<T, E: Hindrance, F>(&self, mut write: impl FnMut() -> F) -> Result<T, E>
+    pub(super) async fn persistently<T, E: OutageError, F>(&self, mut write: impl FnMut() -> F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
     {
@@ -65,7 +65,7 @@ impl Delivery<'_> {
     }
 
     /// The same until interrupted: between two tries, since a write that is cut may have been done.
-    pub(super) async fn until_interrupted<T, E: Hindrance, F>(
+    pub(super) async fn until_interrupted<T, E: OutageError, F>(
         &self,
         mut write: impl FnMut() -> F,
     ) -> Result<Result<T, E>, Interrupted>

@@ -5,55 +5,62 @@ use outbox::{
     upstreams::{self, Upstream},
 };
 
-use super::{backoff, context::Delivery, outcome::Ending};
-use crate::upstream::verdict::{Trouble, Verdict};
+use super::{backoff, context::Delivery, outcome::DeliveryOutcome};
+use crate::upstream::verdict::{UpstreamFailure, Verdict};
 
 impl Delivery<'_> {
     /// Rejects the job if this has happened to it as often as may be.
-    pub(super) async fn unless_too_often(&self, trouble: Trouble) -> Trouble {
+    pub(super) async fn unless_too_often(&self, trouble: UpstreamFailure) -> UpstreamFailure {
         let Verdict::RetryUpTo { tries } = trouble.verdict else { return trouble };
         let before = outbox::attempts_with_code(&self.worker.pool, self.job.lease.job, &trouble.failure.code).await;
         match self.worker.outage.watch(before) {
-            Ok(before) if before + 1 >= tries => Trouble { verdict: Verdict::Reject, ..trouble },
+            Ok(before) if before + 1 >= tries => UpstreamFailure { verdict: Verdict::Reject, ..trouble },
             // Where it cannot be told, there is no harm in one try more.
             _ => trouble,
         }
     }
 
     /// How the delivery ends after a call that did not succeed.
-    pub(super) async fn in_trouble(&self, upstream: Upstream, trouble: &Trouble, attempt: Attempt) -> Ending {
+    pub(super) async fn in_trouble(
+        &self,
+        upstream: Upstream,
+        trouble: &UpstreamFailure,
+        attempt: Attempt,
+    ) -> DeliveryOutcome {
         self.worker.upstreams.failed(upstream, trouble, &self.job.recipient);
         let number = self.job.attempt;
         let failure = trouble.failure.clone();
         match trouble.verdict {
-            Verdict::Reject => Ending::Failed(failure, Some(attempt)),
+            Verdict::Reject => DeliveryOutcome::Failed(failure, Some(attempt)),
             Verdict::Retry { .. } | Verdict::RetryUpTo { .. } | Verdict::Unknown
                 if number >= self.worker.limits.max_attempts && !is_patience(trouble.verdict) =>
             {
                 let message = format!("After {number} attempts. The last: {}", failure.message);
-                Ending::Failed(Failure::new("attempts_exhausted", message), Some(attempt))
+                DeliveryOutcome::Failed(Failure::new("attempts_exhausted", message), Some(attempt))
             }
             Verdict::Retry { not_before: Some(wait) } => {
                 let paused = upstreams::pause(&self.worker.pool, upstream, wait).await;
                 // Unpaused, the others will be told the same by the upstream itself.
                 let _ = self.worker.outage.watch(paused);
-                Ending::Again { delay: wait, failure: Some(failure), uncounted: true, attempt: Some(attempt) }
+                DeliveryOutcome::Again { delay: wait, failure: Some(failure), uncounted: true, attempt: Some(attempt) }
             }
             // The upstream's trouble, not this job's: the one that is let through to try it loses nothing by that.
-            Verdict::Retry { not_before: None } if self.worker.upstreams.slows_down(upstream) => Ending::Again {
-                delay: backoff::retry(number),
-                failure: Some(failure),
-                uncounted: true,
-                attempt: Some(attempt),
-            },
-            Verdict::Retry { not_before: None } | Verdict::RetryUpTo { .. } => {
-                Ending::again(backoff::retry(number), failure, attempt)
+            Verdict::Retry { not_before: None } if self.worker.upstreams.slows_down(upstream) => {
+                DeliveryOutcome::Again {
+                    delay: backoff::retry(number),
+                    failure: Some(failure),
+                    uncounted: true,
+                    attempt: Some(attempt),
+                }
             }
-            Verdict::Unknown => Ending::again(backoff::unknown(self.since_first_send()), failure, attempt),
+            Verdict::Retry { not_before: None } | Verdict::RetryUpTo { .. } => {
+                DeliveryOutcome::again(backoff::retry(number), failure, attempt)
+            }
+            Verdict::Unknown => DeliveryOutcome::again(backoff::unknown(self.since_first_send()), failure, attempt),
             Verdict::Configuration { setting } => {
                 self.open_breaker(upstream, &failure, setting).await;
                 // Waits behind the breaker, and loses nothing by it.
-                Ending::Again {
+                DeliveryOutcome::Again {
                     delay: std::time::Duration::ZERO,
                     failure: Some(failure),
                     uncounted: true,

@@ -8,37 +8,37 @@ use url::Url;
 
 use super::{
     context::{Delivery, Interrupted},
-    outcome::Ending,
+    outcome::DeliveryOutcome,
     stopwatch::Stopwatch,
 };
 use crate::{
-    mail::link_seal::Bound,
+    mail::link_seal::SealContext,
     metrics,
     settings::SHORTEST_USE,
     upstream::{
-        supabase::MadeLink,
-        verdict::{Trouble, Verdict},
+        supabase::GeneratedLink,
+        verdict::{UpstreamFailure, Verdict},
     },
 };
 
 /// A link and the mail that carries it. No Debug: it signs its holder in.
-pub(crate) struct Link {
+pub(crate) struct SignInLink {
     pub(super) url: String,
     pub(super) message_id: String,
     /// Its lifetime counts from here.
     pub(super) made_at: Instant,
     /// What is to be stored before it is mailed, unless it is stored already.
-    pub(super) fresh: Option<Fresh>,
+    pub(super) fresh: Option<FreshLink>,
 }
 
 /// A link that no mail has carried yet.
-pub(crate) struct Fresh {
+pub(crate) struct FreshLink {
     pub(super) sealed: Vec<u8>,
     /// The call that made it.
     pub(super) attempt: Attempt,
 }
 
-impl Link {
+impl SignInLink {
     pub(super) fn age(&self) -> Duration {
         self.made_at.elapsed()
     }
@@ -57,7 +57,7 @@ impl Link {
 impl Delivery<'_> {
     /// The stored link, if it opens and is worth mailing: a new one would kill it, and it may have been mailed. Else
     /// why it is not, where there is one.
-    pub(super) fn link_of_an_earlier_attempt(&self) -> Result<Link, Option<Failure>> {
+    pub(super) fn link_of_an_earlier_attempt(&self) -> Result<SignInLink, Option<Failure>> {
         let Some(stored) = &self.job.link else { return Err(None) };
         let left = self.worker.limits.link_lifetime.saturating_sub(stored.age);
         if left < SHORTEST_USE {
@@ -70,7 +70,7 @@ impl Delivery<'_> {
             Ok(url) => {
                 // The process may be younger than the link.
                 let made_at = Instant::now().checked_sub(stored.age).unwrap_or_else(Instant::now);
-                Ok(Link { url, message_id: stored.message_id.clone(), made_at, fresh: None })
+                Ok(SignInLink { url, message_id: stored.message_id.clone(), made_at, fresh: None })
             }
             Err(error) => {
                 let words = "No key opened the link of an earlier attempt: a new one was made.";
@@ -83,9 +83,9 @@ impl Delivery<'_> {
 
     /// Asks Supabase for a link, and refuses one that leads elsewhere than it should. Where it replaces one that is
     /// unusable, the attempt's row says why.
-    pub(super) async fn make_link(&self, unusable: Option<Failure>) -> Result<Link, Ending> {
+    pub(super) async fn make_link(&self, unusable: Option<Failure>) -> Result<SignInLink, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
-        let stopped = |interrupted: Interrupted, attempt| Ending::handed_back(interrupted, attempt);
+        let stopped = |interrupted: Interrupted, attempt| DeliveryOutcome::handed_back(interrupted, attempt);
         let turn =
             self.unless_interrupted(worker.supabase.turn()).await.map_err(|interrupted| stopped(interrupted, None))?;
         // A call that is not begun leaves no trace.
@@ -114,18 +114,18 @@ impl Delivery<'_> {
         let message_id = worker.mailgun.message_id(job.lease.job);
         let sealed = worker.sealing_keys.seal(&made.url, &self.bound(&message_id));
         let attempt = Attempt { failure: unusable, ..watch.ok(200) };
-        let fresh = Fresh { sealed, attempt };
-        Ok(Link { url: made.url, message_id, made_at: watch.started, fresh: Some(fresh) })
+        let fresh = FreshLink { sealed, attempt };
+        Ok(SignInLink { url: made.url, message_id, made_at: watch.started, fresh: Some(fresh) })
     }
 
-    fn bound<'a>(&'a self, message_id: &'a str) -> Bound<'a> {
+    fn bound<'a>(&'a self, message_id: &'a str) -> SealContext<'a> {
         let job = self.job;
-        Bound { job: job.lease.job, recipient: &job.recipient, callback_url: &job.callback_url, message_id }
+        SealContext { job: job.lease.job, recipient: &job.recipient, callback_url: &job.callback_url, message_id }
     }
 
     /// Supabase silently puts its SITE_URL where its allow list lacks what was asked for: a mail would lead people
     /// to the wrong place, and the operator would never hear of it.
-    fn redirect_not_allowed(&self, made: &MadeLink) -> Trouble {
+    fn redirect_not_allowed(&self, made: &GeneratedLink) -> UpstreamFailure {
         let wanted = without_query(&self.job.callback_url);
         let got = without_query(&made.redirect_to);
         let entry = format!("{wanted},{wanted}\\?**");
@@ -139,7 +139,7 @@ impl Delivery<'_> {
         );
         let message =
             format!("Supabase would lead to {got} instead. Add to its redirect allow list (Redirect URLs): {entry}");
-        Trouble {
+        UpstreamFailure {
             verdict: Verdict::Reject,
             failure: Failure::new("redirect_not_allowed", message),
             http_status: Some(200),

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use outbox::{Attempt, End, Failure, Finish, NotCommitted, PutBack, Recorded, Returned};
+use outbox::{Attempt, CommitError, Failure, Finish, JobEnd, Recorded, Requeue, Requeued};
 
 use super::context::{Delivery, Interrupted};
 use crate::metrics;
 
 /// How a delivery ends on this worker.
-pub(super) enum Ending {
+pub(super) enum DeliveryOutcome {
     /// Mailgun took the mail, at this step.
     Sent(Attempt),
     /// The job can never succeed.
@@ -21,7 +21,7 @@ pub(super) enum Ending {
     Unrecorded(String),
 }
 
-impl Ending {
+impl DeliveryOutcome {
     pub(super) fn again(delay: Duration, failure: Failure, attempt: Attempt) -> Self {
         Self::Again { delay, failure: Some(failure), uncounted: false, attempt: Some(attempt) }
     }
@@ -35,18 +35,18 @@ impl Ending {
 impl Delivery<'_> {
     /// Writes the end down, however long Postgres is away: a mail that was taken must not go out twice because
     /// nobody noted it. Neither a stop nor a lease that ends cuts this short; the fencing token has the last word.
-    pub(super) async fn record(&self, ending: Ending) {
+    pub(super) async fn record(&self, ending: DeliveryOutcome) {
         let state = match ending {
-            Ending::Sent(attempt) => self.finish(End::Sent, Some(&attempt)).await,
-            Ending::Failed(failure, attempt) => {
+            DeliveryOutcome::Sent(attempt) => self.finish(JobEnd::Sent, Some(&attempt)).await,
+            DeliveryOutcome::Failed(failure, attempt) => {
                 tracing::warn!(code = failure.code, reason = failure.message, "failed");
-                self.finish(End::Failed(failure), attempt.as_ref()).await
+                self.finish(JobEnd::Failed(failure), attempt.as_ref()).await
             }
-            Ending::Again { delay, failure, uncounted, attempt } => {
-                self.put_back(delay, failure, uncounted, attempt.as_ref()).await
+            DeliveryOutcome::Again { delay, failure, uncounted, attempt } => {
+                self.requeue(delay, failure, uncounted, attempt.as_ref()).await
             }
-            Ending::Elsewhere(state) => state,
-            Ending::Unrecorded(error) => {
+            DeliveryOutcome::Elsewhere(state) => state,
+            DeliveryOutcome::Unrecorded(error) => {
                 tracing::error!(error, "the outbox refused a write");
                 "unrecorded"
             }
@@ -65,8 +65,8 @@ impl Delivery<'_> {
         tracing::info!(state, ms, "done");
     }
 
-    async fn finish(&self, end: End, step: Option<&Attempt>) -> &'static str {
-        let state = if end == End::Sent { "sent" } else { "failed" };
+    async fn finish(&self, end: JobEnd, step: Option<&Attempt>) -> &'static str {
+        let state = if end == JobEnd::Sent { "sent" } else { "failed" };
         let finish = Finish { lease: self.job.lease, end, journal: step.map(|step| self.entry(step)) };
         match self.persistently(|| self.worker.records.ends.commit(finish.clone())).await {
             Ok(Recorded::Done) => state,
@@ -75,7 +75,7 @@ impl Delivery<'_> {
         }
     }
 
-    async fn put_back(
+    async fn requeue(
         &self,
         delay: Duration,
         failure: Option<Failure>,
@@ -87,18 +87,18 @@ impl Delivery<'_> {
             tracing::warn!(code = failure.code, reason = failure.message, delay_ms, uncounted, "to be tried again");
         }
         let journal = step.map(|step| self.entry(step));
-        let back = PutBack { lease: self.job.lease, delay, failure, uncounted, journal };
+        let back = Requeue { lease: self.job.lease, delay, failure, uncounted, journal };
         match self.persistently(|| self.worker.records.returns.commit(back.clone())).await {
-            Ok(Returned::Waiting) if delay.is_zero() => "queued",
-            Ok(Returned::Waiting) => "retrying",
-            Ok(Returned::Superseded) => "superseded",
-            Ok(Returned::LeaseLost) => "lease_lost",
+            Ok(Requeued::Waiting) if delay.is_zero() => "queued",
+            Ok(Requeued::Waiting) => "retrying",
+            Ok(Requeued::Superseded) => "superseded",
+            Ok(Requeued::LeaseLost) => "lease_lost",
             Err(error) => unrecorded(&error),
         }
     }
 }
 
-fn unrecorded(error: &NotCommitted) -> &'static str {
+fn unrecorded(error: &CommitError) -> &'static str {
     tracing::error!(%error, "the outbox refused a write: the job is taken over when its lease ends");
     "unrecorded"
 }

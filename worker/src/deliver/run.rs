@@ -6,7 +6,7 @@
 use outbox::Attempt;
 use tracing::Instrument as _;
 
-use super::{context::Delivery, outcome::Ending};
+use super::{context::Delivery, outcome::DeliveryOutcome};
 
 impl Delivery<'_> {
     /// Delivers the job, and writes down what came of it.
@@ -21,7 +21,7 @@ impl Delivery<'_> {
         );
         async {
             let ending = match self.deliver().await {
-                Ok(sent) => Ending::Sent(sent),
+                Ok(sent) => DeliveryOutcome::Sent(sent),
                 Err(ending) => ending,
             };
             self.record(ending).await;
@@ -31,7 +31,7 @@ impl Delivery<'_> {
     }
 
     /// `Ok` is the step that handed the mail to Mailgun; `Err` is every other end.
-    async fn deliver(&self) -> Result<Attempt, Ending> {
+    async fn deliver(&self) -> Result<Attempt, DeliveryOutcome> {
         let link = match self.link_of_an_earlier_attempt() {
             Ok(link) => link,
             Err(unusable) => self.make_link(unusable).await?,

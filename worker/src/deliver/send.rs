@@ -3,42 +3,42 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use outbox::{Attempt, Cleared, Failure, Seal, Step, upstreams::Upstream};
+use outbox::{Attempt, Failure, Seal, SendDecision, Step, upstreams::Upstream};
 
-use super::{backoff, context::Delivery, link::Link, outcome::Ending, stopwatch::Stopwatch};
+use super::{backoff, context::Delivery, link::SignInLink, outcome::DeliveryOutcome, stopwatch::Stopwatch};
 use crate::{
-    mail::render::{self, Content},
+    mail::render::{self, MailContent},
     upstream::mailgun::Envelope,
 };
 
 impl Delivery<'_> {
     /// Waits for `MAILGUN_RATE`.
-    pub(super) async fn turn_at_mailgun(&self, link: &Link) -> Result<(), Ending> {
+    pub(super) async fn turn_at_mailgun(&self, link: &SignInLink) -> Result<(), DeliveryOutcome> {
         let turn = self.unless_interrupted(self.worker.mailgun.turn()).await;
-        turn.map_err(|interrupted| Ending::handed_back(interrupted, link.attempt().cloned()))
+        turn.map_err(|interrupted| DeliveryOutcome::handed_back(interrupted, link.attempt().cloned()))
     }
 
     /// Stores the link, and asks whether the job is still to be mailed: the last look before the mail goes out.
-    pub(super) async fn clear_for_sending(&self, link: &Link) -> Result<(), Ending> {
+    pub(super) async fn clear_for_sending(&self, link: &SignInLink) -> Result<(), DeliveryOutcome> {
         let journal = link.attempt().map(|step| self.entry(step));
         let seal = Seal { lease: self.job.lease, link: link.new_link(), journal };
         let cleared = self
             .until_interrupted(|| self.worker.records.seals.commit(seal.clone()))
             .await
-            .map_err(|interrupted| Ending::handed_back(interrupted, link.attempt().cloned()))?
-            .map_err(|error| Ending::Unrecorded(error.to_string()))?;
+            .map_err(|interrupted| DeliveryOutcome::handed_back(interrupted, link.attempt().cloned()))?
+            .map_err(|error| DeliveryOutcome::Unrecorded(error.to_string()))?;
         match cleared {
-            Cleared::Send { .. } => Ok(()),
+            SendDecision::Send { .. } => Ok(()),
             // A probe is there to see whether the breaker may close; a pause holds for it too.
-            Cleared::Hold { pause } if self.probe && pause.is_zero() => Ok(()),
-            Cleared::Hold { pause } => {
+            SendDecision::Hold { pause } if self.probe && pause.is_zero() => Ok(()),
+            SendDecision::Hold { pause } => {
                 let why = Failure::new("mailgun_on_hold", "Mailgun asked for a pause, or needs an operator.");
-                Err(Ending::Again { delay: pause, failure: Some(why), uncounted: true, attempt: None })
+                Err(DeliveryOutcome::Again { delay: pause, failure: Some(why), uncounted: true, attempt: None })
             }
-            Cleared::Taken => Err(Ending::Elsewhere("sent")),
-            Cleared::Superseded => Err(Ending::Elsewhere("superseded")),
-            Cleared::Expired => Err(Ending::Elsewhere("expired")),
-            Cleared::LeaseLost => Err(Ending::Elsewhere("lease_lost")),
+            SendDecision::Taken => Err(DeliveryOutcome::Elsewhere("sent")),
+            SendDecision::Superseded => Err(DeliveryOutcome::Elsewhere("superseded")),
+            SendDecision::Expired => Err(DeliveryOutcome::Elsewhere("expired")),
+            SendDecision::LeaseLost => Err(DeliveryOutcome::Elsewhere("lease_lost")),
         }
     }
 
@@ -48,18 +48,18 @@ impl Delivery<'_> {
     }
 
     /// Hands the mail to Mailgun. Whatever cuts this short leaves open whether it was taken.
-    pub(super) async fn send(&self, link: &Link) -> Result<Attempt, Ending> {
+    pub(super) async fn send(&self, link: &SignInLink) -> Result<Attempt, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
         let lifetime = worker.limits.link_lifetime;
         let age = link.age();
-        let mail = render::render(&Content {
+        let mail = render::render(&MailContent {
             link: &link.url,
             callback_url: &job.callback_url,
             requested_at: job.created_at,
             link_made_at: Utc::now() - TimeDelta::from_std(age).unwrap_or_default(),
             link_lifetime: lifetime,
         })
-        .map_err(|error| Ending::Failed(Failure::new("mail_not_rendered", error.to_string()), None))?;
+        .map_err(|error| DeliveryOutcome::Failed(Failure::new("mail_not_rendered", error.to_string()), None))?;
         let envelope = Envelope {
             job: job.lease.job,
             to: &job.recipient,
@@ -67,7 +67,7 @@ impl Delivery<'_> {
             deliver_within: lifetime.saturating_sub(age),
         };
         // A send that is not begun leaves nothing open, and no trace.
-        self.go_on().map_err(|interrupted| Ending::handed_back(interrupted, None))?;
+        self.go_on().map_err(|interrupted| DeliveryOutcome::handed_back(interrupted, None))?;
         let watch = Stopwatch::start(Step::Send);
         match self.unless_interrupted(worker.mailgun.send(&envelope, mail)).await {
             Ok(Ok(())) => {
@@ -76,7 +76,7 @@ impl Delivery<'_> {
                 Ok(attempt)
             }
             Ok(Err(trouble)) => Err(self.in_trouble(Upstream::Mailgun, &trouble, watch.trouble(&trouble)).await),
-            Err(interrupted) => Err(Ending::Again {
+            Err(interrupted) => Err(DeliveryOutcome::Again {
                 delay: backoff::unknown(self.since_first_send()),
                 failure: Some(interrupted.failure()),
                 uncounted: false,

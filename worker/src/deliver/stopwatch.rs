@@ -5,7 +5,7 @@ use outbox::{Attempt, Failure, Outcome, Step};
 use tokio::time::Instant;
 
 use super::context::Interrupted;
-use crate::upstream::verdict::Trouble;
+use crate::upstream::verdict::UpstreamFailure;
 
 /// The clock of a step.
 pub(super) struct Stopwatch {
@@ -23,7 +23,7 @@ impl Stopwatch {
         self.attempt(Outcome::Ok, Some(http_status), None)
     }
 
-    pub(super) fn trouble(&self, trouble: &Trouble) -> Attempt {
+    pub(super) fn trouble(&self, trouble: &UpstreamFailure) -> Attempt {
         self.attempt(trouble.verdict.outcome(), trouble.http_status, Some(trouble.failure.clone()))
     }
 

@@ -32,7 +32,7 @@ struct SealingKey {
 
 /// The mail that a link belongs to.
 #[derive(Debug, Clone, Copy)]
-pub struct Bound<'a> {
+pub struct SealContext<'a> {
     /// Its job.
     pub job: JobId,
     /// Its recipient.
@@ -60,7 +60,7 @@ pub enum OpenError {
 impl SealingKeys {
     /// Seals a link with the first key.
     #[must_use]
-    pub fn seal(&self, link: &str, bound: &Bound<'_>) -> Vec<u8> {
+    pub fn seal(&self, link: &str, bound: &SealContext<'_>) -> Vec<u8> {
         let key = &self.0[0];
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
         let payload = Payload { msg: link.as_bytes(), aad: &associated_data(key.id, bound) };
@@ -72,7 +72,7 @@ impl SealingKeys {
     ///
     /// # Errors
     /// [`OpenError`].
-    pub fn open(&self, sealed: &[u8], bound: &Bound<'_>) -> Result<String, OpenError> {
+    pub fn open(&self, sealed: &[u8], bound: &SealContext<'_>) -> Result<String, OpenError> {
         let (&version, rest) = sealed.split_first().ok_or(OpenError::Form)?;
         let (id, rest) = rest.split_first_chunk::<KEY_ID_LENGTH>().ok_or(OpenError::Form)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(OpenError::Form)?;
@@ -87,7 +87,7 @@ impl SealingKeys {
 }
 
 /// Everything that the ciphertext is bound to, each with its length before it: no two mails give the same bytes.
-fn associated_data(key: KeyId, bound: &Bound<'_>) -> Vec<u8> {
+fn associated_data(key: KeyId, bound: &SealContext<'_>) -> Vec<u8> {
     let parts: [&[u8]; 5] = [
         &key,
         bound.job.0.as_bytes(),
@@ -135,8 +135,8 @@ mod tests {
         keys.join(", ").parse().unwrap()
     }
 
-    fn bound(job: JobId) -> Bound<'static> {
-        Bound {
+    fn bound(job: JobId) -> SealContext<'static> {
+        SealContext {
             job,
             recipient: "ada@example.com",
             callback_url: "https://portal.example.com/auth/callback",
@@ -158,12 +158,16 @@ mod tests {
         let bound = bound(JobId::new());
         let sealed = keys(&[1]).seal(LINK, &bound);
         for other in [
-            Bound { job: JobId::new(), ..bound },
-            Bound { recipient: "eve@example.com", ..bound },
-            Bound { callback_url: "https://evil.example.com/auth/callback", ..bound },
-            Bound { message_id: "<2@mg.example.com>", ..bound },
+            SealContext { job: JobId::new(), ..bound },
+            SealContext { recipient: "eve@example.com", ..bound },
+            SealContext { callback_url: "https://evil.example.com/auth/callback", ..bound },
+            SealContext { message_id: "<2@mg.example.com>", ..bound },
             // The same letters, cut elsewhere.
-            Bound { recipient: "ada@example.comh", callback_url: "ttps://portal.example.com/auth/callback", ..bound },
+            SealContext {
+                recipient: "ada@example.comh",
+                callback_url: "ttps://portal.example.com/auth/callback",
+                ..bound
+            },
         ] {
             assert_eq!(keys(&[1]).open(&sealed, &other), Err(OpenError::Forged), "{other:?}");
         }

@@ -9,7 +9,7 @@ use url::Url;
 
 /// What a mail says. No Debug: it holds the link.
 #[derive(Clone)]
-pub(crate) struct Content<'a> {
+pub(crate) struct MailContent<'a> {
     /// The link: plain ASCII, without quotes and angle brackets.
     pub link: &'a str,
     /// Where it leads: only the host is shown.
@@ -24,7 +24,7 @@ pub(crate) struct Content<'a> {
 
 /// A mail, ready to be handed over.
 #[derive(Clone)]
-pub struct Mail {
+pub struct RenderedMail {
     /// One line.
     pub subject: String,
     /// Has exactly one URL: the link.
@@ -35,22 +35,22 @@ pub struct Mail {
 
 #[derive(Template)]
 #[template(path = "sign_in.txt")]
-struct Text<'a> {
-    words: &'a Words,
+struct TextBody<'a> {
+    words: &'a CommonText,
     link: &'a str,
 }
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-struct Html<'a> {
-    words: &'a Words,
+struct HtmlBody<'a> {
+    words: &'a CommonText,
     /// Escaped already.
     link: &'a str,
     subject: &'a str,
 }
 
 /// What both forms say alike.
-struct Words {
+struct CommonText {
     host: String,
     requested: String,
     lifetime: String,
@@ -61,18 +61,18 @@ struct Words {
 ///
 /// # Errors
 /// A template could not be filled.
-pub(crate) fn render(content: &Content<'_>) -> askama::Result<Mail> {
+pub(crate) fn render(content: &MailContent<'_>) -> askama::Result<RenderedMail> {
     let until = content.link_made_at + TimeDelta::from_std(content.link_lifetime).unwrap_or_default();
-    let words = Words {
+    let words = CommonText {
         host: host(content.callback_url),
         requested: content.requested_at.format("%H:%M UTC on %-d %B %Y").to_string(),
         lifetime: lifetime(content.link_lifetime),
         until: until.format("%H:%M UTC").to_string(),
     };
     let subject = format!("Your sign-in link for {}", words.host);
-    let text = Text { words: &words, link: content.link }.render()?;
-    let html = Html { words: &words, link: &escape(content.link), subject: &subject }.render()?;
-    Ok(Mail { subject, text, html })
+    let text = TextBody { words: &words, link: content.link }.render()?;
+    let html = HtmlBody { words: &words, link: &escape(content.link), subject: &subject }.render()?;
+    Ok(RenderedMail { subject, text, html })
 }
 
 /// The portal's host, with its port where it has one of its own. Bare: a scheme before it would be a second URL.
@@ -109,9 +109,9 @@ mod tests {
     const LINK: &str = "https://abc.supabase.co/auth/v1/verify?token=0123abcd&type=magiclink&redirect_to=\
                         https://portal.example.com/auth/callback?next=%2Fsecret%2Fplace";
 
-    fn mail() -> Mail {
+    fn mail() -> RenderedMail {
         let made: DateTime<Utc> = "2026-11-23T13:05:30Z".parse().unwrap();
-        render(&Content {
+        render(&MailContent {
             link: LINK,
             callback_url: "https://portal.example.com/auth/callback?next=%2Fbuy%2Fnow",
             requested_at: made - TimeDelta::seconds(40),

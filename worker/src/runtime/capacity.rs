@@ -48,9 +48,9 @@ impl Capacity {
 
 /// The seconds of a backlog, the newest last.
 #[derive(Debug, Default)]
-pub(crate) struct Seconds(VecDeque<u32>);
+pub(crate) struct RateWindow(VecDeque<u32>);
 
-impl Seconds {
+impl RateWindow {
     /// One second more: the rate to tell, if there is one.
     pub(crate) fn push(&mut self, ended: Option<u32>) -> Option<f64> {
         let Some(ended) = ended else {
@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_rate_is_told_from_the_second_second_on_and_a_standstill_after_ten() {
-        let mut seconds = Seconds::default();
+        let mut seconds = RateWindow::default();
         assert_eq!(seconds.push(Some(10)), None);
         assert_eq!(seconds.push(Some(20)), Some(15.0));
         assert_eq!(seconds.push(None), None);

@@ -2,21 +2,21 @@
 
 use std::io;
 
-use outbox::{Cleared, Finish, GroupCommit, PgPool, PutBack, Recorded, Returned, Seal};
+use outbox::{Finish, GroupCommit, PgPool, Recorded, Requeue, Requeued, Seal, SendDecision};
 
 use crate::metrics;
 
 /// The worker's committers, one for each kind of record.
-pub struct Records {
+pub struct Committers {
     /// Links, stored before they are mailed.
-    pub seals: GroupCommit<Seal, Cleared>,
+    pub seals: GroupCommit<Seal, SendDecision>,
     /// Ends of jobs.
     pub ends: GroupCommit<Finish, Recorded>,
     /// Jobs that are to wait again.
-    pub returns: GroupCommit<PutBack, Returned>,
+    pub returns: GroupCommit<Requeue, Requeued>,
 }
 
-impl Records {
+impl Committers {
     /// Starts the committers; they end with this.
     ///
     /// # Errors

@@ -13,29 +13,29 @@ use outbox::{Lease, PgPool};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::outage::Outage;
+use super::outage::OutageLog;
 use crate::metrics;
 
 /// The leases held by this worker.
-pub struct Leases {
+pub struct LeaseRenewer {
     time: Duration,
-    held: Mutex<HashMap<Lease, Held>>,
+    held: Mutex<HashMap<Lease, LeaseEntry>>,
 }
 
-struct Held {
+struct LeaseEntry {
     ends: Instant,
     lost: CancellationToken,
 }
 
 /// One lease, while its job runs; dropped when the job is done.
-pub struct Hold<'a> {
-    leases: &'a Leases,
+pub struct HeldLease<'a> {
+    leases: &'a LeaseRenewer,
     lease: Lease,
     /// Cancelled when the lease is lost, or about to be.
     pub lost: CancellationToken,
 }
 
-impl Hold<'_> {
+impl HeldLease<'_> {
     /// Whether the lease still lasts by our own clock, with time left to be told otherwise. A process that was
     /// frozen past its lease knows by this, and by nothing sooner.
     pub fn lasts(&self) -> bool {
@@ -44,7 +44,7 @@ impl Hold<'_> {
     }
 }
 
-impl Leases {
+impl LeaseRenewer {
     /// None yet; each holds for `time`.
     #[must_use]
     pub fn new(time: Duration) -> Self {
@@ -52,15 +52,15 @@ impl Leases {
     }
 
     /// Takes note of a lease from a claim that was sent at `claimed_at`.
-    pub fn hold(&self, lease: Lease, claimed_at: Instant) -> Hold<'_> {
+    pub fn hold(&self, lease: Lease, claimed_at: Instant) -> HeldLease<'_> {
         let lost = CancellationToken::new();
-        self.lock().insert(lease, Held { ends: claimed_at + self.time, lost: lost.clone() });
+        self.lock().insert(lease, LeaseEntry { ends: claimed_at + self.time, lost: lost.clone() });
         metrics::running(1.0);
-        Hold { leases: self, lease, lost }
+        HeldLease { leases: self, lease, lost }
     }
 
     /// Renews leases for ever.
-    pub async fn keep(&self, pool: &PgPool, outage: &Outage) {
+    pub async fn keep(&self, pool: &PgPool, outage: &OutageLog) {
         let mut pause = self.time / 3;
         loop {
             sleep(pause).await;
@@ -70,7 +70,7 @@ impl Leases {
         }
     }
 
-    async fn renew(&self, pool: &PgPool, outage: &Outage) -> bool {
+    async fn renew(&self, pool: &PgPool, outage: &OutageLog) -> bool {
         let leases: Vec<Lease> = self.lock().keys().copied().collect();
         if leases.is_empty() {
             return true;
@@ -101,12 +101,12 @@ impl Leases {
         Instant::now() + self.time / 6
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Lease, Held>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Lease, LeaseEntry>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Hold<'_> {
+impl Drop for HeldLease<'_> {
     fn drop(&mut self) {
         self.leases.lock().remove(&self.lease);
         metrics::running(-1.0);

@@ -6,18 +6,18 @@ use std::{
 };
 
 /// What keeps a statement from being done.
-pub trait Hindrance: Display {
+pub trait OutageError: Display {
     /// Whether the database is away, rather than that it refuses the statement.
     fn is_outage(&self) -> bool;
 }
 
-impl Hindrance for outbox::Error {
+impl OutageError for outbox::Error {
     fn is_outage(&self) -> bool {
         Self::is_outage(self)
     }
 }
 
-impl Hindrance for outbox::NotCommitted {
+impl OutageError for outbox::CommitError {
     fn is_outage(&self) -> bool {
         Self::is_outage(self)
     }
@@ -25,14 +25,14 @@ impl Hindrance for outbox::NotCommitted {
 
 /// Whether the database is known to be away, and with what words.
 #[derive(Debug, Default)]
-pub struct Outage(Mutex<Option<String>>);
+pub struct OutageLog(Mutex<Option<String>>);
 
-impl Outage {
+impl OutageLog {
     /// Passes a result on, and logs where it begins or ends an outage, or says something new about it.
     ///
     /// # Errors
     /// The error that was given.
-    pub fn watch<T, E: Hindrance>(&self, result: Result<T, E>) -> Result<T, E> {
+    pub fn watch<T, E: OutageError>(&self, result: Result<T, E>) -> Result<T, E> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &result {
             Ok(_) => {

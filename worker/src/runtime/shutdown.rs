@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 /// The two moments of a stop. A clone is the same stop.
 #[derive(Debug, Clone, Default)]
-pub struct Stop {
+pub struct Shutdown {
     /// No new claims from here on.
     pub claims: CancellationToken,
     /// Running deliveries are handed back from here on.
@@ -21,7 +21,7 @@ pub struct Stop {
 /// After deliveries were cut short, so long to write that they were.
 pub(crate) const TIME_TO_HAND_BACK: Duration = Duration::from_secs(3);
 
-impl Stop {
+impl Shutdown {
     /// Stops claims at the first SIGTERM or SIGINT, and the process at the second.
     ///
     /// # Errors

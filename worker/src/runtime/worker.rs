@@ -5,11 +5,13 @@ use std::sync::{Arc, atomic::AtomicBool};
 use chrono::Utc;
 use outbox::PgPool;
 
-use super::{capacity::Capacity, committers::Records, leases::Leases, outage::Outage, shutdown::Stop};
+use super::{capacity::Capacity, committers::Committers, leases::LeaseRenewer, outage::OutageLog, shutdown::Shutdown};
 use crate::{
     mail::link_seal::SealingKeys,
     settings::{Limits, Settings},
-    upstream::{health::UpstreamWatch, mailgun::Mailgun, mailgun_events::MailgunReader, supabase::Supabase},
+    upstream::{
+        health::UpstreamHealth, mailgun::MailgunClient, mailgun_events::MailgunEventsClient, supabase::SupabaseClient,
+    },
 };
 
 /// A worker.
@@ -17,31 +19,31 @@ pub struct Worker {
     /// The outbox.
     pub pool: PgPool,
     /// What is written down of deliveries.
-    pub records: Records,
+    pub records: Committers,
     /// Its name, for operators: host, process id, start.
     pub name: Arc<str>,
     /// Times and counts.
     pub limits: Limits,
     /// The maker of links.
-    pub supabase: Supabase,
+    pub supabase: SupabaseClient,
     /// The mailer.
-    pub mailgun: Mailgun,
+    pub mailgun: MailgunClient,
     /// The way to ask it what became of mails, if a key allows.
-    pub mailgun_reader: Option<MailgunReader>,
+    pub mailgun_reader: Option<MailgunEventsClient>,
     /// What links are sealed with.
     pub sealing_keys: SealingKeys,
     /// The jobs held.
-    pub leases: Leases,
+    pub leases: LeaseRenewer,
     /// How fast they end.
     pub capacity: Capacity,
     /// What was seen of the upstreams.
-    pub upstreams: UpstreamWatch,
+    pub upstreams: UpstreamHealth,
     /// What was seen of the database.
-    pub outage: Outage,
+    pub outage: OutageLog,
     /// Whether the tables are known to be those of this version.
     pub prepared: AtomicBool,
     /// When to stop.
-    pub stop: Stop,
+    pub stop: Shutdown,
 }
 
 impl Worker {
@@ -53,20 +55,20 @@ impl Worker {
         let Settings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
         let pool = outbox::connect(&database.url, database.max_connections, "magic-link-worker")?;
         Ok(Self {
-            records: Records::start(&pool)?,
+            records: Committers::start(&pool)?,
             pool,
             name: name().into(),
             limits: *limits,
-            supabase: Supabase::new(supabase, limits.upstream_timeout)?,
-            mailgun: Mailgun::new(mailgun, limits.upstream_timeout)?,
-            mailgun_reader: MailgunReader::new(mailgun, limits.upstream_timeout)?,
+            supabase: SupabaseClient::new(supabase, limits.upstream_timeout)?,
+            mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
+            mailgun_reader: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             sealing_keys: sealing_keys.clone(),
-            leases: Leases::new(limits.lease),
+            leases: LeaseRenewer::new(limits.lease),
             capacity: Capacity::default(),
-            upstreams: UpstreamWatch::default(),
-            outage: Outage::default(),
+            upstreams: UpstreamHealth::default(),
+            outage: OutageLog::default(),
             prepared: AtomicBool::new(false),
-            stop: Stop::default(),
+            stop: Shutdown::default(),
         })
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use outbox::{ClaimOptions, ClaimedJob, Error, QueueHead, Wake, upstreams};
+use outbox::{ClaimOptions, ClaimedJob, Error, JobListener, QueueCursor, upstreams};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
     time::Instant,
@@ -23,22 +23,22 @@ const PROMOTE_EVERY: Duration = Duration::from_millis(50);
 
 /// Claims and delivers until claims are stopped; then waits for what runs, and cuts it short if need be.
 pub(crate) async fn run(worker: &Arc<Worker>) {
-    let wake = Arc::new(Wake::listen(&worker.pool));
+    let wake = Arc::new(JobListener::listen(&worker.pool));
     let slots = Arc::new(Semaphore::new(worker.limits.concurrency));
-    let mut claimer = Claimer { worker, head: QueueHead::default(), promoted_at: None };
+    let mut claimer = Claimer { worker, head: QueueCursor::default(), promoted_at: None };
     let deliveries = TaskTracker::new();
     while !worker.stop.claims.is_cancelled() {
         let claimed_at = Instant::now();
         let pause = match worker.outage.watch(outbox::in_time(claimer.claim(slots.available_permits())).await) {
-            Ok(Claimed::Jobs { jobs, probe }) => {
+            Ok(ClaimResult::Jobs { jobs, probe }) => {
                 for job in jobs {
                     metrics::picked_up(job.due_for);
-                    let slot = Slot::take(&slots, &wake).await;
+                    let slot = DeliverySlot::take(&slots, &wake).await;
                     deliveries.spawn(deliver(Arc::clone(worker), job, probe, claimed_at, slot));
                 }
                 continue;
             }
-            Ok(Claimed::None { look_again }) => look_again.clamp(BREATH, POLL),
+            Ok(ClaimResult::None { look_again }) => look_again.clamp(BREATH, POLL),
             // Told by the watch; the bell may ring meanwhile and change nothing.
             Err(_) => {
                 tokio::select! {
@@ -57,29 +57,29 @@ pub(crate) async fn run(worker: &Arc<Worker>) {
     worker.stop.wind_down(deliveries.wait(), worker.limits.shutdown).await;
 }
 
-enum Claimed {
+enum ClaimResult {
     Jobs { jobs: Vec<ClaimedJob>, probe: bool },
     None { look_again: Duration },
 }
 
 struct Claimer<'a> {
     worker: &'a Worker,
-    head: QueueHead,
+    head: QueueCursor,
     /// When retries were last looked at; none where it is time again.
     promoted_at: Option<Instant>,
 }
 
 impl Claimer<'_> {
-    async fn claim(&mut self, free: usize) -> Result<Claimed, Error> {
+    async fn claim(&mut self, free: usize) -> Result<ClaimResult, Error> {
         let worker = self.worker;
         if free == 0 {
-            return Ok(Claimed::None { look_again: POLL });
+            return Ok(ClaimResult::None { look_again: POLL });
         }
         let pace = worker.upstreams.pace(Instant::now());
         let free = match pace {
             Pace::Free => free,
             Pace::One => 1,
-            Pace::Wait(pause) => return Ok(Claimed::None { look_again: pause }),
+            Pace::Wait(pause) => return Ok(ClaimResult::None { look_again: pause }),
         };
         let pool = &worker.pool;
         let options = ClaimOptions {
@@ -95,20 +95,20 @@ impl Claimer<'_> {
             if pace == Pace::One {
                 worker.upstreams.let_through(Instant::now());
             }
-            return Ok(Claimed::Jobs { jobs, probe: false });
+            return Ok(ClaimResult::Jobs { jobs, probe: false });
         }
         self.promoted_at = None;
         let due = outbox::next_due(pool).await?.unwrap_or(POLL);
         let Some(stopped) = upstreams::stopped_for(pool).await? else {
-            return Ok(Claimed::None { look_again: due });
+            return Ok(ClaimResult::None { look_again: due });
         };
         if upstreams::take_probe(pool).await? {
             let jobs = outbox::claim(pool, ClaimOptions { limit: 1, probe: true, ..options }).await?;
             if !jobs.is_empty() {
-                return Ok(Claimed::Jobs { jobs, probe: true });
+                return Ok(ClaimResult::Jobs { jobs, probe: true });
             }
         }
-        Ok(Claimed::None { look_again: due.min(stopped.max(BREATH)) })
+        Ok(ClaimResult::None { look_again: due.min(stopped.max(BREATH)) })
     }
 
     /// While there is enough to do, retries need not be looked at before each claim.
@@ -121,7 +121,7 @@ impl Claimer<'_> {
     }
 }
 
-async fn deliver(worker: Arc<Worker>, job: ClaimedJob, probe: bool, claimed_at: Instant, slot: Slot) {
+async fn deliver(worker: Arc<Worker>, job: ClaimedJob, probe: bool, claimed_at: Instant, slot: DeliverySlot) {
     let hold = worker.leases.hold(job.lease, claimed_at);
     Delivery { worker: &worker, job: &job, probe, hold: &hold, claimed_at }.run().await;
     drop(slot);
@@ -129,20 +129,20 @@ async fn deliver(worker: Arc<Worker>, job: ClaimedJob, probe: bool, claimed_at: 
 
 /// One of the deliveries at a time. Rings the bell when it is free again: there is room, and a job of the same
 /// recipient, held back by this one, may be next.
-struct Slot {
+struct DeliverySlot {
     permit: Option<OwnedSemaphorePermit>,
-    wake: Arc<Wake>,
+    wake: Arc<JobListener>,
 }
 
-impl Slot {
-    async fn take(slots: &Arc<Semaphore>, wake: &Arc<Wake>) -> Self {
+impl DeliverySlot {
+    async fn take(slots: &Arc<Semaphore>, wake: &Arc<JobListener>) -> Self {
         // Never waits: no more is claimed than is free, and nobody else takes slots.
         let permit = Arc::clone(slots).acquire_owned().await.ok();
         Self { permit, wake: Arc::clone(wake) }
     }
 }
 
-impl Drop for Slot {
+impl Drop for DeliverySlot {
     fn drop(&mut self) {
         // Before the bell, or the claim that it wakes finds no room.
         drop(self.permit.take());

@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use outbox::{
     Backlog, Error, PgPool,
-    upstreams::{self, Standing},
+    upstreams::{self, UpstreamState},
 };
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -23,12 +23,12 @@ pub(crate) async fn keep_true(worker: Arc<Worker>) {
     loop {
         turns.tick().await;
         match worker.outage.watch(outbox::in_time(look(&worker.pool)).await) {
-            Ok((backlog, standings)) => metrics::seen(&backlog, &standings),
+            Ok((backlog, upstream_states)) => metrics::seen(&backlog, &upstream_states),
             Err(_) => metrics::unseen(),
         }
     }
 }
 
-async fn look(pool: &PgPool) -> Result<(Vec<Backlog>, Vec<Standing>), Error> {
-    Ok((outbox::backlog(pool).await?, upstreams::standings(pool).await?))
+async fn look(pool: &PgPool) -> Result<(Vec<Backlog>, Vec<UpstreamState>), Error> {
+    Ok((outbox::backlog(pool).await?, upstreams::upstream_states(pool).await?))
 }

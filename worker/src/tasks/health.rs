@@ -33,8 +33,8 @@ pub(crate) fn routes(worker: Arc<Worker>, metrics: PrometheusHandle) -> impl End
 }
 
 #[handler]
-fn live() -> Json<Health> {
-    Json(Health { status: "ok", checks: BTreeMap::new() })
+fn live() -> Json<HealthReport> {
+    Json(HealthReport { status: "ok", checks: BTreeMap::new() })
 }
 
 #[handler]
@@ -50,7 +50,7 @@ fn render_metrics(Data(metrics): Data<&PrometheusHandle>) -> Response {
 }
 
 #[derive(Serialize)]
-struct Health {
+struct HealthReport {
     status: &'static str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     checks: BTreeMap<&'static str, Check>,
@@ -63,7 +63,7 @@ enum Check {
     Down { code: String, message: String, setting: String },
 }
 
-async fn check(worker: &Worker) -> Health {
+async fn check(worker: &Worker) -> HealthReport {
     let breakers = timeout(PATIENCE, open_breakers(worker)).await;
     let (database, breakers) = match breakers {
         Ok(Ok(breakers)) if worker.prepared.load(Ordering::Relaxed) => (Check::Ok, breakers),
@@ -79,7 +79,7 @@ async fn check(worker: &Worker) -> Health {
         (Upstream::Mailgun.as_str(), upstream(worker, &breakers, Upstream::Mailgun, "MAILGUN_BASE_URL")),
     ]);
     let ok = checks.values().all(|check| matches!(check, Check::Ok));
-    Health { status: if ok { "ok" } else { "unavailable" }, checks }
+    HealthReport { status: if ok { "ok" } else { "unavailable" }, checks }
 }
 
 async fn open_breakers(worker: &Worker) -> Result<Vec<OpenBreaker>, outbox::Error> {

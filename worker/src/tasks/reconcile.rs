@@ -8,14 +8,14 @@ use std::{
 
 use outbox::{
     Delivery, Error, MailgunEvent, Report,
-    reconcile::{self, Unaccounted},
+    reconcile::{self, UnreportedMail},
     suppression,
 };
 
 use crate::{
     metrics,
     runtime::worker::Worker,
-    upstream::{mailgun_events::MailgunReader, verdict::mailgun_reads::NotTold},
+    upstream::{mailgun_events::MailgunEventsClient, verdict::mailgun_reads::QueryError},
 };
 
 /// After a job's end, Mailgun gets so long to report by itself; what has no end then is asked about at these times.
@@ -43,7 +43,7 @@ enum Interrupted {
     /// The database.
     Database(Error),
     /// Mailgun does not answer questions for now.
-    NotTold(NotTold),
+    NotTold(QueryError),
     /// The worker stops, or another one has the turn.
     Over,
 }
@@ -54,8 +54,8 @@ impl From<Error> for Interrupted {
     }
 }
 
-impl From<NotTold> for Interrupted {
-    fn from(not_told: NotTold) -> Self {
+impl From<QueryError> for Interrupted {
+    fn from(not_told: QueryError) -> Self {
         Self::NotTold(not_told)
     }
 }
@@ -63,7 +63,7 @@ impl From<NotTold> for Interrupted {
 /// Asks about all that is due, if it is this worker's turn and there is a key for it.
 pub(crate) async fn reconcile(worker: Arc<Worker>) -> Result<(), Error> {
     let Some(reader) = &worker.mailgun_reader else { return Ok(()) };
-    let turn = Turn { worker: &worker, reader };
+    let turn = ReconcileTurn { worker: &worker, reader };
     if !reconcile::take_turn(&worker.pool, &worker.name, TURN).await? {
         return Ok(());
     }
@@ -71,7 +71,7 @@ pub(crate) async fn reconcile(worker: Arc<Worker>) -> Result<(), Error> {
         Ok(()) => reconcile::end_turn(&worker.pool, &worker.name, Duration::ZERO, None).await,
         Err(Interrupted::Over) => Ok(()),
         Err(Interrupted::Database(error)) => Err(error),
-        Err(Interrupted::NotTold(NotTold { reason, pause })) => {
+        Err(Interrupted::NotTold(QueryError { reason, pause })) => {
             metrics::reconciled("failed");
             tracing::warn!(reason, pause_seconds = pause.as_secs(), "Mailgun cannot be asked what became of mails");
             reconcile::end_turn(&worker.pool, &worker.name, pause, Some(reason)).await
@@ -79,17 +79,17 @@ pub(crate) async fn reconcile(worker: Arc<Worker>) -> Result<(), Error> {
     }
 }
 
-struct Turn<'a> {
+struct ReconcileTurn<'a> {
     worker: &'a Worker,
-    reader: &'a MailgunReader,
+    reader: &'a MailgunEventsClient,
 }
 
-impl Turn<'_> {
+impl ReconcileTurn<'_> {
     async fn run(&self) -> Result<(), Interrupted> {
         let pool = &self.worker.pool;
         while reconcile::enlist(pool, ASKED_AFTER[0], OLDEST).await?.more {}
         loop {
-            let mails = reconcile::unaccounted(pool, BATCH).await?;
+            let mails = reconcile::unreported_mails(pool, BATCH).await?;
             if mails.is_empty() {
                 break;
             }
@@ -107,7 +107,7 @@ impl Turn<'_> {
         if is_mine && !self.worker.stop.claims.is_cancelled() { Ok(()) } else { Err(Interrupted::Over) }
     }
 
-    async fn ask_about(&self, mail: &Unaccounted) -> Result<(), Interrupted> {
+    async fn ask_about(&self, mail: &UnreportedMail) -> Result<(), Interrupted> {
         let pool = &self.worker.pool;
         let reports = self.reports_of(mail).await?;
         for (report, told) in reports.iter().zip(outbox::take_reports(pool, &reports).await?) {
@@ -136,7 +136,7 @@ impl Turn<'_> {
         Ok(())
     }
 
-    async fn reports_of(&self, mail: &Unaccounted) -> Result<Vec<Report>, NotTold> {
+    async fn reports_of(&self, mail: &UnreportedMail) -> Result<Vec<Report>, QueryError> {
         let latest = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + AHEAD;
         let events = self.reader.events_of(&mail.message_id, mail.ended_at).await?;
         let of_this_mail =
@@ -165,7 +165,7 @@ impl Turn<'_> {
         for (address, reason) in suppression::unchecked(&self.worker.pool, CHECK_EVERY, BATCH).await? {
             self.go_on().await?;
             let is_listed = self.reader.is_listed(&address, reason).await?;
-            if suppression::tell_listed(&self.worker.pool, &address, is_listed).await? {
+            if suppression::set_listed(&self.worker.pool, &address, is_listed).await? {
                 tracing::info!("a suppressed address is off Mailgun's list: it is mailed again");
             }
         }

@@ -4,14 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::runtime::{capacity::Seconds, worker::Worker};
+use crate::runtime::{capacity::RateWindow, worker::Worker};
 
 /// Time between two measurements.
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Publishes the rate every second while there is a backlog. Never returns.
 pub(crate) async fn report_capacity(worker: Arc<Worker>) {
-    let mut seconds = Seconds::default();
+    let mut seconds = RateWindow::default();
     let mut turns = interval(EVERY);
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

@@ -12,7 +12,7 @@ use std::{
 use outbox::{Failure, upstreams::Upstream};
 use tokio::time::Instant;
 
-use super::verdict::{Trouble, Verdict};
+use super::verdict::{UpstreamFailure, Verdict};
 
 /// So many calls in a row without a useful answer, and the upstream is called down.
 const DOWN_AFTER: u32 = 3;
@@ -26,10 +26,10 @@ const SLOW_INTERVALS: [u64; 6] = [1, 2, 5, 10, 20, 30];
 
 /// The state of both upstreams, as far as this process knows.
 #[derive(Debug, Default)]
-pub struct UpstreamWatch {
-    supabase: Mutex<Silence>,
-    mailgun: Mutex<Silence>,
-    slow: Mutex<Slow>,
+pub struct UpstreamHealth {
+    supabase: Mutex<FailureStreak>,
+    mailgun: Mutex<FailureStreak>,
+    slow: Mutex<SlowPace>,
 }
 
 /// How fast jobs may be claimed.
@@ -45,12 +45,12 @@ pub enum Pace {
 
 /// The jobs let through since claims became slow, and when the next one may come.
 #[derive(Debug, Default)]
-struct Slow {
+struct SlowPace {
     tries: usize,
     next: Option<Instant>,
 }
 
-impl Slow {
+impl SlowPace {
     fn advance(&mut self, now: Instant) {
         let interval = SLOW_INTERVALS[self.tries.min(SLOW_INTERVALS.len() - 1)];
         self.tries += 1;
@@ -59,7 +59,7 @@ impl Slow {
 }
 
 #[derive(Debug, Default)]
-struct Silence {
+struct FailureStreak {
     calls: u32,
     /// No more than it takes to call claims slow.
     people: HashSet<String>,
@@ -69,14 +69,14 @@ struct Silence {
 /// After so long without a call, old failures say nothing any more.
 const FORGET_AFTER: Duration = Duration::from_mins(5);
 
-impl Silence {
+impl FailureStreak {
     fn slows_down(&self) -> bool {
         self.calls >= SLOW_AFTER && self.people.len() >= SLOW_AFTER_PEOPLE
     }
 }
 
-impl UpstreamWatch {
-    fn of(&self, upstream: Upstream) -> &Mutex<Silence> {
+impl UpstreamHealth {
+    fn of(&self, upstream: Upstream) -> &Mutex<FailureStreak> {
         match upstream {
             Upstream::Supabase => &self.supabase,
             Upstream::Mailgun => &self.mailgun,
@@ -85,11 +85,11 @@ impl UpstreamWatch {
 
     /// A call succeeded.
     pub fn succeeded(&self, upstream: Upstream) {
-        *self.silence(upstream) = Silence::default();
+        *self.silence(upstream) = FailureStreak::default();
     }
 
     /// A call did not: a network error or a 5xx counts towards being down, everything else is an answer.
-    pub fn failed(&self, upstream: Upstream, trouble: &Trouble, recipient: &str) {
+    pub fn failed(&self, upstream: Upstream, trouble: &UpstreamFailure, recipient: &str) {
         let mut silence = self.silence(upstream);
         let no_answer = trouble.http_status.is_none_or(|status| status >= 500);
         if no_answer && matches!(trouble.verdict, Verdict::Retry { .. } | Verdict::Unknown) {
@@ -99,7 +99,7 @@ impl UpstreamWatch {
             }
             silence.last = Some((trouble.failure.clone(), Instant::now()));
         } else {
-            *silence = Silence::default();
+            *silence = FailureStreak::default();
         }
     }
 
@@ -115,7 +115,7 @@ impl UpstreamWatch {
         let slow = [Upstream::Supabase, Upstream::Mailgun].into_iter().any(|it| self.slows_down(it));
         let mut state = self.slow();
         if !slow {
-            *state = Slow::default();
+            *state = SlowPace::default();
             return Pace::Free;
         }
         if state.next.is_none() {
@@ -138,11 +138,11 @@ impl UpstreamWatch {
         self.slow().advance(now);
     }
 
-    fn slow(&self) -> MutexGuard<'_, Slow> {
+    fn slow(&self) -> MutexGuard<'_, SlowPace> {
         self.slow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn silence(&self, upstream: Upstream) -> MutexGuard<'_, Silence> {
+    fn silence(&self, upstream: Upstream) -> MutexGuard<'_, FailureStreak> {
         self.of(upstream).lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -151,8 +151,8 @@ impl UpstreamWatch {
 mod tests {
     use super::*;
 
-    fn unavailable() -> Trouble {
-        Trouble {
+    fn unavailable() -> UpstreamFailure {
+        UpstreamFailure {
             verdict: Verdict::Retry { not_before: None },
             failure: Failure::new("supabase_unavailable", "in trouble"),
             http_status: Some(503),
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn failures_of_several_people_slow_claims_down_until_one_succeeds() {
-        let watch = UpstreamWatch::default();
+        let watch = UpstreamHealth::default();
         let start = Instant::now();
         for person in ["a", "b", "c", "d", "e"] {
             assert_eq!(watch.pace(start), Pace::Free);
@@ -181,7 +181,7 @@ mod tests {
 
     #[test]
     fn one_persons_failures_slow_nobody_down() {
-        let watch = UpstreamWatch::default();
+        let watch = UpstreamHealth::default();
         for _ in 0..100 {
             watch.failed(Upstream::Mailgun, &unavailable(), "a");
             watch.failed(Upstream::Mailgun, &unavailable(), "b");

@@ -23,7 +23,7 @@ const IDLE: Duration = Duration::from_secs(30);
 
 /// What an upstream answered.
 #[derive(Clone, Default)]
-pub struct Answer {
+pub struct UpstreamResponse {
     /// Its status.
     pub status: u16,
     /// Its headers.
@@ -33,13 +33,13 @@ pub struct Answer {
 }
 
 /// Status only: the body may hold a link.
-impl fmt::Debug for Answer {
+impl fmt::Debug for UpstreamResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
-impl Answer {
+impl UpstreamResponse {
     /// A header's text.
     #[must_use]
     pub fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
@@ -49,7 +49,7 @@ impl Answer {
 
 /// Why there is no answer. The texts are redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NoAnswer {
+pub enum CallError {
     /// No connection: nothing was sent.
     NotSent(String),
     /// The request may have been carried out.
@@ -57,7 +57,7 @@ pub enum NoAnswer {
 }
 
 /// What a call led to.
-pub type Called = Result<Answer, NoAnswer>;
+pub type CallResult = Result<UpstreamResponse, CallError>;
 
 /// A client for one upstream.
 ///
@@ -86,21 +86,21 @@ pub fn client(upstream: &Url, timeout: Duration) -> reqwest::Result<Client> {
 /// Sends a request and reads its answer to the end.
 ///
 /// # Errors
-/// [`NoAnswer`].
-pub async fn call(request: RequestBuilder) -> Called {
+/// [`CallError`].
+pub async fn call(request: RequestBuilder) -> CallResult {
     let mut response = request.send().await.map_err(no_answer)?;
     let mut answer =
-        Answer { status: response.status().as_u16(), headers: response.headers().clone(), body: Vec::new() };
+        UpstreamResponse { status: response.status().as_u16(), headers: response.headers().clone(), body: Vec::new() };
     while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
         if answer.body.len() + chunk.len() > LONGEST_BODY {
-            return Err(NoAnswer::Lost("its answer was longer than 256 KiB".to_owned()));
+            return Err(CallError::Lost("its answer was longer than 256 KiB".to_owned()));
         }
         answer.body.extend_from_slice(&chunk);
     }
     Ok(answer)
 }
 
-fn no_answer(error: reqwest::Error) -> NoAnswer {
+fn no_answer(error: reqwest::Error) -> CallError {
     let not_sent = error.is_connect() || error.is_builder();
     let timed_out = error.is_timeout();
     // What an error says of itself is often only `error sending request`: the causes are behind it.
@@ -112,8 +112,8 @@ fn no_answer(error: reqwest::Error) -> NoAnswer {
         cause = error.source();
     }
     match (not_sent, timed_out) {
-        (true, _) => NoAnswer::NotSent(redact(&text)),
-        (false, true) => NoAnswer::Lost("no answer came in time (UPSTREAM_TIMEOUT)".to_owned()),
-        (false, false) => NoAnswer::Lost(redact(&text)),
+        (true, _) => CallError::NotSent(redact(&text)),
+        (false, true) => CallError::Lost("no answer came in time (UPSTREAM_TIMEOUT)".to_owned()),
+        (false, false) => CallError::Lost(redact(&text)),
     }
 }

@@ -11,15 +11,15 @@ use url::Url;
 
 use super::{
     http,
-    verdict::{Trouble, mailgun as verdict},
+    verdict::{UpstreamFailure, mailgun as verdict},
 };
 use crate::{
-    mail::render::Mail,
+    mail::render::RenderedMail,
     settings::{MailgunSettings, SHORTEST_USE},
 };
 
 /// A client of one sending domain.
-pub struct Mailgun {
+pub struct MailgunClient {
     client: Client,
     endpoint: Url,
     key: SecretString,
@@ -40,7 +40,7 @@ pub struct Envelope<'a> {
     pub deliver_within: Duration,
 }
 
-impl Mailgun {
+impl MailgunClient {
     /// A client; calls nothing yet.
     ///
     /// # Errors
@@ -72,8 +72,8 @@ impl Mailgun {
     /// Hands one mail over.
     ///
     /// # Errors
-    /// [`Trouble`]: what the answer, or none, means.
-    pub async fn send(&self, envelope: &Envelope<'_>, mail: Mail) -> Result<(), Trouble> {
+    /// [`UpstreamFailure`]: what the answer, or none, means.
+    pub async fn send(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Result<(), UpstreamFailure> {
         let request = self
             .client
             .post(self.endpoint.clone())
@@ -84,7 +84,7 @@ impl Mailgun {
     }
 
     /// As Mailgun's own clients send it: plain parts and a known length.
-    fn form(&self, envelope: &Envelope<'_>, mail: Mail) -> Form {
+    fn form(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Form {
         Form::new()
             .text("from", self.from.clone())
             .text("to", envelope.to.to_owned())

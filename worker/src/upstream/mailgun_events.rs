@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    http::{self, Answer},
-    verdict::mailgun_reads::{NotTold, judge, judge_silence, unreadable},
+    http::{self, UpstreamResponse},
+    verdict::mailgun_reads::{QueryError, judge, judge_silence, unreadable},
 };
 use crate::settings::{EventsApi, MailgunSettings};
 
@@ -26,7 +26,7 @@ const MOST_PAGES: usize = 10;
 const LONGEST_JOB: TimeDelta = TimeDelta::days(2);
 
 /// A client of one sending domain.
-pub struct MailgunReader {
+pub struct MailgunEventsClient {
     client: Client,
     base: Url,
     /// The sending domain.
@@ -36,7 +36,7 @@ pub struct MailgunReader {
     pacer: DefaultDirectRateLimiter,
 }
 
-impl MailgunReader {
+impl MailgunEventsClient {
     /// A client, if there is a key for it; calls nothing yet.
     ///
     /// # Errors
@@ -57,8 +57,8 @@ impl MailgunReader {
     /// advice trusts only what is older than half an hour.
     ///
     /// # Errors
-    /// [`NotTold`].
-    pub async fn events_of(&self, message_id: &str, job_ended: DateTime<Utc>) -> Result<Vec<Value>, NotTold> {
+    /// [`QueryError`].
+    pub async fn events_of(&self, message_id: &str, job_ended: DateTime<Utc>) -> Result<Vec<Value>, QueryError> {
         let id = message_id.trim_start_matches('<').trim_end_matches('>');
         let mut events = Vec::new();
         let mut place = None;
@@ -80,7 +80,7 @@ impl MailgunReader {
     }
 
     /// `GET /v3/{domain}/events`, or the page behind one of it: there is one until it is empty.
-    async fn page_of_events(&self, message_id: &str, page: Option<String>) -> Result<Page, NotTold> {
+    async fn page_of_events(&self, message_id: &str, page: Option<String>) -> Result<EventsPage, QueryError> {
         let request = match page {
             None => {
                 let filter = [("message-id", message_id), ("limit", "100")];
@@ -89,7 +89,7 @@ impl MailgunReader {
             Some(page) => self.client.get(self.ours(&page).ok_or_else(unreadable)?),
         };
         let answer = self.ask_and_judge(request).await?;
-        Page::read(&answer, "/paging/next")
+        EventsPage::read(&answer, "/paging/next")
     }
 
     /// `POST /v1/analytics/logs`. Its document names no attributes to filter by; Mailgun's own client filters by this one.
@@ -98,7 +98,7 @@ impl MailgunReader {
         message_id: &str,
         job_ended: DateTime<Utc>,
         token: Option<String>,
-    ) -> Result<Page, NotTold> {
+    ) -> Result<EventsPage, QueryError> {
         let equals = |attribute: &str, value: &str| json!({"attribute": attribute, "comparator": "=", "values": [{"label": value, "value": value}]});
         let question = json!({
             "start": (job_ended - LONGEST_JOB).to_rfc2822(),
@@ -108,14 +108,14 @@ impl MailgunReader {
         });
         let request = self.client.post(self.url(&["v1", "analytics", "logs"])?).json(&question);
         let answer = self.ask_and_judge(request).await?;
-        Page::read(&answer, "/pagination/next")
+        EventsPage::read(&answer, "/pagination/next")
     }
 
     /// Whether an address is on the list that made us leave it alone.
     ///
     /// # Errors
-    /// [`NotTold`].
-    pub async fn is_listed(&self, address: &str, reason: SuppressionReason) -> Result<bool, NotTold> {
+    /// [`QueryError`].
+    pub async fn is_listed(&self, address: &str, reason: SuppressionReason) -> Result<bool, QueryError> {
         let list = match reason {
             SuppressionReason::Bounce | SuppressionReason::ListedBounce => "bounces",
             SuppressionReason::Complaint | SuppressionReason::ListedComplaint => "complaints",
@@ -128,8 +128,8 @@ impl MailgunReader {
     /// Takes an address off all lists.
     ///
     /// # Errors
-    /// [`NotTold`]: it may be off some of them.
-    pub async fn unlist(&self, address: &str) -> Result<(), NotTold> {
+    /// [`QueryError`]: it may be off some of them.
+    pub async fn unlist(&self, address: &str) -> Result<(), QueryError> {
         for list in ["bounces", "complaints", "unsubscribes"] {
             let answer = self.ask(self.client.delete(self.url(&["v3", &self.domain, list, address])?)).await?;
             if !is_not_on_the_list(&answer) {
@@ -139,19 +139,19 @@ impl MailgunReader {
         Ok(())
     }
 
-    async fn ask_and_judge(&self, request: RequestBuilder) -> Result<Answer, NotTold> {
+    async fn ask_and_judge(&self, request: RequestBuilder) -> Result<UpstreamResponse, QueryError> {
         let answer = self.ask(request).await?;
         judge(&answer).map(|()| answer)
     }
 
-    async fn ask(&self, request: RequestBuilder) -> Result<Answer, NotTold> {
+    async fn ask(&self, request: RequestBuilder) -> Result<UpstreamResponse, QueryError> {
         self.pacer.until_ready().await;
         let request = request.basic_auth("api", Some(self.key.expose_secret()));
         http::call(request).await.map_err(|silence| judge_silence(&silence))
     }
 
     /// Its parts are encoded: an address may hold a slash.
-    fn url(&self, parts: &[&str]) -> Result<Url, NotTold> {
+    fn url(&self, parts: &[&str]) -> Result<Url, QueryError> {
         let mut url = self.base.clone();
         url.path_segments_mut().map_err(|()| unreadable())?.pop_if_empty().extend(parts);
         Ok(url)
@@ -164,17 +164,17 @@ impl MailgunReader {
 }
 
 /// 404 with Mailgun's words; any other 404 is a wrong domain or region.
-fn is_not_on_the_list(answer: &Answer) -> bool {
+fn is_not_on_the_list(answer: &UpstreamResponse) -> bool {
     answer.status == 404 && String::from_utf8_lossy(&answer.body).to_lowercase().contains("address not found")
 }
 
-struct Page {
+struct EventsPage {
     items: Vec<Value>,
     next: Option<String>,
 }
 
-impl Page {
-    fn read(answer: &Answer, next: &str) -> Result<Self, NotTold> {
+impl EventsPage {
+    fn read(answer: &UpstreamResponse, next: &str) -> Result<Self, QueryError> {
         let mut body: Value = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
         let next = body.pointer(next).and_then(Value::as_str).filter(|next| !next.is_empty()).map(str::to_owned);
         match body.get_mut("items").map(Value::take) {

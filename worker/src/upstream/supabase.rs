@@ -17,8 +17,8 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::{
-    http::{self, Answer},
-    verdict::{Trouble, Verdict, supabase as verdict},
+    http::{self, UpstreamResponse},
+    verdict::{UpstreamFailure, Verdict, supabase as verdict},
 };
 use crate::{
     metrics,
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A client of one project.
-pub struct Supabase {
+pub struct SupabaseClient {
     client: Client,
     endpoint: Url,
     headers: HeaderMap,
@@ -41,14 +41,14 @@ pub struct Supabase {
 const SAFE_CODE_DIGITS: usize = 8;
 
 /// A link that was made. No Debug of the link: it signs its holder in.
-pub struct MadeLink {
+pub struct GeneratedLink {
     /// What to mail.
     pub url: String,
     /// Where it leads, which may not be where it was asked to.
     pub redirect_to: String,
 }
 
-impl fmt::Debug for MadeLink {
+impl fmt::Debug for GeneratedLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("MadeLink").field("redirect_to", &self.redirect_to).finish_non_exhaustive()
     }
@@ -70,7 +70,7 @@ struct Response {
     email_otp: Option<SecretString>,
 }
 
-impl Supabase {
+impl SupabaseClient {
     /// A client; calls nothing yet.
     ///
     /// # Errors
@@ -102,8 +102,8 @@ impl Supabase {
     /// any, is dead from now on.
     ///
     /// # Errors
-    /// [`Trouble`]: what the answer means.
-    pub async fn generate_link(&self, email: &str, callback_url: &str) -> Result<MadeLink, Trouble> {
+    /// [`UpstreamFailure`]: what the answer means.
+    pub async fn generate_link(&self, email: &str, callback_url: &str) -> Result<GeneratedLink, UpstreamFailure> {
         let request = Request { r#type: self.kind(), email, redirect_to: callback_url };
         let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone()).json(&request);
         let answer = http::call(request).await.map_err(|silence| verdict::judge_silence(&silence))?;
@@ -137,8 +137,8 @@ impl Supabase {
     }
 
     /// An answer is believed only if its link is the recipient's, and leads to a server that we know.
-    fn check(&self, answer: &Answer, email: &str, made: Response) -> Result<MadeLink, Trouble> {
-        let trouble = |verdict, code: &str, message: String| Trouble {
+    fn check(&self, answer: &UpstreamResponse, email: &str, made: Response) -> Result<GeneratedLink, UpstreamFailure> {
+        let trouble = |verdict, code: &str, message: String| UpstreamFailure {
             verdict,
             failure: Failure::new(code, message),
             http_status: Some(answer.status),
@@ -166,7 +166,7 @@ impl Supabase {
             Signups::Allow => made.action_link,
             Signups::Deny => as_magic_link(&made.action_link),
         };
-        Ok(MadeLink { url, redirect_to: made.redirect_to })
+        Ok(GeneratedLink { url, redirect_to: made.redirect_to })
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::{Admission, Email, Enqueued, JobId, NewJob};
+use outbox::{Email, EnqueuePolicy, Enqueued, JobId, NewJob};
 use sandbox::{Durability, Mailgun, MailgunSettings, Postgres, Program, Role, SupabaseAuth, SupabaseSettings};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -122,7 +122,7 @@ impl Bench {
             request_id: "a-request".to_owned(),
             traceparent: None,
         };
-        let admission = Admission {
+        let admission = EnqueuePolicy {
             per_recipient: "1000/1m".parse().unwrap(),
             per_recipient_and_client: "1000/1m".parse().unwrap(),
             duplicate_window: Duration::ZERO,

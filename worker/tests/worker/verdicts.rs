@@ -5,8 +5,8 @@ use std::{fs, path::PathBuf, time::Duration};
 use reqwest::header::{HeaderMap, HeaderName};
 use serde_json::Value;
 use worker::upstream::{
-    http::{Answer, NoAnswer},
-    verdict::{Trouble, Verdict, mailgun, supabase},
+    http::{CallError, UpstreamResponse},
+    verdict::{UpstreamFailure, Verdict, mailgun, supabase},
 };
 
 fn fixture(path: &str) -> Value {
@@ -14,14 +14,14 @@ fn fixture(path: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap()
 }
 
-fn mailgun_answer(name: &str) -> Answer {
+fn mailgun_answer(name: &str) -> UpstreamResponse {
     let fixture = fixture(&format!("mailgun/answer-{name}.json"));
     let headers =
         fixture["headers"].as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
     answer(&fixture["status"], headers, &fixture["body"])
 }
 
-fn supabase_answer(name: &str) -> Answer {
+fn supabase_answer(name: &str) -> UpstreamResponse {
     let response = fixture(&format!("supabase/{name}.json"))["response"].take();
     let headers = response["headers"]
         .as_array()
@@ -31,14 +31,14 @@ fn supabase_answer(name: &str) -> Answer {
     answer(&response["status"], headers, &response["body"])
 }
 
-fn answer<'a>(status: &Value, headers: impl Iterator<Item = (&'a str, &'a str)>, body: &Value) -> Answer {
+fn answer<'a>(status: &Value, headers: impl Iterator<Item = (&'a str, &'a str)>, body: &Value) -> UpstreamResponse {
     let headers: HeaderMap =
         headers.map(|(name, value)| (HeaderName::try_from(name).unwrap(), value.parse().unwrap())).collect();
     let status = u16::try_from(status.as_u64().unwrap()).unwrap();
-    Answer { status, headers, body: body.as_str().unwrap_or_default().into() }
+    UpstreamResponse { status, headers, body: body.as_str().unwrap_or_default().into() }
 }
 
-fn kind(trouble: &Trouble) -> &'static str {
+fn kind(trouble: &UpstreamFailure) -> &'static str {
     match trouble.verdict {
         Verdict::Retry { not_before: None } => "retry",
         Verdict::Retry { not_before: Some(_) } => "later",
@@ -90,12 +90,13 @@ fn only_an_id_is_a_success() {
         ("Queued. Thank you.", false),
         ("", false),
     ] {
-        let answer = Answer { status: 200, headers: HeaderMap::new(), body: body.into() };
+        let answer = UpstreamResponse { status: 200, headers: HeaderMap::new(), body: body.into() };
         let verdict = mailgun::judge(&answer);
         assert_eq!(verdict.is_ok(), taken, "{body}");
         assert!(verdict.is_ok() || kind(&verdict.unwrap_err()) == "unknown", "{body}: it may have been taken");
     }
-    let error = Answer { status: 500, headers: HeaderMap::new(), body: r#"{"id":"<1@mg.example.com>"}"#.into() };
+    let error =
+        UpstreamResponse { status: 500, headers: HeaderMap::new(), body: r#"{"id":"<1@mg.example.com>"}"#.into() };
     assert!(mailgun::judge(&error).is_err());
 }
 
@@ -145,7 +146,7 @@ fn gateways_and_proxies_are_sorted_too() {
         (502, "<html>Bad gateway</html>", "retry"),
         (540, "", "retry"),
     ] {
-        let answer = Answer { status, headers: no_headers(), body: body.into() };
+        let answer = UpstreamResponse { status, headers: no_headers(), body: body.into() };
         assert_eq!(kind(&supabase::judge(&answer)), wanted, "{status} {body}");
     }
     for (status, body, wanted) in [
@@ -157,7 +158,7 @@ fn gateways_and_proxies_are_sorted_too() {
         (408, "", "unknown"),
         (400, r#"{"message":"from parameter is not a valid address. please check documentation"}"#, "MAIL_FROM"),
     ] {
-        let answer = Answer { status, headers: no_headers(), body: body.into() };
+        let answer = UpstreamResponse { status, headers: no_headers(), body: body.into() };
         assert_eq!(kind(&mailgun::judge(&answer).unwrap_err()), wanted, "{status} {body}");
     }
 }
@@ -165,8 +166,8 @@ fn gateways_and_proxies_are_sorted_too() {
 #[test]
 fn silence_is_unknown_only_where_a_mail_may_have_gone() {
     let why = || "connection reset".to_owned();
-    assert_eq!(kind(&mailgun::judge_silence(&NoAnswer::NotSent(why()))), "retry");
-    assert_eq!(kind(&mailgun::judge_silence(&NoAnswer::Lost(why()))), "unknown");
-    assert_eq!(kind(&supabase::judge_silence(&NoAnswer::NotSent(why()))), "retry");
-    assert_eq!(kind(&supabase::judge_silence(&NoAnswer::Lost(why()))), "retry");
+    assert_eq!(kind(&mailgun::judge_silence(&CallError::NotSent(why()))), "retry");
+    assert_eq!(kind(&mailgun::judge_silence(&CallError::Lost(why()))), "unknown");
+    assert_eq!(kind(&supabase::judge_silence(&CallError::NotSent(why()))), "retry");
+    assert_eq!(kind(&supabase::judge_silence(&CallError::Lost(why()))), "retry");
 }

@@ -5,11 +5,11 @@ use outbox::Failure;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{RETRY, Trouble, Verdict, configuration, later, rate_limit};
-use crate::upstream::http::{Answer, NoAnswer};
+use super::{RETRY, UpstreamFailure, Verdict, configuration, later, rate_limit};
+use crate::upstream::http::{CallError, UpstreamResponse};
 
 /// What an answer means: the first row that fits decides. `words` are in lower case.
-fn sort(status: u16, words: &str, answer: &Answer) -> (Verdict, &'static str) {
+fn sort(status: u16, words: &str, answer: &UpstreamResponse) -> (Verdict, &'static str) {
     let says = |text: &str| words.contains(text);
     match status {
         // Documented as 429; users' logs show 420 too. Any other "not allowed to send" is not
@@ -72,7 +72,7 @@ struct ErrorBody {
 ///
 /// # Errors
 /// What the answer means if not.
-pub fn judge(answer: &Answer) -> Result<(), Trouble> {
+pub fn judge(answer: &UpstreamResponse) -> Result<(), UpstreamFailure> {
     let taken = (200..=299).contains(&answer.status)
         && serde_json::from_slice::<Map<String, Value>>(&answer.body)
             .is_ok_and(|body| body.get("id").and_then(Value::as_str).is_some_and(|id| !id.is_empty()));
@@ -81,7 +81,7 @@ pub fn judge(answer: &Answer) -> Result<(), Trouble> {
     }
     let words = outbox::redact(&words(&answer.body));
     let (verdict, code) = sort(answer.status, &words.to_lowercase(), answer);
-    Err(Trouble::told(verdict, code, says(code), answer.status, &words))
+    Err(UpstreamFailure::told(verdict, code, says(code), answer.status, &words))
 }
 
 /// The message of its JSON; a bare word or line as it is; nothing of any other document.
@@ -97,14 +97,14 @@ fn words(body: &[u8]) -> String {
 
 /// Sorts a call that brought no answer.
 #[must_use]
-pub fn judge_silence(silence: &NoAnswer) -> Trouble {
+pub fn judge_silence(silence: &CallError) -> UpstreamFailure {
     let (verdict, code, message) = match silence {
-        NoAnswer::NotSent(why) => (RETRY, "mailgun_unreachable", format!("Mailgun could not be reached: {why}")),
-        NoAnswer::Lost(why) => (
+        CallError::NotSent(why) => (RETRY, "mailgun_unreachable", format!("Mailgun could not be reached: {why}")),
+        CallError::Lost(why) => (
             Verdict::Unknown,
             "mailgun_no_answer",
             format!("Mailgun may have taken the mail, but did not say so: {why}"),
         ),
     };
-    Trouble { verdict, failure: Failure::new(code, message), http_status: None }
+    UpstreamFailure { verdict, failure: Failure::new(code, message), http_status: None }
 }

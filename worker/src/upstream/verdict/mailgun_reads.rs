@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::rate_limit;
-use crate::upstream::http::{Answer, NoAnswer};
+use crate::upstream::http::{CallError, UpstreamResponse};
 
 /// Nobody can ask before an operator has changed something; until then it is tried now and then.
 const MISCONFIGURED: Duration = Duration::from_secs(5 * 60);
@@ -13,7 +13,7 @@ const UNAVAILABLE: Duration = Duration::from_secs(30);
 
 /// Why there is no answer to a question, and how long nobody asks another.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NotTold {
+pub struct QueryError {
     /// For operators, with the setting to look at where there is one.
     pub reason: &'static str,
     /// Until the next question.
@@ -23,8 +23,8 @@ pub struct NotTold {
 /// What an answer means; 404 is for whoever asks to judge.
 ///
 /// # Errors
-/// [`NotTold`].
-pub fn judge(answer: &Answer) -> Result<(), NotTold> {
+/// [`QueryError`].
+pub fn judge(answer: &UpstreamResponse) -> Result<(), QueryError> {
     let (reason, pause) = match answer.status {
         200..=299 => return Ok(()),
         401..=403 => {
@@ -41,19 +41,19 @@ pub fn judge(answer: &Answer) -> Result<(), NotTold> {
         }
         _ => ("Mailgun is unavailable", UNAVAILABLE),
     };
-    Err(NotTold { reason, pause })
+    Err(QueryError { reason, pause })
 }
 
 /// No answer came.
 #[must_use]
-pub fn judge_silence(_silence: &NoAnswer) -> NotTold {
-    NotTold { reason: "Mailgun does not answer", pause: UNAVAILABLE }
+pub fn judge_silence(_silence: &CallError) -> QueryError {
+    QueryError { reason: "Mailgun does not answer", pause: UNAVAILABLE }
 }
 
 /// The answer is not what it should be.
 #[must_use]
-pub fn unreadable() -> NotTold {
-    NotTold {
+pub fn unreadable() -> QueryError {
+    QueryError {
         reason: "Mailgun answers what cannot be read (MAILGUN_BASE_URL, MAILGUN_EVENTS_API)",
         pause: MISCONFIGURED,
     }
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn questions_pause_as_long_as_it_takes() {
         let pause = |status, body: &str| {
-            let answer = Answer { status, body: body.as_bytes().to_vec(), ..Answer::default() };
+            let answer = UpstreamResponse { status, body: body.as_bytes().to_vec(), ..UpstreamResponse::default() };
             judge(&answer).err().map(|not_told| not_told.pause.as_secs())
         };
         for (status, body, wanted) in [

@@ -48,7 +48,7 @@ impl Verdict {
 
 /// A call that did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trouble {
+pub struct UpstreamFailure {
     /// What it means.
     pub verdict: Verdict,
     /// Why, to store and to log.
@@ -57,7 +57,7 @@ pub struct Trouble {
     pub http_status: Option<u16>,
 }
 
-impl Trouble {
+impl UpstreamFailure {
     /// A row of a table, with the upstream's own words, redacted, behind ours.
     fn told(verdict: Verdict, code: &'static str, ours: &str, status: u16, theirs: &str) -> Self {
         let message = match theirs {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use reqwest::header::{HeaderName, RETRY_AFTER};
 
-use crate::upstream::http::Answer;
+use crate::upstream::http::UpstreamResponse;
 
 /// When it names no time.
 const UNNAMED: Duration = Duration::from_secs(5);
@@ -14,12 +14,12 @@ const UNNAMED: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// The wait from now, named or not: a second to a quarter of an hour.
-pub(super) fn wait(answer: &Answer, words: &str) -> Duration {
+pub(super) fn wait(answer: &UpstreamResponse, words: &str) -> Duration {
     named(answer, words).unwrap_or(UNNAMED)
 }
 
 /// The wait from now that the answer names, if it does: the longest of text, `X-RateLimit-Reset` and `Retry-After`.
-pub(super) fn named(answer: &Answer, words: &str) -> Option<Duration> {
+pub(super) fn named(answer: &UpstreamResponse, words: &str) -> Option<Duration> {
     let now = Utc::now();
     [in_text(words, now), reset(answer, now), retry_after(answer, now)]
         .into_iter()
@@ -39,7 +39,7 @@ fn in_text(words: &str, now: DateTime<Utc>) -> Option<Duration> {
 }
 
 /// Unix seconds, maybe with a fraction (mailgun-go, errors.go).
-fn reset(answer: &Answer, now: DateTime<Utc>) -> Option<Duration> {
+fn reset(answer: &UpstreamResponse, now: DateTime<Utc>) -> Option<Duration> {
     let at: f64 = answer.header(HeaderName::from_static("x-ratelimit-reset"))?.trim().parse().ok()?;
     let at = Duration::try_from_secs_f64(at).ok()?;
     let now = Duration::try_from_secs_f64(now.timestamp_micros() as f64 / 1e6).ok()?;
@@ -47,7 +47,7 @@ fn reset(answer: &Answer, now: DateTime<Utc>) -> Option<Duration> {
 }
 
 /// RFC 9110 §10.2.3: seconds, or a date.
-fn retry_after(answer: &Answer, now: DateTime<Utc>) -> Option<Duration> {
+fn retry_after(answer: &UpstreamResponse, now: DateTime<Utc>) -> Option<Duration> {
     let text = answer.header(RETRY_AFTER)?.trim();
     text.parse().map(Duration::from_secs).ok().or_else(|| until(text, now))
 }
@@ -75,7 +75,7 @@ mod tests {
         if let Some((name, value)) = header {
             headers.insert(name, value.parse().unwrap());
         }
-        let wait = wait(&Answer { status: 429, headers, body: Vec::new() }, words);
+        let wait = wait(&UpstreamResponse { status: 429, headers, body: Vec::new() }, words);
         // Rounded, since the clock went on.
         (wait.as_millis() + 2_500) / 5_000 * 5
     }
@@ -101,6 +101,6 @@ mod tests {
         assert_eq!(seconds("", Some(("x-ratelimit-reset", "NaN".to_owned()))), 5);
         assert_eq!(seconds("try again after 86400 seconds", None), 900);
         assert_eq!(seconds("try again after Fri, 18 Sep 2020 12:05:00 UTC", None), 0);
-        assert_eq!(wait(&Answer::default(), "try again after 0 seconds"), Duration::from_secs(1));
+        assert_eq!(wait(&UpstreamResponse::default(), "try again after 0 seconds"), Duration::from_secs(1));
     }
 }

@@ -4,8 +4,8 @@
 use outbox::Failure;
 use serde::Deserialize;
 
-use super::{RETRY, Trouble, Verdict, configuration, later, rate_limit};
-use crate::upstream::http::{Answer, NoAnswer};
+use super::{RETRY, UpstreamFailure, Verdict, configuration, later, rate_limit};
+use crate::upstream::http::{CallError, UpstreamResponse};
 
 /// Two first calls for one new address race, and the loser is told this (measured: 20 of 20 rounds). The next call
 /// finds the user; a database that can never save it says the same, so it is believed only so often. (Before API
@@ -14,7 +14,7 @@ const NOT_SAVED: &str = "Database error saving new user";
 const NOT_SAVED_TRIES: Verdict = Verdict::RetryUpTo { tries: 3 };
 
 /// What an answer means: the first row that fits decides.
-fn sort(status: u16, code: &str, words: &str, answer: &Answer) -> (Verdict, &'static str) {
+fn sort(status: u16, code: &str, words: &str, answer: &UpstreamResponse) -> (Verdict, &'static str) {
     match (status, code) {
         (429, _) => (later(rate_limit::wait(answer, words)), "supabase_rate_limited"),
 
@@ -78,7 +78,7 @@ struct ErrorBody {
 
 /// Sorts an answer that brought no link.
 #[must_use]
-pub fn judge(answer: &Answer) -> Trouble {
+pub fn judge(answer: &UpstreamResponse) -> UpstreamFailure {
     let body = serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default();
     let code = match (body.code.as_str(), &body.error_code) {
         (Some(code), _) => code.to_owned(),
@@ -89,14 +89,14 @@ pub fn judge(answer: &Answer) -> Trouble {
     };
     let words = outbox::redact(&body.message.or(body.msg).or(body.error_description).unwrap_or_default());
     let (verdict, code) = sort(answer.status, &code, &words, answer);
-    Trouble::told(verdict, code, says(code), answer.status, &words)
+    UpstreamFailure::told(verdict, code, says(code), answer.status, &words)
 }
 
 /// Sorts a call that brought no answer.
 #[must_use]
-pub fn judge_silence(silence: &NoAnswer) -> Trouble {
-    let (NoAnswer::NotSent(why) | NoAnswer::Lost(why)) = silence;
-    Trouble {
+pub fn judge_silence(silence: &CallError) -> UpstreamFailure {
+    let (CallError::NotSent(why) | CallError::Lost(why)) = silence;
+    UpstreamFailure {
         verdict: RETRY,
         failure: Failure::new("supabase_unreachable", format!("Supabase did not answer: {why}")),
         http_status: None,
