@@ -127,8 +127,10 @@ comment on index webhook_tokens_age is 'Tokens by age, to delete the oldest.';
 -- Takes a batch of reports and returns the outcome of each, in the order of `position`. A call is one transaction, so a
 -- token is stored if and only if its report has been processed. Concurrent calls cannot deadlock, because all of them
 -- lock rows in one order: jobs by id, then tokens, then suppressed recipients.
-create function email_take_reports(reports jsonb) returns jsonb
+create function email_take_reports(reports jsonb)
+returns table (outcome text, moved_to text, suppression text)
 language plpgsql as $$
+#variable_conflict use_column
 declare
   ids uuid[];
   -- Bounds on finished_at, so that only a few partitions are read. This assumes that a job ends within a day of its
@@ -137,8 +139,9 @@ declare
   first_end timestamptz;
   last_end timestamptz;
   new_tokens text[];
-  outcomes jsonb;
-  told jsonb;
+  outcomes text[];
+  moves text[];
+  to_suppress jsonb;
   suppressions jsonb;
 begin
   select array_agg(r.job), min(email_job_time(r.job)) - interval '1 day', max(email_job_time(r.job)) + interval '2 days'
@@ -250,49 +253,46 @@ begin
     order by given.id, given.occurred_at
     on conflict do nothing
   )
-  select jsonb_agg(
-    jsonb_build_object(
-      'outcome', case
+  select
+    array_agg(
+      case
         when tokens.verdict <> 'new' then tokens.verdict
         when matched.position is null then 'unmatched'
         when matched.is_new then 'recorded'
         else 'known'
-      end,
-      'moved_to', furthest.delivery)
-    order by tokens.position)
-  into outcomes
+      end
+      order by tokens.position),
+    array_agg(furthest.delivery order by tokens.position)
+  into outcomes, moves
   from tokens
   left join matched on matched.position = tokens.position
   left join furthest on furthest.position = tokens.position;
 
-  select jsonb_agg(r.report order by r.position)
-  into told
-  from jsonb_array_elements(reports) with ordinality as r (report, position)
-  where outcomes -> (r.position::integer - 1) ->> 'outcome' = 'recorded'
+  select jsonb_agg(r.report order by r.number)
+  into to_suppress
+  from jsonb_array_elements(reports) with ordinality as r (report, number)
+  where outcomes[r.number] = 'recorded'
     and (r.report ->> 'suppression' is not null or r.report ->> 'delivery' = 'delivered');
-  if told is null then
-    return coalesce(outcomes, '[]');
+  if to_suppress is not null then
+    select jsonb_object_agg(s.recipient, s.outcome) into suppressions from email_suppress(to_suppress) as s;
   end if;
-  select jsonb_object_agg(s.recipient, s.outcome) into suppressions from email_suppress(told) as s;
-  if suppressions is null then
-    return outcomes;
-  end if;
-  return (
-    select jsonb_agg(
-      case
-        when o.outcome ->> 'outcome' = 'recorded' and r.report ->> 'suppression' is not null
-          and suppressions ? (r.report ->> 'recipient')
-          then o.outcome || jsonb_build_object('suppression', suppressions ->> (r.report ->> 'recipient'))
-        else o.outcome
-      end
-      order by o.position)
-    from jsonb_array_elements(outcomes) with ordinality as o (outcome, position)
-    join jsonb_array_elements(reports) with ordinality as r (report, position) on r.position = o.position);
+
+  return query
+  select
+    outcomes[r.number],
+    moves[r.number],
+    case
+      when outcomes[r.number] = 'recorded' and r.report ->> 'suppression' is not null
+        then suppressions ->> (r.report ->> 'recipient')
+    end
+  from jsonb_array_elements(reports) with ordinality as r (report, number)
+  order by r.number;
 end $$;
 comment on function email_take_reports is
   'Takes a batch of reports from Mailgun, a JSON array: stores their tokens and events, updates email_jobs.delivery, '
-  'and suppresses recipients. Returns a JSON array with the outcome of each report: recorded, known, unmatched or '
-  'token_reused.';
+  'and suppresses recipients. Returns one row per report, in order: its outcome (recorded, known, unmatched or '
+  'token_reused), the new value of email_jobs.delivery if the report changed it, and suppressed or held_back if it gave '
+  'a reason to suppress its recipient.';
 
 -- The programs turn hash joins off on their connections, since their statements look up few rows by key. This function
 -- joins the intermediate results of a batch with each other, so it turns hash joins on. It still finds table rows by

@@ -1,13 +1,13 @@
-//! Group commit: what comes while a commit is under way goes together in the next one.
+//! Group commit: requests that arrive during a commit are committed together by the next one.
 //!
-//! A commit waits for the disk, and one by one requests would queue for it. There is no timer: a lone request on an idle
-//! system is committed at once.
+//! A commit waits for the disk, and single requests would queue for it. There is no timer: a lone request on an idle system
+//! is committed at once.
 //!
-//! Each committer has a thread and a connection of its own. On a shared runtime Postgres's answer would wait its turn behind
-//! all the requests that are being read, and Postgres would wait for the next batch meanwhile.
+//! Each committer has its own thread and connection. On a shared runtime, Postgres's answer would wait behind all the
+//! requests that are being read, and Postgres would be idle meanwhile.
 //!
-//! Requests for links come in crowds, and one connection keeps one of Postgres's processors busy: a second committer helps
-//! while enough of them wait to make a batch of their own.
+//! Requests for links come in crowds, and one connection keeps one of Postgres's processors busy. So a second committer
+//! helps while enough requests wait to fill a batch of their own.
 
 use std::{
     io,
@@ -24,35 +24,40 @@ use tokio::{
 };
 
 use crate::{
-    EnqueuePolicy, Enqueued, Error, Finish, NewJob, Recorded, Report, ReportOutcome, Requeue, Requeued, Seal,
-    SendDecision,
-    enqueue::batch::enqueue_in,
-    postgres::{notify::NotifyLimiter, session::Session},
-    reports::events::take_reports_in,
-    running::{finish::finish_in, requeue::requeue_in, seal::seal_in},
+    enqueue::{
+        batch::enqueue_in,
+        request::{EnqueuePolicy, Enqueued, NewJob},
+    },
+    postgres::{error::Error, notify::NotifyLimiter, session::Session},
+    reports::events::{Report, ReportOutcome, take_reports_in},
+    running::{
+        finish::{Finish, Recorded, finish_in},
+        requeue::{Requeue, Requeued, requeue_in},
+        seal::{Seal, SendDecision, seal_in},
+    },
 };
 
-/// Most requests in one commit: a statement stays small enough to be done within milliseconds.
-const LARGEST_BATCH: usize = 256;
-/// Most requests that wait for their commit. More would wait longer than their callers do.
-const MOST_WAITING: usize = 4_096;
-/// Where so many wait although a commit is under way, a helper takes them. Fewer go together in the next commit: each costs
-/// less, the more share it.
-const CROWD: usize = 64;
+/// Maximum number of requests in one commit, so that a statement takes only milliseconds.
+const MAX_BATCH: usize = 256;
+/// Maximum number of requests that wait for their commit. More would wait longer than their callers do.
+const MAX_WAITING: usize = 4_096;
+/// If this many requests wait while a commit is under way, the helper takes them. Fewer are left for the next commit, which
+/// costs less per request the more share it.
+const HELPER_THRESHOLD: usize = 64;
 
-/// Why a request was not taken.
+/// Why a request was not committed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
-    /// Too many wait for their commit already.
+    /// Too many requests wait for their commit.
     #[error("too many requests wait for their commit")]
     Busy,
-    /// Postgres, or the way to it. The request may yet have been committed, if the answer was lost on the way.
+    /// The database failed. If the answer was lost, the request may have been committed all the same.
     #[error(transparent)]
     Failed(#[from] Arc<Error>),
 }
 
 impl CommitError {
-    /// Whether trying again later helps.
+    /// Whether a later retry can help.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
@@ -62,15 +67,15 @@ impl CommitError {
     }
 }
 
-/// Is told of each commit: its size, and the time that it took or failed after.
+/// Called after each commit, with the number of requests and the time until it succeeded or failed.
 pub type OnCommit = fn(batch: usize, taken: Duration);
 
-/// A committer of one program: for each request, its outcome. It has a thread, and a connection beside those of the pool
-/// whose options it takes over; a helper has the same again. A clone is the same one.
+/// A committer: takes requests and returns the outcome of each. It has one thread and one connection of its own, with the
+/// options of the given pool; a helper has another thread and connection. Clones share the same committer.
 #[derive(Debug)]
 pub struct GroupCommit<Request, Outcome> {
     requests: mpsc::Sender<PendingRequest<Request, Outcome>>,
-    /// Where there is one.
+    /// The helper, if there is one.
     helper: Option<mpsc::Sender<CallForHelp>>,
 }
 
@@ -89,25 +94,25 @@ struct PendingRequest<Request, Outcome> {
     answer: oneshot::Sender<Result<Outcome, CommitError>>,
 }
 
-/// The batched write behind a committer: an outcome per request, in order.
+/// The batched write behind a committer: returns one outcome per request, in order.
 type BatchWrite<Request, Outcome> =
     Arc<dyn for<'a> Fn(&'a mut Session, &'a [Request]) -> BoxFuture<'a, Result<Vec<Outcome>, Error>> + Send + Sync>;
 
 impl GroupCommit<NewJob, Enqueued> {
-    /// Commits requests for links, see [`enqueue()`](crate::enqueue()), with a helper. Within a runtime, on which workers are
-    /// woken.
+    /// Commits requests for links, with a helper, and wakes the workers. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// The system gives no thread.
-    pub fn of_requests(pool: &PgPool, admission: EnqueuePolicy, on_commit: OnCommit) -> io::Result<Self> {
-        let (admission, bell) = (Arc::new(admission), NotifyLimiter::hang(pool.clone()));
+    /// The operating system refuses a thread.
+    pub fn of_requests(pool: &PgPool, policy: EnqueuePolicy, on_commit: OnCommit) -> io::Result<Self> {
+        let (policy, notifier) = (Arc::new(policy), NotifyLimiter::start(pool.clone()));
         let write: BatchWrite<NewJob, Enqueued> = Arc::new(move |session, requests| {
-            let (admission, bell) = (Arc::clone(&admission), bell.clone());
+            let (policy, notifier) = (Arc::clone(&policy), notifier.clone());
             Box::pin(async move {
-                let outcomes = enqueue_in(session, &admission, requests).await?;
-                // Not for a flood of refusals. Nobody waits for it, so it tells nothing of who is suppressed.
+                let outcomes = enqueue_in(session, &policy, requests).await?;
+                // A flood of refused requests wakes nobody. No caller waits for the notification, so its absence does not
+                // reveal that a recipient is suppressed.
                 if outcomes.contains(&Enqueued::Queued) {
-                    bell.ring();
+                    notifier.notify();
                 }
                 Ok(outcomes)
             })
@@ -117,20 +122,20 @@ impl GroupCommit<NewJob, Enqueued> {
 }
 
 impl GroupCommit<Report, ReportOutcome> {
-    /// Commits what Mailgun reports, see [`take_reports()`](crate::take_reports()).
+    /// Commits Mailgun's reports, see [`take_reports()`](crate::take_reports()).
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The operating system refuses a thread.
     pub fn of_reports(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, reports| Box::pin(take_reports_in(session, reports))))
     }
 }
 
 impl GroupCommit<Seal, SendDecision> {
-    /// Commits links and clears mails, see [`seal()`](crate::seal()).
+    /// Commits links, and decides whether their mails may be sent.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The operating system refuses a thread.
     pub fn of_seals(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, seals| Box::pin(seal_in(session, seals))))
     }
@@ -140,18 +145,18 @@ impl GroupCommit<Finish, Recorded> {
     /// Commits the ends of jobs, see [`finish()`](crate::finish()).
     ///
     /// # Errors
-    /// The system gives no thread.
-    pub fn of_ends(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
+    /// The operating system refuses a thread.
+    pub fn of_finishes(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, ends| Box::pin(finish_in(session, ends))))
     }
 }
 
 impl GroupCommit<Requeue, Requeued> {
-    /// Commits jobs that are to wait again, see [`requeue()`](crate::put_back()).
+    /// Commits jobs that wait again, see [`requeue()`](crate::requeue()).
     ///
     /// # Errors
-    /// The system gives no thread.
-    pub fn of_returns(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
+    /// The operating system refuses a thread.
+    pub fn of_requeues(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, jobs| Box::pin(requeue_in(session, jobs))))
     }
 }
@@ -161,7 +166,7 @@ where
     Request: Send + Sync + 'static,
     Outcome: Send + 'static,
 {
-    /// Starts the committer; it ends with its last clone.
+    /// Starts the committer. It ends with its last clone.
     fn start(pool: &PgPool, on_commit: OnCommit, write: BatchWrite<Request, Outcome>) -> io::Result<Self> {
         let (requests, committer) = Committer::of(write, on_commit);
         committer.spawn(pool, Committer::run)?;
@@ -176,8 +181,7 @@ where
         Ok(Self { requests, helper: Some(helper) })
     }
 
-    /// Takes a request in with the next commit, and tells what became of it. A caller who stops waiting does not
-    /// stop the commit.
+    /// Commits a request with the next batch, and returns its outcome. A caller that stops waiting does not stop the commit.
     ///
     /// # Errors
     /// [`CommitError`].
@@ -185,19 +189,19 @@ where
         let (answer, outcome) = oneshot::channel();
         self.requests.try_send(PendingRequest { request, answer }).map_err(|_| CommitError::Busy)?;
         if let Some(helper) = &self.helper
-            && MOST_WAITING - self.requests.capacity() >= CROWD
+            && MAX_WAITING - self.requests.capacity() >= HELPER_THRESHOLD
         {
-            // One call is enough, however many make it.
+            // The channel holds one call, which is enough.
             let _ = helper.try_send(CallForHelp);
         }
-        // Unanswered only if the committer panicked.
+        // There is no answer only if the committer panicked.
         outcome.await.unwrap_or(Err(CommitError::Busy))
     }
 }
 
-/// What writes the batches, one after the other.
+/// Writes the batches, one after the other.
 struct Committer<Request, Outcome> {
-    /// Held by whoever takes from it, and while there is nothing to take, by one that waits for more.
+    /// Locked by the committer that takes requests from it, also while it waits for the next request.
     waiting: Arc<Mutex<mpsc::Receiver<PendingRequest<Request, Outcome>>>>,
     write: BatchWrite<Request, Outcome>,
     on_commit: OnCommit,
@@ -214,16 +218,16 @@ where
     Request: Send + Sync + 'static,
     Outcome: Send + 'static,
 {
-    /// One that writes what is sent.
+    /// Creates a committer, and the sender of its requests.
     fn of(
         write: BatchWrite<Request, Outcome>,
         on_commit: OnCommit,
     ) -> (mpsc::Sender<PendingRequest<Request, Outcome>>, Self) {
-        let (requests, waiting) = mpsc::channel(MOST_WAITING);
+        let (requests, waiting) = mpsc::channel(MAX_WAITING);
         (requests, Self { waiting: Arc::new(Mutex::new(waiting)), write, on_commit })
     }
 
-    /// Gives the work a thread and a connection of its own.
+    /// Runs the work on its own thread, with its own connection.
     fn spawn<Work: Future>(
         self,
         pool: &PgPool,
@@ -233,7 +237,7 @@ where
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         thread::Builder::new().name("committer".to_owned()).spawn(move || {
             runtime.block_on(async move {
-                // Connections belong to the runtime on which they were made.
+                // A connection belongs to the runtime that opened it.
                 let pool = options.max_connections(1).connect_lazy_with(server);
                 work(self, Session::of(&pool)).await;
             });
@@ -242,19 +246,19 @@ where
     }
 
     async fn run(self, mut session: Session) {
-        let mut batch = Vec::with_capacity(LARGEST_BATCH);
+        let mut batch = Vec::with_capacity(MAX_BATCH);
         let mut last_size = 0;
         loop {
             let mut waiting = self.waiting.lock().await;
-            // Those who were just answered may ask again at once: without a turn for them the next batch would be the one
-            // who was first, and the others would wait for a commit of one. On an idle system nothing comes in between.
+            // Callers that were just answered may send again at once. Without a chance for them, the next batch would be only
+            // the first caller, and the others would wait for a commit of one. On an idle system this costs nothing.
             if waiting.len() < last_size / 2 {
                 tokio::task::yield_now().await;
             }
             if waiting.is_empty() {
                 session.pause();
             }
-            last_size = waiting.recv_many(&mut batch, LARGEST_BATCH).await;
+            last_size = waiting.recv_many(&mut batch, MAX_BATCH).await;
             drop(waiting);
             if last_size == 0 {
                 return;
@@ -263,16 +267,16 @@ where
         }
     }
 
-    /// Takes a batch whenever many wait, until there are no more calls.
+    /// Takes a batch whenever many requests wait, until the channel of calls is closed.
     async fn help(self, mut session: Session, mut calls: mpsc::Receiver<CallForHelp>) {
-        let mut batch = Vec::with_capacity(LARGEST_BATCH);
+        let mut batch = Vec::with_capacity(MAX_BATCH);
         while calls.recv().await.is_some() {
             loop {
-                // If it is held, they are being taken.
+                // If it is locked, the other committer is taking them.
                 if let Ok(mut waiting) = self.waiting.try_lock()
-                    && waiting.len() >= CROWD
+                    && waiting.len() >= HELPER_THRESHOLD
                 {
-                    waiting.recv_many(&mut batch, LARGEST_BATCH).await;
+                    waiting.recv_many(&mut batch, MAX_BATCH).await;
                 }
                 if batch.is_empty() {
                     break;
@@ -289,18 +293,18 @@ where
         let outage =
             outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
         for (caller, outcome) in callers.into_iter().zip(outcomes) {
-            // One that no longer waits has hung up.
+            // An error means that the caller no longer waits.
             let _ = caller.send(outcome);
         }
         if let Some(outage) = outage {
-            // If it is held, the one who holds it will meet the outage itself.
+            // If it is locked, the other committer meets the outage itself.
             if let Ok(mut waiting) = self.waiting.try_lock() {
                 refuse_all(&mut waiting, &outage);
             }
         }
     }
 
-    /// One commit for all; where Postgres refuses the batch, one for each, so that a bad row fails alone.
+    /// Commits a batch. If Postgres refuses it, each request is committed alone, so that a bad row fails alone.
     async fn commit_batch(&self, session: &mut Session, requests: &[Request]) -> Vec<Result<Outcome, CommitError>> {
         match self.commit(session, requests).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
@@ -328,7 +332,8 @@ where
     }
 }
 
-/// Whoever came during a batch that met an outage has waited long enough: a time-out each would add up.
+/// Refuses the requests that arrived during a batch that met an outage. They have waited long enough, and their timeouts
+/// would add up.
 fn refuse_all<Request, Outcome>(waiting: &mut mpsc::Receiver<PendingRequest<Request, Outcome>>, outage: &CommitError) {
     while let Ok(waiting) = waiting.try_recv() {
         let _ = waiting.answer.send(Err(outage.clone()));

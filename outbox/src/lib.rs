@@ -9,6 +9,8 @@
 //! All times come from Postgres's clock. Every write to a running job carries its [`Lease`]; a write with a lease that
 //! another worker has replaced changes nothing.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod enqueue;
 mod group_commit;
 mod maintenance;
@@ -18,8 +20,10 @@ mod postgres;
 mod reports;
 mod running;
 pub mod settings;
+#[cfg(feature = "test-support")]
+pub mod test_support;
 
-pub use enqueue::batch::{EnqueuePolicy, Enqueued, NewJob, enqueue};
+pub use enqueue::request::{EnqueuePolicy, Enqueued, NewJob};
 pub use group_commit::{CommitError, GroupCommit, OnCommit};
 pub use maintenance::{
     expire::{Expired, expire},
@@ -29,10 +33,15 @@ pub use maintenance::{
     roll_up::{forget_hours, roll_up},
 };
 pub use model::{
-    delivery::Delivery,
+    callback_url::{CallbackUrl, CallbackUrlError},
+    delivery_status::DeliveryStatus,
     email::{Email, EmailError},
-    job::{Attempt, Failure, JobId, Lease, Outcome, Step},
+    failure::Failure,
+    job_id::{JobId, Lease},
+    mailbox::Mailbox,
     quota::{Quota, Quotas},
+    step::{Step, StepOutcome, StepRecord},
+    upstream::Upstream,
 };
 pub use monitor::{
     backlog::{Backlog, backlog},
@@ -42,7 +51,7 @@ pub use monitor::{
 pub use postgres::{
     connect::{check_url, connect, migrate, ping},
     error::{Error, in_time},
-    notify::JobListener,
+    job_listener::JobListener,
     partitions,
 };
 pub use reports::{
@@ -56,11 +65,11 @@ pub use reports::{
     suppression::{self, SuppressionReason},
 };
 pub use running::{
-    attempts::{JournalEntry, attempts_with_code},
     claim::{ClaimOptions, ClaimedJob, SealedLink, claim, next_due, promote_due, renew_leases},
     finish::{Finish, JobEnd, Recorded, finish},
     queue_cursor::QueueCursor,
     requeue::{Requeue, Requeued, requeue},
-    seal::{NewLink, Seal, SendDecision, seal},
+    seal::{NewLink, Seal, SendDecision},
+    step_records::steps_with_code,
 };
 pub use sqlx::PgPool;

@@ -1,4 +1,4 @@
-//! What is known of the recipients of a batch.
+//! What is known about the recipients of a batch: their quotas, their last request, and whether they are suppressed.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -8,31 +8,32 @@ use std::{
 use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, types::Json};
 
-use crate::{EnqueuePolicy, NewJob};
+use super::request::{EnqueuePolicy, NewJob};
+use crate::model::mailbox::Mailbox;
 
-/// What is known of the recipients of a batch: as it was read, and then as the batch leaves it.
+/// What is known about the recipients of a batch. It is read from the tables and then updated by each decision.
 #[derive(Default)]
 pub(super) struct RecipientState {
-    pub(super) mailboxes: HashMap<String, Mailbox>,
+    pub(super) mailboxes: HashMap<Mailbox, MailboxState>,
     /// By address.
     pub(super) suppressed: HashMap<String, Suppression>,
-    /// When it was read.
+    /// When it was read, by Postgres's clock.
     pub(super) at: DateTime<Utc>,
 }
 
 /// Theoretical arrival times, one per window of a quota.
 type Tats = Vec<DateTime<Utc>>;
-/// Those of each client's network.
+/// Theoretical arrival times per client network.
 pub(super) type Clients = HashMap<String, Tats>;
 
 /// A row of `recipient_quotas`.
 #[derive(Debug, Default)]
-pub(super) struct Mailbox {
-    /// Of the row that was read, if there is one.
+pub(super) struct MailboxState {
+    /// Version of the row that was read, if there is one.
     pub(super) version: Option<i64>,
     pub(super) tats: Tats,
     pub(super) clients: Clients,
-    /// Address and callback URL of the newest job, where that is young enough to make the same request a double click.
+    /// Address and callback URL of the last request, if the same request again would be a double click.
     pub(super) last: Option<(String, String)>,
 }
 
@@ -43,7 +44,7 @@ pub(super) struct Suppression {
     pub(super) until: DateTime<Utc>,
 }
 
-/// A row of `email_read_recipients`: of a mailbox, or of an address that is suppressed.
+/// A row of `email_read_recipients`: either of a mailbox, or of a suppressed address.
 pub(super) struct RecipientRow {
     pub(super) key: Option<String>,
     pub(super) version: Option<i64>,
@@ -57,7 +58,7 @@ pub(super) struct RecipientRow {
     pub(super) now: DateTime<Utc>,
 }
 
-/// A query of [`RecipientRow`]s: `from` what, and its parameters.
+/// `sqlx::query_as!` for [`RecipientRow`]s: takes the `from` clause and its parameters.
 macro_rules! recipient_rows {
     ($from:tt, $($parameter:expr),+ $(,)?) => {
         sqlx::query_as!(
@@ -74,45 +75,45 @@ macro_rules! recipient_rows {
 pub(super) use recipient_rows;
 
 impl RecipientState {
-    /// Reads what is known of the recipients of these requests.
+    /// Reads what is known about the recipients of these requests.
     pub(super) async fn read(
         connection: &mut PgConnection,
-        admission: &EnqueuePolicy,
+        policy: &EnqueuePolicy,
         requests: &[NewJob],
     ) -> Result<Self, sqlx::Error> {
-        let mailboxes: BTreeSet<String> = requests.iter().map(|request| request.recipient.mailbox()).collect();
-        let mailboxes: Vec<String> = mailboxes.into_iter().collect();
+        let mailboxes: BTreeSet<Mailbox> = requests.iter().map(|request| request.recipient.mailbox()).collect();
+        let mailboxes: Vec<&str> = mailboxes.iter().map(Mailbox::as_str).collect();
         let addresses: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
         let rows = recipient_rows!(
             "-- A row at least, for the time.
             from (select) as always
             left join email_read_recipients($1, $2) on true",
-            &mailboxes,
+            &mailboxes as &[&str],
             &addresses as &[&str],
         )
         .fetch_all(connection)
         .await?;
-        Ok(Self::of(rows, admission.duplicate_window))
+        Ok(Self::from_rows(rows, policy.duplicate_window))
     }
 
-    pub(super) fn of(rows: Vec<RecipientRow>, duplicate_window: Duration) -> Self {
-        let mut known = Self { at: rows.iter().map(|row| row.now).max().unwrap_or_default(), ..Self::default() };
+    pub(super) fn from_rows(rows: Vec<RecipientRow>, duplicate_window: Duration) -> Self {
+        let mut state = Self { at: rows.iter().map(|row| row.now).max().unwrap_or_default(), ..Self::default() };
         for row in rows {
             let Some(key) = row.key else { continue };
             if let (Some(reason), Some(until)) = (row.suppressed_for, row.suppressed_until) {
-                known.suppressed.insert(key, Suppression { reason, until });
+                state.suppressed.insert(key, Suppression { reason, until });
                 continue;
             }
-            let is_young =
-                row.last_at.is_some_and(|at| (known.at - at).to_std().unwrap_or_default() < duplicate_window);
-            let mailbox = Mailbox {
+            let is_recent =
+                row.last_at.is_some_and(|at| (state.at - at).to_std().unwrap_or_default() < duplicate_window);
+            let mailbox = MailboxState {
                 version: row.version,
                 tats: row.tats.unwrap_or_default(),
                 clients: row.clients.map(|clients| clients.0).unwrap_or_default(),
-                last: row.last_recipient.zip(row.last_callback_url).filter(|_| is_young),
+                last: row.last_recipient.zip(row.last_callback_url).filter(|_| is_recent),
             };
-            known.mailboxes.insert(key, mailbox);
+            state.mailboxes.insert(Mailbox::from_key(key), mailbox);
         }
-        known
+        state
     }
 }

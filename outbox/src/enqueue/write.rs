@@ -1,23 +1,26 @@
-//! The writes of an enqueue: the new jobs and what they end, and their recipients' quotas, in one statement.
+//! Writes a decided batch: new jobs, the jobs that they supersede, and their recipients' quotas, in one statement.
 
 use std::collections::{BTreeSet, HashMap};
 
 use chrono::DateTime;
 use sqlx::{PgConnection, types::Json};
 
-use super::recipient_state::{Clients, RecipientState, Suppression};
-use crate::{EnqueuePolicy, Enqueued, NewJob};
+use super::{
+    recipient_state::{Clients, RecipientState, Suppression},
+    request::{EnqueuePolicy, Enqueued, NewJob},
+};
+use crate::model::mailbox::Mailbox;
 
-/// Adds a job per accepted request, and moves the quotas on.
+/// Adds a job per accepted request, and updates the quotas.
 pub(super) async fn write(
     connection: &mut PgConnection,
-    admission: &EnqueuePolicy,
-    known: &RecipientState,
+    policy: &EnqueuePolicy,
+    state: &RecipientState,
     requests: &[NewJob],
     outcomes: &[Enqueued],
 ) -> Result<(), sqlx::Error> {
-    let quotas = QuotaRows::of(known, requests, outcomes);
-    let rows = JobRows::of(known, requests, outcomes);
+    let quotas = QuotaRows::collect(state, requests, outcomes);
+    let rows = JobRows::collect(state, requests, outcomes);
     sqlx::query!(
         r#"
         select email_add_jobs(
@@ -31,21 +34,21 @@ pub(super) async fn write(
         &quotas.last_callback_urls as &[&str],
         &rows.ids,
         &rows.recipients as &[&str],
-        &rows.mailboxes,
+        &rows.mailboxes as &[String],
         &rows.callback_urls as &[&str],
         &rows.request_ids as &[&str],
         &rows.traceparents as &[Option<&str>],
         &rows.states as &[&str],
         &rows.codes as &[Option<&str>],
         &rows.messages as &[Option<String>],
-        admission.deadline.as_secs_f64(),
+        policy.deadline.as_secs_f64(),
     )
     .fetch_all(connection)
     .await?;
     Ok(())
 }
 
-/// The end of a request that never waits: its row is history at once.
+/// How a request ends that never waits: its row is written to the history at once.
 struct ImmediateEnd {
     state: &'static str,
     code: &'static str,
@@ -75,7 +78,7 @@ impl ImmediateEnd {
     }
 }
 
-/// The batch's new rows, a column each.
+/// The new rows of `email_jobs`, one vector per column.
 #[derive(Default)]
 struct JobRows<'a> {
     ids: Vec<uuid::Uuid>,
@@ -90,9 +93,9 @@ struct JobRows<'a> {
 }
 
 impl<'a> JobRows<'a> {
-    fn of(known: &RecipientState, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
+    fn collect(state: &RecipientState, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
         let queued = |index: &usize| outcomes[*index] == Enqueued::Queued;
-        // Of several of one recipient in the batch, only the last is open: the rest are history at once.
+        // Of several requests for one recipient in the batch, only the last stays open.
         let last: HashMap<&str, usize> =
             (0..requests.len()).filter(queued).map(|index| (requests[index].recipient.as_str(), index)).collect();
         let mut rows = Self::default();
@@ -101,7 +104,7 @@ impl<'a> JobRows<'a> {
             let end = match outcomes[index] {
                 Enqueued::Limited { .. } => continue,
                 Enqueued::Duplicate => Some(ImmediateEnd::duplicate()),
-                Enqueued::Suppressed => Some(ImmediateEnd::suppressed(known.suppressed.get(recipient))),
+                Enqueued::Suppressed => Some(ImmediateEnd::suppressed(state.suppressed.get(recipient))),
                 Enqueued::Queued if last.get(recipient) == Some(&index) => None,
                 Enqueued::Queued => Some(ImmediateEnd::newer_request()),
             };
@@ -113,8 +116,8 @@ impl<'a> JobRows<'a> {
     fn push(&mut self, request: &'a NewJob, end: Option<ImmediateEnd>) {
         self.ids.push(request.id.0);
         self.recipients.push(request.recipient.as_str());
-        self.mailboxes.push(request.recipient.mailbox());
-        self.callback_urls.push(&request.callback_url);
+        self.mailboxes.push(request.recipient.mailbox().to_string());
+        self.callback_urls.push(request.callback_url.as_str());
         self.request_ids.push(&request.request_id);
         self.traceparents.push(request.traceparent.as_deref());
         self.states.push(end.as_ref().map_or("queued", |end| end.state));
@@ -123,12 +126,12 @@ impl<'a> JobRows<'a> {
     }
 }
 
-/// The mailboxes whose quotas moved, a column each.
+/// The rows of `recipient_quotas` that change, one vector per column.
 #[derive(Default)]
 struct QuotaRows<'a> {
     mailboxes: Vec<&'a str>,
     versions: Vec<Option<i64>>,
-    /// As literals of `timestamptz[]`: an array of arrays would need all to be as long.
+    /// As literals of `timestamptz[]`, because arrays of arrays must all have the same length.
     tats: Vec<String>,
     clients: Vec<Json<&'a Clients>>,
     last_recipients: Vec<&'a str>,
@@ -136,17 +139,17 @@ struct QuotaRows<'a> {
 }
 
 impl<'a> QuotaRows<'a> {
-    /// In the order of their keys' bytes, so that no two callers wait for each other in a circle.
-    fn of(known: &'a RecipientState, requests: &[NewJob], outcomes: &[Enqueued]) -> Self {
-        let is_let_in = |outcome: &Enqueued| matches!(outcome, Enqueued::Queued | Enqueued::Suppressed);
-        let let_in = requests.iter().zip(outcomes).filter(|(_, outcome)| is_let_in(outcome));
-        let moved: BTreeSet<String> = let_in.map(|(request, _)| request.recipient.mailbox()).collect();
+    /// In the byte order of the keys, so that concurrent callers cannot deadlock.
+    fn collect(state: &'a RecipientState, requests: &[NewJob], outcomes: &[Enqueued]) -> Self {
+        let is_accepted = |outcome: &Enqueued| matches!(outcome, Enqueued::Queued | Enqueued::Suppressed);
+        let accepted = requests.iter().zip(outcomes).filter(|(_, outcome)| is_accepted(outcome));
+        let changed: BTreeSet<Mailbox> = accepted.map(|(request, _)| request.recipient.mailbox()).collect();
         let mut rows = Self::default();
-        for (key, mailbox) in moved.iter().filter_map(|key| known.mailboxes.get_key_value(key)) {
-            // Whoever is let in is the mailbox's last.
+        for (key, mailbox) in changed.iter().filter_map(|key| state.mailboxes.get_key_value(key)) {
+            // An accepted request is always its mailbox's last one.
             let Some((last_recipient, last_callback_url)) = &mailbox.last else { continue };
             let tats: Vec<String> = mailbox.tats.iter().map(DateTime::to_rfc3339).collect();
-            rows.mailboxes.push(key);
+            rows.mailboxes.push(key.as_str());
             rows.versions.push(mailbox.version);
             rows.tats.push(format!("{{{}}}", tats.join(",")));
             rows.clients.push(Json(&mailbox.clients));

@@ -1,26 +1,26 @@
-//! Jobs that waited past their deadline: a sign-in mail that late is worth nothing.
+//! Ends jobs that waited past their deadline. A sign-in mail that late is useless.
 
 use sqlx::PgPool;
 
-use crate::{
-    Error,
-    postgres::session::{Session, persist},
+use crate::postgres::{
+    error::Error,
+    session::{Session, persist},
 };
 
-/// Jobs ended by one statement.
-const AT_ONCE: i64 = 1_000;
+/// Maximum number of jobs that one statement ends.
+const BATCH: i64 = 1_000;
 
-/// How the jobs ended.
+/// How many jobs ended, by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Expired {
-    /// Expired: nothing was mailed, or nobody knows of it.
+    /// Expired: nothing was mailed, as far as is known.
     pub expired: u64,
-    /// Sent after all: Mailgun has reported the mail of a try whose answer was lost.
+    /// Sent after all: Mailgun has reported the mail of an attempt whose answer was lost.
     pub sent: u64,
 }
 
-/// Ends the waiting jobs whose deadline has passed, and tells how many. Running ones are let finish: the
-/// seal looks at the deadline once more.
+/// Ends the waiting jobs whose deadline has passed, and returns how many. Running jobs may finish: the seal checks the
+/// deadline once more.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -30,13 +30,13 @@ pub async fn expire(pool: &PgPool) -> Result<Expired, Error> {
         let (expired, sent) = expire_batch(pool).await?;
         ended.expired += expired.unsigned_abs();
         ended.sent += sent.unsigned_abs();
-        if expired + sent < AT_ONCE {
+        if expired + sent < BATCH {
             return Ok(ended);
         }
     }
 }
 
-/// Jobs expired, and sent.
+/// Numbers of jobs that ended as expired and as sent.
 async fn expire_batch(pool: &PgPool) -> Result<(i64, i64), Error> {
     let row = persist!(&mut Session::of(pool), |connection| async {
         sqlx::query!(
@@ -59,12 +59,12 @@ async fn expire_batch(pool: &PgPool) -> Result<(i64, i64), Error> {
               insert into email_jobs
               select ended.*
               from gone,
-                -- An earlier try was taken after all, as Mailgun has reported since.
+                -- Mailgun has reported that it accepted an earlier attempt.
                 lateral (select (gone.job).delivery is not null as taken) as known,
                 email_job_ended(
                   gone.job,
                   case when taken then 'sent' else 'expired' end,
-                  -- What kept it from being sent, where something was tried.
+                  -- The reason of the last attempt, if there was one.
                   case when not taken then coalesce((gone.job).code, 'deadline_passed') end,
                   case when not taken then coalesce((gone.job).message, 'No worker was free before its deadline.') end,
                   statement_timestamp()
@@ -76,7 +76,7 @@ async fn expire_batch(pool: &PgPool) -> Result<(i64, i64), Error> {
               count(*) filter (where state = 'sent') as "sent!"
             from history
             "#,
-            AT_ONCE,
+            BATCH,
         )
         .fetch_one(connection)
         .await

@@ -1,22 +1,25 @@
-//! Forgets a person: the address, and what was said about it, goes from all tables; counts stay.
+//! Erases a person: the address, and texts about it, are removed from all tables. Counts stay.
 
 use sqlx::PgPool;
 
 use crate::{
-    Email, Error,
-    postgres::session::{Session, persist},
+    model::email::Email,
+    postgres::{
+        error::Error,
+        session::{Session, persist},
+    },
 };
 
-/// Rows of a table that held something about the person.
+/// How many rows of a table contained something about the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forgotten {
     /// The table.
     pub relation: String,
-    /// Its rows that were changed or deleted.
+    /// Number of rows that were changed or deleted.
     pub rows: u64,
 }
 
-/// Removes an address. Open jobs of it end; all its jobs stay, as nobody's.
+/// Erases an address. Its open jobs end. All its jobs stay, without the address.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was removed.

@@ -1,18 +1,18 @@
-//! Quota rows that say nothing any more.
+//! Deletes quota rows that no longer limit anything.
 
 use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::Error;
+use crate::postgres::error::Error;
 
-/// A double click is one within at most so long.
+/// Maximum of `DUPLICATE_WINDOW`.
 pub const LONGEST_DUPLICATE_WINDOW: Duration = Duration::from_hours(1);
 
-/// Rows deleted by one statement: it locks them only for a moment.
-const AT_ONCE: u64 = 5_000;
+/// Maximum number of rows that one statement deletes, so that it locks them only for a moment.
+const BATCH: u64 = 5_000;
 
-/// Deletes the rows all of whose windows are unused and whose last request no other one repeats, and tells how many.
+/// Deletes rows whose windows are all unused and whose last request is too old for a duplicate. Returns how many.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -32,18 +32,18 @@ pub async fn forget_idle_quotas(pool: &PgPool) -> Result<u64, Error> {
                 )
                 and (last_at is null or last_at < clock_timestamp() - make_interval(secs => $2))
               limit $1
-              -- One that is locked is about to be used.
+              -- A locked row is about to be used.
               for update skip locked
             )
             ",
-            i64::try_from(AT_ONCE).unwrap_or(i64::MAX),
+            i64::try_from(BATCH).unwrap_or(i64::MAX),
             LONGEST_DUPLICATE_WINDOW.as_secs_f64(),
         )
         .execute(pool)
         .await?
         .rows_affected();
         forgotten += deleted;
-        if deleted < AT_ONCE {
+        if deleted < BATCH {
             return Ok(forgotten);
         }
     }

@@ -1,27 +1,34 @@
-//! Jobs whose worker is gone: its lease ran out, so they wait again, at once.
+//! Rescues jobs whose worker died: the lease expired, so they are claimable again at once.
 
 use std::time::Duration;
 
 use sqlx::PgPool;
 
 use crate::{
-    Error, Failure, Finish, JobEnd, JobId, Lease, Recorded, Requeue, Requeued,
-    running::{finish::finish, requeue::requeue},
+    model::{
+        failure::Failure,
+        job_id::{JobId, Lease},
+    },
+    postgres::error::Error,
+    running::{
+        finish::{Finish, JobEnd, Recorded, finish},
+        requeue::{Requeue, Requeued, requeue},
+    },
 };
 
 /// What a rescue found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rescued {
     /// Jobs that wait again.
-    pub returned: usize,
-    /// Jobs that ended as failed: so many attempts, and none of their workers lived to say why.
+    pub requeued: usize,
+    /// Jobs that failed because they had used up all attempts.
     pub exhausted: usize,
 }
 
-/// Takes running jobs back whose lease has run out. One that has had `max_attempts` ends as failed
-/// (`attempts_exhausted`): it may be what kills its workers.
+/// Requeues running jobs whose lease has expired. A job that has had `max_attempts` ends as failed (`attempts_exhausted`),
+/// because it may be what kills its workers.
 ///
-/// Workers may do this at the same time: the fencing token lets one of them win.
+/// Several workers may do this at the same time: the fencing token lets one of them win.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -45,21 +52,21 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
         if row.attempt >= max_attempts {
             let why = format!("Its worker was lost {} times; the last did not live to say why.", row.attempt);
             let end = JobEnd::Failed(Failure::new("attempts_exhausted", why));
-            exhausted.push(Finish { lease, end, journal: None });
+            exhausted.push(Finish { lease, end, step: None });
         } else {
             let why = Failure::new("worker_lost", "Its worker stopped renewing the lease.");
-            again.push(Requeue { lease, delay: Duration::ZERO, failure: Some(why), uncounted: false, journal: None });
+            again.push(Requeue { lease, delay: Duration::ZERO, failure: Some(why), is_uncounted: false, step: None });
         }
     }
-    // Another worker's rescue may have been faster.
+    // Another worker's rescue may have been faster, so only writes that took effect count.
     let mut rescued = Rescued::default();
     if !exhausted.is_empty() {
         let ended = finish(pool, &exhausted).await?;
         rescued.exhausted = ended.iter().filter(|ended| **ended == Recorded::Done).count();
     }
     if !again.is_empty() {
-        let returned = requeue(pool, &again).await?;
-        rescued.returned = returned.iter().filter(|returned| **returned != Requeued::LeaseLost).count();
+        let requeued = requeue(pool, &again).await?;
+        rescued.requeued = requeued.iter().filter(|requeued| **requeued != Requeued::LeaseLost).count();
     }
     Ok(rescued)
 }

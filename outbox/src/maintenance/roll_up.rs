@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::{Error, postgres::error::in_time};
+use crate::postgres::error::{Error, in_time};
 
-/// Counts what has ended or was reported since the last time, by an hour at most. True if there is more: call it
-/// again. Another worker's turn is nothing to wait for.
+/// Counts jobs and reports since the last call, up to one hour of them. Returns whether there is more, so that the caller
+/// repeats it. While another worker does this, it returns at once.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was counted.
@@ -16,7 +16,7 @@ pub async fn roll_up(pool: &PgPool) -> Result<bool, Error> {
     in_time(async { Ok(more.fetch_one(pool).await?) }).await
 }
 
-/// Deletes counts of hours that long ago, and tells how many rows.
+/// Deletes counts of hours older than `after`, and returns the number of rows.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -1,46 +1,48 @@
-//! A recipient's address, which can only be built right: exactly one mailbox, in the shape that Supabase Auth takes.
+//! A recipient's email address, in the form that Supabase Auth accepts.
 
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-/// Why a text is no address. Its message is for the person who typed it.
+use super::mailbox::Mailbox;
+
+/// Why a text is not an email address. The message is for the person who typed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
-    /// Nothing but space.
+    /// It is empty or only spaces.
     #[error("Enter an email address.")]
     Empty,
-    /// Over 254 characters.
+    /// It has more than 254 characters.
     #[error("An email address has at most 254 characters.")]
     TooLong,
-    /// Not one `local@host`.
+    /// It is not exactly one `local@host`.
     #[error("Enter one email address, like name@example.com.")]
     Shape,
 }
 
 /// One email address: NFKC, trimmed, lower-cased ASCII of at most 254 bytes.
 ///
-/// The shape is HTML's (`<input type=email>`), which Supabase Auth's own check follows (internal/api/mail.go).
-/// It has no comma, quote, bracket or space: Mailgun splits `to` at commas, and one field must never become
-/// two recipients.
+/// The syntax is that of HTML's `<input type=email>`, which Supabase Auth checks too (internal/api/mail.go). It allows no
+/// comma, quote, bracket or space: Mailgun splits `to` at commas, and one field must never become two recipients.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Email(String);
 
 impl Email {
-    /// Longest address that SMTP carries (RFC 5321 §4.5.3.1.3, less the angle brackets): in bytes, and, before it is
-    /// normalised and trimmed, in characters.
+    /// Longest address that SMTP carries (RFC 5321 §4.5.3.1.3, without the angle brackets): in bytes, and also in
+    /// characters before normalisation and trimming.
     pub const MAX_LENGTH: usize = 254;
 
     /// Reads an address as a person or a form sends it.
     ///
     /// # Errors
-    /// [`EmailError`] where it is not exactly one address.
+    /// [`EmailError`] if it is not exactly one address.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
-        // Before trimming: a line break at the end may be a header that begins.
+        // Checked before trimming: a line break at the end could start a mail header.
         if text.chars().any(char::is_control) {
             return Err(EmailError::Shape);
         }
-        // Normalising may lengthen a text eighteenfold: bound the work first. And so that a document may say it.
+        // Normalising can make a text 18 times as long, so the input is bounded first. The OpenAPI document states the
+        // same limit.
         if text.chars().count() > Self::MAX_LENGTH {
             return Err(EmailError::TooLong);
         }
@@ -65,27 +67,15 @@ impl Email {
         &self.0
     }
 
-    /// The mailbox that the address reaches, as far as can be known: without `+tag`, and without dots at Gmail.
-    /// The key of the recipient's quota, or a stranger would have as many quotas as there are tags.
+    /// The mailbox that the address reaches.
     #[must_use]
-    pub fn mailbox(&self) -> String {
-        let Some((local, host)) = self.0.split_once('@') else {
-            return self.0.clone();
-        };
-        let untagged = match local.split_once('+') {
-            Some((name, _)) if !name.is_empty() => name,
-            _ => local,
-        };
-        match host {
-            "gmail.com" | "googlemail.com" if untagged.bytes().any(|b| b != b'.') => {
-                format!("{}@gmail.com", untagged.replace('.', ""))
-            }
-            _ => format!("{untagged}@{host}"),
-        }
+    pub fn mailbox(&self) -> Mailbox {
+        let (local, host) = self.0.split_once('@').expect("`parse` has found one `@`");
+        Mailbox::of(local, host)
     }
 }
 
-/// `atext` of RFC 5322 and the dot, as HTML allows before the `@`.
+/// `atext` of RFC 5322 and the dot: what HTML allows before the `@`.
 fn is_local(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte)
 }
@@ -115,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_is_taken_in_its_plain_form() {
+    fn one_address_is_accepted_in_its_plain_form() {
         for (text, address) in [
             ("hello@example.com", "hello@example.com"),
             ("  Hello@Example.COM ", "hello@example.com"),
@@ -135,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_exactly_one_address_is_refused() {
+    fn anything_but_exactly_one_address_is_refused() {
         for text in [
             "hello",
             "@example.com",
@@ -174,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reaches_one_mailbox_shares_a_quota() {
+    fn addresses_of_one_mailbox_share_a_quota() {
         for (address, mailbox) in [
             ("hello@example.com", "hello@example.com"),
             ("hello+1@example.com", "hello@example.com"),
@@ -184,7 +174,7 @@ mod tests {
             ("+tag@example.com", "+tag@example.com"),
             ("...@gmail.com", "...@gmail.com"),
         ] {
-            assert_eq!(Email::parse(address).map(|e| e.mailbox()), Ok(mailbox.to_owned()), "{address}");
+            assert_eq!(Email::parse(address).map(|e| e.mailbox().to_string()), Ok(mailbox.to_owned()), "{address}");
         }
     }
 }

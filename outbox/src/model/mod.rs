@@ -1,6 +1,12 @@
-//! The types that jobs are described with: identifiers, addresses, states and quotas. They hold rules, but no SQL.
+//! The types that jobs are described with: ids and leases, addresses, callback URLs, steps, quotas. They hold rules, but no
+//! SQL.
 
-pub(crate) mod delivery;
+pub(crate) mod callback_url;
+pub(crate) mod delivery_status;
 pub(crate) mod email;
-pub(crate) mod job;
+pub(crate) mod failure;
+pub(crate) mod job_id;
+pub(crate) mod mailbox;
 pub(crate) mod quota;
+pub(crate) mod step;
+pub(crate) mod upstream;

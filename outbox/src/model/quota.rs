@@ -1,7 +1,8 @@
-//! Quotas: so many requests per window, by GCRA (the generic cell rate algorithm).
+//! Quotas: a number of requests per window, by GCRA (the generic cell rate algorithm).
 //!
-//! Per window one theoretical arrival time (TAT) is kept. A request moves it on by `window ÷ limit`, and is let in
-//! while it then lies at most one window ahead: a full burst at first, an even rate after, no counter to reset.
+//! Each window has one theoretical arrival time (TAT). A request moves it forward by `window ÷ limit`, and is accepted if the
+//! TAT is then at most one window ahead. This allows a full burst first and an even rate afterwards, without a counter to
+//! reset.
 
 use std::{str::FromStr, time::Duration};
 
@@ -9,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use crate::settings::parse_duration;
 
-/// At most `limit` requests in any `window`. Written `10/15m`.
+/// A maximum of `limit` requests per `window`. Written `10/15m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quota {
     /// Requests per window, at least 1.
@@ -19,7 +20,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// Time that one request takes up.
+    /// Part of the window that one request uses up.
     #[must_use]
     pub fn interval(&self) -> Duration {
         self.window / self.limit
@@ -39,7 +40,7 @@ impl FromStr for Quota {
     }
 }
 
-/// Several quotas that must all hold. Written `10/15m,30/1d`.
+/// Several quotas that must all be met. Written `10/15m,30/1d`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quotas(Vec<Quota>);
 
@@ -52,21 +53,21 @@ impl FromStr for Quotas {
 }
 
 impl Quotas {
-    /// Time that one request takes up of each window.
+    /// Part of each window that one request uses up.
     pub(crate) fn intervals(&self) -> impl Iterator<Item = Duration> {
         self.0.iter().map(Quota::interval)
     }
 
-    /// The TATs after one more request, or how long to wait until one is let in. A refused request moves nothing.
+    /// Returns the TATs after one more request, or the time to wait until one is accepted. A refused request uses up nothing.
     ///
-    /// `tats` are those kept so far; one that is missing counts as unused.
+    /// `tats` are the stored ones; a missing one counts as unused.
     pub(crate) fn admit(&self, tats: &[DateTime<Utc>], now: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>, Duration> {
         let mut moved = Vec::with_capacity(self.0.len());
         let mut wait = TimeDelta::zero();
         for (index, quota) in self.0.iter().enumerate() {
             let window = TimeDelta::from_std(quota.window).unwrap_or(TimeDelta::MAX);
             let interval = TimeDelta::from_std(quota.interval()).unwrap_or(TimeDelta::MAX);
-            // The upper bound matters only after the setting was tightened: the old window's debt is cut to the new one's.
+            // The upper bound matters only after the setting was tightened: the debt is cut to the new window.
             let tat = tats.get(index).copied().unwrap_or(now).clamp(now, now + window) + interval;
             wait = wait.max(tat - now - window);
             moved.push(tat);
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_is_let_in_and_then_an_even_rate() {
+    fn a_burst_is_accepted_and_then_an_even_rate() {
         let quotas: Quotas = "3/30s".parse().unwrap();
         let mut tats = vec![];
         for _ in 0..3 {
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn every_window_must_hold_and_the_longest_wait_is_told() {
+    fn every_window_must_be_met_and_the_longest_wait_is_returned() {
         let quotas: Quotas = "2/10s, 3/1h".parse().unwrap();
         let mut tats = vec![];
         for second in [0, 0, 5] {

@@ -1,11 +1,11 @@
-//! How many jobs are open, and for how long: what operators watch. Read every few seconds by each worker, so one scan
-//! of the open partition, whatever the history.
+//! How many jobs are open, and for how long. Each worker reads it every few seconds, so it is one scan of the open
+//! partition, whose cost does not depend on the history.
 
 use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::Error;
+use crate::postgres::error::Error;
 
 /// The open jobs of one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,11 +14,11 @@ pub struct Backlog {
     pub state: String,
     /// How many.
     pub jobs: i64,
-    /// Since the request of the oldest of them; zero if there is none.
+    /// Time since the request of the oldest one; zero if there is none.
     pub oldest: Duration,
 }
 
-/// The open jobs by state: always all three states, with zeros where there are none.
+/// Counts the open jobs by state. All three states are returned, also those without jobs.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -44,7 +44,7 @@ pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, Error> {
         .map(|row| Backlog {
             state: row.state,
             jobs: row.jobs,
-            // Negative where a clock was set back.
+            // Negative if a clock was set back.
             oldest: Duration::try_from_secs_f64(row.oldest).unwrap_or_default(),
         })
         .collect())

@@ -1,12 +1,12 @@
-//! How fast jobs are worked off, told by workers; and what the door looks at before it takes more of them.
+//! How fast workers end jobs, and the queue load that the api checks before it accepts more.
 
 use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::Error;
+use crate::postgres::error::Error;
 
-/// Tells how many jobs a worker ends a second, measured while it had more than it could take.
+/// Publishes how many jobs a worker ends per second, measured while it had a backlog.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -28,20 +28,20 @@ pub async fn publish_capacity(pool: &PgPool, worker: &str, jobs_per_second: f64)
     Ok(())
 }
 
-/// How the outbox stands.
+/// Load of the queue.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Load {
-    /// Jobs that wait for a worker (queued or retrying).
+    /// Number of waiting jobs (queued or retrying).
     pub waiting: u32,
-    /// Jobs that all workers together end a second; none where no backlog has shown it of late.
+    /// Jobs that all workers together end per second; `None` if none had a backlog in the last 30 seconds.
     pub jobs_per_second: Option<f64>,
-    /// Whether a breaker is open: nothing goes out until an operator acts.
+    /// Whether a breaker is open, so that no mail is sent.
     pub is_stopped: bool,
-    /// Until the earliest deadline of the jobs that wait; none if none does.
+    /// Time until the earliest deadline of a waiting job; `None` if none waits.
     pub time_left: Option<Duration>,
 }
 
-/// Looks how the outbox stands. Waiting jobs are counted up to `count_to`.
+/// Reads the load. Waiting jobs are counted up to `count_to`.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -1,38 +1,16 @@
-//! What all workers know together about the services that they call: breakers and pauses, one row each.
+//! The state of the upstream services that all workers share: breakers and pauses, one row per service.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use crate::{Error, Failure};
+use crate::{
+    model::{failure::Failure, upstream::Upstream},
+    postgres::error::Error,
+};
 
-/// A service that workers call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Upstream {
-    /// Supabase Auth, which makes the links.
-    Supabase,
-    /// Mailgun, which takes the mail.
-    Mailgun,
-}
-
-impl Upstream {
-    /// As it stands in `upstreams.name`, and in the answers of `/health/ready`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Supabase => "supabase",
-            Self::Mailgun => "mailgun",
-        }
-    }
-
-    /// The table has these two names only.
-    fn named(name: &str) -> Self {
-        if name == Self::Supabase.as_str() { Self::Supabase } else { Self::Mailgun }
-    }
-}
-
-/// A breaker that is open: no job can succeed until an operator changes something.
+/// An open breaker: no job can succeed until an operator changes a setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OpenBreaker {
     /// The service.
@@ -41,15 +19,15 @@ pub struct OpenBreaker {
     pub since: DateTime<Utc>,
     /// Why.
     pub failure: Failure,
-    /// The setting to look at.
+    /// Name of the setting to check.
     pub setting: String,
 }
 
-/// Seconds between an open breaker's probes, the last one again and again: at most ten probes in any minute.
+/// Seconds between the probes of an open breaker; the last value repeats. This allows at most ten probes in any minute.
 const PROBE_INTERVALS: [i32; 6] = [1, 2, 5, 10, 20, 30];
 
-/// Opens a breaker, or gives an open one its new reason. True if it was closed or the reason is another: the one
-/// caller who sees that tells the operators.
+/// Opens a breaker, or updates the reason of an open one. Returns true if it was closed or had another reason: then the
+/// caller logs it, and no other worker does.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -77,7 +55,7 @@ pub async fn open_breaker(pool: &PgPool, upstream: Upstream, failure: &Failure, 
     Ok(opened.rows_affected() == 1)
 }
 
-/// Closes a breaker after a success. True if it was open; wakes all workers then.
+/// Closes a breaker after a success. Returns true if it was open, and then wakes all workers.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -100,14 +78,14 @@ pub async fn close_breaker(pool: &PgPool, upstream: Upstream) -> Result<bool, Er
     Ok(!closed.is_empty())
 }
 
-/// The breakers that are open.
+/// Returns the open breakers.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn open_breakers(pool: &PgPool) -> Result<Vec<OpenBreaker>, Error> {
     let rows = sqlx::query!(
         r#"
-        select name, open_since as "since!", code as "code!", message as "message!", setting as "setting!"
+        select name as "name: Upstream", open_since as "since!", code as "code!", message as "message!", setting as "setting!"
         from upstreams
         where open_since is not null
         order by name
@@ -118,7 +96,7 @@ pub async fn open_breakers(pool: &PgPool) -> Result<Vec<OpenBreaker>, Error> {
     Ok(rows
         .into_iter()
         .map(|row| OpenBreaker {
-            upstream: Upstream::named(&row.name),
+            upstream: row.name,
             since: row.since,
             failure: Failure { code: row.code, message: row.message },
             setting: row.setting,
@@ -126,18 +104,18 @@ pub async fn open_breakers(pool: &PgPool) -> Result<Vec<OpenBreaker>, Error> {
         .collect())
 }
 
-/// How a service stands.
+/// State of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamState {
     /// The service.
     pub upstream: Upstream,
     /// Whether its breaker is open.
-    pub open: bool,
-    /// Whether it asked for a pause that has not ended.
-    pub paused: bool,
+    pub is_open: bool,
+    /// Whether it asked for a pause that is still in force.
+    pub is_paused: bool,
 }
 
-/// How both services stand.
+/// Returns the state of both services.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -145,7 +123,7 @@ pub async fn upstream_states(pool: &PgPool) -> Result<Vec<UpstreamState>, Error>
     let rows = sqlx::query!(
         r#"
         select
-          name,
+          name as "name: Upstream",
           open_since is not null as "open!",
           coalesce(paused_until > clock_timestamp(), false) as "paused!"
         from upstreams
@@ -156,12 +134,12 @@ pub async fn upstream_states(pool: &PgPool) -> Result<Vec<UpstreamState>, Error>
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| UpstreamState { upstream: Upstream::named(&row.name), open: row.open, paused: row.paused })
+        .map(|row| UpstreamState { upstream: row.name, is_open: row.open, is_paused: row.paused })
         .collect())
 }
 
-/// Takes the turn to probe, if a breaker is open, its time has come and a job is queued: the caller may claim one
-/// job past it.
+/// Takes the turn to probe: returns true if a breaker is open, its next probe is due and a job is queued. The caller may then
+/// claim one job although the breaker is open.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -173,10 +151,10 @@ pub async fn take_probe(pool: &PgPool) -> Result<bool, Error> {
           probes = probes + 1,
           probe_at = clock_timestamp() + make_interval(secs => ($1::int[])[least(probes + 2, cardinality($1::int[]))])
         where open_since is not null
-          -- A turn without a job to probe with would only make the next one rarer.
+          -- A turn without a job would only delay the next one.
           and exists (select from email_jobs_open where state = 'queued')
           and not exists (select from upstreams where paused_until > clock_timestamp())
-          -- Both breakers may be open: one job probes both, so their turns go together.
+          -- If both breakers are open, one job probes both, so they take their turns together.
           and (select min(probe_at) from upstreams where open_since is not null) <= clock_timestamp()
         ",
         &PROBE_INTERVALS[..],
@@ -186,7 +164,7 @@ pub async fn take_probe(pool: &PgPool) -> Result<bool, Error> {
     Ok(taken.rows_affected() > 0)
 }
 
-/// Stops all claims and sends for a while, because the service asked for it. A pause is never shortened.
+/// Pauses all claims and sends for a while, because the service asked for it. A pause is never shortened.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -205,8 +183,7 @@ pub async fn pause(pool: &PgPool, upstream: Upstream, time: Duration) -> Result<
     Ok(())
 }
 
-/// How long until a claim can find something again: the next probe, or the end of a pause. `None` when claims
-/// are not stopped.
+/// Time until a claim can succeed again: until the next probe or the end of a pause. `None` if claims are not stopped.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -1,7 +1,8 @@
-//! The way to Postgres: connections, errors, sessions that retry a write, NOTIFY, and the daily partitions.
+//! Access to Postgres: connections, errors, sessions that retry a write, NOTIFY and LISTEN, and the daily partitions.
 
 pub(crate) mod connect;
 pub(crate) mod error;
+pub(crate) mod job_listener;
 pub(crate) mod notify;
 pub mod partitions;
 pub(crate) mod session;

@@ -1,16 +1,16 @@
-//! The days of the history: made a week ahead, dropped when their time is up.
+//! The daily partitions of the history: created a week ahead, dropped when they are older than the retention.
 //!
-//! Both programs make them, since both write history: one that is missing would be an outage of the api. The day is
-//! Postgres's, not this machine's: a clock that is a month ahead would drop the whole history.
+//! Both programs create them, because both write history and a missing partition would be an outage of the api. The date is
+//! Postgres's and not this machine's: a clock that is a month ahead would drop the whole history.
 
 use sqlx::{PgConnection, PgPool};
 
-use crate::Error;
+use super::error::Error;
 
-/// Days ahead of today for which partitions stand ready.
+/// Number of days after today for which partitions exist.
 const DAYS_AHEAD: i32 = 7;
 
-/// Makes the partitions that are missing from yesterday to a week ahead.
+/// Creates the partitions that are missing from yesterday to a week ahead.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -22,23 +22,23 @@ pub(crate) async fn make_on(connection: &mut PgConnection) -> Result<(), sqlx::E
     sqlx::query!("select email_make_partitions($1)", DAYS_AHEAD).execute(connection).await.map(drop)
 }
 
-/// What became of days whose time was up.
+/// What happened to partitions that are older than the retention.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Partitions that are gone.
-    pub gone: Vec<String>,
-    /// One that somebody reads for a long time: it, and those after it, go at the next call.
+    /// Names of dropped partitions.
+    pub names: Vec<String>,
+    /// Name of a partition that a long query is reading. It and the ones after it are dropped by a later call.
     pub in_use: Option<String>,
 }
 
 /// Drops the partitions of days that ended more than `retention_days` ago.
 ///
 /// # Errors
-/// [`Error::Database`]. What was begun goes on at the next call.
+/// [`Error::Database`]. The next call continues.
 pub async fn drop_old(pool: &PgPool, retention_days: u64) -> Result<Dropped, Error> {
     let retention_days = i32::try_from(retention_days).unwrap_or(i32::MAX);
     let mut dropped = Dropped::default();
-    // One at a time: each holds up everybody for a moment, and all together would for longer.
+    // One per transaction: each drop blocks other statements for a moment, and all together would block them for longer.
     loop {
         let next = sqlx::query!(
             r#"select name as "name!", is_dropped as "is_dropped!" from email_drop_partition($1)"#,
@@ -47,7 +47,7 @@ pub async fn drop_old(pool: &PgPool, retention_days: u64) -> Result<Dropped, Err
         .fetch_optional(pool)
         .await?;
         match next {
-            Some(day) if day.is_dropped => dropped.gone.push(day.name),
+            Some(day) if day.is_dropped => dropped.names.push(day.name),
             Some(day) => {
                 dropped.in_use = Some(day.name);
                 return Ok(dropped);

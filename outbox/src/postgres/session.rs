@@ -1,19 +1,18 @@
-//! A session with Postgres in which writes are run, again where that helps.
+//! A session with Postgres that retries a write when that helps.
 
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
 
 use super::{
-    error::{in_time, is_collision, is_missing_partition},
+    error::{Error, in_time, is_collision, is_missing_partition},
     partitions,
 };
-use crate::Error;
 
-/// Most times that a write is run again because of others. Each time one of them got through, and each program has one
-/// at a time: so many replicas may ask for the same person at once.
-const MOST_COLLISIONS: u32 = 32;
+/// Maximum number of retries after a collision. At each collision another program's write succeeded, and each program has one
+/// write at a time, so this many replicas may write for the same recipient at once.
+const MAX_COLLISIONS: u32 = 32;
 
-/// A connection of the pool, taken when it is first needed and kept from one write to the next, for whoever writes without
-/// a pause: to give one back and take another costs round trips, each time.
+/// A connection of the pool that is taken when it is first needed, and kept from one write to the next. Returning it and
+/// taking another would cost round trips for each write.
 #[derive(Debug)]
 pub(crate) struct Session {
     pool: PgPool,
@@ -21,24 +20,24 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// A session that has yet to begin.
+    /// A session without a connection yet.
     pub(crate) fn of(pool: &PgPool) -> Self {
         Self { pool: pool.clone(), held: None }
     }
 
-    /// Gives the connection back: the pool looks after one that rests.
+    /// Returns the connection to the pool, which checks idle connections.
     pub(crate) fn pause(&mut self) {
         self.held = None;
     }
 
-    /// Whether a try was the last, and then how it ended: see [`persist!`].
+    /// Decides after a try whether to retry (`None`) or to return a result. See [`persist!`].
     pub(crate) async fn conclude<T>(
         &mut self,
         done: Result<T, Error>,
         tries: &mut RetryState,
     ) -> Option<Result<T, Error>> {
         match done {
-            Err(Error::Database(error)) if is_collision(&error) && tries.collisions < MOST_COLLISIONS => {
+            Err(Error::Database(error)) if is_collision(&error) && tries.collisions < MAX_COLLISIONS => {
                 tries.collisions += 1;
                 None
             }
@@ -49,14 +48,14 @@ impl Session {
             }
             Ok(done) => Some(Ok(done)),
             Err(error) => {
-                // Whether the connection is sound is for the pool to find out.
+                // The pool checks whether the connection still works.
                 self.held = None;
                 Some(Err(error))
             }
         }
     }
 
-    /// The connection, from the pool if none is held.
+    /// The connection; taken from the pool if there is none.
     pub(crate) async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         let held = match self.held.take() {
             Some(held) => held,
@@ -66,7 +65,7 @@ impl Session {
     }
 }
 
-/// What was tried already.
+/// What previous tries met.
 #[derive(Debug, Default)]
 pub(crate) struct RetryState {
     collisions: u32,
@@ -79,21 +78,21 @@ impl RetryState {
     }
 }
 
-/// Runs a statement or transaction in a session, within the time that one may take: again where it collided with another,
-/// and again where its day's partition was missing.
+/// Runs a statement or transaction in a session, within the statement timeout. It is repeated if it collided with another one,
+/// and if the partition of its day was missing.
 ///
-/// The work may ask whether it collided before.
+/// The second name in the closure is true if an earlier try collided.
 ///
-/// A macro, since the compiler does not see of a closure that borrows the connection that its future may change threads.
+/// This is a macro because the compiler cannot prove that the future of a closure that borrows the connection is `Send`.
 macro_rules! persist {
     ($session:expr, |$connection:ident| $work:expr) => {
-        persist!($session, |$connection, _again| $work)
+        persist!($session, |$connection, _is_retry| $work)
     };
-    ($session:expr, |$connection:ident, $again:ident| $work:expr) => {{
+    ($session:expr, |$connection:ident, $is_retry:ident| $work:expr) => {{
         let session: &mut $crate::postgres::session::Session = $session;
         let mut tries = $crate::postgres::session::RetryState::default();
         loop {
-            let $again = tries.has_collided();
+            let $is_retry = tries.has_collided();
             let done = $crate::postgres::error::in_time(async {
                 let $connection = session.connection().await?;
                 Ok($work.await?)

@@ -1,61 +1,65 @@
-//! What Mailgun reports about a mail: remembered, and told on its job. The token of the report and its effect are
-//! committed together, so that a report whose commit failed is taken again when it comes again.
+//! Records what Mailgun reports about a mail, and updates its job. A report's token and its effect are committed together,
+//! so a report whose commit failed is accepted when Mailgun sends it again.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
-use sqlx::{PgPool, types::Json};
+use sqlx::PgPool;
 
+use super::suppression::SuppressionReason;
 use crate::{
-    Delivery, Error, JobId, SuppressionReason,
-    postgres::session::{Session, persist},
+    model::{delivery_status::DeliveryStatus, job_id::JobId},
+    postgres::{
+        error::Error,
+        session::{Session, persist},
+    },
 };
 
-/// A report is taken at most so long after it was signed: its token is remembered for twice that.
+/// Maximum age of a report's signature. Tokens are kept for twice as long.
 pub const LONGEST_REPORT_AGE: Duration = Duration::from_hours(24);
 
-/// A reported event. Its texts are cut to what the columns take and hold no link, address or token.
+/// A reported event. Its texts fit their columns and contain no link, address or token.
 #[derive(Debug, Clone)]
 pub struct DeliveryEvent {
-    /// Mailgun's id of it.
+    /// Mailgun's id of the event.
     pub id: String,
     /// `accepted`, `delivered`, `failed`, `complained`, `rejected`.
     pub event: &'static str,
-    /// The job that it names.
+    /// The job that the event names.
     pub job: Option<JobId>,
     /// The mail's Message-Id, in angle brackets.
     pub message_id: Option<String>,
-    /// Whom the mail was for, in lower case: an event for somebody else fits no job.
+    /// Recipient of the mail, in lower case. It must match the job's.
     pub recipient: String,
-    /// Of `failed`: `temporary` or `permanent`.
+    /// For `failed`: `temporary` or `permanent`.
     pub severity: Option<String>,
-    /// Mailgun's word for why.
+    /// Mailgun's reason.
     pub reason: Option<String>,
-    /// The remote server's status, or Mailgun's own.
+    /// SMTP status of the recipient's server, or one of Mailgun's own.
     pub smtp_code: Option<i32>,
-    /// The remote server's enhanced status.
+    /// Enhanced status (RFC 3463) of the recipient's server.
     pub enhanced_code: Option<String>,
-    /// The remote server's words.
+    /// Text of the recipient's server.
     pub message: Option<String>,
-    /// What it says about the delivery; nothing for a mail in test mode.
-    pub delivery: Option<Delivery>,
-    /// Why its recipient is not to be mailed for a while, if so.
+    /// The delivery status that it stands for; `None` for a mail in test mode.
+    pub delivery: Option<DeliveryStatus>,
+    /// Why its recipient should not be mailed for a while, if so.
     pub suppression: Option<SuppressionReason>,
-    /// When it happened.
+    /// When it happened, by Mailgun's clock.
     pub occurred_at: DateTime<Utc>,
 }
 
-/// An event, and how we came to know of it.
+/// An event, and how it reached us.
 #[derive(Debug, Clone)]
 pub struct Report {
     /// What happened.
     pub event: DeliveryEvent,
-    /// What it was signed with; nothing where we asked for it ourselves.
+    /// The signature's token; `None` if we queried the event ourselves.
     pub signed: Option<SignedToken>,
 }
 
-/// Mailgun signs a token, and not the event that comes with it.
+/// The token that Mailgun signed. Mailgun does not sign the event that comes with it.
 #[derive(Debug, Clone)]
 pub struct SignedToken {
     /// 1 to 64 bytes.
@@ -64,32 +68,33 @@ pub struct SignedToken {
     pub digest: [u8; 32],
 }
 
-/// What became of a report.
+/// What a report changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportOutcome {
-    /// Whether it was taken.
-    pub outcome: ReportStatus,
-    /// What the job's delivery became by it.
-    pub moved_to: Option<Delivery>,
-    /// Whether its recipient was suppressed by it.
-    pub suppressed: Option<SuppressionOutcome>,
+    /// Whether it was recorded.
+    pub status: ReportStatus,
+    /// The job's new delivery status, if the report changed it.
+    pub moved_to: Option<DeliveryStatus>,
+    /// Whether the recipient was suppressed, if the report gave a reason to.
+    pub suppression: Option<SuppressionOutcome>,
 }
 
-/// Whether a report was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether a report was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum ReportStatus {
-    /// The event is on its job.
+    /// The event is recorded on its job.
     Recorded,
-    /// It was there already: nothing has changed.
+    /// It had been recorded before: nothing was changed.
     Known,
-    /// It fits no job of ours, and is kept apart.
+    /// It matches no job, and is stored apart.
     Unmatched,
-    /// Its token came with another event before: nothing has changed.
+    /// Its token came with another event before: nothing was changed.
     TokenReused,
 }
 
 impl ReportStatus {
-    /// As it stands in logs and metrics.
+    /// The value in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -101,17 +106,19 @@ impl ReportStatus {
     }
 }
 
-/// Whether a recipient that a report gives reason to suppress was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether a recipient was suppressed after a report that gave a reason to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum SuppressionOutcome {
     /// It is not mailed for a while.
     Suppressed,
-    /// So many of its domain were reported at once that it must be the domain's server: none of them counts.
+    /// So many addresses of its domain were reported at once that the domain's server must be at fault: none of them is
+    /// suppressed.
     HeldBack,
 }
 
 impl SuppressionOutcome {
-    /// As it stands in logs and metrics.
+    /// The value in logs and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -121,25 +128,35 @@ impl SuppressionOutcome {
     }
 }
 
-/// Takes reports in, and tells for each, in their order, what became of it. Committed when it returns.
+/// Records reports and returns the outcome of each, in order. They are committed when it returns.
 ///
 /// # Errors
-/// [`Error::Database`]: nothing was remembered, no token neither.
+/// [`Error::Database`]: nothing was recorded, and no token is used up.
 pub async fn take_reports(pool: &PgPool, reports: &[Report]) -> Result<Vec<ReportOutcome>, Error> {
     take_reports_in(&mut Session::of(pool), reports).await
 }
 
 pub(crate) async fn take_reports_in(session: &mut Session, reports: &[Report]) -> Result<Vec<ReportOutcome>, Error> {
     let rows: Value = reports.iter().enumerate().map(|(position, report)| row(position, report)).collect();
-    let outcomes = persist!(session, |connection| async {
-        sqlx::query_scalar!(r#"select email_take_reports($1) as "outcomes!: Json<Vec<Value>>""#, rows)
-            .fetch_one(connection)
-            .await
-    })?;
-    Ok(outcomes.0.iter().map(told).collect())
+    persist!(session, |connection| async {
+        sqlx::query_as!(
+            ReportOutcome,
+            r#"
+            select
+              outcome as "status!: ReportStatus",
+              moved_to as "moved_to: DeliveryStatus",
+              suppression as "suppression: SuppressionOutcome"
+            from email_take_reports($1) with ordinality as result (outcome, moved_to, suppression, position)
+            order by position
+            "#,
+            rows,
+        )
+        .fetch_all(connection)
+        .await
+    })
 }
 
-/// In the form that `email_take_reports` takes.
+/// The JSON object that `email_take_reports` expects.
 fn row(position: usize, Report { event, signed }: &Report) -> Value {
     json!({
         "position": position,
@@ -155,36 +172,18 @@ fn row(position: usize, Report { event, signed }: &Report) -> Value {
         "smtp_code": event.smtp_code,
         "enhanced_code": event.enhanced_code,
         "message": event.message,
-        "delivery": event.delivery.map(Delivery::as_str),
+        "delivery": event.delivery.map(DeliveryStatus::as_str),
         "suppression": event.suppression.map(SuppressionReason::as_str),
         "occurred_at": event.occurred_at.to_rfc3339(),
     })
-}
-
-fn told(row: &Value) -> ReportOutcome {
-    let text = |name: &str| row[name].as_str();
-    ReportOutcome {
-        outcome: match text("outcome") {
-            Some("recorded") => ReportStatus::Recorded,
-            Some("known") => ReportStatus::Known,
-            Some("token_reused") => ReportStatus::TokenReused,
-            _ => ReportStatus::Unmatched,
-        },
-        moved_to: text("moved_to").and_then(Delivery::parse),
-        suppressed: match text("suppression") {
-            Some("suppressed") => Some(SuppressionOutcome::Suppressed),
-            Some("held_back") => Some(SuppressionOutcome::HeldBack),
-            _ => None,
-        },
-    }
 }
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Deletes the tokens of reports that are too old to be taken again, and events that fit no job after
-/// `unmatched_after`. Tells how many rows.
+/// Deletes the tokens of reports that are too old to be accepted again, and events that match no job after
+/// `unmatched_after`. Returns the number of deleted rows.
 ///
 /// # Errors
 /// [`Error::Database`].

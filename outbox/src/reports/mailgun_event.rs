@@ -1,37 +1,36 @@
-//! From Mailgun's event, as its webhooks and its lists of events show it, to what it says about a delivery. Nothing in it
-//! is signed: what does not look as it should is refused or left out, and no text goes on that could hold a link, an
-//! address or a token.
+//! Reads an event of Mailgun's, from a webhook or from its events API. Nothing in an event is signed: malformed values are
+//! refused or left out, and no text passes that could contain a link, an address or a token.
 
 use std::time::Duration;
 
 use chrono::DateTime;
 use serde_json::Value;
 
-use super::redact::redact;
-use crate::{Delivery, DeliveryEvent, JobId, SuppressionReason};
+use super::{events::DeliveryEvent, redact::redact, suppression::SuppressionReason};
+use crate::model::{delivery_status::DeliveryStatus, job_id::JobId};
 
-/// What was reported.
+/// An event.
 #[derive(Debug)]
 pub enum MailgunEvent {
-    /// Something about a delivery.
+    /// An event about a delivery.
     Delivery(Box<DeliveryEvent>),
-    /// A kind that says nothing about deliveries: opened, clicked, unsubscribed, and those that are not yet known.
+    /// An event of another kind: opened, clicked, unsubscribed, and kinds that are not known yet.
     Other,
 }
 
-/// It is none of ours, or no event. Why, for the log.
+/// Why a value is not an event about one of our mails, as a code for logs and metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
 
-/// Kinds that say something about a delivery.
+/// Kinds of events about deliveries.
 const KINDS: [&str; 5] = ["accepted", "delivered", "failed", "complained", "rejected"];
-/// Mailgun's code of a mail that was not sent, since it was in test mode.
+/// Mailgun's SMTP code for a mail in test mode, which was not sent.
 const TEST_MODE: i32 = 650;
 
 impl MailgunEvent {
-    /// Reads an event that cannot have happened after `latest` (since 1970), about a mail of the sending domain, if
-    /// that is known.
+    /// Reads an event. It must not have happened after `latest` (time since 1970), and must be about a mail of `domain`, if
+    /// that is given.
     ///
     /// # Errors
     /// [`Malformed`].
@@ -91,7 +90,7 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
     })))
 }
 
-/// What the tables below look at.
+/// The parts of an event that the two tables below match on.
 struct Facts<'a> {
     kind: &'a str,
     severity: Option<&'a str>,
@@ -101,23 +100,23 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// What an event says about the delivery; the first row that fits decides.
-    fn delivery(&self) -> Option<Delivery> {
+    /// The delivery status that an event stands for. The first matching row decides.
+    fn delivery(&self) -> Option<DeliveryStatus> {
         match (self.kind, self.severity) {
-            ("accepted", _) => Some(Delivery::Accepted),
-            ("delivered", _) => Some(Delivery::Delivered),
-            ("complained", _) => Some(Delivery::Complained),
-            ("rejected", _) => Some(Delivery::Undelivered),
-            ("failed", Some("temporary")) => Some(Delivery::Deferred),
-            ("failed", Some("permanent")) if self.reason.starts_with("suppress-") => Some(Delivery::Suppressed),
-            ("failed", Some("permanent")) if self.reason == "old" => Some(Delivery::Undelivered),
-            ("failed", Some("permanent")) if self.is_full_or_policy() => Some(Delivery::Undelivered),
-            ("failed", Some("permanent")) => Some(Delivery::Bounced),
+            ("accepted", _) => Some(DeliveryStatus::Accepted),
+            ("delivered", _) => Some(DeliveryStatus::Delivered),
+            ("complained", _) => Some(DeliveryStatus::Complained),
+            ("rejected", _) => Some(DeliveryStatus::Undelivered),
+            ("failed", Some("temporary")) => Some(DeliveryStatus::Deferred),
+            ("failed", Some("permanent")) if self.reason.starts_with("suppress-") => Some(DeliveryStatus::Suppressed),
+            ("failed", Some("permanent")) if self.reason == "old" => Some(DeliveryStatus::Undelivered),
+            ("failed", Some("permanent")) if self.is_full_or_policy() => Some(DeliveryStatus::Undelivered),
+            ("failed", Some("permanent")) => Some(DeliveryStatus::Bounced),
             _ => None,
         }
     }
 
-    /// Without an enhanced status, 552 is the mailbox's limit.
+    /// Without an enhanced status, 552 means that the mailbox is full.
     fn is_full_or_policy(&self) -> bool {
         match self.enhanced_code {
             Some(code) => code.starts_with("5.2.") || code.starts_with("5.7."),
@@ -125,8 +124,8 @@ impl Facts<'_> {
         }
     }
 
-    /// Only what says that there is no such mailbox (RFC 3463 §3.2, RFC 7505 §4.2), or that its reader wants no mail.
-    /// A full mailbox or a policy against our address says nothing about the next mail.
+    /// Suppress only if the mailbox does not exist (RFC 3463 §3.2, RFC 7505 §4.2) or its owner wants no mail. A full mailbox
+    /// or a policy against our address says nothing about the next mail.
     fn suppression(&self) -> Option<SuppressionReason> {
         match (self.kind, self.severity, self.reason, self.enhanced_code) {
             ("complained", ..) => Some(SuppressionReason::Complaint),
@@ -139,7 +138,7 @@ impl Facts<'_> {
     }
 }
 
-/// The enhanced status (RFC 3463) that a server's words begin with, or have behind the plain one: `550 5.1.1 …`.
+/// The enhanced status (RFC 3463) at the start of a server's text, or after the basic one: `550 5.1.1 …`.
 fn enhanced(words: &str) -> Option<String> {
     words.split([' ', '-']).filter(|word| !word.is_empty()).take(2).find(|word| is_enhanced(word)).map(str::to_owned)
 }
@@ -160,7 +159,7 @@ fn cut(mut text: String, longest: usize) -> String {
     text
 }
 
-/// Events name it without angle brackets, answers with them.
+/// Events contain the Message-Id without angle brackets, answers to a send with them.
 fn bare(message_id: &str) -> &str {
     message_id.trim().trim_start_matches('<').trim_end_matches('>')
 }
@@ -172,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_missing_mailbox_and_an_unwilling_reader_suppress() {
+    fn only_a_missing_mailbox_or_an_unwilling_recipient_is_suppressed() {
         let failed = |reason: &str, words: &str| {
             json!({
                 "id": "1", "timestamp": 1.0, "event": "failed", "severity": "permanent", "reason": reason,

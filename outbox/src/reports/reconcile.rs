@@ -1,29 +1,30 @@
-//! Which mails Mailgun is asked about, by one worker at a time: jobs that handed a mail over, or may have, and of which
-//! no end was reported in time. The list is a table, so that whoever comes next goes on where the last one stopped.
+//! The list of mails that Mailgun is asked about: jobs that handed a mail over, or may have, and whose final status was not
+//! reported in time. One worker at a time works on it. It is a table, so the next worker continues where the last one
+//! stopped.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use crate::{Error, JobId};
+use crate::{model::job_id::JobId, postgres::error::Error};
 
-/// A mail that Mailgun is to be asked about.
+/// A mail whose final status was not reported.
 #[derive(Debug, Clone)]
 pub struct UnreportedMail {
-    /// Its job.
+    /// The job.
     pub job: JobId,
-    /// Its Message-Id, in angle brackets.
+    /// The Message-Id, with angle brackets.
     pub message_id: String,
-    /// When its job ended.
+    /// When the job ended.
     pub ended_at: DateTime<Utc>,
-    /// How long ago that is.
+    /// Time since then.
     pub age: Duration,
-    /// How often Mailgun was asked about it.
+    /// How many times Mailgun was asked without learning the final status.
     pub asks: u16,
 }
 
-/// Takes the turn for so long, or prolongs it. False if another worker has it, or if nobody has for now.
+/// Takes the turn for `hold`, or renews it. Returns false if another worker has it, or if there is a pause.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -43,7 +44,7 @@ pub async fn take_turn(pool: &PgPool, worker: &str, hold: Duration) -> Result<bo
     Ok(taken.rows_affected() == 1)
 }
 
-/// Ends the turn. With a reason, nobody takes the next one before `pause` is over.
+/// Ends the turn. With a reason, no worker takes the next one before `pause` is over.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -63,8 +64,8 @@ pub async fn end_turn(pool: &PgPool, worker: &str, pause: Duration, reason: Opti
     Ok(())
 }
 
-/// Puts jobs on the list that ended more than `patience` ago with a mail that is not accounted for. Looks at an hour of
-/// history at most, and at none older than `oldest`.
+/// Adds jobs to the list that ended more than `patience` ago with a mail whose final status was not reported. One call reads
+/// at most an hour of history, and none older than `oldest`.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -90,7 +91,7 @@ pub async fn enlist(pool: &PgPool, patience: Duration, oldest: Duration) -> Resu
     .fetch_optional(&mut *transaction)
     .await?;
     let Some(hour) = hour else { return Ok(Enlisted { mails: 0, more: false }) };
-    // The hour's bounds as values, so that no other day is looked at.
+    // The bounds are passed as values, so that Postgres reads only the partitions in between.
     let added = sqlx::query!(
         "
         insert into email_reconciliations (job_id, message_id, ended_at, next_ask_at)
@@ -110,20 +111,20 @@ pub async fn enlist(pool: &PgPool, patience: Duration, oldest: Duration) -> Resu
     Ok(Enlisted { mails: added.rows_affected(), more: hour.more })
 }
 
-/// What was put on the list.
+/// What a call of [`enlist`] added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Enlisted {
-    /// How many mails.
+    /// Number of mails.
     pub mails: u64,
-    /// Whether there is more history to look at: call it again.
+    /// Whether there is more history to read.
     pub more: bool,
 }
 
-/// Mails that are due to be asked about, the longest due first.
+/// Mails that Mailgun is due to be asked about, the longest due first.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn unreported_mails(pool: &PgPool, at_most: i64) -> Result<Vec<UnreportedMail>, Error> {
+pub async fn unreported_mails(pool: &PgPool, limit: i64) -> Result<Vec<UnreportedMail>, Error> {
     let rows = sqlx::query!(
         r#"
         select
@@ -134,7 +135,7 @@ pub async fn unreported_mails(pool: &PgPool, at_most: i64) -> Result<Vec<Unrepor
         order by next_ask_at
         limit $1
         "#,
-        at_most,
+        limit,
     )
     .fetch_all(pool)
     .await?;
@@ -150,7 +151,7 @@ pub async fn unreported_mails(pool: &PgPool, at_most: i64) -> Result<Vec<Unrepor
         .collect())
 }
 
-/// Mailgun was asked and did not yet know the end: it is asked again, so long after the job's.
+/// Schedules the next query for a mail, `after_the_end` of its job.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -169,7 +170,7 @@ pub async fn ask_again(pool: &PgPool, mail: &UnreportedMail, after_the_end: Dura
     Ok(())
 }
 
-/// Takes a mail off the list: its end is known, or nobody will ever tell.
+/// Removes a mail from the list: its final status is known, or is not expected any more.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -178,7 +179,7 @@ pub async fn settle(pool: &PgPool, mail: &UnreportedMail) -> Result<(), Error> {
     Ok(())
 }
 
-/// Says on the job, once, that Mailgun has no trace of its mail; a later report takes that back. Tells whether it did.
+/// Records on the job, once, that Mailgun has no record of its mail; a later report undoes that. Returns whether it did.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -1,14 +1,13 @@
-//! An upstream's words, fit to be stored and logged: no link, address, token or code, no line breaks, not long.
-//!
-//! Rather too strict than too lax: a word that looks like a secret goes, whatever it was.
+//! Makes an upstream's text safe to store and log: without links, addresses, tokens and one-time codes, without line breaks,
+//! and short. When in doubt it is too strict: a word that looks like a secret is removed.
 
-/// Longest text that is kept, in characters.
+/// Maximum length of the result, in characters.
 const LONGEST: usize = 500;
 
-/// So many token characters in a row with a digit among them are a token: a link's hash has 56, a JWT hundreds.
+/// A run of this many token characters that includes a digit is a token: a link's hash has 56, a JWT hundreds.
 const LONGEST_WORD: usize = 24;
 
-/// Replaces what must not be kept.
+/// Replaces secrets by placeholders, and cuts the text.
 #[must_use]
 pub fn redact(text: &str) -> String {
     let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).map(word).collect();
@@ -32,7 +31,7 @@ fn word(word: &str) -> &str {
     }
 }
 
-/// The parts of a word between punctuation that no token has.
+/// The parts of a word between punctuation that does not occur in tokens.
 fn runs(word: &str) -> impl Iterator<Item = &str> {
     word.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.+/~".contains(c)))
 }
@@ -49,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_go_and_words_stay() {
+    fn secrets_are_replaced_and_words_stay() {
         for (text, redacted) in [
             ("Invalid API key", "Invalid API key"),
             ("  two\r\nlines\0 ", "two lines"),
@@ -66,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_operators_need_stays() {
+    fn text_that_operators_need_stays() {
         for text in [
             "request limit exceeded, try again after Fri, 18 Sep 2026 12:05:00 UTC",
             "Domain mg.portal.example is not allowed to send: Account disabled",
@@ -77,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_not_long() {
+    fn the_result_is_short() {
         assert_eq!(redact(&"ö ".repeat(1_000)).chars().count(), 500);
     }
 }

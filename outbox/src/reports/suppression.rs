@@ -1,37 +1,38 @@
-//! Addresses that are not mailed for a while. `email_take_reports` suppresses and lifts; the door asks before it takes
-//! a request; an operator lifts with `select email_lift_suppression('ann@example.com')`.
+//! Suppressed addresses, which are not mailed for a while. `email_take_reports` suppresses them and lifts suppressions, the
+//! api checks them before it accepts a request, and an operator lifts one with
+//! `select email_lift_suppression('ann@example.com')`.
 
 use std::time::Duration;
 
 use sqlx::PgPool;
 
-use crate::Error;
+use crate::postgres::error::Error;
 
 /// Why an address is not mailed for a while.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum SuppressionReason {
-    /// The mailbox's server knows no such user or domain.
+    /// The recipient's server says that the user or domain does not exist.
     Bounce,
-    /// Its reader called a mail spam.
+    /// The recipient reported a mail as spam.
     Complaint,
-    /// Mailgun does not mail it: it is on its list of bounces.
+    /// Mailgun does not mail the address, because it is on its list of bounces.
+    #[sqlx(rename = "suppress-bounce")]
     ListedBounce,
-    /// The same: of complaints.
+    /// The same for its list of complaints.
+    #[sqlx(rename = "suppress-complaint")]
     ListedComplaint,
-    /// The same: of unsubscribes.
+    /// The same for its list of unsubscribes.
+    #[sqlx(rename = "suppress-unsubscribe")]
     ListedUnsubscribe,
 }
 
 impl SuppressionReason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Self; 5] =
         [Self::Bounce, Self::Complaint, Self::ListedBounce, Self::ListedComplaint, Self::ListedUnsubscribe];
 
-    fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.as_str() == text)
-    }
-
-    /// As it stands in `suppressed_recipients.reason`, and in metrics.
+    /// The value in `suppressed_recipients.reason` and in metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -44,7 +45,7 @@ impl SuppressionReason {
     }
 }
 
-/// Deletes suppressions that ended so long ago that the next one is a first one again. Tells how many.
+/// Deletes suppressions that ended more than `after` ago; the next one counts as the first again. Returns how many.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -58,51 +59,47 @@ pub async fn forget(pool: &PgPool, after: Duration) -> Result<u64, Error> {
     Ok(deleted.rows_affected())
 }
 
-/// An address that an operator wants taken off Mailgun's lists, the longest asked for first.
+/// Addresses that an operator wants removed from Mailgun's lists, the oldest request first.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn wanted_lifts(pool: &PgPool, at_most: i64) -> Result<Vec<String>, Error> {
-    let wanted = sqlx::query_scalar!("select recipient from suppression_lifts order by requested_at limit $1", at_most);
+pub async fn wanted_lifts(pool: &PgPool, limit: i64) -> Result<Vec<String>, Error> {
+    let wanted = sqlx::query_scalar!("select recipient from suppression_lifts order by requested_at limit $1", limit);
     Ok(wanted.fetch_all(pool).await?)
 }
 
-/// An address is off Mailgun's lists.
+/// Records that an address was removed from Mailgun's lists.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn lifted(pool: &PgPool, recipient: &str) -> Result<(), Error> {
+pub async fn mark_lifted(pool: &PgPool, recipient: &str) -> Result<(), Error> {
     sqlx::query!("delete from suppression_lifts where recipient = $1", recipient).execute(pool).await?;
     Ok(())
 }
 
-/// Suppressed addresses that Mailgun has not been asked about for a while, and why they are suppressed.
+/// Suppressed addresses that were not compared with Mailgun's lists for at least `every`, with their reasons.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn unchecked(
-    pool: &PgPool,
-    every: Duration,
-    at_most: i64,
-) -> Result<Vec<(String, SuppressionReason)>, Error> {
+pub async fn unchecked(pool: &PgPool, every: Duration, limit: i64) -> Result<Vec<(String, SuppressionReason)>, Error> {
     let rows = sqlx::query!(
-        "
-        select recipient, reason
+        r#"
+        select recipient, reason as "reason: SuppressionReason"
         from suppressed_recipients
         where until > clock_timestamp()
           and (checked_at is null or checked_at < clock_timestamp() - make_interval(secs => $1))
         order by checked_at nulls first
         limit $2
-        ",
+        "#,
         every.as_secs_f64(),
-        at_most,
+        limit,
     )
     .fetch_all(pool)
     .await?;
-    Ok(rows.into_iter().filter_map(|row| Some((row.recipient, SuppressionReason::parse(&row.reason)?))).collect())
+    Ok(rows.into_iter().map(|row| (row.recipient, row.reason)).collect())
 }
 
-/// Whether the address is on Mailgun's list: one that was and no longer is, is suppressed no more. True if it was lifted.
+/// Records whether the address is on Mailgun's list. If it no longer is, the suppression is lifted: then it returns true.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -1,64 +1,72 @@
-//! Taking jobs out of the queue, and keeping hold of them.
+//! Claims jobs from the queue, and renews their leases.
 
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
-use uuid::Uuid;
 
-use crate::{Error, JobId, Lease, postgres::error::is_unique_violation};
+use super::finish::{Finish, JobEnd, finish};
+use crate::{
+    model::{
+        callback_url::CallbackUrl,
+        email::Email,
+        failure::Failure,
+        job_id::{JobId, Lease, lease_columns},
+    },
+    postgres::error::{Error, is_unique_violation},
+};
 
 /// How to claim.
 #[derive(Debug, Clone, Copy)]
 pub struct ClaimOptions<'a> {
-    /// Name of the worker, for operators: at most 128 bytes.
+    /// Name of the worker, at most 128 bytes.
     pub worker: &'a str,
-    /// How long the jobs are held unless the lease is renewed.
+    /// How long the leases last unless they are renewed.
     pub lease: Duration,
-    /// At most so many.
+    /// Maximum number of jobs to claim.
     pub limit: i64,
-    /// Whether this claim is an open breaker's probe, which alone passes it.
+    /// Whether this claim is the probe of an open breaker. Other claims find nothing while a breaker is open.
     pub probe: bool,
 }
 
-/// A job that this worker holds.
+/// A job that this worker has leased.
 #[derive(Debug, Clone)]
 pub struct ClaimedJob {
-    /// The hold.
+    /// The lease.
     pub lease: Lease,
-    /// Who is to get the link.
-    pub recipient: String,
+    /// The address that the link is mailed to.
+    pub recipient: Email,
     /// Where the link leads.
-    pub callback_url: String,
-    /// Which attempt this is, from 1.
+    pub callback_url: CallbackUrl,
+    /// Number of this attempt, from 1.
     pub attempt: i16,
     /// When the request was accepted.
     pub created_at: DateTime<Utc>,
-    /// From the request to this claim.
+    /// Time from the request to this claim.
     pub waited: Duration,
-    /// From when it was due (`run_at`: the request, or the end of a retry's wait) to this claim.
+    /// Time from when the job was due (`run_at`) to this claim.
     pub due_for: Duration,
-    /// Of the request.
+    /// `X-Request-Id` of the request.
     pub request_id: String,
-    /// Of the request, if it had one.
+    /// W3C `traceparent` of the request, if it had one.
     pub traceparent: Option<String>,
-    /// The link that an earlier attempt made, if any.
+    /// The link of an earlier attempt, if there is one.
     pub link: Option<SealedLink>,
 }
 
-/// A link that an earlier attempt made and may have mailed.
+/// A link that an earlier attempt created and may have mailed.
 #[derive(Debug, Clone)]
 pub struct SealedLink {
     /// The ciphertext.
     pub sealed: Vec<u8>,
-    /// The mail's Message-Id.
+    /// The mail's Message-Id, with angle brackets.
     pub message_id: String,
-    /// Since Supabase made it.
+    /// Time since Supabase created it.
     pub age: Duration,
 }
 
-/// Makes due the retrying jobs whose time has come. Its own statement, so that a claim never steps over jobs
-/// that are not due.
+/// Queues up to 1,000 retrying jobs whose `run_at` has passed, and returns how many. This is a statement of its own so that
+/// a claim never has to skip jobs that are not due.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -82,7 +90,7 @@ pub async fn promote_due(pool: &PgPool) -> Result<u64, Error> {
     Ok(promoted.rows_affected())
 }
 
-/// How long until the next retrying job is due: zero if one is overdue, `None` if there is none.
+/// Time until the next retrying job is due: zero if one is overdue, `None` if there is none.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -99,8 +107,8 @@ pub async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Error> {
     Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
 }
 
-/// Takes jobs from the beginning of the queue: none whose recipient has one running, none past its deadline, none
-/// while a breaker is open or an upstream asked for a pause. Who claims again and again does so by a
+/// Claims jobs from the start of the queue. It skips jobs whose recipient has a running job and jobs past their deadline,
+/// and finds nothing while a breaker is open or an upstream asked for a pause. To claim repeatedly, use a
 /// [`QueueCursor`](crate::QueueCursor).
 ///
 /// # Errors
@@ -109,28 +117,43 @@ pub async fn claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<Claim
     Ok(claim_behind(pool, options, START).await?.jobs)
 }
 
-/// Before all places.
+/// A place before all jobs.
 pub(crate) const START: i64 = i64::MIN;
 
-/// What a claim took.
+/// Claimed jobs.
 pub(crate) struct ClaimBatch {
     pub(crate) jobs: Vec<ClaimedJob>,
-    /// The last place of them.
+    /// The last place among them, including rows that could not be read.
     pub(crate) last: Option<i64>,
 }
 
-/// Takes jobs that stand behind a place.
+/// Claims jobs behind a place in the queue. A row that does not hold a valid job, such as one edited by hand, ends as
+/// failed, so that it cannot stop the others.
 pub(crate) async fn claim_behind(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Result<ClaimBatch, Error> {
     loop {
         match try_claim(pool, options, place).await {
-            // Another worker has just begun a job of a recipient of ours; with a new snapshot that shows.
+            Ok((batch, unreadable)) => {
+                let found_only_unreadable = batch.jobs.is_empty() && !unreadable.is_empty();
+                if !unreadable.is_empty() {
+                    finish(pool, &unreadable).await?;
+                }
+                if !found_only_unreadable {
+                    return Ok(batch);
+                }
+            }
+            // Another worker has just claimed a job of one of these recipients. A new snapshot shows it.
             Err(error) if is_unique_violation(&error) => {}
-            claimed => return Ok(claimed?),
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
-async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Result<ClaimBatch, sqlx::Error> {
+/// Claimed jobs, and the ends of rows that do not hold a valid job.
+async fn try_claim(
+    pool: &PgPool,
+    options: ClaimOptions<'_>,
+    place: i64,
+) -> Result<(ClaimBatch, Vec<Finish>), sqlx::Error> {
     let rows = sqlx::query!(
         r#"
         with next as (
@@ -191,12 +214,25 @@ async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Resu
     .fetch_all(pool)
     .await?;
     let last = rows.iter().map(|row| row.place).max();
-    let jobs = rows
-        .into_iter()
-        .map(|row| ClaimedJob {
-            lease: Lease { job: JobId(row.id), token: row.lease_token },
-            recipient: row.recipient,
-            callback_url: row.callback_url,
+    let mut batch = ClaimBatch { jobs: Vec::with_capacity(rows.len()), last };
+    let mut unreadable = Vec::new();
+    for row in rows {
+        let lease = Lease { job: JobId(row.id), token: row.lease_token };
+        let (recipient, callback_url) = match (Email::parse(&row.recipient), CallbackUrl::parse(row.callback_url)) {
+            (Ok(recipient), Ok(callback_url)) => (recipient, callback_url),
+            (Err(_), _) => {
+                unreadable.push(unreadable_job(lease, "recipient", "it is not an email address"));
+                continue;
+            }
+            (_, Err(error)) => {
+                unreadable.push(unreadable_job(lease, "callback_url", &error.to_string()));
+                continue;
+            }
+        };
+        batch.jobs.push(ClaimedJob {
+            lease,
+            recipient,
+            callback_url,
             attempt: row.attempt,
             created_at: row.created_at,
             waited: seconds(row.waited),
@@ -209,24 +245,29 @@ async fn try_claim(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Resu
                 }
                 _ => None,
             },
-        })
-        .collect();
-    Ok(ClaimBatch { jobs, last })
+        });
+    }
+    Ok((batch, unreadable))
 }
 
-/// A difference of times that may come out negative where a clock was set back.
+/// The end of a job whose row was changed to something that no request can have written.
+fn unreadable_job(lease: Lease, column: &str, why: &str) -> Finish {
+    let message = format!("The job's {column} cannot be used: {why}. The row was changed after it was accepted.");
+    Finish { lease, end: JobEnd::Failed(Failure::new("job_unreadable", message)), step: None }
+}
+
+/// A time difference, which is negative if a clock was set back.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-/// Renews leases and tells which are still held. One that is missing in the answer is lost: taken by another worker,
-/// or run out. (One that has run out is not renewed although nobody has taken it yet: a rescue that has just looked
-/// may take it the next moment from a worker that feels safe.)
+/// Renews leases and returns those that are still held. The others are lost: expired, or taken over by another worker. An
+/// expired lease is never renewed, even if no other worker has claimed the job: a rescue may be about to.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was renewed.
 pub async fn renew_leases(pool: &PgPool, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, Error> {
-    let (ids, tokens) = columns(leases);
+    let (ids, tokens) = lease_columns(leases);
     let rows = sqlx::query!(
         r#"
         update email_jobs_open as job
@@ -244,9 +285,4 @@ pub async fn renew_leases(pool: &PgPool, leases: &[Lease], lease: Duration) -> R
     .fetch_all(pool)
     .await?;
     Ok(rows.into_iter().map(|row| Lease { job: JobId(row.id), token: row.lease_token }).collect())
-}
-
-/// Leases as the two columns that statements take.
-pub(crate) fn columns<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> (Vec<Uuid>, Vec<i64>) {
-    leases.into_iter().map(|lease| (lease.job.0, lease.token)).unzip()
 }

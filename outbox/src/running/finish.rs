@@ -1,24 +1,28 @@
-//! How running jobs end.
+//! Ends running jobs.
 
 use std::collections::HashSet;
 
 use sqlx::PgPool;
 
-use super::{
-    attempts::{Journal, journalled},
-    claim::columns,
-};
+use super::step_records::{StepColumns, query_with_steps};
 use crate::{
-    Error, Failure, JobId, JournalEntry, Lease,
-    postgres::session::{Session, persist},
+    model::{
+        failure::Failure,
+        job_id::{JobId, Lease, lease_columns},
+        step::StepRecord,
+    },
+    postgres::{
+        error::Error,
+        session::{Session, persist},
+    },
 };
 
-/// The end of a running job.
+/// How a running job ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum JobEnd {
-    /// Mailgun took the mail.
+    /// Mailgun accepted the mail.
     Sent,
-    /// It can never succeed.
+    /// The job can never succeed.
     Failed(Failure),
 }
 
@@ -38,47 +42,47 @@ impl JobEnd {
     }
 }
 
-/// Whether a write took effect.
+/// Whether a fenced write took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
     /// It did.
     Done,
-    /// Another worker holds the job: nothing was changed.
+    /// The lease is outdated: nothing was changed.
     LeaseLost,
 }
 
-/// A running job that has come to its end.
+/// A running job to end.
 #[derive(Debug, Clone)]
 pub struct Finish {
-    /// The hold on it.
+    /// The worker's lease.
     pub lease: Lease,
-    /// Which.
+    /// How the job ends.
     pub end: JobEnd,
-    /// The step that led there.
-    pub journal: Option<JournalEntry>,
+    /// The step that led to the end.
+    pub step: Option<StepRecord>,
 }
 
-/// Ends running jobs, and answers for each in order: out of the open partition and, without lease and link, into
-/// today's history, in one statement.
+/// Ends running jobs and returns whether each write took effect, in order. One statement moves the rows from the open
+/// partition to today's history, without lease and link.
 ///
 /// # Errors
-/// [`Error::Database`]: the jobs are still running, and are rescued when their leases end.
+/// [`Error::Database`]: the jobs are still running, and are rescued when their leases expire.
 pub async fn finish(pool: &PgPool, ends: &[Finish]) -> Result<Vec<Recorded>, Error> {
     finish_in(&mut Session::of(pool), ends).await
 }
 
 pub(crate) async fn finish_in(session: &mut Session, ends: &[Finish]) -> Result<Vec<Recorded>, Error> {
-    let journal = Journal::of(ends.iter().map(|end| (end.lease.job, &end.journal)));
-    let (ids, tokens) = columns(ends.iter().map(|end| &end.lease));
+    let steps = StepColumns::collect(ends.iter().map(|end| (end.lease.job, end.step.as_ref())));
+    let (ids, tokens) = lease_columns(ends.iter().map(|end| &end.lease));
     let states: Vec<&str> = ends.iter().map(|end| end.end.state()).collect();
     let failures = || ends.iter().map(|end| end.end.failure());
     let codes: Vec<Option<&str>> = failures().map(|failure| Some(failure?.code.as_str())).collect();
     let messages: Vec<Option<&str>> = failures().map(|failure| Some(failure?.message.as_str())).collect();
-    let moved = persist!(session, |connection, again| async {
-        journalled!(
-            journal,
-            again,
-            r#"
+    let moved = persist!(session, |connection, is_retry| async {
+        query_with_steps!(
+            steps: steps,
+            may_exist: is_retry,
+            sql: r#"
             gone as (
               delete from email_jobs_open as job
               using unnest($12::uuid[], $13::bigint[], $14::text[], $15::text[], $16::text[])

@@ -2,9 +2,9 @@
 //!
 //! Each write is fenced by the job's lease, and each is a single statement or transaction.
 
-pub(crate) mod attempts;
 pub(crate) mod claim;
 pub(crate) mod finish;
 pub(crate) mod queue_cursor;
 pub(crate) mod requeue;
 pub(crate) mod seal;
+pub(crate) mod step_records;

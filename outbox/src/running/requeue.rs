@@ -1,68 +1,71 @@
-//! Putting a running job back to waiting: for a retry, for another worker, or behind an open breaker.
+//! Returns running jobs to the queue: for a retry, for another worker, or to wait behind an open breaker.
 
 use std::{collections::HashMap, time::Duration};
 
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::{
-    attempts::{Journal, journalled},
-    claim::columns,
-};
+use super::step_records::{StepColumns, query_with_steps};
 use crate::{
-    Error, Failure, JournalEntry, Lease,
-    postgres::session::{Session, persist},
+    model::{
+        failure::Failure,
+        job_id::{Lease, lease_columns},
+        step::StepRecord,
+    },
+    postgres::{
+        error::Error,
+        session::{Session, persist},
+    },
 };
 
 /// A running job that is to wait again.
 #[derive(Debug, Clone)]
 pub struct Requeue {
-    /// The hold on it, which ends.
+    /// The worker's lease, which ends.
     pub lease: Lease,
-    /// Not claimed before: zero for at once.
+    /// Time until the job may be claimed again; zero for at once.
     pub delay: Duration,
-    /// Why. Needed with a delay: a retrying job says why it waits.
+    /// Why. Required with a delay, because a retrying job says why it waits.
     pub failure: Option<Failure>,
-    /// Whether the attempt does not count, because it reached no upstream or could not have succeeded.
-    pub uncounted: bool,
+    /// Whether the attempt is given back: it reached no upstream, or could not have succeeded.
+    pub is_uncounted: bool,
     /// The step that led here.
-    pub journal: Option<JournalEntry>,
+    pub step: Option<StepRecord>,
 }
 
-/// What became of a job that was put back.
+/// What happened to a job that was to be requeued.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requeued {
     /// It waits.
     Waiting,
-    /// A newer request of its recipient waits already: it has ended as superseded.
+    /// A newer request of the recipient is already waiting, so the job has ended as superseded.
     Superseded,
-    /// Another worker holds the job: nothing was changed.
+    /// The lease is outdated: nothing was changed.
     LeaseLost,
 }
 
-/// Puts running jobs back, and answers for each in order. A job whose recipient has a newer one waiting ends as
-/// superseded instead.
+/// Requeues running jobs and returns what happened to each, in order.
 ///
 /// # Errors
-/// [`Error::Database`]: they are still running, and are rescued when their leases end.
+/// [`Error::Database`]: the jobs are still running, and are rescued when their leases expire.
 pub async fn requeue(pool: &PgPool, jobs: &[Requeue]) -> Result<Vec<Requeued>, Error> {
     requeue_in(&mut Session::of(pool), jobs).await
 }
 
 pub(crate) async fn requeue_in(session: &mut Session, jobs: &[Requeue]) -> Result<Vec<Requeued>, Error> {
-    let outcomes = persist!(session, |connection, again| async {
+    let outcomes = persist!(session, |connection, is_retry| async {
         let mut transaction = connection.begin().await?;
-        let (ids, tokens) = columns(jobs.iter().map(|job| &job.lease));
+        let (ids, tokens) = lease_columns(jobs.iter().map(|job| &job.lease));
         lock_recipients(&mut transaction, &ids).await?;
-        let outcomes = move_back(&mut transaction, jobs, &ids, &tokens, again).await?;
+        let outcomes = move_back(&mut transaction, jobs, &ids, &tokens, is_retry).await?;
         transaction.commit().await?;
         Ok::<_, sqlx::Error>(outcomes)
     })?;
     Ok(jobs.iter().map(|job| outcomes.get(&job.lease.job.0).copied().unwrap_or(Requeued::LeaseLost)).collect())
 }
 
-/// Takes the recipients' turn, as an enqueue does and in the same order: a newer request that commits after this
-/// finds the job waiting; one that committed before is seen by the next statement.
+/// Locks the recipients' quota rows, in the same order as an enqueue. A newer request that commits later finds the job
+/// waiting; one that has committed is visible to the next statement.
 async fn lock_recipients(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
@@ -85,18 +88,18 @@ async fn move_back(
     jobs: &[Requeue],
     ids: &[Uuid],
     tokens: &[i64],
-    again: bool,
+    is_retry: bool,
 ) -> Result<HashMap<Uuid, Requeued>, sqlx::Error> {
     let delays: Vec<f64> = jobs.iter().map(|job| job.delay.as_secs_f64()).collect();
     let codes: Vec<Option<String>> = jobs.iter().map(|job| job.failure.as_ref().map(|f| f.code.clone())).collect();
     let messages: Vec<Option<String>> =
         jobs.iter().map(|job| job.failure.as_ref().map(|f| f.message.clone())).collect();
-    let uncounted: Vec<bool> = jobs.iter().map(|job| job.uncounted).collect();
-    let journal = Journal::of(jobs.iter().map(|job| (job.lease.job, &job.journal)));
-    let rows = journalled!(
-        journal,
-        again,
-        r#"
+    let uncounted: Vec<bool> = jobs.iter().map(|job| job.is_uncounted).collect();
+    let steps = StepColumns::collect(jobs.iter().map(|job| (job.lease.job, job.step.as_ref())));
+    let rows = query_with_steps!(
+        steps: steps,
+        may_exist: is_retry,
+        sql: r#"
         mine as (
           select
             given.*,

@@ -1,99 +1,102 @@
-//! The last look before a mail goes out: stores the sealed link, and says whether to send at all.
+//! The last check before a mail goes out: stores the sealed link and decides whether to send.
 
 use std::{collections::HashMap, time::Duration};
 
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
-use super::{
-    attempts::{Journal, journalled},
-    claim::columns,
-};
+use super::step_records::{StepColumns, query_with_steps};
 use crate::{
-    Error, JobId, JournalEntry, Lease,
-    postgres::session::{Session, persist},
+    model::{
+        job_id::{JobId, Lease, lease_columns},
+        step::StepRecord,
+    },
+    postgres::{
+        error::Error,
+        session::{Session, persist},
+    },
 };
 
-/// A link that Supabase has just made, sealed.
+/// A link that Supabase has just created, encrypted.
 #[derive(Debug, Clone)]
 pub struct NewLink {
     /// The ciphertext.
     pub sealed: Vec<u8>,
-    /// The Message-Id that the mail will carry, with its angle brackets.
+    /// The Message-Id that the mail will carry, with angle brackets.
     pub message_id: String,
-    /// Time since the request for it began: its lifetime counts from there.
+    /// Time since the call for the link began. The link's lifetime is counted from there.
     pub age: Duration,
 }
 
 /// Whether a mail may go out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendDecision {
-    /// Send it. Of the time that was there until the deadline, so much is left.
-    Send {
-        /// Until the job's deadline.
-        time_left: Duration,
-    },
+    /// Send it.
+    Send,
     /// Not now: Mailgun asked for a pause, or its breaker is open. The link is stored.
     Hold {
-        /// Until the pause ends; zero for a breaker.
+        /// Time until the pause ends; zero for a breaker.
         pause: Duration,
     },
-    /// An earlier try was taken, as Mailgun has reported since: the job has ended as sent, and needs no copy.
-    Taken,
-    /// A newer request of the recipient waits: the job has ended as superseded.
+    /// Mailgun has reported that it accepted the mail of an earlier attempt. The job has ended as sent.
+    AlreadySent,
+    /// A newer request of the recipient is waiting. The job has ended as superseded.
     Superseded,
-    /// The deadline has passed: the job has ended as expired.
+    /// The deadline has passed. The job has ended as expired.
     Expired,
-    /// Another worker holds the job: nothing was changed.
+    /// The lease is outdated: nothing was changed.
     LeaseLost,
+}
+
+/// How a job may end at this check.
+#[derive(Debug, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+enum EndState {
+    Superseded,
+    Sent,
+    Expired,
 }
 
 /// A job that is about to be mailed.
 #[derive(Debug, Clone)]
 pub struct Seal {
-    /// The hold on it.
+    /// The worker's lease.
     pub lease: Lease,
-    /// Its link, if it was made just now; none where the stored one is to be mailed.
+    /// The link, if it was created just now; `None` if the stored one is to be mailed.
     pub link: Option<NewLink>,
-    /// The step that made the link.
-    pub journal: Option<JournalEntry>,
+    /// The step that created the link.
+    pub step: Option<StepRecord>,
 }
 
-/// Stores jobs' links (or keeps those that they have) and clears the jobs for sending, in one statement, and answers for
-/// each in order: a job whose recipient has a newer one waiting, whose mail is known to have been taken, or whose deadline
-/// has passed, ends here, and nothing is mailed.
+/// Stores the links of jobs (or keeps the stored ones) and decides whether to send, in one statement. Returns a decision
+/// for each job, in order. A job that is superseded, already sent or expired ends here.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn seal(pool: &PgPool, seals: &[Seal]) -> Result<Vec<SendDecision>, Error> {
-    seal_in(&mut Session::of(pool), seals).await
-}
-
 pub(crate) async fn seal_in(session: &mut Session, seals: &[Seal]) -> Result<Vec<SendDecision>, Error> {
-    let journal = Journal::of(seals.iter().map(|seal| (seal.lease.job, &seal.journal)));
-    let cleared = persist!(session, |connection, again| seal_once(connection, seals, &journal, again))?;
-    Ok(seals.iter().map(|seal| cleared.get(&seal.lease).copied().unwrap_or(SendDecision::LeaseLost)).collect())
+    let steps = StepColumns::collect(seals.iter().map(|seal| (seal.lease.job, seal.step.as_ref())));
+    let decisions = persist!(session, |connection, is_retry| seal_once(connection, seals, &steps, is_retry))?;
+    Ok(seals.iter().map(|seal| decisions.get(&seal.lease).copied().unwrap_or(SendDecision::LeaseLost)).collect())
 }
 
 #[expect(clippy::too_many_lines, reason = "one statement")]
 async fn seal_once(
     connection: &mut PgConnection,
     seals: &[Seal],
-    journal: &Journal<'_>,
-    again: bool,
+    steps: &StepColumns<'_>,
+    is_retry: bool,
 ) -> Result<HashMap<Lease, SendDecision>, sqlx::Error> {
-    let (ids, tokens) = columns(seals.iter().map(|seal| &seal.lease));
+    let (ids, tokens) = lease_columns(seals.iter().map(|seal| &seal.lease));
     let links = || seals.iter().map(|seal| seal.link.as_ref());
     let sealed: Vec<Option<&[u8]>> = links().map(|link| Some(link?.sealed.as_slice())).collect();
     let message_ids: Vec<Option<&str>> = links().map(|link| Some(link?.message_id.as_str())).collect();
     let ages: Vec<f64> = links().map(|link| link.map_or(0.0, |link| link.age.as_secs_f64())).collect();
-    let rows = journalled!(
-        journal,
-        again,
-        r#"
+    let rows = query_with_steps!(
+        steps: steps,
+        may_exist: is_retry,
+        sql: r#"
         mine as (
           select
             given.*,
-            extract(epoch from deadline_at - clock_timestamp())::float8 as time_left,
             case
               when exists (
                 select from email_jobs_open as newer
@@ -101,7 +104,7 @@ async fn seal_once(
                   and (newer.state = 'running') is false
                   and newer.seq > job.seq
               ) then 'superseded'
-              -- Reported of the mail with this very link.
+              -- Mailgun has reported the mail with this link.
               when given.sealed_link is null and delivery is not null then 'sent'
               when deadline_at <= clock_timestamp() then 'expired'
             end as end_state
@@ -137,7 +140,7 @@ async fn seal_once(
           set
             sealed_link = coalesce(mine.sealed_link, job.sealed_link),
             message_id = coalesce(mine.message_id, job.message_id),
-            -- What was reported was another mail, with a link that is dead by now.
+            -- The reports were about a mail with an older link, which is dead now.
             delivery = case when mine.sealed_link is null then job.delivery end,
             delivery_at = case when mine.sealed_link is null then job.delivery_at end,
             link_created_at = case
@@ -148,19 +151,18 @@ async fn seal_once(
           where job.id = mine.id
             and job.lease_token = mine.lease_token
             and end_state is null
-          returning job.id, job.lease_token, time_left
+          returning job.id, job.lease_token
         ),
         cleared as (
-          select id, lease_token, time_left, null as end_state from kept
+          select id, lease_token, null as end_state from kept
           union all
-          select (job).id, (job).lease_token, null, end_state from gone
+          select (job).id, (job).lease_token, end_state from gone
         )
         select
           id as "id!",
           lease_token as "lease_token!",
-          time_left,
-          end_state,
-          open_since is not null as "open!",
+          end_state as "end_state: EndState",
+          open_since is not null as "is_open!",
           extract(epoch from paused_until - clock_timestamp())::float8 as pause
         from cleared, upstreams
         where name = 'mailgun'
@@ -173,16 +175,19 @@ async fn seal_once(
     )
     .fetch_all(connection)
     .await?;
-    let cleared = rows.into_iter().map(|row| {
-        let pause = Duration::try_from_secs_f64(row.pause.unwrap_or_default()).unwrap_or_default();
-        let cleared = match (row.time_left, row.end_state.as_deref()) {
-            (Some(_), _) if row.open || !pause.is_zero() => SendDecision::Hold { pause },
-            (Some(left), _) => SendDecision::Send { time_left: Duration::try_from_secs_f64(left).unwrap_or_default() },
-            (None, Some("superseded")) => SendDecision::Superseded,
-            (None, Some("sent")) => SendDecision::Taken,
-            (None, _) => SendDecision::Expired,
-        };
-        (Lease { job: JobId(row.id), token: row.lease_token }, cleared)
-    });
-    Ok(cleared.collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let lease = Lease { job: JobId(row.id), token: row.lease_token };
+            let pause = Duration::try_from_secs_f64(row.pause.unwrap_or_default()).unwrap_or_default();
+            let decision = match row.end_state {
+                None if row.is_open || !pause.is_zero() => SendDecision::Hold { pause },
+                None => SendDecision::Send,
+                Some(EndState::Superseded) => SendDecision::Superseded,
+                Some(EndState::Sent) => SendDecision::AlreadySent,
+                Some(EndState::Expired) => SendDecision::Expired,
+            };
+            (lease, decision)
+        })
+        .collect())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox::{ClaimOptions, Failure, JobEnd, Recorded, Requeued, upstreams::Upstream};
+use outbox::{ClaimOptions, Failure, JobEnd, Recorded, Requeued, Upstream};
 
 use crate::test_outbox::{TestOutbox, request, request_for};
 
@@ -43,7 +43,7 @@ async fn a_stale_lease_changes_nothing() {
     outbox.queued(request("hello@example.com")).await;
     let first = outbox.claim_one().await;
     outbox.execute("update email_jobs set lease_expires_at = clock_timestamp() - interval '1 second'").await;
-    assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().returned, 1);
+    assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().requeued, 1);
     let second = outbox.claim_one().await;
 
     assert_eq!(outbox.seal(&first).await, outbox::SendDecision::LeaseLost);
@@ -64,10 +64,10 @@ async fn a_lease_is_renewed_while_it_lasts_and_not_after() {
 
     assert_eq!(renew().await.unwrap(), [job.lease]);
     assert_eq!(outbox.text("select lease_expires_at > now() + interval '60 s' from email_jobs").await, "true");
-    assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().returned, 0);
+    assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().requeued, 0);
     outbox.execute("update email_jobs set lease_expires_at = clock_timestamp() - interval '1 second'").await;
     assert_eq!(renew().await.unwrap(), []);
-    assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().returned, 1);
+    assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().requeued, 1);
 }
 
 #[tokio::test]
@@ -130,4 +130,25 @@ async fn a_claim_reads_the_queues_index_and_no_job_that_waits_for_its_time() {
         outbox.plan_of("with next as (\n          select id\n", "execute it ('test', 30, 64, false, 0)").await;
     assert!(explain.contains("email_jobs_open_queue"), "{explain}");
     assert!(!explain.contains("Seq Scan on email_jobs_open"), "{explain}");
+}
+
+#[tokio::test]
+async fn a_row_that_holds_no_valid_job_fails_alone() {
+    let outbox = TestOutbox::new().await;
+    let no_address = outbox.queued(request("hello@example.com")).await;
+    let no_url = outbox.queued(request("eve@example.com")).await;
+    let good = outbox.queued(request("ada@example.com")).await;
+    outbox.execute(&format!("update email_jobs set recipient = 'nobody' where id = '{no_address}'")).await;
+    outbox.execute(&format!("update email_jobs set callback_url = '/nowhere' where id = '{no_url}'")).await;
+
+    // Also if a claim finds nothing else.
+    for id in [no_address, no_url] {
+        assert_eq!(outbox.state(id).await, "queued");
+    }
+    assert_eq!(outbox.claim(2).await.iter().map(|job| job.lease.job).collect::<Vec<_>>(), [good]);
+    for id in [no_address, no_url] {
+        assert_eq!(outbox.state(id).await, "failed job_unreadable");
+    }
+    let message = outbox.text(&format!("select message from email_jobs where id = '{no_url}'")).await;
+    assert!(message.contains("callback_url") && !message.contains("nowhere"), "{message}");
 }

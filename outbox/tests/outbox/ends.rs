@@ -3,18 +3,17 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use outbox::{Attempt, Expired, Failure, JobEnd, Outcome, Recorded, Requeued, SendDecision, Step, upstreams::Upstream};
+use outbox::{Expired, Failure, JobEnd, Recorded, Requeued, SendDecision, Step, StepOutcome, StepRecord, Upstream};
 
-use crate::test_outbox::{TestOutbox, entry, ok, request, request_for};
+use crate::test_outbox::{TestOutbox, ok, record, request, request_for};
 
 #[tokio::test]
 async fn a_sent_job_is_history_without_its_link_and_with_its_steps() {
     let outbox = TestOutbox::new().await;
     let id = outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
-    assert!(
-        matches!(outbox.seal(&job).await, SendDecision::Send { time_left } if time_left > Duration::from_secs(890))
-    );
+    assert_eq!(outbox.seal(&job).await, SendDecision::Send);
+    assert_eq!(outbox.text("select deadline_at - created_at from email_jobs").await, "00:15:00");
     let send = ok(Step::Send);
     let sent = outbox.finish_by(&job, JobEnd::Sent, send).await;
 
@@ -135,19 +134,19 @@ async fn an_uncounted_attempt_is_given_back() {
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
     let back =
-        outbox::Requeue { lease: job.lease, delay: Duration::ZERO, failure: None, uncounted: true, journal: None };
+        outbox::Requeue { lease: job.lease, delay: Duration::ZERO, failure: None, is_uncounted: true, step: None };
     assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);
 
     assert_eq!(outbox.claim_one().await.attempt, 1);
 }
 
 #[tokio::test]
-async fn steps_are_journalled_with_their_reason() {
+async fn steps_are_recorded_with_their_reason() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
-    let failed = outbox::Attempt {
-        outcome: Outcome::Reject,
+    let failed = outbox::StepRecord {
+        outcome: StepOutcome::Reject,
         http_status: Some(400),
         failure: Some(Failure::new("bad_recipient", "to parameter is\0 not a valid address")),
         ..ok(Step::Send)
@@ -162,26 +161,26 @@ async fn steps_are_journalled_with_their_reason() {
 }
 
 #[tokio::test]
-async fn a_step_that_is_written_again_after_a_lost_answer_is_journalled_once() {
+async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
     let second = Utc::now().timestamp();
-    let at = |nanoseconds| Attempt {
+    let at = |nanoseconds| StepRecord {
         started_at: DateTime::from_timestamp(second, nanoseconds).unwrap(),
         ..ok(Step::GenerateLink)
     };
-    let journal = entry(&job, at(7_000));
+    let step = record(&job, at(7_000));
     let link = outbox::NewLink { sealed: b"sealed".to_vec(), message_id: "<id@test>".to_owned(), age: Duration::ZERO };
-    let seal = outbox::Seal { lease: job.lease, link: Some(link), journal: journal.clone() };
+    let seal = outbox::Seal { lease: job.lease, link: Some(link), step: step.clone() };
     // Postgres keeps microseconds.
-    let same = outbox::Seal { journal: entry(&job, at(7_999)), ..seal.clone() };
+    let same = outbox::Seal { step: record(&job, at(7_999)), ..seal.clone() };
     // In the same batch as itself, and again alone and so.
     for batch in [vec![seal.clone(), same], vec![seal.clone()], vec![seal.clone(), seal]] {
-        let cleared = outbox::seal(&outbox.pool, &batch).await.unwrap();
-        assert!(cleared.iter().all(|cleared| matches!(cleared, SendDecision::Send { .. })), "{cleared:?}");
+        let cleared = outbox::test_support::seal(&outbox.pool, &batch).await.unwrap();
+        assert!(cleared.iter().all(|cleared| matches!(cleared, SendDecision::Send)), "{cleared:?}");
     }
-    let back = outbox::Requeue { lease: job.lease, delay: Duration::ZERO, failure: None, uncounted: true, journal };
+    let back = outbox::Requeue { lease: job.lease, delay: Duration::ZERO, failure: None, is_uncounted: true, step };
     assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);
 
     assert_eq!(outbox.text("select count(*) from email_attempts").await, "1");
@@ -200,7 +199,7 @@ async fn a_mail_that_was_reported_needs_no_copy() {
     outbox.execute(REPORTED).await;
     let second = outbox.claim_one().await;
 
-    assert_eq!(outbox.seal_with(&second, None).await, SendDecision::Taken);
+    assert_eq!(outbox.seal_with(&second, None).await, SendDecision::AlreadySent);
     assert_eq!(outbox.state(id).await, "sent");
 }
 
@@ -214,11 +213,11 @@ async fn what_was_reported_of_a_mail_says_nothing_of_one_with_a_new_link() {
     outbox.execute(REPORTED).await;
     // Its link was too old, and is replaced.
     let second = outbox.claim_one().await;
-    assert!(matches!(outbox.seal(&second).await, SendDecision::Send { .. }));
+    assert!(matches!(outbox.seal(&second).await, SendDecision::Send));
     outbox.requeue(&second, Duration::ZERO).await;
 
     let third = outbox.claim_one().await;
-    assert!(matches!(outbox.seal_with(&third, None).await, SendDecision::Send { .. }));
+    assert!(matches!(outbox.seal_with(&third, None).await, SendDecision::Send));
 }
 
 #[tokio::test]
@@ -254,31 +253,31 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
     let taken_over = outbox.claim(10).await.into_iter().find(|job| job.lease.job == jobs[3].lease.job).unwrap();
 
     // Of one job taken twice, the second delivery's steps begin later.
-    let step = |job: &outbox::ClaimedJob, step| Attempt {
+    let step = |job: &outbox::ClaimedJob, step| StepRecord {
         started_at: Utc::now() + TimeDelta::milliseconds(job.attempt.into()),
         ..ok(step)
     };
     let seal = |job: &outbox::ClaimedJob| outbox::Seal {
         lease: job.lease,
         link: Some(outbox::NewLink {
-            sealed: job.recipient.clone().into_bytes(),
+            sealed: job.recipient.as_str().as_bytes().to_vec(),
             message_id: format!("<{}@test>", job.lease.job),
             age: Duration::ZERO,
         }),
-        journal: entry(job, step(job, Step::GenerateLink)),
+        step: record(job, step(job, Step::GenerateLink)),
     };
     let seals: Vec<_> = jobs.iter().chain([&taken_over]).map(seal).collect();
-    let cleared = outbox::seal(&outbox.pool, &seals).await.unwrap();
+    let cleared = outbox::test_support::seal(&outbox.pool, &seals).await.unwrap();
     assert!(
         matches!(
             cleared[..],
             [
-                SendDecision::Send { .. },
+                SendDecision::Send,
                 SendDecision::Superseded,
                 SendDecision::Expired,
                 SendDecision::LeaseLost,
-                SendDecision::Send { .. },
-                SendDecision::Send { .. }
+                SendDecision::Send,
+                SendDecision::Send
             ]
         ),
         "{cleared:?}"
@@ -289,7 +288,7 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
     let failed = JobEnd::Failed(Failure::new("test", "Words."));
     let ends = [(&jobs[4], failed), (&jobs[3], JobEnd::Sent), (&jobs[0], JobEnd::Sent), (&taken_over, JobEnd::Sent)];
     let ends =
-        ends.map(|(job, end)| outbox::Finish { lease: job.lease, end, journal: entry(job, step(job, Step::Send)) });
+        ends.map(|(job, end)| outbox::Finish { lease: job.lease, end, step: record(job, step(job, Step::Send)) });
     let recorded = outbox::finish(&outbox.pool, &ends).await.unwrap();
     assert_eq!(recorded, [Recorded::Done, Recorded::LeaseLost, Recorded::Done, Recorded::Done]);
     let states = "select string_agg(concat_ws(' ', recipient, state, code), ', ' order by seq) from email_jobs where finished_at < 'infinity'";
@@ -298,5 +297,5 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
         "person-0@example.com sent, person-1@example.com superseded newer_request, \
          person-2@example.com expired deadline_passed, person-3@example.com sent, person-4@example.com failed test"
     );
-    assert_eq!(outbox.text("select count(*) from email_attempts").await, "10", "what was tried is journalled");
+    assert_eq!(outbox.text("select count(*) from email_attempts").await, "10", "each step that was tried is recorded");
 }

@@ -1,6 +1,6 @@
 //! A person who wants to be forgotten is, and everybody's counts stay.
 
-use outbox::{Delivery, DeliveryEvent, Email, Failure, JobEnd, Recorded, Report, SuppressionReason};
+use outbox::{DeliveryEvent, DeliveryStatus, Email, Failure, JobEnd, Recorded, Report, SuppressionReason};
 
 use crate::test_outbox::{TestOutbox, request_for};
 
@@ -13,10 +13,10 @@ async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
         let bounce = DeliveryEvent {
             message: Some(format!("{person} has moved")),
             suppression: Some(SuppressionReason::Complaint),
-            ..mail.event("complained", Delivery::Complained)
+            ..mail.event("complained", DeliveryStatus::Complained)
         };
         let strange =
-            DeliveryEvent { message_id: Some("<other@test>".to_owned()), ..mail.event("x", Delivery::Bounced) };
+            DeliveryEvent { message_id: Some("<other@test>".to_owned()), ..mail.event("x", DeliveryStatus::Bounced) };
         let reports = [bounce, strange].map(|event| Report { event, signed: None });
         outbox.report(&reports).await;
         outbox.execute(&format!("insert into suppression_lifts (recipient) values ('{person}')")).await;
@@ -70,6 +70,10 @@ async fn a_mailbox_is_the_same_in_sql_as_in_rust() {
         "...@gmail.com",
     ] {
         let Ok(email) = Email::parse(address) else { continue };
-        assert_eq!(outbox.text(&format!("select email_mailbox('{email}')")).await, email.mailbox(), "{address}");
+        assert_eq!(
+            outbox.text(&format!("select email_mailbox('{email}')")).await,
+            email.mailbox().as_str(),
+            "{address}"
+        );
     }
 }

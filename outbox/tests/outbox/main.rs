@@ -7,7 +7,7 @@ mod enqueues;
 mod forgetting;
 mod partitions;
 mod plans;
-mod queue_head;
+mod queue_cursor;
 mod reconciling;
 mod reports;
 mod roles;

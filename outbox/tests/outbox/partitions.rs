@@ -54,7 +54,7 @@ async fn old_days_are_dropped_and_nothing_else() {
     let before = outbox.text(days).await;
     let dropped = partitions::drop_old(&outbox.pool, 30).await.unwrap();
 
-    assert_eq!(dropped.gone, ["email_events_20200101", "email_jobs_20200101"]);
+    assert_eq!(dropped.names, ["email_events_20200101", "email_jobs_20200101"]);
     let kept = "select to_regclass('email_attempts_20200102') is not null";
     assert_eq!(outbox.text(kept).await, "true", "somebody's own");
     assert_eq!(partitions::drop_old(&outbox.pool, 1).await.unwrap(), partitions::Dropped::default());
@@ -74,9 +74,9 @@ async fn a_day_that_is_being_read_is_dropped_later_and_holds_up_nobody() {
     let mut reader = outbox.pool.begin().await.unwrap();
     sqlx::raw_sql("select from email_jobs limit 1").execute(&mut *reader).await.unwrap();
     let dropped = partitions::drop_old(&outbox.pool, 30).await.unwrap();
-    assert_eq!((dropped.gone.len(), dropped.in_use.as_deref()), (0, Some("email_jobs_20200101")));
+    assert_eq!((dropped.names.len(), dropped.in_use.as_deref()), (0, Some("email_jobs_20200101")));
     outbox.queued(request("hello@example.com")).await;
 
     drop(reader);
-    assert_eq!(partitions::drop_old(&outbox.pool, 30).await.unwrap().gone, ["email_jobs_20200101"]);
+    assert_eq!(partitions::drop_old(&outbox.pool, 30).await.unwrap().names, ["email_jobs_20200101"]);
 }

@@ -50,9 +50,9 @@ async fn a_jobs_way_through_the_outbox_scans_no_table() {
         message_id: format!("<{}@test>", job.lease.job),
         age: Duration::ZERO,
     };
-    let seal = |job: &ClaimedJob| Seal { lease: job.lease, link: Some(link(job)), journal: None };
-    outbox::seal(&outbox.pool, &claimed.iter().map(seal).collect::<Vec<_>>()).await.unwrap();
-    let end = |job: &ClaimedJob| Finish { lease: job.lease, end: JobEnd::Sent, journal: None };
+    let seal = |job: &ClaimedJob| Seal { lease: job.lease, link: Some(link(job)), step: None };
+    outbox::test_support::seal(&outbox.pool, &claimed.iter().map(seal).collect::<Vec<_>>()).await.unwrap();
+    let end = |job: &ClaimedJob| Finish { lease: job.lease, end: JobEnd::Sent, step: None };
     outbox::finish(&outbox.pool, &claimed.iter().map(end).collect::<Vec<_>>()).await.unwrap();
 
     drop(commit);
@@ -95,7 +95,7 @@ async fn none_who_wait_are_read_for_a_request_of_another() {
 
     let later = outbox::connect(&outbox.api_url.clone().into(), 1, "test").unwrap();
     let again = people(50..250);
-    for outcome in outbox::enqueue(&later, &outbox.admission, &again).await.unwrap() {
+    for outcome in outbox::test_support::enqueue(&later, &outbox.admission, &again).await.unwrap() {
         assert!(matches!(outcome, outbox::Enqueued::Queued | outbox::Enqueued::Duplicate), "{outcome:?}");
     }
     later.close().await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox::{Delivery, Report, reconcile};
+use outbox::{DeliveryStatus, Report, reconcile};
 
 use crate::test_outbox::TestOutbox;
 
@@ -34,7 +34,7 @@ impl TestOutbox {
 async fn mails_without_an_end_are_asked_about_in_good_time() {
     let outbox = TestOutbox::new().await;
     let silent = outbox.mailed("silent@example.com").await;
-    for (name, delivery) in [("accepted", Delivery::Accepted), ("delivered", Delivery::Delivered)] {
+    for (name, delivery) in [("accepted", DeliveryStatus::Accepted), ("delivered", DeliveryStatus::Delivered)] {
         let mail = outbox.mailed(&format!("{name}@example.com")).await;
         outbox.report(&[Report { event: mail.event(name, delivery), signed: None }]).await;
     }
@@ -70,7 +70,7 @@ async fn what_is_said_of_a_mail_without_a_trace_is_taken_back_by_a_report() {
     let asked = reconcile::unreported_mails(&outbox.pool, 1).await.unwrap().remove(0);
     assert!(reconcile::mark_no_trace(&outbox.pool, &asked).await.unwrap());
 
-    outbox.report(&[Report { event: mail.event("late", Delivery::Delivered), signed: None }]).await;
+    outbox.report(&[Report { event: mail.event("late", DeliveryStatus::Delivered), signed: None }]).await;
     let job = "select concat_ws(' ', state, delivery, code, message) from email_jobs";
     assert_eq!(outbox.text(job).await, "sent delivered");
 }

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use outbox::{
-    Delivery, DeliveryEvent, Enqueued, JobEnd, JobId, Report, ReportOutcome, ReportStatus, SignedToken,
+    DeliveryEvent, DeliveryStatus, Enqueued, JobEnd, JobId, Report, ReportOutcome, ReportStatus, SignedToken,
     SuppressionOutcome, SuppressionReason,
 };
 use rand::seq::SliceRandom as _;
@@ -53,13 +53,13 @@ impl Mail {
         self.job.to_string()
     }
 
-    pub(crate) fn event(&self, id: &str, delivery: Delivery) -> DeliveryEvent {
+    pub(crate) fn event(&self, id: &str, delivery: DeliveryStatus) -> DeliveryEvent {
         DeliveryEvent {
             id: id.to_owned(),
             event: match delivery {
-                Delivery::Accepted => "accepted",
-                Delivery::Delivered => "delivered",
-                Delivery::Complained => "complained",
+                DeliveryStatus::Accepted => "accepted",
+                DeliveryStatus::Delivered => "delivered",
+                DeliveryStatus::Complained => "complained",
                 _ => "failed",
             },
             job: Some(self.job),
@@ -77,7 +77,8 @@ impl Mail {
     }
 
     fn suppressing(&self, reason: SuppressionReason) -> DeliveryEvent {
-        let delivery = if reason == SuppressionReason::Complaint { Delivery::Complained } else { Delivery::Bounced };
+        let delivery =
+            if reason == SuppressionReason::Complaint { DeliveryStatus::Complained } else { DeliveryStatus::Bounced };
         DeliveryEvent { suppression: Some(reason), ..self.event("suppressing", delivery) }
     }
 }
@@ -91,7 +92,7 @@ fn signed(event: DeliveryEvent, token: &str, digest: u8) -> Report {
 }
 
 fn outcomes(told: &[ReportOutcome]) -> Vec<ReportStatus> {
-    told.iter().map(|told| told.outcome).collect()
+    told.iter().map(|told| told.status).collect()
 }
 
 #[tokio::test]
@@ -100,17 +101,17 @@ async fn each_report_of_a_batch_has_its_own_outcome() {
     let (mail, other) = (outbox.mailed("a@example.com").await, outbox.mailed("b@example.com").await);
     let stranger = Mail { job: JobId::new(), recipient: "c@example.com".to_owned() };
     let forged =
-        DeliveryEvent { recipient: "victim@example.com".to_owned(), ..mail.event("forged", Delivery::Bounced) };
-    let nobodys = DeliveryEvent { job: None, ..mail.event("nobodys", Delivery::Delivered) };
+        DeliveryEvent { recipient: "victim@example.com".to_owned(), ..mail.event("forged", DeliveryStatus::Bounced) };
+    let nobodys = DeliveryEvent { job: None, ..mail.event("nobodys", DeliveryStatus::Delivered) };
 
     let batch = [
-        signed(mail.event("1", Delivery::Delivered), "one", 1),
+        signed(mail.event("1", DeliveryStatus::Delivered), "one", 1),
         // The same post again, the same event signed anew, and another event under a token that was used.
-        signed(mail.event("1", Delivery::Delivered), "one", 1),
-        signed(mail.event("1", Delivery::Delivered), "two", 1),
-        signed(other.event("2", Delivery::Bounced), "one", 2),
-        signed(mail.event("0", Delivery::Accepted), "three", 3),
-        signed(stranger.event("4", Delivery::Delivered), "four", 4),
+        signed(mail.event("1", DeliveryStatus::Delivered), "one", 1),
+        signed(mail.event("1", DeliveryStatus::Delivered), "two", 1),
+        signed(other.event("2", DeliveryStatus::Bounced), "one", 2),
+        signed(mail.event("0", DeliveryStatus::Accepted), "three", 3),
+        signed(stranger.event("4", DeliveryStatus::Delivered), "four", 4),
         signed(forged, "five", 5),
         signed(nobodys, "six", 6),
     ];
@@ -122,12 +123,12 @@ async fn each_report_of_a_batch_has_its_own_outcome() {
         "in the order given"
     );
     let moved: Vec<_> = told.iter().map(|told| told.moved_to).collect();
-    assert_eq!((moved[0], moved[4]), (Some(Delivery::Delivered), None), "only the furthest moves its job");
+    assert_eq!((moved[0], moved[4]), (Some(DeliveryStatus::Delivered), None), "only the furthest moves its job");
     assert!(moved.iter().skip(1).all(Option::is_none));
 
     let again = outbox.report(&batch).await;
     assert_eq!(outcomes(&again)[..3], [Known, Known, Known]);
-    assert_eq!(again[3].outcome, TokenReused, "the database remembers");
+    assert_eq!(again[3].status, TokenReused, "the database remembers");
     let jobs = "select string_agg(concat_ws(' ', recipient, delivery), ', ' order by recipient) from email_jobs";
     assert_eq!(outbox.text(jobs).await, "a@example.com delivered, b@example.com");
     let events =
@@ -147,12 +148,16 @@ async fn batches_at_the_same_time_end_as_one_after_the_other() {
     let happened = Utc::now();
     let at = |seconds| happened + TimeDelta::seconds(seconds);
     let story = |mail: &Mail| {
-        [(Delivery::Accepted, 0), (Delivery::Deferred, 1), (Delivery::Delivered, 2), (Delivery::Complained, 9)].map(
-            |(delivery, second)| {
-                let id = format!("{}-{second}", mail.job);
-                unsigned(DeliveryEvent { occurred_at: at(second), ..mail.event(&id, delivery) })
-            },
-        )
+        [
+            (DeliveryStatus::Accepted, 0),
+            (DeliveryStatus::Deferred, 1),
+            (DeliveryStatus::Delivered, 2),
+            (DeliveryStatus::Complained, 9),
+        ]
+        .map(|(delivery, second)| {
+            let id = format!("{}-{second}", mail.job);
+            unsigned(DeliveryEvent { occurred_at: at(second), ..mail.event(&id, delivery) })
+        })
     };
     let mut reports: Vec<Report> = mails.iter().flat_map(story).collect();
     reports.extend(reports.clone());
@@ -160,8 +165,8 @@ async fn batches_at_the_same_time_end_as_one_after_the_other() {
     let batches: Vec<_> = reports.chunks(16).map(|batch| outbox.report(batch)).collect();
     let told = futures_util::future::join_all(batches).await.concat();
 
-    assert_eq!(told.iter().filter(|told| told.outcome == ReportStatus::Recorded).count(), 80);
-    assert_eq!(told.iter().filter(|told| told.outcome == ReportStatus::Known).count(), 80);
+    assert_eq!(told.iter().filter(|told| told.status == ReportStatus::Recorded).count(), 80);
+    assert_eq!(told.iter().filter(|told| told.status == ReportStatus::Known).count(), 80);
     let jobs = format!("select count(*) from email_jobs where delivery = 'complained' and delivery_at = '{}'", at(9));
     assert_eq!(outbox.text(&jobs).await, "20");
     // What moved adds up: nobody was counted twice, whatever came first.
@@ -179,11 +184,11 @@ async fn a_mailbox_that_is_not_there_is_left_alone_for_longer_each_time() {
     {
         let (mail, on_its_way) = (outbox.mailed("a@example.com").await, outbox.mailed("a@example.com").await);
         let told = outbox.report(&[unsigned(mail.suppressing(SuppressionReason::Bounce))]).await;
-        assert_eq!(told[0].suppressed, Some(SuppressionOutcome::Suppressed));
+        assert_eq!(told[0].suppression, Some(SuppressionOutcome::Suppressed));
         let wanted = format!("a bounce {times} {time}");
         assert_eq!(outbox.suppressions().await, wanted);
         let told = outbox.report(&[unsigned(on_its_way.suppressing(SuppressionReason::Bounce))]).await;
-        assert_eq!((told[0].outcome, told[0].suppressed), (ReportStatus::Recorded, None), "not another time");
+        assert_eq!((told[0].status, told[0].suppression), (ReportStatus::Recorded, None), "not another time");
         assert_eq!(outbox.suppressions().await, wanted);
         outbox.let_time_pass(passes).await;
     }
@@ -230,7 +235,8 @@ async fn a_mail_that_arrives_lifts_a_bounce_but_no_complaint() {
         ])
         .await;
     assert_eq!(outbox.suppressions().await, "a bounce 1 01:00:00, b complaint 1 1 day");
-    let arrived: Vec<Report> = later.iter().map(|mail| unsigned(mail.event("arrived", Delivery::Delivered))).collect();
+    let arrived: Vec<Report> =
+        later.iter().map(|mail| unsigned(mail.event("arrived", DeliveryStatus::Delivered))).collect();
     outbox.report(&arrived).await;
     assert_eq!(outbox.suppressions().await, "b complaint 1 1 day");
 }
@@ -260,20 +266,20 @@ async fn a_domain_that_bounces_everybody_suppresses_nobody() {
     let suppressed_now = "select count(*) from suppressed_recipients where until > since";
     let first: Vec<Report> = mails[..20].iter().map(|mail| bounced(mail, now)).collect();
     let told = outbox.report(&first).await;
-    assert!(told.iter().all(|told| told.suppressed == Some(SuppressionOutcome::Suppressed)));
+    assert!(told.iter().all(|told| told.suppression == Some(SuppressionOutcome::Suppressed)));
     assert_eq!(outbox.text(suppressed_now).await, "20");
 
     let told = outbox.report(&[bounced(&mails[20], now), bounced(&elsewhere, now)]).await;
-    assert_eq!(told[0].suppressed, Some(SuppressionOutcome::HeldBack));
-    assert_eq!(told[1].suppressed, Some(SuppressionOutcome::Suppressed), "another domain's counts");
+    assert_eq!(told[0].suppression, Some(SuppressionOutcome::HeldBack));
+    assert_eq!(told[1].suppression, Some(SuppressionOutcome::Suppressed), "another domain's counts");
     assert_eq!(outbox.text(suppressed_now).await, "1", "those before the crowd was seen count no more");
     let told = outbox.report(&[bounced(&mails[21], now)]).await;
-    assert_eq!(told[0].suppressed, Some(SuppressionOutcome::HeldBack));
+    assert_eq!(told[0].suppression, Some(SuppressionOutcome::HeldBack));
     assert_eq!(outbox.enqueue(&[request("person-00@broken.example")]).await, [Enqueued::Queued]);
 
     outbox.let_time_pass("11 min").await;
     let told = outbox.report(&[bounced(&mails[22], Utc::now())]).await;
-    assert_eq!(told[0].suppressed, Some(SuppressionOutcome::Suppressed), "the domain is believed again");
+    assert_eq!(told[0].suppression, Some(SuppressionOutcome::Suppressed), "the domain is believed again");
     assert_eq!(outbox.text("select times from suppressed_recipients where recipient like '%-22@%'").await, "1");
 }
 

@@ -89,26 +89,26 @@ async fn a_listener_that_went_deaf_is_replaced() {
     let outbox = TestOutbox::new().await;
     let (way, swallow) = way_to(&outbox.url).await;
     let pool = outbox::connect(&way.into(), 2, "test").unwrap();
-    let wake = JobListener::listen(&pool);
-    wake.wait(PATIENCE).await;
+    let listener = JobListener::start(&pool);
+    listener.wait(PATIENCE).await;
     outbox.queued(request("a@example.com")).await;
-    assert!(rings(&wake).await, "it hears");
+    assert!(rings(&listener).await, "it hears");
 
     // What was open stays silent for ever; new connections are sound.
     swallow.send(Swallow::Before(Instant::now())).unwrap();
     let deaf_since = Instant::now();
     // A new listener rings once, for what it may have missed.
-    assert!(rings(&wake).await, "nobody noticed");
+    assert!(rings(&listener).await, "nobody noticed");
     assert!(deaf_since.elapsed() < Duration::from_secs(20), "noticed after {:?}", deaf_since.elapsed());
     outbox.queued(request("b@example.com")).await;
-    assert!(rings(&wake).await, "the new one hears");
+    assert!(rings(&listener).await, "the new one hears");
 }
 
 /// Longer than it takes to notice.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-async fn rings(wake: &JobListener) -> bool {
+async fn rings(listener: &JobListener) -> bool {
     let began = Instant::now();
-    wake.wait(PATIENCE).await;
+    listener.wait(PATIENCE).await;
     began.elapsed() < PATIENCE
 }

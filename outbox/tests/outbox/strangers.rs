@@ -30,7 +30,7 @@ async fn the_public_roles_of_a_supabase_project_find_nothing_to_read_or_call() {
         duplicate_window: std::time::Duration::from_secs(10),
         deadline: std::time::Duration::from_secs(900),
     };
-    outbox::enqueue(&pool, &admission, &[request("hello@example.com")]).await.unwrap();
+    outbox::test_support::enqueue(&pool, &admission, &[request("hello@example.com")]).await.unwrap();
 
     let open = sqlx::query(
         "with ours as (

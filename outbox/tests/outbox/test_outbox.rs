@@ -7,8 +7,8 @@ use std::{
 
 use chrono::Utc;
 use outbox::{
-    Attempt, ClaimOptions, ClaimedJob, Email, EnqueuePolicy, Enqueued, Finish, JobEnd, JobId, JournalEntry, NewJob,
-    NewLink, Outcome, PgPool, Recorded, Requeue, Requeued, Seal, SendDecision, Step,
+    CallbackUrl, ClaimOptions, ClaimedJob, Email, EnqueuePolicy, Enqueued, Finish, JobEnd, JobId, NewJob, NewLink,
+    PgPool, Recorded, Requeue, Requeued, Seal, SendDecision, Step, StepOutcome, StepRecord,
 };
 use sandbox::{Durability, Postgres, Role};
 use tokio::sync::OnceCell;
@@ -66,7 +66,7 @@ impl TestOutbox {
     }
 
     pub(crate) async fn enqueue(&self, requests: &[NewJob]) -> Vec<Enqueued> {
-        outbox::enqueue(&self.api, &self.admission, requests).await.unwrap()
+        outbox::test_support::enqueue(&self.api, &self.admission, requests).await.unwrap()
     }
 
     /// Enqueues one request and expects it to be taken.
@@ -98,23 +98,23 @@ impl TestOutbox {
 
     /// Seals a job with this link, or clears it for the one that is stored.
     pub(crate) async fn seal_with(&self, job: &ClaimedJob, link: Option<NewLink>) -> SendDecision {
-        let journal = link.as_ref().and_then(|_| entry(job, ok(Step::GenerateLink)));
-        outbox::seal(&self.pool, &[Seal { lease: job.lease, link, journal }]).await.unwrap()[0]
+        let step = link.as_ref().and_then(|_| record(job, ok(Step::GenerateLink)));
+        outbox::test_support::seal(&self.pool, &[Seal { lease: job.lease, link, step }]).await.unwrap()[0]
     }
 
     pub(crate) async fn finish(&self, job: &ClaimedJob, end: JobEnd) -> Recorded {
-        outbox::finish(&self.pool, &[Finish { lease: job.lease, end, journal: None }]).await.unwrap()[0]
+        outbox::finish(&self.pool, &[Finish { lease: job.lease, end, step: None }]).await.unwrap()[0]
     }
 
     /// Ends a job by the step that led there.
-    pub(crate) async fn finish_by(&self, job: &ClaimedJob, end: JobEnd, step: Attempt) -> Recorded {
-        let finish = Finish { lease: job.lease, end, journal: entry(job, step) };
+    pub(crate) async fn finish_by(&self, job: &ClaimedJob, end: JobEnd, step: StepRecord) -> Recorded {
+        let finish = Finish { lease: job.lease, end, step: record(job, step) };
         outbox::finish(&self.pool, &[finish]).await.unwrap()[0]
     }
 
     pub(crate) async fn requeue(&self, job: &ClaimedJob, delay: Duration) -> Requeued {
         let failure = Some(outbox::Failure::new("upstream_away", "It did not answer."));
-        let back = Requeue { lease: job.lease, delay, failure, uncounted: false, journal: None };
+        let back = Requeue { lease: job.lease, delay, failure, is_uncounted: false, step: None };
         outbox::requeue(&self.pool, &[back]).await.unwrap()[0]
     }
 
@@ -154,7 +154,7 @@ pub(crate) fn request(recipient: &str) -> NewJob {
     NewJob {
         id: JobId::new(),
         recipient: Email::parse(recipient).unwrap(),
-        callback_url: "https://portal.example.com/auth/callback".to_owned(),
+        callback_url: CallbackUrl::parse("https://portal.example.com/auth/callback").unwrap(),
         client: "203.0.113.7".to_owned(),
         request_id: "test".to_owned(),
         traceparent: None,
@@ -163,18 +163,21 @@ pub(crate) fn request(recipient: &str) -> NewJob {
 
 /// A request that differs from others of its recipient, so that it is no double click.
 pub(crate) fn request_for(recipient: &str, page: &str) -> NewJob {
-    NewJob { callback_url: format!("https://portal.example.com/auth/callback?next=%2F{page}"), ..request(recipient) }
+    let url = format!("https://portal.example.com/auth/callback?next=%2F{page}");
+    NewJob { callback_url: CallbackUrl::parse(url).unwrap(), ..request(recipient) }
 }
 
-/// A step of a claimed job, for the journal.
-pub(crate) fn entry(job: &ClaimedJob, step: Attempt) -> Option<JournalEntry> {
-    Some(JournalEntry { step, attempt: job.attempt, worker: "test".into() })
+/// The record of a step of a claimed job.
+pub(crate) fn record(job: &ClaimedJob, step: StepRecord) -> Option<StepRecord> {
+    Some(StepRecord { attempt: job.attempt, ..step })
 }
 
-pub(crate) fn ok(step: Step) -> Attempt {
-    Attempt {
+pub(crate) fn ok(step: Step) -> StepRecord {
+    StepRecord {
+        attempt: 1,
+        worker: "test".into(),
         step,
-        outcome: Outcome::Ok,
+        outcome: StepOutcome::Ok,
         http_status: Some(200),
         failure: None,
         started_at: Utc::now(),

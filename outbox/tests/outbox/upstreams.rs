@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use outbox::{
-    Failure,
-    upstreams::{Upstream, close_breaker, open_breaker, open_breakers, pause, stopped_for, take_probe},
+    Failure, Upstream,
+    upstreams::{close_breaker, open_breaker, open_breakers, pause, stopped_for, take_probe},
 };
 
 use crate::test_outbox::{TestOutbox, request};

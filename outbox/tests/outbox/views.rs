@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{TimeDelta, Utc};
-use outbox::{Delivery, DeliveryEvent, Failure, JobEnd, Report};
+use outbox::{DeliveryEvent, DeliveryStatus, Failure, JobEnd, Report};
 
 use crate::reports::Mail;
 use crate::test_outbox::{TestOutbox, request, request_for};
@@ -61,15 +61,15 @@ async fn a_domains_mail_is_counted_by_what_became_of_it() {
     };
     for n in 0..4 {
         let mail = outbox.mailed(&format!("person-{n}@a.example")).await;
-        report(&mail, "accepted", Delivery::Accepted, 0).await;
-        report(&mail, "deferred", Delivery::Deferred, 0).await;
-        report(&mail, "delivered", Delivery::Delivered, 4_000).await;
+        report(&mail, "accepted", DeliveryStatus::Accepted, 0).await;
+        report(&mail, "deferred", DeliveryStatus::Deferred, 0).await;
+        report(&mail, "delivered", DeliveryStatus::Delivered, 4_000).await;
         if n == 0 {
-            report(&mail, "complained", Delivery::Complained, 5_000).await;
+            report(&mail, "complained", DeliveryStatus::Complained, 5_000).await;
         }
     }
     let bounced = outbox.mailed("person@b.example").await;
-    report(&bounced, "bounced", Delivery::Bounced, 0).await;
+    report(&bounced, "bounced", DeliveryStatus::Bounced, 0).await;
     outbox.mailed("silent@b.example").await;
 
     // Rows this young may yet get company that began before them: they are counted later.

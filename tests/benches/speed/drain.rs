@@ -10,8 +10,8 @@ use std::{
 };
 
 use outbox::{
-    Attempt, ClaimOptions, ClaimedJob, Finish, GroupCommit, JobEnd, JobId, JournalEntry, NewLink, Outcome, PgPool,
-    QueueCursor, Recorded, Seal, SendDecision, Step,
+    ClaimOptions, ClaimedJob, Finish, GroupCommit, JobEnd, JobId, JournalEntry, NewLink, PgPool, QueueCursor, Recorded,
+    Seal, SendDecision, Step, StepOutcome, StepRecord,
 };
 use sandbox::{Postgres, Role};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -236,12 +236,12 @@ impl Worker {
             message_id: format!("<{}.0123456789abcdef@mg.example.com>", job.lease.job),
             age: Duration::from_millis(20),
         };
-        let seal = Seal { lease: job.lease, link: Some(link), journal: self.entry(&job, Step::GenerateLink) };
-        let finish = Finish { lease: job.lease, end: JobEnd::Sent, journal: self.entry(&job, Step::Send) };
+        let seal = Seal { lease: job.lease, link: Some(link), step: self.entry(&job, Step::GenerateLink) };
+        let finish = Finish { lease: job.lease, end: JobEnd::Sent, step: self.entry(&job, Step::Send) };
         let (cleared, recorded) = match self.batching {
             Batching::Grouped => (self.seals.commit(seal).await.unwrap(), self.ends.commit(finish).await.unwrap()),
             Batching::Single => {
-                let cleared = outbox::seal(&self.pool, &[seal]).await.unwrap()[0];
+                let cleared = outbox::test_support::seal(&self.pool, &[seal]).await.unwrap()[0];
                 (cleared, outbox::finish(&self.pool, &[finish]).await.unwrap()[0])
             }
         };
@@ -251,9 +251,9 @@ impl Worker {
     }
 
     fn entry(&self, job: &ClaimedJob, step: Step) -> Option<JournalEntry> {
-        let step = Attempt {
+        let step = StepRecord {
             step,
-            outcome: Outcome::Ok,
+            outcome: StepOutcome::Ok,
             http_status: Some(200),
             failure: None,
             started_at: chrono::Utc::now(),

@@ -24,7 +24,7 @@ async fn claims_do_not_read_what_has_gone_while_a_snapshot_is_held() {
         let claimed = take(&mut head, &outbox.pool, LIMIT).await;
         assert_eq!(claimed.len(), 50);
         let gone = Failure::new("bad_email", "Refused.");
-        let end = |job: &ClaimedJob| Finish { lease: job.lease, end: JobEnd::Failed(gone.clone()), journal: None };
+        let end = |job: &ClaimedJob| Finish { lease: job.lease, end: JobEnd::Failed(gone.clone()), step: None };
         outbox::finish(&outbox.pool, &claimed.iter().map(end).collect::<Vec<_>>()).await.unwrap();
     }
     let read = entries_read(&outbox, "email_jobs_open_queue").await;
@@ -73,7 +73,7 @@ async fn a_job_further_ahead_is_taken_as_soon_as_nobody_else_waits() {
     wait_at(&outbox, 5..=6).await;
     assert_eq!(take(&mut head, &outbox.pool, 2).await.len(), 2);
     wait_at(&outbox, 1..=1).await;
-    assert_eq!(take(&mut head, &outbox.pool, 2).await[0].recipient, "at-1@example.com");
+    assert_eq!(take(&mut head, &outbox.pool, 2).await[0].recipient.as_str(), "at-1@example.com");
 }
 
 #[tokio::test]
@@ -85,7 +85,9 @@ async fn a_job_further_ahead_is_taken_before_a_long_queue_has_gone() {
     wait_at(&outbox, 1..=1).await;
     // It waits for the next look from the beginning, a tenth of a second later, and not for 5,000 claims.
     let mut claims = 1;
-    while take(&mut head, &outbox.pool, 1).await.first().expect("it is passed over").recipient != "at-1@example.com" {
+    while take(&mut head, &outbox.pool, 1).await.first().expect("it is passed over").recipient.as_str()
+        != "at-1@example.com"
+    {
         claims += 1;
     }
     assert!(claims > 1, "the next claim began where the last one ended");

@@ -1,0 +1,51 @@
+//! A validated request, the policy that it must meet, and what became of it.
+
+use std::time::Duration;
+
+use crate::model::{callback_url::CallbackUrl, email::Email, job_id::JobId, quota::Quotas};
+
+/// A request that passed the api's validation.
+#[derive(Debug, Clone)]
+pub struct NewJob {
+    /// A new id.
+    pub id: JobId,
+    /// The address that the link is mailed to.
+    pub recipient: Email,
+    /// Where the link leads.
+    pub callback_url: CallbackUrl,
+    /// The client's network as the IP limit counts it. Part of the key of the tighter quota.
+    pub client: String,
+    /// The request's `X-Request-Id`, 1 to 64 bytes.
+    pub request_id: String,
+    /// A valid W3C `traceparent`, if the request had one.
+    pub traceparent: Option<String>,
+}
+
+/// What a request must meet to become a job.
+#[derive(Debug, Clone)]
+pub struct EnqueuePolicy {
+    /// Quotas of a recipient over all clients.
+    pub per_recipient: Quotas,
+    /// Tighter quotas of a recipient and one client's network.
+    pub per_recipient_and_client: Quotas,
+    /// Within this time, the same request for the same recipient counts as a double click.
+    pub duplicate_window: Duration,
+    /// A job that is not sent within this time after its request expires.
+    pub deadline: Duration,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enqueued {
+    /// Its job waits for a worker.
+    Queued,
+    /// A double click. The first request's mail answers both; this job's row is already in the history.
+    Duplicate,
+    /// The recipient is suppressed. The job's row is already in the history, as failed. Callers must not learn this.
+    Suppressed,
+    /// A quota of the recipient was exceeded. Nothing was written, and no quota was used up.
+    Limited {
+        /// Time until one more request is accepted.
+        retry_after: Duration,
+    },
+}

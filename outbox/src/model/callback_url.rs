@@ -1,0 +1,125 @@
+//! The URL that a sign-in link leads back to.
+
+use std::fmt;
+
+use url::Url;
+
+/// Why a text is not a callback URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackUrlError {
+    /// It has more than [`CallbackUrl::MAX_BYTES`].
+    #[error("it is longer than 8192 bytes")]
+    TooLong,
+    /// It is not an absolute http or https URL with a host, or it contains spaces or control characters.
+    #[error("it is not an http or https URL")]
+    Malformed,
+}
+
+/// An absolute URL that a sign-in link leads back to: origin, path, and possibly `?next=`.
+///
+/// The text is kept exactly as it was given, because Supabase's answer is compared with it and sealed links are bound to
+/// it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CallbackUrl {
+    text: String,
+    url: Url,
+}
+
+impl CallbackUrl {
+    /// Longest URL that `email_jobs.callback_url` takes, in bytes.
+    pub const MAX_BYTES: usize = 8_192;
+
+    /// Reads an absolute http or https URL.
+    ///
+    /// # Errors
+    /// [`CallbackUrlError`].
+    pub fn parse(text: impl Into<String>) -> Result<Self, CallbackUrlError> {
+        let text = text.into();
+        if text.len() > Self::MAX_BYTES {
+            return Err(CallbackUrlError::TooLong);
+        }
+        // The URL parser drops line breaks and trims spaces; the text that is sent would still contain them.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(CallbackUrlError::Malformed);
+        }
+        match Url::parse(&text) {
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Self { text, url }),
+            _ => Err(CallbackUrlError::Malformed),
+        }
+    }
+
+    /// The URL exactly as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// The host, with the port unless it is the scheme's default.
+    #[must_use]
+    pub fn host(&self) -> String {
+        let host = self.url.host_str().unwrap_or_default();
+        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    }
+
+    /// Origin and path, without query and fragment: the part that an operator configures, and nothing that the caller
+    /// of the api chose.
+    #[must_use]
+    pub fn origin_and_path(&self) -> String {
+        format!("{}{}", self.url.origin().ascii_serialization(), self.url.path())
+    }
+}
+
+impl fmt::Display for CallbackUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for CallbackUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CallbackUrl({})", self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_kept_and_its_parts_are_known() {
+        for (text, host, origin_and_path) in [
+            (
+                "https://portal.example.com/auth/callback?next=%2Fa%2Fb",
+                "portal.example.com",
+                "https://portal.example.com/auth/callback",
+            ),
+            ("http://localhost:3000/auth/callback", "localhost:3000", "http://localhost:3000/auth/callback"),
+            ("https://portal.example.com:8443/x#y", "portal.example.com:8443", "https://portal.example.com:8443/x"),
+            ("https://portal.example.com:443", "portal.example.com", "https://portal.example.com/"),
+        ] {
+            let url = CallbackUrl::parse(text).unwrap();
+            assert_eq!(url.as_str(), text);
+            assert_eq!(url.host(), host);
+            assert_eq!(url.origin_and_path(), origin_and_path);
+        }
+    }
+
+    #[test]
+    fn anything_but_an_absolute_http_url_is_refused() {
+        for text in [
+            "",
+            "portal.example.com",
+            "/auth/callback",
+            "ftp://portal.example.com/",
+            "javascript:alert(1)",
+            "https://",
+            "https://portal.example.com/a b",
+            "https://portal.example.com/\n",
+            "https://portal.exämple.com/",
+        ] {
+            assert_eq!(CallbackUrl::parse(text), Err(CallbackUrlError::Malformed), "{text:?}");
+        }
+        let too_long = format!("https://portal.example.com/{}", "a".repeat(CallbackUrl::MAX_BYTES));
+        assert_eq!(CallbackUrl::parse(too_long), Err(CallbackUrlError::TooLong));
+    }
+}

@@ -1,0 +1,54 @@
+//! What happened to a mail after Mailgun accepted it.
+
+/// Delivery status of a mail: the value of `email_jobs.delivery`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum DeliveryStatus {
+    /// Mailgun accepted the mail.
+    Accepted,
+    /// The recipient's server refused it for now. Mailgun retries.
+    Deferred,
+    /// The recipient's server accepted it.
+    Delivered,
+    /// Mailgun gave up although the mailbox may exist: too late, mailbox full, or a policy of the server.
+    Undelivered,
+    /// The recipient's server refused it permanently.
+    Bounced,
+    /// Delivered, and then reported as spam by the recipient.
+    Complained,
+    /// Mailgun did not try: the address is on its list of bounces, complaints or unsubscribes.
+    Suppressed,
+}
+
+impl DeliveryStatus {
+    /// All values, in the order of a delivery.
+    pub const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Deferred,
+        Self::Delivered,
+        Self::Undelivered,
+        Self::Bounced,
+        Self::Complained,
+        Self::Suppressed,
+    ];
+
+    /// Whether only a complaint can follow.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        !matches!(self, Self::Accepted | Self::Deferred)
+    }
+
+    /// The value in the tables and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Deferred => "deferred",
+            Self::Delivered => "delivered",
+            Self::Undelivered => "undelivered",
+            Self::Bounced => "bounced",
+            Self::Complained => "complained",
+            Self::Suppressed => "suppressed",
+        }
+    }
+}

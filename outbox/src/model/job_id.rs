@@ -1,0 +1,43 @@
+//! What identifies a job, and a worker's claim to it.
+
+use std::fmt;
+
+use uuid::Uuid;
+
+/// Id of a job: a UUIDv7, so it starts with the time of the request. The mail carries it as Mailgun's variable `job_id`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct JobId(pub Uuid);
+
+impl JobId {
+    /// A new id.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(Uuid::now_v7())
+    }
+}
+
+impl Default for JobId {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A worker's lease of a running job. Only a claim creates one. A write that carries an outdated lease changes nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Lease {
+    /// The leased job.
+    pub job: JobId,
+    /// Fencing token: each claim takes the next one.
+    pub(crate) token: i64,
+}
+
+/// Splits leases into the two columns that statements take.
+pub(crate) fn lease_columns<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> (Vec<Uuid>, Vec<i64>) {
+    leases.into_iter().map(|lease| (lease.job.0, lease.token)).unzip()
+}

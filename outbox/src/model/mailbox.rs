@@ -1,0 +1,43 @@
+//! The mailbox behind an address, which quotas are counted by.
+
+use std::fmt;
+
+/// The mailbox that an address reaches, as far as that can be known: without `+tag`, and without dots at Gmail.
+///
+/// It is the key of a recipient's quota. Otherwise one person would have as many quotas as there are tags. Only
+/// [`Email::mailbox`](super::email::Email::mailbox) and rows of `recipient_quotas` create one.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Mailbox(String);
+
+impl Mailbox {
+    /// The mailbox of an address whose two parts are valid and lower-case.
+    pub(super) fn of(local: &str, host: &str) -> Self {
+        let untagged = match local.split_once('+') {
+            Some((name, _)) if !name.is_empty() => name,
+            _ => local,
+        };
+        Self(match host {
+            "gmail.com" | "googlemail.com" if untagged.bytes().any(|b| b != b'.') => {
+                format!("{}@gmail.com", untagged.replace('.', ""))
+            }
+            _ => format!("{untagged}@{host}"),
+        })
+    }
+
+    /// The key of a row of `recipient_quotas`, which was a mailbox when it was written.
+    pub(crate) fn from_key(key: String) -> Self {
+        Self(key)
+    }
+
+    /// The mailbox as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Mailbox {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

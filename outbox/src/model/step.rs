@@ -1,0 +1,80 @@
+//! The steps of a delivery, and the record of one that was tried.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, Utc};
+
+use super::failure::Failure;
+
+/// A step of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Supabase Auth is asked for the link.
+    GenerateLink,
+    /// The mail is handed to Mailgun.
+    Send,
+}
+
+impl Step {
+    /// The value in `email_attempts.step` and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GenerateLink => "generate_link",
+            Self::Send => "send",
+        }
+    }
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StepOutcome {
+    /// It succeeded.
+    Ok,
+    /// It had no effect. The job is retried.
+    Retry,
+    /// It may have taken effect. The same mail is sent again.
+    Unknown,
+    /// This job can never succeed.
+    Reject,
+    /// No job can succeed until an operator changes a setting.
+    Configuration,
+    /// The worker stopped, or lost its lease, before an answer came.
+    Stopped,
+}
+
+impl StepOutcome {
+    /// The value in `email_attempts.outcome` and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Retry => "retry",
+            Self::Unknown => "unknown",
+            Self::Reject => "reject",
+            Self::Configuration => "configuration",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// A step that was tried: one row of `email_attempts`.
+#[derive(Debug, Clone)]
+pub struct StepRecord {
+    /// The attempt of the job, from 1.
+    pub attempt: i16,
+    /// The worker that tried it, at most 128 bytes.
+    pub worker: Arc<str>,
+    /// What was tried.
+    pub step: Step,
+    /// How it ended.
+    pub outcome: StepOutcome,
+    /// HTTP status of the answer, if one came.
+    pub http_status: Option<u16>,
+    /// Why it failed. Beside [`StepOutcome::Ok`]: why an earlier link was replaced, if one was.
+    pub failure: Option<Failure>,
+    /// When it started, by the worker's clock.
+    pub started_at: DateTime<Utc>,
+    /// Time from the request to the end of the answer.
+    pub duration: Duration,
+}

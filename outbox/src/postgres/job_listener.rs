@@ -1,0 +1,79 @@
+//! Wakes a worker when there may be a job to claim: LISTEN, with the caller's poll as the fallback.
+
+use std::{sync::Arc, time::Duration};
+
+use sqlx::{PgPool, postgres::PgListener};
+use tokio::{
+    sync::Notify,
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
+
+/// After this time without a notification, the connection is checked: a proxy that drops packets, or a dead peer, looks
+/// like a quiet night.
+const SILENCE: Duration = Duration::from_secs(5);
+/// Time that the check may take before the connection is replaced.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+/// Time between two attempts to listen.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+
+/// Receives notifications of new or requeued jobs from all programs. A notification that comes while nobody waits is kept.
+pub struct JobListener {
+    notified: Arc<Notify>,
+    task: JoinHandle<()>,
+}
+
+impl JobListener {
+    /// Starts to listen, and reconnects whenever the connection is lost. Stops when it is dropped.
+    #[must_use]
+    pub fn start(pool: &PgPool) -> Self {
+        let notified = Arc::new(Notify::new());
+        let task = tokio::spawn(listen(pool.clone(), Arc::clone(&notified)));
+        Self { notified, task }
+    }
+
+    /// Waits for a notification, but not longer than `max_wait`.
+    pub async fn wait(&self, max_wait: Duration) {
+        // The caller looks for jobs in both cases.
+        let _ = timeout(max_wait, self.notified.notified()).await;
+    }
+
+    /// Ends the wait from within the program, for example when a delivery slot becomes free.
+    pub fn wake(&self) {
+        self.notified.notify_one();
+    }
+}
+
+impl Drop for JobListener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn listen(pool: PgPool, notified: Arc<Notify>) {
+    loop {
+        if let Err(error) = listen_once(&pool, &notified).await {
+            tracing::debug!(%error, "listening is not possible for now: polling");
+        }
+        sleep(RETRY_PAUSE).await;
+    }
+}
+
+/// Listens until the connection is lost or found to be dead.
+async fn listen_once(pool: &PgPool, notified: &Notify) -> Result<(), sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen("email_jobs").await?;
+    // Jobs that were enqueued before the LISTEN took effect sent no notification here.
+    notified.notify_one();
+    loop {
+        match timeout(SILENCE, listener.try_recv()).await {
+            Ok(Ok(Some(_))) => notified.notify_one(),
+            Ok(Ok(None)) => return Ok(()),
+            Ok(Err(error)) => return Err(error),
+            Err(_silence) => {
+                let alive = timeout(CHECK_TIMEOUT, sqlx::query("select 1").execute(&mut listener)).await;
+                alive.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+            }
+        }
+    }
+}
