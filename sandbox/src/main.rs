@@ -9,13 +9,13 @@ use tokio::signal::unix::{SignalKind, signal};
 /// The world outside, on one machine: Postgres, Supabase Auth, Mailgun and a mailbox.
 #[derive(Debug, Parser)]
 #[command(name = "sandbox")]
-struct Cli {
+struct SandboxArguments {
     #[command(subcommand)]
-    command: Command,
+    command: SandboxCommand,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum SandboxCommand {
     /// Runs everything until Ctrl-C: Postgres, both stand-ins, the api, the worker, the mailbox page.
     ///
     /// Reads no .env and hands the programs only settings of its own. SANDBOX_DATABASE_URL, if set,
@@ -41,7 +41,7 @@ enum Command {
 }
 
 fn main() {
-    let cli = Cli::parse();
+    let cli = SandboxArguments::parse();
     let code = match run(cli.command) {
         Ok(code) => code,
         Err(error) => {
@@ -53,14 +53,14 @@ fn main() {
 }
 
 #[tokio::main]
-async fn run(command: Command) -> anyhow::Result<i32> {
+async fn run(command: SandboxCommand) -> anyhow::Result<i32> {
     match command {
-        Command::Dev => Ok(match sandbox::dev().await? {
+        SandboxCommand::Dev => Ok(match sandbox::dev().await? {
             Stop::Asked => 0,
             Stop::ProgramEnded => 1,
         }),
-        Command::Database { command } => code_of(with_database(&command)).await,
-        Command::Api { command } => code_of(sandbox::with_api(&command)).await,
+        SandboxCommand::Database { command } => code_of(with_database(&command)).await,
+        SandboxCommand::Api { command } => code_of(sandbox::with_api(&command)).await,
     }
 }
 

@@ -19,7 +19,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tests::{House, Plan};
+use tests::{Plan, TestSystem};
 
 const KEY: &str = "a-webhook-signing-key";
 const LOAD: Duration = Duration::from_secs(10);
@@ -36,17 +36,17 @@ async fn main() {
         let plan = Plan { own_server: true, workers: 0, ..Plan::default() };
         let plan =
             plan.api("RUST_LOG", "info").api("MAILGUN_WEBHOOK_SIGNING_KEY", KEY).api("IP_RATE_LIMIT", "1000000/1s");
-        let house = House::of(plan).await;
+        let system = TestSystem::with(plan).await;
         println!("round {round} of 2: {posts} events of {} mails, {rate}/s …", posts / 2);
-        let bodies = Arc::new(events_of(&house, posts / 2).await);
-        let url = house.url("/api/webhooks/mailgun").await;
+        let bodies = Arc::new(events_of(&system, posts / 2).await);
+        let url = system.url("/api/webhooks/mailgun").await;
         let began = Instant::now();
-        let (webhooks, requests) = tokio::join!(post_all(&url, &bodies, rate, began), ask(&house, began));
+        let (webhooks, requests) = tokio::join!(post_all(&url, &bodies, rate, began), ask(&system, began));
         let taken = began.elapsed();
 
-        let delivered = house.text("select count(*) from email_jobs where delivery = 'delivered'").await;
+        let delivered = system.text("select count(*) from email_jobs where delivery = 'delivered'").await;
         assert_eq!(delivered, (posts / 2).to_string(), "each is told on its job");
-        let (batches, size) = batches(&house).await;
+        let (batches, size) = batches(&system).await;
         println!("\n  webhooks taken             {:>8.0} /s", posts as f64 / taken.as_secs_f64());
         println!("  webhook p50 / p99 / max    {} ms", quantiles(webhooks));
         println!("  request p50 / p99 / max    {} ms ({REQUESTS}/s beside them)", quantiles(requests));
@@ -56,8 +56,8 @@ async fn main() {
 
 /// Mails that were sent a moment ago, and what Mailgun posts of each: accepted and delivered, shuffled among each other
 /// as they would come.
-async fn events_of(house: &House, mails: usize) -> Vec<String> {
-    house
+async fn events_of(system: &TestSystem, mails: usize) -> Vec<String> {
+    system
         .execute(&format!(
             "insert into email_jobs (
                id, state, recipient, callback_url, attempt, attempted_at, deadline_at, finished_at, request_id, message_id,
@@ -74,10 +74,10 @@ async fn events_of(house: &House, mails: usize) -> Vec<String> {
         .await;
     let jobs: Vec<(String, String, String)> =
         sqlx::query_as("select id::text, recipient, message_id from email_jobs where state = 'sent' order by seq")
-            .fetch_all(&house.pool)
+            .fetch_all(&system.pool)
             .await
             .unwrap();
-    let now = house.text("extract(epoch from now())").await.parse::<f64>().unwrap();
+    let now = system.text("extract(epoch from now())").await.parse::<f64>().unwrap();
     let event = |kind: &str, (job, recipient, message_id): &(String, String, String)| -> Value {
         json!({
             "id": format!("{kind}-{job}"), "event": kind, "timestamp": now, "recipient": recipient,
@@ -121,7 +121,7 @@ async fn post_all(url: &str, bodies: &Arc<Vec<String>>, rate: u32, began: Instan
     taken.into_iter().flat_map(Result::unwrap).collect()
 }
 
-async fn ask(house: &House, began: Instant) -> Vec<f64> {
+async fn ask(system: &TestSystem, began: Instant) -> Vec<f64> {
     let mut taken = Vec::new();
     for number in 0.. {
         let due = began + Duration::from_secs(1) * number / REQUESTS;
@@ -129,7 +129,7 @@ async fn ask(house: &House, began: Instant) -> Vec<f64> {
             break;
         }
         tokio::time::sleep_until(due.into()).await;
-        assert_eq!(house.ask(&format!("asking-{number}@example.com")).await.status, 200);
+        assert_eq!(system.ask(&format!("asking-{number}@example.com")).await.status, 200);
         taken.push(due.elapsed().as_secs_f64());
     }
     taken
@@ -142,10 +142,10 @@ fn quantiles(mut seconds: Vec<f64>) -> String {
 }
 
 /// How many commits there were, and how many webhooks went in one on average, by the api's own count.
-async fn batches(house: &House) -> (u64, f64) {
-    let line = house.apis[0].wait_for_line("listening privately", Duration::from_secs(1)).await.unwrap();
+async fn batches(system: &TestSystem) -> (u64, f64) {
+    let line = system.apis[0].wait_for_line("listening privately", Duration::from_secs(1)).await.unwrap();
     let line: Value = serde_json::from_str(&line).unwrap();
-    let (_, metrics) = house.get(&format!("http://{}/metrics", line["fields"]["address"].as_str().unwrap())).await;
+    let (_, metrics) = system.get(&format!("http://{}/metrics", line["fields"]["address"].as_str().unwrap())).await;
     let value = |name: &str| -> f64 {
         let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
         line.rsplit(' ').next().unwrap().parse().unwrap()

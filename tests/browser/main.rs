@@ -8,20 +8,20 @@ mod refusals;
 mod signing_in;
 
 use sandbox::{Portal, PortalSettings};
-use tests::{House, Plan};
+use tests::{Plan, TestSystem};
 
 /// The whole house, and a portal before it.
 pub(crate) struct Street {
-    pub(crate) house: House,
+    pub(crate) system: TestSystem,
     pub(crate) portal: Portal,
 }
 
 impl Street {
     pub(crate) async fn of(plan: Plan, resend_after: u32) -> Street {
-        let house = House::of(plan).await;
-        let api = house.url("/api").await;
+        let system = TestSystem::with(plan).await;
+        let api = system.url("/api").await;
         let portal = Portal::start(PortalSettings { api, resend_after, ..PortalSettings::default() }).await.unwrap();
-        Street { house, portal }
+        Street { system, portal }
     }
 
     /// A page of the portal.
@@ -31,6 +31,6 @@ impl Street {
 
     /// The mailbox page, by the name that it allows.
     pub(crate) fn mailbox(&self) -> String {
-        format!("{}/", self.house.mailgun.url())
+        format!("{}/", self.system.mailgun.url())
     }
 }

@@ -86,7 +86,7 @@ async fn the_portal_and_the_mailbox_are_readable_light_dark_and_on_a_phone() {
             assert_readable(&browser, &format!("the portal, {name}")).await;
             keep(&browser, &format!("portal-{name}")).await;
 
-            street.house.mailgun.wait_for_mail(&person, Duration::from_secs(10)).await.unwrap();
+            street.system.mailgun.wait_for_mail(&person, Duration::from_secs(10)).await.unwrap();
             browser.go(&street.mailbox()).await;
             browser.until_shown("mails").await;
             assert_readable(&browser, &format!("the mailbox, {name}")).await;

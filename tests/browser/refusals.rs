@@ -20,7 +20,7 @@ async fn an_address_with_a_typo_is_told_at_the_field_and_can_be_mended() {
         assert_eq!(browser.text("email-error").await, "");
         browser.click("submit").await;
         browser.until_shown("sent").await;
-        street.house.until_idle().await;
+        street.system.until_idle().await;
     })
     .await;
 }
@@ -45,7 +45,7 @@ async fn somebody_who_asks_too_often_sees_how_long_to_wait() {
         assert!(browser.at("submit").await.is_enabled().await.unwrap());
         browser.click("submit").await;
         browser.until_shown("sent").await;
-        street.house.until_idle().await;
+        street.system.until_idle().await;
     })
     .await;
 }
@@ -71,15 +71,15 @@ async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
     let street = Street::of(plan, 30).await;
     browse(|browser| async move {
         // Its database is away: it says so, and when to try again.
-        street.house.server.as_ref().unwrap().halt().await;
+        street.system.server.as_ref().unwrap().halt().await;
         browser.go(&street.page("/")).await;
         browser.ask_for("ada@example.com").await;
         browser.until_text("notice", "Signing in is not possible at the moment").await;
         browser.until("/ in 0:\\d\\d$/.test(document.getElementById('submit').innerText)").await;
 
         // It is away itself.
-        street.house.apis[0].kill();
-        street.house.apis[0].wait().await;
+        street.system.apis[0].kill();
+        street.system.apis[0].wait().await;
         browser.until("!document.getElementById('submit').disabled").await;
         browser.click("submit").await;
         browser.until_text("notice", "cannot be reached").await;

@@ -45,7 +45,7 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         assert!(browser.text("resend").await.starts_with("Send again in 0:"));
         assert!(!browser.at("resend").await.is_enabled().await.unwrap());
 
-        street.house.mailgun.wait_for_mail(ADA, Duration::from_secs(10)).await.unwrap();
+        street.system.mailgun.wait_for_mail(ADA, Duration::from_secs(10)).await.unwrap();
         let waiting = browser.driver.window().await.unwrap();
         browser.driver.new_tab().await.unwrap();
         browser.to_newest_tab().await;
@@ -89,11 +89,11 @@ async fn a_second_mail_is_sent_when_the_wait_is_over_and_its_link_works() {
     let street = Street::of(plan, 2).await;
     browse(|browser| async move {
         ask(&browser, &street, "/home").await;
-        street.house.mailgun.wait_for_mails(1).await.unwrap();
+        street.system.mailgun.wait_for_mails(1).await.unwrap();
         browser.until("!document.getElementById('resend').disabled").await;
         browser.click("resend").await;
         browser.until_text("sent-again", "A new mail is on its way").await;
-        street.house.mailgun.wait_for_mails(2).await.unwrap();
+        street.system.mailgun.wait_for_mails(2).await.unwrap();
         browser.go(&street.mailbox()).await;
         browser.until("document.querySelectorAll('.mail').length === 2").await;
         follow_the_link(&browser).await;

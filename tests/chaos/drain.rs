@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use sandbox::Program;
-use tests::House;
+use tests::TestSystem;
 use tokio::time::{interval, timeout};
 
-use crate::{promises::Broken, trouble::Trouble};
+use crate::{promises::Broken, trouble::Disturbance};
 
 /// Longest that everything may take to end once nothing fails any more.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -20,18 +20,18 @@ const FORWARD: &str = "
     notify email_jobs";
 
 /// Until no job is open and no worker runs, or patience ends. Tells of what is left.
-pub(crate) async fn drain(house: &House, trouble: &Trouble) -> Vec<Broken> {
+pub(crate) async fn drain(system: &TestSystem, trouble: &Disturbance) -> Vec<Broken> {
     let began = Instant::now();
     let mut pace = interval(Duration::from_millis(250));
-    while began.elapsed() < PATIENCE && house.text("select count(*) from email_jobs_open").await != "0" {
-        house.execute(FORWARD).await;
+    while began.elapsed() < PATIENCE && system.text("select count(*) from email_jobs_open").await != "0" {
+        system.execute(FORWARD).await;
         pace.tick().await;
     }
     eprintln!("chaos: drained within {:?}", began.elapsed());
     // Nothing changes any more once they are gone.
-    house.workers.iter().for_each(Program::terminate);
+    system.workers.iter().for_each(Program::terminate);
     let mut broken = vec![];
-    for worker in house.workers.iter().chain(&trouble.gone) {
+    for worker in system.workers.iter().chain(&trouble.gone) {
         if timeout(LAST_BREATH, worker.wait()).await.is_err() {
             broken.push(Broken::of_all(format!("a worker that is stopped ends: {}", worker.pid())));
         }

@@ -7,16 +7,16 @@ use std::{
 
 use sandbox::{LinkCall, Mail, Program, SendCall};
 use sqlx::FromRow;
-use tests::House;
+use tests::TestSystem;
 
 use crate::{
-    people::Asked,
-    trouble::{Blow, Kind, Trouble},
+    people::AskedRequest,
+    trouble::{Blow, Disturbance, Kind},
 };
 
 /// A row of `email_jobs`.
 #[derive(Clone, Debug, Default, FromRow)]
-pub(crate) struct Job {
+pub(crate) struct JobFacts {
     pub(crate) id: String,
     pub(crate) seq: i64,
     pub(crate) recipient: String,
@@ -36,7 +36,7 @@ pub(crate) struct Job {
 
 /// A row of `email_attempts`.
 #[derive(Clone, Debug, FromRow)]
-pub(crate) struct Step {
+pub(crate) struct StepFacts {
     pub(crate) job_id: String,
     pub(crate) attempt: i16,
     pub(crate) step: String,
@@ -49,11 +49,11 @@ pub(crate) struct Step {
 
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
-    pub(crate) asked: Vec<Asked>,
+    pub(crate) asked: Vec<AskedRequest>,
     /// In the order of acceptance.
-    pub(crate) jobs: Vec<Job>,
+    pub(crate) jobs: Vec<JobFacts>,
     /// By job, in order.
-    pub(crate) steps: HashMap<String, Vec<Step>>,
+    pub(crate) steps: HashMap<String, Vec<StepFacts>>,
     /// By job, in order.
     pub(crate) mails: HashMap<String, Vec<Mail>>,
     /// By recipient, in order.
@@ -87,26 +87,26 @@ const STEPS: &str = "
     order by started_at";
 
 impl Evidence {
-    pub(crate) async fn gather(house: &House, asked: Vec<Asked>, trouble: Trouble) -> Self {
-        let jobs: Vec<Job> = sqlx::query_as(JOBS).fetch_all(&house.pool).await.unwrap();
-        let steps: Vec<Step> = sqlx::query_as(STEPS).fetch_all(&house.pool).await.unwrap();
+    pub(crate) async fn gather(system: &TestSystem, asked: Vec<AskedRequest>, trouble: Disturbance) -> Self {
+        let jobs: Vec<JobFacts> = sqlx::query_as(JOBS).fetch_all(&system.pool).await.unwrap();
+        let steps: Vec<StepFacts> = sqlx::query_as(STEPS).fetch_all(&system.pool).await.unwrap();
         let field = |call: &SendCall| call.field("v:job_id").unwrap_or_default().to_owned();
         let mut evidence = Self {
             asked,
             jobs,
             steps: by(steps, |step| step.job_id.clone()),
-            mails: by(house.mailgun.mails(), |mail| mail.variable("job_id").unwrap_or_default().to_owned()),
-            link_calls: by(house.supabase.journal(), |call| call.email.clone()),
-            send_calls: by(house.mailgun.journal(), field),
+            mails: by(system.mailgun.mails(), |mail| mail.variable("job_id").unwrap_or_default().to_owned()),
+            link_calls: by(system.supabase.journal(), |call| call.email.clone()),
+            send_calls: by(system.mailgun.journal(), field),
             opened: HashMap::new(),
-            logs: logs(house, &trouble),
+            logs: logs(system, &trouble),
             diary: trouble.diary,
             faults: trouble.faults,
         };
-        let newest: Vec<Job> = evidence.newest().cloned().collect();
+        let newest: Vec<JobFacts> = evidence.newest().cloned().collect();
         for job in newest.iter().filter(|job| job.state == "sent") {
             if let Some(link) = evidence.mails_of(job).first().and_then(Mail::link) {
-                let outcome = house.supabase.verify(link).await.unwrap();
+                let outcome = system.supabase.verify(link).await.unwrap();
                 evidence.opened.insert(job.id.clone(), outcome.code);
             }
         }
@@ -114,8 +114,8 @@ impl Evidence {
     }
 
     /// The newest job of each recipient. A double click stands for the job that it repeats.
-    pub(crate) fn newest(&self) -> impl Iterator<Item = &Job> {
-        let newest: BTreeMap<&str, &Job> = self
+    pub(crate) fn newest(&self) -> impl Iterator<Item = &JobFacts> {
+        let newest: BTreeMap<&str, &JobFacts> = self
             .jobs
             .iter()
             .filter(|job| job.code.as_deref() != Some("duplicate"))
@@ -124,11 +124,11 @@ impl Evidence {
         newest.into_values()
     }
 
-    pub(crate) fn steps_of(&self, job: &Job) -> &[Step] {
+    pub(crate) fn steps_of(&self, job: &JobFacts) -> &[StepFacts] {
         self.steps.get(&job.id).map_or(&[], Vec::as_slice)
     }
 
-    pub(crate) fn mails_of(&self, job: &Job) -> &[Mail] {
+    pub(crate) fn mails_of(&self, job: &JobFacts) -> &[Mail] {
         self.mails.get(&job.id).map_or(&[], Vec::as_slice)
     }
 
@@ -146,10 +146,10 @@ impl Evidence {
 }
 
 /// Every program's log.
-fn logs(house: &House, trouble: &Trouble) -> Vec<(String, Vec<String>)> {
+fn logs(system: &TestSystem, trouble: &Disturbance) -> Vec<(String, Vec<String>)> {
     let named = |name: &'static str| move |program: &Program| (format!("{name} {}", program.pid()), program.log());
-    let workers = house.workers.iter().chain(&trouble.gone).map(named("worker"));
-    house.apis.iter().map(named("api")).chain(workers).collect()
+    let workers = system.workers.iter().chain(&trouble.gone).map(named("worker"));
+    system.apis.iter().map(named("api")).chain(workers).collect()
 }
 
 fn by<T>(things: Vec<T>, key: impl Fn(&T) -> String) -> HashMap<String, Vec<T>> {

@@ -5,7 +5,7 @@
 use sandbox::LinkCall;
 
 use crate::{
-    evidence::{Evidence, Job, Step, moment},
+    evidence::{Evidence, JobFacts, StepFacts, moment},
     faults::LONGEST_DELAY,
 };
 
@@ -14,7 +14,7 @@ const ON_THE_WAY: f64 = 0.02;
 const LONGEST_DELAY_SECONDS: f64 = LONGEST_DELAY as f64 / 1_000.0;
 
 /// Whether a call that nobody could stop killed this job's link.
-pub(crate) fn is_excused(job: &Job, evidence: &Evidence) -> bool {
+pub(crate) fn is_excused(job: &JobFacts, evidence: &Evidence) -> bool {
     let Some(made) = step_that_made_the_link(job, evidence) else { return false };
     let calls = evidence.link_calls_for(&job.recipient);
     let Some(own) = calls.iter().rfind(|call| call.redirect_to == job.callback_url && belongs(call, made)) else {
@@ -26,23 +26,23 @@ pub(crate) fn is_excused(job: &Job, evidence: &Evidence) -> bool {
 }
 
 /// The step whose link was sealed, and so mailed: a claim that lost its link before the seal may have made another.
-fn step_that_made_the_link<'a>(job: &Job, evidence: &'a Evidence) -> Option<&'a Step> {
+fn step_that_made_the_link<'a>(job: &JobFacts, evidence: &'a Evidence) -> Option<&'a StepFacts> {
     let sealed = job.link_made_at? + ON_THE_WAY;
     evidence.steps_of(job).iter().rfind(|step| is_made(step) && step.began <= sealed)
 }
 
-fn is_made(step: &Step) -> bool {
+fn is_made(step: &StepFacts) -> bool {
     step.step == "generate_link" && step.outcome == "ok"
 }
 
-fn belongs(call: &LinkCall, step: &Step) -> bool {
+fn belongs(call: &LinkCall, step: &StepFacts) -> bool {
     let at = moment(call.at);
     step.step == "generate_link" && step.began - ON_THE_WAY <= at && at <= step.ended + ON_THE_WAY
 }
 
 /// Whether a call was begun before the one that made the link, and could not be stopped since.
-fn was_out_of_hand(call: &LinkCall, made: &Step, job: &Job, evidence: &Evidence) -> bool {
-    let same_page = |other: &&Job| other.recipient == job.recipient && other.callback_url == call.redirect_to;
+fn was_out_of_hand(call: &LinkCall, made: &StepFacts, job: &JobFacts, evidence: &Evidence) -> bool {
+    let same_page = |other: &&JobFacts| other.recipient == job.recipient && other.callback_url == call.redirect_to;
     let steps = evidence.jobs.iter().filter(same_page).flat_map(|other| evidence.steps_of(other));
     match steps.into_iter().rfind(|step| belongs(call, step) && !std::ptr::eq(*step, made)) {
         Some(step) => {
@@ -63,15 +63,15 @@ mod tests {
 
     const SOMEBODY: &str = "person-1@example.com";
 
-    fn job(page: &str, link_made_at: Option<f64>) -> Job {
+    fn job(page: &str, link_made_at: Option<f64>) -> JobFacts {
         let (id, recipient, callback_url) = (page.to_owned(), SOMEBODY.to_owned(), page.to_owned());
-        Job { id, recipient, callback_url, link_made_at, ..Job::default() }
+        JobFacts { id, recipient, callback_url, link_made_at, ..JobFacts::default() }
     }
 
-    fn step(page: &str, worker: &str, outcome: &str, began: f64, ended: f64) -> Step {
+    fn step(page: &str, worker: &str, outcome: &str, began: f64, ended: f64) -> StepFacts {
         let (job_id, worker) = (page.to_owned(), format!("host:{worker}:start"));
         let (step, outcome) = ("generate_link".to_owned(), outcome.to_owned());
-        Step { job_id, attempt: 1, step, outcome, http_status: None, began, ended, worker }
+        StepFacts { job_id, attempt: 1, step, outcome, http_status: None, began, ended, worker }
     }
 
     fn call(page: &str, at: f64) -> LinkCall {
@@ -90,7 +90,7 @@ mod tests {
     }
 
     /// The newest job's link was asked for from 20.0 to 20.1. An older job's worker, frozen from 11 to 21, asked too.
-    fn is_excused_after(others: Vec<Step>, other_call_at: f64) -> bool {
+    fn is_excused_after(others: Vec<StepFacts>, other_call_at: f64) -> bool {
         let made = step("new", "2", "ok", 20.0, 20.1);
         let evidence = Evidence {
             jobs: vec![job("old", None), job("new", Some(20.0))],

@@ -22,8 +22,8 @@ mod trouble;
 
 use evidence::Evidence;
 use run::Run;
-use tests::{House, Plan};
-use trouble::Trouble;
+use tests::{Plan, TestSystem};
+use trouble::Disturbance;
 
 /// Stories told of a run that broke promises; the first tells enough.
 const STORIES: usize = 3;
@@ -32,17 +32,17 @@ const STORIES: usize = 3;
 async fn whatever_is_killed_cut_or_slow_every_accepted_request_ends_as_promised() {
     let run = Run::from_environment();
     eprintln!("chaos: CHAOS_SEED={} CHAOS_SECONDS={}", run.seed, run.time.as_secs());
-    let mut house = House::of(plan()).await;
-    people::settle(&house, &run);
-    let mut trouble = Trouble::new(run.seed);
+    let mut system = TestSystem::with(plan()).await;
+    people::settle(&system, &run);
+    let mut trouble = Disturbance::new(run.seed);
 
-    let asks = tokio::spawn(people::keep_asking(doors(&house).await, run));
-    trouble.make(&mut house, run.time).await;
+    let asks = tokio::spawn(people::keep_asking(doors(&system).await, run));
+    trouble.make(&mut system, run.time).await;
     let asked = asks.await.unwrap();
-    trouble.mend(&house);
-    let mut broken = drain::drain(&house, &trouble).await;
+    trouble.mend(&system);
+    let mut broken = drain::drain(&system, &trouble).await;
 
-    let evidence = Evidence::gather(&house, asked, trouble).await;
+    let evidence = Evidence::gather(&system, asked, trouble).await;
     broken.extend(promises::broken(&evidence));
     eprintln!("chaos: {}", evidence.counts());
     let stories = broken.iter().take(STORIES).map(|broken| story::of(broken, &evidence)).collect::<String>();
@@ -60,9 +60,9 @@ fn plan() -> Plan {
         .worker("SHUTDOWN_SECONDS", "2")
 }
 
-async fn doors(house: &House) -> Vec<String> {
+async fn doors(system: &TestSystem) -> Vec<String> {
     let mut doors = vec![];
-    for api in &house.apis {
+    for api in &system.apis {
         doors.push(format!("http://{}/api/auth/send-magic-link", api.address().await.unwrap()));
     }
     doors

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use crate::{
-    evidence::{Evidence, Job, Step},
+    evidence::{Evidence, JobFacts, StepFacts},
     promises::Broken,
 };
 
@@ -14,7 +14,7 @@ const ROUNDING: f64 = 0.002;
 
 /// Steps that were begun while another of the same recipient was under way.
 pub(crate) fn overlaps(evidence: &Evidence) -> Vec<Broken> {
-    let mut by_recipient: HashMap<&str, Vec<(&Job, &Step)>> = HashMap::new();
+    let mut by_recipient: HashMap<&str, Vec<(&JobFacts, &StepFacts)>> = HashMap::new();
     for job in &evidence.jobs {
         let steps = evidence.steps_of(job).iter().filter(was_begun).map(|step| (job, step));
         by_recipient.entry(&job.recipient).or_default().extend(steps);
@@ -22,7 +22,7 @@ pub(crate) fn overlaps(evidence: &Evidence) -> Vec<Broken> {
     by_recipient.into_values().flat_map(|steps| overlaps_among(steps, evidence)).collect()
 }
 
-fn overlaps_among(mut steps: Vec<(&Job, &Step)>, evidence: &Evidence) -> Vec<Broken> {
+fn overlaps_among(mut steps: Vec<(&JobFacts, &StepFacts)>, evidence: &Evidence) -> Vec<Broken> {
     steps.sort_by(|(_, one), (_, other)| one.began.total_cmp(&other.began));
     let mut broken = vec![];
     for pair in steps.windows(2) {
@@ -40,7 +40,7 @@ fn overlaps_among(mut steps: Vec<(&Job, &Step)>, evidence: &Evidence) -> Vec<Bro
 pub(crate) fn steps_after_the_end(evidence: &Evidence) -> Vec<Broken> {
     let mut broken = vec![];
     for job in &evidence.jobs {
-        let late = |step: &&Step| was_begun(step) && step.ended > job.ended + ROUNDING;
+        let late = |step: &&StepFacts| was_begun(step) && step.ended > job.ended + ROUNDING;
         let steps = evidence.steps_of(job).iter().filter(late);
         let mut unexplained = steps.filter(|step| !evidence.was_frozen(&step.worker, step.began, step.ended));
         broken.extend(unexplained.next().map(|step| Broken::of(job, format!("no step outlasts its job: {step:?}"))));
@@ -49,6 +49,6 @@ pub(crate) fn steps_after_the_end(evidence: &Evidence) -> Vec<Broken> {
 }
 
 /// A worker that looks at its clock, and finds that its lease is over, notes a step that it does not take.
-fn was_begun(step: &&Step) -> bool {
+fn was_begun(step: &&StepFacts) -> bool {
     step.outcome != "stopped" || step.ended > step.began
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, time::Duration};
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use reqwest::Client;
 use serde_json::json;
-use tests::House;
+use tests::TestSystem;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
@@ -24,7 +24,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 
 /// A request and what came of it.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct AskedRequest {
     pub(crate) request_id: String,
     pub(crate) recipient: String,
     /// When it was sent.
@@ -40,15 +40,15 @@ pub(crate) fn address(person: usize) -> String {
 }
 
 /// Most people have an account: each of their links kills the one before, where a stranger's first one lives on.
-pub(crate) fn settle(house: &House, run: &Run) {
+pub(crate) fn settle(system: &TestSystem, run: &Run) {
     let mut rng = StdRng::seed_from_u64(run.seed);
     for person in (0..PEOPLE).filter(|_| rng.random_bool(0.8)) {
-        house.supabase.add_confirmed_user(&address(person));
+        system.supabase.add_confirmed_user(&address(person));
     }
 }
 
 /// Asks at all doors in turn until the time is over, and waits for the last answer.
-pub(crate) async fn keep_asking(doors: Vec<String>, run: Run) -> Vec<Asked> {
+pub(crate) async fn keep_asking(doors: Vec<String>, run: Run) -> Vec<AskedRequest> {
     let mut rng = StdRng::seed_from_u64(run.seed.wrapping_add(1));
     let client = sandbox::client().unwrap();
     let (mut asks, mut pages) = (JoinSet::new(), HashMap::new());
@@ -68,7 +68,7 @@ pub(crate) async fn keep_asking(doors: Vec<String>, run: Run) -> Vec<Asked> {
     asks.join_all().await
 }
 
-async fn ask(client: Client, door: String, recipient: String, page: usize) -> Asked {
+async fn ask(client: Client, door: String, recipient: String, page: usize) -> AskedRequest {
     let request_id = uuid::Uuid::now_v7().to_string();
     let body = json!({
         "email": recipient, "callback_origin": "https://example.com", "callback_next": format!("/page/{page}"),
@@ -76,5 +76,5 @@ async fn ask(client: Client, door: String, recipient: String, page: usize) -> As
     let at = now();
     let request = client.post(door).header("x-request-id", &request_id).timeout(LONGEST_ANSWER).json(&body);
     let answer = request.send().await.map(|answer| answer.status().as_u16()).map_err(|error| format!("{error:?}"));
-    Asked { request_id, recipient, at, answered: now(), answer }
+    AskedRequest { request_id, recipient, at, answered: now(), answer }
 }

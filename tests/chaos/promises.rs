@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::{
-    evidence::{Evidence, Job},
+    evidence::{Evidence, JobFacts},
     late_links, logs, overlaps,
 };
 
@@ -16,7 +16,7 @@ pub(crate) struct Broken {
 }
 
 impl Broken {
-    pub(crate) fn of(job: &Job, promise: impl Into<String>) -> Self {
+    pub(crate) fn of(job: &JobFacts, promise: impl Into<String>) -> Self {
         Self { promise: promise.into(), job: Some(job.id.clone()) }
     }
 
@@ -52,7 +52,7 @@ fn the_door_answers(evidence: &Evidence) -> Vec<Broken> {
 
 /// A request that was refused may have been committed, its answer lost: at most once.
 fn what_was_accepted_is_there_once(evidence: &Evidence) -> Vec<Broken> {
-    let mut rows: HashMap<&str, Vec<&Job>> = HashMap::new();
+    let mut rows: HashMap<&str, Vec<&JobFacts>> = HashMap::new();
     evidence.jobs.iter().for_each(|job| rows.entry(&job.request_id).or_default().push(job));
     let mut broken = vec![];
     for asked in &evidence.asked {
@@ -91,7 +91,7 @@ fn gave_way_to_nobody(evidence: &Evidence) -> Vec<Broken> {
         .filter(|job| job.code.as_deref() != Some("duplicate"))
         .map(|job| (job.recipient.as_str(), job.callback_url.as_str()))
         .collect();
-    let lonely = |job: &&Job| match job.code.as_deref() {
+    let lonely = |job: &&JobFacts| match job.code.as_deref() {
         Some("newer_request") => newest[job.recipient.as_str()] <= job.seq,
         Some("duplicate") => !real.contains(&(job.recipient.as_str(), job.callback_url.as_str())),
         _ => false,
@@ -112,13 +112,13 @@ fn the_newest_mail_signs_in(evidence: &Evidence) -> Vec<Broken> {
 
 impl Evidence {
     /// Whether this job was mailed, and its link does not work.
-    pub(crate) fn is_dead(&self, job: &Job) -> bool {
+    pub(crate) fn is_dead(&self, job: &JobFacts) -> bool {
         job.state == "sent" && self.opened.get(&job.id).is_none_or(|outcome| outcome != "signed_in")
     }
 }
 
 fn all_mails_of_a_job_are_one(evidence: &Evidence) -> Vec<Broken> {
-    let differ = |job: &&Job| {
+    let differ = |job: &&JobFacts| {
         let mails = evidence.mails_of(job);
         let kinds: HashSet<_> = mails.iter().map(|mail| (mail.link(), &mail.message_id, &mail.to)).collect();
         kinds.len() > 1 || mails.iter().any(|mail| mail.link().is_none() || !mail.is_to(&job.recipient))
@@ -130,7 +130,7 @@ fn all_mails_of_a_job_are_one(evidence: &Evidence) -> Vec<Broken> {
 /// A mail that was taken is noted in the statement that ends its job as sent, so that neither is there without the
 /// other; and what failed was refused, or was tried too often.
 fn steps_and_states_agree(evidence: &Evidence) -> Vec<Broken> {
-    let agrees = |job: &&Job| {
+    let agrees = |job: &&JobFacts| {
         let steps = evidence.steps_of(job);
         match job.state.as_str() {
             "sent" => steps.iter().any(|step| {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::{
-    evidence::{Evidence, Job, moment},
+    evidence::{Evidence, JobFacts, moment},
     promises::Broken,
 };
 
@@ -19,7 +19,7 @@ pub(crate) fn of(broken: &Broken, evidence: &Evidence) -> String {
     story
 }
 
-fn tell(story: &mut String, job: &Job, evidence: &Evidence) {
+fn tell(story: &mut String, job: &JobFacts, evidence: &Evidence) {
     let mut events = vec![];
     let others = evidence.jobs.iter().filter(|other| other.recipient == job.recipient);
     for other in others {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use sandbox::{Fault, FaultKind, Program};
-use tests::House;
+use tests::TestSystem;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
@@ -57,7 +57,7 @@ struct Frozen {
 }
 
 #[derive(Debug)]
-pub(crate) struct Trouble {
+pub(crate) struct Disturbance {
     rng: StdRng,
     frozen: Vec<Frozen>,
     pub(crate) diary: Vec<Blow>,
@@ -68,25 +68,25 @@ pub(crate) struct Trouble {
     pub(crate) gone: Vec<Program>,
 }
 
-impl Trouble {
+impl Disturbance {
     pub(crate) fn new(seed: u64) -> Self {
         let rng = StdRng::seed_from_u64(seed.wrapping_add(2));
         Self { rng, frozen: vec![], diary: vec![], faults: 0, quiet_until: Instant::now(), gone: vec![] }
     }
 
     /// Makes trouble for so long.
-    pub(crate) async fn make(&mut self, house: &mut House, time: Duration) {
+    pub(crate) async fn make(&mut self, system: &mut TestSystem, time: Duration) {
         let begin = Instant::now();
         let mut crashes = CRASHES.map(|part| time * self.rng.random_range(part) / 100).into_iter().peekable();
         while begin.elapsed() < time {
-            self.thaw_when_taken_over(house).await;
-            self.thaw(house, Instant::now());
-            self.fail_calls(house);
+            self.thaw_when_taken_over(system).await;
+            self.thaw(system, Instant::now());
+            self.fail_calls(system);
             match self.rng.random_range(0..100) {
-                _ if crashes.next_if(|at| begin.elapsed() > *at).is_some() => self.crash_postgres(house).await,
-                0..5 => self.kill(house).await,
-                5..15 => self.freeze(house).await,
-                15..19 => self.stop(house).await,
+                _ if crashes.next_if(|at| begin.elapsed() > *at).is_some() => self.crash_postgres(system).await,
+                0..5 => self.kill(system).await,
+                5..15 => self.freeze(system).await,
+                15..19 => self.stop(system).await,
                 _ => {}
             }
             sleep(Duration::from_millis(self.rng.random_range(PACE))).await;
@@ -94,16 +94,16 @@ impl Trouble {
     }
 
     /// Ends all trouble: nobody is frozen, and no call fails any more.
-    pub(crate) fn mend(&mut self, house: &House) {
-        house.supabase.faults().clear();
-        house.mailgun.faults().clear();
+    pub(crate) fn mend(&mut self, system: &TestSystem) {
+        system.supabase.faults().clear();
+        system.mailgun.faults().clear();
         let last = self.frozen.iter().map(|frozen| frozen.until).max();
-        self.thaw(house, last.unwrap_or_else(Instant::now));
+        self.thaw(system, last.unwrap_or_else(Instant::now));
     }
 
     /// Not while many faults wait already, or it would be long until others than the first ones strike.
-    fn fail_calls(&mut self, house: &House) {
-        let services = [house.supabase.faults(), house.mailgun.faults()];
+    fn fail_calls(&mut self, system: &TestSystem) {
+        let services = [system.supabase.faults(), system.mailgun.faults()];
         let service = services[self.rng.random_range(0..services.len())];
         if Instant::now() < self.quiet_until {
             return;
@@ -123,63 +123,63 @@ impl Trouble {
         }
     }
 
-    async fn kill(&mut self, house: &mut House) {
-        let Some(worker) = self.pick(house) else { return };
+    async fn kill(&mut self, system: &mut TestSystem) {
+        let Some(worker) = self.pick(system) else { return };
         worker.kill();
         self.note(Kind::Kill, worker.pid(), now());
-        self.replace(house, worker).await;
+        self.replace(system, worker).await;
     }
 
     /// One that is frozen thaws to hear of it.
-    async fn stop(&mut self, house: &mut House) {
-        let Some(worker) = self.pick(house) else { return };
+    async fn stop(&mut self, system: &mut TestSystem) {
+        let Some(worker) = self.pick(system) else { return };
         worker.terminate();
         worker.thaw();
         self.note(Kind::Stop, worker.pid(), now());
-        self.replace(house, worker).await;
+        self.replace(system, worker).await;
     }
 
     /// One of those that need not come back to what others have taken over meanwhile.
-    fn pick(&mut self, house: &mut House) -> Option<Program> {
+    fn pick(&mut self, system: &mut TestSystem) -> Option<Program> {
         let awaited: Vec<u32> = self.frozen.iter().filter(|it| !it.jobs.is_empty()).map(|it| it.pid).collect();
-        let workers = house.workers.iter().enumerate();
+        let workers = system.workers.iter().enumerate();
         let others: Vec<usize> =
             workers.filter(|(_, it)| !awaited.contains(&it.pid())).map(|(which, _)| which).collect();
-        Some(house.workers.remove(*others.choose(&mut self.rng)?))
+        Some(system.workers.remove(*others.choose(&mut self.rng)?))
     }
 
-    async fn replace(&mut self, house: &mut House, worker: Program) {
+    async fn replace(&mut self, system: &mut TestSystem, worker: Program) {
         let thawed = self.frozen.extract_if(.., |frozen| frozen.pid == worker.pid()).collect::<Vec<_>>();
         thawed.iter().for_each(|frozen| self.note(Kind::Freeze, frozen.pid, frozen.since));
         self.gone.push(worker);
-        house.start_worker().await;
+        system.start_worker().await;
     }
 
-    async fn freeze(&mut self, house: &House) {
-        let worker = &house.workers[self.rng.random_range(0..house.workers.len())];
+    async fn freeze(&mut self, system: &TestSystem) {
+        let worker = &system.workers[self.rng.random_range(0..system.workers.len())];
         let time = Duration::from_millis(self.rng.random_range(FREEZE));
         // Somebody must be there to take over.
-        let until_taken_over = self.rng.random_bool(UNTIL_TAKEN_OVER) && self.frozen.len() + 1 < house.workers.len();
-        let worker = if until_taken_over { busiest(house).await.unwrap_or(worker) } else { worker };
+        let until_taken_over = self.rng.random_bool(UNTIL_TAKEN_OVER) && self.frozen.len() + 1 < system.workers.len();
+        let worker = if until_taken_over { busiest(system).await.unwrap_or(worker) } else { worker };
         if self.frozen.iter().any(|frozen| frozen.pid == worker.pid()) {
             return;
         }
         worker.freeze();
         let since = now();
         if until_taken_over {
-            self.until_taken_over(house, worker.pid(), since).await;
+            self.until_taken_over(system, worker.pid(), since).await;
         } else {
             self.frozen.push(Frozen { pid: worker.pid(), since, until: Instant::now() + time, jobs: vec![] });
         }
     }
 
     /// Keeps a frozen worker so until another is busy with a job that it holds; not for long if it holds none.
-    async fn until_taken_over(&mut self, house: &House, pid: u32, since: f64) {
-        let held = held_by(house, pid).await;
+    async fn until_taken_over(&mut self, system: &TestSystem, pid: u32, since: f64) {
+        let held = held_by(system, pid).await;
         for (_, recipient) in &held {
             let slow = Fault::from(FaultKind::Delay { millis: faults::LONGEST_DELAY }).to(recipient).times(2);
-            house.supabase.faults().add(slow.clone());
-            house.mailgun.faults().add(slow);
+            system.supabase.faults().add(slow.clone());
+            system.mailgun.faults().add(slow);
         }
         let longest = if held.is_empty() { Duration::ZERO } else { LONGEST_FREEZE };
         let jobs = held.into_iter().map(|(job, _)| job).collect();
@@ -187,37 +187,37 @@ impl Trouble {
     }
 
     /// Lets those go on one of whose jobs another worker is busy with.
-    async fn thaw_when_taken_over(&mut self, house: &House) {
+    async fn thaw_when_taken_over(&mut self, system: &TestSystem) {
         for frozen in &mut self.frozen {
-            if !frozen.jobs.is_empty() && taken_over(house, frozen).await {
+            if !frozen.jobs.is_empty() && taken_over(system, frozen).await {
                 frozen.until = Instant::now();
             }
         }
     }
 
     /// Lets those go on whose time is over.
-    fn thaw(&mut self, house: &House, time: Instant) {
+    fn thaw(&mut self, system: &TestSystem, time: Instant) {
         for frozen in self.frozen.extract_if(.., |frozen| frozen.until <= time).collect::<Vec<_>>() {
-            house.workers.iter().filter(|worker| worker.pid() == frozen.pid).for_each(Program::thaw);
+            system.workers.iter().filter(|worker| worker.pid() == frozen.pid).for_each(Program::thaw);
             self.note(Kind::Freeze, frozen.pid, frozen.since);
         }
     }
 
-    async fn crash_postgres(&mut self, house: &House) {
-        let (server, from) = (house.server.as_ref().unwrap(), now());
+    async fn crash_postgres(&mut self, system: &TestSystem) {
+        let (server, from) = (system.server.as_ref().unwrap(), now());
         // Mails that are taken while nobody can note it.
-        house.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: SHORT_DELAY }).times(20));
+        system.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: SHORT_DELAY }).times(20));
         sleep(Duration::from_millis(SHORT_DELAY / 2)).await;
         server.halt().await;
         sleep(Duration::from_millis(self.rng.random_range(AWAY))).await;
-        let worker = &house.workers[self.rng.random_range(0..house.workers.len())];
+        let worker = &system.workers[self.rng.random_range(0..system.workers.len())];
         let is_new = self.frozen.iter().all(|frozen| frozen.pid != worker.pid());
         worker.freeze();
         let since = now();
         server.resume().await.unwrap();
         self.note(Kind::PostgresCrash, 0, from);
         if is_new {
-            self.until_taken_over(house, worker.pid(), since).await;
+            self.until_taken_over(system, worker.pid(), since).await;
         }
     }
 
@@ -227,21 +227,21 @@ impl Trouble {
 }
 
 /// The worker that holds the most jobs.
-async fn busiest(house: &House) -> Option<&Program> {
+async fn busiest(system: &TestSystem) -> Option<&Program> {
     let busiest = "select split_part(worker, ':', 2) from email_jobs_open where state = 'running'
                    group by 1 order by count(*) desc limit 1";
-    let pid: Option<String> = sqlx::query_scalar(busiest).fetch_optional(&house.pool).await.unwrap();
-    house.workers.iter().find(|worker| Some(worker.pid().to_string()) == pid)
+    let pid: Option<String> = sqlx::query_scalar(busiest).fetch_optional(&system.pool).await.unwrap();
+    system.workers.iter().find(|worker| Some(worker.pid().to_string()) == pid)
 }
 
 /// The running jobs of a worker, and whose they are.
-async fn held_by(house: &House, pid: u32) -> Vec<(Uuid, String)> {
+async fn held_by(system: &TestSystem, pid: u32) -> Vec<(Uuid, String)> {
     let held = "select id, recipient from email_jobs_open where state = 'running' and split_part(worker, ':', 2) = $1";
-    sqlx::query_as(held).bind(pid.to_string()).fetch_all(&house.pool).await.unwrap()
+    sqlx::query_as(held).bind(pid.to_string()).fetch_all(&system.pool).await.unwrap()
 }
 
-async fn taken_over(house: &House, frozen: &Frozen) -> bool {
+async fn taken_over(system: &TestSystem, frozen: &Frozen) -> bool {
     let others = "select exists (
         select from email_jobs_open where state = 'running' and split_part(worker, ':', 2) <> $1 and id = any($2))";
-    sqlx::query_scalar(others).bind(frozen.pid.to_string()).bind(&frozen.jobs).fetch_one(&house.pool).await.unwrap()
+    sqlx::query_scalar(others).bind(frozen.pid.to_string()).bind(&frozen.jobs).fetch_one(&system.pool).await.unwrap()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sandbox::{Fault, FaultKind};
-use tests::{Answer, House, Plan, eventually};
+use tests::{Answer, Plan, TestSystem, eventually};
 
 fn code(answer: &Answer) -> &str {
     answer.body["code"].as_str().unwrap_or("ok")
@@ -20,13 +20,13 @@ async fn a_burst_on_a_slow_supabase_is_taken_as_far_as_it_can_be_mailed_in_time(
         .api("JOB_DEADLINE", "20s")
         .worker("SUPABASE_CONCURRENCY", "2")
         .worker("WORKER_CONCURRENCY", "4");
-    let house = House::of(plan).await;
-    house.supabase.faults().add(Fault::from(FaultKind::Delay { millis: 200 }).always());
+    let system = TestSystem::with(plan).await;
+    system.supabase.faults().add(Fault::from(FaultKind::Delay { millis: 200 }).always());
     let mut answers = Vec::new();
     let mut pace = tokio::time::interval(Duration::from_millis(5));
     let refused = loop {
         pace.tick().await;
-        let answer = house.ask(&format!("person-{}@example.com", answers.len())).await;
+        let answer = system.ask(&format!("person-{}@example.com", answers.len())).await;
         if answer.status != 200 {
             break answer;
         }
@@ -37,11 +37,11 @@ async fn a_burst_on_a_slow_supabase_is_taken_as_far_as_it_can_be_mailed_in_time(
     assert!((1..=20).contains(&retry_after(&refused)), "{}", retry_after(&refused));
     assert!(answers.len() > 100, "{} were taken, though 200 can be mailed", answers.len());
 
-    house.supabase.faults().clear();
-    house.until_idle().await;
+    system.supabase.faults().clear();
+    system.until_idle().await;
     // Idle, however slow it was the last time.
     let later = eventually(|| async {
-        let answer = house.ask("later@example.com").await;
+        let answer = system.ask("later@example.com").await;
         if answer.status == 200 { Ok(()) } else { Err(answer.status) }
     });
     later.await.unwrap();
@@ -49,47 +49,47 @@ async fn a_burst_on_a_slow_supabase_is_taken_as_far_as_it_can_be_mailed_in_time(
 
 #[tokio::test]
 async fn behind_an_open_breaker_requests_are_taken_until_the_oldest_has_waited_for_half_its_time() {
-    let house = House::open().await;
-    house.supabase.faults().add(Fault::status(401).always());
-    assert_eq!(house.ask("first@example.com").await.status, 200);
+    let system = TestSystem::start().await;
+    system.supabase.faults().add(Fault::status(401).always());
+    assert_eq!(system.ask("first@example.com").await.status, 200);
     eventually(|| async {
-        match house.text("select count(*) from upstreams where open_since is not null").await.as_str() {
+        match system.text("select count(*) from upstreams where open_since is not null").await.as_str() {
             "1" => Ok(()),
             seen => Err(seen.to_owned()),
         }
     })
     .await
     .unwrap();
-    assert_eq!(house.ask("second@example.com").await.status, 200, "it may be mended in time");
+    assert_eq!(system.ask("second@example.com").await.status, 200, "it may be mended in time");
 
     let age = "update email_jobs_open
                set created_at = created_at - interval '8 min', deadline_at = deadline_at - interval '8 min'";
-    house.execute(age).await;
+    system.execute(age).await;
     let refused = eventually(|| async {
-        let answer = house.ask("third@example.com").await;
+        let answer = system.ask("third@example.com").await;
         if answer.status == 503 { Ok(answer) } else { Err(answer.status) }
     });
     let refused = refused.await.unwrap();
     assert_eq!((code(&refused), retry_after(&refused)), ("unavailable", 30));
 
-    house.supabase.faults().clear();
+    system.supabase.faults().clear();
     let taken = eventually(|| async {
-        let answer = house.ask("fourth@example.com").await;
+        let answer = system.ask("fourth@example.com").await;
         if answer.status == 200 { Ok(()) } else { Err(answer.status) }
     });
     taken.await.unwrap();
-    house.until_idle().await;
+    system.until_idle().await;
 }
 
 #[tokio::test]
 async fn past_half_of_what_may_wait_a_network_may_ask_a_third_as_often() {
     let plan = Plan { workers: 0, ..Plan::default() }.api("QUEUE_LIMIT", "10").api("IP_RATE_LIMIT", "9/1h");
-    let house = House::of(plan).await;
+    let system = TestSystem::with(plan).await;
     for n in 0..6 {
-        assert_eq!(house.ask(&format!("person-{n}@example.com")).await.status, 200);
+        assert_eq!(system.ask(&format!("person-{n}@example.com")).await.status, 200);
     }
-    assert_eq!(house.ask("seventh@example.com").await.status, 200, "what is left of nine is worth one");
-    let refused = house.ask("eighth@example.com").await;
+    assert_eq!(system.ask("seventh@example.com").await.status, 200, "what is left of nine is worth one");
+    let refused = system.ask("eighth@example.com").await;
     assert_eq!((refused.status, code(&refused)), (429, "ip_rate_limited"));
     assert_eq!(refused.headers["ratelimit-policy"], "\"ip\";q=3;w=3600");
 }

@@ -3,104 +3,104 @@
 use std::time::{Duration, Instant};
 
 use sandbox::{Fault, FaultKind};
-use tests::{House, Plan, eventually};
+use tests::{Plan, TestSystem, eventually};
 
 #[tokio::test]
 async fn a_killed_workers_job_is_mailed_by_another_within_the_lease() {
-    let mut house = House::of(Plan::default().worker("LEASE_SECONDS", "5")).await;
-    house.supabase.faults().add(FaultKind::Hang);
-    let answer = house.ask("hello@example.com").await;
-    house.supabase.wait_for_calls(1).await.unwrap();
+    let mut system = TestSystem::with(Plan::default().worker("LEASE_SECONDS", "5")).await;
+    system.supabase.faults().add(FaultKind::Hang);
+    let answer = system.ask("hello@example.com").await;
+    system.supabase.wait_for_calls(1).await.unwrap();
     let killed = Instant::now();
-    house.workers[0].kill();
-    house.start_worker().await;
+    system.workers[0].kill();
+    system.start_worker().await;
 
-    house.until_state(&answer, "sent").await;
+    system.until_state(&answer, "sent").await;
     assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
-    assert_eq!(house.text("select attempt from email_jobs").await, "2");
+    assert_eq!(system.text("select attempt from email_jobs").await, "2");
 }
 
 #[tokio::test]
 async fn all_that_ran_on_a_killed_worker_is_mailed_within_the_lease_and_five_seconds() {
     const JOBS: usize = 64;
-    let mut house = House::of(Plan::default().worker("LEASE_SECONDS", "5")).await;
-    house.supabase.faults().add(Fault::from(FaultKind::Hang).always());
+    let mut system = TestSystem::with(Plan::default().worker("LEASE_SECONDS", "5")).await;
+    system.supabase.faults().add(Fault::from(FaultKind::Hang).always());
     for person in 0..JOBS {
-        assert_eq!(house.ask(&format!("person-{person}@example.com")).await.status, 200);
+        assert_eq!(system.ask(&format!("person-{person}@example.com")).await.status, 200);
     }
     let running = "select count(*) from email_jobs_open where state = 'running'";
     eventually(|| async {
-        let running = house.text(running).await;
+        let running = system.text(running).await;
         if running == JOBS.to_string() { Ok(()) } else { Err(running) }
     })
     .await
     .unwrap();
-    house.supabase.faults().clear();
-    let killed: f64 = house.text("select extract(epoch from clock_timestamp())").await.parse().unwrap();
-    house.workers[0].kill();
-    house.start_worker().await;
-    house.until_idle().await;
+    system.supabase.faults().clear();
+    let killed: f64 = system.text("select extract(epoch from clock_timestamp())").await.parse().unwrap();
+    system.workers[0].kill();
+    system.start_worker().await;
+    system.until_idle().await;
 
-    assert_eq!(house.text("select count(*) from email_jobs where state = 'sent'").await, JOBS.to_string());
-    let last: f64 = house.text("select extract(epoch from max(finished_at)) from email_jobs").await.parse().unwrap();
+    assert_eq!(system.text("select count(*) from email_jobs where state = 'sent'").await, JOBS.to_string());
+    let last: f64 = system.text("select extract(epoch from max(finished_at)) from email_jobs").await.parse().unwrap();
     eprintln!("all {JOBS} mailed {:.1} s after the kill, with leases of 5 s", last - killed);
     assert!(last - killed <= 10.0, "{:.1} s", last - killed);
 }
 
 #[tokio::test]
 async fn a_mail_that_was_taken_before_the_crash_goes_again_with_the_same_link() {
-    let mut house = House::of(Plan::default().worker("LEASE_SECONDS", "5")).await;
-    house.mailgun.faults().add(FaultKind::HangAfter);
-    let answer = house.ask("hello@example.com").await;
-    house.mailgun.wait_for_mails(1).await.unwrap();
-    house.workers[0].kill();
-    house.start_worker().await;
+    let mut system = TestSystem::with(Plan::default().worker("LEASE_SECONDS", "5")).await;
+    system.mailgun.faults().add(FaultKind::HangAfter);
+    let answer = system.ask("hello@example.com").await;
+    system.mailgun.wait_for_mails(1).await.unwrap();
+    system.workers[0].kill();
+    system.start_worker().await;
 
-    house.until_state(&answer, "sent").await;
-    let mails = house.mailgun.mails();
+    system.until_state(&answer, "sent").await;
+    let mails = system.mailgun.mails();
     assert_eq!(mails.len(), 2);
     assert_eq!(mails[0].link(), mails[1].link());
     assert_eq!(mails[0].message_id, mails[1].message_id);
-    assert_eq!(house.supabase.journal().len(), 1, "no second link killed the one in the inbox");
-    assert!(house.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
+    assert_eq!(system.supabase.journal().len(), 1, "no second link killed the one in the inbox");
+    assert!(system.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
 }
 
 #[tokio::test]
 async fn a_worker_that_is_stopped_hands_its_jobs_back_at_once() {
-    let mut house = House::of(Plan::default().worker("SHUTDOWN_SECONDS", "1")).await;
-    house.supabase.faults().add(FaultKind::Hang);
-    let answer = house.ask("hello@example.com").await;
-    house.supabase.wait_for_calls(1).await.unwrap();
-    house.workers[0].terminate();
-    assert!(house.workers[0].wait().await.success());
+    let mut system = TestSystem::with(Plan::default().worker("SHUTDOWN_SECONDS", "1")).await;
+    system.supabase.faults().add(FaultKind::Hang);
+    let answer = system.ask("hello@example.com").await;
+    system.supabase.wait_for_calls(1).await.unwrap();
+    system.workers[0].terminate();
+    assert!(system.workers[0].wait().await.success());
 
-    assert_eq!(house.text("select concat_ws(' ', state, attempt) from email_jobs").await, "queued 0");
-    house.start_worker().await;
-    house.until_state(&answer, "sent").await;
+    assert_eq!(system.text("select concat_ws(' ', state, attempt) from email_jobs").await, "queued 0");
+    system.start_worker().await;
+    system.until_state(&answer, "sent").await;
 }
 
 #[tokio::test]
 async fn a_stopped_api_answers_what_it_has_begun() {
-    let house = House::of(Plan { workers: 0, ..Plan::default() }).await;
+    let system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
     // Holds the enqueue for as long as this transaction is open.
-    let mut holder = house.pool.begin().await.unwrap();
+    let mut holder = system.pool.begin().await.unwrap();
     sqlx::raw_sql("lock table email_jobs_open in exclusive mode").execute(&mut *holder).await.unwrap();
     let stop = async {
         eventually(|| async {
-            match house.text("select count(*) from pg_locks where not granted").await.as_str() {
+            match system.text("select count(*) from pg_locks where not granted").await.as_str() {
                 "0" => Err("nobody waits"),
                 _ => Ok(()),
             }
         })
         .await
         .unwrap();
-        house.apis[0].terminate();
-        house.apis[0].wait_for_line("stop", Duration::from_secs(5)).await.unwrap();
+        system.apis[0].terminate();
+        system.apis[0].wait_for_line("stop", Duration::from_secs(5)).await.unwrap();
         holder.commit().await.unwrap();
     };
-    let (answer, ()) = tokio::join!(house.ask("hello@example.com"), stop);
+    let (answer, ()) = tokio::join!(system.ask("hello@example.com"), stop);
 
     assert_eq!(answer.status, 200);
-    assert!(house.apis[0].wait().await.success());
-    assert_eq!(house.text("select count(*) from email_jobs").await, "1");
+    assert!(system.apis[0].wait().await.success());
+    assert_eq!(system.text("select count(*) from email_jobs").await, "1");
 }

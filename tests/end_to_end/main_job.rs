@@ -4,16 +4,16 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tests::House;
+use tests::TestSystem;
 
 #[tokio::test]
 async fn the_published_example_ends_as_a_mail_whose_link_signs_in_once() {
-    let house = House::open().await;
+    let system = TestSystem::start().await;
     let began = Instant::now();
-    let answer = house.ask("hello@example.com").await;
+    let answer = system.ask("hello@example.com").await;
     assert_eq!((answer.status, &answer.body), (200, &json!({ "ok": true })));
 
-    let mail = house.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(10)).await.unwrap();
+    let mail = system.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(10)).await.unwrap();
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let link = mail.link().expect("the text has exactly one URL");
     assert!(
@@ -23,29 +23,29 @@ async fn the_published_example_ends_as_a_mail_whose_link_signs_in_once() {
     assert!(mail.text.contains("example.com"), "it says which portal asked");
     assert!(!mail.text.replace(link, "").contains("callback"), "nothing else of the request is shown");
 
-    let first = house.supabase.verify(link).await.unwrap();
+    let first = system.supabase.verify(link).await.unwrap();
     assert!(first.signed_in());
-    let second = house.supabase.verify(link).await.unwrap();
+    let second = system.supabase.verify(link).await.unwrap();
     assert_eq!(second.code, "otp_expired");
 
-    house.until_state(&answer, "sent").await;
-    assert_eq!(mail.variable("job_id").unwrap(), house.text("select id from email_jobs").await);
-    assert_eq!(mail.message_id, house.text("select message_id from email_jobs").await);
+    system.until_state(&answer, "sent").await;
+    assert_eq!(mail.variable("job_id").unwrap(), system.text("select id from email_jobs").await);
+    assert_eq!(mail.message_id, system.text("select message_id from email_jobs").await);
     assert_eq!(
-        house.text("select callback_url from email_jobs").await,
+        system.text("select callback_url from email_jobs").await,
         "https://example.com/auth/callback?next=%2Fexample"
     );
     assert_eq!(
-        house.text("select string_agg(concat_ws(' ', attempt, step, outcome, http_status), ', ' order by started_at) from email_attempts").await,
+        system.text("select string_agg(concat_ws(' ', attempt, step, outcome, http_status), ', ' order by started_at) from email_attempts").await,
         "1 generate_link ok 200, 1 send ok 200"
     );
 }
 
 #[tokio::test]
 async fn mailgun_is_asked_as_sign_in_mail_needs_it() {
-    let house = House::open().await;
-    house.ask("hello@example.com").await;
-    let mail = house.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(10)).await.unwrap();
+    let system = TestSystem::start().await;
+    system.ask("hello@example.com").await;
+    let mail = system.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(10)).await.unwrap();
 
     for (option, value) in [
         ("tracking", "no"),
@@ -58,9 +58,9 @@ async fn mailgun_is_asked_as_sign_in_mail_needs_it() {
     }
     let within = mail.option("deliver-within").unwrap();
     assert!(["1h", "59m", "60m"].contains(&within), "{within}");
-    let call = &house.mailgun.journal()[0];
+    let call = &system.mailgun.journal()[0];
     assert_eq!(call.content_type.as_deref(), Some("multipart/form-data"));
-    let link_call = &house.supabase.journal()[0];
+    let link_call = &system.supabase.journal()[0];
     assert_eq!(link_call.kind, "magiclink");
     assert_eq!(link_call.api_version.as_deref(), Some("2024-01-01"));
     assert_eq!(link_call.referer, None);
@@ -69,30 +69,30 @@ async fn mailgun_is_asked_as_sign_in_mail_needs_it() {
 
 #[tokio::test]
 async fn the_mailbox_page_shows_the_recipient_without_scripts() {
-    let house = House::open().await;
-    house.ask("hello@example.com").await;
-    house.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(10)).await.unwrap();
+    let system = TestSystem::start().await;
+    system.ask("hello@example.com").await;
+    system.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(10)).await.unwrap();
 
-    let (status, page) = house.get(&house.mailgun.url()).await;
+    let (status, page) = system.get(&system.mailgun.url()).await;
     assert_eq!(status, 200);
     assert!(page.contains("hello@example.com"));
 }
 
 #[tokio::test]
 async fn an_open_portal_mails_a_hundred_people_at_once() {
-    let house = House::open().await;
+    let system = TestSystem::start().await;
     let people = (0..100).map(|n| format!("person-{n}@example.com"));
     let asks = people.clone().map(|email| {
-        let house = &house;
-        async move { house.ask(&email).await.status }
+        let system = &system;
+        async move { system.ask(&email).await.status }
     });
     for status in join_all(asks).await {
         assert_eq!(status, 200);
     }
-    house.until_idle().await;
+    system.until_idle().await;
     for email in people {
-        let mails = house.mailgun.mails_to(&email);
+        let mails = system.mailgun.mails_to(&email);
         assert_eq!(mails.len(), 1, "{email}");
-        assert!(house.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in(), "{email}");
+        assert!(system.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in(), "{email}");
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
-use tests::{House, Plan, eventually};
+use tests::{Plan, TestSystem, eventually};
 
 const DASHBOARD: &str = include_str!("../../deploy/grafana.json");
 const ALERTS: &str = include_str!("../../deploy/alerts.yaml");
@@ -37,16 +37,16 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
     samples
 }
 
-async fn scrape(house: &House) -> (String, BTreeMap<String, f64>) {
+async fn scrape(system: &TestSystem) -> (String, BTreeMap<String, f64>) {
     let listening =
-        house.apis[0].wait_for_line("listening privately", std::time::Duration::from_secs(5)).await.unwrap();
+        system.apis[0].wait_for_line("listening privately", std::time::Duration::from_secs(5)).await.unwrap();
     let listening: Value = serde_json::from_str(&listening).unwrap();
     let api = listening["fields"]["address"].as_str().unwrap().to_owned();
-    let worker = house.workers[0].address().await.unwrap();
+    let worker = system.workers[0].address().await.unwrap();
     let mut text = String::new();
     let mut samples = BTreeMap::new();
     for address in [api, worker.to_string()] {
-        let (status, page) = house.get(&format!("http://{address}/metrics")).await;
+        let (status, page) = system.get(&format!("http://{address}/metrics")).await;
         assert_eq!(status, 200);
         for (series, value) in parse(&page) {
             *samples.entry(series).or_default() += value;
@@ -59,20 +59,20 @@ async fn scrape(house: &House) -> (String, BTreeMap<String, f64>) {
 #[tokio::test]
 async fn what_the_dashboard_and_the_alerts_name_is_there_and_true() {
     let plan = Plan::default().api("MAILGUN_WEBHOOK_SIGNING_KEY", "a-key").api("IP_RATE_LIMIT", "3/1m");
-    let house = House::of(plan).await;
-    house.mailgun.set_webhook_delay(std::time::Duration::ZERO);
-    house.mailgun.set_webhook(&house.url("/api/webhooks/mailgun").await, "a-key");
-    let first = house.ask("hello@example.com").await;
-    house.until_delivery(&first, "delivered").await;
-    let second = house.ask("bounce@example.com").await;
-    house.until_delivery(&second, "bounced").await;
+    let system = TestSystem::with(plan).await;
+    system.mailgun.set_webhook_delay(std::time::Duration::ZERO);
+    system.mailgun.set_webhook(&system.url("/api/webhooks/mailgun").await, "a-key");
+    let first = system.ask("hello@example.com").await;
+    system.until_delivery(&first, "delivered").await;
+    let second = system.ask("bounce@example.com").await;
+    system.until_delivery(&second, "bounced").await;
     for _ in 0..2 {
-        house.ask("third@example.com").await;
+        system.ask("third@example.com").await;
     }
-    house.until_idle().await;
+    system.until_idle().await;
 
     let settled = eventually(|| async {
-        let (text, samples) = scrape(&house).await;
+        let (text, samples) = scrape(&system).await;
         // The api's own look at the queue comes by a connection of its own, on a busy machine after the mails.
         let is_seen = samples.get("magic_link_database_up") == Some(&1.0)
             && samples.get("magic_link_jobs{state=\"queued\"}") == Some(&0.0)

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sandbox::{Fault, FaultKind};
 use sqlx::{Connection as _, PgConnection};
-use tests::{House, Plan, eventually};
+use tests::{Plan, TestSystem, eventually};
 
 /// Every connection of the house's programs, the listener's included.
 const CUT_ALL: &str = "
@@ -21,29 +21,29 @@ const FULL_DISK: &str = "
 
 #[tokio::test]
 async fn postgres_restarted_under_both_programs_costs_nothing_that_was_accepted() {
-    let house = House::of(Plan { own_server: true, ..Plan::default() }).await;
-    let server = house.server.as_ref().unwrap();
-    let before = house.ask("before@example.com").await;
+    let system = TestSystem::with(Plan { own_server: true, ..Plan::default() }).await;
+    let server = system.server.as_ref().unwrap();
+    let before = system.ask("before@example.com").await;
     assert_eq!(before.status, 200);
 
     server.halt().await;
-    let during = house.ask("during@example.com").await;
+    let during = system.ask("during@example.com").await;
     assert_eq!((during.status, &during.body["code"]), (503, &"unavailable".into()));
     assert!(during.headers.contains_key("retry-after"));
-    assert_eq!(house.worker_ready(0).await.0, 503);
+    assert_eq!(system.worker_ready(0).await.0, 503);
 
     server.resume().await.unwrap();
     let after = eventually(|| async {
-        let answer = house.ask("after@example.com").await;
+        let answer = system.ask("after@example.com").await;
         if answer.status == 200 { Ok(answer) } else { Err(answer) }
     })
     .await
     .unwrap();
-    house.until_state(&before, "sent").await;
-    house.until_state(&after, "sent").await;
-    assert_eq!(house.state(&during).await, "", "what was refused is not there");
+    system.until_state(&before, "sent").await;
+    system.until_state(&after, "sent").await;
+    assert_eq!(system.state(&during).await, "", "what was refused is not there");
     eventually(|| async {
-        let (status, body) = house.worker_ready(0).await;
+        let (status, body) = system.worker_ready(0).await;
         if status == 200 { Ok(()) } else { Err(body) }
     })
     .await
@@ -52,72 +52,72 @@ async fn postgres_restarted_under_both_programs_costs_nothing_that_was_accepted(
 
 #[tokio::test]
 async fn programs_that_start_before_postgres_serve_when_it_is_there() {
-    let mut house = House::of(Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() }).await;
-    house.server.as_ref().unwrap().halt().await;
-    house.start_api().await;
-    house.start_worker().await;
-    assert_eq!(house.ask("early@example.com").await.status, 503);
-    let (status, page) = house.get(&house.url("/health/ready").await).await;
+    let mut system = TestSystem::with(Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() }).await;
+    system.server.as_ref().unwrap().halt().await;
+    system.start_api().await;
+    system.start_worker().await;
+    assert_eq!(system.ask("early@example.com").await.status, 503);
+    let (status, page) = system.get(&system.url("/health/ready").await).await;
     assert_eq!(status, 503);
     assert!(page.contains("database") && !page.contains("DATABASE_URL"), "{page}");
-    assert_eq!(house.get(&house.url("/health/live").await).await.0, 200);
+    assert_eq!(system.get(&system.url("/health/live").await).await.0, 200);
 
-    house.server.as_ref().unwrap().resume().await.unwrap();
+    system.server.as_ref().unwrap().resume().await.unwrap();
     let answer = eventually(|| async {
-        let answer = house.ask("late@example.com").await;
+        let answer = system.ask("late@example.com").await;
         if answer.status == 200 { Ok(answer) } else { Err(answer) }
     })
     .await
     .unwrap();
-    house.until_state(&answer, "sent").await;
+    system.until_state(&answer, "sent").await;
 }
 
 #[tokio::test]
 async fn a_listener_that_was_cut_off_is_back_and_the_poll_covers_the_gap() {
-    let house = House::open().await;
-    house.execute(CUT_ALL).await;
+    let system = TestSystem::start().await;
+    system.execute(CUT_ALL).await;
     let answer = eventually(|| async {
-        let answer = house.ask("hello@example.com").await;
+        let answer = system.ask("hello@example.com").await;
         if answer.status == 200 { Ok(answer) } else { Err(answer) }
     })
     .await
     .unwrap();
-    house.until_state(&answer, "sent").await;
+    system.until_state(&answer, "sent").await;
 }
 
 #[tokio::test]
 async fn connections_that_are_cut_again_and_again_cost_a_running_job_nothing() {
-    let house = House::of(Plan::default().worker("LEASE_SECONDS", "5")).await;
-    house.supabase.faults().add(FaultKind::Delay { millis: 8_000 });
-    let answer = house.ask("hello@example.com").await;
-    house.supabase.wait_for_calls(1).await.unwrap();
+    let system = TestSystem::with(Plan::default().worker("LEASE_SECONDS", "5")).await;
+    system.supabase.faults().add(FaultKind::Delay { millis: 8_000 });
+    let answer = system.ask("hello@example.com").await;
+    system.supabase.wait_for_calls(1).await.unwrap();
     let cut = async {
         loop {
-            house.execute(CUT_ALL).await;
+            system.execute(CUT_ALL).await;
             tokio::time::sleep(Duration::from_millis(700)).await;
         }
     };
     tokio::select! {
         () = cut => {}
-        () = house.until_state(&answer, "sent") => {}
+        () = system.until_state(&answer, "sent") => {}
     }
-    assert_eq!(house.text("select attempt from email_jobs").await, "1", "its lease was lost");
-    assert_eq!(house.mailgun.mails().len(), 1);
+    assert_eq!(system.text("select attempt from email_jobs").await, "1", "its lease was lost");
+    assert_eq!(system.mailgun.mails().len(), 1);
 }
 
 #[tokio::test]
 async fn a_server_without_room_for_another_connection_is_an_outage_that_passes() {
-    let house = House::of(Plan { own_server: true, ..Plan::default() }).await;
-    let before = house.ask("before@example.com").await;
-    house.until_state(&before, "sent").await;
+    let system = TestSystem::with(Plan { own_server: true, ..Plan::default() }).await;
+    let before = system.ask("before@example.com").await;
+    system.until_state(&before, "sent").await;
     // Other programs take all the room, and the api's connections are cut: it gets no new ones.
     let mut others = vec![];
     let refused = loop {
-        while let Ok(other) = PgConnection::connect(&house.database_url).await {
+        while let Ok(other) = PgConnection::connect(&system.database_url).await {
             others.push(other);
         }
         sqlx::raw_sql(CUT_ALL).execute(&mut others[0]).await.unwrap();
-        let answer = house.ask("during@example.com").await;
+        let answer = system.ask("during@example.com").await;
         if answer.status != 200 {
             break answer;
         }
@@ -127,80 +127,80 @@ async fn a_server_without_room_for_another_connection_is_an_outage_that_passes()
 
     drop(others);
     let after = eventually(|| async {
-        let answer = house.ask("after@example.com").await;
+        let answer = system.ask("after@example.com").await;
         if answer.status == 200 { Ok(answer) } else { Err(answer) }
     });
     let after = after.await.unwrap();
-    house.until_state(&after, "sent").await;
+    system.until_state(&after, "sent").await;
 }
 
 #[tokio::test]
 async fn a_full_disk_refuses_requests_and_mails_nothing_twice() {
-    let house = House::open().await;
-    house.execute(FULL_DISK).await;
+    let system = TestSystem::start().await;
+    system.execute(FULL_DISK).await;
     let fill = |table: &str| {
         format!("create trigger full_disk before insert on {table} for each row execute function full_disk()")
     };
     let empty = |table: &str| format!("drop trigger full_disk on {table}");
-    house.execute(&fill("email_jobs_open")).await;
-    let refused = house.ask("refused@example.com").await;
+    system.execute(&fill("email_jobs_open")).await;
+    let refused = system.ask("refused@example.com").await;
     assert_eq!((refused.status, &refused.body["code"]), (503, &"unavailable".into()));
     assert!(refused.headers.contains_key("retry-after"));
-    house.execute(&empty("email_jobs_open")).await;
+    system.execute(&empty("email_jobs_open")).await;
 
     // Nothing that has happened can be noted.
-    let today = house.text("select 'email_jobs_' || to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
-    house.execute(&fill(&today)).await;
-    let accepted = house.ask("accepted@example.com").await;
+    let today = system.text("select 'email_jobs_' || to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
+    system.execute(&fill(&today)).await;
+    let accepted = system.ask("accepted@example.com").await;
     assert_eq!(accepted.status, 200);
-    house.mailgun.wait_for_mails(1).await.unwrap();
+    system.mailgun.wait_for_mails(1).await.unwrap();
     let said = |line: &&String| line.contains("the database is away");
-    eventually(|| async { house.workers[0].log().iter().find(said).cloned().ok_or("nothing in the log") })
+    eventually(|| async { system.workers[0].log().iter().find(said).cloned().ok_or("nothing in the log") })
         .await
         .unwrap();
-    assert_eq!(house.state(&accepted).await, "running");
-    house.execute(&empty(&today)).await;
-    house.until_state(&accepted, "sent").await;
-    assert_eq!(house.mailgun.mails().len(), 1);
+    assert_eq!(system.state(&accepted).await, "running");
+    system.execute(&empty(&today)).await;
+    system.until_state(&accepted, "sent").await;
+    assert_eq!(system.mailgun.mails().len(), 1);
 }
 
 #[tokio::test]
 async fn a_days_missing_partition_is_no_error() {
-    let house = House::open().await;
-    let today = house.text("select to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
-    house.execute(&format!("drop table email_jobs_{today}, email_attempts_{today}")).await;
-    let answer = house.ask("hello@example.com").await;
+    let system = TestSystem::start().await;
+    let today = system.text("select to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
+    system.execute(&format!("drop table email_jobs_{today}, email_attempts_{today}")).await;
+    let answer = system.ask("hello@example.com").await;
 
     assert_eq!(answer.status, 200);
-    house.until_state(&answer, "sent").await;
-    assert_eq!(house.text("select count(*) from email_attempts").await, "2");
+    system.until_state(&answer, "sent").await;
+    assert_eq!(system.text("select count(*) from email_attempts").await, "2");
 }
 
 #[tokio::test]
 async fn a_worker_without_its_upstreams_keeps_the_jobs_and_says_so() {
-    let house = House::open().await;
-    house.supabase.faults().add(Fault::status(503).always());
-    let answer = house.ask("hello@example.com").await;
-    house.until_state(&answer, "retrying").await;
+    let system = TestSystem::start().await;
+    system.supabase.faults().add(Fault::status(503).always());
+    let answer = system.ask("hello@example.com").await;
+    system.until_state(&answer, "retrying").await;
     let down = eventually(|| async {
         // Its next try is brought forward: the test need not sit out the backoff.
-        house
+        system
             .execute(
                 "update email_jobs_open set run_at = clock_timestamp() where state = 'retrying'; notify email_jobs",
             )
             .await;
-        let (status, body) = house.worker_ready(0).await;
+        let (status, body) = system.worker_ready(0).await;
         if status == 503 { Ok(body) } else { Err(body) }
     })
     .await
     .unwrap();
     assert!(down.to_string().contains("supabase") && down.to_string().contains("SUPABASE_URL"), "{down}");
 
-    house.supabase.faults().clear();
-    house
+    system.supabase.faults().clear();
+    system
         .execute("update email_jobs_open set run_at = clock_timestamp() where state = 'retrying'; notify email_jobs")
         .await;
-    house.until_state(&answer, "sent").await;
-    assert_eq!(house.worker_ready(0).await.0, 200);
-    house.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(1)).await.unwrap();
+    system.until_state(&answer, "sent").await;
+    assert_eq!(system.worker_ready(0).await.0, 200);
+    system.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(1)).await.unwrap();
 }

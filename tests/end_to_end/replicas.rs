@@ -2,16 +2,16 @@
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tests::{House, Plan};
+use tests::{Plan, TestSystem};
 
 #[tokio::test]
 async fn two_api_replicas_share_a_recipients_quota() {
     let plan = Plan { apis: 2, workers: 0, ..Plan::default() };
-    let house = House::of(plan.api("RECIPIENT_CLIENT_RATE_LIMIT", "3/15m")).await;
+    let system = TestSystem::with(plan.api("RECIPIENT_CLIENT_RATE_LIMIT", "3/15m")).await;
     let ask = |api: usize, page: usize| {
         let body = json!({ "email": "hello@example.com", "callback_origin": "https://example.com", "callback_next": format!("/{page}") });
-        let house = &house;
-        async move { house.post_to(api, &body).await }
+        let system = &system;
+        async move { system.post_to(api, &body).await }
     };
     let answers = join_all((0..10).map(|page| ask(page % 2, page))).await;
     let refused: Vec<_> = answers.iter().filter(|answer| answer.status == 429).collect();
@@ -29,16 +29,16 @@ async fn two_api_replicas_share_a_recipients_quota() {
 
 #[tokio::test]
 async fn three_workers_mail_each_job_once() {
-    let house = House::of(Plan { workers: 3, ..Plan::default() }).await;
+    let system = TestSystem::with(Plan { workers: 3, ..Plan::default() }).await;
     let answers = join_all((0..60).map(|n| {
-        let house = &house;
-        async move { house.ask(&format!("person-{n}@example.com")).await.status }
+        let system = &system;
+        async move { system.ask(&format!("person-{n}@example.com")).await.status }
     }))
     .await;
     assert_eq!(answers, vec![200; 60]);
-    house.until_idle().await;
+    system.until_idle().await;
 
-    assert_eq!(house.mailgun.mails().len(), 60);
-    assert_eq!(house.supabase.journal().len(), 60);
-    assert_eq!(house.text("select count(*) from email_jobs where state = 'sent' and attempt = 1").await, "60");
+    assert_eq!(system.mailgun.mails().len(), 60);
+    assert_eq!(system.supabase.journal().len(), 60);
+    assert_eq!(system.text("select count(*) from email_jobs where state = 'sent' and attempt = 1").await, "60");
 }

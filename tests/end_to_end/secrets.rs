@@ -4,38 +4,38 @@ use std::time::Duration;
 
 use sandbox::{Fault, FaultKind, MailgunSettings, Program, SupabaseSettings};
 use serde_json::json;
-use tests::{House, Plan};
+use tests::{Plan, TestSystem};
 
 #[tokio::test]
 async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answers() {
     // Codes long enough not to be met by chance in a time or a number.
     let supabase = SupabaseSettings { otp_length: 10, ..SupabaseSettings::default() };
-    let house = House::of(Plan { supabase, ..Plan::default() }.worker("UPSTREAM_TIMEOUT", "1s")).await;
+    let system = TestSystem::with(Plan { supabase, ..Plan::default() }.worker("UPSTREAM_TIMEOUT", "1s")).await;
     // Answers that carry what must not be repeated.
     let leak = r#"{"code":"unexpected_failure","message":"no http://127.0.0.1/auth/v1/verify?token=leaked-token for lea@example.com"}"#;
-    house.supabase.faults().add(Fault::answer(500, leak).to("lea@example.com"));
-    house.mailgun.faults().add(
+    system.supabase.faults().add(Fault::answer(500, leak).to("lea@example.com"));
+    system.mailgun.faults().add(
         Fault::answer(
             400,
             r#"{"message":"to parameter is not valid: rob@example.com http://x.test/?token=leaked-token"}"#,
         )
         .to("rob@example.com"),
     );
-    house.mailgun.faults().add(Fault::from(FaultKind::HangAfter).to("tim@example.com"));
+    system.mailgun.faults().add(Fault::from(FaultKind::HangAfter).to("tim@example.com"));
     let mut answers = vec![];
     for name in ["lea", "rob", "tim", "ann"] {
-        answers.push(house.ask(&format!("{name}@example.com")).await);
+        answers.push(system.ask(&format!("{name}@example.com")).await);
     }
-    let refused = house.post(&json!({ "email": "nobody", "callback_next": "//evil?token=leaked-token" })).await;
+    let refused = system.post(&json!({ "email": "nobody", "callback_next": "//evil?token=leaked-token" })).await;
     assert_eq!(refused.status, 400);
-    house.mailgun.wait_for_mail("ann@example.com", Duration::from_secs(10)).await.unwrap();
-    house.until_state(&answers[1], "failed").await;
-    house.until_state(&answers[2], "retrying").await;
-    house.until_state(&answers[0], "sent").await;
+    system.mailgun.wait_for_mail("ann@example.com", Duration::from_secs(10)).await.unwrap();
+    system.until_state(&answers[1], "failed").await;
+    system.until_state(&answers[2], "retrying").await;
+    system.until_state(&answers[0], "sent").await;
 
-    let dump = dump(&house).await;
+    let dump = dump(&system).await;
     assert!(dump.contains("ann@example.com"), "the dump holds the tables");
-    let logs = [&house.apis[0], &house.workers[0]].map(Program::log).concat().join("\n");
+    let logs = [&system.apis[0], &system.workers[0]].map(Program::log).concat().join("\n");
     assert!(logs.contains("DEBUG"), "the programs logged at debug");
     let told = format!("{:?}{}", refused.headers, refused.body);
 
@@ -47,10 +47,10 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
         "dGVzdHMgb25seTogdGhpcnR5LXR3byBieXRlcyBrZXk".to_owned(),
         "token=".to_owned(),
     ];
-    let codes = house.supabase.live_codes();
+    let codes = system.supabase.live_codes();
     assert!(codes.len() >= 3 && codes.iter().all(|code| code.len() == 10), "{codes:?}");
     secrets.extend(codes);
-    for mail in house.mailgun.mails() {
+    for mail in system.mailgun.mails() {
         let link = mail.link().unwrap();
         let token = link.split("token=").nth(1).unwrap().split('&').next().unwrap();
         assert!(token.len() > 30, "{link}");
@@ -71,13 +71,13 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
 }
 
 /// Every row of every table, as JSON.
-async fn dump(house: &House) -> String {
-    let tables = house
+async fn dump(system: &TestSystem) -> String {
+    let tables = system
         .text("select string_agg(oid::regclass::text, ' ') from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'")
         .await;
     let mut dump = String::new();
     for table in tables.split(' ') {
-        dump += &house.text(&format!("select string_agg(to_jsonb(t)::text, E'\\n') from {table} t")).await;
+        dump += &system.text(&format!("select string_agg(to_jsonb(t)::text, E'\\n') from {table} t")).await;
         dump.push('\n');
     }
     dump

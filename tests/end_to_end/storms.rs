@@ -9,11 +9,11 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use sandbox::{Fault, FaultKind};
 use serde_json::json;
-use tests::{Answer, House, Plan, eventually};
+use tests::{Answer, Plan, TestSystem, eventually};
 
 /// Asks for everybody, so many at a time.
-async fn ask_all(house: &House, bodies: Vec<serde_json::Value>) -> Vec<Answer> {
-    let answers = stream::iter(bodies).map(async |body| house.post(&body).await).buffered(32);
+async fn ask_all(system: &TestSystem, bodies: Vec<serde_json::Value>) -> Vec<Answer> {
+    let answers = stream::iter(bodies).map(async |body| system.post(&body).await).buffered(32);
     let answers: Vec<Answer> = answers.collect().await;
     assert!(answers.iter().all(|answer| answer.status == 200));
     answers
@@ -28,12 +28,12 @@ fn examples(people: &[String]) -> Vec<serde_json::Value> {
 }
 
 /// Waits until so many jobs are in a state; a minute at most.
-async fn until_count(house: &House, state: &str, count: usize) {
+async fn until_count(system: &TestSystem, state: &str, count: usize) {
     let query = format!("select count(*) from email_jobs where state = '{state}'");
     let mut seen = String::new();
     for _ in 0..2 {
         let reached = eventually(|| async {
-            let seen = house.text(&query).await;
+            let seen = system.text(&query).await;
             if seen == count.to_string() { Ok(()) } else { Err(seen) }
         });
         match reached.await {
@@ -42,7 +42,7 @@ async fn until_count(house: &House, state: &str, count: usize) {
         }
     }
     let states =
-        house.text("select string_agg(distinct concat_ws(' ', state, code, message), '; ') from email_jobs").await;
+        system.text("select string_agg(distinct concat_ws(' ', state, code, message), '; ') from email_jobs").await;
     panic!("{seen} instead of {count} jobs are {state}: {states}");
 }
 
@@ -50,21 +50,21 @@ async fn until_count(house: &House, state: &str, count: usize) {
 async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
     const JOBS: usize = 1_000;
     let plan = Plan { workers: 0, ..Plan::default() };
-    let mut house = House::of(plan).await;
-    house.supabase.faults().add(Fault::status(401).always());
-    ask_all(&house, examples(&people(JOBS))).await;
+    let mut system = TestSystem::with(plan).await;
+    system.supabase.faults().add(Fault::status(401).always());
+    ask_all(&system, examples(&people(JOBS))).await;
     for _ in 0..3 {
-        house.start_worker().await;
+        system.start_worker().await;
     }
     eventually(|| async {
-        let open = house.text("select extract(epoch from open_since) from upstreams where name = 'supabase'").await;
+        let open = system.text("select extract(epoch from open_since) from upstreams where name = 'supabase'").await;
         if open.is_empty() { Err("closed") } else { Ok(()) }
     })
     .await
     .unwrap();
-    for worker in 0..house.workers.len() {
+    for worker in 0..system.workers.len() {
         eventually(|| async {
-            let (status, body) = house.worker_ready(worker).await;
+            let (status, body) = system.worker_ready(worker).await;
             let told = body["checks"]["supabase"]["setting"] == "SUPABASE_SERVICE_ROLE_KEY";
             if status == 503 && told { Ok(()) } else { Err(body) }
         })
@@ -74,7 +74,7 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
 
     // Once the calls that were under way are over there are only probes, which become rarer.
     eventually(|| async {
-        let calls = house.supabase.journal();
+        let calls = system.supabase.journal();
         let last = calls.last_chunk::<3>().map(|[first, _, last]| last.at.duration_since(first.at).unwrap_or_default());
         if last > Some(Duration::from_secs(5)) {
             Ok(())
@@ -85,16 +85,16 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
     .await
     .unwrap();
     // What the workers had claimed when the breaker opened, and the probes.
-    let calls = house.supabase.journal().len();
+    let calls = system.supabase.journal().len();
     assert!(calls <= 3 * 64 + 5, "{calls} calls");
 
-    house.supabase.faults().clear();
+    system.supabase.faults().clear();
     let mended = SystemTime::now();
-    until_count(&house, "sent", JOBS).await;
+    until_count(&system, "sent", JOBS).await;
     assert!(mended.elapsed().unwrap() < Duration::from_secs(45), "{:?}", mended.elapsed());
     let lost = "select string_agg(concat_ws(' ', step, outcome, a.code, a.message), '; ' order by started_at)
                 from email_attempts as a join email_jobs on job_id = id where email_jobs.attempt <> 1";
-    assert_eq!(house.text(lost).await, "", "attempts were lost");
+    assert_eq!(system.text(lost).await, "", "attempts were lost");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -102,17 +102,17 @@ async fn mails_whose_answers_hang_all_carry_the_one_working_link() {
     const JOBS: usize = 200;
     let plan =
         Plan { workers: 2, ..Plan::default() }.worker("UPSTREAM_TIMEOUT", "2s").worker("WORKER_CONCURRENCY", "256");
-    let house = House::of(plan).await;
+    let system = TestSystem::with(plan).await;
     let people = people(JOBS);
     for person in &people {
-        house.supabase.add_confirmed_user(person);
-        house.mailgun.faults().add(Fault::from(FaultKind::HangAfter).to(person));
+        system.supabase.add_confirmed_user(person);
+        system.mailgun.faults().add(Fault::from(FaultKind::HangAfter).to(person));
     }
-    ask_all(&house, examples(&people)).await;
-    until_count(&house, "sent", JOBS).await;
+    ask_all(&system, examples(&people)).await;
+    until_count(&system, "sent", JOBS).await;
 
     let mut mails: HashMap<String, Vec<_>> = HashMap::new();
-    for mail in house.mailgun.mails() {
+    for mail in system.mailgun.mails() {
         mails.entry(mail.to.concat()).or_default().push(mail);
     }
     assert_eq!(mails.len(), JOBS);
@@ -120,29 +120,29 @@ async fn mails_whose_answers_hang_all_carry_the_one_working_link() {
         assert_eq!(mails.len(), 2, "{person}");
         let links: HashSet<_> = mails.iter().map(|mail| (mail.link().unwrap(), &mail.message_id)).collect();
         assert_eq!(links.len(), 1, "{person}");
-        assert!(house.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in(), "{person}");
+        assert!(system.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in(), "{person}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_mailguns_too_many_requests_nobody_calls_it_before_its_time() {
     const JOBS: usize = 100;
-    let mut house = House::of(Plan { workers: 0, ..Plan::default() }).await;
+    let mut system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
     let words = json!({ "message": "Domain mg.example.com is not allowed to send: request limit exceeded, try again after 3 seconds" });
-    house.mailgun.faults().add(Fault::answer(429, words.to_string()).seconds(3));
+    system.mailgun.faults().add(Fault::answer(429, words.to_string()).seconds(3));
     // Those that are on their way together with the first are few.
     let plan_jobs = examples(&people(JOBS));
-    ask_all(&house, plan_jobs).await;
+    ask_all(&system, plan_jobs).await;
     for _ in 0..2 {
-        house.start_worker().await;
+        system.start_worker().await;
     }
     let paused = "select extract(epoch from paused_until) from upstreams where name = 'mailgun'";
-    let until = eventually(|| async { house.text(paused).await.parse::<f64>() }).await.unwrap();
-    until_count(&house, "sent", JOBS).await;
+    let until = eventually(|| async { system.text(paused).await.parse::<f64>() }).await.unwrap();
+    until_count(&system, "sent", JOBS).await;
 
     let steps = "select coalesce(min(extract(epoch from started_at)) filter (where outcome = 'ok'), 0)
                  from email_attempts where step = 'send'";
-    let first: f64 = house.text(steps).await.parse().unwrap();
+    let first: f64 = system.text(steps).await.parse().unwrap();
     assert!(first >= until - 0.001, "sent {} s before the pause was over", until - first);
     // What was cleared for sending before the pause was there may still have gone out: never after.
     let late = format!(
@@ -150,19 +150,19 @@ async fn after_mailguns_too_many_requests_nobody_calls_it_before_its_time() {
         until - 3.0 + 0.5,
         until - 0.001
     );
-    assert_eq!(house.text(&late).await, "0", "calls although the pause was known");
-    assert_eq!(house.text("select max(attempt) from email_jobs").await, "1", "attempts were lost");
+    assert_eq!(system.text(&late).await, "0", "calls although the pause was known");
+    assert_eq!(system.text("select max(attempt) from email_jobs").await, "1", "attempts were lost");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn people_who_are_refused_hold_nobody_else_up() {
     const JOBS: usize = 300;
-    let house = House::of(Plan::default().worker("RUST_LOG", "info")).await;
-    house.supabase.set_allow_list(&["https://example.com/auth/callback", r"https://example.com/auth/callback\?**"]);
+    let system = TestSystem::with(Plan::default().worker("RUST_LOG", "info")).await;
+    system.supabase.set_allow_list(&["https://example.com/auth/callback", r"https://example.com/auth/callback\?**"]);
     let good = |phase: &str| (0..JOBS).map(|n| tests::example(&format!("{phase}-{n}@example.com"))).collect::<Vec<_>>();
     // As many as will ask later, so that only what becomes of them differs.
-    tokio::join!(ask_steadily(&house, good("alone")), ask_steadily(&house, good("beside")));
-    until_count(&house, "sent", 2 * JOBS).await;
+    tokio::join!(ask_steadily(&system, good("alone")), ask_steadily(&system, good("beside")));
+    until_count(&system, "sent", 2 * JOBS).await;
 
     let hook = json!({ "code": "unknown", "message": "Not on the guest list." }).to_string();
     let insert = json!({ "code": "unexpected_failure", "message": "Database error saving new user" }).to_string();
@@ -170,27 +170,27 @@ async fn people_who_are_refused_hold_nobody_else_up() {
         .map(|n| {
             let person = format!("bad-{n}@example.com");
             match n % 3 {
-                0 => house.supabase.faults().add(Fault::answer(403, hook.clone()).to(&person).always()),
-                1 => house.supabase.faults().add(Fault::answer(500, insert.clone()).to(&person).always()),
+                0 => system.supabase.faults().add(Fault::answer(403, hook.clone()).to(&person).always()),
+                1 => system.supabase.faults().add(Fault::answer(500, insert.clone()).to(&person).always()),
                 // Supabase puts its own site where its allow list lacks this one.
                 _ => return json!({ "email": person, "callback_origin": "http://localhost:3000" }),
             }
             tests::example(&person)
         })
         .collect();
-    tokio::join!(ask_steadily(&house, good("among")), ask_steadily(&house, bad));
-    until_count(&house, "failed", JOBS).await;
-    until_count(&house, "sent", 3 * JOBS).await;
+    tokio::join!(ask_steadily(&system, good("among")), ask_steadily(&system, bad));
+    until_count(&system, "failed", JOBS).await;
+    until_count(&system, "sent", 3 * JOBS).await;
 
     let codes = "select string_agg(code || ' ' || count, ', ' order by code)
                  from (select code, count(*) from email_jobs where state = 'failed' group by code) as codes";
-    assert_eq!(house.text(codes).await, "hook_rejected 100, redirect_not_allowed 100, user_not_saved 100");
-    assert_eq!(house.text("select count(*) from upstreams where open_since is not null").await, "0");
-    assert_eq!(house.text("select count(*) from email_jobs where state = 'sent' and attempt <> 1").await, "0");
-    assert_eq!(house.worker_ready(0).await.0, 200);
-    let slowed = house.workers[0].log().iter().filter(|line| line.contains("one job at a time")).count();
+    assert_eq!(system.text(codes).await, "hook_rejected 100, redirect_not_allowed 100, user_not_saved 100");
+    assert_eq!(system.text("select count(*) from upstreams where open_since is not null").await, "0");
+    assert_eq!(system.text("select count(*) from email_jobs where state = 'sent' and attempt <> 1").await, "0");
+    assert_eq!(system.worker_ready(0).await.0, 200);
+    let slowed = system.workers[0].log().iter().filter(|line| line.contains("one job at a time")).count();
     assert_eq!(slowed, 0, "what is refused says nothing about the service");
-    let (alone, among) = (pickup_p99(&house, "alone").await, pickup_p99(&house, "among").await);
+    let (alone, among) = (pickup_p99(&system, "alone").await, pickup_p99(&system, "among").await);
     eprintln!("pickup p99: {alone:.1} ms alone, {among:.1} ms among as many that are refused");
     // The slack is for a machine that does other things too; a breaker or a slower pace would cost many seconds.
     assert!(among <= 2.0 * alone + 2_000.0, "pickup p99 {among:.1} ms instead of {alone:.1} ms");
@@ -198,21 +198,21 @@ async fn people_who_are_refused_hold_nobody_else_up() {
 
 /// 25 a second, whatever the answers take: twice as many leave the machine room, even in a debug build. At a pace that fills
 /// it, what one would measure is the queue for its cores.
-async fn ask_steadily(house: &House, bodies: Vec<serde_json::Value>) {
+async fn ask_steadily(system: &TestSystem, bodies: Vec<serde_json::Value>) {
     let pace = tokio::time::interval(Duration::from_millis(40));
     let paced = stream::unfold((pace, bodies.into_iter()), async |(mut pace, mut bodies)| {
         pace.tick().await;
         bodies.next().map(|body| (body, (pace, bodies)))
     });
-    let answers = paced.map(async |body| house.post(&body).await.status).buffer_unordered(1_000);
+    let answers = paced.map(async |body| system.post(&body).await.status).buffer_unordered(1_000);
     answers.for_each(async |status| assert_eq!(status, 200)).await;
 }
 
 /// Milliseconds from the request to its claim.
-async fn pickup_p99(house: &House, phase: &str) -> f64 {
+async fn pickup_p99(system: &TestSystem, phase: &str) -> f64 {
     let query = format!(
         "select percentile_disc(0.99) within group (order by extract(epoch from attempted_at - created_at) * 1000)
          from email_jobs where recipient like '{phase}-%'"
     );
-    house.text(&query).await.parse().unwrap()
+    system.text(&query).await.parse().unwrap()
 }

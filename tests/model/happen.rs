@@ -2,13 +2,13 @@
 
 use crate::{
     protocol::{Action, Protocol},
-    table::{Job, JobEnd, SendDecision, State},
-    worker::{Adrift, Delivery, Mail, Step, Worker},
-    world::World,
+    table::{ModelDecision, ModelEnd, ModelJob, ModelState},
+    worker::{Adrift, ModelDelivery, ModelMail, ModelStep, ModelWorker},
+    world::ModelWorld,
 };
 
 impl Protocol {
-    pub(crate) fn happen(&self, world: &mut World, action: Action) {
+    pub(crate) fn happen(&self, world: &mut ModelWorld, action: Action) {
         match action {
             Action::Request => {
                 world.accepted += 1;
@@ -36,34 +36,34 @@ impl Protocol {
             | Action::Thaw(lease) => {
                 if let Some(mut delivery) = world.delivery(lease).cloned() {
                     let goes_on = self.deliver(world, &mut delivery, action);
-                    world.replace(lease, if goes_on { Worker::Busy(delivery) } else { Worker::Idle });
+                    world.replace(lease, if goes_on { ModelWorker::Busy(delivery) } else { ModelWorker::Idle });
                 }
             }
         }
     }
 
-    fn claim(&self, world: &mut World) {
-        let idle = world.workers.iter_mut().find(|worker| **worker == Worker::Idle);
+    fn claim(&self, world: &mut ModelWorld) {
+        let idle = world.workers.iter_mut().find(|worker| **worker == ModelWorker::Idle);
         if let Some(worker) = idle
             && let Some((lease, link)) = world.table.claim(&self.guards)
         {
-            *worker = Worker::begin(lease, link.filter(|_| self.guards.link_is_kept));
+            *worker = ModelWorker::begin(lease, link.filter(|_| self.guards.link_is_kept));
         }
     }
 
     /// What one worker does or suffers; tells whether its delivery goes on.
-    fn deliver(&self, world: &mut World, delivery: &mut Delivery, action: Action) -> bool {
+    fn deliver(&self, world: &mut ModelWorld, delivery: &mut ModelDelivery, action: Action) -> bool {
         match action {
             Action::Go(_) => return self.go(world, delivery),
             Action::Land(_) => land(world, delivery),
-            Action::Reject(_) => delivery.step = Step::RecordFailed,
+            Action::Reject(_) => delivery.step = ModelStep::RecordFailed,
             Action::Renew(_) => {
                 world.write(delivery.lease, |table| table.renew(delivery.lease, &self.guards));
                 delivery.lapsed = false;
             }
             Action::GiveUp(_) => {
                 self.abandon_call(world, delivery);
-                delivery.step = Step::PutBack;
+                delivery.step = ModelStep::Requeue;
             }
             Action::Crash(_) => {
                 self.abandon_call(world, delivery);
@@ -76,32 +76,32 @@ impl Protocol {
     }
 
     /// The worker's next call or statement; tells whether its delivery goes on.
-    fn go(&self, world: &mut World, delivery: &mut Delivery) -> bool {
+    fn go(&self, world: &mut ModelWorld, delivery: &mut ModelDelivery) -> bool {
         let (lease, guards) = (delivery.lease, &self.guards);
         match delivery.step {
-            Step::Ask => {
-                delivery.step = Step::Asking;
+            ModelStep::Ask => {
+                delivery.step = ModelStep::Asking;
                 return true;
             }
-            Step::Seal(link) => {
+            ModelStep::Seal(link) => {
                 let newer_waits = world.table.newer_waits(lease.job);
                 let cleared = world.write(lease, |table| table.seal(lease, link, guards));
-                world.seen.cleared_although_newer |= newer_waits && cleared == SendDecision::Send;
-                delivery.step = Step::Send(link);
-                return cleared == SendDecision::Send;
+                world.seen.cleared_although_newer |= newer_waits && cleared == ModelDecision::Send;
+                delivery.step = ModelStep::Send(link);
+                return cleared == ModelDecision::Send;
             }
-            Step::RecordSent => world.write(lease, |table| table.finish(lease, JobEnd::Sent, guards)),
-            Step::RecordFailed => world.write(lease, |table| table.finish(lease, JobEnd::Failed, guards)),
+            ModelStep::RecordSent => world.write(lease, |table| table.finish(lease, ModelEnd::Sent, guards)),
+            ModelStep::RecordFailed => world.write(lease, |table| table.finish(lease, ModelEnd::Failed, guards)),
             // With a delay. A hand-back has none: its job is queued at once, as if it fell due that moment.
-            Step::PutBack => world.write(lease, |table| table.requeue(lease, State::Retrying, guards)),
-            Step::Asking | Step::Send(_) => {}
+            ModelStep::Requeue => world.write(lease, |table| table.requeue(lease, ModelState::Retrying, guards)),
+            ModelStep::Asking | ModelStep::Send(_) => {}
         }
         false
     }
 
     /// A call under way goes on without its worker. Closing the connection cancels it: if calls may not land late, at
     /// once, so that it was carried out before or never is.
-    fn abandon_call(&self, world: &mut World, delivery: &Delivery) {
+    fn abandon_call(&self, world: &mut ModelWorld, delivery: &ModelDelivery) {
         match delivery.call() {
             Some(Adrift::Ask(_)) if !self.calls_land_late => {}
             // A copy of a mail is the same mail.
@@ -111,18 +111,18 @@ impl Protocol {
     }
 }
 
-fn land(world: &mut World, delivery: &mut Delivery) {
+fn land(world: &mut ModelWorld, delivery: &mut ModelDelivery) {
     match delivery.step {
-        Step::Asking => delivery.step = Step::Seal(world.make_link(delivery.lease)),
-        Step::Send(link) => {
-            world.mails.insert(Mail { job: delivery.lease.job, link });
-            delivery.step = Step::RecordSent;
+        ModelStep::Asking => delivery.step = ModelStep::Seal(world.make_link(delivery.lease)),
+        ModelStep::Send(link) => {
+            world.mails.insert(ModelMail { job: delivery.lease.job, link });
+            delivery.step = ModelStep::RecordSent;
         }
         _ => {}
     }
 }
 
-fn land_adrift(world: &mut World, call: Adrift) {
+fn land_adrift(world: &mut ModelWorld, call: Adrift) {
     world.adrift.remove(&call);
     match call {
         Adrift::Ask(lease) => {
@@ -135,10 +135,10 @@ fn land_adrift(world: &mut World, call: Adrift) {
 }
 
 /// It ends by the holder's clock as well.
-fn lease_ends(world: &mut World, job: Job) {
+fn lease_ends(world: &mut ModelWorld, job: ModelJob) {
     world.table.rows[job].expired = true;
     for worker in &mut world.workers {
-        if let Worker::Busy(delivery) = worker {
+        if let ModelWorker::Busy(delivery) = worker {
             delivery.lapsed |= delivery.lease.job == job && world.table.is_held(delivery.lease);
         }
     }

@@ -4,8 +4,8 @@ use stateright::{Model as _, Property};
 
 use crate::{
     protocol::{Action, Protocol, is_fault},
-    table::{JobEnd, Row, State},
-    world::World,
+    table::{ModelEnd, ModelRow, ModelState},
+    world::ModelWorld,
 };
 
 pub(crate) const NOT_FORGOTTEN: &str = "an accepted request is a row, and ends once nothing fails any more";
@@ -29,40 +29,42 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
     vec![
         Property::always(NOT_FORGOTTEN, not_forgotten),
         Property::always(NEWEST_LINK_WORKS, |_, world| newest_link_works(world)),
-        Property::always(BUT_FOR_LATE_CALLS, |_, world: &World| world.seen.late_link || newest_link_works(world)),
+        Property::always(BUT_FOR_LATE_CALLS, |_, world: &ModelWorld| world.seen.late_link || newest_link_works(world)),
         Property::always(ONE_LINK, |_, world| one_link(world)),
-        Property::always(STALE_CHANGES_NOTHING, |_, world: &World| !world.seen.stale_write),
+        Property::always(STALE_CHANGES_NOTHING, |_, world: &ModelWorld| !world.seen.stale_write),
         Property::always(ONE_OF_EACH, |_, world| one_of_each(world)),
-        Property::always(ENDED_HOLD_NO_LINK, |_, world: &World| {
+        Property::always(ENDED_HOLD_NO_LINK, |_, world: &ModelWorld| {
             world.table.rows.iter().all(|row| row.is_open() || row.link.is_none())
         }),
-        Property::always(GIVES_WAY, |_, world: &World| !world.seen.cleared_although_newer),
-        Property::sometimes(BOTH_SENT, |_, world: &World| {
-            world.accepted == 2 && world.table.rows.iter().all(|row| row.state == State::Ended(JobEnd::Sent))
+        Property::always(GIVES_WAY, |_, world: &ModelWorld| !world.seen.cleared_although_newer),
+        Property::sometimes(BOTH_SENT, |_, world: &ModelWorld| {
+            world.accepted == 2 && world.table.rows.iter().all(|row| row.state == ModelState::Ended(ModelEnd::Sent))
         }),
-        Property::sometimes(FIRST_GAVE_WAY, |_, world: &World| world.links > 0 && has_ended(world, JobEnd::Superseded)),
-        Property::sometimes(FAILED, |_, world| has_ended(world, JobEnd::Failed)),
-        Property::sometimes(EXPIRED, |_, world| has_ended(world, JobEnd::Expired)),
+        Property::sometimes(FIRST_GAVE_WAY, |_, world: &ModelWorld| {
+            world.links > 0 && has_ended(world, ModelEnd::Superseded)
+        }),
+        Property::sometimes(FAILED, |_, world| has_ended(world, ModelEnd::Failed)),
+        Property::sometimes(EXPIRED, |_, world| has_ended(world, ModelEnd::Expired)),
     ]
 }
 
-fn has_ended(world: &World, end: JobEnd) -> bool {
-    world.table.rows.iter().any(|row| row.state == State::Ended(end))
+fn has_ended(world: &ModelWorld, end: ModelEnd) -> bool {
+    world.table.rows.iter().any(|row| row.state == ModelState::Ended(end))
 }
 
 /// A run may stay for ever where nothing can happen but a fault, a request, or what need not come: a frozen worker
 /// that thaws, a stray call that arrives. Nothing may be open there, as long as one worker runs.
-fn not_forgotten(protocol: &Protocol, world: &World) -> bool {
+fn not_forgotten(protocol: &Protocol, world: &ModelWorld) -> bool {
     let all_there = world.table.rows.len() == world.accepted;
-    let all_ended = !world.table.rows.iter().any(Row::is_open);
+    let all_ended = !world.table.rows.iter().any(ModelRow::is_open);
     all_there && (all_ended || both_frozen(world) || can_go_on(protocol, world))
 }
 
-fn both_frozen(world: &World) -> bool {
+fn both_frozen(world: &ModelWorld) -> bool {
     world.deliveries().filter(|delivery| delivery.frozen).count() == world.workers.len()
 }
 
-fn can_go_on(protocol: &Protocol, world: &World) -> bool {
+fn can_go_on(protocol: &Protocol, world: &ModelWorld) -> bool {
     let mut actions = Vec::new();
     protocol.actions(world, &mut actions);
     actions.into_iter().any(|action| match action {
@@ -75,18 +77,18 @@ fn can_go_on(protocol: &Protocol, world: &World) -> bool {
 
 /// Whatever Mailgun took for the newest request carries the link that Supabase takes, and if the job ended as sent,
 /// there is such a mail.
-fn newest_link_works(world: &World) -> bool {
+fn newest_link_works(world: &ModelWorld) -> bool {
     let Some(newest) = world.accepted.checked_sub(1) else { return true };
     let mut mails = world.mails.iter().filter(|mail| mail.job == newest).peekable();
-    let was_sent = world.table.rows[newest].state == State::Ended(JobEnd::Sent);
+    let was_sent = world.table.rows[newest].state == ModelState::Ended(ModelEnd::Sent);
     (mails.peek().is_some() || !was_sent) && mails.all(|mail| mail.link.number == world.links)
 }
 
-fn one_link(world: &World) -> bool {
+fn one_link(world: &ModelWorld) -> bool {
     world.mails.iter().all(|one| world.mails.iter().all(|other| one.job != other.job || one.link == other.link))
 }
 
-fn one_of_each(world: &World) -> bool {
-    let count = |is: fn(&Row) -> bool| world.table.rows.iter().filter(|row| is(row)).count();
-    count(|row| row.state == State::Running) <= 1 && count(Row::is_waiting) <= 1
+fn one_of_each(world: &ModelWorld) -> bool {
+    let count = |is: fn(&ModelRow) -> bool| world.table.rows.iter().filter(|row| is(row)).count();
+    count(|row| row.state == ModelState::Running) <= 1 && count(ModelRow::is_waiting) <= 1
 }

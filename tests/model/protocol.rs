@@ -5,9 +5,9 @@ use stateright::{Model, Property};
 use crate::{
     promises,
     safeguards::Safeguards,
-    table::{Job, Lease, Row, State},
-    worker::{Adrift, Delivery, Step, Worker},
-    world::World,
+    table::{ModelJob, ModelLease, ModelRow, ModelState},
+    worker::{Adrift, ModelDelivery, ModelStep, ModelWorker},
+    world::ModelWorld,
 };
 
 /// The protocol between two requests of one recipient, two workers, and services that fail.
@@ -30,47 +30,47 @@ pub(crate) enum Action {
     /// `expire`.
     Expire,
     /// The first statement of `rescue`: it sees that a lease has run out.
-    LookForLost(Lease),
+    LookForLost(ModelLease),
     /// Its second. Any worker may do both, and stand still between them. (Of two that do it at once, the one that is
     /// first changes the token under the other.)
     Rescue,
     /// `claim`. (One whose answer is lost is a claim and a crash.)
     Claim,
     /// The worker begins its call of `generate_link`, or runs its next statement: `seal`, `finish`, `requeue`.
-    Go(Lease),
+    Go(ModelLease),
     /// An upstream carries out the worker's call.
-    Land(Lease),
+    Land(ModelLease),
     /// An upstream carries out a call that nobody waits for.
     LandAdrift(Adrift),
     /// The worker gives the job up: no answer in time, one that says "later", a stop, or a lease that is lost.
-    GiveUp(Lease),
+    GiveUp(ModelLease),
     /// An upstream refuses the job for good.
-    Reject(Lease),
+    Reject(ModelLease),
     /// `renew_leases`, after a thaw.
-    Renew(Lease),
+    Renew(ModelLease),
     /// The worker dies and starts anew, with no memory.
-    Crash(Lease),
+    Crash(ModelLease),
     /// The worker stands still.
-    Freeze(Lease),
+    Freeze(ModelLease),
     /// It goes on from where it stood, whatever has happened since.
-    Thaw(Lease),
+    Thaw(ModelLease),
     /// A lease runs out that nobody renews.
-    LeaseEnds(Job),
+    LeaseEnds(ModelJob),
     /// A job's deadline passes.
-    DeadlinePasses(Job),
+    DeadlinePasses(ModelJob),
 }
 
 const REQUESTS: usize = 2;
 
 impl Model for Protocol {
-    type State = World;
+    type State = ModelWorld;
     type Action = Action;
 
-    fn init_states(&self) -> Vec<World> {
-        vec![World::new(self.faults)]
+    fn init_states(&self) -> Vec<ModelWorld> {
+        vec![ModelWorld::new(self.faults)]
     }
 
-    fn actions(&self, world: &World, actions: &mut Vec<Action>) {
+    fn actions(&self, world: &ModelWorld, actions: &mut Vec<Action>) {
         self.of_the_table(world, actions);
         for (job, row) in world.table.rows.iter().enumerate().filter(|(_, row)| row.is_open()) {
             self.of_a_row(world, job, row, actions);
@@ -80,7 +80,7 @@ impl Model for Protocol {
         actions.retain(|action| world.faults > 0 || !is_fault(world, *action));
     }
 
-    fn next_state(&self, world: &World, action: Action) -> Option<World> {
+    fn next_state(&self, world: &ModelWorld, action: Action) -> Option<ModelWorld> {
         let mut next = world.clone();
         if is_fault(world, action) {
             next.faults = world.faults.checked_sub(1)?;
@@ -96,30 +96,30 @@ impl Model for Protocol {
 }
 
 impl Protocol {
-    fn of_the_table(&self, world: &World, actions: &mut Vec<Action>) {
+    fn of_the_table(&self, world: &ModelWorld, actions: &mut Vec<Action>) {
         let rows = &world.table.rows;
         if world.accepted < REQUESTS {
             actions.push(Action::Request);
         }
-        if rows.iter().any(|row| row.state == State::Retrying) {
+        if rows.iter().any(|row| row.state == ModelState::Retrying) {
             actions.push(Action::PromoteDue);
         }
-        if rows.iter().any(Row::is_late) {
+        if rows.iter().any(ModelRow::is_late) {
             actions.push(Action::Expire);
         }
         if world.rescue.is_some() {
             actions.push(Action::Rescue);
         }
-        if world.workers.contains(&Worker::Idle) && world.table.next(&self.guards).is_some() {
+        if world.workers.contains(&ModelWorker::Idle) && world.table.next(&self.guards).is_some() {
             actions.push(Action::Claim);
         }
     }
 
-    fn of_a_row(&self, world: &World, job: Job, row: &Row, actions: &mut Vec<Action>) {
+    fn of_a_row(&self, world: &ModelWorld, job: ModelJob, row: &ModelRow, actions: &mut Vec<Action>) {
         if !row.overdue {
             actions.push(Action::DeadlinePasses(job));
         }
-        let Some(lease) = row.token.map(|token| Lease { job, token }) else { return };
+        let Some(lease) = row.token.map(|token| ModelLease { job, token }) else { return };
         if row.expired && world.rescue.is_none() && self.guards.rescue {
             actions.push(Action::LookForLost(lease));
         }
@@ -128,7 +128,7 @@ impl Protocol {
         }
     }
 
-    fn of_a_delivery(&self, world: &World, delivery: &Delivery, actions: &mut Vec<Action>) {
+    fn of_a_delivery(&self, world: &ModelWorld, delivery: &ModelDelivery, actions: &mut Vec<Action>) {
         let lease = delivery.lease;
         if delivery.call().is_some() {
             actions.push(Action::Land(lease));
@@ -152,25 +152,25 @@ impl Protocol {
         actions.extend([Action::Crash(lease), Action::Freeze(lease)]);
     }
 
-    fn may_go(&self, delivery: &Delivery) -> bool {
+    fn may_go(&self, delivery: &ModelDelivery) -> bool {
         match delivery.step {
-            Step::Ask => !(delivery.lapsed && self.guards.clock_before_call),
+            ModelStep::Ask => !(delivery.lapsed && self.guards.clock_before_call),
             // The upstream's turn.
-            Step::Asking | Step::Send(_) => false,
-            Step::Seal(_) | Step::RecordSent | Step::RecordFailed | Step::PutBack => true,
+            ModelStep::Asking | ModelStep::Send(_) => false,
+            ModelStep::Seal(_) | ModelStep::RecordSent | ModelStep::RecordFailed | ModelStep::Requeue => true,
         }
     }
 
     /// A worker that runs renews its lease. One that stands still does not, and one that crashed has none; and their
     /// call is over before the lease is, unless calls may land late.
-    fn nobody_renews(&self, world: &World, lease: Lease) -> bool {
-        let over = |delivery: &Delivery| self.calls_land_late || delivery.step != Step::Asking;
+    fn nobody_renews(&self, world: &ModelWorld, lease: ModelLease) -> bool {
+        let over = |delivery: &ModelDelivery| self.calls_land_late || delivery.step != ModelStep::Asking;
         world.delivery(lease).is_none_or(|delivery| delivery.frozen && over(delivery))
     }
 }
 
 /// Faults are counted. That a worker gives up a lease that has run out or is not its own any more is none.
-pub(crate) fn is_fault(world: &World, action: Action) -> bool {
+pub(crate) fn is_fault(world: &ModelWorld, action: Action) -> bool {
     match action {
         Action::Reject(_) | Action::Crash(_) | Action::Freeze(_) | Action::DeadlinePasses(_) => true,
         Action::GiveUp(lease) => {

@@ -4,13 +4,13 @@ use std::collections::HashSet;
 
 use stateright::Model as _;
 
-use crate::{protocol::Protocol, world::World};
+use crate::{protocol::Protocol, world::ModelWorld};
 
 /// Follows every run, depth first, and panics at one that comes back to where it was. So there is no run without end,
 /// and "in the end" means: where nothing more can happen. (The checker takes a circle for a join, and would let a run
 /// in circles pass as one that gets there in the end.)
 pub(crate) fn assert_every_run_ends(protocol: &Protocol) {
-    let mut path: Vec<(World, Vec<World>)> = Vec::new();
+    let mut path: Vec<(ModelWorld, Vec<ModelWorld>)> = Vec::new();
     let mut on_path = HashSet::new();
     let mut done = HashSet::new();
     let mut begin = protocol.init_states().pop();

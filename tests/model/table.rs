@@ -7,12 +7,12 @@
 use crate::safeguards::Safeguards;
 
 /// `seq` and `id` in one: the larger is the newer.
-pub(crate) type Job = usize;
+pub(crate) type ModelJob = usize;
 
 /// A row of `email_jobs`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Row {
-    pub(crate) state: State,
+pub(crate) struct ModelRow {
+    pub(crate) state: ModelState,
     /// `lease_token`: there while the job runs.
     pub(crate) token: Option<u8>,
     /// `lease_expires_at` has passed.
@@ -20,19 +20,19 @@ pub(crate) struct Row {
     /// `deadline_at` has passed.
     pub(crate) overdue: bool,
     /// `sealed_link` and `message_id`.
-    pub(crate) link: Option<Link>,
+    pub(crate) link: Option<ModelLink>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum State {
+pub(crate) enum ModelState {
     Queued,
     Running,
     Retrying,
-    Ended(JobEnd),
+    Ended(ModelEnd),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum JobEnd {
+pub(crate) enum ModelEnd {
     Sent,
     Failed,
     Expired,
@@ -41,21 +41,21 @@ pub(crate) enum JobEnd {
 
 /// A link that Supabase made, by its number, and the Message-Id of the mail that is to carry it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Link {
+pub(crate) struct ModelLink {
     pub(crate) number: u8,
     pub(crate) message_id: u8,
 }
 
 /// The hold on a running job: what every later write names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Lease {
-    pub(crate) job: Job,
+pub(crate) struct ModelLease {
+    pub(crate) job: ModelJob,
     pub(crate) token: u8,
 }
 
 /// What the seal says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SendDecision {
+pub(crate) enum ModelDecision {
     Send,
     Ended,
     LeaseLost,
@@ -63,18 +63,18 @@ pub(crate) enum SendDecision {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Table {
-    pub(crate) rows: Vec<Row>,
+    pub(crate) rows: Vec<ModelRow>,
     /// `email_jobs_lease_token_seq`.
     tokens: u8,
 }
 
-impl Row {
+impl ModelRow {
     pub(crate) fn is_waiting(&self) -> bool {
-        matches!(self.state, State::Queued | State::Retrying)
+        matches!(self.state, ModelState::Queued | ModelState::Retrying)
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        !matches!(self.state, State::Ended(_))
+        !matches!(self.state, ModelState::Ended(_))
     }
 
     pub(crate) fn is_late(&self) -> bool {
@@ -82,12 +82,12 @@ impl Row {
     }
 
     /// `email_job_ended`: the history row of a job, without lease and link.
-    fn end(&mut self, end: JobEnd, guards: &Safeguards) {
+    fn end(&mut self, end: ModelEnd, guards: &Safeguards) {
         let link = self.link.filter(|_| !guards.link_is_erased);
-        *self = Self { state: State::Ended(end), token: None, expired: false, overdue: false, link };
+        *self = Self { state: ModelState::Ended(end), token: None, expired: false, overdue: false, link };
     }
 
-    fn wait(&mut self, state: State) {
+    fn wait(&mut self, state: ModelState) {
         (self.state, self.token, self.expired) = (state, None, false);
     }
 }
@@ -95,63 +95,66 @@ impl Row {
 impl Table {
     /// `enqueue`: the waiting job gives way, and the new one waits.
     pub(crate) fn enqueue(&mut self, guards: &Safeguards) {
-        self.rows.iter_mut().filter(|row| row.is_waiting()).for_each(|row| row.end(JobEnd::Superseded, guards));
-        self.rows.push(Row { state: State::Queued, token: None, expired: false, overdue: false, link: None });
+        self.rows.iter_mut().filter(|row| row.is_waiting()).for_each(|row| row.end(ModelEnd::Superseded, guards));
+        self.rows.push(ModelRow { state: ModelState::Queued, token: None, expired: false, overdue: false, link: None });
     }
 
     /// `promote_due`: a retrying job's time has come.
     pub(crate) fn promote_due(&mut self) {
-        self.rows.iter_mut().filter(|row| row.state == State::Retrying).for_each(|row| row.state = State::Queued);
+        self.rows
+            .iter_mut()
+            .filter(|row| row.state == ModelState::Retrying)
+            .for_each(|row| row.state = ModelState::Queued);
     }
 
     /// What `claim` finds: the queued job, unless one of the recipient's is running.
-    pub(crate) fn next(&self, guards: &Safeguards) -> Option<Job> {
-        if guards.one_runs && self.rows.iter().any(|row| row.state == State::Running) {
+    pub(crate) fn next(&self, guards: &Safeguards) -> Option<ModelJob> {
+        if guards.one_runs && self.rows.iter().any(|row| row.state == ModelState::Running) {
             return None;
         }
-        self.rows.iter().position(|row| row.state == State::Queued && !row.overdue)
+        self.rows.iter().position(|row| row.state == ModelState::Queued && !row.overdue)
     }
 
     /// `claim`, with the link that the row holds.
-    pub(crate) fn claim(&mut self, guards: &Safeguards) -> Option<(Lease, Option<Link>)> {
+    pub(crate) fn claim(&mut self, guards: &Safeguards) -> Option<(ModelLease, Option<ModelLink>)> {
         let job = self.next(guards)?;
         self.tokens += 1;
         let row = &mut self.rows[job];
-        (row.state, row.token) = (State::Running, Some(self.tokens));
-        Some((Lease { job, token: self.tokens }, row.link))
+        (row.state, row.token) = (ModelState::Running, Some(self.tokens));
+        Some((ModelLease { job, token: self.tokens }, row.link))
     }
 
     /// `renew_leases`: offered only where the lease may still be renewed.
-    pub(crate) fn renew(&mut self, lease: Lease, guards: &Safeguards) {
+    pub(crate) fn renew(&mut self, lease: ModelLease, guards: &Safeguards) {
         if let Some(row) = self.held(lease, guards) {
             row.expired = false;
         }
     }
 
     /// `seal`: gives way to a newer waiting job, or ends past the deadline, or stores the link and clears the mail.
-    pub(crate) fn seal(&mut self, lease: Lease, link: Link, guards: &Safeguards) -> SendDecision {
+    pub(crate) fn seal(&mut self, lease: ModelLease, link: ModelLink, guards: &Safeguards) -> ModelDecision {
         let gives_way = guards.look_at_seal && self.newer_waits(lease.job);
-        let Some(row) = self.held(lease, guards) else { return SendDecision::LeaseLost };
+        let Some(row) = self.held(lease, guards) else { return ModelDecision::LeaseLost };
         if gives_way || row.overdue {
-            row.end(if gives_way { JobEnd::Superseded } else { JobEnd::Expired }, guards);
-            return SendDecision::Ended;
+            row.end(if gives_way { ModelEnd::Superseded } else { ModelEnd::Expired }, guards);
+            return ModelDecision::Ended;
         }
         row.link = Some(link);
-        SendDecision::Send
+        ModelDecision::Send
     }
 
     /// `finish`: the record of a mail that was taken, or of a failure.
-    pub(crate) fn finish(&mut self, lease: Lease, end: JobEnd, guards: &Safeguards) {
+    pub(crate) fn finish(&mut self, lease: ModelLease, end: ModelEnd, guards: &Safeguards) {
         if let Some(row) = self.held(lease, guards) {
             row.end(end, guards);
         }
     }
 
     /// `requeue`: the job waits again, unless a newer one does.
-    pub(crate) fn requeue(&mut self, lease: Lease, state: State, guards: &Safeguards) {
+    pub(crate) fn requeue(&mut self, lease: ModelLease, state: ModelState, guards: &Safeguards) {
         let gives_way = guards.look_at_put_back && self.newer_waits(lease.job);
         match self.held(lease, guards) {
-            Some(row) if gives_way => row.end(JobEnd::Superseded, guards),
+            Some(row) if gives_way => row.end(ModelEnd::Superseded, guards),
             Some(row) => row.wait(state),
             None => {}
         }
@@ -159,26 +162,26 @@ impl Table {
 
     /// `rescue`'s second statement, a `requeue` of what its first one saw. (Where it finds the attempts used up, it
     /// ends the job as failed instead, under the same token.)
-    pub(crate) fn rescue(&mut self, lease: Lease, guards: &Safeguards) {
-        self.requeue(lease, State::Queued, guards);
+    pub(crate) fn rescue(&mut self, lease: ModelLease, guards: &Safeguards) {
+        self.requeue(lease, ModelState::Queued, guards);
     }
 
     /// `expire`: what waits past its deadline ends.
     pub(crate) fn expire(&mut self, guards: &Safeguards) {
-        self.rows.iter_mut().filter(|row| row.is_late()).for_each(|row| row.end(JobEnd::Expired, guards));
+        self.rows.iter_mut().filter(|row| row.is_late()).for_each(|row| row.end(ModelEnd::Expired, guards));
     }
 
     /// Whether the lease is the one in force.
-    pub(crate) fn is_held(&self, lease: Lease) -> bool {
+    pub(crate) fn is_held(&self, lease: ModelLease) -> bool {
         self.rows[lease.job].token == Some(lease.token)
     }
 
-    pub(crate) fn newer_waits(&self, job: Job) -> bool {
-        self.rows[job + 1..].iter().any(Row::is_waiting)
+    pub(crate) fn newer_waits(&self, job: ModelJob) -> bool {
+        self.rows[job + 1..].iter().any(ModelRow::is_waiting)
     }
 
     /// `where id = … and lease_token = …`, on the partition of open jobs.
-    fn held(&mut self, lease: Lease, guards: &Safeguards) -> Option<&mut Row> {
+    fn held(&mut self, lease: ModelLease, guards: &Safeguards) -> Option<&mut ModelRow> {
         let held = self.is_held(lease) || !guards.fence;
         self.rows.get_mut(lease.job).filter(|row| held && row.is_open())
     }

@@ -1,6 +1,6 @@
 //! The whole house for a test: the real programs on a database of their own, between stand-ins.
 //!
-//! [`House::open`] starts it; a test posts at the front door, looks into the mailbox, and asks the table. Dropping
+//! [`TestSystem::start`] starts it; a test posts at the front door, looks into the mailbox, and asks the table. Dropping
 //! it ends every process.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
@@ -76,7 +76,7 @@ pub struct Answer {
 }
 
 /// Everything, running.
-pub struct House {
+pub struct TestSystem {
     /// Replicas of the api.
     pub apis: Vec<Program>,
     /// The workers.
@@ -91,11 +91,11 @@ pub struct House {
     pub server: Option<Postgres>,
     /// Where the database is, for its superuser.
     pub database_url: String,
-    database: server::Addresses,
+    database: server::DatabaseUrls,
     plan: Plan,
 }
 
-impl House {
+impl TestSystem {
     /// The usual house: one api, one worker.
     pub async fn open() -> Self {
         Self::of(Plan::default()).await
@@ -109,7 +109,7 @@ impl House {
         } else {
             (None, server::fresh_database().await)
         };
-        let mut house = Self {
+        let mut system = Self {
             apis: vec![],
             workers: vec![],
             supabase: SupabaseAuth::start(plan.supabase.clone()).await.unwrap(),
@@ -120,14 +120,14 @@ impl House {
             database,
             plan,
         };
-        for _ in 0..house.plan.apis {
-            house.start_api().await;
-            house.until_api_is_ready().await;
+        for _ in 0..system.plan.apis {
+            system.start_api().await;
+            system.until_api_is_ready().await;
         }
-        for _ in 0..house.plan.workers {
-            house.start_worker().await;
+        for _ in 0..system.plan.workers {
+            system.start_worker().await;
         }
-        house
+        system
     }
 
     /// Starts one more api.

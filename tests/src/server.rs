@@ -8,14 +8,14 @@ use tokio::sync::OnceCell;
 const TEMPLATE: &str = "template_house";
 
 /// A database that is nobody else's, as its users see it.
-pub(crate) struct Addresses {
+pub(crate) struct DatabaseUrls {
     /// For the test itself: the superuser's.
     pub(crate) admin: String,
     pub(crate) api: String,
     pub(crate) worker: String,
 }
 
-impl Addresses {
+impl DatabaseUrls {
     fn of(server: &Postgres, database: &str) -> Self {
         Self {
             admin: server.url(database),
@@ -26,7 +26,7 @@ impl Addresses {
 }
 
 /// A fresh database with all tables and roles.
-pub(crate) async fn fresh_database() -> Addresses {
+pub(crate) async fn fresh_database() -> DatabaseUrls {
     static SERVER: OnceCell<Postgres> = OnceCell::const_new();
     static DATABASES: AtomicU32 = AtomicU32::new(0);
     let server = SERVER
@@ -38,13 +38,13 @@ pub(crate) async fn fresh_database() -> Addresses {
         .await;
     let name = format!("house_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     server.clone_database(TEMPLATE, &name).await.unwrap();
-    Addresses::of(server, &name)
+    DatabaseUrls::of(server, &name)
 }
 
 /// A server of one's own, with stock durability, and such a database in it.
-pub(crate) async fn own() -> (Postgres, Addresses) {
+pub(crate) async fn own() -> (Postgres, DatabaseUrls) {
     let server = Postgres::start().await.unwrap();
     server.create_outbox("house").await.unwrap();
-    let addresses = Addresses::of(&server, "house");
+    let addresses = DatabaseUrls::of(&server, "house");
     (server, addresses)
 }

@@ -10,19 +10,19 @@ use rand::seq::SliceRandom as _;
 use crate::test_outbox::{TestOutbox, request, request_for};
 
 /// A mail that Mailgun took.
-pub(crate) struct Mail {
+pub(crate) struct SentMail {
     job: JobId,
     recipient: String,
 }
 
 impl TestOutbox {
-    pub(crate) async fn mailed(&self, recipient: &str) -> Mail {
+    pub(crate) async fn mailed(&self, recipient: &str) -> SentMail {
         let page = JobId::new().to_string();
         let job = self.queued(request_for(recipient, &page)).await;
         let claimed = self.claim_one().await;
         self.seal(&claimed).await;
         self.finish(&claimed, JobEnd::Sent).await;
-        Mail { job, recipient: recipient.to_owned() }
+        SentMail { job, recipient: recipient.to_owned() }
     }
 
     pub(crate) async fn report(&self, reports: &[Report]) -> Vec<ReportOutcome> {
@@ -48,7 +48,7 @@ impl TestOutbox {
     }
 }
 
-impl Mail {
+impl SentMail {
     pub(crate) fn id(&self) -> String {
         self.job.to_string()
     }
@@ -99,7 +99,7 @@ fn outcomes(told: &[ReportOutcome]) -> Vec<ReportStatus> {
 async fn each_report_of_a_batch_has_its_own_outcome() {
     let outbox = TestOutbox::new().await;
     let (mail, other) = (outbox.mailed("a@example.com").await, outbox.mailed("b@example.com").await);
-    let stranger = Mail { job: JobId::new(), recipient: "c@example.com".to_owned() };
+    let stranger = SentMail { job: JobId::new(), recipient: "c@example.com".to_owned() };
     let forged =
         DeliveryEvent { recipient: "victim@example.com".to_owned(), ..mail.event("forged", DeliveryStatus::Bounced) };
     let nobodys = DeliveryEvent { job: None, ..mail.event("nobodys", DeliveryStatus::Delivered) };
@@ -147,7 +147,7 @@ async fn batches_at_the_same_time_end_as_one_after_the_other() {
     }
     let happened = Utc::now();
     let at = |seconds| happened + TimeDelta::seconds(seconds);
-    let story = |mail: &Mail| {
+    let story = |mail: &SentMail| {
         [
             (DeliveryStatus::Accepted, 0),
             (DeliveryStatus::Deferred, 1),
@@ -227,7 +227,7 @@ async fn a_suppressed_recipients_request_ends_at_once_and_takes_its_quota() {
 async fn a_mail_that_arrives_lifts_a_bounce_but_no_complaint() {
     let outbox = TestOutbox::new().await;
     let (bounced, complained) = (outbox.mailed("a@example.com").await, outbox.mailed("b@example.com").await);
-    let later: Vec<Mail> = vec![outbox.mailed("a@example.com").await, outbox.mailed("b@example.com").await];
+    let later: Vec<SentMail> = vec![outbox.mailed("a@example.com").await, outbox.mailed("b@example.com").await];
     outbox
         .report(&[
             unsigned(bounced.suppressing(SuppressionReason::Bounce)),
@@ -259,7 +259,7 @@ async fn a_domain_that_bounces_everybody_suppresses_nobody() {
         mails.push(outbox.mailed(&format!("person-{n:02}@broken.example")).await);
     }
     let elsewhere = outbox.mailed("a@example.com").await;
-    let bounced = |mail: &Mail, at: DateTime<Utc>| {
+    let bounced = |mail: &SentMail, at: DateTime<Utc>| {
         unsigned(DeliveryEvent { occurred_at: at, ..mail.suppressing(SuppressionReason::Bounce) })
     };
     let now = Utc::now();

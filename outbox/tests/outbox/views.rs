@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{TimeDelta, Utc};
 use outbox::{DeliveryEvent, DeliveryStatus, Failure, JobEnd, Report};
 
-use crate::reports::Mail;
+use crate::reports::SentMail;
 use crate::test_outbox::{TestOutbox, request, request_for};
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn the_views_tell_what_waits_what_happened_and_what_failed() {
 #[tokio::test]
 async fn a_domains_mail_is_counted_by_what_became_of_it() {
     let outbox = TestOutbox::new().await;
-    let report = async |mail: &Mail, id: &str, delivery, after: i64| {
+    let report = async |mail: &SentMail, id: &str, delivery, after: i64| {
         let occurred_at = Utc::now() + TimeDelta::milliseconds(after);
         let event = DeliveryEvent { occurred_at, ..mail.event(id, delivery) };
         outbox.report(&[Report { event, signed: None }]).await;

@@ -10,7 +10,7 @@ use crate::{
     SupabaseAuth, SupabaseSettings, http, ports::preferred_port, programs::Echo,
 };
 pub use lone_api::with_api;
-use settings::Addresses;
+use settings::DevAddresses;
 use std::{
     io::{self, IsTerminal, Write},
     net::{Ipv4Addr, SocketAddr},
@@ -42,7 +42,7 @@ pub async fn dev() -> anyhow::Result<Stop> {
     let mut signals = Signals::listen()?;
     let world = tokio::select! {
         () = signals.any() => return Ok(Stop::Asked),
-        world = World::start() => world?,
+        world = DevStack::start() => world?,
     };
     world.summary();
     let stop = tokio::select! {
@@ -58,18 +58,18 @@ pub async fn dev() -> anyhow::Result<Stop> {
 }
 
 /// Everything that runs.
-struct World {
+struct DevStack {
     database: Database,
     supabase: SupabaseAuth,
     mailgun: Mailgun,
     portal: Portal,
-    addresses: Addresses,
+    addresses: DevAddresses,
     api: Program,
     worker: Program,
 }
 
-impl World {
-    async fn start() -> anyhow::Result<World> {
+impl DevStack {
+    async fn start() -> anyhow::Result<DevStack> {
         say("building the programs and starting Postgres");
         let (programs, database) =
             tokio::try_join!(async { Ok::<_, anyhow::Error>(Programs::build_visibly().await?) }, async {
@@ -78,7 +78,7 @@ impl World {
         let api_port = port("api", 8080)?;
         let (supabase, mailgun) = stand_ins(api_port).await?;
         let portal = portal(api_port).await?;
-        let addresses = Addresses {
+        let addresses = DevAddresses {
             api_database: database.url_as(Role::Api),
             worker_database: database.url_as(Role::Worker),
             supabase: supabase.url(),
@@ -93,7 +93,7 @@ impl World {
         let worker = run("worker", &programs.worker, settings::for_worker(&addresses))?;
         let api = run("api", &programs.api, settings::for_api(&addresses))?;
         tokio::try_join!(until_it_is_ready(&worker, addresses.worker), until_it_is_ready(&api, addresses.api),)?;
-        Ok(World { database, supabase, mailgun, portal, addresses, api, worker })
+        Ok(DevStack { database, supabase, mailgun, portal, addresses, api, worker })
     }
 
     /// Plain lines, to be copied whole.

@@ -11,7 +11,7 @@ pub(super) const WEBHOOK_SIGNING_KEY: &str = "sandbox-webhook-signing-key";
 
 /// Where everything listens.
 #[derive(Clone, Debug)]
-pub(super) struct Addresses {
+pub(super) struct DevAddresses {
     /// The database, as each program's role.
     pub(super) api_database: String,
     pub(super) worker_database: String,
@@ -25,14 +25,14 @@ pub(super) struct Addresses {
 /// The libraries' own small talk is left out.
 const LOG: &str = "info,sqlx::postgres::notice=warn,tokio_cron_scheduler=warn,poem::server=warn";
 
-type Settings = Vec<(String, String)>;
+type ProgramSettings = Vec<(String, String)>;
 
-pub(super) fn for_migrate(database: &str) -> Settings {
+pub(super) fn for_migrate(database: &str) -> ProgramSettings {
     owned([("DATABASE_URL", database.to_owned())])
 }
 
 /// Limits wide enough for somebody who tries things out; any port of localhost is a portal.
-pub(super) fn for_api(at: &Addresses) -> Settings {
+pub(super) fn for_api(at: &DevAddresses) -> ProgramSettings {
     owned([
         ("DATABASE_URL", at.api_database.clone()),
         ("MIGRATE_ON_START", "false".into()),
@@ -49,7 +49,7 @@ pub(super) fn for_api(at: &Addresses) -> Settings {
 }
 
 /// An api that is tried out by itself: nobody is refused for asking often, but for one person's mail.
-pub(super) fn for_lone_api(database: String) -> Settings {
+pub(super) fn for_lone_api(database: String) -> ProgramSettings {
     owned([
         ("DATABASE_URL", database),
         ("MIGRATE_ON_START", "false".into()),
@@ -64,7 +64,7 @@ pub(super) fn for_lone_api(database: String) -> Settings {
     ])
 }
 
-pub(super) fn for_worker(at: &Addresses) -> Settings {
+pub(super) fn for_worker(at: &DevAddresses) -> ProgramSettings {
     let sealing_key: [u8; 32] = rand::random();
     owned([
         ("DATABASE_URL", at.worker_database.clone()),
@@ -86,6 +86,6 @@ fn loopback(port: u16) -> String {
     format!("127.0.0.1:{port}")
 }
 
-fn owned<const N: usize>(settings: [(&str, String); N]) -> Settings {
+fn owned<const N: usize>(settings: [(&str, String); N]) -> ProgramSettings {
     settings.map(|(name, value)| (name.to_owned(), value)).to_vec()
 }

@@ -16,18 +16,18 @@ pub(crate) type UsualBody = fn(u16) -> String;
 /// The faults of one stand-in. A clone is the same queue.
 #[derive(Clone, Debug)]
 pub struct Faults {
-    queue: Arc<Mutex<Vec<Waiting>>>,
+    queue: Arc<Mutex<Vec<WaitingCall>>>,
     changed: watch::Sender<u64>,
     usual_body: UsualBody,
 }
 
 #[derive(Clone, Debug)]
-struct Waiting {
+struct WaitingCall {
     fault: Fault,
     since: Instant,
 }
 
-impl Waiting {
+impl WaitingCall {
     fn is_over(&self) -> bool {
         match self.fault.lasts {
             Lasts::Times(times) => times == 0,
@@ -50,7 +50,7 @@ impl Faults {
     pub fn add(&self, fault: impl Into<Fault>) {
         let fault = fault.into();
         let since = Instant::now();
-        self.with(|queue| queue.push(Waiting { fault, since }));
+        self.with(|queue| queue.push(WaitingCall { fault, since }));
         self.touch();
     }
 
@@ -121,7 +121,7 @@ impl Faults {
     }
 
     /// Those that are over are gone before anybody looks.
-    fn with<R>(&self, work: impl FnOnce(&mut Vec<Waiting>) -> R) -> R {
+    fn with<R>(&self, work: impl FnOnce(&mut Vec<WaitingCall>) -> R) -> R {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.retain(|waiting| !waiting.is_over());
         let result = work(&mut queue);

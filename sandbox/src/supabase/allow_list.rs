@@ -13,10 +13,10 @@ pub(super) struct AllowList {
 
 impl AllowList {
     pub(super) fn allows(&self, redirect_to: &str) -> bool {
-        let Some(target) = Origin::of(redirect_to) else {
+        let Some(target) = PatternOrigin::of(redirect_to) else {
             return false;
         };
-        if Origin::of(&self.site_url).is_some_and(|site| site.is_home_of(&target)) {
+        if PatternOrigin::of(&self.site_url).is_some_and(|site| site.is_home_of(&target)) {
             return true;
         }
         if let Some(address) = target.ip() {
@@ -37,14 +37,14 @@ impl AllowList {
 
 /// Scheme, host and port as written: Go's url.Parse neither folds the host's case nor drops a default
 /// port, so `https://Portal…` and `:443` do not match.
-struct Origin<'a> {
+struct PatternOrigin<'a> {
     scheme: &'a str,
     host: &'a str,
     port: &'a str,
 }
 
-impl<'a> Origin<'a> {
-    fn of(url: &'a str) -> Option<Origin<'a>> {
+impl<'a> PatternOrigin<'a> {
+    fn of(url: &'a str) -> Option<PatternOrigin<'a>> {
         let (scheme, rest) = url.split_once("://")?;
         let authority = rest.split(['/', '?', '#']).next()?;
         let authority = authority.rsplit('@').next()?;
@@ -53,11 +53,11 @@ impl<'a> Origin<'a> {
             None => authority.split_at(authority.find(':').unwrap_or(authority.len())),
         };
         let port = port.trim_start_matches(':');
-        (!host.is_empty()).then_some(Origin { scheme, host, port })
+        (!host.is_empty()).then_some(PatternOrigin { scheme, host, port })
     }
 
     /// SITE_URL lets everything on its own host through; on loopback at any port.
-    fn is_home_of(&self, target: &Origin<'_>) -> bool {
+    fn is_home_of(&self, target: &PatternOrigin<'_>) -> bool {
         let same_host = self.scheme == target.scheme && self.host == target.host;
         same_host && (self.port == target.port || self.is_loopback())
     }
@@ -73,7 +73,7 @@ impl<'a> Origin<'a> {
 
 /// Whether a link to this place stays on this machine.
 pub(super) fn is_loopback_url(url: &str) -> bool {
-    Origin::of(url).is_some_and(|origin| origin.is_loopback() || origin.host.ends_with(".localhost"))
+    PatternOrigin::of(url).is_some_and(|origin| origin.is_loopback() || origin.host.ends_with(".localhost"))
 }
 
 /// gobwas/glob with the separators `.` and `/`: `*` and `?` stop at them, `**` does not, a backslash
@@ -115,8 +115,8 @@ mod tests {
     #[test]
     fn entries_let_through_what_a_real_server_lets_through() {
         let forms = ["", "?next=%2Fprojects%2F42", "?next=%2Fa.b%2Fc", "?next=/projects/42"];
-        type Row<'a> = (&'a [&'a str], [bool; 4], &'a [&'a str], &'a [&'a str]);
-        let table: [Row<'_>; 7] = [
+        type PatternCase<'a> = (&'a [&'a str], [bool; 4], &'a [&'a str], &'a [&'a str]);
+        let table: [PatternCase<'_>; 7] = [
             (&["…"], [true, false, false, false], &["#fragment"], &["/x"]),
             (&["…*"], [true, true, false, false], &["-evil", "?other=1"], &["/x"]),
             (&["…**"], [true; 4], &["-evil", "/../../x", "?a=/b.c"], &[]),

@@ -1,7 +1,7 @@
 //! `POST /admin/generate_link` (internal/api/mail.go): makes a link, and an account for a stranger.
 
 use super::{
-    SupabaseSettings, World,
+    AuthState, SupabaseSettings,
     allow_list::AllowList,
     answer::{self, ApiVersion, AuthError},
     email::valid_email,
@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 
 /// What a request says besides its body.
 #[derive(Debug)]
-pub(super) struct Asked {
+pub(super) struct LinkQuestion {
     pub(super) version: ApiVersion,
     authorization: Option<String>,
     apikey: Option<String>,
@@ -23,14 +23,14 @@ pub(super) struct Asked {
     referer: String,
 }
 
-impl Asked {
-    pub(super) fn of(request: &Request) -> Asked {
+impl LinkQuestion {
+    pub(super) fn of(request: &Request) -> LinkQuestion {
         let header = |name: &str| request.header(name).map(str::to_owned);
         let query = request.uri().query().unwrap_or_default();
         let in_query = url::form_urlencoded::parse(query.as_bytes())
             .find(|(name, _)| name == "redirect_to")
             .map(|(_, value)| value.into_owned());
-        Asked {
+        LinkQuestion {
             version: ApiVersion::of(request),
             authorization: header("authorization"),
             apikey: header("apikey"),
@@ -42,7 +42,7 @@ impl Asked {
 }
 
 /// The whole answer: gateway, credentials, body, link; in the real one's order.
-pub(super) fn respond(world: &mut World, asked: &Asked, body: &[u8]) -> Response {
+pub(super) fn respond(world: &mut AuthState, asked: &LinkQuestion, body: &[u8]) -> Response {
     if let Some(refused) = gateway(&world.settings, asked) {
         return refused;
     }
@@ -56,7 +56,7 @@ pub(super) fn respond(world: &mut World, asked: &Asked, body: &[u8]) -> Response
 }
 
 /// The hosted product's gateway wants the key in `apikey` too, equal to the Bearer when both are there.
-fn gateway(settings: &SupabaseSettings, asked: &Asked) -> Option<Response> {
+fn gateway(settings: &SupabaseSettings, asked: &LinkQuestion) -> Option<Response> {
     let bearer = asked.authorization.as_deref().and_then(|value| value.strip_prefix("Bearer "));
     let (message, hint) = match (&asked.apikey, bearer) {
         _ if !settings.gateway => return None,
@@ -70,7 +70,7 @@ fn gateway(settings: &SupabaseSettings, asked: &Asked) -> Option<Response> {
     Some(answer::json_answer(StatusCode::UNAUTHORIZED, &body))
 }
 
-fn check_credentials(settings: &SupabaseSettings, asked: &Asked) -> Result<(), AuthError> {
+fn check_credentials(settings: &SupabaseSettings, asked: &LinkQuestion) -> Result<(), AuthError> {
     let authorization = asked.authorization.as_deref().unwrap_or_default();
     let Some(key) = authorization.strip_prefix("Bearer ") else {
         let message = "This endpoint requires a valid Bearer token";
@@ -90,7 +90,7 @@ fn check_credentials(settings: &SupabaseSettings, asked: &Asked) -> Result<(), A
     )
 }
 
-fn generate(world: &mut World, asked: &Asked, link: &LinkRequest) -> Result<Map<String, Value>, AuthError> {
+fn generate(world: &mut AuthState, asked: &LinkQuestion, link: &LinkRequest) -> Result<Map<String, Value>, AuthError> {
     let email = valid_email(&link.email)?;
     let known = world.users.find(&email).is_some();
     let (verification_type, kind) =
@@ -152,7 +152,7 @@ fn hook_refusal(status: u16, message: &str) -> AuthError {
 }
 
 /// The first that the allow list takes: body, header or query, Referer; else SITE_URL, without a word.
-fn redirect(allow_list: &AllowList, asked: &Asked, link: &LinkRequest) -> String {
+fn redirect(allow_list: &AllowList, asked: &LinkQuestion, link: &LinkRequest) -> String {
     [&link.redirect_to, &asked.redirect_to, &asked.referer]
         .into_iter()
         .find(|candidate| allow_list.allows(candidate))

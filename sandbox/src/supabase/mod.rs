@@ -71,20 +71,20 @@ impl Outcome {
     }
 }
 
-struct World {
+struct AuthState {
     settings: SupabaseSettings,
     users: Users,
 }
 
 #[derive(Clone)]
 struct State {
-    world: Arc<Mutex<World>>,
+    world: Arc<Mutex<AuthState>>,
     journal: Journal<LinkCall>,
     faults: Faults,
 }
 
 impl State {
-    fn with<R>(&self, work: impl FnOnce(&mut World) -> R) -> R {
+    fn with<R>(&self, work: impl FnOnce(&mut AuthState) -> R) -> R {
         work(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -107,7 +107,7 @@ impl SupabaseAuth {
         }
         let users = Users::default();
         let state = State {
-            world: Arc::new(Mutex::new(World { settings, users })),
+            world: Arc::new(Mutex::new(AuthState { settings, users })),
             journal: Journal::new(),
             faults: Faults::new(answer::usual_body),
         };

@@ -3,7 +3,7 @@
 use super::{
     LinkCall, State,
     answer::{self, ApiVersion},
-    generate_link::{self, Asked},
+    generate_link::{self, LinkQuestion},
     link_request::LinkRequest,
     verify,
 };
@@ -65,7 +65,7 @@ where
 }
 
 async fn make_link(state: State, request: Request, body: Vec<u8>) -> Response {
-    let asked = Asked::of(&request);
+    let asked = LinkQuestion::of(&request);
     let link = LinkRequest::parse(&body).unwrap_or_default();
     let number = state.journal.add(|_| note(&request, &link));
     let work = || {

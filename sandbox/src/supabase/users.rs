@@ -27,13 +27,13 @@ pub struct User {
     metadata: Map<String, Value>,
     updated_at: DateTime<Utc>,
     identity_id: Uuid,
-    confirmation: Slot,
-    recovery: Slot,
+    confirmation: TokenSlot,
+    recovery: TokenSlot,
 }
 
 /// The newest token of a kind, and when it was made, which the user's JSON tells.
 #[derive(Clone, Debug, Default)]
-struct Slot {
+struct TokenSlot {
     token: Option<Token>,
     sent_at: Option<DateTime<Utc>>,
 }
@@ -77,8 +77,8 @@ impl User {
             metadata,
             updated_at: now,
             identity_id: random_id(),
-            confirmation: Slot::default(),
-            recovery: Slot::default(),
+            confirmation: TokenSlot::default(),
+            recovery: TokenSlot::default(),
         }
     }
 
@@ -89,7 +89,7 @@ impl User {
         let now = Utc::now();
         self.updated_at = now;
         let token = Token { otp, hash };
-        *self.slot(kind) = Slot { token: Some(token.clone()), sent_at: Some(now) };
+        *self.slot(kind) = TokenSlot { token: Some(token.clone()), sent_at: Some(now) };
         token
     }
 
@@ -101,7 +101,7 @@ impl User {
             .map(|token| token.otp.as_str())
     }
 
-    fn slot(&mut self, kind: TokenKind) -> &mut Slot {
+    fn slot(&mut self, kind: TokenKind) -> &mut TokenSlot {
         match kind {
             TokenKind::Confirmation => &mut self.confirmation,
             TokenKind::Recovery => &mut self.recovery,

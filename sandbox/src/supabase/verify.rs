@@ -2,7 +2,7 @@
 //! own back end sends. Both consume the token.
 
 use super::{
-    World,
+    AuthState,
     allow_list::is_loopback_url,
     answer::{self, ApiVersion, AuthError},
     email::valid_email,
@@ -23,7 +23,7 @@ pub(super) const REDIRECT_HEADER: &str = "x-sandbox-redirect-to";
 const SESSION_SECONDS: i64 = 3600;
 
 /// A link that somebody opens.
-pub(super) fn get(world: &mut World, request: &Request) -> Response {
+pub(super) fn get(world: &mut AuthState, request: &Request) -> Response {
     let query = request.uri().query().unwrap_or_default();
     let parameter = |name: &str| {
         form_urlencoded::parse(query.as_bytes())
@@ -106,7 +106,7 @@ struct VerifyBody {
 }
 
 /// A portal's back end hands in a hash, or an address with its six digits.
-pub(super) fn post(world: &mut World, version: ApiVersion, body: &[u8]) -> Response {
+pub(super) fn post(world: &mut AuthState, version: ApiVersion, body: &[u8]) -> Response {
     let session = parse_post(body).and_then(|body| {
         if body.token_hash.is_empty() { use_otp(world, &body) } else { use_hash(world, &body.r#type, &body.token_hash) }
     });
@@ -135,12 +135,12 @@ fn parse_post(body: &[u8]) -> Result<VerifyBody, AuthError> {
     Err(AuthError::validation(refused))
 }
 
-fn use_hash(world: &mut World, kind: &str, hash: &str) -> Result<User, AuthError> {
+fn use_hash(world: &mut AuthState, kind: &str, hash: &str) -> Result<User, AuthError> {
     let lifetime = world.settings.otp_exp;
     world.users.use_token(kinds_of(kind)?, lifetime, |_, token| token.hash == hash)
 }
 
-fn use_otp(world: &mut World, body: &VerifyBody) -> Result<User, AuthError> {
+fn use_otp(world: &mut AuthState, body: &VerifyBody) -> Result<User, AuthError> {
     let email = valid_email(&body.email)?;
     let lifetime = world.settings.otp_exp;
     world

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use tests::{House, Plan};
+use tests::{Plan, TestSystem};
 
 use crate::{
     drain,
@@ -29,29 +29,29 @@ pub(crate) async fn measure(figures: &mut Figures) {
         .worker("WORKER_CONCURRENCY", "256")
         .worker("SUPABASE_CONCURRENCY", "256")
         .worker("MAILGUN_RATE", "1000000/1s");
-    let house = House::of(quiet(plan)).await;
-    let idle = programs::cpu_percent(&[&house.apis[0], &house.workers[0]], IDLE).await;
+    let system = TestSystem::with(quiet(plan)).await;
+    let idle = programs::cpu_percent(&[&system.apis[0], &system.workers[0]], IDLE).await;
     figures.add("programs", "idle api", idle[0], "% of a core");
     figures.add("programs", "idle worker", idle[1], "% of a core");
-    pickup(&house, figures, 20.0, "20 requests a second").await;
+    pickup(&system, figures, 20.0, "20 requests a second").await;
 
-    drain::fill(&house.pool, BACKLOG).await;
+    drain::fill(&system.pool, BACKLOG).await;
     let began = Instant::now();
     let open = "select count(*) from email_jobs_open";
-    while house.text(open).await != "0" {
+    while system.text(open).await != "0" {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     let full = rate(BACKLOG, began.elapsed());
     figures.add("drain", "real worker, stand-ins over HTTP, 256 at a time", full, "/s");
-    figures.add("programs", "worker resident, 256 at a time", programs::megabytes(&house.workers[0], "VmHWM"), "MB");
-    pickup(&house, figures, full / 2.0, "half of full load").await;
+    figures.add("programs", "worker resident, 256 at a time", programs::megabytes(&system.workers[0], "VmHWM"), "MB");
+    pickup(&system, figures, full / 2.0, "half of full load").await;
 }
 
 /// From the answer's arrival to the call of `generate_link`, at so many requests a second.
-async fn pickup(house: &House, figures: &mut Figures, a_second: f64, name: &str) {
-    house.until_idle().await;
-    let known = house.supabase.journal().len();
-    let address: Arc<str> = house.url("").await.trim_start_matches("http://").into();
+async fn pickup(system: &TestSystem, figures: &mut Figures, a_second: f64, name: &str) {
+    system.until_idle().await;
+    let known = system.supabase.journal().len();
+    let address: Arc<str> = system.url("").await.trim_start_matches("http://").into();
     let answered: Arc<Mutex<HashMap<String, SystemTime>>> = Arc::default();
     let began = Instant::now();
     const CALLERS: u32 = 16;
@@ -72,9 +72,9 @@ async fn pickup(house: &House, figures: &mut Figures, a_second: f64, name: &str)
         })
     });
     futures_util::future::join_all(asking).await.into_iter().for_each(Result::unwrap);
-    house.until_idle().await;
+    system.until_idle().await;
     let answered = answered.lock().unwrap();
-    let calls = house.supabase.journal();
+    let calls = system.supabase.journal();
     // A call may come before the answer has crossed back: that is no wait at all.
     let wait =
         |called: SystemTime, answered: SystemTime| called.duration_since(answered).unwrap_or_default().as_secs_f64();

@@ -50,7 +50,7 @@ pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
     let server = Postgres::start().await.unwrap();
     let mut databases = Vec::new();
     for (number, jobs) in [0].iter().chain(histories).enumerate() {
-        let database = Database::open(&server, number, *jobs).await;
+        let database = BenchDatabase::open(&server, number, *jobs).await;
         databases.push(database);
     }
     for round in 0..3 {
@@ -65,7 +65,7 @@ pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
     }
     let beside_a_dump = databases[0].drain_beside_a_dump().await;
     figures.add("drain", "instant upstreams, 1000 at a time, beside a dump's snapshot", beside_a_dump, "/s");
-    let one_table = Database::without_a_hot_partition(&server).await;
+    let one_table = BenchDatabase::without_a_hot_partition(&server).await;
     let rate = one_table.drain(JOBS, CONCURRENCY, Batching::Grouped).await;
     figures.add("ablation", "drain, 1000 at a time, a million ended jobs in the table of the open ones", rate, "/s");
     let empty = &databases[0];
@@ -79,7 +79,7 @@ pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
 /// What is held against the peers, once more.
 pub(crate) async fn measure_again(figures: &mut Figures) {
     let server = Postgres::start().await.unwrap();
-    let database = Database::open(&server, 0, 0).await;
+    let database = BenchDatabase::open(&server, 0, 0).await;
     for _ in 0..3 {
         figures.add("drain", database.name(), database.drain(JOBS, CONCURRENCY, Batching::Grouped).await, "/s");
     }
@@ -91,14 +91,14 @@ const JOBS: u64 = 100_000;
 const CONCURRENCY: usize = 1_000;
 
 /// A database with so many ended jobs.
-struct Database {
+struct BenchDatabase {
     database: String,
     history: u64,
     admin: PgPool,
     worker: PgPool,
 }
 
-impl Database {
+impl BenchDatabase {
     async fn open(server: &Postgres, number: usize, history: u64) -> Self {
         let name = format!("drain_{number}");
         server.create_outbox(&name).await.unwrap();
@@ -185,7 +185,7 @@ enum Batching {
 /// Jobs a second until all are done, by so many deliveries at a time.
 async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching) -> f64 {
     let slots = Arc::new(Semaphore::new(concurrency));
-    let worker = Arc::new(Worker {
+    let worker = Arc::new(BenchWorker {
         pool: pool.clone(),
         seals: GroupCommit::of_seals(pool, |_, _| ()).unwrap(),
         ends: GroupCommit::of_ends(pool, |_, _| ()).unwrap(),
@@ -220,7 +220,7 @@ async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching)
     rate(jobs, began.elapsed())
 }
 
-struct Worker {
+struct BenchWorker {
     pool: PgPool,
     seals: GroupCommit<Seal, SendDecision>,
     ends: GroupCommit<Finish, Recorded>,
@@ -229,7 +229,7 @@ struct Worker {
     done: AtomicU64,
 }
 
-impl Worker {
+impl BenchWorker {
     async fn deliver(&self, job: ClaimedJob) {
         let link = NewLink {
             sealed: vec![7; SEALED_BYTES],

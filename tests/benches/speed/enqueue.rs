@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use outbox::{Email, EnqueuePolicy, Enqueued, GroupCommit, JobId, NewJob, enqueue};
 use sandbox::{Postgres, Role};
-use tests::{House, Plan};
+use tests::{Plan, TestSystem};
 
 use crate::{
     figures::Figures,
@@ -19,8 +19,8 @@ const LOAD: Duration = Duration::from_secs(6);
 
 /// The floor and all that is held against it, on one server.
 pub(crate) async fn measure(figures: &mut Figures) {
-    let house = House::of(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
-    let server = house.server.as_ref().unwrap();
+    let system = TestSystem::with(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
+    let server = system.server.as_ref().unwrap();
     figures.add("floor", "write of 8 KiB and fdatasync", floor::fdatasync(), "ms");
     server.create_database("floor").await.unwrap();
     inserts(figures, server).await;
@@ -33,23 +33,23 @@ pub(crate) async fn measure(figures: &mut Figures) {
     figures.add("ablation", "enqueue through outbox alone, 32 callers, a commit for each", rate, "/s");
 
     for connections in [1, 32, 128] {
-        over_http(figures, &house, connections).await;
+        over_http(figures, &system, connections).await;
     }
-    figures.add("programs", "api resident after 128 connections", programs::megabytes(&house.apis[0], "VmRSS"), "MB");
-    let accepted: f64 = house.text("select count(*) from email_jobs").await.parse().unwrap();
-    let cpu = programs::cpu_seconds(&house.apis[0]) / accepted * 1e6;
+    figures.add("programs", "api resident after 128 connections", programs::megabytes(&system.apis[0], "VmRSS"), "MB");
+    let accepted: f64 = system.text("select count(*) from email_jobs").await.parse().unwrap();
+    let cpu = programs::cpu_seconds(&system.apis[0]) / accepted * 1e6;
     figures.add("programs", "api CPU per accepted request", cpu, "µs");
     inserts(figures, server).await;
 }
 
 /// What is held against the peers, once more.
 pub(crate) async fn measure_again(figures: &mut Figures) {
-    let house = House::of(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
-    let server = house.server.as_ref().unwrap();
+    let system = TestSystem::with(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
+    let server = system.server.as_ref().unwrap();
     server.create_outbox("alone").await.unwrap();
     server.create_database("floor").await.unwrap();
     alone(figures, server, 128).await;
-    over_http(figures, &house, 32).await;
+    over_http(figures, &system, 32).await;
     inserts(figures, server).await;
 }
 
@@ -63,8 +63,8 @@ async fn alone(figures: &mut Figures, server: &Postgres, callers: usize) {
     figures.add("enqueue", format!("through outbox alone, {callers} callers"), rate, "/s");
 }
 
-async fn over_http(figures: &mut Figures, house: &House, connections: usize) {
-    let address = house.url("").await.trim_start_matches("http://").to_owned();
+async fn over_http(figures: &mut Figures, system: &TestSystem, connections: usize) {
+    let address = system.url("").await.trim_start_matches("http://").to_owned();
     let answered = load::ask(&address, connections, LOAD).await;
     figures.add("enqueue", format!("over HTTP, {connections} connections"), answered.rate, "/s");
     let at = |part| millis(quantile(&answered.seconds, part));

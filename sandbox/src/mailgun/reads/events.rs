@@ -1,7 +1,7 @@
 //! Both lists of events. Their shapes are those of Mailgun's OpenAPI document; that logs can be filtered by
 //! `message-id` is not in it, but in what Mailgun's own client sends.
 
-use super::{json_answer, page::Wanted};
+use super::{json_answer, page::PageQuery};
 use crate::mailgun::{MailgunState, messages::message};
 use poem::{Response, http::StatusCode};
 use serde_json::{Value, json};
@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 /// `GET /v3/{domain}/events?…`.
 pub(super) fn first_page(state: &MailgunState, base: &str, domain: &str, query: &str) -> Response {
-    let mut wanted = Wanted { limit: 100, ..Wanted::default() };
+    let mut wanted = PageQuery { limit: 100, ..PageQuery::default() };
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match &*name {
             "message-id" => wanted.message_id = value.into_owned(),
@@ -27,16 +27,16 @@ pub(super) fn first_page(state: &MailgunState, base: &str, domain: &str, query: 
 
 /// A page's own address: always there, and empty behind the last event.
 pub(super) fn page(state: &MailgunState, base: &str, domain: &str, token: &str) -> Response {
-    match Wanted::from_token(token) {
+    match PageQuery::from_token(token) {
         Some(wanted) => list(state, base, domain, &wanted),
         None => message(StatusCode::BAD_REQUEST, "invalid page"),
     }
 }
 
-fn list(state: &MailgunState, base: &str, domain: &str, wanted: &Wanted) -> Response {
+fn list(state: &MailgunState, base: &str, domain: &str, wanted: &PageQuery) -> Response {
     let (items, next, _) = wanted.of(events(state));
-    let address = |page: &Wanted| format!("{base}/v3/{domain}/events/{}", page.token());
-    let first = Wanted { offset: 0, ..wanted.clone() };
+    let address = |page: &PageQuery| format!("{base}/v3/{domain}/events/{}", page.token());
+    let first = PageQuery { offset: 0, ..wanted.clone() };
     let paging = json!({
         "next": address(&next), "previous": address(&first), "first": address(&first), "last": address(&next),
     });
@@ -48,7 +48,7 @@ pub(super) fn logs(state: &MailgunState, question: &Value) -> Response {
     let token = question.pointer("/pagination/token").and_then(Value::as_str).unwrap_or_default();
     let wanted = match token {
         "" => asked(question),
-        token => Wanted::from_token(token),
+        token => PageQuery::from_token(token),
     };
     let Some(wanted) = wanted.filter(|wanted| (1..=100).contains(&wanted.limit)) else {
         return message(StatusCode::BAD_REQUEST, "invalid filter or pagination");
@@ -61,14 +61,14 @@ pub(super) fn logs(state: &MailgunState, question: &Value) -> Response {
     }))
 }
 
-fn asked(question: &Value) -> Option<Wanted> {
+fn asked(question: &Value) -> Option<PageQuery> {
     let strings = |list: &Value| -> Vec<String> {
         list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
     };
     question["start"].as_str()?;
     let limit = question.pointer("/pagination/limit").and_then(Value::as_u64).unwrap_or(100);
     let mut wanted =
-        Wanted { events: strings(&question["events"]), limit: limit.try_into().ok()?, ..Wanted::default() };
+        PageQuery { events: strings(&question["events"]), limit: limit.try_into().ok()?, ..PageQuery::default() };
     for filter in question.pointer("/filter/AND").and_then(Value::as_array).into_iter().flatten() {
         let value = filter.pointer("/values/0/value").and_then(Value::as_str)?.to_owned();
         match filter["attribute"].as_str()? {

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 /// A question's filters and place. An empty filter lets everything through.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Wanted {
+pub(super) struct PageQuery {
     pub(super) message_id: String,
     pub(super) recipient: String,
     pub(super) events: Vec<String>,
@@ -14,8 +14,8 @@ pub(super) struct Wanted {
     pub(super) offset: usize,
 }
 
-impl Wanted {
-    pub(super) fn from_token(token: &str) -> Option<Wanted> {
+impl PageQuery {
+    pub(super) fn from_token(token: &str) -> Option<PageQuery> {
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(token).ok()?).ok()
     }
 
@@ -33,11 +33,11 @@ impl Wanted {
     }
 
     /// This page's events, the question for the next page, and how many events there are in all.
-    pub(super) fn of(&self, events: impl IntoIterator<Item = Value>) -> (Vec<Value>, Wanted, usize) {
+    pub(super) fn of(&self, events: impl IntoIterator<Item = Value>) -> (Vec<Value>, PageQuery, usize) {
         let all: Vec<Value> = events.into_iter().filter(|event| self.fits(event)).collect();
         let total = all.len();
         let items: Vec<Value> = all.into_iter().skip(self.offset).take(self.limit).collect();
-        let next = Wanted { offset: self.offset + items.len(), ..self.clone() };
+        let next = PageQuery { offset: self.offset + items.len(), ..self.clone() };
         (items, next, total)
     }
 }

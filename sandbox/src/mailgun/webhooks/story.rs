@@ -13,12 +13,12 @@ use serde_json::{Map, Value, json};
 pub(super) enum Happening {
     Accepted,
     Delivered { attempt: u8 },
-    Failed(&'static Failure),
+    Failed(&'static FailureStory),
     Complained,
 }
 
 /// Why a mail did not arrive.
-pub(super) struct Failure {
+pub(super) struct FailureStory {
     severity: &'static str,
     reason: &'static str,
     /// Whether the address is on the list of bounces from then on.
@@ -50,7 +50,7 @@ pub(super) fn of(address: &str, listed: Option<SuppressionList>) -> &'static [Ha
     }
 }
 
-const NO_SUCH_USER: Failure = Failure {
+const NO_SUCH_USER: FailureStory = FailureStory {
     severity: "permanent",
     reason: "bounce",
     lists: true,
@@ -60,7 +60,7 @@ const NO_SUCH_USER: Failure = Failure {
     },
 };
 
-const MAILBOX_FULL: Failure = Failure {
+const MAILBOX_FULL: FailureStory = FailureStory {
     severity: "permanent",
     reason: "bounce",
     lists: false,
@@ -70,7 +70,7 @@ const MAILBOX_FULL: Failure = Failure {
     },
 };
 
-const BLOCKED: Failure = Failure {
+const BLOCKED: FailureStory = FailureStory {
     severity: "permanent",
     reason: "bounce",
     lists: false,
@@ -81,7 +81,7 @@ const BLOCKED: Failure = Failure {
 };
 
 /// Mailgun itself does not send to an address that has bounced before.
-const SUPPRESSED: Failure = Failure {
+const SUPPRESSED: FailureStory = FailureStory {
     severity: "permanent",
     reason: "suppress-bounce",
     lists: true,
@@ -91,7 +91,7 @@ const SUPPRESSED: Failure = Failure {
     },
 };
 
-const SUPPRESSED_UNSUBSCRIBE: Failure = Failure {
+const SUPPRESSED_UNSUBSCRIBE: FailureStory = FailureStory {
     severity: "permanent",
     reason: "suppress-unsubscribe",
     lists: false,
@@ -101,7 +101,7 @@ const SUPPRESSED_UNSUBSCRIBE: Failure = Failure {
     },
 };
 
-const SUPPRESSED_COMPLAINT: Failure = Failure {
+const SUPPRESSED_COMPLAINT: FailureStory = FailureStory {
     severity: "permanent",
     reason: "suppress-complaint",
     lists: false,
@@ -112,14 +112,14 @@ const SUPPRESSED_COMPLAINT: Failure = Failure {
 };
 
 /// Mailgun gave up, as it does at the end of `o:deliver-within`. The code is not documented, so there is none.
-const TOO_OLD: Failure = Failure {
+const TOO_OLD: FailureStory = FailureStory {
     severity: "permanent",
     reason: "old",
     lists: false,
     status: |_| json!({"attempt-no": 4, "message": "", "description": "Too old", "session-seconds": 0.0}),
 };
 
-const GREYLISTED: Failure = Failure {
+const GREYLISTED: FailureStory = FailureStory {
     severity: "temporary",
     reason: "generic",
     lists: false,
@@ -142,7 +142,7 @@ impl Happening {
     /// The list that it puts the address on.
     pub(super) fn lists(&self) -> Option<SuppressionList> {
         match self {
-            Failed(Failure { lists: true, .. }) => Some(SuppressionList::Bounces),
+            Failed(FailureStory { lists: true, .. }) => Some(SuppressionList::Bounces),
             Complained => Some(SuppressionList::Complaints),
             _ => None,
         }
@@ -170,7 +170,7 @@ impl Happening {
                 "recipient-provider": "Other", "envelope": envelope, "flags": flags,
                 "delivery-status": smtp(*attempt, json!({"code": 250, "message": "OK"})),
             }),
-            Failed(Failure { severity, reason, status, .. }) => json!({
+            Failed(FailureStory { severity, reason, status, .. }) => json!({
                 "event": "failed", "log-level": if *severity == "permanent" { "error" } else { "warn" },
                 "severity": severity, "reason": reason, "recipient-domain": domain,
                 "envelope": envelope, "flags": flags, "delivery-status": status(recipient),
