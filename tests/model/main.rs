@@ -98,8 +98,8 @@ fn without_the_look_at_the_seal_an_outdated_mail_goes_out() {
 }
 
 #[test]
-fn without_the_look_at_a_put_back_two_jobs_wait() {
-    assert_breaks(ONE_OF_EACH, &with(|guards| guards.look_at_put_back = false, AS_BUILT));
+fn without_the_check_on_requeue_two_jobs_wait() {
+    assert_breaks(ONE_OF_EACH, &with(|guards| guards.check_on_requeue = false, AS_BUILT));
 }
 
 #[test]

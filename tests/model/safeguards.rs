@@ -9,7 +9,7 @@ pub(crate) struct Safeguards {
     /// The seal gives way to a newer waiting job.
     pub(crate) look_at_seal: bool,
     /// A put-back gives way to a newer waiting job.
-    pub(crate) look_at_put_back: bool,
+    pub(crate) check_on_requeue: bool,
     /// Jobs whose lease has run out are put back.
     pub(crate) rescue: bool,
     /// No job is claimed while another of its recipient runs.
@@ -28,7 +28,7 @@ impl Safeguards {
         fence: true,
         link_is_kept: true,
         look_at_seal: true,
-        look_at_put_back: true,
+        check_on_requeue: true,
         rescue: true,
         one_runs: true,
         link_is_erased: true,

@@ -152,7 +152,7 @@ impl Table {
 
     /// `requeue`: the job waits again, unless a newer one does.
     pub(crate) fn requeue(&mut self, lease: ModelLease, state: ModelState, guards: &Safeguards) {
-        let gives_way = guards.look_at_put_back && self.newer_waits(lease.job);
+        let gives_way = guards.check_on_requeue && self.newer_waits(lease.job);
         match self.held(lease, guards) {
             Some(row) if gives_way => row.end(ModelEnd::Superseded, guards),
             Some(row) => row.wait(state),

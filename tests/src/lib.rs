@@ -1,7 +1,7 @@
-//! The whole house for a test: the real programs on a database of their own, between stand-ins.
+//! The whole system for a test: the real programs with their own database, between stand-ins of the upstreams.
 //!
-//! [`TestSystem::start`] starts it; a test posts at the front door, looks into the mailbox, and asks the table. Dropping
-//! it ends every process.
+//! [`TestSystem::start`] starts it. A test posts requests, reads the mailbox and queries the tables. Dropping it ends every
+//! process.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
 mod server;
@@ -13,23 +13,23 @@ use sandbox::{Mailgun, MailgunSettings, Postgres, Program, Programs, SupabaseAut
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 
-/// Longest that a test waits for anything.
+/// Maximum time that a test waits for an event.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Settings beyond the usual, and how many of each program.
+/// Settings that differ from the defaults of the tests, and how many of each program to start.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// For the api, over the defaults of the tests.
+    /// Settings of the api.
     pub api: Vec<(&'static str, String)>,
-    /// For the worker, likewise.
+    /// Settings of the workers.
     pub worker: Vec<(&'static str, String)>,
-    /// For the stand-in Supabase Auth.
+    /// Settings of the stand-in for Supabase Auth.
     pub supabase: SupabaseSettings,
-    /// Replicas of the api.
+    /// Number of api replicas.
     pub apis: usize,
-    /// Workers at the start; more may be started later.
+    /// Number of workers at the start.
     pub workers: usize,
-    /// Whether the house has a Postgres server of its own, which may be halted.
+    /// Whether the system has its own Postgres server, which a test may stop.
     pub own_server: bool,
 }
 
@@ -47,14 +47,14 @@ impl Default for Plan {
 }
 
 impl Plan {
-    /// Sets a setting of the api.
+    /// Adds a setting of the api.
     #[must_use]
     pub fn api(mut self, name: &'static str, value: &str) -> Self {
         self.api.push((name, value.to_owned()));
         self
     }
 
-    /// Sets a setting of the workers.
+    /// Adds a setting of the workers.
     #[must_use]
     pub fn worker(mut self, name: &'static str, value: &str) -> Self {
         self.worker.push((name, value.to_owned()));
@@ -67,42 +67,42 @@ impl Plan {
 pub struct Answer {
     /// HTTP status.
     pub status: u16,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body; null where it is no JSON.
+    /// The body; null if it is not JSON.
     pub body: Value,
-    /// The request's id, by which its job is found.
+    /// The request's id, which finds its job.
     pub request_id: String,
 }
 
-/// Everything, running.
+/// The running system.
 pub struct TestSystem {
-    /// Replicas of the api.
+    /// The api replicas.
     pub apis: Vec<Program>,
     /// The workers.
     pub workers: Vec<Program>,
-    /// The stand-in that makes links.
+    /// The stand-in for Supabase Auth.
     pub supabase: SupabaseAuth,
-    /// The stand-in that takes mails.
+    /// The stand-in for Mailgun.
     pub mailgun: Mailgun,
-    /// The house's database.
+    /// A pool on the system's database, as its superuser.
     pub pool: PgPool,
-    /// Its own server, if the plan said so.
+    /// Its own Postgres server, if the plan asked for one.
     pub server: Option<Postgres>,
-    /// Where the database is, for its superuser.
+    /// URL of the database, for its superuser.
     pub database_url: String,
     database: server::DatabaseUrls,
     plan: Plan,
 }
 
 impl TestSystem {
-    /// The usual house: one api, one worker.
-    pub async fn open() -> Self {
-        Self::of(Plan::default()).await
+    /// Starts one api and one worker with the default settings.
+    pub async fn start() -> Self {
+        Self::with(Plan::default()).await
     }
 
-    /// A house after a plan.
-    pub async fn of(plan: Plan) -> Self {
+    /// Starts a system by a plan.
+    pub async fn with(plan: Plan) -> Self {
         let (server, database) = if plan.own_server {
             let (server, database) = server::own().await;
             (Some(server), database)
@@ -130,7 +130,7 @@ impl TestSystem {
         system
     }
 
-    /// Starts one more api.
+    /// Starts another api.
     pub async fn start_api(&mut self) {
         let settings = [
             ("API_LISTEN", "127.0.0.1:0".to_owned()),
@@ -146,7 +146,7 @@ impl TestSystem {
         self.apis.push(program);
     }
 
-    /// Waits until the last started api has its database: until then it answers 503.
+    /// Waits until the last started api is ready. Until then it answers 503.
     async fn until_api_is_ready(&self) {
         let address = self.apis[self.apis.len() - 1].address().await.unwrap();
         let url = format!("http://{address}/health/ready");
@@ -159,7 +159,7 @@ impl TestSystem {
         ready.await.unwrap();
     }
 
-    /// Starts one more worker.
+    /// Starts another worker.
     pub async fn start_worker(&mut self) {
         let settings = [
             ("WORKER_LISTEN", "127.0.0.1:0".to_owned()),
@@ -195,47 +195,47 @@ impl TestSystem {
         all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// The address of a path of the first api.
+    /// URL of a path on the first api.
     pub async fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.apis[0].address().await.unwrap())
     }
 
-    /// Asks for a link for this address, with the published example's callback.
+    /// Requests a link for this address, with the callback of the published example.
     pub async fn ask(&self, email: &str) -> Answer {
         self.post(&example(email)).await
     }
 
-    /// The same, for another page, so that it is no double click.
+    /// Requests a link to another page, so that it is not a double click.
     pub async fn ask_for(&self, email: &str, page: &str) -> Answer {
         let mut body = example(email);
         body["callback_next"] = page.into();
         self.post(&body).await
     }
 
-    /// Posts a body at the first api.
+    /// Posts a body to the first api.
     pub async fn post(&self, body: &Value) -> Answer {
         self.post_to(0, body).await
     }
 
-    /// Posts a body at one of the apis.
+    /// Posts a body to one of the apis.
     pub async fn post_to(&self, api: usize, body: &Value) -> Answer {
         let address = self.apis[api].address().await.unwrap();
         post_at(&format!("http://{address}/api/auth/send-magic-link"), body).await
     }
 
-    /// Gets a page as text, with its status.
+    /// Gets a page, and returns its status and text.
     pub async fn get(&self, url: &str) -> (u16, String) {
         get_at(url).await
     }
 
-    /// What `/health/ready` of a worker says.
+    /// Returns status and body of `/health/ready` of a worker.
     pub async fn worker_ready(&self, worker: usize) -> (u16, Value) {
         let address = self.workers[worker].address().await.unwrap();
         let (status, body) = self.get(&format!("http://{address}/health/ready")).await;
         (status, serde_json::from_str(&body).unwrap())
     }
 
-    /// One value, as text.
+    /// Queries one value as text.
     pub async fn text(&self, query: &str) -> String {
         let query = format!("select coalesce(({query})::text, '')");
         sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&self.pool).await.unwrap()
@@ -246,13 +246,13 @@ impl TestSystem {
         sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&self.pool).await.unwrap();
     }
 
-    /// `state` and `code` of the job of a request.
+    /// State and code of the job of a request.
     pub async fn state(&self, answer: &Answer) -> String {
         let id = &answer.request_id;
         self.text(&format!("select concat_ws(' ', state, code) from email_jobs where request_id = '{id}'")).await
     }
 
-    /// Waits until the job of a request is in this state (and has this code, if one is given).
+    /// Waits until the job of a request has this state, or this `state code`.
     pub async fn until_state(&self, answer: &Answer, state: &str) {
         let seen = eventually(|| async {
             let seen = self.state(answer).await;
@@ -263,7 +263,7 @@ impl TestSystem {
         }
     }
 
-    /// Waits until the delivery of a request's mail is this.
+    /// Waits until the mail of a request has this delivery status.
     pub async fn until_delivery(&self, answer: &Answer, delivery: &str) {
         let query = format!("select delivery from email_jobs where request_id = '{}'", answer.request_id);
         let seen = eventually(|| async {
@@ -298,10 +298,10 @@ pub fn example(email: &str) -> Value {
     json!({ "email": email, "callback_origin": "https://example.com", "callback_next": "example" })
 }
 
-/// Asks again and again until the answer is good, or patience ends with the last bad one.
+/// Repeats a check until it succeeds.
 ///
 /// # Errors
-/// The last bad answer.
+/// The last failure, if the check does not succeed within [`PATIENCE`].
 pub async fn eventually<T, E, F: Future<Output = Result<T, E>>>(mut ask: impl FnMut() -> F) -> Result<T, E> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut pace = tokio::time::interval(Duration::from_millis(10));
@@ -315,10 +315,10 @@ pub async fn eventually<T, E, F: Future<Output = Result<T, E>>>(mut ask: impl Fn
     }
 }
 
-/// Posts a body with a request id of its own.
+/// Posts a body with a new request id.
 ///
 /// # Panics
-/// When no answer comes.
+/// If no answer comes.
 pub async fn post_at(url: &str, body: &Value) -> Answer {
     let request_id = uuid::Uuid::now_v7().to_string();
     let request = CLIENT.with(|client| client.post(url).header("x-request-id", &request_id).json(body));
@@ -328,16 +328,16 @@ pub async fn post_at(url: &str, body: &Value) -> Answer {
     Answer { status, headers, body, request_id }
 }
 
-/// Gets a page as text, with its status.
+/// Gets a page, and returns its status and text.
 ///
 /// # Panics
-/// When no answer comes.
+/// If no answer comes.
 pub async fn get_at(url: &str) -> (u16, String) {
     let response = CLIENT.with(|client| client.get(url)).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
 thread_local! {
-    /// One client per thread, since a test's runtime, on which its connections live, is one thread.
+    /// One client per thread, because connections belong to a test's runtime, which is one thread.
     static CLIENT: Client = sandbox::client().unwrap();
 }

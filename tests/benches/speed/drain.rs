@@ -10,8 +10,8 @@ use std::{
 };
 
 use outbox::{
-    ClaimOptions, ClaimedJob, Finish, GroupCommit, JobEnd, JobId, JournalEntry, NewLink, PgPool, QueueCursor, Recorded,
-    Seal, SendDecision, Step, StepOutcome, StepRecord,
+    ClaimOptions, ClaimedJob, Finish, GroupCommit, JobEnd, JobId, NewLink, PgPool, QueueCursor, Recorded, Seal,
+    SendDecision, Step, StepOutcome, StepRecord,
 };
 use sandbox::{Postgres, Role};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
@@ -188,7 +188,7 @@ async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching)
     let worker = Arc::new(BenchWorker {
         pool: pool.clone(),
         seals: GroupCommit::of_seals(pool, |_, _| ()).unwrap(),
-        ends: GroupCommit::of_ends(pool, |_, _| ()).unwrap(),
+        ends: GroupCommit::of_finishes(pool, |_, _| ()).unwrap(),
         name: "bench".into(),
         batching,
         done: AtomicU64::new(0),
@@ -236,8 +236,8 @@ impl BenchWorker {
             message_id: format!("<{}.0123456789abcdef@mg.example.com>", job.lease.job),
             age: Duration::from_millis(20),
         };
-        let seal = Seal { lease: job.lease, link: Some(link), step: self.entry(&job, Step::GenerateLink) };
-        let finish = Finish { lease: job.lease, end: JobEnd::Sent, step: self.entry(&job, Step::Send) };
+        let seal = Seal { lease: job.lease, link: Some(link), step: self.record(&job, Step::GenerateLink) };
+        let finish = Finish { lease: job.lease, end: JobEnd::Sent, step: self.record(&job, Step::Send) };
         let (cleared, recorded) = match self.batching {
             Batching::Grouped => (self.seals.commit(seal).await.unwrap(), self.ends.commit(finish).await.unwrap()),
             Batching::Single => {
@@ -245,20 +245,21 @@ impl BenchWorker {
                 (cleared, outbox::finish(&self.pool, &[finish]).await.unwrap()[0])
             }
         };
-        assert!(matches!(cleared, SendDecision::Send { .. }));
+        assert!(matches!(cleared, SendDecision::Send));
         assert_eq!(recorded, Recorded::Done);
         self.done.fetch_add(1, Ordering::Relaxed);
     }
 
-    fn entry(&self, job: &ClaimedJob, step: Step) -> Option<JournalEntry> {
-        let step = StepRecord {
+    fn record(&self, job: &ClaimedJob, step: Step) -> Option<StepRecord> {
+        Some(StepRecord {
+            attempt: job.attempt,
+            worker: Arc::clone(&self.name),
             step,
             outcome: StepOutcome::Ok,
             http_status: Some(200),
             failure: None,
             started_at: chrono::Utc::now(),
             duration: Duration::from_millis(20),
-        };
-        Some(JournalEntry { step, attempt: job.attempt, worker: Arc::clone(&self.name) })
+        })
     }
 }

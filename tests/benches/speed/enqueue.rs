@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use outbox::{Email, EnqueuePolicy, Enqueued, GroupCommit, JobId, NewJob, enqueue};
+use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, GroupCommit, JobId, NewJob};
 use sandbox::{Postgres, Role};
 use tests::{Plan, TestSystem};
 
@@ -95,7 +95,7 @@ async fn through_the_outbox(server: &Postgres, callers: usize, in_groups: bool) 
                 let outcome = if in_groups {
                     commit.commit(new_job()).await.unwrap()
                 } else {
-                    enqueue(&pool, &admission(), &[new_job()]).await.unwrap()[0]
+                    outbox::test_support::enqueue(&pool, &admission(), &[new_job()]).await.unwrap()[0]
                 };
                 assert_eq!(outcome, Enqueued::Queued);
                 taken += 1;
@@ -114,7 +114,7 @@ fn new_job() -> NewJob {
     NewJob {
         id,
         recipient: Email::parse(&newcomer()).unwrap(),
-        callback_url: "https://example.com/auth/callback?next=%2Fprojects%2F42".to_owned(),
+        callback_url: CallbackUrl::parse("https://example.com/auth/callback?next=%2Fprojects%2F42").unwrap(),
         client: "203.0.113.7".to_owned(),
         request_id: id.to_string(),
         traceparent: None,
