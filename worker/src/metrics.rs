@@ -224,7 +224,7 @@ fn set_upstream(upstream: Upstream, open: f64, paused: f64) {
 }
 
 /// Supabase makes codes of this length.
-pub(crate) fn code_digits(digits: usize) {
+pub(crate) fn set_code_digits(digits: usize) {
     gauge!("magic_link_supabase_code_digits").set(u32::try_from(digits).unwrap_or(u32::MAX));
 }
 

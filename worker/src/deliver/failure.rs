@@ -11,10 +11,10 @@ use crate::upstream::verdict::{UpstreamFailure, Verdict};
 impl Delivery<'_> {
     /// Rejects the job if this has happened to it as often as may be.
     pub(super) async fn unless_too_often(&self, trouble: UpstreamFailure) -> UpstreamFailure {
-        let Verdict::RetryUpTo { tries } = trouble.verdict else { return trouble };
-        let before = outbox::attempts_with_code(&self.worker.pool, self.job.lease.job, &trouble.failure.code).await;
+        let Verdict::RetryUpTo { attempts } = trouble.verdict else { return trouble };
+        let before = outbox::attempts_with_code(&self.worker.pool, self.job.lease.job, &trouble.reason.code).await;
         match self.worker.outage.watch(before) {
-            Ok(before) if before + 1 >= tries => UpstreamFailure { verdict: Verdict::Reject, ..trouble },
+            Ok(before) if before + 1 >= attempts => UpstreamFailure { verdict: Verdict::Reject, ..trouble },
             // Where it cannot be told, there is no harm in one try more.
             _ => trouble,
         }
@@ -27,9 +27,9 @@ impl Delivery<'_> {
         trouble: &UpstreamFailure,
         attempt: Attempt,
     ) -> DeliveryOutcome {
-        self.worker.upstreams.failed(upstream, trouble, &self.job.recipient);
+        self.worker.upstreams.record_failure(upstream, trouble, &self.job.recipient);
         let number = self.job.attempt;
-        let failure = trouble.failure.clone();
+        let failure = trouble.reason.clone();
         match trouble.verdict {
             Verdict::Reject => DeliveryOutcome::Failed(failure, Some(attempt)),
             Verdict::Retry { .. } | Verdict::RetryUpTo { .. } | Verdict::Unknown
@@ -45,7 +45,7 @@ impl Delivery<'_> {
                 DeliveryOutcome::Again { delay: wait, failure: Some(failure), uncounted: true, attempt: Some(attempt) }
             }
             // The upstream's trouble, not this job's: the one that is let through to try it loses nothing by that.
-            Verdict::Retry { not_before: None } if self.worker.upstreams.slows_down(upstream) => {
+            Verdict::Retry { not_before: None } if self.worker.upstreams.slows_claims(upstream) => {
                 DeliveryOutcome::Again {
                     delay: backoff::retry(number),
                     failure: Some(failure),
@@ -91,7 +91,7 @@ impl Delivery<'_> {
     /// (The calls of others may have begun before, and would open and close it in turns.)
     pub(super) async fn succeeded(&self, upstream: Upstream) {
         let worker = self.worker;
-        worker.upstreams.succeeded(upstream);
+        worker.upstreams.record_success(upstream);
         if !self.probe {
             return;
         }

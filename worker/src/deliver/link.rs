@@ -86,8 +86,10 @@ impl Delivery<'_> {
     pub(super) async fn make_link(&self, unusable: Option<Failure>) -> Result<SignInLink, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
         let stopped = |interrupted: Interrupted, attempt| DeliveryOutcome::handed_back(interrupted, attempt);
-        let turn =
-            self.unless_interrupted(worker.supabase.turn()).await.map_err(|interrupted| stopped(interrupted, None))?;
+        let turn = self
+            .unless_interrupted(worker.supabase.acquire_slot())
+            .await
+            .map_err(|interrupted| stopped(interrupted, None))?;
         // A call that is not begun leaves no trace.
         self.go_on().map_err(|interrupted| stopped(interrupted, None))?;
         let watch = Stopwatch::start(Step::GenerateLink);
@@ -141,7 +143,7 @@ impl Delivery<'_> {
             format!("Supabase would lead to {got} instead. Add to its redirect allow list (Redirect URLs): {entry}");
         UpstreamFailure {
             verdict: Verdict::Reject,
-            failure: Failure::new("redirect_not_allowed", message),
+            reason: Failure::new("redirect_not_allowed", message),
             http_status: Some(200),
         }
     }

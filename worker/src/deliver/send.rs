@@ -14,7 +14,7 @@ use crate::{
 impl Delivery<'_> {
     /// Waits for `MAILGUN_RATE`.
     pub(super) async fn turn_at_mailgun(&self, link: &SignInLink) -> Result<(), DeliveryOutcome> {
-        let turn = self.unless_interrupted(self.worker.mailgun.turn()).await;
+        let turn = self.unless_interrupted(self.worker.mailgun.wait_for_rate()).await;
         turn.map_err(|interrupted| DeliveryOutcome::handed_back(interrupted, link.attempt().cloned()))
     }
 

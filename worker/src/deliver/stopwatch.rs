@@ -24,7 +24,7 @@ impl Stopwatch {
     }
 
     pub(super) fn trouble(&self, trouble: &UpstreamFailure) -> Attempt {
-        self.attempt(trouble.verdict.outcome(), trouble.http_status, Some(trouble.failure.clone()))
+        self.attempt(trouble.verdict.outcome(), trouble.http_status, Some(trouble.reason.clone()))
     }
 
     pub(super) fn interrupted(&self, interrupted: Interrupted) -> Attempt {

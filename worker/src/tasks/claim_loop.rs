@@ -93,7 +93,7 @@ impl Claimer<'_> {
         worker.capacity.claimed(free, jobs.len());
         if !jobs.is_empty() {
             if pace == Pace::One {
-                worker.upstreams.let_through(Instant::now());
+                worker.upstreams.record_slow_claim(Instant::now());
             }
             return Ok(ClaimResult::Jobs { jobs, probe: false });
         }

@@ -100,7 +100,7 @@ fn upstream(worker: &Worker, breakers: &[OpenBreaker], upstream: Upstream, url_s
     let open = breakers.iter().find(|breaker| breaker.upstream == upstream);
     let (failure, setting) = match open {
         Some(breaker) => (Some(breaker.failure.clone()), breaker.setting.clone()),
-        None => (worker.upstreams.down(upstream), url_setting.to_owned()),
+        None => (worker.upstreams.down_reason(upstream), url_setting.to_owned()),
     };
     match failure {
         Some(failure) => Check::Down { code: failure.code, message: failure.message, setting },

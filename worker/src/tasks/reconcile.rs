@@ -15,7 +15,7 @@ use outbox::{
 use crate::{
     metrics,
     runtime::worker::Worker,
-    upstream::{mailgun_events::MailgunEventsClient, verdict::mailgun_reads::QueryError},
+    upstream::{mailgun_events::MailgunEventsClient, verdict::mailgun_queries::QueryError},
 };
 
 /// After a job's end, Mailgun gets so long to report by itself; what has no end then is asked about at these times.
@@ -138,7 +138,7 @@ impl ReconcileTurn<'_> {
 
     async fn reports_of(&self, mail: &UnreportedMail) -> Result<Vec<Report>, QueryError> {
         let latest = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + AHEAD;
-        let events = self.reader.events_of(&mail.message_id, mail.ended_at).await?;
+        let events = self.reader.events_for(&mail.message_id, mail.ended_at).await?;
         let of_this_mail =
             |event: &serde_json::Value| match MailgunEvent::read(event, latest, Some(&self.reader.domain)) {
                 Ok(MailgunEvent::Delivery(event)) if event.message_id.as_ref() == Some(&mail.message_id) => {
@@ -153,7 +153,7 @@ impl ReconcileTurn<'_> {
     async fn lift(&self) -> Result<(), Interrupted> {
         for address in suppression::wanted_lifts(&self.worker.pool, BATCH).await? {
             self.go_on().await?;
-            self.reader.unlist(&address).await?;
+            self.reader.remove_from_lists(&address).await?;
             suppression::lifted(&self.worker.pool, &address).await?;
             tracing::info!("took an address off Mailgun's lists, as asked");
         }

@@ -51,7 +51,7 @@ fn kind(trouble: &UpstreamFailure) -> &'static str {
 
 #[test]
 fn mailguns_answers_are_sorted() {
-    assert_eq!(mailgun::judge(&mailgun_answer("200-queued")), Ok(()));
+    assert_eq!(mailgun::classify(&mailgun_answer("200-queued")), Ok(()));
     for (name, wanted, code) in [
         ("200-magnificent", "MAILGUN_DOMAIN", "mailgun_wrong_path"),
         ("400-domain-unverified", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
@@ -72,11 +72,11 @@ fn mailguns_answers_are_sorted() {
         ("502-html", "unknown", "mailgun_unavailable"),
         ("503-empty", "unknown", "mailgun_unavailable"),
     ] {
-        let trouble = mailgun::judge(&mailgun_answer(name)).expect_err(name);
-        assert_eq!((kind(&trouble), trouble.failure.code.as_str()), (wanted, code), "{name}");
-        assert!(!trouble.failure.message.contains('<'), "{name}: {}", trouble.failure.message);
+        let trouble = mailgun::classify(&mailgun_answer(name)).expect_err(name);
+        assert_eq!((kind(&trouble), trouble.reason.code.as_str()), (wanted, code), "{name}");
+        assert!(!trouble.reason.message.contains('<'), "{name}: {}", trouble.reason.message);
     }
-    let seconds = mailgun::judge(&mailgun_answer("429-seconds")).unwrap_err();
+    let seconds = mailgun::classify(&mailgun_answer("429-seconds")).unwrap_err();
     assert_eq!(seconds.verdict, Verdict::Retry { not_before: Some(Duration::from_secs(120)) });
 }
 
@@ -91,13 +91,13 @@ fn only_an_id_is_a_success() {
         ("", false),
     ] {
         let answer = UpstreamResponse { status: 200, headers: HeaderMap::new(), body: body.into() };
-        let verdict = mailgun::judge(&answer);
+        let verdict = mailgun::classify(&answer);
         assert_eq!(verdict.is_ok(), taken, "{body}");
         assert!(verdict.is_ok() || kind(&verdict.unwrap_err()) == "unknown", "{body}: it may have been taken");
     }
     let error =
         UpstreamResponse { status: 500, headers: HeaderMap::new(), body: r#"{"id":"<1@mg.example.com>"}"#.into() };
-    assert!(mailgun::judge(&error).is_err());
+    assert!(mailgun::classify(&error).is_err());
 }
 
 #[test]
@@ -126,9 +126,9 @@ fn supabases_answers_are_sorted() {
         ("recovery-unknown-user.v20240101", "reject", "unknown_user"),
         ("signup-confirmed-user.v20240101", "reject", "supabase_refused"),
     ] {
-        let trouble = supabase::judge(&supabase_answer(name));
-        assert_eq!((kind(&trouble), trouble.failure.code.as_str()), (wanted, code), "{name}");
-        assert!(!trouble.failure.message.contains('@'), "{name}: {}", trouble.failure.message);
+        let trouble = supabase::classify(&supabase_answer(name));
+        assert_eq!((kind(&trouble), trouble.reason.code.as_str()), (wanted, code), "{name}");
+        assert!(!trouble.reason.message.contains('@'), "{name}: {}", trouble.reason.message);
     }
 }
 
@@ -147,7 +147,7 @@ fn gateways_and_proxies_are_sorted_too() {
         (540, "", "retry"),
     ] {
         let answer = UpstreamResponse { status, headers: no_headers(), body: body.into() };
-        assert_eq!(kind(&supabase::judge(&answer)), wanted, "{status} {body}");
+        assert_eq!(kind(&supabase::classify(&answer)), wanted, "{status} {body}");
     }
     for (status, body, wanted) in [
         (301, "", "MAILGUN_BASE_URL"),
@@ -159,15 +159,15 @@ fn gateways_and_proxies_are_sorted_too() {
         (400, r#"{"message":"from parameter is not a valid address. please check documentation"}"#, "MAIL_FROM"),
     ] {
         let answer = UpstreamResponse { status, headers: no_headers(), body: body.into() };
-        assert_eq!(kind(&mailgun::judge(&answer).unwrap_err()), wanted, "{status} {body}");
+        assert_eq!(kind(&mailgun::classify(&answer).unwrap_err()), wanted, "{status} {body}");
     }
 }
 
 #[test]
 fn silence_is_unknown_only_where_a_mail_may_have_gone() {
     let why = || "connection reset".to_owned();
-    assert_eq!(kind(&mailgun::judge_silence(&CallError::NotSent(why()))), "retry");
-    assert_eq!(kind(&mailgun::judge_silence(&CallError::Lost(why()))), "unknown");
-    assert_eq!(kind(&supabase::judge_silence(&CallError::NotSent(why()))), "retry");
-    assert_eq!(kind(&supabase::judge_silence(&CallError::Lost(why()))), "retry");
+    assert_eq!(kind(&mailgun::classify_call_error(&CallError::NotSent(why()))), "retry");
+    assert_eq!(kind(&mailgun::classify_call_error(&CallError::ResponseLost(why()))), "unknown");
+    assert_eq!(kind(&supabase::classify_call_error(&CallError::NotSent(why()))), "retry");
+    assert_eq!(kind(&supabase::classify_call_error(&CallError::ResponseLost(why()))), "retry");
 }
