@@ -31,10 +31,10 @@ impl Delivery<'_> {
     /// Before anything begins: Supabase knows no fence, and a link made for a job that is another worker's by now
     /// would kill the one that it mails.
     pub(super) fn go_on(&self) -> Result<(), Interrupted> {
-        if self.hold.lost.is_cancelled() || !self.hold.lasts() {
+        if self.hold.lost.is_cancelled() || !self.hold.is_valid() {
             return Err(Interrupted::LeaseLost);
         }
-        if self.worker.stop.deliveries.is_cancelled() { Err(Interrupted::Stopped) } else { Ok(()) }
+        if self.worker.shutdown.deliveries.is_cancelled() { Err(Interrupted::Stopped) } else { Ok(()) }
     }
 
     /// Runs `work` unless the lease is lost or the worker stops before or meanwhile.
@@ -44,7 +44,7 @@ impl Delivery<'_> {
             // In this order: a delivery that must stop begins nothing more.
             biased;
             () = self.hold.lost.cancelled() => Err(Interrupted::LeaseLost),
-            () = self.worker.stop.deliveries.cancelled() => Err(Interrupted::Stopped),
+            () = self.worker.shutdown.deliveries.cancelled() => Err(Interrupted::Stopped),
             done = work => Ok(done),
         }
     }
@@ -56,7 +56,7 @@ impl Delivery<'_> {
     {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.worker.outage.watch(write().await) {
+            match self.worker.outage.observe(write().await) {
                 Err(error) if error.is_outage() => sleep(pause).await,
                 done => return done,
             }
@@ -74,7 +74,7 @@ impl Delivery<'_> {
     {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.worker.outage.watch(write().await) {
+            match self.worker.outage.observe(write().await) {
                 Err(error) if error.is_outage() => self.unless_interrupted(sleep(pause)).await?,
                 done => return Ok(done),
             }

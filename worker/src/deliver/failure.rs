@@ -13,7 +13,7 @@ impl Delivery<'_> {
     pub(super) async fn unless_too_often(&self, trouble: UpstreamFailure) -> UpstreamFailure {
         let Verdict::RetryUpTo { attempts } = trouble.verdict else { return trouble };
         let before = outbox::attempts_with_code(&self.worker.pool, self.job.lease.job, &trouble.reason.code).await;
-        match self.worker.outage.watch(before) {
+        match self.worker.outage.observe(before) {
             Ok(before) if before + 1 >= attempts => UpstreamFailure { verdict: Verdict::Reject, ..trouble },
             // Where it cannot be told, there is no harm in one try more.
             _ => trouble,
@@ -27,7 +27,7 @@ impl Delivery<'_> {
         trouble: &UpstreamFailure,
         attempt: Attempt,
     ) -> DeliveryOutcome {
-        self.worker.upstreams.record_failure(upstream, trouble, &self.job.recipient);
+        self.worker.upstream_health.record_failure(upstream, trouble, &self.job.recipient);
         let number = self.job.attempt;
         let failure = trouble.reason.clone();
         match trouble.verdict {
@@ -41,11 +41,11 @@ impl Delivery<'_> {
             Verdict::Retry { not_before: Some(wait) } => {
                 let paused = upstreams::pause(&self.worker.pool, upstream, wait).await;
                 // Unpaused, the others will be told the same by the upstream itself.
-                let _ = self.worker.outage.watch(paused);
+                let _ = self.worker.outage.observe(paused);
                 DeliveryOutcome::Again { delay: wait, failure: Some(failure), uncounted: true, attempt: Some(attempt) }
             }
             // The upstream's trouble, not this job's: the one that is let through to try it loses nothing by that.
-            Verdict::Retry { not_before: None } if self.worker.upstreams.slows_claims(upstream) => {
+            Verdict::Retry { not_before: None } if self.worker.upstream_health.slows_claims(upstream) => {
                 DeliveryOutcome::Again {
                     delay: backoff::retry(number),
                     failure: Some(failure),
@@ -91,12 +91,12 @@ impl Delivery<'_> {
     /// (The calls of others may have begun before, and would open and close it in turns.)
     pub(super) async fn succeeded(&self, upstream: Upstream) {
         let worker = self.worker;
-        worker.upstreams.record_success(upstream);
+        worker.upstream_health.record_success(upstream);
         if !self.probe {
             return;
         }
         // Where this fails, the next probe closes it.
-        if let Ok(true) = worker.outage.watch(upstreams::close_breaker(&worker.pool, upstream).await) {
+        if let Ok(true) = worker.outage.observe(upstreams::close_breaker(&worker.pool, upstream).await) {
             tracing::info!(upstream = upstream.as_str(), "recovered: mail goes out again");
         }
     }

@@ -131,7 +131,7 @@ impl Delivery<'_> {
         let wanted = without_query(&self.job.callback_url);
         let got = without_query(&made.redirect_to);
         let entry = format!("{wanted},{wanted}\\?**");
-        metrics::redirect_not_allowed();
+        metrics::record_redirect_not_allowed();
         tracing::error!(
             code = "redirect_not_allowed",
             callback = wanted,

@@ -52,13 +52,13 @@ impl Delivery<'_> {
             }
         };
         if matches!(state, "sent" | "failed" | "expired" | "superseded") {
-            self.worker.capacity.ended();
+            self.worker.capacity.record_end();
         }
         let held = self.claimed_at.elapsed();
-        metrics::job_done(state, held);
+        metrics::record_delivery(state, held);
         match state {
-            "sent" => metrics::sent(self.job.waited + held),
-            "lease_lost" => metrics::fenced_write(),
+            "sent" => metrics::record_sent(self.job.waited + held),
+            "lease_lost" => metrics::record_fenced_write(),
             _ => {}
         }
         let ms = u64::try_from(held.as_millis()).unwrap_or(u64::MAX);
@@ -68,7 +68,7 @@ impl Delivery<'_> {
     async fn finish(&self, end: JobEnd, step: Option<&Attempt>) -> &'static str {
         let state = if end == JobEnd::Sent { "sent" } else { "failed" };
         let finish = Finish { lease: self.job.lease, end, journal: step.map(|step| self.entry(step)) };
-        match self.persistently(|| self.worker.records.ends.commit(finish.clone())).await {
+        match self.persistently(|| self.worker.committers.finishes.commit(finish.clone())).await {
             Ok(Recorded::Done) => state,
             Ok(Recorded::LeaseLost) => "lease_lost",
             Err(error) => unrecorded(&error),
@@ -88,7 +88,7 @@ impl Delivery<'_> {
         }
         let journal = step.map(|step| self.entry(step));
         let back = Requeue { lease: self.job.lease, delay, failure, uncounted, journal };
-        match self.persistently(|| self.worker.records.returns.commit(back.clone())).await {
+        match self.persistently(|| self.worker.committers.requeues.commit(back.clone())).await {
             Ok(Requeued::Waiting) if delay.is_zero() => "queued",
             Ok(Requeued::Waiting) => "retrying",
             Ok(Requeued::Superseded) => "superseded",

@@ -23,7 +23,7 @@ impl Delivery<'_> {
         let journal = link.attempt().map(|step| self.entry(step));
         let seal = Seal { lease: self.job.lease, link: link.new_link(), journal };
         let cleared = self
-            .until_interrupted(|| self.worker.records.seals.commit(seal.clone()))
+            .until_interrupted(|| self.worker.committers.seals.commit(seal.clone()))
             .await
             .map_err(|interrupted| DeliveryOutcome::handed_back(interrupted, link.attempt().cloned()))?
             .map_err(|error| DeliveryOutcome::Unrecorded(error.to_string()))?;

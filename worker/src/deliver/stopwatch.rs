@@ -41,7 +41,7 @@ impl Stopwatch {
             started_at: self.started_at,
             duration: self.started.elapsed(),
         };
-        crate::metrics::step(&attempt);
+        crate::metrics::record_attempt(&attempt);
         attempt
     }
 }

@@ -27,12 +27,12 @@ pub(crate) async fn run(worker: &Arc<Worker>) {
     let slots = Arc::new(Semaphore::new(worker.limits.concurrency));
     let mut claimer = Claimer { worker, head: QueueCursor::default(), promoted_at: None };
     let deliveries = TaskTracker::new();
-    while !worker.stop.claims.is_cancelled() {
+    while !worker.shutdown.claims.is_cancelled() {
         let claimed_at = Instant::now();
-        let pause = match worker.outage.watch(outbox::in_time(claimer.claim(slots.available_permits())).await) {
+        let pause = match worker.outage.observe(outbox::in_time(claimer.claim(slots.available_permits())).await) {
             Ok(ClaimResult::Jobs { jobs, probe }) => {
                 for job in jobs {
-                    metrics::picked_up(job.due_for);
+                    metrics::record_pickup(job.due_for);
                     let slot = DeliverySlot::take(&slots, &wake).await;
                     deliveries.spawn(deliver(Arc::clone(worker), job, probe, claimed_at, slot));
                 }
@@ -43,18 +43,18 @@ pub(crate) async fn run(worker: &Arc<Worker>) {
             Err(_) => {
                 tokio::select! {
                     () = tokio::time::sleep(POLL) => {}
-                    () = worker.stop.claims.cancelled() => {}
+                    () = worker.shutdown.claims.cancelled() => {}
                 }
                 continue;
             }
         };
         tokio::select! {
             () = wake.wait(pause) => {}
-            () = worker.stop.claims.cancelled() => {}
+            () = worker.shutdown.claims.cancelled() => {}
         }
     }
     deliveries.close();
-    worker.stop.wind_down(deliveries.wait(), worker.limits.shutdown).await;
+    worker.shutdown.wind_down(deliveries.wait(), worker.limits.shutdown).await;
 }
 
 enum ClaimResult {
@@ -75,7 +75,7 @@ impl Claimer<'_> {
         if free == 0 {
             return Ok(ClaimResult::None { look_again: POLL });
         }
-        let pace = worker.upstreams.pace(Instant::now());
+        let pace = worker.upstream_health.pace(Instant::now());
         let free = match pace {
             Pace::Free => free,
             Pace::One => 1,
@@ -90,10 +90,10 @@ impl Claimer<'_> {
         };
         self.promote_due().await?;
         let jobs = self.head.claim(pool, options).await?;
-        worker.capacity.claimed(free, jobs.len());
+        worker.capacity.record_claim(free, jobs.len());
         if !jobs.is_empty() {
             if pace == Pace::One {
-                worker.upstreams.record_slow_claim(Instant::now());
+                worker.upstream_health.record_slow_claim(Instant::now());
             }
             return Ok(ClaimResult::Jobs { jobs, probe: false });
         }
@@ -122,7 +122,7 @@ impl Claimer<'_> {
 }
 
 async fn deliver(worker: Arc<Worker>, job: ClaimedJob, probe: bool, claimed_at: Instant, slot: DeliverySlot) {
-    let hold = worker.leases.hold(job.lease, claimed_at);
+    let hold = worker.lease_renewer.track(job.lease, claimed_at);
     Delivery { worker: &worker, job: &job, probe, hold: &hold, claimed_at }.run().await;
     drop(slot);
 }

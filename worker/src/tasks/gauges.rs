@@ -22,9 +22,9 @@ pub(crate) async fn keep_true(worker: Arc<Worker>) {
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        match worker.outage.watch(outbox::in_time(look(&worker.pool)).await) {
-            Ok((backlog, upstream_states)) => metrics::seen(&backlog, &upstream_states),
-            Err(_) => metrics::unseen(),
+        match worker.outage.observe(outbox::in_time(look(&worker.pool)).await) {
+            Ok((backlog, upstream_states)) => metrics::set_shared_state(&backlog, &upstream_states),
+            Err(_) => metrics::clear_shared_state(),
         }
     }
 }

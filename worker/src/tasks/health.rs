@@ -66,7 +66,7 @@ enum Check {
 async fn check(worker: &Worker) -> HealthReport {
     let breakers = timeout(PATIENCE, open_breakers(worker)).await;
     let (database, breakers) = match breakers {
-        Ok(Ok(breakers)) if worker.prepared.load(Ordering::Relaxed) => (Check::Ok, breakers),
+        Ok(Ok(breakers)) if worker.is_prepared.load(Ordering::Relaxed) => (Check::Ok, breakers),
         Ok(Ok(breakers)) => {
             (database_down("Its tables are not those of this version, or cannot be made: see the log."), breakers)
         }
@@ -100,7 +100,7 @@ fn upstream(worker: &Worker, breakers: &[OpenBreaker], upstream: Upstream, url_s
     let open = breakers.iter().find(|breaker| breaker.upstream == upstream);
     let (failure, setting) = match open {
         Some(breaker) => (Some(breaker.failure.clone()), breaker.setting.clone()),
-        None => (worker.upstreams.down_reason(upstream), url_setting.to_owned()),
+        None => (worker.upstream_health.down_reason(upstream), url_setting.to_owned()),
     };
     match failure {
         Some(failure) => Check::Down { code: failure.code, message: failure.message, setting },

@@ -50,7 +50,7 @@ where
         Box::pin(async move {
             if let Ok(_turn) = turn.try_lock() {
                 // The watch has told of an error; the chore comes round again.
-                let _ = worker.outage.watch(work(Arc::clone(&worker)).await);
+                let _ = worker.outage.observe(work(Arc::clone(&worker)).await);
             }
         })
     })
@@ -58,7 +58,7 @@ where
 
 async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
     let rescued = outbox::rescue(&worker.pool, worker.limits.max_attempts).await?;
-    metrics::rescued(rescued);
+    metrics::record_rescued(rescued);
     if rescued.exhausted > 0 {
         tracing::error!(
             jobs = rescued.exhausted,
@@ -72,7 +72,7 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
 
 async fn expire(worker: Arc<Worker>) -> Result<(), Error> {
     let ended = outbox::expire(&worker.pool).await?;
-    metrics::expired(ended);
+    metrics::record_expired(ended);
     tell("ended jobs past their deadline", ended.expired + ended.sent);
     Ok(())
 }

@@ -13,9 +13,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 pub async fn prepare(worker: &Worker, migrate: bool) {
     loop {
         let prepared = if migrate { self::migrate(&worker.pool).await } else { look(&worker.pool).await };
-        if worker.outage.watch(prepared).is_ok() {
+        if worker.outage.observe(prepared).is_ok() {
             tracing::debug!("the database is ready");
-            worker.prepared.store(true, Ordering::Relaxed);
+            worker.is_prepared.store(true, Ordering::Relaxed);
             return;
         }
         sleep(PAUSE).await;

@@ -62,7 +62,7 @@ impl From<QueryError> for Interrupted {
 
 /// Asks about all that is due, if it is this worker's turn and there is a key for it.
 pub(crate) async fn reconcile(worker: Arc<Worker>) -> Result<(), Error> {
-    let Some(reader) = &worker.mailgun_reader else { return Ok(()) };
+    let Some(reader) = &worker.mailgun_events else { return Ok(()) };
     let turn = ReconcileTurn { worker: &worker, reader };
     if !reconcile::take_turn(&worker.pool, &worker.name, TURN).await? {
         return Ok(());
@@ -72,7 +72,7 @@ pub(crate) async fn reconcile(worker: Arc<Worker>) -> Result<(), Error> {
         Err(Interrupted::Over) => Ok(()),
         Err(Interrupted::Database(error)) => Err(error),
         Err(Interrupted::NotTold(QueryError { reason, pause })) => {
-            metrics::reconciled("failed");
+            metrics::record_reconciled("failed");
             tracing::warn!(reason, pause_seconds = pause.as_secs(), "Mailgun cannot be asked what became of mails");
             reconcile::end_turn(&worker.pool, &worker.name, pause, Some(reason)).await
         }
@@ -104,14 +104,14 @@ impl ReconcileTurn<'_> {
 
     async fn go_on(&self) -> Result<(), Interrupted> {
         let is_mine = reconcile::take_turn(&self.worker.pool, &self.worker.name, TURN).await?;
-        if is_mine && !self.worker.stop.claims.is_cancelled() { Ok(()) } else { Err(Interrupted::Over) }
+        if is_mine && !self.worker.shutdown.claims.is_cancelled() { Ok(()) } else { Err(Interrupted::Over) }
     }
 
     async fn ask_about(&self, mail: &UnreportedMail) -> Result<(), Interrupted> {
         let pool = &self.worker.pool;
         let reports = self.reports_of(mail).await?;
         for (report, told) in reports.iter().zip(outbox::take_reports(pool, &reports).await?) {
-            metrics::told(&report.event, told);
+            metrics::record_report(&report.event, told);
         }
         let has_ended = reports.iter().any(|report| report.event.delivery.is_some_and(Delivery::is_final));
         let ask_next = ASKED_AFTER.into_iter().find(|after| *after > mail.age);
@@ -131,7 +131,7 @@ impl ReconcileTurn<'_> {
             Some(after) if !has_ended => reconcile::ask_again(pool, mail, after).await?,
             _ => reconcile::settle(pool, mail).await?,
         }
-        metrics::reconciled(outcome);
+        metrics::record_reconciled(outcome);
         tracing::debug!(job_id = %mail.job, outcome, "asked Mailgun about a mail");
         Ok(())
     }

@@ -16,10 +16,10 @@ pub(crate) async fn report_capacity(worker: Arc<Worker>) {
     turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         turns.tick().await;
-        if let Some(rate) = seconds.push(worker.capacity.second()) {
+        if let Some(rate) = seconds.push(worker.capacity.take_second()) {
             let published = outbox::in_time(outbox::publish_capacity(&worker.pool, &worker.name, rate)).await;
             // `watch` has logged an error; the next second publishes again.
-            let _ = worker.outage.watch(published);
+            let _ = worker.outage.observe(published);
         }
     }
 }

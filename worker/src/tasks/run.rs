@@ -15,13 +15,13 @@ use crate::{metrics, runtime::worker::Worker, settings::Settings};
 /// `WORKER_LISTEN` cannot be bound, or something that never fails did.
 pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let worker = Arc::new(Worker::new(settings)?);
-    worker.stop.on_signals()?;
+    worker.shutdown.on_signals()?;
     let health = serve_health(&worker, settings).await?;
     let keeper = keep_leases(&worker);
 
     tokio::select! {
         () = prepare(&worker, settings.database.migrate_on_start) => {}
-        () = worker.stop.claims.cancelled() => return Ok(()),
+        () = worker.shutdown.claims.cancelled() => return Ok(()),
     }
     // Not before: without its tables, a database is no more than "not up".
     let gauges = tokio::spawn(gauges::keep_true(Arc::clone(&worker)));
@@ -41,7 +41,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
 /// Serves health and metrics from the first moment on, also while the database is away.
 async fn serve_health(worker: &Arc<Worker>, settings: &Settings) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
     let prometheus = metrics::install()?;
-    tokio::spawn(metrics::keep_small(prometheus.clone()));
+    tokio::spawn(metrics::run_upkeep(prometheus.clone()));
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("WORKER_LISTEN: {} cannot be listened on", settings.listen))?;
@@ -54,5 +54,5 @@ async fn serve_health(worker: &Arc<Worker>, settings: &Settings) -> anyhow::Resu
 
 fn keep_leases(worker: &Arc<Worker>) -> JoinHandle<()> {
     let worker = Arc::clone(worker);
-    tokio::spawn(async move { worker.leases.keep(&worker.pool, &worker.outage).await })
+    tokio::spawn(async move { worker.lease_renewer.run(&worker.pool, &worker.outage).await })
 }
