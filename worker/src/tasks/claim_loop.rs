@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::{deliver::context::Delivery, metrics, runtime::worker::Worker, upstream::health::Pace};
+use crate::{deliver::context::DeliveryRun, metrics, runtime::worker::Worker, upstream::health::Pace};
 
 /// The fallback, should the bell be deaf.
 const POLL: Duration = Duration::from_secs(1);
@@ -121,9 +121,9 @@ impl Claimer<'_> {
     }
 }
 
-async fn deliver(worker: Arc<Worker>, job: ClaimedJob, probe: bool, claimed_at: Instant, slot: DeliverySlot) {
-    let hold = worker.lease_renewer.track(job.lease, claimed_at);
-    Delivery { worker: &worker, job: &job, probe, hold: &hold, claimed_at }.run().await;
+async fn deliver(worker: Arc<Worker>, job: ClaimedJob, is_probe: bool, claimed_at: Instant, slot: DeliverySlot) {
+    let held_lease = worker.lease_renewer.track(job.lease, claimed_at);
+    DeliveryRun { worker: &worker, job: &job, is_probe, held_lease: &held_lease, claimed_at }.run().await;
     drop(slot);
 }
 
