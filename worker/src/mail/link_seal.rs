@@ -151,7 +151,7 @@ mod tests {
         let context = context(JobId::new());
         let sealed = keys(&[1]).seal(LINK, &context);
         assert_eq!(keys(&[1]).open(&sealed, &context), Ok(LINK.to_owned()));
-        assert!(!sealed.windows(8).any(|window| window == b"supabase"), "it lies there in clear");
+        assert!(!sealed.windows(8).any(|window| window == b"supabase"), "the link is not encrypted");
         assert_ne!(keys(&[1]).seal(LINK, &context), sealed, "a nonce was used twice");
     }
 

@@ -84,10 +84,10 @@ mod tests {
         capacity.record_claim(10, 10);
         capacity.record_end();
         assert_eq!(capacity.take_second(), Some(1));
-        assert_eq!(capacity.take_second(), Some(0), "nothing was asked for since: all are busy");
+        assert_eq!(capacity.take_second(), Some(0), "no claim since then, so the backlog remains");
         capacity.record_claim(2, 1);
         capacity.record_claim(1, 1);
-        assert_eq!(capacity.take_second(), None, "it was emptied meanwhile");
+        assert_eq!(capacity.take_second(), None, "a claim found too few jobs");
         assert_eq!(capacity.take_second(), Some(0));
     }
 
@@ -101,6 +101,6 @@ mod tests {
             assert_eq!(window.push(Some(0)), None);
         }
         assert_eq!(window.push(Some(0)), Some(0.0));
-        assert_eq!(window.push(Some(5)), Some(0.5), "over ten seconds");
+        assert_eq!(window.push(Some(5)), Some(0.5), "the average of ten seconds");
     }
 }

@@ -173,7 +173,7 @@ mod tests {
             assert_eq!(health.pace(now), Pace::Wait(Duration::from_secs(seconds)));
             now += Duration::from_secs(seconds);
             assert_eq!(health.pace(now), Pace::One);
-            assert_eq!(health.pace(now), Pace::One, "no job was there to be let through");
+            assert_eq!(health.pace(now), Pace::One, "no job has been claimed yet");
             health.record_slow_claim(now);
         }
         health.record_success(Upstream::Supabase);
