@@ -16,7 +16,7 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct DeliveryRun<'a> {
     pub(crate) worker: &'a Worker,
     pub(crate) job: &'a ClaimedJob,
-    /// Whether this delivery tests if an open breaker can close.
+    /// Whether this delivery is a probe: it passes an open breaker to test whether the breaker can close.
     pub(crate) is_probe: bool,
     pub(crate) held_lease: &'a HeldLease<'a>,
     /// The time just before the claim was sent.

@@ -94,7 +94,7 @@ impl DeliveryRun<'_> {
         let (job, worker) = (self.job, self.worker);
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
         let slot = self.unless_interrupted(worker.supabase.acquire_slot()).await.map_err(not_started)?;
-        // Check again: a call that was never made must not appear as an attempt.
+        // Check before the stopwatch starts: a call that is never made must not be recorded as an attempt.
         self.ensure_not_interrupted().map_err(not_started)?;
         let stopwatch = Stopwatch::start(Step::GenerateLink);
         let call = worker.supabase.generate_link(&job.recipient, &job.callback_url);

@@ -60,7 +60,7 @@ impl DeliveryRun<'_> {
             message_id: &link.message_id,
             deliver_within: lifetime.saturating_sub(age),
         };
-        // Check again: a call that was never made must not count as a send with an unknown outcome.
+        // Check before the stopwatch starts: a call that is never made must not be recorded as an unknown send.
         self.ensure_not_interrupted().map_err(|interruption| DeliveryOutcome::interrupted(interruption, None))?;
         let stopwatch = Stopwatch::start(Step::Send);
         match self.unless_interrupted(worker.mailgun.send(&envelope, mail)).await {

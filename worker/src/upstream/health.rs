@@ -22,10 +22,10 @@ const DOWN_AFTER_CALLS: u32 = 3;
 const SLOW_AFTER_CALLS: u32 = 5;
 const SLOW_AFTER_RECIPIENTS: usize = 3;
 
-/// Seconds between two claims while claims are slow. The last interval repeats.
+/// Seconds between two jobs while claims are slow. The last interval repeats.
 const SLOW_INTERVALS: [u64; 6] = [1, 2, 5, 10, 20, 30];
 
-/// Time after the last failure when an upstream no longer counts as down.
+/// An upstream no longer counts as down this long after its last failure.
 const FORGET_AFTER: Duration = Duration::from_mins(5);
 
 /// The health of both upstreams, as seen by this process.
@@ -100,7 +100,8 @@ impl UpstreamHealth {
         }
     }
 
-    /// The last failure, if the upstream is down: its last calls failed, the latest of them less than 5 minutes ago.
+    /// The last failure if the upstream is down; otherwise `None`. An upstream is down after 3 consecutive failures, the last
+    /// of them less than 5 minutes ago.
     pub fn down_reason(&self, upstream: Upstream) -> Option<Failure> {
         let streak = self.streak(upstream);
         let (reason, at) = streak.last.as_ref()?;
@@ -130,7 +131,7 @@ impl UpstreamHealth {
         self.streak(upstream).slows_claims()
     }
 
-    /// Records that a job was claimed at [`Pace::One`]. The next one must wait for the next interval.
+    /// Records that a job was claimed at [`Pace::One`]. The next claim must wait for the next interval.
     pub fn record_slow_claim(&self, now: Instant) {
         self.slow_pace().advance(now);
     }

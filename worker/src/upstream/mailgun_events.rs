@@ -22,7 +22,7 @@ use crate::settings::{EventsApi, MailgunSettings};
 const QUERIES_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
 /// Maximum number of pages to read for one mail. A page has up to 100 events, and a mail has about a dozen.
 const MAX_PAGES: usize = 10;
-/// How long before the end of its job Mailgun may have accepted a mail.
+/// Maximum time from when Mailgun accepted a mail to the end of the mail's job.
 const MAX_JOB_DURATION: TimeDelta = TimeDelta::days(2);
 
 /// A client that queries events and lists of one sending domain.
@@ -53,8 +53,8 @@ impl MailgunEventsClient {
         }))
     }
 
-    /// All events of a mail, in Mailgun's own JSON. Empty if Mailgun has no events of the mail yet. Mailgun's manual
-    /// advises to rely only on events that are older than half an hour.
+    /// All events of a mail, in Mailgun's own JSON. Empty if Mailgun has no events of the mail, or none yet: its
+    /// manual advises polling only for events that are older than half an hour.
     ///
     /// # Errors
     /// [`QueryError`] if a page cannot be read.

@@ -1,5 +1,5 @@
 //! The clients of Supabase Auth (`supabase`) and Mailgun (`mailgun`, `mailgun_events`), built on `http`. [`verdict`]
-//! decides what a failed call means. `health` counts recent failures and slows down claims when an upstream is down.
+//! decides what a failed call means. `health` counts recent failures and slows down claims while an upstream is failing.
 
 pub(crate) mod health;
 pub mod http;

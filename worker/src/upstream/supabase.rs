@@ -54,8 +54,8 @@ impl fmt::Debug for GeneratedLink {
     }
 }
 
-/// The body of `generate_link`. `redirect_to` in the body takes precedence over the query and the headers (Supabase:
-/// internal/api/mail.go).
+/// The body of `generate_link`. `redirect_to` in the body takes precedence over every other source of the redirect
+/// (Supabase: internal/api/mail.go).
 #[derive(Serialize)]
 struct GenerateLinkRequest<'a> {
     r#type: &'static str,
@@ -128,7 +128,7 @@ impl SupabaseClient {
         }
     }
 
-    /// Publishes the length of the one-time code as a metric, and warns when the length changes to one that is too short.
+    /// Publishes the length of the one-time code as a metric, and logs a warning when the length changes and is too short.
     fn check_code_length(&self, code: Option<&SecretString>) {
         let digits = code.map_or(0, |code| code.expose_secret().len());
         let previous = self.code_digits.swap(digits, Ordering::Relaxed);

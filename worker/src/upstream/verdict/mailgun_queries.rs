@@ -50,7 +50,7 @@ pub fn classify_call_error(_error: &CallError) -> QueryError {
     QueryError { reason: "Mailgun does not answer", pause: UNAVAILABLE }
 }
 
-/// The error for a response that has a good status but not the expected content.
+/// The error for a successful response without the expected content, or for a URL that cannot be used.
 #[must_use]
 pub fn unreadable() -> QueryError {
     QueryError {
