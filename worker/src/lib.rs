@@ -1,17 +1,17 @@
-//! The worker: claims jobs, asks Supabase Auth for the sign-in link, hands the mail to Mailgun, and records the result.
+//! The worker: claims jobs, requests a sign-in link from Supabase Auth, sends the mail through Mailgun, and records the
+//! result in the outbox.
 //!
-//! Start reading at `tasks::run`, which starts everything, then `deliver::run`: one delivery from claim to record.
-//! `upstream` holds the clients of Supabase Auth and Mailgun; what an answer means is one table each in
-//! [`upstream::verdict`]. `mail` renders the mail and seals its link. `runtime` is the state that all tasks share.
+//! Start reading at [`tasks::run`], which starts everything, then `deliver::run`, one delivery from claim to record.
+//! `upstream` holds the clients of Supabase Auth and Mailgun. [`upstream::verdict`] decides what a failed call means, with
+//! one table per upstream. `mail` renders the mail and seals its link. `runtime` is the state that all tasks share.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod deliver;
+pub mod logs;
 mod mail;
 mod metrics;
 mod runtime;
 pub mod settings;
 pub mod tasks;
 pub mod upstream;
-
-pub mod logs;

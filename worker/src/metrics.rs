@@ -1,4 +1,5 @@
-//! What is counted. Labels are steps, outcomes and states only: never an address, a link or a job.
+//! The worker's Prometheus metrics. Labels are only steps, outcomes, states and the like; never put an address, a link or a
+//! job id in a label.
 
 use std::time::Duration;
 
@@ -10,32 +11,32 @@ use outbox::{
     upstreams::{Upstream, UpstreamState},
 };
 
-/// From a fast upstream to a time-out, and on to a job's usual deadline.
-const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 900.0];
+/// Histogram buckets in seconds: from a fast upstream call up to a job's default deadline.
+const SECONDS_BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 900.0];
 
-/// Records in one commit: up to the largest batch.
-const BATCHES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+/// Histogram buckets for the number of records in one commit, up to the outbox's largest batch.
+const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-const RECORD_BATCH: &str = "magic_link_record_batch_size";
-const RECORD_COMMIT: &str = "magic_link_record_commit_seconds";
+const COMMIT_BATCH_SIZE: &str = "magic_link_record_batch_size";
+const COMMIT_SECONDS: &str = "magic_link_record_commit_seconds";
 
 const OUTCOMES: [Outcome; 6] =
     [Outcome::Ok, Outcome::Retry, Outcome::Unknown, Outcome::Reject, Outcome::Configuration, Outcome::Stopped];
 
-/// What may become of a job in a worker's hands: the states, and two ways to lose it.
+/// How a delivery can end: the job's new state, or `lease_lost` or `unrecorded` if the result could not be recorded.
 const STATES: [&str; 8] = ["sent", "failed", "expired", "superseded", "queued", "retrying", "lease_lost", "unrecorded"];
 
-/// Installs the recorder; its handle renders `/metrics`.
+/// Installs the global recorder and returns the handle that renders `/metrics`.
 ///
 /// # Errors
-/// There is one already.
+/// A recorder is already installed.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new()
-        .set_buckets(&SECONDS)?
-        .set_buckets_for_metric(Matcher::Full(RECORD_BATCH.to_owned()), &BATCHES)?
+        .set_buckets(&SECONDS_BUCKETS)?
+        .set_buckets_for_metric(Matcher::Full(COMMIT_BATCH_SIZE.to_owned()), &BATCH_BUCKETS)?
         .install_recorder()?;
     describe();
-    begin();
+    initialize();
     Ok(handle)
 }
 
@@ -65,10 +66,10 @@ fn describe() {
         "Digits of the one-time code that Supabase makes beside each link; fewer than 8 can be guessed."
     );
     describe_histogram!(
-        RECORD_BATCH,
+        COMMIT_BATCH_SIZE,
         "Records written in one commit, by kind: seal (a link, before it is mailed), end, return (to wait again)."
     );
-    describe_histogram!(RECORD_COMMIT, "Seconds that a commit of records took, or failed after.");
+    describe_histogram!(COMMIT_SECONDS, "Seconds that a commit of records took, or failed after.");
     describe_histogram!("magic_link_pickup_seconds", "From when a job was due to its claim.");
     describe_histogram!("magic_link_job_seconds", "From a job's claim to its end or return, by what became of it.");
     describe_histogram!("magic_link_request_to_sent_seconds", "From the request to Mailgun's taking the mail.");
@@ -85,125 +86,125 @@ fn describe() {
     );
 }
 
-/// All that is counted is there from the start, so that a rate or an increase sees the first one.
-fn begin() {
+/// Creates all series at the start, so that `rate` and `increase` include the first event.
+fn initialize() {
     for step in [Step::GenerateLink, Step::Send] {
         for outcome in OUTCOMES {
-            attempts(step, outcome).absolute(0);
+            attempt_counter(step, outcome).absolute(0);
         }
-        let _ = histogram!(seconds_of(step));
+        let _ = histogram!(step_histogram(step));
     }
     for state in STATES {
-        jobs(state).absolute(0);
+        job_counter(state).absolute(0);
     }
     counter!("magic_link_leases_rescued_total").absolute(0);
     counter!("magic_link_fenced_writes_total").absolute(0);
     for outcome in ["found", "young", "absent", "gave_up", "failed"] {
-        reconciliations(outcome).absolute(0);
+        reconciled_counter(outcome).absolute(0);
     }
     for delivery in Delivery::ALL {
-        deliveries(delivery).absolute(0);
+        delivery_counter(delivery).absolute(0);
     }
     for reason in SuppressionReason::ALL {
         for suppressed in [SuppressionOutcome::Suppressed, SuppressionOutcome::HeldBack] {
-            suppressions(reason, suppressed).absolute(0);
+            suppression_counter(reason, suppressed).absolute(0);
         }
     }
     counter!("magic_link_redirect_not_allowed_total").absolute(0);
     let _ = histogram!("magic_link_pickup_seconds");
     let _ = histogram!("magic_link_request_to_sent_seconds");
     gauge!("magic_link_jobs_running").set(0.0);
-    unseen();
+    clear_shared_state();
 }
 
-/// Lets go, for ever, of what histograms keep until they are read: nobody may be reading.
-pub(crate) async fn keep_small(prometheus: PrometheusHandle) {
+/// Drains the histograms' buffers every 5 seconds, because they grow if nothing scrapes `/metrics`. Never returns.
+pub(crate) async fn run_upkeep(prometheus: PrometheusHandle) {
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
         prometheus.run_upkeep();
     }
 }
 
-/// A step was taken.
-pub(crate) fn step(attempt: &Attempt) {
-    attempts(attempt.step, attempt.outcome).increment(1);
-    histogram!(seconds_of(attempt.step)).record(attempt.duration.as_secs_f64());
+/// Counts an attempt of a step, with its outcome and duration.
+pub(crate) fn record_attempt(attempt: &Attempt) {
+    attempt_counter(attempt.step, attempt.outcome).increment(1);
+    histogram!(step_histogram(attempt.step)).record(attempt.duration.as_secs_f64());
 }
 
-fn attempts(step: Step, outcome: Outcome) -> Counter {
+fn attempt_counter(step: Step, outcome: Outcome) -> Counter {
     counter!("magic_link_attempts_total", "step" => step.as_str(), "outcome" => outcome.as_str())
 }
 
-fn seconds_of(step: Step) -> &'static str {
+fn step_histogram(step: Step) -> &'static str {
     match step {
         Step::GenerateLink => "magic_link_generate_link_seconds",
         Step::Send => "magic_link_send_seconds",
     }
 }
 
-/// A job was claimed, so long after it was due.
-pub(crate) fn picked_up(due_for: Duration) {
+/// Records a claim. `due_for` is the time from when the job was due to its claim.
+pub(crate) fn record_pickup(due_for: Duration) {
     histogram!("magic_link_pickup_seconds").record(due_for.as_secs_f64());
 }
 
-/// Records of a kind (seal, end, return) were written in one commit, or were not.
-pub(crate) fn recorded(record: &'static str, batch: usize, taken: Duration) {
-    histogram!(RECORD_BATCH, "record" => record).record(u32::try_from(batch).unwrap_or(u32::MAX));
-    histogram!(RECORD_COMMIT, "record" => record).record(taken.as_secs_f64());
+/// Records one commit, successful or not, of `batch` records of one kind (`seal`, `end` or `return`).
+pub(crate) fn record_commit(record: &'static str, batch: usize, duration: Duration) {
+    histogram!(COMMIT_BATCH_SIZE, "record" => record).record(u32::try_from(batch).unwrap_or(u32::MAX));
+    histogram!(COMMIT_SECONDS, "record" => record).record(duration.as_secs_f64());
 }
 
-/// A job was let go of, `held` after its claim.
-pub(crate) fn job_done(state: &'static str, held: Duration) {
-    jobs(state).increment(1);
-    histogram!("magic_link_job_seconds", "state" => state).record(held.as_secs_f64());
+/// Records the end of a delivery. `since_claim` is the time from the claim of the job to now.
+pub(crate) fn record_delivery(state: &'static str, since_claim: Duration) {
+    job_counter(state).increment(1);
+    histogram!("magic_link_job_seconds", "state" => state).record(since_claim.as_secs_f64());
 }
 
-fn jobs(state: &'static str) -> Counter {
+fn job_counter(state: &'static str) -> Counter {
     counter!("magic_link_jobs_total", "state" => state)
 }
 
-/// Jobs ended without a worker, at their deadline.
-pub(crate) fn expired(ended: Expired) {
-    jobs("expired").increment(ended.expired);
-    jobs("sent").increment(ended.sent);
+/// Counts waiting jobs that ended at their deadline.
+pub(crate) fn record_expired(expired: Expired) {
+    job_counter("expired").increment(expired.expired);
+    job_counter("sent").increment(expired.sent);
 }
 
-/// Jobs were taken back from workers that are gone.
-pub(crate) fn rescued(rescued: Rescued) {
+/// Counts jobs whose lease expired because their worker died.
+pub(crate) fn record_rescued(rescued: Rescued) {
     let count = |jobs| u64::try_from(jobs).unwrap_or(u64::MAX);
     counter!("magic_link_leases_rescued_total").increment(count(rescued.returned + rescued.exhausted));
-    jobs("failed").increment(count(rescued.exhausted));
+    job_counter("failed").increment(count(rescued.exhausted));
 }
 
-/// A delivery's write named a lease that was over, and changed nothing.
-pub(crate) fn fenced_write() {
+/// Counts a delivery whose write changed nothing because its lease was lost.
+pub(crate) fn record_fenced_write() {
     counter!("magic_link_fenced_writes_total").increment(1);
 }
 
-/// A mail was taken, so long after its request.
-pub(crate) fn sent(since_request: Duration) {
+/// Records a mail that Mailgun accepted. `since_request` is the time since the request for the link.
+pub(crate) fn record_sent(since_request: Duration) {
     histogram!("magic_link_request_to_sent_seconds").record(since_request.as_secs_f64());
 }
 
-/// Supabase substituted a redirect.
-pub(crate) fn redirect_not_allowed() {
+/// Counts a job that failed because Supabase replaced its redirect URL.
+pub(crate) fn record_redirect_not_allowed() {
     counter!("magic_link_redirect_not_allowed_total").increment(1);
 }
 
-/// What all workers share was looked at.
-pub(crate) fn seen(backlog: &[Backlog], upstream_states: &[UpstreamState]) {
+/// Sets the gauges of the state that all workers share.
+pub(crate) fn set_shared_state(backlog: &[Backlog], upstream_states: &[UpstreamState]) {
     gauge!("magic_link_database_up").set(1.0);
     for open in backlog {
         let jobs = u32::try_from(open.jobs).unwrap_or(u32::MAX);
         set_open_jobs(&open.state, f64::from(jobs), open.oldest.as_secs_f64());
     }
-    for standing in upstream_states {
-        set_upstream(standing.upstream, f64::from(standing.open), f64::from(standing.paused));
+    for state in upstream_states {
+        set_upstream(state.upstream, f64::from(state.open), f64::from(state.paused));
     }
 }
 
-/// It could not be looked at: what was known is not shown as if it still were.
-pub(crate) fn unseen() {
+/// Sets the gauges of the shared state to NaN, because the state is unknown while the database is away.
+pub(crate) fn clear_shared_state() {
     gauge!("magic_link_database_up").set(0.0);
     for state in ["queued", "running", "retrying"] {
         set_open_jobs(state, f64::NAN, f64::NAN);
@@ -223,39 +224,39 @@ fn set_upstream(upstream: Upstream, open: f64, paused: f64) {
     gauge!("magic_link_upstream_paused", "upstream" => upstream.as_str()).set(paused);
 }
 
-/// Supabase makes codes of this length.
-pub(crate) fn code_digits(digits: usize) {
+/// Sets the length of Supabase's one-time codes.
+pub(crate) fn set_code_digits(digits: usize) {
     gauge!("magic_link_supabase_code_digits").set(u32::try_from(digits).unwrap_or(u32::MAX));
 }
 
-/// So many jobs are held.
-pub(crate) fn running(change: f64) {
+/// Adds `change` to the number of jobs that are running here.
+pub(crate) fn add_running_jobs(change: f64) {
     gauge!("magic_link_jobs_running").increment(change);
 }
 
-/// Mailgun was asked about a mail.
-pub(crate) fn reconciled(outcome: &'static str) {
-    reconciliations(outcome).increment(1);
+/// Counts a mail that Mailgun was queried about.
+pub(crate) fn record_reconciled(outcome: &'static str) {
+    reconciled_counter(outcome).increment(1);
 }
 
-fn reconciliations(outcome: &'static str) -> Counter {
+fn reconciled_counter(outcome: &'static str) -> Counter {
     counter!("magic_link_reconciled_total", "outcome" => outcome)
 }
 
-/// What came of an event that Mailgun was asked for.
-pub(crate) fn told(event: &DeliveryEvent, told: ReportOutcome) {
-    if let Some(delivery) = told.moved_to {
-        deliveries(delivery).increment(1);
+/// Counts the effects of an event that a query returned.
+pub(crate) fn record_report(event: &DeliveryEvent, outcome: ReportOutcome) {
+    if let Some(delivery) = outcome.moved_to {
+        delivery_counter(delivery).increment(1);
     }
-    if let (Some(reason), Some(suppressed)) = (event.suppression, told.suppressed) {
-        suppressions(reason, suppressed).increment(1);
+    if let (Some(reason), Some(suppressed)) = (event.suppression, outcome.suppressed) {
+        suppression_counter(reason, suppressed).increment(1);
     }
 }
 
-fn deliveries(delivery: Delivery) -> Counter {
+fn delivery_counter(delivery: Delivery) -> Counter {
     counter!("magic_link_deliveries_total", "delivery" => delivery.as_str())
 }
 
-fn suppressions(reason: SuppressionReason, suppressed: SuppressionOutcome) -> Counter {
+fn suppression_counter(reason: SuppressionReason, suppressed: SuppressionOutcome) -> Counter {
     counter!("magic_link_suppressions_total", "reason" => reason.as_str(), "outcome" => suppressed.as_str())
 }

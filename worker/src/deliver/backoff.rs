@@ -1,35 +1,36 @@
-//! When a delivery is tried again. The whole policy is the two schedules below.
+//! How long to wait before the next attempt. The whole policy is the two schedules below.
 
 use std::time::Duration;
 
-/// Ceilings in seconds when nothing happened upstream: the wait is a random part of them (full jitter), so that
-/// what failed together does not come back together.
+/// Maximum waits in seconds after a call without effect. The wait is a random part of the maximum (full jitter), so that
+/// jobs that failed together do not retry together. The last maximum repeats.
 const RETRY: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 
-/// Seconds when the mail may have gone out: slower, since each try may be a copy.
+/// Waits in seconds when the mail may have been sent. They are longer, because each retry may send a duplicate. The last
+/// wait repeats.
 const UNKNOWN: [u64; 5] = [5, 20, 60, 180, 300];
 
-/// The wait after attempt number `attempt` (from 1) to which nothing happened upstream.
+/// The wait after a call without effect: 100 ms to 128 s. `attempt` is the number of the job's attempt, from 1.
 pub(crate) fn retry(attempt: i16) -> Duration {
-    // Never zero, which would mean at once.
+    // A zero delay would put the job back in the queue at once.
     step(&RETRY, attempt).mul_f64(rand::random_range(0.0..1.0)).max(Duration::from_millis(100))
 }
 
-/// The wait after a send that may have sent the mail, so long after the first try to send it: the step of that
-/// moment, and up to a tenth more. (By time, not by the number of attempts, which other failures count up too.)
+/// The wait after a call that may have sent the mail: the schedule's current step plus up to 10 %. The step depends on the
+/// time since the first send, not on the attempt number, because other failures also increase the attempt number.
 pub(crate) fn unknown(since_first_send: Duration) -> Duration {
-    let mut begins = 0;
+    let mut step_start = 0;
     let mut wait = UNKNOWN[0];
     for step in UNKNOWN {
-        if since_first_send >= Duration::from_secs(begins) {
+        if since_first_send >= Duration::from_secs(step_start) {
             wait = step;
         }
-        begins += step;
+        step_start += step;
     }
     Duration::from_secs(wait).mul_f64(rand::random_range(1.0..1.1))
 }
 
-/// The schedule's step; the last one again and again.
+/// The schedule's step for an attempt number from 1.
 fn step(schedule: &[u64], attempt: i16) -> Duration {
     let index = usize::try_from(attempt.max(1) - 1).unwrap_or_default().min(schedule.len() - 1);
     Duration::from_secs(schedule[index])

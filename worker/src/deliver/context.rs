@@ -1,5 +1,5 @@
-//! What each step of a delivery needs: the job and its lease, the checks that stop a delivery in time, and writes that are
-//! retried while Postgres is away.
+//! What each step of a delivery needs: the job and its lease, checks that stop the delivery in time, and outbox writes that
+//! are retried while Postgres is away.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -8,98 +8,107 @@ use tokio::time::{Instant, sleep};
 
 use crate::runtime::{leases::HeldLease, outage::OutageError, worker::Worker};
 
-/// Between two tries of a write: longer from try to try, up to the longest.
+/// The pause between two attempts of an outbox write. It doubles up to the maximum.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const MAX_PAUSE: Duration = Duration::from_secs(2);
 
-/// A claimed job on its way.
-pub(crate) struct Delivery<'a> {
+/// The delivery of one claimed job.
+pub(crate) struct DeliveryRun<'a> {
     pub(crate) worker: &'a Worker,
     pub(crate) job: &'a ClaimedJob,
-    /// Whether it was let through an open breaker, to see whether the fault is gone.
-    pub(crate) probe: bool,
-    pub(crate) hold: &'a HeldLease<'a>,
+    /// Whether this delivery is a probe: it passes an open breaker to test whether the breaker can close.
+    pub(crate) is_probe: bool,
+    pub(crate) held_lease: &'a HeldLease<'a>,
+    /// The time just before the claim was sent.
     pub(crate) claimed_at: Instant,
 }
 
-impl Delivery<'_> {
-    /// A step, for the journal.
-    pub(super) fn entry(&self, step: &Attempt) -> JournalEntry {
-        JournalEntry { step: step.clone(), attempt: self.job.attempt, worker: Arc::clone(&self.worker.name) }
+impl DeliveryRun<'_> {
+    /// The journal entry for an attempt of a step.
+    pub(super) fn journal_entry(&self, attempt: &Attempt) -> JournalEntry {
+        JournalEntry { step: attempt.clone(), attempt: self.job.attempt, worker: Arc::clone(&self.worker.name) }
     }
 
-    /// Before anything begins: Supabase knows no fence, and a link made for a job that is another worker's by now
-    /// would kill the one that it mails.
-    pub(super) fn go_on(&self) -> Result<(), Interrupted> {
-        if self.hold.lost.is_cancelled() || !self.hold.lasts() {
-            return Err(Interrupted::LeaseLost);
+    /// Time since an earlier attempt may have sent the mail for the first time. Zero if the job has no stored link.
+    pub(super) fn since_first_send(&self) -> Duration {
+        self.job.link.as_ref().map_or(Duration::ZERO, |link| link.age + self.claimed_at.elapsed())
+    }
+
+    /// Call this before every upstream call. Supabase does not check the fencing token: if another worker has the job by
+    /// now, a new link would invalidate the link that the other worker mails.
+    pub(super) fn ensure_not_interrupted(&self) -> Result<(), Interruption> {
+        if self.held_lease.lost.is_cancelled() || !self.held_lease.is_valid() {
+            return Err(Interruption::LeaseLost);
         }
-        if self.worker.stop.deliveries.is_cancelled() { Err(Interrupted::Stopped) } else { Ok(()) }
+        if self.worker.shutdown.deliveries.is_cancelled() { Err(Interruption::WorkerStopped) } else { Ok(()) }
     }
 
-    /// Runs `work` unless the lease is lost or the worker stops before or meanwhile.
-    pub(super) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Interrupted> {
-        self.go_on()?;
+    /// Runs `work`, but stops it as soon as the lease is lost or the worker must stop.
+    pub(super) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Interruption> {
+        self.ensure_not_interrupted()?;
         tokio::select! {
-            // In this order: a delivery that must stop begins nothing more.
+            // Check the interruptions first, so that an interrupted delivery does not start `work`.
             biased;
-            () = self.hold.lost.cancelled() => Err(Interrupted::LeaseLost),
-            () = self.worker.stop.deliveries.cancelled() => Err(Interrupted::Stopped),
-            done = work => Ok(done),
+            () = self.held_lease.lost.cancelled() => Err(Interruption::LeaseLost),
+            () = self.worker.shutdown.deliveries.cancelled() => Err(Interruption::WorkerStopped),
+            result = work => Ok(result),
         }
     }
 
-    /// Writes to the outbox, again and again while Postgres is away.
-    pub(super) async fn persistently<T, E: OutageError, F>(&self, mut write: impl FnMut() -> F) -> Result<T, E>
+    /// Writes to the outbox. Retries while Postgres is away, even if the lease is lost or the worker must stop.
+    pub(super) async fn retry_during_outage<T, E: OutageError, F>(&self, mut write: impl FnMut() -> F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
     {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.worker.outage.watch(write().await) {
+            match self.worker.outage.observe(write().await) {
                 Err(error) if error.is_outage() => sleep(pause).await,
-                done => return done,
+                result => return result,
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 
-    /// The same until interrupted: between two tries, since a write that is cut may have been done.
-    pub(super) async fn until_interrupted<T, E: OutageError, F>(
+    /// Writes to the outbox. Retries while Postgres is away, until the delivery is interrupted. An interruption never stops
+    /// a write in progress, only the pause between two attempts, because a cancelled write may have taken effect.
+    pub(super) async fn retry_until_interrupted<T, E: OutageError, F>(
         &self,
         mut write: impl FnMut() -> F,
-    ) -> Result<Result<T, E>, Interrupted>
+    ) -> Result<Result<T, E>, Interruption>
     where
         F: Future<Output = Result<T, E>>,
     {
         let mut pause = FIRST_PAUSE;
         loop {
-            match self.worker.outage.watch(write().await) {
+            match self.worker.outage.observe(write().await) {
                 Err(error) if error.is_outage() => self.unless_interrupted(sleep(pause)).await?,
-                done => return Ok(done),
+                result => return Ok(result),
             }
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pause = (pause * 2).min(MAX_PAUSE);
         }
     }
 }
 
-/// Why a delivery is cut short.
+/// Why a delivery must stop early.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Interrupted {
+pub(crate) enum Interruption {
+    /// The lease is lost or is about to expire.
     LeaseLost,
-    Stopped,
+    /// The time for running deliveries at shutdown is over.
+    WorkerStopped,
 }
 
-impl Interrupted {
+impl Interruption {
     pub(super) fn failure(self) -> Failure {
         match self {
             Self::LeaseLost => Failure::new("lease_lost", "The lease ended before it could be renewed."),
-            Self::Stopped => Failure::new("worker_stopped", "The worker was stopped."),
+            Self::WorkerStopped => Failure::new("worker_stopped", "The worker was stopped."),
         }
     }
 }
 
-impl fmt::Display for Interrupted {
+impl fmt::Display for Interruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.failure().code)
     }

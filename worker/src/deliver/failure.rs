@@ -1,107 +1,105 @@
-//! From a verdict to what is done about it: when the job comes again, and what the other workers must know.
+//! Decides what to do after a failed upstream call: when to retry the job, and whether to pause or stop all workers.
+
+use std::time::Duration;
 
 use outbox::{
     Attempt, Failure,
     upstreams::{self, Upstream},
 };
 
-use super::{backoff, context::Delivery, outcome::DeliveryOutcome};
+use super::{backoff, context::DeliveryRun, outcome::DeliveryOutcome};
 use crate::upstream::verdict::{UpstreamFailure, Verdict};
 
-impl Delivery<'_> {
-    /// Rejects the job if this has happened to it as often as may be.
-    pub(super) async fn unless_too_often(&self, trouble: UpstreamFailure) -> UpstreamFailure {
-        let Verdict::RetryUpTo { tries } = trouble.verdict else { return trouble };
-        let before = outbox::attempts_with_code(&self.worker.pool, self.job.lease.job, &trouble.failure.code).await;
-        match self.worker.outage.watch(before) {
-            Ok(before) if before + 1 >= tries => UpstreamFailure { verdict: Verdict::Reject, ..trouble },
-            // Where it cannot be told, there is no harm in one try more.
-            _ => trouble,
+impl DeliveryRun<'_> {
+    /// Turns [`Verdict::RetryUpTo`] into [`Verdict::Reject`] once the job has failed too often with the same code.
+    pub(super) async fn apply_attempt_limit(&self, failure: UpstreamFailure) -> UpstreamFailure {
+        let Verdict::RetryUpTo { attempts } = failure.verdict else { return failure };
+        let earlier = outbox::attempts_with_code(&self.worker.pool, self.job.lease.job, &failure.reason.code).await;
+        match self.worker.outage.observe(earlier) {
+            Ok(earlier) if earlier + 1 >= attempts => UpstreamFailure { verdict: Verdict::Reject, ..failure },
+            // If the outbox cannot be read, one more attempt does no harm.
+            _ => failure,
         }
     }
 
-    /// How the delivery ends after a call that did not succeed.
-    pub(super) async fn in_trouble(
+    /// Records the failed call and returns the outcome of the delivery.
+    pub(super) async fn handle_failure(
         &self,
         upstream: Upstream,
-        trouble: &UpstreamFailure,
+        failure: &UpstreamFailure,
         attempt: Attempt,
     ) -> DeliveryOutcome {
-        self.worker.upstreams.failed(upstream, trouble, &self.job.recipient);
+        self.worker.upstream_health.record_failure(upstream, failure, &self.job.recipient);
         let number = self.job.attempt;
-        let failure = trouble.failure.clone();
-        match trouble.verdict {
-            Verdict::Reject => DeliveryOutcome::Failed(failure, Some(attempt)),
+        let reason = failure.reason.clone();
+        match failure.verdict {
+            Verdict::Reject => DeliveryOutcome::Failed(reason, Some(attempt)),
             Verdict::Retry { .. } | Verdict::RetryUpTo { .. } | Verdict::Unknown
-                if number >= self.worker.limits.max_attempts && !is_patience(trouble.verdict) =>
+                if number >= self.worker.limits.max_attempts && !is_requested_wait(failure.verdict) =>
             {
-                let message = format!("After {number} attempts. The last: {}", failure.message);
+                let message = format!("After {number} attempts. The last: {}", reason.message);
                 DeliveryOutcome::Failed(Failure::new("attempts_exhausted", message), Some(attempt))
             }
             Verdict::Retry { not_before: Some(wait) } => {
                 let paused = upstreams::pause(&self.worker.pool, upstream, wait).await;
-                // Unpaused, the others will be told the same by the upstream itself.
-                let _ = self.worker.outage.watch(paused);
-                DeliveryOutcome::Again { delay: wait, failure: Some(failure), uncounted: true, attempt: Some(attempt) }
+                // `observe` has logged an error. Without the pause, the other workers get the same response themselves.
+                let _ = self.worker.outage.observe(paused);
+                uncounted(wait, reason, attempt)
             }
-            // The upstream's trouble, not this job's: the one that is let through to try it loses nothing by that.
-            Verdict::Retry { not_before: None } if self.worker.upstreams.slows_down(upstream) => {
-                DeliveryOutcome::Again {
-                    delay: backoff::retry(number),
-                    failure: Some(failure),
-                    uncounted: true,
-                    attempt: Some(attempt),
-                }
+            // The upstream fails for many recipients, so the attempt does not count against this job.
+            Verdict::Retry { not_before: None } if self.worker.upstream_health.slows_claims(upstream) => {
+                uncounted(backoff::retry(number), reason, attempt)
             }
             Verdict::Retry { not_before: None } | Verdict::RetryUpTo { .. } => {
-                DeliveryOutcome::again(backoff::retry(number), failure, attempt)
+                DeliveryOutcome::retry(backoff::retry(number), reason, attempt)
             }
-            Verdict::Unknown => DeliveryOutcome::again(backoff::unknown(self.since_first_send()), failure, attempt),
+            Verdict::Unknown => DeliveryOutcome::retry(backoff::unknown(self.since_first_send()), reason, attempt),
             Verdict::Configuration { setting } => {
-                self.open_breaker(upstream, &failure, setting).await;
-                // Waits behind the breaker, and loses nothing by it.
-                DeliveryOutcome::Again {
-                    delay: std::time::Duration::ZERO,
-                    failure: Some(failure),
-                    uncounted: true,
-                    attempt: Some(attempt),
-                }
+                self.open_breaker(upstream, &reason, setting).await;
+                // The open breaker holds the job in the queue, so it needs no delay.
+                uncounted(Duration::ZERO, reason, attempt)
             }
         }
     }
 
-    /// Stops all workers' claims, and tells the operators: once, whoever of the workers is first.
-    async fn open_breaker(&self, upstream: Upstream, failure: &Failure, setting: &'static str) {
+    /// Opens the upstream's breaker, which stops the claims of all workers. Only the worker that opens the breaker, or
+    /// changes its code, logs the error.
+    async fn open_breaker(&self, upstream: Upstream, reason: &Failure, setting: &'static str) {
         let pool = &self.worker.pool;
-        match self.until_interrupted(|| upstreams::open_breaker(pool, upstream, failure, setting)).await {
+        match self.retry_until_interrupted(|| upstreams::open_breaker(pool, upstream, reason, setting)).await {
             Ok(Ok(true)) => tracing::error!(
                 upstream = upstream.as_str(),
-                code = failure.code,
+                code = reason.code,
                 setting,
                 "{}. No mail goes out until this is mended; tried again by itself",
-                failure.message
+                reason.message
             ),
-            Ok(Ok(false)) => tracing::debug!(upstream = upstream.as_str(), code = failure.code, "still to be mended"),
+            Ok(Ok(false)) => tracing::debug!(upstream = upstream.as_str(), code = reason.code, "still to be mended"),
             Ok(Err(error)) => tracing::error!(%error, "a breaker could not be opened"),
-            Err(interrupted) => tracing::debug!(%interrupted, "a breaker could not be opened"),
+            Err(interruption) => tracing::debug!(interrupted = %interruption, "a breaker could not be opened"),
         }
     }
 
-    /// Closes the upstream's breaker if this call shows that the fault is gone: only a probe begins after it opened.
-    /// (The calls of others may have begun before, and would open and close it in turns.)
-    pub(super) async fn succeeded(&self, upstream: Upstream) {
+    /// Records a successful call. A probe also closes the upstream's breaker. Other calls do not, because they may have
+    /// started before the breaker opened.
+    pub(super) async fn record_success(&self, upstream: Upstream) {
         let worker = self.worker;
-        worker.upstreams.succeeded(upstream);
-        if !self.probe {
+        worker.upstream_health.record_success(upstream);
+        if !self.is_probe {
             return;
         }
-        // Where this fails, the next probe closes it.
-        if let Ok(true) = worker.outage.watch(upstreams::close_breaker(&worker.pool, upstream).await) {
+        // If this write fails, the next probe closes the breaker.
+        if let Ok(true) = worker.outage.observe(upstreams::close_breaker(&worker.pool, upstream).await) {
             tracing::info!(upstream = upstream.as_str(), "recovered: mail goes out again");
         }
     }
 }
 
-fn is_patience(verdict: Verdict) -> bool {
+/// A requeue that does not count as an attempt of the job.
+fn uncounted(delay: Duration, reason: Failure, attempt: Attempt) -> DeliveryOutcome {
+    DeliveryOutcome::Requeue { delay, failure: Some(reason), uncounted: true, attempt: Some(attempt) }
+}
+
+fn is_requested_wait(verdict: Verdict) -> bool {
     matches!(verdict, Verdict::Retry { not_before: Some(_) })
 }

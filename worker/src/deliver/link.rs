@@ -1,4 +1,4 @@
-//! The link to mail: the one that an earlier attempt may have mailed, or else a new one.
+//! Gets the link to mail: the stored link of an earlier attempt, or else a new one from Supabase.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    context::{Delivery, Interrupted},
+    context::{DeliveryRun, Interruption},
     outcome::DeliveryOutcome,
     stopwatch::Stopwatch,
 };
@@ -21,29 +21,30 @@ use crate::{
     },
 };
 
-/// A link and the mail that carries it. No Debug: it signs its holder in.
+/// A sign-in link and the Message-Id of its mail. Has no `Debug`, because anybody who has the link can sign in.
 pub(crate) struct SignInLink {
     pub(super) url: String,
     pub(super) message_id: String,
-    /// Its lifetime counts from here.
-    pub(super) made_at: Instant,
-    /// What is to be stored before it is mailed, unless it is stored already.
+    /// The start of the link's lifetime.
+    pub(super) created_at: Instant,
+    /// `Some` if the link is new and must be stored before it is mailed.
     pub(super) fresh: Option<FreshLink>,
 }
 
-/// A link that no mail has carried yet.
+/// What to store for a new link.
 pub(crate) struct FreshLink {
+    /// The encrypted link.
     pub(super) sealed: Vec<u8>,
-    /// The call that made it.
+    /// The call that created the link.
     pub(super) attempt: Attempt,
 }
 
 impl SignInLink {
     pub(super) fn age(&self) -> Duration {
-        self.made_at.elapsed()
+        self.created_at.elapsed()
     }
 
-    /// What the outbox is to store, if anything.
+    /// The record of a new link for the outbox; `None` if the link is already stored.
     pub(super) fn new_link(&self) -> Option<NewLink> {
         let fresh = self.fresh.as_ref()?;
         Some(NewLink { sealed: fresh.sealed.clone(), message_id: self.message_id.clone(), age: self.age() })
@@ -54,82 +55,86 @@ impl SignInLink {
     }
 }
 
-impl Delivery<'_> {
-    /// The stored link, if it opens and is worth mailing: a new one would kill it, and it may have been mailed. Else
-    /// why it is not, where there is one.
-    pub(super) fn link_of_an_earlier_attempt(&self) -> Result<SignInLink, Option<Failure>> {
+impl DeliveryRun<'_> {
+    /// Decrypts the stored link. Prefer the stored link to a new one: it may have been mailed already, and a new link would
+    /// invalidate it.
+    ///
+    /// # Errors
+    /// `None` if there is no stored link; otherwise the reason why the stored link cannot be used.
+    pub(super) fn open_stored_link(&self) -> Result<SignInLink, Option<Failure>> {
         let Some(stored) = &self.job.link else { return Err(None) };
-        let left = self.worker.limits.link_lifetime.saturating_sub(stored.age);
-        if left < SHORTEST_USE {
-            let why =
+        let remaining = self.worker.limits.link_lifetime.saturating_sub(stored.age);
+        if remaining < SHORTEST_USE {
+            let reason =
                 Failure::new("sealed_link_too_old", "The link of an earlier attempt was too old: a new one was made.");
-            tracing::info!(code = why.code, "{}", why.message);
-            return Err(Some(why));
+            tracing::info!(code = reason.code, "{}", reason.message);
+            return Err(Some(reason));
         }
-        match self.worker.sealing_keys.open(&stored.sealed, &self.bound(&stored.message_id)) {
+        match self.worker.sealing_keys.open(&stored.sealed, &self.seal_context(&stored.message_id)) {
             Ok(url) => {
-                // The process may be younger than the link.
-                let made_at = Instant::now().checked_sub(stored.age).unwrap_or_else(Instant::now);
-                Ok(SignInLink { url, message_id: stored.message_id.clone(), made_at, fresh: None })
+                // The subtraction fails if the link is older than the range of the monotonic clock.
+                let created_at = Instant::now().checked_sub(stored.age).unwrap_or_else(Instant::now);
+                Ok(SignInLink { url, message_id: stored.message_id.clone(), created_at, fresh: None })
             }
             Err(error) => {
-                let words = "No key opened the link of an earlier attempt: a new one was made.";
-                let why = Failure::new("sealed_link_unreadable", words);
-                tracing::warn!(code = why.code, %error, "{}", why.message);
-                Err(Some(why))
+                let message = "No key opened the link of an earlier attempt: a new one was made.";
+                let reason = Failure::new("sealed_link_unreadable", message);
+                tracing::warn!(code = reason.code, %error, "{}", reason.message);
+                Err(Some(reason))
             }
         }
     }
 
-    /// Asks Supabase for a link, and refuses one that leads elsewhere than it should. Where it replaces one that is
-    /// unusable, the attempt's row says why.
-    pub(super) async fn make_link(&self, unusable: Option<Failure>) -> Result<SignInLink, DeliveryOutcome> {
+    /// Requests a new link from Supabase and rejects a link that does not lead to the callback URL. `unusable` is the reason
+    /// why a stored link was not used; the attempt's row stores the reason.
+    ///
+    /// # Errors
+    /// The outcome of the delivery if there is no link to mail.
+    pub(super) async fn create_link(&self, unusable: Option<Failure>) -> Result<SignInLink, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
-        let stopped = |interrupted: Interrupted, attempt| DeliveryOutcome::handed_back(interrupted, attempt);
-        let turn =
-            self.unless_interrupted(worker.supabase.turn()).await.map_err(|interrupted| stopped(interrupted, None))?;
-        // A call that is not begun leaves no trace.
-        self.go_on().map_err(|interrupted| stopped(interrupted, None))?;
-        let watch = Stopwatch::start(Step::GenerateLink);
+        let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
+        let slot = self.unless_interrupted(worker.supabase.acquire_slot()).await.map_err(not_started)?;
+        // Check before the stopwatch starts: a call that is never made must not be recorded as an attempt.
+        self.ensure_not_interrupted().map_err(not_started)?;
+        let stopwatch = Stopwatch::start(Step::GenerateLink);
         let call = worker.supabase.generate_link(&job.recipient, &job.callback_url);
-        let made = self
-            .unless_interrupted(call)
-            .await
-            .map_err(|interrupted| stopped(interrupted, Some(watch.interrupted(interrupted))))?;
-        drop(turn);
-        let made = match made {
-            Ok(made) => made,
-            Err(trouble) => {
-                let trouble = self.unless_too_often(trouble).await;
-                return Err(self.in_trouble(Upstream::Supabase, &trouble, watch.trouble(&trouble)).await);
+        let result = self.unless_interrupted(call).await.map_err(|interruption| {
+            DeliveryOutcome::interrupted(interruption, Some(stopwatch.interrupted(interruption)))
+        })?;
+        drop(slot);
+        let generated = match result {
+            Ok(generated) => generated,
+            Err(failure) => {
+                let failure = self.apply_attempt_limit(failure).await;
+                return Err(self.handle_failure(Upstream::Supabase, &failure, stopwatch.failed(&failure)).await);
             }
         };
-        self.succeeded(Upstream::Supabase).await;
-        if made.redirect_to != job.callback_url {
-            let trouble = self.redirect_not_allowed(&made);
-            return Err(self.in_trouble(Upstream::Supabase, &trouble, watch.trouble(&trouble)).await);
+        self.record_success(Upstream::Supabase).await;
+        if generated.redirect_to != job.callback_url {
+            let failure = self.redirect_not_allowed(&generated);
+            return Err(self.handle_failure(Upstream::Supabase, &failure, stopwatch.failed(&failure)).await);
         }
-        // A new Message-Id with it: a mailbox may drop a second mail that has the id of the first, and with it the
-        // only link that works.
+        // A new link needs a new Message-Id: a mailbox may drop a mail whose Message-Id it has seen before, and this mail has
+        // the only link that works.
         let message_id = worker.mailgun.message_id(job.lease.job);
-        let sealed = worker.sealing_keys.seal(&made.url, &self.bound(&message_id));
-        let attempt = Attempt { failure: unusable, ..watch.ok(200) };
+        let sealed = worker.sealing_keys.seal(&generated.url, &self.seal_context(&message_id));
+        let attempt = Attempt { failure: unusable, ..stopwatch.ok(200) };
         let fresh = FreshLink { sealed, attempt };
-        Ok(SignInLink { url: made.url, message_id, made_at: watch.started, fresh: Some(fresh) })
+        Ok(SignInLink { url: generated.url, message_id, created_at: stopwatch.started, fresh: Some(fresh) })
     }
 
-    fn bound<'a>(&'a self, message_id: &'a str) -> SealContext<'a> {
+    fn seal_context<'a>(&'a self, message_id: &'a str) -> SealContext<'a> {
         let job = self.job;
         SealContext { job: job.lease.job, recipient: &job.recipient, callback_url: &job.callback_url, message_id }
     }
 
-    /// Supabase silently puts its SITE_URL where its allow list lacks what was asked for: a mail would lead people
-    /// to the wrong place, and the operator would never hear of it.
-    fn redirect_not_allowed(&self, made: &GeneratedLink) -> UpstreamFailure {
+    /// The failure for a link with a replaced redirect. Supabase silently uses its SITE_URL if its allow list does not contain
+    /// the requested URL. The mail would lead people to the wrong page, so log an error that names the missing entries.
+    fn redirect_not_allowed(&self, generated: &GeneratedLink) -> UpstreamFailure {
         let wanted = without_query(&self.job.callback_url);
-        let got = without_query(&made.redirect_to);
+        let got = without_query(&generated.redirect_to);
         let entry = format!("{wanted},{wanted}\\?**");
-        metrics::redirect_not_allowed();
+        metrics::record_redirect_not_allowed();
         tracing::error!(
             code = "redirect_not_allowed",
             callback = wanted,
@@ -141,13 +146,13 @@ impl Delivery<'_> {
             format!("Supabase would lead to {got} instead. Add to its redirect allow list (Redirect URLs): {entry}");
         UpstreamFailure {
             verdict: Verdict::Reject,
-            failure: Failure::new("redirect_not_allowed", message),
+            reason: Failure::new("redirect_not_allowed", message),
             http_status: Some(200),
         }
     }
 }
 
-/// Origin and path: what an allow list is about, and nothing that a stranger chose.
+/// Origin and path, which are what the allow list matches. The query is left out because the client chooses it.
 fn without_query(url: &str) -> String {
     match Url::parse(url) {
         Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),

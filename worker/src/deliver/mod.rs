@@ -1,5 +1,6 @@
-//! One delivery: get a link (`link`), mail it (`send`), and record how it ended (`outcome`). `run` holds the steps in
-//! order; `context` holds what every step needs, `failure` decides what a failed call means for the job and for the other workers, `backoff` when to retry.
+//! One delivery: get a link (`link`), mail it (`send`), and record how the delivery ended (`outcome`). `run` holds the
+//! steps in order. `context` holds what every step needs, `failure` decides what to do after a failed call, `backoff` when
+//! to retry, and `stopwatch` times each call.
 
 pub(crate) mod backoff;
 pub(crate) mod context;

@@ -1,94 +1,100 @@
-//! How a delivery ends here, and the one place that writes it down.
+//! How a delivery ends, and the only place that records the outcome in the outbox.
 
 use std::time::Duration;
 
 use outbox::{Attempt, CommitError, Failure, Finish, JobEnd, Recorded, Requeue, Requeued};
 
-use super::context::{Delivery, Interrupted};
+use super::context::{DeliveryRun, Interruption};
 use crate::metrics;
 
 /// How a delivery ends on this worker.
 pub(super) enum DeliveryOutcome {
-    /// Mailgun took the mail, at this step.
+    /// Mailgun accepted the mail in this attempt.
     Sent(Attempt),
     /// The job can never succeed.
     Failed(Failure, Option<Attempt>),
-    /// The job waits again.
-    Again { delay: Duration, failure: Option<Failure>, uncounted: bool, attempt: Option<Attempt> },
-    /// The outbox has ended the job itself, or given it to another worker.
-    Elsewhere(&'static str),
-    /// The outbox refused what was to be written; the job is rescued when its lease ends.
+    /// The job goes back to the queue and is not claimed again before `delay` has passed. An `uncounted` delivery does not
+    /// count towards `MAX_ATTEMPTS`.
+    Requeue { delay: Duration, failure: Option<Failure>, uncounted: bool, attempt: Option<Attempt> },
+    /// The outbox has already ended the job or given it to another worker. Holds the state to log.
+    DecidedByOutbox(&'static str),
+    /// The outbox rejected a write. The job is rescued when its lease expires. Holds the error message.
     Unrecorded(String),
 }
 
 impl DeliveryOutcome {
-    pub(super) fn again(delay: Duration, failure: Failure, attempt: Attempt) -> Self {
-        Self::Again { delay, failure: Some(failure), uncounted: false, attempt: Some(attempt) }
+    /// A requeue that counts as an attempt of the job.
+    pub(super) fn retry(delay: Duration, failure: Failure, attempt: Attempt) -> Self {
+        Self::Requeue { delay, failure: Some(failure), uncounted: false, attempt: Some(attempt) }
     }
 
-    /// Cut short before anything was mailed: another worker takes over at once.
-    pub(super) fn handed_back(interrupted: Interrupted, attempt: Option<Attempt>) -> Self {
-        Self::Again { delay: Duration::ZERO, failure: Some(interrupted.failure()), uncounted: true, attempt }
+    /// An interruption before the mail was sent. Another worker can claim the job at once.
+    pub(super) fn interrupted(interruption: Interruption, attempt: Option<Attempt>) -> Self {
+        Self::Requeue { delay: Duration::ZERO, failure: Some(interruption.failure()), uncounted: true, attempt }
     }
 }
 
-impl Delivery<'_> {
-    /// Writes the end down, however long Postgres is away: a mail that was taken must not go out twice because
-    /// nobody noted it. Neither a stop nor a lease that ends cuts this short; the fencing token has the last word.
-    pub(super) async fn record(&self, ending: DeliveryOutcome) {
-        let state = match ending {
+impl DeliveryRun<'_> {
+    /// Records the outcome. Retries as long as Postgres is away, because a mail that Mailgun accepted must not be sent again
+    /// only because the outcome was not recorded. Neither a shutdown nor an expired lease stops the retries: the fencing
+    /// token decides whether the write takes effect.
+    pub(super) async fn record(&self, outcome: DeliveryOutcome) {
+        let state = match outcome {
             DeliveryOutcome::Sent(attempt) => self.finish(JobEnd::Sent, Some(&attempt)).await,
             DeliveryOutcome::Failed(failure, attempt) => {
                 tracing::warn!(code = failure.code, reason = failure.message, "failed");
                 self.finish(JobEnd::Failed(failure), attempt.as_ref()).await
             }
-            DeliveryOutcome::Again { delay, failure, uncounted, attempt } => {
+            DeliveryOutcome::Requeue { delay, failure, uncounted, attempt } => {
                 self.requeue(delay, failure, uncounted, attempt.as_ref()).await
             }
-            DeliveryOutcome::Elsewhere(state) => state,
+            DeliveryOutcome::DecidedByOutbox(state) => state,
             DeliveryOutcome::Unrecorded(error) => {
                 tracing::error!(error, "the outbox refused a write");
                 "unrecorded"
             }
         };
         if matches!(state, "sent" | "failed" | "expired" | "superseded") {
-            self.worker.capacity.ended();
+            self.worker.capacity.record_end();
         }
-        let held = self.claimed_at.elapsed();
-        metrics::job_done(state, held);
+        let since_claim = self.claimed_at.elapsed();
+        metrics::record_delivery(state, since_claim);
         match state {
-            "sent" => metrics::sent(self.job.waited + held),
-            "lease_lost" => metrics::fenced_write(),
+            "sent" => metrics::record_sent(self.job.waited + since_claim),
+            "lease_lost" => metrics::record_fenced_write(),
             _ => {}
         }
-        let ms = u64::try_from(held.as_millis()).unwrap_or(u64::MAX);
+        let ms = u64::try_from(since_claim.as_millis()).unwrap_or(u64::MAX);
         tracing::info!(state, ms, "done");
     }
 
-    async fn finish(&self, end: JobEnd, step: Option<&Attempt>) -> &'static str {
+    /// Ends the job. Returns the job's new state, `lease_lost` or `unrecorded`.
+    async fn finish(&self, end: JobEnd, attempt: Option<&Attempt>) -> &'static str {
         let state = if end == JobEnd::Sent { "sent" } else { "failed" };
-        let finish = Finish { lease: self.job.lease, end, journal: step.map(|step| self.entry(step)) };
-        match self.persistently(|| self.worker.records.ends.commit(finish.clone())).await {
+        let journal = attempt.map(|attempt| self.journal_entry(attempt));
+        let finish = Finish { lease: self.job.lease, end, journal };
+        match self.retry_during_outage(|| self.worker.committers.finishes.commit(finish.clone())).await {
             Ok(Recorded::Done) => state,
             Ok(Recorded::LeaseLost) => "lease_lost",
             Err(error) => unrecorded(&error),
         }
     }
 
+    /// Returns the job to the queue. Returns the job's new state, `lease_lost` or `unrecorded`.
     async fn requeue(
         &self,
         delay: Duration,
         failure: Option<Failure>,
         uncounted: bool,
-        step: Option<&Attempt>,
+        attempt: Option<&Attempt>,
     ) -> &'static str {
         if let Some(failure) = &failure {
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             tracing::warn!(code = failure.code, reason = failure.message, delay_ms, uncounted, "to be tried again");
         }
-        let journal = step.map(|step| self.entry(step));
-        let back = Requeue { lease: self.job.lease, delay, failure, uncounted, journal };
-        match self.persistently(|| self.worker.records.returns.commit(back.clone())).await {
+        let journal = attempt.map(|attempt| self.journal_entry(attempt));
+        let requeue = Requeue { lease: self.job.lease, delay, failure, uncounted, journal };
+        match self.retry_during_outage(|| self.worker.committers.requeues.commit(requeue.clone())).await {
             Ok(Requeued::Waiting) if delay.is_zero() => "queued",
             Ok(Requeued::Waiting) => "retrying",
             Ok(Requeued::Superseded) => "superseded",

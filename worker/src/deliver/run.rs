@@ -1,15 +1,15 @@
-//! One delivery, from the top: get a link, wait for a turn at Mailgun, check that the job is still wanted, send the mail,
-//! and record the result.
+//! One delivery, from the top: get a link, wait for Mailgun's rate limit, check that the mail is still wanted, send the
+//! mail, and record the result.
 //!
-//! Each step either goes on or returns how the delivery ends; `record` writes that end down, whatever it is.
+//! Each step either succeeds or returns the outcome of the delivery. `record` writes every outcome to the outbox.
 
 use outbox::Attempt;
 use tracing::Instrument as _;
 
-use super::{context::Delivery, outcome::DeliveryOutcome};
+use super::{context::DeliveryRun, outcome::DeliveryOutcome};
 
-impl Delivery<'_> {
-    /// Delivers the job, and writes down what came of it.
+impl DeliveryRun<'_> {
+    /// Delivers the job and records the outcome.
     pub(crate) async fn run(&self) {
         let job = self.job;
         let span = tracing::info_span!(
@@ -20,24 +20,24 @@ impl Delivery<'_> {
             attempt = job.attempt,
         );
         async {
-            let ending = match self.deliver().await {
-                Ok(sent) => DeliveryOutcome::Sent(sent),
-                Err(ending) => ending,
+            let outcome = match self.deliver().await {
+                Ok(attempt) => DeliveryOutcome::Sent(attempt),
+                Err(outcome) => outcome,
             };
-            self.record(ending).await;
+            self.record(outcome).await;
         }
         .instrument(span)
         .await;
     }
 
-    /// `Ok` is the step that handed the mail to Mailgun; `Err` is every other end.
+    /// Returns the attempt in which Mailgun accepted the mail, or any other outcome as `Err`.
     async fn deliver(&self) -> Result<Attempt, DeliveryOutcome> {
-        let link = match self.link_of_an_earlier_attempt() {
+        let link = match self.open_stored_link() {
             Ok(link) => link,
-            Err(unusable) => self.make_link(unusable).await?,
+            Err(unusable) => self.create_link(unusable).await?,
         };
-        self.turn_at_mailgun(&link).await?;
-        self.clear_for_sending(&link).await?;
+        self.wait_for_mailgun_rate(&link).await?;
+        self.confirm_send(&link).await?;
         self.send(&link).await
     }
 }

@@ -1,16 +1,18 @@
-//! Times one step of a delivery, and makes the record of it.
+//! Times an attempt of one step of a delivery and creates its record.
 
 use chrono::{DateTime, Utc};
 use outbox::{Attempt, Failure, Outcome, Step};
 use tokio::time::Instant;
 
-use super::context::Interrupted;
-use crate::upstream::verdict::UpstreamFailure;
+use super::context::Interruption;
+use crate::{metrics, upstream::verdict::UpstreamFailure};
 
-/// The clock of a step.
+/// A running attempt of a step. Each of `ok`, `failed` and `interrupted` ends the attempt and counts it in the metrics, so
+/// call exactly one of them, once.
 pub(super) struct Stopwatch {
     step: Step,
     started_at: DateTime<Utc>,
+    /// The same moment as `started_at`, on the monotonic clock.
     pub(super) started: Instant,
 }
 
@@ -20,19 +22,18 @@ impl Stopwatch {
     }
 
     pub(super) fn ok(&self, http_status: u16) -> Attempt {
-        self.attempt(Outcome::Ok, Some(http_status), None)
+        self.stop(Outcome::Ok, Some(http_status), None)
     }
 
-    pub(super) fn trouble(&self, trouble: &UpstreamFailure) -> Attempt {
-        self.attempt(trouble.verdict.outcome(), trouble.http_status, Some(trouble.failure.clone()))
+    pub(super) fn failed(&self, failure: &UpstreamFailure) -> Attempt {
+        self.stop(failure.verdict.outcome(), failure.http_status, Some(failure.reason.clone()))
     }
 
-    pub(super) fn interrupted(&self, interrupted: Interrupted) -> Attempt {
-        self.attempt(Outcome::Stopped, None, Some(interrupted.failure()))
+    pub(super) fn interrupted(&self, interruption: Interruption) -> Attempt {
+        self.stop(Outcome::Stopped, None, Some(interruption.failure()))
     }
 
-    /// The step as it is journalled, and counted: its time ends here.
-    fn attempt(&self, outcome: Outcome, http_status: Option<u16>, failure: Option<Failure>) -> Attempt {
+    fn stop(&self, outcome: Outcome, http_status: Option<u16>, failure: Option<Failure>) -> Attempt {
         let attempt = Attempt {
             step: self.step,
             outcome,
@@ -41,7 +42,7 @@ impl Stopwatch {
             started_at: self.started_at,
             duration: self.started.elapsed(),
         };
-        crate::metrics::step(&attempt);
+        metrics::record_attempt(&attempt);
         attempt
     }
 }

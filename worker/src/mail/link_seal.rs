@@ -1,7 +1,7 @@
-//! Seals links, so that one can wait in the database for its retry: XChaCha20-Poly1305 under `LINK_SEALING_KEY`.
+//! Encrypts links with XChaCha20-Poly1305 and `LINK_SEALING_KEY`, so that a link can wait in the database for a retry.
 //!
-//! A sealed link opens only for the very mail that it was made for: job, recipient, callback URL and Message-Id
-//! are bound to it. Its form: version (1 byte), key id (4), nonce (24), ciphertext and tag.
+//! A sealed link can be opened only for the mail it was created for: the job, recipient, callback URL and Message-Id are
+//! authenticated. Format: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag.
 
 use std::str::FromStr;
 
@@ -19,40 +19,41 @@ const NONCE_LENGTH: usize = 24;
 
 type KeyId = [u8; KEY_ID_LENGTH];
 
-/// The keys: the first seals, all open, so that a key can be replaced while links wait.
+/// The sealing keys. The first key seals new links, and every key can open links, so that a key can be replaced while sealed
+/// links wait in the database.
 #[derive(Clone)]
 pub struct SealingKeys(Vec<SealingKey>);
 
 #[derive(Clone)]
 struct SealingKey {
-    /// The beginning of the key's SHA-256: tells keys apart, and nothing about them.
+    /// The first bytes of the key's SHA-256. They identify the key and do not reveal it.
     id: KeyId,
     cipher: XChaCha20Poly1305,
 }
 
-/// The mail that a link belongs to.
+/// The mail that a link belongs to. A sealed link opens only with the same context.
 #[derive(Debug, Clone, Copy)]
 pub struct SealContext<'a> {
-    /// Its job.
+    /// The job.
     pub job: JobId,
-    /// Its recipient.
+    /// The recipient's address.
     pub recipient: &'a str,
-    /// Where its link leads.
+    /// Where the link leads.
     pub callback_url: &'a str,
-    /// Its Message-Id.
+    /// The Message-Id of the mail.
     pub message_id: &'a str,
 }
 
-/// Why a sealed link does not open. None of them is worth more than a new link.
+/// Why a sealed link cannot be opened. In each case the worker requests a new link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
-    /// Not in our form.
+    /// The bytes do not have the expected format or version.
     #[error("it is not in the form that this version seals in")]
-    Form,
-    /// Sealed with a key that is not here.
+    Format,
+    /// The link was sealed with a key that is not in `LINK_SEALING_KEY`.
     #[error("its key is not in LINK_SEALING_KEY")]
     UnknownKey,
-    /// Changed, or moved from another job.
+    /// The bytes were changed, or the link belongs to another mail.
     #[error("it was changed, or belongs to another mail")]
     Forged,
 }
@@ -60,40 +61,41 @@ pub enum OpenError {
 impl SealingKeys {
     /// Seals a link with the first key.
     #[must_use]
-    pub fn seal(&self, link: &str, bound: &SealContext<'_>) -> Vec<u8> {
+    pub fn seal(&self, link: &str, context: &SealContext<'_>) -> Vec<u8> {
         let key = &self.0[0];
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
-        let payload = Payload { msg: link.as_bytes(), aad: &associated_data(key.id, bound) };
+        let payload = Payload { msg: link.as_bytes(), aad: &associated_data(key.id, context) };
         let ciphertext = key.cipher.encrypt(&nonce, payload).expect("a link is far shorter than the cipher's limit");
         [&[VERSION][..], &key.id, &nonce, &ciphertext].concat()
     }
 
-    /// Opens a link that was sealed for the same mail.
+    /// Opens a link that was sealed with the same context.
     ///
     /// # Errors
-    /// [`OpenError`].
-    pub fn open(&self, sealed: &[u8], bound: &SealContext<'_>) -> Result<String, OpenError> {
-        let (&version, rest) = sealed.split_first().ok_or(OpenError::Form)?;
-        let (id, rest) = rest.split_first_chunk::<KEY_ID_LENGTH>().ok_or(OpenError::Form)?;
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(OpenError::Form)?;
+    /// [`OpenError`] if the link cannot be opened.
+    pub fn open(&self, sealed: &[u8], context: &SealContext<'_>) -> Result<String, OpenError> {
+        let (&version, rest) = sealed.split_first().ok_or(OpenError::Format)?;
+        let (id, rest) = rest.split_first_chunk::<KEY_ID_LENGTH>().ok_or(OpenError::Format)?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(OpenError::Format)?;
         if version != VERSION {
-            return Err(OpenError::Form);
+            return Err(OpenError::Format);
         }
         let key = self.0.iter().find(|key| key.id == *id).ok_or(OpenError::UnknownKey)?;
-        let payload = Payload { msg: ciphertext, aad: &associated_data(key.id, bound) };
+        let payload = Payload { msg: ciphertext, aad: &associated_data(key.id, context) };
         let link = key.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| OpenError::Forged)?;
         String::from_utf8(link).map_err(|_| OpenError::Forged)
     }
 }
 
-/// Everything that the ciphertext is bound to, each with its length before it: no two mails give the same bytes.
-fn associated_data(key: KeyId, bound: &SealContext<'_>) -> Vec<u8> {
+/// The data that is authenticated with the ciphertext. Each part is preceded by its length, so that two different contexts
+/// never give the same bytes.
+fn associated_data(key: KeyId, context: &SealContext<'_>) -> Vec<u8> {
     let parts: [&[u8]; 5] = [
         &key,
-        bound.job.0.as_bytes(),
-        bound.recipient.as_bytes(),
-        bound.callback_url.as_bytes(),
-        bound.message_id.as_bytes(),
+        context.job.0.as_bytes(),
+        context.recipient.as_bytes(),
+        context.callback_url.as_bytes(),
+        context.message_id.as_bytes(),
     ];
     let mut data = vec![VERSION];
     for part in parts {
@@ -106,7 +108,7 @@ fn associated_data(key: KeyId, bound: &SealContext<'_>) -> Vec<u8> {
 impl FromStr for SealingKeys {
     type Err = &'static str;
 
-    /// Reads one or several keys of 32 bytes in base64, comma-separated. Errors show nothing of them.
+    /// Parses one or more comma-separated keys, each 32 bytes in base64. Error messages never contain a key.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         text.split(',').map(|key| key.trim().parse()).collect::<Result<_, _>>().map(Self)
     }
@@ -135,7 +137,7 @@ mod tests {
         keys.join(", ").parse().unwrap()
     }
 
-    fn bound(job: JobId) -> SealContext<'static> {
+    fn context(job: JobId) -> SealContext<'static> {
         SealContext {
             job,
             recipient: "ada@example.com",
@@ -146,27 +148,27 @@ mod tests {
 
     #[test]
     fn a_link_opens_for_its_own_mail() {
-        let bound = bound(JobId::new());
-        let sealed = keys(&[1]).seal(LINK, &bound);
-        assert_eq!(keys(&[1]).open(&sealed, &bound), Ok(LINK.to_owned()));
-        assert!(!sealed.windows(8).any(|window| window == b"supabase"), "it lies there in clear");
-        assert_ne!(keys(&[1]).seal(LINK, &bound), sealed, "a nonce was used twice");
+        let context = context(JobId::new());
+        let sealed = keys(&[1]).seal(LINK, &context);
+        assert_eq!(keys(&[1]).open(&sealed, &context), Ok(LINK.to_owned()));
+        assert!(!sealed.windows(8).any(|window| window == b"supabase"), "the link is not encrypted");
+        assert_ne!(keys(&[1]).seal(LINK, &context), sealed, "a nonce was used twice");
     }
 
     #[test]
     fn a_link_opens_for_no_other_mail() {
-        let bound = bound(JobId::new());
-        let sealed = keys(&[1]).seal(LINK, &bound);
+        let context = context(JobId::new());
+        let sealed = keys(&[1]).seal(LINK, &context);
         for other in [
-            SealContext { job: JobId::new(), ..bound },
-            SealContext { recipient: "eve@example.com", ..bound },
-            SealContext { callback_url: "https://evil.example.com/auth/callback", ..bound },
-            SealContext { message_id: "<2@mg.example.com>", ..bound },
-            // The same letters, cut elsewhere.
+            SealContext { job: JobId::new(), ..context },
+            SealContext { recipient: "eve@example.com", ..context },
+            SealContext { callback_url: "https://evil.example.com/auth/callback", ..context },
+            SealContext { message_id: "<2@mg.example.com>", ..context },
+            // The same bytes, split at another position.
             SealContext {
                 recipient: "ada@example.comh",
                 callback_url: "ttps://portal.example.com/auth/callback",
-                ..bound
+                ..context
             },
         ] {
             assert_eq!(keys(&[1]).open(&sealed, &other), Err(OpenError::Forged), "{other:?}");
@@ -175,26 +177,26 @@ mod tests {
 
     #[test]
     fn no_byte_of_a_sealed_link_can_be_changed() {
-        let bound = bound(JobId::new());
-        let sealed = keys(&[1]).seal(LINK, &bound);
+        let context = context(JobId::new());
+        let sealed = keys(&[1]).seal(LINK, &context);
         for index in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[index] ^= 1;
-            assert!(keys(&[1]).open(&changed, &bound).is_err(), "byte {index}");
+            assert!(keys(&[1]).open(&changed, &context).is_err(), "byte {index}");
         }
         for length in 0..sealed.len() {
-            assert!(keys(&[1]).open(&sealed[..length], &bound).is_err(), "cut to {length}");
+            assert!(keys(&[1]).open(&sealed[..length], &context).is_err(), "cut to {length}");
         }
     }
 
     #[test]
-    fn a_replaced_key_still_opens_while_it_is_listed() {
-        let bound = bound(JobId::new());
-        let sealed = keys(&[1]).seal(LINK, &bound);
-        assert_eq!(keys(&[2, 1]).open(&sealed, &bound), Ok(LINK.to_owned()));
-        assert_eq!(keys(&[2]).open(&sealed, &bound), Err(OpenError::UnknownKey));
-        let sealed_with_the_new = keys(&[2, 1]).seal(LINK, &bound);
-        assert_eq!(keys(&[2]).open(&sealed_with_the_new, &bound), Ok(LINK.to_owned()));
+    fn an_old_key_opens_links_while_it_is_listed() {
+        let context = context(JobId::new());
+        let sealed = keys(&[1]).seal(LINK, &context);
+        assert_eq!(keys(&[2, 1]).open(&sealed, &context), Ok(LINK.to_owned()));
+        assert_eq!(keys(&[2]).open(&sealed, &context), Err(OpenError::UnknownKey));
+        let sealed_with_new_key = keys(&[2, 1]).seal(LINK, &context);
+        assert_eq!(keys(&[2]).open(&sealed_with_new_key, &context), Ok(LINK.to_owned()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The mail itself: its text (`render`), and the encryption of links that wait in the database (`link_seal`).
+//! The mail: `render` writes its subject and bodies, and `link_seal` encrypts the links that are stored in the outbox.
 
 pub(crate) mod link_seal;
 pub(crate) mod render;

@@ -1,5 +1,5 @@
-//! The mail. From the request it shows the portal's host and the time, and nothing else: whatever a stranger could
-//! write into a request must not reach somebody's inbox under the portal's name.
+//! Renders the sign-in mail. The mail shows only the portal's host and the time of the request. Nothing else from the request
+//! may appear in the mail, because a stranger could use the request to send text in the portal's name.
 
 use std::time::Duration;
 
@@ -7,29 +7,29 @@ use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
 use url::Url;
 
-/// What a mail says. No Debug: it holds the link.
+/// The content of a mail. Has no `Debug`, because it contains the link.
 #[derive(Clone)]
 pub(crate) struct MailContent<'a> {
-    /// The link: plain ASCII, without quotes and angle brackets.
+    /// The sign-in link: printable ASCII without quotes or angle brackets.
     pub link: &'a str,
-    /// Where it leads: only the host is shown.
+    /// Where the link leads. The mail shows only the host.
     pub callback_url: &'a str,
-    /// When it was asked for.
+    /// When the link was requested.
     pub requested_at: DateTime<Utc>,
-    /// When Supabase made the link.
-    pub link_made_at: DateTime<Utc>,
-    /// How long Supabase lets it work, from there.
+    /// When Supabase created the link.
+    pub link_created_at: DateTime<Utc>,
+    /// How long the link works after `link_created_at`.
     pub link_lifetime: Duration,
 }
 
-/// A mail, ready to be handed over.
+/// A mail that is ready to be sent.
 #[derive(Clone)]
 pub struct RenderedMail {
-    /// One line.
+    /// The subject, one line.
     pub subject: String,
-    /// Has exactly one URL: the link.
+    /// The plain-text body. Its only URL is the link.
     pub text: String,
-    /// Has it in exactly one `href`.
+    /// The HTML body. It has exactly one `href`, the link.
     pub html: String,
 }
 
@@ -44,12 +44,12 @@ struct TextBody<'a> {
 #[template(path = "sign_in.html")]
 struct HtmlBody<'a> {
     words: &'a CommonText,
-    /// Escaped already.
+    /// Already escaped.
     link: &'a str,
     subject: &'a str,
 }
 
-/// What both forms say alike.
+/// The values that both bodies show.
 struct CommonText {
     host: String,
     requested: String,
@@ -57,12 +57,12 @@ struct CommonText {
     until: String,
 }
 
-/// Writes the mail.
+/// Renders the subject and both bodies.
 ///
 /// # Errors
-/// A template could not be filled.
+/// A template cannot be rendered.
 pub(crate) fn render(content: &MailContent<'_>) -> askama::Result<RenderedMail> {
-    let until = content.link_made_at + TimeDelta::from_std(content.link_lifetime).unwrap_or_default();
+    let until = content.link_created_at + TimeDelta::from_std(content.link_lifetime).unwrap_or_default();
     let words = CommonText {
         host: host(content.callback_url),
         requested: content.requested_at.format("%H:%M UTC on %-d %B %Y").to_string(),
@@ -75,7 +75,8 @@ pub(crate) fn render(content: &MailContent<'_>) -> askama::Result<RenderedMail> 
     Ok(RenderedMail { subject, text, html })
 }
 
-/// The portal's host, with its port where it has one of its own. Bare: a scheme before it would be a second URL.
+/// The portal's host, and its port unless it is the default port. Without the scheme, because the link must be the only URL
+/// in the mail.
 fn host(callback_url: &str) -> String {
     let url = Url::parse(callback_url).ok();
     match url.as_ref().map(|url| (url.host_str(), url.port())) {
@@ -85,7 +86,8 @@ fn host(callback_url: &str) -> String {
     }
 }
 
-/// In the largest unit that comes out even; up to two hours in minutes.
+/// Formats a lifetime in the largest unit that divides it evenly. Anything below two hours is in minutes, and one
+/// day is 24 hours.
 fn lifetime(time: Duration) -> String {
     let minutes = time.as_secs() / 60;
     match minutes {
@@ -96,8 +98,8 @@ fn lifetime(time: Duration) -> String {
     }
 }
 
-/// For an attribute and for text. Writes `&amp;`, which even the simplest reader of HTML decodes; askama's own escape
-/// would write `&#38;`.
+/// Escapes the link for an attribute and for text. Writes `&amp;`, which even a very simple HTML parser decodes; askama's
+/// own filter writes `&#38;`.
 fn escape(link: &str) -> String {
     link.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
@@ -110,23 +112,23 @@ mod tests {
                         https://portal.example.com/auth/callback?next=%2Fsecret%2Fplace";
 
     fn mail() -> RenderedMail {
-        let made: DateTime<Utc> = "2026-11-23T13:05:30Z".parse().unwrap();
+        let created: DateTime<Utc> = "2026-11-23T13:05:30Z".parse().unwrap();
         render(&MailContent {
             link: LINK,
             callback_url: "https://portal.example.com/auth/callback?next=%2Fbuy%2Fnow",
-            requested_at: made - TimeDelta::seconds(40),
-            link_made_at: made,
+            requested_at: created - TimeDelta::seconds(40),
+            link_created_at: created,
             link_lifetime: Duration::from_secs(3_600),
         })
         .unwrap()
     }
 
     #[test]
-    fn it_says_who_asked_and_how_long_the_link_works() {
+    fn it_shows_the_host_the_time_and_how_long_the_link_works() {
         let mail = mail();
         assert_eq!(mail.subject, "Your sign-in link for portal.example.com");
         for form in [&mail.text, &mail.html] {
-            let line = form.split_whitespace().collect::<Vec<_>>().join(" ");
+            let text = form.split_whitespace().collect::<Vec<_>>().join(" ");
             for words in [
                 "portal.example.com",
                 "13:04 UTC on 23 November 2026",
@@ -135,7 +137,7 @@ mod tests {
                 "newest",
                 "ignore",
             ] {
-                assert!(line.contains(words), "{words}: {form}");
+                assert!(text.contains(words), "{words}: {form}");
             }
         }
     }
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_a_stranger_wrote_is_shown() {
+    fn the_query_of_the_callback_url_is_not_shown() {
         let mail = mail();
         for form in [&mail.subject, &mail.text, &mail.html] {
             assert!(!form.contains("buy"), "{form}");
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn no_image_script_or_style_comes_from_elsewhere() {
+    fn the_html_loads_no_external_resource() {
         let html = mail().html.to_lowercase();
         for tag in ["<img", "<script", "<link", "url(", "@import"] {
             assert!(!html.contains(tag), "{tag}");
@@ -169,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_part_of_where_one_signs_in() {
+    fn a_port_that_is_not_the_default_is_shown() {
         for (url, shown) in [
             ("http://localhost:3000/auth/callback", "localhost:3000"),
             ("https://portal.example.com/auth/callback", "portal.example.com"),
@@ -181,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_read_well() {
+    fn lifetimes_are_shown_in_minutes_hours_or_days() {
         for (minutes, text) in [
             (10, "10 minutes"),
             (60, "60 minutes"),

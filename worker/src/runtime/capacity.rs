@@ -1,68 +1,70 @@
-//! How many jobs this worker ends a second while it has more than it can take: the api takes no more requests than can be
-//! mailed in time. Without a backlog nothing is measured, since an idle worker's rate says nothing of what it could do.
+//! Measures how many jobs per second this worker ends while there is a backlog. The api uses the rate to accept only as many
+//! requests as can be mailed in time. Without a backlog there is no measurement, because the rate of an idle worker does not
+//! show its capacity.
 
 use std::{
     collections::VecDeque,
     sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
 };
 
-/// Over so many seconds at most: a slow upstream lets a job end only now and then.
-const WINDOW: usize = 10;
-/// After so many seconds in which no job ended, none does.
-const STANDSTILL: usize = 10;
-/// Not sooner: the first second of a backlog began in its middle.
-const LEAST: usize = 2;
+/// Maximum number of seconds to average over. With a slow upstream, jobs end only rarely.
+const WINDOW_SECONDS: usize = 10;
+/// Seconds without any finished job before the rate is reported as zero.
+const STANDSTILL_SECONDS: usize = 10;
+/// Minimum number of seconds to average over. The first second of a backlog may be incomplete.
+const MIN_SECONDS: usize = 2;
 
-/// What was seen since the last second began.
+/// Counts the current second.
 #[derive(Debug, Default)]
 pub struct Capacity {
     ended: AtomicU32,
-    /// Whether the last claim got as many jobs as it asked for.
+    /// Whether the last claim returned as many jobs as it asked for.
     has_backlog: AtomicBool,
-    /// Whether one got less meanwhile.
-    was_emptied: AtomicBool,
+    /// Whether any claim in this second returned fewer jobs than it asked for.
+    was_queue_empty: AtomicBool,
 }
 
 impl Capacity {
-    /// A job has come to its end.
-    pub fn ended(&self) {
+    /// Records that a job ended.
+    pub fn record_end(&self) {
         self.ended.fetch_add(1, Relaxed);
     }
 
-    /// A claim asked for `wanted` jobs and got `got`.
-    pub fn claimed(&self, wanted: usize, got: usize) {
-        let has_backlog = got >= wanted;
+    /// Records a claim that asked for `requested` jobs and returned `claimed` jobs.
+    pub fn record_claim(&self, requested: usize, claimed: usize) {
+        let has_backlog = claimed >= requested;
         self.has_backlog.store(has_backlog, Relaxed);
         if !has_backlog {
-            self.was_emptied.store(true, Relaxed);
+            self.was_queue_empty.store(true, Relaxed);
         }
     }
 
-    /// Jobs that ended in the last second, if there was a backlog all the time.
-    pub(crate) fn second(&self) -> Option<u32> {
+    /// Starts the next second. Returns the number of jobs that ended in the last one; `None` unless there was a backlog all
+    /// the time.
+    pub(crate) fn take_second(&self) -> Option<u32> {
         let ended = self.ended.swap(0, Relaxed);
-        let was_emptied = self.was_emptied.swap(false, Relaxed);
-        (self.has_backlog.load(Relaxed) && !was_emptied).then_some(ended)
+        let was_queue_empty = self.was_queue_empty.swap(false, Relaxed);
+        (self.has_backlog.load(Relaxed) && !was_queue_empty).then_some(ended)
     }
 }
 
-/// The seconds of a backlog, the newest last.
+/// The number of jobs that ended in each of the last seconds of a backlog, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct RateWindow(VecDeque<u32>);
 
 impl RateWindow {
-    /// One second more: the rate to tell, if there is one.
+    /// Adds a second. Returns the rate in jobs per second, once there are enough seconds.
     pub(crate) fn push(&mut self, ended: Option<u32>) -> Option<f64> {
         let Some(ended) = ended else {
             self.0.clear();
             return None;
         };
-        if self.0.len() == WINDOW {
+        if self.0.len() == WINDOW_SECONDS {
             self.0.pop_front();
         }
         self.0.push_back(ended);
         let sum: u32 = self.0.iter().sum();
-        let is_measured = self.0.len() >= if sum == 0 { STANDSTILL } else { LEAST };
+        let is_measured = self.0.len() >= if sum == 0 { STANDSTILL_SECONDS } else { MIN_SECONDS };
         #[expect(clippy::cast_precision_loss, reason = "ten at most")]
         let seconds = self.0.len() as f64;
         is_measured.then(|| f64::from(sum) / seconds)
@@ -76,29 +78,29 @@ mod tests {
     #[test]
     fn only_a_backlog_is_measured() {
         let capacity = Capacity::default();
-        capacity.claimed(10, 3);
-        capacity.ended();
-        assert_eq!(capacity.second(), None);
-        capacity.claimed(10, 10);
-        capacity.ended();
-        assert_eq!(capacity.second(), Some(1));
-        assert_eq!(capacity.second(), Some(0), "nothing was asked for since: all are busy");
-        capacity.claimed(2, 1);
-        capacity.claimed(1, 1);
-        assert_eq!(capacity.second(), None, "it was emptied meanwhile");
-        assert_eq!(capacity.second(), Some(0));
+        capacity.record_claim(10, 3);
+        capacity.record_end();
+        assert_eq!(capacity.take_second(), None);
+        capacity.record_claim(10, 10);
+        capacity.record_end();
+        assert_eq!(capacity.take_second(), Some(1));
+        assert_eq!(capacity.take_second(), Some(0), "no claim since then, so the backlog remains");
+        capacity.record_claim(2, 1);
+        capacity.record_claim(1, 1);
+        assert_eq!(capacity.take_second(), None, "a claim found too few jobs");
+        assert_eq!(capacity.take_second(), Some(0));
     }
 
     #[test]
-    fn a_rate_is_told_from_the_second_second_on_and_a_standstill_after_ten() {
-        let mut seconds = RateWindow::default();
-        assert_eq!(seconds.push(Some(10)), None);
-        assert_eq!(seconds.push(Some(20)), Some(15.0));
-        assert_eq!(seconds.push(None), None);
+    fn a_rate_needs_two_seconds_and_a_standstill_needs_ten() {
+        let mut window = RateWindow::default();
+        assert_eq!(window.push(Some(10)), None);
+        assert_eq!(window.push(Some(20)), Some(15.0));
+        assert_eq!(window.push(None), None);
         for _ in 0..9 {
-            assert_eq!(seconds.push(Some(0)), None);
+            assert_eq!(window.push(Some(0)), None);
         }
-        assert_eq!(seconds.push(Some(0)), Some(0.0));
-        assert_eq!(seconds.push(Some(5)), Some(0.5), "over ten seconds");
+        assert_eq!(window.push(Some(0)), Some(0.0));
+        assert_eq!(window.push(Some(5)), Some(0.5), "the average of ten seconds");
     }
 }

@@ -1,4 +1,5 @@
-//! What deliveries write down, many at a time: whatever comes while a commit is under way goes together in the next.
+//! Writes the results of deliveries to the outbox in batches: while one commit is in progress, new records collect for the
+//! next commit.
 
 use std::io;
 
@@ -8,24 +9,26 @@ use crate::metrics;
 
 /// The worker's committers, one for each kind of record.
 pub struct Committers {
-    /// Links, stored before they are mailed.
+    /// Stores links before they are mailed, and decides whether the mail may be sent.
     pub seals: GroupCommit<Seal, SendDecision>,
-    /// Ends of jobs.
-    pub ends: GroupCommit<Finish, Recorded>,
-    /// Jobs that are to wait again.
-    pub returns: GroupCommit<Requeue, Requeued>,
+    /// Ends jobs as sent or failed.
+    pub finishes: GroupCommit<Finish, Recorded>,
+    /// Returns jobs to the queue.
+    pub requeues: GroupCommit<Requeue, Requeued>,
 }
 
 impl Committers {
-    /// Starts the committers; they end with this.
+    /// Starts the committers. They stop when this value is dropped.
     ///
     /// # Errors
-    /// The system gives no threads.
+    /// The system cannot start their threads.
     pub fn start(pool: &PgPool) -> io::Result<Self> {
         Ok(Self {
-            seals: GroupCommit::of_seals(pool, |batch, taken| metrics::recorded("seal", batch, taken))?,
-            ends: GroupCommit::of_ends(pool, |batch, taken| metrics::recorded("end", batch, taken))?,
-            returns: GroupCommit::of_returns(pool, |batch, taken| metrics::recorded("return", batch, taken))?,
+            seals: GroupCommit::of_seals(pool, |batch, duration| metrics::record_commit("seal", batch, duration))?,
+            finishes: GroupCommit::of_ends(pool, |batch, duration| metrics::record_commit("end", batch, duration))?,
+            requeues: GroupCommit::of_returns(pool, |batch, duration| {
+                metrics::record_commit("return", batch, duration)
+            })?,
         })
     }
 }

@@ -1,7 +1,7 @@
-//! Keeps hold of the jobs that run here: one statement renews all leases, three times in each lease's time.
+//! Renews the leases of the jobs that are running here. One statement renews all of them, three times per lease duration.
 //!
-//! A delivery whose lease is lost, or cannot be renewed before it ends, is told to stop: from then on the job is
-//! somebody else's. (Should it not hear in time, the fencing token makes its writes change nothing.)
+//! A delivery is cancelled when its lease is lost or is about to expire, because another worker may then claim the job. A
+//! delivery that does not stop in time is harmless: its fencing token is out of date, so its writes change nothing.
 
 use std::{
     collections::HashMap,
@@ -16,99 +16,100 @@ use tokio_util::sync::CancellationToken;
 use super::outage::OutageLog;
 use crate::metrics;
 
-/// The leases held by this worker.
+/// The leases that this worker holds.
 pub struct LeaseRenewer {
-    time: Duration,
-    held: Mutex<HashMap<Lease, LeaseEntry>>,
+    duration: Duration,
+    entries: Mutex<HashMap<Lease, LeaseEntry>>,
 }
 
 struct LeaseEntry {
-    ends: Instant,
+    expires_at: Instant,
     lost: CancellationToken,
 }
 
-/// One lease, while its job runs; dropped when the job is done.
+/// The lease of one running job. Drop it when the job is done, so that the lease is no longer renewed.
 pub struct HeldLease<'a> {
-    leases: &'a LeaseRenewer,
+    renewer: &'a LeaseRenewer,
     lease: Lease,
-    /// Cancelled when the lease is lost, or about to be.
+    /// Cancelled when the lease is lost or is about to expire.
     pub lost: CancellationToken,
 }
 
 impl HeldLease<'_> {
-    /// Whether the lease still lasts by our own clock, with time left to be told otherwise. A process that was
-    /// frozen past its lease knows by this, and by nothing sooner.
-    pub fn lasts(&self) -> bool {
-        let margin = self.leases.margin();
-        self.leases.lock().get(&self.lease).is_some_and(|held| held.ends > margin)
+    /// Whether the lease is valid by this process's clock, with a sixth of its duration to spare. A process that was
+    /// suspended longer than its lease notices the loss here first.
+    pub fn is_valid(&self) -> bool {
+        let earliest = self.renewer.earliest_valid_expiry();
+        self.renewer.lock().get(&self.lease).is_some_and(|entry| entry.expires_at > earliest)
     }
 }
 
 impl LeaseRenewer {
-    /// None yet; each holds for `time`.
+    /// Creates a renewer without leases. Each lease lasts for `duration` after its claim or renewal.
     #[must_use]
-    pub fn new(time: Duration) -> Self {
-        Self { time, held: Mutex::default() }
+    pub fn new(duration: Duration) -> Self {
+        Self { duration, entries: Mutex::default() }
     }
 
-    /// Takes note of a lease from a claim that was sent at `claimed_at`.
-    pub fn hold(&self, lease: Lease, claimed_at: Instant) -> HeldLease<'_> {
+    /// Starts to renew a lease. `claimed_at` is the time just before the claim was sent.
+    pub fn track(&self, lease: Lease, claimed_at: Instant) -> HeldLease<'_> {
         let lost = CancellationToken::new();
-        self.lock().insert(lease, LeaseEntry { ends: claimed_at + self.time, lost: lost.clone() });
-        metrics::running(1.0);
-        HeldLease { leases: self, lease, lost }
+        self.lock().insert(lease, LeaseEntry { expires_at: claimed_at + self.duration, lost: lost.clone() });
+        metrics::add_running_jobs(1.0);
+        HeldLease { renewer: self, lease, lost }
     }
 
-    /// Renews leases for ever.
-    pub async fn keep(&self, pool: &PgPool, outage: &OutageLog) {
-        let mut pause = self.time / 3;
+    /// Renews all tracked leases. Never returns.
+    pub async fn run(&self, pool: &PgPool, outage: &OutageLog) {
+        let mut pause = self.duration / 3;
         loop {
             sleep(pause).await;
-            // After a failure again soon: there is time for several before a lease ends.
-            pause = if self.renew(pool, outage).await { self.time / 3 } else { self.time / 12 };
-            self.give_up_ending();
+            // After a failure, try again soon: there is time for several attempts before a lease expires.
+            pause = if self.renew(pool, outage).await { self.duration / 3 } else { self.duration / 12 };
+            self.cancel_expiring();
         }
     }
 
+    /// Returns whether the renewal succeeded.
     async fn renew(&self, pool: &PgPool, outage: &OutageLog) -> bool {
         let leases: Vec<Lease> = self.lock().keys().copied().collect();
         if leases.is_empty() {
             return true;
         }
         let sent_at = Instant::now();
-        let renewed = timeout(self.time / 12, outbox::renew_leases(pool, &leases, self.time)).await;
-        let Ok(Ok(renewed)) = renewed.map(|renewed| outage.watch(renewed)) else { return false };
-        let mut held = self.lock();
+        let renewed = timeout(self.duration / 12, outbox::renew_leases(pool, &leases, self.duration)).await;
+        let Ok(Ok(renewed)) = renewed.map(|renewed| outage.observe(renewed)) else { return false };
+        let mut entries = self.lock();
         for lease in leases {
-            match held.get_mut(&lease) {
-                Some(kept) if renewed.contains(&lease) => kept.ends = sent_at + self.time,
-                Some(gone) => gone.lost.cancel(),
-                // Its job was done meanwhile.
+            match entries.get_mut(&lease) {
+                Some(entry) if renewed.contains(&lease) => entry.expires_at = sent_at + self.duration,
+                Some(entry) => entry.lost.cancel(),
+                // The job finished during the renewal.
                 None => {}
             }
         }
         true
     }
 
-    /// Tells those deliveries to stop whose lease is about to end, with time left to stop in.
-    fn give_up_ending(&self) {
-        let margin = self.margin();
-        self.lock().values().filter(|held| held.ends <= margin).for_each(|held| held.lost.cancel());
+    /// Cancels the deliveries whose leases are about to expire, early enough for them to stop.
+    fn cancel_expiring(&self) {
+        let earliest = self.earliest_valid_expiry();
+        self.lock().values().filter(|entry| entry.expires_at <= earliest).for_each(|entry| entry.lost.cancel());
     }
 
-    /// A lease that ends before this is as good as lost.
-    fn margin(&self) -> Instant {
-        Instant::now() + self.time / 6
+    /// A lease that expires at this time or earlier counts as lost.
+    fn earliest_valid_expiry(&self) -> Instant {
+        Instant::now() + self.duration / 6
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Lease, LeaseEntry>> {
-        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Drop for HeldLease<'_> {
     fn drop(&mut self) {
-        self.leases.lock().remove(&self.lease);
-        metrics::running(-1.0);
+        self.renewer.lock().remove(&self.lease);
+        metrics::add_running_jobs(-1.0);
     }
 }

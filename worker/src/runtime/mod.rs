@@ -1,4 +1,6 @@
-//! The state that all tasks of a running worker share: connections, leases, capacity, and how it shuts down.
+//! The state that all tasks of a running worker share. `worker` holds everything together; `leases` keeps claimed jobs,
+//! `committers` writes their results in batches, `capacity` measures the throughput, `outage` logs database outages, and
+//! `shutdown` stops the worker.
 
 pub(crate) mod capacity;
 pub(crate) mod committers;

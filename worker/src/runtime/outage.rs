@@ -1,13 +1,13 @@
-//! Tells of a database that is away once, however many parts of the worker meet it, and once when it is back.
+//! Logs each database outage once when it starts and once when it ends, although many tasks see the errors.
 
 use std::{
     fmt::Display,
     sync::{Mutex, PoisonError},
 };
 
-/// What keeps a statement from being done.
+/// A database error that may mean an outage.
 pub trait OutageError: Display {
-    /// Whether the database is away, rather than that it refuses the statement.
+    /// True if the database is unavailable; false if it rejected the statement.
     fn is_outage(&self) -> bool;
 }
 
@@ -23,32 +23,32 @@ impl OutageError for outbox::CommitError {
     }
 }
 
-/// Whether the database is known to be away, and with what words.
+/// The message of the last logged error; `None` while the database works.
 #[derive(Debug, Default)]
 pub struct OutageLog(Mutex<Option<String>>);
 
 impl OutageLog {
-    /// Passes a result on, and logs where it begins or ends an outage, or says something new about it.
+    /// Returns `result` unchanged. Logs the first error, an error with a new message, and the first success after an error.
     ///
     /// # Errors
-    /// The error that was given.
-    pub fn watch<T, E: OutageError>(&self, result: Result<T, E>) -> Result<T, E> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The error in `result`.
+    pub fn observe<T, E: OutageError>(&self, result: Result<T, E>) -> Result<T, E> {
+        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match &result {
             Ok(_) => {
-                if known.take().is_some() {
+                if logged.take().is_some() {
                     tracing::info!("the database is back");
                 }
             }
             Err(error) => {
-                let words = error.to_string();
-                if known.as_ref() != Some(&words) {
+                let message = error.to_string();
+                if logged.as_ref() != Some(&message) {
                     if error.is_outage() {
                         tracing::warn!(%error, "the database is away: trying again until it is back (DATABASE_URL)");
                     } else {
                         tracing::error!(%error, "the database refuses a statement: trying again");
                     }
-                    *known = Some(words);
+                    *logged = Some(message);
                 }
             }
         }

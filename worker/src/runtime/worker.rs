@@ -1,4 +1,4 @@
-//! What every part of a running worker shares.
+//! The state and the clients that all tasks of a running worker share.
 
 use std::sync::{Arc, atomic::AtomicBool};
 
@@ -14,71 +14,71 @@ use crate::{
     },
 };
 
-/// A worker.
+/// The shared state of one worker process.
 pub struct Worker {
-    /// The outbox.
+    /// Connections to the outbox.
     pub pool: PgPool,
-    /// What is written down of deliveries.
-    pub records: Committers,
-    /// Its name, for operators: host, process id, start.
+    /// Batched writes to the outbox.
+    pub committers: Committers,
+    /// The worker's name in the job tables: host, process id and start time. At most 128 bytes.
     pub name: Arc<str>,
-    /// Times and counts.
+    /// Durations and counts from the settings.
     pub limits: Limits,
-    /// The maker of links.
+    /// Creates sign-in links.
     pub supabase: SupabaseClient,
-    /// The mailer.
+    /// Sends mails.
     pub mailgun: MailgunClient,
-    /// The way to ask it what became of mails, if a key allows.
-    pub mailgun_reader: Option<MailgunEventsClient>,
-    /// What links are sealed with.
+    /// Queries Mailgun's events; `None` without `MAILGUN_EVENTS_KEY`.
+    pub mailgun_events: Option<MailgunEventsClient>,
+    /// Encrypts links that are stored in the outbox.
     pub sealing_keys: SealingKeys,
-    /// The jobs held.
-    pub leases: LeaseRenewer,
-    /// How fast they end.
+    /// The leases of the jobs that are running here.
+    pub lease_renewer: LeaseRenewer,
+    /// Measures how many jobs end per second.
     pub capacity: Capacity,
-    /// What was seen of the upstreams.
-    pub upstreams: UpstreamHealth,
-    /// What was seen of the database.
+    /// Recent failures of the upstreams, as seen by this process.
+    pub upstream_health: UpstreamHealth,
+    /// Logs when the database goes away and when it is back.
     pub outage: OutageLog,
-    /// Whether the tables are known to be those of this version.
-    pub prepared: AtomicBool,
-    /// When to stop.
-    pub stop: Shutdown,
+    /// Whether the tables have been checked and match this version.
+    pub is_prepared: AtomicBool,
+    /// Signals the tasks to stop.
+    pub shutdown: Shutdown,
 }
 
 impl Worker {
-    /// Puts a worker together, on the current runtime; it does nothing yet.
+    /// Creates a worker that does nothing yet. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// The settings make no client, or the system gives no threads.
+    /// A client cannot be created from the settings, or the system cannot start the committers' threads.
     pub fn new(settings: &Settings) -> anyhow::Result<Self> {
         let Settings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
         let pool = outbox::connect(&database.url, database.max_connections, "magic-link-worker")?;
         Ok(Self {
-            records: Committers::start(&pool)?,
+            committers: Committers::start(&pool)?,
             pool,
-            name: name().into(),
+            name: worker_name().into(),
             limits: *limits,
             supabase: SupabaseClient::new(supabase, limits.upstream_timeout)?,
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
-            mailgun_reader: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
+            mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             sealing_keys: sealing_keys.clone(),
-            leases: LeaseRenewer::new(limits.lease),
+            lease_renewer: LeaseRenewer::new(limits.lease),
             capacity: Capacity::default(),
-            upstreams: UpstreamHealth::default(),
+            upstream_health: UpstreamHealth::default(),
             outage: OutageLog::default(),
-            prepared: AtomicBool::new(false),
-            stop: Shutdown::default(),
+            is_prepared: AtomicBool::new(false),
+            shutdown: Shutdown::default(),
         })
     }
 }
 
-fn name() -> String {
+fn worker_name() -> String {
     let mut host = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .ok()
         .or_else(|| std::env::var("HOSTNAME").ok())
         .map_or_else(|| "worker".to_owned(), |name| name.trim().to_owned());
-    // The column takes 128 bytes.
+    // The column allows 128 bytes, and the process id and start time need room.
     host.truncate(host.floor_char_boundary(80));
     format!("{host}:{}:{}", std::process::id(), Utc::now().format("%Y%m%dT%H%M%SZ"))
 }

@@ -1,5 +1,5 @@
-//! Takes as many jobs as there are free slots, whenever there may be some: at a bell, when a slot becomes free, when
-//! a retry is due, when a pause or a breaker's wait ends; and once a second all the same.
+//! Claims as many jobs as there are free slots and starts their deliveries. It claims after a notification, when a slot
+//! becomes free, when a retry is due, when a pause or a breaker's wait ends, and at least once a second.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,110 +10,119 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::{deliver::context::Delivery, metrics, runtime::worker::Worker, upstream::health::Pace};
+use crate::{deliver::context::DeliveryRun, metrics, runtime::worker::Worker, upstream::health::Pace};
 
-/// The fallback, should the bell be deaf.
-const POLL: Duration = Duration::from_secs(1);
+/// Maximum time between two claims, in case a notification is lost.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The shortest wait: what is due this moment may be another worker's.
-const BREATH: Duration = Duration::from_millis(20);
+/// Minimum wait after a claim without jobs. A job that is due may be locked by another worker at this moment.
+const MIN_WAIT: Duration = Duration::from_millis(20);
 
-/// Under load, retries that are due join the queue so often.
-const PROMOTE_EVERY: Duration = Duration::from_millis(50);
+/// Under load, minimum time between two searches for retries that are due.
+const PROMOTE_INTERVAL: Duration = Duration::from_millis(50);
 
-/// Claims and delivers until claims are stopped; then waits for what runs, and cuts it short if need be.
+/// Claims and delivers jobs until the worker must stop. Then waits for the running deliveries, and interrupts them after
+/// `SHUTDOWN_SECONDS`.
 pub(crate) async fn run(worker: &Arc<Worker>) {
-    let wake = Arc::new(JobListener::listen(&worker.pool));
+    let listener = Arc::new(JobListener::listen(&worker.pool));
     let slots = Arc::new(Semaphore::new(worker.limits.concurrency));
-    let mut claimer = Claimer { worker, head: QueueCursor::default(), promoted_at: None };
+    let mut claimer = Claimer { worker, cursor: QueueCursor::default(), promoted_at: None };
     let deliveries = TaskTracker::new();
-    while !worker.stop.claims.is_cancelled() {
+    while !worker.shutdown.claims.is_cancelled() {
         let claimed_at = Instant::now();
-        let pause = match worker.outage.watch(outbox::in_time(claimer.claim(slots.available_permits())).await) {
-            Ok(ClaimResult::Jobs { jobs, probe }) => {
+        let wait = match worker.outage.observe(outbox::in_time(claimer.claim(slots.available_permits())).await) {
+            Ok(ClaimResult::Jobs { jobs, is_probe }) => {
                 for job in jobs {
-                    metrics::picked_up(job.due_for);
-                    let slot = DeliverySlot::take(&slots, &wake).await;
-                    deliveries.spawn(deliver(Arc::clone(worker), job, probe, claimed_at, slot));
+                    metrics::record_pickup(job.due_for);
+                    let slot = DeliverySlot::acquire(&slots, &listener).await;
+                    deliveries.spawn(deliver(Arc::clone(worker), job, is_probe, claimed_at, slot));
                 }
                 continue;
             }
-            Ok(ClaimResult::None { look_again }) => look_again.clamp(BREATH, POLL),
-            // Told by the watch; the bell may ring meanwhile and change nothing.
+            Ok(ClaimResult::Empty { wait }) => wait.clamp(MIN_WAIT, POLL_INTERVAL),
+            // `observe` has logged the error. Ignore notifications until the next poll.
             Err(_) => {
                 tokio::select! {
-                    () = tokio::time::sleep(POLL) => {}
-                    () = worker.stop.claims.cancelled() => {}
+                    () = tokio::time::sleep(POLL_INTERVAL) => {}
+                    () = worker.shutdown.claims.cancelled() => {}
                 }
                 continue;
             }
         };
         tokio::select! {
-            () = wake.wait(pause) => {}
-            () = worker.stop.claims.cancelled() => {}
+            () = listener.wait(wait) => {}
+            () = worker.shutdown.claims.cancelled() => {}
         }
     }
     deliveries.close();
-    worker.stop.wind_down(deliveries.wait(), worker.limits.shutdown).await;
+    worker.shutdown.wind_down(deliveries.wait(), worker.limits.shutdown).await;
 }
 
 enum ClaimResult {
-    Jobs { jobs: Vec<ClaimedJob>, probe: bool },
-    None { look_again: Duration },
+    Jobs {
+        jobs: Vec<ClaimedJob>,
+        is_probe: bool,
+    },
+    /// There are no jobs to claim for now.
+    Empty {
+        /// Suggested time until the next claim.
+        wait: Duration,
+    },
 }
 
 struct Claimer<'a> {
     worker: &'a Worker,
-    head: QueueCursor,
-    /// When retries were last looked at; none where it is time again.
+    cursor: QueueCursor,
+    /// The last search for due retries. `None` if the next claim must search again.
     promoted_at: Option<Instant>,
 }
 
 impl Claimer<'_> {
-    async fn claim(&mut self, free: usize) -> Result<ClaimResult, Error> {
+    async fn claim(&mut self, free_slots: usize) -> Result<ClaimResult, Error> {
         let worker = self.worker;
-        if free == 0 {
-            return Ok(ClaimResult::None { look_again: POLL });
+        if free_slots == 0 {
+            return Ok(ClaimResult::Empty { wait: POLL_INTERVAL });
         }
-        let pace = worker.upstreams.pace(Instant::now());
-        let free = match pace {
-            Pace::Free => free,
+        let pace = worker.upstream_health.pace(Instant::now());
+        let limit = match pace {
+            Pace::Free => free_slots,
             Pace::One => 1,
-            Pace::Wait(pause) => return Ok(ClaimResult::None { look_again: pause }),
+            Pace::Wait(wait) => return Ok(ClaimResult::Empty { wait }),
         };
         let pool = &worker.pool;
         let options = ClaimOptions {
             worker: &worker.name,
             lease: worker.limits.lease,
-            limit: i64::try_from(free).unwrap_or(i64::MAX),
+            limit: i64::try_from(limit).unwrap_or(i64::MAX),
             probe: false,
         };
         self.promote_due().await?;
-        let jobs = self.head.claim(pool, options).await?;
-        worker.capacity.claimed(free, jobs.len());
+        let jobs = self.cursor.claim(pool, options).await?;
+        worker.capacity.record_claim(limit, jobs.len());
         if !jobs.is_empty() {
             if pace == Pace::One {
-                worker.upstreams.let_through(Instant::now());
+                worker.upstream_health.record_slow_claim(Instant::now());
             }
-            return Ok(ClaimResult::Jobs { jobs, probe: false });
+            return Ok(ClaimResult::Jobs { jobs, is_probe: false });
         }
         self.promoted_at = None;
-        let due = outbox::next_due(pool).await?.unwrap_or(POLL);
-        let Some(stopped) = upstreams::stopped_for(pool).await? else {
-            return Ok(ClaimResult::None { look_again: due });
+        let next_due = outbox::next_due(pool).await?.unwrap_or(POLL_INTERVAL);
+        let Some(stopped_for) = upstreams::stopped_for(pool).await? else {
+            return Ok(ClaimResult::Empty { wait: next_due });
         };
         if upstreams::take_probe(pool).await? {
             let jobs = outbox::claim(pool, ClaimOptions { limit: 1, probe: true, ..options }).await?;
             if !jobs.is_empty() {
-                return Ok(ClaimResult::Jobs { jobs, probe: true });
+                return Ok(ClaimResult::Jobs { jobs, is_probe: true });
             }
         }
-        Ok(ClaimResult::None { look_again: due.min(stopped.max(BREATH)) })
+        Ok(ClaimResult::Empty { wait: next_due.min(stopped_for.max(MIN_WAIT)) })
     }
 
-    /// While there is enough to do, retries need not be looked at before each claim.
+    /// Returns due retries to the queue, unless that happened less than [`PROMOTE_INTERVAL`] ago and the last claim found
+    /// jobs.
     async fn promote_due(&mut self) -> Result<(), Error> {
-        if self.promoted_at.is_none_or(|at| at.elapsed() >= PROMOTE_EVERY) {
+        if self.promoted_at.is_none_or(|at| at.elapsed() >= PROMOTE_INTERVAL) {
             outbox::promote_due(&self.worker.pool).await?;
             self.promoted_at = Some(Instant::now());
         }
@@ -121,31 +130,31 @@ impl Claimer<'_> {
     }
 }
 
-async fn deliver(worker: Arc<Worker>, job: ClaimedJob, probe: bool, claimed_at: Instant, slot: DeliverySlot) {
-    let hold = worker.leases.hold(job.lease, claimed_at);
-    Delivery { worker: &worker, job: &job, probe, hold: &hold, claimed_at }.run().await;
+async fn deliver(worker: Arc<Worker>, job: ClaimedJob, is_probe: bool, claimed_at: Instant, slot: DeliverySlot) {
+    let held_lease = worker.lease_renewer.track(job.lease, claimed_at);
+    DeliveryRun { worker: &worker, job: &job, is_probe, held_lease: &held_lease, claimed_at }.run().await;
     drop(slot);
 }
 
-/// One of the deliveries at a time. Rings the bell when it is free again: there is room, and a job of the same
-/// recipient, held back by this one, may be next.
+/// One of the `WORKER_CONCURRENCY` slots. When it is released, the claim loop claims again: there is a free slot, and this
+/// delivery may have held back a job of the same recipient.
 struct DeliverySlot {
     permit: Option<OwnedSemaphorePermit>,
-    wake: Arc<JobListener>,
+    listener: Arc<JobListener>,
 }
 
 impl DeliverySlot {
-    async fn take(slots: &Arc<Semaphore>, wake: &Arc<JobListener>) -> Self {
-        // Never waits: no more is claimed than is free, and nobody else takes slots.
+    async fn acquire(slots: &Arc<Semaphore>, listener: &Arc<JobListener>) -> Self {
+        // Never waits: the loop claims at most as many jobs as there are free slots, and only the loop acquires slots.
         let permit = Arc::clone(slots).acquire_owned().await.ok();
-        Self { permit, wake: Arc::clone(wake) }
+        Self { permit, listener: Arc::clone(listener) }
     }
 }
 
 impl Drop for DeliverySlot {
     fn drop(&mut self) {
-        // Before the bell, or the claim that it wakes finds no room.
+        // Release the permit first. Otherwise the claim that this starts finds no free slot.
         drop(self.permit.take());
-        self.wake.ring();
+        self.listener.ring();
     }
 }

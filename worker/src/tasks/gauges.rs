@@ -1,7 +1,8 @@
-//! The queue and the upstreams, as all workers share them: read off the tables every few seconds, shown as gauges.
+//! Publishes the state that all workers share, the queue and the upstreams, as gauges. Reads the state from the database
+//! every 5 seconds.
 //!
-//! While the database is away, nobody knows: then the gauges are NaN, so that a dashboard shows a gap and no alert
-//! believes an old number, and `magic_link_database_up` is 0. (The log is told by the outage's watch.)
+//! While the database is away, the gauges are NaN and `magic_link_database_up` is 0. A dashboard then shows a gap, and an
+//! alert does not use an old value. `OutageLog` logs the outage.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,22 +14,22 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{metrics, runtime::worker::Worker};
 
-/// No slower than Prometheus usually asks, and nothing to a database.
-const EVERY: Duration = Duration::from_secs(5);
+/// At least as often as Prometheus usually scrapes, and a negligible load for the database.
+const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Keeps the gauges true, for ever.
-pub(crate) async fn keep_true(worker: Arc<Worker>) {
-    let mut turns = interval(EVERY);
-    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+/// Updates the gauges every 5 seconds. Never returns.
+pub(crate) async fn run(worker: Arc<Worker>) {
+    let mut ticks = interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        turns.tick().await;
-        match worker.outage.watch(outbox::in_time(look(&worker.pool)).await) {
-            Ok((backlog, upstream_states)) => metrics::seen(&backlog, &upstream_states),
-            Err(_) => metrics::unseen(),
+        ticks.tick().await;
+        match worker.outage.observe(outbox::in_time(read_state(&worker.pool)).await) {
+            Ok((backlog, upstream_states)) => metrics::set_shared_state(&backlog, &upstream_states),
+            Err(_) => metrics::clear_shared_state(),
         }
     }
 }
 
-async fn look(pool: &PgPool) -> Result<(Vec<Backlog>, Vec<UpstreamState>), Error> {
+async fn read_state(pool: &PgPool) -> Result<(Vec<Backlog>, Vec<UpstreamState>), Error> {
     Ok((outbox::backlog(pool).await?, upstreams::upstream_states(pool).await?))
 }

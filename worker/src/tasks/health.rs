@@ -1,5 +1,5 @@
-//! `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Private: ready names what is wrong and the
-//! setting to look at.
+//! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` names
+//! what is wrong and which setting to check.
 
 use std::{
     collections::BTreeMap,
@@ -19,10 +19,10 @@ use tokio::time::timeout;
 
 use crate::runtime::worker::Worker;
 
-/// Longer than a healthy database ever takes, shorter than a prober waits.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Longer than a healthy database takes to respond, shorter than a prober waits.
+const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The routes.
+/// The routes of the health server.
 pub(crate) fn routes(worker: Arc<Worker>, metrics: PrometheusHandle) -> impl Endpoint {
     Route::new()
         .at("/health/live", get(live))
@@ -39,9 +39,9 @@ fn live() -> Json<HealthReport> {
 
 #[handler]
 async fn ready(Data(worker): Data<&Arc<Worker>>) -> Response {
-    let health = check(worker).await;
-    let status = if health.status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Json(health).with_header("cache-control", "no-store").with_status(status).into_response()
+    let report = run_checks(worker).await;
+    let status = if report.status == "ok" { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Json(report).with_header("cache-control", "no-store").with_status(status).into_response()
 }
 
 #[handler]
@@ -63,10 +63,10 @@ enum Check {
     Down { code: String, message: String, setting: String },
 }
 
-async fn check(worker: &Worker) -> HealthReport {
-    let breakers = timeout(PATIENCE, open_breakers(worker)).await;
+async fn run_checks(worker: &Worker) -> HealthReport {
+    let breakers = timeout(DATABASE_TIMEOUT, open_breakers(worker)).await;
     let (database, breakers) = match breakers {
-        Ok(Ok(breakers)) if worker.prepared.load(Ordering::Relaxed) => (Check::Ok, breakers),
+        Ok(Ok(breakers)) if worker.is_prepared.load(Ordering::Relaxed) => (Check::Ok, breakers),
         Ok(Ok(breakers)) => {
             (database_down("Its tables are not those of this version, or cannot be made: see the log."), breakers)
         }
@@ -75,11 +75,11 @@ async fn check(worker: &Worker) -> HealthReport {
     };
     let checks = BTreeMap::from([
         ("database", database),
-        (Upstream::Supabase.as_str(), upstream(worker, &breakers, Upstream::Supabase, "SUPABASE_URL")),
-        (Upstream::Mailgun.as_str(), upstream(worker, &breakers, Upstream::Mailgun, "MAILGUN_BASE_URL")),
+        (Upstream::Supabase.as_str(), check_upstream(worker, &breakers, Upstream::Supabase, "SUPABASE_URL")),
+        (Upstream::Mailgun.as_str(), check_upstream(worker, &breakers, Upstream::Mailgun, "MAILGUN_BASE_URL")),
     ]);
-    let ok = checks.values().all(|check| matches!(check, Check::Ok));
-    HealthReport { status: if ok { "ok" } else { "unavailable" }, checks }
+    let is_ok = checks.values().all(|check| matches!(check, Check::Ok));
+    HealthReport { status: if is_ok { "ok" } else { "unavailable" }, checks }
 }
 
 async fn open_breakers(worker: &Worker) -> Result<Vec<OpenBreaker>, outbox::Error> {
@@ -95,12 +95,13 @@ fn database_down(message: &str) -> Check {
     }
 }
 
-/// Down if its breaker is open, for all workers; or if it has not answered our own last calls.
-fn upstream(worker: &Worker, breakers: &[OpenBreaker], upstream: Upstream, url_setting: &str) -> Check {
-    let open = breakers.iter().find(|breaker| breaker.upstream == upstream);
-    let (failure, setting) = match open {
+/// Reports an upstream as down if its breaker is open, which concerns all workers, or if the last calls of this worker
+/// failed.
+fn check_upstream(worker: &Worker, breakers: &[OpenBreaker], upstream: Upstream, url_setting: &str) -> Check {
+    let open_breaker = breakers.iter().find(|breaker| breaker.upstream == upstream);
+    let (failure, setting) = match open_breaker {
         Some(breaker) => (Some(breaker.failure.clone()), breaker.setting.clone()),
-        None => (worker.upstreams.down(upstream), url_setting.to_owned()),
+        None => (worker.upstream_health.down_reason(upstream), url_setting.to_owned()),
     };
     match failure {
         Some(failure) => Check::Down { code: failure.code, message: failure.message, setting },

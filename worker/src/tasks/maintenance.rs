@@ -1,5 +1,5 @@
-//! Housekeeping, by the clock. Every worker does it: each chore is safe to do twice at once, and a dead worker's jobs
-//! must not wait for one particular worker.
+//! Periodic maintenance: rescues and expires jobs, and manages partitions and old rows. Every worker runs all tasks, because
+//! jobs of a dead worker must not wait for one particular worker. Each task is safe to run in several workers at once.
 
 use std::{fmt::Display, sync::Arc, time::Duration};
 
@@ -10,47 +10,47 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use super::reconcile::reconcile;
 use crate::{metrics, runtime::worker::Worker};
 
-/// Cron expressions, with seconds. (`new_repeated` of the scheduler has been seen to stop firing.)
+/// Cron expressions, with seconds. Do not use the scheduler's `new_repeated`: it has been seen to stop firing.
 const RESCUE: &str = "*/2 * * * * *";
 const EXPIRE: &str = "*/5 * * * * *";
 const PARTITIONS: &str = "0 17 * * * *";
-const FORGET_QUOTAS: &str = "30 * * * * *";
-const FORGET_REPORTS: &str = "45 */10 * * * *";
-const FORGET_DELIVERIES: &str = "0 47 * * * *";
+const DELETE_IDLE_QUOTAS: &str = "30 * * * * *";
+const DELETE_OLD_REPORTS: &str = "45 */10 * * * *";
+const DELETE_OLD_HISTORY: &str = "0 47 * * * *";
 const ROLL_UP: &str = "*/10 * * * * *";
 const RECONCILE: &str = "2/5 * * * * *";
 
-/// Starts the chores; they stop with the scheduler.
+/// Starts all maintenance tasks. They run until the returned scheduler is shut down.
 ///
 /// # Errors
-/// The scheduler could not be started.
+/// The scheduler cannot be started.
 pub(crate) async fn start(worker: &Arc<Worker>) -> Result<JobScheduler, JobSchedulerError> {
     let scheduler = JobScheduler::new().await?;
-    scheduler.add(chore(RESCUE, worker, rescue)?).await?;
-    scheduler.add(chore(EXPIRE, worker, expire)?).await?;
-    scheduler.add(chore(PARTITIONS, worker, keep_partitions)?).await?;
-    scheduler.add(chore(FORGET_QUOTAS, worker, forget_quotas)?).await?;
-    scheduler.add(chore(FORGET_REPORTS, worker, forget_reports)?).await?;
-    scheduler.add(chore(FORGET_DELIVERIES, worker, forget_deliveries)?).await?;
-    scheduler.add(chore(ROLL_UP, worker, roll_up)?).await?;
-    scheduler.add(chore(RECONCILE, worker, reconcile)?).await?;
+    scheduler.add(scheduled(RESCUE, worker, rescue)?).await?;
+    scheduler.add(scheduled(EXPIRE, worker, expire)?).await?;
+    scheduler.add(scheduled(PARTITIONS, worker, maintain_partitions)?).await?;
+    scheduler.add(scheduled(DELETE_IDLE_QUOTAS, worker, delete_idle_quotas)?).await?;
+    scheduler.add(scheduled(DELETE_OLD_REPORTS, worker, delete_old_reports)?).await?;
+    scheduler.add(scheduled(DELETE_OLD_HISTORY, worker, delete_old_history)?).await?;
+    scheduler.add(scheduled(ROLL_UP, worker, roll_up)?).await?;
+    scheduler.add(scheduled(RECONCILE, worker, reconcile)?).await?;
     scheduler.start().await?;
     Ok(scheduler)
 }
 
-/// A chore that is not begun again while it still runs.
-fn chore<F>(schedule: &str, worker: &Arc<Worker>, work: fn(Arc<Worker>) -> F) -> Result<Job, JobSchedulerError>
+/// A task that runs on a schedule. A run is skipped while the previous run of the same task is still in progress.
+fn scheduled<F>(schedule: &str, worker: &Arc<Worker>, task: fn(Arc<Worker>) -> F) -> Result<Job, JobSchedulerError>
 where
     F: Future<Output = Result<(), Error>> + Send + 'static,
 {
     let worker = Arc::clone(worker);
-    let turn = Arc::new(Mutex::new(()));
+    let in_progress = Arc::new(Mutex::new(()));
     Job::new_async(schedule, move |_, _| {
-        let (worker, turn) = (Arc::clone(&worker), Arc::clone(&turn));
+        let (worker, in_progress) = (Arc::clone(&worker), Arc::clone(&in_progress));
         Box::pin(async move {
-            if let Ok(_turn) = turn.try_lock() {
-                // The watch has told of an error; the chore comes round again.
-                let _ = worker.outage.watch(work(Arc::clone(&worker)).await);
+            if let Ok(_guard) = in_progress.try_lock() {
+                // `observe` has logged an error; the next run tries again.
+                let _ = worker.outage.observe(task(Arc::clone(&worker)).await);
             }
         })
     })
@@ -58,7 +58,7 @@ where
 
 async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
     let rescued = outbox::rescue(&worker.pool, worker.limits.max_attempts).await?;
-    metrics::rescued(rescued);
+    metrics::record_rescued(rescued);
     if rescued.exhausted > 0 {
         tracing::error!(
             jobs = rescued.exhausted,
@@ -66,44 +66,42 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
             "jobs failed whose workers died each time"
         );
     }
-    tell("rescued jobs of workers that are gone", rescued.returned);
+    log_count("rescued jobs of workers that are gone", rescued.returned);
     Ok(())
 }
 
 async fn expire(worker: Arc<Worker>) -> Result<(), Error> {
-    let ended = outbox::expire(&worker.pool).await?;
-    metrics::expired(ended);
-    tell("ended jobs past their deadline", ended.expired + ended.sent);
+    let expired = outbox::expire(&worker.pool).await?;
+    metrics::record_expired(expired);
+    log_count("ended jobs past their deadline", expired.expired + expired.sent);
     Ok(())
 }
 
-async fn keep_partitions(worker: Arc<Worker>) -> Result<(), Error> {
+async fn maintain_partitions(worker: Arc<Worker>) -> Result<(), Error> {
     partitions::make(&worker.pool).await?;
     let dropped = partitions::drop_old(&worker.pool, worker.limits.retention_days).await?;
-    tell("dropped partitions older than RETENTION_DAYS", dropped.gone.len());
+    log_count("dropped partitions older than RETENTION_DAYS", dropped.gone.len());
     if let Some(partition) = dropped.in_use {
         tracing::warn!(partition, "a partition older than RETENTION_DAYS is being read: it is dropped at the next try");
     }
     Ok(())
 }
 
-async fn forget_quotas(worker: Arc<Worker>) -> Result<(), Error> {
-    tell("forgot idle quotas", outbox::forget_idle_quotas(&worker.pool).await?);
+async fn delete_idle_quotas(worker: Arc<Worker>) -> Result<(), Error> {
+    log_count("forgot idle quotas", outbox::forget_idle_quotas(&worker.pool).await?);
     Ok(())
 }
 
-async fn forget_reports(worker: Arc<Worker>) -> Result<(), Error> {
-    let unmatched_after = Duration::from_hours(24 * worker.limits.retention_days);
-    let forgotten = outbox::forget_reports(&worker.pool, unmatched_after).await?;
-    tell("forgot old webhook tokens and events that fit no job", forgotten);
+async fn delete_old_reports(worker: Arc<Worker>) -> Result<(), Error> {
+    let deleted = outbox::forget_reports(&worker.pool, retention(&worker)).await?;
+    log_count("forgot old webhook tokens and events that fit no job", deleted);
     Ok(())
 }
 
-/// As long ago as the rest of the history.
-async fn forget_deliveries(worker: Arc<Worker>) -> Result<(), Error> {
-    let after = Duration::from_hours(24 * worker.limits.retention_days);
-    tell("forgot hours of deliveries older than RETENTION_DAYS", outbox::forget_hours(&worker.pool, after).await?);
-    tell("forgot suppressions that ended long ago", outbox::suppression::forget(&worker.pool, after).await?);
+async fn delete_old_history(worker: Arc<Worker>) -> Result<(), Error> {
+    let after = retention(&worker);
+    log_count("forgot hours of deliveries older than RETENTION_DAYS", outbox::forget_hours(&worker.pool, after).await?);
+    log_count("forgot suppressions that ended long ago", outbox::suppression::forget(&worker.pool, after).await?);
     Ok(())
 }
 
@@ -112,10 +110,15 @@ async fn roll_up(worker: Arc<Worker>) -> Result<(), Error> {
     Ok(())
 }
 
-fn tell<N: Display + Default + PartialEq>(what: &'static str, count: N) {
+fn retention(worker: &Worker) -> Duration {
+    Duration::from_hours(24 * worker.limits.retention_days)
+}
+
+/// Logs at info if `count` is not zero, otherwise at debug.
+fn log_count<N: Display + Default + PartialEq>(message: &'static str, count: N) {
     if count == N::default() {
-        tracing::debug!(%count, "{what}");
+        tracing::debug!(%count, "{message}");
     } else {
-        tracing::info!(%count, "{what}");
+        tracing::info!(%count, "{message}");
     }
 }

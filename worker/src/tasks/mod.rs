@@ -1,4 +1,5 @@
-//! The worker's tasks: `run` starts them and stops them. `claim_loop` delivers jobs; the others run on a timer.
+//! The worker's tasks. `run` starts and stops them: `claim_loop` delivers jobs, `maintenance` and `reconcile` run on a
+//! schedule, `gauges` and `report_capacity` publish the state, and `health` serves it. `prepare` migrates the database.
 
 mod claim_loop;
 mod gauges;

@@ -1,4 +1,5 @@
-//! Gets the database ready: tables up to date, and the coming days' partitions. Waits for Postgres as long as it takes.
+//! Prepares the database: migrates or checks the tables, and creates the partitions of the next days. Waits for Postgres as
+//! long as necessary.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -7,32 +8,32 @@ use tokio::time::sleep;
 
 use crate::runtime::worker::Worker;
 
-const PAUSE: Duration = Duration::from_secs(1);
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Returns when jobs can be claimed; the outage's watch tells what keeps them from it.
+/// Returns when the database is ready for claims. Retries every second after an error, which `OutageLog` logs. With
+/// `migrate`, brings the tables up to date; without, waits until another program has done so.
 pub async fn prepare(worker: &Worker, migrate: bool) {
     loop {
-        let prepared = if migrate { self::migrate(&worker.pool).await } else { look(&worker.pool).await };
-        if worker.outage.watch(prepared).is_ok() {
+        let prepared = if migrate { self::migrate(&worker.pool).await } else { check_tables(&worker.pool).await };
+        if worker.outage.observe(prepared).is_ok() {
             tracing::debug!("the database is ready");
-            worker.prepared.store(true, Ordering::Relaxed);
+            worker.is_prepared.store(true, Ordering::Relaxed);
             return;
         }
-        sleep(PAUSE).await;
+        sleep(RETRY_INTERVAL).await;
     }
 }
 
-/// Brings the tables up to date and makes the coming days' partitions.
+/// Brings the tables up to date and creates the partitions of the next days.
 ///
 /// # Errors
-/// [`outbox::Error`].
+/// [`outbox::Error`] if the database is away or a migration fails.
 pub async fn migrate(pool: &PgPool) -> Result<(), outbox::Error> {
     outbox::migrate(pool).await?;
     partitions::make(pool).await
 }
 
-/// Another program migrates: waits for its tables.
-async fn look(pool: &PgPool) -> Result<(), outbox::Error> {
+async fn check_tables(pool: &PgPool) -> Result<(), outbox::Error> {
     outbox::ping(pool).await?;
     partitions::make(pool).await
 }

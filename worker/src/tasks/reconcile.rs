@@ -1,5 +1,6 @@
-//! What Mailgun has not told by itself: it is asked about mails without an end, and about addresses that are left
-//! alone. One worker at a time, no faster than Mailgun likes; whatever is done stays done when it is interrupted.
+//! Queries Mailgun for what its webhooks did not report: mails without a final event, and suppressed addresses that may be
+//! off its lists. Only one worker at a time does this, within Mailgun's rate limit. Each step is stored at once, so an
+//! interrupted run loses nothing.
 
 use std::{
     sync::Arc,
@@ -15,64 +16,69 @@ use outbox::{
 use crate::{
     metrics,
     runtime::worker::Worker,
-    upstream::{mailgun_events::MailgunEventsClient, verdict::mailgun_reads::QueryError},
+    upstream::{mailgun_events::MailgunEventsClient, verdict::mailgun_queries::QueryError},
 };
 
-/// After a job's end, Mailgun gets so long to report by itself; what has no end then is asked about at these times.
-const ASKED_AFTER: [Duration; 7] =
+/// When to query a mail that has no final event yet, as the time since its job ended. Before the first query, Mailgun's
+/// webhooks have time to report the mail.
+const QUERY_AFTER: [Duration; 7] =
     [minutes(10), minutes(31), minutes(60), minutes(2 * 60), minutes(4 * 60), minutes(8 * 60), minutes(24 * 60)];
-/// A list of events may lack young ones (Mailgun's manual, on polling): that a mail is not in it means nothing before.
+/// Before this age, an empty list of events does not mean that Mailgun has no trace of the mail: recent events may be missing
+/// (Mailgun's manual, on event polling).
 const ABSENCE_COUNTS_AFTER: Duration = minutes(30);
-/// Mailgun keeps events for a day at least.
-const OLDEST: Duration = minutes(24 * 60);
-/// Another worker takes over after that.
-const TURN: Duration = Duration::from_secs(60);
-/// Asked about at a time.
-const BATCH: i64 = 50;
-/// How often Mailgun's lists are asked for one address.
-const CHECK_EVERY: Duration = minutes(10);
-/// A clock of Mailgun's may be so much ahead of ours.
-const AHEAD: Duration = minutes(5);
+/// Maximum age of mails to query. Mailgun keeps events for at least one day.
+const MAX_AGE: Duration = minutes(24 * 60);
+/// How long a worker's turn lasts unless it is extended. Another worker can take over after this time.
+const TURN_LENGTH: Duration = Duration::from_secs(60);
+/// Mails or addresses read from the outbox at a time.
+const BATCH_SIZE: i64 = 50;
+/// Minimum time between two checks of the same address on Mailgun's lists.
+const LIST_CHECK_INTERVAL: Duration = minutes(10);
+/// How far Mailgun's clock may be ahead of ours.
+const MAX_CLOCK_SKEW: Duration = minutes(5);
 
 const fn minutes(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }
 
-/// What ends a turn early.
-enum Interrupted {
-    /// The database.
+/// Why a turn ends before everything is done.
+enum TurnEnd {
+    /// The outbox failed.
     Database(Error),
-    /// Mailgun does not answer questions for now.
-    NotTold(QueryError),
-    /// The worker stops, or another one has the turn.
-    Over,
+    /// A query to Mailgun failed.
+    Query(QueryError),
+    /// The worker must stop, or another worker has the turn.
+    Stopped,
 }
 
-impl From<Error> for Interrupted {
+impl From<Error> for TurnEnd {
     fn from(error: Error) -> Self {
         Self::Database(error)
     }
 }
 
-impl From<QueryError> for Interrupted {
-    fn from(not_told: QueryError) -> Self {
-        Self::NotTold(not_told)
+impl From<QueryError> for TurnEnd {
+    fn from(error: QueryError) -> Self {
+        Self::Query(error)
     }
 }
 
-/// Asks about all that is due, if it is this worker's turn and there is a key for it.
+/// Queries everything that is due. Does nothing without `MAILGUN_EVENTS_KEY`, or while another worker has the turn.
+///
+/// # Errors
+/// The outbox cannot be read or written. A failed query is not an error: it only pauses the reconciliation.
 pub(crate) async fn reconcile(worker: Arc<Worker>) -> Result<(), Error> {
-    let Some(reader) = &worker.mailgun_reader else { return Ok(()) };
-    let turn = ReconcileTurn { worker: &worker, reader };
-    if !reconcile::take_turn(&worker.pool, &worker.name, TURN).await? {
+    let Some(mailgun) = &worker.mailgun_events else { return Ok(()) };
+    let turn = ReconcileTurn { worker: &worker, mailgun };
+    if !reconcile::take_turn(&worker.pool, &worker.name, TURN_LENGTH).await? {
         return Ok(());
     }
     match turn.run().await {
         Ok(()) => reconcile::end_turn(&worker.pool, &worker.name, Duration::ZERO, None).await,
-        Err(Interrupted::Over) => Ok(()),
-        Err(Interrupted::Database(error)) => Err(error),
-        Err(Interrupted::NotTold(QueryError { reason, pause })) => {
-            metrics::reconciled("failed");
+        Err(TurnEnd::Stopped) => Ok(()),
+        Err(TurnEnd::Database(error)) => Err(error),
+        Err(TurnEnd::Query(QueryError { reason, pause })) => {
+            metrics::record_reconciled("failed");
             tracing::warn!(reason, pause_seconds = pause.as_secs(), "Mailgun cannot be asked what became of mails");
             reconcile::end_turn(&worker.pool, &worker.name, pause, Some(reason)).await
         }
@@ -81,41 +87,42 @@ pub(crate) async fn reconcile(worker: Arc<Worker>) -> Result<(), Error> {
 
 struct ReconcileTurn<'a> {
     worker: &'a Worker,
-    reader: &'a MailgunEventsClient,
+    mailgun: &'a MailgunEventsClient,
 }
 
 impl ReconcileTurn<'_> {
-    async fn run(&self) -> Result<(), Interrupted> {
+    async fn run(&self) -> Result<(), TurnEnd> {
         let pool = &self.worker.pool;
-        while reconcile::enlist(pool, ASKED_AFTER[0], OLDEST).await?.more {}
+        while reconcile::enlist(pool, QUERY_AFTER[0], MAX_AGE).await?.more {}
         loop {
-            let mails = reconcile::unreported_mails(pool, BATCH).await?;
+            let mails = reconcile::unreported_mails(pool, BATCH_SIZE).await?;
             if mails.is_empty() {
                 break;
             }
             for mail in &mails {
-                self.go_on().await?;
-                self.ask_about(mail).await?;
+                self.extend().await?;
+                self.query_mail(mail).await?;
             }
         }
-        self.lift().await?;
-        self.look_at_lists().await
+        self.remove_wanted_from_lists().await?;
+        self.check_lists().await
     }
 
-    async fn go_on(&self) -> Result<(), Interrupted> {
-        let is_mine = reconcile::take_turn(&self.worker.pool, &self.worker.name, TURN).await?;
-        if is_mine && !self.worker.stop.claims.is_cancelled() { Ok(()) } else { Err(Interrupted::Over) }
+    /// Extends the turn before the next call to Mailgun.
+    async fn extend(&self) -> Result<(), TurnEnd> {
+        let is_mine = reconcile::take_turn(&self.worker.pool, &self.worker.name, TURN_LENGTH).await?;
+        if is_mine && !self.worker.shutdown.claims.is_cancelled() { Ok(()) } else { Err(TurnEnd::Stopped) }
     }
 
-    async fn ask_about(&self, mail: &UnreportedMail) -> Result<(), Interrupted> {
+    async fn query_mail(&self, mail: &UnreportedMail) -> Result<(), TurnEnd> {
         let pool = &self.worker.pool;
-        let reports = self.reports_of(mail).await?;
-        for (report, told) in reports.iter().zip(outbox::take_reports(pool, &reports).await?) {
-            metrics::told(&report.event, told);
+        let reports = self.fetch_reports(mail).await?;
+        for (report, result) in reports.iter().zip(outbox::take_reports(pool, &reports).await?) {
+            metrics::record_report(&report.event, result);
         }
         let has_ended = reports.iter().any(|report| report.event.delivery.is_some_and(Delivery::is_final));
-        let ask_next = ASKED_AFTER.into_iter().find(|after| *after > mail.age);
-        let outcome = match (reports.is_empty(), ask_next) {
+        let next_query = QUERY_AFTER.into_iter().find(|after| *after > mail.age);
+        let outcome = match (reports.is_empty(), next_query) {
             (false, _) if has_ended => "found",
             (false, None) => "gave_up",
             (false, Some(_)) => "found",
@@ -127,20 +134,20 @@ impl ReconcileTurn<'_> {
                 "absent"
             }
         };
-        match ask_next {
+        match next_query {
             Some(after) if !has_ended => reconcile::ask_again(pool, mail, after).await?,
             _ => reconcile::settle(pool, mail).await?,
         }
-        metrics::reconciled(outcome);
+        metrics::record_reconciled(outcome);
         tracing::debug!(job_id = %mail.job, outcome, "asked Mailgun about a mail");
         Ok(())
     }
 
-    async fn reports_of(&self, mail: &UnreportedMail) -> Result<Vec<Report>, QueryError> {
-        let latest = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + AHEAD;
-        let events = self.reader.events_of(&mail.message_id, mail.ended_at).await?;
+    async fn fetch_reports(&self, mail: &UnreportedMail) -> Result<Vec<Report>, QueryError> {
+        let latest = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default() + MAX_CLOCK_SKEW;
+        let events = self.mailgun.events_for(&mail.message_id, mail.ended_at).await?;
         let of_this_mail =
-            |event: &serde_json::Value| match MailgunEvent::read(event, latest, Some(&self.reader.domain)) {
+            |event: &serde_json::Value| match MailgunEvent::read(event, latest, Some(&self.mailgun.domain)) {
                 Ok(MailgunEvent::Delivery(event)) if event.message_id.as_ref() == Some(&mail.message_id) => {
                     Some(Report { event: *event, signed: None })
                 }
@@ -149,22 +156,22 @@ impl ReconcileTurn<'_> {
         Ok(events.iter().filter_map(of_this_mail).collect())
     }
 
-    /// What operators want off Mailgun's lists.
-    async fn lift(&self) -> Result<(), Interrupted> {
-        for address in suppression::wanted_lifts(&self.worker.pool, BATCH).await? {
-            self.go_on().await?;
-            self.reader.unlist(&address).await?;
+    /// Removes from Mailgun's lists the addresses that operators want to be mailed again.
+    async fn remove_wanted_from_lists(&self) -> Result<(), TurnEnd> {
+        for address in suppression::wanted_lifts(&self.worker.pool, BATCH_SIZE).await? {
+            self.extend().await?;
+            self.mailgun.remove_from_lists(&address).await?;
             suppression::lifted(&self.worker.pool, &address).await?;
             tracing::info!("took an address off Mailgun's lists, as asked");
         }
         Ok(())
     }
 
-    /// An address that somebody took off Mailgun's list is mailed again.
-    async fn look_at_lists(&self) -> Result<(), Interrupted> {
-        for (address, reason) in suppression::unchecked(&self.worker.pool, CHECK_EVERY, BATCH).await? {
-            self.go_on().await?;
-            let is_listed = self.reader.is_listed(&address, reason).await?;
+    /// Ends the suppression of addresses that are no longer on Mailgun's list.
+    async fn check_lists(&self) -> Result<(), TurnEnd> {
+        for (address, reason) in suppression::unchecked(&self.worker.pool, LIST_CHECK_INTERVAL, BATCH_SIZE).await? {
+            self.extend().await?;
+            let is_listed = self.mailgun.is_listed(&address, reason).await?;
             if suppression::set_listed(&self.worker.pool, &address, is_listed).await? {
                 tracing::info!("a suppressed address is off Mailgun's list: it is mailed again");
             }

@@ -1,4 +1,4 @@
-//! The worker's life: health at once, the database when it is there, then jobs until a signal.
+//! The worker from start to stop: serve health checks at once, prepare the database, then deliver jobs until a signal.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,28 +9,29 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use super::{claim_loop, gauges, health, maintenance, prepare::prepare, report_capacity};
 use crate::{metrics, runtime::worker::Worker, settings::Settings};
 
-/// Works until SIGTERM or SIGINT.
+/// Runs the worker until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// `WORKER_LISTEN` cannot be bound, or something that never fails did.
+/// `WORKER_LISTEN` cannot be bound, a client cannot be created from the settings, or the signal handlers, the metrics or
+/// the scheduler cannot be started.
 pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     let worker = Arc::new(Worker::new(settings)?);
-    worker.stop.on_signals()?;
+    worker.shutdown.on_signals()?;
     let health = serve_health(&worker, settings).await?;
-    let keeper = keep_leases(&worker);
+    let renewer = spawn_lease_renewer(&worker);
 
     tokio::select! {
         () = prepare(&worker, settings.database.migrate_on_start) => {}
-        () = worker.stop.claims.cancelled() => return Ok(()),
+        () = worker.shutdown.claims.cancelled() => return Ok(()),
     }
-    // Not before: without its tables, a database is no more than "not up".
-    let gauges = tokio::spawn(gauges::keep_true(Arc::clone(&worker)));
-    let capacity = tokio::spawn(report_capacity::report_capacity(Arc::clone(&worker)));
-    let mut chores = maintenance::start(&worker).await.context("housekeeping")?;
+    // Start these only after `prepare`: they need the tables.
+    let gauges = tokio::spawn(gauges::run(Arc::clone(&worker)));
+    let capacity = tokio::spawn(report_capacity::run(Arc::clone(&worker)));
+    let mut scheduler = maintenance::start(&worker).await.context("housekeeping")?;
     claim_loop::run(&worker).await;
 
-    chores.shutdown().await.context("housekeeping")?;
-    keeper.abort();
+    scheduler.shutdown().await.context("housekeeping")?;
+    renewer.abort();
     gauges.abort();
     capacity.abort();
     health.abort();
@@ -38,10 +39,10 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Serves health and metrics from the first moment on, also while the database is away.
+/// Starts the HTTP server for health and metrics. It also runs while the database is away.
 async fn serve_health(worker: &Arc<Worker>, settings: &Settings) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
     let prometheus = metrics::install()?;
-    tokio::spawn(metrics::keep_small(prometheus.clone()));
+    tokio::spawn(metrics::run_upkeep(prometheus.clone()));
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("WORKER_LISTEN: {} cannot be listened on", settings.listen))?;
@@ -52,7 +53,7 @@ async fn serve_health(worker: &Arc<Worker>, settings: &Settings) -> anyhow::Resu
     Ok(tokio::spawn(server.run(health::routes(Arc::clone(worker), prometheus))))
 }
 
-fn keep_leases(worker: &Arc<Worker>) -> JoinHandle<()> {
+fn spawn_lease_renewer(worker: &Arc<Worker>) -> JoinHandle<()> {
     let worker = Arc::clone(worker);
-    tokio::spawn(async move { worker.leases.keep(&worker.pool, &worker.outage).await })
+    tokio::spawn(async move { worker.lease_renewer.run(&worker.pool, &worker.outage).await })
 }

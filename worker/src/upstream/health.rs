@@ -1,7 +1,8 @@
-//! What this process has seen of its upstreams: whether they answer at all. (Breakers are the outbox's.)
+//! Counts each upstream's consecutive failures in this process and slows down claims while an upstream is failing. The
+//! breakers, which all workers share, are in the outbox.
 //!
-//! One that fails for several people in a row is in trouble itself: then one job at a time is let through, ever more
-//! rarely, instead of burning every job's attempts on it. One person's failures never slow the others down.
+//! When an upstream fails for several recipients in a row, the worker claims one job at a time, at growing intervals, so
+//! that an outage does not use up the attempts of every job. Failures of one or two recipients never slow down the others.
 
 use std::{
     collections::HashSet,
@@ -14,17 +15,20 @@ use tokio::time::Instant;
 
 use super::verdict::{UpstreamFailure, Verdict};
 
-/// So many calls in a row without a useful answer, and the upstream is called down.
-const DOWN_AFTER: u32 = 3;
+/// Consecutive failures after which an upstream counts as down.
+const DOWN_AFTER_CALLS: u32 = 3;
 
-/// So many, for so many different people, and claims are slowed down.
-const SLOW_AFTER: u32 = 5;
-const SLOW_AFTER_PEOPLE: usize = 3;
+/// Consecutive failures after which claims slow down, if they concern enough recipients.
+const SLOW_AFTER_CALLS: u32 = 5;
+const SLOW_AFTER_RECIPIENTS: usize = 3;
 
-/// Seconds between two jobs that are let through while claims are slow, the last one again and again.
+/// Seconds between two jobs while claims are slow. The last interval repeats.
 const SLOW_INTERVALS: [u64; 6] = [1, 2, 5, 10, 20, 30];
 
-/// The state of both upstreams, as far as this process knows.
+/// An upstream no longer counts as down this long after its last failure.
+const FORGET_AFTER: Duration = Duration::from_mins(5);
+
+/// The health of both upstreams, as seen by this process.
 #[derive(Debug, Default)]
 pub struct UpstreamHealth {
     supabase: Mutex<FailureStreak>,
@@ -32,118 +36,116 @@ pub struct UpstreamHealth {
     slow: Mutex<SlowPace>,
 }
 
-/// How fast jobs may be claimed.
+/// How many jobs the worker may claim now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// As many as there is room for.
+    /// As many as there are free slots.
     Free,
-    /// One, to see whether the trouble is over.
+    /// One job, to find out whether the upstream works again.
     One,
-    /// None for so long.
+    /// No job for this long.
     Wait(Duration),
 }
 
-/// The jobs let through since claims became slow, and when the next one may come.
+/// Progress through [`SLOW_INTERVALS`].
 #[derive(Debug, Default)]
 struct SlowPace {
-    tries: usize,
-    next: Option<Instant>,
+    steps: usize,
+    /// When the next job may be claimed; `None` while claims are not slow.
+    next_at: Option<Instant>,
 }
 
 impl SlowPace {
     fn advance(&mut self, now: Instant) {
-        let interval = SLOW_INTERVALS[self.tries.min(SLOW_INTERVALS.len() - 1)];
-        self.tries += 1;
-        self.next = Some(now + Duration::from_secs(interval));
+        let interval = SLOW_INTERVALS[self.steps.min(SLOW_INTERVALS.len() - 1)];
+        self.steps += 1;
+        self.next_at = Some(now + Duration::from_secs(interval));
     }
 }
 
+/// The failures since an upstream's last success.
 #[derive(Debug, Default)]
 struct FailureStreak {
     calls: u32,
-    /// No more than it takes to call claims slow.
-    people: HashSet<String>,
+    /// At most [`SLOW_AFTER_RECIPIENTS`] addresses.
+    recipients: HashSet<String>,
     last: Option<(Failure, Instant)>,
 }
 
-/// After so long without a call, old failures say nothing any more.
-const FORGET_AFTER: Duration = Duration::from_mins(5);
-
 impl FailureStreak {
-    fn slows_down(&self) -> bool {
-        self.calls >= SLOW_AFTER && self.people.len() >= SLOW_AFTER_PEOPLE
+    fn slows_claims(&self) -> bool {
+        self.calls >= SLOW_AFTER_CALLS && self.recipients.len() >= SLOW_AFTER_RECIPIENTS
     }
 }
 
 impl UpstreamHealth {
-    fn of(&self, upstream: Upstream) -> &Mutex<FailureStreak> {
-        match upstream {
-            Upstream::Supabase => &self.supabase,
-            Upstream::Mailgun => &self.mailgun,
-        }
+    /// Records a successful call, which ends the upstream's failure streak.
+    pub fn record_success(&self, upstream: Upstream) {
+        *self.streak(upstream) = FailureStreak::default();
     }
 
-    /// A call succeeded.
-    pub fn succeeded(&self, upstream: Upstream) {
-        *self.silence(upstream) = FailureStreak::default();
-    }
-
-    /// A call did not: a network error or a 5xx counts towards being down, everything else is an answer.
-    pub fn failed(&self, upstream: Upstream, trouble: &UpstreamFailure, recipient: &str) {
-        let mut silence = self.silence(upstream);
-        let no_answer = trouble.http_status.is_none_or(|status| status >= 500);
-        if no_answer && matches!(trouble.verdict, Verdict::Retry { .. } | Verdict::Unknown) {
-            silence.calls += 1;
-            if silence.people.len() < SLOW_AFTER_PEOPLE {
-                silence.people.insert(recipient.to_owned());
+    /// Records a failed call. A missing response or a 5xx extends the failure streak if the verdict is `Retry` or
+    /// `Unknown`. Any other failure ends the streak, because the upstream responded.
+    pub fn record_failure(&self, upstream: Upstream, failure: &UpstreamFailure, recipient: &str) {
+        let mut streak = self.streak(upstream);
+        let is_unavailable = failure.http_status.is_none_or(|status| status >= 500);
+        if is_unavailable && matches!(failure.verdict, Verdict::Retry { .. } | Verdict::Unknown) {
+            streak.calls += 1;
+            if streak.recipients.len() < SLOW_AFTER_RECIPIENTS {
+                streak.recipients.insert(recipient.to_owned());
             }
-            silence.last = Some((trouble.failure.clone(), Instant::now()));
+            streak.last = Some((failure.reason.clone(), Instant::now()));
         } else {
-            *silence = FailureStreak::default();
+            *streak = FailureStreak::default();
         }
     }
 
-    /// Why the upstream is down, if its last calls all failed.
-    pub fn down(&self, upstream: Upstream) -> Option<Failure> {
-        let silence = self.silence(upstream);
-        let (failure, at) = silence.last.as_ref()?;
-        (silence.calls >= DOWN_AFTER && at.elapsed() < FORGET_AFTER).then(|| failure.clone())
+    /// The last failure if the upstream is down; otherwise `None`. An upstream is down after 3 consecutive failures, the last
+    /// of them less than 5 minutes ago.
+    pub fn down_reason(&self, upstream: Upstream) -> Option<Failure> {
+        let streak = self.streak(upstream);
+        let (reason, at) = streak.last.as_ref()?;
+        (streak.calls >= DOWN_AFTER_CALLS && at.elapsed() < FORGET_AFTER).then(|| reason.clone())
     }
 
-    /// How fast to claim now.
+    /// How many jobs the worker may claim at `now`.
     pub fn pace(&self, now: Instant) -> Pace {
-        let slow = [Upstream::Supabase, Upstream::Mailgun].into_iter().any(|it| self.slows_down(it));
-        let mut state = self.slow();
-        if !slow {
-            *state = SlowPace::default();
+        let is_slow = [Upstream::Supabase, Upstream::Mailgun].into_iter().any(|upstream| self.slows_claims(upstream));
+        let mut slow = self.slow_pace();
+        if !is_slow {
+            *slow = SlowPace::default();
             return Pace::Free;
         }
-        if state.next.is_none() {
+        if slow.next_at.is_none() {
             tracing::warn!("an upstream fails for several people in a row: claiming one job at a time");
-            state.advance(now);
+            slow.advance(now);
         }
-        match state.next {
-            Some(next) if next > now => Pace::Wait(next - now),
+        match slow.next_at {
+            Some(next_at) if next_at > now => Pace::Wait(next_at - now),
             _ => Pace::One,
         }
     }
 
-    /// Whether this upstream is what slows claims down.
-    pub fn slows_down(&self, upstream: Upstream) -> bool {
-        self.silence(upstream).slows_down()
+    /// Whether claims are slow because of this upstream.
+    pub fn slows_claims(&self, upstream: Upstream) -> bool {
+        self.streak(upstream).slows_claims()
     }
 
-    /// A job was let through at [`Pace::One`].
-    pub fn let_through(&self, now: Instant) {
-        self.slow().advance(now);
+    /// Records that a job was claimed at [`Pace::One`]. The next claim must wait for the next interval.
+    pub fn record_slow_claim(&self, now: Instant) {
+        self.slow_pace().advance(now);
     }
 
-    fn slow(&self) -> MutexGuard<'_, SlowPace> {
+    fn slow_pace(&self) -> MutexGuard<'_, SlowPace> {
         self.slow.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn silence(&self, upstream: Upstream) -> MutexGuard<'_, FailureStreak> {
-        self.of(upstream).lock().unwrap_or_else(PoisonError::into_inner)
+    fn streak(&self, upstream: Upstream) -> MutexGuard<'_, FailureStreak> {
+        let streak = match upstream {
+            Upstream::Supabase => &self.supabase,
+            Upstream::Mailgun => &self.mailgun,
+        };
+        streak.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -154,38 +156,38 @@ mod tests {
     fn unavailable() -> UpstreamFailure {
         UpstreamFailure {
             verdict: Verdict::Retry { not_before: None },
-            failure: Failure::new("supabase_unavailable", "in trouble"),
+            reason: Failure::new("supabase_unavailable", "in trouble"),
             http_status: Some(503),
         }
     }
 
     #[test]
-    fn failures_of_several_people_slow_claims_down_until_one_succeeds() {
-        let watch = UpstreamHealth::default();
+    fn failures_of_several_recipients_slow_claims_down_until_a_call_succeeds() {
+        let health = UpstreamHealth::default();
         let start = Instant::now();
-        for person in ["a", "b", "c", "d", "e"] {
-            assert_eq!(watch.pace(start), Pace::Free);
-            watch.failed(Upstream::Supabase, &unavailable(), person);
+        for recipient in ["a", "b", "c", "d", "e"] {
+            assert_eq!(health.pace(start), Pace::Free);
+            health.record_failure(Upstream::Supabase, &unavailable(), recipient);
         }
         let mut now = start;
         for seconds in [1, 2, 5, 10, 20, 30, 30] {
-            assert_eq!(watch.pace(now), Pace::Wait(Duration::from_secs(seconds)));
+            assert_eq!(health.pace(now), Pace::Wait(Duration::from_secs(seconds)));
             now += Duration::from_secs(seconds);
-            assert_eq!(watch.pace(now), Pace::One);
-            assert_eq!(watch.pace(now), Pace::One, "no job was there to be let through");
-            watch.let_through(now);
+            assert_eq!(health.pace(now), Pace::One);
+            assert_eq!(health.pace(now), Pace::One, "no job has been claimed yet");
+            health.record_slow_claim(now);
         }
-        watch.succeeded(Upstream::Supabase);
-        assert_eq!(watch.pace(now), Pace::Free);
+        health.record_success(Upstream::Supabase);
+        assert_eq!(health.pace(now), Pace::Free);
     }
 
     #[test]
-    fn one_persons_failures_slow_nobody_down() {
-        let watch = UpstreamHealth::default();
+    fn failures_of_few_recipients_do_not_slow_claims_down() {
+        let health = UpstreamHealth::default();
         for _ in 0..100 {
-            watch.failed(Upstream::Mailgun, &unavailable(), "a");
-            watch.failed(Upstream::Mailgun, &unavailable(), "b");
+            health.record_failure(Upstream::Mailgun, &unavailable(), "a");
+            health.record_failure(Upstream::Mailgun, &unavailable(), "b");
         }
-        assert_eq!(watch.pace(Instant::now()), Pace::Free);
+        assert_eq!(health.pace(Instant::now()), Pace::Free);
     }
 }

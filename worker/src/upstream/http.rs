@@ -1,6 +1,6 @@
-//! One call to an upstream: what came back, or whether the request can have arrived.
+//! Makes one HTTP call to an upstream. Returns the response, or whether the request can have arrived.
 //!
-//! No redirects are followed, no proxy and no Referer is used, and no more than 256 KiB is read.
+//! The client does not follow redirects, uses no proxy, sends no Referer, and reads at most 256 KiB of a response.
 
 use std::{error::Error as _, fmt, time::Duration};
 
@@ -14,55 +14,55 @@ use url::Url;
 
 use crate::settings::is_loopback;
 
-/// Longest body that is read: a real answer has about 2 KiB.
-const LONGEST_BODY: usize = 256 * 1024;
+/// Maximum size of a response body. Real responses have about 2 KiB.
+const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// Idle connections are given up before the other side does (usual proxies: 60 s and more): a request that
-/// meets a closing connection has an unknown outcome.
-const IDLE: Duration = Duration::from_secs(30);
+/// Close idle connections before the other side does (proxies usually wait 60 s or more). A request on a connection
+/// that is being closed has an unknown outcome.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What an upstream answered.
+/// An upstream's response.
 #[derive(Clone, Default)]
 pub struct UpstreamResponse {
-    /// Its status.
+    /// The HTTP status.
     pub status: u16,
-    /// Its headers.
+    /// The headers.
     pub headers: HeaderMap,
-    /// Its body: never logged or stored, only what is parsed out of it.
+    /// The body. Never log or store the body itself, only parsed fields: it may hold a sign-in link.
     pub body: Vec<u8>,
 }
 
-/// Status only: the body may hold a link.
+/// Shows only the status, because the body may hold a link.
 impl fmt::Debug for UpstreamResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+        f.debug_struct("UpstreamResponse").field("status", &self.status).finish_non_exhaustive()
     }
 }
 
 impl UpstreamResponse {
-    /// A header's text.
+    /// The value of a header. `None` if the header is missing or not visible ASCII.
     #[must_use]
     pub fn header(&self, name: impl Into<HeaderName>) -> Option<&str> {
         self.headers.get(name.into())?.to_str().ok()
     }
 }
 
-/// Why there is no answer. The texts are redacted.
+/// A call without a response. The texts are redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallError {
-    /// No connection: nothing was sent.
+    /// The request was not sent, because there was no connection.
     NotSent(String),
-    /// The request may have been carried out.
-    Lost(String),
+    /// The request was sent and may have taken effect, but no usable response arrived.
+    ResponseLost(String),
 }
 
-/// What a call led to.
+/// The result of [`call`].
 pub type CallResult = Result<UpstreamResponse, CallError>;
 
-/// A client for one upstream.
+/// Creates a client for one upstream. `timeout` limits a whole call, including reading the body.
 ///
 /// # Errors
-/// The TLS library refuses its settings.
+/// The TLS library rejects the configuration.
 pub fn client(upstream: &Url, timeout: Duration) -> reqwest::Result<Client> {
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
         .iter()
@@ -74,46 +74,46 @@ pub fn client(upstream: &Url, timeout: Duration) -> reqwest::Result<Client> {
         .redirect(redirect::Policy::none())
         .referer(false)
         .no_proxy()
-        // A plain name: Supabase's gateway answers 401 to a secret key from what looks like a browser.
+        // Supabase's gateway responds with 401 if a secret key comes with a browser's user agent.
         .user_agent(concat!("magic-link-worker/", env!("CARGO_PKG_VERSION")))
         .timeout(timeout)
-        // Less than the whole, so that a connection that cannot be made is told from an answer that does not come.
+        // Shorter than the whole timeout, to distinguish a failed connection from a missing response.
         .connect_timeout((timeout / 2).min(Duration::from_secs(5)))
-        .pool_idle_timeout(IDLE)
+        .pool_idle_timeout(IDLE_TIMEOUT)
         .build()
 }
 
-/// Sends a request and reads its answer to the end.
+/// Sends a request and reads the whole response. A status of 4xx or 5xx is not an error here.
 ///
 /// # Errors
-/// [`CallError`].
+/// [`CallError`] if there is no complete response, or if the body is longer than 256 KiB.
 pub async fn call(request: RequestBuilder) -> CallResult {
-    let mut response = request.send().await.map_err(no_answer)?;
-    let mut answer =
-        UpstreamResponse { status: response.status().as_u16(), headers: response.headers().clone(), body: Vec::new() };
-    while let Some(chunk) = response.chunk().await.map_err(no_answer)? {
-        if answer.body.len() + chunk.len() > LONGEST_BODY {
-            return Err(CallError::Lost("its answer was longer than 256 KiB".to_owned()));
+    let mut incoming = request.send().await.map_err(call_error)?;
+    let mut response =
+        UpstreamResponse { status: incoming.status().as_u16(), headers: incoming.headers().clone(), body: Vec::new() };
+    while let Some(chunk) = incoming.chunk().await.map_err(call_error)? {
+        if response.body.len() + chunk.len() > MAX_BODY_BYTES {
+            return Err(CallError::ResponseLost("its answer was longer than 256 KiB".to_owned()));
         }
-        answer.body.extend_from_slice(&chunk);
+        response.body.extend_from_slice(&chunk);
     }
-    Ok(answer)
+    Ok(response)
 }
 
-fn no_answer(error: reqwest::Error) -> CallError {
-    let not_sent = error.is_connect() || error.is_builder();
-    let timed_out = error.is_timeout();
-    // What an error says of itself is often only `error sending request`: the causes are behind it.
+fn call_error(error: reqwest::Error) -> CallError {
+    let is_not_sent = error.is_connect() || error.is_builder();
+    let is_timeout = error.is_timeout();
+    // The message of the error itself is often only `error sending request`, so add the messages of its sources.
     let error = error.without_url();
     let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
+    let mut source = error.source();
+    while let Some(error) = source {
         text = format!("{text}: {error}");
-        cause = error.source();
+        source = error.source();
     }
-    match (not_sent, timed_out) {
+    match (is_not_sent, is_timeout) {
         (true, _) => CallError::NotSent(redact(&text)),
-        (false, true) => CallError::Lost("no answer came in time (UPSTREAM_TIMEOUT)".to_owned()),
-        (false, false) => CallError::Lost(redact(&text)),
+        (false, true) => CallError::ResponseLost("no answer came in time (UPSTREAM_TIMEOUT)".to_owned()),
+        (false, false) => CallError::ResponseLost(redact(&text)),
     }
 }

@@ -1,4 +1,4 @@
-//! Hands mails to Mailgun, no faster than `MAILGUN_RATE`.
+//! Sends mails through Mailgun's API, at most at `MAILGUN_RATE`.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -18,33 +18,33 @@ use crate::{
     settings::{MailgunSettings, SHORTEST_USE},
 };
 
-/// A client of one sending domain.
+/// A client that sends mail for one domain.
 pub struct MailgunClient {
     client: Client,
     endpoint: Url,
     key: SecretString,
     from: String,
     domain: String,
-    pacer: DefaultDirectRateLimiter,
+    rate_limiter: DefaultDirectRateLimiter,
 }
 
-/// One mail and where it goes.
+/// The recipient and the headers of one mail.
 pub struct Envelope<'a> {
-    /// The job: `v:job_id`, by which events find it again.
+    /// The job. It is sent as `v:job_id`, so that Mailgun's events carry it.
     pub job: JobId,
-    /// Exactly one address: Mailgun splits at commas.
+    /// Exactly one address. Mailgun would split a list at its commas.
     pub to: &'a str,
-    /// One for all tries with the same link.
+    /// The Message-Id, in angle brackets. It stays the same when the same link is sent again.
     pub message_id: &'a str,
-    /// What is left of the link: Mailgun gives up delivering then.
+    /// The remaining lifetime of the link. Mailgun stops trying to deliver the mail after this time.
     pub deliver_within: Duration,
 }
 
 impl MailgunClient {
-    /// A client; calls nothing yet.
+    /// Creates a client. Makes no call. `timeout` limits each call.
     ///
     /// # Errors
-    /// The settings make no client.
+    /// The settings contain an unusable rate or URL, or the HTTP client cannot be created.
     pub fn new(settings: &MailgunSettings, timeout: Duration) -> anyhow::Result<Self> {
         let burst = NonZeroU32::new(settings.rate.limit).context("MAILGUN_RATE lets nothing through")?;
         let rate = Quota::with_period(settings.rate.interval()).context("MAILGUN_RATE has no window")?;
@@ -54,36 +54,37 @@ impl MailgunClient {
             key: settings.key.clone(),
             from: settings.from.clone(),
             domain: settings.domain.clone(),
-            pacer: RateLimiter::direct(rate.allow_burst(burst)),
+            rate_limiter: RateLimiter::direct(rate.allow_burst(burst)),
         })
     }
 
-    /// A fresh Message-Id for a job's link.
+    /// A new Message-Id for a link of this job, in angle brackets.
     #[must_use]
     pub fn message_id(&self, job: JobId) -> String {
         format!("<{job}.{:016x}@{}>", rand::random::<u64>(), self.domain)
     }
 
-    /// Waits until `MAILGUN_RATE` lets one more mail through.
-    pub async fn turn(&self) {
-        self.pacer.until_ready().await;
+    /// Waits until `MAILGUN_RATE` allows one more mail.
+    pub async fn wait_for_rate(&self) {
+        self.rate_limiter.until_ready().await;
     }
 
-    /// Hands one mail over.
+    /// Sends one mail. Call [`wait_for_rate`](Self::wait_for_rate) first.
     ///
     /// # Errors
-    /// [`UpstreamFailure`]: what the answer, or none, means.
+    /// [`UpstreamFailure`] if Mailgun did not confirm the mail. With [`Verdict::Unknown`](super::verdict::Verdict::Unknown),
+    /// Mailgun may have accepted it.
     pub async fn send(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Result<(), UpstreamFailure> {
         let request = self
             .client
             .post(self.endpoint.clone())
             .basic_auth("api", Some(self.key.expose_secret()))
             .multipart(self.form(envelope, mail));
-        let answer = http::call(request).await.map_err(|silence| verdict::judge_silence(&silence))?;
-        verdict::judge(&answer)
+        let response = http::call(request).await.map_err(|error| verdict::classify_call_error(&error))?;
+        verdict::classify(&response)
     }
 
-    /// As Mailgun's own clients send it: plain parts and a known length.
+    /// The same form as Mailgun's own clients send: plain parts and a known length.
     fn form(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Form {
         Form::new()
             .text("from", self.from.clone())
@@ -92,7 +93,7 @@ impl MailgunClient {
             .text("text", mail.text)
             .text("html", mail.html)
             .text("o:tag", "sign-in")
-            // A tracked link would lead to Mailgun's host, and be fetched there first.
+            // Click tracking would replace the link with one to Mailgun's host.
             .text("o:tracking", "no")
             .text("o:tracking-clicks", "no")
             .text("o:tracking-opens", "no")
@@ -100,13 +101,14 @@ impl MailgunClient {
             .text("o:deliver-within", deliver_within(envelope.deliver_within))
             .text("v:job_id", envelope.job.to_string())
             .text("h:Message-Id", envelope.message_id.to_owned())
-            // No out-of-office replies (RFC 3834; the second is Exchange's).
+            // Suppress out-of-office replies (RFC 3834 for the first header; Exchange reads the second).
             .text("h:Auto-Submitted", "auto-generated")
             .text("h:X-Auto-Response-Suppress", "All")
     }
 }
 
-/// `[h]h[m]m`, from 5 minutes to 24 hours; whole minutes, rounded down so that no dead link is delivered.
+/// Formats `o:deliver-within` as `[h]h[m]m`, 5 minutes to 24 hours. Rounds down to whole minutes, so that Mailgun never
+/// delivers an expired link.
 fn deliver_within(time: Duration) -> String {
     let minutes = time.clamp(SHORTEST_USE, Duration::from_secs(24 * 3_600)).as_secs() / 60;
     match (minutes / 60, minutes % 60) {
@@ -121,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn mailgun_gives_up_before_the_link_dies() {
+    fn mailgun_stops_trying_before_the_link_expires() {
         for (seconds, text) in
             [(0, "5m"), (299, "5m"), (3_599, "59m"), (3_600, "1h"), (5_400, "1h30m"), (86_400, "24h"), (90_000, "24h")]
         {

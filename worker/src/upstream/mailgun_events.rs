@@ -1,5 +1,5 @@
-//! Asks Mailgun what became of a mail, and whether an address is on one of its lists. With a key of its own, since a
-//! sending key may only send.
+//! Queries Mailgun for the events of a mail and for its suppression lists. Needs its own key, `MAILGUN_EVENTS_KEY`,
+//! because a sending key can only send.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -14,169 +14,172 @@ use url::Url;
 
 use super::{
     http::{self, UpstreamResponse},
-    verdict::mailgun_reads::{QueryError, judge, judge_silence, unreadable},
+    verdict::mailgun_queries::{QueryError, classify, classify_call_error, unreadable},
 };
 use crate::settings::{EventsApi, MailgunSettings};
 
-/// Questions a second: Mailgun's narrowest documented limit of such calls is 300 a minute.
-const QUESTIONS: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
-/// Pages of one mail's events: each has up to 100, and a mail has a dozen.
-const MOST_PAGES: usize = 10;
-/// Before its job's end a mail may have been taken so long ago.
-const LONGEST_JOB: TimeDelta = TimeDelta::days(2);
+/// Maximum queries per second. Mailgun's lowest documented limit for these calls is 300 per minute.
+const QUERIES_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
+/// Maximum number of pages to read for one mail. A page has up to 100 events, and a mail has about a dozen.
+const MAX_PAGES: usize = 10;
+/// Maximum time from when Mailgun accepted a mail to the end of the mail's job.
+const MAX_JOB_DURATION: TimeDelta = TimeDelta::days(2);
 
-/// A client of one sending domain.
+/// A client that queries events and lists of one sending domain.
 pub struct MailgunEventsClient {
     client: Client,
-    base: Url,
+    base_url: Url,
     /// The sending domain.
     pub domain: String,
     key: SecretString,
     api: EventsApi,
-    pacer: DefaultDirectRateLimiter,
+    rate_limiter: DefaultDirectRateLimiter,
 }
 
 impl MailgunEventsClient {
-    /// A client, if there is a key for it; calls nothing yet.
+    /// Creates a client, or `None` if `MAILGUN_EVENTS_KEY` is not set. Makes no call. `timeout` limits each call.
     ///
     /// # Errors
-    /// The settings make no client.
+    /// The HTTP client cannot be created.
     pub fn new(settings: &MailgunSettings, timeout: Duration) -> anyhow::Result<Option<Self>> {
         let Some(key) = settings.events_key.clone() else { return Ok(None) };
         Ok(Some(Self {
             client: http::client(&settings.url, timeout).context("MAILGUN_BASE_URL")?,
-            base: settings.url.clone(),
+            base_url: settings.url.clone(),
             domain: settings.domain.clone(),
             key,
             api: settings.events_api,
-            pacer: RateLimiter::direct(Quota::per_second(QUESTIONS)),
+            rate_limiter: RateLimiter::direct(Quota::per_second(QUERIES_PER_SECOND)),
         }))
     }
 
-    /// All events of a mail, as Mailgun words them. Nothing, where it has no trace of the mail or not yet: official
-    /// advice trusts only what is older than half an hour.
+    /// All events of a mail, in Mailgun's own JSON. Empty if Mailgun has no events of the mail, or none yet: its
+    /// manual advises polling only for events that are older than half an hour.
     ///
     /// # Errors
-    /// [`QueryError`].
-    pub async fn events_of(&self, message_id: &str, job_ended: DateTime<Utc>) -> Result<Vec<Value>, QueryError> {
+    /// [`QueryError`] if a page cannot be read.
+    pub async fn events_for(&self, message_id: &str, job_ended_at: DateTime<Utc>) -> Result<Vec<Value>, QueryError> {
         let id = message_id.trim_start_matches('<').trim_end_matches('>');
         let mut events = Vec::new();
-        let mut place = None;
-        for _ in 0..MOST_PAGES {
+        let mut next = None;
+        for _ in 0..MAX_PAGES {
             let mut page = match self.api {
-                EventsApi::Events => self.page_of_events(id, place).await?,
-                EventsApi::Logs => self.page_of_logs(id, job_ended, place).await?,
+                EventsApi::Events => self.events_page(id, next).await?,
+                EventsApi::Logs => self.logs_page(id, job_ended_at, next).await?,
             };
             if page.items.is_empty() {
                 break;
             }
             events.append(&mut page.items);
-            place = page.next;
-            if place.is_none() {
+            next = page.next;
+            if next.is_none() {
                 break;
             }
         }
         Ok(events)
     }
 
-    /// `GET /v3/{domain}/events`, or the page behind one of it: there is one until it is empty.
-    async fn page_of_events(&self, message_id: &str, page: Option<String>) -> Result<EventsPage, QueryError> {
-        let request = match page {
+    /// `GET /v3/{domain}/events`, or the page at the URL `next`. Mailgun names a next page until a page is empty.
+    async fn events_page(&self, message_id: &str, next: Option<String>) -> Result<EventsPage, QueryError> {
+        let request = match next {
             None => {
                 let filter = [("message-id", message_id), ("limit", "100")];
                 self.client.get(self.url(&["v3", &self.domain, "events"])?).query(&filter)
             }
-            Some(page) => self.client.get(self.ours(&page).ok_or_else(unreadable)?),
+            Some(next) => self.client.get(self.same_origin(&next).ok_or_else(unreadable)?),
         };
-        let answer = self.ask_and_judge(request).await?;
-        EventsPage::read(&answer, "/paging/next")
+        let response = self.query(request).await?;
+        EventsPage::read(&response, "/paging/next")
     }
 
-    /// `POST /v1/analytics/logs`. Its document names no attributes to filter by; Mailgun's own client filters by this one.
-    async fn page_of_logs(
+    /// `POST /v1/analytics/logs`. The documentation does not list the filter attributes; Mailgun's own client filters by
+    /// `message-id`.
+    async fn logs_page(
         &self,
         message_id: &str,
-        job_ended: DateTime<Utc>,
+        job_ended_at: DateTime<Utc>,
         token: Option<String>,
     ) -> Result<EventsPage, QueryError> {
         let equals = |attribute: &str, value: &str| json!({"attribute": attribute, "comparator": "=", "values": [{"label": value, "value": value}]});
-        let question = json!({
-            "start": (job_ended - LONGEST_JOB).to_rfc2822(),
+        let query = json!({
+            "start": (job_ended_at - MAX_JOB_DURATION).to_rfc2822(),
             "end": Utc::now().to_rfc2822(),
             "filter": {"AND": [equals("domain", &self.domain), equals("message-id", message_id)]},
             "pagination": {"limit": 100, "token": token.unwrap_or_default()},
         });
-        let request = self.client.post(self.url(&["v1", "analytics", "logs"])?).json(&question);
-        let answer = self.ask_and_judge(request).await?;
-        EventsPage::read(&answer, "/pagination/next")
+        let request = self.client.post(self.url(&["v1", "analytics", "logs"])?).json(&query);
+        let response = self.query(request).await?;
+        EventsPage::read(&response, "/pagination/next")
     }
 
-    /// Whether an address is on the list that made us leave it alone.
+    /// Whether an address is on the Mailgun list that matches the reason of its suppression.
     ///
     /// # Errors
-    /// [`QueryError`].
+    /// [`QueryError`] if the list cannot be read.
     pub async fn is_listed(&self, address: &str, reason: SuppressionReason) -> Result<bool, QueryError> {
         let list = match reason {
             SuppressionReason::Bounce | SuppressionReason::ListedBounce => "bounces",
             SuppressionReason::Complaint | SuppressionReason::ListedComplaint => "complaints",
             SuppressionReason::ListedUnsubscribe => "unsubscribes",
         };
-        let answer = self.ask(self.client.get(self.url(&["v3", &self.domain, list, address])?)).await?;
-        if is_not_on_the_list(&answer) { Ok(false) } else { judge(&answer).map(|()| true) }
+        let response = self.call(self.client.get(self.url(&["v3", &self.domain, list, address])?)).await?;
+        if is_address_not_found(&response) { Ok(false) } else { classify(&response).map(|()| true) }
     }
 
-    /// Takes an address off all lists.
+    /// Removes an address from Mailgun's lists of bounces, complaints and unsubscribes.
     ///
     /// # Errors
-    /// [`QueryError`]: it may be off some of them.
-    pub async fn unlist(&self, address: &str) -> Result<(), QueryError> {
+    /// [`QueryError`] if a call fails. The address may have been removed from some of the lists.
+    pub async fn remove_from_lists(&self, address: &str) -> Result<(), QueryError> {
         for list in ["bounces", "complaints", "unsubscribes"] {
-            let answer = self.ask(self.client.delete(self.url(&["v3", &self.domain, list, address])?)).await?;
-            if !is_not_on_the_list(&answer) {
-                judge(&answer)?;
+            let response = self.call(self.client.delete(self.url(&["v3", &self.domain, list, address])?)).await?;
+            if !is_address_not_found(&response) {
+                classify(&response)?;
             }
         }
         Ok(())
     }
 
-    async fn ask_and_judge(&self, request: RequestBuilder) -> Result<UpstreamResponse, QueryError> {
-        let answer = self.ask(request).await?;
-        judge(&answer).map(|()| answer)
+    async fn query(&self, request: RequestBuilder) -> Result<UpstreamResponse, QueryError> {
+        let response = self.call(request).await?;
+        classify(&response).map(|()| response)
     }
 
-    async fn ask(&self, request: RequestBuilder) -> Result<UpstreamResponse, QueryError> {
-        self.pacer.until_ready().await;
+    async fn call(&self, request: RequestBuilder) -> Result<UpstreamResponse, QueryError> {
+        self.rate_limiter.until_ready().await;
         let request = request.basic_auth("api", Some(self.key.expose_secret()));
-        http::call(request).await.map_err(|silence| judge_silence(&silence))
+        http::call(request).await.map_err(|error| classify_call_error(&error))
     }
 
-    /// Its parts are encoded: an address may hold a slash.
-    fn url(&self, parts: &[&str]) -> Result<Url, QueryError> {
-        let mut url = self.base.clone();
-        url.path_segments_mut().map_err(|()| unreadable())?.pop_if_empty().extend(parts);
+    /// Joins path segments to the base URL. The segments are percent-encoded, because an address may contain a slash.
+    fn url(&self, segments: &[&str]) -> Result<Url, QueryError> {
+        let mut url = self.base_url.clone();
+        url.path_segments_mut().map_err(|()| unreadable())?.pop_if_empty().extend(segments);
         Ok(url)
     }
 
-    /// A page's address, if it is the same server's: the key goes to no other.
-    fn ours(&self, page: &str) -> Option<Url> {
-        Url::parse(page).ok().filter(|page| page.origin() == self.base.origin())
+    /// The URL of a page, if it has the origin of the base URL. The key must not go to another server.
+    fn same_origin(&self, page: &str) -> Option<Url> {
+        Url::parse(page).ok().filter(|page| page.origin() == self.base_url.origin())
     }
 }
 
-/// 404 with Mailgun's words; any other 404 is a wrong domain or region.
-fn is_not_on_the_list(answer: &UpstreamResponse) -> bool {
-    answer.status == 404 && String::from_utf8_lossy(&answer.body).to_lowercase().contains("address not found")
+/// Whether the address is not on the list. A 404 without this message means a wrong domain or region.
+fn is_address_not_found(response: &UpstreamResponse) -> bool {
+    response.status == 404 && String::from_utf8_lossy(&response.body).to_lowercase().contains("address not found")
 }
 
 struct EventsPage {
     items: Vec<Value>,
+    /// The URL or token of the next page.
     next: Option<String>,
 }
 
 impl EventsPage {
-    fn read(answer: &UpstreamResponse, next: &str) -> Result<Self, QueryError> {
-        let mut body: Value = serde_json::from_slice(&answer.body).map_err(|_| unreadable())?;
-        let next = body.pointer(next).and_then(Value::as_str).filter(|next| !next.is_empty()).map(str::to_owned);
+    fn read(response: &UpstreamResponse, next_pointer: &str) -> Result<Self, QueryError> {
+        let mut body: Value = serde_json::from_slice(&response.body).map_err(|_| unreadable())?;
+        let next =
+            body.pointer(next_pointer).and_then(Value::as_str).filter(|next| !next.is_empty()).map(str::to_owned);
         match body.get_mut("items").map(Value::take) {
             Some(Value::Array(items)) => Ok(Self { items, next }),
             _ => Err(unreadable()),

@@ -1,4 +1,5 @@
-//! The clients of Supabase Auth and Mailgun, what their answers mean (`verdict`), and whether they answer (`health`).
+//! The clients of Supabase Auth (`supabase`) and Mailgun (`mailgun`, `mailgun_events`), built on `http`. [`verdict`]
+//! decides what a failed call means. `health` counts recent failures and slows down claims while an upstream is failing.
 
 pub(crate) mod health;
 pub mod http;

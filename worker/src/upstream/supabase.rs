@@ -1,4 +1,4 @@
-//! Asks Supabase Auth for a sign-in link: the admin call `generate_link`.
+//! Requests sign-in links from Supabase Auth through the admin call `generate_link`, and checks the returned link.
 
 use std::{
     fmt,
@@ -25,7 +25,7 @@ use crate::{
     settings::{Signups, SupabaseSettings},
 };
 
-/// A client of one project.
+/// A client of one Supabase project.
 pub struct SupabaseClient {
     client: Client,
     endpoint: Url,
@@ -33,37 +33,38 @@ pub struct SupabaseClient {
     link_origins: Vec<String>,
     slots: Semaphore,
     signups: Signups,
-    /// Digits of the one-time code that Supabase makes beside a link; 0 until one was seen.
+    /// Digits of the one-time code that Supabase creates with each link; 0 before the first response.
     code_digits: AtomicUsize,
 }
 
-/// A live one-time code lies beside each link, and fewer digits than this can be guessed within its lifetime.
+/// Supabase creates a valid one-time code with each link. A shorter code can be guessed within its lifetime.
 const SAFE_CODE_DIGITS: usize = 8;
 
-/// A link that was made. No Debug of the link: it signs its holder in.
+/// A link that Supabase created. `Debug` does not show the link, because anybody who has the link can sign in.
 pub struct GeneratedLink {
-    /// What to mail.
+    /// The link to mail.
     pub url: String,
-    /// Where it leads, which may not be where it was asked to.
+    /// Where the link leads. Supabase may have replaced the requested URL.
     pub redirect_to: String,
 }
 
 impl fmt::Debug for GeneratedLink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MadeLink").field("redirect_to", &self.redirect_to).finish_non_exhaustive()
+        f.debug_struct("GeneratedLink").field("redirect_to", &self.redirect_to).finish_non_exhaustive()
     }
 }
 
-/// `{type, email, redirect_to}`: `redirect_to` in the body goes before all other places (internal/api/mail.go).
+/// The body of `generate_link`. `redirect_to` in the body takes precedence over every other source of the redirect
+/// (Supabase: internal/api/mail.go).
 #[derive(Serialize)]
-struct Request<'a> {
+struct GenerateLinkRequest<'a> {
     r#type: &'static str,
     email: &'a str,
     redirect_to: &'a str,
 }
 
 #[derive(Deserialize)]
-struct Response {
+struct GenerateLinkResponse {
     email: String,
     action_link: String,
     redirect_to: String,
@@ -71,16 +72,16 @@ struct Response {
 }
 
 impl SupabaseClient {
-    /// A client; calls nothing yet.
+    /// Creates a client. Makes no call. `timeout` limits each call.
     ///
     /// # Errors
-    /// The settings make no client.
+    /// The key is not a valid header value, or the HTTP client cannot be created.
     pub fn new(settings: &SupabaseSettings, timeout: Duration) -> anyhow::Result<Self> {
         let mut headers = HeaderMap::new();
-        // The gateway reads apikey, the auth server the bearer.
-        headers.insert(HeaderName::from_static("apikey"), sensitive(settings.key.expose_secret())?);
-        headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {}", settings.key.expose_secret()))?);
-        // Without it, a lost race is answered with Postgres's own error, which holds the address.
+        // Supabase's gateway reads `apikey`; the auth server reads the bearer token.
+        headers.insert(HeaderName::from_static("apikey"), sensitive_header(settings.key.expose_secret())?);
+        headers.insert(AUTHORIZATION, sensitive_header(&format!("Bearer {}", settings.key.expose_secret()))?);
+        // Without this header, a call that loses a race gets Postgres's own error, which contains the address.
         headers.insert("x-supabase-api-version", HeaderValue::from_static("2024-01-01"));
         Ok(Self {
             client: http::client(&settings.url, timeout)?,
@@ -93,41 +94,46 @@ impl SupabaseClient {
         })
     }
 
-    /// Waits for a turn: more calls at a time make each slower, not all faster.
-    pub async fn turn(&self) -> tokio::sync::SemaphorePermit<'_> {
+    /// Waits for one of the `SUPABASE_CONCURRENCY` slots. Hold the permit during the call. More calls at a time would only
+    /// make each call slower.
+    pub async fn acquire_slot(&self) -> tokio::sync::SemaphorePermit<'_> {
         self.slots.acquire().await.expect("the semaphore is never closed")
     }
 
-    /// Makes a link that leads to `callback_url`. The link made before, if
-    /// any, is dead from now on.
+    /// Creates a sign-in link that leads to `callback_url`. Any earlier link of this address stops working.
     ///
     /// # Errors
-    /// [`UpstreamFailure`]: what the answer means.
+    /// [`UpstreamFailure`] if the response has no link, or a link that must not be mailed.
     pub async fn generate_link(&self, email: &str, callback_url: &str) -> Result<GeneratedLink, UpstreamFailure> {
-        let request = Request { r#type: self.kind(), email, redirect_to: callback_url };
+        let request = GenerateLinkRequest { r#type: self.link_type(), email, redirect_to: callback_url };
         let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone()).json(&request);
-        let answer = http::call(request).await.map_err(|silence| verdict::judge_silence(&silence))?;
-        let made = if answer.status == 200 { serde_json::from_slice::<Response>(&answer.body).ok() } else { None };
-        let made = made.ok_or_else(|| verdict::judge(&answer))?;
-        self.note_code(made.email_otp.as_ref());
-        self.check(&answer, email, made)
+        let response = http::call(request).await.map_err(|error| verdict::classify_call_error(&error))?;
+        let body = if response.status == 200 {
+            serde_json::from_slice::<GenerateLinkResponse>(&response.body).ok()
+        } else {
+            None
+        };
+        let body = body.ok_or_else(|| verdict::classify(&response))?;
+        self.check_code_length(body.email_otp.as_ref());
+        self.check_link(&response, email, body)
     }
 
-    /// What is asked for. A `recovery` link is made only for a user who exists, lies in the same slot as a magic
-    /// link, and its hash is taken as one (internal/api/verify.go, verifyTokenHash; and measured).
-    fn kind(&self) -> &'static str {
+    /// The type of link to request. Supabase creates a `recovery` link only for an existing user. A recovery link also
+    /// works as a magic link, because both use the same token (Supabase: internal/api/verify.go, verifyTokenHash; also
+    /// measured).
+    fn link_type(&self) -> &'static str {
         match self.signups {
             Signups::Allow => "magiclink",
             Signups::Deny => "recovery",
         }
     }
 
-    /// Warns once of codes that are too short, and shows their length.
-    fn note_code(&self, code: Option<&SecretString>) {
+    /// Publishes the length of the one-time code as a metric, and logs a warning when the length changes and is too short.
+    fn check_code_length(&self, code: Option<&SecretString>) {
         let digits = code.map_or(0, |code| code.expose_secret().len());
-        let known = self.code_digits.swap(digits, Ordering::Relaxed);
-        metrics::code_digits(digits);
-        if digits != known && (1..SAFE_CODE_DIGITS).contains(&digits) {
+        let previous = self.code_digits.swap(digits, Ordering::Relaxed);
+        metrics::set_code_digits(digits);
+        if digits != previous && (1..SAFE_CODE_DIGITS).contains(&digits) {
             tracing::warn!(
                 digits,
                 "beside each link Supabase makes a one-time code that can be guessed: set its length (Email OTP length, \
@@ -136,47 +142,53 @@ impl SupabaseClient {
         }
     }
 
-    /// An answer is believed only if its link is the recipient's, and leads to a server that we know.
-    fn check(&self, answer: &UpstreamResponse, email: &str, made: Response) -> Result<GeneratedLink, UpstreamFailure> {
-        let trouble = |verdict, code: &str, message: String| UpstreamFailure {
+    /// Checks that the link is for the recipient and leads to a known server.
+    fn check_link(
+        &self,
+        response: &UpstreamResponse,
+        email: &str,
+        body: GenerateLinkResponse,
+    ) -> Result<GeneratedLink, UpstreamFailure> {
+        let failure = |verdict, code: &str, message: String| UpstreamFailure {
             verdict,
-            failure: Failure::new(code, message),
-            http_status: Some(answer.status),
+            reason: Failure::new(code, message),
+            http_status: Some(response.status),
         };
-        if !made.email.eq_ignore_ascii_case(email) {
+        if !body.email.eq_ignore_ascii_case(email) {
             let message = "Supabase made a link for another address than it was asked for".to_owned();
-            return Err(trouble(Verdict::Reject, "link_of_another_address", message));
+            return Err(failure(Verdict::Reject, "link_of_another_address", message));
         }
-        let plain = made.action_link.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\".contains(&byte));
-        let url = Url::parse(&made.action_link).ok().filter(|_| plain);
-        let Some(url) = url else { return Err(verdict::judge(answer)) };
+        let is_plain = body.action_link.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\".contains(&byte));
+        let url = Url::parse(&body.action_link).ok().filter(|_| is_plain);
+        let Some(url) = url else { return Err(verdict::classify(response)) };
         let origin = url.origin().ascii_serialization();
         if !self.link_origins.contains(&origin) {
             let message = format!(
                 "Supabase makes links to {origin}, which is not in LINK_ORIGINS: set the server's API_EXTERNAL_URL, \
                  or list its origin"
             );
-            return Err(trouble(
+            return Err(failure(
                 Verdict::Configuration { setting: "LINK_ORIGINS" },
                 "link_origin_not_allowed",
                 message,
             ));
         }
         let url = match self.signups {
-            Signups::Allow => made.action_link,
-            Signups::Deny => as_magic_link(&made.action_link),
+            Signups::Allow => body.action_link,
+            Signups::Deny => as_magic_link(&body.action_link),
         };
-        Ok(GeneratedLink { url, redirect_to: made.redirect_to })
+        Ok(GeneratedLink { url, redirect_to: body.redirect_to })
     }
 }
 
-/// A recovery link as the magic link that it can be: a portal's callback page would else offer a new password.
+/// Changes the type of a recovery link to `magiclink`. With a recovery link, a portal's callback page would offer to set a
+/// new password.
 fn as_magic_link(link: &str) -> String {
-    // The parameter stands before `redirect_to`, in which an `=` is always encoded.
+    // `type` comes before `redirect_to`, and any `=` in `redirect_to` is percent-encoded, so the first match is `type`.
     link.replacen("&type=recovery", "&type=magiclink", 1)
 }
 
-fn sensitive(text: &str) -> anyhow::Result<HeaderValue> {
+fn sensitive_header(text: &str) -> anyhow::Result<HeaderValue> {
     let mut value = HeaderValue::from_str(text)?;
     value.set_sensitive(true);
     Ok(value)

@@ -1,42 +1,42 @@
-//! What only an operator can mend: it burns no attempt, says what to do, and passes by itself once it is mended.
+//! Errors that only an operator can fix: they use up no attempts, name the setting to check, and the worker recovers by itself
+//! after the fix.
 
 use futures_util::future::join_all;
 use sandbox::{Fault, Program, SupabaseAuth, SupabaseSettings};
 use serde_json::Value;
 
-use crate::bench::{Bench, CALLBACK, eventually, lines, ready};
+use crate::test_worker::{CALLBACK_URL, TestWorker, count_log_lines, eventually, get_ready};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_key_stops_everything_says_why_and_recovers() {
-    let bench = Bench::new().await;
-    bench
-        .supabase
+async fn a_wrong_key_stops_all_claims_until_it_is_fixed() {
+    let test = TestWorker::new().await;
+    test.supabase
         .faults()
         .add(Fault::answer(403, r#"{"code":"bad_jwt","message":"invalid JWT: token is expired"}"#).always());
-    let worker = bench.start_worker();
-    let jobs = [bench.enqueue("ada@example.com").await, bench.enqueue("eve@example.com").await];
+    let worker = test.start_worker();
+    let jobs = [test.enqueue("ada@example.com").await, test.enqueue("eve@example.com").await];
 
-    let health = unready(&worker).await;
+    let health = wait_until_unready(&worker).await;
     assert_eq!(health["status"], "unavailable");
     assert_eq!(health["checks"]["database"]["status"], "ok");
     assert_eq!(health["checks"]["supabase"]["status"], "down");
     assert_eq!(health["checks"]["supabase"]["code"], "bad_jwt");
     assert_eq!(health["checks"]["supabase"]["setting"], "SUPABASE_SERVICE_ROLE_KEY");
 
-    // The first call or two, then a probe at a time.
-    bench.supabase.wait_for_calls(4).await.unwrap();
-    bench.supabase.faults().clear();
+    // One or two calls before the breaker opens, then one probe at a time.
+    test.supabase.wait_for_calls(4).await.unwrap();
+    test.supabase.faults().clear();
     for job in jobs {
-        let done = bench.wait_for_state(job, "sent").await;
-        assert_eq!(done.attempt, 1, "attempts were burnt");
+        let done = test.wait_for_state(job, "sent").await;
+        assert_eq!(done.attempt, 1, "a configuration error was counted as an attempt");
     }
-    assert_eq!(ready(&worker).await.0, 200);
-    assert_eq!(lines(&worker, "\"level\":\"ERROR\""), 1, "operators are told once");
-    assert_eq!(lines(&worker, "recovered"), 1);
+    assert_eq!(get_ready(&worker).await.0, 200);
+    assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1, "the error must be logged once");
+    assert_eq!(count_log_lines(&worker, "recovered"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_fault_of_configuration_names_its_setting() {
+async fn each_configuration_error_names_its_setting() {
     let not_allowed = r#"{"message":"Domain mg.example.com is not allowed to send: Account disabled"}"#;
     let table = [
         (Fault::status(401), "mailgun", "mailgun_key_refused", "MAILGUN_API_KEY"),
@@ -65,89 +65,91 @@ async fn each_fault_of_configuration_names_its_setting() {
         (Fault::answer(404, "404 page not found\n"), "supabase", "supabase_wrong_url", "SUPABASE_URL"),
         (Fault::answer(405, ""), "supabase", "supabase_wrong_url", "SUPABASE_URL"),
     ];
-    // Side by side: each waits for a probe or two.
+    // Run the cases concurrently, because each waits for one or two probes.
     let cases = table.map(async |(fault, upstream, code, setting)| {
-        let bench = Bench::new().await;
-        let faults = if upstream == "mailgun" { bench.mailgun.faults() } else { bench.supabase.faults() };
+        let test = TestWorker::new().await;
+        let faults = if upstream == "mailgun" { test.mailgun.faults() } else { test.supabase.faults() };
         faults.add(fault.always());
-        let worker = bench.start_worker();
-        let job = bench.enqueue("ada@example.com").await;
-        let health = unready(&worker).await;
+        let worker = test.start_worker();
+        let job = test.enqueue("ada@example.com").await;
+        let health = wait_until_unready(&worker).await;
         assert_eq!(health["checks"][upstream]["code"], code);
         assert_eq!(health["checks"][upstream]["setting"], setting);
         faults.clear();
-        assert_eq!(bench.wait_for_state(job, "sent").await.attempt, 1, "{code}");
+        assert_eq!(test.wait_for_state(job, "sent").await.attempt, 1, "{code}");
     });
     join_all(cases).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn links_to_an_unknown_server_are_not_mailed() {
-    let bench = Bench::new().await;
-    let elsewhere =
+    let test = TestWorker::new().await;
+    let other_server =
         SupabaseSettings { external_url: "http://localhost:9999".to_owned(), ..SupabaseSettings::default() };
-    let elsewhere = SupabaseAuth::start(elsewhere).await.unwrap();
-    let mut settings = bench.settings().to_vec();
+    let other_server = SupabaseAuth::start(other_server).await.unwrap();
+    let mut settings = test.settings().to_vec();
     settings.retain(|(name, _)| name != "SUPABASE_URL");
-    settings.push(("SUPABASE_URL".to_owned(), elsewhere.url()));
-    let worker = crate::bench::spawn(&settings, &[]);
-    let job = bench.enqueue("ada@example.com").await;
+    settings.push(("SUPABASE_URL".to_owned(), other_server.url()));
+    let worker = crate::test_worker::spawn(&settings, &[]);
+    let job = test.enqueue("ada@example.com").await;
 
-    let waiting = bench.wait_for(job, "a code", |job| job.code.is_some()).await;
+    let waiting = test.wait_for(job, "a code", |job| job.code.is_some()).await;
     assert_eq!(waiting.code.as_deref(), Some("link_origin_not_allowed"));
-    let health = unready(&worker).await;
+    let health = wait_until_unready(&worker).await;
     assert_eq!(health["checks"]["supabase"]["setting"], "LINK_ORIGINS");
-    assert!(bench.mailgun.journal().is_empty());
+    assert!(test.mailgun.journal().is_empty());
     worker.kill();
     worker.wait().await;
 
-    settings.push(("LINK_ORIGINS".to_owned(), format!("{}, http://localhost:9999", elsewhere.url())));
-    let _mended = crate::bench::spawn(&settings, &[]);
-    bench.wait_for_state(job, "sent").await;
+    settings.push(("LINK_ORIGINS".to_owned(), format!("{}, http://localhost:9999", other_server.url())));
+    let _fixed = crate::test_worker::spawn(&settings, &[]);
+    test.wait_for_state(job, "sent").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_substituted_redirect_mails_nothing_and_says_why() {
-    let bench = Bench::new().await;
-    let worker = bench.start_worker();
-    let refused = bench.enqueue_to("ada@example.com", "https://portal.example.net/auth/callback?next=%2Fa").await;
-    let failed = bench.wait_for_state(refused, "failed").await;
+async fn a_replaced_redirect_fails_the_job_and_names_the_missing_entry() {
+    let test = TestWorker::new().await;
+    let worker = test.start_worker();
+    let refused = test.enqueue_to("ada@example.com", "https://portal.example.net/auth/callback?next=%2Fa").await;
+    let failed = test.wait_for_state(refused, "failed").await;
 
     assert_eq!(failed.code.as_deref(), Some("redirect_not_allowed"));
-    let words = failed.message.unwrap();
+    let message = failed.message.unwrap();
     assert!(
-        words.contains(r"https://portal.example.net/auth/callback,https://portal.example.net/auth/callback\?**"),
-        "{words}"
+        message.contains(r"https://portal.example.net/auth/callback,https://portal.example.net/auth/callback\?**"),
+        "{message}"
     );
-    assert_eq!(bench.story(refused).await, "generate_link reject");
-    assert!(bench.mailgun.journal().is_empty());
-    assert_eq!(lines(&worker, "\"level\":\"ERROR\""), 1);
-    assert!(crate::bench::get(&worker, "/metrics").await.1.contains("magic_link_redirect_not_allowed_total 1"));
+    assert_eq!(test.outcomes(refused).await, "generate_link reject");
+    assert!(test.mailgun.journal().is_empty());
+    assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1);
+    assert!(
+        crate::test_worker::http_get(&worker, "/metrics").await.1.contains("magic_link_redirect_not_allowed_total 1")
+    );
 
-    let other = bench.enqueue_to("eve@example.com", CALLBACK).await;
-    bench.wait_for_state(other, "sent").await;
-    assert_eq!(ready(&worker).await.0, 200);
+    let other = test.enqueue_to("eve@example.com", CALLBACK_URL).await;
+    test.wait_for_state(other, "sent").await;
+    assert_eq!(get_ready(&worker).await.0, 200);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstream_that_is_away_is_named_too() {
-    let bench = Bench::new().await;
-    bench.supabase.faults().add(Fault::status(503).always());
-    let worker = bench.start_worker();
-    for who in ["a", "b", "c"] {
-        bench.enqueue(&format!("{who}@example.com")).await;
+async fn an_unavailable_upstream_is_named_by_the_health_check() {
+    let test = TestWorker::new().await;
+    test.supabase.faults().add(Fault::status(503).always());
+    let worker = test.start_worker();
+    for name in ["a", "b", "c"] {
+        test.enqueue(&format!("{name}@example.com")).await;
     }
-    let health = unready(&worker).await;
+    let health = wait_until_unready(&worker).await;
     assert_eq!(health["checks"]["supabase"]["setting"], "SUPABASE_URL");
-    bench.supabase.faults().clear();
-    bench.mailgun.wait_for_mails(3).await.unwrap();
-    assert_eq!(ready(&worker).await.0, 200);
+    test.supabase.faults().clear();
+    test.mailgun.wait_for_mails(3).await.unwrap();
+    assert_eq!(get_ready(&worker).await.0, 200);
 }
 
-/// What `/health/ready` says as soon as it says no.
-async fn unready(worker: &Program) -> Value {
-    // At the very start it is the database that is not ready yet.
-    eventually("not ready, but for the database", async || match ready(worker).await {
+/// Waits until `/health/ready` responds with 503, and returns the body.
+async fn wait_until_unready(worker: &Program) -> Value {
+    // Right after the start, the database check may still fail; wait until only an upstream check fails.
+    eventually("503 with a working database", async || match get_ready(worker).await {
         (503, health) if health["checks"]["database"]["status"] == "ok" => Ok(health),
         (_, health) => Err(health.to_string()),
     })

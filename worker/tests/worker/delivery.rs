@@ -1,48 +1,48 @@
-//! A good day: a job becomes a mail, and nothing that must stay secret is written anywhere.
+//! Successful deliveries: each job becomes one mail, and no log or metric contains a secret.
 
 use sandbox::FaultKind;
 
-use crate::bench::{Bench, PATIENCE, eventually, get, lines, ready};
+use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, eventually, get_ready, http_get};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_mailed_and_its_link_works_once() {
-    let bench = Bench::new().await;
-    let worker = bench.start_worker();
-    let job = bench.enqueue("ada@example.com").await;
+    let test = TestWorker::new().await;
+    let worker = test.start_worker();
+    let job = test.enqueue("ada@example.com").await;
 
-    let mail = bench.mailgun.wait_for_mail("ada@example.com", PATIENCE).await.unwrap();
-    let done = bench.wait_for_state(job, "sent").await;
+    let mail = test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
+    let done = test.wait_for_state(job, "sent").await;
 
     let link = mail.link().unwrap();
-    let outcome = bench.supabase.verify(link).await.unwrap();
+    let outcome = test.supabase.verify(link).await.unwrap();
     assert!(outcome.signed_in());
-    assert_eq!(outcome.redirect_to, crate::bench::CALLBACK);
-    assert!(!bench.supabase.verify(link).await.unwrap().signed_in(), "it worked twice");
+    assert_eq!(outcome.redirect_to, crate::test_worker::CALLBACK_URL);
+    assert!(!test.supabase.verify(link).await.unwrap().signed_in(), "the link worked twice");
 
     assert_eq!(done.attempt, 1);
     assert_eq!(done.code, None);
-    assert!(!done.has_link, "the link was kept");
+    assert!(!done.has_link, "the sealed link was not deleted");
     assert_eq!(done.message_id.as_deref(), mail.header("Message-Id"));
-    assert_eq!(bench.story(job).await, "generate_link ok, send ok");
-    assert_eq!(lines(&worker, "\"listening\""), 1);
+    assert_eq!(test.outcomes(job).await, "generate_link ok, send ok");
+    assert_eq!(count_log_lines(&worker, "\"listening\""), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn upstreams_are_called_as_they_want_it() {
-    let bench = Bench::new().await;
-    let _worker = bench.start_worker();
-    let job = bench.enqueue("ada@example.com").await;
-    let mail = bench.mailgun.wait_for_mail("ada@example.com", PATIENCE).await.unwrap();
+async fn upstream_calls_have_the_required_fields() {
+    let test = TestWorker::new().await;
+    let _worker = test.start_worker();
+    let job = test.enqueue("ada@example.com").await;
+    let mail = test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
 
-    let call = &bench.supabase.journal()[0];
+    let call = &test.supabase.journal()[0];
     assert_eq!((call.kind.as_str(), call.email.as_str()), ("magiclink", "ada@example.com"));
-    assert_eq!(call.redirect_to, crate::bench::CALLBACK);
+    assert_eq!(call.redirect_to, crate::test_worker::CALLBACK_URL);
     assert_eq!(call.api_version.as_deref(), Some("2024-01-01"));
     assert_eq!(call.referer, None);
     assert_eq!(call.user_agent.as_deref(), Some(concat!("magic-link-worker/", env!("CARGO_PKG_VERSION"))));
     assert!(call.apikey_present);
 
-    let send = &bench.mailgun.journal()[0];
+    let send = &test.mailgun.journal()[0];
     assert_eq!(send.content_type.as_deref(), Some("multipart/form-data"));
     for (field, value) in [
         ("from", "Example Portal <sign-in@mg.example.com>"),
@@ -67,69 +67,69 @@ async fn upstreams_are_called_as_they_want_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_jobs_are_each_mailed_once() {
-    let mut bench = Bench::new().await;
-    bench.set("MAILGUN_RATE", "1000/1s");
-    bench.set("MIGRATE_ON_START", "false");
-    let first = bench.start_worker();
-    let second = bench.start_worker();
+    let mut test = TestWorker::new().await;
+    test.set("MAILGUN_RATE", "1000/1s");
+    test.set("MIGRATE_ON_START", "false");
+    let first = test.start_worker();
+    let second = test.start_worker();
     first.address().await.unwrap();
     second.address().await.unwrap();
     let mut jobs = Vec::new();
     for number in 0..60 {
-        jobs.push(bench.enqueue(&format!("user{number}@example.com")).await);
+        jobs.push(test.enqueue(&format!("user{number}@example.com")).await);
     }
     let mut workers = std::collections::HashSet::new();
     for job in jobs {
-        workers.insert(bench.wait_for_state(job, "sent").await.worker);
+        workers.insert(test.wait_for_state(job, "sent").await.worker);
     }
     for number in 0..60 {
-        assert_eq!(bench.mailgun.mails_to(&format!("user{number}@example.com")).len(), 1, "{number}");
+        assert_eq!(test.mailgun.mails_to(&format!("user{number}@example.com")).len(), 1, "{number}");
     }
-    assert_eq!(bench.supabase.journal().len(), 60);
+    assert_eq!(test.supabase.journal().len(), 60);
     assert!(workers.len() <= 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_newer_request_is_the_one_that_is_mailed() {
-    let bench = Bench::new().await;
-    let older = bench.enqueue("ada@example.com").await;
-    let newer = bench.enqueue("ada@example.com").await;
-    let _worker = bench.start_worker();
+async fn only_the_newest_waiting_request_is_mailed() {
+    let test = TestWorker::new().await;
+    let older = test.enqueue("ada@example.com").await;
+    let newer = test.enqueue("ada@example.com").await;
+    let _worker = test.start_worker();
 
-    bench.wait_for_state(newer, "sent").await;
-    assert_eq!(bench.job(older).await.state, "superseded");
-    let mails = bench.mailgun.mails_to("ada@example.com");
+    test.wait_for_state(newer, "sent").await;
+    assert_eq!(test.job(older).await.state, "superseded");
+    let mails = test.mailgun.mails_to("ada@example.com");
     assert_eq!(mails.len(), 1);
-    assert!(bench.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
+    assert!(test.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_job_gives_way_to_a_newer_request() {
-    let bench = Bench::new().await;
-    bench.supabase.faults().add(FaultKind::Delay { millis: 500 });
-    let _worker = bench.start_worker();
-    let older = bench.enqueue("ada@example.com").await;
-    bench.supabase.wait_for_calls(1).await.unwrap();
-    let newer = bench.enqueue("ada@example.com").await;
+async fn a_newer_request_supersedes_a_running_job() {
+    let test = TestWorker::new().await;
+    test.supabase.faults().add(FaultKind::Delay { millis: 500 });
+    let _worker = test.start_worker();
+    let older = test.enqueue("ada@example.com").await;
+    test.supabase.wait_for_calls(1).await.unwrap();
+    let newer = test.enqueue("ada@example.com").await;
 
-    bench.wait_for_state(newer, "sent").await;
-    assert_eq!(bench.job(older).await.state, "superseded");
-    assert_eq!(bench.story(older).await, "generate_link ok");
-    let mails = bench.mailgun.mails_to("ada@example.com");
+    test.wait_for_state(newer, "sent").await;
+    assert_eq!(test.job(older).await.state, "superseded");
+    assert_eq!(test.outcomes(older).await, "generate_link ok");
+    let mails = test.mailgun.mails_to("ada@example.com");
     assert_eq!(mails.len(), 1);
-    assert!(bench.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
+    assert!(test.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn logs_and_metrics_hold_no_secret() {
-    let mut bench = Bench::new().await;
-    bench.set("RUST_LOG", "trace");
-    let worker = bench.start_worker();
-    let job = bench.enqueue("ada@example.com").await;
-    bench.wait_for_state(job, "sent").await;
-    worker.wait_for_line("\"state\":\"sent\"", PATIENCE).await.unwrap();
+async fn logs_and_metrics_contain_no_secret() {
+    let mut test = TestWorker::new().await;
+    test.set("RUST_LOG", "trace");
+    let worker = test.start_worker();
+    let job = test.enqueue("ada@example.com").await;
+    test.wait_for_state(job, "sent").await;
+    worker.wait_for_line("\"state\":\"sent\"", TIMEOUT).await.unwrap();
 
-    let (status, metrics) = get(&worker, "/metrics").await;
+    let (status, metrics) = http_get(&worker, "/metrics").await;
     assert_eq!(status, 200);
     for name in [
         "magic_link_attempts_total{step=\"send\",outcome=\"ok\"} 1",
@@ -143,21 +143,21 @@ async fn logs_and_metrics_hold_no_secret() {
     ] {
         assert!(metrics.contains(name), "{name} is missing:\n{metrics}");
     }
-    let link = bench.mailgun.mails()[0].link().unwrap().to_owned();
+    let link = test.mailgun.mails()[0].link().unwrap().to_owned();
     let token = link.split("token=").nth(1).unwrap().split('&').next().unwrap().to_owned();
-    let told = worker.log().join("\n") + &metrics;
+    let output = worker.log().join("\n") + &metrics;
     for secret in ["ada@example.com", &token, "verify?", "sandbox-service-role-key", "key-sandbox", "AAECAwQF"] {
-        assert!(!told.contains(secret), "{secret} was told");
+        assert!(!output.contains(secret), "{secret} was written");
     }
-    assert!(told.contains("a-request") && told.contains(&job.to_string()));
+    assert!(output.contains("a-request") && output.contains(&job.to_string()));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_is_alive_and_ready() {
-    let bench = Bench::new().await;
-    let worker = bench.start_worker();
-    assert_eq!(get(&worker, "/health/live").await, (200, r#"{"status":"ok"}"#.to_owned()));
-    let health = eventually("ready", async || match ready(&worker).await {
+    let test = TestWorker::new().await;
+    let worker = test.start_worker();
+    assert_eq!(http_get(&worker, "/health/live").await, (200, r#"{"status":"ok"}"#.to_owned()));
+    let health = eventually("ready", async || match get_ready(&worker).await {
         (200, health) => Ok(health),
         (_, health) => Err(health.to_string()),
     })

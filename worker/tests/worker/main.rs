@@ -1,12 +1,12 @@
-//! The real program between a real Postgres and stand-ins of its upstreams.
+//! Tests of the real worker program with a real Postgres and stand-ins for Supabase and Mailgun.
 
-#![allow(clippy::unwrap_used, reason = "a test ends where something is not as it must be")]
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
-mod bench;
 mod configuration;
 mod delivery;
 mod leases;
 mod retries;
 mod settings;
 mod signups;
+mod test_worker;
 mod verdicts;

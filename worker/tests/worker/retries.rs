@@ -1,21 +1,21 @@
-//! A bad day: what is tried again, when, and with what.
+//! Failed calls: which jobs are retried, when, and with which link.
 
 use std::time::{Duration, SystemTime};
 
 use sandbox::{Fault, FaultKind};
 
-use crate::bench::{Bench, PATIENCE, eventually, lines};
+use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, eventually};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_answer_leads_where_its_row_says() {
-    let bench = Bench::new().await;
-    let _worker = bench.start_worker();
-    let supabase = bench.supabase.faults();
-    let mailgun = bench.mailgun.faults();
+async fn each_response_has_the_effect_of_its_verdict() {
+    let test = TestWorker::new().await;
+    let _worker = test.start_worker();
+    let supabase = test.supabase.faults();
+    let mailgun = test.mailgun.faults();
     let html = "<html><body>502 Bad Gateway</body></html>";
     let hook = r#"{"code":"unknown","message":"Accounts are by invitation only"}"#;
     let bad_to = r#"{"message":"to parameter is not a valid address. please check documentation"}"#;
-    // Who, the faults, where the job goes at once, with which code, after which steps.
+    // Recipient, stand-in, fault, the job's next state, its code, and the outcomes of its steps.
     let table = [
         ("hook", supabase, Fault::answer(403, hook), "failed", "hook_rejected", "generate_link reject"),
         (
@@ -47,96 +47,96 @@ async fn each_answer_leads_where_its_row_says() {
         ("mhang", mailgun, FaultKind::Hang.into(), "retrying", "mailgun_no_answer", "generate_link ok, send unknown"),
     ];
     let mut jobs = Vec::new();
-    for (who, faults, fault, ..) in &table {
-        let address = format!("{who}@example.com");
+    for (name, faults, fault, ..) in &table {
+        let address = format!("{name}@example.com");
         faults.add(fault.clone().always().to(&address));
-        jobs.push(bench.enqueue(&address).await);
+        jobs.push(test.enqueue(&address).await);
     }
-    for ((who, _, _, state, code, story), job) in table.iter().zip(jobs) {
-        let row = bench.wait_for(job, who, |job| job.code.is_some()).await;
-        let retried = ["retrying", "queued", "running"].contains(&row.state.as_str());
-        assert!(if *state == "failed" { row.state == "failed" } else { retried }, "{who}: {row:?}");
-        assert_eq!(row.code.as_deref(), Some(*code), "{who}");
-        assert!(bench.story(job).await.starts_with(story), "{who}: {}", bench.story(job).await);
-        let words = row.message.unwrap();
-        assert!(!words.contains('@') && !words.contains("://"), "{who}: {words}");
+    for ((name, _, _, state, code, outcomes), job) in table.iter().zip(jobs) {
+        let row = test.wait_for(job, name, |job| job.code.is_some()).await;
+        let is_retried = ["retrying", "queued", "running"].contains(&row.state.as_str());
+        assert!(if *state == "failed" { row.state == "failed" } else { is_retried }, "{name}: {row:?}");
+        assert_eq!(row.code.as_deref(), Some(*code), "{name}");
+        assert!(test.outcomes(job).await.starts_with(outcomes), "{name}: {}", test.outcomes(job).await);
+        let message = row.message.unwrap();
+        assert!(!message.contains('@') && !message.contains("://"), "{name}: {message}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_errors_of_supabase_the_mail_still_comes() {
-    let bench = Bench::new().await;
-    bench.supabase.faults().add(Fault::status(500).times(2));
-    let _worker = bench.start_worker();
-    let job = bench.enqueue("ada@example.com").await;
+async fn a_job_is_mailed_after_errors_of_supabase() {
+    let test = TestWorker::new().await;
+    test.supabase.faults().add(Fault::status(500).times(2));
+    let _worker = test.start_worker();
+    let job = test.enqueue("ada@example.com").await;
 
-    let done = bench.wait_for_state(job, "sent").await;
+    let done = test.wait_for_state(job, "sent").await;
     assert_eq!(done.attempt, 3);
     assert_eq!(done.code, None);
-    assert_eq!(bench.story(job).await, "generate_link retry, generate_link retry, generate_link ok, send ok");
+    assert_eq!(test.outcomes(job).await, "generate_link retry, generate_link retry, generate_link ok, send ok");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_rate_limit_nothing_is_sent_before_its_time() {
-    let bench = Bench::new().await;
+async fn a_rate_limit_pauses_all_jobs_for_the_requested_time() {
+    let test = TestWorker::new().await;
     let text = r#"{"message":"recipient limit exceeded, try again after 2 seconds"}"#;
-    bench.mailgun.faults().add(Fault::answer(420, text));
-    let _worker = bench.start_worker();
-    let limited = bench.enqueue("ada@example.com").await;
-    bench.wait_for_state(limited, "retrying").await;
-    let other = bench.enqueue("eve@example.com").await;
+    test.mailgun.faults().add(Fault::answer(420, text));
+    let _worker = test.start_worker();
+    let limited = test.enqueue("ada@example.com").await;
+    test.wait_for_state(limited, "retrying").await;
+    let other = test.enqueue("eve@example.com").await;
 
-    let done = bench.wait_for_state(limited, "sent").await;
-    bench.wait_for_state(other, "sent").await;
-    let calls = bench.mailgun.journal();
+    let done = test.wait_for_state(limited, "sent").await;
+    test.wait_for_state(other, "sent").await;
+    let calls = test.mailgun.journal();
     assert_eq!(calls.len(), 3);
     for call in &calls[1..] {
         let waited = call.at.duration_since(calls[0].at).unwrap();
         assert!(waited >= Duration::from_millis(1_990), "sent after {waited:?}");
     }
     assert_eq!(done.attempt, 1, "the wait was counted as an attempt");
-    assert_eq!(bench.attempts(limited).await[1].code.as_deref(), Some("mailgun_rate_limited"));
-    assert_eq!(bench.supabase.journal().iter().filter(|call| call.email == "ada@example.com").count(), 1);
+    assert_eq!(test.attempts(limited).await[1].code.as_deref(), Some("mailgun_rate_limited"));
+    assert_eq!(test.supabase.journal().iter().filter(|call| call.email == "ada@example.com").count(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_time_out_the_very_same_mail_goes_again() {
-    let bench = Bench::new().await;
-    bench.mailgun.faults().add(FaultKind::HangAfter);
-    let _worker = bench.start_worker();
-    let began = SystemTime::now();
-    let job = bench.enqueue("ada@example.com").await;
+async fn after_a_timeout_the_same_mail_is_sent_again() {
+    let test = TestWorker::new().await;
+    test.mailgun.faults().add(FaultKind::HangAfter);
+    let _worker = test.start_worker();
+    let started_at = SystemTime::now();
+    let job = test.enqueue("ada@example.com").await;
 
-    let waiting = bench.wait_for_state(job, "retrying").await;
+    let waiting = test.wait_for_state(job, "retrying").await;
     assert!(waiting.has_link);
     assert_eq!(waiting.code.as_deref(), Some("mailgun_no_answer"));
-    assert!(waiting.due_in > 3.0, "the slow schedule begins with 5 s, not {}", waiting.due_in);
-    bench.make_due(job).await;
-    bench.wait_for_state(job, "sent").await;
+    assert!(waiting.due_in > 3.0, "the first wait must be 5 s, not {}", waiting.due_in);
+    test.make_due(job).await;
+    test.wait_for_state(job, "sent").await;
 
-    let mails = bench.mailgun.mails_to("ada@example.com");
-    assert_eq!(mails.len(), 2, "the stand-in took the first one too");
+    let mails = test.mailgun.mails_to("ada@example.com");
+    assert_eq!(mails.len(), 2, "the stand-in also accepted the first mail");
     assert_eq!(mails[0].link(), mails[1].link());
     assert_eq!(mails[0].header("Message-Id"), mails[1].header("Message-Id"));
-    assert_eq!(bench.supabase.journal().len(), 1, "a second link would have killed the first");
-    assert!(bench.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
-    assert_eq!(bench.story(job).await, "generate_link ok, send unknown, send ok");
-    assert!(began.elapsed().unwrap() >= Duration::from_secs(1), "it did not wait for the answer");
+    assert_eq!(test.supabase.journal().len(), 1, "a second link would have invalidated the first");
+    assert!(test.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
+    assert_eq!(test.outcomes(job).await, "generate_link ok, send unknown, send ok");
+    assert!(started_at.elapsed().unwrap() >= Duration::from_secs(1), "the worker did not wait for the response");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upstream_in_trouble_is_tried_by_one_job_at_a_time() {
-    let bench = Bench::new().await;
-    bench.supabase.faults().add(Fault::status(503).always());
-    let worker = bench.start_worker();
+async fn a_failing_upstream_is_called_for_one_job_at_a_time() {
+    let test = TestWorker::new().await;
+    test.supabase.faults().add(Fault::status(503).always());
+    let worker = test.start_worker();
     let mut jobs = Vec::new();
     for number in 0..20 {
-        jobs.push(bench.enqueue(&format!("person-{number}@example.com")).await);
+        jobs.push(test.enqueue(&format!("person-{number}@example.com")).await);
     }
-    worker.wait_for_line("one job at a time", PATIENCE).await.unwrap();
-    // Whatever was claimed before that is called too; then the intervals of 1 and 2 s begin.
+    worker.wait_for_line("one job at a time", TIMEOUT).await.unwrap();
+    // Jobs that were claimed earlier still make their calls. After them, the intervals are 1 and 2 s.
     let gaps = || {
-        let calls: Vec<_> = bench.supabase.journal().iter().map(|call| call.at).collect();
+        let calls: Vec<_> = test.supabase.journal().iter().map(|call| call.at).collect();
         calls
             .windows(2)
             .map(|pair| pair[1].duration_since(pair[0]).unwrap_or_default().as_millis().div_ceil(100) / 10)
@@ -145,87 +145,94 @@ async fn an_upstream_in_trouble_is_tried_by_one_job_at_a_time() {
     let paced =
         async || if gaps().windows(2).any(|pair| pair == [1, 2]) { Ok(()) } else { Err(format!("{:?}", gaps())) };
     eventually("calls that are 1 and then 2 s apart", paced).await;
-    assert!(gaps().len() < 30, "all jobs were tried at once, again and again");
+    assert!(gaps().len() < 30, "calls were not slowed down");
 
-    bench.supabase.faults().clear();
+    test.supabase.faults().clear();
     for job in jobs {
-        assert!(bench.wait_for_state(job, "sent").await.attempt <= 3, "attempts were burnt");
+        assert!(
+            test.wait_for_state(job, "sent").await.attempt <= 3,
+            "failures of the upstream were counted as attempts"
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_with_a_new_key_makes_a_new_link() {
-    let mut bench = Bench::new().await;
-    bench.mailgun.faults().add(Fault::status(500));
-    let old = bench.start_worker();
-    let job = bench.enqueue("ada@example.com").await;
-    bench.wait_for_state(job, "retrying").await;
+async fn a_worker_with_another_key_requests_a_new_link() {
+    let mut test = TestWorker::new().await;
+    test.mailgun.faults().add(Fault::status(500));
+    let old = test.start_worker();
+    let job = test.enqueue("ada@example.com").await;
+    test.wait_for_state(job, "retrying").await;
     old.terminate();
     old.wait().await;
 
-    bench.set("LINK_SEALING_KEY", "/////////////////////////////////////////w8=");
-    let new = bench.start_worker();
-    bench.make_due(job).await;
-    bench.wait_for_state(job, "sent").await;
-    assert_eq!(lines(&new, "sealed_link_unreadable"), 1);
+    test.set("LINK_SEALING_KEY", "/////////////////////////////////////////w8=");
+    let new = test.start_worker();
+    test.make_due(job).await;
+    test.wait_for_state(job, "sent").await;
+    assert_eq!(count_log_lines(&new, "sealed_link_unreadable"), 1);
     let replaced =
-        bench.attempts(job).await.into_iter().find(|step| step.code.as_deref() == Some("sealed_link_unreadable"));
+        test.attempts(job).await.into_iter().find(|step| step.code.as_deref() == Some("sealed_link_unreadable"));
     assert_eq!(replaced.map(|step| step.step + " " + &step.outcome).as_deref(), Some("generate_link ok"));
-    assert_eq!(bench.supabase.journal().len(), 2);
-    let mail = bench.mailgun.wait_for_mail("ada@example.com", PATIENCE).await.unwrap();
-    assert!(bench.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in());
+    assert_eq!(test.supabase.journal().len(), 2);
+    let mail = test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
+    assert!(test.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_that_is_about_to_die_is_not_mailed_again() {
-    let bench = Bench::new().await;
-    bench.mailgun.faults().add(FaultKind::CutAfter);
-    let _worker = bench.start_worker();
-    let job = bench.enqueue("ada@example.com").await;
-    bench.wait_for_state(job, "retrying").await;
+async fn a_link_that_expires_soon_is_replaced() {
+    let test = TestWorker::new().await;
+    test.mailgun.faults().add(FaultKind::CutAfter);
+    let _worker = test.start_worker();
+    let job = test.enqueue("ada@example.com").await;
+    test.wait_for_state(job, "retrying").await;
     sqlx::query("update email_jobs_open set link_created_at = link_created_at - interval '56 minutes' where id = $1")
         .bind(job.0)
-        .execute(&bench.pool)
+        .execute(&test.pool)
         .await
         .unwrap();
-    bench.make_due(job).await;
-    bench.wait_for_state(job, "sent").await;
+    test.make_due(job).await;
+    test.wait_for_state(job, "sent").await;
 
-    let mails = bench.mailgun.mails_to("ada@example.com");
+    let mails = test.mailgun.mails_to("ada@example.com");
     assert_eq!(mails.len(), 2);
-    assert_ne!(mails[0].header("Message-Id"), mails[1].header("Message-Id"), "the second may be dropped as a copy");
-    assert!(bench.supabase.verify(mails[1].link().unwrap()).await.unwrap().signed_in());
+    assert_ne!(
+        mails[0].header("Message-Id"),
+        mails[1].header("Message-Id"),
+        "a mailbox may drop the second mail as a duplicate"
+    );
+    assert!(test.supabase.verify(mails[1].link().unwrap()).await.unwrap().signed_in());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_fails_after_its_last_attempt() {
-    let mut bench = Bench::new().await;
-    bench.set("MAX_ATTEMPTS", "2");
-    bench.supabase.faults().add(Fault::status(500).always());
-    let _worker = bench.start_worker();
-    let job = bench.enqueue("ada@example.com").await;
+    let mut test = TestWorker::new().await;
+    test.set("MAX_ATTEMPTS", "2");
+    test.supabase.faults().add(Fault::status(500).always());
+    let _worker = test.start_worker();
+    let job = test.enqueue("ada@example.com").await;
 
-    let failed = bench.wait_for_state(job, "failed").await;
+    let failed = test.wait_for_state(job, "failed").await;
     assert_eq!((failed.code.as_deref(), failed.attempt), (Some("attempts_exhausted"), 2));
-    assert_eq!(bench.story(job).await, "generate_link retry, generate_link retry");
+    assert_eq!(test.outcomes(job).await, "generate_link retry, generate_link retry");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_user_that_can_never_be_saved_is_given_up() {
-    let bench = Bench::new().await;
-    let words = r#"{"code":"unexpected_failure","message":"Database error saving new user"}"#;
-    // Other failures before do not count towards its three tries.
-    bench.supabase.faults().add(Fault::status(502).times(2));
-    bench.supabase.faults().add(Fault::answer(500, words).always());
-    let worker = bench.start_worker();
-    let job = bench.enqueue("ada@example.com").await;
+async fn a_user_that_supabase_cannot_save_fails_after_three_attempts() {
+    let test = TestWorker::new().await;
+    let body = r#"{"code":"unexpected_failure","message":"Database error saving new user"}"#;
+    // Earlier failures with another code do not count towards the three attempts.
+    test.supabase.faults().add(Fault::status(502).times(2));
+    test.supabase.faults().add(Fault::answer(500, body).always());
+    let worker = test.start_worker();
+    let job = test.enqueue("ada@example.com").await;
     eventually("failed", async || {
-        bench.make_due(job).await;
-        let job = bench.job(job).await;
+        test.make_due(job).await;
+        let job = test.job(job).await;
         if job.state == "failed" { Ok(()) } else { Err(format!("{job:?}")) }
     })
     .await;
-    let failed = bench.job(job).await;
+    let failed = test.job(job).await;
     assert_eq!((failed.code.as_deref(), failed.attempt), (Some("user_not_saved"), 5));
-    assert_eq!(lines(&worker, "one job at a time"), 0, "one person's trouble slows nobody down");
+    assert_eq!(count_log_lines(&worker, "one job at a time"), 0, "failures of one recipient slowed claims down");
 }

@@ -1,9 +1,9 @@
-//! The program's start: what it refuses, and what it does without working.
+//! Settings and commands: which settings stop the start, and the commands `migrate` and `forget`.
 
-use crate::bench::{Bench, PATIENCE, spawn};
+use crate::test_worker::{TIMEOUT, TestWorker, spawn};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_faults_are_told_at_once() {
+async fn all_faulty_settings_are_reported_at_once() {
     let worker = spawn(&[], &[]);
     let status = worker.wait().await;
     assert_eq!(status.code(), Some(2));
@@ -17,19 +17,19 @@ async fn all_faults_are_told_at_once() {
         "MAIL_FROM",
         "LINK_SEALING_KEY",
     ] {
-        let told: Vec<_> = log.iter().filter(|line| line.starts_with(&format!("{variable}: "))).collect();
-        assert!(told.len() == 1 && told[0].contains("(example: "), "{variable}: {log:#?}");
+        let reported: Vec<_> = log.iter().filter(|line| line.starts_with(&format!("{variable}: "))).collect();
+        assert!(reported.len() == 1 && reported[0].contains("(example: "), "{variable}: {log:#?}");
     }
     assert_eq!(log.len(), 7, "{log:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn help_shows_every_setting_and_no_secret() {
-    let bench = Bench::new().await;
-    let worker = spawn(bench.settings(), &["--help"]);
+    let test = TestWorker::new().await;
+    let worker = spawn(test.settings(), &["--help"]);
     assert!(worker.wait().await.success());
     let help = worker.log().join("\n");
-    for (variable, _) in bench.settings() {
+    for (variable, _) in test.settings() {
         assert!(help.contains(&format!("[env: {variable}")), "{variable}:\n{help}");
     }
     for secret in ["sandbox-service-role-key", "key-sandbox", "AAECAwQF", "postgres://postgres:"] {
@@ -38,26 +38,26 @@ async fn help_shows_every_setting_and_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn migrate_needs_the_database_only() {
-    let bench = Bench::new().await;
-    let url = vec![("DATABASE_URL".to_owned(), bench.owner_url.clone())];
+async fn migrate_needs_only_the_database_url() {
+    let test = TestWorker::new().await;
+    let url = vec![("DATABASE_URL".to_owned(), test.owner_url.clone())];
     let migrate = spawn(&url, &["migrate"]);
-    migrate.wait_for_line("the tables are up to date", PATIENCE).await.unwrap();
+    migrate.wait_for_line("the tables are up to date", TIMEOUT).await.unwrap();
     assert!(migrate.wait().await.success());
     assert_eq!(spawn(&[], &["migrate"]).wait().await.code(), Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forget_removes_a_person_and_says_where_they_were() {
-    let bench = Bench::new().await;
-    bench.enqueue("ann@example.com").await;
-    let url = bench.settings().iter().filter(|(name, _)| name == "DATABASE_URL").cloned().collect::<Vec<_>>();
+async fn forget_removes_an_address_and_prints_the_tables() {
+    let test = TestWorker::new().await;
+    test.enqueue("ann@example.com").await;
+    let url = test.settings().iter().filter(|(name, _)| name == "DATABASE_URL").cloned().collect::<Vec<_>>();
     let forget = spawn(&url, &["forget", " Ann@Example.com"]);
     assert!(forget.wait().await.success(), "{:?}", forget.log());
-    let told: Vec<String> = forget.log();
-    assert!(told.iter().any(|line| line.split_whitespace().eq(["email_jobs", "1"])), "{told:?}");
+    let output: Vec<String> = forget.log();
+    assert!(output.iter().any(|line| line.split_whitespace().eq(["email_jobs", "1"])), "{output:?}");
     let left: i64 = sqlx::query_scalar("select count(*) from email_jobs where recipient like 'ann%'")
-        .fetch_one(&bench.pool)
+        .fetch_one(&test.pool)
         .await
         .unwrap();
     assert_eq!(left, 0);
@@ -68,7 +68,7 @@ async fn forget_removes_a_person_and_says_where_they_were() {
 }
 
 #[test]
-fn a_dotenv_file_is_read_and_its_bad_lines_are_not_shown() {
+fn a_dotenv_file_is_read_and_its_malformed_lines_are_not_shown() {
     let start = |text: &str| {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join(".env"), text).unwrap();
@@ -76,19 +76,19 @@ fn a_dotenv_file_is_read_and_its_bad_lines_are_not_shown() {
         let output = command.env_clear().current_dir(folder.path()).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
-    let (status, told) = start("MAILGUN_DOMAIN=mg.example.com\nMAIL_FROM=nobody\n");
+    let (status, stderr) = start("MAILGUN_DOMAIN=mg.example.com\nMAIL_FROM=nobody\n");
     assert_eq!(status, Some(2));
-    assert!(!told.contains("MAILGUN_DOMAIN: ") && told.contains("MAIL_FROM: `nobody`"), "{told}");
+    assert!(!stderr.contains("MAILGUN_DOMAIN: ") && stderr.contains("MAIL_FROM: `nobody`"), "{stderr}");
 
-    let (status, told) = start("MAILGUN_API_KEY='sesame\n");
+    let (status, stderr) = start("MAILGUN_API_KEY='sesame\n");
     assert_eq!(status, Some(2));
-    assert!(told.starts_with(".env: ") && !told.contains("sesame"), "{told}");
+    assert!(stderr.starts_with(".env: ") && !stderr.contains("sesame"), "{stderr}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_bad_setting_stops_the_start_with_a_line_that_names_it() {
-    let bench = Bench::new().await;
-    for (variable, bad) in [
+async fn each_invalid_setting_stops_the_start_and_is_named() {
+    let test = TestWorker::new().await;
+    for (variable, invalid) in [
         ("DATABASE_URL", "postgres://db.internal/x?sslmode=bogus"),
         ("DATABASE_MAX_CONNECTIONS", "1"),
         ("MIGRATE_ON_START", "maybe"),
@@ -114,11 +114,11 @@ async fn each_bad_setting_stops_the_start_with_a_line_that_names_it() {
         ("SHUTDOWN_SECONDS", "soon"),
         ("RETENTION_DAYS", "0"),
     ] {
-        let mut settings = bench.settings().to_vec();
+        let mut settings = test.settings().to_vec();
         settings.retain(|(name, _)| name != variable);
-        settings.push((variable.to_owned(), bad.to_owned()));
+        settings.push((variable.to_owned(), invalid.to_owned()));
         let worker = spawn(&settings, &[]);
-        assert_eq!(worker.wait().await.code(), Some(2), "{variable}={bad}: {:?}", worker.log());
+        assert_eq!(worker.wait().await.code(), Some(2), "{variable}={invalid}: {:?}", worker.log());
         let log = worker.log();
         assert_eq!(log.len(), 1, "{variable}: {log:?}");
         assert!(log[0].starts_with(&format!("{variable}: ")) && log[0].contains("example: "), "{log:?}");

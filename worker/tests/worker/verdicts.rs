@@ -1,4 +1,4 @@
-//! The tables of verdicts, by recorded answers.
+//! The verdict tables, tested with recorded and documented responses (`tests/fixtures`).
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -14,32 +14,32 @@ fn fixture(path: &str) -> Value {
     serde_json::from_str(&fs::read_to_string(&file).unwrap()).unwrap()
 }
 
-fn mailgun_answer(name: &str) -> UpstreamResponse {
+fn mailgun_response(name: &str) -> UpstreamResponse {
     let fixture = fixture(&format!("mailgun/answer-{name}.json"));
     let headers =
         fixture["headers"].as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap()));
-    answer(&fixture["status"], headers, &fixture["body"])
+    response(&fixture["status"], headers, &fixture["body"])
 }
 
-fn supabase_answer(name: &str) -> UpstreamResponse {
-    let response = fixture(&format!("supabase/{name}.json"))["response"].take();
-    let headers = response["headers"]
+fn supabase_response(name: &str) -> UpstreamResponse {
+    let recorded = fixture(&format!("supabase/{name}.json"))["response"].take();
+    let headers = recorded["headers"]
         .as_array()
         .unwrap()
         .iter()
         .map(|pair| (pair[0].as_str().unwrap(), pair[1].as_str().unwrap()));
-    answer(&response["status"], headers, &response["body"])
+    response(&recorded["status"], headers, &recorded["body"])
 }
 
-fn answer<'a>(status: &Value, headers: impl Iterator<Item = (&'a str, &'a str)>, body: &Value) -> UpstreamResponse {
+fn response<'a>(status: &Value, headers: impl Iterator<Item = (&'a str, &'a str)>, body: &Value) -> UpstreamResponse {
     let headers: HeaderMap =
         headers.map(|(name, value)| (HeaderName::try_from(name).unwrap(), value.parse().unwrap())).collect();
     let status = u16::try_from(status.as_u64().unwrap()).unwrap();
     UpstreamResponse { status, headers, body: body.as_str().unwrap_or_default().into() }
 }
 
-fn kind(trouble: &UpstreamFailure) -> &'static str {
-    match trouble.verdict {
+fn label(failure: &UpstreamFailure) -> &'static str {
+    match failure.verdict {
         Verdict::Retry { not_before: None } => "retry",
         Verdict::Retry { not_before: Some(_) } => "later",
         Verdict::RetryUpTo { .. } => "retry a few times",
@@ -50,8 +50,8 @@ fn kind(trouble: &UpstreamFailure) -> &'static str {
 }
 
 #[test]
-fn mailguns_answers_are_sorted() {
-    assert_eq!(mailgun::judge(&mailgun_answer("200-queued")), Ok(()));
+fn mailguns_responses_have_the_expected_verdicts() {
+    assert_eq!(mailgun::classify(&mailgun_response("200-queued")), Ok(()));
     for (name, wanted, code) in [
         ("200-magnificent", "MAILGUN_DOMAIN", "mailgun_wrong_path"),
         ("400-domain-unverified", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
@@ -72,17 +72,17 @@ fn mailguns_answers_are_sorted() {
         ("502-html", "unknown", "mailgun_unavailable"),
         ("503-empty", "unknown", "mailgun_unavailable"),
     ] {
-        let trouble = mailgun::judge(&mailgun_answer(name)).expect_err(name);
-        assert_eq!((kind(&trouble), trouble.failure.code.as_str()), (wanted, code), "{name}");
-        assert!(!trouble.failure.message.contains('<'), "{name}: {}", trouble.failure.message);
+        let failure = mailgun::classify(&mailgun_response(name)).expect_err(name);
+        assert_eq!((label(&failure), failure.reason.code.as_str()), (wanted, code), "{name}");
+        assert!(!failure.reason.message.contains('<'), "{name}: {}", failure.reason.message);
     }
-    let seconds = mailgun::judge(&mailgun_answer("429-seconds")).unwrap_err();
+    let seconds = mailgun::classify(&mailgun_response("429-seconds")).unwrap_err();
     assert_eq!(seconds.verdict, Verdict::Retry { not_before: Some(Duration::from_secs(120)) });
 }
 
 #[test]
-fn only_an_id_is_a_success() {
-    for (body, taken) in [
+fn only_a_response_with_an_id_confirms_the_mail() {
+    for (body, is_accepted) in [
         (r#"{"id":"<1@mg.example.com>","message":"Queued. Thank you."}"#, true),
         (r#"{"id":"","message":"Queued."}"#, false),
         (r#"{"id":1}"#, false),
@@ -90,18 +90,18 @@ fn only_an_id_is_a_success() {
         ("Queued. Thank you.", false),
         ("", false),
     ] {
-        let answer = UpstreamResponse { status: 200, headers: HeaderMap::new(), body: body.into() };
-        let verdict = mailgun::judge(&answer);
-        assert_eq!(verdict.is_ok(), taken, "{body}");
-        assert!(verdict.is_ok() || kind(&verdict.unwrap_err()) == "unknown", "{body}: it may have been taken");
+        let response = UpstreamResponse { status: 200, headers: HeaderMap::new(), body: body.into() };
+        let result = mailgun::classify(&response);
+        assert_eq!(result.is_ok(), is_accepted, "{body}");
+        assert!(result.is_ok() || label(&result.unwrap_err()) == "unknown", "{body}: it may have been taken");
     }
     let error =
         UpstreamResponse { status: 500, headers: HeaderMap::new(), body: r#"{"id":"<1@mg.example.com>"}"#.into() };
-    assert!(mailgun::judge(&error).is_err());
+    assert!(mailgun::classify(&error).is_err());
 }
 
 #[test]
-fn supabases_answers_are_sorted() {
+fn supabases_responses_have_the_expected_verdicts() {
     const KEY: &str = "SUPABASE_SERVICE_ROLE_KEY";
     for (name, wanted, code) in [
         ("auth-absent", KEY, "no_authorization"),
@@ -126,14 +126,14 @@ fn supabases_answers_are_sorted() {
         ("recovery-unknown-user.v20240101", "reject", "unknown_user"),
         ("signup-confirmed-user.v20240101", "reject", "supabase_refused"),
     ] {
-        let trouble = supabase::judge(&supabase_answer(name));
-        assert_eq!((kind(&trouble), trouble.failure.code.as_str()), (wanted, code), "{name}");
-        assert!(!trouble.failure.message.contains('@'), "{name}: {}", trouble.failure.message);
+        let failure = supabase::classify(&supabase_response(name));
+        assert_eq!((label(&failure), failure.reason.code.as_str()), (wanted, code), "{name}");
+        assert!(!failure.reason.message.contains('@'), "{name}: {}", failure.reason.message);
     }
 }
 
 #[test]
-fn gateways_and_proxies_are_sorted_too() {
+fn responses_of_gateways_and_proxies_have_the_expected_verdicts() {
     let no_headers = HeaderMap::new;
     for (status, body, wanted) in [
         (401, r#"{"message":"Invalid API key","hint":"Double check"}"#, "SUPABASE_SERVICE_ROLE_KEY"),
@@ -146,8 +146,8 @@ fn gateways_and_proxies_are_sorted_too() {
         (502, "<html>Bad gateway</html>", "retry"),
         (540, "", "retry"),
     ] {
-        let answer = UpstreamResponse { status, headers: no_headers(), body: body.into() };
-        assert_eq!(kind(&supabase::judge(&answer)), wanted, "{status} {body}");
+        let response = UpstreamResponse { status, headers: no_headers(), body: body.into() };
+        assert_eq!(label(&supabase::classify(&response)), wanted, "{status} {body}");
     }
     for (status, body, wanted) in [
         (301, "", "MAILGUN_BASE_URL"),
@@ -158,16 +158,16 @@ fn gateways_and_proxies_are_sorted_too() {
         (408, "", "unknown"),
         (400, r#"{"message":"from parameter is not a valid address. please check documentation"}"#, "MAIL_FROM"),
     ] {
-        let answer = UpstreamResponse { status, headers: no_headers(), body: body.into() };
-        assert_eq!(kind(&mailgun::judge(&answer).unwrap_err()), wanted, "{status} {body}");
+        let response = UpstreamResponse { status, headers: no_headers(), body: body.into() };
+        assert_eq!(label(&mailgun::classify(&response).unwrap_err()), wanted, "{status} {body}");
     }
 }
 
 #[test]
-fn silence_is_unknown_only_where_a_mail_may_have_gone() {
+fn a_lost_response_is_unknown_only_for_a_mail() {
     let why = || "connection reset".to_owned();
-    assert_eq!(kind(&mailgun::judge_silence(&CallError::NotSent(why()))), "retry");
-    assert_eq!(kind(&mailgun::judge_silence(&CallError::Lost(why()))), "unknown");
-    assert_eq!(kind(&supabase::judge_silence(&CallError::NotSent(why()))), "retry");
-    assert_eq!(kind(&supabase::judge_silence(&CallError::Lost(why()))), "retry");
+    assert_eq!(label(&mailgun::classify_call_error(&CallError::NotSent(why()))), "retry");
+    assert_eq!(label(&mailgun::classify_call_error(&CallError::ResponseLost(why()))), "unknown");
+    assert_eq!(label(&supabase::classify_call_error(&CallError::NotSent(why()))), "retry");
+    assert_eq!(label(&supabase::classify_call_error(&CallError::ResponseLost(why()))), "retry");
 }

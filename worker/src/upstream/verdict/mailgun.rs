@@ -1,33 +1,38 @@
-//! Mailgun's answers to a mail. It knows no idempotency key: whatever may have been taken is unknown, and only the
-//! very same mail may follow it.
+//! Classifies Mailgun's responses to a mail. Mailgun has no idempotency keys, so a mail that Mailgun may have accepted is
+//! `Unknown`, and only the same mail may be sent after it.
 
 use outbox::Failure;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{RETRY, UpstreamFailure, Verdict, configuration, later, rate_limit};
+use super::{
+    rate_limit,
+    upstream_failure::{RETRY, UpstreamFailure, Verdict, configuration, retry_after},
+};
 use crate::upstream::http::{CallError, UpstreamResponse};
 
-/// What an answer means: the first row that fits decides. `words` are in lower case.
-fn sort(status: u16, words: &str, answer: &UpstreamResponse) -> (Verdict, &'static str) {
-    let says = |text: &str| words.contains(text);
+/// The verdict and code for a response. The first matching arm applies. `message` is in lower case.
+fn verdict_for(status: u16, message: &str, response: &UpstreamResponse) -> (Verdict, &'static str) {
+    let says = |text: &str| message.contains(text);
     match status {
-        // Documented as 429; users' logs show 420 too. Any other "not allowed to send" is not
-        // about time.
-        400..=499 if says("limit exceeded") => (later(rate_limit::wait(answer, words)), "mailgun_rate_limited"),
-        420 | 429 => (later(rate_limit::wait(answer, words)), "mailgun_rate_limited"),
+        // Mailgun documents 429, but users' logs also show 420. The message of a rate limit also says "not allowed to
+        // send", so this arm comes before that one.
+        400..=499 if says("limit exceeded") => {
+            (retry_after(rate_limit::wait_or_default(response, message)), "mailgun_rate_limited")
+        }
+        420 | 429 => (retry_after(rate_limit::wait_or_default(response, message)), "mailgun_rate_limited"),
 
         401 => (configuration("MAILGUN_API_KEY"), "mailgun_key_refused"),
         402 => (configuration("MAILGUN_API_KEY"), "mailgun_payment_required"),
         400 | 403 if says("not allowed to send") => (configuration("MAILGUN_DOMAIN"), "mailgun_domain_not_allowed"),
         403 => (configuration("MAILGUN_API_KEY"), "mailgun_forbidden"),
         404 if says("domain not found") => (configuration("MAILGUN_DOMAIN"), "mailgun_domain_not_found"),
-        // A malformed path is answered 200 (django-anymail guards against it).
+        // Mailgun responds with 200 to a malformed path (django-anymail checks for this too).
         200..=299 if says("mailgun magnificent") => (configuration("MAILGUN_DOMAIN"), "mailgun_wrong_path"),
         300..=399 | 404 | 405 => (configuration("MAILGUN_BASE_URL"), "mailgun_wrong_url"),
         400 if says("from parameter") => (configuration("MAIL_FROM"), "mailgun_sender_refused"),
 
-        // A customer reports 5xx for mail that was sent nevertheless.
+        // A Mailgun customer reported 5xx responses for mails that were sent.
         408 | 500..=599 => (Verdict::Unknown, "mailgun_unavailable"),
         200..=299 => (Verdict::Unknown, "mailgun_unreadable"),
 
@@ -37,8 +42,8 @@ fn sort(status: u16, words: &str, answer: &UpstreamResponse) -> (Verdict, &'stat
     }
 }
 
-/// What operators are told about a code.
-fn says(code: &str) -> &'static str {
+/// The explanation of a code, for operators.
+fn explanation(code: &str) -> &'static str {
     match code {
         "mailgun_rate_limited" => "Mailgun asked for patience",
         "mailgun_key_refused" => {
@@ -64,29 +69,30 @@ fn says(code: &str) -> &'static str {
 }
 
 #[derive(Deserialize)]
-struct ErrorBody {
+struct MailgunErrorBody {
     message: String,
 }
 
-/// Whether Mailgun took the mail: a status of success and a JSON object with an `id`, whatever its Content-Type.
+/// Checks that Mailgun accepted the mail: a 2xx status and a JSON object with a non-empty `id`. The Content-Type does not
+/// matter.
 ///
 /// # Errors
-/// What the answer means if not.
-pub fn judge(answer: &UpstreamResponse) -> Result<(), UpstreamFailure> {
-    let taken = (200..=299).contains(&answer.status)
-        && serde_json::from_slice::<Map<String, Value>>(&answer.body)
+/// [`UpstreamFailure`] if Mailgun did not confirm the mail.
+pub fn classify(response: &UpstreamResponse) -> Result<(), UpstreamFailure> {
+    let is_accepted = (200..=299).contains(&response.status)
+        && serde_json::from_slice::<Map<String, Value>>(&response.body)
             .is_ok_and(|body| body.get("id").and_then(Value::as_str).is_some_and(|id| !id.is_empty()));
-    if taken {
+    if is_accepted {
         return Ok(());
     }
-    let words = outbox::redact(&words(&answer.body));
-    let (verdict, code) = sort(answer.status, &words.to_lowercase(), answer);
-    Err(UpstreamFailure::told(verdict, code, says(code), answer.status, &words))
+    let message = outbox::redact(&error_message(&response.body));
+    let (verdict, code) = verdict_for(response.status, &message.to_lowercase(), response);
+    Err(UpstreamFailure::from_response(verdict, code, explanation(code), response.status, &message))
 }
 
-/// The message of its JSON; a bare word or line as it is; nothing of any other document.
-fn words(body: &[u8]) -> String {
-    if let Ok(error) = serde_json::from_slice::<ErrorBody>(body) {
+/// The `message` of a JSON error, or a short one-line text. Empty for any other body, such as an HTML page.
+fn error_message(body: &[u8]) -> String {
+    if let Ok(error) = serde_json::from_slice::<MailgunErrorBody>(body) {
         return error.message;
     }
     let text =
@@ -95,16 +101,16 @@ fn words(body: &[u8]) -> String {
     if is_plain { text } else { String::new() }
 }
 
-/// Sorts a call that brought no answer.
+/// Classifies a call without a response.
 #[must_use]
-pub fn judge_silence(silence: &CallError) -> UpstreamFailure {
-    let (verdict, code, message) = match silence {
+pub fn classify_call_error(error: &CallError) -> UpstreamFailure {
+    let (verdict, code, message) = match error {
         CallError::NotSent(why) => (RETRY, "mailgun_unreachable", format!("Mailgun could not be reached: {why}")),
-        CallError::Lost(why) => (
+        CallError::ResponseLost(why) => (
             Verdict::Unknown,
             "mailgun_no_answer",
             format!("Mailgun may have taken the mail, but did not say so: {why}"),
         ),
     };
-    UpstreamFailure { verdict, failure: Failure::new(code, message), http_status: None }
+    UpstreamFailure { verdict, reason: Failure::new(code, message), http_status: None }
 }

@@ -1,4 +1,4 @@
-//! How long an upstream asks to be left alone. It says so in one of several places, or nowhere.
+//! Reads how long an upstream asks us to wait: from the error message, `X-RateLimit-Reset` or `Retry-After`.
 
 use std::time::Duration;
 
@@ -7,53 +7,53 @@ use reqwest::header::{HeaderName, RETRY_AFTER};
 
 use crate::upstream::http::UpstreamResponse;
 
-/// When it names no time.
-const UNNAMED: Duration = Duration::from_secs(5);
+/// The wait when the response names none.
+const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
-/// Longer waits are cut to this: by then a job's usual deadline has passed, and asking again costs one call.
-const LONGEST: Duration = Duration::from_secs(15 * 60);
+/// Maximum wait. A job's default deadline has passed by then, and an early retry costs only one call.
+const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// The wait from now, named or not: a second to a quarter of an hour.
-pub(super) fn wait(answer: &UpstreamResponse, words: &str) -> Duration {
-    named(answer, words).unwrap_or(UNNAMED)
+/// The wait from now: 1 second to 15 minutes. 5 seconds if the response names none.
+pub(super) fn wait_or_default(response: &UpstreamResponse, message: &str) -> Duration {
+    requested_wait(response, message).unwrap_or(DEFAULT_WAIT)
 }
 
-/// The wait from now that the answer names, if it does: the longest of text, `X-RateLimit-Reset` and `Retry-After`.
-pub(super) fn named(answer: &UpstreamResponse, words: &str) -> Option<Duration> {
+/// The longest wait that the response names, from now: 1 second to 15 minutes. `None` if it names none.
+pub(super) fn requested_wait(response: &UpstreamResponse, message: &str) -> Option<Duration> {
     let now = Utc::now();
-    [in_text(words, now), reset(answer, now), retry_after(answer, now)]
+    [from_message(message, now), from_rate_limit_reset(response, now), from_retry_after(response, now)]
         .into_iter()
         .flatten()
         .max()
-        .map(|wait| wait.clamp(Duration::from_secs(1), LONGEST))
+        .map(|wait| wait.clamp(Duration::from_secs(1), MAX_WAIT))
 }
 
 /// Mailgun writes "try again after 120 seconds" or "try again after Fri, 18 Sep 2026 12:05:00 UTC".
-fn in_text(words: &str, now: DateTime<Utc>) -> Option<Duration> {
-    let words = words.to_lowercase();
-    let (_, time) = words.split_once("try again after ")?;
+fn from_message(message: &str, now: DateTime<Utc>) -> Option<Duration> {
+    let message = message.to_lowercase();
+    let (_, time) = message.split_once("try again after ")?;
     match time.split_once(' ') {
         Some((seconds, unit)) if unit.starts_with("second") => seconds.parse().ok().map(Duration::from_secs),
-        _ => until(time, now),
+        _ => time_until(time, now),
     }
 }
 
-/// Unix seconds, maybe with a fraction (mailgun-go, errors.go).
-fn reset(answer: &UpstreamResponse, now: DateTime<Utc>) -> Option<Duration> {
-    let at: f64 = answer.header(HeaderName::from_static("x-ratelimit-reset"))?.trim().parse().ok()?;
+/// Unix seconds, possibly with a fraction (mailgun-go, errors.go).
+fn from_rate_limit_reset(response: &UpstreamResponse, now: DateTime<Utc>) -> Option<Duration> {
+    let at: f64 = response.header(HeaderName::from_static("x-ratelimit-reset"))?.trim().parse().ok()?;
     let at = Duration::try_from_secs_f64(at).ok()?;
     let now = Duration::try_from_secs_f64(now.timestamp_micros() as f64 / 1e6).ok()?;
     Some(at.saturating_sub(now))
 }
 
-/// RFC 9110 §10.2.3: seconds, or a date.
-fn retry_after(answer: &UpstreamResponse, now: DateTime<Utc>) -> Option<Duration> {
-    let text = answer.header(RETRY_AFTER)?.trim();
-    text.parse().map(Duration::from_secs).ok().or_else(|| until(text, now))
+/// Seconds or a date (RFC 9110 §10.2.3).
+fn from_retry_after(response: &UpstreamResponse, now: DateTime<Utc>) -> Option<Duration> {
+    let text = response.header(RETRY_AFTER)?.trim();
+    text.parse().map(Duration::from_secs).ok().or_else(|| time_until(text, now))
 }
 
-fn until(date: &str, now: DateTime<Utc>) -> Option<Duration> {
-    // Mailgun's dates end in UTC, which RFC 2822 does not know.
+fn time_until(date: &str, now: DateTime<Utc>) -> Option<Duration> {
+    // Mailgun's dates end in UTC, which is not a valid zone in RFC 2822.
     let date = date.trim().trim_end_matches('.').to_uppercase();
     let date = match date.strip_suffix("UTC") {
         Some(date) => format!("{date}GMT"),
@@ -70,18 +70,18 @@ mod tests {
 
     use super::*;
 
-    fn seconds(words: &str, header: Option<(&'static str, String)>) -> u128 {
+    /// The wait in seconds, rounded to 5, because the clock advances during the test.
+    fn seconds(message: &str, header: Option<(&'static str, String)>) -> u128 {
         let mut headers = HeaderMap::new();
         if let Some((name, value)) = header {
             headers.insert(name, value.parse().unwrap());
         }
-        let wait = wait(&UpstreamResponse { status: 429, headers, body: Vec::new() }, words);
-        // Rounded, since the clock went on.
+        let wait = wait_or_default(&UpstreamResponse { status: 429, headers, body: Vec::new() }, message);
         (wait.as_millis() + 2_500) / 5_000 * 5
     }
 
     #[test]
-    fn the_time_is_found_wherever_it_is_named() {
+    fn the_wait_is_read_from_the_message_or_a_header() {
         let at = Utc::now() + TimeDelta::seconds(120);
         let utc = at.format("%a, %d %b %Y %H:%M:%S UTC").to_string();
         let gmt = at.format("%a, %d %b %Y %H:%M:%S GMT").to_string();
@@ -94,13 +94,13 @@ mod tests {
     }
 
     #[test]
-    fn no_time_or_a_silly_one_does_not_stop_us_for_long() {
+    fn a_missing_or_unreasonable_wait_is_replaced() {
         assert_eq!(seconds("Too many requests", None), 5);
         assert_eq!(seconds("try again after lunch", None), 5);
         assert_eq!(seconds("try again after 999999999999999999999 seconds", None), 5);
         assert_eq!(seconds("", Some(("x-ratelimit-reset", "NaN".to_owned()))), 5);
         assert_eq!(seconds("try again after 86400 seconds", None), 900);
         assert_eq!(seconds("try again after Fri, 18 Sep 2020 12:05:00 UTC", None), 0);
-        assert_eq!(wait(&UpstreamResponse::default(), "try again after 0 seconds"), Duration::from_secs(1));
+        assert_eq!(wait_or_default(&UpstreamResponse::default(), "try again after 0 seconds"), Duration::from_secs(1));
     }
 }

@@ -1,40 +1,43 @@
-//! Supabase Auth's answers to `generate_link`. Nothing is ever unknown here: asking again only makes a new link,
-//! and the link of the newest answer is the live one.
+//! Classifies Supabase Auth's responses to `generate_link`. No verdict is `Unknown`, because repeating the call is
+//! safe: each call creates a new link, and only the newest link works.
 
 use outbox::Failure;
 use serde::Deserialize;
 
-use super::{RETRY, UpstreamFailure, Verdict, configuration, later, rate_limit};
+use super::{
+    rate_limit,
+    upstream_failure::{RETRY, UpstreamFailure, Verdict, configuration, retry_after},
+};
 use crate::upstream::http::{CallError, UpstreamResponse};
 
-/// Two first calls for one new address race, and the loser is told this (measured: 20 of 20 rounds). The next call
-/// finds the user; a database that can never save it says the same, so it is believed only so often. (Before API
-/// version 2024-01-01: Postgres's own code, 23505.)
-const NOT_SAVED: &str = "Database error saving new user";
-const NOT_SAVED_TRIES: Verdict = Verdict::RetryUpTo { tries: 3 };
+/// Supabase's message when two first calls for a new address race and this call loses (measured: 20 of 20 rounds). The
+/// next call finds the user. A database that can never save the user returns the same message, so the number of attempts
+/// is limited. API versions before 2024-01-01 return Postgres's error code 23505 instead.
+const USER_NOT_SAVED: &str = "Database error saving new user";
+const RETRY_USER_NOT_SAVED: Verdict = Verdict::RetryUpTo { attempts: 3 };
 
-/// What an answer means: the first row that fits decides.
-fn sort(status: u16, code: &str, words: &str, answer: &UpstreamResponse) -> (Verdict, &'static str) {
+/// The verdict and our code for a response. `code` is Supabase's own code. The first matching arm applies.
+fn verdict_for(status: u16, code: &str, message: &str, response: &UpstreamResponse) -> (Verdict, &'static str) {
     match (status, code) {
-        (429, _) => (later(rate_limit::wait(answer, words)), "supabase_rate_limited"),
+        (429, _) => (retry_after(rate_limit::wait_or_default(response, message)), "supabase_rate_limited"),
 
-        // A before_user_created hook answers with a status of its choice and this code.
+        // A before_user_created hook chooses its own status; Supabase adds this code.
         (400..=499, "unknown") => (Verdict::Reject, "hook_rejected"),
 
         (401, _) => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "no_authorization"),
         (403, "bad_jwt") => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "bad_jwt"),
         (403, "not_admin") => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "not_admin"),
         (403, code) if !code.is_empty() => (Verdict::Reject, "hook_rejected"),
-        // Not in Supabase Auth's form: a firewall or gateway before it, which refuses everybody's.
+        // Not an error of Supabase Auth: a firewall or gateway in front of it refuses every call.
         (403, _) => (configuration("SUPABASE_URL"), "supabase_forbidden"),
         (402, _) => (configuration("SUPABASE_URL"), "supabase_payment_required"),
-        // Asked for as SIGNUPS=deny asks.
+        // Only with SIGNUPS=deny: a `recovery` link needs an existing user.
         (404, "user_not_found") => (Verdict::Reject, "unknown_user"),
         (300..=399 | 404 | 405, _) => (configuration("SUPABASE_URL"), "supabase_wrong_url"),
 
-        (500, "23505") => (NOT_SAVED_TRIES, "user_not_saved"),
-        (500, _) if words.contains(NOT_SAVED) => (NOT_SAVED_TRIES, "user_not_saved"),
-        (503, _) => (rate_limit::named(answer, words).map_or(RETRY, later), "supabase_unavailable"),
+        (500, "23505") => (RETRY_USER_NOT_SAVED, "user_not_saved"),
+        (500, _) if message.contains(USER_NOT_SAVED) => (RETRY_USER_NOT_SAVED, "user_not_saved"),
+        (503, _) => (rate_limit::requested_wait(response, message).map_or(RETRY, retry_after), "supabase_unavailable"),
         (504, _) => (RETRY, "supabase_timeout"),
         (408 | 500..=599, _) => (RETRY, "supabase_unavailable"),
         (200..=299, _) => (RETRY, "supabase_unreadable"),
@@ -44,8 +47,8 @@ fn sort(status: u16, code: &str, words: &str, answer: &UpstreamResponse) -> (Ver
     }
 }
 
-/// What operators are told about a code.
-fn says(code: &str) -> &'static str {
+/// The explanation of a code, for operators.
+fn explanation(code: &str) -> &'static str {
     match code {
         "supabase_rate_limited" => "Supabase asked for patience",
         "hook_rejected" => "A hook of Supabase refused this account",
@@ -65,10 +68,11 @@ fn says(code: &str) -> &'static str {
     }
 }
 
-/// Its two error shapes (API versions before and from 2024-01-01), its gateway's, and OAuth's, as one.
+/// The fields of all error formats: Supabase Auth's two (API versions before and from 2024-01-01), its gateway's, and
+/// OAuth's.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
-struct ErrorBody {
+struct SupabaseErrorBody {
     code: serde_json::Value,
     error_code: Option<String>,
     message: Option<String>,
@@ -76,29 +80,29 @@ struct ErrorBody {
     error_description: Option<String>,
 }
 
-/// Sorts an answer that brought no link.
+/// Classifies a response without a usable link.
 #[must_use]
-pub fn judge(answer: &UpstreamResponse) -> UpstreamFailure {
-    let body = serde_json::from_slice::<ErrorBody>(&answer.body).unwrap_or_default();
+pub fn classify(response: &UpstreamResponse) -> UpstreamFailure {
+    let body = serde_json::from_slice::<SupabaseErrorBody>(&response.body).unwrap_or_default();
     let code = match (body.code.as_str(), &body.error_code) {
         (Some(code), _) => code.to_owned(),
         (None, Some(code)) => code.clone(),
         (None, None) => {
-            answer.header(reqwest::header::HeaderName::from_static("x-sb-error-code")).unwrap_or_default().to_owned()
+            response.header(reqwest::header::HeaderName::from_static("x-sb-error-code")).unwrap_or_default().to_owned()
         }
     };
-    let words = outbox::redact(&body.message.or(body.msg).or(body.error_description).unwrap_or_default());
-    let (verdict, code) = sort(answer.status, &code, &words, answer);
-    UpstreamFailure::told(verdict, code, says(code), answer.status, &words)
+    let message = outbox::redact(&body.message.or(body.msg).or(body.error_description).unwrap_or_default());
+    let (verdict, code) = verdict_for(response.status, &code, &message, response);
+    UpstreamFailure::from_response(verdict, code, explanation(code), response.status, &message)
 }
 
-/// Sorts a call that brought no answer.
+/// Classifies a call without a response.
 #[must_use]
-pub fn judge_silence(silence: &CallError) -> UpstreamFailure {
-    let (CallError::NotSent(why) | CallError::Lost(why)) = silence;
+pub fn classify_call_error(error: &CallError) -> UpstreamFailure {
+    let (CallError::NotSent(why) | CallError::ResponseLost(why)) = error;
     UpstreamFailure {
         verdict: RETRY,
-        failure: Failure::new("supabase_unreachable", format!("Supabase did not answer: {why}")),
+        reason: Failure::new("supabase_unreachable", format!("Supabase did not answer: {why}")),
         http_status: None,
     }
 }

@@ -1,4 +1,5 @@
-//! A test's own world: a database cloned from a migrated template, both stand-ins, and workers as processes.
+//! The test harness: each test has its own database, cloned from a migrated template, its own stand-ins for Supabase and
+//! Mailgun, and starts workers as processes.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -11,15 +12,15 @@ use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
 
-/// Longer than anything takes that is not broken.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Maximum time to wait for an event.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
-pub(crate) const CALLBACK: &str = "https://example.com/auth/callback?next=%2Fprojects%2F42";
+pub(crate) const CALLBACK_URL: &str = "https://example.com/auth/callback?next=%2Fprojects%2F42";
 
 const TEMPLATE: &str = "template_of_tests";
 
-/// Removed when the next test run starts: statics are not dropped.
-async fn server() -> &'static Postgres {
+/// The Postgres server that all tests share. A static is never dropped, so the next test run removes the server's files.
+async fn shared_server() -> &'static Postgres {
     static SERVER: OnceCell<Postgres> = OnceCell::const_new();
     SERVER
         .get_or_init(|| async {
@@ -30,19 +31,19 @@ async fn server() -> &'static Postgres {
         .await
 }
 
-/// A test's own world.
-pub(crate) struct Bench {
+/// The database, stand-ins and settings of one test.
+pub(crate) struct TestWorker {
     pub(crate) pool: PgPool,
     pub(crate) supabase: SupabaseAuth,
     pub(crate) mailgun: Mailgun,
-    /// The database, for the role that may migrate it.
+    /// The URL of the database for the role that may migrate it.
     pub(crate) owner_url: String,
     settings: Vec<(String, String)>,
 }
 
-/// A row of `email_jobs`, as far as tests look.
+/// The columns of `email_jobs` that tests read.
 #[derive(Debug, Clone, sqlx::FromRow)]
-pub(crate) struct Job {
+pub(crate) struct JobRow {
     pub(crate) state: String,
     pub(crate) attempt: i16,
     pub(crate) code: Option<String>,
@@ -54,18 +55,18 @@ pub(crate) struct Job {
     pub(crate) due_in: f64,
 }
 
-/// A row of `email_attempts`, as far as tests look.
+/// The columns of `email_attempts` that tests read.
 #[derive(Debug, Clone, sqlx::FromRow)]
-pub(crate) struct Attempt {
+pub(crate) struct AttemptRow {
     pub(crate) step: String,
     pub(crate) outcome: String,
     pub(crate) code: Option<String>,
 }
 
-impl Bench {
+impl TestWorker {
     pub(crate) async fn new() -> Self {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let server = server().await;
+        let server = shared_server().await;
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         server.clone_database(TEMPLATE, &name).await.unwrap();
         let url = server.url_as(&name, Role::Worker);
@@ -93,9 +94,9 @@ impl Bench {
         Self { pool, supabase, mailgun, owner_url: server.url_as(&name, Role::Owner), settings }
     }
 
-    /// Changes a setting of the workers that are started from here on.
+    /// Changes a setting of all workers that start after this call.
     pub(crate) fn set(&mut self, name: &str, value: &str) {
-        self.settings.retain(|(known, _)| known != name);
+        self.settings.retain(|(existing, _)| existing != name);
         self.settings.push((name.to_owned(), value.to_owned()));
     }
 
@@ -107,9 +108,9 @@ impl Bench {
         spawn(&self.settings, &[])
     }
 
-    /// Enqueues a job as the api does.
+    /// Enqueues a job in the same way as the api.
     pub(crate) async fn enqueue(&self, recipient: &str) -> JobId {
-        self.enqueue_to(recipient, CALLBACK).await
+        self.enqueue_to(recipient, CALLBACK_URL).await
     }
 
     pub(crate) async fn enqueue_to(&self, recipient: &str, callback_url: &str) -> JobId {
@@ -122,18 +123,18 @@ impl Bench {
             request_id: "a-request".to_owned(),
             traceparent: None,
         };
-        let admission = EnqueuePolicy {
+        let policy = EnqueuePolicy {
             per_recipient: "1000/1m".parse().unwrap(),
             per_recipient_and_client: "1000/1m".parse().unwrap(),
             duplicate_window: Duration::ZERO,
             deadline: Duration::from_secs(900),
         };
-        let admitted = outbox::enqueue(&self.pool, &admission, &[job]).await.unwrap();
-        assert_eq!(admitted, [Enqueued::Queued]);
+        let enqueued = outbox::enqueue(&self.pool, &policy, &[job]).await.unwrap();
+        assert_eq!(enqueued, [Enqueued::Queued]);
         id
     }
 
-    pub(crate) async fn job(&self, id: JobId) -> Job {
+    pub(crate) async fn job(&self, id: JobId) -> JobRow {
         sqlx::query_as(
             "select state, attempt, code, message, message_id, sealed_link is not null as has_link, worker,
                extract(epoch from run_at - clock_timestamp())::float8 as due_in
@@ -145,8 +146,8 @@ impl Bench {
         .unwrap()
     }
 
-    /// All steps tried for a job, in order.
-    pub(crate) async fn attempts(&self, id: JobId) -> Vec<Attempt> {
+    /// All attempts of a job's steps, in order.
+    pub(crate) async fn attempts(&self, id: JobId) -> Vec<AttemptRow> {
         sqlx::query_as("select step, outcome, code from email_attempts where job_id = $1 order by started_at")
             .bind(id.0)
             .fetch_all(&self.pool)
@@ -154,26 +155,26 @@ impl Bench {
             .unwrap()
     }
 
-    /// The outcome of each step tried: `generate_link ok, send unknown`.
-    pub(crate) async fn story(&self, id: JobId) -> String {
+    /// The outcomes of all attempts of a job's steps, such as `generate_link ok, send unknown`.
+    pub(crate) async fn outcomes(&self, id: JobId) -> String {
         let attempts = self.attempts(id).await;
         attempts.iter().map(|a| format!("{} {}", a.step, a.outcome)).collect::<Vec<_>>().join(", ")
     }
 
-    /// Waits until a job is as it should be.
-    pub(crate) async fn wait_for(&self, id: JobId, wanted: &str, is: impl Fn(&Job) -> bool) -> Job {
+    /// Waits until a job's row matches. `wanted` describes the expected row in the panic message.
+    pub(crate) async fn wait_for(&self, id: JobId, wanted: &str, matches: impl Fn(&JobRow) -> bool) -> JobRow {
         eventually(wanted, async || {
             let job = self.job(id).await;
-            if is(&job) { Ok(job) } else { Err(format!("{job:?}, {:?}", self.attempts(id).await)) }
+            if matches(&job) { Ok(job) } else { Err(format!("{job:?}, {:?}", self.attempts(id).await)) }
         })
         .await
     }
 
-    pub(crate) async fn wait_for_state(&self, id: JobId, state: &str) -> Job {
+    pub(crate) async fn wait_for_state(&self, id: JobId, state: &str) -> JobRow {
         self.wait_for(id, state, |job| job.state == state).await
     }
 
-    /// Makes a waiting job due now, as if its wait were over.
+    /// Makes a retrying job due now.
     pub(crate) async fn make_due(&self, id: JobId) {
         sqlx::query("update email_jobs_open set run_at = clock_timestamp() where id = $1 and state = 'retrying'")
             .bind(id.0)
@@ -189,34 +190,36 @@ pub(crate) fn spawn(settings: &[(String, String)], arguments: &[&str]) -> Progra
 }
 
 /// The status and body of `/health/ready`.
-pub(crate) async fn ready(worker: &Program) -> (u16, Value) {
-    let (status, body) = get(worker, "/health/ready").await;
+pub(crate) async fn get_ready(worker: &Program) -> (u16, Value) {
+    let (status, body) = http_get(worker, "/health/ready").await;
     (status, serde_json::from_str(&body).unwrap())
 }
 
-pub(crate) async fn get(worker: &Program, path: &str) -> (u16, String) {
-    // reqwest wants a TLS provider even for http.
+pub(crate) async fn http_get(worker: &Program, path: &str) -> (u16, String) {
+    // reqwest needs a TLS provider even for http.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let address = worker.address().await.unwrap();
     let url = format!("http://{address}/").parse().unwrap();
-    let client = worker::upstream::http::client(&url, PATIENCE).unwrap();
-    let answer = client.get(url.join(path).unwrap()).send().await.unwrap();
-    (answer.status().as_u16(), answer.text().await.unwrap())
+    let client = worker::upstream::http::client(&url, TIMEOUT).unwrap();
+    let response = client.get(url.join(path).unwrap()).send().await.unwrap();
+    (response.status().as_u16(), response.text().await.unwrap())
 }
 
-/// Looks again and again until `look` gives something.
-pub(crate) async fn eventually<T>(wanted: &str, look: impl AsyncFn() -> Result<T, String>) -> T {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+/// Calls `check` every 10 ms until it returns `Ok`. Panics after [`TIMEOUT`] with `wanted` and the last `Err`.
+pub(crate) async fn eventually<T>(wanted: &str, check: impl AsyncFn() -> Result<T, String>) -> T {
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     loop {
-        match look().await {
+        match check().await {
             Ok(found) => return found,
-            Err(seen) if tokio::time::Instant::now() > deadline => panic!("never: {wanted}; there is {seen}"),
+            Err(seen) if tokio::time::Instant::now() > deadline => {
+                panic!("timed out waiting for {wanted}; last seen: {seen}")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     }
 }
 
-/// How many lines of a worker's log say this.
-pub(crate) fn lines(worker: &Program, part: &str) -> usize {
+/// How many lines of a worker's log contain `part`.
+pub(crate) fn count_log_lines(worker: &Program, part: &str) -> usize {
     worker.log().iter().filter(|line| line.contains(part)).count()
 }

@@ -1,31 +1,31 @@
-//! Mailgun's answers to questions about mails and addresses. None of them concerns a job: at worst nobody asks for a
-//! while.
+//! Classifies Mailgun's responses to queries about events and lists. A failed query does not affect any job: the
+//! reconciler only pauses.
 
 use std::time::Duration;
 
 use super::rate_limit;
 use crate::upstream::http::{CallError, UpstreamResponse};
 
-/// Nobody can ask before an operator has changed something; until then it is tried now and then.
+/// Pause when queries fail until an operator changes a setting.
 const MISCONFIGURED: Duration = Duration::from_secs(5 * 60);
-/// It did not answer as it should; it may soon.
+/// Pause after a failure that may be temporary.
 const UNAVAILABLE: Duration = Duration::from_secs(30);
 
-/// Why there is no answer to a question, and how long nobody asks another.
+/// A query that failed, and how long to wait before the next one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryError {
-    /// For operators, with the setting to look at where there is one.
+    /// Why, for operators. Names the setting to check, if there is one.
     pub reason: &'static str,
-    /// Until the next question.
+    /// Minimum wait until the next query.
     pub pause: Duration,
 }
 
-/// What an answer means; 404 is for whoever asks to judge.
+/// Checks that a query succeeded. A caller for whom 404 is a valid result must handle 404 before it calls this function.
 ///
 /// # Errors
-/// [`QueryError`].
-pub fn judge(answer: &UpstreamResponse) -> Result<(), QueryError> {
-    let (reason, pause) = match answer.status {
+/// [`QueryError`] for every status other than 2xx.
+pub fn classify(response: &UpstreamResponse) -> Result<(), QueryError> {
+    let (reason, pause) = match response.status {
         200..=299 => return Ok(()),
         401..=403 => {
             ("Mailgun refuses the key: it must be one that may read events (MAILGUN_EVENTS_KEY)", MISCONFIGURED)
@@ -36,21 +36,21 @@ pub fn judge(answer: &UpstreamResponse) -> Result<(), QueryError> {
         ),
         400 | 405 => ("Mailgun does not understand the question (MAILGUN_EVENTS_API, MAILGUN_BASE_URL)", MISCONFIGURED),
         420 | 429 => {
-            let words = String::from_utf8_lossy(&answer.body).to_lowercase();
-            ("Mailgun asked for patience", rate_limit::wait(answer, &words))
+            let message = String::from_utf8_lossy(&response.body).to_lowercase();
+            ("Mailgun asked for patience", rate_limit::wait_or_default(response, &message))
         }
         _ => ("Mailgun is unavailable", UNAVAILABLE),
     };
     Err(QueryError { reason, pause })
 }
 
-/// No answer came.
+/// Classifies a query without a response.
 #[must_use]
-pub fn judge_silence(_silence: &CallError) -> QueryError {
+pub fn classify_call_error(_error: &CallError) -> QueryError {
     QueryError { reason: "Mailgun does not answer", pause: UNAVAILABLE }
 }
 
-/// The answer is not what it should be.
+/// The error for a successful response without the expected content, or for a URL that cannot be used.
 #[must_use]
 pub fn unreadable() -> QueryError {
     QueryError {
@@ -64,10 +64,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn questions_pause_as_long_as_it_takes() {
+    fn the_pause_depends_on_the_status() {
         let pause = |status, body: &str| {
-            let answer = UpstreamResponse { status, body: body.as_bytes().to_vec(), ..UpstreamResponse::default() };
-            judge(&answer).err().map(|not_told| not_told.pause.as_secs())
+            let response = UpstreamResponse { status, body: body.as_bytes().to_vec(), ..UpstreamResponse::default() };
+            classify(&response).err().map(|error| error.pause.as_secs())
         };
         for (status, body, wanted) in [
             (200, "", None),

@@ -1,0 +1,83 @@
+//! A failed upstream call and its verdict: the types that the verdict tables return.
+
+use std::time::Duration;
+
+use outbox::{Failure, Outcome};
+
+/// What a failed call means for this job and for the other jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// The call had no effect. Retry.
+    Retry {
+        /// The wait that the upstream asked for, from now. It applies to all jobs. `None`: use our own backoff.
+        not_before: Option<Duration>,
+    },
+    /// The failure concerns this job only and may be temporary. Retry, but reject the job after a few such failures.
+    RetryUpTo {
+        /// Maximum number of attempts of the job that may fail with this code, including this one.
+        attempts: i64,
+    },
+    /// The call may have taken effect. Repeat the same mail; never create a new link.
+    Unknown,
+    /// This job can never succeed. Other jobs are not affected.
+    Reject,
+    /// No job can succeed until an operator changes a setting.
+    Configuration {
+        /// The setting to check.
+        setting: &'static str,
+    },
+}
+
+impl Verdict {
+    /// The outcome to store in `email_attempts`.
+    #[must_use]
+    pub fn outcome(self) -> Outcome {
+        match self {
+            Self::Retry { .. } | Self::RetryUpTo { .. } => Outcome::Retry,
+            Self::Unknown => Outcome::Unknown,
+            Self::Reject => Outcome::Reject,
+            Self::Configuration { .. } => Outcome::Configuration,
+        }
+    }
+}
+
+/// An upstream call that failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamFailure {
+    /// What the failure means.
+    pub verdict: Verdict,
+    /// The code and message to store and log.
+    pub reason: Failure,
+    /// The HTTP status of the response; `None` if there was no response.
+    pub http_status: Option<u16>,
+}
+
+impl UpstreamFailure {
+    /// A failure from a row of a verdict table. The message is our explanation, followed by the upstream's own message,
+    /// which must already be redacted.
+    pub(super) fn from_response(
+        verdict: Verdict,
+        code: &'static str,
+        explanation: &str,
+        status: u16,
+        upstream_message: &str,
+    ) -> Self {
+        let message = match upstream_message {
+            "" => format!("{explanation} (status {status})"),
+            _ => format!("{explanation} (status {status}: {upstream_message})"),
+        };
+        Self { verdict, reason: Failure::new(code, message), http_status: Some(status) }
+    }
+}
+
+/// Retry with our own backoff.
+pub(super) const RETRY: Verdict = Verdict::Retry { not_before: None };
+
+/// Retry after a wait that the upstream asked for.
+pub(super) const fn retry_after(wait: Duration) -> Verdict {
+    Verdict::Retry { not_before: Some(wait) }
+}
+
+pub(super) const fn configuration(setting: &'static str) -> Verdict {
+    Verdict::Configuration { setting }
+}
