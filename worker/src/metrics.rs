@@ -6,9 +6,8 @@ use std::time::Duration;
 use metrics::{Counter, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use outbox::{
-    Attempt, Backlog, Delivery, DeliveryEvent, Expired, Outcome, ReportOutcome, Rescued, Step, SuppressionOutcome,
-    SuppressionReason,
-    upstreams::{Upstream, UpstreamState},
+    Backlog, DeliveryEvent, DeliveryStatus, Expired, ReportOutcome, Rescued, Step, StepOutcome, StepRecord,
+    SuppressionOutcome, SuppressionReason, Upstream, upstreams::UpstreamState,
 };
 
 /// Histogram buckets in seconds: from a fast upstream call up to a job's default deadline.
@@ -20,8 +19,14 @@ const BATCH_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 25
 const COMMIT_BATCH_SIZE: &str = "magic_link_record_batch_size";
 const COMMIT_SECONDS: &str = "magic_link_record_commit_seconds";
 
-const OUTCOMES: [Outcome; 6] =
-    [Outcome::Ok, Outcome::Retry, Outcome::Unknown, Outcome::Reject, Outcome::Configuration, Outcome::Stopped];
+const OUTCOMES: [StepOutcome; 6] = [
+    StepOutcome::Ok,
+    StepOutcome::Retry,
+    StepOutcome::Unknown,
+    StepOutcome::Reject,
+    StepOutcome::Configuration,
+    StepOutcome::Stopped,
+];
 
 /// How a delivery can end: the job's new state, or `lease_lost` or `unrecorded` if the result could not be recorded.
 const STATES: [&str; 8] = ["sent", "failed", "expired", "superseded", "queued", "retrying", "lease_lost", "unrecorded"];
@@ -102,7 +107,7 @@ fn initialize() {
     for outcome in ["found", "young", "absent", "gave_up", "failed"] {
         reconciled_counter(outcome).absolute(0);
     }
-    for delivery in Delivery::ALL {
+    for delivery in DeliveryStatus::ALL {
         delivery_counter(delivery).absolute(0);
     }
     for reason in SuppressionReason::ALL {
@@ -126,12 +131,12 @@ pub(crate) async fn run_upkeep(prometheus: PrometheusHandle) {
 }
 
 /// Counts an attempt of a step, with its outcome and duration.
-pub(crate) fn record_attempt(attempt: &Attempt) {
+pub(crate) fn record_step(attempt: &StepRecord) {
     attempt_counter(attempt.step, attempt.outcome).increment(1);
     histogram!(step_histogram(attempt.step)).record(attempt.duration.as_secs_f64());
 }
 
-fn attempt_counter(step: Step, outcome: Outcome) -> Counter {
+fn attempt_counter(step: Step, outcome: StepOutcome) -> Counter {
     counter!("magic_link_attempts_total", "step" => step.as_str(), "outcome" => outcome.as_str())
 }
 
@@ -172,7 +177,7 @@ pub(crate) fn record_expired(expired: Expired) {
 /// Counts jobs whose lease expired because their worker died.
 pub(crate) fn record_rescued(rescued: Rescued) {
     let count = |jobs| u64::try_from(jobs).unwrap_or(u64::MAX);
-    counter!("magic_link_leases_rescued_total").increment(count(rescued.returned + rescued.exhausted));
+    counter!("magic_link_leases_rescued_total").increment(count(rescued.requeued + rescued.exhausted));
     job_counter("failed").increment(count(rescued.exhausted));
 }
 
@@ -199,7 +204,7 @@ pub(crate) fn set_shared_state(backlog: &[Backlog], upstream_states: &[UpstreamS
         set_open_jobs(&open.state, f64::from(jobs), open.oldest.as_secs_f64());
     }
     for state in upstream_states {
-        set_upstream(state.upstream, f64::from(state.open), f64::from(state.paused));
+        set_upstream(state.upstream, f64::from(state.is_open), f64::from(state.is_paused));
     }
 }
 
@@ -248,12 +253,12 @@ pub(crate) fn record_report(event: &DeliveryEvent, outcome: ReportOutcome) {
     if let Some(delivery) = outcome.moved_to {
         delivery_counter(delivery).increment(1);
     }
-    if let (Some(reason), Some(suppressed)) = (event.suppression, outcome.suppressed) {
+    if let (Some(reason), Some(suppressed)) = (event.suppression, outcome.suppression) {
         suppression_counter(reason, suppressed).increment(1);
     }
 }
 
-fn delivery_counter(delivery: Delivery) -> Counter {
+fn delivery_counter(delivery: DeliveryStatus) -> Counter {
     counter!("magic_link_deliveries_total", "delivery" => delivery.as_str())
 }
 

@@ -1,11 +1,12 @@
 //! What each step of a delivery needs: the job and its lease, checks that stop the delivery in time, and outbox writes that
 //! are retried while Postgres is away.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use outbox::{Attempt, ClaimedJob, Failure, JournalEntry};
+use outbox::{ClaimedJob, Step};
 use tokio::time::{Instant, sleep};
 
+use super::{interruption::Interruption, stopwatch::Stopwatch};
 use crate::runtime::{leases::HeldLease, outage::OutageError, worker::Worker};
 
 /// The pause between two attempts of an outbox write. It doubles up to the maximum.
@@ -24,9 +25,9 @@ pub(crate) struct DeliveryRun<'a> {
 }
 
 impl DeliveryRun<'_> {
-    /// The journal entry for an attempt of a step.
-    pub(super) fn journal_entry(&self, attempt: &Attempt) -> JournalEntry {
-        JournalEntry { step: attempt.clone(), attempt: self.job.attempt, worker: Arc::clone(&self.worker.name) }
+    /// Starts to time a step.
+    pub(super) fn start_step(&self, step: Step) -> Stopwatch {
+        Stopwatch::start(step, self.job.attempt, Arc::clone(&self.worker.name))
     }
 
     /// Time since an earlier attempt may have sent the mail for the first time. Zero if the job has no stored link.
@@ -87,29 +88,5 @@ impl DeliveryRun<'_> {
             }
             pause = (pause * 2).min(MAX_PAUSE);
         }
-    }
-}
-
-/// Why a delivery must stop early.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Interruption {
-    /// The lease is lost or is about to expire.
-    LeaseLost,
-    /// The time for running deliveries at shutdown is over.
-    WorkerStopped,
-}
-
-impl Interruption {
-    pub(super) fn failure(self) -> Failure {
-        match self {
-            Self::LeaseLost => Failure::new("lease_lost", "The lease ended before it could be renewed."),
-            Self::WorkerStopped => Failure::new("worker_stopped", "The worker was stopped."),
-        }
-    }
-}
-
-impl fmt::Display for Interruption {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.failure().code)
     }
 }

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use outbox::{
-    Attempt, Failure,
-    upstreams::{self, Upstream},
-};
+use outbox::{Failure, StepRecord, Upstream, upstreams};
 
 use super::{backoff, context::DeliveryRun, outcome::DeliveryOutcome};
 use crate::upstream::verdict::{UpstreamFailure, Verdict};
@@ -14,7 +11,7 @@ impl DeliveryRun<'_> {
     /// Turns [`Verdict::RetryUpTo`] into [`Verdict::Reject`] once the job has failed too often with the same code.
     pub(super) async fn apply_attempt_limit(&self, failure: UpstreamFailure) -> UpstreamFailure {
         let Verdict::RetryUpTo { attempts } = failure.verdict else { return failure };
-        let earlier = outbox::attempts_with_code(&self.worker.pool, self.job.lease.job, &failure.reason.code).await;
+        let earlier = outbox::steps_with_code(&self.worker.pool, self.job.lease.job, &failure.reason.code).await;
         match self.worker.outage.observe(earlier) {
             Ok(earlier) if earlier + 1 >= attempts => UpstreamFailure { verdict: Verdict::Reject, ..failure },
             // If the outbox cannot be read, one more attempt does no harm.
@@ -27,37 +24,37 @@ impl DeliveryRun<'_> {
         &self,
         upstream: Upstream,
         failure: &UpstreamFailure,
-        attempt: Attempt,
+        step: StepRecord,
     ) -> DeliveryOutcome {
-        self.worker.upstream_health.record_failure(upstream, failure, &self.job.recipient);
+        self.worker.upstream_health.record_failure(upstream, failure, self.job.recipient.as_str());
         let number = self.job.attempt;
         let reason = failure.reason.clone();
         match failure.verdict {
-            Verdict::Reject => DeliveryOutcome::Failed(reason, Some(attempt)),
+            Verdict::Reject => DeliveryOutcome::Failed(reason, Some(step)),
             Verdict::Retry { .. } | Verdict::RetryUpTo { .. } | Verdict::Unknown
                 if number >= self.worker.limits.max_attempts && !is_requested_wait(failure.verdict) =>
             {
                 let message = format!("After {number} attempts. The last: {}", reason.message);
-                DeliveryOutcome::Failed(Failure::new("attempts_exhausted", message), Some(attempt))
+                DeliveryOutcome::Failed(Failure::new("attempts_exhausted", message), Some(step))
             }
             Verdict::Retry { not_before: Some(wait) } => {
                 let paused = upstreams::pause(&self.worker.pool, upstream, wait).await;
                 // `observe` has logged an error. Without the pause, the other workers get the same response themselves.
                 let _ = self.worker.outage.observe(paused);
-                uncounted(wait, reason, attempt)
+                uncounted(wait, reason, step)
             }
             // The upstream fails for many recipients, so the attempt does not count against this job.
             Verdict::Retry { not_before: None } if self.worker.upstream_health.slows_claims(upstream) => {
-                uncounted(backoff::retry(number), reason, attempt)
+                uncounted(backoff::retry(number), reason, step)
             }
             Verdict::Retry { not_before: None } | Verdict::RetryUpTo { .. } => {
-                DeliveryOutcome::retry(backoff::retry(number), reason, attempt)
+                DeliveryOutcome::retry(backoff::retry(number), reason, step)
             }
-            Verdict::Unknown => DeliveryOutcome::retry(backoff::unknown(self.since_first_send()), reason, attempt),
+            Verdict::Unknown => DeliveryOutcome::retry(backoff::unknown(self.since_first_send()), reason, step),
             Verdict::Configuration { setting } => {
                 self.open_breaker(upstream, &reason, setting).await;
                 // The open breaker holds the job in the queue, so it needs no delay.
-                uncounted(Duration::ZERO, reason, attempt)
+                uncounted(Duration::ZERO, reason, step)
             }
         }
     }
@@ -96,8 +93,8 @@ impl DeliveryRun<'_> {
 }
 
 /// A requeue that does not count as an attempt of the job.
-fn uncounted(delay: Duration, reason: Failure, attempt: Attempt) -> DeliveryOutcome {
-    DeliveryOutcome::Requeue { delay, failure: Some(reason), uncounted: true, attempt: Some(attempt) }
+fn uncounted(delay: Duration, reason: Failure, step: StepRecord) -> DeliveryOutcome {
+    DeliveryOutcome::Requeue { delay, failure: Some(reason), is_uncounted: true, step: Some(step) }
 }
 
 fn is_requested_wait(verdict: Verdict) -> bool {

@@ -2,15 +2,10 @@
 
 use std::time::Duration;
 
-use outbox::{Attempt, Failure, NewLink, Step, upstreams::Upstream};
+use outbox::{CallbackUrl, Failure, NewLink, Step, StepRecord, Upstream};
 use tokio::time::Instant;
-use url::Url;
 
-use super::{
-    context::{DeliveryRun, Interruption},
-    outcome::DeliveryOutcome,
-    stopwatch::Stopwatch,
-};
+use super::{context::DeliveryRun, interruption::Interruption, outcome::DeliveryOutcome};
 use crate::{
     mail::link_seal::SealContext,
     metrics,
@@ -36,7 +31,7 @@ pub(crate) struct FreshLink {
     /// The encrypted link.
     pub(super) sealed: Vec<u8>,
     /// The call that created the link.
-    pub(super) attempt: Attempt,
+    pub(super) step: StepRecord,
 }
 
 impl SignInLink {
@@ -50,8 +45,9 @@ impl SignInLink {
         Some(NewLink { sealed: fresh.sealed.clone(), message_id: self.message_id.clone(), age: self.age() })
     }
 
-    pub(super) fn attempt(&self) -> Option<&Attempt> {
-        self.fresh.as_ref().map(|fresh| &fresh.attempt)
+    /// The step that created a new link; `None` if the link is already stored.
+    pub(super) fn step(&self) -> Option<&StepRecord> {
+        self.fresh.as_ref().map(|fresh| &fresh.step)
     }
 }
 
@@ -86,7 +82,7 @@ impl DeliveryRun<'_> {
     }
 
     /// Requests a new link from Supabase and rejects a link that does not lead to the callback URL. `unusable` is the reason
-    /// why a stored link was not used; the attempt's row stores the reason.
+    /// why a stored link was not used; the record of the step stores it.
     ///
     /// # Errors
     /// The outcome of the delivery if there is no link to mail.
@@ -94,9 +90,9 @@ impl DeliveryRun<'_> {
         let (job, worker) = (self.job, self.worker);
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
         let slot = self.unless_interrupted(worker.supabase.acquire_slot()).await.map_err(not_started)?;
-        // Check before the stopwatch starts: a call that is never made must not be recorded as an attempt.
+        // Check before the stopwatch starts: a call that is never made must not be recorded as a step.
         self.ensure_not_interrupted().map_err(not_started)?;
-        let stopwatch = Stopwatch::start(Step::GenerateLink);
+        let stopwatch = self.start_step(Step::GenerateLink);
         let call = worker.supabase.generate_link(&job.recipient, &job.callback_url);
         let result = self.unless_interrupted(call).await.map_err(|interruption| {
             DeliveryOutcome::interrupted(interruption, Some(stopwatch.interrupted(interruption)))
@@ -110,7 +106,7 @@ impl DeliveryRun<'_> {
             }
         };
         self.record_success(Upstream::Supabase).await;
-        if generated.redirect_to != job.callback_url {
+        if generated.redirect_to != job.callback_url.as_str() {
             let failure = self.redirect_not_allowed(&generated);
             return Err(self.handle_failure(Upstream::Supabase, &failure, stopwatch.failed(&failure)).await);
         }
@@ -118,21 +114,27 @@ impl DeliveryRun<'_> {
         // the only link that works.
         let message_id = worker.mailgun.message_id(job.lease.job);
         let sealed = worker.sealing_keys.seal(&generated.url, &self.seal_context(&message_id));
-        let attempt = Attempt { failure: unusable, ..stopwatch.ok(200) };
-        let fresh = FreshLink { sealed, attempt };
+        let step = StepRecord { failure: unusable, ..stopwatch.ok(200) };
+        let fresh = FreshLink { sealed, step };
         Ok(SignInLink { url: generated.url, message_id, created_at: stopwatch.started, fresh: Some(fresh) })
     }
 
     fn seal_context<'a>(&'a self, message_id: &'a str) -> SealContext<'a> {
         let job = self.job;
-        SealContext { job: job.lease.job, recipient: &job.recipient, callback_url: &job.callback_url, message_id }
+        SealContext {
+            job: job.lease.job,
+            recipient: job.recipient.as_str(),
+            callback_url: job.callback_url.as_str(),
+            message_id,
+        }
     }
 
     /// The failure for a link with a replaced redirect. Supabase silently uses its SITE_URL if its allow list does not contain
     /// the requested URL. The mail would lead people to the wrong page, so log an error that names the missing entries.
     fn redirect_not_allowed(&self, generated: &GeneratedLink) -> UpstreamFailure {
-        let wanted = without_query(&self.job.callback_url);
-        let got = without_query(&generated.redirect_to);
+        let wanted = self.job.callback_url.origin_and_path();
+        let got = CallbackUrl::parse(generated.redirect_to.as_str())
+            .map_or_else(|_| "something that is no URL".to_owned(), |url| url.origin_and_path());
         let entry = format!("{wanted},{wanted}\\?**");
         metrics::record_redirect_not_allowed();
         tracing::error!(
@@ -149,13 +151,5 @@ impl DeliveryRun<'_> {
             reason: Failure::new("redirect_not_allowed", message),
             http_status: Some(200),
         }
-    }
-}
-
-/// Origin and path, which are what the allow list matches. The query is left out because the client chooses it.
-fn without_query(url: &str) -> String {
-    match Url::parse(url) {
-        Ok(url) => format!("{}{}", url.origin().ascii_serialization(), url.path()),
-        Err(_) => "something that is no URL".to_owned(),
     }
 }

@@ -5,6 +5,7 @@
 pub(crate) mod backoff;
 pub(crate) mod context;
 mod failure;
+mod interruption;
 mod link;
 mod outcome;
 pub(crate) mod run;

@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use outbox::{Attempt, CommitError, Failure, Finish, JobEnd, Recorded, Requeue, Requeued};
+use outbox::{CommitError, Failure, Finish, JobEnd, Recorded, Requeue, Requeued, StepRecord};
 
-use super::context::{DeliveryRun, Interruption};
+use super::{context::DeliveryRun, interruption::Interruption};
 use crate::metrics;
 
 /// How a delivery ends on this worker.
 pub(super) enum DeliveryOutcome {
-    /// Mailgun accepted the mail in this attempt.
-    Sent(Attempt),
+    /// Mailgun accepted the mail in this step.
+    Sent(StepRecord),
     /// The job can never succeed.
-    Failed(Failure, Option<Attempt>),
-    /// The job goes back to the queue and is not claimed again before `delay` has passed. An `uncounted` delivery does not
+    Failed(Failure, Option<StepRecord>),
+    /// The job goes back to the queue and is not claimed again before `delay` has passed. An uncounted delivery does not
     /// count towards `MAX_ATTEMPTS`.
-    Requeue { delay: Duration, failure: Option<Failure>, uncounted: bool, attempt: Option<Attempt> },
+    Requeue { delay: Duration, failure: Option<Failure>, is_uncounted: bool, step: Option<StepRecord> },
     /// The outbox has already ended the job or given it to another worker. Holds the state to log.
     DecidedByOutbox(&'static str),
     /// The outbox rejected a write. The job is rescued when its lease expires. Holds the error message.
@@ -24,13 +24,13 @@ pub(super) enum DeliveryOutcome {
 
 impl DeliveryOutcome {
     /// A requeue that counts as an attempt of the job.
-    pub(super) fn retry(delay: Duration, failure: Failure, attempt: Attempt) -> Self {
-        Self::Requeue { delay, failure: Some(failure), uncounted: false, attempt: Some(attempt) }
+    pub(super) fn retry(delay: Duration, failure: Failure, step: StepRecord) -> Self {
+        Self::Requeue { delay, failure: Some(failure), is_uncounted: false, step: Some(step) }
     }
 
     /// An interruption before the mail was sent. Another worker can claim the job at once.
-    pub(super) fn interrupted(interruption: Interruption, attempt: Option<Attempt>) -> Self {
-        Self::Requeue { delay: Duration::ZERO, failure: Some(interruption.failure()), uncounted: true, attempt }
+    pub(super) fn interrupted(interruption: Interruption, step: Option<StepRecord>) -> Self {
+        Self::Requeue { delay: Duration::ZERO, failure: Some(interruption.failure()), is_uncounted: true, step }
     }
 }
 
@@ -40,13 +40,13 @@ impl DeliveryRun<'_> {
     /// token decides whether the write takes effect.
     pub(super) async fn record(&self, outcome: DeliveryOutcome) {
         let state = match outcome {
-            DeliveryOutcome::Sent(attempt) => self.finish(JobEnd::Sent, Some(&attempt)).await,
-            DeliveryOutcome::Failed(failure, attempt) => {
+            DeliveryOutcome::Sent(step) => self.finish(JobEnd::Sent, Some(step)).await,
+            DeliveryOutcome::Failed(failure, step) => {
                 tracing::warn!(code = failure.code, reason = failure.message, "failed");
-                self.finish(JobEnd::Failed(failure), attempt.as_ref()).await
+                self.finish(JobEnd::Failed(failure), step).await
             }
-            DeliveryOutcome::Requeue { delay, failure, uncounted, attempt } => {
-                self.requeue(delay, failure, uncounted, attempt.as_ref()).await
+            DeliveryOutcome::Requeue { delay, failure, is_uncounted, step } => {
+                self.requeue(delay, failure, is_uncounted, step).await
             }
             DeliveryOutcome::DecidedByOutbox(state) => state,
             DeliveryOutcome::Unrecorded(error) => {
@@ -69,10 +69,9 @@ impl DeliveryRun<'_> {
     }
 
     /// Ends the job. Returns the job's new state, `lease_lost` or `unrecorded`.
-    async fn finish(&self, end: JobEnd, attempt: Option<&Attempt>) -> &'static str {
+    async fn finish(&self, end: JobEnd, step: Option<StepRecord>) -> &'static str {
         let state = if end == JobEnd::Sent { "sent" } else { "failed" };
-        let journal = attempt.map(|attempt| self.journal_entry(attempt));
-        let finish = Finish { lease: self.job.lease, end, journal };
+        let finish = Finish { lease: self.job.lease, end, step };
         match self.retry_during_outage(|| self.worker.committers.finishes.commit(finish.clone())).await {
             Ok(Recorded::Done) => state,
             Ok(Recorded::LeaseLost) => "lease_lost",
@@ -85,15 +84,20 @@ impl DeliveryRun<'_> {
         &self,
         delay: Duration,
         failure: Option<Failure>,
-        uncounted: bool,
-        attempt: Option<&Attempt>,
+        is_uncounted: bool,
+        step: Option<StepRecord>,
     ) -> &'static str {
         if let Some(failure) = &failure {
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(code = failure.code, reason = failure.message, delay_ms, uncounted, "to be tried again");
+            tracing::warn!(
+                code = failure.code,
+                reason = failure.message,
+                delay_ms,
+                uncounted = is_uncounted,
+                "to be tried again"
+            );
         }
-        let journal = attempt.map(|attempt| self.journal_entry(attempt));
-        let requeue = Requeue { lease: self.job.lease, delay, failure, uncounted, journal };
+        let requeue = Requeue { lease: self.job.lease, delay, failure, is_uncounted, step };
         match self.retry_during_outage(|| self.worker.committers.requeues.commit(requeue.clone())).await {
             Ok(Requeued::Waiting) if delay.is_zero() => "queued",
             Ok(Requeued::Waiting) => "retrying",

@@ -3,7 +3,7 @@
 //!
 //! Each step either succeeds or returns the outcome of the delivery. `record` writes every outcome to the outbox.
 
-use outbox::Attempt;
+use outbox::StepRecord;
 use tracing::Instrument as _;
 
 use super::{context::DeliveryRun, outcome::DeliveryOutcome};
@@ -21,7 +21,7 @@ impl DeliveryRun<'_> {
         );
         async {
             let outcome = match self.deliver().await {
-                Ok(attempt) => DeliveryOutcome::Sent(attempt),
+                Ok(step) => DeliveryOutcome::Sent(step),
                 Err(outcome) => outcome,
             };
             self.record(outcome).await;
@@ -30,8 +30,8 @@ impl DeliveryRun<'_> {
         .await;
     }
 
-    /// Returns the attempt in which Mailgun accepted the mail, or any other outcome as `Err`.
-    async fn deliver(&self) -> Result<Attempt, DeliveryOutcome> {
+    /// Returns the step in which Mailgun accepted the mail, or any other outcome as `Err`.
+    async fn deliver(&self) -> Result<StepRecord, DeliveryOutcome> {
         let link = match self.open_stored_link() {
             Ok(link) => link,
             Err(unusable) => self.create_link(unusable).await?,

@@ -1,9 +1,9 @@
 //! Sends the mail: waits for the rate limit, checks that the mail is still wanted, and calls Mailgun.
 
 use chrono::{TimeDelta, Utc};
-use outbox::{Attempt, Failure, Seal, SendDecision, Step, upstreams::Upstream};
+use outbox::{Failure, Seal, SendDecision, Step, StepRecord, Upstream};
 
-use super::{backoff, context::DeliveryRun, link::SignInLink, outcome::DeliveryOutcome, stopwatch::Stopwatch};
+use super::{backoff, context::DeliveryRun, link::SignInLink, outcome::DeliveryOutcome};
 use crate::{
     mail::render::{self, MailContent},
     upstream::mailgun::Envelope,
@@ -13,28 +13,27 @@ impl DeliveryRun<'_> {
     /// Waits until `MAILGUN_RATE` allows one more mail.
     pub(super) async fn wait_for_mailgun_rate(&self, link: &SignInLink) -> Result<(), DeliveryOutcome> {
         let waited = self.unless_interrupted(self.worker.mailgun.wait_for_rate()).await;
-        waited.map_err(|interruption| DeliveryOutcome::interrupted(interruption, link.attempt().cloned()))
+        waited.map_err(|interruption| DeliveryOutcome::interrupted(interruption, link.step().cloned()))
     }
 
     /// Stores a new link and asks the outbox whether the mail may still be sent. This is the last check before the mail is
     /// sent.
     pub(super) async fn confirm_send(&self, link: &SignInLink) -> Result<(), DeliveryOutcome> {
-        let journal = link.attempt().map(|attempt| self.journal_entry(attempt));
-        let seal = Seal { lease: self.job.lease, link: link.new_link(), journal };
+        let seal = Seal { lease: self.job.lease, link: link.new_link(), step: link.step().cloned() };
         let decision = self
             .retry_until_interrupted(|| self.worker.committers.seals.commit(seal.clone()))
             .await
-            .map_err(|interruption| DeliveryOutcome::interrupted(interruption, link.attempt().cloned()))?
+            .map_err(|interruption| DeliveryOutcome::interrupted(interruption, link.step().cloned()))?
             .map_err(|error| DeliveryOutcome::Unrecorded(error.to_string()))?;
         match decision {
-            SendDecision::Send { .. } => Ok(()),
+            SendDecision::Send => Ok(()),
             // A probe passes an open breaker, because it tests whether the breaker can close. It still respects a pause.
             SendDecision::Hold { pause } if self.is_probe && pause.is_zero() => Ok(()),
             SendDecision::Hold { pause } => {
                 let reason = Failure::new("mailgun_on_hold", "Mailgun asked for a pause, or needs an operator.");
-                Err(DeliveryOutcome::Requeue { delay: pause, failure: Some(reason), uncounted: true, attempt: None })
+                Err(DeliveryOutcome::Requeue { delay: pause, failure: Some(reason), is_uncounted: true, step: None })
             }
-            SendDecision::Taken => Err(DeliveryOutcome::DecidedByOutbox("sent")),
+            SendDecision::AlreadySent => Err(DeliveryOutcome::DecidedByOutbox("sent")),
             SendDecision::Superseded => Err(DeliveryOutcome::DecidedByOutbox("superseded")),
             SendDecision::Expired => Err(DeliveryOutcome::DecidedByOutbox("expired")),
             SendDecision::LeaseLost => Err(DeliveryOutcome::DecidedByOutbox("lease_lost")),
@@ -42,7 +41,7 @@ impl DeliveryRun<'_> {
     }
 
     /// Renders the mail and sends it through Mailgun. If the call is interrupted, Mailgun may have accepted the mail.
-    pub(super) async fn send(&self, link: &SignInLink) -> Result<Attempt, DeliveryOutcome> {
+    pub(super) async fn send(&self, link: &SignInLink) -> Result<StepRecord, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
         let lifetime = worker.limits.link_lifetime;
         let age = link.age();
@@ -62,12 +61,12 @@ impl DeliveryRun<'_> {
         };
         // Check before the stopwatch starts: a call that is never made must not be recorded as an unknown send.
         self.ensure_not_interrupted().map_err(|interruption| DeliveryOutcome::interrupted(interruption, None))?;
-        let stopwatch = Stopwatch::start(Step::Send);
+        let stopwatch = self.start_step(Step::Send);
         match self.unless_interrupted(worker.mailgun.send(&envelope, mail)).await {
             Ok(Ok(())) => {
-                let attempt = stopwatch.ok(200);
+                let step = stopwatch.ok(200);
                 self.record_success(Upstream::Mailgun).await;
-                Ok(attempt)
+                Ok(step)
             }
             Ok(Err(failure)) => Err(self.handle_failure(Upstream::Mailgun, &failure, stopwatch.failed(&failure)).await),
             Err(interruption) => Err(DeliveryOutcome::retry(

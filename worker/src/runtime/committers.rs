@@ -25,8 +25,8 @@ impl Committers {
     pub fn start(pool: &PgPool) -> io::Result<Self> {
         Ok(Self {
             seals: GroupCommit::of_seals(pool, |batch, duration| metrics::record_commit("seal", batch, duration))?,
-            finishes: GroupCommit::of_ends(pool, |batch, duration| metrics::record_commit("end", batch, duration))?,
-            requeues: GroupCommit::of_returns(pool, |batch, duration| {
+            finishes: GroupCommit::of_finishes(pool, |batch, duration| metrics::record_commit("end", batch, duration))?,
+            requeues: GroupCommit::of_requeues(pool, |batch, duration| {
                 metrics::record_commit("return", batch, duration)
             })?,
         })

@@ -24,7 +24,7 @@ const PROMOTE_INTERVAL: Duration = Duration::from_millis(50);
 /// Claims and delivers jobs until the worker must stop. Then waits for the running deliveries, and interrupts them after
 /// `SHUTDOWN_SECONDS`.
 pub(crate) async fn run(worker: &Arc<Worker>) {
-    let listener = Arc::new(JobListener::listen(&worker.pool));
+    let listener = Arc::new(JobListener::start(&worker.pool));
     let slots = Arc::new(Semaphore::new(worker.limits.concurrency));
     let mut claimer = Claimer { worker, cursor: QueueCursor::default(), promoted_at: None };
     let deliveries = TaskTracker::new();
@@ -155,6 +155,6 @@ impl Drop for DeliverySlot {
     fn drop(&mut self) {
         // Release the permit first. Otherwise the claim that this starts finds no free slot.
         drop(self.permit.take());
-        self.listener.ring();
+        self.listener.wake();
     }
 }

@@ -8,7 +8,10 @@ use std::{
 };
 
 use metrics_exporter_prometheus::PrometheusHandle;
-use outbox::upstreams::{self, OpenBreaker, Upstream};
+use outbox::{
+    Upstream,
+    upstreams::{self, OpenBreaker},
+};
 use poem::{
     Endpoint, EndpointExt as _, IntoResponse as _, Response, Route, get, handler,
     http::StatusCode,

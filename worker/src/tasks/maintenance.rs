@@ -66,7 +66,7 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
             "jobs failed whose workers died each time"
         );
     }
-    log_count("rescued jobs of workers that are gone", rescued.returned);
+    log_count("rescued jobs of workers that are gone", rescued.requeued);
     Ok(())
 }
 
@@ -80,7 +80,7 @@ async fn expire(worker: Arc<Worker>) -> Result<(), Error> {
 async fn maintain_partitions(worker: Arc<Worker>) -> Result<(), Error> {
     partitions::make(&worker.pool).await?;
     let dropped = partitions::drop_old(&worker.pool, worker.limits.retention_days).await?;
-    log_count("dropped partitions older than RETENTION_DAYS", dropped.gone.len());
+    log_count("dropped partitions older than RETENTION_DAYS", dropped.names.len());
     if let Some(partition) = dropped.in_use {
         tracing::warn!(partition, "a partition older than RETENTION_DAYS is being read: it is dropped at the next try");
     }

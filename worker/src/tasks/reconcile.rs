@@ -8,7 +8,7 @@ use std::{
 };
 
 use outbox::{
-    Delivery, Error, MailgunEvent, Report,
+    DeliveryStatus, Error, MailgunEvent, Report,
     reconcile::{self, UnreportedMail},
     suppression,
 };
@@ -120,7 +120,7 @@ impl ReconcileTurn<'_> {
         for (report, result) in reports.iter().zip(outbox::take_reports(pool, &reports).await?) {
             metrics::record_report(&report.event, result);
         }
-        let has_ended = reports.iter().any(|report| report.event.delivery.is_some_and(Delivery::is_final));
+        let has_ended = reports.iter().any(|report| report.event.delivery.is_some_and(DeliveryStatus::is_final));
         let next_query = QUERY_AFTER.into_iter().find(|after| *after > mail.age);
         let outcome = match (reports.is_empty(), next_query) {
             (false, _) if has_ended => "found",
@@ -161,7 +161,7 @@ impl ReconcileTurn<'_> {
         for address in suppression::wanted_lifts(&self.worker.pool, BATCH_SIZE).await? {
             self.extend().await?;
             self.mailgun.remove_from_lists(&address).await?;
-            suppression::lifted(&self.worker.pool, &address).await?;
+            suppression::mark_lifted(&self.worker.pool, &address).await?;
             tracing::info!("took an address off Mailgun's lists, as asked");
         }
         Ok(())

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::{Failure, upstreams::Upstream};
+use outbox::{Failure, Upstream};
 use tokio::time::Instant;
 
 use super::verdict::{UpstreamFailure, Verdict};

@@ -4,7 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use anyhow::Context as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use outbox::JobId;
+use outbox::{Email, JobId};
 use reqwest::{Client, multipart::Form};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -33,7 +33,7 @@ pub struct Envelope<'a> {
     /// The job. It is sent as `v:job_id`, so that Mailgun's events carry it.
     pub job: JobId,
     /// Exactly one address. Mailgun would split a list at its commas.
-    pub to: &'a str,
+    pub to: &'a Email,
     /// The Message-Id, in angle brackets. It stays the same when the same link is sent again.
     pub message_id: &'a str,
     /// The remaining lifetime of the link. Mailgun stops trying to deliver the mail after this time.
@@ -88,7 +88,7 @@ impl MailgunClient {
     fn form(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Form {
         Form::new()
             .text("from", self.from.clone())
-            .text("to", envelope.to.to_owned())
+            .text("to", envelope.to.to_string())
             .text("subject", mail.subject)
             .text("text", mail.text)
             .text("html", mail.html)

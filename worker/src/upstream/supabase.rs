@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::Failure;
+use outbox::{CallbackUrl, Email, Failure};
 use reqwest::{
     Client,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
@@ -104,8 +104,13 @@ impl SupabaseClient {
     ///
     /// # Errors
     /// [`UpstreamFailure`] if the response has no link, or a link that must not be mailed.
-    pub async fn generate_link(&self, email: &str, callback_url: &str) -> Result<GeneratedLink, UpstreamFailure> {
-        let request = GenerateLinkRequest { r#type: self.link_type(), email, redirect_to: callback_url };
+    pub async fn generate_link(
+        &self,
+        email: &Email,
+        callback_url: &CallbackUrl,
+    ) -> Result<GeneratedLink, UpstreamFailure> {
+        let request =
+            GenerateLinkRequest { r#type: self.link_type(), email: email.as_str(), redirect_to: callback_url.as_str() };
         let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone()).json(&request);
         let response = http::call(request).await.map_err(|error| verdict::classify_call_error(&error))?;
         let body = if response.status == 200 {
@@ -146,7 +151,7 @@ impl SupabaseClient {
     fn check_link(
         &self,
         response: &UpstreamResponse,
-        email: &str,
+        email: &Email,
         body: GenerateLinkResponse,
     ) -> Result<GeneratedLink, UpstreamFailure> {
         let failure = |verdict, code: &str, message: String| UpstreamFailure {
@@ -154,7 +159,7 @@ impl SupabaseClient {
             reason: Failure::new(code, message),
             http_status: Some(response.status),
         };
-        if !body.email.eq_ignore_ascii_case(email) {
+        if !body.email.eq_ignore_ascii_case(email.as_str()) {
             let message = "Supabase made a link for another address than it was asked for".to_owned();
             return Err(failure(Verdict::Reject, "link_of_another_address", message));
         }

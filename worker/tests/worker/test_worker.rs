@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::{Email, EnqueuePolicy, Enqueued, JobId, NewJob};
+use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, JobId, NewJob};
 use sandbox::{Durability, Mailgun, MailgunSettings, Postgres, Program, Role, SupabaseAuth, SupabaseSettings};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -118,7 +118,7 @@ impl TestWorker {
         let job = NewJob {
             id,
             recipient: Email::parse(recipient).unwrap(),
-            callback_url: callback_url.to_owned(),
+            callback_url: CallbackUrl::parse(callback_url).unwrap(),
             client: "192.0.2.1".to_owned(),
             request_id: "a-request".to_owned(),
             traceparent: None,
@@ -129,7 +129,7 @@ impl TestWorker {
             duplicate_window: Duration::ZERO,
             deadline: Duration::from_secs(900),
         };
-        let enqueued = outbox::enqueue(&self.pool, &policy, &[job]).await.unwrap();
+        let enqueued = outbox::test_support::enqueue(&self.pool, &policy, &[job]).await.unwrap();
         assert_eq!(enqueued, [Enqueued::Queued]);
         id
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox::{Failure, Outcome};
+use outbox::{Failure, StepOutcome};
 
 /// What a failed call means for this job and for the other jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,12 +31,12 @@ pub enum Verdict {
 impl Verdict {
     /// The outcome to store in `email_attempts`.
     #[must_use]
-    pub fn outcome(self) -> Outcome {
+    pub fn outcome(self) -> StepOutcome {
         match self {
-            Self::Retry { .. } | Self::RetryUpTo { .. } => Outcome::Retry,
-            Self::Unknown => Outcome::Unknown,
-            Self::Reject => Outcome::Reject,
-            Self::Configuration { .. } => Outcome::Configuration,
+            Self::Retry { .. } | Self::RetryUpTo { .. } => StepOutcome::Retry,
+            Self::Unknown => StepOutcome::Unknown,
+            Self::Reject => StepOutcome::Reject,
+            Self::Configuration { .. } => StepOutcome::Configuration,
         }
     }
 }
