@@ -4,8 +4,8 @@ use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use outbox::{
-    EnqueuePolicy, LONGEST_DUPLICATE_WINDOW, LONGEST_REPORT_AGE, Quota, Quotas,
-    settings::{Fault, Faults, parse_duration},
+    EnqueuePolicy, LONGEST_DUPLICATE_WINDOW, LONGEST_REPORT_AGE, Quota, Quotas, parse_duration,
+    settings::{Fault, Faults},
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tracing_subscriber::EnvFilter;

@@ -30,6 +30,7 @@ pub use maintenance::{
 };
 pub use model::{
     delivery::Delivery,
+    duration::parse_duration,
     email::{Email, EmailError},
     job::{Attempt, Failure, JobId, Lease, Outcome, Step},
     quota::{Quota, Quotas},

@@ -1,6 +1,6 @@
 //! How a setting is read: all faults at once, each with the variable's name and an example.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr};
 
 /// A setting that is missing or cannot be read. Never shows the value of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,42 +76,9 @@ impl Faults {
     }
 }
 
-/// Reads a length of time: a whole number and one of `s`, `m`, `h`, `d`, such as `15m`.
-///
-/// # Errors
-/// A sentence that says what is wrong, for whoever wrote the setting.
-pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    let text = text.trim();
-    let wrong = || format!("`{text}` is not a length of time like 10s, 15m, 1h or 1d");
-    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
-    let seconds: u64 = match unit {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u32 = number.parse().map_err(|_| wrong())?;
-    match u64::from(number) * seconds {
-        0 => Err(format!("`{text}` is no time at all")),
-        total if total > 366 * 86_400 => Err(format!("`{text}` is more than a year")),
-        total => Ok(Duration::from_secs(total)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn durations_are_a_number_and_a_unit() {
-        for (text, seconds) in [("1s", 1), ("15m", 900), ("1h", 3_600), ("1d", 86_400), (" 90s ", 90)] {
-            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
-        }
-        for text in ["", "m", "15", "15 m", "-1m", "1.5h", "1w", "0s", "15µ", "99999999d", "1h30m"] {
-            assert!(parse_duration(text).is_err(), "{text}");
-        }
-    }
 
     #[test]
     fn a_fault_names_its_variable_and_an_example() {

@@ -7,8 +7,8 @@ mod values;
 use std::{net::SocketAddr, str::FromStr, time::Duration};
 
 use outbox::{
-    Quota,
-    settings::{Fault, Faults, parse_duration},
+    Quota, parse_duration,
+    settings::{Fault, Faults},
 };
 use secrecy::SecretString;
 use url::Url;
