@@ -3,8 +3,6 @@
 //!
 //! The crate knows nothing about jobs, mail or Postgres. What a setting means is decided in each program.
 
-#![cfg_attr(test, allow(clippy::unwrap_used))]
-
 mod dotenv;
 mod exit;
 mod limits;
