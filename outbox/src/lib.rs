@@ -17,7 +17,6 @@ mod monitor;
 mod postgres;
 mod reports;
 mod running;
-pub mod settings;
 
 pub use enqueue::batch::{EnqueuePolicy, Enqueued, NewJob, enqueue};
 pub use group_commit::{CommitError, GroupCommit, OnCommit};

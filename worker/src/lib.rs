@@ -13,5 +13,3 @@ mod runtime;
 pub mod settings;
 pub mod tasks;
 pub mod upstream;
-
-pub mod logs;

@@ -7,13 +7,13 @@ use poem::{Server, listener::TcpAcceptor};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{claim_loop, gauges, health, maintenance, prepare::prepare, report_capacity};
-use crate::{metrics, runtime::worker::Worker, settings::Settings};
+use crate::{metrics, runtime::worker::Worker, settings::WorkerSettings};
 
 /// Works until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// `WORKER_LISTEN` cannot be bound, or something that never fails did.
-pub async fn run(settings: &Settings) -> anyhow::Result<()> {
+pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     let worker = Arc::new(Worker::new(settings)?);
     worker.stop.on_signals()?;
     let health = serve_health(&worker, settings).await?;
@@ -39,7 +39,10 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Serves health and metrics from the first moment on, also while the database is away.
-async fn serve_health(worker: &Arc<Worker>, settings: &Settings) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+async fn serve_health(
+    worker: &Arc<Worker>,
+    settings: &WorkerSettings,
+) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
     let prometheus = metrics::install()?;
     tokio::spawn(metrics::keep_small(prometheus.clone()));
     let listener = TcpListener::bind(settings.listen)
