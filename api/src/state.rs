@@ -9,7 +9,7 @@ use crate::{
     callback::{allowed_origins::AllowedOrigins, next::NextPrefixes},
     ip_limit::limiter::IpLimit,
     metrics,
-    settings::{Settings, WebhookSettings},
+    settings::{ApiSettings, WebhookSettings},
 };
 
 /// Shared by all requests.
@@ -31,7 +31,7 @@ impl AppState {
     ///
     /// # Errors
     /// The system gives no threads.
-    pub(crate) fn new(settings: &Settings, pool: PgPool) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(settings: &ApiSettings, pool: PgPool) -> io::Result<Arc<Self>> {
         let door = Self {
             requests: GroupCommit::of_requests(&pool, settings.admission.clone(), metrics::enqueue_commit)?,
             reports: GroupCommit::of_reports(&pool, metrics::webhook_commit)?,

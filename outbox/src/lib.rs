@@ -19,7 +19,6 @@ mod monitor;
 mod postgres;
 mod reports;
 mod running;
-pub mod settings;
 #[cfg(feature = "test-support")]
 pub mod test_support;
 
@@ -35,6 +34,7 @@ pub use maintenance::{
 pub use model::{
     callback_url::{CallbackUrl, CallbackUrlError},
     delivery_status::DeliveryStatus,
+    duration::parse_duration,
     email::{Email, EmailError},
     failure::Failure,
     job_id::{JobId, Lease},

@@ -8,7 +8,6 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod deliver;
-pub mod logs;
 mod mail;
 mod metrics;
 mod runtime;

@@ -1,72 +1,61 @@
-//! `magic-link-worker`: reads the settings, then works; or only migrates, or forgets a person.
+//! `magic-link-worker`: reads its settings, starts logging and delivers mail; or only migrates, or forgets a person.
 
-use std::{
-    io::{ErrorKind, Write as _},
-    process::ExitCode,
-};
+use std::{io::Write as _, process::ExitCode};
 
-use anyhow::Context as _;
 use clap::Parser as _;
-use nix::sys::resource::{Resource, setrlimit};
-use outbox::{Email, Forgotten, settings::Fault};
+use outbox::{Email, Forgotten};
+use program::{LogSettings, SettingErrors, forbid_core_dumps, load_dotenv, refuse, start_log};
 use worker::{
-    logs,
-    settings::{Arguments, Command, DatabaseSettings, LogSettings, Settings},
+    settings::{DatabaseSettings, WorkerArguments, WorkerCommand, WorkerSettings},
     tasks::{prepare, run::run},
 };
 
-/// A missing or bad setting, as clap's own errors.
-const BAD_SETTINGS: u8 = 2;
-
-/// Mails are put together and let go by the thousand, on whichever thread: with the system's allocator the worker mails a sixth
-/// to a third fewer. It takes twice the memory (docs/performance.md); the api, which gains nothing by it, does without.
+/// Building and sending mail allocates a lot, on all threads: with the system's allocator the worker mails a sixth to a
+/// third fewer. mimalloc takes twice the memory (docs/performance.md). The api gains nothing from it and does without.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> anyhow::Result<ExitCode> {
-    // A core dump would hold links and keys.
-    setrlimit(Resource::RLIMIT_CORE, 0, 0).context("core dumps cannot be turned off")?;
-    if let Err(fault) = read_dotenv() {
-        return Ok(refuse(&[fault]));
+    forbid_core_dumps()?;
+    if let Err(error) = load_dotenv() {
+        return Ok(refuse([error]));
     }
-    let arguments = Arguments::parse();
+    let arguments = WorkerArguments::parse();
     match &arguments.command {
-        Some(Command::Migrate) => with_database(&arguments, async |database| migrate(database).await),
-        Some(Command::Forget { address }) => match Email::parse(address) {
+        Some(WorkerCommand::Migrate) => with_database(&arguments, async |database| migrate(database).await),
+        Some(WorkerCommand::Forget { address }) => match Email::parse(address) {
             Ok(address) => with_database(&arguments, async |database| forget(database, &address).await),
-            Err(error) => Ok(refuse(&[format!("{address}: {error}")])),
+            Err(error) => Ok(refuse([format!("{address}: {error}")])),
         },
-        None => match (LogSettings::read(&arguments), Settings::read(&arguments)) {
-            (Ok(logs), Ok(settings)) => start(logs, run(&settings)),
-            (logs, settings) => Ok(refuse_all(logs.err(), settings.err())),
-        },
+        None => with_settings(&arguments, WorkerSettings::read, async |settings| run(settings).await),
     }
 }
 
-/// `.env` of the current directory, not of its parents. What the environment has already goes before it.
-fn read_dotenv() -> Result<(), String> {
-    match dotenvy::from_path(".env") {
-        Ok(()) => Ok(()),
-        Err(dotenvy::Error::Io(error)) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(dotenvy::Error::Io(error)) => Err(format!(".env: cannot be read: {error}")),
-        // Its own message shows the line, which may hold a secret.
-        Err(_) => Err(".env: has a line that is not NAME=value (example: LINK_LIFETIME=1h)".to_owned()),
-    }
-}
-
-/// A command that needs the database and nothing else.
+/// Runs a command that needs the database and nothing else.
 fn with_database(
-    arguments: &Arguments,
+    arguments: &WorkerArguments,
     work: impl AsyncFnOnce(&DatabaseSettings) -> anyhow::Result<()>,
 ) -> anyhow::Result<ExitCode> {
-    match (LogSettings::read(arguments), DatabaseSettings::read(arguments)) {
-        (Ok(logs), Ok(database)) => start(logs, work(&database)),
-        (logs, database) => Ok(refuse_all(logs.err(), database.err())),
+    with_settings(arguments, DatabaseSettings::read, work)
+}
+
+/// Reads the settings of the log and those of the work, then starts both; or reports all bad settings at once.
+fn with_settings<S>(
+    arguments: &WorkerArguments,
+    read: fn(&WorkerArguments, &mut SettingErrors) -> Option<S>,
+    work: impl AsyncFnOnce(&S) -> anyhow::Result<()>,
+) -> anyhow::Result<ExitCode> {
+    let mut errors = SettingErrors::default();
+    let log = LogSettings::read(&arguments.log_format, &arguments.rust_log, &mut errors);
+    let settings = read(arguments, &mut errors);
+    match errors.into_result(log.zip(settings)) {
+        Ok((log, settings)) => start(log, work(&settings)),
+        Err(errors) => Ok(refuse(errors)),
     }
 }
 
-fn start(logs: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
-    logs::start(logs)?;
+fn start(log: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
+    start_log(log, &["worker", "outbox", "magic_link_worker"])?;
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
@@ -81,7 +70,7 @@ async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Says what was done on stdout: this is for the person who asked for it.
+/// Prints the counts to stdout, for the person who ran the command.
 async fn forget(settings: &DatabaseSettings, address: &Email) -> anyhow::Result<()> {
     let pool = outbox::connect(&settings.url, settings.max_connections, "magic-link-worker forget")?;
     let forgotten = outbox::forget(&pool, address).await?;
@@ -91,17 +80,4 @@ async fn forget(settings: &DatabaseSettings, address: &Email) -> anyhow::Result<
     }
     writeln!(out, "Supabase's user and what Mailgun keeps are theirs to delete.")?;
     Ok(())
-}
-
-fn refuse_all(first: Option<Vec<Fault>>, second: Option<Vec<Fault>>) -> ExitCode {
-    let faults: Vec<String> = [first, second].into_iter().flatten().flatten().map(|fault| fault.to_string()).collect();
-    refuse(&faults)
-}
-
-#[expect(clippy::print_stderr, reason = "there are no logs yet, and this is for the person who starts the program")]
-fn refuse(faults: &[String]) -> ExitCode {
-    for fault in faults {
-        eprintln!("{fault}");
-    }
-    ExitCode::from(BAD_SETTINGS)
 }

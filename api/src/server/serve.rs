@@ -3,16 +3,16 @@
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use poem::{Response, endpoint::BoxEndpoint};
+use program::StopSignals;
 use tokio::{
     net::{TcpListener, TcpStream},
-    signal::unix::{Signal, SignalKind, signal},
     sync::Semaphore,
     time::{sleep, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{connection, router};
-use crate::{admission::queue_monitor, metrics, settings::Settings, state::AppState};
+use crate::{admission::queue_monitor, metrics, settings::ApiSettings, state::AppState};
 
 /// Most open connections of a listener. Further ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
@@ -37,7 +37,7 @@ pub enum ServeError {
         /// What the system said.
         source: io::Error,
     },
-    /// The system lets us install no signal handler.
+    /// The system did not install the signal handlers.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
     /// The system gives us no thread.
@@ -52,8 +52,8 @@ pub enum ServeError {
 ///
 /// # Errors
 /// [`ServeError`]: it could not start. Postgres may be away: then requests are answered 503 until it is there.
-pub async fn serve(settings: Settings) -> Result<(), ServeError> {
-    let mut signals = Signals::new().map_err(ServeError::Signals)?;
+pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
+    let mut signals = StopSignals::new().map_err(ServeError::Signals)?;
     let prometheus = metrics::install().map_err(|error| ServeError::Metrics(error.to_string()))?;
     let pool = outbox::connect(&settings.database_url, settings.database_max_connections, "magic-link-api")
         .map_err(|_| ServeError::DatabaseUrl)?;
@@ -142,25 +142,6 @@ async fn accept_one(listener: &TcpListener) -> (TcpStream, SocketAddr) {
                 tracing::warn!(%error, "a connection could not be accepted");
                 sleep(ACCEPT_PAUSE).await;
             }
-        }
-    }
-}
-
-/// SIGTERM and SIGINT.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => (),
-            _ = self.interrupt.recv() => (),
         }
     }
 }

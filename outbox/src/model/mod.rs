@@ -3,6 +3,7 @@
 
 pub(crate) mod callback_url;
 pub(crate) mod delivery_status;
+pub(crate) mod duration;
 pub(crate) mod email;
 pub(crate) mod failure;
 pub(crate) mod job_id;

@@ -8,7 +8,7 @@ use std::{str::FromStr, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use crate::settings::parse_duration;
+use super::duration::parse_duration;
 
 /// A maximum of `limit` requests per `window`. Written `10/15m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

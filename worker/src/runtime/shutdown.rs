@@ -1,53 +1,45 @@
-//! How the worker stops: first no new claims, then, when the time for running deliveries is up, those are cut short
-//! and handed back. A second signal ends the process at once.
+//! How the worker stops. The first signal ends new claims; when the time for running deliveries is up, they are
+//! cancelled and handed back. A second signal ends the process at once.
 
 use std::{process, time::Duration};
 
-use tokio::{
-    signal::unix::{SignalKind, signal},
-    time::timeout,
-};
+use program::StopSignals;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// The two moments of a stop. A clone is the same stop.
+/// The two steps of a stop. Clones share them.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
-    /// No new claims from here on.
+    /// Once cancelled, no new jobs are claimed.
     pub claims: CancellationToken,
-    /// Running deliveries are handed back from here on.
+    /// Once cancelled, running deliveries are handed back.
     pub deliveries: CancellationToken,
 }
 
-/// After deliveries were cut short, so long to write that they were.
+/// Time that cancelled deliveries get to record in the outbox that they were handed back.
 pub(crate) const TIME_TO_HAND_BACK: Duration = Duration::from_secs(3);
 
 impl Shutdown {
-    /// Stops claims at the first SIGTERM or SIGINT, and the process at the second.
+    /// Cancels `claims` at the first SIGTERM or SIGINT, and ends the process at the second.
     ///
     /// # Errors
-    /// The signals cannot be heard.
+    /// The system installs no signal handler.
     pub fn on_signals(&self) -> std::io::Result<()> {
-        let mut terminate = signal(SignalKind::terminate())?;
-        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut signals = StopSignals::new()?;
         let claims = self.claims.clone();
         tokio::spawn(async move {
-            let mut next = async || {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                }
-            };
-            next().await;
+            signals.next().await;
             claims.cancel();
             tracing::info!("stopping: no new jobs are taken");
-            next().await;
+            signals.next().await;
             tracing::warn!("stopping at once: jobs that run are taken over when their leases end");
             process::exit(1);
         });
         Ok(())
     }
 
-    /// Waits for running deliveries, cuts them short after `patience`, and gives them the time to say so.
+    /// Waits until the worker is idle. After `patience`, cancels running deliveries and gives them
+    /// [`TIME_TO_HAND_BACK`].
     pub async fn wind_down(&self, idle: impl Future<Output = ()>, patience: Duration) {
         tokio::pin!(idle);
         if timeout(patience, &mut idle).await.is_err() {

@@ -8,7 +8,7 @@ use outbox::PgPool;
 use super::{capacity::Capacity, committers::Committers, leases::LeaseRenewer, outage::OutageLog, shutdown::Shutdown};
 use crate::{
     mail::link_seal::SealingKeys,
-    settings::{Limits, Settings},
+    settings::{Limits, WorkerSettings},
     upstream::{
         health::UpstreamHealth, mailgun::MailgunClient, mailgun_events::MailgunEventsClient, supabase::SupabaseClient,
     },
@@ -51,8 +51,8 @@ impl Worker {
     ///
     /// # Errors
     /// A client cannot be created from the settings, or the system cannot start the committers' threads.
-    pub fn new(settings: &Settings) -> anyhow::Result<Self> {
-        let Settings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
+    pub fn new(settings: &WorkerSettings) -> anyhow::Result<Self> {
+        let WorkerSettings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
         let pool = outbox::connect(&database.url, database.max_connections, "magic-link-worker")?;
         Ok(Self {
             committers: Committers::start(&pool)?,

@@ -1,6 +1,6 @@
-//! `--help`: every setting with its variable, default and an example. Values stay text here, so that all faults
-//! can be told at once.
-#![allow(rustdoc::bare_urls, reason = "the same text is what --help shows")]
+//! The command line of `magic-link-worker`, which is also its `--help`: every setting with its variable, default and an
+//! example. The values stay text here, so that [`WorkerSettings`](super::WorkerSettings) can report all bad ones at once.
+#![allow(rustdoc::bare_urls, reason = "--help shows the same text")]
 
 use clap::{Parser, Subcommand};
 
@@ -8,13 +8,13 @@ use clap::{Parser, Subcommand};
 ///
 /// Every setting is an environment variable (a `.env` file in the current directory is read when present); the
 /// flags are there for trying things out.
-// No Debug: it holds secrets.
+// No Debug, since it holds secrets.
 #[derive(Parser)]
 #[command(name = "magic-link-worker", version, max_term_width = 110)]
-pub struct Arguments {
-    /// What to do, if not to work.
+pub struct WorkerArguments {
+    /// What to do instead of delivering mail.
     #[command(subcommand)]
-    pub command: Option<Command>,
+    pub command: Option<WorkerCommand>,
 
     /// Postgres, as the api uses it. Example: postgres://magic_link:secret@db.internal/magic_link
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
@@ -125,9 +125,9 @@ pub struct Arguments {
     pub retention_days: String,
 }
 
-/// What else the program can do.
+/// What the program can do instead of delivering mail.
 #[derive(Subcommand)]
-pub enum Command {
+pub enum WorkerCommand {
     /// Brings the tables up to date and makes the coming days' partitions; needs DATABASE_URL only.
     Migrate,
     /// Removes a person's address, and what was said about it, from all tables, and tells how many rows held it. Counts

@@ -1,29 +1,13 @@
-//! The rules of single values. A message is for whoever wrote the setting, and never shows a secret.
+//! Parsers of single values. Their messages are for the person who wrote the setting, and never show a secret.
 
-use std::{fmt::Display, net::IpAddr, ops::RangeInclusive, str::FromStr};
+use std::net::IpAddr;
 
-use outbox::{Email, settings::Faults};
+use outbox::Email;
 use secrecy::SecretString;
 use url::{Host, Url};
 
-/// A number within bounds.
-pub(super) fn in_range<T: FromStr<Err: Display> + PartialOrd + Display>(
-    faults: &mut Faults,
-    variable: &'static str,
-    example: &'static str,
-    text: &str,
-    range: RangeInclusive<T>,
-) -> Option<T> {
-    let number: T = faults.parse(variable, example, text)?;
-    if range.contains(&number) {
-        return Some(number);
-    }
-    faults.add(variable, example, format!("`{number}` is not within {} to {}", range.start(), range.end()));
-    None
-}
-
-/// An upstream's base: https, or http on this machine, since keys and links travel there. Ends with `/`, so that
-/// paths can be joined to it.
+/// Parses the base URL of an upstream. It must be https, or http on this machine, since keys and links are sent there.
+/// The result ends with `/`, so that paths can be joined to it.
 pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
     let text = text.trim();
     let mut url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
@@ -43,7 +27,7 @@ pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Whether a URL leads to this very machine.
+/// Whether a URL leads to this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -53,7 +37,7 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// An origin, in the form in which origins are compared.
+/// Parses an origin, and serialises it in the form in which origins are compared.
 pub(super) fn origin(text: &str) -> Result<String, String> {
     let url = upstream_url(text)?;
     if url.path() != "/" {
@@ -62,7 +46,7 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     Ok(url.origin().ascii_serialization())
 }
 
-/// A sending domain. A slash in it would make Mailgun answer 200 for a path that sends nothing.
+/// Parses a sending domain. With a slash in it, Mailgun would answer 200 for a path that sends nothing.
 pub(super) fn mailgun_domain(text: &str) -> Result<String, String> {
     let domain = text.trim().to_ascii_lowercase();
     let plain = domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
@@ -72,7 +56,7 @@ pub(super) fn mailgun_domain(text: &str) -> Result<String, String> {
     Err(format!("`{domain}` is not a domain"))
 }
 
-/// `Name <address>` or a bare address, as it will stand in the mail.
+/// Checks a sender, `Name <address>` or an address alone. The mail shows it as it is written here.
 pub(super) fn mail_from(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.chars().any(char::is_control) {
@@ -84,7 +68,7 @@ pub(super) fn mail_from(text: &str) -> Result<String, String> {
             let name = name.trim();
             let quoted = name.len() > 1 && name.starts_with('"') && name.ends_with('"');
             let inner = if quoted { &name[1..name.len() - 1] } else { name };
-            // Mailgun splits addresses at commas, and a quote or bracket would end the name early (RFC 5322 §3.4).
+            // Mailgun splits addresses at commas, and a quote or a bracket would end the name early (RFC 5322 §3.4).
             if inner.contains(['"', '\\', '<', '>']) || (!quoted && inner.contains([',', ';', ':', '@', '(', ')'])) {
                 return Err("holds a name that must stand in double quotes".to_owned());
             }
@@ -95,7 +79,7 @@ pub(super) fn mail_from(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// A key that travels in a header: visible ASCII.
+/// Parses a key that is sent in a header: visible ASCII only.
 pub(super) fn header_secret(text: &str) -> Result<SecretString, &'static str> {
     let key = text.trim();
     if key.bytes().all(|byte| byte.is_ascii_graphic()) {

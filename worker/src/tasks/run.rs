@@ -7,14 +7,14 @@ use poem::{Server, listener::TcpAcceptor};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{claim_loop, gauges, health, maintenance, prepare::prepare, report_capacity};
-use crate::{metrics, runtime::worker::Worker, settings::Settings};
+use crate::{metrics, runtime::worker::Worker, settings::WorkerSettings};
 
 /// Runs the worker until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// `WORKER_LISTEN` cannot be bound, a client cannot be created from the settings, or the signal handlers, the metrics or
 /// the scheduler cannot be started.
-pub async fn run(settings: &Settings) -> anyhow::Result<()> {
+pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     let worker = Arc::new(Worker::new(settings)?);
     worker.shutdown.on_signals()?;
     let health = serve_health(&worker, settings).await?;
@@ -40,7 +40,10 @@ pub async fn run(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// Starts the HTTP server for health and metrics. It also runs while the database is away.
-async fn serve_health(worker: &Arc<Worker>, settings: &Settings) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
+async fn serve_health(
+    worker: &Arc<Worker>,
+    settings: &WorkerSettings,
+) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
     let prometheus = metrics::install()?;
     tokio::spawn(metrics::run_upkeep(prometheus.clone()));
     let listener = TcpListener::bind(settings.listen)

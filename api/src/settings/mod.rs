@@ -1,0 +1,165 @@
+//! The settings, parsed once at the start. All bad settings are reported together, each with its variable and an
+//! example; no error shows a secret.
+
+mod arguments;
+
+use std::{net::SocketAddr, time::Duration};
+
+use outbox::{EnqueuePolicy, LONGEST_DUPLICATE_WINDOW, LONGEST_REPORT_AGE, Quota, Quotas, check_url, parse_duration};
+use program::{LogSettings, SettingErrors};
+use secrecy::{ExposeSecret as _, SecretString};
+
+pub use arguments::{ApiArguments, ApiCommand};
+
+use crate::{
+    callback::{
+        allowed_origins::AllowedOrigins,
+        next::{NextPrefixes, parse_path},
+    },
+    ip_limit::{client_ip::TrustedProxies, limiter::QuotaOverrides},
+};
+
+/// Time that Mailgun gets to deliver a mail handed over right at the job's deadline, before the link expires.
+const DELIVERY_TIME: Duration = Duration::from_mins(5);
+
+/// Smallest `WEBHOOK_MAX_AGE`: Mailgun's clock and ours may differ by as much.
+const SHORTEST_WEBHOOK_AGE: Duration = Duration::from_mins(5);
+
+/// Everything that the api needs to serve.
+#[derive(Debug)]
+pub struct ApiSettings {
+    pub(crate) database_url: SecretString,
+    pub(crate) database_max_connections: u32,
+    pub(crate) migrate_on_start: bool,
+    /// How and what to log.
+    pub log: LogSettings,
+    pub(crate) listen: SocketAddr,
+    pub(crate) private_listen: SocketAddr,
+    pub(crate) allowed_origins: AllowedOrigins,
+    pub(crate) callback_path: String,
+    pub(crate) callback_next_prefixes: NextPrefixes,
+    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) ip_rate_limit: Quota,
+    pub(crate) ip_rate_limit_overrides: QuotaOverrides,
+    pub(crate) admission: EnqueuePolicy,
+    pub(crate) queue_limit: u32,
+    pub(crate) webhooks: WebhookSettings,
+}
+
+/// The settings of the webhook endpoint.
+#[derive(Debug, Clone)]
+pub(crate) struct WebhookSettings {
+    /// Keys that may have signed a webhook. Without any, the api has no webhook route.
+    pub(crate) signing_keys: Vec<SecretString>,
+    /// Maximum age of a signature.
+    pub(crate) max_age: Duration,
+    /// The domain that our mail is sent from. Events of other domains are refused; without a domain, none are.
+    pub(crate) domain: Option<String>,
+}
+
+impl ApiSettings {
+    /// Parses and checks all settings.
+    ///
+    /// # Errors
+    /// Every bad setting, in the order of `--help`, except that `LINK_LIFETIME` comes after `JOB_DEADLINE`, with which
+    /// it is compared.
+    pub fn read(arguments: &ApiArguments) -> Result<Self, SettingErrors> {
+        let mut errors = SettingErrors::default();
+        let settings = read_all(arguments, &mut errors);
+        errors.into_result(settings)
+    }
+}
+
+/// Every setting is read before the first `?`, so that no error is left out.
+fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiSettings> {
+    let database_url = read_database_url(arguments, errors);
+    let database_max_connections =
+        errors.in_range("DATABASE_MAX_CONNECTIONS", "10", &arguments.database_max_connections, 1..=1_000);
+    let migrate_on_start = errors.parse("MIGRATE_ON_START", "true", &arguments.migrate_on_start);
+    let log = LogSettings::read(&arguments.log_format, &arguments.rust_log, errors);
+    let listen = errors.parse("API_LISTEN", "127.0.0.1:8080", &arguments.api_listen);
+    let private_listen = errors.parse("API_PRIVATE_LISTEN", "127.0.0.1:8082", &arguments.api_private_listen);
+    let callback = read_callback(arguments, errors);
+    let trusted_proxies = errors.parse("TRUSTED_PROXIES", "10.0.0.0/8", &arguments.trusted_proxies);
+    let ip_rate_limit = errors.parse("IP_RATE_LIMIT", "30/1m", &arguments.ip_rate_limit);
+    let ip_rate_limit_overrides =
+        errors.parse("IP_RATE_LIMIT_OVERRIDES", "10.1.0.0/16=600/1m", &arguments.ip_rate_limit_overrides);
+    let admission = read_admission(arguments, errors);
+    let queue_limit = errors.in_range("QUEUE_LIMIT", "100000", &arguments.queue_limit, 1..=100_000_000);
+    let webhooks = read_webhooks(arguments, errors);
+    let (allowed_origins, callback_path, callback_next_prefixes) = callback?;
+    Some(ApiSettings {
+        database_url: database_url?,
+        database_max_connections: database_max_connections?,
+        migrate_on_start: migrate_on_start?,
+        log: log?,
+        listen: listen?,
+        private_listen: private_listen?,
+        allowed_origins,
+        callback_path,
+        callback_next_prefixes,
+        trusted_proxies: trusted_proxies?,
+        ip_rate_limit: ip_rate_limit?,
+        ip_rate_limit_overrides: ip_rate_limit_overrides?,
+        admission: admission?,
+        queue_limit: queue_limit?,
+        webhooks: webhooks?,
+    })
+}
+
+fn read_database_url(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<SecretString> {
+    const EXAMPLE: &str = "postgres://api:secret@db.internal/outbox";
+    let url = arguments.database_url.as_ref().map(|url| url.expose_secret().trim());
+    let url = errors.required("DATABASE_URL", EXAMPLE, url)?;
+    errors.read("DATABASE_URL", EXAMPLE, check_url(url).map(|()| url.into()))
+}
+
+fn read_callback(
+    arguments: &ApiArguments,
+    errors: &mut SettingErrors,
+) -> Option<(AllowedOrigins, String, NextPrefixes)> {
+    const EXAMPLE: &str = "https://example.com";
+    let origins = errors.required("CALLBACK_ORIGINS", EXAMPLE, arguments.callback_origins.as_ref());
+    let origins = origins.and_then(|text| errors.parse("CALLBACK_ORIGINS", EXAMPLE, text));
+    let path = errors.read("CALLBACK_PATH", "/auth/callback", parse_path(arguments.callback_path.trim()));
+    let prefixes = errors.parse("CALLBACK_NEXT_PREFIXES", "/app,/docs", &arguments.callback_next_prefixes);
+    Some((origins?, path?, prefixes?))
+}
+
+fn read_admission(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<EnqueuePolicy> {
+    let per_recipient: Option<Quotas> =
+        errors.parse("RECIPIENT_RATE_LIMIT", "10/15m,30/1d", &arguments.recipient_rate_limit);
+    let per_recipient_and_client: Option<Quotas> =
+        errors.parse("RECIPIENT_CLIENT_RATE_LIMIT", "3/15m,10/1d", &arguments.recipient_client_rate_limit);
+    let duplicate_window = errors.read("DUPLICATE_WINDOW", "10s", parse_duration(&arguments.duplicate_window));
+    if duplicate_window.is_some_and(|window| window > LONGEST_DUPLICATE_WINDOW) {
+        errors.add("DUPLICATE_WINDOW", "10s", "is over an hour".to_owned());
+    }
+    let deadline = errors.read("JOB_DEADLINE", "15m", parse_duration(&arguments.job_deadline));
+    let lifetime = errors.read("LINK_LIFETIME", "1h", parse_duration(&arguments.link_lifetime));
+    if let (Some(deadline), Some(lifetime)) = (deadline, lifetime)
+        && lifetime < deadline + DELIVERY_TIME
+    {
+        let problem = "is less than JOB_DEADLINE and five minutes: a late mail would bring a dead link".to_owned();
+        errors.add("LINK_LIFETIME", "1h", problem);
+    }
+    Some(EnqueuePolicy {
+        per_recipient: per_recipient?,
+        per_recipient_and_client: per_recipient_and_client?,
+        duplicate_window: duplicate_window?,
+        deadline: deadline?,
+    })
+}
+
+fn read_webhooks(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<WebhookSettings> {
+    let keys = arguments.mailgun_webhook_signing_key.as_ref().map(|keys| keys.expose_secret()).unwrap_or_default();
+    let keys = keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(SecretString::from);
+    let max_age = errors.read("WEBHOOK_MAX_AGE", "12h", parse_duration(&arguments.webhook_max_age))?;
+    if !(SHORTEST_WEBHOOK_AGE..=LONGEST_REPORT_AGE).contains(&max_age) {
+        errors.add("WEBHOOK_MAX_AGE", "12h", "is not from 5m to 1d".to_owned());
+        return None;
+    }
+    let domain = arguments.mailgun_domain.trim();
+    let domain = (!domain.is_empty()).then(|| domain.to_owned());
+    Some(WebhookSettings { signing_keys: keys.collect(), max_age, domain })
+}

@@ -1,0 +1,48 @@
+//! The notation of times in settings: `15m`. Quotas use it for their windows, and both programs for their own settings.
+
+use std::time::Duration;
+
+/// Longest duration that a setting may name.
+const LONGEST_SECONDS: u64 = 366 * 86_400;
+
+/// Parses a whole number and one unit, `s`, `m`, `h` or `d`: from `1s` to `366d`. White space around it is ignored.
+///
+/// ```
+/// assert_eq!(outbox::parse_duration("15m"), Ok(std::time::Duration::from_secs(900)));
+/// ```
+///
+/// # Errors
+/// A sentence that says what is wrong, for the person who wrote the setting.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let text = text.trim();
+    let wrong = || format!("`{text}` is not a length of time like 10s, 15m, 1h or 1d");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let seconds: u64 = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    match u64::from(number) * seconds {
+        0 => Err(format!("`{text}` is no time at all")),
+        total if total > LONGEST_SECONDS => Err(format!("`{text}` is more than a year")),
+        total => Ok(Duration::from_secs(total)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_a_number_and_a_unit() {
+        for (text, seconds) in [("1s", 1), ("15m", 900), ("1h", 3_600), ("1d", 86_400), (" 90s ", 90)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "m", "15", "15 m", "-1m", "1.5h", "1w", "0s", "15µ", "99999999d", "1h30m"] {
+            assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! What `magic-link-api` and `magic-link-worker` share as programs: how they read settings, log, stop and refuse to
+//! start.
+//!
+//! The crate knows nothing about jobs, mail or Postgres. What a setting means is decided in each program.
+
+mod dotenv;
+mod exit;
+mod limits;
+mod log;
+mod setting_errors;
+mod signals;
+
+pub use dotenv::{DotenvError, load_dotenv};
+pub use exit::refuse;
+pub use limits::{LimitError, forbid_core_dumps, raise_open_files_limit};
+pub use log::{LogFormat, LogSettings, start_log};
+pub use setting_errors::{SettingError, SettingErrors};
+pub use signals::StopSignals;

@@ -1,0 +1,56 @@
+//! Limits that a program sets for its own process.
+
+use nix::{
+    errno::Errno,
+    sys::resource::{Resource, getrlimit, setrlimit},
+};
+
+/// The system did not change a limit.
+#[derive(Debug, thiserror::Error)]
+pub enum LimitError {
+    /// Core dumps are still possible.
+    #[error("cannot forbid core dumps")]
+    CoreDumps(#[source] Errno),
+    /// The hard limit of open files is unknown.
+    #[error("cannot read the limit of open files")]
+    ReadOpenFiles(#[source] Errno),
+    /// The limit of open files is as it was.
+    #[error("cannot raise the limit of open files")]
+    RaiseOpenFiles(#[source] Errno),
+}
+
+/// Turns core dumps off: the memory holds links, keys, addresses and the database's password, which must not be
+/// written to disk.
+///
+/// # Errors
+/// [`LimitError::CoreDumps`].
+pub fn forbid_core_dumps() -> Result<(), LimitError> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(LimitError::CoreDumps)
+}
+
+/// Raises the limit of open files to the hard limit. A shell's usual limit of 1,024 also limits the open connections.
+///
+/// # Errors
+/// [`LimitError::ReadOpenFiles`] or [`LimitError::RaiseOpenFiles`].
+pub fn raise_open_files_limit() -> Result<(), LimitError> {
+    let (_, hard_limit) = getrlimit(Resource::RLIMIT_NOFILE).map_err(LimitError::ReadOpenFiles)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard_limit, hard_limit).map_err(LimitError::RaiseOpenFiles)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn core_dumps_are_off_and_cannot_be_turned_on_again() {
+        forbid_core_dumps().unwrap();
+        assert_eq!(getrlimit(Resource::RLIMIT_CORE), Ok((0, 0)));
+    }
+
+    #[test]
+    fn the_limit_of_open_files_is_the_hard_limit() {
+        raise_open_files_limit().unwrap();
+        let (soft_limit, hard_limit) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+        assert_eq!(soft_limit, hard_limit);
+    }
+}

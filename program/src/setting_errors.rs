@@ -1,0 +1,182 @@
+//! Collects the errors of all settings, so that one start reports every bad setting, each with the variable's name, the
+//! problem and an example.
+
+use std::{
+    fmt::{self, Display},
+    ops::RangeInclusive,
+    str::FromStr,
+    vec,
+};
+
+/// A setting that is missing or cannot be used. `problem` must not show the value of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingError {
+    /// Name of the environment variable.
+    pub variable: &'static str,
+    /// What is wrong with the setting.
+    pub problem: String,
+    /// A value that would be accepted.
+    pub example: &'static str,
+}
+
+impl Display for SettingError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} (example: {})", self.variable, self.problem, self.example)
+    }
+}
+
+/// The errors found so far, in the order in which the settings were read.
+///
+/// Every method that reads a setting returns `None` after it has added an error. A caller reads all its settings before
+/// it looks at the first `None`:
+///
+/// ```
+/// let mut errors = program::SettingErrors::default();
+/// let port = errors.parse::<u16>("PORT", "8080", "eighty");
+/// let retries = errors.in_range("RETRIES", "3", "12", 1..=10);
+/// let settings = port.zip(retries);
+///
+/// let lines: Vec<String> = errors.into_result(settings).unwrap_err().into_iter().map(|error| error.to_string()).collect();
+/// assert_eq!(
+///     lines,
+///     ["PORT: invalid digit found in string (example: 8080)", "RETRIES: `12` is not from 1 to 10 (example: 3)"]
+/// );
+/// ```
+#[derive(Debug, Default)]
+pub struct SettingErrors(Vec<SettingError>);
+
+impl SettingErrors {
+    /// Returns a good value, or adds the error of a bad one.
+    pub fn read<T, E: Display>(
+        &mut self,
+        variable: &'static str,
+        example: &'static str,
+        value: Result<T, E>,
+    ) -> Option<T> {
+        value.map_err(|problem| self.add(variable, example, problem.to_string())).ok()
+    }
+
+    /// Parses a value, without the white space around it.
+    pub fn parse<T: FromStr<Err: Display>>(
+        &mut self,
+        variable: &'static str,
+        example: &'static str,
+        text: &str,
+    ) -> Option<T> {
+        self.read(variable, example, text.trim().parse())
+    }
+
+    /// Parses a number that must lie within bounds, both included.
+    pub fn in_range<T: FromStr<Err: Display> + PartialOrd + Display>(
+        &mut self,
+        variable: &'static str,
+        example: &'static str,
+        text: &str,
+        range: RangeInclusive<T>,
+    ) -> Option<T> {
+        let number: T = self.parse(variable, example, text)?;
+        if range.contains(&number) {
+            return Some(number);
+        }
+        self.add(variable, example, format!("`{number}` is not from {} to {}", range.start(), range.end()));
+        None
+    }
+
+    /// Returns a setting that has no default. An empty or blank value counts as missing.
+    pub fn required<'a, T: AsRef<str> + ?Sized>(
+        &mut self,
+        variable: &'static str,
+        example: &'static str,
+        value: Option<&'a T>,
+    ) -> Option<&'a T> {
+        let given = value.filter(|text| !text.as_ref().trim().is_empty());
+        if given.is_none() {
+            self.add(variable, example, "is missing".to_owned());
+        }
+        given
+    }
+
+    /// Adds an error.
+    pub fn add(&mut self, variable: &'static str, example: &'static str, problem: String) {
+        self.0.push(SettingError { variable, problem, example });
+    }
+
+    /// The settings, unless one of them was bad.
+    ///
+    /// # Errors
+    /// All errors, if there are any. `settings` may be `None` only if an error was added.
+    pub fn into_result<T>(self, settings: Option<T>) -> Result<T, Self> {
+        match settings {
+            Some(settings) if self.0.is_empty() => Ok(settings),
+            _ => Err(self),
+        }
+    }
+}
+
+impl IntoIterator for SettingErrors {
+    type Item = SettingError;
+    type IntoIter = vec::IntoIter<SettingError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(errors: SettingErrors) -> Vec<String> {
+        errors.into_iter().map(|error| error.to_string()).collect()
+    }
+
+    #[test]
+    fn an_error_names_its_variable_and_an_example() {
+        let mut errors = SettingErrors::default();
+        assert_eq!(errors.parse::<u16>("PORT", "8080", "x"), None);
+        assert_eq!(errors.required("KEY", "abc", None::<&String>), None);
+        assert_eq!(
+            lines(errors),
+            ["PORT: invalid digit found in string (example: 8080)", "KEY: is missing (example: abc)"]
+        );
+    }
+
+    #[test]
+    fn bounds_are_included_and_a_number_outside_is_named() {
+        for (text, number, problem) in [
+            ("2", Some(2), None),
+            (" 1000 ", Some(1000), None),
+            ("1", None, Some("`1` is not from 2 to 1000")),
+            ("1001", None, Some("`1001` is not from 2 to 1000")),
+            ("", None, Some("cannot parse integer from empty string")),
+            ("-1", None, Some("invalid digit found in string")),
+            ("many", None, Some("invalid digit found in string")),
+        ] {
+            let mut errors = SettingErrors::default();
+            assert_eq!(errors.in_range::<u32>("CONNECTIONS", "10", text, 2..=1000), number, "{text}");
+            let expected = problem.map(|problem| format!("CONNECTIONS: {problem} (example: 10)"));
+            assert_eq!(lines(errors), Vec::from_iter(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_required_value_must_not_be_blank() {
+        for (value, given) in [(Some("abc"), true), (Some(" abc"), true), (Some(" "), false), (None, false)] {
+            let mut errors = SettingErrors::default();
+            assert_eq!(errors.required("KEY", "abc", value), value.filter(|_| given), "{value:?}");
+            assert_eq!(lines(errors).is_empty(), given, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn settings_are_passed_on_only_without_errors() {
+        assert_eq!(SettingErrors::default().into_result(Some(1)).ok(), Some(1));
+        // The value was read, but a rule about two settings failed afterwards.
+        let mut errors = SettingErrors::default();
+        errors.add("LIFETIME", "1h", "is less than DEADLINE".to_owned());
+        assert_eq!(
+            errors.into_result(Some(1)).map_err(lines),
+            Err(vec!["LIFETIME: is less than DEADLINE (example: 1h)".to_owned()])
+        );
+    }
+}

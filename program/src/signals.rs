@@ -1,0 +1,47 @@
+//! Waits for the signals that ask a program to stop. What a first and a second signal mean is decided in each program.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// SIGTERM and SIGINT. While this exists, and afterwards, neither of them ends the process by itself.
+#[derive(Debug)]
+pub struct StopSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl StopSignals {
+    /// Starts to listen for both signals. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The system installs no signal handler.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    /// Waits for the next signal.
+    pub async fn next(&mut self) {
+        let name = tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        };
+        tracing::debug!(signal = name, "received a signal");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::sys::signal::{Signal, raise};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn each_of_the_two_signals_is_received() {
+        let mut signals = StopSignals::new().unwrap();
+        for signal in [Signal::SIGTERM, Signal::SIGINT] {
+            raise(signal).unwrap();
+            signals.next().await;
+        }
+    }
+}

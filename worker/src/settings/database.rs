@@ -1,0 +1,31 @@
+//! How to reach Postgres.
+
+use outbox::check_url;
+use program::SettingErrors;
+use secrecy::SecretString;
+
+use super::WorkerArguments;
+
+/// How to reach Postgres.
+pub struct DatabaseSettings {
+    /// `postgres://…`
+    pub url: SecretString,
+    /// Size of the connection pool, at least 2, since one connection listens for notifications.
+    pub max_connections: u32,
+    /// Whether to run the migrations at the start.
+    pub migrate_on_start: bool,
+}
+
+impl DatabaseSettings {
+    /// Reads these settings. `None` if an error was added.
+    pub fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
+        const EXAMPLE: &str = "postgres://magic_link:secret@db.internal/magic_link";
+        let url = errors
+            .required("DATABASE_URL", EXAMPLE, arguments.database_url.as_deref().map(str::trim))
+            .and_then(|url| errors.read("DATABASE_URL", EXAMPLE, check_url(url).map(|()| url.into())));
+        let max_connections =
+            errors.in_range("DATABASE_MAX_CONNECTIONS", "10", &arguments.database_max_connections, 2..=1_000);
+        let migrate_on_start = errors.parse("MIGRATE_ON_START", "true", &arguments.migrate_on_start);
+        Some(Self { url: url?, max_connections: max_connections?, migrate_on_start: migrate_on_start? })
+    }
+}

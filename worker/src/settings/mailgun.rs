@@ -1,0 +1,92 @@
+//! How to reach Mailgun: to send mail, and to ask what became of it.
+
+use std::str::FromStr;
+
+use outbox::Quota;
+use program::SettingErrors;
+use secrecy::SecretString;
+use url::Url;
+
+use super::{
+    WorkerArguments,
+    values::{header_secret, mail_from, mailgun_domain, upstream_url},
+};
+
+/// How to reach Mailgun, and how fast.
+pub struct MailgunSettings {
+    /// Mailgun's API in the region of the domain.
+    pub url: Url,
+    /// The sending domain.
+    pub domain: String,
+    /// A key that may send; a sending key of the domain is enough.
+    pub key: SecretString,
+    /// Sender of the mail: `Name <address>` or an address.
+    pub from: String,
+    /// Maximum rate at which this worker hands over mail.
+    pub rate: Quota,
+    /// A key that may read events, and read and delete suppressions.
+    pub events_key: Option<SecretString>,
+    /// Which of Mailgun's two APIs to read events from.
+    pub events_api: EventsApi,
+}
+
+/// The APIs through which Mailgun tells the events of a mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventsApi {
+    /// `GET /v3/{domain}/events`: deprecated, but its filter by Message-Id is documented.
+    Events,
+    /// `POST /v1/analytics/logs`, its successor.
+    Logs,
+}
+
+impl FromStr for EventsApi {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "events" => Ok(Self::Events),
+            "logs" => Ok(Self::Logs),
+            _ => Err(format!("`{text}` is neither events nor logs")),
+        }
+    }
+}
+
+impl MailgunSettings {
+    pub(super) fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
+        const URL: &str = "https://api.eu.mailgun.net";
+        const KEY: &str = "a sending key of the domain";
+        const FROM: &str = "Example Portal <sign-in@mg.example.com>";
+        let url = errors.read("MAILGUN_BASE_URL", URL, upstream_url(&arguments.mailgun_base_url));
+        let domain = errors
+            .required("MAILGUN_DOMAIN", "mg.example.com", arguments.mailgun_domain.as_ref())
+            .and_then(|text| errors.read("MAILGUN_DOMAIN", "mg.example.com", mailgun_domain(text)));
+        let key = errors
+            .required("MAILGUN_API_KEY", KEY, arguments.mailgun_api_key.as_ref())
+            .and_then(|key| errors.read("MAILGUN_API_KEY", KEY, header_secret(key)));
+        let from = errors
+            .required("MAIL_FROM", FROM, arguments.mail_from.as_ref())
+            .and_then(|text| errors.read("MAIL_FROM", FROM, mail_from(text)));
+        let rate = errors.parse("MAILGUN_RATE", "20/1s", &arguments.mailgun_rate);
+        let events_key = read_events_key(arguments, errors);
+        let events_api = errors.parse("MAILGUN_EVENTS_API", "logs", &arguments.mailgun_events_api);
+        Some(Self {
+            url: url?,
+            domain: domain?,
+            key: key?,
+            from: from?,
+            rate: rate?,
+            events_key: events_key?,
+            events_api: events_api?,
+        })
+    }
+}
+
+/// `Some(None)` if no key is set, `None` if the key is bad.
+fn read_events_key(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Option<SecretString>> {
+    match arguments.mailgun_events_key.as_ref().filter(|key| !key.trim().is_empty()) {
+        None => Some(None),
+        Some(key) => {
+            errors.read("MAILGUN_EVENTS_KEY", "a key that may read the domain's events", header_secret(key)).map(Some)
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! How to reach Supabase Auth, and what it may do.
+
+use std::str::FromStr;
+
+use program::SettingErrors;
+use secrecy::SecretString;
+use url::Url;
+
+use super::{
+    WorkerArguments,
+    values::{header_secret, origin, upstream_url},
+};
+
+/// How to reach Supabase Auth, and what it may do.
+pub struct SupabaseSettings {
+    /// The project's URL, without `/auth/v1`.
+    pub url: Url,
+    /// The JWT of the service role, or an `sb_secret_…` key.
+    pub key: SecretString,
+    /// Origins that links may point to, serialised as browsers do.
+    pub link_origins: Vec<String>,
+    /// Maximum number of calls at a time.
+    pub concurrency: usize,
+    /// Whether an unknown address gets an account.
+    pub signups: Signups,
+}
+
+/// What happens to a request for an unknown address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signups {
+    /// Supabase creates an account, and the link is mailed: `generate_link` with type `magiclink` does this.
+    Allow,
+    /// Nothing is created or mailed.
+    Deny,
+}
+
+impl FromStr for Signups {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "allow" => Ok(Self::Allow),
+            "deny" => Ok(Self::Deny),
+            _ => Err(format!("`{text}` is neither allow nor deny")),
+        }
+    }
+}
+
+impl SupabaseSettings {
+    pub(super) fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
+        const URL: &str = "https://abcdefghijklmnopqrst.supabase.co";
+        let url = errors
+            .required("SUPABASE_URL", URL, arguments.supabase_url.as_ref())
+            .and_then(|text| errors.read("SUPABASE_URL", URL, upstream_url(text)));
+        let key = errors
+            .required("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_…", arguments.supabase_service_role_key.as_ref())
+            .and_then(|key| errors.read("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_…", header_secret(key)));
+        let link_origins = match arguments.link_origins.as_deref().map(str::trim) {
+            None | Some("") => url.as_ref().map(|url| vec![url.origin().ascii_serialization()]),
+            Some(list) => errors.read("LINK_ORIGINS", URL, list.split(',').map(origin).collect::<Result<Vec<_>, _>>()),
+        };
+        let concurrency = errors.in_range("SUPABASE_CONCURRENCY", "16", &arguments.supabase_concurrency, 1..=1_000);
+        let signups = errors.parse("SIGNUPS", "deny", &arguments.signups);
+        Some(Self { url: url?, key: key?, link_origins: link_origins?, concurrency: concurrency?, signups: signups? })
+    }
+}
