@@ -1,11 +1,11 @@
-//! The api: `POST /api/auth/send-magic-link`, and the webhook through which Mailgun reports.
+//! The api: `POST /api/auth/send-magic-link`, and the webhook for Mailgun's events.
 //!
-//! A request meets the layers in `server::router` in order: it is limited by its network (`ip_limit`), its body is read
-//! (`http::body`), its fields are checked (`send_magic_link`), its callback URL is resolved (`callback`), the queue must
-//! be able to mail it in time (`admission`), and the job is committed to the outbox. Every answer has the published
-//! shape (`http`), which `document` describes.
+//! A request passes through the layers in `server::router`: the IP rate limit (`ip_limit`), reading the body
+//! (`http::body`), then its handler. `send_magic_link` checks the fields, builds the callback URL (`callback`), asks
+//! whether the job can be mailed in time (`admission`) and commits it to the outbox; a worker mails the link. `webhook`
+//! records what Mailgun reports. Every response has the shape that `document` describes.
 //!
-//! A worker mails the link; this crate knows neither Supabase Auth nor Mailgun's API.
+//! This crate calls neither Supabase Auth nor Mailgun.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -1,132 +1,141 @@
-//! Numbers for Prometheus, served on the private listener only. No label holds what a caller chose freely.
+//! Prometheus metrics, served on the private listener only. Labels have a fixed set of values: callers cannot create
+//! new ones.
 
 use std::time::Duration;
 
 use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
-use outbox::{Delivery, Load, SuppressionOutcome, SuppressionReason};
+use outbox::{DeliveryStatus, Load, SuppressionOutcome, SuppressionReason};
 
-const ANSWERS: &str = "magic_link_api_requests_total";
-const ENQUEUE: &str = "magic_link_api_enqueue_seconds";
-const WAITING: &str = "magic_link_api_waiting_jobs";
+const REQUESTS: &str = "magic_link_api_requests_total";
+const ENQUEUE_SECONDS: &str = "magic_link_api_enqueue_seconds";
+const WAITING_JOBS: &str = "magic_link_api_waiting_jobs";
 const CAPACITY: &str = "magic_link_api_capacity_jobs_per_second";
-const WEBHOOKS: &str = "magic_link_api_webhook_events_total";
-const ENQUEUE_BATCH: &str = "magic_link_api_enqueue_batch_size";
-const ENQUEUE_COMMIT: &str = "magic_link_api_enqueue_commit_seconds";
-const WEBHOOK_BATCH: &str = "magic_link_api_webhook_batch_size";
-const WEBHOOK_COMMIT: &str = "magic_link_api_webhook_commit_seconds";
+const WEBHOOK_EVENTS: &str = "magic_link_api_webhook_events_total";
+const ENQUEUE_BATCH_SIZE: &str = "magic_link_api_enqueue_batch_size";
+const ENQUEUE_COMMIT_SECONDS: &str = "magic_link_api_enqueue_commit_seconds";
+const WEBHOOK_BATCH_SIZE: &str = "magic_link_api_webhook_batch_size";
+const WEBHOOK_COMMIT_SECONDS: &str = "magic_link_api_webhook_commit_seconds";
 const DELIVERIES: &str = "magic_link_deliveries_total";
 const SUPPRESSIONS: &str = "magic_link_suppressions_total";
 const CONNECTIONS: &str = "magic_link_api_connections";
 
-/// Seconds: from a commit on a quiet disk to the longest wait for a connection.
-const BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// Histogram buckets in seconds: from a commit on an idle disk to the longest wait for a connection.
+const DURATION_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
-/// Requests or reports in one commit: up to the largest batch.
-const BATCHES: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
+/// Histogram buckets for requests or webhooks per commit, up to the largest batch.
+const BATCH_SIZE_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
-/// Starts to count. Once per process.
+/// Installs the recorder and describes every metric. Call this once per process.
 ///
 /// # Errors
-/// Where somebody else counts already.
+/// Another recorder is already installed.
 pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
     let mut builder = PrometheusBuilder::new();
     for (metric, buckets) in [
-        (ENQUEUE, &BUCKETS[..]),
-        (ENQUEUE_COMMIT, &BUCKETS),
-        (WEBHOOK_COMMIT, &BUCKETS),
-        (ENQUEUE_BATCH, &BATCHES),
-        (WEBHOOK_BATCH, &BATCHES),
+        (ENQUEUE_SECONDS, &DURATION_BUCKETS[..]),
+        (ENQUEUE_COMMIT_SECONDS, &DURATION_BUCKETS),
+        (WEBHOOK_COMMIT_SECONDS, &DURATION_BUCKETS),
+        (ENQUEUE_BATCH_SIZE, &BATCH_SIZE_BUCKETS),
+        (WEBHOOK_BATCH_SIZE, &BATCH_SIZE_BUCKETS),
     ] {
         builder = builder.set_buckets_for_metric(Matcher::Full(metric.to_owned()), buckets)?;
     }
     let handle = builder.install_recorder()?;
-    describe_counter!(ANSWERS, "Answers of the endpoint, by status and error code (ok for none).");
-    describe_histogram!(ENQUEUE, "Seconds that it took to put a job into the outbox, or to fail at it.");
-    describe_histogram!(ENQUEUE_BATCH, "Requests that went into the outbox in one commit.");
-    describe_histogram!(ENQUEUE_COMMIT, "Seconds that a commit of requests took, or failed after.");
-    describe_histogram!(WEBHOOK_BATCH, "Webhooks that were taken in one commit.");
-    describe_histogram!(WEBHOOK_COMMIT, "Seconds that a commit of webhooks took, or failed after.");
+    describe();
+    start_at_zero();
+    Ok(handle)
+}
+
+fn describe() {
+    describe_counter!(REQUESTS, "Answers of the endpoint, by status and error code (ok for none).");
+    describe_histogram!(ENQUEUE_SECONDS, "Seconds that it took to put a job into the outbox, or to fail at it.");
+    describe_histogram!(ENQUEUE_BATCH_SIZE, "Requests that went into the outbox in one commit.");
+    describe_histogram!(ENQUEUE_COMMIT_SECONDS, "Seconds that a commit of requests took, or failed after.");
+    describe_histogram!(WEBHOOK_BATCH_SIZE, "Webhooks that were taken in one commit.");
+    describe_histogram!(WEBHOOK_COMMIT_SECONDS, "Seconds that a commit of webhooks took, or failed after.");
     describe_counter!(DELIVERIES, "Mails whose delivery became this, by what Mailgun reported.");
     describe_counter!(
         SUPPRESSIONS,
         "Recipients reported as not to be mailed, by reason; held_back: too many of a domain."
     );
-    describe_gauge!(WAITING, "Jobs that wait for a worker, counted up to just over QUEUE_LIMIT.");
+    describe_gauge!(WAITING_JOBS, "Jobs that wait for a worker, counted up to just over QUEUE_LIMIT.");
     describe_gauge!(
         CAPACITY,
         "Jobs that all workers end a second, as last measured under a backlog; NaN where there was none of late."
     );
     describe_gauge!(CONNECTIONS, "Open connections of the public listener.");
-    describe_counter!(WEBHOOKS, "Webhooks, by event (none for one that was refused) and what became of it.");
-    // Present from the start, so that an alert on their increase sees the first one.
-    for delivery in Delivery::ALL {
+    describe_counter!(WEBHOOK_EVENTS, "Webhooks, by event (none for one that was refused) and what became of it.");
+}
+
+/// Exports these counters before their first increment: an alert on `increase()` does not see a counter appear.
+fn start_at_zero() {
+    for delivery in DeliveryStatus::ALL {
         counter!(DELIVERIES, "delivery" => delivery.as_str()).absolute(0);
     }
     for reason in SuppressionReason::ALL {
-        for suppressed in [SuppressionOutcome::Suppressed, SuppressionOutcome::HeldBack] {
-            counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => suppressed.as_str()).absolute(0);
+        for outcome in [SuppressionOutcome::Suppressed, SuppressionOutcome::HeldBack] {
+            counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => outcome.as_str()).absolute(0);
         }
     }
     for (status, code) in [("500", "internal_error"), ("503", "unavailable")] {
-        counter!(ANSWERS, "status" => status, "code" => code).absolute(0);
+        counter!(REQUESTS, "status" => status, "code" => code).absolute(0);
     }
-    Ok(handle)
 }
 
-/// An answer of the endpoint.
-pub(crate) fn count_answer(status: u16, code: String) {
-    counter!(ANSWERS, "status" => status.to_string(), "code" => code).increment(1);
+/// Counts a response of the send-magic-link endpoint. `code` is `ok` for a success.
+pub(crate) fn count_response(status: u16, code: String) {
+    counter!(REQUESTS, "status" => status.to_string(), "code" => code).increment(1);
 }
 
-/// A job was put into the outbox, or was not.
-pub(crate) fn time_enqueue(taken: Duration) {
-    histogram!(ENQUEUE).record(taken.as_secs_f64());
+/// Records how long enqueuing a job took, whether or not it succeeded.
+pub(crate) fn observe_enqueue(duration: Duration) {
+    histogram!(ENQUEUE_SECONDS).record(duration.as_secs_f64());
 }
 
-/// A webhook was taken or refused.
+/// Counts a webhook. `event` is `none` for a rejected one, and `outcome` is then the reason.
 pub(crate) fn count_webhook(event: &'static str, outcome: &'static str) {
-    counter!(WEBHOOKS, "event" => event, "outcome" => outcome).increment(1);
+    counter!(WEBHOOK_EVENTS, "event" => event, "outcome" => outcome).increment(1);
 }
 
-/// Requests were put into the outbox together, or were not.
-pub(crate) fn enqueue_commit(batch: usize, taken: Duration) {
-    commit(ENQUEUE_BATCH, ENQUEUE_COMMIT, batch, taken);
+/// Records one commit of requests, whether or not it succeeded.
+pub(crate) fn observe_enqueue_commit(batch_size: usize, duration: Duration) {
+    observe_commit(ENQUEUE_BATCH_SIZE, ENQUEUE_COMMIT_SECONDS, batch_size, duration);
 }
 
-/// Webhooks were taken together, or were not.
-pub(crate) fn webhook_commit(batch: usize, taken: Duration) {
-    commit(WEBHOOK_BATCH, WEBHOOK_COMMIT, batch, taken);
+/// Records one commit of webhooks, whether or not it succeeded.
+pub(crate) fn observe_webhook_commit(batch_size: usize, duration: Duration) {
+    observe_commit(WEBHOOK_BATCH_SIZE, WEBHOOK_COMMIT_SECONDS, batch_size, duration);
 }
 
-fn commit(sizes: &'static str, seconds: &'static str, batch: usize, taken: Duration) {
-    histogram!(sizes).record(u32::try_from(batch).unwrap_or(u32::MAX));
-    histogram!(seconds).record(taken.as_secs_f64());
+fn observe_commit(sizes: &'static str, seconds: &'static str, batch_size: usize, duration: Duration) {
+    histogram!(sizes).record(u32::try_from(batch_size).unwrap_or(u32::MAX));
+    histogram!(seconds).record(duration.as_secs_f64());
 }
 
-/// A mail's delivery became this.
-pub(crate) fn count_delivery(delivery: Delivery) {
+/// Counts a mail whose delivery state changed to `delivery`.
+pub(crate) fn count_delivery(delivery: DeliveryStatus) {
     counter!(DELIVERIES, "delivery" => delivery.as_str()).increment(1);
 }
 
-/// A recipient was suppressed, or was not.
+/// Counts a report that a recipient should be suppressed, by what happened.
 pub(crate) fn count_suppression(reason: SuppressionReason, outcome: SuppressionOutcome) {
     counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => outcome.as_str()).increment(1);
 }
 
-/// How the outbox stands.
+/// Sets the gauges for the queue.
 pub(crate) fn set_load(load: &Load) {
-    gauge!(WAITING).set(load.waiting);
+    gauge!(WAITING_JOBS).set(load.waiting);
     gauge!(CAPACITY).set(load.jobs_per_second.unwrap_or(f64::NAN));
 }
 
-/// Open connections of the public listener.
+/// Sets the number of open connections of the public listener.
 pub(crate) fn set_connections(connections: u32) {
     gauge!(CONNECTIONS).set(connections);
 }
 
-/// Folds what was measured into the histograms, for ever, whether or not somebody scrapes.
-pub(crate) async fn keep_small(handle: PrometheusHandle) {
+/// Aggregates recorded samples every 5 seconds, so that memory stays bounded even if nothing scrapes. Never returns.
+pub(crate) async fn run_upkeep(handle: PrometheusHandle) {
     let mut ticks = tokio::time::interval(Duration::from_secs(5));
     loop {
         ticks.tick().await;

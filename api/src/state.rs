@@ -1,4 +1,5 @@
-//! What every request at the door needs: the rules of the settings, the limits' state and the way to the outbox.
+//! What every request handler shares: the connection pool, the group commits, the rate limiter, the queue monitor and
+//! the checked settings.
 
 use std::{io, sync::Arc};
 
@@ -7,18 +8,17 @@ use outbox::{Enqueued, GroupCommit, NewJob, PgPool, Report, ReportOutcome};
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
     callback::{allowed_origins::AllowedOrigins, next::NextPrefixes},
-    ip_limit::limiter::IpLimit,
+    ip_limit::limiter::IpRateLimiter,
     metrics,
     settings::{ApiSettings, WebhookSettings},
 };
 
-/// Shared by all requests.
 #[derive(Debug)]
 pub(crate) struct AppState {
     pub(crate) pool: PgPool,
     pub(crate) requests: GroupCommit<NewJob, Enqueued>,
     pub(crate) reports: GroupCommit<Report, ReportOutcome>,
-    pub(crate) ip_limit: Arc<IpLimit>,
+    pub(crate) ip_limiter: Arc<IpRateLimiter>,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) callback_path: String,
     pub(crate) callback_next_prefixes: NextPrefixes,
@@ -27,16 +27,16 @@ pub(crate) struct AppState {
 }
 
 impl AppState {
-    /// A door as set. Connects to nothing yet.
+    /// Creates the state from the settings. Does not connect to Postgres yet.
     ///
     /// # Errors
-    /// The system gives no threads.
+    /// The operating system cannot start the threads that write commits.
     pub(crate) fn new(settings: &ApiSettings, pool: PgPool) -> io::Result<Arc<Self>> {
-        let door = Self {
-            requests: GroupCommit::of_requests(&pool, settings.admission.clone(), metrics::enqueue_commit)?,
-            reports: GroupCommit::of_reports(&pool, metrics::webhook_commit)?,
+        let state = Self {
+            requests: GroupCommit::of_requests(&pool, settings.admission.clone(), metrics::observe_enqueue_commit)?,
+            reports: GroupCommit::of_reports(&pool, metrics::observe_webhook_commit)?,
             pool,
-            ip_limit: Arc::new(IpLimit::new(
+            ip_limiter: Arc::new(IpRateLimiter::new(
                 settings.trusted_proxies.clone(),
                 settings.ip_rate_limit,
                 &settings.ip_rate_limit_overrides,
@@ -45,11 +45,11 @@ impl AppState {
             callback_path: settings.callback_path.clone(),
             callback_next_prefixes: settings.callback_next_prefixes.clone(),
             queue: Arc::new(QueueMonitor::new(QueueLimits {
-                limit: settings.queue_limit,
+                max_waiting: settings.queue_limit,
                 deadline: settings.admission.deadline,
             })),
             webhooks: settings.webhooks.clone(),
         };
-        Ok(Arc::new(door))
+        Ok(Arc::new(state))
     }
 }

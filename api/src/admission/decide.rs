@@ -1,57 +1,67 @@
-//! Whether one more request can be mailed in time. One that would expire in the queue is refused at once, with the time
-//! after which it will not be.
+//! The admission rule: a job that would expire in the queue is rejected at once, with the time after which a new
+//! request is likely to be accepted.
 
 use std::time::Duration;
 
 use outbox::Load;
 
-/// What an operator has to mend is not mended in less.
-const STOPPED_WAIT: Duration = Duration::from_secs(30);
-/// Over `QUEUE_LIMIT`, when nobody knows how fast the queue gets shorter.
-const FULL_WAIT: Duration = Duration::from_secs(5);
+/// `Retry-After` while nothing is mailed. An operator usually needs longer than this to fix the cause.
+const STOPPED_RETRY_AFTER: Duration = Duration::from_secs(30);
+/// `Retry-After` while more than `QUEUE_LIMIT` jobs wait and the workers' rate is unknown.
+const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// What may be let in.
+/// How many jobs may wait, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct QueueLimits {
-    /// Most jobs that may wait: `QUEUE_LIMIT`.
-    pub(crate) limit: u32,
+    /// Maximum number of waiting jobs: `QUEUE_LIMIT`.
+    pub(crate) max_waiting: u32,
     /// A job that waits longer expires: `JOB_DEADLINE`.
     pub(crate) deadline: Duration,
 }
 
-/// An answer for one more request.
+/// What to do with one more request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AdmissionDecision {
-    /// It is mailed in time.
-    Ample,
-    /// It is too, but past half of what may wait: whoever asks often is held back first.
-    Scarce,
-    /// It would not be, before so long.
-    None(Duration),
+    Accept,
+    /// Accept, but more than half of the possible jobs already wait. The IP rate limit is stricter then.
+    AcceptUnderPressure,
+    /// The job could expire before it is mailed.
+    Reject {
+        retry_after: Duration,
+    },
+}
+
+impl AdmissionDecision {
+    pub(crate) fn is_reject(self) -> bool {
+        matches!(self, Self::Reject { .. })
+    }
 }
 
 impl QueueLimits {
-    /// By the last look at the outbox, and the requests that were let in since.
-    pub(crate) fn room(&self, load: &Load, let_in_since: u32) -> AdmissionDecision {
-        let waiting = load.waiting.saturating_add(let_in_since);
-        let nothing_moves = load.is_stopped || load.jobs_per_second.is_some_and(|rate| rate <= 0.0);
-        // A job that has used up half of its time while nothing moves shows that the next may use up all of it.
-        let oldest_is_late = load.time_left.is_some_and(|left| left < self.deadline / 2);
-        if nothing_moves && waiting > 0 && oldest_is_late {
-            return AdmissionDecision::None(STOPPED_WAIT);
+    /// Decides by the last polled load and the number of jobs accepted since that poll.
+    ///
+    /// The queue may hold as many jobs as the workers can mail within the deadline, and never more than `max_waiting`.
+    /// While nothing is mailed, jobs are accepted until the oldest one has used half of its deadline: by then a new job
+    /// may not be mailed in time either.
+    pub(crate) fn decide(&self, load: &Load, accepted_since: u32) -> AdmissionDecision {
+        let waiting = load.waiting.saturating_add(accepted_since);
+        let is_stalled = load.is_stopped || load.jobs_per_second.is_some_and(|rate| rate <= 0.0);
+        let is_oldest_late = load.time_left.is_some_and(|left| left < self.deadline / 2);
+        if is_stalled && waiting > 0 && is_oldest_late {
+            return AdmissionDecision::Reject { retry_after: STOPPED_RETRY_AFTER };
         }
         let rate = load.jobs_per_second.filter(|rate| *rate > 0.0 && !load.is_stopped);
-        let in_time = rate.map_or(f64::INFINITY, |rate| rate * self.deadline.as_secs_f64());
-        let most = in_time.min(f64::from(self.limit));
+        let mailable_in_time = rate.map_or(f64::INFINITY, |rate| rate * self.deadline.as_secs_f64());
+        let max = mailable_in_time.min(f64::from(self.max_waiting));
         let waiting = f64::from(waiting);
-        if waiting > most {
-            let wait = rate.map_or(FULL_WAIT, |rate| {
-                Duration::try_from_secs_f64((waiting - most) / rate)
+        if waiting > max {
+            let retry_after = rate.map_or(FULL_RETRY_AFTER, |rate| {
+                Duration::try_from_secs_f64((waiting - max) / rate)
                     .map_or(self.deadline, |wait| wait.min(self.deadline))
             });
-            return AdmissionDecision::None(wait);
+            return AdmissionDecision::Reject { retry_after };
         }
-        if waiting > most / 2.0 { AdmissionDecision::Scarce } else { AdmissionDecision::Ample }
+        if waiting > max / 2.0 { AdmissionDecision::AcceptUnderPressure } else { AdmissionDecision::Accept }
     }
 }
 
@@ -59,50 +69,50 @@ impl QueueLimits {
 mod tests {
     use super::*;
 
-    const ADMISSION: QueueLimits = QueueLimits { limit: 100_000, deadline: Duration::from_secs(900) };
+    const LIMITS: QueueLimits = QueueLimits { max_waiting: 100_000, deadline: Duration::from_secs(900) };
 
     fn load(waiting: u32, jobs_per_second: Option<f64>) -> Load {
         Load { waiting, jobs_per_second, ..Load::default() }
     }
 
     #[test]
-    fn no_more_is_let_in_than_can_be_mailed_in_time() {
-        let none = |seconds| AdmissionDecision::None(Duration::from_secs(seconds));
-        for (waiting, rate, room) in [
-            // Nobody knows how fast: up to the limit.
-            (0, None, AdmissionDecision::Ample),
-            (50_000, None, AdmissionDecision::Ample),
-            (50_001, None, AdmissionDecision::Scarce),
-            (100_000, None, AdmissionDecision::Scarce),
-            (100_001, None, none(5)),
-            // 50 a second for 900 s are 45,000.
-            (22_500, Some(50.0), AdmissionDecision::Ample),
-            (22_501, Some(50.0), AdmissionDecision::Scarce),
-            (45_000, Some(50.0), AdmissionDecision::Scarce),
-            (45_500, Some(50.0), none(10)),
-            // So fast that only the limit counts.
-            (100_000, Some(5_000.0), AdmissionDecision::Scarce),
-            (105_000, Some(5_000.0), none(1)),
-            // However slow, nobody is told to wait for longer than a mail would.
-            (1_000, Some(0.01), none(900)),
-            // An idle system was slow the last time.
-            (0, Some(0.01), AdmissionDecision::Ample),
+    fn no_more_jobs_are_accepted_than_can_be_mailed_in_time() {
+        let reject = |seconds| AdmissionDecision::Reject { retry_after: Duration::from_secs(seconds) };
+        for (waiting, rate, decision) in [
+            // The rate is unknown, so only the limit counts.
+            (0, None, AdmissionDecision::Accept),
+            (50_000, None, AdmissionDecision::Accept),
+            (50_001, None, AdmissionDecision::AcceptUnderPressure),
+            (100_000, None, AdmissionDecision::AcceptUnderPressure),
+            (100_001, None, reject(5)),
+            // 50 jobs a second for 900 s are 45,000 jobs.
+            (22_500, Some(50.0), AdmissionDecision::Accept),
+            (22_501, Some(50.0), AdmissionDecision::AcceptUnderPressure),
+            (45_000, Some(50.0), AdmissionDecision::AcceptUnderPressure),
+            (45_500, Some(50.0), reject(10)),
+            // The workers are so fast that only the limit counts.
+            (100_000, Some(5_000.0), AdmissionDecision::AcceptUnderPressure),
+            (105_000, Some(5_000.0), reject(1)),
+            // The wait is never longer than the deadline.
+            (1_000, Some(0.01), reject(900)),
+            // The queue is empty, so a slow rate does not matter.
+            (0, Some(0.01), AdmissionDecision::Accept),
         ] {
-            assert_eq!(ADMISSION.room(&load(waiting, rate), 0), room, "{waiting} {rate:?}");
+            assert_eq!(LIMITS.decide(&load(waiting, rate), 0), decision, "{waiting} {rate:?}");
         }
-        assert_eq!(ADMISSION.room(&load(45_000, Some(50.0)), 500), none(10), "those let in since the look count");
+        assert_eq!(LIMITS.decide(&load(45_000, Some(50.0)), 500), reject(10), "jobs accepted since the poll count");
     }
 
     #[test]
-    fn while_nothing_moves_requests_are_let_in_until_the_oldest_has_used_up_half_its_time() {
-        for (time_left, is_stopped, rate, room) in [
-            (899, true, None, AdmissionDecision::Ample),
-            (451, true, Some(50.0), AdmissionDecision::Ample),
-            (449, true, None, AdmissionDecision::None(STOPPED_WAIT)),
-            (449, true, Some(50.0), AdmissionDecision::None(STOPPED_WAIT)),
-            (451, false, Some(0.0), AdmissionDecision::Ample),
-            (449, false, Some(0.0), AdmissionDecision::None(STOPPED_WAIT)),
-            (1, false, Some(50.0), AdmissionDecision::Ample),
+    fn a_stalled_queue_accepts_jobs_until_the_oldest_has_used_half_its_deadline() {
+        for (time_left, is_stopped, rate, decision) in [
+            (899, true, None, AdmissionDecision::Accept),
+            (451, true, Some(50.0), AdmissionDecision::Accept),
+            (449, true, None, AdmissionDecision::Reject { retry_after: STOPPED_RETRY_AFTER }),
+            (449, true, Some(50.0), AdmissionDecision::Reject { retry_after: STOPPED_RETRY_AFTER }),
+            (451, false, Some(0.0), AdmissionDecision::Accept),
+            (449, false, Some(0.0), AdmissionDecision::Reject { retry_after: STOPPED_RETRY_AFTER }),
+            (1, false, Some(50.0), AdmissionDecision::Accept),
         ] {
             let load = Load {
                 waiting: 10,
@@ -110,11 +120,11 @@ mod tests {
                 is_stopped,
                 time_left: Some(Duration::from_secs(time_left)),
             };
-            assert_eq!(ADMISSION.room(&load, 0), room, "{load:?}");
+            assert_eq!(LIMITS.decide(&load, 0), decision, "{load:?}");
         }
         assert_eq!(
-            ADMISSION.room(&Load { is_stopped: true, ..Load::default() }, 0),
-            AdmissionDecision::Ample,
+            LIMITS.decide(&Load { is_stopped: true, ..Load::default() }, 0),
+            AdmissionDecision::Accept,
             "an empty queue"
         );
     }

@@ -1,4 +1,5 @@
-//! Whether one more job can be mailed in time: `decide` is the rule, `queue_monitor` what it knows about the queue.
+//! Decides whether the workers can mail one more job before its deadline. `decide` is the rule; `queue_monitor` polls
+//! the outbox in the background, so that a decision needs no query.
 
 pub(crate) mod decide;
 pub(crate) mod queue_monitor;

@@ -1,6 +1,8 @@
-//! What the door knows about the outbox without asking: whether the tables are there, whether Postgres answers, how many
-//! jobs wait and how fast they go. Kept up to date in the background, so that neither a request nor a health check costs a
-//! look.
+//! Polls the outbox every second and keeps the result in memory: whether the tables exist, whether Postgres answers,
+//! how many jobs wait, and how fast workers mail them. Requests and health checks read this state and need no query of
+//! their own.
+//!
+//! `server::prepare_database` reports when the tables are ready; polling starts after that.
 
 use std::{
     sync::{
@@ -10,95 +12,95 @@ use std::{
     time::Duration,
 };
 
-use outbox::{Error, Load, PgPool};
-use tokio::time::{interval, sleep, timeout};
+use outbox::{Load, PgPool};
+use tokio::time::{interval, timeout};
 
 use super::decide::{AdmissionDecision, QueueLimits};
 use crate::metrics;
 
-/// How often the outbox is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Longer than the wait for a connection of the pool.
-const LOOK_TIME: Duration = Duration::from_secs(5);
-/// Between two tries to prepare the tables.
-const RETRY_EVERY: Duration = Duration::from_secs(1);
-/// Partitions stand ready a week ahead: daily is plenty, and a failed day no harm.
-const PARTITIONS_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// Time limit of one poll. Longer than the wait for a pooled connection.
+const POLL_TIMEOUT: Duration = Duration::from_secs(5);
+/// `Retry-After` before the tables are ready.
+const NOT_PREPARED_RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// The last look at the outbox.
+/// The state of the outbox at the last poll.
 #[derive(Debug)]
 pub(crate) struct QueueMonitor {
-    admission: QueueLimits,
-    prepared: AtomicBool,
-    reachable: AtomicBool,
+    limits: QueueLimits,
+    is_prepared: AtomicBool,
+    is_reachable: AtomicBool,
     load: Mutex<Load>,
-    /// Requests let in since then.
+    /// Jobs accepted since the last successful poll.
     accepted: AtomicU32,
 }
 
-/// To a request that comes before the tables are there.
-const UNPREPARED_WAIT: Duration = Duration::from_secs(5);
-
-/// What keeps the door from accepting jobs.
+/// Why the api cannot accept jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotReady {
-    /// Postgres does not answer.
-    Unreachable,
-    /// The tables are not known to be there: at the start, until a migration or a look has succeeded.
-    Unprepared,
+    /// Postgres did not answer the last poll.
+    DatabaseUnreachable,
+    /// The tables have not been prepared since the program started.
+    DatabaseNotPrepared,
 }
 
 impl QueueMonitor {
-    /// Nothing was seen yet.
-    pub(crate) fn new(admission: QueueLimits) -> Self {
+    /// Starts as not prepared and not reachable.
+    pub(crate) fn new(limits: QueueLimits) -> Self {
         Self {
-            admission,
-            prepared: AtomicBool::new(false),
-            reachable: AtomicBool::new(false),
+            limits,
+            is_prepared: AtomicBool::new(false),
+            is_reachable: AtomicBool::new(false),
             load: Mutex::default(),
             accepted: AtomicU32::new(0),
         }
     }
 
     /// Whether one more job can be mailed in time.
-    pub(crate) fn room(&self) -> AdmissionDecision {
-        if !self.prepared.load(Relaxed) {
-            return AdmissionDecision::None(UNPREPARED_WAIT);
+    pub(crate) fn decide(&self) -> AdmissionDecision {
+        if !self.is_prepared.load(Relaxed) {
+            return AdmissionDecision::Reject { retry_after: NOT_PREPARED_RETRY_AFTER };
         }
         let load = *self.load.lock().unwrap_or_else(PoisonError::into_inner);
-        self.admission.room(&load, self.accepted.load(Relaxed))
+        self.limits.decide(&load, self.accepted.load(Relaxed))
     }
 
-    /// One more job waits.
+    /// Counts a job that was committed after the last poll.
     pub(crate) fn note_accepted(&self) {
         self.accepted.fetch_add(1, Relaxed);
     }
 
-    /// What is in the way, by the last look.
+    /// Records that the tables are ready and that Postgres answers.
+    pub(crate) fn note_prepared(&self) {
+        self.is_prepared.store(true, Relaxed);
+        self.is_reachable.store(true, Relaxed);
+    }
+
+    /// Why the api cannot accept jobs, or `None` if it can.
     pub(crate) fn not_ready(&self) -> Option<NotReady> {
-        match (self.prepared.load(Relaxed), self.reachable.load(Relaxed)) {
-            // Postgres may be away, or a migration may have failed: the log says which.
-            (false, _) => Some(NotReady::Unprepared),
-            (true, false) => Some(NotReady::Unreachable),
+        match (self.is_prepared.load(Relaxed), self.is_reachable.load(Relaxed)) {
+            // The cause may be an unreachable Postgres or a failed migration; the log says which.
+            (false, _) => Some(NotReady::DatabaseNotPrepared),
+            (true, false) => Some(NotReady::DatabaseUnreachable),
             (true, true) => None,
         }
     }
 
-    fn saw(&self, look: Result<Load, String>) {
-        let reachable = look.is_ok();
-        match look {
+    fn record_poll(&self, result: Result<Load, String>) {
+        let is_reachable = result.is_ok();
+        match result {
             Ok(load) => {
-                let before = self.room();
+                let before = self.decide();
                 *self.load.lock().unwrap_or_else(PoisonError::into_inner) = load;
                 self.accepted.store(0, Relaxed);
                 metrics::set_load(&load);
-                tell(before, self.room(), &load);
-                if !self.reachable.swap(reachable, Relaxed) {
+                log_change(before, self.decide(), &load);
+                if !self.is_reachable.swap(is_reachable, Relaxed) {
                     tracing::info!("the database answers");
                 }
             }
             Err(error) => {
-                if self.reachable.swap(reachable, Relaxed) {
+                if self.is_reachable.swap(is_reachable, Relaxed) {
                     tracing::warn!(error, "the database does not answer");
                 }
             }
@@ -106,10 +108,10 @@ impl QueueMonitor {
     }
 }
 
-/// A line when requests begin to be refused, and one when they no longer are.
-fn tell(before: AdmissionDecision, now: AdmissionDecision, load: &Load) {
+/// Logs when the decision changes to or from rejecting requests.
+fn log_change(before: AdmissionDecision, now: AdmissionDecision, load: &Load) {
     let Load { waiting, jobs_per_second, is_stopped, .. } = *load;
-    match (matches!(before, AdmissionDecision::None(_)), matches!(now, AdmissionDecision::None(_))) {
+    match (before.is_reject(), now.is_reject()) {
         (false, true) => {
             tracing::warn!(
                 waiting,
@@ -123,48 +125,17 @@ fn tell(before: AdmissionDecision, now: AdmissionDecision, load: &Load) {
     }
 }
 
-/// Makes the tables and the days ahead, as soon as Postgres lets it; then the days again, every day, for ever.
-pub(crate) async fn prepare(pool: PgPool, queue: Arc<QueueMonitor>, migrate: bool) {
-    let mut last_problem = String::new();
-    while let Err(error) = try_to_prepare(&pool, migrate).await {
-        // Once per problem, not once per try.
-        let problem = error.to_string();
-        if problem != last_problem {
-            tracing::warn!(error = problem, "the tables are not ready yet");
-            last_problem = problem;
-        }
-        sleep(RETRY_EVERY).await;
-    }
-    queue.prepared.store(true, Relaxed);
-    queue.reachable.store(true, Relaxed);
-    tracing::info!("the tables are ready");
-    loop {
-        sleep(PARTITIONS_EVERY).await;
-        if let Err(error) = outbox::partitions::make(&pool).await {
-            tracing::warn!(%error, "making the days ahead failed: the next try is tomorrow");
-        }
-    }
-}
-
-async fn try_to_prepare(pool: &PgPool, migrate: bool) -> Result<(), Error> {
-    if migrate {
-        outbox::migrate(pool).await?;
-    }
-    outbox::partitions::make(pool).await?;
-    outbox::ping(pool).await
-}
-
-/// Looks at the outbox every second, for ever, once it is prepared.
-pub(crate) async fn watch(pool: PgPool, queue: Arc<QueueMonitor>) {
-    let mut ticks = interval(LOOK_EVERY);
+/// Polls the outbox every second once the tables are ready. Never returns.
+pub(crate) async fn poll(pool: PgPool, queue: Arc<QueueMonitor>) {
+    let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // One more than the limit is enough to know that there are too many.
-    let count_to = queue.admission.limit.saturating_add(1);
+    // Counting one job more than the limit is enough to see that the queue is full.
+    let count_to = queue.limits.max_waiting.saturating_add(1);
     loop {
         ticks.tick().await;
-        if queue.prepared.load(Relaxed) {
-            let look = timeout(LOOK_TIME, outbox::load(&pool, count_to)).await;
-            queue.saw(match look {
+        if queue.is_prepared.load(Relaxed) {
+            let result = timeout(POLL_TIMEOUT, outbox::load(&pool, count_to)).await;
+            queue.record_poll(match result {
                 Ok(load) => load.map_err(|error| error.to_string()),
                 Err(_) => Err("no answer in 5 s".to_owned()),
             });
@@ -176,40 +147,40 @@ pub(crate) async fn watch(pool: PgPool, queue: Arc<QueueMonitor>) {
 mod tests {
     use super::*;
 
-    fn watch() -> QueueMonitor {
-        QueueMonitor::new(QueueLimits { limit: 2, deadline: Duration::from_secs(900) })
+    fn monitor() -> QueueMonitor {
+        QueueMonitor::new(QueueLimits { max_waiting: 2, deadline: Duration::from_secs(900) })
     }
 
-    fn waiting(waiting: u32) -> Load {
+    fn load(waiting: u32) -> Load {
         Load { waiting, ..Load::default() }
     }
 
     #[test]
-    fn there_is_room_while_the_tables_are_there_and_the_queue_is_within_its_limit() {
-        let watch = watch();
-        let has_room = |watch: &QueueMonitor| !matches!(watch.room(), AdmissionDecision::None(_));
-        assert!(!has_room(&watch));
-        watch.prepared.store(true, Relaxed);
-        for (jobs, room) in [(0, true), (2, true), (3, false), (1, true)] {
-            watch.saw(Ok(waiting(jobs)));
-            assert_eq!(has_room(&watch), room, "{jobs}");
+    fn jobs_are_accepted_while_the_tables_are_ready_and_the_queue_is_within_its_limit() {
+        let monitor = monitor();
+        let accepts = |monitor: &QueueMonitor| !monitor.decide().is_reject();
+        assert!(!accepts(&monitor));
+        monitor.is_prepared.store(true, Relaxed);
+        for (jobs, is_accepted) in [(0, true), (2, true), (3, false), (1, true)] {
+            monitor.record_poll(Ok(load(jobs)));
+            assert_eq!(accepts(&monitor), is_accepted, "{jobs}");
         }
-        watch.note_accepted();
-        assert!(has_room(&watch));
-        watch.note_accepted();
-        assert!(!has_room(&watch), "those let in since the look count");
-        watch.saw(Ok(waiting(1)));
-        assert!(has_room(&watch));
+        monitor.note_accepted();
+        assert!(accepts(&monitor));
+        monitor.note_accepted();
+        assert!(!accepts(&monitor), "jobs accepted since the poll count");
+        monitor.record_poll(Ok(load(1)));
+        assert!(accepts(&monitor));
     }
 
     #[test]
-    fn what_is_in_the_way_is_named() {
-        let watch = watch();
-        assert_eq!(watch.not_ready(), Some(NotReady::Unprepared));
-        watch.prepared.store(true, Relaxed);
-        watch.saw(Ok(waiting(0)));
-        assert_eq!(watch.not_ready(), None);
-        watch.saw(Err("gone".to_owned()));
-        assert_eq!(watch.not_ready(), Some(NotReady::Unreachable));
+    fn the_reason_for_not_being_ready_is_named() {
+        let monitor = monitor();
+        assert_eq!(monitor.not_ready(), Some(NotReady::DatabaseNotPrepared));
+        monitor.is_prepared.store(true, Relaxed);
+        monitor.record_poll(Ok(load(0)));
+        assert_eq!(monitor.not_ready(), None);
+        monitor.record_poll(Err("gone".to_owned()));
+        assert_eq!(monitor.not_ready(), Some(NotReady::DatabaseUnreachable));
     }
 }

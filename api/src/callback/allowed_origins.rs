@@ -1,6 +1,7 @@
 //! `CALLBACK_ORIGINS`: the portals that a link may lead back to.
 //!
-//! An entry is an origin, an origin whose first label is `*` (exactly one label), or `http://localhost:*`.
+//! An entry is an origin, an origin whose first label is `*` (which matches exactly one label), or
+//! `http://localhost:*`.
 
 use std::str::FromStr;
 
@@ -8,34 +9,34 @@ use url::Host;
 
 use super::origin::Origin;
 
-/// The allowed origins. Written as a list with commas.
+/// The allow list. The setting separates entries with commas.
 #[derive(Debug, Clone)]
 pub(crate) struct AllowedOrigins(Vec<AllowedOrigin>);
 
 #[derive(Debug, Clone)]
 enum AllowedOrigin {
-    /// This very origin.
+    /// One origin, compared for equality.
     Exact(Origin),
-    /// One label more than this origin's host.
-    OneLabelUnder(Origin),
-    /// `http://localhost` on whatever port.
-    AnyLocalhost,
+    /// Subdomains of this origin's host with exactly one more label; scheme and port must be equal.
+    Subdomain(Origin),
+    /// `http://localhost` on any port.
+    Localhost,
 }
 
 impl AllowedOrigins {
-    /// The origin that a text names, if it is allowed.
-    pub(crate) fn find(&self, text: &str) -> Option<Origin> {
+    /// Parses an origin. Returns `None` if the text is not an origin or the origin is not allowed.
+    pub(crate) fn parse_allowed(&self, text: &str) -> Option<Origin> {
         Origin::parse(text).filter(|origin| self.allows(origin))
     }
 
-    /// Whether an origin is allowed.
+    /// Whether an entry allows the origin.
     pub(crate) fn allows(&self, origin: &Origin) -> bool {
         self.0.iter().any(|entry| entry.allows(origin))
     }
 
-    /// Whether every program on a person's own machine counts as a portal.
+    /// Whether `http://localhost` is allowed on every port. Any program on the user's machine then counts as a portal.
     pub(crate) fn any_localhost(&self) -> bool {
-        self.0.iter().any(|entry| matches!(entry, AllowedOrigin::AnyLocalhost))
+        self.0.iter().any(|entry| matches!(entry, AllowedOrigin::Localhost))
     }
 }
 
@@ -43,10 +44,10 @@ impl AllowedOrigin {
     fn allows(&self, origin: &Origin) -> bool {
         match self {
             Self::Exact(allowed) => origin == allowed,
-            Self::AnyLocalhost => {
+            Self::Localhost => {
                 origin.scheme == "http" && matches!(&origin.host, Host::Domain(name) if name == "localhost")
             }
-            Self::OneLabelUnder(parent) => {
+            Self::Subdomain(parent) => {
                 let (Host::Domain(parent_name), Host::Domain(name)) = (&parent.host, &origin.host) else {
                     return false;
                 };
@@ -77,9 +78,9 @@ impl FromStr for AllowedOrigins {
 
 fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
     if text == "http://localhost:*" {
-        return Ok(AllowedOrigin::AnyLocalhost);
+        return Ok(AllowedOrigin::Localhost);
     }
-    // The URL parser takes a star for a host's character.
+    // Handle `*` before parsing: the URL parser accepts it as part of a host name.
     let stars = text.matches('*').count();
     let Some((scheme, parent)) = text.split_once("://*.").filter(|_| stars == 1) else {
         if stars > 0 {
@@ -89,11 +90,11 @@ fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
     };
     let parent = Origin::parse(&format!("{scheme}://{parent}")).ok_or_else(|| not_an_origin(text))?;
     match &parent.host {
-        // Whoever rents a name under a public suffix could collect other people's sessions.
+        // Anybody can register a name under a public suffix and would then receive other people's sessions.
         Host::Domain(name) if psl::domain_str(name).is_none() => {
             Err(format!("`{text}`: anybody may register a name under `{name}`; name your own domain"))
         }
-        Host::Domain(_) => Ok(AllowedOrigin::OneLabelUnder(parent)),
+        Host::Domain(_) => Ok(AllowedOrigin::Subdomain(parent)),
         Host::Ipv4(_) | Host::Ipv6(_) => Err(format!("`{text}`: an IP address has no subdomains")),
     }
 }
@@ -107,11 +108,11 @@ mod tests {
     use super::*;
 
     fn allows(entries: &str, text: &str) -> bool {
-        entries.parse::<AllowedOrigins>().unwrap().find(text).is_some()
+        entries.parse::<AllowedOrigins>().unwrap().parse_allowed(text).is_some()
     }
 
     #[test]
-    fn an_entry_allows_its_own_origin_and_no_lookalike() {
+    fn an_entry_allows_its_own_origin_but_no_lookalike() {
         let entry = "https://portal.example.com";
         for text in [entry, "https://portal.example.com/", "https://PORTAL.example.com:443"] {
             assert!(allows(entry, text), "{text}");
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_is_exactly_one_label() {
+    fn a_wildcard_matches_exactly_one_label() {
         let entry = "https://*.preview.example.com:8443";
         assert!(allows(entry, "https://pr-7.preview.example.com:8443"));
         for text in [
@@ -161,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn any_port_of_localhost_is_http_on_that_name_only() {
+    fn the_localhost_entry_allows_every_port_but_only_http_and_only_that_name() {
         let entry = "http://localhost:*";
         for (text, allowed) in [
             ("http://localhost", true),
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_would_allow_strangers_is_refused() {
+    fn an_entry_that_would_allow_other_peoples_sites_is_rejected() {
         for text in [
             "",
             ",",

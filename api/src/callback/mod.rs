@@ -1,7 +1,9 @@
-//! Where a link leads after sign-in: which origin a request names (`source`), whether it is allowed
-//! (`allowed_origins`), and the place inside the portal (`next`).
+//! Where a link leads after sign-in: the origin that a request names (`source`), the allow list (`allowed_origins`),
+//! the destination inside the portal (`next`), and the URL built from them (`url`). Every input here is the caller's
+//! and may be hostile.
 
 pub(crate) mod allowed_origins;
 pub(crate) mod next;
 pub(crate) mod origin;
 pub(crate) mod source;
+pub(crate) mod url;

@@ -1,9 +1,9 @@
-//! Where inside the portal a person goes after sign-in: a path that no browser, and no portal that decodes once
-//! more than it should, can take for another site.
+//! `callback_next`: the destination inside the portal after sign-in. An accepted value cannot lead to another site,
+//! neither in a browser nor in a portal that percent-decodes the value once too often.
 //!
-//! So one set of rules holds for three readings of the text: as it came, decoded once, and with its dot segments
-//! resolved. The rules are textual as well as by the `url` crate: the browser decides, and the two differ in
-//! places (`url/tests/expected_failures.txt`).
+//! The same rules therefore apply to several readings of the text: as sent, percent-decoded once, and with dot segments
+//! resolved. They check the text itself as well as the result of the `url` crate, because browsers and the crate differ
+//! in places (`url/tests/expected_failures.txt`).
 
 use std::{fmt, str::FromStr};
 
@@ -12,16 +12,16 @@ use url::Url;
 use super::origin::Origin;
 use crate::http::error::ValidationIssue;
 
-/// Longest `callback_next`, in bytes.
+/// Maximum length of `callback_next` in bytes.
 pub(crate) const MAX_BYTES: usize = 1_024;
-/// Stands for the portal wherever only the path matters.
-const ANY_PORTAL: &str = "https://portal.invalid";
+/// A base URL for parsing paths, where the portal's own origin does not matter.
+const PLACEHOLDER_PORTAL: &str = "https://portal.invalid";
 
-/// A safe path inside the portal, with its query and fragment if it has any. Begins with exactly one slash.
+/// A safe path inside the portal with optional query and fragment, in normal form. Starts with exactly one slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CallbackNext(String);
 
-/// The text names no safe place inside the portal.
+/// The text is not a safe destination inside the portal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "callback_next must be a path inside the portal, such as /orders?page=2, of at most 1,024 bytes, without empty \
@@ -30,14 +30,18 @@ pub(crate) struct CallbackNext(String);
 pub(crate) struct UnsafeCallbackNext;
 
 impl UnsafeCallbackNext {
-    /// As the answer tells it.
+    /// The issue for the response.
     pub(crate) fn issue(self) -> ValidationIssue {
         ValidationIssue::new("callback_next", self.to_string())
     }
 }
 
 impl CallbackNext {
-    /// Reads a place. `origin` is the callback origin, if there is one: a URL of that origin is reduced to its path.
+    /// Parses an absolute path, a path relative to the portal's root, or a URL of the callback origin `origin`, of
+    /// which only path, query and fragment are kept.
+    ///
+    /// # Errors
+    /// The text is longer than [`MAX_BYTES`], could lead out of the portal, or lies under none of `prefixes`.
     pub(crate) fn parse(
         text: &str,
         origin: Option<&Origin>,
@@ -46,24 +50,24 @@ impl CallbackNext {
         if text.len() > MAX_BYTES || !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(UnsafeCallbackNext);
         }
-        let raw = rooted(text, origin)?;
-        let normal = normal_form(&raw)?;
+        let raw = to_absolute_path(text, origin)?;
+        let normal = normalize(&raw)?;
         if normal.len() > MAX_BYTES {
             return Err(UnsafeCallbackNext);
         }
-        let decoded = decode(&normal)?;
-        let decoded_normal = normal_form(&decoded)?;
-        for reading in [&raw, &decode(&raw)?, &normal, &decoded, &decoded_normal] {
-            check(reading)?;
+        let decoded = percent_decode(&normal)?;
+        let decoded_normal = normalize(&decoded)?;
+        for reading in [&raw, &percent_decode(&raw)?, &normal, &decoded, &decoded_normal] {
+            check_rules(reading)?;
         }
-        if !prefixes.hold(path_of(&normal)) || !prefixes.hold(path_of(&decoded_normal)) {
+        if !prefixes.contain(path_only(&normal)) || !prefixes.contain(path_only(&decoded_normal)) {
             return Err(UnsafeCallbackNext);
         }
         Ok(Self(normal))
     }
 
-    /// As the value of a query's parameter: all but RFC 3986's unreserved characters are escaped.
-    pub(crate) fn encoded(&self) -> String {
+    /// The value of a query parameter: every byte except RFC 3986's unreserved characters is percent-encoded.
+    pub(crate) fn percent_encoded(&self) -> String {
         self.0.bytes().fold(String::with_capacity(self.0.len() * 2), |mut out, byte| {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 out.push(char::from(byte));
@@ -81,9 +85,9 @@ impl fmt::Display for CallbackNext {
     }
 }
 
-/// The text as a path from the portal's root: as it is, with the slash that a bare relative path lacks, or what
-/// follows the portal's own origin.
-fn rooted(text: &str, origin: Option<&Origin>) -> Result<String, UnsafeCallbackNext> {
+/// Turns the text into a path from the portal's root: adds the slash that a relative path lacks, or removes the
+/// portal's own origin.
+fn to_absolute_path(text: &str, origin: Option<&Origin>) -> Result<String, UnsafeCallbackNext> {
     if text.starts_with('/') {
         return Ok(text.to_owned());
     }
@@ -91,27 +95,27 @@ fn rooted(text: &str, origin: Option<&Origin>) -> Result<String, UnsafeCallbackN
         && !scheme.contains(['/', '?', '#'])
     {
         let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let named = Origin::parse(&format!("{scheme}://{authority}")).ok_or(UnsafeCallbackNext)?;
-        // Without a callback origin the request fails anyway, for that reason.
-        if origin.is_some_and(|origin| *origin != named) {
+        let text_origin = Origin::parse(&format!("{scheme}://{authority}")).ok_or(UnsafeCallbackNext)?;
+        // A request without a callback origin fails anyway, with its own error code.
+        if origin.is_some_and(|origin| *origin != text_origin) {
             return Err(UnsafeCallbackNext);
         }
-        let place = &rest[authority.len()..];
-        return Ok(if place.starts_with('/') { place.to_owned() } else { format!("/{place}") });
+        let path = &rest[authority.len()..];
+        return Ok(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") });
     }
-    // `javascript:…` and `https:evil` have a colon in the first segment, `@evil` and `:80` are the rest of an
-    // authority: a bare path begins like a name.
+    // A relative path must start like a name. `javascript:…` and `https:evil` have a colon in the first segment;
+    // `@evil` and `:80` would continue the portal's authority.
     let first_segment = text.split(['/', '?', '#']).next().unwrap_or_default();
-    let begins_like_a_name = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-    if !begins_like_a_name || first_segment.contains([':', '@']) {
+    let starts_like_a_name = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if !starts_like_a_name || first_segment.contains([':', '@']) {
         return Err(UnsafeCallbackNext);
     }
     Ok(format!("/{text}"))
 }
 
-/// What a browser makes of the path inside the portal: dot segments resolved, odd characters escaped.
-fn normal_form(path: &str) -> Result<String, UnsafeCallbackNext> {
-    let portal = Url::parse(ANY_PORTAL).map_err(|_| UnsafeCallbackNext)?;
+/// Resolves dot segments and escapes characters, as a browser does.
+fn normalize(path: &str) -> Result<String, UnsafeCallbackNext> {
+    let portal = Url::parse(PLACEHOLDER_PORTAL).map_err(|_| UnsafeCallbackNext)?;
     let url = portal.join(path).map_err(|_| UnsafeCallbackNext)?;
     if url.origin() != portal.origin() || !url.username().is_empty() || url.password().is_some() {
         return Err(UnsafeCallbackNext);
@@ -119,14 +123,14 @@ fn normal_form(path: &str) -> Result<String, UnsafeCallbackNext> {
     Ok(url[url::Position::BeforePath..].to_owned())
 }
 
-/// The text with its escapes resolved, once. Escapes that are none, or no UTF-8, are refused.
-fn decode(text: &str) -> Result<String, UnsafeCallbackNext> {
+/// Percent-decodes the text once. Malformed escapes and bytes that are not UTF-8 are errors.
+fn percent_decode(text: &str) -> Result<String, UnsafeCallbackNext> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&byte, after)) = rest.split_first() {
         if byte == b'%' {
             let (digits, after) = after.split_at_checked(2).ok_or(UnsafeCallbackNext)?;
-            bytes.push(hex(digits[0])? << 4 | hex(digits[1])?);
+            bytes.push(hex_digit(digits[0])? << 4 | hex_digit(digits[1])?);
             rest = after;
         } else {
             bytes.push(byte);
@@ -136,21 +140,21 @@ fn decode(text: &str) -> Result<String, UnsafeCallbackNext> {
     String::from_utf8(bytes).map_err(|_| UnsafeCallbackNext)
 }
 
-fn hex(digit: u8) -> Result<u8, UnsafeCallbackNext> {
+fn hex_digit(digit: u8) -> Result<u8, UnsafeCallbackNext> {
     char::from(digit).to_digit(16).and_then(|value| u8::try_from(value).ok()).ok_or(UnsafeCallbackNext)
 }
 
-/// The rules that every reading must meet.
-fn check(reading: &str) -> Result<(), UnsafeCallbackNext> {
-    let path = path_of(reading);
+/// The rules for every reading of the text.
+fn check_rules(reading: &str) -> Result<(), UnsafeCallbackNext> {
+    let path = path_only(reading);
     let lower = path.to_ascii_lowercase();
-    let encoded_trouble =
+    let has_unsafe_escape =
         lower.contains("%2f") || lower.contains("%5c") || lower.contains("%7f") || has_encoded_control(&lower);
-    let trouble = reading.chars().any(|c| c.is_control() || c == '\\')
-        // In a query an encoded space is a word's end and nothing more.
+    let has_unsafe_char = reading.chars().any(|c| c.is_control() || c == '\\')
+        // A decoded reading may have spaces in its query, where they are harmless.
         || reading.chars().any(|c| c.is_whitespace() && c != ' ')
         || path.contains(' ');
-    if !path.starts_with('/') || path.contains("//") || encoded_trouble || trouble {
+    if !path.starts_with('/') || path.contains("//") || has_unsafe_escape || has_unsafe_char {
         Err(UnsafeCallbackNext)
     } else {
         Ok(())
@@ -161,20 +165,22 @@ fn has_encoded_control(path: &str) -> bool {
     path.match_indices('%').any(|(at, _)| matches!(path.as_bytes().get(at + 1), Some(b'0' | b'1')))
 }
 
-fn path_of(text: &str) -> &str {
+/// The text up to its query or fragment.
+fn path_only(text: &str) -> &str {
     text.split(['?', '#']).next().unwrap_or_default()
 }
 
-/// `CALLBACK_NEXT_PREFIXES`: the parts of the portal that may be gone to; all of it where there are none.
+/// `CALLBACK_NEXT_PREFIXES`: the parts of the portal that `callback_next` may name. Empty: the whole portal.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NextPrefixes(Vec<String>);
 
 impl NextPrefixes {
-    /// Whether a path lies under a prefix, by whole segments.
-    fn hold(&self, path: &str) -> bool {
-        let under =
+    /// Whether the path lies under one of the prefixes. Prefixes match whole segments: `/app` does not contain
+    /// `/apple`.
+    fn contain(&self, path: &str) -> bool {
+        let is_under =
             |prefix: &String| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-        self.0.is_empty() || self.0.iter().any(under)
+        self.0.is_empty() || self.0.iter().any(is_under)
     }
 }
 
@@ -190,11 +196,17 @@ impl FromStr for NextPrefixes {
     }
 }
 
-/// A path that an operator wrote: absolute and plain.
+/// Parses a path from the settings. It must be absolute, at most 512 bytes long, and without query, fragment, escapes
+/// and dot segments.
 pub(crate) fn parse_path(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
-    let dots = text.split('/').any(|segment| segment == "." || segment == "..");
-    if text.starts_with('/') && !text.contains("//") && text.len() <= 512 && text.chars().all(plain) && !dots {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
+    let has_dot_segment = text.split('/').any(|segment| segment == "." || segment == "..");
+    if text.starts_with('/')
+        && !text.contains("//")
+        && text.len() <= 512
+        && text.chars().all(is_plain)
+        && !has_dot_segment
+    {
         Ok(text.to_owned())
     } else {
         Err(format!("`{text}` is not an absolute path without query, fragment, escapes and dot segments"))
@@ -213,8 +225,8 @@ mod tests {
     }
 
     #[test]
-    fn a_place_inside_the_portal_is_taken() {
-        for (text, place) in [
+    fn a_destination_inside_the_portal_is_accepted() {
+        for (text, expected) in [
             ("example", "/example"),
             ("/", "/"),
             ("/example", "/example"),
@@ -235,12 +247,12 @@ mod tests {
             ("https://PORTAL.example.com:443/x", "/x"),
             ("https://portal.example.com?y", "/?y"),
         ] {
-            assert_eq!(parse(text).as_deref(), Some(place), "{text}");
+            assert_eq!(parse(text).as_deref(), Some(expected), "{text}");
         }
     }
 
     #[test]
-    fn whatever_could_lead_out_is_refused() {
+    fn a_destination_that_could_leave_the_portal_is_rejected() {
         for text in [
             "",
             " ",
@@ -329,9 +341,9 @@ mod tests {
     }
 
     #[test]
-    fn prefixes_hold_by_whole_segments_and_after_normalising() {
+    fn prefixes_match_whole_segments_after_normalization() {
         let prefixes: NextPrefixes = "/app, /docs/public/".parse().unwrap();
-        for (text, held) in [
+        for (text, accepted) in [
             ("/app", true),
             ("app/x?y", true),
             ("/docs/public", true),
@@ -343,7 +355,7 @@ mod tests {
             ("/app/%2e%2e/admin", false),
             ("/app/%252e%252e/admin", false),
         ] {
-            assert_eq!(CallbackNext::parse(text, None, &prefixes).is_ok(), held, "{text}");
+            assert_eq!(CallbackNext::parse(text, None, &prefixes).is_ok(), accepted, "{text}");
         }
         for text in ["app", "/a//b", "/a?b", "/a#b", "/a/../b", "/%61", "/a b", "/ä"] {
             assert!(text.parse::<NextPrefixes>().is_err(), "{text}");
@@ -351,8 +363,8 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_escaped_whole() {
-        let place = CallbackNext("/a-b._~/c?d=e&f=%20#g".to_owned());
-        assert_eq!(place.encoded(), "%2Fa-b._~%2Fc%3Fd%3De%26f%3D%2520%23g");
+    fn every_reserved_character_is_percent_encoded() {
+        let next = CallbackNext("/a-b._~/c?d=e&f=%20#g".to_owned());
+        assert_eq!(next.percent_encoded(), "%2Fa-b._~%2Fc%3Fd%3De%26f%3D%2520%23g");
     }
 }

@@ -1,11 +1,12 @@
-//! A web origin that can only be built right.
+//! A web origin that is valid by construction: https, or http on a loopback host.
 
 use url::{Host, Url};
 
-/// Longest text that can be an origin: a scheme, a host name of 253 bytes and a port, and some air.
+/// Maximum length of an origin in bytes. A scheme, a host name of 253 bytes and a port need about half of it.
 pub(crate) const MAX_BYTES: usize = 512;
 
-/// A serialised origin, such as `https://portal.example.com`: lower case, no default port, no path.
+/// An origin such as `https://portal.example.com`, serialised by the WHATWG URL standard: lower case, without default
+/// port and path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     pub(crate) scheme: String,
@@ -15,21 +16,21 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Reads an origin as `Origin` carries it, or with a single slash after it. http only for loopback.
+    /// Parses an origin as the header `Origin` has it; one slash at the end is allowed. `None` for anything else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        // The WHATWG parser drops blanks and line breaks and takes `\` for `/`: here they are no origin.
-        let plain = text.len() <= MAX_BYTES && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+        // The WHATWG parser removes blanks and line breaks and reads `\` as `/`. Reject such texts instead.
+        let is_plain = text.len() <= MAX_BYTES && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
         let (scheme, rest) = text.split_once("://")?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);
-        let known = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
-        if !plain || !known || authority.is_empty() || authority.contains(['/', '?', '#', '@']) {
+        let is_http = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
+        if !is_plain || !is_http || authority.is_empty() || authority.contains(['/', '?', '#', '@']) {
             return None;
         }
-        Self::of(&Url::parse(text).ok()?)
+        Self::from_url(&Url::parse(text).ok()?)
     }
 
-    /// The origin of a URL, whatever else the URL holds. http only for loopback.
-    pub(crate) fn of(url: &Url) -> Option<Self> {
+    /// The origin of a URL with any path, query and user. `None` for schemes other than https, or http on loopback.
+    pub(crate) fn from_url(url: &Url) -> Option<Self> {
         let host = url.host()?.to_owned();
         if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&host)) {
             return None;
@@ -57,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_origin_is_read_whole_or_not_at_all() {
+    fn only_a_whole_origin_is_parsed() {
         for (text, expected) in [
             ("https://portal.example.com", "https://portal.example.com"),
             ("https://portal.example.com/", "https://portal.example.com"),

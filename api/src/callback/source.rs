@@ -1,8 +1,8 @@
-//! Which portal a link may lead back to: equality with an allowed origin, never a suffix, prefix or pattern.
+//! Finds the callback origin of a request. The sources are the body's `callback_origin`, then the headers
+//! `X-AppHandoff-Callback-Origin`, `Origin` and `Referer`.
 //!
-//! The origin comes from the first source that is present: the body, `X-AppHandoff-Callback-Origin`, `Origin`,
-//! `Referer`. The first two were written on purpose: one that is not allowed is the caller's error. The other two
-//! are the browser's: one that is not allowed says nothing, and the next source is asked.
+//! The caller sets the first two on purpose, so the first of them that is present decides, and an origin that is not
+//! allowed is an error. Browsers set the other two by themselves, so an origin that is not allowed is skipped.
 
 use poem::http::{HeaderMap, HeaderName, header};
 use url::Url;
@@ -10,49 +10,55 @@ use url::Url;
 use super::{allowed_origins::AllowedOrigins, origin::Origin};
 use crate::http::{
     error::{ErrorCode, ErrorResponse, ValidationIssue},
-    single_header::single,
+    single_header::single_header,
 };
 
-/// The explicit header.
-pub(crate) const HEADER: &str = "X-AppHandoff-Callback-Origin";
+/// The header in which a caller names the callback origin.
+pub(crate) const CALLBACK_ORIGIN_HEADER: &str = "X-AppHandoff-Callback-Origin";
 
-/// Why there is no callback origin.
+/// Why a request has no callback origin.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct CallbackOriginError {
     pub(crate) code: ErrorCode,
     pub(crate) issue: ValidationIssue,
 }
 
-/// The portal that this request's link leads back to.
+/// Returns the allowed origin that the link leads back to. `body` is the field `callback_origin`, if present.
+///
+/// # Errors
+/// `callback_origin_not_allowed` if the body or the explicit header names another origin, `callback_origin_required` if
+/// no source names an allowed one.
 pub(crate) fn resolve(
     allowed: &AllowedOrigins,
     body: Option<&str>,
     headers: &HeaderMap,
 ) -> Result<Origin, CallbackOriginError> {
     if let Some(text) = body {
-        return allowed.find(text).ok_or_else(|| not_allowed("callback_origin"));
+        return allowed.parse_allowed(text).ok_or_else(|| origin_not_allowed("callback_origin"));
     }
-    if headers.contains_key(HEADER) {
-        let text = single(headers, &HeaderName::from_static("x-apphandoff-callback-origin"));
-        return text.and_then(|text| allowed.find(text)).ok_or_else(|| not_allowed(HEADER));
+    if headers.contains_key(CALLBACK_ORIGIN_HEADER) {
+        let text = single_header(headers, &HeaderName::from_static("x-apphandoff-callback-origin"));
+        return text
+            .and_then(|text| allowed.parse_allowed(text))
+            .ok_or_else(|| origin_not_allowed(CALLBACK_ORIGIN_HEADER));
     }
-    single(headers, &header::ORIGIN)
-        .and_then(|text| allowed.find(text))
+    single_header(headers, &header::ORIGIN)
+        .and_then(|text| allowed.parse_allowed(text))
         .or_else(|| {
-            let url = Url::parse(single(headers, &header::REFERER)?).ok()?;
-            Origin::of(&url).filter(|origin| allowed.allows(origin))
+            let url = Url::parse(single_header(headers, &header::REFERER)?).ok()?;
+            Origin::from_url(&url).filter(|origin| allowed.allows(origin))
         })
-        .ok_or_else(required)
+        .ok_or_else(origin_required)
 }
 
-/// An explicit source, a field or a header, names an origin that is not allowed.
-pub(crate) fn not_allowed(path: &str) -> CallbackOriginError {
+/// `path` is the field or header that names an origin that is not allowed.
+pub(crate) fn origin_not_allowed(path: &str) -> CallbackOriginError {
     let message = "This origin is not one of the portal's allowed callback origins.";
     CallbackOriginError { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, message) }
 }
 
 /// No source names an allowed origin.
-pub(crate) fn required() -> CallbackOriginError {
+pub(crate) fn origin_required() -> CallbackOriginError {
     let message = "Name the portal's origin: in callback_origin, or in the header X-AppHandoff-Callback-Origin.";
     CallbackOriginError {
         code: ErrorCode::CallbackOriginRequired,
@@ -62,7 +68,7 @@ pub(crate) fn required() -> CallbackOriginError {
 
 impl From<CallbackOriginError> for ErrorResponse {
     fn from(CallbackOriginError { code, issue }: CallbackOriginError) -> Self {
-        Self::invalid(code, vec![issue])
+        Self::with_issues(code, vec![issue])
     }
 }
 
@@ -74,20 +80,20 @@ mod tests {
         "https://portal.example.com, https://*.preview.example.com, http://localhost:3000".parse().unwrap()
     }
 
-    const X: &str = "x-apphandoff-callback-origin";
-    /// Name and value.
+    const EXPLICIT: &str = "x-apphandoff-callback-origin";
+    /// Names and values.
     type Headers<'a> = &'a [(&'a str, &'a str)];
 
     const PORTAL: &str = "https://portal.example.com";
     const PREVIEW: &str = "https://pr-7.preview.example.com";
 
     #[test]
-    fn the_first_source_that_is_present_decides() {
-        let every = [(X, PREVIEW), ("origin", PORTAL), ("referer", PORTAL)];
+    fn the_first_source_decides() {
+        let all = [(EXPLICIT, PREVIEW), ("origin", PORTAL), ("referer", PORTAL)];
         let cases: [(Option<&str>, Headers, &str); 7] = [
-            (Some("http://localhost:3000"), &every, "http://localhost:3000"),
-            (None, &every, PREVIEW),
-            (None, &every[1..], PORTAL),
+            (Some("http://localhost:3000"), &all, "http://localhost:3000"),
+            (None, &all, PREVIEW),
+            (None, &all[1..], PORTAL),
             (None, &[("origin", "null"), ("referer", "https://pr-7.preview.example.com/a?b#c")], PREVIEW),
             (None, &[("origin", "https://evil.example"), ("referer", "https://portal.example.com/x")], PORTAL),
             (None, &[("origin", PORTAL), ("origin", PORTAL)], PORTAL),
@@ -98,8 +104,8 @@ mod tests {
             ),
         ];
         for (body, pairs, expected) in cases {
-            let found = resolve(&allowed(), body, &headers_of(pairs));
-            assert_eq!(found.as_ref().map(Origin::as_str), Ok(expected), "{body:?} {pairs:?}");
+            let resolved = resolve(&allowed(), body, &headers_of(pairs));
+            assert_eq!(resolved.as_ref().map(Origin::as_str), Ok(expected), "{body:?} {pairs:?}");
         }
     }
 
@@ -112,20 +118,20 @@ mod tests {
     }
 
     #[test]
-    fn an_explicit_origin_that_is_not_allowed_is_an_error_and_an_ambient_one_is_not_a_match() {
+    fn a_disallowed_origin_is_an_error_if_explicit_and_skipped_if_the_browser_set_it() {
         let good = ("origin", PORTAL);
-        let refused = ErrorCode::CallbackOriginNotAllowed;
-        let missing = ErrorCode::CallbackOriginRequired;
+        let not_allowed = ErrorCode::CallbackOriginNotAllowed;
+        let required = ErrorCode::CallbackOriginRequired;
         let cases: [(Option<&str>, Headers, ErrorCode, &str); 9] = [
-            (Some("https://evil.example"), &[good], refused, "callback_origin"),
-            (Some(""), &[good], refused, "callback_origin"),
-            (Some("null"), &[good], refused, "callback_origin"),
-            (None, &[(X, "https://evil.example"), good], refused, HEADER),
-            (None, &[(X, ""), good], refused, HEADER),
-            (None, &[(X, PORTAL), (X, PREVIEW), good], refused, HEADER),
-            (None, &[], missing, "callback_origin"),
-            (None, &[("origin", "null")], missing, "callback_origin"),
-            (None, &[("origin", "https://evil.example"), ("referer", "about:blank")], missing, "callback_origin"),
+            (Some("https://evil.example"), &[good], not_allowed, "callback_origin"),
+            (Some(""), &[good], not_allowed, "callback_origin"),
+            (Some("null"), &[good], not_allowed, "callback_origin"),
+            (None, &[(EXPLICIT, "https://evil.example"), good], not_allowed, CALLBACK_ORIGIN_HEADER),
+            (None, &[(EXPLICIT, ""), good], not_allowed, CALLBACK_ORIGIN_HEADER),
+            (None, &[(EXPLICIT, PORTAL), (EXPLICIT, PREVIEW), good], not_allowed, CALLBACK_ORIGIN_HEADER),
+            (None, &[], required, "callback_origin"),
+            (None, &[("origin", "null")], required, "callback_origin"),
+            (None, &[("origin", "https://evil.example"), ("referer", "about:blank")], required, "callback_origin"),
         ];
         for (body, pairs, code, path) in cases {
             let error = resolve(&allowed(), body, &headers_of(pairs)).unwrap_err();

@@ -1,38 +1,40 @@
-//! Examples of requests, fields and answers. The answers are made by whatever makes the real ones.
+//! Examples of requests, fields and responses. Error responses come from the functions that create the real ones.
 
 use std::time::Duration;
 
 use poem_openapi::types::ToJSON as _;
 use serde_json::{Map, Value, json};
 
-use super::pointers::{OPERATION, WEBHOOK, set};
+use super::pointers::{SEND_MAGIC_LINK, WEBHOOK, set};
 use crate::{
     callback::{next, source},
     http::{
         error::{ErrorCode, ErrorResponse},
-        json_body, paths,
+        json_body::{self, JsonRequest as _},
+        paths,
     },
     ip_limit::middleware,
-    send_magic_link, webhook,
+    send_magic_link::{self, request::MagicLinkRequest},
+    webhook,
 };
 
-/// How long the examples of refusals ask to wait.
-const WAIT: Duration = Duration::from_secs(30);
+/// The wait in the examples of rate limits.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
-/// Adds all of them.
+/// Adds all examples to the document.
 pub(super) fn add(document: &mut Value) {
-    add_fields(document);
+    add_field_examples(document);
     let request = json!({
         "email": "hello@example.com", "callback_origin": "https://example.com", "callback_next": "example",
     });
-    set(document, &format!("{OPERATION}/requestBody/content/application~1json"), "example", request);
-    set(document, &format!("{WEBHOOK}/requestBody/content/application~1json"), "example", event());
-    add_answers(document, OPERATION, of_links());
-    add_answers(document, WEBHOOK, of_webhooks());
+    set(document, &format!("{SEND_MAGIC_LINK}/requestBody/content/application~1json"), "example", request);
+    set(document, &format!("{WEBHOOK}/requestBody/content/application~1json"), "example", webhook_example());
+    add_response_examples(document, SEND_MAGIC_LINK, send_magic_link_errors());
+    add_response_examples(document, WEBHOOK, webhook_errors());
 }
 
-/// Fields of answers, by schema and name.
-fn add_fields(document: &mut Value) {
+/// Adds examples to the fields of the response schemas.
+fn add_field_examples(document: &mut Value) {
     let message = "Enter an email address.";
     let examples = [
         ("MagicLinkAccepted", "ok", json!(true)),
@@ -40,7 +42,7 @@ fn add_fields(document: &mut Value) {
         ("ApiError", "error", json!(message)),
         ("ApiError", "fieldErrors", json!({ "email": message })),
         ("ApiError", "issues", json!([{ "path": "email", "message": message }])),
-        ("ApiError", "retryAfter", json!(WAIT.as_secs())),
+        ("ApiError", "retryAfter", json!(RETRY_AFTER.as_secs())),
         ("ValidationIssue", "path", json!("email")),
         ("ValidationIssue", "message", json!(message)),
     ];
@@ -50,65 +52,64 @@ fn add_fields(document: &mut Value) {
     set(document, "/components/schemas/ErrorCode", "example", json!("invalid_request"));
 }
 
-/// A refusal, and in a word when it comes.
-type Example = (&'static str, ErrorResponse);
+/// A short summary, and the error response.
+type ErrorExample = (&'static str, ErrorResponse);
 
-fn of_links() -> Vec<Example> {
-    let not_an_address =
-        send_magic_link::request::MagicLinkRequest::parse(br#"{"email":"hello@"}"#).map(|body| body.issues);
+fn send_magic_link_errors() -> Vec<ErrorExample> {
+    let invalid_email = MagicLinkRequest::parse(br#"{"email":"hello@"}"#).map(|body| body.issues).unwrap_or_default();
     vec![
         ("The body is no JSON", send_magic_link::request::not_json()),
-        ("A field is wrong", ErrorResponse::invalid(ErrorCode::InvalidRequest, not_an_address.unwrap_or_default())),
-        ("No source names an allowed origin", source::required().into()),
-        ("The origin is not allowed", source::not_allowed("callback_origin").into()),
+        ("A field is wrong", ErrorResponse::with_issues(ErrorCode::InvalidRequest, invalid_email)),
+        ("No source names an allowed origin", source::origin_required().into()),
+        ("The origin is not allowed", source::origin_not_allowed("callback_origin").into()),
         (
             "The place may lie outside the portal",
-            ErrorResponse::invalid(ErrorCode::CallbackNextUnsafe, vec![next::UnsafeCallbackNext.issue()]),
+            ErrorResponse::with_issues(ErrorCode::CallbackNextUnsafe, vec![next::UnsafeCallbackNext.issue()]),
         ),
-        ("Another method", ErrorResponse::method_not_allowed(paths::METHODS)),
-        ("Too many bytes", json_body::too_large(paths::PATH)),
-        ("Not JSON by its header", json_body::unsupported()),
-        ("Too many requests from this network", middleware::limited(WAIT.into())),
-        ("Too many mails for this address", send_magic_link::handler::limited(WAIT.into())),
+        ("Another method", ErrorResponse::method_not_allowed(paths::SEND_MAGIC_LINK_METHODS)),
+        ("Too many bytes", json_body::payload_too_large(paths::SEND_MAGIC_LINK_PATH)),
+        ("Not JSON by its header", json_body::unsupported_media_type()),
+        ("Too many requests from this network", middleware::ip_rate_limited(RETRY_AFTER.into())),
+        ("Too many mails for this address", send_magic_link::handler::recipient_rate_limited(RETRY_AFTER.into())),
         ("A fault of ours", ErrorResponse::internal()),
         ("Out of service for the moment", ErrorResponse::unavailable()),
     ]
 }
 
-fn of_webhooks() -> Vec<Example> {
+fn webhook_errors() -> Vec<ErrorExample> {
     vec![
         ("The body is no JSON", webhook::request::not_json()),
-        ("Not signed by the domain's key", webhook::handler::badly_signed()),
+        ("Not signed by the domain's key", webhook::handler::invalid_signature()),
         ("No webhooks are taken here", ErrorResponse::not_found()),
         ("Another method", ErrorResponse::method_not_allowed(paths::WEBHOOK_METHODS)),
         ("Never to be sent again", webhook::handler::token_reused()),
-        ("Too many bytes", json_body::too_large(paths::WEBHOOK_PATH)),
-        ("Not JSON by its header", json_body::unsupported()),
+        ("Too many bytes", json_body::payload_too_large(paths::WEBHOOK_PATH)),
+        ("Not JSON by its header", json_body::unsupported_media_type()),
         ("A fault of ours", ErrorResponse::internal()),
         ("Out of service for the moment", ErrorResponse::unavailable()),
     ]
 }
 
-/// Each refusal beside the status that it comes with, by its code.
-fn add_answers(document: &mut Value, operation: &str, refusals: Vec<Example>) {
-    set(document, &answer(operation, 200), "example", json!({ "ok": true }));
+/// Adds the error responses to their status, each under its code, and the example of a 200.
+fn add_response_examples(document: &mut Value, operation: &str, errors: Vec<ErrorExample>) {
+    set(document, &response_content(operation, 200), "example", json!({ "ok": true }));
     let mut by_status: Map<String, Value> = Map::new();
-    for (summary, refusal) in refusals {
-        let (status, name) = (refusal.code.status().as_u16(), refusal.code.name());
+    for (summary, response) in errors {
+        let (status, code) = (response.code.status().as_u16(), response.code.name());
         let examples = by_status.entry(status.to_string()).or_insert_with(|| json!({}));
-        examples[name] = json!({ "summary": summary, "value": refusal.into_body().to_json() });
+        examples[code] = json!({ "summary": summary, "value": response.into_body().to_json() });
     }
     for (status, examples) in by_status {
-        set(document, &answer(operation, &status), "examples", examples);
+        set(document, &response_content(operation, &status), "examples", examples);
     }
 }
 
-fn answer(operation: &str, status: impl std::fmt::Display) -> String {
+fn response_content(operation: &str, status: impl std::fmt::Display) -> String {
     format!("{operation}/responses/{status}/content/application~1json")
 }
 
-/// What Mailgun posts when a mail has arrived, shortened.
-fn event() -> Value {
+/// What Mailgun posts when a mail was delivered, shortened.
+fn webhook_example() -> Value {
     json!({
         "signature": {
             "timestamp": "1764021600",

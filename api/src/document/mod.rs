@@ -1,4 +1,4 @@
-//! The OpenAPI document, its examples, and the page that shows it.
+//! The OpenAPI document (`openapi`), its examples (`examples`), and the page that shows it (`page`).
 
 mod examples;
 mod openapi;

@@ -1,45 +1,45 @@
-//! The OpenAPI document, from the code.
+//! Generates the OpenAPI document from the code.
 //!
-//! What poem-openapi cannot say is added to its JSON here, in one place, so that what is served as JSON and as
-//! YAML, the page (`page`) and `magic-link-api openapi` are the same.
+//! Everything that poem-openapi cannot express is added to its JSON here. The JSON and YAML routes, the page and
+//! `magic-link-api openapi` therefore show the same document.
 
 use poem_openapi::{ContactObject, LicenseObject, OpenApiService, ServerObject};
 use serde_json::{Value, json};
 
 use super::{
     examples,
-    pointers::{OPERATION, set},
+    pointers::{SEND_MAGIC_LINK, set},
 };
-use crate::{callback::source, send_magic_link::handler::Api, webhook::handler::Webhooks};
+use crate::{callback::source, send_magic_link::handler::SendMagicLinkApi, webhook::handler::WebhookApi};
 
 const GUIDE: &str = include_str!("guide.md");
 
-/// The service that poem routes to, and that the document is made from.
-pub(crate) fn service() -> OpenApiService<(Api, Webhooks), ()> {
-    // OpenAPI 3.0 has one licence, and one address for it: whoever takes the other finds it beside this one.
+/// The two endpoints, for routing and for the document.
+pub(crate) fn service() -> OpenApiService<(SendMagicLinkApi, WebhookApi), ()> {
+    // OpenAPI 3.0 allows only one licence URL, so it is that of the first of our two licences.
     let license = LicenseObject::new(env!("CARGO_PKG_LICENSE")).url("https://www.apache.org/licenses/LICENSE-2.0");
-    // Relative: who runs the service decides where it is, and the document comes from there.
+    // A relative URL, because the document does not know the operator's host name.
     let server = ServerObject::new("/api").description("The server that this document comes from.");
-    OpenApiService::new((Api, Webhooks), "Magic links", env!("CARGO_PKG_VERSION"))
+    OpenApiService::new((SendMagicLinkApi, WebhookApi), "Magic links", env!("CARGO_PKG_VERSION"))
         .description(GUIDE)
         .contact(ContactObject::new().name("The operator of this server"))
         .license(license)
         .server(server)
 }
 
-/// The document as JSON text, with a line break at its end.
+/// The document as indented JSON with a final line break.
 ///
 /// # Panics
-/// Never: what poem-openapi writes is JSON.
+/// Never: poem-openapi writes valid JSON.
 #[must_use]
 pub fn json() -> String {
     format!("{:#}\n", value())
 }
 
-/// The document as YAML text.
+/// The document as YAML.
 ///
 /// # Panics
-/// Never: whatever is JSON can be written as YAML.
+/// Never: every JSON value can be written as YAML.
 #[must_use]
 pub fn yaml() -> String {
     serde_yaml::to_string(&value()).expect("JSON can be written as YAML")
@@ -48,15 +48,15 @@ pub fn yaml() -> String {
 fn value() -> Value {
     let mut document: Value = serde_json::from_str(&service().spec()).expect("poem-openapi writes JSON");
     use_plain_references(&mut document);
-    // No operation takes a credential: an empty list says so, where a missing one says nothing.
+    // An empty list states that no operation needs credentials; without it, the document would leave that open.
     document["security"] = json!([]);
     add_header_parameter(&mut document);
     examples::add(&mut document);
     document
 }
 
-/// A described field of a named type comes as `allOf` of the type and the description. Generators make a second
-/// type of that; the named one has its own description.
+/// poem-openapi writes a described field of a named type as `allOf` with the type and the description, for which code
+/// generators create a second type. Replaces it by a plain reference; the named type has its own description.
 fn use_plain_references(value: &mut Value) {
     if let Some(reference) = value.pointer("/allOf/0/$ref").cloned() {
         *value = json!({ "$ref": reference });
@@ -68,11 +68,11 @@ fn use_plain_references(value: &mut Value) {
     }
 }
 
-/// The header that may name the callback origin. The handler reads it itself, since it must see every line of it.
-/// Nothing is asked of it by itself: it is not looked at where the body names the origin.
+/// Documents the header that may name the callback origin. It is not a parameter in the code, because `source` must see
+/// repeated headers. The schema has no constraints, because the header is ignored if the body names the origin.
 fn add_header_parameter(document: &mut Value) {
     let parameter = json!({
-        "name": source::HEADER,
+        "name": source::CALLBACK_ORIGIN_HEADER,
         "in": "header",
         "required": false,
         "description": "Origin of the portal that the link leads back to, where the body has no `callback_origin`: \
@@ -80,5 +80,5 @@ fn add_header_parameter(document: &mut Value) {
         "schema": { "type": "string" },
         "example": "https://example.com",
     });
-    set(document, OPERATION, "parameters", json!([parameter]));
+    set(document, SEND_MAGIC_LINK, "parameters", json!([parameter]));
 }

@@ -1,5 +1,5 @@
-//! The page that shows the document: Scalar's reader, which its own crate brings along, set up to load nothing that
-//! this server does not give.
+//! The documentation page, `/api/docs`. It uses Scalar's reader, whose script is part of the crate
+//! `scalar_api_reference`, and loads nothing from other servers.
 
 use std::{fmt::Write as _, sync::LazyLock};
 
@@ -12,47 +12,53 @@ use poem::{
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-/// Style elements are made by the reader's script; everything else is this server's own.
-const POLICY: HeaderValue = HeaderValue::from_static(
+/// Allows only what this server serves. `unsafe-inline` is for the style elements that the reader's script creates.
+const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; font-src data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
-const READER: &str = "scalar.js";
+const READER_ASSET: &str = "scalar.js";
 const STYLE: &str = include_str!("page.css");
-/// Named after its content, so that it need not be asked for twice.
-const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
+/// For the reader's script, whose URL contains a hash of its content.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Adds the page, and what it loads.
-pub(crate) fn add_to(route: Route) -> Route {
+/// Adds the page and its two scripts.
+pub(crate) fn add_routes(route: Route) -> Route {
     route
-        .at("/api/docs", get(answer("text/html; charset=utf-8", None, || PAGE.clone().into_bytes())))
-        .at("/api/docs/reader.js", get(answer("text/javascript; charset=utf-8", Some(FOR_EVER), reader)))
-        .at("/api/docs/start.js", get(answer("text/javascript; charset=utf-8", None, || start().into_bytes())))
+        .at("/api/docs", get(static_asset("text/html; charset=utf-8", None, || PAGE.clone().into_bytes())))
+        .at("/api/docs/reader.js", get(static_asset("text/javascript; charset=utf-8", Some(IMMUTABLE), reader_script)))
+        .at(
+            "/api/docs/start.js",
+            get(static_asset("text/javascript; charset=utf-8", None, || start_script().into_bytes())),
+        )
 }
 
-fn answer(
+fn static_asset(
     content_type: &'static str,
-    keep: Option<HeaderValue>,
+    cache_control: Option<HeaderValue>,
     content: impl Fn() -> Vec<u8> + Send + Sync,
 ) -> impl Endpoint<Output = Response> {
     make_sync(move |_| {
-        let response = Response::builder().content_type(content_type).header(header::CONTENT_SECURITY_POLICY, POLICY);
-        let response = keep.iter().fold(response, |response, keep| response.header(header::CACHE_CONTROL, keep));
+        let response = Response::builder()
+            .content_type(content_type)
+            .header(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+        let response =
+            cache_control.iter().fold(response, |response, value| response.header(header::CACHE_CONTROL, value));
         response.body(content())
     })
 }
 
-/// The reader's script. The crate holds it; a copy lives for as long as an answer.
-fn reader() -> Vec<u8> {
-    scalar_api_reference::get_asset(READER).unwrap_or_default()
+/// The reader's script. The crate embeds it; every response gets its own copy.
+fn reader_script() -> Vec<u8> {
+    scalar_api_reference::get_asset(READER_ASSET).unwrap_or_default()
 }
 
 static PAGE: LazyLock<String> = LazyLock::new(|| {
-    let name = Sha256::digest(reader()).iter().take(8).fold(String::new(), |mut name, byte| {
-        write!(name, "{byte:02x}").ok();
-        name
+    let hash = Sha256::digest(reader_script()).iter().take(8).fold(String::new(), |mut hash, byte| {
+        write!(hash, "{byte:02x}").ok();
+        hash
     });
-    // The addresses are relative to the page's: it may stand behind a proxy that puts something before them.
+    // The URLs are relative, because a proxy may serve the page under a path prefix.
     format!(
         r#"<!doctype html>
 <html lang="en">
@@ -66,7 +72,7 @@ static PAGE: LazyLock<String> = LazyLock::new(|| {
 <body>
 <div id="reader"></div>
 <noscript>This page needs scripts. The document itself: <a href="openapi.json">openapi.json</a>.</noscript>
-<script src="docs/reader.js?{name}"></script>
+<script src="docs/reader.js?{hash}"></script>
 <script src="docs/start.js"></script>
 </body>
 </html>
@@ -74,8 +80,8 @@ static PAGE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// Starts the reader: no fonts, proxies, assistants or reports of somebody else's.
-fn start() -> String {
+/// The script that starts the reader without external fonts, proxies, assistants and telemetry.
+fn start_script() -> String {
     let settings = json!({
         "agent": { "disabled": true },
         "mcp": { "disabled": true },

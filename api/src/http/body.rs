@@ -1,7 +1,7 @@
-//! Takes in a request's body before anything looks at it: bounded in size and time.
+//! Reads the request body before any handler runs, with a limit on size and time.
 //!
-//! It is read even where nobody wants it (an unknown path, a wrong method): an answer on top of unread bytes
-//! resets the connection, and the caller never sees it.
+//! Bodies are read even when no handler needs them (unknown path, wrong method): a response sent while request bytes
+//! are still unread resets the connection, and the caller never sees the response.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,38 +14,37 @@ use tokio::{
 
 use super::paths;
 
-/// Most bytes of a person's request: sixty times the longest sensible one.
+/// Maximum body size in bytes, except for webhooks. About sixty times the longest sensible request.
 const MAX_BYTES: u64 = 16 * 1024;
-/// Most bytes of a webhook, in which a remote server's words may be long.
+/// Maximum size of a webhook body in bytes. Events quote remote mail servers, whose messages can be long.
 const MAX_WEBHOOK_BYTES: u64 = 256 * 1024;
-/// Most bytes that are read past the limit, so that the refusal is seen.
-const MAX_DISCARDED: u64 = 256 * 1024;
-/// Longest time for a body to arrive.
-const READ_TIME: Duration = Duration::from_secs(10);
-/// Longest time to wait for the rest of a body that nobody will look at.
-const DISCARD_TIME: Duration = Duration::from_secs(1);
+/// Maximum number of bytes to discard after the limit, so that the caller can read the error response.
+const MAX_DISCARDED_BYTES: u64 = 256 * 1024;
+/// Time limit for the whole body to arrive.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time limit for discarding the rest of a body.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// What came of reading the body.
+/// The result of reading the body. [`read_body`] stores it in the request's data.
 #[derive(Clone)]
 pub(crate) enum ReceivedBody {
-    /// All of it.
-    Whole(Bytes),
-    /// More than [`max_bytes`].
+    Complete(Bytes),
+    /// The body is larger than [`max_bytes`].
     TooLarge,
-    /// Not all of it arrived in time.
-    Late,
+    /// The body did not arrive in full within 10 seconds, or the connection broke.
+    Incomplete,
 }
 
-/// Most bytes of a body that is posted to this path.
+/// Maximum size in bytes of a body posted to `path`.
 pub(crate) fn max_bytes(path: &str) -> u64 {
     if path == paths::WEBHOOK_PATH { MAX_WEBHOOK_BYTES } else { MAX_BYTES }
 }
 
-/// Reads the body, and leaves what came of it with the request.
-pub(crate) async fn receive<E: Endpoint>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
+/// Layer that reads the body and stores it as [`ReceivedBody`]. It never rejects a request itself.
+pub(crate) async fn read_body<E: Endpoint>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
     let mut body = request.take_body().into_async_read();
-    let received =
-        timeout(READ_TIME, read(&mut body, max_bytes(request.uri().path()))).await.unwrap_or(ReceivedBody::Late);
+    let max = max_bytes(request.uri().path());
+    let received = timeout(READ_TIMEOUT, read_up_to(&mut body, max)).await.unwrap_or(ReceivedBody::Incomplete);
     if matches!(received, ReceivedBody::TooLarge) {
         discard_rest(&mut body).await;
     }
@@ -53,23 +52,23 @@ pub(crate) async fn receive<E: Endpoint>(next: Arc<E>, mut request: Request) -> 
     Ok(next.call(request).await?.into_response())
 }
 
-async fn read(body: &mut (impl AsyncRead + Unpin), most: u64) -> ReceivedBody {
+async fn read_up_to(body: &mut (impl AsyncRead + Unpin), max: u64) -> ReceivedBody {
     let mut bytes = Vec::new();
-    match body.take(most + 1).read_to_end(&mut bytes).await {
-        Ok(length) if length as u64 > most => ReceivedBody::TooLarge,
-        Ok(_) => ReceivedBody::Whole(bytes.into()),
-        // Broken off, or chunks that are none: the rest will never come.
-        Err(_) => ReceivedBody::Late,
+    match body.take(max + 1).read_to_end(&mut bytes).await {
+        Ok(length) if length as u64 > max => ReceivedBody::TooLarge,
+        Ok(_) => ReceivedBody::Complete(bytes.into()),
+        // The connection broke, or a chunk is malformed. The rest will never arrive.
+        Err(_) => ReceivedBody::Incomplete,
     }
 }
 
-/// Reads a body for the sake of the connection alone.
+/// Reads and drops a body that is not needed, so that the response is not lost to a connection reset.
 pub(crate) async fn discard(body: Body) {
     discard_rest(&mut body.into_async_read()).await;
 }
 
 async fn discard_rest(body: &mut (impl AsyncRead + Unpin)) {
-    let mut rest = body.take(MAX_DISCARDED);
-    // Whatever comes of it, the answer is the same.
-    timeout(DISCARD_TIME, copy(&mut rest, &mut sink())).await.ok();
+    let mut rest = body.take(MAX_DISCARDED_BYTES);
+    // Ignore errors and timeouts: the response does not depend on them.
+    timeout(DISCARD_TIMEOUT, copy(&mut rest, &mut sink())).await.ok();
 }

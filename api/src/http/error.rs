@@ -1,15 +1,17 @@
-//! The one shape of every answer that is not a success, whatever layer gives it.
+//! The error object: the body of every unsuccessful response, whichever layer sends it.
+//!
+//! Layers and handlers build an [`ErrorResponse`]; [`ApiError`] is what the caller sees and the OpenAPI document
+//! describes.
 
-use std::{borrow::Cow, collections::BTreeMap, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use poem::{
-    Endpoint, IntoResponse, Request, Response,
-    error::{MethodNotAllowedError, NotFoundError},
+    IntoResponse, Response,
     http::{HeaderName, HeaderValue, StatusCode, header},
 };
 use poem_openapi::{Enum, Object, types::ToJSON as _};
 
-use super::{paths, retry_after::RetryAfter};
+use super::retry_after::RetryAfter;
 
 /// Stable machine-readable error code for client branching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
@@ -33,7 +35,7 @@ pub(crate) enum ErrorCode {
 }
 
 impl ErrorCode {
-    /// The status that goes with the code.
+    /// The HTTP status of responses with this code.
     pub(crate) fn status(self) -> StatusCode {
         match self {
             Self::InvalidJson
@@ -53,7 +55,7 @@ impl ErrorCode {
         }
     }
 
-    /// As it stands in the answer, the log and the metrics.
+    /// The code in `snake_case`, as responses, log lines and metrics show it.
     pub(crate) fn name(self) -> String {
         self.to_json().as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned()
     }
@@ -69,7 +71,7 @@ pub(crate) struct ValidationIssue {
 }
 
 impl ValidationIssue {
-    /// An issue of one field.
+    /// Creates an issue for one field or header.
     pub(crate) fn new(path: &str, message: impl Into<String>) -> Self {
         Self { path: path.to_owned(), message: message.into() }
     }
@@ -95,7 +97,7 @@ pub(crate) struct ApiError {
     retry_after: Option<RetryAfter>,
 }
 
-/// A refusal on its way out: what [`ApiError`] says, and the headers that go with it.
+/// An error on its way to the caller: the content of [`ApiError`], and the headers to send with it.
 #[derive(Debug)]
 pub(crate) struct ErrorResponse {
     pub(crate) code: ErrorCode,
@@ -106,13 +108,13 @@ pub(crate) struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// A refusal with a message for people.
+    /// Creates an error with a message for people and no issues.
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), issues: vec![], retry_after: None, headers: vec![] }
     }
 
-    /// A refusal for all that is wrong with the fields. There is at least one issue.
-    pub(crate) fn invalid(code: ErrorCode, issues: Vec<ValidationIssue>) -> Self {
+    /// Creates an error that lists `issues`, which must not be empty. A single issue also provides the message.
+    pub(crate) fn with_issues(code: ErrorCode, issues: Vec<ValidationIssue>) -> Self {
         let message = match issues.as_slice() {
             [only] => only.message.clone(),
             _ => "Several fields of the request are not valid.".to_owned(),
@@ -120,21 +122,22 @@ impl ErrorResponse {
         Self { issues, ..Self::new(code, message) }
     }
 
-    /// A refusal by a rate limit.
-    pub(crate) fn limited(code: ErrorCode, message: &'static str, wait: RetryAfter) -> Self {
-        Self { retry_after: Some(wait), ..Self::new(code, message) }.with(header::RETRY_AFTER, wait.header())
+    /// 429, with `Retry-After` and `retryAfter`.
+    pub(crate) fn rate_limited(code: ErrorCode, message: &'static str, retry_after: RetryAfter) -> Self {
+        Self { retry_after: Some(retry_after), ..Self::new(code, message) }
+            .with_header(header::RETRY_AFTER, retry_after.header_value())
     }
 
-    /// 503: nothing was accepted, try again.
+    /// 503 with `Retry-After: 5`. The request was not accepted.
     pub(crate) fn unavailable() -> Self {
-        // Shorter than a person's patience, longer than a failover's first moments.
+        // Short enough for people to wait, long enough for the start of a failover to pass.
         Self::unavailable_for(Duration::from_secs(5))
     }
 
-    /// 503, with a time after which it may be otherwise.
-    pub(crate) fn unavailable_for(wait: Duration) -> Self {
+    /// 503 with a `Retry-After` of `retry_after`, rounded up to seconds.
+    pub(crate) fn unavailable_for(retry_after: Duration) -> Self {
         Self::new(ErrorCode::Unavailable, "The service cannot take requests at the moment. Try again shortly.")
-            .with(header::RETRY_AFTER, RetryAfter::from(wait).header())
+            .with_header(header::RETRY_AFTER, RetryAfter::from(retry_after).header_value())
     }
 
     /// 404.
@@ -142,37 +145,35 @@ impl ErrorResponse {
         Self::new(ErrorCode::NotFound, "There is nothing at this address.")
     }
 
-    /// 405, with the methods that are taken.
+    /// 405 with an `Allow` header.
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
         Self::new(ErrorCode::MethodNotAllowed, "This address does not take this method.")
-            .with(header::ALLOW, HeaderValue::from_static(allowed))
+            .with_header(header::ALLOW, HeaderValue::from_static(allowed))
     }
 
-    /// 500: the reason is in the log, under the request's id, and nowhere else.
+    /// 500. Only the log has the reason, under the request id.
     pub(crate) fn internal() -> Self {
         Self::new(ErrorCode::InternalError, "Something went wrong on our side.")
     }
 
     /// Adds a header.
-    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub(crate) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self
     }
-}
 
-impl ErrorResponse {
-    /// The error object.
+    /// The error object to send.
     pub(crate) fn into_body(self) -> ApiError {
         let mut field_errors = BTreeMap::new();
         for issue in &self.issues {
             field_errors.entry(issue.path.clone()).or_insert_with(|| issue.message.clone());
         }
-        let any = !self.issues.is_empty();
+        let has_issues = !self.issues.is_empty();
         ApiError {
             error: self.message.into_owned(),
             code: Some(self.code),
-            field_errors: any.then_some(field_errors),
-            issues: any.then_some(self.issues),
+            field_errors: has_issues.then_some(field_errors),
+            issues: has_issues.then_some(self.issues),
             retry_after: self.retry_after,
         }
     }
@@ -182,53 +183,25 @@ impl IntoResponse for ErrorResponse {
     fn into_response(mut self) -> Response {
         let headers = std::mem::take(&mut self.headers);
         let code = self.code;
-        let mut response = json(code.status(), &self.into_body().to_json().unwrap_or_default());
+        let mut response = json_response(code.status(), &self.into_body().to_json().unwrap_or_default());
         response.headers_mut().extend(headers);
-        // For the access line and the metrics.
+        // `request_context` logs and counts responses by their code.
         response.set_data(code);
         response
     }
 }
 
 impl From<ErrorResponse> for poem::Error {
-    fn from(refusal: ErrorResponse) -> Self {
-        let code = refusal.code;
-        let mut error = Self::from_response(refusal.into_response());
-        // The error's own extensions take the place of the response's.
+    fn from(response: ErrorResponse) -> Self {
+        let code = response.code;
+        let mut error = Self::from_response(response.into_response());
+        // poem replaces the response's extensions with those of the error.
         error.set_data(code);
         error
     }
 }
 
-/// A JSON answer. poem's own would add a charset that `application/json` does not have (RFC 8259 §11).
-pub(crate) fn json(status: StatusCode, body: &serde_json::Value) -> Response {
+/// A JSON response. poem's own adds a `charset` parameter, which `application/json` does not define (RFC 8259 §11).
+pub(crate) fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
     Response::builder().status(status).content_type("application/json").body(body.to_string())
-}
-
-/// Turns every error of the layers within into the error object.
-pub(crate) async fn wrap<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
-    let at_endpoint = request.uri().path() == paths::PATH;
-    let at_webhook = request.uri().path() == paths::WEBHOOK_PATH;
-    match next.call(request).await {
-        Ok(answer) => Ok(answer.into_response()),
-        Err(error) if error.is_from_response() => Ok(error.into_response()),
-        Err(error) => Ok(refusal_for(&error, at_endpoint, at_webhook).into_response()),
-    }
-}
-
-/// What poem's own errors mean to the caller.
-fn refusal_for(error: &poem::Error, at_endpoint: bool, at_webhook: bool) -> ErrorResponse {
-    if error.is::<NotFoundError>() {
-        return ErrorResponse::not_found();
-    }
-    if error.is::<MethodNotAllowedError>() {
-        let allowed = match (at_endpoint, at_webhook) {
-            (true, _) => paths::METHODS,
-            (_, true) => paths::WEBHOOK_METHODS,
-            _ => "GET, HEAD",
-        };
-        return ErrorResponse::method_not_allowed(allowed);
-    }
-    tracing::error!(status = error.status().as_u16(), %error, "a request failed in an unforeseen way");
-    ErrorResponse::internal()
 }

@@ -1,13 +1,13 @@
-//! Where the endpoints are: what is limited, logged and answered in its way.
+//! The endpoints' paths and methods. Layers use them to limit, log and answer each endpoint.
 
-/// Where links are asked for, as the published reference has it below the server's `/api`.
-pub(crate) const PATH: &str = "/api/auth/send-magic-link";
+/// `POST` here requests a link. The published reference names this path without the server's prefix `/api`.
+pub(crate) const SEND_MAGIC_LINK_PATH: &str = "/api/auth/send-magic-link";
 
-/// Where Mailgun reports.
+/// Mailgun posts its events here.
 pub(crate) const WEBHOOK_PATH: &str = "/api/webhooks/mailgun";
 
-/// What is taken at [`PATH`]; the second is a browser's preflight.
-pub(crate) const METHODS: &str = "POST, OPTIONS";
+/// `Allow` for [`SEND_MAGIC_LINK_PATH`]. OPTIONS is for CORS preflights.
+pub(crate) const SEND_MAGIC_LINK_METHODS: &str = "POST, OPTIONS";
 
-/// What is taken at [`WEBHOOK_PATH`].
+/// `Allow` for [`WEBHOOK_PATH`].
 pub(crate) const WEBHOOK_METHODS: &str = "POST";

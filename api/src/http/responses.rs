@@ -1,94 +1,51 @@
-//! Answers as the document lists them: a status each, with its schema and headers.
+//! How the endpoints' responses appear in the OpenAPI document: one entry per status, with its schema and headers.
+//!
+//! Each endpoint lists its own responses in its `responses` module.
 
 use std::marker::PhantomData;
 
-use poem::{IntoResponse, Response, http::StatusCode};
 use poem_openapi::{
-    ApiResponse, Object,
+    ApiResponse,
     registry::{MetaMediaType, MetaResponse, MetaResponses, MetaSchemaRef, Registry},
-    types::{ToJSON as _, Type},
+    types::Type,
 };
 
 use super::{
-    error::{ApiError, ErrorResponse, json},
-    headers::{ALLOW, DocumentedHeader, RATE_LIMIT, RATE_LIMIT_POLICY, REQUEST_ID, RETRY_AFTER},
+    error::{ApiError, ErrorResponse},
     json_body::CONTENT_TYPE,
+    response_headers::{DocumentedHeader, REQUEST_ID},
 };
 
-/// The request was accepted: its link is about to be mailed.
-#[derive(Debug, Object)]
-struct MagicLinkAccepted {
-    /// Always true: the job that mails the link is stored.
-    ok: bool,
-}
-
-/// 200.
-#[derive(Debug)]
-pub(crate) struct AcceptedResponse;
-
-impl IntoResponse for AcceptedResponse {
-    fn into_response(self) -> Response {
-        json(StatusCode::OK, &MagicLinkAccepted { ok: true }.to_json().unwrap_or_default())
-    }
-}
-
-impl ApiResponse for AcceptedResponse {
-    fn meta() -> MetaResponses {
-        MetaResponses { responses: vec![response(200, "Magic link sent", MagicLinkAccepted::schema_ref(), &[])] }
-    }
-
-    fn register(registry: &mut Registry) {
-        MagicLinkAccepted::register(registry);
-    }
-}
-
-/// Everything else, of an endpoint whose refusals the document lists like this.
-#[derive(Debug)]
-pub(crate) struct EndpointError<Listed>(ErrorResponse, PhantomData<Listed>);
-
-/// The refusals of one endpoint.
-pub(crate) trait DocumentedErrors {
-    /// As the document lists them: each the error object.
-    const ROWS: &[DocumentedResponse];
-}
-
-impl<Listed> From<ErrorResponse> for EndpointError<Listed> {
-    fn from(refusal: ErrorResponse) -> Self {
-        Self(refusal, PhantomData)
-    }
-}
-
-impl<Listed> From<EndpointError<Listed>> for poem::Error {
-    fn from(EndpointError(refusal, _): EndpointError<Listed>) -> Self {
-        refusal.into()
-    }
-}
-
-/// Status, description, headers besides `X-Request-Id`.
+/// Status, description, and the headers in addition to `X-Request-Id`.
 pub(crate) type DocumentedResponse = (u16, &'static str, &'static [DocumentedHeader]);
 
-/// Those of the request for a link.
-#[derive(Debug)]
-pub(crate) struct SendMagicLinkErrors;
-
-impl DocumentedErrors for SendMagicLinkErrors {
-    const ROWS: &[DocumentedResponse] = &[
-        (400, "Invalid request", &[]),
-        (405, "The method is not POST", &[ALLOW]),
-        (413, "The body is larger than 16 KiB", &[]),
-        (415, "The body is not sent as application/json", &[]),
-        (429, "Rate limited", &[RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY]),
-        (500, "Something went wrong on our side", &[]),
-        (503, "The service cannot take requests at the moment: send it again later", &[RETRY_AFTER]),
-    ];
+/// The error responses of one endpoint, as the document lists them. The body is always the error object.
+pub(crate) trait DocumentedErrors {
+    const RESPONSES: &[DocumentedResponse];
 }
 
-impl<Listed: DocumentedErrors> ApiResponse for EndpointError<Listed> {
+/// An error of an endpoint. `Errors` lists the endpoint's error responses for the document.
+#[derive(Debug)]
+pub(crate) struct EndpointError<Errors>(ErrorResponse, PhantomData<Errors>);
+
+impl<Errors> From<ErrorResponse> for EndpointError<Errors> {
+    fn from(response: ErrorResponse) -> Self {
+        Self(response, PhantomData)
+    }
+}
+
+impl<Errors> From<EndpointError<Errors>> for poem::Error {
+    fn from(EndpointError(response, _): EndpointError<Errors>) -> Self {
+        response.into()
+    }
+}
+
+impl<Errors: DocumentedErrors> ApiResponse for EndpointError<Errors> {
     fn meta() -> MetaResponses {
-        let row = |(status, description, headers): &DocumentedResponse| {
+        let meta = |(status, description, headers): &DocumentedResponse| {
             response(*status, description, ApiError::schema_ref(), headers)
         };
-        MetaResponses { responses: Listed::ROWS.iter().map(row).collect() }
+        MetaResponses { responses: Errors::RESPONSES.iter().map(meta).collect() }
     }
 
     fn register(registry: &mut Registry) {
@@ -96,7 +53,7 @@ impl<Listed: DocumentedErrors> ApiResponse for EndpointError<Listed> {
     }
 }
 
-/// An answer as the document lists it.
+/// One response for the document. `headers` are in addition to `X-Request-Id`, which every response has.
 pub(crate) fn response(
     status: u16,
     description: &'static str,

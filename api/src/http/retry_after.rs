@@ -1,4 +1,4 @@
-//! How long to wait before asking again: whole seconds, rounded up, never none.
+//! How long a caller should wait before the next try: whole seconds, rounded up, at least one.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -9,30 +9,30 @@ use poem_openapi::{
 };
 use serde_json::Value;
 
-/// Seconds of `Retry-After` (RFC 9110 §10.2.3) and of the error object's `retryAfter`.
+/// Seconds for the header `Retry-After` (RFC 9110 §10.2.3) and the error object's `retryAfter`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RetryAfter(u64);
 
 impl RetryAfter {
-    /// The seconds.
+    /// The wait in seconds, at least 1.
     pub(crate) fn seconds(self) -> u64 {
         self.0
     }
 
-    /// As the header carries it.
-    pub(crate) fn header(self) -> HeaderValue {
+    /// The value of the `Retry-After` header.
+    pub(crate) fn header_value(self) -> HeaderValue {
         HeaderValue::from(self.0)
     }
 }
 
 impl From<Duration> for RetryAfter {
     fn from(wait: Duration) -> Self {
-        // A caller that is told to come back at once, or a moment too early, is refused once more.
+        // Round up: a caller that returns a moment too early would be rejected again.
         Self((wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1))
     }
 }
 
-/// In the document a `number`, as the published reference has it; poem-openapi would say `integer`.
+/// The document says `number`, as the published reference does; poem-openapi's default would be `integer`.
 impl Type for RetryAfter {
     const IS_REQUIRED: bool = true;
     type RawValueType = Self;

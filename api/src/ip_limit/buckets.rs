@@ -1,7 +1,8 @@
-//! Buckets of one quota, a bucket per network, in bounded memory.
+//! Token buckets for one quota, one bucket per network, in bounded memory.
 //!
-//! While there is room each network has its own. When there is none, all share those of coarser networks, and in
-//! the end one: a flood of addresses may cost its neighbours their quota, but never switches the limit off.
+//! If a level holds its maximum number of buckets, requests use the next level, whose networks are larger and shared by
+//! more clients. The last level is one bucket for all. A flood from many addresses can therefore use up the quota of
+//! its neighbours, but it cannot disable the limit.
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
@@ -13,21 +14,21 @@ use governor::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use outbox::Quota;
 
-/// Most buckets of one width: some tens of megabytes.
+/// Maximum number of buckets per level. A full level takes some tens of megabytes.
 const MAX_BUCKETS: usize = 1_000_000;
 
 type Limiter = RateLimiter<IpNet, DashMapStateStore<IpNet>, DefaultClock>;
 
-/// How many leading bits of an address make its network.
+/// How many leading bits of an address identify its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Width {
-    pub(crate) v4: u8,
-    pub(crate) v6: u8,
+pub(super) struct PrefixLength {
+    pub(super) v4: u8,
+    pub(super) v6: u8,
 }
 
-impl Width {
-    /// The network of this width around an address.
-    pub(crate) fn network(self, ip: IpAddr) -> IpNet {
+impl PrefixLength {
+    /// The network that contains the address.
+    pub(super) fn network(self, ip: IpAddr) -> IpNet {
         match ip {
             IpAddr::V4(ip) => Ipv4Net::new_assert(ip, self.v4).trunc().into(),
             IpAddr::V6(ip) => Ipv6Net::new_assert(ip, self.v6).trunc().into(),
@@ -35,48 +36,50 @@ impl Width {
     }
 }
 
-/// The buckets of one quota.
 #[derive(Debug)]
-pub(crate) struct Buckets {
+pub(super) struct Buckets {
     quota: Quota,
-    /// The narrowest first; the last one always has room.
-    rungs: Vec<(Width, Limiter)>,
-    max: usize,
+    /// From the smallest networks to the largest. The last level has a single bucket.
+    levels: Vec<(PrefixLength, Limiter)>,
+    max_buckets: usize,
 }
 
 impl Buckets {
-    /// A bucket per network of the first width; the others are for want of room.
-    pub(crate) fn new(quota: Quota, widths: &[Width]) -> Self {
-        Self::with_room_for(MAX_BUCKETS, quota, widths)
+    /// Creates one level per prefix length and a last one for everybody. Prefix lengths go from long to short.
+    pub(super) fn new(quota: Quota, prefix_lengths: &[PrefixLength]) -> Self {
+        Self::with_max_buckets(MAX_BUCKETS, quota, prefix_lengths)
     }
 
-    fn with_room_for(max: usize, quota: Quota, widths: &[Width]) -> Self {
-        let one = Width { v4: 0, v6: 0 };
-        let rungs = widths.iter().copied().chain([one]).map(|width| (width, limiter(quota))).collect();
-        Self { quota, rungs, max }
+    fn with_max_buckets(max_buckets: usize, quota: Quota, prefix_lengths: &[PrefixLength]) -> Self {
+        let everybody = PrefixLength { v4: 0, v6: 0 };
+        let levels = prefix_lengths.iter().copied().chain([everybody]).map(|length| (length, limiter(quota))).collect();
+        Self { quota, levels, max_buckets }
     }
 
-    /// The quota of each bucket.
-    pub(crate) fn quota(&self) -> Quota {
+    /// The quota that every bucket enforces.
+    pub(super) fn quota(&self) -> Quota {
         self.quota
     }
 
-    /// Takes a request's price out of the address's bucket (all of it, if it holds less), or tells how long to wait.
-    pub(crate) fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), Duration> {
-        let last = self.rungs.len() - 1;
-        let free = self.rungs[..last].iter().find(|(_, limiter)| limiter.len() < self.max);
-        let (width, limiter) = free.unwrap_or(&self.rungs[last]);
-        let price = price.min(NonZeroU32::new(self.quota.limit).unwrap_or(NonZeroU32::MIN));
-        match limiter.check_key_n(&width.network(ip), price) {
-            Ok(taken) => taken.map_err(|refused| refused.wait_time_from(limiter.clock().now())),
-            // A bucket holds its quota, and no price is higher.
+    /// Takes `cost` tokens from the bucket of the address. A cost above the quota's limit counts as the limit.
+    ///
+    /// # Errors
+    /// The bucket has too few tokens: the time until it has enough.
+    pub(super) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<(), Duration> {
+        let last = self.levels.len() - 1;
+        let with_room = self.levels[..last].iter().find(|(_, limiter)| limiter.len() < self.max_buckets);
+        let (prefix_length, limiter) = with_room.unwrap_or(&self.levels[last]);
+        let cost = cost.min(NonZeroU32::new(self.quota.limit).unwrap_or(NonZeroU32::MIN));
+        match limiter.check_key_n(&prefix_length.network(ip), cost) {
+            Ok(result) => result.map_err(|denied| denied.wait_time_from(limiter.clock().now())),
+            // Cannot happen: the cost is at most the bucket's capacity.
             Err(_) => Ok(()),
         }
     }
 
-    /// Forgets the buckets that are full again.
-    pub(crate) fn forget_idle(&self) {
-        for (_, limiter) in &self.rungs {
+    /// Removes buckets that are full again: they are the same as new ones.
+    pub(super) fn remove_idle(&self) {
+        for (_, limiter) in &self.levels {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
@@ -85,7 +88,8 @@ impl Buckets {
 
 fn limiter(quota: Quota) -> Limiter {
     let burst = NonZeroU32::new(quota.limit).unwrap_or(NonZeroU32::MIN);
-    // A quota's window is a second at least and its limit a million at most: the interval is never zero.
+    // `with_period` returns `None` for an interval of zero only. A quota's window is at least a second and its limit at
+    // most a million, so the interval is never zero.
     let rate = governor::Quota::with_period(quota.interval()).unwrap_or(governor::Quota::per_second(burst));
     RateLimiter::dashmap(rate.allow_burst(burst))
 }
@@ -94,7 +98,7 @@ fn limiter(quota: Quota) -> Limiter {
 mod tests {
     use super::*;
 
-    const WIDTHS: [Width; 2] = [Width { v4: 32, v6: 64 }, Width { v4: 24, v6: 48 }];
+    const PREFIX_LENGTHS: [PrefixLength; 2] = [PrefixLength { v4: 32, v6: 64 }, PrefixLength { v4: 24, v6: 48 }];
 
     fn taken(buckets: &Buckets, ip: &str) -> bool {
         buckets.take(ip.parse().unwrap(), NonZeroU32::MIN).is_ok()
@@ -102,7 +106,7 @@ mod tests {
 
     #[test]
     fn each_network_has_its_own_bucket() {
-        let buckets = Buckets::new("2/1h".parse().unwrap(), &WIDTHS);
+        let buckets = Buckets::new("2/1h".parse().unwrap(), &PREFIX_LENGTHS);
         for (ip, expected) in [
             ("203.0.113.7", true),
             ("203.0.113.7", true),
@@ -120,8 +124,8 @@ mod tests {
     }
 
     #[test]
-    fn without_room_neighbours_share_and_nobody_goes_unlimited() {
-        let buckets = Buckets::with_room_for(1, "1/1h".parse().unwrap(), &WIDTHS);
+    fn full_levels_share_buckets_and_nobody_is_unlimited() {
+        let buckets = Buckets::with_max_buckets(1, "1/1h".parse().unwrap(), &PREFIX_LENGTHS);
         for (ip, expected) in [
             ("203.0.113.7", true),
             ("198.51.100.1", true),
@@ -134,10 +138,10 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_in_use_is_not_forgotten() {
-        let buckets = Buckets::new("1/1h".parse().unwrap(), &WIDTHS);
+    fn a_bucket_in_use_is_not_removed() {
+        let buckets = Buckets::new("1/1h".parse().unwrap(), &PREFIX_LENGTHS);
         assert!(taken(&buckets, "203.0.113.7"));
-        buckets.forget_idle();
+        buckets.remove_idle();
         assert!(!taken(&buckets, "203.0.113.7"));
     }
 }

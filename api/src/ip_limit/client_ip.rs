@@ -1,7 +1,7 @@
-//! Who is calling: the socket's peer, or, where the peer is a trusted proxy, whom it says it calls for.
+//! Finds the client's address: the socket's peer, or the address in `X-Forwarded-For` if the peer is a trusted proxy.
 //!
-//! `X-Forwarded-For` is read from the right, over the trusted proxies, to the first address that is none of them.
-//! What stands further left is the caller's own claim. (poem's `RealIp` believes it.)
+//! The header is read from the right, and the first address that is not a trusted proxy is the client. Entries further
+//! left were written by the client and may be forged; poem's `RealIp` believes them.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -14,61 +14,62 @@ use poem::http::{HeaderMap, HeaderName};
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// `TRUSTED_PROXIES`: the networks whose word about their callers is taken.
+/// `TRUSTED_PROXIES`: networks whose `X-Forwarded-For` is believed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
-    /// The caller's address, IPv4 even where it came as `::ffff:…`.
+    /// The client's address. IPv4-mapped IPv6 addresses (`::ffff:…`) are returned as IPv4.
     pub(crate) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let mut client = peer.to_canonical();
-        if !self.trust(client) {
-            warn_of_a_forgotten_setting(client, headers);
+        if !self.contains(client) {
+            warn_about_untrusted_proxy(client, headers);
             return client;
         }
         let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
-        // Entry by entry, not line by line: a caller's claim that is no text must not hide what a proxy wrote behind
-        // it on the same line, or whoever sends a stray byte is taken for the proxy.
+        // Split the bytes of each line into entries. If a line were decoded as a whole, one invalid byte from the
+        // client would hide what a proxy appended to that line, and the client would be taken for the proxy.
         let entries = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
         for entry in entries {
             let Some(address) = parse_entry(entry) else { break };
             client = address;
-            if !self.trust(client) {
+            if !self.contains(client) {
                 break;
             }
         }
         client
     }
 
-    fn trust(&self, ip: IpAddr) -> bool {
+    fn contains(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&ip))
     }
 }
 
-/// An address with or without a port, IPv6 also in brackets or with a zone.
+/// Parses an address with or without a port. IPv6 may have brackets and a zone.
 fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
     let entry = str::from_utf8(entry).ok()?.trim_ascii();
-    let unzoned = |text: &str| text.split('%').next().and_then(|ip| ip.parse::<IpAddr>().ok());
+    let without_zone = |text: &str| text.split('%').next().and_then(|ip| ip.parse::<IpAddr>().ok());
     let ip = match entry.strip_prefix('[') {
         Some(rest) => {
             let (ip, port) = rest.split_once(']')?;
-            let port_is_sane =
+            let is_port_valid =
                 port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-            unzoned(ip).filter(|ip| ip.is_ipv6() && port_is_sane)
+            without_zone(ip).filter(|ip| ip.is_ipv6() && is_port_valid)
         }
-        None => unzoned(entry).or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip())),
+        None => without_zone(entry).or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip())),
     };
     ip.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_unspecified())
 }
 
-/// A proxy that is not listed puts the whole world into one bucket; its address gives it away.
-fn warn_of_a_forgotten_setting(peer: IpAddr, headers: &HeaderMap) {
+/// Warns once about what is probably a proxy missing from `TRUSTED_PROXIES`: a private peer that sends
+/// `X-Forwarded-For`. All clients of such a proxy share one bucket.
+fn warn_about_untrusted_proxy(peer: IpAddr, headers: &HeaderMap) {
     static WARNED: Once = Once::new();
-    let private = match peer {
+    let is_private = match peer {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
     };
-    if private && headers.contains_key(FORWARDED_FOR) {
+    if is_private && headers.contains_key(FORWARDED_FOR) {
         WARNED.call_once(|| {
             tracing::warn!(
                 %peer,
@@ -88,7 +89,7 @@ impl FromStr for TrustedProxies {
     }
 }
 
-/// A network or a single address, as an operator writes it.
+/// Parses a network or a single address from the settings. The network must not contain all addresses.
 pub(crate) fn parse_network(text: &str) -> Result<IpNet, String> {
     let network = match text.parse::<IpAddr>() {
         Ok(ip) => IpNet::from(ip),
@@ -117,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_trusted_proxy_the_peer_is_the_client_whatever_it_claims() {
+    fn a_peer_that_is_not_a_trusted_proxy_is_the_client() {
         for trusted in ["", "10.0.0.0/8, fd00::/8"] {
             assert_eq!(client(trusted, "203.0.113.7", &["198.51.100.1"]), "203.0.113.7");
             assert_eq!(client(trusted, "127.0.0.1", &["198.51.100.1"]), "127.0.0.1");
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_trusted_proxies_the_right_most_stranger_is_the_client() {
+    fn behind_trusted_proxies_the_right_most_untrusted_address_is_the_client() {
         for (peer, lines, expected) in [
             ("10.0.0.1", &["198.51.100.1"][..], "198.51.100.1"),
             ("::ffff:10.0.0.1", &["198.51.100.1"], "198.51.100.1"),
@@ -140,7 +141,7 @@ mod tests {
             ("10.0.0.1", &["fe80::1%eth0"], "fe80::1"),
             ("10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
             ("fd00::1", &["198.51.100.1"], "198.51.100.1"),
-            // Bytes that are no ASCII, and a proxy that writes behind them.
+            // The client sent a byte that is not ASCII, and a proxy appended to the same line.
             ("10.0.0.1", &["\u{ff}, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
         ] {
             assert_eq!(client("10.0.0.0/8,fd00::/8", peer, lines), expected, "{peer} {lines:?}");
@@ -148,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_is_no_address_ends_the_search_at_the_last_good_one() {
+    fn an_invalid_entry_ends_the_search_at_the_last_valid_address() {
         for (lines, expected) in [
             (&[][..], "10.0.0.1"),
             (&[""], "10.0.0.1"),
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_trusts_the_world_is_refused() {
+    fn a_setting_that_trusts_everybody_or_is_malformed_is_rejected() {
         for text in [
             "0.0.0.0/0",
             "::/0",

@@ -1,32 +1,33 @@
-//! The first check of every request to the endpoint, before its body is read: how often its network may call.
+//! The rate limit per client network: `IP_RATE_LIMIT` and `IP_RATE_LIMIT_OVERRIDES`.
 //!
-//! IPv4 by the address, IPv6 by /64, and by /48 at sixteen times the quota, since whoever has a /48 has 65,536
-//! of the others.
+//! An IPv4 client is an address, an IPv6 client a /64. IPv6 sites (/48) have an additional limit of sixteen times the
+//! quota, because a site contains 65,536 clients.
 
 use std::{net::IpAddr, num::NonZeroU32, str::FromStr, time::Duration};
 
 use ipnet::IpNet;
 use outbox::Quota;
+use poem::http::HeaderMap;
 
 use super::{
-    buckets::{Buckets, Width},
+    buckets::{Buckets, PrefixLength},
     client_ip::{TrustedProxies, parse_network},
 };
 
-/// What counts as one client.
-const CLIENT: Width = Width { v4: 32, v6: 64 };
-/// What a provider gives to one customer: limited besides, for IPv6.
-const SITE: Width = Width { v4: 24, v6: 48 };
-/// What is shared when there is no room for more.
-const REGION: Width = Width { v4: 16, v6: 32 };
-/// How many clients' quotas a site has.
-const CLIENTS_PER_SITE: u32 = 16;
-/// What a request costs once half of what may wait does: the limit is a third then.
-pub(super) const SCARCE_PRICE: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
-/// How often idle buckets are forgotten.
-const FORGET_EVERY: Duration = Duration::from_secs(10);
+/// The network of one client.
+const CLIENT: PrefixLength = PrefixLength { v4: 32, v6: 64 };
+/// The network that a provider assigns to one customer. IPv6 sites have their own limit.
+const SITE: PrefixLength = PrefixLength { v4: 24, v6: 48 };
+/// A network whose clients share a bucket when the buckets of clients and sites are full.
+const REGION: PrefixLength = PrefixLength { v4: 16, v6: 32 };
+/// A site's quota as a multiple of a client's.
+const SITE_QUOTA_FACTOR: u32 = 16;
+/// Tokens per request once the queue is under pressure or full. Clients then have a third of their usual limit.
+pub(super) const PRESSURE_COST: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
+/// How often idle buckets are removed.
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A caller's network as the limits see it: `203.0.113.7`, or `2001:db8:1:2::/64`.
+/// A caller's network as the rate limits see it: `203.0.113.7`, or `2001:db8:1:2::/64`.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientNetwork(pub(crate) String);
 
@@ -39,7 +40,7 @@ impl From<IpAddr> for ClientNetwork {
     }
 }
 
-/// `IP_RATE_LIMIT_OVERRIDES`: networks with a quota of their own. Written `10.1.0.0/16=600/1m`.
+/// `IP_RATE_LIMIT_OVERRIDES`: networks whose clients have a different quota. An entry looks like `10.1.0.0/16=600/1m`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct QuotaOverrides(Vec<(IpNet, Quota)>);
 
@@ -57,23 +58,23 @@ impl FromStr for QuotaOverrides {
     }
 }
 
-/// The limit's state.
+/// Limits requests per client network.
 #[derive(Debug)]
-pub(crate) struct IpLimit {
-    pub(super) proxies: TrustedProxies,
+pub(crate) struct IpRateLimiter {
+    trusted_proxies: TrustedProxies,
     default: ClientAndSiteLimit,
-    /// The narrowest network first.
+    /// Sorted from the smallest network to the largest.
     overrides: Vec<(IpNet, ClientAndSiteLimit)>,
 }
 
-/// One quota, for clients and for whole sites.
+/// One quota, enforced for clients and for IPv6 sites.
 #[derive(Debug)]
 struct ClientAndSiteLimit {
     clients: Buckets,
     sites: Buckets,
 }
 
-/// A refusal: by which quota, and for how long.
+/// The quota that was exceeded, and the time until the next request is possible.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct LimitExceeded {
     pub(super) quota: Quota,
@@ -82,46 +83,52 @@ pub(super) struct LimitExceeded {
 
 impl ClientAndSiteLimit {
     fn new(quota: Quota) -> Self {
-        let of_site = Quota { limit: quota.limit.saturating_mul(CLIENTS_PER_SITE), ..quota };
-        Self { clients: Buckets::new(quota, &[CLIENT, SITE, REGION]), sites: Buckets::new(of_site, &[SITE, REGION]) }
+        let site_quota = Quota { limit: quota.limit.saturating_mul(SITE_QUOTA_FACTOR), ..quota };
+        Self { clients: Buckets::new(quota, &[CLIENT, SITE, REGION]), sites: Buckets::new(site_quota, &[SITE, REGION]) }
     }
 
-    fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), LimitExceeded> {
-        let over = |buckets: &Buckets, wait| {
+    fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<(), LimitExceeded> {
+        let exceeded = |buckets: &Buckets, wait| {
             let Quota { limit, window } = buckets.quota();
-            LimitExceeded { quota: Quota { limit: (limit / price).max(1), window }, wait }
+            LimitExceeded { quota: Quota { limit: (limit / cost).max(1), window }, wait }
         };
-        self.clients.take(ip, price).map_err(|wait| over(&self.clients, wait))?;
-        if ip.is_ipv6() { self.sites.take(ip, price).map_err(|wait| over(&self.sites, wait)) } else { Ok(()) }
+        self.clients.take(ip, cost).map_err(|wait| exceeded(&self.clients, wait))?;
+        if ip.is_ipv6() { self.sites.take(ip, cost).map_err(|wait| exceeded(&self.sites, wait)) } else { Ok(()) }
     }
 
-    fn forget_idle(&self) {
-        self.clients.forget_idle();
-        self.sites.forget_idle();
+    fn remove_idle(&self) {
+        self.clients.remove_idle();
+        self.sites.remove_idle();
     }
 }
 
-impl IpLimit {
-    /// Nobody has called yet.
-    pub(crate) fn new(proxies: TrustedProxies, quota: Quota, overrides: &QuotaOverrides) -> Self {
+impl IpRateLimiter {
+    /// Creates a limiter without any recorded requests.
+    pub(crate) fn new(trusted_proxies: TrustedProxies, quota: Quota, overrides: &QuotaOverrides) -> Self {
         let mut overrides: Vec<_> =
             overrides.0.iter().map(|(network, quota)| (*network, ClientAndSiteLimit::new(*quota))).collect();
         overrides.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
-        Self { proxies, default: ClientAndSiteLimit::new(quota), overrides }
+        Self { trusted_proxies, default: ClientAndSiteLimit::new(quota), overrides }
     }
 
-    pub(super) fn take(&self, ip: IpAddr, price: NonZeroU32) -> Result<(), LimitExceeded> {
-        let own = self.overrides.iter().find(|(network, _)| network.contains(&ip));
-        own.map_or(&self.default, |(_, limit)| limit).take(ip, price)
+    /// The client's address; see [`TrustedProxies::client_ip`].
+    pub(super) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        self.trusted_proxies.client_ip(peer, headers)
     }
 
-    /// Forgets idle callers, for ever.
-    pub(crate) async fn keep_small(&self) {
-        let mut ticks = tokio::time::interval(FORGET_EVERY);
+    /// Takes `cost` tokens from the client's quota. The smallest override that contains the address applies.
+    pub(super) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<(), LimitExceeded> {
+        let matching = self.overrides.iter().find(|(network, _)| network.contains(&ip));
+        matching.map_or(&self.default, |(_, limit)| limit).take(ip, cost)
+    }
+
+    /// Removes idle buckets every 10 seconds. Never returns.
+    pub(crate) async fn run_cleanup(&self) {
+        let mut ticks = tokio::time::interval(CLEANUP_INTERVAL);
         loop {
             ticks.tick().await;
-            self.default.forget_idle();
-            self.overrides.iter().for_each(|(_, limit)| limit.forget_idle());
+            self.default.remove_idle();
+            self.overrides.iter().for_each(|(_, limit)| limit.remove_idle());
         }
     }
 }
@@ -135,21 +142,24 @@ mod tests {
     }
 
     #[test]
-    fn a_site_has_sixteen_clients_quotas() {
-        let limit = IpLimit::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
+    fn a_site_has_the_quota_of_sixteen_clients() {
+        let limit = IpRateLimiter::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
         for subnet in 0..16 {
             for _ in 0..2 {
                 assert_eq!(limit.take(ip(&format!("2001:db8:1:{subnet:x}::1")), NonZeroU32::MIN), Ok(()), "{subnet}");
             }
         }
-        assert_eq!(limit.take(ip("2001:db8:1:ff::1"), NonZeroU32::MIN).map_err(|over| over.quota.limit), Err(32));
+        assert_eq!(
+            limit.take(ip("2001:db8:1:ff::1"), NonZeroU32::MIN).map_err(|exceeded| exceeded.quota.limit),
+            Err(32)
+        );
         assert_eq!(limit.take(ip("2001:db8:2::1"), NonZeroU32::MIN), Ok(()));
     }
 
     #[test]
-    fn the_narrowest_override_that_holds_the_address_decides() {
+    fn the_smallest_override_that_contains_the_address_applies() {
         let overrides = "10.0.0.0/8=2/1h, 10.1.0.0/16=3/1h, 2001:db8::/32=1/1h".parse().unwrap();
-        let limit = IpLimit::new(TrustedProxies::default(), "1/1h".parse().unwrap(), &overrides);
+        let limit = IpRateLimiter::new(TrustedProxies::default(), "1/1h".parse().unwrap(), &overrides);
         for (address, quota) in [("10.1.2.3", 3), ("10.2.2.3", 2), ("192.0.2.1", 1), ("2001:db8::1", 1)] {
             let allowed = (0..10).take_while(|_| limit.take(ip(address), NonZeroU32::MIN).is_ok()).count();
             assert_eq!(allowed, quota, "{address}");
@@ -157,18 +167,18 @@ mod tests {
     }
 
     #[test]
-    fn a_dearer_request_leaves_a_third_of_the_limit() {
-        let limit = IpLimit::new(TrustedProxies::default(), "30/1h".parse().unwrap(), &QuotaOverrides::default());
-        let taken = (0..30).take_while(|_| limit.take(ip("203.0.113.7"), SCARCE_PRICE).is_ok()).count();
+    fn under_pressure_a_client_has_a_third_of_its_limit_but_at_least_one_request() {
+        let limit = IpRateLimiter::new(TrustedProxies::default(), "30/1h".parse().unwrap(), &QuotaOverrides::default());
+        let taken = (0..30).take_while(|_| limit.take(ip("203.0.113.7"), PRESSURE_COST).is_ok()).count();
         assert_eq!(taken, 10);
-        assert_eq!(limit.take(ip("203.0.113.7"), SCARCE_PRICE).map_err(|over| over.quota.limit), Err(10));
-        let narrow = IpLimit::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
-        assert_eq!(narrow.take(ip("203.0.113.7"), SCARCE_PRICE), Ok(()), "never none");
-        assert!(narrow.take(ip("203.0.113.7"), SCARCE_PRICE).is_err());
+        assert_eq!(limit.take(ip("203.0.113.7"), PRESSURE_COST).map_err(|exceeded| exceeded.quota.limit), Err(10));
+        let small = IpRateLimiter::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
+        assert_eq!(small.take(ip("203.0.113.7"), PRESSURE_COST), Ok(()), "at least one request");
+        assert!(small.take(ip("203.0.113.7"), PRESSURE_COST).is_err());
     }
 
     #[test]
-    fn a_client_is_an_address_or_a_subnet() {
+    fn a_client_is_an_ipv4_address_or_an_ipv6_64() {
         assert_eq!(ClientNetwork::from(ip("203.0.113.7")).0, "203.0.113.7");
         assert_eq!(ClientNetwork::from(ip("2001:db8:1:2:3:4:5:6")).0, "2001:db8:1:2::/64");
     }

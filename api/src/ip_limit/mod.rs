@@ -1,7 +1,7 @@
-//! The rate limit per network: who is calling (`client_ip`), the quotas' state (`limiter`, `buckets`), and the layer
-//! that refuses requests (`middleware`).
+//! The rate limit per client network: finds the client's address (`client_ip`), keeps its quotas (`limiter`,
+//! `buckets`), and rejects requests above them before their body is read (`middleware`).
 
-pub(crate) mod buckets;
+mod buckets;
 pub(crate) mod client_ip;
 pub(crate) mod limiter;
 pub(crate) mod middleware;

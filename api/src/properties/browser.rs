@@ -1,51 +1,52 @@
-//! What a browser makes of a text that a portal hands it as the place to go to.
+//! A model of how a browser resolves a text that a portal navigates to.
 
 use url::Url;
 
-/// The portals that texts are read for. The first is the one that the fuzzers' words and seeds name.
+/// The portals that every text is tried with. The fuzzers' words and seeds name the first one.
 pub(super) const PORTALS: [&str; 4] =
     ["https://portal.example.com", "https://portal.example.com:8443", "http://localhost:3000", "http://[::1]"];
 
-/// Panics where the place could lead out of the portal: from its root, from its callback page, glued to its
-/// origin, and where only the resolved path is taken on.
-pub(super) fn assert_inside(portal: &Url, place: &str) {
-    let bare = as_browsers_clean(place);
-    assert!(bare.starts_with('/') && !bare.starts_with("//"), "{place:?} is read as {bare:?}");
-    for page in ["/", "/auth/callback?next=x#y", "/a/b/c"] {
-        let page = at(portal, page);
-        let url = at(&page, place);
-        assert_same(portal, &url, place);
-        assert_same(portal, &at(&page, url.path()), place);
+/// Panics if a browser could leave the portal: when it navigates to the text from several pages of the portal, when the
+/// portal appends the text to its origin, or when it navigates to the resolved path alone.
+pub(super) fn assert_stays_inside(portal: &Url, text: &str) {
+    let cleaned = clean_like_browser(text);
+    assert!(cleaned.starts_with('/') && !cleaned.starts_with("//"), "{text:?} is read as {cleaned:?}");
+    for path in ["/", "/auth/callback?next=x#y", "/a/b/c"] {
+        let page = resolve(portal, path);
+        let url = resolve(&page, text);
+        assert_same_origin(portal, &url, text);
+        assert_same_origin(portal, &resolve(&page, url.path()), text);
     }
-    let glued = format!("{}{place}", portal.origin().ascii_serialization());
-    assert_same(portal, &Url::parse(&glued).expect("an origin and an absolute path are a URL"), place);
+    let appended = format!("{}{text}", portal.origin().ascii_serialization());
+    assert_same_origin(portal, &Url::parse(&appended).expect("an origin and an absolute path are a URL"), text);
 }
 
-/// The place as the browser's address on a page.
-pub(super) fn at(page: &Url, place: &str) -> Url {
-    page.join(place).unwrap_or_else(|error| panic!("no browser goes to {place:?}: {error}"))
+/// The URL that a browser navigates to from a page.
+pub(super) fn resolve(page: &Url, text: &str) -> Url {
+    page.join(text).unwrap_or_else(|error| panic!("a browser cannot resolve {text:?}: {error}"))
 }
 
-fn assert_same(portal: &Url, url: &Url, place: &str) {
-    assert_eq!(url.origin(), portal.origin(), "{place:?} leads to {url}");
-    assert!(url.username().is_empty() && url.password().is_none(), "{place:?} names a user in {url}");
-    // A portal that goes on to the path alone would leave by it.
-    assert!(!url.path().starts_with("//"), "{place:?} has the path {}", url.path());
+fn assert_same_origin(portal: &Url, url: &Url, text: &str) {
+    assert_eq!(url.origin(), portal.origin(), "{text:?} leads to {url}");
+    assert!(url.username().is_empty() && url.password().is_none(), "{text:?} names a user in {url}");
+    // A portal that redirects to the path alone would leave its origin.
+    assert!(!url.path().starts_with("//"), "{text:?} has the path {}", url.path());
 }
 
-/// WHATWG URL, "basic URL parser": blanks and controls at the ends go, tabs and line breaks go anywhere, and `\` is
-/// a slash. Done here by hand, since the `url` crate is not a browser (`url/tests/expected_failures.txt`).
-fn as_browsers_clean(text: &str) -> String {
-    let ends = |c: char| c <= ' ';
-    text.trim_matches(ends).replace(['\t', '\n', '\r'], "").replace('\\', "/")
+/// Cleans a text as the WHATWG URL standard's "basic URL parser" does: removes blanks and controls at both ends,
+/// removes tabs and line breaks, and reads `\` as a slash. Implemented by hand, because the `url` crate differs from
+/// browsers in places (`url/tests/expected_failures.txt`).
+fn clean_like_browser(text: &str) -> String {
+    let is_trimmed = |c: char| c <= ' ';
+    text.trim_matches(is_trimmed).replace(['\t', '\n', '\r'], "").replace('\\', "/")
 }
 
-/// The text decoded once: as `decodeURIComponent` does it, and as forms do it, which take `+` for a space.
+/// The text percent-decoded once: as `decodeURIComponent` does, and as forms do, which also read `+` as a space.
 pub(super) fn decoded(text: &str) -> [String; 2] {
-    let name = |text: &str| {
-        // One name without a value, whatever it holds.
+    let decode = |text: &str| {
+        // Escape `&` and `=`, so that the whole text is one name without a value.
         let field = text.replace('&', "%26").replace('=', "%3D");
         url::form_urlencoded::parse(field.as_bytes()).next().map(|(name, _)| name.into_owned()).unwrap_or_default()
     };
-    [name(&text.replace('+', "%2B")), name(text)]
+    [decode(&text.replace('+', "%2B")), decode(text)]
 }

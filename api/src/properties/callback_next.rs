@@ -1,52 +1,55 @@
-//! `callback_next`: whatever is taken, no browser leaves the portal by it.
+//! `callback_next`: an accepted value never leads a browser out of the portal.
 
 use url::{Position, Url};
 
-use super::browser::{PORTALS, assert_inside, at, decoded};
+use super::browser::{PORTALS, assert_stays_inside, decoded, resolve};
 use crate::callback::{
     next::{CallbackNext, NextPrefixes},
     origin::Origin,
 };
 
-/// The parts of the portal that an operator opens, as setting and by segments.
+/// Example of `CALLBACK_NEXT_PREFIXES`, and the segments of the same prefixes.
 const PREFIXES: &str = "/app, /docs/public/";
 const PREFIX_SEGMENTS: [&[&str]; 2] = [&["app"], &["docs", "public"]];
 
-/// Reads the input as a `callback_next` of each portal; tells whether the first took it.
+/// Parses the input as `callback_next` for each portal and returns whether it was accepted for the first.
 pub fn callback_next(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
-    if let Ok(place) = CallbackNext::parse(text, None, &NextPrefixes::default()) {
-        assert_readings_inside(&portal_url(PORTALS[0]), &place.to_string());
+    if let Ok(next) = CallbackNext::parse(text, None, &NextPrefixes::default()) {
+        assert_readings_stay_inside(&portal_url(PORTALS[0]), &next.to_string());
     }
-    let taken = PORTALS.map(|portal| is_safe_in(portal, text));
-    taken[0]
+    let accepted = PORTALS.map(|portal| check_for_portal(portal, text));
+    accepted[0]
 }
 
-fn is_safe_in(portal: &str, text: &str) -> bool {
+fn check_for_portal(portal: &str, text: &str) -> bool {
     let origin = Origin::parse(portal).expect("a portal's origin");
     let parse = |text: &str, prefixes: &NextPrefixes| {
-        CallbackNext::parse(text, Some(&origin), prefixes).ok().map(|place| place.to_string())
+        CallbackNext::parse(text, Some(&origin), prefixes).ok().map(|next| next.to_string())
     };
-    let everywhere = NextPrefixes::default();
+    let no_prefixes = NextPrefixes::default();
     let prefixes: NextPrefixes = PREFIXES.parse().expect("plain paths");
-    let under_prefix = parse(text, &prefixes);
-    let Some(place) = parse(text, &everywhere) else {
-        assert_eq!(under_prefix, None, "{text:?} is taken only where less is allowed");
+    let with_prefixes = parse(text, &prefixes);
+    let Some(next) = parse(text, &no_prefixes) else {
+        assert_eq!(with_prefixes, None, "{text:?} is accepted only with prefixes");
         return false;
     };
     let portal = portal_url(portal);
 
-    assert!(place.len() <= 1_024 && place.bytes().all(|b| b.is_ascii_graphic()), "{text:?} became {place:?}");
-    assert_eq!(&at(&portal, text)[Position::BeforePath..], place, "a browser reads {text:?} otherwise");
-    assert_eq!(parse(&place, &everywhere).as_ref(), Some(&place), "taking it again changes it");
-    assert_readings_inside(&portal, &place);
-    assert_carried_whole(&portal, &CallbackNext::parse(text, Some(&origin), &everywhere).expect("taken before"));
+    assert!(next.len() <= 1_024 && next.bytes().all(|b| b.is_ascii_graphic()), "{text:?} became {next:?}");
+    assert_eq!(&resolve(&portal, text)[Position::BeforePath..], next, "a browser resolves {text:?} differently");
+    assert_eq!(parse(&next, &no_prefixes).as_ref(), Some(&next), "parsing it again changes it");
+    assert_readings_stay_inside(&portal, &next);
+    assert_query_carries_next(
+        &portal,
+        &CallbackNext::parse(text, Some(&origin), &no_prefixes).expect("accepted above"),
+    );
 
-    if let Some(under) = under_prefix {
-        assert_eq!(under, place, "prefixes change what is taken");
-        assert_eq!(parse(&place, &prefixes).as_ref(), Some(&place), "taking it again changes it");
-        for reading in [place.clone(), decoded(&place)[0].clone()] {
-            assert_under_prefix(&at(&portal, &reading), text);
+    if let Some(accepted) = with_prefixes {
+        assert_eq!(accepted, next, "prefixes change the result");
+        assert_eq!(parse(&next, &prefixes).as_ref(), Some(&next), "parsing it again changes it");
+        for reading in [next.clone(), decoded(&next)[0].clone()] {
+            assert_under_prefix(&resolve(&portal, &reading), text);
         }
     }
     true
@@ -56,34 +59,34 @@ fn portal_url(portal: &str) -> Url {
     Url::parse(portal).expect("a portal's origin")
 }
 
-/// As it is, decoded once too often, from its resolved path, and each of these mixed.
-fn assert_readings_inside(portal: &Url, place: &str) {
-    assert_inside(portal, place);
-    let path = at(portal, place).path().to_owned();
-    for text in [place, path.as_str()] {
+/// Checks the value as it is, percent-decoded once too often, reduced to its resolved path, and combinations of these.
+fn assert_readings_stay_inside(portal: &Url, next: &str) {
+    assert_stays_inside(portal, next);
+    let path = resolve(portal, next).path().to_owned();
+    for text in [next, path.as_str()] {
         for reading in decoded(text) {
-            assert_inside(portal, &reading);
-            assert!(!reading.contains(|c: char| c.is_control() || c == '\\'), "{place:?} decodes to {reading:?}");
+            assert_stays_inside(portal, &reading);
+            assert!(!reading.contains(|c: char| c.is_control() || c == '\\'), "{next:?} decodes to {reading:?}");
             let decoded_path = reading.split(['?', '#']).next().unwrap_or_default();
-            assert!(!decoded_path.contains("//"), "{place:?} decodes to {reading:?}");
-            assert_inside(portal, at(portal, &reading).path());
+            assert!(!decoded_path.contains("//"), "{next:?} decodes to {reading:?}");
+            assert_stays_inside(portal, resolve(portal, &reading).path());
         }
     }
 }
 
-/// The callback page finds in `next` what was taken, and nothing of it elsewhere in its address.
-fn assert_carried_whole(portal: &Url, place: &CallbackNext) {
+/// The callback page receives exactly the accepted value in `next`, and the value changes no other part of the URL.
+fn assert_query_carries_next(portal: &Url, next: &CallbackNext) {
     let origin = portal.origin().ascii_serialization();
-    let callback = format!("{origin}/auth/callback?next={}", place.encoded());
+    let callback = format!("{origin}/auth/callback?next={}", next.percent_encoded());
     let url = Url::parse(&callback).expect("the callback URL is a URL");
-    assert_eq!(url.as_str(), callback, "a browser writes the callback URL otherwise");
+    assert_eq!(url.as_str(), callback, "a browser writes the callback URL differently");
     assert_eq!((url.path(), url.fragment()), ("/auth/callback", None), "{callback}");
     let pairs: Vec<_> = url.query_pairs().collect();
-    assert_eq!(pairs, [("next".into(), place.to_string().into())], "{callback}");
+    assert_eq!(pairs, [("next".into(), next.to_string().into())], "{callback}");
 }
 
 fn assert_under_prefix(url: &Url, text: &str) {
     let segments: Vec<&str> = url.path_segments().map(Iterator::collect).unwrap_or_default();
-    let held = PREFIX_SEGMENTS.iter().any(|prefix| segments.starts_with(prefix));
-    assert!(held, "{text:?} leads to {}, which is under no prefix", url.path());
+    let is_under_prefix = PREFIX_SEGMENTS.iter().any(|prefix| segments.starts_with(prefix));
+    assert!(is_under_prefix, "{text:?} leads to {}, which is under no prefix", url.path());
 }

@@ -1,9 +1,9 @@
-//! What must hold for whatever a stranger sends: one property for each parser of what callers send.
+//! Properties of the parsers for untrusted input, one per parser.
 //!
-//! A property takes any bytes, panics where the parser breaks a promise, and tells whether it took the text. They
-//! are stated once and tried from two sides: `cargo test` by proptest, on the seeds in `fuzz/` and on mixtures of
-//! dangerous words; `just fuzz-parsers` by libFuzzer, which looks for new paths through the code. They describe
-//! what the readers of the result do (browsers, mail programs, proxies) without the parsers' own functions.
+//! A property takes any bytes, panics if the parser breaks a rule, and returns whether the parser accepted the input.
+//! `cargo test` runs them with proptest, on the seeds in `fuzz/` and on mixtures of words from the fuzzers'
+//! dictionaries. `just fuzz-parsers` runs them with libFuzzer, which searches for new code paths. The properties model
+//! what reads the result (browsers, mail programs, proxies) and do not call the parsers' own helper functions.
 
 mod browser;
 mod callback_next;

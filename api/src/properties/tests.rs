@@ -1,4 +1,4 @@
-//! The properties, on the fuzzers' seeds and on mixtures of their dictionaries' words.
+//! Runs the properties on the fuzzers' seeds and on mixtures of words from their dictionaries.
 
 use std::{fmt, fs, path::PathBuf};
 
@@ -8,7 +8,7 @@ use super::{callback_next, callback_origin, client_ip, email};
 
 type Property = fn(&[u8]) -> bool;
 
-/// Bytes that a failing test shows as text.
+/// Bytes that a failing test prints as an escaped text.
 #[derive(Clone)]
 struct Input(Vec<u8>);
 
@@ -22,13 +22,14 @@ fn fuzz_folder() -> PathBuf {
     [env!("CARGO_MANIFEST_DIR"), "..", "fuzz"].iter().collect()
 }
 
-/// The seeds of a parser, by their files' names.
+/// The seeds of a parser: file names and contents.
 fn seeds(parser: &str) -> Vec<(String, Vec<u8>)> {
     let files = fs::read_dir(fuzz_folder().join("seeds").join(parser)).unwrap().map(Result::unwrap);
     files.map(|file| (file.file_name().into_string().unwrap(), fs::read(file.path()).unwrap())).collect()
 }
 
-/// The words of a parser's dictionary, in libFuzzer's format: a quoted word a line, with `\\`, `\"` and `\xNN`.
+/// The words of a parser's dictionary in libFuzzer's format: one quoted word per line, with the escapes `\\`, `\"` and
+/// `\xNN`.
 fn words(parser: &str) -> Vec<Vec<u8>> {
     let text = fs::read_to_string(fuzz_folder().join("dictionaries").join(format!("{parser}.dict"))).unwrap();
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -52,7 +53,7 @@ fn unescaped(word: &str) -> Vec<u8> {
     bytes
 }
 
-/// Words in a row, and seeds with words thrown in.
+/// Sequences of words, and seeds with words inserted.
 fn mixtures(parser: &str) -> impl Strategy<Value = Input> + use<> {
     let word = prop_oneof![
         8 => select(words(parser)),
@@ -61,18 +62,19 @@ fn mixtures(parser: &str) -> impl Strategy<Value = Input> + use<> {
         1 => (select(words(parser)), 2..40_usize).prop_map(|(word, times)| word.repeat(times)),
     ];
     let seeds: Vec<Vec<u8>> = seeds(parser).into_iter().map(|(_, seed)| seed).collect();
-    let spoilt = (select(seeds), vec((any::<prop::sample::Index>(), word.clone()), 0..4)).prop_map(|(seed, words)| {
-        words.into_iter().fold(seed, |mut text, (place, word)| {
-            let place = place.index(text.len() + 1);
-            text.splice(place..place, word);
-            text
-        })
-    });
-    prop_oneof![vec(word, 0..12).prop_map(|words| words.concat()), spoilt].prop_map(Input)
+    let seed_with_words =
+        (select(seeds), vec((any::<prop::sample::Index>(), word.clone()), 0..4)).prop_map(|(seed, words)| {
+            words.into_iter().fold(seed, |mut text, (position, word)| {
+                let position = position.index(text.len() + 1);
+                text.splice(position..position, word);
+                text
+            })
+        });
+    prop_oneof![vec(word, 0..12).prop_map(|words| words.concat()), seed_with_words].prop_map(Input)
 }
 
 #[test]
-fn every_seed_has_its_property_and_is_taken_or_not_as_its_name_says() {
+fn every_seed_meets_its_property_and_is_accepted_or_rejected_as_its_name_says() {
     let parsers: [(&str, Property); 4] = [
         ("email", email),
         ("callback_origin", callback_origin),
@@ -92,22 +94,22 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_500, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_is_taken_as_an_address_is_one_recipient(input in mixtures("email")) {
+    fn an_accepted_address_is_one_recipient(input in mixtures("email")) {
         email(&input.0);
     }
 
     #[test]
-    fn whatever_origin_is_found_is_allowed(input in mixtures("callback_origin")) {
+    fn a_resolved_origin_is_allowed(input in mixtures("callback_origin")) {
         callback_origin(&input.0);
     }
 
     #[test]
-    fn whatever_place_is_taken_stays_inside_the_portal(input in mixtures("callback_next")) {
+    fn an_accepted_destination_stays_inside_the_portal(input in mixtures("callback_next")) {
         callback_next(&input.0);
     }
 
     #[test]
-    fn whoever_is_found_was_not_chosen_by_a_stranger(input in mixtures("client_ip")) {
+    fn a_client_cannot_choose_its_own_address(input in mixtures("client_ip")) {
         client_ip(&input.0);
     }
 }

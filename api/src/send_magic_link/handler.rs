@@ -1,22 +1,27 @@
-//! `POST /api/auth/send-magic-link`: check the request, put a job into the outbox, answer. A worker mails the link.
+//! Handles `POST /api/auth/send-magic-link`: checks the request, stores a job in the outbox and responds. A worker
+//! mails the link.
 //!
-//! By the time that a request is here the IP limit has let it through (`ip_limit`) and its body has been read
-//! (`body`). The answer is the same, in the same time, whether or not the address has an account.
+//! The IP rate limit (`ip_limit`) has already accepted the request, and its body has been read (`http::body`). The
+//! response and its timing are the same whether or not the address has an account.
 
 use std::{sync::Arc, time::Instant};
 
-use outbox::{Email, Enqueued, JobId, NewJob};
-use poem::{Request, web::Data};
+use outbox::{CallbackUrl, Email, Enqueued, JobId, NewJob};
+use poem::{Request, http::HeaderMap, web::Data};
 use poem_openapi::{OpenApi, Tags};
 
-use super::request::MagicLinkRequest;
+use super::{
+    request::MagicLinkRequest,
+    responses::{AcceptedResponse, SendMagicLinkErrors},
+};
 use crate::{
     admission::decide::AdmissionDecision,
-    callback::{next::CallbackNext, source},
+    callback::{next::CallbackNext, source, url},
     http::{
         error::{ErrorCode, ErrorResponse},
-        request_id::RequestContext,
-        responses::{AcceptedResponse, EndpointError, SendMagicLinkErrors},
+        json_body::JsonBody,
+        request_context::RequestContext,
+        responses::EndpointError,
         retry_after::RetryAfter,
     },
     ip_limit::limiter::ClientNetwork,
@@ -25,17 +30,17 @@ use crate::{
 };
 
 #[derive(Tags)]
-enum Tag {
+enum PortalTag {
     /// What a portal calls, from its page or its back end.
     #[oai(rename = "Sign-in")]
     SignIn,
 }
 
-/// The operations that the document describes.
-pub(crate) struct Api;
+/// The endpoint, for routing and for the OpenAPI document.
+pub(crate) struct SendMagicLinkApi;
 
-#[OpenApi(tag = "Tag::SignIn")]
-impl Api {
+#[OpenApi(tag = "PortalTag::SignIn")]
+impl SendMagicLinkApi {
     /// Send passwordless magic link
     ///
     /// Admin generateLink (magiclink) + Mailgun. IP rate limited. Callback URL from body callback_origin,
@@ -45,64 +50,65 @@ impl Api {
     async fn send_magic_link(
         &self,
         request: &Request,
-        door: Data<&Arc<AppState>>,
+        state: Data<&Arc<AppState>>,
         client: Data<&ClientNetwork>,
-        name: Data<&RequestContext>,
-        body: MagicLinkRequest,
+        context: Data<&RequestContext>,
+        body: JsonBody<MagicLinkRequest>,
     ) -> Result<AcceptedResponse, EndpointError<SendMagicLinkErrors>> {
-        let wanted = resolve(&door, request, body)?;
-        if let AdmissionDecision::None(wait) = door.queue.room() {
-            return Err(ErrorResponse::unavailable_for(wait).into());
+        let valid = validate(&state, request.headers(), body.0)?;
+        if let AdmissionDecision::Reject { retry_after } = state.queue.decide() {
+            return Err(ErrorResponse::unavailable_for(retry_after).into());
         }
         let job = NewJob {
             id: JobId::new(),
-            recipient: wanted.recipient,
-            callback_url: wanted.callback_url,
+            recipient: valid.recipient,
+            callback_url: valid.callback_url,
             client: client.0.0.clone(),
-            request_id: name.id.clone(),
-            traceparent: name.traceparent.clone(),
+            request_id: context.id.clone(),
+            traceparent: context.traceparent.clone(),
         };
-        match enqueue(&door, job).await? {
+        match enqueue(&state, job).await? {
             Enqueued::Queued => {
-                door.queue.note_accepted();
+                state.queue.note_accepted();
                 Ok(AcceptedResponse)
             }
             Enqueued::Duplicate | Enqueued::Suppressed => Ok(AcceptedResponse),
-            Enqueued::Limited { retry_after } => Err(limited(retry_after.into()).into()),
+            Enqueued::Limited { retry_after } => Err(recipient_rate_limited(retry_after.into()).into()),
         }
     }
 }
 
-/// A request that passed the checks.
+/// A request that passed all checks.
 struct ValidRequest {
     recipient: Email,
-    callback_url: String,
+    callback_url: CallbackUrl,
 }
 
-/// Whom to mail and where the link leads, or all that is wrong with the request.
+/// Checks the fields together and builds the callback URL.
 ///
-/// The code is a callback's own where that is the only kind of problem; where problems are of several kinds it is
-/// `invalid_request`, and the issues tell them apart.
-fn resolve(door: &AppState, request: &Request, body: MagicLinkRequest) -> Result<ValidRequest, ErrorResponse> {
+/// # Errors
+/// 400 with every issue of the request. If all issues have the same code, the response has that code; otherwise it has
+/// `invalid_request`.
+fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Result<ValidRequest, ErrorResponse> {
     let MagicLinkRequest { email, callback_origin, callback_next, mut issues } = body;
     let mut codes = vec![ErrorCode::InvalidRequest; issues.len()];
 
-    // A field of the wrong type has its issue; asking for the next source would add a second, misleading one.
-    let origin_is_unreadable = issues.iter().any(|issue| issue.path == "callback_origin");
+    // If the field has the wrong type, it already has an issue. Trying the headers would add a second, misleading one.
+    let has_origin_issue = issues.iter().any(|issue| issue.path == "callback_origin");
     let mut origin = None;
-    if !origin_is_unreadable {
-        match source::resolve(&door.allowed_origins, callback_origin.as_deref(), request.headers()) {
-            Ok(found) => origin = Some(found),
-            Err(none) => {
-                codes.push(none.code);
-                issues.push(none.issue);
+    if !has_origin_issue {
+        match source::resolve(&state.allowed_origins, callback_origin.as_deref(), headers) {
+            Ok(resolved) => origin = Some(resolved),
+            Err(error) => {
+                codes.push(error.code);
+                issues.push(error.issue);
             }
         }
     }
     let mut next = None;
     if let Some(text) = callback_next.filter(|text| !text.is_empty()) {
-        match CallbackNext::parse(&text, origin.as_ref(), &door.callback_next_prefixes) {
-            Ok(place) => next = Some(place),
+        match CallbackNext::parse(&text, origin.as_ref(), &state.callback_next_prefixes) {
+            Ok(parsed) => next = Some(parsed),
             Err(error) => {
                 codes.push(ErrorCode::CallbackNextUnsafe);
                 issues.push(error.issue());
@@ -111,30 +117,29 @@ fn resolve(door: &AppState, request: &Request, body: MagicLinkRequest) -> Result
     }
     match (email, origin) {
         (Some(recipient), Some(origin)) if issues.is_empty() => {
-            let query = next.map(|next| format!("?next={}", next.encoded())).unwrap_or_default();
-            let callback_url = format!("{}{}{query}", origin.as_str(), door.callback_path);
+            let callback_url = url::build(&origin, &state.callback_path, next.as_ref());
             Ok(ValidRequest { recipient, callback_url })
         }
         _ => {
             codes.dedup();
             let code = if let [only] = codes.as_slice() { *only } else { ErrorCode::InvalidRequest };
-            Err(ErrorResponse::invalid(code, issues))
+            Err(ErrorResponse::with_issues(code, issues))
         }
     }
 }
 
-/// 429.
-pub(crate) fn limited(wait: RetryAfter) -> ErrorResponse {
+/// 429: the recipient's quota is used up.
+pub(crate) fn recipient_rate_limited(retry_after: RetryAfter) -> ErrorResponse {
     let message = "Too many links were asked for this address. Look into its inbox, or try again later.";
-    ErrorResponse::limited(ErrorCode::RecipientRateLimited, message, wait)
+    ErrorResponse::rate_limited(ErrorCode::RecipientRateLimited, message, retry_after)
 }
 
-/// Puts the job into the outbox; it is committed when this returns. A caller who hangs up does not stop the commit.
-async fn enqueue(door: &AppState, job: NewJob) -> Result<Enqueued, ErrorResponse> {
-    let begun = Instant::now();
-    let outcome = door.requests.commit(job).await;
-    metrics::time_enqueue(begun.elapsed());
-    outcome.map_err(|error| {
+/// Stores the job. The job is committed when this returns `Ok`, and the commit continues if the caller disconnects.
+async fn enqueue(state: &AppState, job: NewJob) -> Result<Enqueued, ErrorResponse> {
+    let started = Instant::now();
+    let result = state.requests.commit(job).await;
+    metrics::observe_enqueue(started.elapsed());
+    result.map_err(|error| {
         if error.is_outage() {
             tracing::warn!(%error, "the database took no job");
             ErrorResponse::unavailable()

@@ -1,54 +1,54 @@
-//! The request's body, as far as it can be judged by itself: its fields, and all that is wrong with their types.
-//!
-//! poem-openapi's own payload stops at the first problem, names no field and takes numbers for strings.
+//! Parses the request body. Every problem with a field's type or with the address becomes an issue, so that the
+//! response can list them all. The handler checks the callback fields, because that needs the headers and the settings.
 
 use outbox::Email;
-use poem::{Request, RequestBody};
-use poem_openapi::{
-    ApiExtractor, ApiExtractorType, ExtractParamOptions,
-    registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry},
-};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use serde_json::{Map, Value, json};
 
 use crate::{
     callback::{next, origin},
     http::{
         error::{ErrorCode, ErrorResponse, ValidationIssue},
-        json,
-        json_body::{self, CONTENT_TYPE},
+        json_body::JsonRequest,
+        strict_json,
     },
 };
 
-const SCHEMA: &str = "MagicLinkRequest";
-/// One `@`, with something on both sides. The two others become one when the address is normalised.
-const EMAIL: &str = "^[^@\u{ff20}\u{fe6b}]+[@\u{ff20}\u{fe6b}][^@\u{ff20}\u{fe6b}]+$";
-/// Scheme, host and port.
-pub(crate) const ORIGIN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s]+/?$";
-/// Nothing, or ASCII without blanks and backslashes that begins like a path or a name.
-const NEXT: &str = r"^([A-Za-z0-9_/-][!-\[\]-~]*)?$";
+/// Exactly one `@` with text on both sides. NFKC turns the two other characters (U+FF20, U+FE6B) into `@`.
+const EMAIL_PATTERN: &str = "^[^@\u{ff20}\u{fe6b}]+[@\u{ff20}\u{fe6b}][^@\u{ff20}\u{fe6b}]+$";
+/// Scheme, host and port, with an optional slash at the end.
+const ORIGIN_PATTERN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s]+/?$";
+/// Empty, or visible ASCII without backslashes that begins with `/` or like a name.
+const NEXT_PATTERN: &str = r"^([A-Za-z0-9_/-][!-\[\]-~]*)?$";
 
-/// What the caller sent. Unknown fields are ignored; null for an optional field is as if absent.
+/// The fields of the body. Unknown fields are ignored, and `null` counts as absent for optional fields.
 #[derive(Debug)]
 pub(crate) struct MagicLinkRequest {
-    /// Whom to mail; none where an issue says why.
+    /// `None` if the address is missing or invalid; `issues` then says why.
     pub(crate) email: Option<Email>,
-    /// The portal's origin, not yet looked at.
+    /// The portal's origin, not checked yet.
     pub(crate) callback_origin: Option<String>,
-    /// The place inside the portal, not yet looked at.
+    /// The destination inside the portal, not checked yet.
     pub(crate) callback_next: Option<String>,
-    /// All that is wrong so far.
+    /// All problems found so far.
     pub(crate) issues: Vec<ValidationIssue>,
 }
 
-impl MagicLinkRequest {
-    /// Reads the fields of a body.
-    pub(crate) fn parse(body: &[u8]) -> Result<Self, ErrorResponse> {
+impl JsonRequest for MagicLinkRequest {
+    const SCHEMA: &'static str = "MagicLinkRequest";
+    const DESCRIPTION: &'static str = "Whom to mail, and where the link leads.";
+
+    fn schema() -> MetaSchema {
+        schema()
+    }
+
+    fn parse(body: &[u8]) -> Result<Self, ErrorResponse> {
         if body.is_empty() {
             return Err(ErrorResponse::new(ErrorCode::InvalidJson, "The request has no body: send a JSON object."));
         }
-        let Value::Object(mut fields) = json::parse(body).map_err(|_| not_json())? else {
+        let Value::Object(mut fields) = strict_json::parse(body).map_err(|_| not_json())? else {
             let issue = ValidationIssue::new("", "The body must be a JSON object.");
-            return Err(ErrorResponse::invalid(ErrorCode::InvalidRequest, vec![issue]));
+            return Err(ErrorResponse::with_issues(ErrorCode::InvalidRequest, vec![issue]));
         };
         let mut issues = Vec::new();
         let email = match fields.remove("email") {
@@ -74,37 +74,13 @@ fn optional_text(fields: &mut Map<String, Value>, name: &str, issues: &mut Vec<V
     }
 }
 
-impl<'a> ApiExtractor<'a> for MagicLinkRequest {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        registry.create_schema::<Self, _>(SCHEMA.to_owned(), |_| schema());
-    }
-
-    fn request_meta() -> Option<MetaRequest> {
-        let schema = MetaSchemaRef::Reference(SCHEMA.to_owned());
-        let content = vec![MetaMediaType { content_type: CONTENT_TYPE, schema }];
-        Some(MetaRequest { description: Some("Whom to mail, and where the link leads."), content, required: true })
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
-        Ok(Self::parse(&json_body::bytes(request)?)?)
-    }
-}
-
-/// 400: the bytes are no JSON.
+/// 400: the body is not strict JSON.
 pub(crate) fn not_json() -> ErrorResponse {
     ErrorResponse::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field more than once.")
 }
 
-/// The fields as the published reference states them, and what else is asked of them: no more than what holds for
-/// every value that is taken, since SDKs refuse the others before they are sent.
+/// The published reference's fields, with constraints added. Every value that `parse` accepts must meet them: SDKs
+/// check values against the schema and refuse to send others.
 fn schema() -> MetaSchema {
     let field = |schema: MetaSchema| MetaSchemaRef::Inline(Box::new(MetaSchema { ty: "string", ..schema }));
     let email = MetaSchema {
@@ -114,7 +90,7 @@ fn schema() -> MetaSchema {
         ),
         min_length: Some(3),
         max_length: Some(Email::MAX_LENGTH),
-        pattern: Some(EMAIL.to_owned()),
+        pattern: Some(EMAIL_PATTERN.to_owned()),
         example: Some(json!("hello@example.com")),
         ..MetaSchema::ANY
     };
@@ -127,7 +103,7 @@ fn schema() -> MetaSchema {
         ),
         nullable: true,
         max_length: Some(origin::MAX_BYTES),
-        pattern: Some(ORIGIN.to_owned()),
+        pattern: Some(ORIGIN_PATTERN.to_owned()),
         example: Some(json!("https://example.com")),
         ..MetaSchema::ANY
     };
@@ -139,13 +115,13 @@ fn schema() -> MetaSchema {
         ),
         nullable: true,
         max_length: Some(next::MAX_BYTES),
-        pattern: Some(NEXT.to_owned()),
+        pattern: Some(NEXT_PATTERN.to_owned()),
         example: Some(json!("example")),
         ..MetaSchema::ANY
     };
     MetaSchema {
         ty: "object",
-        title: Some(SCHEMA.to_owned()),
+        title: Some(MagicLinkRequest::SCHEMA.to_owned()),
         description: Some("Whom to mail, and where the link leads. Unknown fields are ignored."),
         required: vec!["email"],
         properties: vec![

@@ -1,7 +1,7 @@
-//! One connection: HTTP/1.1 by hyper, with a deadline for whatever the caller owes next.
+//! Serves one connection with hyper (HTTP/1.1) and closes it when the caller is too slow.
 //!
-//! hyper's own header timer also runs between requests, and poem sets none at all. So the socket is watched here:
-//! a head that has begun is due in 5 s, and so is the first; between requests a caller may be silent for a minute.
+//! poem sets no header timeout, and hyper's own would also run between requests. This module therefore observes the
+//! socket: a request's head must arrive within 5 seconds, and a connection may be idle for 60 seconds between requests.
 
 use std::{
     future::{Future, poll_fn},
@@ -28,16 +28,16 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Longest time for a request's head to arrive.
-const HEAD_TIME: Duration = Duration::from_secs(5);
-/// Longest silence between two requests, or while an answer is taken.
-const IDLE_TIME: Duration = Duration::from_secs(60);
-/// Longest time to work on a request, which has its own, shorter limits: this one is for faults of ours.
-const WORK_TIME: Duration = Duration::from_secs(60);
-/// Longest head of a request, in bytes.
-const MAX_HEAD: usize = 32 * 1024;
+/// Time limit for a request's head to arrive, counted from its first byte or from the start of the connection.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Time limit between two requests, and between two writes of a response.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Time limit for handling a request. Handlers have shorter limits of their own; this one is a safety net.
+const HANDLER_TIMEOUT: Duration = Duration::from_secs(60);
+/// Maximum size of a request's head in bytes.
+const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// Serves a connection until its end, a missed deadline, or, once `stop` is cancelled, the end of its request.
+/// Serves a connection until it ends or misses a deadline. After `stop` is cancelled, it ends with the current request.
 pub(crate) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
@@ -45,91 +45,91 @@ pub(crate) async fn serve(
     stop: CancellationToken,
 ) {
     let Ok(local) = socket.local_addr() else { return };
-    let watch = Arc::new(Watch::new());
+    let deadline = Arc::new(ConnectionDeadline::new());
     let service = service_fn(|request: hyper::Request<Incoming>| {
-        watch.enter(Phase::Work);
-        let (app, watch) = (app.clone(), watch.clone());
+        deadline.enter(Phase::Handler);
+        let (app, deadline) = (app.clone(), deadline.clone());
         let addresses = (LocalAddr(local.into()), RemoteAddr(peer.into()));
         let request = Request::from((request, addresses.0, addresses.1, Scheme::HTTP));
         async move {
             let response = app.get_response(request).await;
-            watch.enter(Phase::Idle);
+            deadline.enter(Phase::Idle);
             Ok::<_, std::convert::Infallible>(hyper::Response::from(response))
         }
     });
-    let socket = Watched { socket, watch: watch.clone() };
+    let socket = ObservedSocket { socket, deadline: deadline.clone() };
     let mut connection = pin!(
         http1::Builder::new()
             .header_read_timeout(None)
-            .max_buf_size(MAX_HEAD)
+            .max_buf_size(MAX_HEAD_BYTES)
             .serve_connection(TokioIo::new(socket), service)
     );
     let mut stopping = pin!(stop.cancelled());
-    let mut stopped = false;
-    let mut deadline = pin!(sleep_until(watch.deadline()));
+    let mut is_stopping = false;
+    let mut timer = pin!(sleep_until(deadline.get()));
     poll_fn(|context| {
-        if !stopped && stopping.as_mut().poll(context).is_ready() {
-            stopped = true;
+        if !is_stopping && stopping.as_mut().poll(context).is_ready() {
+            is_stopping = true;
             connection.as_mut().graceful_shutdown();
         }
-        // An error is the caller's: a reset, or bytes that are no HTTP.
+        // Ignore errors: the caller reset the connection or sent something other than HTTP.
         if connection.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
-        let due = watch.deadline();
-        if deadline.deadline() != due {
-            deadline.as_mut().reset(due);
+        let current = deadline.get();
+        if timer.deadline() != current {
+            timer.as_mut().reset(current);
         }
-        deadline.as_mut().poll(context)
+        timer.as_mut().poll(context)
     })
     .await;
 }
 
-/// What the caller, or we, are at.
+/// What the connection is waiting for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// A request's head is arriving, or the first one is awaited.
+    /// The rest of a request's head, or the first byte of the first request.
     Head,
-    /// The app has the request.
-    Work,
-    /// The answer is on its way or taken; the next request may come.
+    /// The handler, including the body that it reads.
+    Handler,
+    /// The caller, to receive the response or to send the next request.
     Idle,
 }
 
-/// The phase and when it must be over.
+/// The current phase and the time by which it must end.
 #[derive(Debug)]
-struct Watch(Mutex<(Phase, Instant)>);
+struct ConnectionDeadline(Mutex<(Phase, Instant)>);
 
-impl Watch {
+impl ConnectionDeadline {
     fn new() -> Self {
-        Self(Mutex::new((Phase::Head, Instant::now() + HEAD_TIME)))
+        Self(Mutex::new((Phase::Head, Instant::now() + HEAD_TIMEOUT)))
     }
 
     fn enter(&self, phase: Phase) {
-        let time = match phase {
-            Phase::Head => HEAD_TIME,
-            Phase::Work => WORK_TIME,
-            Phase::Idle => IDLE_TIME,
+        let timeout = match phase {
+            Phase::Head => HEAD_TIMEOUT,
+            Phase::Handler => HANDLER_TIMEOUT,
+            Phase::Idle => IDLE_TIMEOUT,
         };
-        *self.state() = (phase, Instant::now() + time);
+        *self.state() = (phase, Instant::now() + timeout);
     }
 
-    /// Bytes came in.
-    fn read(&self) {
-        // More bytes of a head earn no more time.
+    /// Bytes were read from the socket.
+    fn note_read(&self) {
+        // Only the first byte of a head starts the timer; further bytes do not extend it.
         if self.state().0 == Phase::Idle {
             self.enter(Phase::Head);
         }
     }
 
-    /// Bytes of an answer went out.
-    fn written(&self) {
+    /// Bytes were written to the socket.
+    fn note_write(&self) {
         if self.state().0 == Phase::Idle {
             self.enter(Phase::Idle);
         }
     }
 
-    fn deadline(&self) -> Instant {
+    fn get(&self) -> Instant {
         self.state().1
     }
 
@@ -138,28 +138,28 @@ impl Watch {
     }
 }
 
-/// A socket that tells its watch what passes.
-struct Watched {
+/// A socket that reports reads and writes to its [`ConnectionDeadline`].
+struct ObservedSocket {
     socket: TcpStream,
-    watch: Arc<Watch>,
+    deadline: Arc<ConnectionDeadline>,
 }
 
-impl AsyncRead for Watched {
+impl AsyncRead for ObservedSocket {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.socket).poll_read(cx, buffer);
         if buffer.filled().len() > before {
-            self.watch.read();
+            self.deadline.note_read();
         }
         polled
     }
 }
 
-impl AsyncWrite for Watched {
+impl AsyncWrite for ObservedSocket {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.socket).poll_write(cx, bytes);
         if polled.is_ready() {
-            self.watch.written();
+            self.deadline.note_write();
         }
         polled
     }
@@ -171,7 +171,7 @@ impl AsyncWrite for Watched {
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.socket).poll_write_vectored(cx, bytes);
         if polled.is_ready() {
-            self.watch.written();
+            self.deadline.note_write();
         }
         polled
     }

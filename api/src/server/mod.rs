@@ -1,8 +1,9 @@
-//! The running program: its listeners and connections (`serve`, `connection`), its routes and layers (`router`, `cors`),
-//! and its health.
+//! The running program: starts and stops it (`serve`), handles each connection (`connection`), and defines the routes
+//! and their layers (`router`, `cors`, `health`). `prepare_database` migrates the database in the background.
 
 mod connection;
 mod cors;
 mod health;
+mod prepare_database;
 mod router;
 pub(crate) mod serve;

@@ -1,4 +1,4 @@
-//! The routes, and the layers around them in the order in which a request meets them.
+//! The routes of both listeners and the layers around them.
 
 use std::sync::Arc;
 
@@ -14,36 +14,38 @@ use poem::{
 use super::{cors, health};
 use crate::{
     document,
-    http::{body, error, request_id},
+    http::{body, error::ErrorResponse, render_errors::render_errors, request_context},
     ip_limit::middleware,
     state::AppState,
 };
 
-/// The public listener's app. Read from the bottom: the last layer is the outermost.
-pub(crate) fn public(door: Arc<AppState>) -> BoxEndpoint<'static, Response> {
-    let (for_cors, for_limit) = (door.clone(), door.clone());
-    document::page::add_to(Route::new())
+/// The routes of the public listener. The last layer is the outermost: a request passes through them from bottom to
+/// top.
+pub(crate) fn public_app(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
+    let (limiter, queue) = (state.ip_limiter.clone(), state.queue.clone());
+    let cors_state = state.clone();
+    document::page::add_routes(Route::new())
         .nest("/api", document::service())
-        .at("/api/openapi.json", get(served("application/json", document::json())))
-        .at("/api/openapi.yaml", get(served("application/yaml", document::yaml())))
+        .at("/api/openapi.json", get(static_document("application/json", document::json())))
+        .at("/api/openapi.yaml", get(static_document("application/yaml", document::yaml())))
         .at("/health/live", get(health::live))
         .at("/health/ready", get(health::ready))
-        .data(door)
-        .around(body::receive)
-        .around(move |next, request| middleware::limit(for_limit.clone(), next, request))
-        // Not limited: a page whose preflight is refused could not read why.
+        .data(state)
+        .around(body::read_body)
+        .around(move |next, request| middleware::limit_requests(limiter.clone(), queue.clone(), next, request))
+        // Preflights are not rate limited: a page cannot read the response to a rejected preflight.
         .around(cors::answer_preflight)
-        .around(error::wrap)
-        .with(CatchPanic::new().with_handler(panicked))
-        .around(move |next, request| cors::add_headers(for_cors.clone(), next, request))
-        .around(harden)
-        .around(request_id::name)
+        .around(render_errors)
+        .with(CatchPanic::new().with_handler(panic_response))
+        .around(move |next, request| cors::add_headers(cors_state.clone(), next, request))
+        .around(add_security_headers)
+        .around(request_context::trace_request)
         .map_to_response()
         .boxed()
 }
 
-/// The private listener's app: metrics, and health for those who may not reach the public one.
-pub(crate) fn private(door: Arc<AppState>, prometheus: PrometheusHandle) -> BoxEndpoint<'static, Response> {
+/// The routes of the private listener: metrics, and the health checks for probes that cannot reach the public listener.
+pub(crate) fn private_app(state: Arc<AppState>, prometheus: PrometheusHandle) -> BoxEndpoint<'static, Response> {
     let metrics = make_sync(move |_| {
         Response::builder().content_type("text/plain; version=0.0.4; charset=utf-8").body(prometheus.render())
     });
@@ -51,25 +53,25 @@ pub(crate) fn private(door: Arc<AppState>, prometheus: PrometheusHandle) -> BoxE
         .at("/metrics", get(metrics))
         .at("/health/live", get(health::live))
         .at("/health/ready", get(health::ready))
-        .data(door)
-        .around(body::receive)
-        .around(error::wrap)
+        .data(state)
+        .around(body::read_body)
+        .around(render_errors)
         .map_to_response()
         .boxed()
 }
 
-fn served(content_type: &'static str, document: String) -> impl Endpoint<Output = Response> {
+fn static_document(content_type: &'static str, document: String) -> impl Endpoint<Output = Response> {
     make_sync(move |_| Response::builder().content_type(content_type).body(document.clone()))
 }
 
-/// A panic is our fault, and our secret: the panic hook writes what and where to stderr.
-fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+/// 500 without details. The panic hook has already written the message and its location to stderr.
+fn panic_response(_: Box<dyn std::any::Any + Send>) -> Response {
     tracing::error!("a request panicked");
-    error::ErrorResponse::internal().into_response()
+    ErrorResponse::internal().into_response()
 }
 
-/// Answers are not to be sniffed, nor kept by anybody on the way, unless they say that they may be.
-async fn harden<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
+/// Layer that forbids content sniffing, and caching unless the handler has set `Cache-Control`.
+async fn add_security_headers<E: Endpoint>(next: Arc<E>, request: Request) -> poem::Result<Response> {
     let mut response = next.call(request).await?.into_response();
     let headers = response.headers_mut();
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn faults_of_ours_are_answered_without_a_word_about_them() {
+    async fn internal_errors_and_panics_are_answered_without_details() {
         let failing = make_sync(|_| -> poem::Result<Response> {
             Err(poem::Error::from_string("secret", poem::http::StatusCode::BAD_GATEWAY))
         });
@@ -90,8 +92,8 @@ mod tests {
         let app = Route::new()
             .at("/failing", failing)
             .at("/panicking", panicking)
-            .around(error::wrap)
-            .with(CatchPanic::new().with_handler(panicked));
+            .around(render_errors)
+            .with(CatchPanic::new().with_handler(panic_response));
         for path in ["/failing", "/panicking"] {
             let request = Request::builder().uri_str(path).finish();
             let response = app.get_response(request).await;

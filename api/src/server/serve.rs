@@ -1,4 +1,4 @@
-//! The program's run: two listeners, the watch over the outbox, and a stop that lets requests finish.
+//! Runs the program: opens both listeners, starts the background tasks, and lets requests finish before it stops.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -11,39 +11,39 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{connection, router};
+use super::{connection, prepare_database::prepare_database, router};
 use crate::{admission::queue_monitor, metrics, settings::ApiSettings, state::AppState};
 
-/// Most open connections of a listener. Further ones wait in the kernel's backlog.
+/// Maximum number of open connections per listener. Further ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
 /// Longest time to let requests finish after the first signal.
 const STOP_TIME: Duration = Duration::from_secs(10);
-/// Pause after a failed accept: the process may have run out of file descriptors.
+/// Pause after a failed accept. The usual cause is a lack of file descriptors, which a retry at once would not fix.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the program could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// `DATABASE_URL` is one that Postgres's client does not take. The text shows no part of it.
+    /// `DATABASE_URL` is not a Postgres URL. The message shows no part of it, because it contains a password.
     #[error("DATABASE_URL: is not a Postgres URL (example: postgres://api:secret@db.internal/outbox)")]
     DatabaseUrl,
-    /// An address to listen on is taken, or not ours.
+    /// An address to listen on is in use or not available on this machine.
     #[error("{variable}: cannot listen on {address}: {source}")]
     Listen {
         /// The setting.
         variable: &'static str,
         /// Its value.
         address: SocketAddr,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The system did not install the signal handlers.
     #[error("cannot wait for signals: {0}")]
     Signals(io::Error),
-    /// The system gives us no thread.
+    /// The operating system could not start a thread.
     #[error("cannot start a thread: {0}")]
     Threads(io::Error),
-    /// The metrics could not be set up.
+    /// The metrics recorder could not be installed.
     #[error("metrics: {0}")]
     Metrics(String),
 }
@@ -57,25 +57,25 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let prometheus = metrics::install().map_err(|error| ServeError::Metrics(error.to_string()))?;
     let pool = outbox::connect(&settings.database_url, settings.database_max_connections, "magic-link-api")
         .map_err(|_| ServeError::DatabaseUrl)?;
-    let door = AppState::new(&settings, pool).map_err(ServeError::Threads)?;
-    if door.allowed_origins.any_localhost() {
+    let state = AppState::new(&settings, pool).map_err(ServeError::Threads)?;
+    if state.allowed_origins.any_localhost() {
         tracing::warn!("CALLBACK_ORIGINS allows http://localhost:*, which is for development");
     }
     let private = bind("API_PRIVATE_LISTEN", settings.private_listen).await?;
     let public = bind("API_LISTEN", settings.listen).await?;
-    announce("listening privately", &private);
-    announce("listening", &public);
+    log_address("listening privately", &private);
+    log_address("listening", &public);
 
     let stop = CancellationToken::new();
     let connections = TaskTracker::new();
-    let private_app = Arc::new(router::private(door.clone(), prometheus.clone()));
+    let private_app = Arc::new(router::private_app(state.clone(), prometheus.clone()));
     tokio::spawn(accept(private, private_app, connections.clone(), stop.clone(), |_| ()));
-    let public_app = Arc::new(router::public(door.clone()));
+    let public_app = Arc::new(router::public_app(state.clone()));
     tokio::spawn(accept(public, public_app, connections.clone(), stop.clone(), metrics::set_connections));
-    tokio::spawn(queue_monitor::prepare(door.pool.clone(), door.queue.clone(), settings.migrate_on_start));
-    tokio::spawn(queue_monitor::watch(door.pool.clone(), door.queue.clone()));
-    tokio::spawn(async move { door.ip_limit.keep_small().await });
-    tokio::spawn(metrics::keep_small(prometheus));
+    tokio::spawn(prepare_database(state.pool.clone(), state.queue.clone(), settings.migrate_on_start));
+    tokio::spawn(queue_monitor::poll(state.pool.clone(), state.queue.clone()));
+    tokio::spawn(async move { state.ip_limiter.run_cleanup().await });
+    tokio::spawn(metrics::run_upkeep(prometheus));
 
     signals.next().await;
     tracing::info!("stopping: requests in flight may finish");
@@ -92,40 +92,40 @@ async fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener
     TcpListener::bind(address).await.map_err(|source| ServeError::Listen { variable, address, source })
 }
 
-/// The line that whoever started the program waits for: it tells the port, where the setting left it open.
-fn announce(message: &'static str, listener: &TcpListener) {
+/// Logs the address of a listener. Scripts and tests wait for this line to learn the port if the setting says port 0.
+fn log_address(message: &'static str, listener: &TcpListener) {
     match listener.local_addr() {
         Ok(address) => tracing::info!(address = address.to_string(), "{message}"),
         Err(error) => tracing::warn!(%error, "{message}"),
     }
 }
 
-/// Accepts connections until the stop.
+/// Accepts connections until `stop` is cancelled. Calls `on_change` with the number of open connections.
 async fn accept(
     listener: TcpListener,
     app: Arc<BoxEndpoint<'static, Response>>,
     connections: TaskTracker,
     stop: CancellationToken,
-    report: fn(u32),
+    on_change: fn(u32),
 ) {
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
-        // The place first: a connection that finds none stays in the backlog.
+        // Wait for a permit before accepting, so that connections above the limit stay in the kernel's backlog.
         let next = async {
-            let place = places.clone().acquire_owned().await.ok()?;
-            Some((place, accept_one(&listener).await))
+            let permit = permits.clone().acquire_owned().await.ok()?;
+            Some((permit, accept_one(&listener).await))
         };
-        let Some(Some((place, (socket, peer)))) = stop.run_until_cancelled(next).await else { return };
-        let open = move |places: &Semaphore| {
-            report(u32::try_from(MAX_CONNECTIONS - places.available_permits()).unwrap_or(u32::MAX));
+        let Some(Some((permit, (socket, peer)))) = stop.run_until_cancelled(next).await else { return };
+        let report_open = move |permits: &Semaphore| {
+            on_change(u32::try_from(MAX_CONNECTIONS - permits.available_permits()).unwrap_or(u32::MAX));
         };
-        open(&places);
-        let (app, places) = (app.clone(), places.clone());
+        report_open(&permits);
+        let (app, permits) = (app.clone(), permits.clone());
         let stop = stop.clone();
         connections.spawn(async move {
             connection::serve(socket, peer, app, stop).await;
-            drop(place);
-            open(&places);
+            drop(permit);
+            report_open(&permits);
         });
     }
 }
@@ -134,7 +134,7 @@ async fn accept_one(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
             Ok((socket, peer)) => {
-                // Answers are small and whole: nothing is gained by waiting for more.
+                // Responses are small and written at once, so Nagle's algorithm would only add latency.
                 socket.set_nodelay(true).ok();
                 return (socket, peer);
             }

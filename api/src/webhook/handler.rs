@@ -1,8 +1,8 @@
-//! `POST /api/webhooks/mailgun`: what Mailgun reports about a mail is checked, and told on its job.
+//! Handles `POST /api/webhooks/mailgun`: checks an event from Mailgun and records it on its job.
 //!
-//! Mailgun signs a timestamp and a token, and not the event: so a token is remembered, and one that comes with
-//! another event is refused. A refusal that trying again could never mend is 406, which Mailgun takes for the end; it
-//! sends again for some hours what is answered otherwise.
+//! Mailgun signs a timestamp and a token, but not the event. Each token is therefore stored with a digest of its event,
+//! and a known token with another event is rejected. Mailgun repeats a webhook for up to 8 hours unless the response is
+//! 200 or 406, so an event that can never be accepted gets a 406.
 
 use std::{
     sync::Arc,
@@ -16,122 +16,162 @@ use poem::web::Data;
 use poem_openapi::{OpenApi, Tags};
 
 use super::{
-    request::Webhook,
+    request::MailgunWebhook,
     responses::{EventTakenResponse, WebhookErrors},
+    signature::VerifiedSignature,
 };
 use crate::{
     http::{
         error::{ErrorCode, ErrorResponse},
+        json_body::JsonBody,
         responses::EndpointError,
     },
     metrics,
+    settings::WebhookSettings,
     state::AppState,
 };
 
-/// A clock of Mailgun's may be so much ahead of ours.
-const AHEAD: Duration = Duration::from_mins(5);
+/// How far Mailgun's clock may be ahead of ours.
+const MAX_CLOCK_SKEW: Duration = Duration::from_mins(5);
 
-/// Why a webhook is refused where no signing key is set.
-const NO_KEY: &str = "no_key";
+/// The reason for rejecting webhooks while no signing key is set.
+const NO_SIGNING_KEY: &str = "no_key";
 
 #[derive(Tags)]
-enum Tag {
+enum WebhookTag {
     /// What Mailgun calls. Not for portals.
     Webhooks,
 }
 
-/// The operations that the document describes.
-pub(crate) struct Webhooks;
+/// The endpoint, for routing and for the OpenAPI document.
+pub(crate) struct WebhookApi;
 
-#[OpenApi(tag = "Tag::Webhooks")]
-impl Webhooks {
+#[OpenApi(tag = "WebhookTag::Webhooks")]
+impl WebhookApi {
     /// Take an event of Mailgun
     ///
     /// For Mailgun's webhooks of the types `accepted`, `delivered`, `permanent_fail`, `temporary_fail` and
     /// `complained`. Others are answered 200 and ignored. The same event again is answered 200 and changes nothing.
     #[oai(path = "/webhooks/mailgun", method = "post", operation_id = "receiveMailgunEvent")]
-    async fn receive(
+    async fn receive_mailgun_event(
         &self,
-        door: Data<&Arc<AppState>>,
-        webhook: Webhook,
+        state: Data<&Arc<AppState>>,
+        body: JsonBody<MailgunWebhook>,
     ) -> Result<EventTakenResponse, EndpointError<WebhookErrors>> {
-        match take(&door, webhook).await {
-            Ok(done) => {
-                let job_id = done.job.map(tracing::field::display);
-                // The tables tell the rest: a line for each would be three per mail.
-                match done.outcome {
-                    "unmatched" => tracing::info!(event = done.event, job_id, "a webhook fits no job"),
-                    outcome => tracing::debug!(event = done.event, outcome, job_id, "webhook"),
-                }
-                metrics::count_webhook(done.event, done.outcome);
+        match process(&state, body.0).await {
+            Ok(processed) => {
+                log_processed(&processed);
+                metrics::count_webhook(processed.event, processed.outcome);
                 Ok(EventTakenResponse)
             }
-            Err((why, refusal)) => {
-                // Nothing to look at where no webhooks are wanted.
-                if why == NO_KEY {
-                    tracing::debug!(why, "webhook refused");
+            Err(RejectedWebhook { reason, response }) => {
+                // Without a signing key the operator wants no webhooks, so rejecting one is nothing to look into.
+                if reason == NO_SIGNING_KEY {
+                    tracing::debug!(why = reason, "webhook refused");
                 } else {
-                    tracing::warn!(why, "webhook refused");
+                    tracing::warn!(why = reason, "webhook refused");
                 }
-                metrics::count_webhook("none", why);
-                Err(refusal.into())
+                metrics::count_webhook("none", reason);
+                Err(response.into())
             }
         }
     }
 }
 
-/// An event that was taken, for the log and the metrics.
-struct WebhookResult {
+/// An accepted event, for the log and the metrics.
+struct ProcessedWebhook {
     event: &'static str,
     outcome: &'static str,
     job: Option<JobId>,
 }
 
-/// What was taken; or why it was refused, for the log and for the caller.
-async fn take(door: &AppState, webhook: Webhook) -> Result<WebhookResult, (&'static str, ErrorResponse)> {
-    let settings = &door.webhooks;
-    if settings.signing_keys.is_empty() {
-        return Err((NO_KEY, ErrorResponse::not_found()));
+/// A webhook that was not accepted.
+struct RejectedWebhook {
+    /// Value of the field `why` in the log and of the label `outcome` in the metrics.
+    reason: &'static str,
+    response: ErrorResponse,
+}
+
+impl RejectedWebhook {
+    fn new(reason: &'static str, response: ErrorResponse) -> Self {
+        Self { reason, response }
     }
-    let signed = webhook.verify(&settings.signing_keys).ok_or_else(|| ("bad_signature", badly_signed()))?;
+}
+
+/// Checks a webhook and records its event. An event that is already recorded changes nothing.
+async fn process(state: &AppState, webhook: MailgunWebhook) -> Result<ProcessedWebhook, RejectedWebhook> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    if signed.timestamp + settings.max_age < now {
-        return Err(("too_old", refused("The webhook was signed too long ago (WEBHOOK_MAX_AGE).")));
-    }
-    if signed.timestamp > now + AHEAD {
-        return Err(("from_the_future", refused("The webhook's timestamp lies in the future.")));
-    }
-    let event = match MailgunEvent::read(&webhook.event, now + AHEAD, settings.domain.as_deref()) {
+    let signature = verify_signature(&webhook, &state.webhooks, now)?;
+    let latest = now + MAX_CLOCK_SKEW;
+    let event = match MailgunEvent::read(&webhook.event, latest, state.webhooks.domain.as_deref()) {
         Ok(MailgunEvent::Delivery(event)) => event,
-        Ok(MailgunEvent::Other) => return Ok(WebhookResult { event: "other", outcome: "ignored", job: None }),
-        Err(Malformed(why)) => return Err((why, refused("The event is not one of this service's mails."))),
+        Ok(MailgunEvent::Other) => return Ok(ProcessedWebhook { event: "other", outcome: "ignored", job: None }),
+        Err(Malformed(reason)) => {
+            let response = event_refused("The event is not one of this service's mails.");
+            return Err(RejectedWebhook::new(reason, response));
+        }
     };
-    let signed = Some(SignedToken { token: signed.token, digest: webhook.digest() });
-    match door.reports.commit(Report { event: (*event).clone(), signed }).await {
-        Ok(ReportOutcome { outcome: ReportStatus::TokenReused, .. }) => Err(("token_reused", token_reused())),
-        Ok(told) => {
-            tell(&event, told);
-            Ok(WebhookResult { event: event.event, outcome: told.outcome.as_str(), job: event.job })
+    let signed = Some(SignedToken { token: signature.token, digest: webhook.digest() });
+    match state.reports.commit(Report { event: (*event).clone(), signed }).await {
+        Ok(ReportOutcome { status: ReportStatus::TokenReused, .. }) => {
+            Err(RejectedWebhook::new("token_reused", token_reused()))
+        }
+        Ok(recorded) => {
+            count_outcome(&event, recorded);
+            Ok(ProcessedWebhook { event: event.event, outcome: recorded.status.as_str(), job: event.job })
         }
         Err(error) if error.is_outage() => {
             tracing::warn!(%error, "the database took no event");
-            Err(("database", ErrorResponse::unavailable()))
+            Err(RejectedWebhook::new("database", ErrorResponse::unavailable()))
         }
         Err(error) => {
             tracing::error!(%error, "the database refused an event");
-            Err(("database", ErrorResponse::internal()))
+            Err(RejectedWebhook::new("database", ErrorResponse::internal()))
         }
     }
 }
 
-/// What came of an event, for those who watch.
-fn tell(event: &DeliveryEvent, told: ReportOutcome) {
-    if let Some(delivery) = told.moved_to {
+/// Verifies the signature and its age. `now` is the time since the Unix epoch.
+fn verify_signature(
+    webhook: &MailgunWebhook,
+    settings: &WebhookSettings,
+    now: Duration,
+) -> Result<VerifiedSignature, RejectedWebhook> {
+    if settings.signing_keys.is_empty() {
+        return Err(RejectedWebhook::new(NO_SIGNING_KEY, ErrorResponse::not_found()));
+    }
+    let signature = webhook
+        .verify(&settings.signing_keys)
+        .ok_or_else(|| RejectedWebhook::new("bad_signature", invalid_signature()))?;
+    if signature.timestamp + settings.max_age < now {
+        let response = event_refused("The webhook was signed too long ago (WEBHOOK_MAX_AGE).");
+        return Err(RejectedWebhook::new("too_old", response));
+    }
+    if signature.timestamp > now + MAX_CLOCK_SKEW {
+        let response = event_refused("The webhook's timestamp lies in the future.");
+        return Err(RejectedWebhook::new("from_the_future", response));
+    }
+    Ok(signature)
+}
+
+fn log_processed(processed: &ProcessedWebhook) {
+    let ProcessedWebhook { event, outcome, job } = processed;
+    let job_id = job.map(tracing::field::display);
+    // At debug, because every mail causes about three events and the tables hold them all.
+    match *outcome {
+        "unmatched" => tracing::info!(event, job_id, "a webhook fits no job"),
+        outcome => tracing::debug!(event, outcome, job_id, "webhook"),
+    }
+}
+
+/// Counts a changed delivery and a suppression. Warns if a domain's suppressions are held back.
+fn count_outcome(event: &DeliveryEvent, recorded: ReportOutcome) {
+    if let Some(delivery) = recorded.moved_to {
         metrics::count_delivery(delivery);
     }
-    if let (Some(reason), Some(suppressed)) = (event.suppression, told.suppressed) {
-        metrics::count_suppression(reason, suppressed);
-        if suppressed == SuppressionOutcome::HeldBack {
+    if let (Some(reason), Some(outcome)) = (event.suppression, recorded.suppression) {
+        metrics::count_suppression(reason, outcome);
+        if outcome == SuppressionOutcome::HeldBack {
             let domain = event.recipient.rsplit('@').next();
             tracing::warn!(domain, "too many addresses of a domain bounce at once: none of them is suppressed");
         }
@@ -139,15 +179,16 @@ fn tell(event: &DeliveryEvent, told: ReportOutcome) {
 }
 
 /// 401.
-pub(crate) fn badly_signed() -> ErrorResponse {
+pub(crate) fn invalid_signature() -> ErrorResponse {
     ErrorResponse::new(ErrorCode::InvalidSignature, "The signature is not by the key of MAILGUN_WEBHOOK_SIGNING_KEY.")
 }
 
-/// 406, as an example of the others.
+/// 406 for a token that is stored with another event. The OpenAPI document uses this as the example of a 406.
 pub(crate) fn token_reused() -> ErrorResponse {
-    refused("The token came with another event before.")
+    event_refused("The token came with another event before.")
 }
 
-fn refused(words: &'static str) -> ErrorResponse {
-    ErrorResponse::new(ErrorCode::EventRefused, words)
+/// 406: Mailgun does not send the event again.
+fn event_refused(message: &'static str) -> ErrorResponse {
+    ErrorResponse::new(ErrorCode::EventRefused, message)
 }

@@ -1,4 +1,5 @@
-//! `POST /api/webhooks/mailgun`: the signature is verified, and the event is recorded on its job.
+//! `POST /api/webhooks/mailgun`: parses the body (`request`), verifies Mailgun's signature (`signature`), records the
+//! event on its job (`handler`), and lists the endpoint's responses for the document (`responses`).
 
 pub(crate) mod handler;
 pub(crate) mod request;

@@ -1,72 +1,51 @@
-//! A webhook's body: a signature, and an event that it does not cover.
+//! Parses a webhook's body: a signature and an event. The signature does not cover the event.
 
-use poem::{Request, RequestBody};
-use poem_openapi::{
-    ApiExtractor, ApiExtractorType, ExtractParamOptions,
-    registry::{MetaMediaType, MetaRequest, MetaSchema, MetaSchemaRef, Registry},
-};
+use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use secrecy::SecretString;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::signature::{self, Signed};
+use super::signature::{self, VerifiedSignature};
 use crate::http::{
     error::{ErrorCode, ErrorResponse},
-    json,
-    json_body::{self, CONTENT_TYPE},
+    json_body::JsonRequest,
+    strict_json,
 };
 
-const SCHEMA: &str = "MailgunWebhook";
-
-/// What was posted. Nothing of it is believed yet.
-pub(crate) struct Webhook {
+/// A webhook whose signature has not been checked yet.
+pub(crate) struct MailgunWebhook {
     signature: Value,
     pub(super) event: Value,
 }
 
-impl Webhook {
-    fn parse(body: &[u8]) -> Result<Self, ErrorResponse> {
-        let mut body = json::parse(body).map_err(|_| not_json())?;
-        let mut part = |name: &str| body.get_mut(name).map(Value::take).unwrap_or_default();
-        Ok(Self { signature: part("signature"), event: part("event-data") })
+impl JsonRequest for MailgunWebhook {
+    const SCHEMA: &'static str = "MailgunWebhook";
+    const DESCRIPTION: &'static str = "A signed event.";
+
+    fn schema() -> MetaSchema {
+        schema()
     }
 
-    /// What was signed, if one of the keys signed it.
-    pub(super) fn verify(&self, keys: &[SecretString]) -> Option<Signed> {
+    fn parse(body: &[u8]) -> Result<Self, ErrorResponse> {
+        let mut body = strict_json::parse(body).map_err(|_| not_json())?;
+        let mut take = |name: &str| body.get_mut(name).map(Value::take).unwrap_or_default();
+        Ok(Self { signature: take("signature"), event: take("event-data") })
+    }
+}
+
+impl MailgunWebhook {
+    /// The signed timestamp and token, or `None` if none of the keys signed them.
+    pub(super) fn verify(&self, keys: &[SecretString]) -> Option<VerifiedSignature> {
         signature::verify(&self.signature, keys)
     }
 
-    /// SHA-256 of the event, in the one form in which `serde_json` writes it: keys in their order.
+    /// SHA-256 of the event as `serde_json` serialises it, with sorted keys. Equal events have equal digests.
     pub(super) fn digest(&self) -> [u8; 32] {
         Sha256::digest(self.event.to_string()).into()
     }
 }
 
-impl<'a> ApiExtractor<'a> for Webhook {
-    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
-    type ParamType = ();
-    type ParamRawType = ();
-
-    fn register(registry: &mut Registry) {
-        registry.create_schema::<Self, _>(SCHEMA.to_owned(), |_| schema());
-    }
-
-    fn request_meta() -> Option<MetaRequest> {
-        let schema = MetaSchemaRef::Reference(SCHEMA.to_owned());
-        let content = vec![MetaMediaType { content_type: CONTENT_TYPE, schema }];
-        Some(MetaRequest { description: Some("A signed event."), content, required: true })
-    }
-
-    async fn from_request(
-        request: &'a Request,
-        _body: &mut RequestBody,
-        _options: ExtractParamOptions<()>,
-    ) -> poem::Result<Self> {
-        Ok(Self::parse(&json_body::bytes(request)?)?)
-    }
-}
-
-/// 400: the bytes are no JSON.
+/// 400: the body is not strict JSON.
 pub(crate) fn not_json() -> ErrorResponse {
     ErrorResponse::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field twice.")
 }
@@ -88,7 +67,7 @@ fn schema() -> MetaSchema {
     };
     MetaSchema {
         ty: "object",
-        title: Some(SCHEMA.to_owned()),
+        title: Some(MailgunWebhook::SCHEMA.to_owned()),
         description: Some("A webhook as Mailgun posts it. Fields besides are ignored."),
         required: vec!["signature", "event-data"],
         properties: vec![

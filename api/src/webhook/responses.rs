@@ -1,4 +1,4 @@
-//! The webhook's answers as the document lists them.
+//! The responses of `POST /api/webhooks/mailgun`, as the OpenAPI document lists them.
 
 use poem::{IntoResponse, Response, http::StatusCode};
 use poem_openapi::{
@@ -8,8 +8,8 @@ use poem_openapi::{
 };
 
 use crate::http::{
-    error::json,
-    headers::{ALLOW, RETRY_AFTER},
+    error::json_response,
+    response_headers::{ALLOW, RETRY_AFTER},
     responses::{DocumentedErrors, DocumentedResponse, response},
 };
 
@@ -20,13 +20,13 @@ struct EventTaken {
     ok: bool,
 }
 
-/// 200.
+/// 200. Mailgun does not send the event again.
 #[derive(Debug)]
-pub(crate) struct EventTakenResponse;
+pub(super) struct EventTakenResponse;
 
 impl IntoResponse for EventTakenResponse {
     fn into_response(self) -> Response {
-        json(StatusCode::OK, &EventTaken { ok: true }.to_json().unwrap_or_default())
+        json_response(StatusCode::OK, &EventTaken { ok: true }.to_json().unwrap_or_default())
     }
 }
 
@@ -42,12 +42,12 @@ impl ApiResponse for EventTakenResponse {
     }
 }
 
-/// The webhook's refusals.
+/// The endpoint's error responses.
 #[derive(Debug)]
-pub(crate) struct WebhookErrors;
+pub(super) struct WebhookErrors;
 
 impl DocumentedErrors for WebhookErrors {
-    const ROWS: &[DocumentedResponse] = &[
+    const RESPONSES: &[DocumentedResponse] = &[
         (400, "The body is not JSON", &[]),
         (401, "The signature is missing or wrong: sent again, it may be right after a key is mended", &[]),
         (404, "No signing key is set", &[]),

@@ -1,4 +1,6 @@
-//! Mailgun's signature: HMAC-SHA256, by the webhook signing key, over the timestamp and the token.
+//! Verifies Mailgun's signature: HMAC-SHA256 over timestamp and token with the webhook signing key, in hex.
+//!
+//! The event itself is not signed; `handler` makes sure that a token is used for one event only.
 
 use std::time::Duration;
 
@@ -7,45 +9,48 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 use sha2::Sha256;
 
-/// Longest token that is taken; Mailgun's have 50.
-const LONGEST_TOKEN: usize = 64;
-/// Digits of a timestamp: seconds since 1970.
-const LONGEST_TIMESTAMP: usize = 12;
+/// Maximum length of an accepted token. Mailgun's tokens have 50 characters.
+const MAX_TOKEN_LENGTH: usize = 64;
+/// Maximum number of digits of a timestamp in seconds.
+const MAX_TIMESTAMP_LENGTH: usize = 12;
 
-/// What is signed.
-pub(super) struct Signed {
-    /// Since 1970.
+/// The signed values of a webhook with a valid signature.
+pub(super) struct VerifiedSignature {
+    /// When Mailgun signed the webhook, as time since the Unix epoch.
     pub(super) timestamp: Duration,
     pub(super) token: String,
 }
 
-/// What was signed, if one of the keys signed it. Of a subaccount's webhook our key signs the parent's signature.
-pub(super) fn verify(signature: &Value, keys: &[SecretString]) -> Option<Signed> {
+/// Returns the signed values if one of the keys made the signature, otherwise `None`. For a subaccount's webhook, our
+/// key made `parent-signature`.
+pub(super) fn verify(signature: &Value, keys: &[SecretString]) -> Option<VerifiedSignature> {
     let text = |name: &str| signature.get(name).and_then(Value::as_str);
     let (timestamp, token) = (text("timestamp")?, text("token")?);
-    let is_number = timestamp.len() <= LONGEST_TIMESTAMP && timestamp.bytes().all(|byte| byte.is_ascii_digit());
-    let is_token = (1..=LONGEST_TOKEN).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    if !is_number || !is_token {
+    let is_timestamp = timestamp.len() <= MAX_TIMESTAMP_LENGTH && timestamp.bytes().all(|byte| byte.is_ascii_digit());
+    let is_token =
+        (1..=MAX_TOKEN_LENGTH).contains(&token.len()) && token.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    if !is_timestamp || !is_token {
         return None;
     }
-    let signatures = ["signature", "parent-signature"].into_iter().filter_map(|name| bytes_of(text(name)?));
-    let by_any = |signature: [u8; 32]| keys.iter().any(|key| is_by(key, timestamp, token, &signature));
-    if !signatures.into_iter().any(by_any) {
+    let signatures = ["signature", "parent-signature"].into_iter().filter_map(|name| decode_hex(text(name)?));
+    let is_signed = |signature: [u8; 32]| keys.iter().any(|key| is_signed_by(key, timestamp, token, &signature));
+    if !signatures.into_iter().any(is_signed) {
         return None;
     }
-    Some(Signed { timestamp: Duration::from_secs(timestamp.parse().ok()?), token: token.to_owned() })
+    Some(VerifiedSignature { timestamp: Duration::from_secs(timestamp.parse().ok()?), token: token.to_owned() })
 }
 
-/// In constant time.
-fn is_by(key: &SecretString, timestamp: &str, token: &str, signature: &[u8]) -> bool {
-    // HMAC takes keys of any length.
+/// Compares in constant time.
+fn is_signed_by(key: &SecretString, timestamp: &str, token: &str, signature: &[u8]) -> bool {
+    // Never fails: HMAC accepts keys of any length.
     let Ok(mut hmac) = Hmac::<Sha256>::new_from_slice(key.expose_secret().as_bytes()) else { return false };
     hmac.update(timestamp.as_bytes());
     hmac.update(token.as_bytes());
     hmac.verify_slice(signature).is_ok()
 }
 
-fn bytes_of(hex: &str) -> Option<[u8; 32]> {
+/// 64 hex digits as 32 bytes.
+fn decode_hex(hex: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if hex.len() != 64 || !hex.is_ascii() {
         return None;

@@ -1,20 +1,20 @@
-//! The headers of answers, as the document lists them.
+//! The response headers that the OpenAPI document lists.
 
 use poem_openapi::registry::{MetaHeader, MetaSchema, MetaSchemaRef};
 use serde_json::json;
 
-/// A header of an answer. Its value is a text, whatever it means.
+/// A response header in the document. Every value is documented as a string.
 pub(crate) struct DocumentedHeader {
     name: &'static str,
     description: &'static str,
-    /// What the value looks like, as a regular expression; none where the text says it better.
+    /// Regular expression for the value; `None` if the description says enough.
     pattern: Option<&'static str>,
     example: &'static str,
-    /// Whether each answer of this status carries it.
+    /// Whether every response of the status has this header.
     always: bool,
 }
 
-/// Of 429 and 503.
+/// On 429 and 503.
 pub(crate) const RETRY_AFTER: DocumentedHeader = DocumentedHeader {
     name: "Retry-After",
     description: "Seconds until trying again makes sense: a whole number, at least 1.",
@@ -22,7 +22,7 @@ pub(crate) const RETRY_AFTER: DocumentedHeader = DocumentedHeader {
     example: "30",
     always: true,
 };
-/// Of a refusal by the IP limit.
+/// On 429 by the IP rate limit (draft-ietf-httpapi-ratelimit-headers).
 pub(crate) const RATE_LIMIT: DocumentedHeader = DocumentedHeader {
     name: "RateLimit",
     description: "Only with `ip_rate_limited`: what is left of the quota (`r`), and seconds until there is more (`t`).",
@@ -30,7 +30,7 @@ pub(crate) const RATE_LIMIT: DocumentedHeader = DocumentedHeader {
     example: "\"ip\";r=0;t=30",
     always: false,
 };
-/// Of a refusal by the IP limit.
+/// On 429 by the IP rate limit (draft-ietf-httpapi-ratelimit-headers).
 pub(crate) const RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
     name: "RateLimit-Policy",
     description: "Only with `ip_rate_limited`: the quota (`q`), and its window in seconds (`w`).",
@@ -38,7 +38,7 @@ pub(crate) const RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
     example: "\"ip\";q=30;w=60",
     always: false,
 };
-/// Of 405.
+/// On 405.
 pub(crate) const ALLOW: DocumentedHeader = DocumentedHeader {
     name: "Allow",
     description: "The methods that this address takes.",
@@ -46,7 +46,7 @@ pub(crate) const ALLOW: DocumentedHeader = DocumentedHeader {
     example: "POST, OPTIONS",
     always: true,
 };
-/// Of every answer.
+/// On every response.
 pub(crate) const REQUEST_ID: DocumentedHeader = DocumentedHeader {
     name: "X-Request-Id",
     description: "The request's name in the operator's log: the caller's own `X-Request-Id`, or one made for it.",
@@ -56,7 +56,7 @@ pub(crate) const REQUEST_ID: DocumentedHeader = DocumentedHeader {
 };
 
 impl DocumentedHeader {
-    /// As poem-openapi has it.
+    /// The header as poem-openapi's registry needs it.
     pub(crate) fn meta(&self) -> MetaHeader {
         let pattern = self.pattern.map(str::to_owned);
         let example = Some(json!(self.example));

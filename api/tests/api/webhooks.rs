@@ -89,9 +89,9 @@ async fn sent(door: &TestApi, pool: &PgPool, people: impl IntoIterator<Item = St
         let message_id = format!("{id}.0ecc174419e05b6b@mg.portal.example");
         let link = NewLink { sealed: vec![1], message_id: format!("<{message_id}>"), age: Duration::ZERO };
         let lease = claimed.lease;
-        let cleared = outbox::seal(pool, &[Seal { lease, link: Some(link), journal: None }]).await.unwrap();
-        assert!(matches!(cleared[..], [SendDecision::Send { .. }]));
-        let ended = outbox::finish(pool, &[Finish { lease, end: JobEnd::Sent, journal: None }]).await.unwrap();
+        let cleared = outbox::test_support::seal(pool, &[Seal { lease, link: Some(link), step: None }]).await.unwrap();
+        assert!(matches!(cleared[..], [SendDecision::Send]));
+        let ended = outbox::finish(pool, &[Finish { lease, end: JobEnd::Sent, step: None }]).await.unwrap();
         assert_eq!(ended, [Recorded::Done]);
         sent.push(SentEvent { id, recipient, message_id });
     }

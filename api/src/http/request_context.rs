@@ -1,5 +1,5 @@
-//! A request's name, from the browser to the mail: `X-Request-Id` and W3C `traceparent`, in every log line of the
-//! request, in its job, and in the answer. And the one line that tells how it was answered.
+//! Request id and trace context: `X-Request-Id` and W3C `traceparent` are in every log line of a request and in its
+//! job, and the id is in the response. The layer also writes the access log line.
 
 use std::{sync::Arc, time::Instant};
 
@@ -10,25 +10,25 @@ use poem::{
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{error::ErrorCode, paths, single_header::single};
+use super::{error::ErrorCode, paths, single_header::single_header};
 use crate::metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// What a request is called.
+/// Identifies a request in logs, in its job, and in the caller's traces.
 #[derive(Debug, Clone)]
 pub(crate) struct RequestContext {
-    /// The caller's own `X-Request-Id`, or a fresh one: 1 to 64 of `A-Za-z0-9._-`.
+    /// The caller's `X-Request-Id` if it is 1 to 64 characters of `A-Za-z0-9._-`, otherwise a new UUIDv7.
     pub(crate) id: String,
-    /// The caller's `traceparent`, if it is valid.
+    /// The caller's `traceparent`, or `None` if it is missing or invalid.
     pub(crate) traceparent: Option<String>,
 }
 
 impl RequestContext {
-    fn of(request: &Request) -> Self {
-        let id = single(request.headers(), &REQUEST_ID).filter(|id| is_id(id));
-        let traceparent = single(request.headers(), &TRACEPARENT).filter(|text| is_traceparent(text));
+    fn from_request(request: &Request) -> Self {
+        let id = single_header(request.headers(), &REQUEST_ID).filter(|id| is_request_id(id));
+        let traceparent = single_header(request.headers(), &TRACEPARENT).filter(|text| is_traceparent(text));
         Self {
             id: id.map_or_else(|| Uuid::now_v7().to_string(), str::to_owned),
             traceparent: traceparent.map(str::to_owned),
@@ -36,42 +36,43 @@ impl RequestContext {
     }
 }
 
-fn is_id(text: &str) -> bool {
+fn is_request_id(text: &str) -> bool {
     (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// Version 00 of <https://www.w3.org/TR/trace-context/#traceparent-header>.
+/// Whether `text` is a valid `traceparent` of version 00: <https://www.w3.org/TR/trace-context/#traceparent-header>.
 fn is_traceparent(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
-    let hex = |text: &str, length| {
+    let is_hex = |text: &str, length| {
         text.len() == length && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
-    let set = |text: &str| text.bytes().any(|b| b != b'0');
+    let is_not_zero = |text: &str| text.bytes().any(|b| b != b'0');
     matches!(parts.as_slice(), ["00", trace, parent, flags]
-        if hex(trace, 32) && set(trace) && hex(parent, 16) && set(parent) && hex(flags, 2))
+        if is_hex(trace, 32) && is_not_zero(trace) && is_hex(parent, 16) && is_not_zero(parent) && is_hex(flags, 2))
 }
 
-/// Names the request, answers it within a span of that name, and logs how.
-pub(crate) async fn name<E: Endpoint>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
-    let name = RequestContext::of(&request);
-    let span = tracing::info_span!("request", request_id = %name.id, traceparent = name.traceparent);
-    let header = HeaderValue::from_str(&name.id);
-    let at_endpoint = request.uri().path() == paths::PATH;
+/// Layer that assigns the request its [`RequestContext`], runs the inner layers in a span, and adds the id to the
+/// response. Responses of the send-magic-link endpoint are also logged and counted.
+pub(crate) async fn trace_request<E: Endpoint>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
+    let context = RequestContext::from_request(&request);
+    let span = tracing::info_span!("request", request_id = %context.id, traceparent = context.traceparent);
+    let header = HeaderValue::from_str(&context.id);
+    let is_send_magic_link = request.uri().path() == paths::SEND_MAGIC_LINK_PATH;
     let method = request.method().clone();
-    let begun = Instant::now();
-    request.set_data(name);
+    let started = Instant::now();
+    request.set_data(context);
     async {
         let mut response = next.call(request).await?.into_response();
         if let Ok(header) = header {
             response.headers_mut().insert(REQUEST_ID, header);
         }
-        if at_endpoint {
+        if is_send_magic_link {
             let code = response.data::<ErrorCode>().map_or_else(|| "ok".to_owned(), |code| code.name());
             let status = response.status().as_u16();
-            let ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-            // The recipient is not named: who may read logs need not know who signs in.
+            let ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            // Do not log the recipient: not everyone who reads logs may know who signs in.
             tracing::info!(%method, status, code, ms, "answered");
-            metrics::count_answer(status, code);
+            metrics::count_response(status, code);
         }
         Ok(response)
     }
@@ -84,12 +85,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_short_and_plain() {
+    fn a_request_id_is_short_and_plain() {
         for (text, good) in [("a", true), ("A-z_0.9", true), ("", false), ("a b", false), ("a\"", false), ("ä", false)]
         {
-            assert_eq!(is_id(text), good, "{text}");
+            assert_eq!(is_request_id(text), good, "{text}");
         }
-        assert!(is_id(&"a".repeat(64)) && !is_id(&"a".repeat(65)));
+        assert!(is_request_id(&"a".repeat(64)) && !is_request_id(&"a".repeat(65)));
     }
 
     #[test]

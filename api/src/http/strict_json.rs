@@ -1,22 +1,24 @@
-//! JSON read strictly: a key that stands twice is refused, since two parsers must not read two requests.
-//! (`JSON.parse` takes the last, others the first; RFC 8259 §4 leaves it open.)
+//! Strict JSON: an object with a duplicate key is an error.
+//!
+//! RFC 8259 §4 leaves duplicate keys open. `JSON.parse` keeps the last value and other parsers keep the first, so two
+//! programs could read two different requests from the same bytes.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Reads a document. Nesting is bounded by serde_json (128 levels), lone surrogates are refused by it.
+/// Parses one JSON document. serde_json itself limits nesting to 128 levels and rejects lone surrogates.
 ///
 /// # Errors
-/// Where the bytes are not one JSON document, or a key stands twice in one object.
+/// The bytes are not exactly one JSON document, or an object has a duplicate key.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(bytes).map(|Strict(value)| value)
+    serde_json::from_slice(bytes).map(|StrictValue(value)| value)
 }
 
-struct Strict(Value);
+struct StrictValue(Value);
 
-impl<'de> Deserialize<'de> for Strict {
+impl<'de> Deserialize<'de> for StrictValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(StrictVisitor).map(Self)
     }
@@ -61,7 +63,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut array = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
+        while let Some(StrictValue(item)) = items.next_element()? {
             array.push(item);
         }
         Ok(Value::Array(array))
@@ -69,7 +71,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
-        while let Some((key, Strict(value))) = entries.next_entry::<String, Strict>()? {
+        while let Some((key, StrictValue(value))) = entries.next_entry::<String, StrictValue>()? {
             if object.insert(key, value).is_some() {
                 return Err(A::Error::custom("a key stands twice"));
             }
@@ -83,14 +85,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_document_without_ambiguity_is_read_as_it_stands() {
+    fn an_unambiguous_document_is_parsed_as_serde_json_does() {
         for text in [r#"{"a":[1,-2,3.5,null,true,"x"],"b":{"a":1}}"#, "null", r#""\u0000""#, "[]"] {
             assert_eq!(parse(text.as_bytes()).unwrap(), serde_json::from_str::<Value>(text).unwrap(), "{text}");
         }
     }
 
     #[test]
-    fn what_two_parsers_could_read_differently_is_refused() {
+    fn a_document_that_parsers_could_read_differently_is_rejected() {
         let nested = "[".repeat(10_000);
         let texts =
             ["", "{", "{} {}", r#"{"a":1,"a":1}"#, r#"[{"b":{"a":1,"\u0061":2}}]"#, r#""\ud800""#, "1e999", &nested];

@@ -1,0 +1,57 @@
+//! The responses of `POST /api/auth/send-magic-link`, as the OpenAPI document lists them.
+
+use poem::{IntoResponse, Response, http::StatusCode};
+use poem_openapi::{
+    ApiResponse, Object,
+    registry::{MetaResponses, Registry},
+    types::{ToJSON as _, Type},
+};
+
+use crate::http::{
+    error::json_response,
+    response_headers::{ALLOW, RATE_LIMIT, RATE_LIMIT_POLICY, RETRY_AFTER},
+    responses::{DocumentedErrors, DocumentedResponse, response},
+};
+
+/// The request was accepted: its link is about to be mailed.
+#[derive(Debug, Object)]
+struct MagicLinkAccepted {
+    /// Always true: the job that mails the link is stored.
+    ok: bool,
+}
+
+/// 200. The response is the same whether or not the address has an account.
+#[derive(Debug)]
+pub(super) struct AcceptedResponse;
+
+impl IntoResponse for AcceptedResponse {
+    fn into_response(self) -> Response {
+        json_response(StatusCode::OK, &MagicLinkAccepted { ok: true }.to_json().unwrap_or_default())
+    }
+}
+
+impl ApiResponse for AcceptedResponse {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: vec![response(200, "Magic link sent", MagicLinkAccepted::schema_ref(), &[])] }
+    }
+
+    fn register(registry: &mut Registry) {
+        MagicLinkAccepted::register(registry);
+    }
+}
+
+/// The endpoint's error responses.
+#[derive(Debug)]
+pub(super) struct SendMagicLinkErrors;
+
+impl DocumentedErrors for SendMagicLinkErrors {
+    const RESPONSES: &[DocumentedResponse] = &[
+        (400, "Invalid request", &[]),
+        (405, "The method is not POST", &[ALLOW]),
+        (413, "The body is larger than 16 KiB", &[]),
+        (415, "The body is not sent as application/json", &[]),
+        (429, "Rate limited", &[RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY]),
+        (500, "Something went wrong on our side", &[]),
+        (503, "The service cannot take requests at the moment: send it again later", &[RETRY_AFTER]),
+    ];
+}

@@ -1,0 +1,45 @@
+//! Background task that migrates the database and creates partitions ahead of time.
+//!
+//! The api starts without Postgres: it retries until the tables are ready, and requests are answered 503 until then.
+
+use std::{sync::Arc, time::Duration};
+
+use outbox::{Error, PgPool};
+use tokio::time::sleep;
+
+use crate::admission::queue_monitor::QueueMonitor;
+
+const RETRY_INTERVAL: Duration = Duration::from_secs(1);
+/// Partitions are created a week ahead, so a failed day does no harm.
+const PARTITIONS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Prepares the tables, retrying every second until that succeeds, and reports it to the queue monitor. Then creates
+/// partitions once a day. Never returns. Without `migrate` it waits for another program to migrate the database.
+pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, migrate: bool) {
+    let mut last_problem = String::new();
+    while let Err(error) = try_to_prepare(&pool, migrate).await {
+        // Log each problem once, not at every retry.
+        let problem = error.to_string();
+        if problem != last_problem {
+            tracing::warn!(error = problem, "the tables are not ready yet");
+            last_problem = problem;
+        }
+        sleep(RETRY_INTERVAL).await;
+    }
+    queue.note_prepared();
+    tracing::info!("the tables are ready");
+    loop {
+        sleep(PARTITIONS_INTERVAL).await;
+        if let Err(error) = outbox::partitions::make(&pool).await {
+            tracing::warn!(%error, "making the days ahead failed: the next try is tomorrow");
+        }
+    }
+}
+
+async fn try_to_prepare(pool: &PgPool, migrate: bool) -> Result<(), Error> {
+    if migrate {
+        outbox::migrate(pool).await?;
+    }
+    outbox::partitions::make(pool).await?;
+    outbox::ping(pool).await
+}
