@@ -11,7 +11,7 @@ use tracing_subscriber::{
     util::TryInitError,
 };
 
-use crate::SettingErrors;
+use crate::setting_errors::SettingErrors;
 
 /// Form of a log line: `LOG_FORMAT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// How to reach Mailgun, and how fast.
-pub struct MailgunSettings {
+pub struct MailgunClientSettings {
     /// Mailgun's API in the region of the domain.
     pub url: Url,
     /// The sending domain.
@@ -51,7 +51,7 @@ impl FromStr for EventsApi {
     }
 }
 
-impl MailgunSettings {
+impl MailgunClientSettings {
     pub(super) fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
         const URL: &str = "https://api.eu.mailgun.net";
         const KEY: &str = "a sending key of the domain";

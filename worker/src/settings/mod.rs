@@ -15,8 +15,8 @@ use program::SettingErrors;
 pub use arguments::{WorkerArguments, WorkerCommand};
 pub use database::DatabaseSettings;
 pub use limits::{Limits, SHORTEST_USE};
-pub use mailgun::{EventsApi, MailgunSettings};
-pub use supabase::{Signups, SupabaseSettings};
+pub use mailgun::{EventsApi, MailgunClientSettings};
+pub use supabase::{Signups, SupabaseClientSettings};
 pub(crate) use values::is_loopback;
 
 use crate::mail::link_seal::SealingKeys;
@@ -26,9 +26,9 @@ pub struct WorkerSettings {
     /// How to reach Postgres.
     pub database: DatabaseSettings,
     /// How to reach Supabase Auth, which creates the links.
-    pub supabase: SupabaseSettings,
+    pub supabase: SupabaseClientSettings,
     /// How to reach Mailgun, which mails them.
-    pub mailgun: MailgunSettings,
+    pub mailgun: MailgunClientSettings,
     /// Address at which health and metrics are served.
     pub listen: SocketAddr,
     /// Keys that links are sealed with.
@@ -44,8 +44,8 @@ impl WorkerSettings {
         // Every setting is read before the first `?`, so that no error is left out.
         let database = DatabaseSettings::read(arguments, errors);
         let listen = errors.parse("WORKER_LISTEN", "127.0.0.1:8081", &arguments.worker_listen);
-        let supabase = SupabaseSettings::read(arguments, errors);
-        let mailgun = MailgunSettings::read(arguments, errors);
+        let supabase = SupabaseClientSettings::read(arguments, errors);
+        let mailgun = MailgunClientSettings::read(arguments, errors);
         let sealing_keys = errors
             .required("LINK_SEALING_KEY", KEY, arguments.link_sealing_key.as_ref())
             .and_then(|text| errors.parse("LINK_SEALING_KEY", KEY, text));

@@ -12,7 +12,7 @@ use super::{
 };
 
 /// How to reach Supabase Auth, and what it may do.
-pub struct SupabaseSettings {
+pub struct SupabaseClientSettings {
     /// The project's URL, without `/auth/v1`.
     pub url: Url,
     /// The JWT of the service role, or an `sb_secret_…` key.
@@ -46,7 +46,7 @@ impl FromStr for Signups {
     }
 }
 
-impl SupabaseSettings {
+impl SupabaseClientSettings {
     pub(super) fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
         const URL: &str = "https://abcdefghijklmnopqrst.supabase.co";
         let url = errors

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     mail::render::RenderedMail,
-    settings::{MailgunSettings, SHORTEST_USE},
+    settings::{MailgunClientSettings, SHORTEST_USE},
 };
 
 /// A client that sends mail for one domain.
@@ -45,7 +45,7 @@ impl MailgunClient {
     ///
     /// # Errors
     /// The settings contain an unusable rate or URL, or the HTTP client cannot be created.
-    pub fn new(settings: &MailgunSettings, timeout: Duration) -> anyhow::Result<Self> {
+    pub fn new(settings: &MailgunClientSettings, timeout: Duration) -> anyhow::Result<Self> {
         let burst = NonZeroU32::new(settings.rate.limit).context("MAILGUN_RATE lets nothing through")?;
         let rate = Quota::with_period(settings.rate.interval()).context("MAILGUN_RATE has no window")?;
         Ok(Self {

@@ -16,7 +16,7 @@ use super::{
     http::{self, UpstreamResponse},
     verdict::mailgun_queries::{QueryError, classify, classify_call_error, unreadable},
 };
-use crate::settings::{EventsApi, MailgunSettings};
+use crate::settings::{EventsApi, MailgunClientSettings};
 
 /// Maximum queries per second. Mailgun's lowest documented limit for these calls is 300 per minute.
 const QUERIES_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
@@ -41,7 +41,7 @@ impl MailgunEventsClient {
     ///
     /// # Errors
     /// The HTTP client cannot be created.
-    pub fn new(settings: &MailgunSettings, timeout: Duration) -> anyhow::Result<Option<Self>> {
+    pub fn new(settings: &MailgunClientSettings, timeout: Duration) -> anyhow::Result<Option<Self>> {
         let Some(key) = settings.events_key.clone() else { return Ok(None) };
         Ok(Some(Self {
             client: http::client(&settings.url, timeout).context("MAILGUN_BASE_URL")?,

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     metrics,
-    settings::{Signups, SupabaseSettings},
+    settings::{Signups, SupabaseClientSettings},
 };
 
 /// A client of one Supabase project.
@@ -76,7 +76,7 @@ impl SupabaseClient {
     ///
     /// # Errors
     /// The key is not a valid header value, or the HTTP client cannot be created.
-    pub fn new(settings: &SupabaseSettings, timeout: Duration) -> anyhow::Result<Self> {
+    pub fn new(settings: &SupabaseClientSettings, timeout: Duration) -> anyhow::Result<Self> {
         let mut headers = HeaderMap::new();
         // Supabase's gateway reads `apikey`; the auth server reads the bearer token.
         headers.insert(HeaderName::from_static("apikey"), sensitive_header(settings.key.expose_secret())?);
