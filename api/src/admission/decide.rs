@@ -23,7 +23,7 @@ pub(crate) struct QueueLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AdmissionDecision {
     Accept,
-    /// Accept, but more than half of the possible jobs already wait. The IP rate limit is stricter then.
+    /// Accept, but the queue is more than half full. The IP rate limit is stricter then.
     AcceptUnderPressure,
     /// The job could expire before it is mailed.
     Reject {

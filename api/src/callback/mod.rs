@@ -1,6 +1,6 @@
 //! Where a link leads after sign-in: the origin that a request names (`source`), the allow list (`allowed_origins`),
-//! the destination inside the portal (`next`), and the URL built from them (`url`). Every input here is the caller's
-//! and may be hostile.
+//! the destination inside the portal (`next`), and the URL built from them (`url`). What a request sends may be hostile:
+//! a link must never lead to another site.
 
 pub(crate) mod allowed_origins;
 pub(crate) mod next;

@@ -29,7 +29,8 @@ impl Origin {
         Self::from_url(&Url::parse(text).ok()?)
     }
 
-    /// The origin of a URL with any path, query and user. `None` for schemes other than https, or http on loopback.
+    /// The origin of a URL with any path, query and user. `None` unless the scheme is https, or http on a
+    /// loopback host.
     pub(crate) fn from_url(url: &Url) -> Option<Self> {
         let host = url.host()?.to_owned();
         if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&host)) {

@@ -51,13 +51,13 @@ pub(crate) fn resolve(
         .ok_or_else(origin_required)
 }
 
-/// `path` is the field or header that names an origin that is not allowed.
+/// The error for an explicit origin that is not allowed. `path` is the field or header that names it.
 pub(crate) fn origin_not_allowed(path: &str) -> CallbackOriginError {
     let message = "This origin is not one of the portal's allowed callback origins.";
     CallbackOriginError { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, message) }
 }
 
-/// No source names an allowed origin.
+/// The error for a request in which no source names an allowed origin.
 pub(crate) fn origin_required() -> CallbackOriginError {
     let message = "Name the portal's origin: in callback_origin, or in the header X-AppHandoff-Callback-Origin.";
     CallbackOriginError {

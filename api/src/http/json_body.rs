@@ -30,7 +30,7 @@ pub(crate) trait JsonRequest: Sized {
     /// The schema in the OpenAPI document.
     fn schema() -> MetaSchema;
 
-    /// Parses a body of any content.
+    /// Parses the body, which may contain anything.
     ///
     /// # Errors
     /// 400 if the body is not JSON, or not what the endpoint can work with.

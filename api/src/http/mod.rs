@@ -1,5 +1,5 @@
 //! HTTP parts that both endpoints share: reading request bodies, request ids, the error object, documented responses
-//! and headers, and the endpoints' paths. This module knows no endpoint.
+//! and headers, and the endpoints' paths.
 
 pub(crate) mod body;
 pub(crate) mod error;

@@ -2,7 +2,7 @@
 
 use poem::http::{HeaderMap, HeaderName};
 
-/// The value of a header, or `None` if the header is missing, not visible ASCII, or repeated with different values.
+/// The value of a header, or `None` if the header is missing, not ASCII text, or repeated with different values.
 pub(crate) fn single_header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let first = values.next()?;

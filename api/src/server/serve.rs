@@ -21,7 +21,7 @@ const STOP_TIME: Duration = Duration::from_secs(10);
 /// Pause after a failed accept. The usual cause is a lack of file descriptors, which a retry at once would not fix.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Why the program could not run.
+/// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// `DATABASE_URL` is not a Postgres URL. The message shows no part of it, because it contains a password.
@@ -51,7 +51,8 @@ pub enum ServeError {
 /// Serves until SIGTERM or SIGINT, then lets requests finish; a second signal ends it at once.
 ///
 /// # Errors
-/// [`ServeError`]: it could not start. Postgres may be away: then requests are answered 503 until it is there.
+/// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered 503 until
+/// it is back.
 pub async fn serve(settings: Settings) -> Result<(), ServeError> {
     let mut signals = Signals::new().map_err(ServeError::Signals)?;
     let prometheus = metrics::install().map_err(|error| ServeError::Metrics(error.to_string()))?;
