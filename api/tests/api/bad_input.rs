@@ -1,33 +1,33 @@
-//! Everything that is wrong with a request, and what the caller is told. Nothing of it becomes a job.
+//! Invalid requests: each gets the right error response, and none creates a job.
 
 use serde_json::{Value, json};
 
 use crate::{
     harness::{PATH, PORTAL, TestApi, post},
-    http::{HttpAnswer, RawRequest},
+    http::{HttpResponse, RawRequest},
 };
 
-/// A refusal in the published shape.
-fn assert_refused(answer: &HttpAnswer, status: u16, code: &str, what: &str) {
-    assert_eq!((answer.status, answer.code().as_str()), (status, code), "{what}: {answer:?}");
-    assert_eq!(answer.header("content-type"), Some("application/json"), "{what}");
-    assert!(answer.header("x-request-id").is_some(), "{what}");
-    assert!(answer.json()["error"].as_str().is_some_and(|error| !error.is_empty()), "{what}");
+/// Asserts that the response has the published error object.
+fn assert_error(response: &HttpResponse, status: u16, code: &str, what: &str) {
+    assert_eq!((response.status, response.code().as_str()), (status, code), "{what}: {response:?}");
+    assert_eq!(response.header("content-type"), Some("application/json"), "{what}");
+    assert!(response.header("x-request-id").is_some(), "{what}");
+    assert!(response.json()["error"].as_str().is_some_and(|error| !error.is_empty()), "{what}");
 }
 
-fn issue_paths(answer: &HttpAnswer) -> Vec<String> {
-    let body = answer.json();
+fn issue_paths(response: &HttpResponse) -> Vec<String> {
+    let body = response.json();
     let issues = body["issues"].as_array().cloned().unwrap_or_default();
     for issue in &issues {
         let first = &body["fieldErrors"][issue["path"].as_str().unwrap()];
-        assert!(first.is_string(), "each path has its first message: {body}");
+        assert!(first.is_string(), "fieldErrors has a message for each path: {body}");
     }
     issues.iter().map(|issue| issue["path"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
 async fn a_body_that_is_not_one_json_document_is_invalid_json() {
-    let door = TestApi::open(&[]).await;
+    let api = TestApi::start(&[]).await;
     let deep = format!(r#"{{"email":"a@b","x":{}{}}}"#, "[".repeat(5_000), "]".repeat(5_000));
     let bodies: [&[u8]; 12] = [
         b"",
@@ -44,28 +44,28 @@ async fn a_body_that_is_not_one_json_document_is_invalid_json() {
         deep.as_bytes(),
     ];
     for body in bodies {
-        let answer = post(body).header("Origin", PORTAL).send(door.public).await;
+        let response = post(body).header("Origin", PORTAL).send(api.public).await;
         let what = String::from_utf8_lossy(&body[..body.len().min(60)]).into_owned();
-        assert_refused(&answer, 400, "invalid_json", &what);
-        assert!(!answer.json()["error"].as_str().unwrap().contains("line"), "no parser's internals: {answer:?}");
+        assert_error(&response, 400, "invalid_json", &what);
+        assert!(!response.json()["error"].as_str().unwrap().contains("line"), "no parser internals: {response:?}");
     }
-    assert!(door.jobs().await.is_empty());
+    assert!(api.jobs().await.is_empty());
 }
 
 #[tokio::test]
-async fn a_body_that_is_not_an_object_is_an_issue_of_the_whole() {
-    let door = TestApi::open(&[]).await;
+async fn a_body_that_is_not_an_object_has_one_issue_for_the_whole_body() {
+    let api = TestApi::start(&[]).await;
     for body in ["null", "[]", "1", "true", r#""a@b""#, r#"[{"email":"a@b"}]"#] {
-        let answer = post(body).header("Origin", PORTAL).send(door.public).await;
-        assert_refused(&answer, 400, "invalid_request", body);
-        assert_eq!(issue_paths(&answer), [""], "{body}");
+        let response = post(body).header("Origin", PORTAL).send(api.public).await;
+        assert_error(&response, 400, "invalid_request", body);
+        assert_eq!(issue_paths(&response), [""], "{body}");
     }
 }
 
 #[tokio::test]
-async fn a_bad_address_is_an_issue_of_its_field() {
-    let door = TestApi::open(&[]).await;
-    // Good in all but its length of 255 bytes.
+async fn a_bad_address_is_an_issue_with_the_email_field() {
+    let api = TestApi::start(&[]).await;
+    // Valid except for its length of 255 bytes.
     let host = ["b".repeat(60), "c".repeat(60), "d".repeat(56)].join(".") + ".example.com";
     let too_long = format!("{}@{host}", "a".repeat(64));
     assert_eq!(too_long.len(), 255);
@@ -97,18 +97,18 @@ async fn a_bad_address_is_an_issue_of_its_field() {
         json!(too_long),
     ];
     for email in addresses {
-        let answer = door.post(&json!({ "email": email, "callback_origin": PORTAL })).await;
-        assert_refused(&answer, 400, "invalid_request", &email.to_string());
-        assert_eq!(issue_paths(&answer), ["email"], "{email}");
+        let response = api.post(&json!({ "email": email, "callback_origin": PORTAL })).await;
+        assert_error(&response, 400, "invalid_request", &email.to_string());
+        assert_eq!(issue_paths(&response), ["email"], "{email}");
     }
-    let answer = door.post(&json!({ "callback_origin": PORTAL })).await;
-    assert_eq!(issue_paths(&answer), ["email"], "missing");
-    assert!(door.jobs().await.is_empty());
+    let response = api.post(&json!({ "callback_origin": PORTAL })).await;
+    assert_eq!(issue_paths(&response), ["email"], "missing");
+    assert!(api.jobs().await.is_empty());
 }
 
 #[tokio::test]
-async fn a_bad_callback_has_its_own_code_and_is_an_issue_of_its_field() {
-    let door = TestApi::open(&[]).await;
+async fn a_bad_callback_has_its_own_code_and_is_an_issue_with_its_field() {
+    let api = TestApi::start(&[]).await;
     let origin = "callback_origin_not_allowed";
     let next = "callback_next_unsafe";
     let cases = [
@@ -133,16 +133,16 @@ async fn a_bad_callback_has_its_own_code_and_is_an_issue_of_its_field() {
     ];
     for (mut body, code, path) in cases {
         body["email"] = json!("hello@example.com");
-        let answer = post(body.to_string()).header("Origin", PORTAL).send(door.public).await;
-        assert_refused(&answer, 400, code, &body.to_string());
-        assert_eq!(issue_paths(&answer), [path], "{body}");
+        let response = post(body.to_string()).header("Origin", PORTAL).send(api.public).await;
+        assert_error(&response, 400, code, &body.to_string());
+        assert_eq!(issue_paths(&response), [path], "{body}");
     }
-    assert!(door.jobs().await.is_empty());
+    assert!(api.jobs().await.is_empty());
 }
 
 #[tokio::test]
-async fn the_headers_sources_are_explicit_or_ambient() {
-    let door = TestApi::open(&[]).await;
+async fn a_bad_explicit_header_is_an_error_and_bad_browser_headers_count_as_missing() {
+    let api = TestApi::start(&[]).await;
     let explicit = "X-AppHandoff-Callback-Origin";
     type HeaderPairs<'a> = &'a [(&'a str, &'a str)];
     let cases: [(HeaderPairs, &str, &str); 7] = [
@@ -169,52 +169,52 @@ async fn the_headers_sources_are_explicit_or_ambient() {
     for (headers, code, path) in cases {
         let request = post(r#"{"email":"hello@example.com"}"#);
         let request = headers.iter().fold(request, |request, (name, value)| request.header(name, value));
-        let answer = request.send(door.public).await;
-        assert_refused(&answer, 400, code, &format!("{headers:?}"));
-        assert_eq!(issue_paths(&answer), [path], "{headers:?}");
+        let response = request.send(api.public).await;
+        assert_error(&response, 400, code, &format!("{headers:?}"));
+        assert_eq!(issue_paths(&response), [path], "{headers:?}");
     }
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_is_told_at_once() {
-    let door = TestApi::open(&[]).await;
+async fn all_issues_are_reported_at_once() {
+    let api = TestApi::start(&[]).await;
     let body = json!({"email": "hello", "callback_origin": "https://evil.example", "callback_next": "//evil.example"});
-    let answer = door.post(&body).await;
-    assert_refused(&answer, 400, "invalid_request", "three kinds");
-    assert_eq!(issue_paths(&answer), ["email", "callback_origin", "callback_next"]);
+    let response = api.post(&body).await;
+    assert_error(&response, 400, "invalid_request", "three kinds");
+    assert_eq!(issue_paths(&response), ["email", "callback_origin", "callback_next"]);
     let body = json!({"email": 1, "callback_origin": 2, "callback_next": 3});
-    let answer = door.post(&body).await;
-    assert_eq!(issue_paths(&answer), ["email", "callback_origin", "callback_next"]);
+    let response = api.post(&body).await;
+    assert_eq!(issue_paths(&response), ["email", "callback_origin", "callback_next"]);
 }
 
 #[tokio::test]
 async fn other_methods_paths_types_and_sizes_get_the_error_object_too() {
-    let door = TestApi::open(&[]).await;
+    let api = TestApi::start(&[]).await;
     for method in ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY", "TRACE", "PROPFIND"] {
-        let answer = RawRequest::new(method, PATH).body("x".repeat(100)).send(door.public).await;
-        assert_refused(&answer, 405, "method_not_allowed", method);
-        assert_eq!(answer.header("allow"), Some("POST, OPTIONS"));
+        let response = RawRequest::new(method, PATH).body("x".repeat(100)).send(api.public).await;
+        assert_error(&response, 405, "method_not_allowed", method);
+        assert_eq!(response.header("allow"), Some("POST, OPTIONS"));
     }
-    let answer = RawRequest::new("POST", "/health/live").send(door.public).await;
-    assert_refused(&answer, 405, "method_not_allowed", "health");
-    assert_eq!(answer.header("allow"), Some("GET, HEAD"));
+    let response = RawRequest::new("POST", "/health/live").send(api.public).await;
+    assert_error(&response, 405, "method_not_allowed", "health");
+    assert_eq!(response.header("allow"), Some("GET, HEAD"));
     for path in
         ["/", "/api", "/api/auth", "/api/auth/send-magic-link/", "/auth/send-magic-link", "/api//docs", "/%2e%2e"]
     {
-        let answer = RawRequest::new("POST", path).body("{}").send(door.public).await;
-        assert_refused(&answer, 404, "not_found", path);
+        let response = RawRequest::new("POST", path).body("{}").send(api.public).await;
+        assert_error(&response, 404, "not_found", path);
     }
     for kind in ["text/plain", "application/x-www-form-urlencoded", "application/jsonx", "application/problem+json", ""]
     {
-        let answer = RawRequest::new("POST", PATH).header("Content-Type", kind).body("{}").send(door.public).await;
-        assert_refused(&answer, 415, "unsupported_media_type", kind);
+        let response = RawRequest::new("POST", PATH).header("Content-Type", kind).body("{}").send(api.public).await;
+        assert_error(&response, 415, "unsupported_media_type", kind);
     }
-    let answer = RawRequest::new("POST", PATH).body("{}").send(door.public).await;
-    assert_refused(&answer, 415, "unsupported_media_type", "no type");
+    let response = RawRequest::new("POST", PATH).body("{}").send(api.public).await;
+    assert_error(&response, 415, "unsupported_media_type", "no type");
     for kib in [17, 200] {
         let body = json!({"email": "a@b", "callback_origin": PORTAL, "x": "x".repeat(kib * 1024)}).to_string();
-        assert_refused(&post(body).send(door.public).await, 413, "payload_too_large", "KiB");
+        assert_error(&post(body).send(api.public).await, 413, "payload_too_large", "KiB");
     }
     let padded: Value = json!({"email": "a@b", "callback_origin": PORTAL, "x": "x".repeat(16_000)});
-    assert_eq!(door.post(&padded).await.status, 200, "just under 16 KiB");
+    assert_eq!(api.post(&padded).await.status, 200, "just under 16 KiB");
 }

@@ -1,4 +1,4 @@
-//! Callers that are slow, silent or in the way, and the program's polite end.
+//! Slow and silent callers, connection reuse, and the program's shutdown.
 
 use std::time::{Duration, Instant};
 
@@ -6,158 +6,158 @@ use serde_json::json;
 
 use crate::{
     harness::{PATH, PORTAL, TestApi, post},
-    http::{RawRequest, Wire},
+    http::{RawConnection, RawRequest},
 };
 
-/// When each kind of caller is cut off, in seconds: at the limit, with some air for a busy machine.
-const HEAD: std::ops::RangeInclusive<f64> = 4.5..=8.0;
-const BODY: std::ops::RangeInclusive<f64> = 9.5..=13.0;
+/// When the api closes the connection of a slow caller, in seconds. The upper bounds leave room for a busy machine.
+const HEAD_TIMEOUT: std::ops::RangeInclusive<f64> = 4.5..=8.0;
+const BODY_TIMEOUT: std::ops::RangeInclusive<f64> = 9.5..=13.0;
 
-fn valid() -> RawRequest {
+fn valid_request() -> RawRequest {
     post(json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string())
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come_ends_the_connection_and_one_between_requests_stays() {
-    let door = TestApi::open(&[]).await;
-    let mut idle = Wire::open(door.public).await;
+async fn a_connection_with_a_slow_head_is_closed_and_an_idle_one_stays_open() {
+    let api = TestApi::start(&[]).await;
+    let mut idle = RawConnection::open(api.public).await;
     idle.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
-    assert_eq!(idle.answer().await.status, 200);
+    assert_eq!(idle.read_response().await.status, 200);
 
-    let begun = Instant::now();
-    let silent = async { Wire::open(door.public).await.hung_up().await };
+    let started = Instant::now();
+    let silent = async { RawConnection::open(api.public).await.read_until_closed().await };
     let partial = async {
-        let mut wire = Wire::open(door.public).await;
-        wire.write(b"POST /api/auth/send-magic-link HTTP/1.1\r\nHost: door\r\n").await;
-        wire.hung_up().await
+        let mut connection = RawConnection::open(api.public).await;
+        connection.write(b"POST /api/auth/send-magic-link HTTP/1.1\r\nHost: api\r\n").await;
+        connection.read_until_closed().await
     };
     let dripping = async {
-        let mut wire = Wire::open(door.public).await;
-        wire.write(b"GET / HTTP/1.1\r\nX: ").await;
-        while wire.try_write(b"x").await {
+        let mut connection = RawConnection::open(api.public).await;
+        connection.write(b"GET / HTTP/1.1\r\nX: ").await;
+        while connection.try_write(b"x").await {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
     let second = async {
-        let mut wire = Wire::open(door.public).await;
-        wire.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
-        wire.answer().await;
-        wire.write(b"GET / HTTP").await;
-        wire.hung_up().await
+        let mut connection = RawConnection::open(api.public).await;
+        connection.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
+        connection.read_response().await;
+        connection.write(b"GET / HTTP").await;
+        connection.read_until_closed().await
     };
     let (silent, partial, (), second) = tokio::join!(silent, partial, dripping, second);
-    let taken = begun.elapsed().as_secs_f64();
-    assert!(HEAD.contains(&taken), "{taken}");
+    let taken = started.elapsed().as_secs_f64();
+    assert!(HEAD_TIMEOUT.contains(&taken), "{taken}");
     assert!(silent.is_empty() && partial.is_empty() && second.is_empty());
 
     idle.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
-    assert_eq!(idle.answer().await.status, 200);
+    assert_eq!(idle.read_response().await.status, 200);
 }
 
 #[tokio::test]
-async fn a_body_that_does_not_come_is_answered_and_ends_the_connection() {
-    let door = TestApi::open(&[]).await;
-    let begun = Instant::now();
-    let mut wire = Wire::open(door.public).await;
-    wire.write(&valid().head("keep-alive")).await;
-    wire.write(b"{").await;
-    let answer = wire.answer().await;
-    let taken = begun.elapsed().as_secs_f64();
-    assert!(BODY.contains(&taken), "{taken}");
-    assert_eq!((answer.status, answer.code().as_str()), (400, "invalid_request"));
-    wire.hung_up().await;
+async fn a_body_that_does_not_arrive_gets_an_error_and_the_connection_is_closed() {
+    let api = TestApi::start(&[]).await;
+    let started = Instant::now();
+    let mut connection = RawConnection::open(api.public).await;
+    connection.write(&valid_request().head("keep-alive")).await;
+    connection.write(b"{").await;
+    let response = connection.read_response().await;
+    let taken = started.elapsed().as_secs_f64();
+    assert!(BODY_TIMEOUT.contains(&taken), "{taken}");
+    assert_eq!((response.status, response.code().as_str()), (400, "invalid_request"));
+    connection.read_until_closed().await;
 }
 
 #[tokio::test]
-async fn requests_follow_each_other_on_a_connection_even_after_a_refused_body() {
-    let door = TestApi::open(&[]).await;
-    let mut wire = Wire::open(door.public).await;
+async fn a_connection_can_be_reused_after_a_rejected_body() {
+    let api = TestApi::start(&[]).await;
+    let mut connection = RawConnection::open(api.public).await;
     let too_large = vec![b' '; 20_000];
     for _ in 0..3 {
         let put = RawRequest::new("PUT", "/nowhere").body(too_large.clone());
-        wire.write(&[put.head("keep-alive"), too_large.clone()].concat()).await;
-        assert_eq!(wire.answer().await.status, 404);
+        connection.write(&[put.head("keep-alive"), too_large.clone()].concat()).await;
+        assert_eq!(connection.read_response().await.status, 404);
         let post = post(too_large.clone());
-        wire.write(&[post.head("keep-alive"), too_large.clone()].concat()).await;
-        assert_eq!(wire.answer().await.status, 413);
+        connection.write(&[post.head("keep-alive"), too_large.clone()].concat()).await;
+        assert_eq!(connection.read_response().await.status, 413);
     }
 }
 
 #[tokio::test]
-async fn a_stop_lets_a_request_in_flight_finish_and_takes_no_more() {
-    let door = TestApi::open(&[]).await;
+async fn shutdown_finishes_the_request_in_flight_and_accepts_no_more() {
+    let api = TestApi::start(&[]).await;
     let body = json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string();
-    let mut in_flight = Wire::open(door.public).await;
+    let mut in_flight = RawConnection::open(api.public).await;
     in_flight.write(&post(body.clone()).head("keep-alive")).await;
     in_flight.write(&body.as_bytes()[..5]).await;
-    let mut idle = Wire::open(door.public).await;
+    let mut idle = RawConnection::open(api.public).await;
     idle.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
-    idle.answer().await;
+    idle.read_response().await;
 
-    door.program.terminate();
-    door.program.wait_for_line("stopping", Duration::from_secs(5)).await.unwrap();
-    idle.hung_up().await;
+    api.program.terminate();
+    api.program.wait_for_line("stopping", Duration::from_secs(5)).await.unwrap();
+    idle.read_until_closed().await;
     in_flight.write(&body.as_bytes()[5..]).await;
-    assert_eq!(in_flight.answer().await.status, 200);
-    assert_eq!(door.program.wait().await.code(), Some(0));
-    assert_eq!(door.jobs().await.len(), 1);
-    assert!(tokio::net::TcpStream::connect(door.public).await.is_err());
+    assert_eq!(in_flight.read_response().await.status, 200);
+    assert_eq!(api.program.wait().await.code(), Some(0));
+    assert_eq!(api.jobs().await.len(), 1);
+    assert!(tokio::net::TcpStream::connect(api.public).await.is_err());
 }
 
 #[tokio::test]
-async fn a_second_signal_waits_for_nobody() {
-    let door = TestApi::open(&[]).await;
-    let mut in_flight = Wire::open(door.public).await;
-    in_flight.write(&valid().head("keep-alive")).await;
-    // The head was read once the health check behind it is answered.
-    assert_eq!(door.get("/health/live").await.status, 200);
-    door.program.terminate();
-    door.program.wait_for_line("stopping", Duration::from_secs(5)).await.unwrap();
-    let begun = Instant::now();
-    door.program.terminate();
-    assert_eq!(door.program.wait().await.code(), Some(0));
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+async fn a_second_signal_stops_the_program_at_once() {
+    let api = TestApi::start(&[]).await;
+    let mut in_flight = RawConnection::open(api.public).await;
+    in_flight.write(&valid_request().head("keep-alive")).await;
+    // Once this health check has a response, the api has read the head sent before.
+    assert_eq!(api.get("/health/live").await.status, 200);
+    api.program.terminate();
+    api.program.wait_for_line("stopping", Duration::from_secs(5)).await.unwrap();
+    let started = Instant::now();
+    api.program.terminate();
+    assert_eq!(api.program.wait().await.code(), Some(0));
+    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
-async fn a_caller_that_hangs_up_leaves_no_half_done_work() {
-    let door = TestApi::open(&[]).await;
+async fn a_caller_that_disconnects_leaves_no_lock_behind() {
+    let api = TestApi::start(&[]).await;
     for index in 0..20 {
         let body =
             json!({"email": "hello@example.com", "callback_origin": PORTAL, "callback_next": format!("/{index}")});
         let body = body.to_string();
-        let mut wire = Wire::open(door.public).await;
-        wire.write(&[post(body.clone()).head("close"), body.into_bytes()].concat()).await;
-        drop(wire);
+        let mut connection = RawConnection::open(api.public).await;
+        connection.write(&[post(body.clone()).head("close"), body.into_bytes()].concat()).await;
+        drop(connection);
     }
-    // The recipient's quota row is not locked by any of them.
-    assert_eq!(door.ask_for("hello@example.com").await.status, 200);
+    // None of these requests still locks the recipient's quota row.
+    assert_eq!(api.request_link("hello@example.com").await.status, 200);
 }
 
 #[tokio::test]
-async fn another_method_with_a_body_leaves_the_connection_fit_for_the_next_request() {
-    let door = TestApi::open(&[]).await;
+async fn a_connection_can_be_reused_after_a_wrong_method_with_a_body() {
+    let api = TestApi::start(&[]).await;
     for (index, method) in
         ["GET", "HEAD", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY"].into_iter().enumerate()
     {
         for path in [PATH, "/api/webhooks/mailgun"] {
-            let mut wire = Wire::open(door.public).await;
+            let mut connection = RawConnection::open(api.public).await;
             let other = RawRequest::new(method, path).header("Content-Type", "application/json").body("{\"email\":1}");
-            wire.write(&other.head("keep-alive")).await;
-            wire.write(b"{\"email\":1}").await;
+            connection.write(&other.head("keep-alive")).await;
+            connection.write(b"{\"email\":1}").await;
             if method == "HEAD" {
-                // Its answer has the length of a body that does not come.
-                assert_eq!(wire.head_of_answer().await, 405, "{method} {path}");
+                // A response to HEAD names the length of a body that is not sent.
+                assert_eq!(connection.read_status().await, 405, "{method} {path}");
             } else {
-                let answer = wire.answer().await;
-                assert_eq!((answer.status, answer.code().as_str()), (405, "method_not_allowed"), "{method} {path}");
-                assert_eq!(answer.header("content-type"), Some("application/json"), "{method} {path}");
-                assert!(answer.header("allow").unwrap().starts_with("POST"), "{method} {path}");
+                let response = connection.read_response().await;
+                assert_eq!((response.status, response.code().as_str()), (405, "method_not_allowed"), "{method} {path}");
+                assert_eq!(response.header("content-type"), Some("application/json"), "{method} {path}");
+                assert!(response.header("allow").unwrap().starts_with("POST"), "{method} {path}");
             }
             let body = format!(r#"{{"email":"{index}@example.com","callback_origin":"{PORTAL}"}}"#);
-            wire.write(&post(body.clone()).head("close")).await;
-            wire.write(body.as_bytes()).await;
-            assert_eq!(wire.answer().await.status, 200, "after {method} {path}");
+            connection.write(&post(body.clone()).head("close")).await;
+            connection.write(body.as_bytes()).await;
+            assert_eq!(connection.read_response().await.status, 200, "after {method} {path}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What a browser is told: pages of allowed portals may read every answer, and nobody is refused for asking.
+//! CORS: pages of allowed portals may read every response, and no request is rejected because of its `Origin`.
 
 use serde_json::json;
 
@@ -10,8 +10,8 @@ use crate::{
 const EXPOSED: &str = "Retry-After, RateLimit, RateLimit-Policy, X-Request-Id";
 
 #[tokio::test]
-async fn a_portals_page_may_read_every_answer_errors_included() {
-    let door = TestApi::open(&[("IP_RATE_LIMIT", "5/1h")]).await;
+async fn a_portals_page_may_read_every_response_including_errors() {
+    let api = TestApi::start(&[("IP_RATE_LIMIT", "5/1h")]).await;
     let good = json!({"email": "hello@example.com"}).to_string();
     let requests = [
         (post(good), 200),
@@ -23,43 +23,43 @@ async fn a_portals_page_may_read_every_answer_errors_included() {
         (RawRequest::new("GET", "/nowhere"), 404),
     ];
     for (request, status) in requests {
-        let answer = request.header("Origin", PORTAL).send(door.public).await;
-        assert_eq!(answer.status, status, "{answer:?}");
-        assert_eq!(answer.header("access-control-allow-origin"), Some(PORTAL), "{status}");
-        assert_eq!(answer.header("access-control-expose-headers"), Some(EXPOSED), "{status}");
-        assert_eq!(answer.header("vary"), Some("Origin"), "{status}");
-        assert_eq!(answer.header("access-control-allow-credentials"), None, "{status}");
+        let response = request.header("Origin", PORTAL).send(api.public).await;
+        assert_eq!(response.status, status, "{response:?}");
+        assert_eq!(response.header("access-control-allow-origin"), Some(PORTAL), "{status}");
+        assert_eq!(response.header("access-control-expose-headers"), Some(EXPOSED), "{status}");
+        assert_eq!(response.header("vary"), Some("Origin"), "{status}");
+        assert_eq!(response.header("access-control-allow-credentials"), None, "{status}");
     }
 }
 
 #[tokio::test]
-async fn a_strangers_page_is_served_by_the_requests_own_rules_and_may_not_read_the_answer() {
-    let door = TestApi::open(&[]).await;
+async fn another_sites_page_can_send_a_request_but_not_read_the_response() {
+    let api = TestApi::start(&[]).await;
     for origin in ["https://evil.example", "null", "https://portal.example.com.evil.example"] {
         let body = json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string();
-        let answer = post(body).header("Origin", origin).send(door.public).await;
-        assert_eq!(answer.status, 200, "the contract takes the origin from the body: {origin}");
-        assert_eq!(answer.header("access-control-allow-origin"), None, "{origin}");
-        assert_eq!(answer.header("vary"), Some("Origin"), "{origin}");
+        let response = post(body).header("Origin", origin).send(api.public).await;
+        assert_eq!(response.status, 200, "the origin comes from the body: {origin}");
+        assert_eq!(response.header("access-control-allow-origin"), None, "{origin}");
+        assert_eq!(response.header("vary"), Some("Origin"), "{origin}");
     }
 }
 
 #[tokio::test]
-async fn a_preflight_is_answered_and_grants_only_allowed_origins() {
-    let door = TestApi::open(&[]).await;
+async fn a_preflight_grants_access_only_to_allowed_origins() {
+    let api = TestApi::start(&[]).await;
     let preview = "https://pr-7.preview.example.com";
     for (origin, granted) in [(PORTAL, Some(PORTAL)), (preview, Some(preview)), ("https://evil.example", None)] {
-        let answer = RawRequest::new("OPTIONS", PATH)
+        let response = RawRequest::new("OPTIONS", PATH)
             .header("Origin", origin)
             .header("Access-Control-Request-Method", "POST")
             .header("Access-Control-Request-Headers", "content-type")
-            .send(door.public)
+            .send(api.public)
             .await;
-        assert_eq!(answer.status, 204, "{origin}");
-        assert_eq!(answer.header("access-control-allow-origin"), granted, "{origin}");
-        assert_eq!(answer.header("access-control-allow-methods"), Some("POST"));
-        let headers = answer.header("access-control-allow-headers").unwrap();
+        assert_eq!(response.status, 204, "{origin}");
+        assert_eq!(response.header("access-control-allow-origin"), granted, "{origin}");
+        assert_eq!(response.header("access-control-allow-methods"), Some("POST"));
+        let headers = response.header("access-control-allow-headers").unwrap();
         assert!(headers.contains("Content-Type") && headers.contains("X-AppHandoff-Callback-Origin"), "{headers}");
-        assert_eq!(answer.header("vary"), Some("Origin"), "{origin}");
+        assert_eq!(response.header("vary"), Some("Origin"), "{origin}");
     }
 }

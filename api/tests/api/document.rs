@@ -1,5 +1,4 @@
-//! The OpenAPI document: the published reference to the letter, what the program really answers, and the copy
-//! that the repository keeps.
+//! The OpenAPI document: it matches the published reference, the program's real responses, and the committed copy.
 
 use serde_json::{Value, json};
 
@@ -9,16 +8,18 @@ use crate::{
     schema::assert_valid,
 };
 
-const OPERATION: &str = "/paths/~1auth~1send-magic-link/post";
+const SEND_MAGIC_LINK: &str = "/paths/~1auth~1send-magic-link/post";
 
 fn document() -> Value {
     serde_json::from_str(&api::document::json()).unwrap()
 }
 
-fn at(place: &str) -> Value {
-    document().pointer(&format!("{OPERATION}{place}")).cloned().unwrap_or_else(|| panic!("no {place}"))
+/// A value inside the send-magic-link operation, by JSON pointer.
+fn at(pointer: &str) -> Value {
+    document().pointer(&format!("{SEND_MAGIC_LINK}{pointer}")).cloned().unwrap_or_else(|| panic!("no {pointer}"))
 }
 
+/// The schema that a reference points to.
 fn resolved(mut schema: Value) -> Value {
     if let Some(only) = schema["allOf"].get(0) {
         schema = only.clone();
@@ -30,17 +31,17 @@ fn resolved(mut schema: Value) -> Value {
 }
 
 #[test]
-fn the_committed_document_is_the_programs_own() {
+fn the_committed_document_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/openapi.json");
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
         committed == api::document::json(),
-        "openapi/openapi.json is out of date. To mend it, run:\n\n    \
+        "openapi/openapi.json is out of date. To update it, run:\n\n    \
          cargo run --quiet --bin magic-link-api -- openapi > openapi/openapi.json\n"
     );
 }
 
-/// What the published reference says, as data.
+/// The content of the published reference, as data.
 fn published() -> Value {
     serde_json::from_str(include_str!("../fixtures/published.json")).unwrap()
 }
@@ -49,7 +50,7 @@ fn published() -> Value {
 fn the_operation_is_the_published_one() {
     let published = published();
     let (document, operation) = (document(), at(""));
-    // The server's address is relative to where the document comes from.
+    // The server URL is relative to the document's own URL.
     let server = url::Url::parse("https://example.com/").unwrap().join(document["servers"][0]["url"].as_str().unwrap());
     assert_eq!(json!(server.unwrap().as_str()), published["server"]);
     let path = published["path"].as_str().unwrap();
@@ -101,18 +102,18 @@ fn every_field_is_as_published() {
             assert!(description.to_lowercase().starts_with(meaning), "{name}: {description}");
             assert!(!ours["example"].is_null(), "{name} has an example");
         }
-        assert_eq!(schema["properties"].as_object().unwrap().len(), fields.len(), "no field besides");
+        assert_eq!(schema["properties"].as_object().unwrap().len(), fields.len(), "no other field");
     }
     assert!(request["additionalProperties"].is_null(), "unknown fields are ignored");
 }
 
 #[test]
-fn what_generators_go_by_is_there() {
+fn the_document_has_what_code_generators_need() {
     let document = document();
     assert!(document["openapi"].as_str().unwrap().starts_with("3.0."));
     assert_eq!(document["info"]["version"], env!("CARGO_PKG_VERSION"));
-    for place in ["/info/contact/name", "/info/license/name", "/info/license/url", "/servers/0/description"] {
-        assert!(document.pointer(place).is_some_and(Value::is_string), "{place}");
+    for pointer in ["/info/contact/name", "/info/license/name", "/info/license/url", "/servers/0/description"] {
+        assert!(document.pointer(pointer).is_some_and(Value::is_string), "{pointer}");
     }
     assert_eq!((at("/operationId"), at("/tags")), (json!("sendMagicLink"), json!(["Sign-in"])));
     for tag in document["tags"].as_array().unwrap() {
@@ -124,7 +125,7 @@ fn what_generators_go_by_is_there() {
         assert!(schemas.contains(&name.to_owned()), "{name} is not among {schemas:?}");
     }
     let text = document.to_string();
-    assert!(!text.contains("allOf"), "generators make a second type of it");
+    assert!(!text.contains("allOf"), "code generators create a second type for allOf");
 }
 
 #[test]
@@ -134,8 +135,8 @@ fn the_document_as_yaml_is_the_same() {
 }
 
 #[tokio::test]
-async fn what_is_taken_is_valid_by_the_document() {
-    let door = TestApi::open(&[]).await;
+async fn every_accepted_request_matches_the_document() {
+    let api = TestApi::start(&[]).await;
     let schema = at("/requestBody/content/application~1json/schema");
     let longest = format!("a@{}.{}.{}.{}", "b".repeat(63), "c".repeat(63), "d".repeat(63), "e".repeat(60));
     for body in [
@@ -150,13 +151,13 @@ async fn what_is_taken_is_valid_by_the_document() {
         json!({ "email": "5@example.com", "callback_origin": PORTAL, "callback_next": format!("{PORTAL}/a") }),
         json!({ "email": "6@example.com", "callback_origin": PORTAL, "callback_next": "a".repeat(1_023) }),
     ] {
-        assert_eq!(door.post(&body).await.status, 200, "{body}");
+        assert_eq!(api.post(&body).await.status, 200, "{body}");
         assert_valid(&document(), &schema, &body);
     }
 }
 
 #[test]
-fn all_refusals_share_one_schema_and_have_an_example_per_code() {
+fn all_errors_share_one_schema_and_have_an_example_per_code() {
     let mut codes: Vec<String> = vec![];
     for status in ["400", "405", "413", "415", "429", "500", "503"] {
         assert_eq!(at(&format!("/responses/{status}/headers/X-Request-Id/required")), true, "{status}");
@@ -174,14 +175,14 @@ fn all_refusals_share_one_schema_and_have_an_example_per_code() {
     let guide = document()["info"]["description"].as_str().unwrap().to_owned();
     for code in known.as_array().unwrap().iter().filter_map(Value::as_str) {
         assert!(guide.contains(&format!("| `{code}` |")), "the guide says what to do about {code}");
-        // Answers of an unknown path, and of the webhook.
-        let elsewhere = ["not_found", "invalid_signature", "event_refused"].contains(&code);
-        assert!(elsewhere || codes.iter().any(|other| other == code), "{code} has an example");
+        // These codes belong to unknown paths and to the webhook.
+        let is_elsewhere = ["not_found", "invalid_signature", "event_refused"].contains(&code);
+        assert!(is_elsewhere || codes.iter().any(|other| other == code), "{code} has an example");
     }
 }
 
 #[test]
-fn the_webhook_stands_under_its_own_tag_with_an_example_per_refusal() {
+fn the_webhook_has_its_own_tag_and_an_example_per_error() {
     let document = document();
     let webhook = document.pointer("/paths/~1webhooks~1mailgun/post").unwrap();
     assert_eq!(webhook["tags"], json!(["Webhooks"]));
@@ -194,9 +195,9 @@ fn the_webhook_stands_under_its_own_tag_with_an_example_per_refusal() {
 }
 
 #[tokio::test]
-async fn what_is_answered_is_what_the_document_says() {
-    let door = TestApi::open(&[("IP_RATE_LIMIT", "7/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
-    let served = door.get("/api/openapi.json").await;
+async fn every_response_matches_the_document() {
+    let api = TestApi::start(&[("IP_RATE_LIMIT", "7/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
+    let served = api.get("/api/openapi.json").await;
     assert_eq!(served.json(), document());
     let next = |next: &str| json!({"email": "hello@example.com", "callback_origin": PORTAL, "callback_next": next});
     let requests = [
@@ -210,20 +211,23 @@ async fn what_is_answered_is_what_the_document_says() {
         (post("{}"), 429),
     ];
     for (request, status) in requests {
-        let answer = request.send(door.public).await;
-        assert_eq!(answer.status, status);
-        let response = at(&format!("/responses/{status}"));
-        assert_valid(&document(), &response["content"]["application/json"]["schema"], &answer.json());
+        let response = request.send(api.public).await;
+        assert_eq!(response.status, status);
+        let documented = at(&format!("/responses/{status}"));
+        assert_valid(&document(), &documented["content"]["application/json"]["schema"], &response.json());
         for name in ["Retry-After", "Allow", "RateLimit", "RateLimit-Policy", "X-Request-Id"] {
-            assert!(answer.header(name).is_none() || response["headers"][name].is_object(), "{status} {name}");
-            assert!(answer.header(name).is_some() || response["headers"][name]["required"] != true, "{status} {name}");
+            assert!(response.header(name).is_none() || documented["headers"][name].is_object(), "{status} {name}");
+            assert!(
+                response.header(name).is_some() || documented["headers"][name]["required"] != true,
+                "{status} {name}"
+            );
         }
     }
 }
 
 #[tokio::test]
-async fn the_examples_are_what_is_really_answered() {
-    let door = TestApi::open(&[("IP_RATE_LIMIT", "9/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
+async fn the_examples_are_real_responses() {
+    let api = TestApi::start(&[("IP_RATE_LIMIT", "9/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
     let body = |origin: &str, next: &str| json!({"email": "a@b", "callback_origin": origin, "callback_next": next});
     let requests = [
         (post(body(PORTAL, "/1").to_string()), None),
@@ -238,21 +242,21 @@ async fn the_examples_are_what_is_really_answered() {
         (post("{}"), Some("ip_rate_limited")),
     ];
     for (request, code) in requests {
-        let mut answer = request.send(door.public).await.json();
+        let mut response = request.send(api.public).await.json();
         let Some(code) = code else { continue };
         let example = example(code);
-        // How long is another matter.
-        if let Some(wait) = answer.get_mut("retryAfter") {
+        // The wait depends on the clock.
+        if let Some(wait) = response.get_mut("retryAfter") {
             *wait = example["retryAfter"].clone();
         }
-        assert_eq!(answer, example, "{code}");
+        assert_eq!(response, example, "{code}");
     }
-    let door = door.restart(&[]).await;
-    let answer = RawRequest::new("POST", PATH).send(door.public).await;
-    assert_eq!(answer.json(), example("unsupported_media_type"));
+    let api = api.restart(&[]).await;
+    let response = RawRequest::new("POST", PATH).send(api.public).await;
+    assert_eq!(response.json(), example("unsupported_media_type"));
 }
 
-/// The example of a code, whatever its status.
+/// The example for an error code, in any status.
 fn example(code: &str) -> Value {
     let responses = at("/responses");
     let mut examples = responses.as_object().unwrap().values().map(|response| &response["content"]["application/json"]);

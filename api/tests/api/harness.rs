@@ -1,4 +1,4 @@
-//! A door of one's own: the program, its database, and the few verbs that tests use.
+//! The test harness: a running api with its own database, and a few helpers for requests and queries.
 
 use std::{
     net::SocketAddr,
@@ -15,90 +15,92 @@ use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::Mutex;
 
-use crate::http::{HttpAnswer, RawRequest};
+use crate::http::{HttpResponse, RawRequest};
 
 pub(crate) const PATH: &str = "/api/auth/send-magic-link";
 pub(crate) const PORTAL: &str = "https://portal.example.com";
-const TEMPLATE: &str = "template_door";
+const TEMPLATE: &str = "template_api";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_magic-link-api");
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A running door.
+/// A running api with its own database. Dropping it stops the program.
 pub(crate) struct TestApi {
     pub(crate) program: Program,
     pub(crate) public: SocketAddr,
     pub(crate) private: SocketAddr,
-    /// For the test itself: the superuser's.
+    /// The superuser's URL, for the test's own queries.
     database_url: String,
     name: String,
-    // The last one that uses it stops it.
+    // The server stops when its last user is dropped.
     postgres: Arc<Postgres>,
 }
 
 impl TestApi {
-    /// A door with generous limits and these settings besides, its tables ready.
-    pub(crate) async fn open(settings: &[(&str, &str)]) -> Self {
+    /// Starts the api on a migrated database, with generous rate limits and the given settings, and waits until it is
+    /// ready.
+    pub(crate) async fn start(settings: &[(&str, &str)]) -> Self {
         static NAMES: AtomicU32 = AtomicU32::new(0);
         let postgres = shared_postgres().await;
-        let database = format!("door_{}", NAMES.fetch_add(1, Ordering::Relaxed));
+        let database = format!("api_{}", NAMES.fetch_add(1, Ordering::Relaxed));
         postgres.clone_database(TEMPLATE, &database).await.unwrap();
-        let door = Self::open_as(Role::Api, postgres, &database, settings).await;
-        door.program.wait_for_line("the tables are ready", PATIENCE).await.unwrap();
-        door
+        let api = Self::start_as(Role::Api, postgres, &database, settings).await;
+        api.program.wait_for_line("the tables are ready", TIMEOUT).await.unwrap();
+        api
     }
 
-    /// A door to this database, which may be away, or empty: it makes its tables itself.
-    pub(crate) async fn open_at(postgres: Arc<Postgres>, database: &str, settings: &[(&str, &str)]) -> Self {
+    /// Starts the api on a database that may be unreachable or empty. The api migrates it itself unless
+    /// MIGRATE_ON_START is false.
+    pub(crate) async fn start_unprepared(postgres: Arc<Postgres>, database: &str, settings: &[(&str, &str)]) -> Self {
         let url = postgres.url(database);
-        Self::open_to(&url, postgres, database, settings).await
+        Self::start_with(&url, postgres, database, settings).await
     }
 
-    async fn open_as(role: Role, postgres: Arc<Postgres>, database: &str, settings: &[(&str, &str)]) -> Self {
+    async fn start_as(role: Role, postgres: Arc<Postgres>, database: &str, settings: &[(&str, &str)]) -> Self {
         let settings = [&[("MIGRATE_ON_START", "false")], settings].concat();
-        Self::open_to(&postgres.url_as(database, role), postgres.clone(), database, &settings).await
+        Self::start_with(&postgres.url_as(database, role), postgres.clone(), database, &settings).await
     }
 
-    async fn open_to(url: &str, postgres: Arc<Postgres>, database: &str, settings: &[(&str, &str)]) -> Self {
+    async fn start_with(url: &str, postgres: Arc<Postgres>, database: &str, settings: &[(&str, &str)]) -> Self {
         let mut all = good_settings(url);
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let program = spawn(&all);
         let public = program.address().await.unwrap();
-        let line = program.wait_for_line("listening privately", PATIENCE).await.unwrap();
+        let line = program.wait_for_line("listening privately", TIMEOUT).await.unwrap();
         let line: Value = serde_json::from_str(&line).unwrap();
         let private = line["fields"]["address"].as_str().unwrap().parse().unwrap();
         let (database_url, name) = (postgres.url(database), database.to_owned());
         Self { program, public, private, database_url, name, postgres }
     }
 
-    /// The same database behind another run of the program.
+    /// Stops the program and starts it again on the same database, with the given settings.
     pub(crate) async fn restart(self, settings: &[(&str, &str)]) -> Self {
         let Self { program, name, postgres, .. } = self;
         drop(program);
-        let door = Self::open_as(Role::Api, postgres, &name, settings).await;
-        door.program.wait_for_line("the tables are ready", PATIENCE).await.unwrap();
-        door
+        let api = Self::start_as(Role::Api, postgres, &name, settings).await;
+        api.program.wait_for_line("the tables are ready", TIMEOUT).await.unwrap();
+        api
     }
 
-    /// The door's database, as a worker sees it.
+    /// A pool with the worker's role.
     pub(crate) fn pool(&self) -> outbox::PgPool {
         outbox::connect(&self.postgres.url_as(&self.name, Role::Worker).into(), 4, "test").unwrap()
     }
 
-    /// Posts a body as a back end does.
-    pub(crate) async fn post(&self, body: &Value) -> HttpAnswer {
+    /// Posts a body to the send-magic-link endpoint, without an `Origin` header.
+    pub(crate) async fn post(&self, body: &Value) -> HttpResponse {
         post(body.to_string()).send(self.public).await
     }
 
-    /// Asks for a link for this address.
-    pub(crate) async fn ask_for(&self, email: &str) -> HttpAnswer {
+    /// Requests a link for an address.
+    pub(crate) async fn request_link(&self, email: &str) -> HttpResponse {
         self.post(&json!({ "email": email, "callback_origin": PORTAL })).await
     }
 
-    pub(crate) async fn get(&self, path: &'static str) -> HttpAnswer {
+    pub(crate) async fn get(&self, path: &'static str) -> HttpResponse {
         RawRequest::new("GET", path).send(self.public).await
     }
 
-    /// Recipient, callback URL and request id of every job, in their order.
+    /// Recipient, callback URL and request id of every job, in order of creation.
     pub(crate) async fn jobs(&self) -> Vec<(String, String, String)> {
         let mut connection = PgConnection::connect(&self.database_url).await.unwrap();
         sqlx::query_as("select recipient, callback_url, request_id from email_jobs order by seq")
@@ -107,24 +109,24 @@ impl TestApi {
             .unwrap()
     }
 
-    /// Runs SQL on the door's database.
+    /// Runs SQL on the api's database as superuser.
     pub(crate) async fn sql(&self, statement: &'static str) {
         let mut connection = PgConnection::connect(&self.database_url).await.unwrap();
         sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
     }
 }
 
-/// A request to the endpoint with a JSON body.
+/// A POST to the send-magic-link endpoint with a JSON body.
 pub(crate) fn post(body: impl Into<Vec<u8>>) -> RawRequest {
     RawRequest::new("POST", PATH).header("Content-Type", "application/json").body(body)
 }
 
-/// The program with these settings and no others.
+/// Starts the program with these settings and no others.
 pub(crate) fn spawn(settings: &[(String, String)]) -> Program {
     Program::spawn(Path::new(PROGRAM), "magic-link-api", settings, &[]).unwrap()
 }
 
-/// Settings with which it starts, and refuses nobody for asking often.
+/// Valid settings with rate limits that no test reaches.
 pub(crate) fn good_settings(database_url: &str) -> Vec<(String, String)> {
     [
         ("DATABASE_URL", database_url),
@@ -141,17 +143,17 @@ pub(crate) fn good_settings(database_url: &str) -> Vec<(String, String)> {
     .to_vec()
 }
 
-/// Tries until it is so. For what a background task of the program notices by itself.
-pub(crate) async fn eventually(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
-    let tries = async {
-        while !is_so().await {
+/// Waits until a background task of the program has made the condition true. Panics after 20 seconds.
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let attempts = async {
+        while !condition().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, tries).await.unwrap_or_else(|_| panic!("never came true: {what}"));
+    tokio::time::timeout(TIMEOUT, attempts).await.unwrap_or_else(|_| panic!("still not true after 20 s: {what}"));
 }
 
-/// One server for all tests that run at the same time; it goes when the last of them has ended.
+/// One Postgres server for all tests that run at the same time. It stops with the last of them.
 async fn shared_postgres() -> Arc<Postgres> {
     static SERVER: Mutex<Weak<Postgres>> = Mutex::const_new(Weak::new());
     let mut server = SERVER.lock().await;

@@ -1,4 +1,4 @@
-//! HTTP by hand: a test says which bytes go over the wire, and in which order.
+//! A minimal HTTP client that lets a test choose which bytes it sends, and when.
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -9,23 +9,23 @@ use tokio::{
     time::timeout,
 };
 
-/// Longer than the longest of the server's own time limits.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Longer than the time limits that the tests wait for (5 s for a head, 10 s for a body).
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// An answer as it came.
+/// A response as received.
 #[derive(Debug)]
-pub(crate) struct HttpAnswer {
+pub(crate) struct HttpResponse {
     pub(crate) status: u16,
     headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
 
-impl HttpAnswer {
-    /// A header's only value.
+impl HttpResponse {
+    /// The value of a header. Panics if the header is repeated.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let mut values = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
         let value = values.next().map(|(_, value)| value.as_str());
-        assert!(values.next().is_none(), "{name} stands twice in {self:?}");
+        assert!(values.next().is_none(), "{name} is repeated in {self:?}");
         value
     }
 
@@ -38,7 +38,7 @@ impl HttpAnswer {
     }
 }
 
-/// A request, head and body.
+/// A request: head and body.
 #[derive(Clone)]
 pub(crate) struct RawRequest {
     method: &'static str,
@@ -62,9 +62,9 @@ impl RawRequest {
         self
     }
 
-    /// The bytes of the head, the empty line included.
+    /// The bytes of the head, including the empty line.
     pub(crate) fn head(&self, connection: &str) -> Vec<u8> {
-        let mut head = format!("{} {} HTTP/1.1\r\nHost: door\r\nConnection: {connection}\r\n", self.method, self.path);
+        let mut head = format!("{} {} HTTP/1.1\r\nHost: api\r\nConnection: {connection}\r\n", self.method, self.path);
         head += &format!("Content-Length: {}\r\n", self.body.len());
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");
@@ -72,19 +72,19 @@ impl RawRequest {
         (head + "\r\n").into_bytes()
     }
 
-    /// Sends it on a connection of its own.
-    pub(crate) async fn send(&self, address: SocketAddr) -> HttpAnswer {
-        let mut wire = Wire::open(address).await;
-        wire.write(&self.head("close")).await;
-        wire.write(&self.body).await;
-        wire.answer().await
+    /// Sends the request on a new connection.
+    pub(crate) async fn send(&self, address: SocketAddr) -> HttpResponse {
+        let mut connection = RawConnection::open(address).await;
+        connection.write(&self.head("close")).await;
+        connection.write(&self.body).await;
+        connection.read_response().await
     }
 }
 
-/// A connection.
-pub(crate) struct Wire(TcpStream);
+/// A TCP connection to the api.
+pub(crate) struct RawConnection(TcpStream);
 
-impl Wire {
+impl RawConnection {
     pub(crate) async fn open(address: SocketAddr) -> Self {
         Self(TcpStream::connect(address).await.unwrap())
     }
@@ -93,31 +93,31 @@ impl Wire {
         self.0.write_all(bytes).await.unwrap();
     }
 
-    /// Writes, unless the server has hung up by now.
+    /// Returns whether the write succeeded: `false` if the server has closed the connection.
     pub(crate) async fn try_write(&mut self, bytes: &[u8]) -> bool {
         self.0.write_all(bytes).await.is_ok()
     }
 
-    /// Reads one answer; the connection may stay open.
-    pub(crate) async fn answer(&mut self) -> HttpAnswer {
-        timeout(PATIENCE, self.read_answer()).await.expect("no answer in time")
+    /// Reads one response. The connection may stay open.
+    pub(crate) async fn read_response(&mut self) -> HttpResponse {
+        timeout(TIMEOUT, self.receive_response()).await.expect("no response in time")
     }
 
-    /// Waits for the server to hang up, and returns what it sent before.
-    pub(crate) async fn hung_up(&mut self) -> Vec<u8> {
+    /// Waits until the server closes the connection, and returns what it sent before.
+    pub(crate) async fn read_until_closed(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        let read = timeout(PATIENCE, self.0.read_to_end(&mut bytes)).await;
-        // A reset is as good an end as any.
-        read.expect("the server did not hang up").ok();
+        let read = timeout(TIMEOUT, self.0.read_to_end(&mut bytes)).await;
+        // A reset also counts as closed.
+        read.expect("the server did not close the connection").ok();
         bytes
     }
 
-    /// Reads an answer to HEAD: its status.
-    pub(crate) async fn head_of_answer(&mut self) -> u16 {
-        timeout(PATIENCE, self.read_head()).await.expect("no answer in time").0
+    /// Reads a response to HEAD, which has no body, and returns its status.
+    pub(crate) async fn read_status(&mut self) -> u16 {
+        timeout(TIMEOUT, self.receive_head()).await.expect("no response in time").0
     }
 
-    async fn read_head(&mut self) -> (u16, Vec<(String, String)>) {
+    async fn receive_head(&mut self) -> (u16, Vec<(String, String)>) {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             let byte = self.0.read_u8().await.unwrap_or_else(|error| {
@@ -135,11 +135,11 @@ impl Wire {
         (status, headers)
     }
 
-    async fn read_answer(&mut self) -> HttpAnswer {
-        let (status, headers) = self.read_head().await;
+    async fn receive_response(&mut self) -> HttpResponse {
+        let (status, headers) = self.receive_head().await;
         let length = headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-length"));
         let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap())];
         self.0.read_exact(&mut body).await.unwrap();
-        HttpAnswer { status, headers, body }
+        HttpResponse { status, headers, body }
     }
 }

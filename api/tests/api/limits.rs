@@ -1,4 +1,4 @@
-//! Who may ask how often, and what the others are told.
+//! Rate limits: per client network and per recipient.
 
 use serde_json::json;
 
@@ -7,46 +7,46 @@ use crate::{
     http::RawRequest,
 };
 
-fn valid(email: &str) -> RawRequest {
+fn request_for(email: &str) -> RawRequest {
     post(json!({"email": email, "callback_origin": PORTAL}).to_string())
 }
 
 #[tokio::test]
-async fn an_address_that_asks_too_often_is_told_until_when() {
-    let door = TestApi::open(&[("IP_RATE_LIMIT", "3/1h")]).await;
+async fn an_address_above_its_limit_gets_429_with_the_time_to_wait() {
+    let api = TestApi::start(&[("IP_RATE_LIMIT", "3/1h")]).await;
     for index in 0..3 {
-        assert_eq!(door.ask_for(&format!("{index}@example.com")).await.status, 200);
+        assert_eq!(api.request_link(&format!("{index}@example.com")).await.status, 200);
     }
-    let answer = door.ask_for("4@example.com").await;
-    assert_eq!((answer.status, answer.code().as_str()), (429, "ip_rate_limited"));
-    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    let response = api.request_link("4@example.com").await;
+    assert_eq!((response.status, response.code().as_str()), (429, "ip_rate_limited"));
+    let wait: u64 = response.header("retry-after").unwrap().parse().unwrap();
     assert!((1_190..=1_200).contains(&wait), "{wait}");
-    assert_eq!(answer.json()["retryAfter"], wait);
-    assert_eq!(answer.header("ratelimit-policy"), Some(r#""ip";q=3;w=3600"#));
-    assert_eq!(answer.header("ratelimit"), Some(format!(r#""ip";r=0;t={wait}"#).as_str()));
-    assert_eq!(door.jobs().await.len(), 3);
-    assert_eq!(door.get("/health/live").await.status, 200, "only the endpoint is limited");
+    assert_eq!(response.json()["retryAfter"], wait);
+    assert_eq!(response.header("ratelimit-policy"), Some(r#""ip";q=3;w=3600"#));
+    assert_eq!(response.header("ratelimit"), Some(format!(r#""ip";r=0;t={wait}"#).as_str()));
+    assert_eq!(api.jobs().await.len(), 3);
+    assert_eq!(api.get("/health/live").await.status, 200, "only the endpoint is limited");
 }
 
 #[tokio::test]
-async fn every_request_to_the_endpoint_counts_but_preflights_do_not() {
-    let door = TestApi::open(&[("IP_RATE_LIMIT", "3/1h")]).await;
+async fn every_request_to_the_endpoint_counts_except_preflights() {
+    let api = TestApi::start(&[("IP_RATE_LIMIT", "3/1h")]).await;
     let preflight =
         RawRequest::new("OPTIONS", PATH).header("Origin", PORTAL).header("Access-Control-Request-Method", "POST");
-    assert_eq!(preflight.send(door.public).await.status, 204);
-    assert_eq!(RawRequest::new("GET", PATH).send(door.public).await.status, 405);
-    assert_eq!(post("{").send(door.public).await.status, 400);
-    assert_eq!(post(vec![b' '; 20_000]).send(door.public).await.status, 413);
-    // Refused before a body of whatever size is looked at, and yet the answer arrives.
-    let answer = post(vec![b' '; 200_000]).header("Origin", PORTAL).send(door.public).await;
-    assert_eq!(answer.code(), "ip_rate_limited");
-    assert_eq!(answer.header("access-control-allow-origin"), Some(PORTAL));
-    assert_eq!(preflight.send(door.public).await.status, 204);
+    assert_eq!(preflight.send(api.public).await.status, 204);
+    assert_eq!(RawRequest::new("GET", PATH).send(api.public).await.status, 405);
+    assert_eq!(post("{").send(api.public).await.status, 400);
+    assert_eq!(post(vec![b' '; 20_000]).send(api.public).await.status, 413);
+    // The limit rejects a request before its body is read, and the response arrives even for a large body.
+    let response = post(vec![b' '; 200_000]).header("Origin", PORTAL).send(api.public).await;
+    assert_eq!(response.code(), "ip_rate_limited");
+    assert_eq!(response.header("access-control-allow-origin"), Some(PORTAL));
+    assert_eq!(preflight.send(api.public).await.status, 204);
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_each_person_has_a_limit_of_their_own() {
-    let door = TestApi::open(&[("IP_RATE_LIMIT", "1/1h"), ("IP_RATE_LIMIT_OVERRIDES", "10.9.0.0/16=2/1h")]).await;
+async fn behind_a_trusted_proxy_each_client_has_its_own_limit() {
+    let api = TestApi::start(&[("IP_RATE_LIMIT", "1/1h"), ("IP_RATE_LIMIT_OVERRIDES", "10.9.0.0/16=2/1h")]).await;
     let cases: [(&[&str], u16); 10] = [
         (&["203.0.113.7"], 200),
         (&["203.0.113.7"], 429),
@@ -60,44 +60,45 @@ async fn behind_a_trusted_proxy_each_person_has_a_limit_of_their_own() {
         (&["10.9.1.1"], 200),
     ];
     for (index, (lines, status)) in cases.into_iter().enumerate() {
-        let request = valid(&format!("{index}@example.com"));
+        let request = request_for(&format!("{index}@example.com"));
         let request = lines.iter().fold(request, |request, line| request.header("X-Forwarded-For", line));
-        assert_eq!(request.send(door.public).await.status, status, "{lines:?}");
+        assert_eq!(request.send(api.public).await.status, status, "{lines:?}");
     }
 }
 
 #[tokio::test]
-async fn what_a_stranger_claims_about_its_address_is_not_believed() {
-    let door = TestApi::open(&[("IP_RATE_LIMIT", "1/1h"), ("TRUSTED_PROXIES", "")]).await;
-    let claim = |ip| valid("hello@example.com").header("X-Forwarded-For", ip).header("Forwarded", "for=198.51.100.9");
-    assert_eq!(claim("203.0.113.7").send(door.public).await.status, 200);
-    assert_eq!(claim("203.0.113.8").send(door.public).await.code(), "ip_rate_limited");
-    let warnings = door.program.log().iter().filter(|line| line.contains("TRUSTED_PROXIES")).count();
-    assert_eq!(warnings, 1, "a forgotten setting is warned of, once");
+async fn forwarding_headers_from_an_untrusted_peer_are_ignored() {
+    let api = TestApi::start(&[("IP_RATE_LIMIT", "1/1h"), ("TRUSTED_PROXIES", "")]).await;
+    let claim =
+        |ip| request_for("hello@example.com").header("X-Forwarded-For", ip).header("Forwarded", "for=198.51.100.9");
+    assert_eq!(claim("203.0.113.7").send(api.public).await.status, 200);
+    assert_eq!(claim("203.0.113.8").send(api.public).await.code(), "ip_rate_limited");
+    let warnings = api.program.log().iter().filter(|line| line.contains("TRUSTED_PROXIES")).count();
+    assert_eq!(warnings, 1, "the missing setting is logged once");
 }
 
 #[tokio::test]
-async fn a_recipient_is_mailed_only_so_often_whoever_asks_and_by_whatever_tag() {
+async fn the_recipient_limit_counts_all_callers_and_all_tags() {
     let settings = [("RECIPIENT_RATE_LIMIT", "3/1h"), ("RECIPIENT_CLIENT_RATE_LIMIT", "2/1h")];
-    let door = TestApi::open(&settings).await;
-    // Different places to go to, or they would be double clicks.
+    let api = TestApi::start(&settings).await;
+    // Each request has a different destination, otherwise it would be a duplicate.
     let ask = async |email: &str, next: u8, ip: &str| {
         let body = json!({"email": email, "callback_origin": PORTAL, "callback_next": format!("/{next}")});
-        post(body.to_string()).header("X-Forwarded-For", ip).send(door.public).await
+        post(body.to_string()).header("X-Forwarded-For", ip).send(api.public).await
     };
     let (home, away) = ("203.0.113.7", "203.0.113.8");
     assert_eq!(ask("hello@example.com", 1, home).await.status, 200);
     assert_eq!(ask("hello+tag@example.com", 2, home).await.status, 200);
-    let answer = ask("hello@example.com", 3, home).await;
-    assert_eq!((answer.status, answer.code().as_str()), (429, "recipient_rate_limited"));
-    let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+    let response = ask("hello@example.com", 3, home).await;
+    assert_eq!((response.status, response.code().as_str()), (429, "recipient_rate_limited"));
+    let wait: u64 = response.header("retry-after").unwrap().parse().unwrap();
     assert!((1_790..=1_800).contains(&wait), "{wait}");
-    assert_eq!(answer.json()["retryAfter"], wait);
-    assert_eq!((answer.header("ratelimit"), answer.header("ratelimit-policy")), (None, None));
+    assert_eq!(response.json()["retryAfter"], wait);
+    assert_eq!((response.header("ratelimit"), response.header("ratelimit-policy")), (None, None));
 
-    // What was refused used nothing up: from elsewhere the third is still there, and no fourth.
+    // The rejected request used no quota, so another network can make the third request, but not a fourth.
     assert_eq!(ask("hello@example.com", 4, away).await.status, 200);
     assert_eq!(ask("hello@example.com", 5, away).await.code(), "recipient_rate_limited");
     assert_eq!(ask("other@example.com", 6, home).await.status, 200);
-    assert_eq!(door.jobs().await.len(), 4);
+    assert_eq!(api.jobs().await.len(), 4);
 }

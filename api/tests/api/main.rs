@@ -1,4 +1,4 @@
-//! The front door as its callers meet it: the real program over TCP, with a real Postgres behind it.
+//! Tests the api from the outside: the real program over TCP, with a real Postgres.
 
 #![allow(clippy::unwrap_used)]
 

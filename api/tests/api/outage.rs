@@ -1,4 +1,4 @@
-//! Postgres away: never a false ok, and back by itself.
+//! Postgres is unreachable: the api never answers 200 without a stored job, and recovers by itself.
 
 use std::sync::Arc;
 
@@ -8,67 +8,67 @@ use serde_json::json;
 use crate::harness::{TestApi, eventually};
 
 async fn own_postgres() -> Arc<Postgres> {
-    // With stock durability: what was answered 200 must be there after the crash.
+    // Default durability: jobs that were answered 200 must survive the crash.
     let postgres = Postgres::start().await.unwrap();
     postgres.create_database("outage").await.unwrap();
     Arc::new(postgres)
 }
 
 #[tokio::test]
-async fn without_postgres_requests_are_refused_and_with_it_they_are_taken_again() {
+async fn requests_are_rejected_while_postgres_is_down_and_accepted_afterwards() {
     let postgres = own_postgres().await;
-    let door = TestApi::open_at(postgres.clone(), "outage", &[]).await;
-    eventually("ready", async || door.get("/health/ready").await.status == 200).await;
-    assert_eq!(door.ask_for("1@example.com").await.status, 200);
+    let api = TestApi::start_unprepared(postgres.clone(), "outage", &[]).await;
+    eventually("ready", async || api.get("/health/ready").await.status == 200).await;
+    assert_eq!(api.request_link("1@example.com").await.status, 200);
 
     postgres.halt().await;
-    let answer = door.ask_for("2@example.com").await;
-    assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"));
-    assert!(answer.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
-    eventually("not ready", async || door.get("/health/ready").await.status == 503).await;
-    let ready = door.get("/health/ready").await;
+    let response = api.request_link("2@example.com").await;
+    assert_eq!((response.status, response.code().as_str()), (503, "unavailable"));
+    assert!(response.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1);
+    eventually("not ready", async || api.get("/health/ready").await.status == 503).await;
+    let ready = api.get("/health/ready").await;
     assert_eq!(ready.json()["checks"], json!({ "database": "unreachable" }));
-    assert_eq!(door.get("/health/live").await.status, 200);
+    assert_eq!(api.get("/health/live").await.status, 200);
 
     postgres.resume().await.unwrap();
-    eventually("ready again", async || door.get("/health/ready").await.status == 200).await;
-    assert_eq!(door.ask_for("3@example.com").await.status, 200);
-    let recipients: Vec<String> = door.jobs().await.into_iter().map(|job| job.0).collect();
+    eventually("ready again", async || api.get("/health/ready").await.status == 200).await;
+    assert_eq!(api.request_link("3@example.com").await.status, 200);
+    let recipients: Vec<String> = api.jobs().await.into_iter().map(|job| job.0).collect();
     assert_eq!(recipients, ["1@example.com", "3@example.com"]);
 }
 
 #[tokio::test]
-async fn it_starts_without_postgres_and_makes_its_tables_when_it_comes() {
+async fn the_api_starts_without_postgres_and_migrates_it_later() {
     let postgres = own_postgres().await;
     postgres.halt().await;
-    let door = TestApi::open_at(postgres.clone(), "outage", &[]).await;
-    assert_eq!(door.ask_for("1@example.com").await.code(), "unavailable");
-    assert_eq!(door.get("/health/ready").await.status, 503);
-    assert_eq!(door.get("/health/live").await.status, 200);
+    let api = TestApi::start_unprepared(postgres.clone(), "outage", &[]).await;
+    assert_eq!(api.request_link("1@example.com").await.code(), "unavailable");
+    assert_eq!(api.get("/health/ready").await.status, 503);
+    assert_eq!(api.get("/health/live").await.status, 200);
 
     postgres.resume().await.unwrap();
-    eventually("taken", async || door.ask_for("2@example.com").await.status == 200).await;
-    assert_eq!(door.get("/health/ready").await.status, 200);
+    eventually("accepted", async || api.request_link("2@example.com").await.status == 200).await;
+    assert_eq!(api.get("/health/ready").await.status, 200);
 }
 
 #[tokio::test]
-async fn without_its_tables_it_waits_for_whoever_makes_them() {
+async fn without_migrate_on_start_the_api_waits_for_another_program_to_migrate() {
     let postgres = own_postgres().await;
-    let waiting = TestApi::open_at(postgres.clone(), "outage", &[("MIGRATE_ON_START", "false")]).await;
-    assert_eq!(waiting.ask_for("1@example.com").await.code(), "unavailable");
-    let _maker = TestApi::open_at(postgres, "outage", &[]).await;
-    eventually("taken", async || waiting.ask_for("2@example.com").await.status == 200).await;
+    let waiting = TestApi::start_unprepared(postgres.clone(), "outage", &[("MIGRATE_ON_START", "false")]).await;
+    assert_eq!(waiting.request_link("1@example.com").await.code(), "unavailable");
+    let _migrating = TestApi::start_unprepared(postgres, "outage", &[]).await;
+    eventually("accepted", async || waiting.request_link("2@example.com").await.status == 200).await;
 }
 
 #[tokio::test]
-async fn beyond_the_queues_limit_requests_are_refused_until_it_is_shorter() {
-    let door = TestApi::open(&[("QUEUE_LIMIT", "1")]).await;
+async fn requests_are_rejected_while_the_queue_is_over_its_limit() {
+    let api = TestApi::start(&[("QUEUE_LIMIT", "1")]).await;
     let mut index = 0;
-    eventually("refused", async || {
+    eventually("rejected", async || {
         index += 1;
-        door.ask_for(&format!("{index}@example.com")).await.code() == "unavailable"
+        api.request_link(&format!("{index}@example.com")).await.code() == "unavailable"
     })
     .await;
-    door.sql("delete from email_jobs_open").await;
-    eventually("taken", async || door.ask_for("one-more@example.com").await.status == 200).await;
+    api.sql("delete from email_jobs_open").await;
+    eventually("accepted", async || api.request_link("one-more@example.com").await.status == 200).await;
 }

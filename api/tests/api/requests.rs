@@ -1,4 +1,4 @@
-//! What becomes of a good request.
+//! Valid requests: the job, the response, the log, and the metrics.
 
 use serde_json::json;
 
@@ -8,25 +8,25 @@ use crate::{
 };
 
 #[tokio::test]
-async fn the_published_example_is_accepted_as_it_is() {
-    let door = TestApi::open(&[("CALLBACK_ORIGINS", "https://example.com")]).await;
+async fn the_published_example_is_accepted() {
+    let api = TestApi::start(&[("CALLBACK_ORIGINS", "https://example.com")]).await;
     let body = json!({"email":"hello@example.com","callback_origin":"https://example.com","callback_next":"example"});
-    let answer = door.post(&body).await;
+    let response = api.post(&body).await;
 
-    assert_eq!((answer.status, answer.json()), (200, json!({ "ok": true })));
-    assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert_eq!(answer.header("cache-control"), Some("no-store"));
-    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-    let jobs = door.jobs().await;
+    assert_eq!((response.status, response.json()), (200, json!({ "ok": true })));
+    assert_eq!(response.header("content-type"), Some("application/json"));
+    assert_eq!(response.header("cache-control"), Some("no-store"));
+    assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
+    let jobs = api.jobs().await;
     assert_eq!(jobs.len(), 1);
     assert_eq!(jobs[0].0, "hello@example.com");
     assert_eq!(jobs[0].1, "https://example.com/auth/callback?next=%2Fexample");
-    assert_eq!(Some(jobs[0].2.as_str()), answer.header("x-request-id"));
+    assert_eq!(Some(jobs[0].2.as_str()), response.header("x-request-id"));
 }
 
 #[tokio::test]
-async fn the_callback_url_is_what_the_sources_and_the_next_place_make_it() {
-    let door = TestApi::open(&[("CALLBACK_PATH", "/in"), ("CALLBACK_NEXT_PREFIXES", "/app")]).await;
+async fn the_callback_url_combines_origin_path_and_next() {
+    let api = TestApi::start(&[("CALLBACK_PATH", "/in"), ("CALLBACK_NEXT_PREFIXES", "/app")]).await;
     let preview = "https://pr-7.preview.example.com";
     let cases = [
         (json!({"callback_origin": PORTAL}), vec![("Origin", preview)], "https://portal.example.com/in"),
@@ -59,64 +59,64 @@ async fn the_callback_url_is_what_the_sources_and_the_next_place_make_it() {
         body["email"] = json!(format!("case-{index}@example.com"));
         body["an unknown field"] = json!({ "is": ["ignored"] });
         let request = headers.iter().fold(post(body.to_string()), |request, (name, value)| request.header(name, value));
-        let answer = request.send(door.public).await;
-        assert_eq!(answer.status, 200, "{body} {headers:?} {answer:?}");
-        assert_eq!(door.jobs().await[index].1, callback_url, "{body} {headers:?}");
+        let response = request.send(api.public).await;
+        assert_eq!(response.status, 200, "{body} {headers:?} {response:?}");
+        assert_eq!(api.jobs().await[index].1, callback_url, "{body} {headers:?}");
     }
 }
 
 #[tokio::test]
-async fn an_address_is_taken_in_its_plain_form_and_a_content_type_with_its_parameters() {
-    let door = TestApi::open(&[]).await;
+async fn an_address_is_normalized_and_a_content_type_may_have_parameters() {
+    let api = TestApi::start(&[]).await;
     let body = json!({"email": " Hello\u{ff20}Example.COM ", "callback_origin": PORTAL}).to_string();
     let request = RawRequest::new("POST", PATH).header("content-type", "Application/JSON ; charset=utf-8").body(body);
-    assert_eq!(request.send(door.public).await.status, 200);
-    assert_eq!(door.jobs().await[0].0, "hello@example.com");
+    assert_eq!(request.send(api.public).await.status, 200);
+    assert_eq!(api.jobs().await[0].0, "hello@example.com");
 }
 
 #[tokio::test]
-async fn a_request_keeps_its_id_from_the_caller_to_the_job_and_the_log_and_its_address_out_of_it() {
-    let door = TestApi::open(&[]).await;
+async fn the_request_id_is_in_the_response_the_log_and_the_job_and_the_address_is_not_in_the_log() {
+    let api = TestApi::start(&[]).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let body = json!({"email": "secret-person@example.com", "callback_origin": PORTAL}).to_string();
     let named = post(body.clone()).header("X-Request-Id", "page-1.A_b").header("traceparent", trace);
-    let answer = named.send(door.public).await;
-    assert_eq!(answer.header("x-request-id"), Some("page-1.A_b"));
-    let line = door.program.wait_for_line("answered", std::time::Duration::from_secs(5)).await.unwrap();
+    let response = named.send(api.public).await;
+    assert_eq!(response.header("x-request-id"), Some("page-1.A_b"));
+    let line = api.program.wait_for_line("answered", std::time::Duration::from_secs(5)).await.unwrap();
     let line: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["span"]["request_id"], "page-1.A_b");
     assert_eq!(line["span"]["traceparent"], trace);
     assert_eq!((&line["fields"]["status"], &line["fields"]["code"]), (&json!(200), &json!("ok")));
-    assert_eq!(door.jobs().await[0].2, "page-1.A_b");
+    assert_eq!(api.jobs().await[0].2, "page-1.A_b");
 
     for bad in ["", "a b", "a\"b", &"a".repeat(65)] {
-        let answer = post(body.clone()).header("X-Request-Id", bad).send(door.public).await;
-        assert_ne!(answer.header("x-request-id"), Some(bad));
-        assert_eq!(answer.header("x-request-id").map(str::len), Some(36));
+        let response = post(body.clone()).header("X-Request-Id", bad).send(api.public).await;
+        assert_ne!(response.header("x-request-id"), Some(bad));
+        assert_eq!(response.header("x-request-id").map(str::len), Some(36));
     }
-    assert!(!door.program.log().iter().any(|line| line.contains("secret-person")));
+    assert!(!api.program.log().iter().any(|line| line.contains("secret-person")));
 }
 
 #[tokio::test]
-async fn a_double_click_is_answered_like_the_first_click() {
-    let door = TestApi::open(&[("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
+async fn a_duplicate_request_gets_the_same_response_as_the_first() {
+    let api = TestApi::start(&[("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
     for _ in 0..3 {
-        assert_eq!(door.ask_for("hello@example.com").await.json(), json!({ "ok": true }));
+        assert_eq!(api.request_link("hello@example.com").await.json(), json!({ "ok": true }));
     }
-    assert_eq!(door.jobs().await.len(), 3, "every 200 has a row");
+    assert_eq!(api.jobs().await.len(), 3, "every 200 has a row");
 }
 
 #[tokio::test]
-async fn operators_see_health_and_metrics_and_strangers_only_health() {
-    let door = TestApi::open(&[]).await;
-    door.ask_for("hello@example.com").await;
+async fn metrics_are_private_and_health_is_public() {
+    let api = TestApi::start(&[]).await;
+    api.request_link("hello@example.com").await;
     let get = |path| RawRequest::new("GET", path);
-    for address in [door.public, door.private] {
+    for address in [api.public, api.private] {
         assert_eq!(get("/health/live").send(address).await.json(), json!({ "status": "ok" }));
         eventually("ready", async || get("/health/ready").send(address).await.status == 200).await;
     }
-    let metrics = String::from_utf8(get("/metrics").send(door.private).await.body).unwrap();
+    let metrics = String::from_utf8(get("/metrics").send(api.private).await.body).unwrap();
     assert!(metrics.contains(r#"magic_link_api_requests_total{status="200",code="ok"} 1"#), "{metrics}");
     assert!(metrics.contains("magic_link_api_enqueue_seconds_count 1"), "{metrics}");
-    assert_eq!(door.get("/metrics").await.code(), "not_found");
+    assert_eq!(api.get("/metrics").await.code(), "not_found");
 }

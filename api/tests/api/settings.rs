@@ -1,4 +1,4 @@
-//! Settings that are missing or bad stop the start, and say which and how to mend them.
+//! Missing or invalid settings stop the program, with one line per setting that says how to fix it.
 
 use std::path::Path;
 
@@ -8,8 +8,8 @@ use crate::harness::{good_settings, spawn};
 
 const NO_DATABASE: &str = "postgres://nobody:hidden-password@127.0.0.1:1/nothing";
 
-/// Exit code and lines of a start with these settings on top of good ones.
-async fn start(changes: &[(&str, &str)]) -> (Option<i32>, Vec<String>) {
+/// Runs the program with valid settings and these changes, and returns its exit code and its output lines.
+async fn run_with(changes: &[(&str, &str)]) -> (Option<i32>, Vec<String>) {
     let mut settings = good_settings(NO_DATABASE);
     settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     let program = spawn(&settings);
@@ -54,7 +54,7 @@ async fn each_bad_setting_is_named_with_an_example() {
         ("JOB_DEADLINE", "15"),
         ("QUEUE_LIMIT", "-1"),
     ] {
-        let (code, lines) = start(&[(variable, value)]).await;
+        let (code, lines) = run_with(&[(variable, value)]).await;
         assert_eq!(code, Some(2), "{variable}={value}: {lines:?}");
         let faults: Vec<&String> = lines.iter().filter(|line| !line.starts_with('{')).collect();
         assert_eq!(faults.len(), 1, "{variable}={value}: {lines:?}");
@@ -64,7 +64,7 @@ async fn each_bad_setting_is_named_with_an_example() {
 }
 
 #[tokio::test]
-async fn all_faults_are_told_at_once_a_line_each() {
+async fn all_faults_are_reported_at_once_one_per_line() {
     let changes = [
         ("DATABASE_URL", ""),
         ("CALLBACK_ORIGINS", ""),
@@ -72,7 +72,7 @@ async fn all_faults_are_told_at_once_a_line_each() {
         ("JOB_DEADLINE", "x"),
         ("QUEUE_LIMIT", "x"),
     ];
-    let (code, lines) = start(&changes).await;
+    let (code, lines) = run_with(&changes).await;
     assert_eq!(code, Some(2));
     let named: Vec<&str> = lines.iter().filter_map(|line| line.split(':').next()).collect();
     assert_eq!(named, ["DATABASE_URL", "API_LISTEN", "CALLBACK_ORIGINS", "JOB_DEADLINE", "QUEUE_LIMIT"]);
@@ -80,7 +80,7 @@ async fn all_faults_are_told_at_once_a_line_each() {
 }
 
 #[tokio::test]
-async fn a_development_origin_is_warned_of_at_every_start() {
+async fn a_development_origin_is_logged_as_a_warning_at_every_start() {
     let mut settings = good_settings(NO_DATABASE);
     settings.push(("CALLBACK_ORIGINS".to_owned(), "http://localhost:*".to_owned()));
     let program = spawn(&settings);
