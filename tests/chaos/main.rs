@@ -1,6 +1,6 @@
 //! Chaos over the real programs: requests keep coming for 300 people while workers are killed, frozen and stopped,
 //! both services fail in every way that they know, and Postgres is twice restarted as by a crash. Then everything is
-//! mended, the queue drains, and what the outbox promises is checked from the outside: from the answers at the door,
+//! mended, the queue drains, and what the outbox promises is checked from the outside: from the answers at the api,
 //! the tables, the mailbox, what reached the services, and the programs' logs.
 //!
 //! `CHAOS_SECONDS` sets how long (60), `CHAOS_SEED` repeats the requests and troubles of a run, though not how the
@@ -36,7 +36,7 @@ async fn whatever_is_killed_cut_or_slow_every_accepted_request_ends_as_promised(
     people::settle(&system, &run);
     let mut trouble = Disturbance::new(run.seed);
 
-    let asks = tokio::spawn(people::keep_asking(doors(&system).await, run));
+    let asks = tokio::spawn(people::keep_asking(apis(&system).await, run));
     trouble.make(&mut system, run.time).await;
     let asked = asks.await.unwrap();
     trouble.mend(&system);
@@ -60,10 +60,10 @@ fn plan() -> Plan {
         .worker("SHUTDOWN_SECONDS", "2")
 }
 
-async fn doors(system: &TestSystem) -> Vec<String> {
-    let mut doors = vec![];
+async fn apis(system: &TestSystem) -> Vec<String> {
+    let mut apis = vec![];
     for api in &system.apis {
-        doors.push(format!("http://{}/api/auth/send-magic-link", api.address().await.unwrap()));
+        apis.push(format!("http://{}/api/auth/send-magic-link", api.address().await.unwrap()));
     }
-    doors
+    apis
 }

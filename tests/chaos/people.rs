@@ -19,7 +19,7 @@ pub(crate) const IMPATIENT: usize = 20;
 
 /// Milliseconds between two requests: 45 a second on average.
 const PACE: std::ops::Range<u64> = 10..35;
-/// A door that says nothing for so long has failed.
+/// Maximum time for an answer of the api.
 const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 
 /// A request and what came of it.
@@ -47,13 +47,13 @@ pub(crate) fn settle(system: &TestSystem, run: &Run) {
     }
 }
 
-/// Asks at all doors in turn until the time is over, and waits for the last answer.
-pub(crate) async fn keep_asking(doors: Vec<String>, run: Run) -> Vec<AskedRequest> {
+/// Sends requests to all apis in turn until the time is over, and waits for the last answer.
+pub(crate) async fn keep_asking(apis: Vec<String>, run: Run) -> Vec<AskedRequest> {
     let mut rng = StdRng::seed_from_u64(run.seed.wrapping_add(1));
     let client = sandbox::client().unwrap();
     let (mut asks, mut pages) = (JoinSet::new(), HashMap::new());
     let end = Instant::now() + run.time;
-    for (number, door) in doors.iter().cycle().enumerate() {
+    for (number, api) in apis.iter().cycle().enumerate() {
         if Instant::now() > end {
             break;
         }
@@ -62,19 +62,19 @@ pub(crate) async fn keep_asking(doors: Vec<String>, run: Run) -> Vec<AskedReques
         // which its link is told from others.
         let page = *pages.get(&person).filter(|_| rng.random_bool(0.1)).unwrap_or(&number);
         pages.insert(person, page);
-        asks.spawn(ask(client.clone(), door.clone(), address(person), page));
+        asks.spawn(ask(client.clone(), api.clone(), address(person), page));
         sleep(Duration::from_millis(rng.random_range(PACE))).await;
     }
     asks.join_all().await
 }
 
-async fn ask(client: Client, door: String, recipient: String, page: usize) -> AskedRequest {
+async fn ask(client: Client, api: String, recipient: String, page: usize) -> AskedRequest {
     let request_id = uuid::Uuid::now_v7().to_string();
     let body = json!({
         "email": recipient, "callback_origin": "https://example.com", "callback_next": format!("/page/{page}"),
     });
     let at = now();
-    let request = client.post(door).header("x-request-id", &request_id).timeout(LONGEST_ANSWER).json(&body);
+    let request = client.post(api).header("x-request-id", &request_id).timeout(LONGEST_ANSWER).json(&body);
     let answer = request.send().await.map(|answer| answer.status().as_u16()).map_err(|error| format!("{error:?}"));
     AskedRequest { request_id, recipient, at, answered: now(), answer }
 }

@@ -36,7 +36,7 @@ pub(crate) async fn fresh_database() -> DatabaseUrls {
             server
         })
         .await;
-    let name = format!("house_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+    let name = format!("system_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     server.clone_database(TEMPLATE, &name).await.unwrap();
     DatabaseUrls::of(server, &name)
 }
@@ -44,7 +44,7 @@ pub(crate) async fn fresh_database() -> DatabaseUrls {
 /// A server of one's own, with stock durability, and such a database in it.
 pub(crate) async fn own() -> (Postgres, DatabaseUrls) {
     let server = Postgres::start().await.unwrap();
-    server.create_outbox("house").await.unwrap();
-    let addresses = DatabaseUrls::of(&server, "house");
+    server.create_outbox("template_system").await.unwrap();
+    let addresses = DatabaseUrls::of(&server, "template_system");
     (server, addresses)
 }

@@ -27,10 +27,10 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     // Start these only after `prepare`: they need the tables.
     let gauges = tokio::spawn(gauges::run(Arc::clone(&worker)));
     let capacity = tokio::spawn(report_capacity::run(Arc::clone(&worker)));
-    let mut scheduler = maintenance::start(&worker).await.context("housekeeping")?;
+    let mut scheduler = maintenance::start(&worker).await.context("the scheduler")?;
     claim_loop::run(&worker).await;
 
-    scheduler.shutdown().await.context("housekeeping")?;
+    scheduler.shutdown().await.context("the scheduler")?;
     renewer.abort();
     gauges.abort();
     capacity.abort();
