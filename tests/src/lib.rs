@@ -301,7 +301,7 @@ pub fn example(email: &str) -> Value {
 /// Repeats a check until it succeeds.
 ///
 /// # Errors
-/// The last failure, if the check does not succeed within [`PATIENCE`].
+/// The last failure, if the check does not succeed within 30 seconds.
 pub async fn eventually<T, E, F: Future<Output = Result<T, E>>>(mut ask: impl FnMut() -> F) -> Result<T, E> {
     let deadline = tokio::time::Instant::now() + PATIENCE;
     let mut pace = tokio::time::interval(Duration::from_millis(10));
