@@ -65,7 +65,7 @@ pub use reports::{
     suppression::{self, SuppressionReason},
 };
 pub use running::{
-    claim::{ClaimOptions, ClaimedJob, SealedLink, claim, next_due, promote_due, renew_leases},
+    claim::{ClaimOptions, ClaimedJob, SealedLink, claim, claim_probe, next_due, promote_due, renew_leases},
     finish::{Finish, JobEnd, Recorded, finish},
     queue_cursor::QueueCursor,
     requeue::{Requeue, Requeued, requeue},

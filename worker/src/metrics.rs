@@ -65,6 +65,14 @@ fn describe() {
     );
     describe_gauge!("magic_link_breaker_open", "Whether nothing is claimed until an operator changes a setting.");
     describe_gauge!("magic_link_upstream_paused", "Whether nothing is claimed, since the upstream asked for patience.");
+    describe_gauge!(
+        "magic_link_upstream_slow",
+        "Whether only single jobs are claimed, since the upstream fails for everybody."
+    );
+    describe_counter!(
+        "magic_link_hook_failures_total",
+        "Calls to Supabase Auth that failed because a hook of the project failed."
+    );
     describe_gauge!("magic_link_jobs_running", "Jobs that this worker holds now.");
     describe_gauge!(
         "magic_link_supabase_code_digits",
@@ -204,7 +212,7 @@ pub(crate) fn set_shared_state(backlog: &[Backlog], upstream_states: &[UpstreamS
         set_open_jobs(&open.state, f64::from(jobs), open.oldest.as_secs_f64());
     }
     for state in upstream_states {
-        set_upstream(state.upstream, f64::from(state.is_open), f64::from(state.is_paused));
+        set_upstream(state.upstream, state.is_open.into(), state.is_slow.into(), state.is_paused.into());
     }
 }
 
@@ -215,7 +223,7 @@ pub(crate) fn clear_shared_state() {
         set_open_jobs(state, f64::NAN, f64::NAN);
     }
     for upstream in [Upstream::Supabase, Upstream::Mailgun] {
-        set_upstream(upstream, f64::NAN, f64::NAN);
+        set_upstream(upstream, f64::NAN, f64::NAN, f64::NAN);
     }
 }
 
@@ -224,9 +232,15 @@ fn set_open_jobs(state: &str, jobs: f64, oldest: f64) {
     gauge!("magic_link_oldest_job_seconds", "state" => state.to_owned()).set(oldest);
 }
 
-fn set_upstream(upstream: Upstream, open: f64, paused: f64) {
+fn set_upstream(upstream: Upstream, open: f64, slow: f64, paused: f64) {
     gauge!("magic_link_breaker_open", "upstream" => upstream.as_str()).set(open);
+    gauge!("magic_link_upstream_slow", "upstream" => upstream.as_str()).set(slow);
     gauge!("magic_link_upstream_paused", "upstream" => upstream.as_str()).set(paused);
+}
+
+/// Counts a call that failed because a hook of Supabase failed.
+pub(crate) fn record_hook_failure() {
+    counter!("magic_link_hook_failures_total").increment(1);
 }
 
 /// Sets the length of Supabase's one-time codes.

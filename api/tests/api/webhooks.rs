@@ -83,7 +83,7 @@ async fn send_jobs(api: &TestApi, pool: &PgPool, recipients: impl IntoIterator<I
     let mut sent = vec![];
     for recipient in recipients {
         assert_eq!(api.request_link(&recipient).await.status, 200);
-        let options = ClaimOptions { worker: "test", lease: Duration::from_secs(60), limit: 1, probe: false };
+        let options = ClaimOptions { worker: "test", lease: Duration::from_secs(60), limit: 1 };
         let claimed = outbox::claim(pool, options).await.unwrap().remove(0);
         let id = claimed.lease.job.to_string();
         let message_id = format!("{id}.0ecc174419e05b6b@mg.portal.example");

@@ -55,7 +55,14 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
             exhausted.push(Finish { lease, end, step: None });
         } else {
             let why = Failure::new("worker_lost", "Its worker stopped renewing the lease.");
-            again.push(Requeue { lease, delay: Duration::ZERO, failure: Some(why), is_uncounted: false, step: None });
+            again.push(Requeue {
+                lease,
+                delay: Duration::ZERO,
+                failure: Some(why),
+                is_uncounted: false,
+                is_refused: false,
+                step: None,
+            });
         }
     }
     // Another worker's rescue may have been faster, so only writes that took effect count.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use uuid::Uuid;
 
 use super::finish::{Finish, JobEnd, finish};
 use crate::{
@@ -25,8 +26,6 @@ pub struct ClaimOptions<'a> {
     pub lease: Duration,
     /// Maximum number of jobs to claim.
     pub limit: i64,
-    /// Whether this claim is the probe of an open breaker. Other claims find nothing while a breaker is open.
-    pub probe: bool,
 }
 
 /// A job that this worker has leased.
@@ -50,6 +49,12 @@ pub struct ClaimedJob {
     pub request_id: String,
     /// W3C `traceparent` of the request, if it had one.
     pub traceparent: Option<String>,
+    /// Code of the last failure, if there was one.
+    pub code: Option<String>,
+    /// Whether an upstream has refused the job for a reason that may concern only this recipient.
+    pub was_refused: bool,
+    /// Whether an upstream was stopped or had suspects at the time of the claim. Then a success must be recorded.
+    pub has_suspects: bool,
     /// The link of an earlier attempt, if there is one.
     pub link: Option<SealedLink>,
 }
@@ -108,7 +113,7 @@ pub async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Error> {
 }
 
 /// Claims jobs from the start of the queue. It skips jobs whose recipient has a running job and jobs past their deadline,
-/// and finds nothing while a breaker is open or an upstream asked for a pause. To claim repeatedly, use a
+/// and finds nothing while an upstream is stopped or asked for a pause. To claim repeatedly, use a
 /// [`QueueCursor`](crate::QueueCursor).
 ///
 /// # Errors
@@ -148,71 +153,144 @@ pub(crate) async fn claim_behind(pool: &PgPool, options: ClaimOptions<'_>, place
     }
 }
 
-/// Claimed jobs, and the ends of rows that do not hold a valid job.
+/// A row of `email_jobs_open` that a claim returns.
+struct ClaimedRow {
+    id: Uuid,
+    lease_token: i64,
+    recipient: String,
+    callback_url: String,
+    attempt: i16,
+    created_at: DateTime<Utc>,
+    waited: f64,
+    due_for: f64,
+    request_id: String,
+    traceparent: Option<String>,
+    sealed_link: Option<Vec<u8>>,
+    message_id: Option<String>,
+    link_age: Option<f64>,
+    place: i64,
+    code: Option<String>,
+    was_refused: bool,
+    has_suspects: bool,
+}
+
+/// `sqlx::query_as!` for [`ClaimedRow`]s. `$next` selects the ids to claim; its own parameters start at $3.
+macro_rules! claim_rows {
+    ($options:expr, $next:literal, $($parameter:expr),* $(,)?) => {
+        sqlx::query_as!(
+            ClaimedRow,
+            "with next as (" + $next + r#"
+            )
+            update email_jobs_open as job
+            set
+              state = 'running',
+              attempt = attempt + 1,
+              attempted_at = clock_timestamp(),
+              worker = $1,
+              lease_token = nextval('email_jobs_lease_token_seq'),
+              lease_expires_at = clock_timestamp() + make_interval(secs => $2),
+              probed_at = case when next.is_probe then clock_timestamp() else job.probed_at end
+            from next
+            where job.id = next.id
+            returning
+              job.id,
+              lease_token as "lease_token!",
+              recipient,
+              callback_url,
+              attempt,
+              created_at,
+              extract(epoch from clock_timestamp() - created_at)::float8 as "waited!",
+              extract(epoch from clock_timestamp() - run_at)::float8 as "due_for!",
+              request_id,
+              traceparent,
+              sealed_link,
+              message_id,
+              extract(epoch from clock_timestamp() - link_created_at)::float8 as link_age,
+              place,
+              code,
+              refused_at is not null as "was_refused!",
+              exists (select from upstreams where stopped_by is not null or suspects <> '{}') as "has_suspects!"
+            "#,
+            $options.worker,
+            $options.lease.as_secs_f64(),
+            $($parameter),*
+        )
+    };
+}
+
 async fn try_claim(
     pool: &PgPool,
     options: ClaimOptions<'_>,
     place: i64,
 ) -> Result<(ClaimBatch, Vec<Finish>), sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"
-        with next as (
-          select id
-          from email_jobs_open as waiting
-          where state = 'queued'
-            and place > $5
-            and deadline_at > clock_timestamp()
-            and not exists (
-              select from email_jobs_open as running
-              where running.recipient = waiting.recipient
-                and (running.state = 'running') is true
-              -- Looked up for each, by the recipient, and said as that index has it: a join would compare each with
-              -- all that run, and so would a look by their leases.
-              offset 0
-            )
-            and not exists (
-              select from upstreams
-              where (open_since is not null and not $4)
-                or paused_until > clock_timestamp()
-            )
-          order by place
-          limit $3
-          for update skip locked
-        )
-        update email_jobs_open as job
-        set
-          state = 'running',
-          attempt = attempt + 1,
-          attempted_at = clock_timestamp(),
-          worker = $1,
-          lease_token = nextval('email_jobs_lease_token_seq'),
-          lease_expires_at = clock_timestamp() + make_interval(secs => $2)
-        from next
-        where job.id = next.id
-        returning
-          job.id,
-          lease_token as "lease_token!",
-          recipient,
-          callback_url,
-          attempt,
-          created_at,
-          extract(epoch from clock_timestamp() - created_at)::float8 as "waited!",
-          extract(epoch from clock_timestamp() - run_at)::float8 as "due_for!",
-          request_id,
-          traceparent,
-          sealed_link,
-          message_id,
-          extract(epoch from clock_timestamp() - link_created_at)::float8 as link_age,
-          place
-        "#,
-        options.worker,
-        options.lease.as_secs_f64(),
+    let rows = claim_rows!(
+        options,
+        "
+        select id, false as is_probe
+        from email_jobs_open as waiting
+        where state = 'queued'
+          and place > $4
+          and deadline_at > clock_timestamp()
+          and not exists (
+            select from email_jobs_open as running
+            where running.recipient = waiting.recipient
+              and (running.state = 'running') is true
+            -- Looked up for each waiting job by the index of recipients, with the predicate written as that index
+            -- has it. A join would compare each waiting job with all running ones.
+            offset 0
+          )
+          and not exists (
+            select from upstreams
+            where stopped_by is not null
+              or paused_until > clock_timestamp()
+          )
+        order by place
+        limit $3
+        for update skip locked",
         options.limit,
-        options.probe,
         place,
     )
     .fetch_all(pool)
     .await?;
+    Ok(read_rows(rows))
+}
+
+/// Claims one job as a probe of a stopped upstream: the one that was probed longest ago, so that one bad job cannot be every
+/// probe. Call it only after [`take_probe`](crate::upstreams::take_probe).
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn claim_probe(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Option<ClaimedJob>, Error> {
+    let rows = claim_rows!(
+        options,
+        "
+        select id, true as is_probe
+        from email_jobs_open as waiting
+        where state = 'queued'
+          and deadline_at > clock_timestamp()
+          and not exists (
+            select from email_jobs_open as running
+            where running.recipient = waiting.recipient
+              and (running.state = 'running') is true
+            offset 0
+          )
+          and not exists (select from upstreams where paused_until > clock_timestamp())
+        order by probed_at nulls first, place
+        limit 1
+        for update skip locked",
+    )
+    .fetch_all(pool)
+    .await
+    .map_err(Error::from)?;
+    let (batch, unreadable) = read_rows(rows);
+    if !unreadable.is_empty() {
+        finish(pool, &unreadable).await?;
+    }
+    Ok(batch.jobs.into_iter().next())
+}
+
+/// Splits rows into claimed jobs, and the ends of rows that do not hold a valid job.
+fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
     let last = rows.iter().map(|row| row.place).max();
     let mut batch = ClaimBatch { jobs: Vec::with_capacity(rows.len()), last };
     let mut unreadable = Vec::new();
@@ -239,6 +317,9 @@ async fn try_claim(
             due_for: seconds(row.due_for),
             request_id: row.request_id,
             traceparent: row.traceparent,
+            code: row.code,
+            was_refused: row.was_refused,
+            has_suspects: row.has_suspects,
             link: match (row.sealed_link, row.message_id, row.link_age) {
                 (Some(sealed), Some(message_id), Some(age)) => {
                     Some(SealedLink { sealed, message_id, age: seconds(age) })
@@ -247,7 +328,7 @@ async fn try_claim(
             },
         });
     }
-    Ok((batch, unreadable))
+    (batch, unreadable)
 }
 
 /// The end of a job whose row was changed to something that no request can have written.

@@ -29,6 +29,8 @@ pub struct Requeue {
     pub failure: Option<Failure>,
     /// Whether the attempt is given back: it reached no upstream, or could not have succeeded.
     pub is_uncounted: bool,
+    /// Whether an upstream refused the job for a reason that may concern only this recipient. The first time is kept.
+    pub is_refused: bool,
     /// The step that led here.
     pub step: Option<StepRecord>,
 }
@@ -95,6 +97,7 @@ async fn move_back(
     let messages: Vec<Option<String>> =
         jobs.iter().map(|job| job.failure.as_ref().map(|f| f.message.clone())).collect();
     let uncounted: Vec<bool> = jobs.iter().map(|job| job.is_uncounted).collect();
+    let refused: Vec<bool> = jobs.iter().map(|job| job.is_refused).collect();
     let steps = StepColumns::collect(jobs.iter().map(|job| (job.lease.job, job.step.as_ref())));
     let rows = query_with_steps!(
         steps: steps,
@@ -109,8 +112,8 @@ async fn move_back(
                 and (newer.state = 'running') is false
                 and newer.seq > job.seq
             ) as gives_way
-          from unnest($12::uuid[], $13::bigint[], $14::float8[], $15::text[], $16::text[], $17::bool[])
-            as given (id, lease_token, delay, code, message, uncounted)
+          from unnest($12::uuid[], $13::bigint[], $14::float8[], $15::text[], $16::text[], $17::bool[], $18::bool[])
+            as given (id, lease_token, delay, code, message, uncounted, refused)
           join email_jobs_open as job using (id, lease_token)
         ),
         gone as (
@@ -136,6 +139,7 @@ async fn move_back(
             code = coalesce(mine.code, job.code),
             message = coalesce(mine.message, job.message),
             attempt = job.attempt - mine.uncounted::int,
+            refused_at = case when mine.refused then coalesce(job.refused_at, clock_timestamp()) else job.refused_at end,
             lease_token = null,
             lease_expires_at = null
           from mine
@@ -157,6 +161,7 @@ async fn move_back(
         &codes as &[Option<String>],
         &messages as &[Option<String>],
         &uncounted,
+        &refused,
     )
     .fetch_all(connection)
     .await?;

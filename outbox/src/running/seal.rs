@@ -32,9 +32,9 @@ pub struct NewLink {
 pub enum SendDecision {
     /// Send it.
     Send,
-    /// Not now: Mailgun asked for a pause, or its breaker is open. The link is stored.
+    /// Not now: Mailgun asked for a pause or is stopped. The link is stored.
     Hold {
-        /// Time until the pause ends; zero for a breaker.
+        /// Time until the pause ends; zero if Mailgun is stopped.
         pause: Duration,
     },
     /// Mailgun has reported that it accepted the mail of an earlier attempt. The job has ended as sent.
@@ -162,7 +162,7 @@ async fn seal_once(
           id as "id!",
           lease_token as "lease_token!",
           end_state as "end_state: EndState",
-          open_since is not null as "is_open!",
+          stopped_by is not null as "is_open!",
           extract(epoch from paused_until - clock_timestamp())::float8 as pause
         from cleared, upstreams
         where name = 'mailgun'

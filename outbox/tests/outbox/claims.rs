@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox::{ClaimOptions, Failure, JobEnd, Recorded, Requeued, Upstream};
+use outbox::{ClaimOptions, Failure, JobEnd, Recorded, Requeued, Upstream, upstreams};
 
 use crate::test_outbox::{TestOutbox, request, request_for};
 
@@ -100,18 +100,19 @@ async fn a_retrying_job_is_claimed_when_it_is_due_and_not_before() {
 }
 
 #[tokio::test]
-async fn an_open_breaker_and_a_pause_stop_claims_and_a_probe_passes_the_breaker_only() {
+async fn a_stopped_upstream_and_a_pause_stop_claims_and_a_probe_passes_the_stop_only() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let why = Failure::new("bad_jwt", "The key is wrong.");
-    assert!(outbox::upstreams::open_breaker(&outbox.pool, Upstream::Supabase, &why, "KEY").await.unwrap());
+    let (kind, by) = (upstreams::StopKind::Breaker, upstreams::StoppedBy::Answer);
+    assert!(upstreams::stop(&outbox.pool, Upstream::Supabase, kind, by, &why, "KEY").await.unwrap());
     assert!(outbox.claim(1).await.is_empty());
-    let probe = ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit: 1, probe: true };
+    let probe = ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit: 1 };
 
-    outbox::upstreams::pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap();
-    assert!(outbox::claim(&outbox.pool, probe).await.unwrap().is_empty());
+    upstreams::pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap();
+    assert!(outbox::claim_probe(&outbox.pool, probe).await.unwrap().is_none());
     outbox.execute("update upstreams set paused_until = null").await;
-    assert_eq!(outbox::claim(&outbox.pool, probe).await.unwrap().len(), 1);
+    assert!(outbox::claim_probe(&outbox.pool, probe).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -133,8 +133,14 @@ async fn an_uncounted_attempt_is_given_back() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
-    let back =
-        outbox::Requeue { lease: job.lease, delay: Duration::ZERO, failure: None, is_uncounted: true, step: None };
+    let back = outbox::Requeue {
+        lease: job.lease,
+        delay: Duration::ZERO,
+        failure: None,
+        is_uncounted: true,
+        is_refused: false,
+        step: None,
+    };
     assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);
 
     assert_eq!(outbox.claim_one().await.attempt, 1);
@@ -180,7 +186,14 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
         let cleared = outbox::test_support::seal(&outbox.pool, &batch).await.unwrap();
         assert!(cleared.iter().all(|cleared| matches!(cleared, SendDecision::Send)), "{cleared:?}");
     }
-    let back = outbox::Requeue { lease: job.lease, delay: Duration::ZERO, failure: None, is_uncounted: true, step };
+    let back = outbox::Requeue {
+        lease: job.lease,
+        delay: Duration::ZERO,
+        failure: None,
+        is_uncounted: true,
+        is_refused: false,
+        step,
+    };
     assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);
 
     assert_eq!(outbox.text("select count(*) from email_attempts").await, "1");

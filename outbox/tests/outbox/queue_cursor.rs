@@ -114,6 +114,6 @@ async fn entries_read(outbox: &TestOutbox, index: &str) -> i64 {
 }
 
 async fn take(head: &mut QueueCursor, pool: &PgPool, limit: i64) -> Vec<ClaimedJob> {
-    let options = ClaimOptions { worker: "test", lease: Duration::from_secs(60), limit, probe: false };
+    let options = ClaimOptions { worker: "test", lease: Duration::from_secs(60), limit };
     head.claim(pool, options).await.unwrap()
 }

@@ -77,7 +77,7 @@ impl TestOutbox {
     }
 
     pub(crate) async fn claim(&self, limit: i64) -> Vec<ClaimedJob> {
-        let options = ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit, probe: false };
+        let options = ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit };
         outbox::claim(&self.pool, options).await.unwrap()
     }
 
@@ -114,7 +114,7 @@ impl TestOutbox {
 
     pub(crate) async fn requeue(&self, job: &ClaimedJob, delay: Duration) -> Requeued {
         let failure = Some(outbox::Failure::new("upstream_away", "It did not answer."));
-        let back = Requeue { lease: job.lease, delay, failure, is_uncounted: false, step: None };
+        let back = Requeue { lease: job.lease, delay, failure, is_uncounted: false, is_refused: false, step: None };
         outbox::requeue(&self.pool, &[back]).await.unwrap()[0]
     }
 

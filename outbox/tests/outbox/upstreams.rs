@@ -1,60 +1,191 @@
-//! Breakers and pauses, shared by all workers.
+//! Breakers, slow paces, suspects and pauses, shared by all workers.
 
 use std::time::Duration;
 
 use outbox::{
     Failure, Upstream,
-    upstreams::{close_breaker, open_breaker, open_breakers, pause, stopped_for, take_probe},
+    upstreams::{
+        StopKind, StoppedBy, Suspicion, has_succeeded_since_refusal, pause, record_success, resume, stop, stopped_for,
+        stops, suspect, take_check, take_probe,
+    },
 };
 
 use crate::test_outbox::{TestOutbox, request};
 
-#[tokio::test]
-async fn one_caller_opens_a_breaker_and_one_closes_it() {
-    let outbox = TestOutbox::new().await;
-    let why = Failure::new("bad_jwt", "The key is wrong.");
-    let open = || open_breaker(&outbox.pool, Upstream::Supabase, &why, "SUPABASE_SERVICE_ROLE_KEY");
-    let (one, two) = tokio::join!(open(), open());
+const NOW: Duration = Duration::ZERO;
 
-    assert_ne!(one.unwrap(), two.unwrap());
-    let breakers = open_breakers(&outbox.pool).await.unwrap();
-    assert_eq!(breakers.len(), 1);
-    assert_eq!(
-        (breakers[0].upstream, &breakers[0].failure, breakers[0].setting.as_str()),
-        (Upstream::Supabase, &why, "SUPABASE_SERVICE_ROLE_KEY")
-    );
-    let other = Failure::new("wrong_url", "Nobody is there.");
-    assert!(
-        open_breaker(&outbox.pool, Upstream::Supabase, &other, "SUPABASE_URL").await.unwrap(),
-        "a new reason is told"
-    );
-    assert!(!open_breaker(&outbox.pool, Upstream::Supabase, &other, "SUPABASE_URL").await.unwrap());
-    let now = open_breakers(&outbox.pool).await.unwrap();
-    assert_eq!((now[0].since, &now[0].failure, now[0].setting.as_str()), (breakers[0].since, &other, "SUPABASE_URL"));
-    assert!(!close_breaker(&outbox.pool, Upstream::Mailgun).await.unwrap());
-    assert!(close_breaker(&outbox.pool, Upstream::Supabase).await.unwrap());
-    assert!(!close_breaker(&outbox.pool, Upstream::Supabase).await.unwrap());
-    assert!(open_breakers(&outbox.pool).await.unwrap().is_empty());
+impl TestOutbox {
+    async fn stop(&self, by: StoppedBy, failure: &Failure) -> bool {
+        stop(&self.pool, Upstream::Supabase, StopKind::Breaker, by, failure, "SUPABASE_URL").await.unwrap()
+    }
+
+    async fn suspect(&self, recipient: u8, began_ago: Duration) -> Suspicion {
+        let failure = Failure::new("supabase_forbidden", "A firewall refuses the call.");
+        let kind = StopKind::Breaker;
+        suspect(&self.pool, Upstream::Supabase, &[recipient; 32], began_ago, kind, &failure, "SUPABASE_URL")
+            .await
+            .unwrap()
+    }
 }
 
 #[tokio::test]
-async fn probes_grow_rarer_up_to_half_a_minute() {
+async fn one_caller_stops_an_upstream_and_one_resumes_it() {
+    let outbox = TestOutbox::new().await;
+    let why = Failure::new("bad_jwt", "The key is wrong.");
+    let (one, two) = tokio::join!(outbox.stop(StoppedBy::Answer, &why), outbox.stop(StoppedBy::Answer, &why));
+
+    assert_ne!(one, two);
+    let before = stops(&outbox.pool).await.unwrap();
+    assert_eq!(before.len(), 1);
+    assert_eq!((before[0].upstream, before[0].kind, &before[0].failure), (Upstream::Supabase, StopKind::Breaker, &why));
+    let other = Failure::new("wrong_url", "Nobody is there.");
+    assert!(outbox.stop(StoppedBy::Answer, &other).await, "a new reason is logged");
+    assert!(!outbox.stop(StoppedBy::Answer, &other).await);
+    let now = stops(&outbox.pool).await.unwrap();
+    assert_eq!((now[0].since, &now[0].failure, now[0].setting.as_str()), (before[0].since, &other, "SUPABASE_URL"));
+
+    let resume = |upstream, ago| resume(&outbox.pool, upstream, ago, false);
+    assert!(!resume(Upstream::Mailgun, NOW).await.unwrap());
+    assert!(!resume(Upstream::Supabase, Duration::from_secs(60)).await.unwrap(), "the call began before the stop");
+    assert!(resume(Upstream::Supabase, NOW).await.unwrap());
+    assert!(!resume(Upstream::Supabase, NOW).await.unwrap());
+    assert!(stops(&outbox.pool).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_check_resumes_only_what_a_check_has_stopped() {
+    let outbox = TestOutbox::new().await;
+    let why = Failure::new("bad_jwt", "The key is wrong.");
+    for (by, is_resumed) in [(StoppedBy::Answer, false), (StoppedBy::Suspects, false), (StoppedBy::Check, true)] {
+        outbox.stop(by, &why).await;
+        assert_eq!(resume(&outbox.pool, Upstream::Supabase, NOW, true).await.unwrap(), is_resumed, "{by:?}");
+        resume(&outbox.pool, Upstream::Supabase, NOW, false).await.unwrap();
+    }
+    outbox.stop(StoppedBy::Answer, &why).await;
+    outbox.stop(StoppedBy::Check, &why).await;
+    assert!(resume(&outbox.pool, Upstream::Supabase, NOW, true).await.unwrap(), "the check has confirmed it");
+}
+
+#[tokio::test]
+async fn three_recipients_without_a_later_success_stop_an_upstream() {
+    let outbox = TestOutbox::new().await;
+    for _ in 0..5 {
+        assert_eq!(outbox.suspect(1, NOW).await, Suspicion::Personal, "one recipient, however often");
+    }
+    assert_eq!(outbox.suspect(2, NOW).await, Suspicion::Personal);
+    record_success(&outbox.pool, Upstream::Supabase, Duration::from_secs(60)).await.unwrap();
+    assert_eq!(outbox.suspect(3, NOW).await, Suspicion::Stopped { is_new: true }, "that success began before them");
+    assert_eq!(outbox.suspect(4, NOW).await, Suspicion::Stopped { is_new: false });
+
+    resume(&outbox.pool, Upstream::Supabase, NOW, false).await.unwrap();
+    for recipient in [1, 2] {
+        assert_eq!(outbox.suspect(recipient, NOW).await, Suspicion::Personal, "{recipient}");
+    }
+    record_success(&outbox.pool, Upstream::Supabase, NOW).await.unwrap();
+    for recipient in [3, 4] {
+        assert_eq!(outbox.suspect(recipient, NOW).await, Suspicion::Personal, "{recipient}");
+    }
+}
+
+#[tokio::test]
+async fn attempts_spent_on_what_concerned_everybody_are_given_back() {
+    let outbox = TestOutbox::new().await;
+    let refused = outbox.queued(request("ada@example.com")).await;
+    let other = outbox.queued(request("eve@example.com")).await;
+    let jobs = outbox.claim(2).await;
+    outbox.suspect(1, Duration::from_secs(1)).await;
+    for (job, code) in jobs.iter().zip(["supabase_forbidden", "mailgun_unavailable"]) {
+        let failure = Some(Failure::new(code, ""));
+        let delay = Duration::from_secs(60);
+        let requeue =
+            outbox::Requeue { lease: job.lease, delay, failure, is_uncounted: false, is_refused: true, step: None };
+        outbox::requeue(&outbox.pool, &[requeue]).await.unwrap();
+    }
+    outbox.stop(StoppedBy::Suspects, &Failure::new("supabase_forbidden", "Everybody is refused.")).await;
+
+    let attempt = async |id| outbox.text(&format!("select attempt from email_jobs where id = '{id}'")).await;
+    assert_eq!((attempt(refused).await.as_str(), attempt(other).await.as_str()), ("0", "1"));
+}
+
+#[tokio::test]
+async fn a_refusal_is_personal_once_a_later_call_has_succeeded() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("ada@example.com")).await;
+    let job = outbox.claim_one().await;
+    outbox.requeue(&job, Duration::from_millis(1)).await;
+    outbox.execute("update email_jobs set refused_at = clock_timestamp() - interval '10 seconds'").await;
+    let is_personal =
+        async || has_succeeded_since_refusal(&outbox.pool, Upstream::Supabase, job.lease.job).await.unwrap();
+    assert!(!is_personal().await);
+    record_success(&outbox.pool, Upstream::Supabase, Duration::from_secs(20)).await.unwrap();
+    assert!(!is_personal().await, "that call began before the refusal");
+    record_success(&outbox.pool, Upstream::Supabase, Duration::from_secs(5)).await.unwrap();
+    assert!(is_personal().await);
+}
+
+#[tokio::test]
+async fn asking_again_inherits_probe_and_refusal_with_the_place() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("ada@example.com")).await;
+    outbox.execute("update email_jobs set probed_at = '2026-01-01', refused_at = '2026-01-02'").await;
+    let newer = outbox.queued(crate::test_outbox::request_for("ada@example.com", "2")).await;
+    let inherited = format!("select probed_at::date || ' ' || refused_at::date from email_jobs where id = '{newer}'");
+    assert_eq!(outbox.text(&inherited).await, "2026-01-01 2026-01-02");
+}
+
+#[tokio::test]
+async fn all_workers_together_check_once_per_interval() {
+    let outbox = TestOutbox::new().await;
+    let take = || take_check(&outbox.pool, Upstream::Supabase, Duration::from_secs(1));
+    let (one, two) = tokio::join!(take(), take());
+    assert_ne!(one.unwrap(), two.unwrap());
+    outbox.execute("update upstreams set checked_at = checked_at - interval '1 second'").await;
+    assert!(take().await.unwrap());
+}
+
+#[tokio::test]
+async fn probes_come_after_one_two_and_then_every_five_seconds() {
     let outbox = TestOutbox::new().await;
     assert!(!take_probe(&outbox.pool).await.unwrap());
-    open_breaker(&outbox.pool, Upstream::Mailgun, &Failure::new("x", "y"), "Z").await.unwrap();
+    outbox.stop(StoppedBy::Answer, &Failure::new("x", "y")).await;
     assert!(!take_probe(&outbox.pool).await.unwrap(), "not at once");
     outbox.execute("update upstreams set probe_at = clock_timestamp() where open_since is not null").await;
     assert!(!take_probe(&outbox.pool).await.unwrap(), "not without a job");
     outbox.queued(request("hello@example.com")).await;
 
     let mut waits = Vec::new();
-    for _ in 0..7 {
+    for _ in 0..4 {
         outbox.execute("update upstreams set probe_at = clock_timestamp() where open_since is not null").await;
         assert!(take_probe(&outbox.pool).await.unwrap());
         assert!(!take_probe(&outbox.pool).await.unwrap(), "one at a time");
         waits.push(stopped_for(&outbox.pool).await.unwrap().unwrap().as_secs_f64().ceil());
     }
-    assert_eq!(waits, [2.0, 5.0, 10.0, 20.0, 30.0, 30.0, 30.0]);
+    assert_eq!(waits, [2.0, 5.0, 5.0, 5.0]);
+}
+
+#[tokio::test]
+async fn each_probe_takes_the_job_that_was_probed_longest_ago() {
+    let outbox = TestOutbox::new().await;
+    for name in ["a", "b", "c"] {
+        outbox.queued(request(&format!("{name}@example.com"))).await;
+    }
+    outbox.stop(StoppedBy::Answer, &Failure::new("x", "y")).await;
+    let mut probed = Vec::new();
+    for _ in 0..6 {
+        let options = outbox::ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit: 64 };
+        let job = outbox::claim_probe(&outbox.pool, options).await.unwrap().unwrap();
+        probed.push(job.recipient.as_str()[..1].to_owned());
+        let back = outbox::Requeue {
+            lease: job.lease,
+            delay: NOW,
+            failure: None,
+            is_uncounted: true,
+            is_refused: false,
+            step: None,
+        };
+        outbox::requeue(&outbox.pool, &[back]).await.unwrap();
+    }
+    assert_eq!(probed.concat(), "abcabc");
 }
 
 #[tokio::test]

@@ -84,9 +84,20 @@ impl Faults {
         struck
     }
 
+    /// Does `work` for a call that names no recipient: a fault that is meant for everybody strikes it, and is not used up.
+    pub(crate) async fn around_check(&self, work: impl FnOnce() -> Response) -> Response {
+        let kind =
+            self.with(|queue| queue.iter().find(|waiting| waiting.fault.to.is_none()).map(|it| it.fault.kind.clone()));
+        self.strike(kind, work).await
+    }
+
     /// Does `work` for a call about `addresses`, as well or as badly as the day is.
     pub(crate) async fn around(&self, addresses: &[String], work: impl FnOnce() -> Response) -> Response {
-        match self.take(addresses) {
+        self.strike(self.take(addresses), work).await
+    }
+
+    async fn strike(&self, kind: Option<FaultKind>, work: impl FnOnce() -> Response) -> Response {
+        match kind {
             None => work(),
             Some(FaultKind::Status(answer)) => self.canned(&answer),
             Some(FaultKind::StatusAfter(answer)) => {

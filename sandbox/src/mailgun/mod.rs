@@ -30,7 +30,10 @@ use poem::{
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 use tokio::net::TcpListener;
@@ -101,6 +104,7 @@ struct MailgunState {
     hint: Option<String>,
     mails: Journal<Mail>,
     journal: Journal<SendCall>,
+    checks: Arc<AtomicUsize>,
     reads: Journal<ReadCall>,
     webhooks: Webhooks,
     lists: Lists,
@@ -133,6 +137,7 @@ impl Mailgun {
             hint: settings.hint,
             mails: Journal::new(),
             journal: Journal::new(),
+            checks: Arc::default(),
             reads: Journal::new(),
             webhooks,
             lists,
@@ -182,6 +187,11 @@ impl Mailgun {
         self.state.mails.wait_for_count(count, "mails", seen).await
     }
 
+    /// The number of mails without a recipient so far. They ask about the server, and are not in the journal.
+    pub fn checks(&self) -> usize {
+        self.state.checks.load(Ordering::Relaxed)
+    }
+
     /// The calls so far, oldest first, those included that a fault struck.
     pub fn journal(&self) -> Vec<SendCall> {
         self.state.journal.all()
@@ -219,6 +229,12 @@ async fn send(Data(state): Data<&MailgunState>, Path(domain): Path<String>, requ
         Ok(form) => form,
         Err(error) => return messages::message(StatusCode::BAD_REQUEST, &error.to_string()),
     };
+    // A mail without a recipient asks about the server.
+    if form.to().is_empty() {
+        state.checks.fetch_add(1, Ordering::Relaxed);
+        let authorization = request.header(header::AUTHORIZATION);
+        return state.faults.around_check(|| carry_out(state, authorization, &domain, &form)).await;
+    }
     let number = state.journal.add(|_| note(request, &form));
     let authorization = request.header(header::AUTHORIZATION);
     let work = || {

@@ -24,7 +24,10 @@ use crate::{
 };
 use std::{
     io,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::SystemTime,
 };
 use tokio::net::TcpListener;
@@ -81,6 +84,7 @@ struct State {
     world: Arc<Mutex<AuthState>>,
     journal: Journal<LinkCall>,
     faults: Faults,
+    checks: Arc<AtomicUsize>,
 }
 
 impl State {
@@ -110,6 +114,7 @@ impl SupabaseAuth {
             world: Arc::new(Mutex::new(AuthState { settings, users })),
             journal: Journal::new(),
             faults: Faults::new(answer::usual_body),
+            checks: Arc::default(),
         };
         let server = Server::start(listener, routes::routes(&state))?;
         Ok(SupabaseAuth { server, state })
@@ -118,6 +123,11 @@ impl SupabaseAuth {
     /// Its address, as SUPABASE_URL wants it.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
+    }
+
+    /// The number of calls of generate_link without a type so far. They ask about the server, and are not in the journal.
+    pub fn checks(&self) -> usize {
+        self.state.checks.load(Ordering::Relaxed)
     }
 
     /// The calls of generate_link so far, oldest first.

@@ -11,7 +11,7 @@ use crate::{faults, server::Cut};
 use poem::{
     Body, Endpoint, EndpointExt, IntoResponse, Request, Response, Route, RouteMethod, endpoint::make, http::StatusCode,
 };
-use std::time::SystemTime;
+use std::{sync::atomic::Ordering, time::SystemTime};
 
 /// Everything under one address.
 pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
@@ -67,6 +67,11 @@ where
 async fn make_link(state: State, request: Request, body: Vec<u8>) -> Response {
     let asked = LinkQuestion::of(&request);
     let link = LinkRequest::parse(&body).unwrap_or_default();
+    // A call without a type asks about the server and not for a link.
+    if link.kind.is_empty() && !link.email.is_empty() {
+        state.checks.fetch_add(1, Ordering::Relaxed);
+        return state.faults.around_check(|| state.with(|world| generate_link::respond(world, &asked, &body))).await;
+    }
     let number = state.journal.add(|_| note(&request, &link));
     let work = || {
         let response = state.with(|world| generate_link::respond(world, &asked, &body));

@@ -202,7 +202,6 @@ async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching)
             worker: &worker.name,
             lease: Duration::from_secs(30),
             limit: i64::try_from(slots.available_permits()).unwrap(),
-            probe: false,
         };
         let claimed = head.claim(pool, options).await.unwrap();
         if claimed.is_empty() {

@@ -2,10 +2,29 @@
 
 use std::time::Duration;
 
-use outbox::{Failure, StepRecord, Upstream, upstreams};
+use outbox::{
+    Failure, StepOutcome, StepRecord, Upstream,
+    upstreams::{self, StoppedBy, Suspicion},
+};
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
 use super::{backoff, context::DeliveryRun, outcome::DeliveryOutcome};
-use crate::upstream::verdict::{UpstreamFailure, Verdict};
+use crate::{
+    runtime::upstream_stop,
+    upstream::{
+        check::CheckResult,
+        verdict::{UpstreamFailure, Verdict},
+    },
+};
+
+/// Whom a suspicious failure concerns.
+enum Concern {
+    /// Everybody: the upstream is stopped.
+    Everybody,
+    /// Only this recipient, as far as is known.
+    Recipient,
+}
 
 impl DeliveryRun<'_> {
     /// Turns [`Verdict::RetryUpTo`] into [`Verdict::Reject`] once the job has failed too often with the same code.
@@ -19,84 +38,150 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Records the failed call and returns the outcome of the delivery.
+    /// Records a call that began at `began_at` and failed, and returns the outcome of the delivery.
     pub(super) async fn handle_failure(
         &self,
         upstream: Upstream,
         failure: &UpstreamFailure,
+        began_at: Instant,
         step: StepRecord,
     ) -> DeliveryOutcome {
-        self.worker.upstream_health.record_failure(upstream, failure, self.job.recipient.as_str());
         let number = self.job.attempt;
         let reason = failure.reason.clone();
         match failure.verdict {
             Verdict::Reject => DeliveryOutcome::Failed(reason, Some(step)),
-            Verdict::Retry { .. } | Verdict::RetryUpTo { .. } | Verdict::Unknown
-                if number >= self.worker.limits.max_attempts && !is_requested_wait(failure.verdict) =>
-            {
-                let message = format!("After {number} attempts. The last: {}", reason.message);
-                DeliveryOutcome::Failed(Failure::new("attempts_exhausted", message), Some(step))
+            Verdict::Hook => {
+                self.worker.supabase.record_hook_failure(&reason);
+                DeliveryOutcome::retry(backoff::retry(number), reason, step)
             }
+            Verdict::RetryUpTo { .. } => self.retry(backoff::retry(number), reason, step),
             Verdict::Retry { not_before: Some(wait) } => {
                 let paused = upstreams::pause(&self.worker.pool, upstream, wait).await;
                 // `observe` has logged an error. Without the pause, the other workers get the same response themselves.
                 let _ = self.worker.outage.observe(paused);
                 uncounted(wait, reason, step)
             }
-            // The upstream fails for many recipients, so the attempt does not count against this job.
-            Verdict::Retry { not_before: None } if self.worker.upstream_health.slows_claims(upstream) => {
-                uncounted(backoff::retry(number), reason, step)
-            }
-            Verdict::Retry { not_before: None } | Verdict::RetryUpTo { .. } => {
-                DeliveryOutcome::retry(backoff::retry(number), reason, step)
-            }
-            Verdict::Unknown => DeliveryOutcome::retry(backoff::unknown(self.since_first_send()), reason, step),
-            Verdict::Configuration { setting } => {
-                self.open_breaker(upstream, &reason, setting).await;
-                // The open breaker holds the job in the queue, so it needs no delay.
+            Verdict::Configuration { .. } => {
+                self.stop_everybody(upstream, failure, StoppedBy::Answer).await;
+                // The stopped upstream holds the job in the queue, so it needs no delay.
                 uncounted(Duration::ZERO, reason, step)
             }
+            Verdict::Retry { not_before: None } | Verdict::Unknown | Verdict::Refused { .. } => {
+                self.handle_suspicion(upstream, failure, began_at, step).await
+            }
         }
     }
 
-    /// Opens the upstream's breaker, which stops the claims of all workers. Only the worker that opens the breaker, or
-    /// changes its code, logs the error.
-    async fn open_breaker(&self, upstream: Upstream, reason: &Failure, setting: &'static str) {
-        let pool = &self.worker.pool;
-        match self.retry_until_interrupted(|| upstreams::open_breaker(pool, upstream, reason, setting)).await {
-            Ok(Ok(true)) => tracing::error!(
-                upstream = upstream.as_str(),
-                code = reason.code,
-                setting,
-                "{}. No mail goes out until this is mended; tried again by itself",
-                reason.message
-            ),
-            Ok(Ok(false)) => tracing::debug!(upstream = upstream.as_str(), code = reason.code, "still to be mended"),
-            Ok(Err(error)) => tracing::error!(%error, "a breaker could not be opened"),
-            Err(interruption) => tracing::debug!(interrupted = %interruption, "a breaker could not be opened"),
+    /// Handles a failure that may concern this recipient only, or everybody.
+    async fn handle_suspicion(
+        &self,
+        upstream: Upstream,
+        failure: &UpstreamFailure,
+        began_at: Instant,
+        mut step: StepRecord,
+    ) -> DeliveryOutcome {
+        let reason = failure.reason.clone();
+        let is_refusal = matches!(failure.verdict, Verdict::Refused { .. });
+        let delay = match failure.verdict {
+            Verdict::Unknown => backoff::unknown(self.since_first_send()),
+            _ => backoff::retry(self.job.attempt),
+        };
+        match self.find_concern(upstream, failure, began_at).await {
+            Concern::Everybody => {
+                if is_refusal {
+                    step.outcome = StepOutcome::Configuration;
+                }
+                // A mail that may have been sent still waits: each retry may send a duplicate.
+                let delay = if failure.verdict == Verdict::Unknown { delay } else { Duration::ZERO };
+                uncounted(delay, reason, step)
+            }
+            Concern::Recipient if self.is_probe => uncounted_refusal(delay, reason, step, is_refusal),
+            Concern::Recipient if is_refusal => {
+                if self.job.was_refused && self.has_succeeded_for_another(upstream).await {
+                    return DeliveryOutcome::Failed(reason, Some(step));
+                }
+                DeliveryOutcome::refused(delay, reason, step)
+            }
+            Concern::Recipient => self.retry(delay, reason, step),
         }
     }
 
-    /// Records a successful call. A probe also closes the upstream's breaker. Other calls do not, because they may have
-    /// started before the breaker opened.
-    pub(super) async fn record_success(&self, upstream: Upstream) {
+    /// A counted retry; or the end of the job if it was the last attempt.
+    fn retry(&self, delay: Duration, reason: Failure, step: StepRecord) -> DeliveryOutcome {
+        let number = self.job.attempt;
+        if number >= self.worker.limits.max_attempts {
+            let message = format!("After {number} attempts. The last: {}", reason.message);
+            return DeliveryOutcome::Failed(Failure::new("attempts_exhausted", message), Some(step));
+        }
+        DeliveryOutcome::retry(delay, reason, step)
+    }
+
+    /// Finds out whom a failure concerns: everybody if the check call fails too, or if it is the third suspect.
+    async fn find_concern(&self, upstream: Upstream, failure: &UpstreamFailure, began_at: Instant) -> Concern {
         let worker = self.worker;
-        worker.upstream_health.record_success(upstream);
-        if !self.is_probe {
+        worker.upstream_monitor.note_suspicion(upstream);
+        let call = worker.check(upstream);
+        let check = worker.upstream_monitor.check_after_failure(&worker.pool, upstream, began_at, call);
+        match self.unless_interrupted(check).await.map(|result| worker.outage.observe(result)) {
+            Ok(Ok(CheckResult::Failed(failure))) => {
+                self.stop_everybody(upstream, &failure, StoppedBy::Check).await;
+                return Concern::Everybody;
+            }
+            Ok(Ok(CheckResult::Passed | CheckResult::Unclear)) => {}
+            // Without the database or the time for a check, the attempt counts, as it would without checks.
+            Ok(Err(_)) | Err(_) => return Concern::Recipient,
+        }
+        let recipient = Sha256::digest(self.job.recipient.as_str()).into();
+        let (kind, setting) = (failure.stop_kind(), failure.setting(upstream));
+        let suspicion =
+            upstreams::suspect(&worker.pool, upstream, &recipient, began_at.elapsed(), kind, &failure.reason, setting);
+        match worker.outage.observe(suspicion.await) {
+            Ok(Suspicion::Stopped { is_new }) => {
+                if is_new {
+                    upstream_stop::log_stop(upstream, failure);
+                }
+                Concern::Everybody
+            }
+            Ok(Suspicion::Personal) | Err(_) => Concern::Recipient,
+        }
+    }
+
+    async fn has_succeeded_for_another(&self, upstream: Upstream) -> bool {
+        let query = upstreams::has_succeeded_since_refusal(&self.worker.pool, upstream, self.job.lease.job).await;
+        // If the outbox cannot be read, the job is retried.
+        self.worker.outage.observe(query).unwrap_or(false)
+    }
+
+    async fn stop_everybody(&self, upstream: Upstream, failure: &UpstreamFailure, by: StoppedBy) {
+        match self.retry_until_interrupted(|| upstream_stop::stop(self.worker, upstream, failure, by)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, upstream = upstream.as_str(), "an upstream could not be stopped"),
+            Err(interruption) => {
+                tracing::debug!(interrupted = %interruption, "an upstream could not be stopped");
+            }
+        }
+    }
+
+    /// Records a call that began at `began_at` and succeeded, if anybody is waiting to hear of it: it clears suspects and
+    /// resumes a stopped upstream.
+    pub(super) async fn record_success(&self, upstream: Upstream, began_at: Instant) {
+        let worker = self.worker;
+        let has_suspicion = worker.upstream_monitor.take_suspicion(upstream);
+        if !(self.is_probe || self.job.has_suspects || has_suspicion) {
             return;
         }
-        // If this write fails, the next probe closes the breaker.
-        if let Ok(true) = worker.outage.observe(upstreams::close_breaker(&worker.pool, upstream).await) {
-            tracing::info!(upstream = upstream.as_str(), "recovered: mail goes out again");
-        }
+        // If a write fails, the next probe or success repeats it.
+        let recorded = upstreams::record_success(&worker.pool, upstream, began_at.elapsed()).await;
+        let _ = worker.outage.observe(recorded);
+        let _ = worker.outage.observe(upstream_stop::resume(worker, upstream, began_at, false).await);
     }
 }
 
 /// A requeue that does not count as an attempt of the job.
 fn uncounted(delay: Duration, reason: Failure, step: StepRecord) -> DeliveryOutcome {
-    DeliveryOutcome::Requeue { delay, failure: Some(reason), is_uncounted: true, step: Some(step) }
+    uncounted_refusal(delay, reason, step, false)
 }
 
-fn is_requested_wait(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::Retry { not_before: Some(_) })
+fn uncounted_refusal(delay: Duration, reason: Failure, step: StepRecord, is_refused: bool) -> DeliveryOutcome {
+    DeliveryOutcome::Requeue { delay, failure: Some(reason), is_uncounted: true, is_refused, step: Some(step) }
 }

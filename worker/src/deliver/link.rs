@@ -5,14 +5,14 @@ use std::time::Duration;
 use outbox::{CallbackUrl, Failure, NewLink, Step, StepRecord, Upstream};
 use tokio::time::Instant;
 
-use super::{context::DeliveryRun, interruption::Interruption, outcome::DeliveryOutcome};
+use super::{backoff, context::DeliveryRun, interruption::Interruption, outcome::DeliveryOutcome};
 use crate::{
     mail::link_seal::SealContext,
     metrics,
     settings::SHORTEST_USE,
     upstream::{
         supabase::GeneratedLink,
-        verdict::{UpstreamFailure, Verdict},
+        verdict::{HOOK_FAILED, UpstreamFailure, Verdict},
     },
 };
 
@@ -89,6 +89,13 @@ impl DeliveryRun<'_> {
     pub(super) async fn create_link(&self, unusable: Option<Failure>) -> Result<SignInLink, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
+        // Retries after a failed hook may take only half of the slots, so that a hook that hangs cannot hold up people whom it
+        // does not concern.
+        let _hook_slot = if job.code.as_deref() == Some(HOOK_FAILED) {
+            Some(worker.supabase.try_acquire_hook_slot().ok_or_else(|| self.retry_hook_later())?)
+        } else {
+            None
+        };
         let slot = self.unless_interrupted(worker.supabase.acquire_slot()).await.map_err(not_started)?;
         // Check before the stopwatch starts: a call that is never made must not be recorded as a step.
         self.ensure_not_interrupted().map_err(not_started)?;
@@ -102,13 +109,17 @@ impl DeliveryRun<'_> {
             Ok(generated) => generated,
             Err(failure) => {
                 let failure = self.apply_attempt_limit(failure).await;
-                return Err(self.handle_failure(Upstream::Supabase, &failure, stopwatch.failed(&failure)).await);
+                return Err(self
+                    .handle_failure(Upstream::Supabase, &failure, stopwatch.started, stopwatch.failed(&failure))
+                    .await);
             }
         };
-        self.record_success(Upstream::Supabase).await;
+        self.record_success(Upstream::Supabase, stopwatch.started).await;
         if generated.redirect_to != job.callback_url.as_str() {
             let failure = self.redirect_not_allowed(&generated);
-            return Err(self.handle_failure(Upstream::Supabase, &failure, stopwatch.failed(&failure)).await);
+            return Err(self
+                .handle_failure(Upstream::Supabase, &failure, stopwatch.started, stopwatch.failed(&failure))
+                .await);
         }
         // A new link needs a new Message-Id: a mailbox may drop a mail whose Message-Id it has seen before, and this mail has
         // the only link that works.
@@ -117,6 +128,12 @@ impl DeliveryRun<'_> {
         let step = StepRecord { failure: unusable, ..stopwatch.ok(200) };
         let fresh = FreshLink { sealed, step };
         Ok(SignInLink { url: generated.url, message_id, created_at: stopwatch.started, fresh: Some(fresh) })
+    }
+
+    /// Puts the job back, because enough other jobs wait for the hook.
+    fn retry_hook_later(&self) -> DeliveryOutcome {
+        let delay = backoff::retry(self.job.attempt);
+        DeliveryOutcome::Requeue { delay, failure: None, is_uncounted: true, is_refused: false, step: None }
     }
 
     fn seal_context<'a>(&'a self, message_id: &'a str) -> SealContext<'a> {

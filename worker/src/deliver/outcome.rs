@@ -15,7 +15,13 @@ pub(super) enum DeliveryOutcome {
     Failed(Failure, Option<StepRecord>),
     /// The job goes back to the queue and is not claimed again before `delay` has passed. An uncounted delivery does not
     /// count towards `MAX_ATTEMPTS`.
-    Requeue { delay: Duration, failure: Option<Failure>, is_uncounted: bool, step: Option<StepRecord> },
+    Requeue {
+        delay: Duration,
+        failure: Option<Failure>,
+        is_uncounted: bool,
+        is_refused: bool,
+        step: Option<StepRecord>,
+    },
     /// The outbox has already ended the job or given it to another worker. Holds the state to log.
     DecidedByOutbox(&'static str),
     /// The outbox rejected a write. The job is rescued when its lease expires. Holds the error message.
@@ -23,14 +29,25 @@ pub(super) enum DeliveryOutcome {
 }
 
 impl DeliveryOutcome {
+    /// A counted requeue after a refusal that may concern only this recipient.
+    pub(super) fn refused(delay: Duration, failure: Failure, step: StepRecord) -> Self {
+        Self::Requeue { delay, failure: Some(failure), is_uncounted: false, is_refused: true, step: Some(step) }
+    }
+
     /// A requeue that counts as an attempt of the job.
     pub(super) fn retry(delay: Duration, failure: Failure, step: StepRecord) -> Self {
-        Self::Requeue { delay, failure: Some(failure), is_uncounted: false, step: Some(step) }
+        Self::Requeue { delay, failure: Some(failure), is_uncounted: false, is_refused: false, step: Some(step) }
     }
 
     /// An interruption before the mail was sent. Another worker can claim the job at once.
     pub(super) fn interrupted(interruption: Interruption, step: Option<StepRecord>) -> Self {
-        Self::Requeue { delay: Duration::ZERO, failure: Some(interruption.failure()), is_uncounted: true, step }
+        Self::Requeue {
+            delay: Duration::ZERO,
+            failure: Some(interruption.failure()),
+            is_uncounted: true,
+            is_refused: false,
+            step,
+        }
     }
 }
 
@@ -45,8 +62,9 @@ impl DeliveryRun<'_> {
                 tracing::warn!(code = failure.code, reason = failure.message, "failed");
                 self.finish(JobEnd::Failed(failure), step).await
             }
-            DeliveryOutcome::Requeue { delay, failure, is_uncounted, step } => {
-                self.requeue(delay, failure, is_uncounted, step).await
+            DeliveryOutcome::Requeue { delay, failure, is_uncounted, is_refused, step } => {
+                let requeue = Requeue { lease: self.job.lease, delay, failure, is_uncounted, is_refused, step };
+                self.requeue(requeue).await
             }
             DeliveryOutcome::DecidedByOutbox(state) => state,
             DeliveryOutcome::Unrecorded(error) => {
@@ -80,24 +98,13 @@ impl DeliveryRun<'_> {
     }
 
     /// Returns the job to the queue. Returns the job's new state, `lease_lost` or `unrecorded`.
-    async fn requeue(
-        &self,
-        delay: Duration,
-        failure: Option<Failure>,
-        is_uncounted: bool,
-        step: Option<StepRecord>,
-    ) -> &'static str {
-        if let Some(failure) = &failure {
+    async fn requeue(&self, requeue: Requeue) -> &'static str {
+        let delay = requeue.delay;
+        if let Some(failure) = &requeue.failure {
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
-            tracing::warn!(
-                code = failure.code,
-                reason = failure.message,
-                delay_ms,
-                uncounted = is_uncounted,
-                "to be tried again"
-            );
+            let uncounted = requeue.is_uncounted;
+            tracing::warn!(code = failure.code, reason = failure.message, delay_ms, uncounted, "to be tried again");
         }
-        let requeue = Requeue { lease: self.job.lease, delay, failure, is_uncounted, step };
         match self.retry_during_outage(|| self.worker.committers.requeues.commit(requeue.clone())).await {
             Ok(Requeued::Waiting) if delay.is_zero() => "queued",
             Ok(Requeued::Waiting) => "retrying",

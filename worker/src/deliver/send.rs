@@ -31,7 +31,13 @@ impl DeliveryRun<'_> {
             SendDecision::Hold { pause } if self.is_probe && pause.is_zero() => Ok(()),
             SendDecision::Hold { pause } => {
                 let reason = Failure::new("mailgun_on_hold", "Mailgun asked for a pause, or needs an operator.");
-                Err(DeliveryOutcome::Requeue { delay: pause, failure: Some(reason), is_uncounted: true, step: None })
+                Err(DeliveryOutcome::Requeue {
+                    delay: pause,
+                    failure: Some(reason),
+                    is_uncounted: true,
+                    is_refused: false,
+                    step: None,
+                })
             }
             SendDecision::AlreadySent => Err(DeliveryOutcome::DecidedByOutbox("sent")),
             SendDecision::Superseded => Err(DeliveryOutcome::DecidedByOutbox("superseded")),
@@ -65,10 +71,12 @@ impl DeliveryRun<'_> {
         match self.unless_interrupted(worker.mailgun.send(&envelope, mail)).await {
             Ok(Ok(())) => {
                 let step = stopwatch.ok(200);
-                self.record_success(Upstream::Mailgun).await;
+                self.record_success(Upstream::Mailgun, stopwatch.started).await;
                 Ok(step)
             }
-            Ok(Err(failure)) => Err(self.handle_failure(Upstream::Mailgun, &failure, stopwatch.failed(&failure)).await),
+            Ok(Err(failure)) => Err(self
+                .handle_failure(Upstream::Mailgun, &failure, stopwatch.started, stopwatch.failed(&failure))
+                .await),
             Err(interruption) => Err(DeliveryOutcome::retry(
                 backoff::unknown(self.since_first_send()),
                 interruption.failure(),

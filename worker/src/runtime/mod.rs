@@ -7,4 +7,6 @@ pub(crate) mod committers;
 pub(crate) mod leases;
 pub(crate) mod outage;
 pub(crate) mod shutdown;
+pub(crate) mod upstream_monitor;
+pub(crate) mod upstream_stop;
 pub(crate) mod worker;

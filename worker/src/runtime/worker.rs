@@ -3,14 +3,17 @@
 use std::sync::{Arc, atomic::AtomicBool};
 
 use chrono::Utc;
-use outbox::PgPool;
+use outbox::{PgPool, Upstream};
 
-use super::{capacity::Capacity, committers::Committers, leases::LeaseRenewer, outage::OutageLog, shutdown::Shutdown};
+use super::{
+    capacity::Capacity, committers::Committers, leases::LeaseRenewer, outage::OutageLog, shutdown::Shutdown,
+    upstream_monitor::UpstreamMonitor,
+};
 use crate::{
     mail::link_seal::SealingKeys,
     settings::{Limits, WorkerSettings},
     upstream::{
-        health::UpstreamHealth, mailgun::MailgunClient, mailgun_events::MailgunEventsClient, supabase::SupabaseClient,
+        check::CheckResult, mailgun::MailgunClient, mailgun_events::MailgunEventsClient, supabase::SupabaseClient,
     },
 };
 
@@ -36,8 +39,8 @@ pub struct Worker {
     pub lease_renewer: LeaseRenewer,
     /// Measures how many jobs end per second.
     pub capacity: Capacity,
-    /// Recent failures of the upstreams, as seen by this process.
-    pub upstream_health: UpstreamHealth,
+    /// Check calls, and what this process has seen of the upstreams.
+    pub upstream_monitor: UpstreamMonitor,
     /// Logs when the database goes away and when it is back.
     pub outage: OutageLog,
     /// Whether the tables have been checked and match this version.
@@ -59,17 +62,25 @@ impl Worker {
             pool,
             name: worker_name().into(),
             limits: *limits,
-            supabase: SupabaseClient::new(supabase, limits.upstream_timeout)?,
+            supabase: SupabaseClient::new(supabase, &mailgun.domain, limits.upstream_timeout)?,
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
             mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             sealing_keys: sealing_keys.clone(),
             lease_renewer: LeaseRenewer::new(limits.lease),
             capacity: Capacity::default(),
-            upstream_health: UpstreamHealth::default(),
+            upstream_monitor: UpstreamMonitor::default(),
             outage: OutageLog::default(),
             is_prepared: AtomicBool::new(false),
             shutdown: Shutdown::default(),
         })
+    }
+
+    /// Makes a check call.
+    pub(crate) async fn check(&self, upstream: Upstream) -> CheckResult {
+        match upstream {
+            Upstream::Supabase => self.supabase.check().await,
+            Upstream::Mailgun => self.mailgun.check().await,
+        }
     }
 }
 

@@ -1,5 +1,5 @@
 //! Claims as many jobs as there are free slots and starts their deliveries. It claims after a notification, when a slot
-//! becomes free, when a retry is due, when a pause or a breaker's wait ends, and at least once a second.
+//! becomes free, when a retry is due, when a pause ends or a probe is due, and at least once a second.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 
-use crate::{deliver::context::DeliveryRun, metrics, runtime::worker::Worker, upstream::health::Pace};
+use crate::{deliver::context::DeliveryRun, metrics, runtime::worker::Worker};
 
 /// Maximum time between two claims, in case a notification is lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -83,26 +83,16 @@ impl Claimer<'_> {
         if free_slots == 0 {
             return Ok(ClaimResult::Empty { wait: POLL_INTERVAL });
         }
-        let pace = worker.upstream_health.pace(Instant::now());
-        let limit = match pace {
-            Pace::Free => free_slots,
-            Pace::One => 1,
-            Pace::Wait(wait) => return Ok(ClaimResult::Empty { wait }),
-        };
         let pool = &worker.pool;
         let options = ClaimOptions {
             worker: &worker.name,
             lease: worker.limits.lease,
-            limit: i64::try_from(limit).unwrap_or(i64::MAX),
-            probe: false,
+            limit: i64::try_from(free_slots).unwrap_or(i64::MAX),
         };
         self.promote_due().await?;
         let jobs = self.cursor.claim(pool, options).await?;
-        worker.capacity.record_claim(limit, jobs.len());
+        worker.capacity.record_claim(free_slots, jobs.len());
         if !jobs.is_empty() {
-            if pace == Pace::One {
-                worker.upstream_health.record_slow_claim(Instant::now());
-            }
             return Ok(ClaimResult::Jobs { jobs, is_probe: false });
         }
         self.promoted_at = None;
@@ -111,9 +101,8 @@ impl Claimer<'_> {
             return Ok(ClaimResult::Empty { wait: next_due });
         };
         if upstreams::take_probe(pool).await? {
-            let jobs = outbox::claim(pool, ClaimOptions { limit: 1, probe: true, ..options }).await?;
-            if !jobs.is_empty() {
-                return Ok(ClaimResult::Jobs { jobs, is_probe: true });
+            if let Some(job) = outbox::claim_probe(pool, options).await? {
+                return Ok(ClaimResult::Jobs { jobs: vec![job], is_probe: true });
             }
         }
         Ok(ClaimResult::Empty { wait: next_due.min(stopped_for.max(MIN_WAIT)) })

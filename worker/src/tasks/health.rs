@@ -10,7 +10,7 @@ use std::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use outbox::{
     Upstream,
-    upstreams::{self, OpenBreaker},
+    upstreams::{self, Stop},
 };
 use poem::{
     Endpoint, EndpointExt as _, IntoResponse as _, Response, Route, get, handler,
@@ -67,27 +67,27 @@ enum Check {
 }
 
 async fn run_checks(worker: &Worker) -> HealthReport {
-    let breakers = timeout(DATABASE_TIMEOUT, open_breakers(worker)).await;
-    let (database, breakers) = match breakers {
-        Ok(Ok(breakers)) if worker.is_prepared.load(Ordering::Relaxed) => (Check::Ok, breakers),
-        Ok(Ok(breakers)) => {
-            (database_down("Its tables are not those of this version, or cannot be made: see the log."), breakers)
+    let stops = timeout(DATABASE_TIMEOUT, read_stops(worker)).await;
+    let (database, stops) = match stops {
+        Ok(Ok(stops)) if worker.is_prepared.load(Ordering::Relaxed) => (Check::Ok, stops),
+        Ok(Ok(stops)) => {
+            (database_down("Its tables are not those of this version, or cannot be made: see the log."), stops)
         }
         Ok(Err(error)) => (database_down(&error.to_string()), Vec::new()),
         Err(_) => (database_down("It does not answer."), Vec::new()),
     };
     let checks = BTreeMap::from([
         ("database", database),
-        (Upstream::Supabase.as_str(), check_upstream(worker, &breakers, Upstream::Supabase, "SUPABASE_URL")),
-        (Upstream::Mailgun.as_str(), check_upstream(worker, &breakers, Upstream::Mailgun, "MAILGUN_BASE_URL")),
+        (Upstream::Supabase.as_str(), check_upstream(&stops, Upstream::Supabase)),
+        (Upstream::Mailgun.as_str(), check_upstream(&stops, Upstream::Mailgun)),
     ]);
     let is_ok = checks.values().all(|check| matches!(check, Check::Ok));
     HealthReport { status: if is_ok { "ok" } else { "unavailable" }, checks }
 }
 
-async fn open_breakers(worker: &Worker) -> Result<Vec<OpenBreaker>, outbox::Error> {
+async fn read_stops(worker: &Worker) -> Result<Vec<Stop>, outbox::Error> {
     outbox::ping(&worker.pool).await?;
-    upstreams::open_breakers(&worker.pool).await
+    upstreams::stops(&worker.pool).await
 }
 
 fn database_down(message: &str) -> Check {
@@ -98,16 +98,14 @@ fn database_down(message: &str) -> Check {
     }
 }
 
-/// Reports an upstream as down if its breaker is open, which concerns all workers, or if the last calls of this worker
-/// failed.
-fn check_upstream(worker: &Worker, breakers: &[OpenBreaker], upstream: Upstream, url_setting: &str) -> Check {
-    let open_breaker = breakers.iter().find(|breaker| breaker.upstream == upstream);
-    let (failure, setting) = match open_breaker {
-        Some(breaker) => (Some(breaker.failure.clone()), breaker.setting.clone()),
-        None => (worker.upstream_health.down_reason(upstream), url_setting.to_owned()),
-    };
-    match failure {
-        Some(failure) => Check::Down { code: failure.code, message: failure.message, setting },
+/// Reports an upstream as down while it is stopped, which concerns all workers.
+fn check_upstream(stops: &[Stop], upstream: Upstream) -> Check {
+    match stops.iter().find(|stop| stop.upstream == upstream) {
+        Some(stop) => Check::Down {
+            code: stop.failure.code.clone(),
+            message: stop.failure.message.clone(),
+            setting: stop.setting.clone(),
+        },
         None => Check::Ok,
     }
 }

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use poem::{Server, listener::TcpAcceptor};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{claim_loop, gauges, health, maintenance, prepare::prepare, report_capacity};
+use super::{check_upstreams, claim_loop, gauges, health, maintenance, prepare::prepare, report_capacity};
 use crate::{metrics, runtime::worker::Worker, settings::WorkerSettings};
 
 /// Runs the worker until SIGTERM or SIGINT.
@@ -26,6 +26,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     }
     // Start these only after `prepare`: they need the tables.
     let gauges = tokio::spawn(gauges::run(Arc::clone(&worker)));
+    let checks = tokio::spawn(check_upstreams::run(Arc::clone(&worker)));
     let capacity = tokio::spawn(report_capacity::run(Arc::clone(&worker)));
     let mut scheduler = maintenance::start(&worker).await.context("the scheduler")?;
     claim_loop::run(&worker).await;
@@ -34,6 +35,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     renewer.abort();
     gauges.abort();
     capacity.abort();
+    checks.abort();
     health.abort();
     tracing::info!("stopped");
     Ok(())

@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::{
+    check::CheckResult,
     http,
     verdict::{UpstreamFailure, mailgun as verdict},
 };
@@ -82,6 +83,23 @@ impl MailgunClient {
             .multipart(self.form(envelope, mail));
         let response = http::call(request).await.map_err(|error| verdict::classify_call_error(&error))?;
         verdict::classify(&response)
+    }
+
+    /// Asks Mailgun about itself, without side effects: a mail without `to` is refused, but only after the key and the domain
+    /// were accepted (measured with Mailgun's own mock).
+    pub async fn check(&self) -> CheckResult {
+        let form = Form::new().text("from", self.from.clone()).text("subject", "check").text("text", "check");
+        let request =
+            self.client.post(self.endpoint.clone()).basic_auth("api", Some(self.key.expose_secret())).multipart(form);
+        match http::call(request).await {
+            Ok(response) if verdict::is_missing_recipient(&response) => CheckResult::Passed,
+            Ok(response) => match verdict::classify(&response) {
+                // Mailgun cannot accept a mail without a recipient.
+                Ok(()) => CheckResult::Unclear,
+                Err(failure) => CheckResult::from_failure(failure),
+            },
+            Err(error) => CheckResult::from_failure(verdict::classify_call_error(&error)),
+        }
     }
 
     /// The same form as Mailgun's own clients send: plain parts and a known length.

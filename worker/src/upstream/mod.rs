@@ -1,7 +1,7 @@
 //! The clients of Supabase Auth (`supabase`) and Mailgun (`mailgun`, `mailgun_events`), built on `http`. [`verdict`]
-//! decides what a failed call means. `health` counts recent failures and slows down claims while an upstream is failing.
+//! decides what a failed call means. `check` holds calls that ask an upstream about itself.
 
-pub(crate) mod health;
+pub(crate) mod check;
 pub mod http;
 pub(crate) mod mailgun;
 pub(crate) mod mailgun_events;

@@ -2,7 +2,10 @@
 
 use std::{
     fmt,
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,10 +16,11 @@ use reqwest::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 use url::Url;
 
 use super::{
+    check::CheckResult,
     http::{self, UpstreamResponse},
     verdict::{UpstreamFailure, Verdict, supabase as verdict},
 };
@@ -32,10 +36,19 @@ pub struct SupabaseClient {
     headers: HeaderMap,
     link_origins: Vec<String>,
     slots: Semaphore,
+    /// Slots for retries after a failed hook: half of `slots`, at least one.
+    hook_slots: Semaphore,
+    /// When a failed hook was last logged as an error.
+    hook_error_at: Mutex<Option<Instant>>,
+    /// Address that check calls name. It never reaches a mailbox.
+    check_address: String,
     signups: Signups,
     /// Digits of the one-time code that Supabase creates with each link; 0 before the first response.
     code_digits: AtomicUsize,
 }
+
+/// Minimum time between two error lines about failing hooks.
+const HOOK_ERROR_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// Supabase creates a valid one-time code with each link. A shorter code can be guessed within its lifetime.
 const SAFE_CODE_DIGITS: usize = 8;
@@ -76,7 +89,7 @@ impl SupabaseClient {
     ///
     /// # Errors
     /// The key is not a valid header value, or the HTTP client cannot be created.
-    pub fn new(settings: &SupabaseClientSettings, timeout: Duration) -> anyhow::Result<Self> {
+    pub fn new(settings: &SupabaseClientSettings, mail_domain: &str, timeout: Duration) -> anyhow::Result<Self> {
         let mut headers = HeaderMap::new();
         // Supabase's gateway reads `apikey`; the auth server reads the bearer token.
         headers.insert(HeaderName::from_static("apikey"), sensitive_header(settings.key.expose_secret())?);
@@ -89,6 +102,9 @@ impl SupabaseClient {
             headers,
             link_origins: settings.link_origins.clone(),
             slots: Semaphore::new(settings.concurrency),
+            hook_slots: Semaphore::new((settings.concurrency / 2).max(1)),
+            hook_error_at: Mutex::default(),
+            check_address: format!("probe@{mail_domain}"),
             signups: settings.signups,
             code_digits: AtomicUsize::new(0),
         })
@@ -98,6 +114,37 @@ impl SupabaseClient {
     /// make each call slower.
     pub async fn acquire_slot(&self) -> tokio::sync::SemaphorePermit<'_> {
         self.slots.acquire().await.expect("the semaphore is never closed")
+    }
+
+    /// Takes a slot for a retry after a failed hook. `None` if half of the slots are taken by such retries.
+    pub fn try_acquire_hook_slot(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
+        self.hook_slots.try_acquire().ok()
+    }
+
+    /// Counts a failed hook, and logs an error at most every five minutes.
+    pub fn record_hook_failure(&self, reason: &Failure) {
+        metrics::record_hook_failure();
+        let mut logged_at = self.hook_error_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged_at.is_none_or(|at| at.elapsed() >= HOOK_ERROR_INTERVAL) {
+            *logged_at = Some(Instant::now());
+            tracing::error!(
+                code = reason.code,
+                reason = reason.message,
+                "a hook of Supabase Auth fails: the people whom it concerns get no mail until it is fixed; retrying automatically"
+            );
+        }
+    }
+
+    /// Asks Supabase Auth about itself, without side effects: a call without a `type` is refused as invalid, but only after
+    /// the key was accepted and the database was asked (measured).
+    pub async fn check(&self) -> CheckResult {
+        let body = serde_json::json!({ "email": self.check_address });
+        let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone()).json(&body);
+        match http::call(request).await {
+            Ok(response) if verdict::is_validation_error(&response) => CheckResult::Passed,
+            Ok(response) => CheckResult::from_failure(verdict::classify(&response)),
+            Err(error) => CheckResult::from_failure(verdict::classify_call_error(&error)),
+        }
     }
 
     /// Creates a sign-in link that leads to `callback_url`. Any earlier link of this address stops working.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     rate_limit,
-    upstream_failure::{RETRY, UpstreamFailure, Verdict, configuration, retry_after},
+    upstream_failure::{RETRY, UpstreamFailure, Verdict, configuration, refused, retry_after},
 };
 use crate::upstream::http::{CallError, UpstreamResponse};
 
@@ -22,14 +22,18 @@ fn verdict_for(status: u16, message: &str, response: &UpstreamResponse) -> (Verd
         }
         420 | 429 => (retry_after(rate_limit::wait_or_default(response, message)), "mailgun_rate_limited"),
 
+        // Of sandbox domains and free accounts. The message may also say "not allowed to send".
+        400..=499 if says("for test purposes only") || says("authorized recipient") => {
+            (refused("MAILGUN_DOMAIN"), "mailgun_recipient_not_authorized")
+        }
         401 => (configuration("MAILGUN_API_KEY"), "mailgun_key_refused"),
         402 => (configuration("MAILGUN_API_KEY"), "mailgun_payment_required"),
         400 | 403 if says("not allowed to send") => (configuration("MAILGUN_DOMAIN"), "mailgun_domain_not_allowed"),
-        403 => (configuration("MAILGUN_API_KEY"), "mailgun_forbidden"),
+        403 => (refused("MAILGUN_API_KEY"), "mailgun_forbidden"),
         404 if says("domain not found") => (configuration("MAILGUN_DOMAIN"), "mailgun_domain_not_found"),
         // Mailgun responds with 200 to a malformed path (django-anymail checks for this too).
         200..=299 if says("mailgun magnificent") => (configuration("MAILGUN_DOMAIN"), "mailgun_wrong_path"),
-        300..=399 | 404 | 405 => (configuration("MAILGUN_BASE_URL"), "mailgun_wrong_url"),
+        300..=399 | 404 | 405 => (refused("MAILGUN_BASE_URL"), "mailgun_wrong_url"),
         400 if says("from parameter") => (configuration("MAIL_FROM"), "mailgun_sender_refused"),
 
         // A Mailgun customer reported 5xx responses for mails that were sent.
@@ -38,7 +42,7 @@ fn verdict_for(status: u16, message: &str, response: &UpstreamResponse) -> (Verd
 
         400 if says("to parameter") => (Verdict::Reject, "recipient_refused"),
         413 => (Verdict::Reject, "mail_too_large"),
-        _ => (Verdict::Reject, "mailgun_refused"),
+        _ => (refused("MAILGUN_BASE_URL"), "mailgun_refused"),
     }
 }
 
@@ -49,6 +53,10 @@ fn explanation(code: &str) -> &'static str {
         "mailgun_key_refused" => {
             "Mailgun does not take the key: set a sending key of MAILGUN_DOMAIN; a domain in the EU needs \
              MAILGUN_BASE_URL=https://api.eu.mailgun.net"
+        }
+        "mailgun_recipient_not_authorized" => {
+            "Mailgun sends from this domain only to authorised recipients: authorise the recipient, or use a domain of your \
+             own and a paid plan"
         }
         "mailgun_payment_required" => "Mailgun's account is restricted: see its billing page",
         "mailgun_domain_not_allowed" => "Mailgun lets this domain send nothing: verify it, or see the account's state",
@@ -99,6 +107,13 @@ fn error_message(body: &[u8]) -> String {
         serde_json::from_slice::<String>(body).unwrap_or_else(|_| String::from_utf8_lossy(body).trim().to_owned());
     let is_plain = text.len() <= 200 && !text.contains(['<', '{', '\n']);
     if is_plain { text } else { String::new() }
+}
+
+/// Whether Mailgun refused the call only because it names no recipient: the answer that a check call expects.
+#[must_use]
+pub fn is_missing_recipient(response: &UpstreamResponse) -> bool {
+    let message = error_message(&response.body).to_lowercase();
+    response.status == 400 && (message.contains("to parameter") || message.contains("'to'"))
 }
 
 /// Classifies a call without a response.

@@ -7,4 +7,4 @@ mod rate_limit;
 pub mod supabase;
 mod upstream_failure;
 
-pub use upstream_failure::{UpstreamFailure, Verdict};
+pub use upstream_failure::{HOOK_FAILED, UpstreamFailure, Verdict};

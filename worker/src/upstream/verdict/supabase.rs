@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::{
     rate_limit,
-    upstream_failure::{RETRY, UpstreamFailure, Verdict, configuration, retry_after},
+    upstream_failure::{HOOK_FAILED, RETRY, UpstreamFailure, Verdict, configuration, refused, retry_after},
 };
 use crate::upstream::http::{CallError, UpstreamResponse};
 
@@ -19,6 +19,7 @@ const RETRY_USER_NOT_SAVED: Verdict = Verdict::RetryUpTo { attempts: 3 };
 /// The verdict and our code for a response. `code` is Supabase's own code. The first matching arm applies.
 fn verdict_for(status: u16, code: &str, message: &str, response: &UpstreamResponse) -> (Verdict, &'static str) {
     match (status, code) {
+        _ if is_hook_failure(status, code, message) => (Verdict::Hook, HOOK_FAILED),
         (429, _) => (retry_after(rate_limit::wait_or_default(response, message)), "supabase_rate_limited"),
 
         // A before_user_created hook chooses its own status; Supabase adds this code.
@@ -28,12 +29,12 @@ fn verdict_for(status: u16, code: &str, message: &str, response: &UpstreamRespon
         (403, "bad_jwt") => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "bad_jwt"),
         (403, "not_admin") => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "not_admin"),
         (403, code) if !code.is_empty() => (Verdict::Reject, "hook_rejected"),
-        // Not an error of Supabase Auth: a firewall or gateway in front of it refuses every call.
-        (403, _) => (configuration("SUPABASE_URL"), "supabase_forbidden"),
-        (402, _) => (configuration("SUPABASE_URL"), "supabase_payment_required"),
+        // Not an error of Supabase Auth: a firewall or gateway in front of it refuses this call, or every call.
+        (403, _) => (refused("SUPABASE_URL"), "supabase_forbidden"),
+        (402, _) => (refused("SUPABASE_URL"), "supabase_payment_required"),
         // Only with SIGNUPS=deny: a `recovery` link needs an existing user.
         (404, "user_not_found") => (Verdict::Reject, "unknown_user"),
-        (300..=399 | 404 | 405, _) => (configuration("SUPABASE_URL"), "supabase_wrong_url"),
+        (300..=399 | 404 | 405, _) => (refused("SUPABASE_URL"), "supabase_wrong_url"),
 
         (500, "23505") => (RETRY_USER_NOT_SAVED, "user_not_saved"),
         (500, _) if message.contains(USER_NOT_SAVED) => (RETRY_USER_NOT_SAVED, "user_not_saved"),
@@ -43,14 +44,35 @@ fn verdict_for(status: u16, code: &str, message: &str, response: &UpstreamRespon
         (200..=299, _) => (RETRY, "supabase_unreadable"),
 
         (400, "validation_failed") => (Verdict::Reject, "validation_failed"),
-        _ => (Verdict::Reject, "supabase_refused"),
+        (_, code) if ADDRESS_CODES.contains(&code) => (Verdict::Reject, "supabase_refused"),
+        _ => (refused("SUPABASE_URL"), "supabase_refused"),
     }
+}
+
+/// Codes of Supabase Auth that are about the address or its account (Supabase: internal/api/apierrors/errorcode.go).
+const ADDRESS_CODES: [&str; 6] = [
+    "email_address_invalid",
+    "email_address_not_authorized",
+    "email_exists",
+    "signup_disabled",
+    "user_already_exists",
+    "user_banned",
+];
+
+/// Whether a hook failed, as opposed to one that refused the account. Supabase passes on a hook's own status with the code
+/// `unknown`; a hook that raises or cannot be reached has a `hook_…` code, or `unexpected_failure` with a message such as
+/// "Error running hook URI" or "Unexpected status code returned from hook: 500".
+fn is_hook_failure(status: u16, code: &str, message: &str) -> bool {
+    let is_own_code = code.starts_with("hook_");
+    let is_from_hook = is_own_code || code == "unknown" || message.to_lowercase().contains("hook");
+    is_own_code || (is_from_hook && (status == 429 || status >= 500))
 }
 
 /// The explanation of a code, for operators.
 fn explanation(code: &str) -> &'static str {
     match code {
         "supabase_rate_limited" => "Supabase asked for patience",
+        HOOK_FAILED => "A hook of Supabase failed: see the project's Auth hooks and their logs",
         "hook_rejected" => "A hook of Supabase refused this account",
         "no_authorization" => "Supabase does not take the key: set the project's secret key",
         "bad_jwt" => "Supabase does not take the key: it is wrong, expired, or of another project",
@@ -80,9 +102,8 @@ struct SupabaseErrorBody {
     error_description: Option<String>,
 }
 
-/// Classifies a response without a usable link.
-#[must_use]
-pub fn classify(response: &UpstreamResponse) -> UpstreamFailure {
+/// Supabase's own code for an error (empty if there is none), and the error's fields.
+fn error_code(response: &UpstreamResponse) -> (String, SupabaseErrorBody) {
     let body = serde_json::from_slice::<SupabaseErrorBody>(&response.body).unwrap_or_default();
     let code = match (body.code.as_str(), &body.error_code) {
         (Some(code), _) => code.to_owned(),
@@ -91,9 +112,22 @@ pub fn classify(response: &UpstreamResponse) -> UpstreamFailure {
             response.header(reqwest::header::HeaderName::from_static("x-sb-error-code")).unwrap_or_default().to_owned()
         }
     };
+    (code, body)
+}
+
+/// Classifies a response without a usable link.
+#[must_use]
+pub fn classify(response: &UpstreamResponse) -> UpstreamFailure {
+    let (code, body) = error_code(response);
     let message = outbox::redact(&body.message.or(body.msg).or(body.error_description).unwrap_or_default());
     let (verdict, code) = verdict_for(response.status, &code, &message, response);
     UpstreamFailure::from_response(verdict, code, explanation(code), response.status, &message)
+}
+
+/// Whether Supabase Auth itself refused the call as invalid: the answer that a check call expects.
+#[must_use]
+pub fn is_validation_error(response: &UpstreamResponse) -> bool {
+    response.status == 400 && error_code(response).0 == "validation_failed"
 }
 
 /// Classifies a call without a response.

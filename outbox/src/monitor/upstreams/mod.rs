@@ -1,0 +1,12 @@
+//! The state of the upstream services that all workers share: one row per service, with its breaker and slow pace (`stop`),
+//! the turns of probes (`probe`), the recipients for whom it failed (`suspicion`), and its pause (`pause`).
+
+mod pause;
+mod probe;
+mod stop;
+mod suspicion;
+
+pub use pause::pause;
+pub use probe::{stopped_for, take_probe};
+pub use stop::{Stop, StopKind, StoppedBy, UpstreamState, resume, stop, stops, upstream_states};
+pub use suspicion::{Suspicion, has_succeeded_since_refusal, record_success, suspect, take_check};

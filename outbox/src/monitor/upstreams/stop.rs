@@ -1,0 +1,219 @@
+//! Breakers and slow paces: while a service is stopped, workers claim only single jobs as probes.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use super::probe::PROBE_INTERVALS;
+use crate::{
+    model::{failure::Failure, upstream::Upstream},
+    postgres::error::Error,
+};
+
+/// How a service is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StopKind {
+    /// The breaker: the service refuses everybody, and an operator must act.
+    Breaker,
+    /// The slow pace: the service fails for everybody with 5xx or does not answer.
+    SlowPace,
+}
+
+/// What stopped a service, which decides what may resume it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum StoppedBy {
+    /// An answer that says itself that a setting is wrong.
+    Answer,
+    /// A failed check call. A later check call that succeeds resumes the service.
+    Check,
+    /// Failures for three recipients without a success in between.
+    Suspects,
+}
+
+impl StoppedBy {
+    /// The value in `upstreams.stopped_by`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Answer => "answer",
+            Self::Check => "check",
+            Self::Suspects => "suspects",
+        }
+    }
+}
+
+/// A stopped service.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop {
+    /// The service.
+    pub upstream: Upstream,
+    /// Whether an operator must act.
+    pub kind: StopKind,
+    /// When it was stopped.
+    pub since: DateTime<Utc>,
+    /// Why.
+    pub failure: Failure,
+    /// Name of the setting to check.
+    pub setting: String,
+}
+
+/// Stops a service, or updates the reason of a stopped one. Gives back the attempts that jobs have spent on the same failure
+/// since the first suspicion, and clears the suspects. Returns true if the service was not stopped or had another reason:
+/// then the caller logs it, and no other worker does.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn stop(
+    pool: &PgPool,
+    upstream: Upstream,
+    kind: StopKind,
+    by: StoppedBy,
+    failure: &Failure,
+    setting: &str,
+) -> Result<bool, Error> {
+    let stopped = sqlx::query_scalar!(
+        r#"
+        with before as (
+          select name, suspected_since, code from upstreams where name = $1 for update
+        ),
+        stopped as (
+          update upstreams
+          set
+            open_since = case when $2 then coalesce(open_since, clock_timestamp()) end,
+            slow_since = case when not $2 then coalesce(slow_since, clock_timestamp()) end,
+            -- A check call that fails too takes over: then a check call may resume the service.
+            stopped_by = case when $3 = 'check' or stopped_by is null then $3 else stopped_by end,
+            code = $4,
+            message = $5,
+            setting = $6,
+            probe_at = coalesce(probe_at, clock_timestamp() + make_interval(secs => $7)),
+            suspects = '{}',
+            suspected_since = null
+          where name = $1
+        ),
+        -- What concerns everybody must not use up a job's attempts.
+        given_back as (
+          update email_jobs_open as job
+          set attempt = greatest(attempt - 1, 0)
+          from before
+          where job.state = 'retrying'
+            and job.code = $4
+            and job.attempted_at >= before.suspected_since
+        )
+        select code is distinct from $4 as "is_new!" from before
+        "#,
+        upstream.as_str(),
+        kind == StopKind::Breaker,
+        by.as_str(),
+        failure.code,
+        failure.message,
+        setting,
+        f64::from(PROBE_INTERVALS[0]),
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(stopped)
+}
+
+/// Resumes a service after a call that began `began_ago` and succeeded. A success of `by` check calls resumes only what a
+/// check call has stopped; a success for a job resumes every service that was stopped before the call began. Returns true if
+/// the service was stopped, and then wakes all workers.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn resume(pool: &PgPool, upstream: Upstream, began_ago: Duration, is_check: bool) -> Result<bool, Error> {
+    let resumed = sqlx::query!(
+        r#"
+        with resumed as (
+          update upstreams
+          set
+            open_since = null, slow_since = null, stopped_by = null, code = null, message = null, setting = null,
+            probe_at = null, probes = 0
+          where name = $1
+            and coalesce(open_since, slow_since) < clock_timestamp() - make_interval(secs => $2)
+            and (stopped_by = 'check' or not $3)
+          returning name
+        )
+        select pg_notify('email_jobs', '') as "notified?" from resumed
+        "#,
+        upstream.as_str(),
+        began_ago.as_secs_f64(),
+        is_check,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(!resumed.is_empty())
+}
+
+/// Returns the stopped services.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn stops(pool: &PgPool) -> Result<Vec<Stop>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select
+          name as "name: Upstream",
+          open_since is not null as "is_open!",
+          coalesce(open_since, slow_since) as "since!",
+          code as "code!",
+          message as "message!",
+          setting as "setting!"
+        from upstreams
+        where stopped_by is not null
+        order by name
+        "#,
+    )
+    .fetch_all(pool)
+    .await?;
+    let stops = rows.into_iter().map(|row| Stop {
+        upstream: row.name,
+        kind: if row.is_open { StopKind::Breaker } else { StopKind::SlowPace },
+        since: row.since,
+        failure: Failure { code: row.code, message: row.message },
+        setting: row.setting,
+    });
+    Ok(stops.collect())
+}
+
+/// State of a service, for the gauges.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UpstreamState {
+    /// The service.
+    pub upstream: Upstream,
+    /// Whether its breaker is open.
+    pub is_open: bool,
+    /// Whether its slow pace is in force.
+    pub is_slow: bool,
+    /// Whether it asked for a pause that is still in force.
+    pub is_paused: bool,
+}
+
+/// Returns the state of both services.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn upstream_states(pool: &PgPool) -> Result<Vec<UpstreamState>, Error> {
+    let rows = sqlx::query!(
+        r#"
+        select
+          name as "name: Upstream",
+          open_since is not null as "is_open!",
+          slow_since is not null as "is_slow!",
+          coalesce(paused_until > clock_timestamp(), false) as "is_paused!"
+        from upstreams
+        order by name
+        "#,
+    )
+    .fetch_all(pool)
+    .await?;
+    let states = rows.into_iter().map(|row| UpstreamState {
+        upstream: row.name,
+        is_open: row.is_open,
+        is_slow: row.is_slow,
+        is_paused: row.is_paused,
+    });
+    Ok(states.collect())
+}

@@ -1,0 +1,136 @@
+//! Suspicion: a service failed for a recipient, and it is not yet known whether it fails for this recipient only.
+//!
+//! A check call decides at once if it fails too. If it succeeds, the recipient joins the suspects. A success for another
+//! recipient clears them; three suspects without one mean that the service fails for everybody after all.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use super::stop::{StopKind, StoppedBy, stop};
+use crate::{
+    model::{failure::Failure, job_id::JobId, upstream::Upstream},
+    postgres::error::Error,
+};
+
+/// Number of suspects that stop a service.
+const MAX_SUSPECTS: i32 = 3;
+
+/// What a failure means after it was recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicion {
+    /// It concerns this recipient only, as far as is known.
+    Personal,
+    /// The service is stopped, so it concerns everybody.
+    Stopped {
+        /// Whether this failure stopped it: then the caller logs it, and no other worker does.
+        is_new: bool,
+    },
+}
+
+/// Takes the turn for a check call: returns true unless any worker has begun one within `min_interval`.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn take_check(pool: &PgPool, upstream: Upstream, min_interval: Duration) -> Result<bool, Error> {
+    let taken = sqlx::query!(
+        "
+        update upstreams
+        set checked_at = clock_timestamp()
+        where name = $1
+          and coalesce(checked_at <= clock_timestamp() - make_interval(secs => $2), true)
+        ",
+        upstream.as_str(),
+        min_interval.as_secs_f64(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(taken.rows_affected() == 1)
+}
+
+/// Records that a call for a recipient, begun `began_ago`, failed although the check call succeeds. `recipient` is a SHA-256
+/// hash of the address. The third suspect stops the service.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn suspect(
+    pool: &PgPool,
+    upstream: Upstream,
+    recipient: &[u8; 32],
+    began_ago: Duration,
+    kind: StopKind,
+    failure: &Failure,
+    setting: &str,
+) -> Result<Suspicion, Error> {
+    let count = sqlx::query_scalar!(
+        r#"
+        update upstreams
+        set
+          suspects = case when $2 = any(suspects) then suspects else suspects || $2 end,
+          suspected_since = coalesce(suspected_since, clock_timestamp() - make_interval(secs => $3))
+        where name = $1
+          and stopped_by is null
+        returning cardinality(suspects) as "count!"
+        "#,
+        upstream.as_str(),
+        &recipient[..],
+        began_ago.as_secs_f64(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    match count {
+        None => Ok(Suspicion::Stopped { is_new: false }),
+        Some(count) if count >= MAX_SUSPECTS => {
+            let is_new = stop(pool, upstream, kind, StoppedBy::Suspects, failure, setting).await?;
+            Ok(Suspicion::Stopped { is_new })
+        }
+        Some(_) => Ok(Suspicion::Personal),
+    }
+}
+
+/// Records that a call for a recipient, begun `began_ago`, succeeded: it clears suspects whose first failed call began before
+/// it. Call it only while there are suspects.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn record_success(pool: &PgPool, upstream: Upstream, began_ago: Duration) -> Result<(), Error> {
+    sqlx::query!(
+        "
+        update upstreams
+        set
+          suspects = case when suspected_since < began_at then '{}' else suspects end,
+          suspected_since = case when suspected_since < began_at then null else suspected_since end,
+          last_success_at = greatest(last_success_at, began_at)
+        from (select clock_timestamp() - make_interval(secs => $2) as began_at) as call
+        where name = $1
+        ",
+        upstream.as_str(),
+        began_ago.as_secs_f64(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
+}
+
+/// Whether a call for another recipient that began after this job's first refusal has succeeded. Then the refusal concerns
+/// this recipient only.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn has_succeeded_since_refusal(pool: &PgPool, upstream: Upstream, job: JobId) -> Result<bool, Error> {
+    let has_succeeded = sqlx::query_scalar!(
+        r#"
+        select exists (
+          select from upstreams, email_jobs_open as job
+          where upstreams.name = $1
+            and job.id = $2
+            and last_success_at > job.refused_at
+        ) as "has_succeeded!"
+        "#,
+        upstream.as_str(),
+        job.0,
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(has_succeeded)
+}

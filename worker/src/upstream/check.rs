@@ -1,0 +1,30 @@
+//! Check calls: they ask an upstream about itself, without side effects, so that a fault that concerns everybody is told
+//! apart from one that concerns a single recipient.
+
+use super::verdict::{UpstreamFailure, Verdict};
+
+/// The result of a check call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckResult {
+    /// The upstream works, and the settings are right.
+    Passed,
+    /// The upstream fails for everybody.
+    Failed(UpstreamFailure),
+    /// The answer says neither, for example because of a rate limit.
+    Unclear,
+}
+
+impl CheckResult {
+    /// The result for an answer that is not the expected refusal.
+    pub(super) fn from_failure(failure: UpstreamFailure) -> Self {
+        match failure.verdict {
+            Verdict::Configuration { .. }
+            | Verdict::Refused { .. }
+            | Verdict::Unknown
+            | Verdict::Retry { not_before: None } => Self::Failed(failure),
+            Verdict::Retry { not_before: Some(_) } | Verdict::RetryUpTo { .. } | Verdict::Hook | Verdict::Reject => {
+                Self::Unclear
+            }
+        }
+    }
+}
