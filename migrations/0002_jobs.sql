@@ -140,8 +140,9 @@ comment on column email_jobs.delivery_at is
   'When the reported delivery status was reached, by Mailgun''s clock. Null if and only if delivery is null.';
 
 comment on column email_jobs.probed_at is
-  'When a worker last claimed the job as a probe of a breaker. Probes take the job that was probed longest ago. A job '
-  'that supersedes this one inherits it. Null if the job was never a probe.';
+  'When a worker last claimed the job as a probe of a stopped upstream, or a call for it last failed for a reason that '
+  'may concern only this recipient. Probes take the job with the earliest time first. A job that supersedes this one '
+  'inherits it. Null if neither happened.';
 comment on column email_jobs.refused_at is
   'When an upstream first refused the job for a reason that may concern only this recipient. A job that supersedes '
   'this one inherits it. Null if that never happened.';

@@ -61,6 +61,7 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
                 failure: Some(why),
                 is_uncounted: false,
                 is_refused: false,
+                is_suspect: false,
                 step: None,
             });
         }

@@ -31,6 +31,8 @@ pub struct Requeue {
     pub is_uncounted: bool,
     /// Whether an upstream refused the job for a reason that may concern only this recipient. The first time is kept.
     pub is_refused: bool,
+    /// Whether a call for the job failed for a reason that may concern only this recipient: other jobs are better probes.
+    pub is_suspect: bool,
     /// The step that led here.
     pub step: Option<StepRecord>,
 }
@@ -98,6 +100,7 @@ async fn move_back(
         jobs.iter().map(|job| job.failure.as_ref().map(|f| f.message.clone())).collect();
     let uncounted: Vec<bool> = jobs.iter().map(|job| job.is_uncounted).collect();
     let refused: Vec<bool> = jobs.iter().map(|job| job.is_refused).collect();
+    let suspect: Vec<bool> = jobs.iter().map(|job| job.is_suspect).collect();
     let steps = StepColumns::collect(jobs.iter().map(|job| (job.lease.job, job.step.as_ref())));
     let rows = query_with_steps!(
         steps: steps,
@@ -112,8 +115,8 @@ async fn move_back(
                 and (newer.state = 'running') is false
                 and newer.seq > job.seq
             ) as gives_way
-          from unnest($12::uuid[], $13::bigint[], $14::float8[], $15::text[], $16::text[], $17::bool[], $18::bool[])
-            as given (id, lease_token, delay, code, message, uncounted, refused)
+          from unnest($12::uuid[], $13::bigint[], $14::float8[], $15::text[], $16::text[], $17::bool[], $18::bool[], $19::bool[])
+            as given (id, lease_token, delay, code, message, uncounted, refused, suspect)
           join email_jobs_open as job using (id, lease_token)
         ),
         gone as (
@@ -138,7 +141,10 @@ async fn move_back(
             run_at = clock_timestamp() + make_interval(secs => mine.delay),
             code = coalesce(mine.code, job.code),
             message = coalesce(mine.message, job.message),
-            attempt = job.attempt - mine.uncounted::int,
+            -- An attempt that failed for the reason that has stopped an upstream meanwhile is given back, too.
+            attempt = job.attempt
+              - (mine.uncounted or exists (select from upstreams where upstreams.code = mine.code))::int,
+            probed_at = case when mine.suspect then clock_timestamp() else job.probed_at end,
             refused_at = case when mine.refused then coalesce(job.refused_at, clock_timestamp()) else job.refused_at end,
             lease_token = null,
             lease_expires_at = null
@@ -162,6 +168,7 @@ async fn move_back(
         &messages as &[Option<String>],
         &uncounted,
         &refused,
+        &suspect,
     )
     .fetch_all(connection)
     .await?;

@@ -139,6 +139,7 @@ async fn an_uncounted_attempt_is_given_back() {
         failure: None,
         is_uncounted: true,
         is_refused: false,
+        is_suspect: false,
         step: None,
     };
     assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);
@@ -192,6 +193,7 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
         failure: None,
         is_uncounted: true,
         is_refused: false,
+        is_suspect: false,
         step,
     };
     assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);

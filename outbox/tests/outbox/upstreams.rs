@@ -97,8 +97,15 @@ async fn attempts_spent_on_what_concerned_everybody_are_given_back() {
     for (job, code) in jobs.iter().zip(["supabase_forbidden", "mailgun_unavailable"]) {
         let failure = Some(Failure::new(code, ""));
         let delay = Duration::from_secs(60);
-        let requeue =
-            outbox::Requeue { lease: job.lease, delay, failure, is_uncounted: false, is_refused: true, step: None };
+        let requeue = outbox::Requeue {
+            lease: job.lease,
+            delay,
+            failure,
+            is_uncounted: false,
+            is_refused: true,
+            is_suspect: true,
+            step: None,
+        };
         outbox::requeue(&outbox.pool, &[requeue]).await.unwrap();
     }
     outbox.stop(StoppedBy::Suspects, &Failure::new("supabase_forbidden", "Everybody is refused.")).await;
@@ -181,6 +188,7 @@ async fn each_probe_takes_the_job_that_was_probed_longest_ago() {
             failure: None,
             is_uncounted: true,
             is_refused: false,
+            is_suspect: false,
             step: None,
         };
         outbox::requeue(&outbox.pool, &[back]).await.unwrap();

@@ -24,6 +24,8 @@ enum Concern {
     Everybody,
     /// Only this recipient, as far as is known.
     Recipient,
+    /// Only this recipient, for sure: a later call for another recipient has succeeded since the first refusal.
+    RecipientForSure,
 }
 
 impl DeliveryRun<'_> {
@@ -93,16 +95,15 @@ impl DeliveryRun<'_> {
                 }
                 // A mail that may have been sent still waits: each retry may send a duplicate.
                 let delay = if failure.verdict == Verdict::Unknown { delay } else { Duration::ZERO };
-                uncounted(delay, reason, step)
+                suspect(delay, reason, step, true, false)
             }
-            Concern::Recipient if self.is_probe => uncounted_refusal(delay, reason, step, is_refusal),
-            Concern::Recipient if is_refusal => {
-                if self.job.was_refused && self.has_succeeded_for_another(upstream).await {
-                    return DeliveryOutcome::Failed(reason, Some(step));
-                }
-                DeliveryOutcome::refused(delay, reason, step)
+            Concern::RecipientForSure => DeliveryOutcome::Failed(reason, Some(step)),
+            Concern::Recipient if self.is_probe => suspect(delay, reason, step, true, is_refusal),
+            Concern::Recipient if is_refusal => suspect(delay, reason, step, false, true),
+            Concern::Recipient if self.job.attempt >= self.worker.limits.max_attempts => {
+                self.retry(delay, reason, step)
             }
-            Concern::Recipient => self.retry(delay, reason, step),
+            Concern::Recipient => suspect(delay, reason, step, false, false),
         }
     }
 
@@ -130,6 +131,10 @@ impl DeliveryRun<'_> {
             Ok(Ok(CheckResult::Passed | CheckResult::Unclear)) => {}
             // Without the database or the time for a check, the attempt counts, as it would without checks.
             Ok(Err(_)) | Err(_) => return Concern::Recipient,
+        }
+        let is_refusal = matches!(failure.verdict, Verdict::Refused { .. });
+        if is_refusal && self.job.was_refused && self.has_succeeded_for_another(upstream).await {
+            return Concern::RecipientForSure;
         }
         let recipient = Sha256::digest(self.job.recipient.as_str()).into();
         let (kind, setting) = (failure.stop_kind(), failure.setting(upstream));
@@ -179,9 +184,24 @@ impl DeliveryRun<'_> {
 
 /// A requeue that does not count as an attempt of the job.
 fn uncounted(delay: Duration, reason: Failure, step: StepRecord) -> DeliveryOutcome {
-    uncounted_refusal(delay, reason, step, false)
+    DeliveryOutcome::Requeue {
+        delay,
+        failure: Some(reason),
+        is_uncounted: true,
+        is_refused: false,
+        is_suspect: false,
+        step: Some(step),
+    }
 }
 
-fn uncounted_refusal(delay: Duration, reason: Failure, step: StepRecord, is_refused: bool) -> DeliveryOutcome {
-    DeliveryOutcome::Requeue { delay, failure: Some(reason), is_uncounted: true, is_refused, step: Some(step) }
+/// A requeue after a failure that may concern only this recipient: other jobs are better probes.
+fn suspect(
+    delay: Duration,
+    reason: Failure,
+    step: StepRecord,
+    is_uncounted: bool,
+    is_refused: bool,
+) -> DeliveryOutcome {
+    let (failure, step) = (Some(reason), Some(step));
+    DeliveryOutcome::Requeue { delay, failure, is_uncounted, is_refused, is_suspect: true, step }
 }

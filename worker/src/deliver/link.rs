@@ -133,7 +133,14 @@ impl DeliveryRun<'_> {
     /// Puts the job back, because enough other jobs wait for the hook.
     fn retry_hook_later(&self) -> DeliveryOutcome {
         let delay = backoff::retry(self.job.attempt);
-        DeliveryOutcome::Requeue { delay, failure: None, is_uncounted: true, is_refused: false, step: None }
+        DeliveryOutcome::Requeue {
+            delay,
+            failure: None,
+            is_uncounted: true,
+            is_refused: false,
+            is_suspect: false,
+            step: None,
+        }
     }
 
     fn seal_context<'a>(&'a self, message_id: &'a str) -> SealContext<'a> {

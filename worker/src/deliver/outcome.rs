@@ -20,6 +20,7 @@ pub(super) enum DeliveryOutcome {
         failure: Option<Failure>,
         is_uncounted: bool,
         is_refused: bool,
+        is_suspect: bool,
         step: Option<StepRecord>,
     },
     /// The outbox has already ended the job or given it to another worker. Holds the state to log.
@@ -29,14 +30,16 @@ pub(super) enum DeliveryOutcome {
 }
 
 impl DeliveryOutcome {
-    /// A counted requeue after a refusal that may concern only this recipient.
-    pub(super) fn refused(delay: Duration, failure: Failure, step: StepRecord) -> Self {
-        Self::Requeue { delay, failure: Some(failure), is_uncounted: false, is_refused: true, step: Some(step) }
-    }
-
     /// A requeue that counts as an attempt of the job.
     pub(super) fn retry(delay: Duration, failure: Failure, step: StepRecord) -> Self {
-        Self::Requeue { delay, failure: Some(failure), is_uncounted: false, is_refused: false, step: Some(step) }
+        Self::Requeue {
+            delay,
+            failure: Some(failure),
+            is_uncounted: false,
+            is_refused: false,
+            is_suspect: false,
+            step: Some(step),
+        }
     }
 
     /// An interruption before the mail was sent. Another worker can claim the job at once.
@@ -46,6 +49,7 @@ impl DeliveryOutcome {
             failure: Some(interruption.failure()),
             is_uncounted: true,
             is_refused: false,
+            is_suspect: false,
             step,
         }
     }
@@ -62,8 +66,9 @@ impl DeliveryRun<'_> {
                 tracing::warn!(code = failure.code, reason = failure.message, "failed");
                 self.finish(JobEnd::Failed(failure), step).await
             }
-            DeliveryOutcome::Requeue { delay, failure, is_uncounted, is_refused, step } => {
-                let requeue = Requeue { lease: self.job.lease, delay, failure, is_uncounted, is_refused, step };
+            DeliveryOutcome::Requeue { delay, failure, is_uncounted, is_refused, is_suspect, step } => {
+                let requeue =
+                    Requeue { lease: self.job.lease, delay, failure, is_uncounted, is_refused, is_suspect, step };
                 self.requeue(requeue).await
             }
             DeliveryOutcome::DecidedByOutbox(state) => state,

@@ -36,6 +36,7 @@ impl DeliveryRun<'_> {
                     failure: Some(reason),
                     is_uncounted: true,
                     is_refused: false,
+                    is_suspect: false,
                     step: None,
                 })
             }

@@ -6,13 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use outbox::{Error, PgPool, Upstream, upstreams};
 use tokio::{
     sync::Mutex,
-    time::{Duration, Instant},
+    time::{Duration, Instant, sleep},
 };
 
 use crate::upstream::check::CheckResult;
 
 /// Minimum time between two check calls of all workers together.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Time between two attempts to get the turn for a check call after a failure.
+const TRY_INTERVAL: Duration = Duration::from_millis(250);
+/// Maximum number of attempts to get the turn: other workers may take it each time.
+const MAX_TRIES: u32 = 8;
 
 /// What this process knows about both upstreams.
 #[derive(Debug, Default)]
@@ -48,7 +53,8 @@ impl UpstreamMonitor {
     }
 
     /// Checks an upstream after a call, begun at `since`, that failed. Uses the result of a check call that began later than
-    /// that; otherwise makes one with `call`, unless any worker has begun one within a second: then the result is unclear.
+    /// that; otherwise makes one with `call`, as soon as no worker has begun one within the last second. The result is unclear
+    /// if that takes longer than [`MAX_TRIES`] times [`TRY_INTERVAL`].
     ///
     /// # Errors
     /// The database refused the turn.
@@ -65,8 +71,13 @@ impl UpstreamMonitor {
         {
             return Ok(result.clone());
         }
-        if !upstreams::take_check(pool, upstream, MIN_INTERVAL).await? {
-            return Ok(CheckResult::Unclear);
+        let mut tries = 0;
+        while !upstreams::take_check(pool, upstream, MIN_INTERVAL).await? {
+            tries += 1;
+            if tries == MAX_TRIES {
+                return Ok(CheckResult::Unclear);
+            }
+            sleep(TRY_INTERVAL).await;
         }
         let began_at = Instant::now();
         let result = call.await;

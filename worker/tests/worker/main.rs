@@ -8,5 +8,6 @@ mod leases;
 mod retries;
 mod settings;
 mod signups;
+mod suspicion;
 mod test_worker;
 mod verdicts;

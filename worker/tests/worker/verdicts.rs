@@ -45,6 +45,8 @@ fn label(failure: &UpstreamFailure) -> &'static str {
         Verdict::RetryUpTo { .. } => "retry a few times",
         Verdict::Unknown => "unknown",
         Verdict::Reject => "reject",
+        Verdict::Refused { .. } => "refused",
+        Verdict::Hook => "hook",
         Verdict::Configuration { setting } => setting,
     }
 }
@@ -56,12 +58,12 @@ fn mailguns_responses_have_the_expected_verdicts() {
         ("200-magnificent", "MAILGUN_DOMAIN", "mailgun_wrong_path"),
         ("400-domain-unverified", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
         ("400-invalid-to", "reject", "recipient_refused"),
-        ("400-no-body-part", "reject", "mailgun_refused"),
-        ("400-sandbox", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
+        ("400-no-body-part", "refused", "mailgun_refused"),
+        ("400-sandbox", "refused", "mailgun_recipient_not_authorized"),
         ("401-forbidden-json", "MAILGUN_API_KEY", "mailgun_key_refused"),
         ("401-forbidden-text", "MAILGUN_API_KEY", "mailgun_key_refused"),
         ("403-account-disabled-field", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
-        ("403-sandbox-field", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
+        ("403-sandbox-field", "refused", "mailgun_recipient_not_authorized"),
         ("404-domain", "MAILGUN_DOMAIN", "mailgun_domain_not_found"),
         ("413-too-large", "reject", "mail_too_large"),
         ("420-recipient-limit-field", "later", "mailgun_rate_limited"),
@@ -111,16 +113,16 @@ fn supabases_responses_have_the_expected_verdicts() {
         ("auth-garbage-jwt", KEY, "bad_jwt"),
         ("auth-garbage-jwt.v20240101", KEY, "bad_jwt"),
         ("auth-expired-jwt.v20240101", KEY, "bad_jwt"),
-        ("body-empty.v20240101", "reject", "supabase_refused"),
-        ("body-too-large.v20240101", "reject", "supabase_refused"),
+        ("body-empty.v20240101", "refused", "supabase_refused"),
+        ("body-too-large.v20240101", "refused", "supabase_refused"),
         ("database-down.v20240101", "retry", "supabase_unavailable"),
         ("database-hung.v20240101", "retry", "supabase_timeout"),
         ("email-malformed.v20240101", "reject", "validation_failed"),
         ("email-comma-list.v20240101", "reject", "validation_failed"),
         ("hook-before-user-created-rejects", "reject", "hook_rejected"),
         ("hook-before-user-created-rejects.v20240101", "reject", "hook_rejected"),
-        ("method-get.v20240101", "SUPABASE_URL", "supabase_wrong_url"),
-        ("path-unknown.v20240101", "SUPABASE_URL", "supabase_wrong_url"),
+        ("method-get.v20240101", "refused", "supabase_wrong_url"),
+        ("path-unknown.v20240101", "refused", "supabase_wrong_url"),
         ("race-first-time-loser", "retry a few times", "user_not_saved"),
         ("race-first-time-loser.v20240101", "retry a few times", "user_not_saved"),
         ("recovery-unknown-user.v20240101", "reject", "unknown_user"),
@@ -138,9 +140,15 @@ fn responses_of_gateways_and_proxies_have_the_expected_verdicts() {
     for (status, body, wanted) in [
         (401, r#"{"message":"Invalid API key","hint":"Double check"}"#, "SUPABASE_SERVICE_ROLE_KEY"),
         (401, "", "SUPABASE_SERVICE_ROLE_KEY"),
-        (403, "<html>Forbidden</html>", "SUPABASE_URL"),
-        (301, "", "SUPABASE_URL"),
-        (404, "<html>Not found</html>", "SUPABASE_URL"),
+        (301, "", "refused"),
+        (400, "<html>Bad request</html>", "refused"),
+        (402, "", "refused"),
+        (403, "<html>Forbidden</html>", "refused"),
+        (404, "<html>Not found</html>", "refused"),
+        (406, "<html>Not acceptable</html>", "refused"),
+        (410, "", "refused"),
+        (421, "<html>Misdirected</html>", "refused"),
+        (431, "", "refused"),
         (429, "", "later"),
         (200, "<html>Welcome</html>", "retry"),
         (502, "<html>Bad gateway</html>", "retry"),
@@ -150,9 +158,10 @@ fn responses_of_gateways_and_proxies_have_the_expected_verdicts() {
         assert_eq!(label(&supabase::classify(&response)), wanted, "{status} {body}");
     }
     for (status, body, wanted) in [
-        (301, "", "MAILGUN_BASE_URL"),
-        (404, "404 page not found", "MAILGUN_BASE_URL"),
-        (403, "", "MAILGUN_API_KEY"),
+        (301, "", "refused"),
+        (404, "404 page not found", "refused"),
+        (403, "", "refused"),
+        (410, "", "refused"),
         (402, "", "MAILGUN_API_KEY"),
         (429, "", "later"),
         (408, "", "unknown"),
@@ -160,6 +169,36 @@ fn responses_of_gateways_and_proxies_have_the_expected_verdicts() {
     ] {
         let response = UpstreamResponse { status, headers: no_headers(), body: body.into() };
         assert_eq!(label(&mailgun::classify(&response).unwrap_err()), wanted, "{status} {body}");
+    }
+}
+
+#[test]
+fn a_failing_hook_is_told_apart_from_one_that_refuses() {
+    for (status, body, wanted) in [
+        (403, r#"{"code":"unknown","message":"Accounts are by invitation only"}"#, "reject"),
+        (400, r#"{"code":"unknown","message":"No"}"#, "reject"),
+        (422, r#"{"code":"unknown","message":"No"}"#, "reject"),
+        (429, r#"{"code":"unknown","message":"try again after 600 seconds"}"#, "hook"),
+        (500, r#"{"code":"unknown","message":"No"}"#, "hook"),
+        (503, r#"{"code":"unknown","message":"No"}"#, "hook"),
+        (422, r#"{"code":"hook_timeout","message":"Failed to reach hook within maximum time"}"#, "hook"),
+        (422, r#"{"code":"hook_timeout_after_retry","message":"Failed to reach hook after maximum retries"}"#, "hook"),
+        (400, r#"{"code":"hook_payload_invalid_content_type","message":"Invalid JSON"}"#, "hook"),
+        (413, r#"{"code":"hook_payload_over_size_limit","message":"Payload size exceeded"}"#, "hook"),
+        (
+            500,
+            r#"{"code":"unexpected_failure","message":"Error running hook URI: pg-functions://postgres/public/h"}"#,
+            "hook",
+        ),
+        (
+            500,
+            r#"{"code":500,"error_code":"unexpected_failure","msg":"Unexpected status code returned from hook: 500"}"#,
+            "hook",
+        ),
+        (500, r#"{"code":"unexpected_failure","message":"Database error finding user"}"#, "retry"),
+    ] {
+        let response = UpstreamResponse { status, headers: HeaderMap::new(), body: body.into() };
+        assert_eq!(label(&supabase::classify(&response)), wanted, "{status} {body}");
     }
 }
 

@@ -1,0 +1,285 @@
+//! One person's trouble stops nobody, and a fault of an upstream is known before a person meets it.
+
+use std::time::{Duration, Instant};
+
+use outbox::JobId;
+use sandbox::{Fault, FaultKind, Program};
+
+use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, eventually, get_ready, http_get};
+
+const FIREWALL: &str = "<html><head><title>403 Forbidden</title></head><body>Request blocked</body></html>";
+const SANDBOX_DOMAIN: &str = r#"{"message":"Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. Please add your own domain or add the address to authorized recipients in Account Settings."}"#;
+const HOOK_RAISES: &str = r#"{"code":"unexpected_failure","message":"Error running hook URI: pg-functions://postgres/public/before_user_created"}"#;
+
+impl TestWorker {
+    async fn enqueue_all(&self, prefix: &str, count: usize) -> Vec<JobId> {
+        let mut jobs = Vec::new();
+        for number in 0..count {
+            jobs.push(self.enqueue(&format!("{prefix}-{number}@example.com")).await);
+        }
+        jobs
+    }
+
+    async fn wait_for_all(&self, jobs: &[JobId], state: &str) {
+        for job in jobs {
+            self.wait_for_state(*job, state).await;
+        }
+    }
+
+    async fn is_stopped(&self) -> bool {
+        let query = "select exists (select from upstreams where stopped_by is not null or paused_until is not null)";
+        sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap()
+    }
+}
+
+async fn wait_until_ready_is(worker: &Program, status: u16) -> serde_json::Value {
+    eventually("readiness", async || match get_ready(worker).await {
+        (seen, body) if seen == status => Ok(body),
+        (_, body) => Err(body.to_string()),
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_firewall_that_refuses_one_address_stops_nobody() {
+    for (status, body) in [(403, FIREWALL), (406, FIREWALL), (302, ""), (400, FIREWALL)] {
+        let test = TestWorker::new().await;
+        let address = "x'or'1'='1@example.com";
+        test.supabase.faults().add(Fault::answer(status, body).always().to(address));
+        let worker = test.start_worker();
+        let refused = test.enqueue(address).await;
+        test.wait_for(refused, "the first refusal", |job| job.code.is_some()).await;
+        let others = test.enqueue_all("person", 5).await;
+        let started_at = Instant::now();
+        test.wait_for_all(&others, "sent").await;
+        assert!(started_at.elapsed() < Duration::from_secs(3), "{status}: {:?}", started_at.elapsed());
+
+        let failed = test.wait_for_state(refused, "failed").await;
+        assert!(failed.code.unwrap().starts_with("supabase_"), "{status}");
+        assert_eq!(failed.attempt, 2, "{status}");
+        assert!(!test.is_stopped().await, "{status}");
+        assert_eq!(get_ready(&worker).await.0, 200, "{status}");
+        assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 0, "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_address_alone_waits_for_somebody_elses_success() {
+    let test = TestWorker::new().await;
+    test.supabase.faults().add(Fault::answer(403, FIREWALL).always().to("ada@example.com"));
+    let _worker = test.start_worker();
+    let refused = test.enqueue("ada@example.com").await;
+    test.wait_for(refused, "three refusals", |job| job.attempt >= 3 && job.state == "retrying").await;
+    let other = test.enqueue("eve@example.com").await;
+    test.wait_for_state(other, "sent").await;
+    test.make_due(refused).await;
+    assert_eq!(test.wait_for_state(refused, "failed").await.code.as_deref(), Some("supabase_forbidden"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_recipient_that_a_mailgun_sandbox_does_not_know_fails_alone() {
+    let test = TestWorker::new().await;
+    test.mailgun.faults().add(Fault::answer(403, SANDBOX_DOMAIN).always().to("ada@example.com"));
+    let worker = test.start_worker();
+    let refused = test.enqueue("ada@example.com").await;
+    test.wait_for(refused, "the first refusal", |job| job.code.is_some()).await;
+    let others = test.enqueue_all("person", 5).await;
+    test.wait_for_all(&others, "sent").await;
+
+    test.make_due(refused).await;
+    let failed = test.wait_for_state(refused, "failed").await;
+    assert_eq!(failed.code.as_deref(), Some("mailgun_recipient_not_authorized"));
+    assert!(failed.message.unwrap().contains("authorise the recipient"));
+    assert_eq!(get_ready(&worker).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mailgun_sandbox_that_refuses_everybody_is_a_setting_and_ends_no_job() {
+    let test = TestWorker::new().await;
+    test.mailgun.faults().add(Fault::answer(403, SANDBOX_DOMAIN).always());
+    let worker = test.start_worker();
+    // The check call must not meet it: Mailgun looks at the recipient only after `to` is there.
+    test.mailgun.faults().clear();
+    wait_until_ready_is(&worker, 200).await;
+    for number in 0..6 {
+        let to = format!("person-{number}@example.com");
+        test.mailgun.faults().add(Fault::answer(403, SANDBOX_DOMAIN).always().to(&to));
+    }
+    let jobs = test.enqueue_all("person", 6).await;
+    let health = wait_until_ready_is(&worker, 503).await;
+    assert_eq!(health["checks"]["mailgun"]["code"], "mailgun_recipient_not_authorized");
+    assert_eq!(health["checks"]["mailgun"]["setting"], "MAILGUN_DOMAIN");
+    for job in &jobs {
+        let row = test.job(*job).await;
+        assert!(["queued", "retrying", "running"].contains(&row.state.as_str()), "{row:?}");
+    }
+    test.mailgun.faults().clear();
+    test.wait_for_all(&jobs, "sent").await;
+    for job in jobs {
+        assert!(test.job(job).await.attempt <= 2, "attempts were spent on what concerned everybody");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_hook_holds_up_newcomers_only() {
+    let test = TestWorker::new().await;
+    for number in 0..30 {
+        let fault = if number % 2 == 0 { Fault::answer(500, HOOK_RAISES) } else { hook_timeout() };
+        test.supabase.faults().add(fault.always().to(&format!("newcomer-{number}@example.com")));
+    }
+    let worker = test.start_worker();
+    wait_until_ready_is(&worker, 200).await;
+    let newcomers = test.enqueue_all("newcomer", 30).await;
+    for job in &newcomers {
+        test.wait_for(*job, "hook_failed", |job| job.code.as_deref() == Some("hook_failed")).await;
+    }
+    let started_at = Instant::now();
+    let known = test.enqueue_all("known", 10).await;
+    test.wait_for_all(&known, "sent").await;
+    assert!(started_at.elapsed() < Duration::from_secs(2), "{:?}", started_at.elapsed());
+    assert!(!test.is_stopped().await);
+    assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1, "one error line names the hook");
+    assert!(http_get(&worker, "/metrics").await.1.contains("magic_link_hook_failures_total"));
+
+    sqlx::query(
+        "update email_jobs_open set created_at = created_at - interval '1 hour', deadline_at = clock_timestamp()",
+    )
+    .execute(&test.pool)
+    .await
+    .unwrap();
+    let expired = test.wait_for_state(newcomers[0], "expired").await;
+    assert_eq!(expired.code.as_deref(), Some("hook_failed"));
+}
+
+fn hook_timeout() -> Fault {
+    Fault::answer(
+        422,
+        r#"{"code":"hook_timeout","message":"Failed to reach hook within maximum time of 5.000000 seconds"}"#,
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hook_that_asks_for_patience_delays_its_own_job_only() {
+    let test = TestWorker::new().await;
+    let body = r#"{"code":"unknown","message":"try again after 600 seconds"}"#;
+    test.supabase.faults().add(Fault::answer(429, body).always().to("stranger@example.com"));
+    let worker = test.start_worker();
+    let stranger = test.enqueue("stranger@example.com").await;
+    let waiting = test.wait_for(stranger, "hook_failed", |job| job.code.as_deref() == Some("hook_failed")).await;
+    assert!(waiting.due_in < 5.0, "{}", waiting.due_in);
+    let others = test.enqueue_all("person", 5).await;
+    test.wait_for_all(&others, "sent").await;
+    assert!(!test.is_stopped().await);
+    assert_eq!(get_ready(&worker).await.0, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_refuses_everybody_is_named_and_costs_no_attempt() {
+    for status in [400, 410, 421, 431] {
+        let test = TestWorker::new().await;
+        let worker = test.start_worker();
+        wait_until_ready_is(&worker, 200).await;
+        test.supabase.faults().add(Fault::answer(status, FIREWALL).always());
+        let jobs = test.enqueue_all("person", 8).await;
+        let health = wait_until_ready_is(&worker, 503).await;
+        assert_eq!(health["checks"]["supabase"]["setting"], "SUPABASE_URL", "{status}");
+        test.supabase.faults().clear();
+        for job in jobs {
+            assert_eq!(test.wait_for_state(job, "sent").await.attempt, 1, "{status}");
+        }
+        assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1, "{status}");
+        assert_eq!(count_log_lines(&worker, "recovered"), 1, "{status}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_outage_all_mail_is_out_within_seconds() {
+    let test = TestWorker::new().await;
+    let worker = test.start_worker();
+    wait_until_ready_is(&worker, 200).await;
+    test.supabase.faults().add(Fault::status(503).seconds(15));
+    let jobs = test.enqueue_all("person", 50).await;
+    let began_at = Instant::now();
+    worker.wait_for_line("Sending is paused until it works again", TIMEOUT).await.unwrap();
+    eventually("the end of the outage", async || {
+        if test.supabase.faults().list().is_empty() { Ok(()) } else { Err(String::new()) }
+    })
+    .await;
+    let over_at = Instant::now();
+    test.wait_for_all(&jobs, "sent").await;
+    assert!(over_at.elapsed() < Duration::from_secs(5), "{:?} after {:?}", over_at.elapsed(), began_at.elapsed());
+    for job in jobs {
+        assert_eq!(test.job(job).await.attempt, 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_key_is_known_without_a_job_and_so_is_a_fixed_one() {
+    let test = TestWorker::new().await;
+    test.mailgun.faults().add(Fault::status(401).always());
+    test.supabase.faults().add(Fault::answer(403, r#"{"code":"not_admin","message":"User not allowed"}"#).always());
+    let worker = test.start_worker();
+    let health = wait_until_ready_is(&worker, 503).await;
+    let health = if health["checks"]["mailgun"]["status"] == "down" && health["checks"]["supabase"]["status"] == "down"
+    {
+        health
+    } else {
+        eventually("both named", async || {
+            let (_, body) = get_ready(&worker).await;
+            let both = ["supabase", "mailgun"].iter().all(|name| body["checks"][name]["status"] == "down");
+            if both { Ok(body) } else { Err(body.to_string()) }
+        })
+        .await
+    };
+    assert_eq!(health["checks"]["mailgun"]["setting"], "MAILGUN_API_KEY");
+    assert_eq!(health["checks"]["supabase"]["setting"], "SUPABASE_SERVICE_ROLE_KEY");
+    test.mailgun.faults().clear();
+    test.supabase.faults().clear();
+    wait_until_ready_is(&worker, 200).await;
+    assert!(test.supabase.journal().is_empty() && test.mailgun.journal().is_empty(), "no link and no mail was made");
+    assert!(test.supabase.users().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_that_expires_behind_a_breaker_says_what_held_it_up() {
+    let test = TestWorker::new().await;
+    test.supabase.faults().add(Fault::answer(401, r#"{"message":"Invalid API key"}"#).always());
+    let worker = test.start_worker();
+    wait_until_ready_is(&worker, 503).await;
+    let jobs = test.enqueue_all("person", 3).await;
+    sqlx::query(
+        "update email_jobs_open set created_at = created_at - interval '1 hour', deadline_at = clock_timestamp()",
+    )
+    .execute(&test.pool)
+    .await
+    .unwrap();
+    for job in jobs {
+        let expired = test.wait_for_state(job, "expired").await;
+        assert_eq!(expired.code.as_deref(), Some("no_authorization"));
+        assert!(expired.message.unwrap().contains("key"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_outage() {
+    let test = TestWorker::new().await;
+    for number in 0..3 {
+        let address = format!("stranger-{number}@example.com");
+        test.supabase.faults().add(Fault::answer(403, FIREWALL).always().to(&address));
+    }
+    let worker = test.start_worker();
+    wait_until_ready_is(&worker, 200).await;
+    test.enqueue_all("stranger", 3).await;
+    eventually("a stop", async || if test.is_stopped().await { Ok(()) } else { Err(String::new()) }).await;
+    let started_at = Instant::now();
+    let person = test.enqueue("ada@example.com").await;
+    test.wait_for_state(person, "sent").await;
+    assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
+    assert!(!test.is_stopped().await, "the success has resumed Supabase");
+
+    test.supabase.faults().add(FaultKind::Cut);
+    test.supabase.faults().add(Fault::status(500).always());
+    test.enqueue("eve@example.com").await;
+    let health = wait_until_ready_is(&worker, 503).await;
+    assert_eq!(health["checks"]["supabase"]["setting"], "SUPABASE_URL");
+}
