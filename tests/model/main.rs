@@ -1,5 +1,6 @@
 //! The delivery protocol in small, checked in every state that it can reach: one recipient, two requests, two workers
-//! that crash, freeze and thaw, services whose answers get lost.
+//! that crash, freeze and thaw, services whose answers get lost. (What the workers make of a service that refuses:
+//! `suspicion`.)
 //!
 //! The newest mailed link works, with one exception: **Supabase carries out a `generate_link` call for a worker that
 //! no longer holds the job.** Supabase knows no fence, so that call kills the newer link, which may have been mailed.
@@ -22,6 +23,7 @@ mod promises;
 mod protocol;
 mod run;
 mod safeguards;
+mod suspicion;
 mod table;
 mod worker;
 mod world;

@@ -1,0 +1,48 @@
+//! What the promises rest on, each with a switch: a test turns one off and must see a promise broken.
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SuspicionGuards {
+    /// A probe takes the job that was probed longest ago.
+    pub(crate) probes_take_turns: bool,
+    /// A newer request inherits `probed_at` and `refused_at` from the waiting job that it supersedes.
+    pub(crate) newer_inherits: bool,
+    /// It inherits them from a running job too, when that job is put back and gives way.
+    /// Proposed, not built yet.
+    pub(crate) newer_inherits_from_running: bool,
+    /// A success clears suspects only if its call began after the first suspect's call.
+    pub(crate) clearing_call_began_later: bool,
+    /// A success resumes an upstream only if its call began after the stop.
+    pub(crate) resuming_call_began_later: bool,
+    /// A check call resumes only what a check call has stopped.
+    pub(crate) check_resumes_its_own: bool,
+    /// Failures of three recipients stop an upstream, not three failures.
+    pub(crate) suspects_are_distinct: bool,
+    /// A job fails at a later refusal only if another recipient's call, begun after the first refusal, has succeeded.
+    pub(crate) success_since_refusal: bool,
+    /// That success was recorded before the refused call began.
+    /// Proposed, not built yet.
+    pub(crate) success_before_call: bool,
+    /// A stop gives every waiting job its last attempt back, and not only jobs that were claimed after the first suspect's
+    /// call began and whose retry is not due yet.
+    /// Proposed, not built yet.
+    pub(crate) all_waiting_are_given_back: bool,
+    /// A job that is put back while the upstream is stopped gets its attempt back.
+    /// Proposed, not built yet.
+    pub(crate) put_back_looks_at_stop: bool,
+}
+
+impl SuspicionGuards {
+    pub(crate) const ALL: Self = Self {
+        probes_take_turns: true,
+        newer_inherits: true,
+        newer_inherits_from_running: true,
+        clearing_call_began_later: true,
+        resuming_call_began_later: true,
+        check_resumes_its_own: true,
+        suspects_are_distinct: true,
+        success_since_refusal: true,
+        success_before_call: true,
+        all_waiting_are_given_back: true,
+        put_back_looks_at_stop: true,
+    };
+}

@@ -1,0 +1,156 @@
+//! What an action leads to.
+
+use super::{
+    protocol::{Happening, SuspicionProtocol},
+    queue::{self, PutBack, QueuedState},
+    upstream::{ModelStoppedBy, ModelSuspicion},
+    world::{CallStep, GeneralFault, ModelCall, ModelResumedBy, SuspicionWorld},
+};
+
+impl SuspicionProtocol {
+    pub(crate) fn happen(&self, world: &mut SuspicionWorld, action: Happening) {
+        world.marks.just_resumed = None;
+        match action {
+            Happening::FaultBegins => world.fault = GeneralFault::Lasts,
+            Happening::FaultEnds => world.fault = GeneralFault::Over,
+            Happening::Request => {
+                world.requests -= 1;
+                queue::enqueue(&mut world.rows, 0, &self.guards);
+            }
+            Happening::PromoteDue => queue::promote_due(&mut world.rows),
+            Happening::Claim => self.claim(world),
+            Happening::Answer(index)
+            | Happening::RefuseUnchecked(index)
+            | Happening::Record(index)
+            | Happening::FinishOnly(index) => {
+                if let Some(call) = world.calls[index].take() {
+                    let next = self.go_on(world, call, action);
+                    world.calls[index] = next.map(|step| ModelCall { step, ..call });
+                }
+            }
+            Happening::Check if self.check_fails(world) => self.stop(world, ModelStoppedBy::Check),
+            Happening::Check => world.passed_check = Some(world.now()),
+            Happening::CheckRecorded => self.record_check(world),
+            Happening::Expire(job) => {
+                world.deadlines -= 1;
+                world.end(job, QueuedState::Expired);
+            }
+        }
+    }
+
+    fn claim(&self, world: &mut SuspicionWorld) {
+        let is_probe = world.upstream.stop.is_some();
+        let Some(job) = queue::next(&world.rows, is_probe, &self.guards) else { return };
+        let claimed_at = world.now();
+        if is_probe {
+            mark_turn(world, job);
+            world.last_probes[world.rows[job].recipient] = Some(claimed_at);
+            world.rows[job].probed_at = Some(claimed_at);
+        }
+        let row = &mut world.rows[job];
+        (row.state, row.spent_at) = (QueuedState::Running, None);
+        let call = ModelCall {
+            job,
+            claimed_at,
+            began_at: claimed_at + 1,
+            is_probe,
+            has_suspects: is_probe || !world.upstream.suspects.is_empty(),
+            has_succeeded: world.upstream.has_succeeded_since(row.refused_at, &self.guards),
+            step: CallStep::OnWire,
+        };
+        if let Some(free) = world.calls.iter_mut().find(|call| call.is_none()) {
+            *free = Some(call);
+        }
+    }
+
+    /// The next step of a worker with a call; `None` if it is done with the job.
+    fn go_on(&self, world: &mut SuspicionWorld, call: ModelCall, action: Happening) -> Option<CallStep> {
+        let recipient = world.rows[call.job].recipient;
+        match call.step {
+            CallStep::OnWire => {
+                let is_refused = world.fault == GeneralFault::Lasts || self.is_refused(recipient);
+                let check_has_failed = self.check_fails(world) && matches!(action, Happening::Answer(_));
+                Some(if is_refused { CallStep::Refused { check_has_failed } } else { CallStep::Succeeded })
+            }
+            CallStep::Refused { check_has_failed } => {
+                let suspicion = match check_has_failed {
+                    true => ModelSuspicion::Stops(ModelStoppedBy::Check),
+                    false => world.upstream.suspect(recipient, call.began_at, &self.guards),
+                };
+                match suspicion {
+                    ModelSuspicion::Personal => return Some(CallStep::Personal),
+                    ModelSuspicion::IsStopped => {}
+                    ModelSuspicion::Stops(by) => self.stop(world, by),
+                }
+                // It concerns everybody: the job waits for the next probe.
+                let how = PutBack { spent_at: None, refused_at: None, has_delay: false };
+                queue::put_back(&mut world.rows, call.job, how, &self.guards);
+                None
+            }
+            CallStep::Succeeded => {
+                world.end(call.job, QueuedState::Sent);
+                if matches!(action, Happening::Record(_)) {
+                    self.record_success(world, call);
+                }
+                None
+            }
+            CallStep::Personal => {
+                self.retry_or_fail(world, call);
+                None
+            }
+        }
+    }
+
+    fn retry_or_fail(&self, world: &mut SuspicionWorld, call: ModelCall) {
+        let row = &world.rows[call.job];
+        let has_succeeded = match self.guards.success_before_call {
+            true => call.has_succeeded,
+            false => world.upstream.has_succeeded_since(row.refused_at, &self.guards),
+        };
+        if has_succeeded && !call.is_probe {
+            world.end(call.job, QueuedState::Failed);
+            return;
+        }
+        let is_uncounted = call.is_probe || self.guards.put_back_looks_at_stop && world.upstream.stop.is_some();
+        // Nobody asks how many attempts the refused ones have spent, or when, if all get them back.
+        let claimed_at = if self.guards.all_waiting_are_given_back { 0 } else { call.claimed_at };
+        let spent_at = Some(claimed_at).filter(|_| !is_uncounted && !self.is_refused(row.recipient));
+        let how = PutBack { spent_at, refused_at: Some(world.now()), has_delay: true };
+        queue::put_back(&mut world.rows, call.job, how, &self.guards);
+    }
+
+    fn stop(&self, world: &mut SuspicionWorld, by: ModelStoppedBy) {
+        let (now, suspected_since) = (world.now(), world.upstream.suspected_since);
+        if world.upstream.stop(by, now) {
+            queue::give_back(&mut world.rows, suspected_since, &self.guards);
+        }
+    }
+
+    fn record_success(&self, world: &mut SuspicionWorld, call: ModelCall) {
+        let suspected_since = world.upstream.suspected_since;
+        let cleared = world.upstream.record_success(call.began_at, &self.guards);
+        world.marks.cleared_too_early |= cleared && suspected_since > Some(call.began_at);
+        if world.upstream.resume(call.began_at, false, &self.guards) {
+            mark_resumed(world, ModelResumedBy::Job);
+        }
+    }
+
+    fn record_check(&self, world: &mut SuspicionWorld) {
+        let Some(began_at) = world.passed_check.take() else { return };
+        if world.upstream.resume(began_at, true, &self.guards) {
+            mark_resumed(world, ModelResumedBy::Check);
+        }
+    }
+}
+
+fn mark_resumed(world: &mut SuspicionWorld, by: ModelResumedBy) {
+    world.marks.just_resumed = Some(by);
+    world.marks.resumed_too_early |= world.fault == GeneralFault::Lasts;
+}
+
+/// Whether another job that could be probed has waited for longer than this one for its turn.
+fn mark_turn(world: &mut SuspicionWorld, job: usize) {
+    let last = world.last_probes[world.rows[job].recipient];
+    let is_behind = |recipient: usize| last > world.last_probes[recipient];
+    world.marks.jumped_the_turn |= queue::claimable(&world.rows).any(|(_, row)| is_behind(row.recipient));
+}

@@ -1,0 +1,170 @@
+//! What can be at a moment: the jobs, the upstream's row, two workers' calls, a check call, and what really is the matter.
+
+use std::collections::BTreeSet;
+
+use super::{
+    queue::{QueuedJob, QueuedState},
+    upstream::ModelUpstream,
+};
+
+/// A moment. Only the order of moments matters, so they are renumbered after each action: otherwise no two worlds would
+/// ever be the same.
+pub(crate) type Time = u8;
+
+/// The first few recipients are those that a firewall refuses.
+pub(crate) type Recipient = usize;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SuspicionWorld {
+    pub(crate) upstream: ModelUpstream,
+    pub(crate) rows: Vec<QueuedJob>,
+    /// They are alike: kept in order.
+    pub(crate) calls: [Option<ModelCall>; 2],
+    /// When the worker's regular check call began that has passed, until that is recorded.
+    pub(crate) passed_check: Option<Time>,
+    pub(crate) fault: GeneralFault,
+    /// Requests of the first recipient that may still come.
+    pub(crate) requests: u8,
+    /// Deadlines that may still pass.
+    pub(crate) deadlines: u8,
+    /// When each recipient's open job, or one that it superseded, was probed last, whatever the rows say.
+    pub(crate) last_probes: Vec<Option<Time>>,
+    pub(crate) marks: Marks,
+}
+
+/// The upstream fails for everybody, once, for some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum GeneralFault {
+    NotYet,
+    Lasts,
+    Over,
+}
+
+/// A claimed job, and the call that is made for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ModelCall {
+    pub(crate) job: usize,
+    /// When the job was claimed. The call begins a little later.
+    pub(crate) claimed_at: Time,
+    pub(crate) began_at: Time,
+    pub(crate) is_probe: bool,
+    /// Whether the claim saw suspects or a stop, so that a success must be recorded.
+    pub(crate) has_suspects: bool,
+    /// Whether the claim saw that another recipient's call has succeeded since this job's first refusal.
+    pub(crate) has_succeeded: bool,
+    pub(crate) step: CallStep,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum CallStep {
+    OnWire,
+    Succeeded,
+    /// The upstream has refused the call. The check call after it has failed, or it has passed or told nothing.
+    Refused {
+        check_has_failed: bool,
+    },
+    /// It concerns this recipient, as far as is known: the job is to be retried, or to fail.
+    Personal,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ModelResumedBy {
+    Check,
+    Job,
+}
+
+/// Marks of events, for the promises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) struct Marks {
+    /// A recipient was probed again before another one had its turn.
+    pub(crate) jumped_the_turn: bool,
+    /// A success cleared suspects whose first call began after it.
+    pub(crate) cleared_too_early: bool,
+    /// The upstream was resumed while the general fault lasted.
+    pub(crate) resumed_too_early: bool,
+    /// What has resumed the upstream in this moment.
+    pub(crate) just_resumed: Option<ModelResumedBy>,
+}
+
+impl SuspicionWorld {
+    /// One job for each recipient, in their order.
+    pub(crate) fn new(recipients: usize, requests: u8, deadlines: u8) -> Self {
+        Self {
+            upstream: ModelUpstream::default(),
+            rows: (0..recipients).map(|recipient| QueuedJob::new(recipient, recipient)).collect(),
+            calls: [None, None],
+            passed_check: None,
+            fault: GeneralFault::NotYet,
+            requests,
+            deadlines,
+            last_probes: vec![None; recipients],
+            marks: Marks::default(),
+        }
+    }
+
+    /// A job ends. A newer request of its recipient, even if it waits already, has a turn of its own.
+    pub(crate) fn end(&mut self, job: usize, state: QueuedState) {
+        let recipient = self.rows[job].recipient;
+        self.rows[job].end(state);
+        if !self.rows[..job].iter().any(|row| row.recipient == recipient && row.is_open()) {
+            self.last_probes[recipient] = None;
+        }
+    }
+
+    /// A moment after all others.
+    pub(crate) fn now(&self) -> Time {
+        let mut last = 0;
+        self.clone().each_time(|_, time| last = last.max(*time));
+        last + 1
+    }
+
+    /// Makes worlds alike that nothing that may happen can tell apart.
+    pub(crate) fn normalize(&mut self) {
+        // Later refusals come after it anyway.
+        let first_refusal = self.rows.iter().filter_map(|row| row.refused_at).min();
+        self.upstream.last_success_at =
+            self.upstream.last_success_at.filter(|success| first_refusal.is_some_and(|refusal| refusal < *success));
+        self.calls.sort_unstable();
+        let (mut probes, mut calls) = (BTreeSet::new(), BTreeSet::new());
+        self.each_time(|kind, time| match kind {
+            TimeKind::Probe => _ = probes.insert(*time),
+            TimeKind::Call => _ = calls.insert(*time),
+            TimeKind::Event => {}
+        });
+        let rank = |among: &BTreeSet<Time>, time: Time| u8::try_from(among.range(..time).count()).unwrap_or(u8::MAX);
+        self.each_time(|kind, time| {
+            *time = match kind {
+                TimeKind::Probe => rank(&probes, *time) + 1,
+                TimeKind::Call => 2 * rank(&calls, *time) + 2,
+                TimeKind::Event => 2 * rank(&calls, *time) + 1,
+            };
+        });
+    }
+
+    fn each_time(&mut self, mut each: impl FnMut(TimeKind, &mut Time)) {
+        let Self { upstream, rows, calls, passed_check, last_probes, .. } = self;
+        upstream.stop.iter_mut().for_each(|stop| each(TimeKind::Event, &mut stop.since));
+        upstream.suspected_since.iter_mut().for_each(|time| each(TimeKind::Call, time));
+        upstream.last_success_at.iter_mut().for_each(|time| each(TimeKind::Call, time));
+        for row in rows {
+            row.probed_at.iter_mut().for_each(|time| each(TimeKind::Probe, time));
+            row.refused_at.iter_mut().for_each(|time| each(TimeKind::Event, time));
+            row.spent_at.iter_mut().for_each(|time| each(TimeKind::Event, time));
+        }
+        for call in calls.iter_mut().flatten() {
+            each(TimeKind::Event, &mut call.claimed_at);
+            each(TimeKind::Call, &mut call.began_at);
+        }
+        passed_check.iter_mut().for_each(|time| each(TimeKind::Call, time));
+        last_probes.iter_mut().flatten().for_each(|time| each(TimeKind::Probe, time));
+    }
+}
+
+/// Which times are compared: probes with each other, calls with each other and with all events. So of the events between
+/// two calls none is the first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TimeKind {
+    Probe,
+    Call,
+    Event,
+}
