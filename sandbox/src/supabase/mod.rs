@@ -1,6 +1,7 @@
 //! A stand-in for Supabase Auth: `POST /auth/v1/admin/generate_link`, `GET` and `POST /auth/v1/verify`,
 //! `GET /auth/v1/health`, as a real server (supabase/auth v2.196) was seen to answer them. All state is
-//! in memory. Faults: `/_sandbox/faults`; they strike generate_link.
+//! in memory. Faults: `/_sandbox/faults`; they strike generate_link. Tests make `/verify` fail through
+//! `verify_faults`.
 
 mod allow_list;
 mod answer;
@@ -55,6 +56,21 @@ pub struct LinkCall {
     pub answered: Option<u16>,
 }
 
+/// A GET of `/verify`: a link was opened, or a token was tried that belongs to no link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyCall {
+    /// The path, such as `/auth/v1/verify`.
+    pub path: String,
+    /// The query's `type`.
+    pub kind: String,
+    /// The query's `token` if no link ever had it; else none, since the token of a link is a secret.
+    pub unknown_token: Option<String>,
+    /// The query's `redirect_to`, decoded.
+    pub redirect_to: String,
+    /// Whether there was an `apikey` or `Authorization` header.
+    pub key_present: bool,
+}
+
 /// What became of a link that was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -81,6 +97,8 @@ struct State {
     world: Arc<Mutex<AuthState>>,
     journal: Journal<LinkCall>,
     faults: Faults,
+    verify_journal: Journal<VerifyCall>,
+    verify_faults: Faults,
 }
 
 impl State {
@@ -110,6 +128,8 @@ impl SupabaseAuth {
             world: Arc::new(Mutex::new(AuthState { settings, users })),
             journal: Journal::new(),
             faults: Faults::new(answer::usual_body),
+            verify_journal: Journal::new(),
+            verify_faults: Faults::new(answer::usual_body),
         };
         let server = Server::start(listener, routes::routes(&state))?;
         Ok(SupabaseAuth { server, state })
@@ -133,9 +153,19 @@ impl SupabaseAuth {
         self.state.journal.wait_for_count(count, "calls", |calls| format!("{calls:#?}")).await
     }
 
-    /// What goes wrong in its calls.
+    /// What goes wrong in the calls of generate_link.
     pub fn faults(&self) -> &Faults {
         &self.state.faults
+    }
+
+    /// The GETs of `/verify` so far, oldest first.
+    pub fn verify_journal(&self) -> Vec<VerifyCall> {
+        self.state.verify_journal.all()
+    }
+
+    /// What goes wrong in the GETs of `/auth/v1/verify`. A fault for one address strikes nobody: a link does not name one.
+    pub fn verify_faults(&self) -> &Faults {
+        &self.state.verify_faults
     }
 
     /// Everybody with an account.
@@ -171,6 +201,11 @@ impl SupabaseAuth {
     /// Makes every link that is out there too old to work.
     pub fn expire_links(&self) {
         self.state.with(|world| world.users.expire_links());
+    }
+
+    /// Changes the path of the links that are made from now on.
+    pub fn set_verify_path(&self, path: &str) {
+        self.state.with(|world| path.clone_into(&mut world.settings.verify_path));
     }
 
     /// Changes SITE_URL.
