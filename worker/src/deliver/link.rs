@@ -2,18 +2,14 @@
 
 use std::time::Duration;
 
-use outbox::{CallbackUrl, Failure, NewLink, Step, StepRecord, Upstream};
+use outbox::{Failure, NewLink, Step, StepRecord, Upstream};
 use tokio::time::Instant;
 
 use super::{context::DeliveryRun, interruption::Interruption, outcome::DeliveryOutcome};
 use crate::{
     mail::link_seal::SealContext,
-    metrics,
     settings::SHORTEST_USE,
-    upstream::{
-        supabase::GeneratedLink,
-        verdict::{UpstreamFailure, Verdict},
-    },
+    upstream::verdict::{UpstreamFailure, Verdict},
 };
 
 /// A sign-in link and the Message-Id of its mail. Has no `Debug`, because anybody who has the link can sign in.
@@ -81,13 +77,15 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Requests a new link from Supabase and rejects a link that does not lead to the callback URL. `unusable` is the reason
-    /// why a stored link was not used; the record of the step stores it.
+    /// Requests a new link from Supabase and rejects a link that does not lead to the callback URL: the check before the
+    /// call may have had no answer, or an old one. `unusable` is the reason why a stored link was not used; the record of the
+    /// step stores it.
     ///
     /// # Errors
     /// The outcome of the delivery if there is no link to mail.
     pub(super) async fn create_link(&self, unusable: Option<Failure>) -> Result<SignInLink, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
+        self.ensure_redirect_allowed().await?;
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
         let slot = self.unless_interrupted(worker.supabase.acquire_slot()).await.map_err(not_started)?;
         // Check before the stopwatch starts: a call that is never made must not be recorded as a step.
@@ -107,7 +105,10 @@ impl DeliveryRun<'_> {
         };
         self.record_success(Upstream::Supabase).await;
         if generated.redirect_to != job.callback_url.as_str() {
-            let failure = self.redirect_not_allowed(&generated);
+            let leads_to = &generated.redirect_to;
+            worker.redirect_checker.record_refused(&worker.pool, &worker.outage, &job.callback_url, leads_to).await;
+            let reason = self.redirect_not_allowed(leads_to);
+            let failure = UpstreamFailure { verdict: Verdict::Reject, reason, http_status: Some(200) };
             return Err(self.handle_failure(Upstream::Supabase, &failure, stopwatch.failed(&failure)).await);
         }
         // A new link needs a new Message-Id: a mailbox may drop a mail whose Message-Id it has seen before, and this mail has
@@ -126,30 +127,6 @@ impl DeliveryRun<'_> {
             recipient: job.recipient.as_str(),
             callback_url: job.callback_url.as_str(),
             message_id,
-        }
-    }
-
-    /// The failure for a link with a replaced redirect. Supabase silently uses its SITE_URL if its allow list does not contain
-    /// the requested URL. The mail would lead people to the wrong page, so log an error that names the missing entries.
-    fn redirect_not_allowed(&self, generated: &GeneratedLink) -> UpstreamFailure {
-        let wanted = self.job.callback_url.origin_and_path();
-        let got = CallbackUrl::parse(generated.redirect_to.as_str())
-            .map_or_else(|_| "something that is no URL".to_owned(), |url| url.origin_and_path());
-        let entry = format!("{wanted},{wanted}\\?**");
-        metrics::record_redirect_not_allowed();
-        tracing::error!(
-            code = "redirect_not_allowed",
-            callback = wanted,
-            add_to_allow_list = entry,
-            "Supabase's redirect allow list (URI_ALLOW_LIST, Redirect URLs) lacks this callback: add both entries \
-             there; nothing was mailed"
-        );
-        let message =
-            format!("Supabase would lead to {got} instead. Add to its redirect allow list (Redirect URLs): {entry}");
-        UpstreamFailure {
-            verdict: Verdict::Reject,
-            reason: Failure::new("redirect_not_allowed", message),
-            http_status: Some(200),
         }
     }
 }

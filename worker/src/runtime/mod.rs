@@ -1,10 +1,14 @@
 //! The state that all tasks of a running worker share. `worker` holds everything together; `leases` keeps claimed jobs,
 //! `committers` writes their results in batches, `capacity` measures the throughput, `outage` logs database outages, and
-//! `shutdown` stops the worker.
+//! `shutdown` stops the worker. `redirect_checker` checks callbacks before links are made, with a `request_budget`, and
+//! `recent` remembers its answers.
 
 pub(crate) mod capacity;
 pub(crate) mod committers;
 pub(crate) mod leases;
 pub(crate) mod outage;
+mod recent;
+pub(crate) mod redirect_checker;
+mod request_budget;
 pub(crate) mod shutdown;
 pub(crate) mod worker;

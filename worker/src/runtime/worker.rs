@@ -5,12 +5,16 @@ use std::sync::{Arc, atomic::AtomicBool};
 use chrono::Utc;
 use outbox::PgPool;
 
-use super::{capacity::Capacity, committers::Committers, leases::LeaseRenewer, outage::OutageLog, shutdown::Shutdown};
+use super::{
+    capacity::Capacity, committers::Committers, leases::LeaseRenewer, outage::OutageLog,
+    redirect_checker::RedirectChecker, shutdown::Shutdown,
+};
 use crate::{
     mail::link_seal::SealingKeys,
     settings::{Limits, WorkerSettings},
     upstream::{
         health::UpstreamHealth, mailgun::MailgunClient, mailgun_events::MailgunEventsClient, supabase::SupabaseClient,
+        verify::VerifyClient,
     },
 };
 
@@ -26,6 +30,8 @@ pub struct Worker {
     pub limits: Limits,
     /// Creates sign-in links.
     pub supabase: SupabaseClient,
+    /// Checks callbacks against Supabase's redirect allow list.
+    pub redirect_checker: RedirectChecker,
     /// Sends mails.
     pub mailgun: MailgunClient,
     /// Queries Mailgun's events; `None` without `MAILGUN_EVENTS_KEY`.
@@ -53,6 +59,7 @@ impl Worker {
     /// A client cannot be created from the settings, or the system cannot start the committers' threads.
     pub fn new(settings: &WorkerSettings) -> anyhow::Result<Self> {
         let WorkerSettings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
+        let verify = VerifyClient::new(supabase, limits.upstream_timeout)?;
         let pool = outbox::connect(&database.url, database.max_connections, "magic-link-worker")?;
         Ok(Self {
             committers: Committers::start(&pool)?,
@@ -60,6 +67,7 @@ impl Worker {
             name: worker_name().into(),
             limits: *limits,
             supabase: SupabaseClient::new(supabase, limits.upstream_timeout)?,
+            redirect_checker: RedirectChecker::new(verify),
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
             mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             sealing_keys: sealing_keys.clone(),
