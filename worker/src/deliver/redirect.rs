@@ -34,8 +34,10 @@ impl DeliveryRun<'_> {
         metrics::record_redirect_not_allowed();
         tracing::error!(
             code = "redirect_not_allowed",
-            callback = wanted,
-            add_to_allow_list = entry,
+            // `Display` writes them as they must be pasted: a URL parser has written them, so they have no spaces and no control
+            // characters. `Debug` would quote them and double the backslash.
+            callback = %wanted,
+            add_to_allow_list = %entry,
             "Supabase's redirect allow list (URI_ALLOW_LIST, Redirect URLs) lacks this callback: add both entries \
              there; nothing was mailed"
         );

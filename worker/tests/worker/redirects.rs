@@ -178,3 +178,33 @@ async fn an_entry_that_was_removed_within_the_hour_is_noticed() {
     assert_eq!(rows(&test).await, [format!("{CALLBACK} false")]);
     assert_eq!(test.mailgun.journal().len(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_missing_entries_can_be_pasted_from_the_log() {
+    let entries = format!(r"{REFUSED},{REFUSED}\?**");
+    for format in ["text", "json"] {
+        let mut test = TestWorker::new().await;
+        test.set("LOG_FORMAT", format);
+        let worker = test.start_worker();
+        let refused = test.enqueue_to("ada@example.com", &format!("{REFUSED}?next=%2Fa")).await;
+        test.wait_for_state(refused, "failed").await;
+        let line = worker.wait_for_line("add_to_allow_list", TIMEOUT).await.unwrap();
+        if format == "json" {
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            assert_eq!(line["fields"]["add_to_allow_list"], entries);
+            assert_eq!(line["fields"]["callback"], REFUSED);
+        } else {
+            assert!(
+                without_colours(&line).contains(&format!(" callback={REFUSED} add_to_allow_list={entries}")),
+                "{line}"
+            );
+        }
+    }
+}
+
+/// A line without ANSI colour codes.
+fn without_colours(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let first = parts.next().unwrap_or_default().to_owned();
+    first + &parts.map(|part| part.split_once('m').map_or(part, |(_, text)| text)).collect::<String>()
+}
