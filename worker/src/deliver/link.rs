@@ -103,6 +103,13 @@ impl DeliveryRun<'_> {
                 return Err(self.handle_failure(Upstream::Supabase, &failure, stopwatch.failed(&failure)).await);
             }
         };
+        // Before the success is recorded: it would close the breaker that a dead path has opened.
+        let served = self.unless_interrupted(self.ensure_link_path_is_served(&generated)).await;
+        if let Err(failure) = served.map_err(|interruption| {
+            DeliveryOutcome::interrupted(interruption, Some(stopwatch.interrupted(interruption)))
+        })? {
+            return Err(self.handle_failure(Upstream::Supabase, &failure, stopwatch.failed(&failure)).await);
+        }
         self.record_success(Upstream::Supabase).await;
         if generated.redirect_to != job.callback_url.as_str() {
             let leads_to = &generated.redirect_to;

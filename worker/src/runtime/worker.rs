@@ -6,8 +6,8 @@ use chrono::Utc;
 use outbox::PgPool;
 
 use super::{
-    capacity::Capacity, committers::Committers, leases::LeaseRenewer, outage::OutageLog,
-    redirect_checker::RedirectChecker, shutdown::Shutdown,
+    capacity::Capacity, committers::Committers, leases::LeaseRenewer, link_path_checker::LinkPathChecker,
+    outage::OutageLog, redirect_checker::RedirectChecker, shutdown::Shutdown,
 };
 use crate::{
     mail::link_seal::SealingKeys,
@@ -32,6 +32,8 @@ pub struct Worker {
     pub supabase: SupabaseClient,
     /// Checks callbacks against Supabase's redirect allow list.
     pub redirect_checker: RedirectChecker,
+    /// Checks the origin and path of links.
+    pub link_path_checker: LinkPathChecker,
     /// Sends mails.
     pub mailgun: MailgunClient,
     /// Queries Mailgun's events; `None` without `MAILGUN_EVENTS_KEY`.
@@ -67,7 +69,8 @@ impl Worker {
             name: worker_name().into(),
             limits: *limits,
             supabase: SupabaseClient::new(supabase, limits.upstream_timeout)?,
-            redirect_checker: RedirectChecker::new(verify),
+            redirect_checker: RedirectChecker::new(verify.clone()),
+            link_path_checker: LinkPathChecker::new(verify),
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
             mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             sealing_keys: sealing_keys.clone(),

@@ -44,6 +44,8 @@ const SAFE_CODE_DIGITS: usize = 8;
 pub struct GeneratedLink {
     /// The link to mail.
     pub url: String,
+    /// The server and path that the link leads to. `LINK_ORIGINS` lists the origin.
+    pub origin_and_path: Url,
     /// Where the link leads. Supabase may have replaced the requested URL.
     pub redirect_to: String,
 }
@@ -167,6 +169,9 @@ impl SupabaseClient {
         let url = Url::parse(&body.action_link).ok().filter(|_| is_plain);
         let Some(url) = url else { return Err(verdict::classify(response)) };
         let origin = url.origin().ascii_serialization();
+        // Without the query, which contains the token.
+        let origin_and_path =
+            Url::parse(&format!("{origin}{}", url.path())).map_err(|_| verdict::classify(response))?;
         if !self.link_origins.contains(&origin) {
             let message = format!(
                 "Supabase makes links to {origin}, which is not in LINK_ORIGINS: set the server's API_EXTERNAL_URL, \
@@ -182,7 +187,7 @@ impl SupabaseClient {
             Signups::Allow => body.action_link,
             Signups::Deny => as_magic_link(&body.action_link),
         };
-        Ok(GeneratedLink { url, redirect_to: body.redirect_to })
+        Ok(GeneratedLink { url, origin_and_path, redirect_to: body.redirect_to })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Asks Supabase's `/verify` with a token that no link has. The answer shows what Supabase's settings do to a link, and the
 //! request has no effect: nobody is signed in and no link stops working.
 //!
-//! The requests carry no key. A token is a SHA-224 in 56 hexadecimal digits (measured), so the text below can never be
+//! The requests carry no key. A token is a SHA-224 in 56 hexadecimal digits (measured), so the texts below can never be
 //! one.
 
 use std::time::Duration;
@@ -11,12 +11,13 @@ use url::Url;
 
 use super::{
     http,
-    verdict::verify::{RedirectAnswer, classify_redirect},
+    verdict::verify::{LinkPathAnswer, RedirectAnswer, classify_link_path, classify_redirect},
 };
 use crate::settings::SupabaseClientSettings;
 
-/// Tells in Supabase's log what the requests are for.
+/// The two tokens differ, so that Supabase's log tells the two kinds of requests apart.
 const TOKEN_FOR_REDIRECTS: &str = "no-token-redirect-check";
+const TOKEN_FOR_LINK_PATHS: &str = "no-token-link-path-check";
 
 /// Maximum time for a request. A delivery waits for it, and continues without an answer.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3);
@@ -48,6 +49,16 @@ impl VerifyClient {
             Err(_) => RedirectAnswer::Unclear,
         }
     }
+
+    /// Asks whether a server answers at `link_path`, the origin and path of a link. Call it only for an origin that
+    /// `LINK_ORIGINS` allows.
+    pub(crate) async fn ask_link_path(&self, link_path: &Url, callback_url: &str) -> LinkPathAnswer {
+        let request = self.client.get(with_query(link_path.clone(), TOKEN_FOR_LINK_PATHS, callback_url));
+        match http::call(request).await {
+            Ok(response) => classify_link_path(&response),
+            Err(_) => LinkPathAnswer::Unclear,
+        }
+    }
 }
 
 /// The query of a magic link, with the callback URL percent-encoded as the value of `redirect_to`.
@@ -77,7 +88,9 @@ mod tests {
     }
 
     #[test]
-    fn no_link_can_have_the_token() {
-        assert!(TOKEN_FOR_REDIRECTS.bytes().any(|byte| !byte.is_ascii_hexdigit()));
+    fn no_link_can_have_the_tokens() {
+        for token in [TOKEN_FOR_REDIRECTS, TOKEN_FOR_LINK_PATHS] {
+            assert!(token.len() != 56 && token.bytes().any(|byte| !byte.is_ascii_hexdigit()), "{token}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use worker::upstream::{
     http::{CallError, UpstreamResponse},
     verdict::{
         UpstreamFailure, Verdict, mailgun, supabase,
-        verify::{RedirectAnswer, classify_redirect},
+        verify::{LinkPathAnswer, RedirectAnswer, classify_link_path, classify_redirect},
     },
 };
 
@@ -217,4 +217,21 @@ fn only_verifys_own_redirect_tells_whether_a_callback_is_allowed() {
         RedirectAnswer::Unclear
     );
     assert_eq!(classify_redirect(&supabase_response("verify-get-second"), CALLBACK), RedirectAnswer::Allowed);
+}
+
+#[test]
+fn only_a_404_means_that_nobody_serves_a_link() {
+    for (status, wanted) in [
+        (303, LinkPathAnswer::Served),
+        (404, LinkPathAnswer::NotFound),
+        (200, LinkPathAnswer::Unclear),
+        (302, LinkPathAnswer::Unclear),
+        (403, LinkPathAnswer::Unclear),
+        (405, LinkPathAnswer::Unclear),
+        (429, LinkPathAnswer::Unclear),
+        (502, LinkPathAnswer::Unclear),
+    ] {
+        let response = UpstreamResponse { status, ..UpstreamResponse::default() };
+        assert_eq!(classify_link_path(&response), wanted, "{status}");
+    }
 }

@@ -21,6 +21,17 @@ pub enum RedirectAnswer {
     Unclear,
 }
 
+/// Whether a server answers at the path of the links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkPathAnswer {
+    /// Supabase Auth answers there.
+    Served,
+    /// The server there answers 404.
+    NotFound,
+    /// Not known.
+    Unclear,
+}
+
 /// Classifies the answer for a callback URL.
 #[must_use]
 pub fn classify_redirect(response: &UpstreamResponse, callback_url: &str) -> RedirectAnswer {
@@ -41,6 +52,16 @@ pub fn classify_redirect(response: &UpstreamResponse, callback_url: &str) -> Red
     }
     let leads_to = location.split('#').next().unwrap_or_default().to_owned();
     RedirectAnswer::Refused { leads_to }
+}
+
+/// Classifies the answer at the path of a link.
+#[must_use]
+pub fn classify_link_path(response: &UpstreamResponse) -> LinkPathAnswer {
+    match response.status {
+        303 => LinkPathAnswer::Served,
+        404 => LinkPathAnswer::NotFound,
+        _ => LinkPathAnswer::Unclear,
+    }
 }
 
 /// Whether Supabase Auth made this redirect. A gateway's or a login page's redirect has no such fragment.
