@@ -23,6 +23,7 @@ use crate::{
     journal::{Journal, TimedOut},
     server::Server,
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
@@ -190,10 +191,15 @@ impl SupabaseAuth {
 
     /// Bans somebody for a day; links are still made, but do not work. Makes the account if need be.
     pub fn ban(&self, email: &str) {
+        self.ban_until(email, Utc::now() + TimeDelta::days(1));
+    }
+
+    /// Bans somebody until a time, which may have passed already. Makes the account if need be.
+    pub fn ban_until(&self, email: &str, until: DateTime<Utc>) {
         self.add_confirmed_user(email);
         self.state.with(|world| {
             if let Some(user) = world.users.find(&email.to_lowercase()) {
-                user.banned_until = Some(chrono::Utc::now() + chrono::TimeDelta::days(1));
+                user.banned_until = Some(until);
             }
         });
     }

@@ -9,7 +9,10 @@ use super::{context::DeliveryRun, interruption::Interruption, outcome::DeliveryO
 use crate::{
     mail::link_seal::SealContext,
     settings::SHORTEST_USE,
-    upstream::verdict::{UpstreamFailure, Verdict},
+    upstream::{
+        supabase::GeneratedLink,
+        verdict::{UpstreamFailure, Verdict},
+    },
 };
 
 /// A sign-in link and the Message-Id of its mail. Has no `Debug`, because anybody who has the link can sign in.
@@ -92,10 +95,17 @@ impl DeliveryRun<'_> {
         self.ensure_not_interrupted().map_err(not_started)?;
         let stopwatch = self.start_step(Step::GenerateLink);
         let call = worker.supabase.generate_link(&job.recipient, &job.callback_url);
-        let result = self.unless_interrupted(call).await.map_err(|interruption| {
+        let interrupted = |interruption: Interruption| {
             DeliveryOutcome::interrupted(interruption, Some(stopwatch.interrupted(interruption)))
-        })?;
+        };
+        let mut result = self.unless_interrupted(call).await.map_err(interrupted)?;
         drop(slot);
+        if let Ok(generated) = &result
+            && let Err(failure) =
+                self.unless_interrupted(self.check_generated_link(generated)).await.map_err(interrupted)?
+        {
+            result = Err(failure);
+        }
         let generated = match result {
             Ok(generated) => generated,
             Err(failure) => {
@@ -103,21 +113,6 @@ impl DeliveryRun<'_> {
                 return Err(self.handle_failure(Upstream::Supabase, &failure, stopwatch.failed(&failure)).await);
             }
         };
-        // Before the success is recorded: it would close the breaker that a dead path has opened.
-        let served = self.unless_interrupted(self.ensure_link_path_is_served(&generated)).await;
-        if let Err(failure) = served.map_err(|interruption| {
-            DeliveryOutcome::interrupted(interruption, Some(stopwatch.interrupted(interruption)))
-        })? {
-            return Err(self.handle_failure(Upstream::Supabase, &failure, stopwatch.failed(&failure)).await);
-        }
-        self.record_success(Upstream::Supabase).await;
-        if generated.redirect_to != job.callback_url.as_str() {
-            let leads_to = &generated.redirect_to;
-            worker.redirect_checker.record_refused(&worker.pool, &worker.outage, &job.callback_url, leads_to).await;
-            let reason = self.redirect_not_allowed(leads_to);
-            let failure = UpstreamFailure { verdict: Verdict::Reject, reason, http_status: Some(200) };
-            return Err(self.handle_failure(Upstream::Supabase, &failure, stopwatch.failed(&failure)).await);
-        }
         // A new link needs a new Message-Id: a mailbox may drop a mail whose Message-Id it has seen before, and this mail has
         // the only link that works.
         let message_id = worker.mailgun.message_id(job.lease.job);
@@ -125,6 +120,21 @@ impl DeliveryRun<'_> {
         let step = StepRecord { failure: unusable, ..stopwatch.ok(200) };
         let fresh = FreshLink { sealed, step };
         Ok(SignInLink { url: generated.url, message_id, created_at: stopwatch.started, fresh: Some(fresh) })
+    }
+
+    /// Checks that a server answers where a new link leads, and that Supabase kept the callback URL. Records the success of
+    /// the call only after the first: it would close the breaker that a dead path has opened.
+    async fn check_generated_link(&self, generated: &GeneratedLink) -> Result<(), UpstreamFailure> {
+        let (job, worker) = (self.job, self.worker);
+        self.ensure_link_path_is_served(generated).await?;
+        self.record_success(Upstream::Supabase).await;
+        let leads_to = &generated.redirect_to;
+        if leads_to == job.callback_url.as_str() {
+            return Ok(());
+        }
+        worker.redirect_checker.record_refused(&worker.pool, &worker.outage, &job.callback_url, leads_to).await;
+        let reason = self.redirect_not_allowed(leads_to);
+        Err(UpstreamFailure { verdict: Verdict::Reject, reason, http_status: Some(200) })
     }
 
     fn seal_context<'a>(&'a self, message_id: &'a str) -> SealContext<'a> {

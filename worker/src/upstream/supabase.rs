@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use outbox::{CallbackUrl, Email, Failure};
 use reqwest::{
     Client,
@@ -71,6 +72,8 @@ struct GenerateLinkResponse {
     action_link: String,
     redirect_to: String,
     email_otp: Option<SecretString>,
+    /// Supabase makes a link for a banned user too, and refuses it when it is opened (measured).
+    banned_until: Option<DateTime<Utc>>,
 }
 
 impl SupabaseClient {
@@ -149,7 +152,7 @@ impl SupabaseClient {
         }
     }
 
-    /// Checks that the link is for the recipient and leads to a known server.
+    /// Checks that the link is for the recipient, works for them, and leads to a known server.
     fn check_link(
         &self,
         response: &UpstreamResponse,
@@ -164,6 +167,10 @@ impl SupabaseClient {
         if !body.email.eq_ignore_ascii_case(email.as_str()) {
             let message = "Supabase made a link for another address than it was asked for".to_owned();
             return Err(failure(Verdict::Reject, "link_of_another_address", message));
+        }
+        if let Some(until) = body.banned_until.filter(|until| *until > Utc::now()) {
+            let message = format!("Supabase has banned this user until {}", until.format("%Y-%m-%d %H:%M UTC"));
+            return Err(failure(Verdict::Reject, "user_banned", message));
         }
         let is_plain = body.action_link.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\".contains(&byte));
         let url = Url::parse(&body.action_link).ok().filter(|_| is_plain);
