@@ -45,7 +45,7 @@ begin
     from pg_class
     where relnamespace = schema::regnamespace
       and relkind in ('r', 'p', 'v', 'S')
-      and relname ~ '^(email_|recipient_quotas$|suppress|upstreams$|webhook_tokens$|_sqlx_migrations$)'
+      and relname ~ '^(email_|recipient_quotas$|suppress|upstreams$|redirect_checks$|webhook_tokens$|_sqlx_migrations$)'
       and relowner <> 'magic_link_owner'::regrole
   loop
     execute format('alter %s %s owner to magic_link_owner', relation.kind, relation.name);
@@ -71,7 +71,7 @@ begin
   foreach relation in array array[
     'email_jobs', 'email_jobs_open', 'email_attempts', 'email_events', 'email_events_unmatched', 'webhook_tokens',
     'recipient_quotas', 'upstreams', 'suppressed_recipients', 'suppression_lifts', 'email_reconciliations',
-    'email_reconciler', 'email_delivery_hours', 'email_workers']
+    'email_reconciler', 'email_delivery_hours', 'email_workers', 'redirect_checks']
   loop
     execute format('grant select, insert, update, delete on %I to magic_link_worker', relation);
     execute format('drop policy if exists worker_has_all on %I', relation);

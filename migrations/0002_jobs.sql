@@ -36,8 +36,6 @@ create table email_jobs (
   seq              bigint      not null,
   sealed_link      bytea,
   delivery_at      timestamptz,
-  probed_at        timestamptz,
-  refused_at       timestamptz,
 
   primary key (id, finished_at),
 
@@ -85,8 +83,9 @@ comment on column email_jobs.callback_url is
   'URL that the link leads to after sign-in: portal origin, callback path, and ?next= if the request had one. At most '
   '8192 bytes.';
 comment on column email_jobs.attempt is
-  'Number of delivery attempts. Each claim adds 1. An attempt is given back if the job was not to blame: the worker '
-  'stopped, an upstream asked for a pause, or an upstream failed for everybody.';
+  'Number of delivery attempts. Each claim adds 1. Putting the job back to wait subtracts 1 if the job was not to '
+  'blame: the worker stopped, an upstream asked for a pause, a breaker was open, or an upstream failed for several '
+  'recipients in a row.';
 comment on column email_jobs.code is
   'Machine-readable reason for the last failure or for the end of the job, for example redirect_not_allowed. At most '
   '64 bytes. Null if nothing failed. For a sent job null, or no_trace if Mailgun later has no record of the mail.';
@@ -139,14 +138,6 @@ comment on column email_jobs.sealed_link is
 comment on column email_jobs.delivery_at is
   'When the reported delivery status was reached, by Mailgun''s clock. Null if and only if delivery is null.';
 
-comment on column email_jobs.probed_at is
-  'When a worker last claimed the job as a probe of a stopped upstream, or a call for it last failed for a reason that '
-  'may concern only this recipient. Probes take the job with the earliest time first. A job that supersedes this one '
-  'inherits it. Null if neither happened.';
-comment on column email_jobs.refused_at is
-  'When an upstream first refused the job for a reason that may concern only this recipient. A job that supersedes '
-  'this one inherits it. Null if that never happened.';
-
 create index email_jobs_failures on email_jobs (finished_at) where state in ('failed', 'expired');
 comment on index email_jobs_failures is 'Failed and expired jobs by the time of their end, for email_failures_by_code.';
 -- Ended jobs are written in the order of finished_at, so a few pages of this index locate any time range.
@@ -192,7 +183,7 @@ language sql stable as $$
     job.created_at, job.run_at, job.attempted_at, job.deadline_at, email_job_ended.finished_at,
     job.request_id, job.traceparent, job.message_id, job.worker,
     null::bigint, null::timestamptz, job.link_created_at,
-    job.mailbox, job.place, job.seq, null::bytea, job.delivery_at, job.probed_at, job.refused_at
+    job.mailbox, job.place, job.seq, null::bytea, job.delivery_at
 $$;
 comment on function email_job_ended is
   'Returns the history row of an open job that ends with the given state, code, message and time. Clears the lease and '

@@ -85,8 +85,6 @@ declare
   moved_on int;
   superseded text[];
   places bigint[];
-  probes timestamptz[];
-  refusals timestamptz[];
 begin
   if known > 0 then
     update recipient_quotas as quota
@@ -122,22 +120,17 @@ begin
     from gone,
       email_job_ended(
         gone.job, 'superseded', 'newer_request', 'A newer request of this recipient took its place.', statement_timestamp()) as ended
-    returning past.recipient, past.place, past.probed_at, past.refused_at
+    returning past.recipient, past.place
   )
-  select array_agg(recipient), array_agg(place), array_agg(probed_at), array_agg(refused_at)
-  into superseded, places, probes, refusals
-  from ended;
+  select array_agg(recipient), array_agg(place) into superseded, places from ended;
 
   insert into email_jobs (
     id, state, recipient, mailbox, callback_url, code, message, created_at, run_at, deadline_at, finished_at, request_id,
-    traceparent, place, seq, probed_at, refused_at)
+    traceparent, place, seq)
   select
     id, state, recipient, mailbox, callback_url, code, message, now, now, now + deadline,
     case when state = 'queued' then 'infinity' else now end,
-    request_id, traceparent, coalesce(places[array_position(superseded, recipient)], seq), seq,
-    -- Inherited with the place. Otherwise asking again would buy every probe and another first refusal.
-    case when state = 'queued' then probes[array_position(superseded, recipient)] end,
-    case when state = 'queued' then refusals[array_position(superseded, recipient)] end
+    request_id, traceparent, coalesce(places[array_position(superseded, recipient)], seq), seq
   from (
     -- nextval is called only after the quota rows are written and thereby locked, so that the later of two requests of
     -- one recipient gets the larger seq.

@@ -2,7 +2,7 @@
 //!
 //! The api enqueues jobs (`enqueue`). A worker claims them, stores the link before it mails it, and records how each job
 //! ended (`running`). Periodic tasks rescue jobs whose worker died, expire late ones and delete old rows
-//! (`maintenance`). Mailgun's reports update a job after its mail was handed over (`reports`), and `monitor` reads the
+//! (`maintenance`). Mailgun's reports update a job after its mail was handed over (`reports`), and `monitor` keeps the
 //! state of the queue and of the upstreams. `group_commit` writes many of these records in one transaction.
 //!
 //! Every SQL statement of the project is in this crate, one function each. The crate knows nothing about HTTP or mail.
@@ -46,7 +46,7 @@ pub use model::{
 pub use monitor::{
     backlog::{Backlog, backlog},
     capacity::{Load, load, publish_capacity},
-    upstreams,
+    redirect_checks, upstreams,
 };
 pub use postgres::{
     connect::{check_url, connect, migrate, ping},
@@ -68,7 +68,7 @@ pub use running::{
     claim::{ClaimOptions, ClaimedJob, SealedLink, claim, claim_probe, next_due, promote_due, renew_leases},
     finish::{Finish, JobEnd, Recorded, finish},
     queue_cursor::QueueCursor,
-    requeue::{Requeue, Requeued, requeue},
+    requeue::{Requeue, Requeued, SuspectedFailure, requeue},
     seal::{NewLink, Seal, SendDecision},
     step_records::steps_with_code,
 };

@@ -31,4 +31,4 @@ pub use portal::{Portal, PortalSettings};
 pub use postgres::{Durability, Postgres, PostgresError};
 pub use programs::{Program, ProgramError, Programs};
 pub use roles::{Role, RolesError};
-pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User};
+pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User, VerifyCall};

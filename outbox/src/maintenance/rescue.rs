@@ -60,8 +60,7 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
                 delay: Duration::ZERO,
                 failure: Some(why),
                 is_uncounted: false,
-                is_refused: false,
-                is_suspect: false,
+                suspected: None,
                 step: None,
             });
         }

@@ -2,4 +2,5 @@
 
 pub(crate) mod backlog;
 pub(crate) mod capacity;
+pub mod redirect_checks;
 pub mod upstreams;

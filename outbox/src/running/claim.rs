@@ -13,6 +13,7 @@ use crate::{
         email::Email,
         failure::Failure,
         job_id::{JobId, Lease, lease_columns},
+        upstream::Upstream,
     },
     postgres::error::{Error, is_unique_violation},
 };
@@ -51,8 +52,10 @@ pub struct ClaimedJob {
     pub traceparent: Option<String>,
     /// Code of the last failure, if there was one.
     pub code: Option<String>,
-    /// Whether an upstream has refused the job for a reason that may concern only this recipient.
-    pub was_refused: bool,
+    /// The upstream that has refused the job and then succeeded for another recipient, if there is one. Another refusal by
+    /// it concerns only this recipient. Decided at the claim, because a success that comes later may mark the end of a fault
+    /// that has concerned everybody.
+    pub personally_refused_by: Option<Upstream>,
     /// Whether an upstream was stopped or had suspects at the time of the claim. Then a success must be recorded.
     pub has_suspects: bool,
     /// The link of an earlier attempt, if there is one.
@@ -170,7 +173,7 @@ struct ClaimedRow {
     link_age: Option<f64>,
     place: i64,
     code: Option<String>,
-    was_refused: bool,
+    personally_refused_by: Option<Upstream>,
     has_suspects: bool,
 }
 
@@ -208,7 +211,9 @@ macro_rules! claim_rows {
               extract(epoch from clock_timestamp() - link_created_at)::float8 as link_age,
               place,
               code,
-              refused_at is not null as "was_refused!",
+              (
+                select name from upstreams where name = suspected_upstream and last_success_at > refused_at
+              ) as "personally_refused_by: Upstream",
               exists (select from upstreams where stopped_by is not null or suspects <> '{}') as "has_suspects!"
             "#,
             $options.worker,
@@ -261,6 +266,9 @@ async fn try_claim(
 /// # Errors
 /// [`Error::Database`].
 pub async fn claim_probe(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Option<ClaimedJob>, Error> {
+    if let Some(job) = claim_probe_unprobed(pool, options).await? {
+        return Ok(Some(job));
+    }
     let rows = claim_rows!(
         options,
         "
@@ -275,13 +283,43 @@ pub async fn claim_probe(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Opt
             offset 0
           )
           and not exists (select from upstreams where paused_until > clock_timestamp())
-        order by probed_at nulls first, place
+        order by probed_at, place
         limit 1
         for update skip locked",
     )
     .fetch_all(pool)
-    .await
-    .map_err(Error::from)?;
+    .await?;
+    first_job(pool, rows).await
+}
+
+/// Claims the first job that was never probed. A statement of its own, because it reads the queue in order and stops at the
+/// first such job. A long queue has one, so the sort of [`claim_probe`] sees short queues only.
+async fn claim_probe_unprobed(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Option<ClaimedJob>, Error> {
+    let rows = claim_rows!(
+        options,
+        "
+        select id, true as is_probe
+        from email_jobs_open as waiting
+        where state = 'queued'
+          and probed_at is null
+          and deadline_at > clock_timestamp()
+          and not exists (
+            select from email_jobs_open as running
+            where running.recipient = waiting.recipient
+              and (running.state = 'running') is true
+            offset 0
+          )
+          and not exists (select from upstreams where paused_until > clock_timestamp())
+        order by place
+        limit 1
+        for update skip locked",
+    )
+    .fetch_all(pool)
+    .await?;
+    first_job(pool, rows).await
+}
+
+async fn first_job(pool: &PgPool, rows: Vec<ClaimedRow>) -> Result<Option<ClaimedJob>, Error> {
     let (batch, unreadable) = read_rows(rows);
     if !unreadable.is_empty() {
         finish(pool, &unreadable).await?;
@@ -318,7 +356,7 @@ fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
             request_id: row.request_id,
             traceparent: row.traceparent,
             code: row.code,
-            was_refused: row.was_refused,
+            personally_refused_by: row.personally_refused_by,
             has_suspects: row.has_suspects,
             link: match (row.sealed_link, row.message_id, row.link_age) {
                 (Some(sealed), Some(message_id), Some(age)) => {

@@ -11,6 +11,7 @@ use crate::{
         failure::Failure,
         job_id::{Lease, lease_columns},
         step::StepRecord,
+        upstream::Upstream,
     },
     postgres::{
         error::Error,
@@ -29,12 +30,19 @@ pub struct Requeue {
     pub failure: Option<Failure>,
     /// Whether the attempt is given back: it reached no upstream, or could not have succeeded.
     pub is_uncounted: bool,
-    /// Whether an upstream refused the job for a reason that may concern only this recipient. The first time is kept.
-    pub is_refused: bool,
-    /// Whether a call for the job failed for a reason that may concern only this recipient: other jobs are better probes.
-    pub is_suspect: bool,
+    /// The failure that may concern only this recipient, if that is why. Other jobs are better probes then.
+    pub suspected: Option<SuspectedFailure>,
     /// The step that led here.
     pub step: Option<StepRecord>,
+}
+
+/// A call that failed for a reason that may concern only this recipient.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SuspectedFailure {
+    /// The service that failed.
+    pub upstream: Upstream,
+    /// Whether it refused the call with 4xx. The time of the job's first such refusal is kept.
+    pub is_refusal: bool,
 }
 
 /// What happened to a job that was to be requeued.
@@ -99,8 +107,8 @@ async fn move_back(
     let messages: Vec<Option<String>> =
         jobs.iter().map(|job| job.failure.as_ref().map(|f| f.message.clone())).collect();
     let uncounted: Vec<bool> = jobs.iter().map(|job| job.is_uncounted).collect();
-    let refused: Vec<bool> = jobs.iter().map(|job| job.is_refused).collect();
-    let suspect: Vec<bool> = jobs.iter().map(|job| job.is_suspect).collect();
+    let upstreams: Vec<Option<&str>> = jobs.iter().map(|job| Some(job.suspected?.upstream.as_str())).collect();
+    let refused: Vec<bool> = jobs.iter().map(|job| job.suspected.is_some_and(|failure| failure.is_refusal)).collect();
     let steps = StepColumns::collect(jobs.iter().map(|job| (job.lease.job, job.step.as_ref())));
     let rows = query_with_steps!(
         steps: steps,
@@ -108,16 +116,48 @@ async fn move_back(
         sql: r#"
         mine as (
           select
-            given.*,
+            given.id,
+            given.lease_token,
+            given.delay,
+            given.code,
+            given.message,
+            coalesce(given.upstream, job.suspected_upstream) as upstream,
+            job.recipient,
+            job.seq,
+            case when given.upstream is null then job.probed_at else clock_timestamp() end as probed_at,
+            case
+              when given.upstream is null then job.refused_at
+              -- The first refusal of this upstream counts.
+              when job.refused_at is not null and job.suspected_upstream = given.upstream then job.refused_at
+              when given.refused then clock_timestamp()
+            end as refused_at,
+            case
+              when is_stopped then 1 + spent_before
+              else given.uncounted::int
+            end as given_back,
+            case
+              when given.upstream is null then job.suspect_attempts
+              when is_stopped then 0
+              else spent_before + (not given.uncounted)::int
+            end as suspect_attempts,
             exists (
               select from email_jobs_open as newer
               where newer.recipient = job.recipient
                 and (newer.state = 'running') is false
                 and newer.seq > job.seq
             ) as gives_way
-          from unnest($12::uuid[], $13::bigint[], $14::float8[], $15::text[], $16::text[], $17::bool[], $18::bool[], $19::bool[])
-            as given (id, lease_token, delay, code, message, uncounted, refused, suspect)
+          from unnest($12::uuid[], $13::bigint[], $14::float8[], $15::text[], $16::text[], $17::bool[], $18::text[], $19::bool[])
+            as given (id, lease_token, delay, code, message, uncounted, upstream, refused)
           join email_jobs_open as job using (id, lease_token)
+          -- An upstream that is stopped by now fails for everybody: no attempt is lost to it.
+          cross join lateral (
+            select exists (
+              select from upstreams where name = given.upstream and stopped_by is not null
+            ) as is_stopped
+          ) as now
+          cross join lateral (
+            select case when job.suspected_upstream = given.upstream then job.suspect_attempts else 0 end as spent_before
+          ) as spent
         ),
         gone as (
           delete from email_jobs_open as job
@@ -134,6 +174,16 @@ async fn move_back(
             email_job_ended(gone.job, 'superseded', 'newer_request', 'A newer request of this recipient took its place.', statement_timestamp()) as ended
           returning id
         ),
+        -- Otherwise asking again during an attempt would buy the next probe, or another first refusal.
+        inherited as (
+          update email_jobs_open as newer
+          set probed_at = mine.probed_at, refused_at = mine.refused_at, suspected_upstream = mine.upstream
+          from mine
+          where gives_way
+            and newer.recipient = mine.recipient
+            and (newer.state = 'running') is false
+            and newer.seq > mine.seq
+        ),
         waiting as (
           update email_jobs_open as job
           set
@@ -141,11 +191,11 @@ async fn move_back(
             run_at = clock_timestamp() + make_interval(secs => mine.delay),
             code = coalesce(mine.code, job.code),
             message = coalesce(mine.message, job.message),
-            -- An attempt that failed for the reason that has stopped an upstream meanwhile is given back, too.
-            attempt = job.attempt
-              - (mine.uncounted or exists (select from upstreams where upstreams.code = mine.code))::int,
-            probed_at = case when mine.suspect then clock_timestamp() else job.probed_at end,
-            refused_at = case when mine.refused then coalesce(job.refused_at, clock_timestamp()) else job.refused_at end,
+            attempt = greatest(job.attempt - mine.given_back, 0),
+            suspect_attempts = mine.suspect_attempts,
+            suspected_upstream = mine.upstream,
+            probed_at = mine.probed_at,
+            refused_at = mine.refused_at,
             lease_token = null,
             lease_expires_at = null
           from mine
@@ -167,8 +217,8 @@ async fn move_back(
         &codes as &[Option<String>],
         &messages as &[Option<String>],
         &uncounted,
+        &upstreams as &[Option<&str>],
         &refused,
-        &suspect,
     )
     .fetch_all(connection)
     .await?;

@@ -97,6 +97,10 @@ async fn seal_once(
         mine as (
           select
             given.*,
+            job.recipient,
+            job.probed_at,
+            job.refused_at,
+            job.suspected_upstream,
             case
               when exists (
                 select from email_jobs_open as newer
@@ -134,6 +138,15 @@ async fn seal_once(
               end,
               statement_timestamp()
             ) as ended
+        ),
+        -- As in a requeue: asking again during a probe does not buy the next one.
+        inherited as (
+          update email_jobs_open as newer
+          set probed_at = mine.probed_at, refused_at = mine.refused_at, suspected_upstream = mine.suspected_upstream
+          from mine
+          where end_state = 'superseded'
+            and newer.recipient = mine.recipient
+            and (newer.state = 'running') is false
         ),
         kept as (
           update email_jobs_open as job

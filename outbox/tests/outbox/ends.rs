@@ -138,8 +138,7 @@ async fn an_uncounted_attempt_is_given_back() {
         delay: Duration::ZERO,
         failure: None,
         is_uncounted: true,
-        is_refused: false,
-        is_suspect: false,
+        suspected: None,
         step: None,
     };
     assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);
@@ -192,8 +191,7 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
         delay: Duration::ZERO,
         failure: None,
         is_uncounted: true,
-        is_refused: false,
-        is_suspect: false,
+        suspected: None,
         step,
     };
     assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);

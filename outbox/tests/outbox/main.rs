@@ -9,6 +9,7 @@ mod partitions;
 mod plans;
 mod queue_cursor;
 mod reconciling;
+mod redirect_checks;
 mod reports;
 mod roles;
 mod silence;

@@ -36,6 +36,7 @@ async fn no_role_can_do_more_than_it_must() {
         ("api", &outbox.api, "select email_suppress('[]')", REFUSED),
         ("api", &outbox.api, "create table mine ()", REFUSED),
         ("api", &outbox.api, "select key from recipient_quotas", REFUSED),
+        ("api", &outbox.api, "select * from redirect_checks", REFUSED),
         ("api", &outbox.api, "select state from email_jobs_open", "0 rows"),
         // It may ask how many wait.
         ("api", &outbox.api, "select waiting from email_admission(10)", "1 rows"),
@@ -51,6 +52,7 @@ async fn no_role_can_do_more_than_it_must() {
         ("viewer", &outbox.viewer, "select callback_url from email_jobs", REFUSED),
         ("viewer", &outbox.viewer, "select * from email_jobs_open", REFUSED),
         ("viewer", &outbox.viewer, "select * from email_attempts", REFUSED),
+        ("viewer", &outbox.viewer, "select * from redirect_checks", REFUSED),
         ("viewer", &outbox.viewer, "update email_jobs set code = null", REFUSED),
         ("viewer", &outbox.viewer, "select email_take_reports('[]')", REFUSED),
     ] {

@@ -114,15 +114,7 @@ impl TestOutbox {
 
     pub(crate) async fn requeue(&self, job: &ClaimedJob, delay: Duration) -> Requeued {
         let failure = Some(outbox::Failure::new("upstream_away", "It did not answer."));
-        let back = Requeue {
-            lease: job.lease,
-            delay,
-            failure,
-            is_uncounted: false,
-            is_refused: false,
-            is_suspect: false,
-            step: None,
-        };
+        let back = Requeue { lease: job.lease, delay, failure, is_uncounted: false, suspected: None, step: None };
         outbox::requeue(&self.pool, &[back]).await.unwrap()[0]
     }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use outbox::{
-    Failure, Upstream,
+    ClaimedJob, Failure, JobId, Requeued, SendDecision, SuspectedFailure, Upstream,
     upstreams::{
-        StopKind, StoppedBy, Suspicion, has_succeeded_since_refusal, pause, record_success, resume, stop, stopped_for,
-        stops, suspect, take_check, take_probe,
+        StopKind, StoppedBy, Suspicion, pause, record_success, resume, stop, stopped_for, stops, suspect, take_check,
+        take_probe,
     },
 };
 
@@ -87,57 +87,149 @@ async fn three_recipients_without_a_later_success_stop_an_upstream() {
     }
 }
 
-#[tokio::test]
-async fn attempts_spent_on_what_concerned_everybody_are_given_back() {
-    let outbox = TestOutbox::new().await;
-    let refused = outbox.queued(request("ada@example.com")).await;
-    let other = outbox.queued(request("eve@example.com")).await;
-    let jobs = outbox.claim(2).await;
-    outbox.suspect(1, Duration::from_secs(1)).await;
-    for (job, code) in jobs.iter().zip(["supabase_forbidden", "mailgun_unavailable"]) {
-        let failure = Some(Failure::new(code, ""));
-        let delay = Duration::from_secs(60);
+impl TestOutbox {
+    /// Claims a job and puts it back after a failure that may concern only its recipient.
+    async fn fail(&self, upstream: Upstream, is_refusal: bool) -> ClaimedJob {
+        let job = self.claim_one().await;
+        self.put_back_after_failure(&job, upstream, is_refusal).await;
+        job
+    }
+
+    async fn put_back_after_failure(&self, job: &ClaimedJob, upstream: Upstream, is_refusal: bool) -> Requeued {
         let requeue = outbox::Requeue {
             lease: job.lease,
-            delay,
-            failure,
+            delay: Duration::from_millis(1),
+            failure: Some(Failure::new("failed", "It failed.")),
             is_uncounted: false,
-            is_refused: true,
-            is_suspect: true,
+            suspected: Some(SuspectedFailure { upstream, is_refusal }),
             step: None,
         };
-        outbox::requeue(&outbox.pool, &[requeue]).await.unwrap();
+        outbox::requeue(&self.pool, &[requeue]).await.unwrap()[0]
     }
-    outbox.stop(StoppedBy::Suspects, &Failure::new("supabase_forbidden", "Everybody is refused.")).await;
 
-    let attempt = async |id| outbox.text(&format!("select attempt from email_jobs where id = '{id}'")).await;
-    assert_eq!((attempt(refused).await.as_str(), attempt(other).await.as_str()), ("0", "1"));
+    async fn attempts_of(&self, address: &str) -> String {
+        self.text(&format!("select attempt from email_jobs_open where recipient = '{address}'")).await
+    }
 }
 
 #[tokio::test]
-async fn a_refusal_is_personal_once_a_later_call_has_succeeded() {
+async fn all_attempts_spent_on_what_concerned_everybody_are_given_back() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("ada@example.com")).await;
+    for _ in 0..3 {
+        outbox.fail(Upstream::Supabase, false).await;
+        outbox.execute("update email_jobs_open set state = 'queued'").await;
+    }
+    outbox.queued(request("eve@example.com")).await;
+    outbox.execute("update email_jobs_open set state = 'retrying' where recipient = 'ada@example.com'").await;
+    outbox.fail(Upstream::Mailgun, false).await;
+    outbox.stop(StoppedBy::Suspects, &Failure::new("supabase_unavailable", "It fails for everybody.")).await;
+    assert_eq!(outbox.attempts_of("ada@example.com").await, "0");
+    assert_eq!(outbox.attempts_of("eve@example.com").await, "1", "Mailgun is not stopped");
+
+    outbox.stop(StoppedBy::Check, &Failure::new("supabase_unavailable", "It fails for everybody.")).await;
+    assert_eq!(outbox.attempts_of("ada@example.com").await, "0", "given back once");
+}
+
+#[tokio::test]
+async fn a_job_that_is_put_back_after_the_stop_gets_all_its_attempts_back_too() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("ada@example.com")).await;
+    outbox.fail(Upstream::Supabase, true).await;
+    outbox.execute("update email_jobs_open set state = 'queued'").await;
     let job = outbox.claim_one().await;
-    outbox.requeue(&job, Duration::from_millis(1)).await;
-    outbox.execute("update email_jobs set refused_at = clock_timestamp() - interval '10 seconds'").await;
-    let is_personal =
-        async || has_succeeded_since_refusal(&outbox.pool, Upstream::Supabase, job.lease.job).await.unwrap();
-    assert!(!is_personal().await);
+    outbox.stop(StoppedBy::Suspects, &Failure::new("other_code", "It fails for everybody.")).await;
+    outbox.put_back_after_failure(&job, Upstream::Supabase, true).await;
+    assert_eq!(outbox.attempts_of("ada@example.com").await, "0");
+}
+
+#[tokio::test]
+async fn a_refusal_is_personal_if_a_later_call_has_succeeded_before_the_claim() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("ada@example.com")).await;
+    outbox.fail(Upstream::Supabase, true).await;
+    outbox.execute("update email_jobs_open set refused_at = clock_timestamp() - interval '10 seconds'").await;
+    let refused_by = async || {
+        outbox
+            .execute("update email_jobs_open set state = 'queued', lease_token = null, lease_expires_at = null")
+            .await;
+        outbox.claim_one().await.personally_refused_by
+    };
+    assert_eq!(refused_by().await, None);
     record_success(&outbox.pool, Upstream::Supabase, Duration::from_secs(20)).await.unwrap();
-    assert!(!is_personal().await, "that call began before the refusal");
+    assert_eq!(refused_by().await, None, "that call began before the refusal");
+    record_success(&outbox.pool, Upstream::Mailgun, Duration::from_secs(5)).await.unwrap();
+    assert_eq!(refused_by().await, None, "that is not the upstream that refused it");
     record_success(&outbox.pool, Upstream::Supabase, Duration::from_secs(5)).await.unwrap();
-    assert!(is_personal().await);
+    assert_eq!(refused_by().await, Some(Upstream::Supabase));
+}
+
+#[tokio::test]
+async fn the_first_refusal_of_the_last_upstream_counts() {
+    let outbox = TestOutbox::new().await;
+    // The number of days is the number of failures since that refusal, because each one moves it to the day before.
+    let refused_at = "select coalesce((current_date - refused_at::date)::text, 'none') || ' ' || suspected_upstream from email_jobs_open";
+    outbox.queued(request("ada@example.com")).await;
+    for (upstream, is_refusal, expected) in [
+        (Upstream::Supabase, false, "none supabase"),
+        (Upstream::Supabase, true, "1 supabase"),
+        (Upstream::Supabase, true, "2 supabase"),
+        (Upstream::Supabase, false, "3 supabase"),
+        (Upstream::Mailgun, false, "none mailgun"),
+    ] {
+        outbox.fail(upstream, is_refusal).await;
+        outbox.execute("update email_jobs_open set state = 'queued', refused_at = refused_at::date - 1").await;
+        assert_eq!(outbox.text(refused_at).await, expected);
+    }
 }
 
 #[tokio::test]
 async fn asking_again_inherits_probe_and_refusal_with_the_place() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("ada@example.com")).await;
-    outbox.execute("update email_jobs set probed_at = '2026-01-01', refused_at = '2026-01-02'").await;
+    outbox.execute(MET).await;
     let newer = outbox.queued(crate::test_outbox::request_for("ada@example.com", "2")).await;
-    let inherited = format!("select probed_at::date || ' ' || refused_at::date from email_jobs where id = '{newer}'");
-    assert_eq!(outbox.text(&inherited).await, "2026-01-01 2026-01-02");
+    assert_eq!(outbox.text(&inherited_by(newer)).await, "2026-01-01 2026-01-02 supabase");
+}
+
+#[tokio::test]
+async fn asking_again_during_an_attempt_inherits_probe_and_refusal_when_that_gives_way() {
+    for ends_at_the_seal in [false, true] {
+        let outbox = TestOutbox::new().await;
+        outbox.queued(request("ada@example.com")).await;
+        let job = outbox.claim_one().await;
+        outbox.execute(MET).await;
+        let newer = outbox.queued(crate::test_outbox::request_for("ada@example.com", "2")).await;
+        if ends_at_the_seal {
+            assert_eq!(outbox.seal(&job).await, SendDecision::Superseded);
+        } else {
+            outbox.requeue(&job, Duration::from_secs(1)).await;
+        }
+        assert_eq!(outbox.text(&inherited_by(newer)).await, "2026-01-01 2026-01-02 supabase");
+    }
+}
+
+#[tokio::test]
+async fn asking_again_during_the_first_refused_attempt_inherits_the_refusal() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("ada@example.com")).await;
+    let job = outbox.claim_one().await;
+    let newer = outbox.queued(crate::test_outbox::request_for("ada@example.com", "2")).await;
+    assert_eq!(outbox.put_back_after_failure(&job, Upstream::Mailgun, true).await, Requeued::Superseded);
+    let has_both = format!(
+        "select (probed_at <= refused_at)::text || ' ' || suspected_upstream from email_jobs where id = '{newer}'"
+    );
+    assert_eq!(outbox.text(&has_both).await, "true mailgun");
+}
+
+/// A probe and a refusal of all jobs.
+const MET: &str =
+    "update email_jobs set probed_at = '2026-01-01', refused_at = '2026-01-02', suspected_upstream = 'supabase'";
+
+fn inherited_by(job: JobId) -> String {
+    format!(
+        "select probed_at::date || ' ' || refused_at::date || ' ' || suspected_upstream from email_jobs where id = '{job}'"
+    )
 }
 
 #[tokio::test]
@@ -187,8 +279,7 @@ async fn each_probe_takes_the_job_that_was_probed_longest_ago() {
             delay: NOW,
             failure: None,
             is_uncounted: true,
-            is_refused: false,
-            is_suspect: false,
+            suspected: None,
             step: None,
         };
         outbox::requeue(&outbox.pool, &[back]).await.unwrap();

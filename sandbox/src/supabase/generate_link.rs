@@ -102,7 +102,7 @@ fn generate(world: &mut AuthState, asked: &LinkQuestion, link: &LinkRequest) -> 
     let user = world.users.create(&email, link.data.clone());
     let token = user.issue(kind, world.settings.otp_length);
     let mut fields = user.to_json();
-    let external_url = &world.settings.external_url;
+    let SupabaseSettings { external_url, verify_path, .. } = &world.settings;
     for (name, value) in [
         ("email_otp", token.otp.clone()),
         ("hashed_token", token.hash.clone()),
@@ -111,7 +111,7 @@ fn generate(world: &mut AuthState, asked: &LinkQuestion, link: &LinkRequest) -> 
         (
             "action_link",
             format!(
-                "{external_url}/auth/v1/verify?token={}&type={verification_type}&redirect_to={}",
+                "{external_url}{verify_path}?token={}&type={verification_type}&redirect_to={}",
                 token.hash,
                 encoded_redirect(&redirect_to)
             ),

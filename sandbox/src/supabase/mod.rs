@@ -1,6 +1,7 @@
 //! A stand-in for Supabase Auth: `POST /auth/v1/admin/generate_link`, `GET` and `POST /auth/v1/verify`,
 //! `GET /auth/v1/health`, as a real server (supabase/auth v2.196) was seen to answer them. All state is
-//! in memory. Faults: `/_sandbox/faults`; they strike generate_link.
+//! in memory. Faults: `/_sandbox/faults`; they strike generate_link. Tests make `/verify` fail through
+//! `verify_faults`.
 
 mod allow_list;
 mod answer;
@@ -22,6 +23,7 @@ use crate::{
     journal::{Journal, TimedOut},
     server::Server,
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use std::{
     io,
     sync::{
@@ -58,6 +60,21 @@ pub struct LinkCall {
     pub answered: Option<u16>,
 }
 
+/// A GET of `/verify`: a link was opened, or a token was tried that belongs to no link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyCall {
+    /// The path, such as `/auth/v1/verify`.
+    pub path: String,
+    /// The query's `type`.
+    pub kind: String,
+    /// The query's `token` if no link ever had it; else none, since the token of a link is a secret.
+    pub unknown_token: Option<String>,
+    /// The query's `redirect_to`, decoded.
+    pub redirect_to: String,
+    /// Whether there was an `apikey` or `Authorization` header.
+    pub key_present: bool,
+}
+
 /// What became of a link that was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -85,6 +102,8 @@ struct State {
     journal: Journal<LinkCall>,
     faults: Faults,
     checks: Arc<AtomicUsize>,
+    verify_journal: Journal<VerifyCall>,
+    verify_faults: Faults,
 }
 
 impl State {
@@ -115,6 +134,8 @@ impl SupabaseAuth {
             journal: Journal::new(),
             faults: Faults::new(answer::usual_body),
             checks: Arc::default(),
+            verify_journal: Journal::new(),
+            verify_faults: Faults::new(answer::usual_body),
         };
         let server = Server::start(listener, routes::routes(&state))?;
         Ok(SupabaseAuth { server, state })
@@ -143,9 +164,19 @@ impl SupabaseAuth {
         self.state.journal.wait_for_count(count, "calls", |calls| format!("{calls:#?}")).await
     }
 
-    /// What goes wrong in its calls.
+    /// What goes wrong in the calls of generate_link.
     pub fn faults(&self) -> &Faults {
         &self.state.faults
+    }
+
+    /// The GETs of `/verify` so far, oldest first.
+    pub fn verify_journal(&self) -> Vec<VerifyCall> {
+        self.state.verify_journal.all()
+    }
+
+    /// What goes wrong in the GETs of `/auth/v1/verify`. A fault for one address strikes nobody: a link does not name one.
+    pub fn verify_faults(&self) -> &Faults {
+        &self.state.verify_faults
     }
 
     /// Everybody with an account.
@@ -170,10 +201,15 @@ impl SupabaseAuth {
 
     /// Bans somebody for a day; links are still made, but do not work. Makes the account if need be.
     pub fn ban(&self, email: &str) {
+        self.ban_until(email, Utc::now() + TimeDelta::days(1));
+    }
+
+    /// Bans somebody until a time, which may have passed already. Makes the account if need be.
+    pub fn ban_until(&self, email: &str, until: DateTime<Utc>) {
         self.add_confirmed_user(email);
         self.state.with(|world| {
             if let Some(user) = world.users.find(&email.to_lowercase()) {
-                user.banned_until = Some(chrono::Utc::now() + chrono::TimeDelta::days(1));
+                user.banned_until = Some(until);
             }
         });
     }
@@ -181,6 +217,11 @@ impl SupabaseAuth {
     /// Makes every link that is out there too old to work.
     pub fn expire_links(&self) {
         self.state.with(|world| world.users.expire_links());
+    }
+
+    /// Changes the path of the links that are made from now on.
+    pub fn set_verify_path(&self, path: &str) {
+        self.state.with(|world| path.clone_into(&mut world.settings.verify_path));
     }
 
     /// Changes SITE_URL.

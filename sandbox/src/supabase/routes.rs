@@ -1,11 +1,11 @@
 //! The stand-in's paths, and what is noted of each call.
 
 use super::{
-    LinkCall, State,
+    LinkCall, State, VerifyCall,
     answer::{self, ApiVersion},
     generate_link::{self, LinkQuestion},
     link_request::LinkRequest,
-    verify,
+    verify::{self, LinkQuery},
 };
 use crate::{faults, server::Cut};
 use poem::{
@@ -28,6 +28,8 @@ pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
         .at("/health", health());
     Route::new()
         .nest("/auth/v1", auth)
+        // Where links lead if `verify_path` is the real server's default: nobody's, and noted so that tests can count.
+        .at("/verify", RouteMethod::new().get(on_body(state, verify_elsewhere)))
         .nest("/_sandbox/faults", faults::routes(state.faults.clone()))
         .catch_error(|_: poem::error::NotFoundError| async { not_found() })
         .catch_error(|_: poem::error::MethodNotAllowedError| async { method_not_allowed() })
@@ -104,7 +106,25 @@ fn note(request: &Request, link: &LinkRequest) -> LinkCall {
 }
 
 async fn verify_get(state: State, request: Request, _: Vec<u8>) -> Response {
-    state.with(|world| verify::get(world, &request))
+    state.verify_journal.add(|_| note_verify(&state, &request));
+    state.verify_faults.around(&[], || state.with(|world| verify::get(world, &request))).await
+}
+
+async fn verify_elsewhere(state: State, request: Request, _: Vec<u8>) -> Response {
+    state.verify_journal.add(|_| note_verify(&state, &request));
+    not_found()
+}
+
+fn note_verify(state: &State, request: &Request) -> VerifyCall {
+    let LinkQuery { kind, hash, redirect_to } = LinkQuery::of(request);
+    let is_known = state.with(|world| world.users.have_issued(&hash));
+    VerifyCall {
+        path: request.original_uri().path().to_owned(),
+        kind,
+        unknown_token: (!is_known).then_some(hash),
+        redirect_to,
+        key_present: ["apikey", "authorization"].into_iter().any(|name| request.header(name).is_some()),
+    }
 }
 
 async fn verify_post(state: State, request: Request, body: Vec<u8>) -> Response {

@@ -23,6 +23,9 @@ pub struct SupabaseSettings {
     pub uri_allow_list: Vec<String>,
     /// The origin of the links; empty: the stand-in's own address.
     pub external_url: String,
+    /// The path of the links (MAILER_URLPATHS_*). The stand-in serves `/auth/v1/verify` only, as behind a gateway that
+    /// routes only `/auth/v1`: links to the real server's default, `/verify`, find a 404.
+    pub verify_path: String,
     /// How long a link works (MAILER_OTP_EXP).
     pub otp_exp: Duration,
     /// Digits of the one-time code beside each link, 6 to 10 (MAILER_OTP_LENGTH).
@@ -47,6 +50,7 @@ impl Default for SupabaseSettings {
             .map(str::to_owned)
             .to_vec(),
             external_url: String::new(),
+            verify_path: "/auth/v1/verify".into(),
             otp_exp: Duration::from_hours(1),
             otp_length: 6,
             hook_rejects: None,

@@ -6,7 +6,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use poem::http::StatusCode;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha224};
-use std::{collections::BTreeMap, fmt::Write, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    fmt::Write,
+    time::Duration,
+};
 use uuid::Uuid;
 
 /// Somebody with an account.
@@ -29,6 +33,8 @@ pub struct User {
     identity_id: Uuid,
     confirmation: TokenSlot,
     recovery: TokenSlot,
+    /// The hashes of all tokens that were ever made, live or dead.
+    issued: HashSet<String>,
 }
 
 /// The newest token of a kind, and when it was made, which the user's JSON tells.
@@ -79,6 +85,7 @@ impl User {
             identity_id: random_id(),
             confirmation: TokenSlot::default(),
             recovery: TokenSlot::default(),
+            issued: HashSet::new(),
         }
     }
 
@@ -89,6 +96,7 @@ impl User {
         let now = Utc::now();
         self.updated_at = now;
         let token = Token { otp, hash };
+        self.issued.insert(token.hash.clone());
         *self.slot(kind) = TokenSlot { token: Some(token.clone()), sent_at: Some(now) };
         token
     }
@@ -184,6 +192,11 @@ impl Users {
 
     pub(super) fn create(&mut self, email: &str, metadata: Map<String, Value>) -> &mut User {
         self.0.entry(email.to_owned()).or_insert_with(|| User::new(email, metadata))
+    }
+
+    /// Whether a link with this token was ever made, also if it no longer works.
+    pub(super) fn have_issued(&self, hash: &str) -> bool {
+        self.0.values().any(|user| user.issued.contains(hash))
     }
 
     pub(super) fn all(&self) -> Vec<User> {

@@ -22,16 +22,29 @@ pub(super) const OUTCOME_HEADER: &str = "x-sandbox-outcome";
 pub(super) const REDIRECT_HEADER: &str = "x-sandbox-redirect-to";
 const SESSION_SECONDS: i64 = 3600;
 
+/// The query of a link that somebody opens. What is missing is empty.
+pub(super) struct LinkQuery {
+    pub(super) kind: String,
+    pub(super) hash: String,
+    pub(super) redirect_to: String,
+}
+
+impl LinkQuery {
+    pub(super) fn of(request: &Request) -> LinkQuery {
+        let query = request.uri().query().unwrap_or_default();
+        let parameter = |name: &str| {
+            form_urlencoded::parse(query.as_bytes())
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.into_owned())
+                .unwrap_or_default()
+        };
+        LinkQuery { kind: parameter("type"), hash: parameter("token"), redirect_to: parameter("redirect_to") }
+    }
+}
+
 /// A link that somebody opens.
 pub(super) fn get(world: &mut AuthState, request: &Request) -> Response {
-    let query = request.uri().query().unwrap_or_default();
-    let parameter = |name: &str| {
-        form_urlencoded::parse(query.as_bytes())
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.into_owned())
-            .unwrap_or_default()
-    };
-    let (kind, hash) = (parameter("type"), parameter("token"));
+    let LinkQuery { kind, hash, redirect_to } = LinkQuery::of(request);
     let missing = if kind.is_empty() {
         Some("Verify requires a verification type")
     } else {
@@ -42,20 +55,20 @@ pub(super) fn get(world: &mut AuthState, request: &Request) -> Response {
     }
     // Looked at once more: the allow list may have changed since the link was made.
     let allow_list = world.settings.allow_list();
-    let redirect_to =
-        Some(parameter("redirect_to")).filter(|target| allow_list.allows(target)).unwrap_or(allow_list.site_url);
+    let redirect_to = Some(redirect_to).filter(|target| allow_list.allows(target)).unwrap_or(allow_list.site_url);
+    let is_known = world.users.have_issued(&hash);
     let outcome = use_hash(world, &kind, &hash);
-    send_browser(&outcome, &redirect_to, &kind)
+    send_browser(&outcome, &redirect_to, &kind, is_known)
 }
 
-/// Loopback callbacks get the real redirect, tokens and all. Any other would carry the tokens off this
-/// machine: there a page tells what would have happened.
-fn send_browser(outcome: &Result<User, AuthError>, redirect_to: &str, kind: &str) -> Response {
+/// Loopback callbacks get the real redirect, tokens and all. Any other would carry the tokens off this machine: there a
+/// page tells what happened to the link. A token of no link signs nobody in, so its redirect is always the real one.
+fn send_browser(outcome: &Result<User, AuthError>, redirect_to: &str, kind: &str, is_known: bool) -> Response {
     let (name, fragment) = match outcome {
         Ok(user) => ("signed_in", session_fragment(user, kind)),
         Err(error) => (error.code, error_fragment(error)),
     };
-    let response = if is_loopback_url(redirect_to) {
+    let response = if is_loopback_url(redirect_to) || !is_known {
         Response::builder()
             .status(StatusCode::SEE_OTHER)
             .header("location", format!("{redirect_to}#{fragment}"))

@@ -272,6 +272,48 @@ async fn a_callback_elsewhere_gets_a_page_and_no_token_leaves() {
     }
 }
 
+/// Recorded: `verify-get-second`. A token of no link carries no session, so nothing leaves this machine with it.
+#[tokio::test]
+async fn a_token_of_no_link_gets_the_real_redirect_and_is_noted() {
+    let links = Links::new().await;
+    let allowed = "https://example.com/auth/callback?next=%2Fa.b%2Fc%3Fd%3De";
+    for (redirect_to, leads_to) in [(allowed, allowed), ("https://example.net/x", "https://www.example.org")] {
+        let query = [("token", "no-token"), ("type", "magiclink"), ("redirect_to", redirect_to)];
+        let url = format!("{}/auth/v1/verify", links.0.url());
+        let answer = client().unwrap().get(url).query(&query).send().await.unwrap();
+        assert_eq!(answer.status(), 303);
+        let fragment = "error=access_denied&error_code=otp_expired\
+                        &error_description=Email+link+is+invalid+or+has+expired&sb=";
+        assert_eq!(answer.headers()["location"], format!("{leads_to}#{fragment}"));
+    }
+    let link = links.link("magiclink", ADA).await;
+    links.open(&link).await;
+
+    let calls = links.0.verify_journal();
+    let noted: Vec<_> = calls.iter().map(|call| (call.unknown_token.as_deref(), call.redirect_to.as_str())).collect();
+    let of_the_link = "https://example.com/auth/callback?next=%2Fexample";
+    assert_eq!(
+        noted,
+        [(Some("no-token"), allowed), (Some("no-token"), "https://example.net/x"), (None, of_the_link)],
+        "the token of a link is a secret"
+    );
+    assert!(calls.iter().all(|call| call.path == "/auth/v1/verify" && !call.kind.is_empty() && !call.key_present));
+}
+
+#[tokio::test]
+async fn links_with_the_servers_default_path_find_nothing_behind_the_gateway() {
+    let links = Links::new().await;
+    links.0.set_verify_path("/verify");
+    let link = links.link("magiclink", ADA).await;
+    let url = link["action_link"].as_str().unwrap();
+    assert!(url.starts_with(&format!("{}/verify?token=", links.0.url())), "{url}");
+    assert_eq!(client().unwrap().get(url).send().await.unwrap().status(), 404);
+    assert_eq!(links.0.verify_journal()[0].path, "/verify");
+
+    links.0.set_verify_path("/auth/v1/verify");
+    assert_eq!(links.open(&links.link("magiclink", ADA).await).await, "signed_in");
+}
+
 #[tokio::test]
 async fn a_callback_on_this_machine_gets_the_real_redirect() {
     let links = Links::new().await;

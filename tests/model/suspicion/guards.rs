@@ -7,7 +7,6 @@ pub(crate) struct SuspicionGuards {
     /// A newer request inherits `probed_at` and `refused_at` from the waiting job that it supersedes.
     pub(crate) newer_inherits: bool,
     /// It inherits them from a running job too, when that job is put back and gives way.
-    /// Proposed, not built yet.
     pub(crate) newer_inherits_from_running: bool,
     /// A success clears suspects only if its call began after the first suspect's call.
     pub(crate) clearing_call_began_later: bool,
@@ -20,14 +19,11 @@ pub(crate) struct SuspicionGuards {
     /// A job fails at a later refusal only if another recipient's call, begun after the first refusal, has succeeded.
     pub(crate) success_since_refusal: bool,
     /// That success was recorded before the refused call began.
-    /// Proposed, not built yet.
     pub(crate) success_before_call: bool,
     /// A stop gives every waiting job its last attempt back, and not only jobs that were claimed after the first suspect's
     /// call began and whose retry is not due yet.
-    /// Proposed, not built yet.
     pub(crate) all_waiting_are_given_back: bool,
     /// A job that is put back while the upstream is stopped gets its attempt back.
-    /// Proposed, not built yet.
     pub(crate) put_back_looks_at_stop: bool,
 }
 

@@ -7,9 +7,6 @@
 //! the worker that gets it records it and ends the job in one step. The waits between probes and retries are left out too:
 //! any of them may be over at any time. All refusals are of the kind that a firewall gives (4xx).
 //!
-//! Four safeguards are proposed and not built yet (`guards.rs`). Without them the protocol breaks three promises, as their
-//! twins show.
-//!
 //! Not promised: that the protocol tells a fault that comes and goes from a personal refusal. A job that is refused, hears of
 //! another's success and is refused again fails, even if all three came from one gateway that fails now and then.
 

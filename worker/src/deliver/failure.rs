@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use outbox::{
-    Failure, StepOutcome, StepRecord, Upstream,
+    Failure, StepOutcome, StepRecord, SuspectedFailure, Upstream,
     upstreams::{self, StoppedBy, Suspicion},
 };
 use sha2::{Digest as _, Sha256};
@@ -95,15 +95,17 @@ impl DeliveryRun<'_> {
                 }
                 // A mail that may have been sent still waits: each retry may send a duplicate.
                 let delay = if failure.verdict == Verdict::Unknown { delay } else { Duration::ZERO };
-                suspect(delay, reason, step, true, false)
+                suspected(delay, reason, step, true, SuspectedFailure { upstream, is_refusal: false })
             }
             Concern::RecipientForSure => DeliveryOutcome::Failed(reason, Some(step)),
-            Concern::Recipient if self.is_probe => suspect(delay, reason, step, true, is_refusal),
-            Concern::Recipient if is_refusal => suspect(delay, reason, step, false, true),
-            Concern::Recipient if self.job.attempt >= self.worker.limits.max_attempts => {
+            Concern::Recipient
+                if !is_refusal && !self.is_probe && self.job.attempt >= self.worker.limits.max_attempts =>
+            {
                 self.retry(delay, reason, step)
             }
-            Concern::Recipient => suspect(delay, reason, step, false, false),
+            Concern::Recipient => {
+                suspected(delay, reason, step, self.is_probe, SuspectedFailure { upstream, is_refusal })
+            }
         }
     }
 
@@ -133,7 +135,7 @@ impl DeliveryRun<'_> {
             Ok(Err(_)) | Err(_) => return Concern::Recipient,
         }
         let is_refusal = matches!(failure.verdict, Verdict::Refused { .. });
-        if is_refusal && self.job.was_refused && self.has_succeeded_for_another(upstream).await {
+        if is_refusal && self.job.personally_refused_by == Some(upstream) {
             return Concern::RecipientForSure;
         }
         let recipient = Sha256::digest(self.job.recipient.as_str()).into();
@@ -149,12 +151,6 @@ impl DeliveryRun<'_> {
             }
             Ok(Suspicion::Personal) | Err(_) => Concern::Recipient,
         }
-    }
-
-    async fn has_succeeded_for_another(&self, upstream: Upstream) -> bool {
-        let query = upstreams::has_succeeded_since_refusal(&self.worker.pool, upstream, self.job.lease.job).await;
-        // If the outbox cannot be read, the job is retried.
-        self.worker.outage.observe(query).unwrap_or(false)
     }
 
     async fn stop_everybody(&self, upstream: Upstream, failure: &UpstreamFailure, by: StoppedBy) {
@@ -184,24 +180,16 @@ impl DeliveryRun<'_> {
 
 /// A requeue that does not count as an attempt of the job.
 fn uncounted(delay: Duration, reason: Failure, step: StepRecord) -> DeliveryOutcome {
-    DeliveryOutcome::Requeue {
-        delay,
-        failure: Some(reason),
-        is_uncounted: true,
-        is_refused: false,
-        is_suspect: false,
-        step: Some(step),
-    }
+    DeliveryOutcome::Requeue { delay, failure: Some(reason), is_uncounted: true, suspected: None, step: Some(step) }
 }
 
 /// A requeue after a failure that may concern only this recipient: other jobs are better probes.
-fn suspect(
+fn suspected(
     delay: Duration,
     reason: Failure,
     step: StepRecord,
     is_uncounted: bool,
-    is_refused: bool,
+    failure: SuspectedFailure,
 ) -> DeliveryOutcome {
-    let (failure, step) = (Some(reason), Some(step));
-    DeliveryOutcome::Requeue { delay, failure, is_uncounted, is_refused, is_suspect: true, step }
+    DeliveryOutcome::Requeue { delay, failure: Some(reason), is_uncounted, suspected: Some(failure), step: Some(step) }
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use outbox::{CallbackUrl, Failure, NewLink, Step, StepRecord, Upstream};
+use outbox::{Failure, NewLink, Step, StepRecord, Upstream};
 use tokio::time::Instant;
 
 use super::{backoff, context::DeliveryRun, interruption::Interruption, outcome::DeliveryOutcome};
 use crate::{
     mail::link_seal::SealContext,
-    metrics,
     settings::SHORTEST_USE,
     upstream::{
         supabase::GeneratedLink,
@@ -81,13 +80,15 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Requests a new link from Supabase and rejects a link that does not lead to the callback URL. `unusable` is the reason
-    /// why a stored link was not used; the record of the step stores it.
+    /// Requests a new link from Supabase and rejects a link that does not lead to the callback URL: the check before the
+    /// call may have had no answer, or an old one. `unusable` is the reason why a stored link was not used; the record of the
+    /// step stores it.
     ///
     /// # Errors
     /// The outcome of the delivery if there is no link to mail.
     pub(super) async fn create_link(&self, unusable: Option<Failure>) -> Result<SignInLink, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
+        self.ensure_redirect_allowed().await?;
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
         // Retries after a failed hook may take only half of the slots, so that a hook that hangs cannot hold up people whom it
         // does not concern.
@@ -101,10 +102,19 @@ impl DeliveryRun<'_> {
         self.ensure_not_interrupted().map_err(not_started)?;
         let stopwatch = self.start_step(Step::GenerateLink);
         let call = worker.supabase.generate_link(&job.recipient, &job.callback_url);
-        let result = self.unless_interrupted(call).await.map_err(|interruption| {
+        let interrupted = |interruption: Interruption| {
             DeliveryOutcome::interrupted(interruption, Some(stopwatch.interrupted(interruption)))
-        })?;
+        };
+        let mut result = self.unless_interrupted(call).await.map_err(interrupted)?;
         drop(slot);
+        if let Ok(generated) = &result
+            && let Err(failure) = self
+                .unless_interrupted(self.check_generated_link(generated, stopwatch.started))
+                .await
+                .map_err(interrupted)?
+        {
+            result = Err(failure);
+        }
         let generated = match result {
             Ok(generated) => generated,
             Err(failure) => {
@@ -114,13 +124,6 @@ impl DeliveryRun<'_> {
                     .await);
             }
         };
-        self.record_success(Upstream::Supabase, stopwatch.started).await;
-        if generated.redirect_to != job.callback_url.as_str() {
-            let failure = self.redirect_not_allowed(&generated);
-            return Err(self
-                .handle_failure(Upstream::Supabase, &failure, stopwatch.started, stopwatch.failed(&failure))
-                .await);
-        }
         // A new link needs a new Message-Id: a mailbox may drop a mail whose Message-Id it has seen before, and this mail has
         // the only link that works.
         let message_id = worker.mailgun.message_id(job.lease.job);
@@ -133,14 +136,22 @@ impl DeliveryRun<'_> {
     /// Puts the job back, because enough other jobs wait for the hook.
     fn retry_hook_later(&self) -> DeliveryOutcome {
         let delay = backoff::retry(self.job.attempt);
-        DeliveryOutcome::Requeue {
-            delay,
-            failure: None,
-            is_uncounted: true,
-            is_refused: false,
-            is_suspect: false,
-            step: None,
+        DeliveryOutcome::Requeue { delay, failure: None, is_uncounted: true, suspected: None, step: None }
+    }
+
+    /// Checks that a server answers where a new link leads, and that Supabase kept the callback URL. Records the success of
+    /// the call only after the first: it would close the breaker that a dead path has opened.
+    async fn check_generated_link(&self, generated: &GeneratedLink, began_at: Instant) -> Result<(), UpstreamFailure> {
+        let (job, worker) = (self.job, self.worker);
+        self.ensure_link_path_is_served(generated).await?;
+        self.record_success(Upstream::Supabase, began_at).await;
+        let leads_to = &generated.redirect_to;
+        if leads_to == job.callback_url.as_str() {
+            return Ok(());
         }
+        worker.redirect_checker.record_refused(&worker.pool, &worker.outage, &job.callback_url, leads_to).await;
+        let reason = self.redirect_not_allowed(leads_to);
+        Err(UpstreamFailure { verdict: Verdict::Reject, reason, http_status: Some(200) })
     }
 
     fn seal_context<'a>(&'a self, message_id: &'a str) -> SealContext<'a> {
@@ -150,30 +161,6 @@ impl DeliveryRun<'_> {
             recipient: job.recipient.as_str(),
             callback_url: job.callback_url.as_str(),
             message_id,
-        }
-    }
-
-    /// The failure for a link with a replaced redirect. Supabase silently uses its SITE_URL if its allow list does not contain
-    /// the requested URL. The mail would lead people to the wrong page, so log an error that names the missing entries.
-    fn redirect_not_allowed(&self, generated: &GeneratedLink) -> UpstreamFailure {
-        let wanted = self.job.callback_url.origin_and_path();
-        let got = CallbackUrl::parse(generated.redirect_to.as_str())
-            .map_or_else(|_| "something that is no URL".to_owned(), |url| url.origin_and_path());
-        let entry = format!("{wanted},{wanted}\\?**");
-        metrics::record_redirect_not_allowed();
-        tracing::error!(
-            code = "redirect_not_allowed",
-            callback = wanted,
-            add_to_allow_list = entry,
-            "Supabase's redirect allow list (URI_ALLOW_LIST, Redirect URLs) lacks this callback: add both entries \
-             there; nothing was mailed"
-        );
-        let message =
-            format!("Supabase would lead to {got} instead. Add to its redirect allow list (Redirect URLs): {entry}");
-        UpstreamFailure {
-            verdict: Verdict::Reject,
-            reason: Failure::new("redirect_not_allowed", message),
-            http_status: Some(200),
         }
     }
 }

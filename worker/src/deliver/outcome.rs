@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use outbox::{CommitError, Failure, Finish, JobEnd, Recorded, Requeue, Requeued, StepRecord};
+use outbox::{CommitError, Failure, Finish, JobEnd, Recorded, Requeue, Requeued, StepRecord, SuspectedFailure};
 
 use super::{context::DeliveryRun, interruption::Interruption};
 use crate::metrics;
@@ -19,8 +19,7 @@ pub(super) enum DeliveryOutcome {
         delay: Duration,
         failure: Option<Failure>,
         is_uncounted: bool,
-        is_refused: bool,
-        is_suspect: bool,
+        suspected: Option<SuspectedFailure>,
         step: Option<StepRecord>,
     },
     /// The outbox has already ended the job or given it to another worker. Holds the state to log.
@@ -32,14 +31,7 @@ pub(super) enum DeliveryOutcome {
 impl DeliveryOutcome {
     /// A requeue that counts as an attempt of the job.
     pub(super) fn retry(delay: Duration, failure: Failure, step: StepRecord) -> Self {
-        Self::Requeue {
-            delay,
-            failure: Some(failure),
-            is_uncounted: false,
-            is_refused: false,
-            is_suspect: false,
-            step: Some(step),
-        }
+        Self::Requeue { delay, failure: Some(failure), is_uncounted: false, suspected: None, step: Some(step) }
     }
 
     /// An interruption before the mail was sent. Another worker can claim the job at once.
@@ -48,8 +40,7 @@ impl DeliveryOutcome {
             delay: Duration::ZERO,
             failure: Some(interruption.failure()),
             is_uncounted: true,
-            is_refused: false,
-            is_suspect: false,
+            suspected: None,
             step,
         }
     }
@@ -66,9 +57,8 @@ impl DeliveryRun<'_> {
                 tracing::warn!(code = failure.code, reason = failure.message, "failed");
                 self.finish(JobEnd::Failed(failure), step).await
             }
-            DeliveryOutcome::Requeue { delay, failure, is_uncounted, is_refused, is_suspect, step } => {
-                let requeue =
-                    Requeue { lease: self.job.lease, delay, failure, is_uncounted, is_refused, is_suspect, step };
+            DeliveryOutcome::Requeue { delay, failure, is_uncounted, suspected, step } => {
+                let requeue = Requeue { lease: self.job.lease, delay, failure, is_uncounted, suspected, step };
                 self.requeue(requeue).await
             }
             DeliveryOutcome::DecidedByOutbox(state) => state,

@@ -35,8 +35,7 @@ impl DeliveryRun<'_> {
                     delay: pause,
                     failure: Some(reason),
                     is_uncounted: true,
-                    is_refused: false,
-                    is_suspect: false,
+                    suspected: None,
                     step: None,
                 })
             }

@@ -6,14 +6,15 @@ use chrono::Utc;
 use outbox::{PgPool, Upstream};
 
 use super::{
-    capacity::Capacity, committers::Committers, leases::LeaseRenewer, outage::OutageLog, shutdown::Shutdown,
-    upstream_monitor::UpstreamMonitor,
+    capacity::Capacity, committers::Committers, leases::LeaseRenewer, link_path_checker::LinkPathChecker,
+    outage::OutageLog, redirect_checker::RedirectChecker, shutdown::Shutdown, upstream_monitor::UpstreamMonitor,
 };
 use crate::{
     mail::link_seal::SealingKeys,
     settings::{Limits, WorkerSettings},
     upstream::{
         check::CheckResult, mailgun::MailgunClient, mailgun_events::MailgunEventsClient, supabase::SupabaseClient,
+        verify::VerifyClient,
     },
 };
 
@@ -29,6 +30,10 @@ pub struct Worker {
     pub limits: Limits,
     /// Creates sign-in links.
     pub supabase: SupabaseClient,
+    /// Checks callbacks against Supabase's redirect allow list.
+    pub redirect_checker: RedirectChecker,
+    /// Checks the origin and path of links.
+    pub link_path_checker: LinkPathChecker,
     /// Sends mails.
     pub mailgun: MailgunClient,
     /// Queries Mailgun's events; `None` without `MAILGUN_EVENTS_KEY`.
@@ -56,6 +61,7 @@ impl Worker {
     /// A client cannot be created from the settings, or the system cannot start the committers' threads.
     pub fn new(settings: &WorkerSettings) -> anyhow::Result<Self> {
         let WorkerSettings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
+        let verify = VerifyClient::new(supabase, limits.upstream_timeout)?;
         let pool = outbox::connect(&database.url, database.max_connections, "magic-link-worker")?;
         Ok(Self {
             committers: Committers::start(&pool)?,
@@ -63,6 +69,8 @@ impl Worker {
             name: worker_name().into(),
             limits: *limits,
             supabase: SupabaseClient::new(supabase, &mailgun.domain, limits.upstream_timeout)?,
+            redirect_checker: RedirectChecker::new(verify.clone()),
+            link_path_checker: LinkPathChecker::new(verify),
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
             mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             sealing_keys: sealing_keys.clone(),

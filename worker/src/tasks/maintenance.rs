@@ -17,6 +17,7 @@ const PARTITIONS: &str = "0 17 * * * *";
 const DELETE_IDLE_QUOTAS: &str = "30 * * * * *";
 const DELETE_OLD_REPORTS: &str = "45 */10 * * * *";
 const DELETE_OLD_HISTORY: &str = "0 47 * * * *";
+const DELETE_OLD_REDIRECT_CHECKS: &str = "15 * * * * *";
 const ROLL_UP: &str = "*/10 * * * * *";
 const RECONCILE: &str = "2/5 * * * * *";
 
@@ -32,6 +33,7 @@ pub(crate) async fn start(worker: &Arc<Worker>) -> Result<JobScheduler, JobSched
     scheduler.add(scheduled(DELETE_IDLE_QUOTAS, worker, delete_idle_quotas)?).await?;
     scheduler.add(scheduled(DELETE_OLD_REPORTS, worker, delete_old_reports)?).await?;
     scheduler.add(scheduled(DELETE_OLD_HISTORY, worker, delete_old_history)?).await?;
+    scheduler.add(scheduled(DELETE_OLD_REDIRECT_CHECKS, worker, delete_old_redirect_checks)?).await?;
     scheduler.add(scheduled(ROLL_UP, worker, roll_up)?).await?;
     scheduler.add(scheduled(RECONCILE, worker, reconcile)?).await?;
     scheduler.start().await?;
@@ -102,6 +104,11 @@ async fn delete_old_history(worker: Arc<Worker>) -> Result<(), Error> {
     let after = retention(&worker);
     log_count("forgot hours of deliveries older than RETENTION_DAYS", outbox::forget_hours(&worker.pool, after).await?);
     log_count("forgot suppressions that ended long ago", outbox::suppression::forget(&worker.pool, after).await?);
+    Ok(())
+}
+
+async fn delete_old_redirect_checks(worker: Arc<Worker>) -> Result<(), Error> {
+    log_count("deleted redirect checks that are no longer valid", outbox::redirect_checks::forget(&worker.pool).await?);
     Ok(())
 }
 

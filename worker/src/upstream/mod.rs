@@ -1,4 +1,4 @@
-//! The clients of Supabase Auth (`supabase`) and Mailgun (`mailgun`, `mailgun_events`), built on `http`. [`verdict`]
+//! The clients of Supabase Auth (`supabase`, `verify`) and Mailgun (`mailgun`, `mailgun_events`), built on `http`. [`verdict`]
 //! decides what a failed call means. `check` holds calls that ask an upstream about itself.
 
 pub(crate) mod check;
@@ -7,3 +7,4 @@ pub(crate) mod mailgun;
 pub(crate) mod mailgun_events;
 pub(crate) mod supabase;
 pub mod verdict;
+pub(crate) mod verify;

@@ -9,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use outbox::{CallbackUrl, Email, Failure};
 use reqwest::{
     Client,
@@ -57,6 +58,8 @@ const SAFE_CODE_DIGITS: usize = 8;
 pub struct GeneratedLink {
     /// The link to mail.
     pub url: String,
+    /// The server and path that the link leads to. `LINK_ORIGINS` lists the origin.
+    pub origin_and_path: Url,
     /// Where the link leads. Supabase may have replaced the requested URL.
     pub redirect_to: String,
 }
@@ -82,6 +85,8 @@ struct GenerateLinkResponse {
     action_link: String,
     redirect_to: String,
     email_otp: Option<SecretString>,
+    /// Supabase makes a link for a banned user too, and refuses it when it is opened (measured).
+    banned_until: Option<DateTime<Utc>>,
 }
 
 impl SupabaseClient {
@@ -194,7 +199,7 @@ impl SupabaseClient {
         }
     }
 
-    /// Checks that the link is for the recipient and leads to a known server.
+    /// Checks that the link is for the recipient, works for them, and leads to a known server.
     fn check_link(
         &self,
         response: &UpstreamResponse,
@@ -210,10 +215,17 @@ impl SupabaseClient {
             let message = "Supabase made a link for another address than it was asked for".to_owned();
             return Err(failure(Verdict::Reject, "link_of_another_address", message));
         }
+        if let Some(until) = body.banned_until.filter(|until| *until > Utc::now()) {
+            let message = format!("Supabase has banned this user until {}", until.format("%Y-%m-%d %H:%M UTC"));
+            return Err(failure(Verdict::Reject, "user_banned", message));
+        }
         let is_plain = body.action_link.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\".contains(&byte));
         let url = Url::parse(&body.action_link).ok().filter(|_| is_plain);
         let Some(url) = url else { return Err(verdict::classify(response)) };
         let origin = url.origin().ascii_serialization();
+        // Without the query, which contains the token.
+        let origin_and_path =
+            Url::parse(&format!("{origin}{}", url.path())).map_err(|_| verdict::classify(response))?;
         if !self.link_origins.contains(&origin) {
             let message = format!(
                 "Supabase makes links to {origin}, which is not in LINK_ORIGINS: set the server's API_EXTERNAL_URL, \
@@ -229,7 +241,7 @@ impl SupabaseClient {
             Signups::Allow => body.action_link,
             Signups::Deny => as_magic_link(&body.action_link),
         };
-        Ok(GeneratedLink { url, redirect_to: body.redirect_to })
+        Ok(GeneratedLink { url, origin_and_path, redirect_to: body.redirect_to })
     }
 }
 

@@ -2,7 +2,7 @@
 //! after the fix.
 
 use futures_util::future::join_all;
-use sandbox::{Fault, Program, SupabaseAuth, SupabaseSettings};
+use sandbox::{Fault, FaultKind, Program, SupabaseAuth, SupabaseSettings, VerifyCall};
 use serde_json::Value;
 
 use crate::test_worker::{CALLBACK_URL, TestWorker, count_log_lines, eventually, get_ready};
@@ -107,28 +107,58 @@ async fn links_to_an_unknown_server_are_not_mailed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_replaced_redirect_fails_the_job_and_names_the_missing_entry() {
+async fn links_to_a_path_that_nobody_serves_are_not_mailed() {
     let test = TestWorker::new().await;
+    test.supabase.set_verify_path("/verify");
     let worker = test.start_worker();
-    let refused = test.enqueue_to("ada@example.com", "https://portal.example.net/auth/callback?next=%2Fa").await;
-    let failed = test.wait_for_state(refused, "failed").await;
+    let jobs = [test.enqueue("ada@example.com").await, test.enqueue("eve@example.com").await];
 
-    assert_eq!(failed.code.as_deref(), Some("redirect_not_allowed"));
-    let message = failed.message.unwrap();
-    assert!(
-        message.contains(r"https://portal.example.net/auth/callback,https://portal.example.net/auth/callback\?**"),
-        "{message}"
-    );
-    assert_eq!(test.outcomes(refused).await, "generate_link reject");
+    let health = wait_until_unready(&worker).await;
+    assert_eq!(health["checks"]["supabase"]["code"], "link_path_not_found");
+    assert_eq!(health["checks"]["supabase"]["setting"], "LINK_ORIGINS");
+    let message = health["checks"]["supabase"]["message"].as_str().unwrap();
+    assert!(message.contains(&format!("{}/verify, where", test.supabase.url())), "{message}");
+    assert!(message.contains("MAILER_URLPATHS_MAGIC_LINK") && message.contains("API_EXTERNAL_URL"), "{message}");
+    // A probe finds the path still dead, and the breaker stays open.
+    eventually("a probe", async || match link_path_checks(&test) {
+        calls if calls.iter().filter(|call| call.path == "/verify").count() >= 3 => Ok(()),
+        calls => Err(format!("{calls:#?}")),
+    })
+    .await;
     assert!(test.mailgun.journal().is_empty());
-    assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1);
-    assert!(
-        crate::test_worker::http_get(&worker, "/metrics").await.1.contains("magic_link_redirect_not_allowed_total 1")
-    );
+    assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1, "the breaker was closed in between");
 
-    let other = test.enqueue_to("eve@example.com", CALLBACK_URL).await;
-    test.wait_for_state(other, "sent").await;
-    assert_eq!(get_ready(&worker).await.0, 200);
+    test.supabase.set_verify_path("/auth/v1/verify");
+    for job in jobs {
+        assert_eq!(test.wait_for_state(job, "sent").await.attempt, 1, "it was counted as an attempt");
+    }
+    let served = link_path_checks(&test).into_iter().filter(|call| call.path == "/auth/v1/verify").count();
+    assert_eq!(served, 1, "the path was checked more than once");
+    for call in link_path_checks(&test) {
+        assert_eq!((call.kind.as_str(), call.redirect_to.as_str()), ("magiclink", CALLBACK_URL));
+        assert!(!call.key_present, "the key was sent along");
+    }
+}
+
+/// The requests that asked whether the path of links is served, oldest first.
+fn link_path_checks(test: &TestWorker) -> Vec<VerifyCall> {
+    let calls = test.supabase.verify_journal().into_iter();
+    calls.filter(|call| call.unknown_token.as_deref() == Some("no-token-link-path-check")).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_path_without_a_clear_answer_is_mailed() {
+    for fault in [Fault::status(500), FaultKind::Cut.into()] {
+        let test = TestWorker::new().await;
+        test.supabase.verify_faults().add(fault.always());
+        let worker = test.start_worker();
+        for name in ["ada", "eve"] {
+            let job = test.enqueue(&format!("{name}@example.com")).await;
+            test.wait_for_state(job, "sent").await;
+        }
+        assert_eq!(link_path_checks(&test).len(), 1);
+        assert_eq!(get_ready(&worker).await.0, 200);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,6 +1,6 @@
-//! The setting `SIGNUPS`: whether an address without an account gets one.
+//! Who gets a link: the setting `SIGNUPS`, and banned users.
 
-use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, http_get};
+use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, get_ready, http_get};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn with_denied_signups_an_unknown_address_gets_no_mail_and_no_account() {
@@ -42,4 +42,34 @@ async fn short_one_time_codes_are_logged_once_and_shown_as_a_metric() {
     assert_eq!(count_log_lines(&worker, "can be guessed"), 1);
     let (_, metrics) = http_get(&worker, "/metrics").await;
     assert!(metrics.contains("magic_link_supabase_code_digits 6"), "{metrics}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_banned_user_gets_no_mail() {
+    for signups in ["allow", "deny"] {
+        let mut test = TestWorker::new().await;
+        test.set("SIGNUPS", signups);
+        test.supabase.ban("banned@example.com");
+        test.supabase.add_confirmed_user("ada@example.com");
+        let worker = test.start_worker();
+        let job = test.enqueue("banned@example.com").await;
+
+        let failed = test.wait_for_state(job, "failed").await;
+        assert_eq!(failed.code.as_deref(), Some("user_banned"));
+        assert_eq!(test.outcomes(job).await, "generate_link reject");
+        assert!(test.mailgun.journal().is_empty());
+        let other = test.enqueue("ada@example.com").await;
+        test.wait_for_state(other, "sent").await;
+        assert_eq!(get_ready(&worker).await.0, 200);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_user_whose_ban_is_over_gets_a_link_that_works() {
+    let test = TestWorker::new().await;
+    test.supabase.ban_until("ada@example.com", chrono::Utc::now() - chrono::TimeDelta::seconds(1));
+    let _worker = test.start_worker();
+    test.enqueue("ada@example.com").await;
+    let mail = test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
+    assert!(test.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in());
 }

@@ -2,11 +2,14 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use reqwest::header::{HeaderMap, HeaderName};
+use reqwest::header::{HeaderMap, HeaderName, LOCATION};
 use serde_json::Value;
 use worker::upstream::{
     http::{CallError, UpstreamResponse},
-    verdict::{UpstreamFailure, Verdict, mailgun, supabase},
+    verdict::{
+        UpstreamFailure, Verdict, mailgun, supabase,
+        verify::{LinkPathAnswer, RedirectAnswer, classify_link_path, classify_redirect},
+    },
 };
 
 fn fixture(path: &str) -> Value {
@@ -209,4 +212,65 @@ fn a_lost_response_is_unknown_only_for_a_mail() {
     assert_eq!(label(&mailgun::classify_call_error(&CallError::ResponseLost(why()))), "unknown");
     assert_eq!(label(&supabase::classify_call_error(&CallError::NotSent(why()))), "retry");
     assert_eq!(label(&supabase::classify_call_error(&CallError::ResponseLost(why()))), "retry");
+}
+
+#[test]
+fn only_verifys_own_redirect_tells_whether_a_callback_is_allowed() {
+    const CALLBACK: &str = "https://portal.example.com/auth/callback?next=%2Fprojects%2F42";
+    const ERROR: &str = "#error=access_denied&error_code=otp_expired&error_description=Email+link+is+invalid&sb=";
+    let refused = |leads_to: &str| RedirectAnswer::Refused { leads_to: leads_to.to_owned() };
+    for (status, location, wanted) in [
+        (303, format!("{CALLBACK}{ERROR}"), RedirectAnswer::Allowed),
+        (303, CALLBACK.to_owned(), RedirectAnswer::Allowed),
+        (303, format!("https://www.example.org{ERROR}"), refused("https://www.example.org")),
+        (303, format!("https://www.example.org/welcome?a=b{ERROR}"), refused("https://www.example.org/welcome?a=b")),
+        // Begins like the portal.
+        (
+            303,
+            format!("https://portal.example.com.evil.example/{ERROR}"),
+            refused("https://portal.example.com.evil.example/"),
+        ),
+        // The callback in another notation.
+        (303, format!("{CALLBACK}1{ERROR}"), RedirectAnswer::Unclear),
+        (303, format!("https://portal.example.com/auth/callback?next=/projects/42{ERROR}"), RedirectAnswer::Unclear),
+        // A gateway's or a login page's.
+        (303, "https://login.example.org/?back=verify".to_owned(), RedirectAnswer::Unclear),
+        (
+            303,
+            "https://www.example.org#error=server_error&error_code=unexpected_failure".to_owned(),
+            RedirectAnswer::Unclear,
+        ),
+        (303, "/login".to_owned(), RedirectAnswer::Unclear),
+        (303, String::new(), RedirectAnswer::Unclear),
+        (302, format!("{CALLBACK}{ERROR}"), RedirectAnswer::Unclear),
+        (200, format!("{CALLBACK}{ERROR}"), RedirectAnswer::Unclear),
+        (429, String::new(), RedirectAnswer::Unclear),
+        (500, String::new(), RedirectAnswer::Unclear),
+    ] {
+        let headers = HeaderMap::from_iter([(LOCATION, location.parse().unwrap())]);
+        let response = UpstreamResponse { status, headers, body: Vec::new() };
+        assert_eq!(classify_redirect(&response, CALLBACK), wanted, "{status} {location}");
+    }
+    assert_eq!(
+        classify_redirect(&UpstreamResponse { status: 303, ..UpstreamResponse::default() }, CALLBACK),
+        RedirectAnswer::Unclear
+    );
+    assert_eq!(classify_redirect(&supabase_response("verify-get-second"), CALLBACK), RedirectAnswer::Allowed);
+}
+
+#[test]
+fn only_a_404_means_that_nobody_serves_a_link() {
+    for (status, wanted) in [
+        (303, LinkPathAnswer::Served),
+        (404, LinkPathAnswer::NotFound),
+        (200, LinkPathAnswer::Unclear),
+        (302, LinkPathAnswer::Unclear),
+        (403, LinkPathAnswer::Unclear),
+        (405, LinkPathAnswer::Unclear),
+        (429, LinkPathAnswer::Unclear),
+        (502, LinkPathAnswer::Unclear),
+    ] {
+        let response = UpstreamResponse { status, ..UpstreamResponse::default() };
+        assert_eq!(classify_link_path(&response), wanted, "{status}");
+    }
 }

@@ -9,4 +9,4 @@ mod suspicion;
 pub use pause::pause;
 pub use probe::{stopped_for, take_probe};
 pub use stop::{Stop, StopKind, StoppedBy, UpstreamState, resume, stop, stops, upstream_states};
-pub use suspicion::{Suspicion, has_succeeded_since_refusal, record_success, suspect, take_check};
+pub use suspicion::{Suspicion, record_success, suspect, take_check};

@@ -59,8 +59,8 @@ pub struct Stop {
     pub setting: String,
 }
 
-/// Stops a service, or updates the reason of a stopped one. Gives back the attempts that jobs have spent on the same failure
-/// since the first suspicion, and clears the suspects. Returns true if the service was not stopped or had another reason:
+/// Stops a service, or updates the reason of a stopped one. Gives back the attempts that jobs have spent on
+/// failures of it that seemed to concern one recipient only, and clears the suspects. Returns true if the service was not stopped or had another reason:
 /// then the caller logs it, and no other worker does.
 ///
 /// # Errors
@@ -76,7 +76,7 @@ pub async fn stop(
     let stopped = sqlx::query_scalar!(
         r#"
         with before as (
-          select name, suspected_since, code from upstreams where name = $1 for update
+          select name, stopped_by, code from upstreams where name = $1 for update
         ),
         stopped as (
           update upstreams
@@ -96,11 +96,16 @@ pub async fn stop(
         -- What concerns everybody must not use up a job's attempts.
         given_back as (
           update email_jobs_open as job
-          set attempt = greatest(attempt - 1, 0)
+          set
+            attempt = greatest(attempt - suspect_attempts, 0),
+            suspect_attempts = 0,
+            -- A mail that may have been sent keeps its delay: each attempt may send another one.
+            run_at = case when name = 'supabase' then least(run_at, clock_timestamp()) else run_at end
           from before
-          where job.state = 'retrying'
-            and job.code = $4
-            and job.attempted_at >= before.suspected_since
+          where before.stopped_by is null
+            and job.state in ('queued', 'retrying')
+            and job.suspected_upstream = name
+            and job.suspect_attempts > 0
         )
         select code is distinct from $4 as "is_new!" from before
         "#,

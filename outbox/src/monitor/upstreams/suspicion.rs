@@ -9,7 +9,7 @@ use sqlx::PgPool;
 
 use super::stop::{StopKind, StoppedBy, stop};
 use crate::{
-    model::{failure::Failure, job_id::JobId, upstream::Upstream},
+    model::{failure::Failure, upstream::Upstream},
     postgres::error::Error,
 };
 
@@ -110,27 +110,4 @@ pub async fn record_success(pool: &PgPool, upstream: Upstream, began_ago: Durati
     .execute(pool)
     .await?;
     Ok(())
-}
-
-/// Whether a call for another recipient that began after this job's first refusal has succeeded. Then the refusal concerns
-/// this recipient only.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn has_succeeded_since_refusal(pool: &PgPool, upstream: Upstream, job: JobId) -> Result<bool, Error> {
-    let has_succeeded = sqlx::query_scalar!(
-        r#"
-        select exists (
-          select from upstreams, email_jobs_open as job
-          where upstreams.name = $1
-            and job.id = $2
-            and last_success_at > job.refused_at
-        ) as "has_succeeded!"
-        "#,
-        upstream.as_str(),
-        job.0,
-    )
-    .fetch_one(pool)
-    .await?;
-    Ok(has_succeeded)
 }

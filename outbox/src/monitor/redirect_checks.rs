@@ -1,0 +1,102 @@
+//! Which callbacks Supabase's redirect allow list accepts, as far as workers have checked. All workers share the answers.
+
+use std::time::Duration;
+
+use sqlx::PgPool;
+
+use crate::postgres::error::Error;
+
+/// How long a callback counts as allowed. An operator rarely removes an entry, and the worker compares the redirect once
+/// more when it has the link.
+pub const ALLOWED_FOR: Duration = Duration::from_hours(1);
+
+/// How long a refusal counts. Short, because the operator who adds the missing entry must not have to wait.
+pub const REFUSED_FOR: Duration = Duration::from_mins(1);
+
+/// Maximum number of rows. A wildcard in `CALLBACK_ORIGINS` lets strangers make up origins, so the table needs a limit.
+///
+/// A full table takes no new callback until rows have become invalid; a valid row never makes room for another. If the
+/// oldest row made room, a stranger with enough made-up origins could push out the portal's own. This way the portal's own
+/// row stays, and can be renewed, and a callback without a row only costs requests. In practice a worker checks four
+/// callbacks in a minute at most, so a hundred workers would have to be kept busy for an hour to fill the table.
+const MAX_ROWS: i64 = 10_000;
+
+/// What is known about a callback.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RedirectCheck {
+    /// Whether the allow list accepts the callback without a query and with any `?next=`. If not, it may still accept some
+    /// of its URLs.
+    pub is_allowed: bool,
+    /// How long this is valid from now.
+    pub valid_for: Duration,
+}
+
+/// Returns what is known about a callback; `None` if it was not checked, or not recently enough.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn find(pool: &PgPool, origin_and_path: &str) -> Result<Option<RedirectCheck>, Error> {
+    let row = sqlx::query!(
+        r#"
+        select is_allowed, extract(epoch from clock_timestamp() - checked_at)::float8 as "age!"
+        from redirect_checks
+        where origin_and_path = $1
+        "#,
+        origin_and_path,
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.and_then(|row| {
+        // Negative if a clock was set back.
+        let age = Duration::try_from_secs_f64(row.age).unwrap_or_default();
+        let valid_for = if row.is_allowed { ALLOWED_FOR } else { REFUSED_FOR }.checked_sub(age)?;
+        Some(RedirectCheck { is_allowed: row.is_allowed, valid_for })
+    }))
+}
+
+/// Stores the result of a check. Returns whether it was stored: not if the table is full and the callback has no row yet,
+/// and not if `origin_and_path` has more than 2,048 bytes.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn store(pool: &PgPool, origin_and_path: &str, is_allowed: bool) -> Result<bool, Error> {
+    let stored = sqlx::query!(
+        "
+        insert into redirect_checks (origin_and_path, is_allowed)
+        select $1, $2
+        where octet_length($1) <= 2048
+          -- Workers that insert at the same moment may exceed the limit by one row each.
+          and (select count(*) from redirect_checks where origin_and_path <> $1) < $3
+        on conflict (origin_and_path) do update set is_allowed = excluded.is_allowed, checked_at = clock_timestamp()
+        ",
+        origin_and_path,
+        is_allowed,
+        MAX_ROWS,
+    )
+    .execute(pool)
+    .await?;
+    Ok(stored.rows_affected() == 1)
+}
+
+/// Deletes rows that are no longer valid. Returns how many.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn forget(pool: &PgPool) -> Result<u64, Error> {
+    let deleted = sqlx::query!(
+        "
+        delete from redirect_checks
+        where origin_and_path in (
+          select origin_and_path from redirect_checks
+          where checked_at < clock_timestamp() - make_interval(secs => case when is_allowed then $1::float8 else $2::float8 end)
+          -- A locked row is being renewed, or deleted by another worker.
+          for update skip locked
+        )
+        ",
+        ALLOWED_FOR.as_secs_f64(),
+        REFUSED_FOR.as_secs_f64(),
+    )
+    .execute(pool)
+    .await?;
+    Ok(deleted.rows_affected())
+}

@@ -1,0 +1,48 @@
+//! Fails a job whose callback Supabase's redirect allow list refuses, before a link is made.
+
+use outbox::{CallbackUrl, Failure};
+
+use super::{context::DeliveryRun, outcome::DeliveryOutcome};
+use crate::{metrics, upstream::verdict::verify::RedirectAnswer};
+
+impl DeliveryRun<'_> {
+    /// Checks that links may lead to the job's callback URL. Succeeds also if that cannot be found out now.
+    ///
+    /// # Errors
+    /// The outcome of the delivery if Supabase would replace the callback URL, or if the delivery is interrupted. No link
+    /// was made, so this is not recorded as a step.
+    pub(super) async fn ensure_redirect_allowed(&self) -> Result<(), DeliveryOutcome> {
+        let (job, worker) = (self.job, self.worker);
+        let check = worker.redirect_checker.check(&worker.pool, &worker.outage, &job.callback_url);
+        let answer = self.unless_interrupted(check).await;
+        match answer.map_err(|interruption| DeliveryOutcome::interrupted(interruption, None))? {
+            RedirectAnswer::Allowed | RedirectAnswer::Unclear => Ok(()),
+            RedirectAnswer::Refused { leads_to } => {
+                Err(DeliveryOutcome::Failed(self.redirect_not_allowed(&leads_to), None))
+            }
+        }
+    }
+
+    /// The failure for a callback URL that Supabase replaces. Supabase silently uses its SITE_URL if its allow list does not
+    /// contain the requested URL. The mail would lead people to the wrong page, so log an error that names the missing
+    /// entries.
+    pub(super) fn redirect_not_allowed(&self, leads_to: &str) -> Failure {
+        let wanted = self.job.callback_url.origin_and_path();
+        let got = CallbackUrl::parse(leads_to)
+            .map_or_else(|_| "something that is no URL".to_owned(), |url| url.origin_and_path());
+        let entry = format!("{wanted},{wanted}\\?**");
+        metrics::record_redirect_not_allowed();
+        tracing::error!(
+            code = "redirect_not_allowed",
+            // `Display` writes them as they must be pasted: a URL parser has written them, so they have no spaces and no control
+            // characters. `Debug` would quote them and double the backslash.
+            callback = %wanted,
+            add_to_allow_list = %entry,
+            "Supabase's redirect allow list (URI_ALLOW_LIST, Redirect URLs) lacks this callback: add both entries \
+             there; nothing was mailed"
+        );
+        let message =
+            format!("Supabase would lead to {got} instead. Add to its redirect allow list (Redirect URLs): {entry}");
+        Failure::new("redirect_not_allowed", message)
+    }
+}

@@ -1,0 +1,173 @@
+//! Finds out, before a link is made, whether Supabase's redirect allow list accepts a callback. A link whose redirect is
+//! replaced has already invalidated the person's earlier link, and a stranger could cause that for any address.
+//!
+//! A callback counts as allowed if the list accepts three test URLs of it. Otherwise each job's own callback URL decides. The
+//! check only avoids damage: if it has no answer, the delivery continues and compares the redirect of the link itself.
+//!
+//! Answers are shared by all workers in `redirect_checks`, and remembered here, so that most jobs need neither a request
+//! nor a statement.
+
+use outbox::{
+    CallbackUrl, PgPool,
+    redirect_checks::{self, ALLOWED_FOR, REFUSED_FOR},
+};
+use tokio::{sync::Mutex, time::Instant};
+
+use super::{outage::OutageLog, recent::Recent, request_budget::RequestBudget};
+use crate::upstream::{verdict::verify::RedirectAnswer, verify::VerifyClient};
+
+/// The queries of the test URLs, encoded as the api encodes `callback_next`: none, `/`, and `/a.b/c?d=e`. A `*` in an entry
+/// of the allow list stops at dots and slashes, so an entry can accept the second and refuse the third.
+const TEST_QUERIES: [&str; 3] = ["", "?next=%2F", "?next=%2Fa.b%2Fc%3Fd%3De"];
+
+/// Checks callbacks against Supabase's redirect allow list.
+pub struct RedirectChecker {
+    client: VerifyClient,
+    /// By origin and path: whether all test URLs are allowed.
+    callbacks: Recent<bool>,
+    /// By callback URL: its own answer. The budget limits how many there are: 240 in an hour.
+    urls: Recent<RedirectAnswer>,
+    /// Locked while a request is made, so that deliveries that start together ask once.
+    budget: Mutex<RequestBudget>,
+}
+
+impl RedirectChecker {
+    /// Creates a checker that knows nothing yet.
+    pub(crate) fn new(client: VerifyClient) -> Self {
+        Self { client, callbacks: Recent::default(), urls: Recent::default(), budget: Mutex::default() }
+    }
+
+    /// Whether links may lead to `callback_url`. Asks Supabase if nobody knows, at most four times a minute.
+    pub async fn check(&self, pool: &PgPool, outage: &OutageLog, callback_url: &CallbackUrl) -> RedirectAnswer {
+        let callback = TestableCallback::of(callback_url);
+        if let Some(answer) = self.recall(callback_url, callback.as_ref()) {
+            return answer;
+        }
+        if let Some(callback) = &callback
+            && self.callbacks.get(&callback.0).is_none()
+        {
+            self.load(pool, outage, callback).await;
+        }
+        let mut budget = self.budget.lock().await;
+        // Another delivery may have asked in the meantime, or the shared answer is enough.
+        if let Some(answer) = self.recall(callback_url, callback.as_ref()) {
+            return answer;
+        }
+        if let Some(callback) = &callback
+            && self.callbacks.get(&callback.0).is_none()
+            // An incomplete test proves nothing. What is left of the budget is better spent on the job's own URL.
+            && budget.remaining(Instant::now()) >= TEST_QUERIES.len()
+        {
+            match self.ask_test_urls(&mut budget, callback).await {
+                RedirectAnswer::Unclear => return RedirectAnswer::Unclear,
+                RedirectAnswer::Allowed => {
+                    self.store(pool, outage, callback, true).await;
+                    return RedirectAnswer::Allowed;
+                }
+                RedirectAnswer::Refused { .. } => self.store(pool, outage, callback, false).await,
+            }
+        }
+        self.ask(&mut budget, callback_url.as_str()).await
+    }
+
+    /// Records that Supabase replaced `callback_url` in a link, whatever an earlier check found: an operator may have
+    /// removed the entry.
+    pub async fn record_refused(&self, pool: &PgPool, outage: &OutageLog, callback_url: &CallbackUrl, leads_to: &str) {
+        self.urls.insert(callback_url.as_str(), RedirectAnswer::Refused { leads_to: leads_to.to_owned() }, REFUSED_FOR);
+        if let Some(callback) = TestableCallback::of(callback_url) {
+            self.store(pool, outage, &callback, false).await;
+        }
+    }
+
+    /// What this worker remembers. A URL's own answer goes first.
+    fn recall(&self, callback_url: &CallbackUrl, callback: Option<&TestableCallback>) -> Option<RedirectAnswer> {
+        self.urls.get(callback_url.as_str()).or_else(|| {
+            let is_allowed = callback.and_then(|callback| self.callbacks.get(&callback.0));
+            (is_allowed == Some(true)).then_some(RedirectAnswer::Allowed)
+        })
+    }
+
+    /// Remembers what any worker has stored about the callback.
+    async fn load(&self, pool: &PgPool, outage: &OutageLog, callback: &TestableCallback) {
+        let found = outbox::in_time(redirect_checks::find(pool, &callback.0)).await;
+        // `observe` has logged an error. Without the shared answer, this worker asks for itself.
+        if let Ok(Some(check)) = outage.observe(found) {
+            self.callbacks.insert(&callback.0, check.is_allowed, check.valid_for);
+        }
+    }
+
+    async fn store(&self, pool: &PgPool, outage: &OutageLog, callback: &TestableCallback, is_allowed: bool) {
+        self.callbacks.insert(&callback.0, is_allowed, if is_allowed { ALLOWED_FOR } else { REFUSED_FOR });
+        let stored = outbox::in_time(redirect_checks::store(pool, &callback.0, is_allowed)).await;
+        // `observe` has logged an error. Without the row, the other workers ask for themselves.
+        let _ = outage.observe(stored);
+    }
+
+    /// `Allowed` if all test URLs are; otherwise the first other answer.
+    async fn ask_test_urls(&self, budget: &mut RequestBudget, callback: &TestableCallback) -> RedirectAnswer {
+        for query in TEST_QUERIES {
+            match self.ask(budget, &format!("{}{query}", callback.0)).await {
+                RedirectAnswer::Allowed => {}
+                answer => return answer,
+            }
+        }
+        RedirectAnswer::Allowed
+    }
+
+    /// Asks about one URL, unless its answer is known or the budget is used up.
+    async fn ask(&self, budget: &mut RequestBudget, url: &str) -> RedirectAnswer {
+        if let Some(answer) = self.urls.get(url) {
+            return answer;
+        }
+        if !budget.take(Instant::now()) {
+            return RedirectAnswer::Unclear;
+        }
+        let answer = self.client.ask_redirect(url).await;
+        match &answer {
+            RedirectAnswer::Allowed => self.urls.insert(url, answer.clone(), ALLOWED_FOR),
+            // An operator who adds the missing entry must not have to wait for an hour.
+            RedirectAnswer::Refused { .. } => self.urls.insert(url, answer.clone(), REFUSED_FOR),
+            RedirectAnswer::Unclear => {
+                // The next requests would probably fail too, and each delivery would wait for its timeout.
+                budget.exhaust(Instant::now());
+                tracing::debug!("Supabase's redirect allow list cannot be checked now; continuing without");
+            }
+        }
+        answer
+    }
+}
+
+/// The origin and path of a callback URL that the test URLs stand for: one without a query, or with `next` alone.
+struct TestableCallback(String);
+
+impl TestableCallback {
+    fn of(callback_url: &CallbackUrl) -> Option<Self> {
+        let origin_and_path = callback_url.origin_and_path();
+        // Supabase compares texts: a default port or an upper-case host makes another URL of the same place.
+        let query = callback_url.as_str().strip_prefix(&origin_and_path)?;
+        let is_next_alone = query.starts_with("?next=") && !query.contains(['&', '#']);
+        (query.is_empty() || is_next_alone).then_some(Self(origin_and_path))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_test_urls_stand_for_a_callback_as_the_api_makes_it() {
+        for (callback_url, is_testable) in [
+            ("https://portal.example.com/auth/callback", true),
+            ("https://portal.example.com/auth/callback?next=%2Fa.b%2Fc%26d", true),
+            ("https://portal.example.com/auth/callback?next=%2F&lang=en", false),
+            ("https://portal.example.com/auth/callback?lang=en", false),
+            ("https://portal.example.com/auth/callback?next=%2F#top", false),
+            ("https://portal.example.com:443/auth/callback", false),
+            ("https://Portal.example.com/auth/callback", false),
+        ] {
+            let callback = TestableCallback::of(&CallbackUrl::parse(callback_url).unwrap());
+            let wanted = is_testable.then_some("https://portal.example.com/auth/callback");
+            assert_eq!(callback.as_ref().map(|callback| callback.0.as_str()), wanted, "{callback_url}");
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Classifies the answers of Supabase's `/verify` to a token that no link has. The server redirects such a request to the
+//! callback if its allow list accepts the callback, and to its SITE_URL otherwise, with the error in the fragment
+//! (Supabase: internal/api/verify.go; also measured). Anything else is `Unclear`: it must not fail a job.
+
+use reqwest::header::LOCATION;
+use url::{Url, form_urlencoded};
+
+use crate::upstream::http::UpstreamResponse;
+
+/// Whether Supabase's redirect allow list accepts a callback URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RedirectAnswer {
+    /// Links lead to the callback URL.
+    Allowed,
+    /// Supabase replaces the callback URL.
+    Refused {
+        /// The URL that Supabase uses instead.
+        leads_to: String,
+    },
+    /// Not known.
+    Unclear,
+}
+
+/// Whether a server answers at the path of the links.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LinkPathAnswer {
+    /// Supabase Auth answers there.
+    Served,
+    /// The server there answers 404.
+    NotFound,
+    /// Not known.
+    Unclear,
+}
+
+/// Classifies the answer for a callback URL.
+#[must_use]
+pub fn classify_redirect(response: &UpstreamResponse, callback_url: &str) -> RedirectAnswer {
+    let Some(location) = response.header(LOCATION).filter(|_| response.status == 303) else {
+        return RedirectAnswer::Unclear;
+    };
+    // Compare exactly, and do not only look for the beginning: `https://portal.example.com.evil.example` begins like the
+    // portal.
+    if location == callback_url || location.strip_prefix(callback_url).is_some_and(|rest| rest.starts_with('#')) {
+        return RedirectAnswer::Allowed;
+    }
+    let (Ok(callback), Ok(url)) = (Url::parse(callback_url), Url::parse(location)) else {
+        return RedirectAnswer::Unclear;
+    };
+    // A SITE_URL with the callback's origin would have accepted the callback, so this is a callback in another notation.
+    if !is_error_of_verify(&url) || url.origin() == callback.origin() {
+        return RedirectAnswer::Unclear;
+    }
+    let leads_to = location.split('#').next().unwrap_or_default().to_owned();
+    RedirectAnswer::Refused { leads_to }
+}
+
+/// Classifies the answer at the path of a link.
+#[must_use]
+pub fn classify_link_path(response: &UpstreamResponse) -> LinkPathAnswer {
+    match response.status {
+        303 => LinkPathAnswer::Served,
+        404 => LinkPathAnswer::NotFound,
+        _ => LinkPathAnswer::Unclear,
+    }
+}
+
+/// Whether Supabase Auth made this redirect. A gateway's or a login page's redirect has no such fragment.
+fn is_error_of_verify(location: &Url) -> bool {
+    let fragment = location.fragment().unwrap_or_default();
+    form_urlencoded::parse(fragment.as_bytes()).any(|(name, value)| name == "error_code" && value == "otp_expired")
+}

@@ -1,0 +1,96 @@
+//! Asks Supabase's `/verify` with a token that no link has. The answer shows what Supabase's settings do to a link, and the
+//! request has no effect: nobody is signed in and no link stops working.
+//!
+//! The requests carry no key. A token is a SHA-224 in 56 hexadecimal digits (measured), so the texts below can never be
+//! one.
+
+use std::time::Duration;
+
+use reqwest::Client;
+use url::Url;
+
+use super::{
+    http,
+    verdict::verify::{LinkPathAnswer, RedirectAnswer, classify_link_path, classify_redirect},
+};
+use crate::settings::SupabaseClientSettings;
+
+/// The two tokens differ, so that Supabase's log tells the two kinds of requests apart.
+const TOKEN_FOR_REDIRECTS: &str = "no-token-redirect-check";
+const TOKEN_FOR_LINK_PATHS: &str = "no-token-link-path-check";
+
+/// Maximum time for a request. A delivery waits for it, and continues without an answer.
+const MAX_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// A client without a key for one Supabase project.
+#[derive(Clone)]
+pub(crate) struct VerifyClient {
+    client: Client,
+    endpoint: Url,
+}
+
+impl VerifyClient {
+    /// Creates a client. Makes no call. `timeout` limits each call, and so does [`MAX_TIMEOUT`].
+    ///
+    /// # Errors
+    /// The HTTP client cannot be created.
+    pub(crate) fn new(settings: &SupabaseClientSettings, timeout: Duration) -> anyhow::Result<Self> {
+        Ok(Self {
+            client: http::client(&settings.url, timeout.min(MAX_TIMEOUT))?,
+            endpoint: settings.url.join("auth/v1/verify")?,
+        })
+    }
+
+    /// Asks whether links may lead to `callback_url`.
+    pub(crate) async fn ask_redirect(&self, callback_url: &str) -> RedirectAnswer {
+        let request = self.client.get(with_query(self.endpoint.clone(), TOKEN_FOR_REDIRECTS, callback_url));
+        match http::call(request).await {
+            Ok(response) => classify_redirect(&response, callback_url),
+            Err(_) => RedirectAnswer::Unclear,
+        }
+    }
+
+    /// Asks whether a server answers at `link_path`, the origin and path of a link. Call it only for an origin that
+    /// `LINK_ORIGINS` allows.
+    pub(crate) async fn ask_link_path(&self, link_path: &Url, callback_url: &str) -> LinkPathAnswer {
+        let request = self.client.get(with_query(link_path.clone(), TOKEN_FOR_LINK_PATHS, callback_url));
+        match http::call(request).await {
+            Ok(response) => classify_link_path(&response),
+            Err(_) => LinkPathAnswer::Unclear,
+        }
+    }
+}
+
+/// The query of a magic link, with the callback URL percent-encoded as the value of `redirect_to`.
+fn with_query(mut url: Url, token: &str, callback_url: &str) -> Url {
+    url.query_pairs_mut()
+        .append_pair("token", token)
+        .append_pair("type", "magiclink")
+        .append_pair("redirect_to", callback_url);
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_callback_url_is_one_encoded_value() {
+        let url = "https://auth.example.com/auth/v1/verify".parse().unwrap();
+        let callback_url = "https://portal.example.com/auth/callback?next=%2Fa.b%2Fc&lang=en#top";
+        let asked = with_query(url, "no-token", callback_url);
+        assert_eq!(
+            asked.as_str(),
+            "https://auth.example.com/auth/v1/verify?token=no-token&type=magiclink&redirect_to=\
+             https%3A%2F%2Fportal.example.com%2Fauth%2Fcallback%3Fnext%3D%252Fa.b%252Fc%26lang%3Den%23top"
+        );
+        assert_eq!(asked.query_pairs().find(|(name, _)| name == "redirect_to").unwrap().1, callback_url);
+    }
+
+    #[test]
+    fn no_link_can_have_the_tokens() {
+        for token in [TOKEN_FOR_REDIRECTS, TOKEN_FOR_LINK_PATHS] {
+            assert!(token.len() != 56 && token.bytes().any(|byte| !byte.is_ascii_hexdigit()), "{token}");
+        }
+    }
+}
