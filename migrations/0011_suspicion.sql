@@ -7,7 +7,8 @@ alter table upstreams
   add column checked_at timestamptz,
   add column suspects bytea[] not null default '{}',
   add column suspected_since timestamptz,
-  add column last_success_at timestamptz;
+  add column last_success_at timestamptz,
+  add column resumed_at timestamptz;
 update upstreams set stopped_by = 'answer' where open_since is not null;
 alter table upstreams
   drop constraint an_open_breaker_says_why,
@@ -42,6 +43,9 @@ comment on column upstreams.probe_at is
   'nor the slow pace is in force.';
 comment on column upstreams.probes is
   'Number of probes since the breaker or slow pace began. 0 while neither is in force.';
+comment on column upstreams.paused_until is
+  'End of the pause that the service asked for by rate limiting (such as HTTP 429). Until then workers claim no jobs and, '
+  'if the service is mailgun, send no mails. Null if it asked for none; a worker clears it when the pause is over.';
 comment on column upstreams.checked_at is
   'When a worker last began a check call, which asks the service about itself without side effects. Null if none did.';
 comment on column upstreams.suspects is
@@ -51,6 +55,9 @@ comment on column upstreams.suspected_since is
   'When the call began that failed for the first of the suspects. Null if there are none.';
 comment on column upstreams.last_success_at is
   'When the latest call began that succeeded while there were suspects. Null if there was none.';
+comment on column upstreams.resumed_at is
+  'When the call began whose success last ended a breaker or slow pace. Failures of earlier calls, which may be recorded '
+  'later, count no more. Null if there was none.';
 
 alter table email_jobs
   add column probed_at timestamptz,
@@ -103,13 +110,16 @@ begin
       where worker.measured_at > statement_timestamp() - interval '30 seconds'),
     exists (select from upstreams where stopped_by is not null),
     (select extract(epoch from min(deadline_at) - statement_timestamp())::double precision
-      from email_jobs_open where state in ('queued', 'retrying'));
+      from email_jobs_open
+      where state in ('queued', 'retrying')
+        -- What may be a job's own trouble says nothing about how long the next one will wait.
+        and suspected_upstream is null);
 end $$;
 comment on function email_admission is
   'The api calls it every second. Returns the number of waiting jobs (queued or retrying, counted up to count_to), the '
   'jobs per second of all workers together (null if none measured it in the last 30 seconds), whether a breaker or the '
-  'slow pace is in force, and the seconds until the earliest deadline of a waiting job (null if none waits, negative if '
-  'it has passed).';
+  'slow pace is in force, and the seconds until the earliest deadline of a waiting job that no upstream has failed for (null '
+  'if none waits, negative if it has passed).';
 select outbox_runs_as_owner('email_admission'::regproc::regprocedure);
 
 -- As before; in addition, a job inherits what its recipient's superseded job has met.

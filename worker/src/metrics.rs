@@ -63,11 +63,23 @@ fn describe() {
         "magic_link_oldest_job_seconds",
         "Since the request of the oldest open job of all workers, by state; 0 if there is none."
     );
+    describe_gauge!(
+        "magic_link_oldest_unrefused_job_seconds",
+        "The same, without jobs that an upstream has refused or a hook of Supabase Auth holds up."
+    );
     describe_gauge!("magic_link_breaker_open", "Whether nothing is claimed until an operator changes a setting.");
     describe_gauge!("magic_link_upstream_paused", "Whether nothing is claimed, since the upstream asked for patience.");
     describe_gauge!(
         "magic_link_upstream_slow",
         "Whether only single jobs are claimed, since the upstream fails for everybody."
+    );
+    describe_counter!(
+        "magic_link_refused_recipients_total",
+        "Jobs that failed because the upstream refuses the recipient, which any stranger can cause."
+    );
+    describe_counter!(
+        "magic_link_suspects_total",
+        "Recipients for whom the upstream failed although it answers otherwise."
     );
     describe_counter!(
         "magic_link_hook_failures_total",
@@ -124,6 +136,11 @@ fn initialize() {
         }
     }
     counter!("magic_link_redirect_not_allowed_total").absolute(0);
+    counter!("magic_link_hook_failures_total").absolute(0);
+    for upstream in [Upstream::Supabase, Upstream::Mailgun] {
+        refused_recipient_counter(upstream).absolute(0);
+        suspect_counter(upstream).absolute(0);
+    }
     let _ = histogram!("magic_link_pickup_seconds");
     let _ = histogram!("magic_link_request_to_sent_seconds");
     gauge!("magic_link_jobs_running").set(0.0);
@@ -209,7 +226,7 @@ pub(crate) fn set_shared_state(backlog: &[Backlog], upstream_states: &[UpstreamS
     gauge!("magic_link_database_up").set(1.0);
     for open in backlog {
         let jobs = u32::try_from(open.jobs).unwrap_or(u32::MAX);
-        set_open_jobs(&open.state, f64::from(jobs), open.oldest.as_secs_f64());
+        set_open_jobs(&open.state, f64::from(jobs), open.oldest.as_secs_f64(), open.oldest_unrefused.as_secs_f64());
     }
     for state in upstream_states {
         set_upstream(state.upstream, state.is_open.into(), state.is_slow.into(), state.is_paused.into());
@@ -220,22 +237,41 @@ pub(crate) fn set_shared_state(backlog: &[Backlog], upstream_states: &[UpstreamS
 pub(crate) fn clear_shared_state() {
     gauge!("magic_link_database_up").set(0.0);
     for state in ["queued", "running", "retrying"] {
-        set_open_jobs(state, f64::NAN, f64::NAN);
+        set_open_jobs(state, f64::NAN, f64::NAN, f64::NAN);
     }
     for upstream in [Upstream::Supabase, Upstream::Mailgun] {
         set_upstream(upstream, f64::NAN, f64::NAN, f64::NAN);
     }
 }
 
-fn set_open_jobs(state: &str, jobs: f64, oldest: f64) {
+fn set_open_jobs(state: &str, jobs: f64, oldest: f64, oldest_unrefused: f64) {
     gauge!("magic_link_jobs", "state" => state.to_owned()).set(jobs);
     gauge!("magic_link_oldest_job_seconds", "state" => state.to_owned()).set(oldest);
+    gauge!("magic_link_oldest_unrefused_job_seconds", "state" => state.to_owned()).set(oldest_unrefused);
 }
 
 fn set_upstream(upstream: Upstream, open: f64, slow: f64, paused: f64) {
     gauge!("magic_link_breaker_open", "upstream" => upstream.as_str()).set(open);
     gauge!("magic_link_upstream_slow", "upstream" => upstream.as_str()).set(slow);
     gauge!("magic_link_upstream_paused", "upstream" => upstream.as_str()).set(paused);
+}
+
+/// Counts a job that failed because an upstream refuses its recipient.
+pub(crate) fn record_refused_recipient(upstream: Upstream) {
+    refused_recipient_counter(upstream).increment(1);
+}
+
+fn refused_recipient_counter(upstream: Upstream) -> Counter {
+    counter!("magic_link_refused_recipients_total", "upstream" => upstream.as_str())
+}
+
+/// Counts a recipient for whom an upstream failed, but not its check call.
+pub(crate) fn record_suspect(upstream: Upstream) {
+    suspect_counter(upstream).increment(1);
+}
+
+fn suspect_counter(upstream: Upstream) -> Counter {
+    counter!("magic_link_suspects_total", "upstream" => upstream.as_str())
 }
 
 /// Counts a call that failed because a hook of Supabase failed.

@@ -62,17 +62,24 @@ async fn expire_batch(pool: &PgPool) -> Result<(i64, i64), Error> {
                 -- Mailgun has reported that it accepted an earlier attempt.
                 lateral (select (gone.job).delivery is not null as taken) as known
                 left join (
-                  select code, message from upstreams where stopped_by is not null order by name limit 1
-                ) as stopped on true,
+                  select
+                    coalesce(code, name || '_rate_limited') as code,
+                    coalesce(message, initcap(name) || ' asked for a pause that was longer than this job could wait.') as message
+                  from upstreams
+                  where stopped_by is not null
+                    or paused_until > clock_timestamp()
+                  order by stopped_by is null, name
+                  limit 1
+                ) as held on true,
                 email_job_ended(
                   gone.job,
                   case when taken then 'sent' else 'expired' end,
-                  -- The reason of the last attempt, if there was one; otherwise what stopped the workers.
-                  case when not taken then coalesce((gone.job).code, stopped.code, 'deadline_passed') end,
+                  -- The reason of the last attempt, if there was one; otherwise what held up the workers.
+                  case when not taken then coalesce((gone.job).code, held.code, 'deadline_passed') end,
                   case
                     when taken then null
                     when (gone.job).code is not null then (gone.job).message
-                    else coalesce(stopped.message, 'No worker was free before its deadline.')
+                    else coalesce(held.message, 'No worker was free before its deadline.')
                   end,
                   statement_timestamp()
                 ) as ended

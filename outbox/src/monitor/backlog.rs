@@ -16,6 +16,9 @@ pub struct Backlog {
     pub jobs: i64,
     /// Time since the request of the oldest one; zero if there is none.
     pub oldest: Duration,
+    /// Time since the request of the oldest one that neither an upstream has refused nor a hook holds up; zero if there is
+    /// none. Strangers can cause both, for as long as they like.
+    pub oldest_unrefused: Duration,
 }
 
 /// Counts the open jobs by state. All three states are returned, also those without jobs.
@@ -28,10 +31,15 @@ pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, Error> {
         select
           state as "state!",
           coalesce(jobs, 0) as "jobs!",
-          coalesce(extract(epoch from clock_timestamp() - since), 0)::float8 as "oldest!"
+          coalesce(extract(epoch from clock_timestamp() - since), 0)::float8 as "oldest!",
+          coalesce(extract(epoch from clock_timestamp() - unrefused_since), 0)::float8 as "oldest_unrefused!"
         from unnest(array['queued', 'running', 'retrying']) as known (state)
         left join (
-          select state, count(*) as jobs, min(created_at) as since
+          select
+            state,
+            count(*) as jobs,
+            min(created_at) as since,
+            min(created_at) filter (where refused_at is null and code is distinct from 'hook_failed') as unrefused_since
           from email_jobs_open
           group by state
         ) as open using (state)
@@ -46,6 +54,7 @@ pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, Error> {
             jobs: row.jobs,
             // Negative if a clock was set back.
             oldest: Duration::try_from_secs_f64(row.oldest).unwrap_or_default(),
+            oldest_unrefused: Duration::try_from_secs_f64(row.oldest_unrefused).unwrap_or_default(),
         })
         .collect())
 }

@@ -35,9 +35,9 @@ pub struct Load {
     pub waiting: u32,
     /// Jobs that all workers together end per second; `None` if none had a backlog in the last 30 seconds.
     pub jobs_per_second: Option<f64>,
-    /// Whether a breaker is open, so that no mail is sent.
+    /// Whether a breaker is open or the slow pace is in force, so that only probes are mailed.
     pub is_stopped: bool,
-    /// Time until the earliest deadline of a waiting job; `None` if none waits.
+    /// Time until the earliest deadline of a waiting job that no upstream has failed for; `None` if none waits.
     pub time_left: Option<Duration>,
 }
 

@@ -15,6 +15,7 @@ use crate::{
         job_id::{JobId, Lease, lease_columns},
         upstream::Upstream,
     },
+    monitor::upstreams::ProbeOrder,
     postgres::error::{Error, is_unique_violation},
 };
 
@@ -52,6 +53,8 @@ pub struct ClaimedJob {
     pub traceparent: Option<String>,
     /// Code of the last failure, if there was one.
     pub code: Option<String>,
+    /// The upstream that last failed for the job in a way that may concern only this recipient, if one did.
+    pub suspected_upstream: Option<Upstream>,
     /// The upstream that has refused the job and then succeeded for another recipient, if there is one. Another refusal by
     /// it concerns only this recipient. Decided at the claim, because a success that comes later may mark the end of a fault
     /// that has concerned everybody.
@@ -173,16 +176,17 @@ struct ClaimedRow {
     link_age: Option<f64>,
     place: i64,
     code: Option<String>,
+    suspected_upstream: Option<Upstream>,
     personally_refused_by: Option<Upstream>,
     has_suspects: bool,
 }
 
-/// `sqlx::query_as!` for [`ClaimedRow`]s. `$next` selects the ids to claim; its own parameters start at $3.
+/// `sqlx::query_as!` for [`ClaimedRow`]s. `$next` is literals with `+` between, and selects the ids to claim; its own parameters start at $3.
 macro_rules! claim_rows {
-    ($options:expr, $next:literal, $($parameter:expr),* $(,)?) => {
+    ($options:expr, [$($next:tt)+], $($parameter:expr),* $(,)?) => {
         sqlx::query_as!(
             ClaimedRow,
-            "with next as (" + $next + r#"
+            "with next as (" + $($next)+ + r#"
             )
             update email_jobs_open as job
             set
@@ -211,6 +215,7 @@ macro_rules! claim_rows {
               extract(epoch from clock_timestamp() - link_created_at)::float8 as link_age,
               place,
               code,
+              suspected_upstream as "suspected_upstream: Upstream",
               (
                 select name from upstreams where name = suspected_upstream and last_success_at > refused_at
               ) as "personally_refused_by: Upstream",
@@ -223,6 +228,36 @@ macro_rules! claim_rows {
     };
 }
 
+/// Claims one job as a probe, from those that `$condition` selects, in the order `$order`.
+macro_rules! probe_rows {
+    ($pool:expr, $options:expr, $condition:tt, $order:tt) => {
+        claim_rows!(
+            $options,
+            ["
+        select id, true as is_probe
+        from email_jobs_open as waiting
+        where state = 'queued'
+          and "
+                + $condition
+                + "
+          and deadline_at > clock_timestamp()
+          and not exists (
+            select from email_jobs_open as running
+            where running.recipient = waiting.recipient
+              and (running.state = 'running') is true
+            offset 0
+          )
+          and not exists (select from upstreams where paused_until > clock_timestamp())
+        order by "
+                + $order
+                + "
+        limit 1
+        for update skip locked"],
+        )
+        .fetch_all($pool)
+    };
+}
+
 async fn try_claim(
     pool: &PgPool,
     options: ClaimOptions<'_>,
@@ -230,7 +265,7 @@ async fn try_claim(
 ) -> Result<(ClaimBatch, Vec<Finish>), sqlx::Error> {
     let rows = claim_rows!(
         options,
-        "
+        ["
         select id, false as is_probe
         from email_jobs_open as waiting
         where state = 'queued'
@@ -251,7 +286,7 @@ async fn try_claim(
           )
         order by place
         limit $3
-        for update skip locked",
+        for update skip locked"],
         options.limit,
         place,
     )
@@ -260,62 +295,26 @@ async fn try_claim(
     Ok(read_rows(rows))
 }
 
-/// Claims one job as a probe of a stopped upstream: the one that was probed longest ago, so that one bad job cannot be every
-/// probe. Call it only after [`take_probe`](crate::upstreams::take_probe).
+/// Claims one job as a probe of a stopped upstream: one that was never probed, or else the one that was probed longest ago, so
+/// that one bad job cannot be every probe. Call it only after [`take_probe`](crate::upstreams::take_probe).
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn claim_probe(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Option<ClaimedJob>, Error> {
-    if let Some(job) = claim_probe_unprobed(pool, options).await? {
+pub async fn claim_probe(
+    pool: &PgPool,
+    options: ClaimOptions<'_>,
+    order: ProbeOrder,
+) -> Result<Option<ClaimedJob>, Error> {
+    // A statement of its own: it reads the queue in order and stops at the first such job. A long queue has one, so the
+    // sort of the second statement sees short queues only.
+    let rows = match order {
+        ProbeOrder::OldestFirst => probe_rows!(pool, options, "probed_at is null", "place").await?,
+        ProbeOrder::NewestFirst => probe_rows!(pool, options, "probed_at is null", "place desc").await?,
+    };
+    if let Some(job) = first_job(pool, rows).await? {
         return Ok(Some(job));
     }
-    let rows = claim_rows!(
-        options,
-        "
-        select id, true as is_probe
-        from email_jobs_open as waiting
-        where state = 'queued'
-          and deadline_at > clock_timestamp()
-          and not exists (
-            select from email_jobs_open as running
-            where running.recipient = waiting.recipient
-              and (running.state = 'running') is true
-            offset 0
-          )
-          and not exists (select from upstreams where paused_until > clock_timestamp())
-        order by probed_at, place
-        limit 1
-        for update skip locked",
-    )
-    .fetch_all(pool)
-    .await?;
-    first_job(pool, rows).await
-}
-
-/// Claims the first job that was never probed. A statement of its own, because it reads the queue in order and stops at the
-/// first such job. A long queue has one, so the sort of [`claim_probe`] sees short queues only.
-async fn claim_probe_unprobed(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Option<ClaimedJob>, Error> {
-    let rows = claim_rows!(
-        options,
-        "
-        select id, true as is_probe
-        from email_jobs_open as waiting
-        where state = 'queued'
-          and probed_at is null
-          and deadline_at > clock_timestamp()
-          and not exists (
-            select from email_jobs_open as running
-            where running.recipient = waiting.recipient
-              and (running.state = 'running') is true
-            offset 0
-          )
-          and not exists (select from upstreams where paused_until > clock_timestamp())
-        order by place
-        limit 1
-        for update skip locked",
-    )
-    .fetch_all(pool)
-    .await?;
+    let rows = probe_rows!(pool, options, "probed_at is not null", "probed_at, place").await?;
     first_job(pool, rows).await
 }
 
@@ -356,6 +355,7 @@ fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
             request_id: row.request_id,
             traceparent: row.traceparent,
             code: row.code,
+            suspected_upstream: row.suspected_upstream,
             personally_refused_by: row.personally_refused_by,
             has_suspects: row.has_suspects,
             link: match (row.sealed_link, row.message_id, row.link_age) {

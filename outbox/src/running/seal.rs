@@ -131,10 +131,16 @@ async fn seal_once(
             email_job_ended(
               gone.job,
               gone.end_state,
-              case gone.end_state when 'superseded' then 'newer_request' when 'expired' then 'deadline_passed' end,
               case gone.end_state
-                when 'superseded' then 'A newer request of this recipient took its place before this one was mailed.'
-                when 'expired' then 'Its deadline passed before it could be mailed.'
+                when 'superseded' then 'newer_request'
+                -- What held it up, if that is known.
+                when 'expired' then coalesce((gone.job).code, 'deadline_passed')
+              end,
+              case
+                when gone.end_state = 'superseded' then
+                  'A newer request of this recipient took its place before this one was mailed.'
+                when gone.end_state = 'expired' and (gone.job).code is not null then (gone.job).message
+                when gone.end_state = 'expired' then 'Its deadline passed before it could be mailed.'
               end,
               statement_timestamp()
             ) as ended

@@ -104,15 +104,16 @@ async fn a_stopped_upstream_and_a_pause_stop_claims_and_a_probe_passes_the_stop_
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let why = Failure::new("bad_jwt", "The key is wrong.");
-    let (kind, by) = (upstreams::StopKind::Breaker, upstreams::StoppedBy::Answer);
-    assert!(upstreams::stop(&outbox.pool, Upstream::Supabase, kind, by, &why, "KEY").await.unwrap());
+    let reason = upstreams::StopReason { kind: upstreams::StopKind::Breaker, failure: &why, setting: "KEY" };
+    let by = upstreams::StoppedBy::Answer;
+    assert!(upstreams::stop(&outbox.pool, Upstream::Supabase, by, Duration::ZERO, &reason).await.unwrap());
     assert!(outbox.claim(1).await.is_empty());
     let probe = ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit: 1 };
 
     upstreams::pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap();
-    assert!(outbox::claim_probe(&outbox.pool, probe).await.unwrap().is_none());
+    assert!(outbox::claim_probe(&outbox.pool, probe, upstreams::ProbeOrder::OldestFirst).await.unwrap().is_none());
     outbox.execute("update upstreams set paused_until = null").await;
-    assert!(outbox::claim_probe(&outbox.pool, probe).await.unwrap().is_some());
+    assert!(outbox::claim_probe(&outbox.pool, probe, upstreams::ProbeOrder::OldestFirst).await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -103,6 +103,34 @@ async fn waiting_jobs_expire_at_their_deadline_and_say_what_kept_them() {
     assert_eq!(outbox.state(tried).await, "expired upstream_away");
 }
 
+const LATE: &str =
+    "update email_jobs_open set created_at = now() - interval '1 hour', deadline_at = now() - interval '1 s'";
+
+#[tokio::test]
+async fn a_job_that_expires_during_a_pause_says_so() {
+    let outbox = TestOutbox::new().await;
+    let job = outbox.queued(request("hello@example.com")).await;
+    outbox::upstreams::pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap();
+    outbox.execute(LATE).await;
+    outbox::expire(&outbox.pool).await.unwrap();
+    assert_eq!(outbox.state(job).await, "expired mailgun_rate_limited");
+    let message = outbox.text("select message from email_jobs").await;
+    assert_eq!(message, "Mailgun asked for a pause that was longer than this job could wait.");
+}
+
+#[tokio::test]
+async fn a_job_that_expires_in_a_workers_hands_says_what_kept_it_before() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    outbox.requeue(&job, Duration::from_millis(1)).await;
+    outbox.execute("update email_jobs_open set state = 'queued'").await;
+    let job = outbox.claim_one().await;
+    outbox.execute(LATE).await;
+    assert_eq!(outbox.seal(&job).await, SendDecision::Expired);
+    assert_eq!(outbox.state(job.lease.job).await, "expired upstream_away");
+}
+
 #[tokio::test]
 async fn a_job_past_its_deadline_is_not_mailed() {
     let outbox = TestOutbox::new().await;

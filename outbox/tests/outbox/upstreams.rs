@@ -5,8 +5,8 @@ use std::time::Duration;
 use outbox::{
     ClaimedJob, Failure, JobId, Requeued, SendDecision, SuspectedFailure, Upstream,
     upstreams::{
-        StopKind, StoppedBy, Suspicion, pause, record_success, resume, stop, stopped_for, stops, suspect, take_check,
-        take_probe,
+        ProbeOrder, StopKind, StopReason, StoppedBy, Suspicion, end_pauses, pause, record_success, resume, stop,
+        stopped_for, stops, suspect, take_check, take_probe,
     },
 };
 
@@ -14,17 +14,18 @@ use crate::test_outbox::{TestOutbox, request};
 
 const NOW: Duration = Duration::ZERO;
 
+fn breaker(failure: &Failure) -> StopReason<'_> {
+    StopReason { kind: StopKind::Breaker, failure, setting: "SUPABASE_URL" }
+}
+
 impl TestOutbox {
     async fn stop(&self, by: StoppedBy, failure: &Failure) -> bool {
-        stop(&self.pool, Upstream::Supabase, StopKind::Breaker, by, failure, "SUPABASE_URL").await.unwrap()
+        stop(&self.pool, Upstream::Supabase, by, NOW, &breaker(failure)).await.unwrap()
     }
 
     async fn suspect(&self, recipient: u8, began_ago: Duration) -> Suspicion {
         let failure = Failure::new("supabase_forbidden", "A firewall refuses the call.");
-        let kind = StopKind::Breaker;
-        suspect(&self.pool, Upstream::Supabase, &[recipient; 32], began_ago, kind, &failure, "SUPABASE_URL")
-            .await
-            .unwrap()
+        suspect(&self.pool, Upstream::Supabase, &[recipient; 32], began_ago, &breaker(&failure)).await.unwrap()
     }
 }
 
@@ -245,21 +246,43 @@ async fn all_workers_together_check_once_per_interval() {
 #[tokio::test]
 async fn probes_come_after_one_two_and_then_every_five_seconds() {
     let outbox = TestOutbox::new().await;
-    assert!(!take_probe(&outbox.pool).await.unwrap());
+    assert_eq!(take_probe(&outbox.pool).await.unwrap(), None);
     outbox.stop(StoppedBy::Answer, &Failure::new("x", "y")).await;
-    assert!(!take_probe(&outbox.pool).await.unwrap(), "not at once");
+    assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "not at once");
     outbox.execute("update upstreams set probe_at = clock_timestamp() where open_since is not null").await;
-    assert!(!take_probe(&outbox.pool).await.unwrap(), "not without a job");
+    assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "not without a job");
     outbox.queued(request("hello@example.com")).await;
 
     let mut waits = Vec::new();
     for _ in 0..4 {
         outbox.execute("update upstreams set probe_at = clock_timestamp() where open_since is not null").await;
-        assert!(take_probe(&outbox.pool).await.unwrap());
-        assert!(!take_probe(&outbox.pool).await.unwrap(), "one at a time");
+        assert_eq!(take_probe(&outbox.pool).await.unwrap(), Some(ProbeOrder::OldestFirst));
+        assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "one at a time");
         waits.push(stopped_for(&outbox.pool).await.unwrap().unwrap().as_secs_f64().ceil());
     }
     assert_eq!(waits, [2.0, 5.0, 5.0, 5.0]);
+}
+
+impl TestOutbox {
+    /// Claims a job as a probe, puts it back, and returns the part of its address before the `@`.
+    async fn probe(&self, order: ProbeOrder) -> String {
+        let options = outbox::ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit: 64 };
+        let job = outbox::claim_probe(&self.pool, options, order).await.unwrap().unwrap();
+        let back = outbox::Requeue {
+            lease: job.lease,
+            delay: NOW,
+            failure: None,
+            is_uncounted: true,
+            suspected: None,
+            step: None,
+        };
+        outbox::requeue(&self.pool, &[back]).await.unwrap();
+        job.recipient.as_str().split('@').next().unwrap().to_owned()
+    }
+
+    async fn make_probe_due(&self) {
+        self.execute("update upstreams set probe_at = clock_timestamp() where stopped_by is not null").await;
+    }
 }
 
 #[tokio::test]
@@ -269,22 +292,27 @@ async fn each_probe_takes_the_job_that_was_probed_longest_ago() {
         outbox.queued(request(&format!("{name}@example.com"))).await;
     }
     outbox.stop(StoppedBy::Answer, &Failure::new("x", "y")).await;
-    let mut probed = Vec::new();
+    let mut probed = String::new();
     for _ in 0..6 {
-        let options = outbox::ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit: 64 };
-        let job = outbox::claim_probe(&outbox.pool, options).await.unwrap().unwrap();
-        probed.push(job.recipient.as_str()[..1].to_owned());
-        let back = outbox::Requeue {
-            lease: job.lease,
-            delay: NOW,
-            failure: None,
-            is_uncounted: true,
-            suspected: None,
-            step: None,
-        };
-        outbox::requeue(&outbox.pool, &[back]).await.unwrap();
+        probed += &outbox.probe(ProbeOrder::OldestFirst).await;
     }
-    assert_eq!(probed.concat(), "abcabc");
+    assert_eq!(probed, "abcabc");
+}
+
+#[tokio::test]
+async fn every_other_probe_of_what_suspects_have_stopped_takes_the_newest_job() {
+    let outbox = TestOutbox::new().await;
+    for name in ["a", "b", "c", "d", "e"] {
+        outbox.queued(request(&format!("{name}@example.com"))).await;
+    }
+    outbox.stop(StoppedBy::Suspects, &Failure::new("x", "y")).await;
+    let mut probed = String::new();
+    for _ in 0..7 {
+        outbox.make_probe_due().await;
+        let order = take_probe(&outbox.pool).await.unwrap().unwrap();
+        probed += &outbox.probe(order).await;
+    }
+    assert_eq!(probed, "eadbcea", "all have a turn before the first one has another");
 }
 
 #[tokio::test]
@@ -295,4 +323,50 @@ async fn a_pause_is_never_shortened() {
     pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(1)).await.unwrap();
 
     assert!(stopped_for(&outbox.pool).await.unwrap().unwrap() > Duration::from_secs(58));
+}
+
+#[tokio::test]
+async fn one_worker_learns_of_each_end_of_a_pause() {
+    let outbox = TestOutbox::new().await;
+    assert!(pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap());
+    assert!(!pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(90)).await.unwrap(), "it was paused");
+    assert_eq!(end_pauses(&outbox.pool).await.unwrap(), []);
+    outbox.execute("update upstreams set paused_until = clock_timestamp() where name = 'mailgun'").await;
+    assert_eq!(end_pauses(&outbox.pool).await.unwrap(), [Upstream::Mailgun]);
+    assert_eq!(end_pauses(&outbox.pool).await.unwrap(), []);
+}
+
+/// Three strangers whom a firewall refuses may stop Supabase. Their old jobs must not make the api refuse everybody else.
+#[tokio::test]
+async fn jobs_with_trouble_of_their_own_neither_close_the_door_nor_look_like_an_outage() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("ada@example.com")).await;
+    outbox.fail(Upstream::Supabase, true).await;
+    outbox.execute("update email_jobs_open set created_at = clock_timestamp() - interval '10 minutes'").await;
+    let load = outbox::load(&outbox.api, 10).await.unwrap();
+    assert_eq!((load.waiting, load.time_left), (1, None));
+    let backlog = outbox::backlog(&outbox.pool).await.unwrap();
+    let retrying = backlog.iter().find(|open| open.state == "retrying").unwrap();
+    assert!(retrying.oldest > Duration::from_secs(599));
+    assert_eq!(retrying.oldest_unrefused, Duration::ZERO);
+
+    outbox.queued(request("eve@example.com")).await;
+    assert!(outbox::load(&outbox.api, 10).await.unwrap().time_left.is_some());
+}
+
+#[tokio::test]
+async fn a_failure_of_a_call_from_before_the_upstream_worked_again_stops_nobody() {
+    let outbox = TestOutbox::new().await;
+    let failure = Failure::new("supabase_unavailable", "It fails for everybody.");
+    outbox.stop(StoppedBy::Check, &failure).await;
+    outbox
+        .execute("update upstreams set open_since = open_since - interval '10 seconds' where open_since is not null")
+        .await;
+    assert!(resume(&outbox.pool, Upstream::Supabase, Duration::from_secs(5), true).await.unwrap());
+
+    let before = Duration::from_secs(6);
+    assert!(!stop(&outbox.pool, Upstream::Supabase, StoppedBy::Check, before, &breaker(&failure)).await.unwrap());
+    assert_eq!(outbox.suspect(1, before).await, Suspicion::Stopped { is_new: false });
+    assert_eq!(stops(&outbox.pool).await.unwrap(), []);
+    assert!(stop(&outbox.pool, Upstream::Supabase, StoppedBy::Check, NOW, &breaker(&failure)).await.unwrap());
 }

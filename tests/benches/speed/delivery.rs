@@ -7,6 +7,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use sandbox::Fault;
 use tests::{Plan, TestSystem};
 
 use crate::{
@@ -23,6 +24,7 @@ const BACKLOG: u64 = 20_000;
 const LOAD: Duration = Duration::from_secs(10);
 /// Of the measurement of idle programs.
 const IDLE: Duration = Duration::from_secs(20);
+const FIREWALL: &str = "<html><head><title>403 Forbidden</title></head><body>Request blocked</body></html>";
 
 pub(crate) async fn measure(figures: &mut Figures) {
     let plan = Plan { own_server: true, ..Plan::default() }
@@ -33,7 +35,12 @@ pub(crate) async fn measure(figures: &mut Figures) {
     let idle = programs::cpu_percent(&[&system.apis[0], &system.workers[0]], IDLE).await;
     figures.add("programs", "idle api", idle[0], "% of a core");
     figures.add("programs", "idle worker", idle[1], "% of a core");
-    pickup(&system, figures, 20.0, "20 requests a second").await;
+    pickup(&system, figures, 20.0, "20 requests a second", None).await;
+    let refused = newcomer();
+    system.supabase.faults().add(Fault::answer(403, FIREWALL).always().to(&refused));
+    let name = "20 requests a second, beside one address that a firewall refuses";
+    pickup(&system, figures, 20.0, name, Some(&refused)).await;
+    system.supabase.faults().clear();
 
     drain::fill(&system.pool, BACKLOG).await;
     let began = Instant::now();
@@ -44,14 +51,18 @@ pub(crate) async fn measure(figures: &mut Figures) {
     let full = rate(BACKLOG, began.elapsed());
     figures.add("drain", "real worker, stand-ins over HTTP, 256 at a time", full, "/s");
     figures.add("programs", "worker resident, 256 at a time", programs::megabytes(&system.workers[0], "VmHWM"), "MB");
-    pickup(&system, figures, full / 2.0, "half of full load").await;
+    pickup(&system, figures, full / 2.0, "half of full load", None).await;
 }
 
-/// From the answer's arrival to the call of `generate_link`, at so many requests a second.
-async fn pickup(system: &TestSystem, figures: &mut Figures, a_second: f64, name: &str) {
+/// From the answer's arrival to the call of `generate_link`, at so many requests a second. The address `refused`, which is
+/// not measured, is asked for first.
+async fn pickup(system: &TestSystem, figures: &mut Figures, a_second: f64, name: &str, refused: Option<&str>) {
     system.until_idle().await;
     let known = system.supabase.journal().len();
     let address: Arc<str> = system.url("").await.trim_start_matches("http://").into();
+    if let Some(refused) = refused {
+        Caller::connect(&address).await.ask(refused).await;
+    }
     let answered: Arc<Mutex<HashMap<String, SystemTime>>> = Arc::default();
     let began = Instant::now();
     const CALLERS: u32 = 16;

@@ -12,6 +12,8 @@ pub(crate) struct SuspicionGuards {
     pub(crate) clearing_call_began_later: bool,
     /// A success resumes an upstream only if its call began after the stop.
     pub(crate) resuming_call_began_later: bool,
+    /// A failure stops an upstream only if its call began after the call that last resumed it.
+    pub(crate) stopping_call_began_later: bool,
     /// A check call resumes only what a check call has stopped.
     pub(crate) check_resumes_its_own: bool,
     /// Failures of three recipients stop an upstream, not three failures.
@@ -34,6 +36,7 @@ impl SuspicionGuards {
         newer_inherits_from_running: true,
         clearing_call_began_later: true,
         resuming_call_began_later: true,
+        stopping_call_began_later: true,
         check_resumes_its_own: true,
         suspects_are_distinct: true,
         success_since_refusal: true,

@@ -4,7 +4,7 @@ use super::{
     protocol::{Happening, SuspicionProtocol},
     queue::{self, PutBack, QueuedState},
     upstream::{ModelStoppedBy, ModelSuspicion},
-    world::{CallStep, GeneralFault, ModelCall, ModelResumedBy, SuspicionWorld},
+    world::{CallStep, GeneralFault, ModelCall, ModelResumedBy, SuspicionWorld, Time},
 };
 
 impl SuspicionProtocol {
@@ -28,7 +28,10 @@ impl SuspicionProtocol {
                     world.calls[index] = next.map(|step| ModelCall { step, ..call });
                 }
             }
-            Happening::Check if self.check_fails(world) => self.stop(world, ModelStoppedBy::Check),
+            Happening::Check if self.check_fails(world) => {
+                let now = world.now();
+                self.stop(world, ModelStoppedBy::Check, now);
+            }
             Happening::Check => world.passed_check = Some(world.now()),
             Happening::CheckRecorded => self.record_check(world),
             Happening::Expire(job) => {
@@ -69,18 +72,19 @@ impl SuspicionProtocol {
         match call.step {
             CallStep::OnWire => {
                 let is_refused = world.fault == GeneralFault::Lasts || self.is_refused(recipient);
-                let check_has_failed = self.check_fails(world) && matches!(action, Happening::Answer(_));
-                Some(if is_refused { CallStep::Refused { check_has_failed } } else { CallStep::Succeeded })
+                let check_fails = self.check_fails(world) && matches!(action, Happening::Answer(_));
+                let failed_check = check_fails.then(|| world.now().max(call.began_at + 1));
+                Some(if is_refused { CallStep::Refused { failed_check } } else { CallStep::Succeeded })
             }
-            CallStep::Refused { check_has_failed } => {
-                let suspicion = match check_has_failed {
-                    true => ModelSuspicion::Stops(ModelStoppedBy::Check),
-                    false => world.upstream.suspect(recipient, call.began_at, &self.guards),
+            CallStep::Refused { failed_check } => {
+                let suspicion = match failed_check {
+                    Some(_) => ModelSuspicion::Stops(ModelStoppedBy::Check),
+                    None => world.upstream.suspect(recipient, call.began_at, &self.guards),
                 };
                 match suspicion {
                     ModelSuspicion::Personal => return Some(CallStep::Personal),
                     ModelSuspicion::IsStopped => {}
-                    ModelSuspicion::Stops(by) => self.stop(world, by),
+                    ModelSuspicion::Stops(by) => self.stop(world, by, failed_check.unwrap_or(call.began_at)),
                 }
                 // It concerns everybody: the job waits for the next probe.
                 let how = PutBack { spent_at: None, refused_at: None, has_delay: false };
@@ -119,9 +123,11 @@ impl SuspicionProtocol {
         queue::put_back(&mut world.rows, call.job, how, &self.guards);
     }
 
-    fn stop(&self, world: &mut SuspicionWorld, by: ModelStoppedBy) {
+    fn stop(&self, world: &mut SuspicionWorld, by: ModelStoppedBy, began: Time) {
         let (now, suspected_since) = (world.now(), world.upstream.suspected_since);
-        if world.upstream.stop(by, now) {
+        let is_late = world.upstream.resumed_at > Some(began);
+        if world.upstream.stop(by, began, now, &self.guards) {
+            world.marks.stopped_too_late |= is_late;
             queue::give_back(&mut world.rows, suspected_since, &self.guards);
         }
     }

@@ -24,8 +24,8 @@ use std::collections::BTreeSet;
 use guards::SuspicionGuards;
 use promises::{
     EXPIRED, FAILED_AS_PERSONAL, GIVEN_BACK, IS_REACHED, NOT_CLEARED_EARLY, NOT_RESUMED_EARLY, NOT_STOPPED_BY_FEW,
-    ORDINARY_NOT_FAILED, ORDINARY_SENT, PROBED_IN_TURN, RESUMED_BY_CHECK, RESUMED_BY_JOB, STOPPED_BY_CHECK,
-    STOPPED_BY_SUSPECTS,
+    NOT_STOPPED_LATE, ORDINARY_NOT_FAILED, ORDINARY_SENT, PROBED_IN_TURN, RESUMED_BY_CHECK, RESUMED_BY_JOB,
+    STOPPED_BY_CHECK, STOPPED_BY_SUSPECTS,
 };
 use protocol::{General, SuspicionProtocol};
 use stateright::{Checker as _, HasDiscoveries, Model as _};
@@ -91,6 +91,11 @@ fn a_success_of_a_call_that_began_before_the_suspects_would_clear_them() {
 #[test]
 fn a_success_of_a_call_that_began_before_the_stop_would_resume_the_upstream() {
     assert_breaks(NOT_RESUMED_EARLY, &with(|guards| guards.resuming_call_began_later = false, &HIDDEN));
+}
+
+#[test]
+fn a_failure_of_a_call_that_began_before_the_upstream_worked_again_would_stop_it() {
+    assert_breaks(NOT_STOPPED_LATE, &with(|guards| guards.stopping_call_began_later = false, &MET));
 }
 
 #[test]

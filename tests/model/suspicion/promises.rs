@@ -14,6 +14,7 @@ pub(crate) const ORDINARY_SENT: &str = "once no fault lasts, jobs of ordinary pe
 pub(crate) const ORDINARY_NOT_FAILED: &str = "no job of ordinary people fails because of a general fault";
 pub(crate) const NOT_STOPPED_BY_FEW: &str = "two recipients who are refused do not stop the upstream";
 pub(crate) const NOT_RESUMED_EARLY: &str = "while a general fault lasts, nothing resumes what it has stopped";
+pub(crate) const NOT_STOPPED_LATE: &str = "a call that began before the one that resumed the upstream does not stop it";
 pub(crate) const NOT_CLEARED_EARLY: &str = "a success clears no suspects whose first call began after it";
 pub(crate) const PROBED_IN_TURN: &str = "nobody is probed again before all others have been";
 pub(crate) const GIVEN_BACK: &str =
@@ -40,6 +41,7 @@ pub(crate) fn all() -> Vec<Property<SuspicionProtocol>> {
             protocol.refused >= MAX_SUSPECTS || world.fault != GeneralFault::NotYet || world.upstream.stop.is_none()
         }),
         Property::always(NOT_RESUMED_EARLY, |_, world: &SuspicionWorld| !world.marks.resumed_too_early),
+        Property::always(NOT_STOPPED_LATE, |_, world: &SuspicionWorld| !world.marks.stopped_too_late),
         Property::always(NOT_CLEARED_EARLY, |_, world: &SuspicionWorld| !world.marks.cleared_too_early),
         Property::always(PROBED_IN_TURN, |_, world: &SuspicionWorld| !world.marks.jumped_the_turn),
         Property::always(GIVEN_BACK, |_, world: &SuspicionWorld| {

@@ -16,6 +16,8 @@ pub(crate) struct ModelUpstream {
     pub(crate) suspected_since: Option<Time>,
     /// When the last recorded success began.
     pub(crate) last_success_at: Option<Time>,
+    /// When the call began that last resumed the upstream.
+    pub(crate) resumed_at: Option<Time>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,14 +36,23 @@ pub(crate) enum ModelStoppedBy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ModelSuspicion {
     Personal,
+    /// It is stopped, or was when the call was made.
     IsStopped,
     /// The third suspect: the caller is to stop the upstream.
     Stops(ModelStoppedBy),
 }
 
 impl ModelUpstream {
-    /// `stop`, without the attempts that it gives back. Returns whether the upstream was not stopped.
-    pub(crate) fn stop(&mut self, by: ModelStoppedBy, now: Time) -> bool {
+    /// Whether a failed call says nothing any more, because one that began later has resumed the upstream.
+    fn is_outdated(&self, began: Time, guards: &SuspicionGuards) -> bool {
+        self.resumed_at > Some(began) && guards.stopping_call_began_later
+    }
+
+    /// `stop`, without the attempts that it gives back. Returns whether the upstream was not stopped, and is now.
+    pub(crate) fn stop(&mut self, by: ModelStoppedBy, began: Time, now: Time, guards: &SuspicionGuards) -> bool {
+        if self.is_outdated(began, guards) {
+            return false;
+        }
         let is_new = self.stop.is_none();
         let stop = self.stop.get_or_insert(ModelStop { by, since: now });
         if by == ModelStoppedBy::Check {
@@ -54,7 +65,7 @@ impl ModelUpstream {
 
     /// `suspect`.
     pub(crate) fn suspect(&mut self, recipient: Recipient, began: Time, guards: &SuspicionGuards) -> ModelSuspicion {
-        if self.stop.is_some() {
+        if self.stop.is_some() || self.is_outdated(began, guards) {
             return ModelSuspicion::IsStopped;
         }
         if !self.suspects.contains(&recipient) || !guards.suspects_are_distinct {
@@ -87,6 +98,7 @@ impl ModelUpstream {
         });
         if resumes {
             self.stop = None;
+            self.resumed_at = Some(began);
         }
         resumes
     }

@@ -59,9 +59,10 @@ pub(crate) struct ModelCall {
 pub(crate) enum CallStep {
     OnWire,
     Succeeded,
-    /// The upstream has refused the call. The check call after it has failed, or it has passed or told nothing.
+    /// The upstream has refused the call. The check call after it began at this time and has failed, or it has passed or
+    /// told nothing.
     Refused {
-        check_has_failed: bool,
+        failed_check: Option<Time>,
     },
     /// It concerns this recipient, as far as is known: the job is to be retried, or to fail.
     Personal,
@@ -80,6 +81,8 @@ pub(crate) struct Marks {
     pub(crate) jumped_the_turn: bool,
     /// A success cleared suspects whose first call began after it.
     pub(crate) cleared_too_early: bool,
+    /// A call that began before the upstream was resumed has stopped it.
+    pub(crate) stopped_too_late: bool,
     /// The upstream was resumed while the general fault lasted.
     pub(crate) resumed_too_early: bool,
     /// What has resumed the upstream in this moment.
@@ -124,6 +127,10 @@ impl SuspicionWorld {
         let first_refusal = self.rows.iter().filter_map(|row| row.refused_at).min();
         self.upstream.last_success_at =
             self.upstream.last_success_at.filter(|success| first_refusal.is_some_and(|refusal| refusal < *success));
+        // Only calls that are under way can have begun before it.
+        let first_call = self.calls.iter().flatten().map(|call| call.began_at).min();
+        self.upstream.resumed_at =
+            self.upstream.resumed_at.filter(|resumed| first_call.is_some_and(|began| began < *resumed));
         self.calls.sort_unstable();
         let (mut probes, mut calls) = (BTreeSet::new(), BTreeSet::new());
         self.each_time(|kind, time| match kind {
@@ -146,6 +153,7 @@ impl SuspicionWorld {
         upstream.stop.iter_mut().for_each(|stop| each(TimeKind::Event, &mut stop.since));
         upstream.suspected_since.iter_mut().for_each(|time| each(TimeKind::Call, time));
         upstream.last_success_at.iter_mut().for_each(|time| each(TimeKind::Call, time));
+        upstream.resumed_at.iter_mut().for_each(|time| each(TimeKind::Call, time));
         for row in rows {
             row.probed_at.iter_mut().for_each(|time| each(TimeKind::Probe, time));
             row.refused_at.iter_mut().for_each(|time| each(TimeKind::Event, time));
@@ -154,6 +162,9 @@ impl SuspicionWorld {
         for call in calls.iter_mut().flatten() {
             each(TimeKind::Event, &mut call.claimed_at);
             each(TimeKind::Call, &mut call.began_at);
+            if let CallStep::Refused { failed_check: Some(time) } = &mut call.step {
+                each(TimeKind::Call, time);
+            }
         }
         passed_check.iter_mut().for_each(|time| each(TimeKind::Call, time));
         last_probes.iter_mut().flatten().for_each(|time| each(TimeKind::Probe, time));

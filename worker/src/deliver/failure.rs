@@ -11,12 +11,17 @@ use tokio::time::Instant;
 
 use super::{backoff, context::DeliveryRun, outcome::DeliveryOutcome};
 use crate::{
+    metrics,
     runtime::upstream_stop,
     upstream::{
         check::CheckResult,
         verdict::{UpstreamFailure, Verdict},
     },
 };
+
+/// Timeout of a check call after a failure, unless `UPSTREAM_TIMEOUT` is shorter. A healthy upstream refuses the call within
+/// a fraction of a second, and until it is answered nobody knows whom the failure concerns.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Whom a suspicious failure concerns.
 enum Concern {
@@ -52,19 +57,20 @@ impl DeliveryRun<'_> {
         let reason = failure.reason.clone();
         match failure.verdict {
             Verdict::Reject => DeliveryOutcome::Failed(reason, Some(step)),
+            Verdict::RejectRecipient => refused(upstream, reason, step),
             Verdict::Hook => {
                 self.worker.supabase.record_hook_failure(&reason);
-                DeliveryOutcome::retry(backoff::retry(number), reason, step)
+                let failure = SuspectedFailure { upstream, is_refusal: false };
+                suspected(backoff::retry(number), reason, step, false, failure)
             }
             Verdict::RetryUpTo { .. } => self.retry(backoff::retry(number), reason, step),
             Verdict::Retry { not_before: Some(wait) } => {
-                let paused = upstreams::pause(&self.worker.pool, upstream, wait).await;
                 // `observe` has logged an error. Without the pause, the other workers get the same response themselves.
-                let _ = self.worker.outage.observe(paused);
+                let _ = self.worker.outage.observe(upstream_stop::pause(self.worker, upstream, wait, &reason).await);
                 uncounted(wait, reason, step)
             }
             Verdict::Configuration { .. } => {
-                self.stop_everybody(upstream, failure, StoppedBy::Answer).await;
+                self.stop_everybody(upstream, StoppedBy::Answer, began_at, failure).await;
                 // The stopped upstream holds the job in the queue, so it needs no delay.
                 uncounted(Duration::ZERO, reason, step)
             }
@@ -97,7 +103,7 @@ impl DeliveryRun<'_> {
                 let delay = if failure.verdict == Verdict::Unknown { delay } else { Duration::ZERO };
                 suspected(delay, reason, step, true, SuspectedFailure { upstream, is_refusal: false })
             }
-            Concern::RecipientForSure => DeliveryOutcome::Failed(reason, Some(step)),
+            Concern::RecipientForSure => refused(upstream, reason, step),
             Concern::Recipient
                 if !is_refusal && !self.is_probe && self.job.attempt >= self.worker.limits.max_attempts =>
             {
@@ -123,14 +129,20 @@ impl DeliveryRun<'_> {
     async fn find_concern(&self, upstream: Upstream, failure: &UpstreamFailure, began_at: Instant) -> Concern {
         let worker = self.worker;
         worker.upstream_monitor.note_suspicion(upstream);
-        let call = worker.check(upstream);
-        let check = worker.upstream_monitor.check_after_failure(&worker.pool, upstream, began_at, call);
+        let check = async {
+            // The regular checks decide when a stopped upstream works again; one more call would only get in their way.
+            if upstreams::stops(&worker.pool).await?.iter().any(|stop| stop.upstream == upstream) {
+                return Ok((Instant::now(), CheckResult::Unclear));
+            }
+            let call = worker.check(upstream, CHECK_TIMEOUT);
+            worker.upstream_monitor.check_after_failure(&worker.pool, upstream, began_at, call).await
+        };
         match self.unless_interrupted(check).await.map(|result| worker.outage.observe(result)) {
-            Ok(Ok(CheckResult::Failed(failure))) => {
-                self.stop_everybody(upstream, &failure, StoppedBy::Check).await;
+            Ok(Ok((began_at, CheckResult::Failed(failure)))) => {
+                self.stop_everybody(upstream, StoppedBy::Check, began_at, &failure).await;
                 return Concern::Everybody;
             }
-            Ok(Ok(CheckResult::Passed | CheckResult::Unclear)) => {}
+            Ok(Ok((_, CheckResult::Passed | CheckResult::Unclear))) => {}
             // Without the database or the time for a check, the attempt counts, as it would without checks.
             Ok(Err(_)) | Err(_) => return Concern::Recipient,
         }
@@ -139,9 +151,8 @@ impl DeliveryRun<'_> {
             return Concern::RecipientForSure;
         }
         let recipient = Sha256::digest(self.job.recipient.as_str()).into();
-        let (kind, setting) = (failure.stop_kind(), failure.setting(upstream));
-        let suspicion =
-            upstreams::suspect(&worker.pool, upstream, &recipient, began_at.elapsed(), kind, &failure.reason, setting);
+        let reason = failure.stop_reason(upstream);
+        let suspicion = upstreams::suspect(&worker.pool, upstream, &recipient, began_at.elapsed(), &reason);
         match worker.outage.observe(suspicion.await) {
             Ok(Suspicion::Stopped { is_new }) => {
                 if is_new {
@@ -149,12 +160,18 @@ impl DeliveryRun<'_> {
                 }
                 Concern::Everybody
             }
-            Ok(Suspicion::Personal) | Err(_) => Concern::Recipient,
+            Ok(Suspicion::Personal) | Err(_) => {
+                if self.job.suspected_upstream != Some(upstream) {
+                    metrics::record_suspect(upstream);
+                }
+                Concern::Recipient
+            }
         }
     }
 
-    async fn stop_everybody(&self, upstream: Upstream, failure: &UpstreamFailure, by: StoppedBy) {
-        match self.retry_until_interrupted(|| upstream_stop::stop(self.worker, upstream, failure, by)).await {
+    async fn stop_everybody(&self, upstream: Upstream, by: StoppedBy, began_at: Instant, failure: &UpstreamFailure) {
+        let stop = || upstream_stop::stop(self.worker, upstream, by, began_at, failure);
+        match self.retry_until_interrupted(stop).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, upstream = upstream.as_str(), "an upstream could not be stopped"),
             Err(interruption) => {
@@ -176,6 +193,12 @@ impl DeliveryRun<'_> {
         let _ = worker.outage.observe(recorded);
         let _ = worker.outage.observe(upstream_stop::resume(worker, upstream, began_at, false).await);
     }
+}
+
+/// The end of a job whose recipient an upstream refuses.
+fn refused(upstream: Upstream, reason: Failure, step: StepRecord) -> DeliveryOutcome {
+    metrics::record_refused_recipient(upstream);
+    DeliveryOutcome::Failed(reason, Some(step))
 }
 
 /// A requeue that does not count as an attempt of the job.

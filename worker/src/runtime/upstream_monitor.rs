@@ -54,7 +54,7 @@ impl UpstreamMonitor {
 
     /// Checks an upstream after a call, begun at `since`, that failed. Uses the result of a check call that began later than
     /// that; otherwise makes one with `call`, as soon as no worker has begun one within the last second. The result is unclear
-    /// if that takes longer than [`MAX_TRIES`] times [`TRY_INTERVAL`].
+    /// if that takes longer than [`MAX_TRIES`] times [`TRY_INTERVAL`]. Returns when the check call began, too.
     ///
     /// # Errors
     /// The database refused the turn.
@@ -64,25 +64,25 @@ impl UpstreamMonitor {
         upstream: Upstream,
         since: Instant,
         call: impl Future<Output = CheckResult>,
-    ) -> Result<CheckResult, Error> {
+    ) -> Result<(Instant, CheckResult), Error> {
         let mut last = self.of(upstream).last_check.lock().await;
         if let Some((began_at, result)) = &*last
             && *began_at >= since
         {
-            return Ok(result.clone());
+            return Ok((*began_at, result.clone()));
         }
         let mut tries = 0;
         while !upstreams::take_check(pool, upstream, MIN_INTERVAL).await? {
             tries += 1;
             if tries == MAX_TRIES {
-                return Ok(CheckResult::Unclear);
+                return Ok((Instant::now(), CheckResult::Unclear));
             }
             sleep(TRY_INTERVAL).await;
         }
         let began_at = Instant::now();
         let result = call.await;
         *last = Some((began_at, result.clone()));
-        Ok(result)
+        Ok((began_at, result))
     }
 
     /// Checks an upstream with `call`, unless any worker has begun a check call within `min_interval`. Returns the result and when the

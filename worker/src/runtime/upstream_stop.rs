@@ -1,7 +1,9 @@
-//! Stops an upstream for all workers and resumes it, and logs both ends.
+//! Stops an upstream for all workers, pauses it and resumes it, and logs both ends.
+
+use std::time::Duration;
 
 use outbox::{
-    Error, Upstream,
+    Error, Failure, Upstream,
     upstreams::{self, StopKind, StoppedBy},
 };
 use tokio::time::Instant;
@@ -9,16 +11,16 @@ use tokio::time::Instant;
 use super::worker::Worker;
 use crate::upstream::verdict::UpstreamFailure;
 
-/// Stops an upstream because of a failure that concerns everybody. Only the worker that stops it, or changes its reason, logs
+/// Stops an upstream because a call that began at `began_at` failed for a reason that concerns everybody. Only the worker that stops it, or changes its reason, logs
 /// it.
 pub(crate) async fn stop(
     worker: &Worker,
     upstream: Upstream,
-    failure: &UpstreamFailure,
     by: StoppedBy,
+    began_at: Instant,
+    failure: &UpstreamFailure,
 ) -> Result<(), Error> {
-    let (kind, setting) = (failure.stop_kind(), failure.setting(upstream));
-    if upstreams::stop(&worker.pool, upstream, kind, by, &failure.reason, setting).await? {
+    if upstreams::stop(&worker.pool, upstream, by, began_at.elapsed(), &failure.stop_reason(upstream)).await? {
         log_stop(upstream, failure);
     }
     Ok(())
@@ -44,6 +46,23 @@ pub(crate) fn log_stop(upstream: Upstream, failure: &UpstreamFailure) {
             failure.reason.message
         ),
     }
+}
+
+/// Pauses an upstream for as long as it asked for, and logs it if it was not paused.
+pub(crate) async fn pause(worker: &Worker, upstream: Upstream, time: Duration, reason: &Failure) -> Result<(), Error> {
+    if upstreams::pause(&worker.pool, upstream, time).await? {
+        let (upstream, code, seconds) = (upstream.as_str(), reason.code.as_str(), time.as_secs());
+        tracing::warn!(upstream, code, seconds, "{}. Sending is paused for as long as it asked for", reason.message);
+    }
+    Ok(())
+}
+
+/// Logs the pauses that are over, each by one worker only.
+pub(crate) async fn end_pauses(worker: &Worker) -> Result<(), Error> {
+    for upstream in upstreams::end_pauses(&worker.pool).await? {
+        tracing::info!(upstream = upstream.as_str(), "the pause is over: sending again");
+    }
+    Ok(())
 }
 
 /// Resumes an upstream after a call that began at `began_at` and succeeded, and logs it if the upstream was stopped.

@@ -1,6 +1,9 @@
 //! The state and the clients that all tasks of a running worker share.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use chrono::Utc;
 use outbox::{PgPool, Upstream};
@@ -83,11 +86,12 @@ impl Worker {
         })
     }
 
-    /// Makes a check call.
-    pub(crate) async fn check(&self, upstream: Upstream) -> CheckResult {
+    /// Makes a check call, which fails if it is not answered in time.
+    pub(crate) async fn check(&self, upstream: Upstream, timeout: Duration) -> CheckResult {
+        let timeout = timeout.min(self.limits.upstream_timeout);
         match upstream {
-            Upstream::Supabase => self.supabase.check().await,
-            Upstream::Mailgun => self.mailgun.check().await,
+            Upstream::Supabase => self.supabase.check(timeout).await,
+            Upstream::Mailgun => self.mailgun.check(timeout).await,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Checks the upstreams without waiting for a person to ask: at the start, every two seconds while one is stopped, and
-//! otherwise when no call has succeeded for a while. So a wrong key is known before the first job, and a fixed one soon.
+//! otherwise every minute (Mailgun: every five). So a wrong key is known before the first job, and a corrected one within
+//! seconds. Also logs the ends of pauses.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +8,7 @@ use outbox::{
     Error, Upstream,
     upstreams::{self, StoppedBy},
 };
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use crate::{
     runtime::{upstream_stop, worker::Worker},
@@ -18,51 +19,71 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two checks of a stopped upstream.
 const STOPPED_INTERVAL: Duration = Duration::from_secs(2);
+/// Timeout of such a check. Short, because an upstream that comes back may never answer a call that was sent before. No
+/// answer within this time says nothing new; the next check is soon.
+const STOPPED_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time between two checks of Supabase while it works.
 const SUPABASE_INTERVAL: Duration = Duration::from_secs(60);
 /// Time between two checks of Mailgun while it works. Longer, because Mailgun's log shows each of them.
 const MAILGUN_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// Checks both upstreams. Never returns.
+/// Checks both upstreams, each at its own pace, so that one that does not answer does not delay the other. Never returns.
 pub(crate) async fn run(worker: Arc<Worker>) {
-    let mut ticks = interval(TICK);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    tokio::join!(
+        check_regularly(&worker, Upstream::Supabase, SUPABASE_INTERVAL),
+        check_regularly(&worker, Upstream::Mailgun, MAILGUN_INTERVAL),
+        end_pauses(&worker),
+    );
+}
+
+async fn check_regularly(worker: &Worker, upstream: Upstream, usual_interval: Duration) {
+    let mut ticks = ticks();
     let mut is_first = true;
     loop {
         ticks.tick().await;
+        let min_interval = if is_first { TICK } else { usual_interval };
         // `observe` has logged an error; the next tick tries again.
-        if worker.outage.observe(check_due(&worker, is_first).await).is_ok() {
+        if worker.outage.observe(check_if_due(worker, upstream, min_interval).await).is_ok() {
             is_first = false;
         }
     }
 }
 
-async fn check_due(worker: &Worker, is_first: bool) -> Result<(), Error> {
-    let stopped: Vec<Upstream> = upstreams::stops(&worker.pool).await?.into_iter().map(|stop| stop.upstream).collect();
-    let interval = |upstream, idle| match (is_first, stopped.contains(&upstream)) {
-        (true, _) => TICK,
-        (false, true) => STOPPED_INTERVAL,
-        (false, false) => idle,
-    };
-    let supabase = check(worker, Upstream::Supabase, interval(Upstream::Supabase, SUPABASE_INTERVAL));
-    let mailgun = check(worker, Upstream::Mailgun, interval(Upstream::Mailgun, MAILGUN_INTERVAL));
-    let (supabase, mailgun) = tokio::join!(supabase, mailgun);
-    supabase.and(mailgun)
+async fn end_pauses(worker: &Worker) {
+    let mut ticks = ticks();
+    loop {
+        ticks.tick().await;
+        // `observe` has logged an error; the next tick tries again.
+        let _ = worker.outage.observe(upstream_stop::end_pauses(worker).await);
+    }
 }
 
-async fn check(worker: &Worker, upstream: Upstream, min_interval: Duration) -> Result<(), Error> {
-    let Some((began_at, result)) =
-        worker.upstream_monitor.check_if_due(&worker.pool, upstream, min_interval, worker.check(upstream)).await?
-    else {
-        return Ok(());
+fn ticks() -> tokio::time::Interval {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Checks an upstream, unless it is not stopped and any worker has checked it within `min_interval`.
+async fn check_if_due(worker: &Worker, upstream: Upstream, min_interval: Duration) -> Result<(), Error> {
+    let is_stopped = upstreams::stops(&worker.pool).await?.iter().any(|stop| stop.upstream == upstream);
+    let min_interval = if is_stopped { min_interval.min(STOPPED_INTERVAL) } else { min_interval };
+    let call = async {
+        let call = worker.check(upstream, Duration::MAX);
+        if is_stopped { timeout(STOPPED_TIMEOUT, call).await.unwrap_or(CheckResult::Unclear) } else { call.await }
     };
-    apply(worker, upstream, began_at, &result).await
+    match worker.upstream_monitor.check_if_due(&worker.pool, upstream, min_interval, call).await? {
+        Some((began_at, result)) => apply(worker, upstream, began_at, &result).await,
+        None => Ok(()),
+    }
 }
 
 async fn apply(worker: &Worker, upstream: Upstream, began_at: Instant, result: &CheckResult) -> Result<(), Error> {
     match result {
         CheckResult::Passed => upstream_stop::resume(worker, upstream, began_at, true).await,
-        CheckResult::Failed(failure) => upstream_stop::stop(worker, upstream, failure, StoppedBy::Check).await,
+        CheckResult::Failed(failure) => {
+            upstream_stop::stop(worker, upstream, StoppedBy::Check, began_at, failure).await
+        }
         CheckResult::Unclear => Ok(()),
     }
 }

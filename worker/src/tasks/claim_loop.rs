@@ -100,10 +100,10 @@ impl Claimer<'_> {
         let Some(stopped_for) = upstreams::stopped_for(pool).await? else {
             return Ok(ClaimResult::Empty { wait: next_due });
         };
-        if upstreams::take_probe(pool).await? {
-            if let Some(job) = outbox::claim_probe(pool, options).await? {
-                return Ok(ClaimResult::Jobs { jobs: vec![job], is_probe: true });
-            }
+        if let Some(order) = upstreams::take_probe(pool).await?
+            && let Some(job) = outbox::claim_probe(pool, options, order).await?
+        {
+            return Ok(ClaimResult::Jobs { jobs: vec![job], is_probe: true });
         }
         Ok(ClaimResult::Empty { wait: next_due.min(stopped_for.max(MIN_WAIT)) })
     }

@@ -22,9 +22,11 @@ impl CheckResult {
             | Verdict::Refused { .. }
             | Verdict::Unknown
             | Verdict::Retry { not_before: None } => Self::Failed(failure),
-            Verdict::Retry { not_before: Some(_) } | Verdict::RetryUpTo { .. } | Verdict::Hook | Verdict::Reject => {
-                Self::Unclear
-            }
+            Verdict::Retry { not_before: Some(_) }
+            | Verdict::RetryUpTo { .. }
+            | Verdict::Hook
+            | Verdict::Reject
+            | Verdict::RejectRecipient => Self::Unclear,
         }
     }
 }

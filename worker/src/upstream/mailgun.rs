@@ -87,10 +87,14 @@ impl MailgunClient {
 
     /// Asks Mailgun about itself, without side effects: a mail without `to` is refused, but only after the key and the domain
     /// were accepted (measured with Mailgun's own mock).
-    pub async fn check(&self) -> CheckResult {
+    pub async fn check(&self, timeout: Duration) -> CheckResult {
         let form = Form::new().text("from", self.from.clone()).text("subject", "check").text("text", "check");
-        let request =
-            self.client.post(self.endpoint.clone()).basic_auth("api", Some(self.key.expose_secret())).multipart(form);
+        let request = self
+            .client
+            .post(self.endpoint.clone())
+            .basic_auth("api", Some(self.key.expose_secret()))
+            .timeout(timeout)
+            .multipart(form);
         match http::call(request).await {
             Ok(response) if verdict::is_missing_recipient(&response) => CheckResult::Passed,
             Ok(response) => match verdict::classify(&response) {

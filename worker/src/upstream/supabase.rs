@@ -142,9 +142,10 @@ impl SupabaseClient {
 
     /// Asks Supabase Auth about itself, without side effects: a call without a `type` is refused as invalid, but only after
     /// the key was accepted and the database was asked (measured).
-    pub async fn check(&self) -> CheckResult {
+    pub async fn check(&self, timeout: Duration) -> CheckResult {
         let body = serde_json::json!({ "email": self.check_address });
-        let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone()).json(&body);
+        let request =
+            self.client.post(self.endpoint.clone()).headers(self.headers.clone()).timeout(timeout).json(&body);
         match http::call(request).await {
             Ok(response) if verdict::is_validation_error(&response) => CheckResult::Passed,
             Ok(response) => CheckResult::from_failure(verdict::classify(&response)),
@@ -217,7 +218,7 @@ impl SupabaseClient {
         }
         if let Some(until) = body.banned_until.filter(|until| *until > Utc::now()) {
             let message = format!("Supabase has banned this user until {}", until.format("%Y-%m-%d %H:%M UTC"));
-            return Err(failure(Verdict::Reject, "user_banned", message));
+            return Err(failure(Verdict::RejectRecipient, "user_banned", message));
         }
         let is_plain = body.action_link.bytes().all(|byte| byte.is_ascii_graphic() && !b"\"<>\\".contains(&byte));
         let url = Url::parse(&body.action_link).ok().filter(|_| is_plain);

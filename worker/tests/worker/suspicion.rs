@@ -60,6 +60,11 @@ async fn a_firewall_that_refuses_one_address_stops_nobody() {
         assert!(!test.is_stopped().await, "{status}");
         assert_eq!(get_ready(&worker).await.0, 200, "{status}");
         assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 0, "{status}");
+        let (_, metrics) = http_get(&worker, "/metrics").await;
+        for line in ["suspects_total", "refused_recipients_total"] {
+            let line = format!("magic_link_{line}{{upstream=\"supabase\"}} 1\n");
+            assert!(metrics.contains(&line), "{status}: {line}\n{metrics}");
+        }
     }
 }
 
@@ -151,6 +156,26 @@ async fn a_failing_hook_holds_up_newcomers_only() {
     assert_eq!(expired.code.as_deref(), Some("hook_failed"));
 }
 
+/// Supabase does not always say that a hook has failed. Then the failures of three newcomers stop it for everybody, and a
+/// person whom the hook does not concern waits for one probe.
+#[tokio::test(flavor = "multi_thread")]
+async fn newcomers_who_fail_for_an_unknown_reason_cost_known_people_one_probe() {
+    let test = TestWorker::new().await;
+    let unknown = r#"{"code":"unexpected_failure","message":"Unexpected failure, please check server logs"}"#;
+    for number in 0..30 {
+        let address = format!("newcomer-{number}@example.com");
+        test.supabase.faults().add(Fault::answer(500, unknown).always().to(&address));
+    }
+    let worker = test.start_worker();
+    wait_until_ready_is(&worker, 200).await;
+    test.enqueue_all("newcomer", 30).await;
+    wait_until_ready_is(&worker, 503).await;
+    let known = test.enqueue_all("known", 10).await;
+    let started_at = Instant::now();
+    test.wait_for_all(&known, "sent").await;
+    assert!(started_at.elapsed() < Duration::from_secs(6), "{:?}", started_at.elapsed());
+}
+
 fn hook_timeout() -> Fault {
     Fault::answer(
         422,
@@ -174,6 +199,27 @@ async fn a_hook_that_asks_for_patience_delays_its_own_job_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn both_ends_of_a_pause_name_the_upstream_once() {
+    let test = TestWorker::new().await;
+    let workers = [test.start_worker(), test.start_worker()];
+    for worker in &workers {
+        wait_until_ready_is(worker, 200).await;
+    }
+    let body = r#"{"message":"Domain mg.example.com limit exceeded, try again after 2 seconds"}"#;
+    test.mailgun.faults().add(Fault::answer(429, body));
+    let jobs = test.enqueue_all("person", 5).await;
+    test.wait_for_all(&jobs, "sent").await;
+    let count = |text: &str| workers.iter().map(|worker| count_log_lines(worker, text)).sum::<usize>();
+    eventually("the line at the end", async || match count("the pause is over") {
+        0 => Err(String::new()),
+        _ => Ok(()),
+    })
+    .await;
+    assert_eq!((count("Sending is paused for as long as it asked for"), count("the pause is over")), (1, 1));
+    assert_eq!(count("\"upstream\":\"mailgun\""), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_refuses_everybody_is_named_and_costs_no_attempt() {
     for status in [400, 410, 421, 431] {
         let test = TestWorker::new().await;
@@ -194,10 +240,15 @@ async fn a_gateway_that_refuses_everybody_is_named_and_costs_no_attempt() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_outage_all_mail_is_out_within_seconds() {
+    let faults = [Fault::status(503), FaultKind::Hang.into()];
+    futures_util::future::join_all(faults.map(outage)).await;
+}
+
+async fn outage(fault: Fault) {
     let test = TestWorker::new().await;
     let worker = test.start_worker();
     wait_until_ready_is(&worker, 200).await;
-    test.supabase.faults().add(Fault::status(503).seconds(15));
+    test.supabase.faults().add(fault.seconds(15));
     let jobs = test.enqueue_all("person", 50).await;
     let began_at = Instant::now();
     worker.wait_for_line("Sending is paused until it works again", TIMEOUT).await.unwrap();

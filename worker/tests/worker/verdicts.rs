@@ -48,6 +48,7 @@ fn label(failure: &UpstreamFailure) -> &'static str {
         Verdict::RetryUpTo { .. } => "retry a few times",
         Verdict::Unknown => "unknown",
         Verdict::Reject => "reject",
+        Verdict::RejectRecipient => "reject recipient",
         Verdict::Refused { .. } => "refused",
         Verdict::Hook => "hook",
         Verdict::Configuration { setting } => setting,
@@ -60,7 +61,7 @@ fn mailguns_responses_have_the_expected_verdicts() {
     for (name, wanted, code) in [
         ("200-magnificent", "MAILGUN_DOMAIN", "mailgun_wrong_path"),
         ("400-domain-unverified", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
-        ("400-invalid-to", "reject", "recipient_refused"),
+        ("400-invalid-to", "reject recipient", "recipient_refused"),
         ("400-no-body-part", "refused", "mailgun_refused"),
         ("400-sandbox", "refused", "mailgun_recipient_not_authorized"),
         ("401-forbidden-json", "MAILGUN_API_KEY", "mailgun_key_refused"),
@@ -120,16 +121,16 @@ fn supabases_responses_have_the_expected_verdicts() {
         ("body-too-large.v20240101", "refused", "supabase_refused"),
         ("database-down.v20240101", "retry", "supabase_unavailable"),
         ("database-hung.v20240101", "retry", "supabase_timeout"),
-        ("email-malformed.v20240101", "reject", "validation_failed"),
-        ("email-comma-list.v20240101", "reject", "validation_failed"),
-        ("hook-before-user-created-rejects", "reject", "hook_rejected"),
-        ("hook-before-user-created-rejects.v20240101", "reject", "hook_rejected"),
+        ("email-malformed.v20240101", "reject recipient", "validation_failed"),
+        ("email-comma-list.v20240101", "reject recipient", "validation_failed"),
+        ("hook-before-user-created-rejects", "reject recipient", "hook_rejected"),
+        ("hook-before-user-created-rejects.v20240101", "reject recipient", "hook_rejected"),
         ("method-get.v20240101", "refused", "supabase_wrong_url"),
         ("path-unknown.v20240101", "refused", "supabase_wrong_url"),
         ("race-first-time-loser", "retry a few times", "user_not_saved"),
         ("race-first-time-loser.v20240101", "retry a few times", "user_not_saved"),
-        ("recovery-unknown-user.v20240101", "reject", "unknown_user"),
-        ("signup-confirmed-user.v20240101", "reject", "supabase_refused"),
+        ("recovery-unknown-user.v20240101", "reject recipient", "unknown_user"),
+        ("signup-confirmed-user.v20240101", "reject recipient", "supabase_refused"),
     ] {
         let failure = supabase::classify(&supabase_response(name));
         assert_eq!((label(&failure), failure.reason.code.as_str()), (wanted, code), "{name}");
@@ -178,9 +179,9 @@ fn responses_of_gateways_and_proxies_have_the_expected_verdicts() {
 #[test]
 fn a_failing_hook_is_told_apart_from_one_that_refuses() {
     for (status, body, wanted) in [
-        (403, r#"{"code":"unknown","message":"Accounts are by invitation only"}"#, "reject"),
-        (400, r#"{"code":"unknown","message":"No"}"#, "reject"),
-        (422, r#"{"code":"unknown","message":"No"}"#, "reject"),
+        (403, r#"{"code":"unknown","message":"Accounts are by invitation only"}"#, "reject recipient"),
+        (400, r#"{"code":"unknown","message":"No"}"#, "reject recipient"),
+        (422, r#"{"code":"unknown","message":"No"}"#, "reject recipient"),
         (429, r#"{"code":"unknown","message":"try again after 600 seconds"}"#, "hook"),
         (500, r#"{"code":"unknown","message":"No"}"#, "hook"),
         (503, r#"{"code":"unknown","message":"No"}"#, "hook"),

@@ -6,7 +6,7 @@ mod probe;
 mod stop;
 mod suspicion;
 
-pub use pause::pause;
-pub use probe::{stopped_for, take_probe};
-pub use stop::{Stop, StopKind, StoppedBy, UpstreamState, resume, stop, stops, upstream_states};
+pub use pause::{end_pauses, pause};
+pub use probe::{ProbeOrder, stopped_for, take_probe};
+pub use stop::{Stop, StopKind, StopReason, StoppedBy, UpstreamState, resume, stop, stops, upstream_states};
 pub use suspicion::{Suspicion, record_success, suspect, take_check};

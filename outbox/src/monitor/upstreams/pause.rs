@@ -6,21 +6,45 @@ use sqlx::PgPool;
 
 use crate::{model::upstream::Upstream, postgres::error::Error};
 
-/// Pauses all claims and sends for a while, because the service asked for it. A pause is never shortened.
+/// Pauses all claims and sends for a while, because the service asked for it. A pause is never shortened. Returns true if
+/// the service was not paused: then the caller logs it, and no other worker does.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn pause(pool: &PgPool, upstream: Upstream, time: Duration) -> Result<(), Error> {
-    sqlx::query!(
-        "
+pub async fn pause(pool: &PgPool, upstream: Upstream, time: Duration) -> Result<bool, Error> {
+    let is_new = sqlx::query_scalar!(
+        r#"
+        with before as (
+          select paused_until from upstreams where name = $1 for update
+        )
         update upstreams
-        set paused_until = greatest(paused_until, clock_timestamp() + make_interval(secs => $2))
+        set paused_until = greatest(upstreams.paused_until, clock_timestamp() + make_interval(secs => $2))
+        from before
         where name = $1
-        ",
+        returning coalesce(before.paused_until <= clock_timestamp(), true) as "is_new!"
+        "#,
         upstream.as_str(),
         time.as_secs_f64(),
     )
-    .execute(pool)
+    .fetch_one(pool)
     .await?;
-    Ok(())
+    Ok(is_new)
+}
+
+/// Removes pauses that are over, and returns whose: the caller logs it, and no other worker does.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn end_pauses(pool: &PgPool) -> Result<Vec<Upstream>, Error> {
+    let ended = sqlx::query_scalar!(
+        r#"
+        update upstreams
+        set paused_until = null
+        where paused_until <= clock_timestamp()
+        returning name as "name: Upstream"
+        "#,
+    )
+    .fetch_all(pool)
+    .await?;
+    Ok(ended)
 }

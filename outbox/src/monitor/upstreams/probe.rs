@@ -9,14 +9,24 @@ use crate::postgres::error::Error;
 /// Seconds between the probes of a stopped service; the last value repeats.
 pub(super) const PROBE_INTERVALS: [i32; 3] = [1, 2, 5];
 
-/// Takes the turn to probe: returns true if a service is stopped, its next probe is due and a job is queued. The caller may
-/// then claim one job as a probe.
+/// Which of the jobs that were never probed is probed first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeOrder {
+    /// The one that has waited longest.
+    OldestFirst,
+    /// The one that was requested last. Every other probe of a service that suspects have stopped is such a one: otherwise
+    /// somebody who asks after thirty refused recipients would wait for thirty probes.
+    NewestFirst,
+}
+
+/// Takes the turn to probe if a service is stopped, its next probe is due and a job is queued. The caller may then claim one
+/// job as a probe. `None` if it is not the caller's turn.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn take_probe(pool: &PgPool) -> Result<bool, Error> {
-    let taken = sqlx::query!(
-        "
+pub async fn take_probe(pool: &PgPool) -> Result<Option<ProbeOrder>, Error> {
+    let is_newest_first = sqlx::query_scalar!(
+        r#"
         update upstreams
         set
           probes = probes + 1,
@@ -27,12 +37,14 @@ pub async fn take_probe(pool: &PgPool) -> Result<bool, Error> {
           and not exists (select from upstreams where paused_until > clock_timestamp())
           -- If both services are stopped, one job probes both, so they take their turns together.
           and (select min(probe_at) from upstreams where stopped_by is not null) <= clock_timestamp()
-        ",
+        returning stopped_by = 'suspects' and probes % 2 = 1 as "is_newest_first!"
+        "#,
         &PROBE_INTERVALS[..],
     )
-    .execute(pool)
+    .fetch_all(pool)
     .await?;
-    Ok(taken.rows_affected() > 0)
+    let order = |is_newest_first| if is_newest_first { ProbeOrder::NewestFirst } else { ProbeOrder::OldestFirst };
+    Ok(is_newest_first.into_iter().reduce(|one, other| one || other).map(order))
 }
 
 /// Time until a claim can succeed again: until the next probe or the end of a pause. `None` if claims are not stopped.

@@ -44,6 +44,17 @@ impl StoppedBy {
     }
 }
 
+/// Why a service is stopped.
+#[derive(Debug, Clone, Copy)]
+pub struct StopReason<'a> {
+    /// Whether an operator must act.
+    pub kind: StopKind,
+    /// The failure of the call.
+    pub failure: &'a Failure,
+    /// Name of the setting to check.
+    pub setting: &'a str,
+}
+
 /// A stopped service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stop {
@@ -59,7 +70,8 @@ pub struct Stop {
     pub setting: String,
 }
 
-/// Stops a service, or updates the reason of a stopped one. Gives back the attempts that jobs have spent on
+/// Stops a service after a call that began `began_ago` and failed, or updates the reason of a stopped one. Does nothing if
+/// the service has worked since: a later call has resumed it. Gives back the attempts that jobs have spent on
 /// failures of it that seemed to concern one recipient only, and clears the suspects. Returns true if the service was not stopped or had another reason:
 /// then the caller logs it, and no other worker does.
 ///
@@ -68,15 +80,22 @@ pub struct Stop {
 pub async fn stop(
     pool: &PgPool,
     upstream: Upstream,
-    kind: StopKind,
     by: StoppedBy,
-    failure: &Failure,
-    setting: &str,
+    began_ago: Duration,
+    reason: &StopReason<'_>,
 ) -> Result<bool, Error> {
+    let StopReason { kind, failure, setting } = *reason;
     let stopped = sqlx::query_scalar!(
         r#"
         with before as (
-          select name, stopped_by, code from upstreams where name = $1 for update
+          select
+            name,
+            stopped_by,
+            code,
+            coalesce(resumed_at <= clock_timestamp() - make_interval(secs => $8), true) as applies
+          from upstreams
+          where name = $1
+          for update
         ),
         stopped as (
           update upstreams
@@ -84,14 +103,16 @@ pub async fn stop(
             open_since = case when $2 then coalesce(open_since, clock_timestamp()) end,
             slow_since = case when not $2 then coalesce(slow_since, clock_timestamp()) end,
             -- A check call that fails too takes over: then a check call may resume the service.
-            stopped_by = case when $3 = 'check' or stopped_by is null then $3 else stopped_by end,
+            stopped_by = case when $3 = 'check' or before.stopped_by is null then $3 else before.stopped_by end,
             code = $4,
             message = $5,
             setting = $6,
             probe_at = coalesce(probe_at, clock_timestamp() + make_interval(secs => $7)),
             suspects = '{}',
             suspected_since = null
-          where name = $1
+          from before
+          where upstreams.name = before.name
+            and applies
         ),
         -- What concerns everybody must not use up a job's attempts.
         given_back as (
@@ -102,12 +123,13 @@ pub async fn stop(
             -- A mail that may have been sent keeps its delay: each attempt may send another one.
             run_at = case when name = 'supabase' then least(run_at, clock_timestamp()) else run_at end
           from before
-          where before.stopped_by is null
+          where applies
+            and before.stopped_by is null
             and job.state in ('queued', 'retrying')
             and job.suspected_upstream = name
             and job.suspect_attempts > 0
         )
-        select code is distinct from $4 as "is_new!" from before
+        select applies and code is distinct from $4 as "is_new!" from before
         "#,
         upstream.as_str(),
         kind == StopKind::Breaker,
@@ -116,6 +138,7 @@ pub async fn stop(
         failure.message,
         setting,
         f64::from(PROBE_INTERVALS[0]),
+        began_ago.as_secs_f64(),
     )
     .fetch_one(pool)
     .await?;
@@ -135,7 +158,7 @@ pub async fn resume(pool: &PgPool, upstream: Upstream, began_ago: Duration, is_c
           update upstreams
           set
             open_since = null, slow_since = null, stopped_by = null, code = null, message = null, setting = null,
-            probe_at = null, probes = 0
+            probe_at = null, probes = 0, resumed_at = clock_timestamp() - make_interval(secs => $2)
           where name = $1
             and coalesce(open_since, slow_since) < clock_timestamp() - make_interval(secs => $2)
             and (stopped_by = 'check' or not $3)

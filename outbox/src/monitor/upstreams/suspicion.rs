@@ -7,11 +7,8 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use super::stop::{StopKind, StoppedBy, stop};
-use crate::{
-    model::{failure::Failure, upstream::Upstream},
-    postgres::error::Error,
-};
+use super::stop::{StopReason, StoppedBy, stop};
+use crate::{model::upstream::Upstream, postgres::error::Error};
 
 /// Number of suspects that stop a service.
 const MAX_SUSPECTS: i32 = 3;
@@ -21,7 +18,7 @@ const MAX_SUSPECTS: i32 = 3;
 pub enum Suspicion {
     /// It concerns this recipient only, as far as is known.
     Personal,
-    /// The service is stopped, so it concerns everybody.
+    /// It concerns everybody: the service is stopped, or was stopped when the call was made.
     Stopped {
         /// Whether this failure stopped it: then the caller logs it, and no other worker does.
         is_new: bool,
@@ -58,9 +55,7 @@ pub async fn suspect(
     upstream: Upstream,
     recipient: &[u8; 32],
     began_ago: Duration,
-    kind: StopKind,
-    failure: &Failure,
-    setting: &str,
+    reason: &StopReason<'_>,
 ) -> Result<Suspicion, Error> {
     let count = sqlx::query_scalar!(
         r#"
@@ -70,6 +65,7 @@ pub async fn suspect(
           suspected_since = coalesce(suspected_since, clock_timestamp() - make_interval(secs => $3))
         where name = $1
           and stopped_by is null
+          and coalesce(resumed_at <= clock_timestamp() - make_interval(secs => $3), true)
         returning cardinality(suspects) as "count!"
         "#,
         upstream.as_str(),
@@ -81,7 +77,7 @@ pub async fn suspect(
     match count {
         None => Ok(Suspicion::Stopped { is_new: false }),
         Some(count) if count >= MAX_SUSPECTS => {
-            let is_new = stop(pool, upstream, kind, StoppedBy::Suspects, failure, setting).await?;
+            let is_new = stop(pool, upstream, StoppedBy::Suspects, began_ago, reason).await?;
             Ok(Suspicion::Stopped { is_new })
         }
         Some(_) => Ok(Suspicion::Personal),

@@ -40,7 +40,7 @@ fn verdict_for(status: u16, message: &str, response: &UpstreamResponse) -> (Verd
         408 | 500..=599 => (Verdict::Unknown, "mailgun_unavailable"),
         200..=299 => (Verdict::Unknown, "mailgun_unreadable"),
 
-        400 if says("to parameter") => (Verdict::Reject, "recipient_refused"),
+        400 if says("to parameter") => (Verdict::RejectRecipient, "recipient_refused"),
         413 => (Verdict::Reject, "mail_too_large"),
         _ => (refused("MAILGUN_BASE_URL"), "mailgun_refused"),
     }

@@ -23,17 +23,17 @@ fn verdict_for(status: u16, code: &str, message: &str, response: &UpstreamRespon
         (429, _) => (retry_after(rate_limit::wait_or_default(response, message)), "supabase_rate_limited"),
 
         // A before_user_created hook chooses its own status; Supabase adds this code.
-        (400..=499, "unknown") => (Verdict::Reject, "hook_rejected"),
+        (400..=499, "unknown") => (Verdict::RejectRecipient, "hook_rejected"),
 
         (401, _) => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "no_authorization"),
         (403, "bad_jwt") => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "bad_jwt"),
         (403, "not_admin") => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "not_admin"),
-        (403, code) if !code.is_empty() => (Verdict::Reject, "hook_rejected"),
+        (403, code) if !code.is_empty() => (Verdict::RejectRecipient, "hook_rejected"),
         // Not an error of Supabase Auth: a firewall or gateway in front of it refuses this call, or every call.
         (403, _) => (refused("SUPABASE_URL"), "supabase_forbidden"),
         (402, _) => (refused("SUPABASE_URL"), "supabase_payment_required"),
         // Only with SIGNUPS=deny: a `recovery` link needs an existing user.
-        (404, "user_not_found") => (Verdict::Reject, "unknown_user"),
+        (404, "user_not_found") => (Verdict::RejectRecipient, "unknown_user"),
         (300..=399 | 404 | 405, _) => (refused("SUPABASE_URL"), "supabase_wrong_url"),
 
         (500, "23505") => (RETRY_USER_NOT_SAVED, "user_not_saved"),
@@ -43,8 +43,8 @@ fn verdict_for(status: u16, code: &str, message: &str, response: &UpstreamRespon
         (408 | 500..=599, _) => (RETRY, "supabase_unavailable"),
         (200..=299, _) => (RETRY, "supabase_unreadable"),
 
-        (400, "validation_failed") => (Verdict::Reject, "validation_failed"),
-        (_, code) if ADDRESS_CODES.contains(&code) => (Verdict::Reject, "supabase_refused"),
+        (400, "validation_failed") => (Verdict::RejectRecipient, "validation_failed"),
+        (_, code) if ADDRESS_CODES.contains(&code) => (Verdict::RejectRecipient, "supabase_refused"),
         _ => (refused("SUPABASE_URL"), "supabase_refused"),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use outbox::{Failure, StepOutcome, Upstream, upstreams::StopKind};
+use outbox::{
+    Failure, StepOutcome, Upstream,
+    upstreams::{StopKind, StopReason},
+};
 
 /// What a failed call means for this job and for the other jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub enum Verdict {
     Hook,
     /// This job can never succeed. Other jobs are not affected.
     Reject,
+    /// This address or account can never get a link or a mail: the refusal says so itself. Any stranger can cause it.
+    RejectRecipient,
     /// No job can succeed until an operator changes a setting.
     Configuration {
         /// The setting to check.
@@ -43,7 +48,7 @@ impl Verdict {
         match self {
             Self::Retry { .. } | Self::RetryUpTo { .. } | Self::Refused { .. } | Self::Hook => StepOutcome::Retry,
             Self::Unknown => StepOutcome::Unknown,
-            Self::Reject => StepOutcome::Reject,
+            Self::Reject | Self::RejectRecipient => StepOutcome::Reject,
             Self::Configuration { .. } => StepOutcome::Configuration,
         }
     }
@@ -78,6 +83,12 @@ impl UpstreamFailure {
             (_, Upstream::Supabase) => "SUPABASE_URL",
             (_, Upstream::Mailgun) => "MAILGUN_BASE_URL",
         }
+    }
+
+    /// Why the upstream is stopped if this concerns everybody.
+    #[must_use]
+    pub fn stop_reason(&self, upstream: Upstream) -> StopReason<'_> {
+        StopReason { kind: self.stop_kind(), failure: &self.reason, setting: self.setting(upstream) }
     }
 
     /// A failure from a row of a verdict table. The message is our explanation, followed by the upstream's own message,
