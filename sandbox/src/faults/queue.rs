@@ -84,10 +84,12 @@ impl Faults {
         struck
     }
 
-    /// Does `work` for a call that names no recipient: a fault that is meant for everybody strikes it, and is not used up.
+    /// Does `work` for a call that names no recipient. A fault for everybody strikes it and is not used up, unless it is for
+    /// a single call only.
     pub(crate) async fn around_check(&self, work: impl FnOnce() -> Response) -> Response {
+        let is_general = |fault: &Fault| fault.to.is_none() && fault.lasts != Lasts::Times(1);
         let kind =
-            self.with(|queue| queue.iter().find(|waiting| waiting.fault.to.is_none()).map(|it| it.fault.kind.clone()));
+            self.with(|queue| queue.iter().find(|waiting| is_general(&waiting.fault)).map(|it| it.fault.kind.clone()));
         self.strike(kind, work).await
     }
 
