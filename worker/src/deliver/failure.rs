@@ -97,7 +97,10 @@ impl DeliveryRun<'_> {
                 let delay = if failure.verdict == Verdict::Unknown { delay } else { Duration::ZERO };
                 suspected(delay, reason, step, true, SuspectedFailure { upstream, is_refusal: false })
             }
-            Concern::RecipientForSure => DeliveryOutcome::Failed(reason, Some(step)),
+            Concern::RecipientForSure => {
+                step.outcome = StepOutcome::Reject;
+                DeliveryOutcome::Failed(reason, Some(step))
+            }
             Concern::Recipient
                 if !is_refusal && !self.is_probe && self.job.attempt >= self.worker.limits.max_attempts =>
             {
