@@ -54,7 +54,8 @@ impl DeliveryRun<'_> {
             Verdict::Reject => DeliveryOutcome::Failed(reason, Some(step)),
             Verdict::Hook => {
                 self.worker.supabase.record_hook_failure(&reason);
-                DeliveryOutcome::retry(backoff::retry(number), reason, step)
+                // A stopped upstream is not resumed by it: other jobs are better probes.
+                suspected(backoff::retry(number), reason, step, false, SuspectedFailure { upstream, is_refusal: false })
             }
             Verdict::RetryUpTo { .. } => self.retry(backoff::retry(number), reason, step),
             Verdict::Retry { not_before: Some(wait) } => {
