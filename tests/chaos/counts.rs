@@ -52,24 +52,23 @@ impl Evidence {
                 None => format!("{kind:?} {}", job.state),
             })
         }));
-        let refused = tally(self.refused_steps().map(|(_, code)| code));
+        let others = self.jobs.iter().filter(|job| self.is_ordinary(job) && job.was_refused()).count();
+        let refused = tally(self.refusals());
         let stops = tally(logs::stops(self).map(|line| logs::field(line, "code")));
         let gateways = tally(self.gateway_faults.iter().map(|it| {
             format!("{} {}", it.upstream.as_str(), if it.half.is_some() { "for half" } else { "for everybody" })
         }));
         format!(
-            "gateways ({gateways}); refusals ({refused}); jobs of people with a fault of their own ({of_people}); stops \
-             ({stops}), {} recoveries",
+            "gateways ({gateways}); refusals ({refused}); jobs of people with a fault of their own ({of_people}), {others} of others \
+             failed as refused; stops ({stops}), {} recoveries",
             logs::resumes(self).count(),
         )
     }
 
-    /// Steps that were refused, or held up by a hook; and the recipients.
-    fn refused_steps(&self) -> impl Iterator<Item = (&str, &str)> {
-        let steps = self.jobs.iter().flat_map(|job| self.steps_of(job).iter().map(|step| (&*job.recipient, step)));
-        steps
-            .filter_map(|(recipient, step)| Some((recipient, step.code.as_deref()?)))
-            .filter(|(_, code)| *code == HOOK_FAILED || is_refusal(Some(code)))
+    /// The code of each step that was refused, or held up by a hook.
+    fn refusals(&self) -> impl Iterator<Item = &str> {
+        let codes = self.steps.values().flatten().filter_map(|step| step.code.as_deref());
+        codes.filter(|code| *code == HOOK_FAILED || is_refusal(Some(code)))
     }
 
     /// Troubles that the run has not met, so that it proves nothing about them.
@@ -93,7 +92,7 @@ impl Evidence {
 
     /// Whether a person without a fault of their own was refused by such a gateway.
     fn has_met_gateway(&self, is_half: bool) -> bool {
-        let ordinary = self.jobs.iter().filter(|job| self.personal.kind_of(&job.recipient).is_none());
+        let ordinary = self.jobs.iter().filter(|job| self.is_ordinary(job));
         let mut steps = ordinary.flat_map(|job| self.steps_of(job)).filter(|step| is_refusal(step.code.as_deref()));
         steps.any(|step| {
             let mut gateways = self.gateway_faults.iter().filter(|gateway| gateway.half.is_some() == is_half);

@@ -27,7 +27,7 @@ pub(crate) fn any(rng: &mut StdRng) -> Fault {
         _ => return refusal().to(&somebody(rng)),
     };
     let fault = fault.times(rng.random_range(1..=3));
-    if rng.random_bool(0.3) { fault.to(&somebody(rng)) } else { fault }
+    if rng.random_bool(0.6) { fault.to(&somebody(rng)) } else { fault }
 }
 
 /// Stops everybody, until a probe finds that it is over.

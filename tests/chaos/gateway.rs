@@ -73,17 +73,20 @@ impl Gateways {
         self.current.as_ref().map(|(fault, _)| fault.upstream)
     }
 
-    /// Begins or ends one whose time has come. Returns whether it began one.
-    pub(crate) async fn update(
+    pub(crate) fn end_if_over(&mut self, system: &TestSystem, personal: &PersonalFaults) {
+        if self.current.as_ref().is_some_and(|(_, until)| *until <= Instant::now()) {
+            self.end(system, personal);
+        }
+    }
+
+    /// Begins one whose time has come. Returns whether it did.
+    pub(crate) async fn begin_if_due(
         &mut self,
         system: &TestSystem,
         personal: &PersonalFaults,
         rng: &mut StdRng,
         since: Duration,
     ) -> bool {
-        if self.current.as_ref().is_some_and(|(_, until)| *until <= Instant::now()) {
-            self.end(system, personal);
-        }
         if self.current.is_some() {
             return false;
         }

@@ -5,7 +5,7 @@ use std::{collections::HashSet, ops::Range};
 
 use outbox::Upstream;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
-use sandbox::{Fault, Faults, Lasts};
+use sandbox::{Fault, Faults};
 use tests::TestSystem;
 
 use crate::{faults, people};
@@ -81,8 +81,9 @@ impl PersonalFaults {
         }
     }
 
+    /// Whether a fault is one of those that last now.
     pub(crate) fn is_personal(&self, fault: &Fault) -> bool {
-        fault.lasts == Lasts::Always && self.0.iter().any(|personal| personal.fault == *fault)
+        self.0.iter().any(|personal| personal.lasts && personal.fault == *fault)
     }
 
     pub(crate) fn lasts_for_good(&self, fault: &Fault) -> bool {

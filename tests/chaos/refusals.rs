@@ -68,20 +68,19 @@ impl<'a> SuccessfulCalls<'a> {
     }
 
     fn are_between(&self, job: &JobFacts, evidence: &Evidence) -> bool {
-        let (Some(last), Some(refused_at), Some(attempted_at)) =
+        let (Some(last), Some(refused_at), Some(claimed_at)) =
             (evidence.steps_of(job).last(), job.refused_at, job.attempted_at)
         else {
             return false;
         };
         let calls = if last.upstream() == Upstream::Supabase { &self.supabase } else { &self.mailgun };
-        let is_between =
-            |at: f64| refused_at - ON_THE_WAY <= at && at <= attempted_at + ON_THE_WAY && attempted_at <= last.began;
-        calls.iter().any(|(at, recipient)| *recipient != job.recipient && is_between(*at))
+        let between = refused_at - ON_THE_WAY..claimed_at;
+        calls.iter().any(|(at, recipient)| *recipient != job.recipient && between.contains(at))
     }
 }
 
-/// Of people without a fault of their own: a job that was refused was so by a gateway that picked out its recipient, or by
-/// two gateways one after the other.
+/// A job of somebody without a fault of their own was last refused by a gateway that picked out its recipient, or was refused
+/// before the gateway began.
 pub(crate) fn what_refuses_everybody_ends_no_job(evidence: &Evidence) -> Vec<Broken> {
     let refused = evidence.jobs.iter().filter(|job| job.was_refused() && evidence.is_ordinary(job));
     let by_one = refused.filter(|job| !evidence.last_gateway(job).is_some_and(|gateway| may_end(gateway, job)));
@@ -93,7 +92,8 @@ fn may_end(gateway: &GatewayFault, job: &JobFacts) -> bool {
 }
 
 impl Evidence {
-    fn is_ordinary(&self, job: &JobFacts) -> bool {
+    /// Whether its recipient has no fault of their own.
+    pub(crate) fn is_ordinary(&self, job: &JobFacts) -> bool {
         self.personal.kind_of(&job.recipient).is_none()
     }
 
@@ -108,17 +108,17 @@ impl Evidence {
     }
 }
 
-/// Other people's jobs neither expire nor are held up by a hook, and a refusal uses up no attempts.
+/// Jobs of people without a fault of their own neither wait for a hook nor use up their attempts on refusals.
 pub(crate) fn ordinary_jobs_lose_nothing(evidence: &Evidence) -> Vec<Broken> {
     let ordinary = evidence.jobs.iter().filter(|job| evidence.is_ordinary(job));
     let lost = ordinary.filter(|job| match job.code.as_deref() {
         Some("attempts_exhausted") => own_failures(job, evidence) < MAX_ATTEMPTS,
-        code => job.state == "expired" || code == Some(HOOK_FAILED),
+        code => code == Some(HOOK_FAILED),
     });
     lost.map(|job| Broken::of(job, format!("a fault that is not theirs costs people no job: {:?}", job.code))).collect()
 }
 
-/// Steps that failed for another reason than a refusal.
+/// Number of steps that failed for another reason than a refusal.
 fn own_failures(job: &JobFacts, evidence: &Evidence) -> usize {
     let failed = evidence.steps_of(job).iter().filter(|step| ["retry", "unknown"].contains(&step.outcome.as_str()));
     failed.filter(|step| !is_refusal(step.code.as_deref())).count()

@@ -30,6 +30,8 @@ const MOST_WAITING: usize = 3;
 /// How often a fault is a refused key, which opens the breaker; and how long no other fault follows.
 const KEY_REFUSED: f64 = 0.01;
 const QUIET: Duration = Duration::from_secs(4);
+/// How often a service that is stopped is repaired instead of meeting another fault.
+const REPAIRED: f64 = 0.3;
 /// Parts of the run, in percent, in which Postgres crashes.
 const CRASHES: [std::ops::Range<u32>; 2] = [20..40, 55..80];
 /// Milliseconds that it stays away; and that Mailgun takes for each mail then.
@@ -103,8 +105,9 @@ impl Disturbance {
             self.thaw_when_taken_over(system).await;
             self.thaw(system, Instant::now());
             self.personal.update(system, percent(begin.elapsed(), time));
-            self.fail_behind_a_gateway(system, begin.elapsed()).await;
-            self.fail_calls(system);
+            let stopped = stopped(system).await;
+            self.fail_behind_a_gateway(system, begin.elapsed(), &stopped).await;
+            self.fail_calls(system, &stopped);
             match self.rng.random_range(0..100) {
                 _ if crashes.next_if(|at| begin.elapsed() > *at).is_some() => self.crash_postgres(system).await,
                 0..5 => self.kill(system).await,
@@ -126,14 +129,16 @@ impl Disturbance {
         self.thaw(system, last.unwrap_or_else(Instant::now));
     }
 
-    async fn fail_behind_a_gateway(&mut self, system: &TestSystem, since: Duration) {
-        if self.gateways.update(system, &self.personal, &mut self.rng, since).await {
+    /// Begins while all upstreams work, so that calls are under way.
+    async fn fail_behind_a_gateway(&mut self, system: &TestSystem, since: Duration, stopped: &[Upstream]) {
+        self.gateways.end_if_over(system, &self.personal);
+        if stopped.is_empty() && self.gateways.begin_if_due(system, &self.personal, &mut self.rng, since).await {
             self.faults += 1;
         }
     }
 
     /// Not while many faults wait already, or it would be long until others than the first ones strike.
-    fn fail_calls(&mut self, system: &TestSystem) {
+    fn fail_calls(&mut self, system: &TestSystem, stopped: &[Upstream]) {
         let upstreams = [Upstream::Supabase, Upstream::Mailgun];
         let upstream = upstreams[self.rng.random_range(0..upstreams.len())];
         if Instant::now() < self.quiet_until {
@@ -146,6 +151,9 @@ impl Disturbance {
             self.faults += 1;
             return faults_of(system, upstream).add(faults::key_refused(&mut self.rng));
         }
+        if stopped.contains(&upstream) {
+            return self.repair(system, upstream);
+        }
         let fault = faults::any(&mut self.rng);
         if self.gateways.current() == Some(upstream) || self.is_never_met(&fault) {
             return;
@@ -155,6 +163,13 @@ impl Disturbance {
         if service.list().iter().filter(|waiting| is_alike(waiting)).count() < MOST_WAITING {
             service.add(fault);
             self.faults += 1;
+        }
+    }
+
+    /// Check calls meet what waits for everybody, and do not use it up: an upstream that is stopped would stay so.
+    fn repair(&mut self, system: &TestSystem, upstream: Upstream) {
+        if self.rng.random_bool(REPAIRED) {
+            faults_of(system, upstream).retain(|fault| fault.lasts == Lasts::Always || fault.to.is_some());
         }
     }
 
@@ -264,6 +279,12 @@ impl Disturbance {
     fn note(&mut self, kind: Kind, pid: u32, from: f64) {
         self.diary.push(Blow { kind, pid, from, to: now() });
     }
+}
+
+/// The upstreams that are stopped.
+async fn stopped(system: &TestSystem) -> Vec<Upstream> {
+    let stopped = "select name from upstreams where stopped_by is not null";
+    sqlx::query_scalar(stopped).fetch_all(&system.pool).await.unwrap()
 }
 
 fn percent(elapsed: Duration, time: Duration) -> u32 {
