@@ -17,6 +17,10 @@ pub(super) const PROBE_INTERVALS: [i32; 3] = [1, 2, 5];
 pub async fn take_probe(pool: &PgPool) -> Result<bool, Error> {
     let taken = sqlx::query!(
         "
+        with stopped as (
+          -- Locked before it is looked at. Otherwise two workers could both find the probe due.
+          select probe_at from upstreams where stopped_by is not null order by name for update
+        )
         update upstreams
         set
           probes = probes + 1,
@@ -26,7 +30,7 @@ pub async fn take_probe(pool: &PgPool) -> Result<bool, Error> {
           and exists (select from email_jobs_open where state = 'queued')
           and not exists (select from upstreams where paused_until > clock_timestamp())
           -- If both services are stopped, one job probes both, so they take their turns together.
-          and (select min(probe_at) from upstreams where stopped_by is not null) <= clock_timestamp()
+          and (select min(probe_at) from stopped) <= clock_timestamp()
         ",
         &PROBE_INTERVALS[..],
     )
