@@ -3,8 +3,11 @@
 use std::{collections::BTreeMap, fmt::Display};
 
 use crate::{
-    evidence::Evidence,
-    late_links,
+    evidence::{Evidence, JobFacts},
+    late_links, logs,
+    personal::PersonalKind,
+    promises::Broken,
+    refusals::{HOOK_FAILED, is_refusal},
     trouble::{Blow, Kind},
 };
 
@@ -26,7 +29,7 @@ impl Evidence {
         format!(
             "{} requests ({answers}; {} refused although Postgres was there); {} jobs ({ends}); steps ({steps}); {mails} \
              mails, {copies} of them copies; {} newest links opened, {late} dead, {} of these killed by a call that \
-             nobody could stop; {} kills, {} freezes, {} stops, {} crashes of Postgres, {} faults",
+             nobody could stop; {} kills, {} freezes, {} stops, {} crashes of Postgres, {} faults; {}",
             self.asked.len(),
             self.refused_for_nothing(),
             self.jobs.len(),
@@ -37,7 +40,64 @@ impl Evidence {
             count(Kind::Stop),
             count(Kind::PostgresCrash),
             self.faults,
+            self.counts_of_refusals(),
         )
+    }
+
+    fn counts_of_refusals(&self) -> String {
+        let of_people = tally(self.jobs.iter().filter_map(|job| {
+            let kind = self.personal.kind_of(&job.recipient)?;
+            Some(match &job.code {
+                Some(code) => format!("{kind:?} {} ({code})", job.state),
+                None => format!("{kind:?} {}", job.state),
+            })
+        }));
+        let others = self.jobs.iter().filter(|job| self.is_ordinary(job) && job.was_refused()).count();
+        let refused = tally(self.refusals());
+        let stops = tally(logs::stops(self).map(|line| logs::field(line, "code")));
+        let gateways = tally(self.gateway_faults.iter().map(|it| {
+            format!("{} {}", it.upstream.as_str(), if it.half.is_some() { "for half" } else { "for everybody" })
+        }));
+        format!(
+            "gateways ({gateways}); refusals ({refused}); jobs of people with a fault of their own ({of_people}), {others} of others \
+             failed as refused; stops ({stops}), {} recoveries",
+            logs::resumes(self).count(),
+        )
+    }
+
+    /// The code of each step that was refused, or held up by a hook.
+    fn refusals(&self) -> impl Iterator<Item = &str> {
+        let codes = self.steps.values().flatten().filter_map(|step| step.code.as_deref());
+        codes.filter(|code| *code == HOOK_FAILED || is_refusal(Some(code)))
+    }
+
+    /// Troubles that the run has not met, so that it proves nothing about them.
+    pub(crate) fn unmet(&self) -> Vec<Broken> {
+        let has = |kind, ends: fn(&JobFacts) -> bool| {
+            self.jobs.iter().any(|job| self.personal.kind_of(&job.recipient) == kind && ends(job))
+        };
+        let met = [
+            ("a firewall ends a job", has(Some(PersonalKind::Firewall), JobFacts::was_refused)),
+            ("Mailgun refuses a recipient for good", has(Some(PersonalKind::NotAuthorized), JobFacts::was_refused)),
+            ("a hook holds up a job", has(Some(PersonalKind::Hook), |job| job.code.as_deref() == Some(HOOK_FAILED))),
+            ("a hook works again", has(Some(PersonalKind::Hook), |job| job.state == "sent")),
+            ("a gateway refuses everybody", self.has_met_gateway(false)),
+            ("a gateway refuses half of the people", self.has_met_gateway(true)),
+            ("an upstream is stopped", logs::stops(self).next().is_some()),
+            ("an upstream is resumed", logs::resumes(self).next().is_some()),
+        ];
+        let unmet = met.into_iter().filter(|(_, is_met)| !is_met);
+        unmet.map(|(what, _)| Broken::of_all(format!("the run is long enough that {what}"))).collect()
+    }
+
+    /// Whether a person without a fault of their own was refused by such a gateway.
+    fn has_met_gateway(&self, is_half: bool) -> bool {
+        let ordinary = self.jobs.iter().filter(|job| self.is_ordinary(job));
+        let mut steps = ordinary.flat_map(|job| self.steps_of(job)).filter(|step| is_refusal(step.code.as_deref()));
+        steps.any(|step| {
+            let mut gateways = self.gateway_faults.iter().filter(|gateway| gateway.half.is_some() == is_half);
+            gateways.any(|gateway| gateway.upstream == step.upstream() && gateway.lasted(step.began, step.ended))
+        })
     }
 
     /// Requests that were refused while Postgres was there all along.

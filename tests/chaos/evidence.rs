@@ -10,7 +10,9 @@ use sqlx::FromRow;
 use tests::TestSystem;
 
 use crate::{
+    gateway::GatewayFault,
     people::AskedRequest,
+    personal::PersonalFaults,
     trouble::{Blow, Disturbance, Kind},
 };
 
@@ -26,6 +28,10 @@ pub(crate) struct JobFacts {
     pub(crate) code: Option<String>,
     pub(crate) attempt: i16,
     pub(crate) link_made_at: Option<f64>,
+    /// When it was last claimed.
+    pub(crate) attempted_at: Option<f64>,
+    /// When an upstream first refused it in a way that may concern its recipient only.
+    pub(crate) refused_at: Option<f64>,
     /// Infinite while it is open.
     pub(crate) ended: f64,
     /// Whether a lease or a link is on it.
@@ -42,9 +48,18 @@ pub(crate) struct StepFacts {
     pub(crate) step: String,
     pub(crate) outcome: String,
     pub(crate) http_status: Option<i16>,
+    pub(crate) code: Option<String>,
     pub(crate) began: f64,
     pub(crate) ended: f64,
     pub(crate) worker: String,
+}
+
+/// A row of `upstreams` in the end.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct UpstreamFacts {
+    pub(crate) name: String,
+    pub(crate) stopped_by: Option<String>,
+    pub(crate) suspects: i32,
 }
 
 #[derive(Debug, Default)]
@@ -64,6 +79,9 @@ pub(crate) struct Evidence {
     pub(crate) opened: HashMap<String, String>,
     pub(crate) diary: Vec<Blow>,
     pub(crate) faults: usize,
+    pub(crate) personal: PersonalFaults,
+    pub(crate) gateway_faults: Vec<GatewayFault>,
+    pub(crate) upstreams: Vec<UpstreamFacts>,
     /// Of every program that ever ran, by name and process id.
     pub(crate) logs: Vec<(String, Vec<String>)>,
 }
@@ -72,6 +90,8 @@ const JOBS: &str = "
     select
       id::text, seq, recipient, callback_url, request_id, state, code, attempt,
       extract(epoch from link_created_at)::float8 as link_made_at,
+      extract(epoch from attempted_at)::float8 as attempted_at,
+      extract(epoch from refused_at)::float8 as refused_at,
       coalesce(extract(epoch from nullif(finished_at, 'infinity')), 'infinity')::float8 as ended,
       num_nonnulls(lease_token, lease_expires_at, sealed_link) > 0 as holds_something,
       (to_jsonb(email_jobs) - 'sealed_link')::text as row
@@ -80,11 +100,13 @@ const JOBS: &str = "
 
 const STEPS: &str = "
     select
-      job_id::text, attempt, step, outcome, http_status, worker,
+      job_id::text, attempt, step, outcome, http_status, code, worker,
       extract(epoch from started_at)::float8 as began,
       extract(epoch from started_at)::float8 + duration_ms / 1000.0::float8 as ended
     from email_attempts
     order by started_at";
+
+const UPSTREAMS: &str = "select name, stopped_by, cardinality(suspects) as suspects from upstreams order by name";
 
 impl Evidence {
     pub(crate) async fn gather(system: &TestSystem, asked: Vec<AskedRequest>, trouble: Disturbance) -> Self {
@@ -100,8 +122,11 @@ impl Evidence {
             send_calls: by(system.mailgun.journal(), field),
             opened: HashMap::new(),
             logs: logs(system, &trouble),
+            upstreams: sqlx::query_as(UPSTREAMS).fetch_all(&system.pool).await.unwrap(),
             diary: trouble.diary,
             faults: trouble.faults,
+            personal: trouble.personal,
+            gateway_faults: trouble.gateways.past,
         };
         let newest: Vec<JobFacts> = evidence.newest().cloned().collect();
         for job in newest.iter().filter(|job| job.state == "sent") {

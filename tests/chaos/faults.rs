@@ -27,12 +27,44 @@ pub(crate) fn any(rng: &mut StdRng) -> Fault {
         _ => return refusal().to(&somebody(rng)),
     };
     let fault = fault.times(rng.random_range(1..=3));
-    if rng.random_bool(0.3) { fault.to(&somebody(rng)) } else { fault }
+    if rng.random_bool(0.6) { fault.to(&somebody(rng)) } else { fault }
 }
 
 /// Stops everybody, until a probe finds that it is over.
 pub(crate) fn key_refused(rng: &mut StdRng) -> Fault {
     Fault::status(401).seconds(rng.random_range(1..=2))
+}
+
+/// Of something before the service that is no part of it.
+const HTML: &str = "<html><head><title>Forbidden</title></head><body>Request blocked</body></html>";
+const NOT_AUTHORIZED: &str = "Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. \
+                              Please add your own domain or add the address to authorized recipients in Account Settings.";
+
+/// A firewall's, which may be about one address.
+pub(crate) fn firewall(rng: &mut StdRng) -> Fault {
+    Fault::answer(*[403, 406, 400].choose(rng).unwrap(), HTML)
+}
+
+/// A gateway's, which is about everybody.
+pub(crate) fn gateway(rng: &mut StdRng) -> Fault {
+    Fault::answer(*[403, 410, 421].choose(rng).unwrap(), HTML)
+}
+
+/// Mailgun's, of a recipient whom a sandbox domain may not write to.
+pub(crate) fn not_authorized() -> Fault {
+    Fault::answer(403, json!({ "message": NOT_AUTHORIZED }).to_string())
+}
+
+/// Of a `before_user_created` hook that fails.
+pub(crate) fn hook(rng: &mut StdRng) -> Fault {
+    let raises = "Error running hook URI: pg-functions://postgres/public/before_user_created";
+    let answers = [
+        (500, "unexpected_failure", raises),
+        (422, "hook_timeout", "Failed to reach hook within maximum time of 5.000000 seconds"),
+        (429, "unknown", "try again after 600 seconds"),
+    ];
+    let (status, code, message) = *answers.choose(rng).unwrap();
+    Fault::answer(status, json!({ "code": code, "message": message }).to_string())
 }
 
 fn delay(rng: &mut StdRng) -> Fault {

@@ -71,7 +71,7 @@ mod tests {
     fn step(page: &str, worker: &str, outcome: &str, began: f64, ended: f64) -> StepFacts {
         let (job_id, worker) = (page.to_owned(), format!("host:{worker}:start"));
         let (step, outcome) = ("generate_link".to_owned(), outcome.to_owned());
-        StepFacts { job_id, attempt: 1, step, outcome, http_status: None, began, ended, worker }
+        StepFacts { job_id, attempt: 1, step, outcome, http_status: None, code: None, began, ended, worker }
     }
 
     fn call(page: &str, at: f64) -> LinkCall {

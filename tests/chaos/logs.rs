@@ -1,10 +1,11 @@
-//! The programs' logs hold nothing that signs anybody in, nobody's address, and no panic.
+//! The programs' logs hold nothing that signs anybody in, nobody's address, and no panic. They tell what stopped an upstream.
 
 use std::collections::HashSet;
 
 use sandbox::{Mail, MailgunSettings, SupabaseSettings};
+use serde_json::Value;
 
-use crate::{evidence::Evidence, promises::Broken};
+use crate::{evidence::Evidence, promises::Broken, refusals::HOOK_FAILED};
 
 /// A line that should not have been written.
 pub(crate) fn bad_lines(evidence: &Evidence) -> Vec<Broken> {
@@ -20,6 +21,32 @@ pub(crate) fn bad_lines(evidence: &Evidence) -> Vec<Broken> {
         Some(Broken::of_all(format!("{program} logged what it must not: {bad}")))
     };
     evidence.logs.iter().filter_map(lines).collect()
+}
+
+/// The lines that say that an upstream is stopped.
+pub(crate) fn stops(evidence: &Evidence) -> impl Iterator<Item = &String> {
+    lines_with(evidence, "Sending is paused")
+}
+
+/// The lines that say that an upstream was resumed.
+pub(crate) fn resumes(evidence: &Evidence) -> impl Iterator<Item = &String> {
+    lines_with(evidence, "recovered: sending again")
+}
+
+fn lines_with<'a>(evidence: &'a Evidence, text: &'a str) -> impl Iterator<Item = &'a String> {
+    evidence.logs.iter().flat_map(|(_, log)| log).filter(move |line| line.contains(text))
+}
+
+/// A field of a line; empty if it has none.
+pub(crate) fn field(line: &str, name: &str) -> String {
+    let line: Value = serde_json::from_str(line).unwrap_or_default();
+    line["fields"][name].as_str().unwrap_or_default().to_owned()
+}
+
+/// Hooks run for single people.
+pub(crate) fn hooks_that_stop_everybody(evidence: &Evidence) -> Vec<Broken> {
+    let by_hooks = stops(evidence).filter(|line| line.contains(HOOK_FAILED));
+    by_hooks.map(|line| Broken::of_all(format!("a hook stops nobody: {line}"))).collect()
 }
 
 fn token(mail: &Mail) -> Option<&str> {

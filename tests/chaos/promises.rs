@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::{
     evidence::{Evidence, JobFacts},
-    late_links, logs, overlaps,
+    late_links, logs, overlaps, refusals,
 };
 
 /// A promise that was not kept.
@@ -37,7 +37,15 @@ pub(crate) fn broken(evidence: &Evidence) -> Vec<Broken> {
         overlaps::overlaps,
         overlaps::steps_after_the_end,
         steps_and_states_agree,
+        refusals::a_refusal_ends_a_job_after_anothers_success,
+        refusals::what_refuses_everybody_ends_no_job,
+        refusals::ordinary_jobs_lose_nothing,
+        refusals::who_is_refused_for_good_is_told_why,
+        refusals::who_is_held_up_by_a_hook_is_told_so,
+        refusals::only_faults_for_good_let_jobs_expire,
+        refusals::nothing_stays_stopped_or_suspected,
         logs::bad_lines,
+        logs::hooks_that_stop_everybody,
     ]
     .into_iter()
     .flat_map(|promise| promise(evidence))

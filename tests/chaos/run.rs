@@ -2,6 +2,9 @@
 
 use std::{env, time::Duration};
 
+/// Long enough to meet every trouble.
+pub(crate) const USUAL_TIME: Duration = Duration::from_secs(60);
+
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Run {
     pub(crate) seed: u64,
@@ -19,7 +22,7 @@ impl Run {
         Self {
             // Short enough to be copied by hand.
             seed: number("CHAOS_SEED").unwrap_or_else(|| rand::random_range(0..1_000_000)),
-            time: Duration::from_secs(number("CHAOS_SECONDS").unwrap_or(60)),
+            time: number("CHAOS_SECONDS").map_or(USUAL_TIME, Duration::from_secs),
         }
     }
 }

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
+use outbox::Upstream;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
-use sandbox::{Fault, FaultKind, Program};
+use sandbox::{Fault, FaultKind, Lasts, Program};
 use tests::TestSystem;
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
-use crate::{evidence::now, faults};
+use crate::{
+    evidence::now,
+    faults,
+    gateway::Gateways,
+    personal::{PersonalFaults, faults_of},
+    run::Run,
+};
 
 /// Milliseconds between two blows.
 const PACE: std::ops::Range<u64> = 80..220;
@@ -23,6 +30,8 @@ const MOST_WAITING: usize = 3;
 /// How often a fault is a refused key, which opens the breaker; and how long no other fault follows.
 const KEY_REFUSED: f64 = 0.01;
 const QUIET: Duration = Duration::from_secs(4);
+/// How often a service that is stopped is repaired instead of meeting another fault.
+const REPAIRED: f64 = 0.3;
 /// Parts of the run, in percent, in which Postgres crashes.
 const CRASHES: [std::ops::Range<u32>; 2] = [20..40, 55..80];
 /// Milliseconds that it stays away; and that Mailgun takes for each mail then.
@@ -66,12 +75,26 @@ pub(crate) struct Disturbance {
     quiet_until: Instant,
     /// Workers that were killed or stopped, for their logs.
     pub(crate) gone: Vec<Program>,
+    pub(crate) personal: PersonalFaults,
+    pub(crate) gateways: Gateways,
 }
 
 impl Disturbance {
-    pub(crate) fn new(seed: u64) -> Self {
-        let rng = StdRng::seed_from_u64(seed.wrapping_add(2));
-        Self { rng, frozen: vec![], diary: vec![], faults: 0, quiet_until: Instant::now(), gone: vec![] }
+    /// Begins the faults that some people have from the start.
+    pub(crate) fn begin(system: &TestSystem, run: &Run) -> Self {
+        let mut rng = StdRng::seed_from_u64(run.seed.wrapping_add(2));
+        let mut personal = PersonalFaults::choose(run.seed);
+        personal.update(system, 0);
+        Self {
+            frozen: vec![],
+            diary: vec![],
+            faults: 0,
+            quiet_until: Instant::now(),
+            gone: vec![],
+            personal,
+            gateways: Gateways::plan(&mut rng, run.time),
+            rng,
+        }
     }
 
     /// Makes trouble for so long.
@@ -81,7 +104,10 @@ impl Disturbance {
         while begin.elapsed() < time {
             self.thaw_when_taken_over(system).await;
             self.thaw(system, Instant::now());
-            self.fail_calls(system);
+            self.personal.update(system, percent(begin.elapsed(), time));
+            let stopped = stopped(system).await;
+            self.fail_behind_a_gateway(system, begin.elapsed(), &stopped).await;
+            self.fail_calls(system, &stopped);
             match self.rng.random_range(0..100) {
                 _ if crashes.next_if(|at| begin.elapsed() > *at).is_some() => self.crash_postgres(system).await,
                 0..5 => self.kill(system).await,
@@ -93,34 +119,63 @@ impl Disturbance {
         }
     }
 
-    /// Ends all trouble: nobody is frozen, and no call fails any more.
+    /// Ends all trouble but what single people have for good: nobody is frozen, and no other call fails any more.
     pub(crate) fn mend(&mut self, system: &TestSystem) {
-        system.supabase.faults().clear();
-        system.mailgun.faults().clear();
+        self.gateways.end(system, &self.personal);
+        for service in [system.supabase.faults(), system.mailgun.faults()] {
+            service.retain(|fault| self.personal.lasts_for_good(fault));
+        }
         let last = self.frozen.iter().map(|frozen| frozen.until).max();
         self.thaw(system, last.unwrap_or_else(Instant::now));
     }
 
+    /// Begins while all upstreams work, so that calls are under way.
+    async fn fail_behind_a_gateway(&mut self, system: &TestSystem, since: Duration, stopped: &[Upstream]) {
+        self.gateways.end_if_over(system, &self.personal);
+        if stopped.is_empty() && self.gateways.begin_if_due(system, &self.personal, &mut self.rng, since).await {
+            self.faults += 1;
+        }
+    }
+
     /// Not while many faults wait already, or it would be long until others than the first ones strike.
-    fn fail_calls(&mut self, system: &TestSystem) {
-        let services = [system.supabase.faults(), system.mailgun.faults()];
-        let service = services[self.rng.random_range(0..services.len())];
+    fn fail_calls(&mut self, system: &TestSystem, stopped: &[Upstream]) {
+        let upstreams = [Upstream::Supabase, Upstream::Mailgun];
+        let upstream = upstreams[self.rng.random_range(0..upstreams.len())];
         if Instant::now() < self.quiet_until {
             return;
         }
-        if self.rng.random_bool(KEY_REFUSED) {
+        if self.gateways.current().is_none() && self.rng.random_bool(KEY_REFUSED) {
             // Each probe that meets another fault makes the next one rarer: soon nothing would happen any more.
-            services.iter().for_each(|service| service.clear());
+            upstreams.iter().for_each(|it| faults_of(system, *it).retain(|fault| self.personal.is_personal(fault)));
             self.quiet_until = Instant::now() + QUIET;
             self.faults += 1;
-            return service.add(faults::key_refused(&mut self.rng));
+            return faults_of(system, upstream).add(faults::key_refused(&mut self.rng));
+        }
+        if stopped.contains(&upstream) {
+            return self.repair(system, upstream);
         }
         let fault = faults::any(&mut self.rng);
-        let alike = service.list().iter().filter(|waiting| waiting.to.is_some() == fault.to.is_some()).count();
-        if alike < MOST_WAITING {
+        if self.gateways.current() == Some(upstream) || self.is_never_met(&fault) {
+            return;
+        }
+        let service = faults_of(system, upstream);
+        let is_alike = |waiting: &Fault| waiting.lasts != Lasts::Always && waiting.to.is_some() == fault.to.is_some();
+        if service.list().iter().filter(|waiting| is_alike(waiting)).count() < MOST_WAITING {
             service.add(fault);
             self.faults += 1;
         }
+    }
+
+    /// Check calls meet what waits for everybody, and do not use it up: an upstream that is stopped would stay so.
+    fn repair(&mut self, system: &TestSystem, upstream: Upstream) {
+        if self.rng.random_bool(REPAIRED) {
+            faults_of(system, upstream).retain(|fault| fault.lasts == Lasts::Always || fault.to.is_some());
+        }
+    }
+
+    /// Whether a fault may wait behind one that lasts.
+    fn is_never_met(&self, fault: &Fault) -> bool {
+        fault.to.as_ref().is_some_and(|to| self.personal.kind_of(to).is_some())
     }
 
     async fn kill(&mut self, system: &mut TestSystem) {
@@ -176,7 +231,7 @@ impl Disturbance {
     /// Keeps a frozen worker so until another is busy with a job that it holds; not for long if it holds none.
     async fn until_taken_over(&mut self, system: &TestSystem, pid: u32, since: f64) {
         let held = held_by(system, pid).await;
-        for (_, recipient) in &held {
+        for (_, recipient) in held.iter().filter(|(_, recipient)| self.personal.kind_of(recipient).is_none()) {
             let slow = Fault::from(FaultKind::Delay { millis: faults::LONGEST_DELAY }).to(recipient).times(2);
             system.supabase.faults().add(slow.clone());
             system.mailgun.faults().add(slow);
@@ -224,6 +279,16 @@ impl Disturbance {
     fn note(&mut self, kind: Kind, pid: u32, from: f64) {
         self.diary.push(Blow { kind, pid, from, to: now() });
     }
+}
+
+/// The upstreams that are stopped.
+async fn stopped(system: &TestSystem) -> Vec<Upstream> {
+    let stopped = "select name from upstreams where stopped_by is not null";
+    sqlx::query_scalar(stopped).fetch_all(&system.pool).await.unwrap()
+}
+
+fn percent(elapsed: Duration, time: Duration) -> u32 {
+    u32::try_from(elapsed.as_millis() * 100 / time.as_millis().max(1)).unwrap_or(u32::MAX)
 }
 
 /// The worker that holds the most jobs.

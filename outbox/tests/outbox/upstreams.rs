@@ -286,6 +286,24 @@ impl TestOutbox {
 }
 
 #[tokio::test]
+async fn of_two_workers_that_want_a_probe_at_the_same_time_one_takes_it() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    outbox.stop(StoppedBy::Answer, &Failure::new("x", "y")).await;
+    outbox.execute("update upstreams set probe_at = clock_timestamp() where open_since is not null").await;
+    // Both find the probe due, and wait for the row.
+    let mut lock = outbox.pool.begin().await.unwrap();
+    sqlx::query("select from upstreams for update").execute(&mut *lock).await.unwrap();
+    let (one, two, ()) = tokio::join!(take_probe(&outbox.pool), take_probe(&outbox.pool), async {
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        while outbox.text(waiting).await != "2" {}
+        lock.commit().await.unwrap();
+    });
+    assert_ne!(one.unwrap(), two.unwrap());
+}
+
+#[tokio::test]
 async fn each_probe_takes_the_job_that_was_probed_longest_ago() {
     let outbox = TestOutbox::new().await;
     for name in ["a", "b", "c"] {

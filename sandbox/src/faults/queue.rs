@@ -60,6 +60,12 @@ impl Faults {
         self.touch();
     }
 
+    /// Forgets the faults for which `is_kept` is false. Calls that hang go on hanging.
+    pub fn retain(&self, is_kept: impl Fn(&Fault) -> bool) {
+        self.with(|queue| queue.retain(|waiting| is_kept(&waiting.fault)));
+        self.touch();
+    }
+
     /// Those still waiting, with what is left of them.
     pub fn list(&self) -> Vec<Fault> {
         self.with(|queue| queue.iter().map(|waiting| waiting.fault.clone()).collect())

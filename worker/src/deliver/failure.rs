@@ -60,6 +60,7 @@ impl DeliveryRun<'_> {
             Verdict::RejectRecipient => refused(upstream, reason, step),
             Verdict::Hook => {
                 self.worker.supabase.record_hook_failure(&reason);
+                // It says nothing about the upstream, so other jobs are better probes.
                 let failure = SuspectedFailure { upstream, is_refusal: false };
                 suspected(backoff::retry(number), reason, step, false, failure)
             }
@@ -198,7 +199,7 @@ impl DeliveryRun<'_> {
 /// The end of a job whose recipient an upstream refuses.
 fn refused(upstream: Upstream, reason: Failure, step: StepRecord) -> DeliveryOutcome {
     metrics::record_refused_recipient(upstream);
-    DeliveryOutcome::Failed(reason, Some(step))
+    DeliveryOutcome::Failed(reason, Some(StepRecord { outcome: StepOutcome::Reject, ..step }))
 }
 
 /// A requeue that does not count as an attempt of the job.

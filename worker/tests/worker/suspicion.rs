@@ -334,3 +334,28 @@ async fn strangers_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_out
     let health = wait_until_ready_is(&worker, 503).await;
     assert_eq!(health["checks"]["supabase"]["setting"], "SUPABASE_URL");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn people_whom_a_hook_holds_up_are_not_probed_before_others() {
+    let test = TestWorker::new().await;
+    for number in 0..8 {
+        let address = format!("newcomer-{number}@example.com");
+        test.supabase.faults().add(Fault::answer(500, HOOK_RAISES).always().to(&address));
+    }
+    for number in 0..3 {
+        let address = format!("stranger-{number}@example.com");
+        test.supabase.faults().add(Fault::answer(403, FIREWALL).always().to(&address));
+    }
+    let worker = test.start_worker();
+    wait_until_ready_is(&worker, 200).await;
+    for job in test.enqueue_all("newcomer", 8).await {
+        test.wait_for(job, "hook_failed", |job| job.code.as_deref() == Some("hook_failed")).await;
+    }
+    test.enqueue_all("stranger", 3).await;
+    eventually("a stop", async || if test.is_stopped().await { Ok(()) } else { Err(String::new()) }).await;
+    sqlx::query("update email_jobs_open set run_at = clock_timestamp()").execute(&test.pool).await.unwrap();
+    let started_at = Instant::now();
+    let person = test.enqueue("ada@example.com").await;
+    test.wait_for_state(person, "sent").await;
+    assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
+}

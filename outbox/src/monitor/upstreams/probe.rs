@@ -27,6 +27,10 @@ pub enum ProbeOrder {
 pub async fn take_probe(pool: &PgPool) -> Result<Option<ProbeOrder>, Error> {
     let is_newest_first = sqlx::query_scalar!(
         r#"
+        with stopped as (
+          -- Locked before it is looked at. Otherwise two workers could both find the probe due.
+          select probe_at from upstreams where stopped_by is not null order by name for update
+        )
         update upstreams
         set
           probes = probes + 1,
@@ -36,7 +40,7 @@ pub async fn take_probe(pool: &PgPool) -> Result<Option<ProbeOrder>, Error> {
           and exists (select from email_jobs_open where state = 'queued')
           and not exists (select from upstreams where paused_until > clock_timestamp())
           -- If both services are stopped, one job probes both, so they take their turns together.
-          and (select min(probe_at) from upstreams where stopped_by is not null) <= clock_timestamp()
+          and (select min(probe_at) from stopped) <= clock_timestamp()
         returning stopped_by = 'suspects' and probes % 2 = 1 as "is_newest_first!"
         "#,
         &PROBE_INTERVALS[..],

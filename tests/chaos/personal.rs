@@ -1,0 +1,135 @@
+//! Faults of single people: a firewall or Mailgun refuses their address, or a hook fails for them. Some last for the whole
+//! run and the drain after it, some for a part of the run.
+
+use std::{collections::HashSet, ops::Range};
+
+use outbox::Upstream;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
+use sandbox::{Fault, Faults};
+use tests::TestSystem;
+
+use crate::{faults, people};
+
+/// What is the matter with a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum PersonalKind {
+    /// A firewall in front of Supabase refuses the address.
+    Firewall,
+    /// Mailgun sends to authorized recipients only.
+    NotAuthorized,
+    /// A hook of Supabase fails for newcomers.
+    Hook,
+}
+
+/// How many people there are of each kind. For every other one it lasts for good.
+const COUNTS: [(PersonalKind, usize); 3] =
+    [(PersonalKind::Firewall, 8), (PersonalKind::NotAuthorized, 6), (PersonalKind::Hook, 10)];
+/// So many of them ask often.
+const IMPATIENT: usize = 2;
+/// Percent of the run.
+const FOR_GOOD: Range<u32> = 0..u32::MAX;
+
+#[derive(Debug)]
+struct PersonalFault {
+    recipient: String,
+    kind: PersonalKind,
+    /// When it lasts, in percent of the run.
+    part: Range<u32>,
+    fault: Fault,
+    lasts: bool,
+}
+
+/// The people who have such a fault.
+#[derive(Debug, Default)]
+pub(crate) struct PersonalFaults(Vec<PersonalFault>);
+
+impl PersonalFaults {
+    pub(crate) fn choose(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed.wrapping_add(3));
+        let mut shuffled = |people: Range<usize>| {
+            let mut people: Vec<usize> = people.collect();
+            people.shuffle(&mut rng);
+            people.into_iter()
+        };
+        let mut impatient = shuffled(0..people::IMPATIENT);
+        let mut others = shuffled(people::IMPATIENT..people::PEOPLE);
+        let mut faults = vec![];
+        for (kind, count) in COUNTS {
+            let chosen = impatient.by_ref().take(IMPATIENT).chain(others.by_ref().take(count - IMPATIENT));
+            for (number, person) in chosen.enumerate() {
+                let part = if number % 2 == 0 { FOR_GOOD } else { rng.random_range(5..40)..rng.random_range(50..90) };
+                let recipient = people::address(person);
+                let fault = fault(kind, &mut rng).always().to(&recipient);
+                faults.push(PersonalFault { recipient, kind, part, fault, lasts: false });
+            }
+        }
+        Self(faults)
+    }
+
+    /// Begins and ends those whose time has come.
+    pub(crate) fn update(&mut self, system: &TestSystem, percent: u32) {
+        for personal in &mut self.0 {
+            let lasts = personal.part.contains(&percent);
+            if lasts != personal.lasts {
+                let service = faults_of(system, personal.kind.upstream());
+                match lasts {
+                    true => service.add(personal.fault.clone()),
+                    false => service.retain(|fault| *fault != personal.fault),
+                }
+                personal.lasts = lasts;
+            }
+        }
+    }
+
+    /// Whether a fault is one of those that last now.
+    pub(crate) fn is_personal(&self, fault: &Fault) -> bool {
+        self.0.iter().any(|personal| personal.lasts && personal.fault == *fault)
+    }
+
+    pub(crate) fn lasts_for_good(&self, fault: &Fault) -> bool {
+        self.0.iter().any(|personal| personal.is_for_good() && personal.fault == *fault)
+    }
+
+    /// What is the matter with a person at some time of the run, if anything is.
+    pub(crate) fn kind_of(&self, recipient: &str) -> Option<PersonalKind> {
+        self.0.iter().find(|personal| personal.recipient == recipient).map(|personal| personal.kind)
+    }
+
+    /// Those for whom it lasts for good, of some kinds.
+    pub(crate) fn for_good(&self, kinds: &[PersonalKind]) -> HashSet<&str> {
+        let chosen = self.0.iter().filter(|personal| personal.is_for_good() && kinds.contains(&personal.kind));
+        chosen.map(|personal| personal.recipient.as_str()).collect()
+    }
+}
+
+impl PersonalFault {
+    fn is_for_good(&self) -> bool {
+        self.part == FOR_GOOD
+    }
+}
+
+impl PersonalKind {
+    pub(crate) const ALL: [Self; 3] = [Self::Firewall, Self::NotAuthorized, Self::Hook];
+
+    fn upstream(self) -> Upstream {
+        match self {
+            Self::Firewall | Self::Hook => Upstream::Supabase,
+            Self::NotAuthorized => Upstream::Mailgun,
+        }
+    }
+}
+
+fn fault(kind: PersonalKind, rng: &mut StdRng) -> Fault {
+    match kind {
+        PersonalKind::Firewall => faults::firewall(rng),
+        PersonalKind::NotAuthorized => faults::not_authorized(),
+        PersonalKind::Hook => faults::hook(rng),
+    }
+}
+
+pub(crate) fn faults_of(system: &TestSystem, upstream: Upstream) -> &Faults {
+    match upstream {
+        Upstream::Supabase => system.supabase.faults(),
+        Upstream::Mailgun => system.mailgun.faults(),
+    }
+}
