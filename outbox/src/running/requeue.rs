@@ -95,6 +95,7 @@ async fn lock_recipients(connection: &mut PgConnection, ids: &[Uuid]) -> Result<
     Ok(())
 }
 
+#[expect(clippy::too_many_lines, reason = "one statement")]
 async fn move_back(
     connection: &mut PgConnection,
     jobs: &[Requeue],

@@ -106,7 +106,7 @@ async fn a_stopped_upstream_and_a_pause_stop_claims_and_a_probe_passes_the_stop_
     let why = Failure::new("bad_jwt", "The key is wrong.");
     let reason = upstreams::StopReason { kind: upstreams::StopKind::Breaker, failure: &why, setting: "KEY" };
     let by = upstreams::StoppedBy::Answer;
-    assert!(upstreams::stop(&outbox.pool, Upstream::Supabase, by, Duration::ZERO, &reason).await.unwrap());
+    assert!(upstreams::stop(&outbox.pool, Upstream::Supabase, by, tokio::time::Instant::now(), &reason).await.unwrap());
     assert!(outbox.claim(1).await.is_empty());
     let probe = ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit: 1 };
 

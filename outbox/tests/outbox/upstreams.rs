@@ -10,9 +10,15 @@ use outbox::{
     },
 };
 
+use tokio::time::Instant;
+
 use crate::test_outbox::{TestOutbox, request};
 
 const NOW: Duration = Duration::ZERO;
+
+fn ago(time: Duration) -> Instant {
+    Instant::now().checked_sub(time).unwrap()
+}
 
 fn breaker(failure: &Failure) -> StopReason<'_> {
     StopReason { kind: StopKind::Breaker, failure, setting: "SUPABASE_URL" }
@@ -20,12 +26,12 @@ fn breaker(failure: &Failure) -> StopReason<'_> {
 
 impl TestOutbox {
     async fn stop(&self, by: StoppedBy, failure: &Failure) -> bool {
-        stop(&self.pool, Upstream::Supabase, by, NOW, &breaker(failure)).await.unwrap()
+        stop(&self.pool, Upstream::Supabase, by, Instant::now(), &breaker(failure)).await.unwrap()
     }
 
     async fn suspect(&self, recipient: u8, began_ago: Duration) -> Suspicion {
         let failure = Failure::new("supabase_forbidden", "A firewall refuses the call.");
-        suspect(&self.pool, Upstream::Supabase, &[recipient; 32], began_ago, &breaker(&failure)).await.unwrap()
+        suspect(&self.pool, Upstream::Supabase, &[recipient; 32], ago(began_ago), &breaker(&failure)).await.unwrap()
     }
 }
 
@@ -45,7 +51,7 @@ async fn one_caller_stops_an_upstream_and_one_resumes_it() {
     let now = stops(&outbox.pool).await.unwrap();
     assert_eq!((now[0].since, &now[0].failure, now[0].setting.as_str()), (before[0].since, &other, "SUPABASE_URL"));
 
-    let resume = |upstream, ago| resume(&outbox.pool, upstream, ago, false);
+    let resume = |upstream, began_ago| resume(&outbox.pool, upstream, ago(began_ago), false);
     assert!(!resume(Upstream::Mailgun, NOW).await.unwrap());
     assert!(!resume(Upstream::Supabase, Duration::from_secs(60)).await.unwrap(), "the call began before the stop");
     assert!(resume(Upstream::Supabase, NOW).await.unwrap());
@@ -59,12 +65,12 @@ async fn a_check_resumes_only_what_a_check_has_stopped() {
     let why = Failure::new("bad_jwt", "The key is wrong.");
     for (by, is_resumed) in [(StoppedBy::Answer, false), (StoppedBy::Suspects, false), (StoppedBy::Check, true)] {
         outbox.stop(by, &why).await;
-        assert_eq!(resume(&outbox.pool, Upstream::Supabase, NOW, true).await.unwrap(), is_resumed, "{by:?}");
-        resume(&outbox.pool, Upstream::Supabase, NOW, false).await.unwrap();
+        assert_eq!(resume(&outbox.pool, Upstream::Supabase, ago(NOW), true).await.unwrap(), is_resumed, "{by:?}");
+        resume(&outbox.pool, Upstream::Supabase, ago(NOW), false).await.unwrap();
     }
     outbox.stop(StoppedBy::Answer, &why).await;
     outbox.stop(StoppedBy::Check, &why).await;
-    assert!(resume(&outbox.pool, Upstream::Supabase, NOW, true).await.unwrap(), "the check has confirmed it");
+    assert!(resume(&outbox.pool, Upstream::Supabase, ago(NOW), true).await.unwrap(), "the check has confirmed it");
 }
 
 #[tokio::test]
@@ -74,15 +80,15 @@ async fn three_recipients_without_a_later_success_stop_an_upstream() {
         assert_eq!(outbox.suspect(1, NOW).await, Suspicion::Personal, "one recipient, however often");
     }
     assert_eq!(outbox.suspect(2, NOW).await, Suspicion::Personal);
-    record_success(&outbox.pool, Upstream::Supabase, Duration::from_secs(60)).await.unwrap();
+    record_success(&outbox.pool, Upstream::Supabase, ago(Duration::from_secs(60))).await.unwrap();
     assert_eq!(outbox.suspect(3, NOW).await, Suspicion::Stopped { is_new: true }, "that success began before them");
     assert_eq!(outbox.suspect(4, NOW).await, Suspicion::Stopped { is_new: false });
 
-    resume(&outbox.pool, Upstream::Supabase, NOW, false).await.unwrap();
+    resume(&outbox.pool, Upstream::Supabase, ago(NOW), false).await.unwrap();
     for recipient in [1, 2] {
         assert_eq!(outbox.suspect(recipient, NOW).await, Suspicion::Personal, "{recipient}");
     }
-    record_success(&outbox.pool, Upstream::Supabase, NOW).await.unwrap();
+    record_success(&outbox.pool, Upstream::Supabase, ago(NOW)).await.unwrap();
     for recipient in [3, 4] {
         assert_eq!(outbox.suspect(recipient, NOW).await, Suspicion::Personal, "{recipient}");
     }
@@ -157,11 +163,11 @@ async fn a_refusal_is_personal_if_a_later_call_has_succeeded_before_the_claim() 
         outbox.claim_one().await.personally_refused_by
     };
     assert_eq!(refused_by().await, None);
-    record_success(&outbox.pool, Upstream::Supabase, Duration::from_secs(20)).await.unwrap();
+    record_success(&outbox.pool, Upstream::Supabase, ago(Duration::from_secs(20))).await.unwrap();
     assert_eq!(refused_by().await, None, "that call began before the refusal");
-    record_success(&outbox.pool, Upstream::Mailgun, Duration::from_secs(5)).await.unwrap();
+    record_success(&outbox.pool, Upstream::Mailgun, ago(Duration::from_secs(5))).await.unwrap();
     assert_eq!(refused_by().await, None, "that is not the upstream that refused it");
-    record_success(&outbox.pool, Upstream::Supabase, Duration::from_secs(5)).await.unwrap();
+    record_success(&outbox.pool, Upstream::Supabase, ago(Duration::from_secs(5))).await.unwrap();
     assert_eq!(refused_by().await, Some(Upstream::Supabase));
 }
 
@@ -380,11 +386,13 @@ async fn a_failure_of_a_call_from_before_the_upstream_worked_again_stops_nobody(
     outbox
         .execute("update upstreams set open_since = open_since - interval '10 seconds' where open_since is not null")
         .await;
-    assert!(resume(&outbox.pool, Upstream::Supabase, Duration::from_secs(5), true).await.unwrap());
+    assert!(resume(&outbox.pool, Upstream::Supabase, ago(Duration::from_secs(5)), true).await.unwrap());
 
     let before = Duration::from_secs(6);
-    assert!(!stop(&outbox.pool, Upstream::Supabase, StoppedBy::Check, before, &breaker(&failure)).await.unwrap());
+    assert!(!stop(&outbox.pool, Upstream::Supabase, StoppedBy::Check, ago(before), &breaker(&failure)).await.unwrap());
     assert_eq!(outbox.suspect(1, before).await, Suspicion::Stopped { is_new: false });
     assert_eq!(stops(&outbox.pool).await.unwrap(), []);
-    assert!(stop(&outbox.pool, Upstream::Supabase, StoppedBy::Check, NOW, &breaker(&failure)).await.unwrap());
+    assert!(
+        stop(&outbox.pool, Upstream::Supabase, StoppedBy::Check, Instant::now(), &breaker(&failure)).await.unwrap()
+    );
 }

@@ -153,7 +153,7 @@ impl DeliveryRun<'_> {
         }
         let recipient = Sha256::digest(self.job.recipient.as_str()).into();
         let reason = failure.stop_reason(upstream);
-        let suspicion = upstreams::suspect(&worker.pool, upstream, &recipient, began_at.elapsed(), &reason);
+        let suspicion = upstreams::suspect(&worker.pool, upstream, &recipient, began_at, &reason);
         match worker.outage.observe(suspicion.await) {
             Ok(Suspicion::Stopped { is_new }) => {
                 if is_new {
@@ -190,7 +190,7 @@ impl DeliveryRun<'_> {
             return;
         }
         // If a write fails, the next probe or success repeats it.
-        let recorded = upstreams::record_success(&worker.pool, upstream, began_at.elapsed()).await;
+        let recorded = upstreams::record_success(&worker.pool, upstream, began_at).await;
         let _ = worker.outage.observe(recorded);
         let _ = worker.outage.observe(upstream_stop::resume(worker, upstream, began_at, false).await);
     }

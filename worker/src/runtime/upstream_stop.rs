@@ -20,7 +20,7 @@ pub(crate) async fn stop(
     began_at: Instant,
     failure: &UpstreamFailure,
 ) -> Result<(), Error> {
-    if upstreams::stop(&worker.pool, upstream, by, began_at.elapsed(), &failure.stop_reason(upstream)).await? {
+    if upstreams::stop(&worker.pool, upstream, by, began_at, &failure.stop_reason(upstream)).await? {
         log_stop(upstream, failure);
     }
     Ok(())
@@ -72,7 +72,7 @@ pub(crate) async fn resume(
     began_at: Instant,
     is_check: bool,
 ) -> Result<(), Error> {
-    if upstreams::resume(&worker.pool, upstream, began_at.elapsed(), is_check).await? {
+    if upstreams::resume(&worker.pool, upstream, began_at, is_check).await? {
         tracing::info!(upstream = upstream.as_str(), "recovered: sending again");
     }
     Ok(())

@@ -1,9 +1,8 @@
 //! Breakers and slow paces: while a service is stopped, workers claim only single jobs as probes.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
+use tokio::time::Instant;
 
 use super::probe::PROBE_INTERVALS;
 use crate::{
@@ -70,7 +69,7 @@ pub struct Stop {
     pub setting: String,
 }
 
-/// Stops a service after a call that began `began_ago` and failed, or updates the reason of a stopped one. Does nothing if
+/// Stops a service after a call that began at `began_at` and failed, or updates the reason of a stopped one. Does nothing if
 /// the service has worked since: a later call has resumed it. Gives back the attempts that jobs have spent on
 /// failures of it that seemed to concern one recipient only, and clears the suspects. Returns true if the service was not stopped or had another reason:
 /// then the caller logs it, and no other worker does.
@@ -81,10 +80,12 @@ pub async fn stop(
     pool: &PgPool,
     upstream: Upstream,
     by: StoppedBy,
-    began_ago: Duration,
+    began_at: Instant,
     reason: &StopReason<'_>,
 ) -> Result<bool, Error> {
     let StopReason { kind, failure, setting } = *reason;
+    // The wait for a connection must not make the call younger.
+    let mut connection = pool.acquire().await?;
     let stopped = sqlx::query_scalar!(
         r#"
         with before as (
@@ -128,6 +129,8 @@ pub async fn stop(
             and job.state in ('queued', 'retrying')
             and job.suspected_upstream = name
             and job.suspect_attempts > 0
+            -- A failing hook is not what has stopped the service.
+            and job.code is distinct from 'hook_failed'
         )
         select applies and code is distinct from $4 as "is_new!" from before
         "#,
@@ -138,20 +141,22 @@ pub async fn stop(
         failure.message,
         setting,
         f64::from(PROBE_INTERVALS[0]),
-        began_ago.as_secs_f64(),
+        began_at.elapsed().as_secs_f64(),
     )
-    .fetch_one(pool)
+    .fetch_one(&mut *connection)
     .await?;
     Ok(stopped)
 }
 
-/// Resumes a service after a call that began `began_ago` and succeeded. A success of `by` check calls resumes only what a
+/// Resumes a service after a call that began at `began_at` and succeeded. A success of `by` check calls resumes only what a
 /// check call has stopped; a success for a job resumes every service that was stopped before the call began. Returns true if
 /// the service was stopped, and then wakes all workers.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn resume(pool: &PgPool, upstream: Upstream, began_ago: Duration, is_check: bool) -> Result<bool, Error> {
+pub async fn resume(pool: &PgPool, upstream: Upstream, began_at: Instant, is_check: bool) -> Result<bool, Error> {
+    // The wait for a connection must not make the call younger.
+    let mut connection = pool.acquire().await?;
     let resumed = sqlx::query!(
         r#"
         with resumed as (
@@ -167,10 +172,10 @@ pub async fn resume(pool: &PgPool, upstream: Upstream, began_ago: Duration, is_c
         select pg_notify('email_jobs', '') as "notified?" from resumed
         "#,
         upstream.as_str(),
-        began_ago.as_secs_f64(),
+        began_at.elapsed().as_secs_f64(),
         is_check,
     )
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await?;
     Ok(!resumed.is_empty())
 }

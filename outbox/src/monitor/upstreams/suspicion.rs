@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use sqlx::PgPool;
+use tokio::time::Instant;
 
 use super::stop::{StopReason, StoppedBy, stop};
 use crate::{model::upstream::Upstream, postgres::error::Error};
@@ -45,7 +46,7 @@ pub async fn take_check(pool: &PgPool, upstream: Upstream, min_interval: Duratio
     Ok(taken.rows_affected() == 1)
 }
 
-/// Records that a call for a recipient, begun `began_ago`, failed although the check call succeeds. `recipient` is a SHA-256
+/// Records that a call for a recipient, begun at `began_at`, failed although the check call succeeds. `recipient` is a SHA-256
 /// hash of the address. The third suspect stops the service.
 ///
 /// # Errors
@@ -54,9 +55,11 @@ pub async fn suspect(
     pool: &PgPool,
     upstream: Upstream,
     recipient: &[u8; 32],
-    began_ago: Duration,
+    began_at: Instant,
     reason: &StopReason<'_>,
 ) -> Result<Suspicion, Error> {
+    // The wait for a connection must not make the call younger.
+    let mut connection = pool.acquire().await?;
     let count = sqlx::query_scalar!(
         r#"
         update upstreams
@@ -70,26 +73,29 @@ pub async fn suspect(
         "#,
         upstream.as_str(),
         &recipient[..],
-        began_ago.as_secs_f64(),
+        began_at.elapsed().as_secs_f64(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(&mut *connection)
     .await?;
+    drop(connection);
     match count {
         None => Ok(Suspicion::Stopped { is_new: false }),
         Some(count) if count >= MAX_SUSPECTS => {
-            let is_new = stop(pool, upstream, StoppedBy::Suspects, began_ago, reason).await?;
+            let is_new = stop(pool, upstream, StoppedBy::Suspects, began_at, reason).await?;
             Ok(Suspicion::Stopped { is_new })
         }
         Some(_) => Ok(Suspicion::Personal),
     }
 }
 
-/// Records that a call for a recipient, begun `began_ago`, succeeded: it clears suspects whose first failed call began before
+/// Records that a call for a recipient, begun at `began_at`, succeeded: it clears suspects whose first failed call began before
 /// it. Call it only while there are suspects.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn record_success(pool: &PgPool, upstream: Upstream, began_ago: Duration) -> Result<(), Error> {
+pub async fn record_success(pool: &PgPool, upstream: Upstream, began_at: Instant) -> Result<(), Error> {
+    // The wait for a connection must not make the call younger.
+    let mut connection = pool.acquire().await?;
     sqlx::query!(
         "
         update upstreams
@@ -101,9 +107,9 @@ pub async fn record_success(pool: &PgPool, upstream: Upstream, began_ago: Durati
         where name = $1
         ",
         upstream.as_str(),
-        began_ago.as_secs_f64(),
+        began_at.elapsed().as_secs_f64(),
     )
-    .execute(pool)
+    .execute(&mut *connection)
     .await?;
     Ok(())
 }
