@@ -57,6 +57,12 @@ pub enum CommitError {
 }
 
 impl CommitError {
+    /// Whether it says only that there is no connection, but not why. See [`try_connection`](crate::try_connection).
+    #[must_use]
+    pub fn hides_reason(&self) -> bool {
+        matches!(self, Self::Failed(error) if error.hides_reason())
+    }
+
     /// Whether a later retry can help.
     #[must_use]
     pub fn is_outage(&self) -> bool {
@@ -74,7 +80,7 @@ pub type OnCommit = fn(batch: usize, taken: Duration);
 /// options of the given pool; a helper has another thread and connection. Clones share the same committer.
 #[derive(Debug)]
 pub struct GroupCommit<Request, Outcome> {
-    requests: mpsc::Sender<PendingRequest<Request, Outcome>>,
+    requests: mpsc::Sender<Pending<Request, Outcome>>,
     /// The helper, if there is one.
     helper: Option<mpsc::Sender<CallForHelp>>,
 }
@@ -87,6 +93,14 @@ impl<Request, Outcome> Clone for GroupCommit<Request, Outcome> {
 
 #[derive(Debug)]
 struct CallForHelp;
+
+/// What waits for a committer.
+#[derive(Debug)]
+enum Pending<Request, Outcome> {
+    Request(PendingRequest<Request, Outcome>),
+    /// Somebody wants to know whether a commit would succeed now.
+    Check(oneshot::Sender<Result<(), CommitError>>),
+}
 
 #[derive(Debug)]
 struct PendingRequest<Request, Outcome> {
@@ -187,7 +201,8 @@ where
     /// [`CommitError`].
     pub async fn commit(&self, request: Request) -> Result<Outcome, CommitError> {
         let (answer, outcome) = oneshot::channel();
-        self.requests.try_send(PendingRequest { request, answer }).map_err(|_| CommitError::Busy)?;
+        let request = Pending::Request(PendingRequest { request, answer });
+        self.requests.try_send(request).map_err(|_| CommitError::Busy)?;
         if let Some(helper) = &self.helper
             && MAX_WAITING - self.requests.capacity() >= HELPER_THRESHOLD
         {
@@ -197,12 +212,22 @@ where
         // There is no answer only if the committer panicked.
         outcome.await.unwrap_or(Err(CommitError::Busy))
     }
+
+    /// Whether a commit would succeed now: the committer has a connection to a server that takes writes, or gets one.
+    ///
+    /// # Errors
+    /// [`CommitError`].
+    pub async fn check(&self) -> Result<(), CommitError> {
+        let (answer, outcome) = oneshot::channel();
+        self.requests.try_send(Pending::Check(answer)).map_err(|_| CommitError::Busy)?;
+        outcome.await.unwrap_or(Err(CommitError::Busy))
+    }
 }
 
 /// Writes the batches, one after the other.
 struct Committer<Request, Outcome> {
     /// Locked by the committer that takes requests from it, also while it waits for the next request.
-    waiting: Arc<Mutex<mpsc::Receiver<PendingRequest<Request, Outcome>>>>,
+    waiting: Arc<Mutex<mpsc::Receiver<Pending<Request, Outcome>>>>,
     write: BatchWrite<Request, Outcome>,
     on_commit: OnCommit,
 }
@@ -219,10 +244,7 @@ where
     Outcome: Send + 'static,
 {
     /// Creates a committer, and the sender of its requests.
-    fn of(
-        write: BatchWrite<Request, Outcome>,
-        on_commit: OnCommit,
-    ) -> (mpsc::Sender<PendingRequest<Request, Outcome>>, Self) {
+    fn of(write: BatchWrite<Request, Outcome>, on_commit: OnCommit) -> (mpsc::Sender<Pending<Request, Outcome>>, Self) {
         let (requests, waiting) = mpsc::channel(MAX_WAITING);
         (requests, Self { waiting: Arc::new(Mutex::new(waiting)), write, on_commit })
     }
@@ -287,14 +309,31 @@ where
         }
     }
 
-    async fn commit_and_answer(&self, session: &mut Session, batch: &mut Vec<PendingRequest<Request, Outcome>>) {
-        let (requests, callers): (Vec<_>, Vec<_>) = batch.drain(..).map(|w| (w.request, w.answer)).unzip();
-        let outcomes = self.commit_batch(session, &requests).await;
-        let outage =
-            outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
-        for (caller, outcome) in callers.into_iter().zip(outcomes) {
-            // An error means that the caller no longer waits.
-            let _ = caller.send(outcome);
+    async fn commit_and_answer(&self, session: &mut Session, batch: &mut Vec<Pending<Request, Outcome>>) {
+        let (mut requests, mut callers, mut checks) = (Vec::with_capacity(batch.len()), Vec::new(), Vec::new());
+        for pending in batch.drain(..) {
+            match pending {
+                Pending::Request(PendingRequest { request, answer }) => {
+                    requests.push(request);
+                    callers.push(answer);
+                }
+                Pending::Check(answer) => checks.push(answer),
+            }
+        }
+        let mut outage = None;
+        if !requests.is_empty() {
+            let outcomes = self.commit_batch(session, &requests).await;
+            outage =
+                outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
+            for (caller, outcome) in callers.into_iter().zip(outcomes) {
+                // An error means that the caller no longer waits.
+                let _ = caller.send(outcome);
+            }
+        } else if let Err(error) = session.check().await {
+            outage = Some(CommitError::Failed(Arc::new(error)));
+        }
+        for caller in checks {
+            let _ = caller.send(outage.clone().map_or(Ok(()), Err));
         }
         if let Some(outage) = outage {
             // If it is locked, the other committer meets the outage itself.
@@ -334,8 +373,11 @@ where
 
 /// Refuses the requests that arrived during a batch that met an outage. They have waited long enough, and their timeouts
 /// would add up.
-fn refuse_all<Request, Outcome>(waiting: &mut mpsc::Receiver<PendingRequest<Request, Outcome>>, outage: &CommitError) {
+fn refuse_all<Request, Outcome>(waiting: &mut mpsc::Receiver<Pending<Request, Outcome>>, outage: &CommitError) {
     while let Ok(waiting) = waiting.try_recv() {
-        let _ = waiting.answer.send(Err(outage.clone()));
+        match waiting {
+            Pending::Request(waiting) => drop(waiting.answer.send(Err(outage.clone()))),
+            Pending::Check(answer) => drop(answer.send(Err(outage.clone()))),
+        }
     }
 }

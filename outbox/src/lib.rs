@@ -49,7 +49,8 @@ pub use monitor::{
     redirect_checks, upstreams,
 };
 pub use postgres::{
-    connect::{check_url, connect, migrate, ping},
+    connect::{check_pool, check_url, connect, migrate, ping, try_connection},
+    database_url::DatabaseUrlError,
     error::{Error, in_time},
     job_listener::JobListener,
     partitions,

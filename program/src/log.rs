@@ -5,7 +5,7 @@
 
 use std::io::{IsTerminal as _, stdout};
 
-use tracing::Level;
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
     EnvFilter, Layer as _, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
     util::TryInitError,
@@ -68,15 +68,22 @@ pub fn start_log(settings: LogSettings, own_crates: &'static [&'static str]) -> 
 /// finds its table, the scheduler that it has started.
 const QUIET_CRATES: [&str; 3] = ["poem", "sqlx", "tokio_cron_scheduler"];
 
+/// sqlx's pool logs each attempt to connect during an outage, and its URL parser logs values. The programs log the begin and
+/// the end of an outage themselves.
+const SILENT_TARGETS: [&str; 3] = ["sqlx_core", "sqlx_postgres", "sqlx::pool"];
+
 /// The most verbose level at which a target is written, whatever `RUST_LOG` says.
-fn most_verbose(target: &str, own_crates: &[&str]) -> Level {
+fn most_verbose(target: &str, own_crates: &[&str]) -> LevelFilter {
+    if SILENT_TARGETS.iter().any(|silent| target.starts_with(silent)) {
+        return LevelFilter::OFF;
+    }
     let name = target.split_once("::").map_or(target, |(name, _)| name);
     if name == env!("CARGO_CRATE_NAME") || own_crates.contains(&name) {
-        Level::TRACE
+        LevelFilter::TRACE
     } else if QUIET_CRATES.contains(&name) {
-        Level::WARN
+        LevelFilter::WARN
     } else {
-        Level::INFO
+        LevelFilter::INFO
     }
 }
 
@@ -87,18 +94,21 @@ mod tests {
     #[test]
     fn only_own_crates_may_log_below_info() {
         for (target, level) in [
-            ("program::signals", Level::TRACE),
-            ("worker", Level::TRACE),
-            ("worker::deliver::run", Level::TRACE),
-            ("workers", Level::INFO),
-            ("api", Level::INFO),
-            ("hyper::proto::h1", Level::INFO),
-            ("rustls", Level::INFO),
-            ("", Level::INFO),
-            ("sqlx", Level::WARN),
-            ("sqlx::query", Level::WARN),
-            ("poem::server", Level::WARN),
-            ("tokio_cron_scheduler::job", Level::WARN),
+            ("program::signals", LevelFilter::TRACE),
+            ("worker", LevelFilter::TRACE),
+            ("worker::deliver::run", LevelFilter::TRACE),
+            ("workers", LevelFilter::INFO),
+            ("api", LevelFilter::INFO),
+            ("hyper::proto::h1", LevelFilter::INFO),
+            ("rustls", LevelFilter::INFO),
+            ("", LevelFilter::INFO),
+            ("sqlx", LevelFilter::WARN),
+            ("sqlx::query", LevelFilter::WARN),
+            ("sqlx::pool::acquire", LevelFilter::OFF),
+            ("sqlx_core::pool::inner", LevelFilter::OFF),
+            ("sqlx_postgres::options::parse", LevelFilter::OFF),
+            ("poem::server", LevelFilter::WARN),
+            ("tokio_cron_scheduler::job", LevelFilter::WARN),
         ] {
             assert_eq!(most_verbose(target, &["worker", "outbox"]), level, "{target}");
         }

@@ -9,6 +9,7 @@ mod admission;
 mod crashes;
 mod deliveries;
 mod dev;
+mod failovers;
 mod latest_wins;
 mod main_job;
 mod metrics;

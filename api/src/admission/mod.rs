@@ -2,4 +2,5 @@
 //! the outbox in the background, so that a decision needs no query.
 
 pub(crate) mod decide;
+mod outage_log;
 pub(crate) mod queue_monitor;

@@ -1,5 +1,5 @@
-//! Polls the outbox every second and keeps the result in memory: whether the tables exist, whether Postgres answers,
-//! how many jobs wait, and how fast workers mail them. Requests and health checks read this state and need no query of
+//! Polls the outbox every second and keeps the result in memory: whether the tables exist, whether a request could be
+//! committed, how many jobs wait, and how fast workers mail them. Requests and health checks read this state and need no query of
 //! their own.
 //!
 //! `server::prepare_database` reports when the tables are ready; polling starts after that.
@@ -12,11 +12,14 @@ use std::{
     time::Duration,
 };
 
-use outbox::{Load, PgPool};
+use outbox::{CommitError, Load};
 use tokio::time::{interval, timeout};
 
-use super::decide::{AdmissionDecision, QueueLimits};
-use crate::metrics;
+use super::{
+    decide::{AdmissionDecision, QueueLimits},
+    outage_log::OutageLog,
+};
+use crate::{metrics, state::AppState};
 
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Time limit of one poll. Longer than the wait for a pooled connection.
@@ -33,12 +36,13 @@ pub(crate) struct QueueMonitor {
     load: Mutex<Load>,
     /// Jobs accepted since the last successful poll.
     accepted: AtomicU32,
+    outage: OutageLog,
 }
 
 /// Why the api cannot accept jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotReady {
-    /// Postgres did not answer the last poll.
+    /// Nothing could be committed at the last poll.
     DatabaseUnreachable,
     /// The tables have not been prepared since the program started.
     DatabaseNotPrepared,
@@ -53,6 +57,7 @@ impl QueueMonitor {
             is_reachable: AtomicBool::new(false),
             load: Mutex::default(),
             accepted: AtomicU32::new(0),
+            outage: OutageLog::default(),
         }
     }
 
@@ -76,6 +81,19 @@ impl QueueMonitor {
         self.is_reachable.store(true, Relaxed);
     }
 
+    /// Records that the database took no request or webhook.
+    pub(crate) fn note_refused(&self, error: &CommitError) {
+        match error {
+            CommitError::Busy => self.outage.note_busy(),
+            CommitError::Failed(error) => self.outage.note_refused(error.to_string()),
+        }
+    }
+
+    /// Why the database is away, in the server's own words; `None` if it is not.
+    pub(crate) fn outage_reason(&self) -> Option<String> {
+        self.outage.reason()
+    }
+
     /// Why the api cannot accept jobs, or `None` if it can.
     pub(crate) fn not_ready(&self) -> Option<NotReady> {
         match (self.is_prepared.load(Relaxed), self.is_reachable.load(Relaxed)) {
@@ -87,7 +105,7 @@ impl QueueMonitor {
     }
 
     fn record_poll(&self, result: Result<Load, String>) {
-        let is_reachable = result.is_ok();
+        self.is_reachable.store(result.is_ok(), Relaxed);
         match result {
             Ok(load) => {
                 let before = self.decide();
@@ -95,15 +113,9 @@ impl QueueMonitor {
                 self.accepted.store(0, Relaxed);
                 metrics::set_load(&load);
                 log_change(before, self.decide(), &load);
-                if !self.is_reachable.swap(is_reachable, Relaxed) {
-                    tracing::info!("the database answers");
-                }
+                self.outage.note_checked();
             }
-            Err(error) => {
-                if self.is_reachable.swap(is_reachable, Relaxed) {
-                    tracing::warn!(error, "the database does not answer");
-                }
-            }
+            Err(error) => self.outage.note_away(error),
         }
     }
 }
@@ -126,7 +138,8 @@ fn log_change(before: AdmissionDecision, now: AdmissionDecision, load: &Load) {
 }
 
 /// Polls the outbox every second once the tables are ready. Never returns.
-pub(crate) async fn poll(pool: PgPool, queue: Arc<QueueMonitor>) {
+pub(crate) async fn poll(state: Arc<AppState>) {
+    let queue = &state.queue;
     let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // Counting one job more than the limit is enough to see that the queue is full.
@@ -134,13 +147,28 @@ pub(crate) async fn poll(pool: PgPool, queue: Arc<QueueMonitor>) {
     loop {
         ticks.tick().await;
         if queue.is_prepared.load(Relaxed) {
-            let result = timeout(POLL_TIMEOUT, outbox::load(&pool, count_to)).await;
-            queue.record_poll(match result {
-                Ok(load) => load.map_err(|error| error.to_string()),
-                Err(_) => Err("no answer in 5 s".to_owned()),
-            });
+            let result = timeout(POLL_TIMEOUT, poll_once(&state, count_to)).await;
+            queue.record_poll(result.unwrap_or_else(|_| Err("it did not answer in time".to_owned())));
         }
     }
+}
+
+/// Reads the load, and checks that requests and webhooks could be committed now. Fails with the reason, in the server's own
+/// words where there are any.
+async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, String> {
+    let (load, requests, reports) =
+        tokio::join!(outbox::load(&state.pool, count_to), state.requests.check(), state.reports.check());
+    let committed = requests.and(reports);
+    let hides_reason = match (&load, &committed) {
+        (Err(error), _) => error.hides_reason(),
+        (_, Err(error)) => error.hides_reason(),
+        _ => false,
+    };
+    if hides_reason && let Err(reason) = outbox::try_connection(&state.pool).await {
+        return Err(reason.to_string());
+    }
+    committed.map_err(|error| error.to_string())?;
+    load.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

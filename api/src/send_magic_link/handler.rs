@@ -141,7 +141,7 @@ async fn enqueue(state: &AppState, job: NewJob) -> Result<Enqueued, ErrorRespons
     metrics::observe_enqueue(started.elapsed());
     result.map_err(|error| {
         if error.is_outage() {
-            tracing::warn!(%error, "the database took no job");
+            state.queue.note_refused(&error);
             ErrorResponse::unavailable()
         } else {
             tracing::error!(%error, "the database refused a job");

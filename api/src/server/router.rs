@@ -52,7 +52,7 @@ pub(crate) fn private_app(state: Arc<AppState>, prometheus: PrometheusHandle) ->
     Route::new()
         .at("/metrics", get(metrics))
         .at("/health/live", get(health::live))
-        .at("/health/ready", get(health::ready))
+        .at("/health/ready", get(health::ready_in_detail))
         .data(state)
         .around(body::read_body)
         .around(render_errors)

@@ -74,7 +74,7 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let public_app = Arc::new(router::public_app(state.clone()));
     tokio::spawn(accept(public, public_app, connections.clone(), stop.clone(), metrics::set_connections));
     tokio::spawn(prepare_database(state.pool.clone(), state.queue.clone(), settings.migrate_on_start));
-    tokio::spawn(queue_monitor::poll(state.pool.clone(), state.queue.clone()));
+    tokio::spawn(queue_monitor::poll(state.clone()));
     tokio::spawn(async move { state.ip_limiter.run_cleanup().await });
     tokio::spawn(metrics::run_upkeep(prometheus));
 

@@ -121,7 +121,7 @@ async fn process(state: &AppState, webhook: MailgunWebhook) -> Result<ProcessedW
             Ok(ProcessedWebhook { event: event.event, outcome: recorded.status.as_str(), job: event.job })
         }
         Err(error) if error.is_outage() => {
-            tracing::warn!(%error, "the database took no event");
+            state.queue.note_refused(&error);
             Err(RejectedWebhook::new("database", ErrorResponse::unavailable()))
         }
         Err(error) => {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{
-    Connection as _, PgPool,
-    postgres::{PgConnectOptions, PgPoolOptions},
-};
+use sqlx::{Connection as _, PgConnection, PgPool, Row as _, postgres::PgPoolOptions};
 
-use super::error::Error;
+use super::{
+    database_url::{self, DatabaseUrlError},
+    error::{Error, READ_ONLY},
+};
 
 /// Maximum wait for a connection of the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -22,13 +22,20 @@ const TRUSTED_FOR: Duration = Duration::from_millis(50);
 /// connection.
 const RELEASE_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Whether a session can write. It cannot if its server is a standby, or was made one since, or if an operator has made it
+/// read-only. Costs one round trip, as a ping does.
+async fn is_writable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let row = sqlx::raw_sql("select current_setting('transaction_read_only') = 'off'").fetch_one(connection).await?;
+    row.try_get(0)
+}
+
 /// Creates a pool that connects when it is first used, so that a program can start, and report that it is not ready, while
 /// Postgres is unreachable.
 ///
 /// # Errors
-/// [`Error::Database`] if `url` is not a Postgres URL.
+/// [`Error::Url`] if `url` cannot be used.
 pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Result<PgPool, Error> {
-    let options: PgConnectOptions = url.expose_secret().parse()?;
+    let options = database_url::parse(url.expose_secret())?;
     Ok(PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
@@ -36,16 +43,14 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             Box::pin(async move {
-                if meta.idle_for > TRUSTED_FOR {
-                    connection.ping().await?;
-                }
-                Ok(true)
+                if meta.idle_for > TRUSTED_FOR { is_writable(connection).await } else { Ok(true) }
             })
         })
         .after_release(|connection, _| {
             Box::pin(async move {
-                let answer = tokio::time::timeout(RELEASE_CHECK_TIMEOUT, connection.ping()).await;
-                answer.unwrap_or(Err(sqlx::Error::PoolTimedOut)).map(|()| true)
+                // After a failover, a session of the old primary may survive. It must not stay in the pool.
+                let answer = tokio::time::timeout(RELEASE_CHECK_TIMEOUT, is_writable(connection)).await;
+                answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))
             })
         })
         .after_connect(|connection, _| {
@@ -70,9 +75,9 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
                      set enable_mergejoin = off;
                      set timezone = 'UTC'",
                 )
-                .execute(connection)
-                .await
-                .map(drop)
+                .execute(&mut *connection)
+                .await?;
+                if is_writable(connection).await? { Ok(()) } else { Err(sqlx::Error::Protocol(READ_ONLY.to_owned())) }
             })
         })
         .connect_lazy_with(options.application_name(program)))
@@ -81,13 +86,33 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
 /// Checks whether a text is a Postgres URL.
 ///
 /// # Errors
-/// What is wrong with it, without the URL, which contains a password.
-pub fn check_url(url: &str) -> Result<(), String> {
-    let known = ["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme));
-    match url.parse::<PgConnectOptions>() {
-        Ok(_) if known => Ok(()),
-        _ => Err("is not a Postgres URL, or has a parameter that is not known".to_owned()),
-    }
+/// What is wrong with it, without any part of the password.
+pub fn check_url(url: &str) -> Result<(), DatabaseUrlError> {
+    database_url::parse(url).map(drop)
+}
+
+/// Checks that the pool has a connection to a server that takes writes, or gets one.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn check_pool(pool: &PgPool) -> Result<(), Error> {
+    // The pool checks each connection before it hands it out, and when it takes it back.
+    Ok(pool.acquire().await.map(drop)?)
+}
+
+/// Opens one more connection and closes it again. The pool hides why it has no connection; this tells it in the server's own
+/// words.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::ReadOnly`], or [`Error::TimedOut`].
+pub async fn try_connection(pool: &PgPool) -> Result<(), Error> {
+    let attempt = async {
+        let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
+        let is_writable = is_writable(&mut connection).await?;
+        connection.close().await?;
+        if is_writable { Ok(()) } else { Err(Error::ReadOnly) }
+    };
+    tokio::time::timeout(ACQUIRE_TIMEOUT, attempt).await.unwrap_or(Err(Error::TimedOut))
 }
 
 /// Applies the migrations. Programs that start at the same time wait for each other.

@@ -2,18 +2,29 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::PgDatabaseError;
+use sqlx::postgres::{PgDatabaseError, PgSeverity};
+
+use super::database_url::DatabaseUrlError;
 
 /// Maximum time for a statement or transaction, including the network. Postgres ends a statement sooner (see `connect`); this
 /// is for a peer that disappears, for which the kernel would wait a quarter of an hour.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(12);
 
+/// The message of [`Error::ReadOnly`].
+pub(crate) const READ_ONLY: &str = "the server is read-only: a standby, or default_transaction_read_only is on";
+
 /// A statement failed. The text contains no value that was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Postgres, or the connection to it.
-    #[error(transparent)]
+    #[error("{}", describe(.0))]
     Database(#[from] sqlx::Error),
+    /// The server takes no writes: it is a standby, or was made read-only.
+    #[error("{READ_ONLY}")]
+    ReadOnly,
+    /// `DATABASE_URL` cannot be used.
+    #[error("DATABASE_URL {0}")]
+    Url(#[from] DatabaseUrlError),
     /// No answer came in time. The statement may have been executed.
     #[error("the database did not answer within {} s", STATEMENT_TIMEOUT.as_secs())]
     TimedOut,
@@ -23,11 +34,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether it says only that the pool has no connection, but not why. See [`try_connection`](crate::try_connection).
+    #[must_use]
+    pub fn hides_reason(&self) -> bool {
+        matches!(self, Self::Database(sqlx::Error::PoolTimedOut))
+    }
+
     /// Whether Postgres is unreachable or cannot take a write for now, as opposed to a statement that is wrong.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
-            Self::Database(sqlx::Error::Database(error)) => error.code().is_some_and(|code| is_outage_code(&code)),
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| is_outage_code(&code)) || ends_session(error.as_ref())
+            }
             Self::Database(error) => matches!(
                 error,
                 sqlx::Error::Io(_)
@@ -37,12 +56,35 @@ impl Error {
                     | sqlx::Error::PoolClosed
                     | sqlx::Error::WorkerCrashed
             ),
-            Self::TimedOut => true,
+            Self::TimedOut | Self::ReadOnly => true,
+            Self::Url(_) => false,
             // The tables belong to another version, or the role may not create them: an operator must act.
             Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => error.as_database_error().is_none(),
             Self::Migrate(_) => false,
         }
     }
+}
+
+/// What happened, in words that tell what to do where the library's own do not.
+fn describe(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::PoolTimedOut => "no connection could be had in time".to_owned(),
+        sqlx::Error::Tls(error) => describe_tls(&error.to_string()),
+        other => other.to_string(),
+    }
+}
+
+fn describe_tls(text: &str) -> String {
+    let advice = if text.contains("UnsupportedCertVersion") {
+        "the server's certificate is of X.509 version 1: give it one of version 3"
+    } else if text.contains("UnknownIssuer") {
+        "the server's certificate is of an authority that is not known: name its certificate in ?sslrootcert=/path/to/ca.pem"
+    } else if text.contains("NotValidForName") {
+        "the server's certificate is for another host name: connect by that name, or use sslmode=verify-ca"
+    } else {
+        return format!("TLS: {text}");
+    };
+    format!("TLS: {advice}")
 }
 
 /// Cancels work that takes longer than any statement may. Its connection is checked before it is used again.
@@ -60,6 +102,14 @@ pub async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<
 fn is_outage_code(code: &str) -> bool {
     matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58"))
         || matches!(code, "25006" | "25P03" | "55P03" | "42P01")
+}
+
+/// Whether Postgres, or a pooler in front of it, has ended the session or refused it, whatever the code: a wrong password
+/// after a rotation (28P01), a pooler that is full (XX000), a database that is being renamed (3D000).
+fn ends_session(error: &dyn sqlx::error::DatabaseError) -> bool {
+    error
+        .try_downcast_ref::<PgDatabaseError>()
+        .is_some_and(|error| matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic))
 }
 
 /// Whether the same transaction may succeed if it is repeated at once: 40001, 40P01, and 23505 for a row that a concurrent

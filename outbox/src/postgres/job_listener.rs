@@ -9,6 +9,8 @@ use tokio::{
     time::{sleep, timeout},
 };
 
+use super::error::READ_ONLY;
+
 /// After this time without a notification, the connection is checked: a proxy that drops packets, or a dead peer, looks
 /// like a quiet night.
 const SILENCE: Duration = Duration::from_secs(5);
@@ -71,8 +73,14 @@ async fn listen_once(pool: &PgPool, notified: &Notify) -> Result<(), sqlx::Error
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error),
             Err(_silence) => {
-                let alive = timeout(CHECK_TIMEOUT, sqlx::query("select 1").execute(&mut listener)).await;
-                alive.unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+                let query = sqlx::query_scalar("select current_setting('transaction_read_only') = 'off'");
+                let is_writable: bool = timeout(CHECK_TIMEOUT, query.fetch_one(&mut listener))
+                    .await
+                    .unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
+                if !is_writable {
+                    // Nobody notifies a standby.
+                    return Err(sqlx::Error::Protocol(READ_ONLY.to_owned()));
+                }
             }
         }
     }

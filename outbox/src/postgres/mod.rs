@@ -1,6 +1,7 @@
 //! Access to Postgres: connections, errors, sessions that retry a write, NOTIFY and LISTEN, and the daily partitions.
 
 pub(crate) mod connect;
+pub(crate) mod database_url;
 pub(crate) mod error;
 pub(crate) mod job_listener;
 pub(crate) mod notify;

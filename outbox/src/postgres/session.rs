@@ -55,6 +55,12 @@ impl Session {
         }
     }
 
+    /// Checks that there is a connection to a server that takes writes, or that one can be had.
+    pub(crate) async fn check(&mut self) -> Result<(), Error> {
+        // A connection that is held has just been used; the pool checks those that it hands out.
+        in_time(async { Ok(self.connection().await.map(drop)?) }).await
+    }
+
     /// The connection; taken from the pool if there is none.
     pub(crate) async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         let held = match self.held.take() {

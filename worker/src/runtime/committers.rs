@@ -3,7 +3,7 @@
 
 use std::io;
 
-use outbox::{Finish, GroupCommit, PgPool, Recorded, Requeue, Requeued, Seal, SendDecision};
+use outbox::{CommitError, Finish, GroupCommit, PgPool, Recorded, Requeue, Requeued, Seal, SendDecision};
 
 use crate::metrics;
 
@@ -18,6 +18,9 @@ pub struct Committers {
 }
 
 impl Committers {
+    /// Each committer has a connection of its own.
+    pub const CONNECTIONS: u32 = 3;
+
     /// Starts the committers. They stop when this value is dropped.
     ///
     /// # Errors
@@ -30,5 +33,13 @@ impl Committers {
                 metrics::record_commit("return", batch, duration)
             })?,
         })
+    }
+
+    /// Whether results could be recorded now.
+    ///
+    /// # Errors
+    /// Why a committer could not.
+    pub async fn check(&self) -> Result<(), CommitError> {
+        tokio::try_join!(self.seals.check(), self.finishes.check(), self.requeues.check()).map(drop)
     }
 }

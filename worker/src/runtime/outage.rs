@@ -1,19 +1,39 @@
-//! Logs each database outage once when it starts and once when it ends, although many tasks see the errors.
+//! What this program knows about the database: whether it is away, since when, and why. Many tasks see the errors of an
+//! outage; one line is logged when it begins and one when it ends.
+//!
+//! Any task may find that the database is away. Only the regular check of `tasks::check_database` finds that it is back,
+//! because it tests everything that a delivery needs. A task that did not touch the database proves nothing.
 
 use std::{
     fmt::Display,
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
+
+use tokio::{sync::Notify, time::Instant};
+
+/// The same refused statement is logged again after this time.
+const REPEAT_AFTER: Duration = Duration::from_secs(60);
+
+/// The outage is over if the regular check succeeds and no task has met an error for this time. Tasks retry at least every
+/// two seconds.
+const CALM: Duration = Duration::from_secs(3);
 
 /// A database error that may mean an outage.
 pub trait OutageError: Display {
     /// True if the database is unavailable; false if it rejected the statement.
     fn is_outage(&self) -> bool;
+    /// Whether it says only that there is no connection, but not why.
+    fn hides_reason(&self) -> bool;
 }
 
 impl OutageError for outbox::Error {
     fn is_outage(&self) -> bool {
         Self::is_outage(self)
+    }
+
+    fn hides_reason(&self) -> bool {
+        Self::hides_reason(self)
     }
 }
 
@@ -21,37 +41,119 @@ impl OutageError for outbox::CommitError {
     fn is_outage(&self) -> bool {
         Self::is_outage(self)
     }
+
+    fn hides_reason(&self) -> bool {
+        Self::hides_reason(self)
+    }
 }
 
-/// The message of the last logged error; `None` while the database works.
-#[derive(Debug, Default)]
-pub struct OutageLog(Mutex<Option<String>>);
+/// What is known about the database.
+#[derive(Debug)]
+pub struct OutageLog {
+    state: Mutex<DatabaseState>,
+    /// Wakes the regular check after an error.
+    error_seen: Notify,
+}
+
+#[derive(Debug)]
+struct DatabaseState {
+    /// Since when it is away, and why.
+    away: Option<(Instant, String)>,
+    /// Whether the last check found that results can be recorded.
+    can_record: bool,
+    /// The last sign of an outage, or the start of this program.
+    last_error_at: Instant,
+    /// The last statement that was refused, and when that was logged.
+    refused: Option<(String, Instant)>,
+}
+
+impl Default for OutageLog {
+    fn default() -> Self {
+        let state = DatabaseState { away: None, can_record: false, last_error_at: Instant::now(), refused: None };
+        Self { state: Mutex::new(state), error_seen: Notify::new() }
+    }
+}
 
 impl OutageLog {
-    /// Returns `result` unchanged. Logs the first error, an error with a new message, and the first success after an error.
+    /// Returns `result` unchanged. Logs the begin of an outage, and a statement that the database refuses.
     ///
     /// # Errors
     /// The error in `result`.
     pub fn observe<T, E: OutageError>(&self, result: Result<T, E>) -> Result<T, E> {
-        let mut logged = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &result {
-            Ok(_) => {
-                if logged.take().is_some() {
-                    tracing::info!("the database is back");
+        if let Err(error) = &result {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            if error.is_outage() {
+                state.last_error_at = Instant::now();
+                if !error.hides_reason() {
+                    state.go_away(error.to_string());
                 }
-            }
-            Err(error) => {
-                let message = error.to_string();
-                if logged.as_ref() != Some(&message) {
-                    if error.is_outage() {
-                        tracing::warn!(%error, "the database is away: trying again until it is back (DATABASE_URL)");
-                    } else {
-                        tracing::error!(%error, "the database refuses a statement: trying again");
-                    }
-                    *logged = Some(message);
-                }
+                self.error_seen.notify_one();
+            } else {
+                state.log_refused(error.to_string());
             }
         }
         result
+    }
+
+    /// Records the result of a regular check: the reason if results cannot be recorded now.
+    pub fn record_check(&self, result: Result<(), String>) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.can_record = result.is_ok();
+        match result {
+            Ok(()) => {
+                // A full disk, for example, passes the check and refuses writes: tasks go on to report errors.
+                if state.last_error_at.elapsed() >= CALM
+                    && let Some((since, _)) = state.away.take()
+                {
+                    tracing::info!(seconds = since.elapsed().as_secs(), "the database is back");
+                }
+            }
+            Err(reason) => {
+                state.last_error_at = Instant::now();
+                state.go_away(reason);
+            }
+        }
+    }
+
+    /// Waits for an error, but not longer than `max_wait`.
+    pub async fn wait_for_error(&self, max_wait: Duration) {
+        // The caller checks in both cases.
+        let _ = tokio::time::timeout(max_wait, self.error_seen.notified()).await;
+    }
+
+    /// Whether the result of a delivery could be recorded at the last check.
+    pub fn can_record(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).can_record
+    }
+
+    /// Why the database is away; `None` if it is not.
+    pub fn reason(&self) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.away.as_ref().map(|(_, reason)| reason.clone())
+    }
+
+    /// Time since the last sign of an outage, or since the start of this program.
+    pub fn calm_for(&self) -> Duration {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).last_error_at.elapsed()
+    }
+}
+
+impl DatabaseState {
+    fn go_away(&mut self, reason: String) {
+        match &mut self.away {
+            Some((_, known)) => *known = reason,
+            None => {
+                tracing::warn!(error = reason, "the database is away: trying again until it is back (DATABASE_URL)");
+                self.away = Some((Instant::now(), reason));
+            }
+        }
+    }
+
+    fn log_refused(&mut self, error: String) {
+        let is_known = self.refused.as_ref().is_some_and(|(known, at)| *known == error && at.elapsed() < REPEAT_AFTER);
+        if !is_known {
+            tracing::error!(error, "the database refuses a statement: trying again");
+            self.refused = Some((error, Instant::now()));
+        }
     }
 }

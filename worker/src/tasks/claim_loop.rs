@@ -15,6 +15,9 @@ use crate::{deliver::context::DeliveryRun, metrics, runtime::worker::Worker};
 /// Maximum time between two claims, in case a notification is lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
+/// Time between two looks at whether results can be recorded again.
+const UNREADY_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Minimum wait after a claim without jobs. A job that is due may be locked by another worker at this moment.
 const MIN_WAIT: Duration = Duration::from_millis(20);
 
@@ -29,6 +32,14 @@ pub(crate) async fn run(worker: &Arc<Worker>) {
     let mut claimer = Claimer { worker, cursor: QueueCursor::default(), promoted_at: None };
     let deliveries = TaskTracker::new();
     while !worker.shutdown.claims.is_cancelled() {
+        // A delivery whose result cannot be recorded may be repeated, and its mail with it.
+        if !worker.outage.can_record() {
+            tokio::select! {
+                () = tokio::time::sleep(UNREADY_INTERVAL) => {}
+                () = worker.shutdown.claims.cancelled() => {}
+            }
+            continue;
+        }
         let claimed_at = Instant::now();
         let wait = match worker.outage.observe(outbox::in_time(claimer.claim(slots.available_permits())).await) {
             Ok(ClaimResult::Jobs { jobs, is_probe }) => {

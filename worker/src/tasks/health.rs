@@ -67,14 +67,24 @@ enum Check {
 }
 
 async fn run_checks(worker: &Worker) -> HealthReport {
-    let stops = timeout(DATABASE_TIMEOUT, read_stops(worker)).await;
+    let (stops, recording) = tokio::join!(
+        timeout(DATABASE_TIMEOUT, read_stops(worker)),
+        timeout(DATABASE_TIMEOUT, worker.committers.check())
+    );
+    // What makes the worker unready is logged, too.
+    let stops = stops.map(|stops| worker.outage.observe(stops));
+    let recording = recording.map(|recording| worker.outage.observe(recording));
     let (database, stops) = match stops {
-        Ok(Ok(stops)) if worker.is_prepared.load(Ordering::Relaxed) => (Check::Ok, stops),
-        Ok(Ok(stops)) => {
+        Ok(Ok(stops)) if !worker.is_prepared.load(Ordering::Relaxed) => {
             (database_down("Its tables are not those of this version, or cannot be made: see the log."), stops)
         }
-        Ok(Err(error)) => (database_down(&error.to_string()), Vec::new()),
-        Err(_) => (database_down("It does not answer."), Vec::new()),
+        Ok(Ok(stops)) => match recording {
+            Ok(Ok(())) => (Check::Ok, stops),
+            Ok(Err(error)) => (database_down(&reason(worker, error.to_string())), stops),
+            Err(_) => (database_down(&reason(worker, "it does not answer".to_owned())), stops),
+        },
+        Ok(Err(error)) => (database_down(&reason(worker, error.to_string())), Vec::new()),
+        Err(_) => (database_down(&reason(worker, "it does not answer".to_owned())), Vec::new()),
     };
     let checks = BTreeMap::from([
         ("database", database),
@@ -83,6 +93,11 @@ async fn run_checks(worker: &Worker) -> HealthReport {
     ]);
     let is_ok = checks.values().all(|check| matches!(check, Check::Ok));
     HealthReport { status: if is_ok { "ok" } else { "unavailable" }, checks }
+}
+
+/// The reason that the regular checks have found, which is the server's own; otherwise `error`.
+fn reason(worker: &Worker, error: String) -> String {
+    worker.outage.reason().unwrap_or(error)
 }
 
 async fn read_stops(worker: &Worker) -> Result<Vec<Stop>, outbox::Error> {

@@ -21,6 +21,10 @@ const DELETE_OLD_REDIRECT_CHECKS: &str = "15 * * * * *";
 const ROLL_UP: &str = "*/10 * * * * *";
 const RECONCILE: &str = "2/5 * * * * *";
 
+/// Time after the last sign of a database outage, or after the start, before a worker rescues jobs. Workers that hold jobs
+/// try again at most every 2 seconds.
+const RESCUE_AFTER_OUTAGE: Duration = Duration::from_secs(5);
+
 /// Starts all maintenance tasks. They run until the returned scheduler is shut down.
 ///
 /// # Errors
@@ -59,6 +63,10 @@ where
 }
 
 async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
+    // During an outage no lease can be renewed, and no result recorded. Give their workers time to do so first.
+    if worker.outage.calm_for() < RESCUE_AFTER_OUTAGE {
+        return Ok(());
+    }
     let rescued = outbox::rescue(&worker.pool, worker.limits.max_attempts).await?;
     metrics::record_rescued(rescued);
     if rescued.exhausted > 0 {

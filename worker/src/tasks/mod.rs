@@ -1,6 +1,7 @@
 //! The worker's tasks. `run` starts and stops them: `claim_loop` delivers jobs, `maintenance` and `reconcile` run on a
 //! schedule, `gauges` and `report_capacity` publish the state, and `health` serves it. `prepare` migrates the database.
 
+mod check_database;
 mod check_upstreams;
 mod claim_loop;
 mod gauges;

@@ -6,8 +6,14 @@ use anyhow::Context as _;
 use poem::{Server, listener::TcpAcceptor};
 use tokio::{net::TcpListener, task::JoinHandle};
 
-use super::{check_upstreams, claim_loop, gauges, health, maintenance, prepare::prepare, report_capacity};
-use crate::{metrics, runtime::worker::Worker, settings::WorkerSettings};
+use super::{
+    check_database, check_upstreams, claim_loop, gauges, health, maintenance, prepare::prepare, report_capacity,
+};
+use crate::{
+    metrics,
+    runtime::{committers::Committers, worker::Worker},
+    settings::WorkerSettings,
+};
 
 /// Runs the worker until SIGTERM or SIGINT.
 ///
@@ -19,6 +25,11 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     worker.shutdown.on_signals()?;
     let health = serve_health(&worker, settings).await?;
     let renewer = spawn_lease_renewer(&worker);
+    let database_checks = tokio::spawn(check_database::run(Arc::clone(&worker)));
+    tracing::info!(
+        connections = settings.database.max_connections + Committers::CONNECTIONS,
+        "connections to the database, at most"
+    );
 
     tokio::select! {
         () = prepare(&worker, settings.database.migrate_on_start) => {}
@@ -36,6 +47,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     gauges.abort();
     capacity.abort();
     checks.abort();
+    database_checks.abort();
     health.abort();
     tracing::info!("stopped");
     Ok(())

@@ -1,0 +1,89 @@
+//! Logs an outage of the database: one line when it begins, one a minute while requests are refused, and one when it ends.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Time between two lines during an outage.
+const REPEAT_AFTER: Duration = Duration::from_secs(60);
+
+/// Time without an error after which an outage is over.
+const CALM: Duration = Duration::from_secs(3);
+
+/// What is known of the current outage.
+#[derive(Debug, Default)]
+pub(crate) struct OutageLog {
+    outage: Mutex<Option<Outage>>,
+    /// When it was last logged that too many requests wait.
+    busy_at: Mutex<Option<Instant>>,
+}
+
+#[derive(Debug)]
+struct Outage {
+    since: Instant,
+    reason: String,
+    logged_at: Instant,
+    last_error_at: Instant,
+    /// Requests and webhooks that were refused in it.
+    refused: u64,
+    /// The same, up to the last line.
+    logged: u64,
+}
+
+impl OutageLog {
+    /// Records that the database is away.
+    pub(crate) fn note_away(&self, reason: String) {
+        self.update(reason, 0);
+    }
+
+    /// Records that a request or webhook was refused because the database is away.
+    pub(crate) fn note_refused(&self, reason: String) {
+        self.update(reason, 1);
+    }
+
+    fn update(&self, reason: String, refused: u64) {
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if let Some(outage) = outage.as_mut() {
+            outage.refused += refused;
+            outage.last_error_at = now;
+            outage.reason = reason;
+            if outage.refused > outage.logged && outage.logged_at.elapsed() >= REPEAT_AFTER {
+                let seconds = outage.since.elapsed().as_secs();
+                tracing::warn!(error = outage.reason, refused = outage.refused, seconds, "the database is still away");
+                (outage.logged_at, outage.logged) = (now, outage.refused);
+            }
+        } else {
+            tracing::warn!(
+                error = reason,
+                "the database is away: requests are answered with 503 until it is back (DATABASE_URL)"
+            );
+            *outage = Some(Outage { since: now, reason, logged_at: now, last_error_at: now, refused, logged: refused });
+        }
+    }
+
+    /// Records that a request or webhook was refused because too many wait for their commit.
+    pub(crate) fn note_busy(&self) {
+        let mut logged_at = self.busy_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged_at.is_none_or(|at| at.elapsed() >= REPEAT_AFTER) {
+            tracing::warn!("too many requests wait for their commit: some are answered with 503");
+            *logged_at = Some(Instant::now());
+        }
+    }
+
+    /// Records that the regular check of the database has succeeded. The outage is over if no request has met it for a while:
+    /// a full disk, for example, passes the check and refuses requests.
+    pub(crate) fn note_checked(&self) {
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = outage.take_if(|outage| outage.last_error_at.elapsed() >= CALM);
+        if let Some(Outage { since, refused, .. }) = ended {
+            tracing::info!(seconds = since.elapsed().as_secs(), refused, "the database is back");
+        }
+    }
+
+    /// Why the database is away; `None` if it is not.
+    pub(crate) fn reason(&self) -> Option<String> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|outage| outage.reason.clone())
+    }
+}

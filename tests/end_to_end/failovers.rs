@@ -1,0 +1,184 @@
+//! Sessions that a failover leaves read-only, servers that refuse new sessions, and outages that are longer than a lease.
+
+use std::time::{Duration, Instant};
+
+use sandbox::FaultKind;
+use tests::{Answer, Plan, TestSystem, eventually};
+
+/// Longest that the programs may take to work again after the database does.
+const BACK_WITHIN: Duration = Duration::from_secs(10);
+
+/// Changes the roles of both programs, and ends their sessions.
+async fn change_roles(system: &TestSystem, change: &str) {
+    let roles = ["magic_link_api", "magic_link_worker"];
+    for role in roles {
+        system.execute(&format!("alter role {role} {change}")).await;
+    }
+    let cut = "select pg_terminate_backend(pid) from pg_stat_activity where usename like 'magic_link_%'";
+    system.execute(cut).await;
+}
+
+/// A system with its own server, because roles belong to all databases of a server.
+async fn start() -> TestSystem {
+    TestSystem::with(Plan { own_server: true, ..Plan::default() }).await
+}
+
+/// Waits until neither program is ready, and returns what the worker says about the database.
+async fn until_unready(system: &TestSystem) -> String {
+    let ready = system.url("/health/ready").await;
+    eventually(|| async {
+        let (api, page) = system.get(&ready).await;
+        let (worker, body) = system.worker_ready(0).await;
+        let database = body["checks"]["database"].clone();
+        let both = api == 503 && worker == 503 && database["setting"] == "DATABASE_URL";
+        if both { Ok(database["message"].as_str().unwrap().to_owned()) } else { Err(format!("{page}\n{body}")) }
+    })
+    .await
+    .unwrap()
+}
+
+/// Waits until a request is accepted and both programs are ready.
+async fn until_back(system: &TestSystem) -> Answer {
+    let ready = system.url("/health/ready").await;
+    eventually(|| async {
+        let all = (system.get(&ready).await.0, system.worker_ready(0).await.0);
+        if all == (200, 200) { Ok(()) } else { Err(all) }
+    })
+    .await
+    .unwrap();
+    // Ready means that it is accepted.
+    let answer = system.ask("after@example.com").await;
+    assert_eq!(answer.status, 200);
+    answer
+}
+
+async fn ask_refused(system: &TestSystem) {
+    let refused = system.ask("during@example.com").await;
+    assert_eq!((refused.status, &refused.body["code"]), (503, &"unavailable".into()));
+    assert!(refused.headers.contains_key("retry-after"));
+}
+
+/// Lines with a text in the logs of both programs.
+fn count_lines(system: &TestSystem, text: &str) -> usize {
+    system
+        .apis
+        .iter()
+        .chain(&system.workers)
+        .map(|program| program.log().iter().filter(|line| line.contains(text)).count())
+        .sum()
+}
+
+#[tokio::test]
+async fn sessions_that_were_opened_on_a_read_only_server_do_not_outlive_it() {
+    let system = start().await;
+    let before = system.ask("before@example.com").await;
+    system.until_state(&before, "sent").await;
+    change_roles(&system, "set default_transaction_read_only = on").await;
+    let reason = until_unready(&system).await;
+    assert!(reason.contains("read-only"), "{reason}");
+    ask_refused(&system).await;
+
+    for role in ["magic_link_api", "magic_link_worker"] {
+        system.execute(&format!("alter role {role} reset default_transaction_read_only")).await;
+    }
+    let began = Instant::now();
+    let after = until_back(&system).await;
+    system.until_state(&after, "sent").await;
+    assert!(began.elapsed() < BACK_WITHIN, "{:?}", began.elapsed());
+    assert_eq!(system.mailgun.mails().len(), 2);
+}
+
+/// A demoted primary keeps its sessions, which can read only from then on.
+#[tokio::test]
+async fn sessions_that_become_read_only_are_replaced() {
+    let system = start().await;
+    let before = system.ask("before@example.com").await;
+    system.until_state(&before, "sent").await;
+    // Except for the test itself.
+    system.execute("alter role postgres set default_transaction_read_only = off").await;
+    // Unlike a role's setting, this one changes sessions that are open already.
+    system.execute("alter system set default_transaction_read_only = on").await;
+    system.execute("select pg_reload_conf()").await;
+    until_unready(&system).await;
+    ask_refused(&system).await;
+
+    system.execute("alter system reset default_transaction_read_only").await;
+    system.execute("select pg_reload_conf()").await;
+    let began = Instant::now();
+    let after = until_back(&system).await;
+    system.until_state(&after, "sent").await;
+    assert!(began.elapsed() < BACK_WITHIN, "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_refuses_new_sessions_is_an_outage_and_says_why() {
+    for (change, undo, reason) in [
+        ("nologin", "login", "not permitted to log in"),
+        ("connection limit 0", "connection limit -1", "too many connections for role"),
+    ] {
+        let system = start().await;
+        system.mailgun.faults().add(FaultKind::Delay { millis: 1_500 });
+        let running = system.ask("running@example.com").await;
+        system.mailgun.wait_for_calls(1).await.unwrap();
+        // The mail is on its way; its result cannot be recorded for now.
+        change_roles(&system, change).await;
+        let seen = until_unready(&system).await;
+        assert!(seen.contains(reason), "{seen}");
+        ask_refused(&system).await;
+
+        change_roles(&system, undo).await;
+        let after = until_back(&system).await;
+        for answer in [&running, &after] {
+            system.until_state(answer, "sent").await;
+        }
+        assert_eq!(system.mailgun.mails().len(), 2, "{change}: one mail each");
+        assert_eq!(count_lines(&system, "the database is away"), 2, "{change}: one line of each program");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_whose_results_could_not_be_recorded_claims_nothing_and_is_not_ready() {
+    let mut system = TestSystem::with(Plan { own_server: true, workers: 0, ..Plan::default() }).await;
+    // Enough for the pool to find a session, and too few for its three committers.
+    system.execute("alter role magic_link_worker connection limit 2").await;
+    system.start_worker().await;
+    let seen = eventually(|| async {
+        let (status, body) = system.worker_ready(0).await;
+        let message = body["checks"]["database"]["message"].as_str().unwrap_or_default().to_owned();
+        if status == 503 && message.contains("too many connections") { Ok(()) } else { Err(message) }
+    });
+    seen.await.unwrap();
+    let answer = system.ask("hello@example.com").await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(system.state(&answer).await, "queued");
+
+    system.execute("alter role magic_link_worker connection limit -1").await;
+    system.until_state(&answer, "sent").await;
+    assert_eq!(system.text("select attempt from email_jobs").await, "1");
+}
+
+#[tokio::test]
+async fn an_outage_longer_than_the_lease_mails_nothing_twice() {
+    const PEOPLE: usize = 20;
+    let plan = Plan { own_server: true, workers: 2, ..Plan::default() }.worker("LEASE_SECONDS", "5");
+    let system = TestSystem::with(plan).await;
+    for _ in 0..PEOPLE {
+        system.mailgun.faults().add(FaultKind::Delay { millis: 1_500 });
+    }
+    for number in 0..PEOPLE {
+        assert_eq!(system.ask(&format!("person-{number}@example.com")).await.status, 200);
+    }
+    system.mailgun.wait_for_calls(PEOPLE).await.unwrap();
+    change_roles(&system, "nologin").await;
+    let leases = "select count(*) from email_jobs_open where lease_expires_at > clock_timestamp()";
+    eventually(|| async {
+        let held = system.text(leases).await;
+        if held == "0" { Ok(()) } else { Err(held) }
+    })
+    .await
+    .unwrap();
+    change_roles(&system, "login").await;
+    system.until_idle().await;
+    assert_eq!(system.mailgun.mails().len(), PEOPLE, "no copies");
+    assert_eq!(system.text("select max(attempt) from email_jobs").await, "1");
+}

@@ -1,0 +1,53 @@
+//! Checks every two seconds that results can be recorded: that the pool and each committer have a connection to a server that
+//! takes writes, or get one. While that is not so, the worker claims nothing and is not ready.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::time::{sleep, timeout};
+
+use crate::runtime::{outage::OutageError, worker::Worker};
+
+/// Time between two checks while all is well.
+const INTERVAL: Duration = Duration::from_secs(2);
+/// Time between two checks during an outage.
+const AWAY_INTERVAL: Duration = Duration::from_millis(500);
+/// Longer than a pool waits for a connection.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Checks the database. Never returns.
+pub(crate) async fn run(worker: Arc<Worker>) {
+    loop {
+        let checked = timeout(CHECK_TIMEOUT, check(&worker)).await;
+        let result = checked.unwrap_or_else(|_| Err("it did not answer in time".to_owned()));
+        let is_well = result.is_ok();
+        worker.outage.record_check(result);
+        if is_well {
+            worker.outage.wait_for_error(INTERVAL).await;
+        }
+        // Not at once after an error, either: there may be many.
+        sleep(AWAY_INTERVAL).await;
+    }
+}
+
+/// Checks what a delivery needs.
+///
+/// # Errors
+/// Why it could not be recorded now, in the server's own words where there are any.
+pub(crate) async fn check(worker: &Worker) -> Result<(), String> {
+    let (pool, committers) = tokio::join!(outbox::check_pool(&worker.pool), worker.committers.check());
+    match (pool, committers) {
+        (Ok(()), Ok(())) => Ok(()),
+        (Err(error), _) => Err(explain(worker, &error).await),
+        (_, Err(error)) => Err(explain(worker, &error).await),
+    }
+}
+
+async fn explain(worker: &Worker, error: &impl OutageError) -> String {
+    if !error.hides_reason() {
+        return error.to_string();
+    }
+    match outbox::try_connection(&worker.pool).await {
+        Ok(()) => error.to_string(),
+        Err(reason) => reason.to_string(),
+    }
+}
