@@ -5,6 +5,7 @@ mod claims;
 mod ends;
 mod enqueues;
 mod forgetting;
+mod migrations;
 mod partitions;
 mod plans;
 mod queue_cursor;

@@ -1,0 +1,56 @@
+//! Migrations: what has been released stays as it is, and the tables suit what operators do with them.
+
+use std::{fmt::Write as _, time::Duration};
+
+use outbox::{JobEnd, Step};
+
+use crate::test_outbox::{TestOutbox, ok, request};
+
+/// Version and checksum (the first 8 bytes of SHA-384) of each migration. A database that has applied a migration refuses
+/// another text of it, so change none of these: add a new migration, and its line here.
+const CHECKSUMS: &str = "
+0001 e2d26c456db93a6e
+0002 d5ccfe4c226fa861
+0003 07717dda1a2bdcb6
+0004 e4fe4b755e6a6e25
+0005 b7fd66bbe858ea3f
+0006 54e5786da262d6ff
+0007 45eecc9300040b38
+0008 634479270cf8a80c
+0009 d7620bebfc303b68
+0010 64c97b5481c3ed50
+0011 52df871aa0bfe732
+0012 5e78022a33d86cd1
+";
+
+#[test]
+fn no_migration_changes() {
+    let mut seen = String::new();
+    for migration in sqlx::migrate!("../migrations").iter() {
+        let checksum = migration.checksum[..8].iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+        writeln!(seen, "{:04} {checksum}", migration.version).unwrap();
+    }
+    assert_eq!(seen.trim(), CHECKSUMS.trim());
+}
+
+#[tokio::test]
+async fn every_table_can_be_in_a_publication() {
+    let outbox = TestOutbox::new().await;
+    let without = "select string_agg(relname, ', ') from pg_class
+                   where relnamespace = current_schema()::regnamespace and relkind in ('r', 'p') and relreplident <> 'f'
+                     and not exists (select from pg_index where indrelid = pg_class.oid and indisprimary)";
+    assert_eq!(outbox.text(&format!("select coalesce(({without}), 'none')")).await, "none");
+
+    outbox.execute("create publication everything for all tables").await;
+    outbox.queued(request("hello@example.com")).await;
+    let job = outbox.claim_one().await;
+    outbox.seal(&job).await;
+    outbox.finish_by(&job, JobEnd::Sent, ok(Step::Send)).await;
+    outbox.execute("update email_rollup set rolled_up_to = rolled_up_to - interval '1 hour'").await;
+    outbox::roll_up(&outbox.pool).await.unwrap();
+    outbox.execute("update email_reconciler set held_until = held_until - interval '1 hour'").await;
+    outbox::forget_idle_quotas(&outbox.pool).await.unwrap();
+    outbox::expire(&outbox.pool).await.unwrap();
+    outbox::rescue(&outbox.pool, 20).await.unwrap();
+    outbox::forget_reports(&outbox.pool, Duration::ZERO).await.unwrap();
+}
