@@ -29,7 +29,7 @@ impl Evidence {
         format!(
             "{} requests ({answers}; {} refused although Postgres was there); {} jobs ({ends}); steps ({steps}); {mails} \
              mails, {copies} of them copies; {} newest links opened, {late} dead, {} of these killed by a call that \
-             nobody could stop; {} kills, {} freezes, {} stops, {} crashes of Postgres, {} faults; {}",
+             nobody could stop; {} kills, {} freezes, {} stops, {} crashes of Postgres, {} read-only failovers, {} faults; {}",
             self.asked.len(),
             self.refused_for_nothing(),
             self.jobs.len(),
@@ -39,6 +39,7 @@ impl Evidence {
             count(Kind::Freeze),
             count(Kind::Stop),
             count(Kind::PostgresCrash),
+            count(Kind::ReadOnly),
             self.faults,
             self.counts_of_refusals(),
         )
@@ -104,7 +105,8 @@ impl Evidence {
     fn refused_for_nothing(&self) -> usize {
         // What waits for a connection at the end of a crash may be told no a little later.
         const ECHO: f64 = 3.0;
-        let crashes: Vec<&Blow> = self.diary.iter().filter(|blow| blow.kind == Kind::PostgresCrash).collect();
+        let crashes: Vec<&Blow> =
+            self.diary.iter().filter(|blow| [Kind::PostgresCrash, Kind::ReadOnly].contains(&blow.kind)).collect();
         let refused = self.asked.iter().filter(|asked| asked.answer == Ok(503));
         refused
             .filter(|asked| !crashes.iter().any(|crash| crash.from <= asked.answered && crash.to + ECHO >= asked.at))

@@ -34,8 +34,8 @@ const QUIET: Duration = Duration::from_secs(4);
 const REPAIRED: f64 = 0.3;
 /// Parts of the run, in percent, in which Postgres crashes.
 const CRASHES: [std::ops::Range<u32>; 2] = [20..40, 55..80];
-/// Milliseconds that it stays away; and that Mailgun takes for each mail then.
-const AWAY: std::ops::Range<u64> = 100..2_500;
+/// Milliseconds that it stays away, the second time for longer than a lease; and that Mailgun takes for each mail then.
+const AWAY: [std::ops::Range<u64>; 2] = [100..2_500, 6_000..7_000];
 const SHORT_DELAY: u64 = 300;
 
 /// What was done, to whom, from when to when.
@@ -48,12 +48,18 @@ pub(crate) struct Blow {
     pub(crate) to: f64,
 }
 
+/// Part of the run, in percent, in which a failover leaves both programs with sessions that can only read; and for how many
+/// milliseconds.
+const FAILOVER: std::ops::Range<u32> = 42..54;
+const READ_ONLY: std::ops::Range<u64> = 1_000..3_000;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Kill,
     Freeze,
     Stop,
     PostgresCrash,
+    ReadOnly,
 }
 
 #[derive(Debug)]
@@ -100,7 +106,8 @@ impl Disturbance {
     /// Makes trouble for so long.
     pub(crate) async fn make(&mut self, system: &mut TestSystem, time: Duration) {
         let begin = Instant::now();
-        let mut crashes = CRASHES.map(|part| time * self.rng.random_range(part) / 100).into_iter().peekable();
+        let mut crashes = CRASHES.map(|part| time * self.rng.random_range(part) / 100).into_iter().zip(AWAY).peekable();
+        let mut failover = Some(time * self.rng.random_range(FAILOVER) / 100);
         while begin.elapsed() < time {
             self.thaw_when_taken_over(system).await;
             self.thaw(system, Instant::now());
@@ -108,8 +115,13 @@ impl Disturbance {
             let stopped = stopped(system).await;
             self.fail_behind_a_gateway(system, begin.elapsed(), &stopped).await;
             self.fail_calls(system, &stopped);
+            if let Some((_, away)) = crashes.next_if(|(at, _)| begin.elapsed() > *at) {
+                self.crash_postgres(system, away).await;
+            }
+            if failover.take_if(|at| begin.elapsed() > *at).is_some() {
+                self.make_read_only(system).await;
+            }
             match self.rng.random_range(0..100) {
-                _ if crashes.next_if(|at| begin.elapsed() > *at).is_some() => self.crash_postgres(system).await,
                 0..5 => self.kill(system).await,
                 5..15 => self.freeze(system).await,
                 15..19 => self.stop(system).await,
@@ -258,13 +270,28 @@ impl Disturbance {
         }
     }
 
-    async fn crash_postgres(&mut self, system: &TestSystem) {
+    async fn make_read_only(&mut self, system: &TestSystem) {
+        let from = now();
+        for role in ["magic_link_api", "magic_link_worker"] {
+            system.execute(&format!("alter role {role} set default_transaction_read_only = on")).await;
+        }
+        system
+            .execute("select pg_terminate_backend(pid) from pg_stat_activity where usename like 'magic_link_%'")
+            .await;
+        sleep(Duration::from_millis(self.rng.random_range(READ_ONLY))).await;
+        for role in ["magic_link_api", "magic_link_worker"] {
+            system.execute(&format!("alter role {role} reset default_transaction_read_only")).await;
+        }
+        self.note(Kind::ReadOnly, 0, from);
+    }
+
+    async fn crash_postgres(&mut self, system: &TestSystem, away: std::ops::Range<u64>) {
         let (server, from) = (system.server.as_ref().unwrap(), now());
         // Mails that are taken while nobody can note it.
         system.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: SHORT_DELAY }).times(20));
         sleep(Duration::from_millis(SHORT_DELAY / 2)).await;
         server.halt().await;
-        sleep(Duration::from_millis(self.rng.random_range(AWAY))).await;
+        sleep(Duration::from_millis(self.rng.random_range(away))).await;
         let worker = &system.workers[self.rng.random_range(0..system.workers.len())];
         let is_new = self.frozen.iter().all(|frozen| frozen.pid != worker.pid());
         worker.freeze();
