@@ -88,6 +88,7 @@ begin
   grant select (state) on email_jobs_open to magic_link_api;
   grant execute on function
     email_admission, email_read_recipients, email_add_jobs, email_add_newcomers, email_take_reports, email_make_partitions to magic_link_api;
+  grant execute on function outbox_suits, outbox_versions to magic_link_worker, magic_link_api;
 
   -- The views show what their reader may see: these columns, and no others.
   grant select on email_jobs_now, email_jobs_recent, email_failures_by_code, email_delivery_by_domain to magic_link_viewer;

@@ -49,11 +49,12 @@ pub use monitor::{
     redirect_checks, upstreams,
 };
 pub use postgres::{
-    connect::{check_pool, check_url, connect, migrate, ping, try_connection},
+    connect::{check_url, connect, ping, try_connection},
     database_url::DatabaseUrlError,
     error::{Error, in_time},
     job_listener::JobListener,
     partitions,
+    schema::{ProgramKind, check_schema, migrate},
 };
 pub use reports::{
     events::{

@@ -182,3 +182,28 @@ async fn an_outage_longer_than_the_lease_mails_nothing_twice() {
     assert_eq!(system.mailgun.mails().len(), PEOPLE, "no copies");
     assert_eq!(system.text("select max(attempt) from email_jobs").await, "1");
 }
+
+#[tokio::test]
+async fn outdated_programs_do_nothing_until_they_are_replaced_and_say_so() {
+    let system = start().await;
+    let before = system.ask("before@example.com").await;
+    system.until_state(&before, "sent").await;
+    system.execute("update outbox_schema set worker_from = 9999").await;
+    let unready = eventually(|| async {
+        let (status, body) = system.worker_ready(0).await;
+        if status == 503 { Ok(body) } else { Err(body) }
+    });
+    let body = unready.await.unwrap();
+    assert!(body["checks"]["database"]["message"].as_str().unwrap().contains("run the newer version"), "{body}");
+    let waiting = system.ask("waiting@example.com").await;
+    assert_eq!((waiting.status, system.state(&waiting).await.as_str()), (200, "queued"));
+
+    system.execute("update outbox_schema set api_from = 9999").await;
+    ask_refused(&system).await;
+    until_unready(&system).await;
+    system.execute("update outbox_schema set worker_from = 0, api_from = 0").await;
+    let after = until_back(&system).await;
+    for answer in [&waiting, &after] {
+        system.until_state(answer, "sent").await;
+    }
+}

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::{CommitError, Load};
+use outbox::{CommitError, Load, ProgramKind};
 use tokio::time::{interval, timeout};
 
 use super::{
@@ -156,8 +156,11 @@ pub(crate) async fn poll(state: Arc<AppState>) {
 /// Reads the load, and checks that requests and webhooks could be committed now. Fails with the reason, in the server's own
 /// words where there are any.
 async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, String> {
-    let (load, requests, reports) =
-        tokio::join!(outbox::load(&state.pool, count_to), state.requests.check(), state.reports.check());
+    let load = async {
+        outbox::check_schema(&state.pool, ProgramKind::Api).await?;
+        outbox::load(&state.pool, count_to).await
+    };
+    let (load, requests, reports) = tokio::join!(load, state.requests.check(), state.reports.check());
     let committed = requests.and(reports);
     let hides_reason = match (&load, &committed) {
         (Err(error), _) => error.hides_reason(),

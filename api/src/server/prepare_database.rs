@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use outbox::{Error, PgPool};
+use outbox::{Error, PgPool, ProgramKind};
 use tokio::time::sleep;
 
 use crate::admission::queue_monitor::QueueMonitor;
@@ -40,6 +40,6 @@ async fn try_to_prepare(pool: &PgPool, migrate: bool) -> Result<(), Error> {
     if migrate {
         outbox::migrate(pool).await?;
     }
-    outbox::partitions::make(pool).await?;
-    outbox::ping(pool).await
+    outbox::check_schema(pool, ProgramKind::Api).await?;
+    outbox::partitions::make(pool).await
 }

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{Connection as _, PgConnection, PgPool, Row as _, postgres::PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _, postgres::PgPoolOptions};
 
 use super::{
     database_url::{self, DatabaseUrlError},
     error::{Error, READ_ONLY},
+    schema::newest_migration,
 };
 
 /// Maximum wait for a connection of the pool.
@@ -22,10 +23,34 @@ const TRUSTED_FOR: Duration = Duration::from_millis(50);
 /// connection.
 const RELEASE_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Settings of each session. A frozen client's locks hide rows from SKIP LOCKED, and a hung statement blocks a connection, so
+/// both end after a while. They are set by `set`, because poolers drop unknown startup options. `outbox.migration`, which is
+/// set with them, tells the tables which version this is: see `schema`.
+const SESSION_SETTINGS: &str = "
+set idle_in_transaction_session_timeout = '5s';
+set statement_timeout = '10s';
+set lock_timeout = '5s';
+-- Compiling a statement takes longer than any of ours runs, and daily partitions have no
+-- statistics from which Postgres could know that.
+set jit = off;
+-- Each statement is planned once, and uses indexes whatever the statistics say: the open partition
+-- grows from empty to a hundred thousand rows within a minute, so its statistics are outdated.
+set plan_cache_mode = force_generic_plan;
+set enable_seqscan = off;
+-- No bitmap of all waiting jobs that is sorted afterwards: the queue's index is in order, and a claim
+-- needs only the first few.
+set enable_bitmapscan = off;
+set enable_hashjoin = off;
+set enable_mergejoin = off;
+set timezone = 'UTC'";
+
 /// Whether a session can write. It cannot if its server is a standby, or was made one since, or if an operator has made it
-/// read-only. Costs one round trip, as a ping does.
+/// read-only.
+const IS_WRITABLE: &str = "select current_setting('transaction_read_only') = 'off'";
+
+/// Whether a session can write. Costs one round trip, as a ping does.
 async fn is_writable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let row = sqlx::raw_sql("select current_setting('transaction_read_only') = 'off'").fetch_one(connection).await?;
+    let row = sqlx::raw_sql(IS_WRITABLE).fetch_one(connection).await?;
     row.try_get(0)
 }
 
@@ -42,9 +67,7 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
         // `before_acquire` checks idle connections only: a check of each would be one more round trip per statement.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
-            Box::pin(async move {
-                if meta.idle_for > TRUSTED_FOR { is_writable(connection).await } else { Ok(true) }
-            })
+            Box::pin(async move { if meta.idle_for > TRUSTED_FOR { is_writable(connection).await } else { Ok(true) } })
         })
         .after_release(|connection, _| {
             Box::pin(async move {
@@ -55,29 +78,11 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
         })
         .after_connect(|connection, _| {
             Box::pin(async move {
-                // A frozen client's locks hide rows from SKIP LOCKED, and a hung statement blocks a connection, so both
-                // end after a while. They are set by `set`, because poolers drop unknown startup options.
-                sqlx::raw_sql(
-                    "set idle_in_transaction_session_timeout = '5s';
-                     set statement_timeout = '10s';
-                     set lock_timeout = '5s';
-                     -- Compiling a statement takes longer than any of ours runs, and daily partitions have no
-                     -- statistics from which Postgres could know that.
-                     set jit = off;
-                     -- Each statement is planned once, and uses indexes whatever the statistics say: the open partition
-                     -- grows from empty to a hundred thousand rows within a minute, so its statistics are outdated.
-                     set plan_cache_mode = force_generic_plan;
-                     set enable_seqscan = off;
-                     -- No bitmap of all waiting jobs that is sorted afterwards: the queue's index is in order, and a claim
-                     -- needs only the first few.
-                     set enable_bitmapscan = off;
-                     set enable_hashjoin = off;
-                     set enable_mergejoin = off;
-                     set timezone = 'UTC'",
-                )
-                .execute(&mut *connection)
-                .await?;
-                if is_writable(connection).await? { Ok(()) } else { Err(sqlx::Error::Protocol(READ_ONLY.to_owned())) }
+                // One round trip for all of it.
+                let statements =
+                    format!("{SESSION_SETTINGS}; set outbox.migration = '{}'; {IS_WRITABLE}", newest_migration());
+                let row = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_one(connection).await?;
+                if row.try_get(0)? { Ok(()) } else { Err(sqlx::Error::Protocol(READ_ONLY.to_owned())) }
             })
         })
         .connect_lazy_with(options.application_name(program)))
@@ -89,15 +94,6 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
 /// What is wrong with it, without any part of the password.
 pub fn check_url(url: &str) -> Result<(), DatabaseUrlError> {
     database_url::parse(url).map(drop)
-}
-
-/// Checks that the pool has a connection to a server that takes writes, or gets one.
-///
-/// # Errors
-/// [`Error::Database`].
-pub async fn check_pool(pool: &PgPool) -> Result<(), Error> {
-    // The pool checks each connection before it hands it out, and when it takes it back.
-    Ok(pool.acquire().await.map(drop)?)
 }
 
 /// Opens one more connection and closes it again. The pool hides why it has no connection; this tells it in the server's own
@@ -113,14 +109,6 @@ pub async fn try_connection(pool: &PgPool) -> Result<(), Error> {
         if is_writable { Ok(()) } else { Err(Error::ReadOnly) }
     };
     tokio::time::timeout(ACQUIRE_TIMEOUT, attempt).await.unwrap_or(Err(Error::TimedOut))
-}
-
-/// Applies the migrations. Programs that start at the same time wait for each other.
-///
-/// # Errors
-/// [`Error::Migrate`]: Postgres is unreachable, the role may not create tables, or a newer version has migrated.
-pub async fn migrate(pool: &PgPool) -> Result<(), Error> {
-    Ok(sqlx::migrate!("../migrations").run(pool).await?)
 }
 
 /// Checks that Postgres answers and that the tables exist.

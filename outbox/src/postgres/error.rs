@@ -22,6 +22,22 @@ pub enum Error {
     /// The server takes no writes: it is a standby, or was made read-only.
     #[error("{READ_ONLY}")]
     ReadOnly,
+    /// The tables lack migrations of this version.
+    #[error("the tables lack migrations up to {needed}: run `magic-link-worker migrate` of this version")]
+    TablesTooOld {
+        /// The newest migration that this version knows.
+        needed: i64,
+    },
+    /// A newer version has migrated the tables in a way that this version does not understand.
+    #[error(
+        "the tables need a version that knows migration {needed}, and this one knows {knows}: run the newer version"
+    )]
+    ProgramTooOld {
+        /// The newest migration that this version knows.
+        knows: i64,
+        /// The migration that it must know.
+        needed: i32,
+    },
     /// `DATABASE_URL` cannot be used.
     #[error("DATABASE_URL {0}")]
     Url(#[from] DatabaseUrlError),
@@ -56,7 +72,8 @@ impl Error {
                     | sqlx::Error::PoolClosed
                     | sqlx::Error::WorkerCrashed
             ),
-            Self::TimedOut | Self::ReadOnly => true,
+            // Another version is being rolled out: this passes, or this program is replaced.
+            Self::TimedOut | Self::ReadOnly | Self::TablesTooOld { .. } | Self::ProgramTooOld { .. } => true,
             Self::Url(_) => false,
             // The tables belong to another version, or the role may not create them: an operator must act.
             Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => error.as_database_error().is_none(),
@@ -98,10 +115,10 @@ pub async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<
 /// SQLSTATEs that can pass without a change on our side (Postgres, appendix A): connection errors (08), resources (53: disk,
 /// memory, connections), operator intervention (57: shutdown, timeouts), system errors (58), a read-only server after a
 /// failover (25006), a transaction that was idle too long (25P03), serialization failures and deadlocks (40), a lock
-/// timeout (55P03), and tables that a migration has yet to create (42P01).
+/// timeout (55P03), tables that a migration has yet to create (42P01), and tables for newer programs (OB001, our own).
 fn is_outage_code(code: &str) -> bool {
     matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58"))
-        || matches!(code, "25006" | "25P03" | "55P03" | "42P01")
+        || matches!(code, "25006" | "25P03" | "55P03" | "42P01" | "OB001")
 }
 
 /// Whether Postgres, or a pooler in front of it, has ended the session or refused it, whatever the code: a wrong password
@@ -125,6 +142,11 @@ pub(crate) fn is_missing_partition(error: &sqlx::Error) -> bool {
         .as_database_error()
         .and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
         .is_some_and(|error| error.code() == "23514" && error.constraint().is_none())
+}
+
+/// Whether a function is called that a migration has yet to create.
+pub(crate) fn is_undefined_function(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42883")
 }
 
 /// Whether a unique index refused the row.

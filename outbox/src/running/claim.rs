@@ -248,6 +248,7 @@ macro_rules! probe_rows {
             offset 0
           )
           and not exists (select from upstreams where paused_until > clock_timestamp())
+          and (select outbox_suits('worker'))
         order by "
                 + $order
                 + "
@@ -284,6 +285,7 @@ async fn try_claim(
             where stopped_by is not null
               or paused_until > clock_timestamp()
           )
+          and (select outbox_suits('worker'))
         order by place
         limit $3
         for update skip locked"],

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use outbox::{JobEnd, Step};
+use outbox::{Error, JobEnd, ProgramKind, Step, check_schema};
 
 use crate::test_outbox::{TestOutbox, ok, request};
 
@@ -21,6 +21,7 @@ const CHECKSUMS: &str = "
 0010 64c97b5481c3ed50
 0011 52df871aa0bfe732
 0012 5e78022a33d86cd1
+0013 28009e6592aed518
 ";
 
 #[test]
@@ -53,4 +54,52 @@ async fn every_table_can_be_in_a_publication() {
     outbox::expire(&outbox.pool).await.unwrap();
     outbox::rescue(&outbox.pool, 20).await.unwrap();
     outbox::forget_reports(&outbox.pool, Duration::ZERO).await.unwrap();
+}
+
+/// A version that was rolled back, or is not rolled out yet, meets what a newer one has migrated.
+#[tokio::test]
+async fn a_program_starts_with_the_tables_of_a_newer_version_unless_they_need_that() {
+    let outbox = TestOutbox::new().await;
+    let check = async |program| check_schema(&outbox.pool, program).await.map_err(|error| error.to_string());
+    assert_eq!(check(ProgramKind::Worker).await, Ok(()));
+    outbox
+        .execute(
+            "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values (9999, 'of a newer version', true, '', 0)",
+        )
+        .await;
+    outbox::migrate(&outbox.admin).await.unwrap();
+    assert_eq!(check(ProgramKind::Worker).await, Ok(()));
+
+    outbox.execute("update outbox_schema set worker_from = 9999").await;
+    let error = check(ProgramKind::Worker).await.unwrap_err();
+    assert!(error.contains("9999") && error.contains("run the newer version"), "{error}");
+    assert_eq!(check(ProgramKind::Api).await, Ok(()));
+}
+
+#[tokio::test]
+async fn a_program_waits_for_tables_that_an_older_version_has_migrated() {
+    let outbox = TestOutbox::new().await;
+    outbox.execute("delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)").await;
+    let error = check_schema(&outbox.pool, ProgramKind::Worker).await.unwrap_err();
+    assert!(matches!(error, Error::TablesTooOld { .. }) && error.is_outage(), "{error}");
+    assert!(error.to_string().contains("magic-link-worker migrate"), "{error}");
+    outbox.execute("drop function outbox_versions").await;
+    let error = check_schema(&outbox.pool, ProgramKind::Api).await.unwrap_err();
+    assert!(matches!(error, Error::TablesTooOld { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_outdated_worker_claims_nothing_and_an_outdated_api_adds_nothing() {
+    let outbox = TestOutbox::new().await;
+    outbox.queued(request("hello@example.com")).await;
+    outbox.execute("update outbox_schema set worker_from = 9999, api_from = 9999").await;
+    assert!(outbox.claim(10).await.is_empty());
+    for address in ["hello@example.com", "newcomer@example.com"] {
+        let refused = outbox::test_support::enqueue(&outbox.api, &outbox.admission, &[request(address)]).await;
+        assert!(refused.unwrap_err().is_outage(), "{address}");
+    }
+    outbox.execute("update outbox_schema set worker_from = 0, api_from = 0").await;
+    assert_eq!(outbox.claim(10).await.len(), 1);
+    outbox.queued(request("newcomer@example.com")).await;
 }

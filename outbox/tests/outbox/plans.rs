@@ -17,7 +17,7 @@ async fn each_statement_of_the_hot_path_has_an_index_for_each_table() {
         ("claim", "select id, false as is_probe", 4),
         (
             "probe",
-            "and probed_at is null\n          and deadline_at > clock_timestamp()\n          and not exists (\n            select from email_jobs_open as running\n            where running.recipient = waiting.recipient\n              and (running.state = 'running') is true\n            offset 0\n          )\n          and not exists (select from upstreams where paused_until > clock_timestamp())\n        order by place\n",
+            "and probed_at is null\n          and deadline_at > clock_timestamp()\n          and not exists (\n            select from email_jobs_open as running\n            where running.recipient = waiting.recipient\n              and (running.state = 'running') is true\n            offset 0\n          )\n          and not exists (select from upstreams where paused_until > clock_timestamp())\n          and (select outbox_suits('worker'))\n        order by place\n",
             2,
         ),
         ("probe of the newest", "order by place desc", 2),

@@ -1,8 +1,9 @@
 //! Checks every two seconds that results can be recorded: that the pool and each committer have a connection to a server that
-//! takes writes, or get one. While that is not so, the worker claims nothing and is not ready.
+//! takes writes, or get one, and that the tables suit this version. While that is not so, the worker claims nothing and is not ready.
 
 use std::{sync::Arc, time::Duration};
 
+use outbox::ProgramKind;
 use tokio::time::{sleep, timeout};
 
 use crate::runtime::{outage::OutageError, worker::Worker};
@@ -34,7 +35,8 @@ pub(crate) async fn run(worker: Arc<Worker>) {
 /// # Errors
 /// Why it could not be recorded now, in the server's own words where there are any.
 pub(crate) async fn check(worker: &Worker) -> Result<(), String> {
-    let (pool, committers) = tokio::join!(outbox::check_pool(&worker.pool), worker.committers.check());
+    let (pool, committers) =
+        tokio::join!(outbox::check_schema(&worker.pool, ProgramKind::Worker), worker.committers.check());
     match (pool, committers) {
         (Ok(()), Ok(())) => Ok(()),
         (Err(error), _) => Err(explain(worker, &error).await),

@@ -76,7 +76,8 @@ async fn run_checks(worker: &Worker) -> HealthReport {
     let recording = recording.map(|recording| worker.outage.observe(recording));
     let (database, stops) = match stops {
         Ok(Ok(stops)) if !worker.is_prepared.load(Ordering::Relaxed) => {
-            (database_down("Its tables are not those of this version, or cannot be made: see the log."), stops)
+            let tables = "its tables are not those of this version, or cannot be made: see the log";
+            (database_down(&reason(worker, tables.to_owned())), stops)
         }
         Ok(Ok(stops)) => match recording {
             Ok(Ok(())) => (Check::Ok, stops),

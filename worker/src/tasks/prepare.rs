@@ -3,7 +3,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use outbox::{PgPool, partitions};
+use outbox::{PgPool, ProgramKind, partitions};
 use tokio::time::sleep;
 
 use crate::runtime::worker::Worker;
@@ -14,7 +14,11 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// `migrate`, brings the tables up to date; without, waits until another program has done so.
 pub async fn prepare(worker: &Worker, migrate: bool) {
     loop {
-        let prepared = if migrate { self::migrate(&worker.pool).await } else { check_tables(&worker.pool).await };
+        let migrated = if migrate { outbox::migrate(&worker.pool).await } else { Ok(()) };
+        let prepared = match migrated {
+            Ok(()) => check_tables(&worker.pool).await,
+            Err(error) => Err(error),
+        };
         if worker.outage.observe(prepared).is_ok() {
             tracing::debug!("the database is ready");
             worker.is_prepared.store(true, Ordering::Relaxed);
@@ -34,6 +38,6 @@ pub async fn migrate(pool: &PgPool) -> Result<(), outbox::Error> {
 }
 
 async fn check_tables(pool: &PgPool) -> Result<(), outbox::Error> {
-    outbox::ping(pool).await?;
+    outbox::check_schema(pool, ProgramKind::Worker).await?;
     partitions::make(pool).await
 }

@@ -1,0 +1,62 @@
+//! Migrations, and which versions of the programs the tables suit. While an upgrade is rolled out, or after it was rolled
+//! back, programs run with tables that a newer version has migrated.
+
+use sqlx::{PgPool, migrate::Migrator};
+
+use super::error::{Error, is_undefined_function};
+
+static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// A program that uses the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProgramKind {
+    /// `magic-link-worker`.
+    Worker,
+    /// `magic-link-api`.
+    Api,
+}
+
+/// The newest migration that this version knows.
+pub(crate) fn newest_migration() -> i64 {
+    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
+}
+
+/// Applies the migrations that are missing. Programs that start at the same time wait for each other. Migrations of a newer
+/// version are left alone.
+///
+/// # Errors
+/// [`Error::Migrate`]: Postgres is unreachable, the role may not create tables, or a migration was changed after it had been
+/// applied.
+pub async fn migrate(pool: &PgPool) -> Result<(), Error> {
+    let mut migrator = Migrator { migrations: MIGRATOR.migrations.clone(), ..Migrator::DEFAULT };
+    migrator.set_ignore_missing(true);
+    Ok(migrator.run(pool).await?)
+}
+
+/// Checks that a server that takes writes answers, and that its tables suit this version of the program.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::TablesTooOld`] or [`Error::ProgramTooOld`].
+pub async fn check_schema(pool: &PgPool, program: ProgramKind) -> Result<(), Error> {
+    let versions = sqlx::query!(
+        r#"select migration as "migration!", worker_from as "worker_from!", api_from as "api_from!" from outbox_versions()"#,
+    )
+    .fetch_one(pool)
+    .await;
+    let knows = newest_migration();
+    let versions = match versions {
+        Err(error) if is_undefined_function(&error) => return Err(Error::TablesTooOld { needed: knows }),
+        versions => versions?,
+    };
+    let needed = match program {
+        ProgramKind::Worker => versions.worker_from,
+        ProgramKind::Api => versions.api_from,
+    };
+    if versions.migration < knows {
+        return Err(Error::TablesTooOld { needed: knows });
+    }
+    if knows < i64::from(needed) {
+        return Err(Error::ProgramTooOld { knows, needed });
+    }
+    Ok(())
+}
