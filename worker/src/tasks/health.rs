@@ -9,7 +9,7 @@ use std::{
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use outbox::{
-    Upstream,
+    ProgramKind, Upstream,
     upstreams::{self, Stop},
 };
 use poem::{
@@ -102,7 +102,7 @@ fn reason(worker: &Worker, error: String) -> String {
 }
 
 async fn read_stops(worker: &Worker) -> Result<Vec<Stop>, outbox::Error> {
-    outbox::ping(&worker.pool).await?;
+    outbox::check_schema(&worker.pool, ProgramKind::Worker).await?;
     upstreams::stops(&worker.pool).await
 }
 
