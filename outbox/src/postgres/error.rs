@@ -22,6 +22,13 @@ pub enum Error {
     /// The server takes no writes: it is a standby, or was made read-only.
     #[error("{READ_ONLY}")]
     ReadOnly,
+    /// `DATABASE_URL` leads to a connection pooler in transaction or statement mode. An operator must change it or the
+    /// pooler.
+    #[error("{}", describe_pooler(*.is_supabase))]
+    TransactionPooler {
+        /// Whether it is one of Supabase's.
+        is_supabase: bool,
+    },
     /// `DATABASE_URL` cannot be used.
     #[error("DATABASE_URL {0}")]
     Url(#[from] DatabaseUrlError),
@@ -57,7 +64,7 @@ impl Error {
                     | sqlx::Error::WorkerCrashed
             ),
             Self::TimedOut | Self::ReadOnly => true,
-            Self::Url(_) => false,
+            Self::Url(_) | Self::TransactionPooler { .. } => false,
             // The tables belong to another version, or the role may not create them: an operator must act.
             Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => error.as_database_error().is_none(),
             Self::Migrate(_) => false,
@@ -71,6 +78,15 @@ fn describe(error: &sqlx::Error) -> String {
         sqlx::Error::PoolTimedOut => "no connection could be had in time".to_owned(),
         sqlx::Error::Tls(error) => describe_tls(&error.to_string()),
         other => other.to_string(),
+    }
+}
+
+fn describe_pooler(is_supabase: bool) -> &'static str {
+    if is_supabase {
+        "DATABASE_URL leads to a connection pooler in transaction mode: use its port 5432, which is session mode"
+    } else {
+        "DATABASE_URL leads to a connection pooler in transaction or statement mode: set the pooler to session mode, or connect \
+         to Postgres directly"
     }
 }
 
