@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sandbox::{Durability, Fault, FaultKind, Postgres};
 
-use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, eventually, get_ready};
+use crate::test_worker::{TIMEOUT, TestWorker, eventually, get_ready};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_worker_mails_the_job_of_a_killed_worker() {
@@ -147,5 +147,5 @@ async fn the_worker_waits_for_a_database_that_is_late_or_restarts() {
     assert_eq!(test.mailgun.mails().len(), 1, "a mail that Mailgun had accepted was sent again");
     let next = test.enqueue("eve@example.com").await;
     test.wait_for_state(next, "sent").await;
-    assert!(count_log_lines(&worker, "the database is back") >= 1);
+    worker.wait_for_line("the database is back", TIMEOUT).await.unwrap();
 }
