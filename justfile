@@ -24,11 +24,15 @@ browser-test:
 browser-pictures:
     SCREENSHOTS="$PWD/docs/images" cargo test --workspace --features tests/browser --test browser pictures
 
+# The programs behind a connection pooler (needs pgbouncer).
+pgbouncer-test:
+    cargo test --workspace --features tests/pgbouncer --test pgbouncer
+
 # Format, clippy, docs and alert rules, each without a warning.
 lint: alerts
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    cargo clippy --workspace --features tests/browser --test browser -- -D warnings
+    cargo clippy --workspace --features tests/browser,tests/pgbouncer --test browser --test pgbouncer -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 # Whether the alert rules do what they say and the dashboard parses (needs promtool: Debian's package prometheus).
@@ -91,4 +95,4 @@ fuzz-seeds:
     fuzz/try-seeds
 
 # All that a change must pass, from the cheapest to the dearest.
-check: lint test browser-test openapi-lint contract-test sdk-test openapi-breaking sqlx-check deny
+check: lint test pgbouncer-test browser-test openapi-lint contract-test sdk-test openapi-breaking sqlx-check deny

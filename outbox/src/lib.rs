@@ -54,6 +54,7 @@ pub use postgres::{
     error::{Error, in_time},
     job_listener::JobListener,
     partitions,
+    pooler::check_pooler,
     schema::{ProgramKind, check_schema, migrate},
 };
 pub use reports::{

@@ -10,6 +10,7 @@ mod html;
 mod http;
 mod journal;
 mod mailgun;
+mod pgbouncer;
 mod portal;
 mod ports;
 mod postgres;
@@ -27,6 +28,7 @@ pub use journal::TimedOut;
 pub use mailgun::{
     Mail, Mailgun, MailgunSettings, ReadCall, SendCall, SentWebhook, Signing, SuppressionList, WebhookError, signed,
 };
+pub use pgbouncer::{PgBouncer, PgBouncerError};
 pub use portal::{Portal, PortalSettings};
 pub use postgres::{Durability, Postgres, PostgresError};
 pub use programs::{Program, ProgramError, Programs};

@@ -19,7 +19,7 @@ pub enum Role {
 }
 
 impl Role {
-    const ALL: [Role; 4] = [Role::Owner, Role::Api, Role::Worker, Role::Viewer];
+    pub(crate) const ALL: [Role; 4] = [Role::Owner, Role::Api, Role::Worker, Role::Viewer];
 
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -130,6 +130,12 @@ impl TestSystem {
         system
     }
 
+    /// Gives the programs that are started from now on another `DATABASE_URL`. The test itself keeps its pool.
+    pub fn connect_through(&mut self, api: String, worker: String) {
+        self.database.api = api;
+        self.database.worker = worker;
+    }
+
     /// Starts another api.
     pub async fn start_api(&mut self) {
         let settings = [

@@ -65,6 +65,7 @@ fn start(log: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> an
 
 async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<()> {
     let pool = outbox::connect(&settings.url, settings.max_connections, "magic-link-worker migrate")?;
+    outbox::check_pooler(&pool).await?;
     prepare::migrate(&pool).await?;
     tracing::info!("the tables are up to date");
     Ok(())
@@ -73,6 +74,7 @@ async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<()> {
 /// Prints the counts to stdout, for the person who ran the command.
 async fn forget(settings: &DatabaseSettings, address: &Email) -> anyhow::Result<()> {
     let pool = outbox::connect(&settings.url, settings.max_connections, "magic-link-worker forget")?;
+    outbox::check_pooler(&pool).await?;
     let forgotten = outbox::forget(&pool, address).await?;
     let mut out = std::io::stdout().lock();
     for Forgotten { relation, rows } in forgotten {

@@ -63,6 +63,24 @@ impl OutageLog {
         }
     }
 
+    /// Records that the database cannot be used until an operator changes a setting.
+    pub(crate) fn note_wrong_setting(&self, reason: String) {
+        let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
+        if outage.as_ref().is_some_and(|outage| outage.reason == reason) {
+            return;
+        }
+        tracing::error!(error = reason, "the database cannot be used: requests are answered with 503 until it can be");
+        let now = Instant::now();
+        let (since, refused) = outage.as_ref().map_or((now, 0), |outage| (outage.since, outage.refused));
+        *outage = Some(Outage { since, reason, logged_at: now, last_error_at: now, refused, logged: refused });
+    }
+
+    /// Records that the database can be used, whatever was wrong with it at the start.
+    pub(crate) fn note_usable(&self) {
+        let ended = self.outage.lock().unwrap_or_else(PoisonError::into_inner).take();
+        log_end(ended);
+    }
+
     /// Records that a request or webhook was refused because too many wait for their commit.
     pub(crate) fn note_busy(&self) {
         let mut logged_at = self.busy_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -77,13 +95,18 @@ impl OutageLog {
     pub(crate) fn note_checked(&self) {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = outage.take_if(|outage| outage.last_error_at.elapsed() >= CALM);
-        if let Some(Outage { since, refused, .. }) = ended {
-            tracing::info!(seconds = since.elapsed().as_secs(), refused, "the database is back");
-        }
+        drop(outage);
+        log_end(ended);
     }
 
     /// Why the database is away; `None` if it is not.
     pub(crate) fn reason(&self) -> Option<String> {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|outage| outage.reason.clone())
+    }
+}
+
+fn log_end(ended: Option<Outage>) {
+    if let Some(Outage { since, refused, .. }) = ended {
+        tracing::info!(seconds = since.elapsed().as_secs(), refused, "the database is back");
     }
 }

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::{CommitError, Load, ProgramKind};
+use outbox::{CommitError, Error, Load, ProgramKind};
 use tokio::time::{interval, timeout};
 
 use super::{
@@ -31,6 +31,7 @@ const NOT_PREPARED_RETRY_AFTER: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct QueueMonitor {
     limits: QueueLimits,
+    has_own_sessions: AtomicBool,
     is_prepared: AtomicBool,
     is_reachable: AtomicBool,
     load: Mutex<Load>,
@@ -53,6 +54,7 @@ impl QueueMonitor {
     pub(crate) fn new(limits: QueueLimits) -> Self {
         Self {
             limits,
+            has_own_sessions: AtomicBool::new(false),
             is_prepared: AtomicBool::new(false),
             is_reachable: AtomicBool::new(false),
             load: Mutex::default(),
@@ -73,6 +75,26 @@ impl QueueMonitor {
     /// Counts a job that was committed after the last poll.
     pub(crate) fn note_accepted(&self) {
         self.accepted.fetch_add(1, Relaxed);
+    }
+
+    /// Records why the database cannot be used yet.
+    pub(crate) fn note_unusable(&self, error: &Error) {
+        if error.is_outage() {
+            self.outage.note_away(error.to_string());
+        } else {
+            self.outage.note_wrong_setting(error.to_string());
+        }
+    }
+
+    /// Records that each connection has a server session of its own. Until then, nothing may use the pool.
+    pub(crate) fn note_own_sessions(&self) {
+        self.has_own_sessions.store(true, Relaxed);
+        self.outage.note_usable();
+    }
+
+    /// Whether each connection has a server session of its own.
+    pub(crate) fn has_own_sessions(&self) -> bool {
+        self.has_own_sessions.load(Relaxed)
     }
 
     /// Records that the tables are ready and that Postgres answers.

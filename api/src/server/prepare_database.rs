@@ -1,4 +1,4 @@
-//! Background task that migrates the database and creates partitions ahead of time.
+//! Background task that checks how the database is reached, migrates the database and creates partitions ahead of time.
 //!
 //! The api starts without Postgres: it retries until the tables are ready, and requests are answered 503 until then.
 
@@ -9,13 +9,17 @@ use tokio::time::sleep;
 
 use crate::admission::queue_monitor::QueueMonitor;
 
+/// Time between two checks while there is a pooler in transaction mode.
+const POOLER_INTERVAL: Duration = Duration::from_secs(2);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Partitions are created a week ahead, so a failed day does no harm.
 const PARTITIONS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Prepares the tables, retrying every second until that succeeds, and reports it to the queue monitor. Then creates
-/// partitions once a day. Never returns. Without `migrate` it waits for another program to migrate the database.
+/// Checks how the database is reached and prepares the tables, retrying until both succeed, and reports it to the queue
+/// monitor. Then creates partitions once a day. Never returns. Without `migrate` it waits for another program to migrate the
+/// database.
 pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, migrate: bool) {
+    check_pooler(&pool, &queue).await;
     let mut last_problem = String::new();
     while let Err(error) = try_to_prepare(&pool, migrate).await {
         // Log each problem once, not at every retry.
@@ -34,6 +38,15 @@ pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, mig
             tracing::warn!(%error, "making the days ahead failed: the next try is tomorrow");
         }
     }
+}
+
+/// Returns when each connection has a server session of its own. Until that is known, the api sends the database nothing else.
+async fn check_pooler(pool: &PgPool, queue: &QueueMonitor) {
+    while let Err(error) = outbox::check_pooler(pool).await {
+        queue.note_unusable(&error);
+        sleep(if error.is_outage() { RETRY_INTERVAL } else { POOLER_INTERVAL }).await;
+    }
+    queue.note_own_sessions();
 }
 
 async fn try_to_prepare(pool: &PgPool, migrate: bool) -> Result<(), Error> {

@@ -111,6 +111,9 @@ async fn process(state: &AppState, webhook: MailgunWebhook) -> Result<ProcessedW
             return Err(RejectedWebhook::new(reason, response));
         }
     };
+    if !state.queue.has_own_sessions() {
+        return Err(RejectedWebhook::new("database", ErrorResponse::unavailable()));
+    }
     let signed = Some(SignedToken { token: signature.token, digest: webhook.digest() });
     match state.reports.commit(Report { event: (*event).clone(), signed }).await {
         Ok(ReportOutcome { status: ReportStatus::TokenReused, .. }) => {

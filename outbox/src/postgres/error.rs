@@ -38,6 +38,13 @@ pub enum Error {
         /// The migration that it must know.
         needed: i32,
     },
+    /// `DATABASE_URL` leads to a connection pooler in transaction or statement mode. An operator must change it or the
+    /// pooler.
+    #[error("{}", describe_pooler(*.is_supabase))]
+    TransactionPooler {
+        /// Whether it is one of Supabase's.
+        is_supabase: bool,
+    },
     /// `DATABASE_URL` cannot be used.
     #[error("DATABASE_URL {0}")]
     Url(#[from] DatabaseUrlError),
@@ -74,7 +81,7 @@ impl Error {
             ),
             // Another version is being rolled out: this passes, or this program is replaced.
             Self::TimedOut | Self::ReadOnly | Self::TablesTooOld { .. } | Self::ProgramTooOld { .. } => true,
-            Self::Url(_) => false,
+            Self::Url(_) | Self::TransactionPooler { .. } => false,
             // The tables belong to another version, or the role may not create them: an operator must act.
             Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => error.as_database_error().is_none(),
             Self::Migrate(_) => false,
@@ -88,6 +95,15 @@ fn describe(error: &sqlx::Error) -> String {
         sqlx::Error::PoolTimedOut => "no connection could be had in time".to_owned(),
         sqlx::Error::Tls(error) => describe_tls(&error.to_string()),
         other => other.to_string(),
+    }
+}
+
+fn describe_pooler(is_supabase: bool) -> &'static str {
+    if is_supabase {
+        "DATABASE_URL leads to a connection pooler in transaction mode: use its port 5432, which is session mode"
+    } else {
+        "DATABASE_URL leads to a connection pooler in transaction or statement mode: set the pooler to session mode, or connect \
+         to Postgres directly"
     }
 }
 

@@ -6,5 +6,6 @@ pub(crate) mod error;
 pub(crate) mod job_listener;
 pub(crate) mod notify;
 pub mod partitions;
+pub(crate) mod pooler;
 pub(crate) mod schema;
 pub(crate) mod session;

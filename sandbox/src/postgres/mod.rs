@@ -13,7 +13,7 @@ use folder::ServerFolder;
 use launch::Launcher;
 use nix::sys::signal::Signal;
 use programs::ServerPrograms;
-use run_as::RunAs;
+pub(crate) use run_as::RunAs;
 use sqlx::{Connection, PgConnection};
 use std::{
     io,
@@ -116,6 +116,10 @@ impl Postgres {
     pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
         let (password, port) = (&self.password, self.port);
         format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}")
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.port
     }
 
     pub(crate) fn password(&self) -> &str {

@@ -11,7 +11,7 @@ use std::{
 
 /// Who runs Postgres.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum RunAs {
+pub(crate) enum RunAs {
     /// Whoever we are.
     Ourselves,
     /// Root starts it as this user.
@@ -19,12 +19,12 @@ pub(super) enum RunAs {
 }
 
 impl RunAs {
-    pub(super) fn other_user_needed() -> bool {
+    pub(crate) fn other_user_needed() -> bool {
         Uid::effective().is_root()
     }
 
     /// `postgres` if there is such a user, else `nobody`.
-    pub(super) fn choose() -> Result<RunAs, PostgresError> {
+    pub(crate) fn choose() -> Result<RunAs, PostgresError> {
         if !RunAs::other_user_needed() {
             return Ok(RunAs::Ourselves);
         }
@@ -36,14 +36,14 @@ impl RunAs {
     }
 
     /// Makes `command` run as this user.
-    pub(super) fn apply(self, command: &mut Command) {
+    pub(crate) fn apply(self, command: &mut Command) {
         if let RunAs::Other { uid, gid } = self {
             command.uid(uid.as_raw()).gid(gid.as_raw());
         }
     }
 
     /// Gives a file or folder to this user.
-    pub(super) fn own(self, path: &Path) -> std::io::Result<()> {
+    pub(crate) fn own(self, path: &Path) -> std::io::Result<()> {
         match self {
             RunAs::Ourselves => Ok(()),
             RunAs::Other { uid, gid } => Ok(chown(path, Some(uid), Some(gid))?),
@@ -51,7 +51,7 @@ impl RunAs {
     }
 
     /// A folder for temporary files that this user can walk into.
-    pub(super) fn temp_folder(self) -> PathBuf {
+    pub(crate) fn temp_folder(self) -> PathBuf {
         let ours = std::env::temp_dir();
         match self {
             RunAs::Other { .. } if !open_to_others(&ours) => "/tmp".into(),

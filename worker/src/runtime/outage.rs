@@ -115,6 +115,17 @@ impl OutageLog {
         }
     }
 
+    /// Records that the database cannot be used until an operator changes a setting.
+    pub fn record_wrong_setting(&self, reason: String) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.last_error_at = Instant::now();
+        if state.away.as_ref().is_none_or(|(_, known)| *known != reason) {
+            tracing::error!(error = reason, "the database cannot be used: checking until that is corrected");
+        }
+        let since = state.away.as_ref().map_or_else(Instant::now, |(since, _)| *since);
+        state.away = Some((since, reason));
+    }
+
     /// Waits for an error, but not longer than `max_wait`.
     pub async fn wait_for_error(&self, max_wait: Duration) {
         // The caller checks in both cases.

@@ -51,6 +51,8 @@ pub struct Worker {
     pub upstream_monitor: UpstreamMonitor,
     /// Logs when the database goes away and when it is back.
     pub outage: OutageLog,
+    /// Whether each connection has a server session of its own. Until that is known, nothing may use the pool.
+    pub has_own_sessions: AtomicBool,
     /// Whether the tables have been checked and match this version.
     pub is_prepared: AtomicBool,
     /// Signals the tasks to stop.
@@ -81,6 +83,7 @@ impl Worker {
             capacity: Capacity::default(),
             upstream_monitor: UpstreamMonitor::default(),
             outage: OutageLog::default(),
+            has_own_sessions: AtomicBool::new(false),
             is_prepared: AtomicBool::new(false),
             shutdown: Shutdown::default(),
         })

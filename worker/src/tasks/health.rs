@@ -67,6 +67,21 @@ enum Check {
 }
 
 async fn run_checks(worker: &Worker) -> HealthReport {
+    let (database, stops) = check_database(worker).await;
+    let checks = BTreeMap::from([
+        ("database", database),
+        (Upstream::Supabase.as_str(), check_upstream(&stops, Upstream::Supabase)),
+        (Upstream::Mailgun.as_str(), check_upstream(&stops, Upstream::Mailgun)),
+    ]);
+    let is_ok = checks.values().all(|check| matches!(check, Check::Ok));
+    HealthReport { status: if is_ok { "ok" } else { "unavailable" }, checks }
+}
+
+/// Checks the database, and reads from it which upstreams are stopped.
+async fn check_database(worker: &Worker) -> (Check, Vec<Stop>) {
+    if !worker.has_own_sessions.load(Ordering::Relaxed) {
+        return (database_down(&reason(worker, "it has not answered yet".to_owned())), Vec::new());
+    }
     let (stops, recording) = tokio::join!(
         timeout(DATABASE_TIMEOUT, read_stops(worker)),
         timeout(DATABASE_TIMEOUT, worker.committers.check())
@@ -74,7 +89,7 @@ async fn run_checks(worker: &Worker) -> HealthReport {
     // What makes the worker unready is logged, too.
     let stops = stops.map(|stops| worker.outage.observe(stops));
     let recording = recording.map(|recording| worker.outage.observe(recording));
-    let (database, stops) = match stops {
+    match stops {
         Ok(Ok(stops)) if !worker.is_prepared.load(Ordering::Relaxed) => {
             let tables = "its tables are not those of this version, or cannot be made: see the log";
             (database_down(&reason(worker, tables.to_owned())), stops)
@@ -86,14 +101,7 @@ async fn run_checks(worker: &Worker) -> HealthReport {
         },
         Ok(Err(error)) => (database_down(&reason(worker, error.to_string())), Vec::new()),
         Err(_) => (database_down(&reason(worker, "it does not answer".to_owned())), Vec::new()),
-    };
-    let checks = BTreeMap::from([
-        ("database", database),
-        (Upstream::Supabase.as_str(), check_upstream(&stops, Upstream::Supabase)),
-        (Upstream::Mailgun.as_str(), check_upstream(&stops, Upstream::Mailgun)),
-    ]);
-    let is_ok = checks.values().all(|check| matches!(check, Check::Ok));
-    HealthReport { status: if is_ok { "ok" } else { "unavailable" }, checks }
+    }
 }
 
 /// The reason that the regular checks have found, which is the server's own; otherwise `error`.

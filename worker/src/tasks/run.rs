@@ -1,4 +1,4 @@
-//! The worker from start to stop: serve health checks at once, prepare the database, then deliver jobs until a signal.
+//! The worker from start to stop: serve health checks at once, check and prepare the database, deliver jobs until a signal.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +7,8 @@ use poem::{Server, listener::TcpAcceptor};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
-    check_database, check_upstreams, claim_loop, gauges, health, maintenance, prepare::prepare, report_capacity,
+    check_database, check_pooler, check_upstreams, claim_loop, gauges, health, maintenance, prepare::prepare,
+    report_capacity,
 };
 use crate::{
     metrics,
@@ -24,6 +25,10 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     let worker = Arc::new(Worker::new(settings)?);
     worker.shutdown.on_signals()?;
     let health = serve_health(&worker, settings).await?;
+    tokio::select! {
+        () = check_pooler::run(&worker) => {}
+        () = worker.shutdown.claims.cancelled() => return Ok(()),
+    }
     let renewer = spawn_lease_renewer(&worker);
     let database_checks = tokio::spawn(check_database::run(Arc::clone(&worker)));
     tracing::info!(

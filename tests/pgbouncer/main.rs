@@ -1,0 +1,200 @@
+//! The programs behind a connection pooler. `just pgbouncer-test`; it needs PgBouncer, and so is no part of
+//! `cargo test --workspace`.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+
+use sandbox::{PgBouncer, Program, Programs};
+use serde_json::json;
+use sqlx::{Connection as _, PgConnection, Row as _};
+use tests::{Plan, TestSystem, eventually};
+
+/// What both programs say about a pooler in transaction mode.
+const SENTENCE: &str = "DATABASE_URL leads to a connection pooler in transaction or statement mode: set the pooler to session \
+                        mode, or connect to Postgres directly";
+
+/// The key of webhooks.
+const KEY: &str = "whsec-for-tests-only-0123456789abcdef";
+
+/// Time for one mail.
+const MAIL_PATIENCE: Duration = Duration::from_secs(20);
+
+/// More runs than a pooler that happens to return the same sessions would pass.
+const RUNS: u32 = 20;
+
+/// What a session has that was set up by one of the programs.
+const TRACES: &str = "
+    select pg_backend_pid(), concat_ws(' ', current_setting('jit'), current_setting('enable_seqscan'),
+        current_setting('statement_timeout'), (select count(*) from pg_prepared_statements),
+        (select count(*) from pg_listening_channels()))";
+
+/// Their values in a session that was left alone.
+const NO_TRACES: &str = "on on 0 0 0";
+
+/// A system without programs yet.
+async fn without_programs() -> TestSystem {
+    let plan = Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() };
+    let plan = plan.api("MIGRATE_ON_START", "true").api("MAILGUN_WEBHOOK_SIGNING_KEY", KEY);
+    TestSystem::with(plan.worker("MIGRATE_ON_START", "true")).await
+}
+
+/// Checks through a pooler with these settings, as the programs do at their start.
+async fn check(system: &TestSystem, pooler: &PgBouncer) -> Result<(), outbox::Error> {
+    let pool = outbox::connect(&pooler.url(&system.database_url).into(), 1, "test").unwrap();
+    outbox::check_pooler(&pool).await
+}
+
+#[tokio::test]
+async fn a_pooler_in_transaction_mode_is_refused_until_it_is_in_session_mode() {
+    start_behind_transaction_mode(&[("pool_mode", "transaction"), ("default_pool_size", "1")]).await;
+}
+
+#[tokio::test]
+async fn so_is_one_that_takes_turns_with_its_sessions() {
+    let settings = [("pool_mode", "transaction"), ("default_pool_size", "3"), ("server_round_robin", "1")];
+    start_behind_transaction_mode(&settings).await;
+}
+
+async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
+    let mut system = without_programs().await;
+    let server = system.server.as_ref().unwrap();
+    server.create_database("empty").await.unwrap();
+    let direct = server.url("empty");
+    let pooler = PgBouncer::start(server, settings).await.unwrap();
+    let url = pooler.url(&direct);
+    system.connect_through(url.clone(), url.clone());
+    system.start_api().await;
+    system.start_worker().await;
+
+    until_both_say_it(&system).await;
+    assert_eq!(system.ask("early@example.com").await.status, 503);
+    assert_eq!(report(&system).await, 503);
+    let mut neighbour = PgConnection::connect(&url).await.unwrap();
+    let mut admin = PgConnection::connect(&direct).await.unwrap();
+    // The checks go on meanwhile.
+    let traces = traces_in_all_sessions(&mut neighbour, &mut admin).await;
+    assert_eq!(traces, BTreeSet::from([NO_TRACES.to_owned()]));
+    let relations = "select count(*) from pg_class where relnamespace = 'public'::regnamespace";
+    let relations: i64 = sqlx::query_scalar(relations).fetch_one(&mut admin).await.unwrap();
+    assert_eq!(relations, 0, "nothing was migrated");
+    for program in system.apis.iter().chain(&system.workers) {
+        let log = program.log();
+        let errors: Vec<&String> = log.iter().filter(|line| line.contains(r#""level":"ERROR""#)).collect();
+        assert!(errors.len() == 1 && errors[0].contains(SENTENCE), "{log:#?}");
+    }
+
+    pooler.reconfigure(&[("pool_mode", "session"), ("default_pool_size", "60")]).unwrap();
+    let ready = system.url("/health/ready").await;
+    eventually(|| async {
+        let both = (system.get(&ready).await, system.worker_ready(0).await);
+        if both.0.0 == 200 && both.1.0 == 200 { Ok(()) } else { Err(both) }
+    })
+    .await
+    .unwrap();
+    assert_eq!(report(&system).await, 200);
+    assert_eq!(system.ask("hello@example.com").await.status, 200);
+    system.mailgun.wait_for_mail("hello@example.com", MAIL_PATIENCE).await.unwrap();
+}
+
+/// Waits until neither program is ready, and both name the setting and say what to do. The public listener does not.
+async fn until_both_say_it(system: &TestSystem) {
+    let private = private_address(&system.apis[0]).await;
+    eventually(|| async {
+        let (worker, worker_says) = system.worker_ready(0).await;
+        let (api, api_says) = system.get(&format!("http://{private}/health/ready")).await;
+        let api_says: serde_json::Value = serde_json::from_str(&api_says).unwrap();
+        let both_say_it = [&worker_says, &api_says].into_iter().all(|says| {
+            let database = &says["checks"]["database"];
+            database["message"] == SENTENCE && database["setting"] == "DATABASE_URL"
+        });
+        if (worker, api) == (503, 503) && both_say_it { Ok(()) } else { Err(format!("{worker_says}\n{api_says}")) }
+    })
+    .await
+    .unwrap();
+    let (status, page) = system.get(&system.url("/health/ready").await).await;
+    assert!(status == 503 && page.contains("database") && !page.contains("DATABASE_URL"), "{page}");
+}
+
+/// Posts an event as Mailgun does, and returns the status of the answer.
+async fn report(system: &TestSystem) -> u16 {
+    let event = json!({
+        "id": "event", "event": "delivered", "timestamp": system.text("extract(epoch from now())").await.parse::<f64>().unwrap(),
+        "recipient": "hello@example.com", "message": {"headers": {"message-id": "1@mg.example.com"}},
+        "user-variables": {"job_id": "019a0000-0000-7000-8000-000000000001"}, "tags": ["sign-in"], "flags": {"is-test-mode": false},
+        "delivery-status": {"code": 250, "message": "OK", "mx-host": "mx.example.com", "attempt-no": 1},
+    });
+    tests::post_at(&system.url("/api/webhooks/mailgun").await, &sandbox::signed(KEY, &event)).await.status
+}
+
+/// The address of an api's private listener.
+async fn private_address(api: &Program) -> SocketAddr {
+    let line = api.wait_for_line("listening privately", MAIL_PATIENCE).await.unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    line["fields"]["address"].as_str().unwrap().parse().unwrap()
+}
+
+/// Waits until a neighbour has had each of the pooler's server sessions, and returns what it found in them.
+async fn traces_in_all_sessions(neighbour: &mut PgConnection, admin: &mut PgConnection) -> BTreeSet<String> {
+    let sessions = "
+        select pid from pg_stat_activity
+        where datname = 'empty' and backend_type = 'client backend' and pid <> pg_backend_pid()";
+    let (mut seen, mut traces) = (BTreeSet::new(), BTreeSet::new());
+    for _ in 0..1_000 {
+        let row = sqlx::raw_sql(TRACES).fetch_one(&mut *neighbour).await.unwrap();
+        seen.insert(row.get::<i32, _>(0));
+        traces.insert(row.get(1));
+        let all: Vec<i32> = sqlx::query_scalar(sessions).fetch_all(&mut *admin).await.unwrap();
+        if all.iter().all(|pid| seen.contains(pid)) {
+            return traces;
+        }
+    }
+    panic!("only these were had: {seen:?}");
+}
+
+#[tokio::test]
+async fn a_pooler_in_session_mode_is_never_refused() {
+    let system = without_programs().await;
+    let settings = [("pool_mode", "session"), ("default_pool_size", "3"), ("server_round_robin", "1")];
+    let pooler = PgBouncer::start(system.server.as_ref().unwrap(), &settings).await.unwrap();
+    for run in 0..RUNS {
+        check(&system, &pooler).await.unwrap_or_else(|error| panic!("run {run}: {error}"));
+    }
+    let direct = outbox::connect(&system.database_url.clone().into(), 1, "test").unwrap();
+    for _ in 0..RUNS {
+        outbox::check_pooler(&direct).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_pooler_in_another_mode_is_always_refused() {
+    let system = without_programs().await;
+    for (mode, pool_size, round_robin) in [
+        ("transaction", "1", "0"),
+        ("transaction", "2", "1"),
+        ("transaction", "5", "0"),
+        ("transaction", "5", "1"),
+        ("statement", "1", "0"),
+        ("statement", "5", "1"),
+    ] {
+        let settings = [("pool_mode", mode), ("default_pool_size", pool_size), ("server_round_robin", round_robin)];
+        let pooler = PgBouncer::start(system.server.as_ref().unwrap(), &settings).await.unwrap();
+        for run in 0..RUNS {
+            let error = check(&system, &pooler).await.expect_err(&format!("run {run} with {settings:?}"));
+            assert_eq!(error.to_string(), SENTENCE, "{settings:?}");
+            assert!(!error.is_outage());
+        }
+    }
+}
+
+#[tokio::test]
+async fn migrate_refuses_a_pooler_in_transaction_mode() {
+    let system = without_programs().await;
+    let server = system.server.as_ref().unwrap();
+    server.create_database("empty").await.unwrap();
+    let pooler = PgBouncer::start(server, &[("pool_mode", "transaction")]).await.unwrap();
+    let settings = [("DATABASE_URL".to_owned(), pooler.url(&server.url("empty")))];
+    let worker = &Programs::build().await.unwrap().worker;
+    let migrate = Program::spawn(worker, "migrate", &settings, &["migrate"]).unwrap();
+    assert_eq!(migrate.wait().await.code(), Some(1));
+    assert!(migrate.log().iter().any(|line| line.contains(SENTENCE)), "{:?}", migrate.log());
+}

@@ -1,0 +1,28 @@
+//! Checks at the start that `DATABASE_URL` does not lead to a pooler in transaction mode. Until that is known, the worker sends
+//! the database nothing else.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tokio::time::sleep;
+
+use crate::runtime::worker::Worker;
+
+/// Time between two checks while the database is away.
+const AWAY_INTERVAL: Duration = Duration::from_millis(500);
+/// Time between two checks while there is such a pooler.
+const POOLER_INTERVAL: Duration = Duration::from_secs(2);
+
+/// Returns when each connection has a server session of its own.
+pub(crate) async fn run(worker: &Worker) {
+    while let Err(error) = outbox::check_pooler(&worker.pool).await {
+        let pause = if error.is_outage() {
+            worker.outage.record_check(Err(error.to_string()));
+            AWAY_INTERVAL
+        } else {
+            worker.outage.record_wrong_setting(error.to_string());
+            POOLER_INTERVAL
+        };
+        sleep(pause).await;
+    }
+    worker.has_own_sessions.store(true, Ordering::Relaxed);
+}
