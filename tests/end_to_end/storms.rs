@@ -138,6 +138,8 @@ async fn after_mailguns_too_many_requests_nobody_calls_it_before_its_time() {
     }
     let paused = "select extract(epoch from paused_until) from upstreams where name = 'mailgun'";
     let until = eventually(|| async { system.text(paused).await.parse::<f64>() }).await.unwrap();
+    // Those that are on their way are refused, too.
+    until_count(&system, "running", 0).await;
     system.mailgun.faults().clear();
     until_count(&system, "sent", JOBS).await;
 
