@@ -93,9 +93,35 @@ impl Error {
 fn describe(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::PoolTimedOut => "no connection could be had in time".to_owned(),
-        sqlx::Error::Tls(error) => describe_tls(&error.to_string()),
+        // A refused certificate comes as an I/O error.
+        sqlx::Error::Tls(_) | sqlx::Error::Io(_) => {
+            let text = error.to_string();
+            describe_certificate(&text).map_or(text, str::to_owned)
+        }
         other => other.to_string(),
     }
+}
+
+/// What to do about a certificate that was refused, by rustls's words for it (seen with Postgres 15).
+fn describe_certificate(error: &str) -> Option<&'static str> {
+    let advice = [
+        ("UnsupportedCertVersion", "the server's TLS certificate is of X.509 version 1: give it one of version 3"),
+        (
+            "CaUsedAsEndEntity",
+            "the server's TLS certificate is that of a certificate authority: give the server one of its own, signed by it",
+        ),
+        (
+            "UnknownIssuer",
+            "the server's TLS certificate is signed by an authority that is not known: add \
+             sslrootcert=/path/to/the/authority.pem to DATABASE_URL",
+        ),
+        (
+            "not valid for name",
+            "the server's TLS certificate is for another host name: use that name in DATABASE_URL, or sslmode=verify-ca",
+        ),
+        ("certificate expired", "the server's TLS certificate has expired"),
+    ];
+    advice.into_iter().find(|(words, _)| error.contains(words)).map(|(_, advice)| advice)
 }
 
 fn describe_pooler(is_supabase: bool) -> &'static str {
@@ -105,19 +131,6 @@ fn describe_pooler(is_supabase: bool) -> &'static str {
         "DATABASE_URL leads to a connection pooler in transaction or statement mode: set the pooler to session mode, or connect \
          to Postgres directly"
     }
-}
-
-fn describe_tls(text: &str) -> String {
-    let advice = if text.contains("UnsupportedCertVersion") {
-        "the server's certificate is of X.509 version 1: give it one of version 3"
-    } else if text.contains("UnknownIssuer") {
-        "the server's certificate is of an authority that is not known: name its certificate in ?sslrootcert=/path/to/ca.pem"
-    } else if text.contains("NotValidForName") {
-        "the server's certificate is for another host name: connect by that name, or use sslmode=verify-ca"
-    } else {
-        return format!("TLS: {text}");
-    };
-    format!("TLS: {advice}")
 }
 
 /// Cancels work that takes longer than any statement may. Its connection is checked before it is used again.
@@ -168,4 +181,25 @@ pub(crate) fn is_undefined_function(error: &sqlx::Error) -> bool {
 /// Whether a unique index refused the row.
 pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_certificate_says_what_to_do() {
+        for (words, advice) in [
+            ("invalid peer certificate: Other(OtherError(UnsupportedCertVersion))", "version 3"),
+            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "one of its own"),
+            ("invalid peer certificate: UnknownIssuer", "sslrootcert="),
+            ("invalid peer certificate: certificate not valid for name \"127.0.0.1\"; it is for db", "verify-ca"),
+        ] {
+            let error = Error::from(sqlx::Error::Io(std::io::Error::other(words)));
+            assert!(error.to_string().contains(advice), "{error}");
+            assert!(error.is_outage());
+        }
+        let refused = Error::from(sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
+        assert!(refused.to_string().contains("connection refused"), "{refused}");
+    }
 }
