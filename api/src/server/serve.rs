@@ -16,6 +16,8 @@ use crate::{admission::queue_monitor, metrics, settings::ApiSettings, state::App
 
 /// Maximum number of open connections per listener. Further ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
+/// The committer of requests, its helper, and the committer of webhooks have a connection each.
+const COMMITTER_CONNECTIONS: u32 = 3;
 /// Longest time to let requests finish after the first signal.
 const STOP_TIME: Duration = Duration::from_secs(10);
 /// Pause after a failed accept. The usual cause is a lack of file descriptors, which a retry at once would not fix.
@@ -66,6 +68,8 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let public = bind("API_LISTEN", settings.listen).await?;
     log_address("listening privately", &private);
     log_address("listening", &public);
+    let connections = settings.database_max_connections + COMMITTER_CONNECTIONS;
+    tracing::info!(connections, "connections to the database, at most");
 
     let stop = CancellationToken::new();
     let connections = TaskTracker::new();
