@@ -132,7 +132,9 @@ async fn a_server_that_refuses_new_sessions_is_an_outage_and_says_why() {
             system.until_state(answer, "sent").await;
         }
         assert_eq!(system.mailgun.mails().len(), 2, "{change}: one mail each");
-        assert_eq!(count_lines(&system, "the database is away"), 2, "{change}: one line of each program");
+        let lines = || (count_lines(&system, "the database is away"), count_lines(&system, "the database is back"));
+        eventually(|| async { if lines().1 == 2 { Ok(()) } else { Err(lines()) } }).await.unwrap();
+        assert_eq!(lines(), (2, 2), "{change}: each program logs one line at each end");
     }
 }
 
