@@ -127,8 +127,11 @@ async fn after_a_timeout_the_same_mail_is_sent_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_upstream_is_called_for_one_job_at_a_time() {
     let test = TestWorker::new().await;
-    test.supabase.faults().add(Fault::status(503).always());
     let worker = test.start_worker();
+    // Otherwise its first check would stop the upstream before the first call for a job.
+    let first = test.enqueue("first@example.com").await;
+    test.wait_for_state(first, "sent").await;
+    test.supabase.faults().add(Fault::status(503).always());
     let mut jobs = Vec::new();
     for number in 0..20 {
         jobs.push(test.enqueue(&format!("person-{number}@example.com")).await);
