@@ -49,7 +49,7 @@ pub use monitor::{
     redirect_checks, upstreams,
 };
 pub use postgres::{
-    connect::{check_url, connect, ping, try_connection},
+    connect::{check_url, connect, outage_reason},
     database_url::DatabaseUrlError,
     error::{Error, in_time},
     job_listener::JobListener,

@@ -183,17 +183,12 @@ async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, String> {
         outbox::load(&state.pool, count_to).await
     };
     let (load, requests, reports) = tokio::join!(load, state.requests.check(), state.reports.check());
-    let committed = requests.and(reports);
-    let hides_reason = match (&load, &committed) {
-        (Err(error), _) => error.hides_reason(),
-        (_, Err(error)) => error.hides_reason(),
-        _ => false,
+    let (error, hides_reason) = match (requests.and(reports), load) {
+        (Ok(()), Ok(load)) => return Ok(load),
+        (Err(error), _) => (error.to_string(), error.hides_reason()),
+        (Ok(()), Err(error)) => (error.to_string(), error.hides_reason()),
     };
-    if hides_reason && let Err(reason) = outbox::try_connection(&state.pool).await {
-        return Err(reason.to_string());
-    }
-    committed.map_err(|error| error.to_string())?;
-    load.map_err(|error| error.to_string())
+    Err(outbox::outage_reason(&state.pool, error, hides_reason).await)
 }
 
 #[cfg(test)]

@@ -21,6 +21,12 @@ pub const REFUSED_FOR: Duration = Duration::from_mins(1);
 /// callbacks in a minute at most, so a hundred workers would have to be kept busy for an hour to fill the table.
 const MAX_ROWS: i64 = 10_000;
 
+/// How long the result of a check counts.
+#[must_use]
+pub fn valid_for(is_allowed: bool) -> Duration {
+    if is_allowed { ALLOWED_FOR } else { REFUSED_FOR }
+}
+
 /// What is known about a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedirectCheck {
@@ -49,7 +55,7 @@ pub async fn find(pool: &PgPool, origin_and_path: &str) -> Result<Option<Redirec
     Ok(row.and_then(|row| {
         // Negative if a clock was set back.
         let age = Duration::try_from_secs_f64(row.age).unwrap_or_default();
-        let valid_for = if row.is_allowed { ALLOWED_FOR } else { REFUSED_FOR }.checked_sub(age)?;
+        let valid_for = valid_for(row.is_allowed).checked_sub(age)?;
         Some(RedirectCheck { is_allowed: row.is_allowed, valid_for })
     }))
 }

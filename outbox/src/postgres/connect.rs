@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row as _, postgres::PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgExecutor, PgPool, Row as _, postgres::PgPoolOptions};
 
 use super::{
     database_url::{self, DatabaseUrlError},
@@ -49,8 +49,8 @@ set timezone = 'UTC'";
 const IS_WRITABLE: &str = "select current_setting('transaction_read_only') = 'off'";
 
 /// Whether a session can write. Costs one round trip, as a ping does.
-async fn is_writable(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    let row = sqlx::raw_sql(IS_WRITABLE).fetch_one(connection).await?;
+pub(crate) async fn is_writable<'c>(session: impl PgExecutor<'c>) -> Result<bool, sqlx::Error> {
+    let row = sqlx::raw_sql(IS_WRITABLE).fetch_one(session).await?;
     row.try_get(0)
 }
 
@@ -67,12 +67,14 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
         // `before_acquire` checks idle connections only: a check of each would be one more round trip per statement.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
-            Box::pin(async move { if meta.idle_for > TRUSTED_FOR { is_writable(connection).await } else { Ok(true) } })
+            Box::pin(
+                async move { if meta.idle_for > TRUSTED_FOR { is_writable(&mut *connection).await } else { Ok(true) } },
+            )
         })
         .after_release(|connection, _| {
             Box::pin(async move {
                 // After a failover, a session of the old primary may survive. It must not stay in the pool.
-                let answer = tokio::time::timeout(RELEASE_CHECK_TIMEOUT, is_writable(connection)).await;
+                let answer = tokio::time::timeout(RELEASE_CHECK_TIMEOUT, is_writable(&mut *connection)).await;
                 answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))
             })
         })
@@ -96,12 +98,20 @@ pub fn check_url(url: &str) -> Result<(), DatabaseUrlError> {
     database_url::parse(url).map(drop)
 }
 
-/// Opens one more connection and closes it again. The pool hides why it has no connection; this tells it in the server's own
+/// Why the database is away, for operators: `error`, or, if that does not tell why there is no connection, the server's own
 /// words.
-///
-/// # Errors
-/// [`Error::Database`], [`Error::ReadOnly`], or [`Error::TimedOut`].
-pub async fn try_connection(pool: &PgPool) -> Result<(), Error> {
+pub async fn outage_reason(pool: &PgPool, error: String, hides_reason: bool) -> String {
+    if !hides_reason {
+        return error;
+    }
+    match try_connection(pool).await {
+        Ok(()) => error,
+        Err(reason) => reason.to_string(),
+    }
+}
+
+/// Opens one more connection and closes it again. The pool hides why it has no connection; this tells it.
+async fn try_connection(pool: &PgPool) -> Result<(), Error> {
     let attempt = async {
         let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;
         let is_writable = is_writable(&mut connection).await?;
@@ -109,13 +119,4 @@ pub async fn try_connection(pool: &PgPool) -> Result<(), Error> {
         if is_writable { Ok(()) } else { Err(Error::ReadOnly) }
     };
     tokio::time::timeout(ACQUIRE_TIMEOUT, attempt).await.unwrap_or(Err(Error::TimedOut))
-}
-
-/// Checks that Postgres answers and that the tables exist.
-///
-/// # Errors
-/// [`Error::Database`] if not.
-pub async fn ping(pool: &PgPool) -> Result<(), Error> {
-    sqlx::query!("select from email_jobs_open limit 0").execute(pool).await?;
-    Ok(())
 }

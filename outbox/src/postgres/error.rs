@@ -57,7 +57,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it says only that the pool has no connection, but not why. See [`try_connection`](crate::try_connection).
+    /// Whether it does not tell why there is no connection. See [`outage_reason`](crate::outage_reason).
     #[must_use]
     pub fn hides_reason(&self) -> bool {
         matches!(self, Self::Database(sqlx::Error::PoolTimedOut))

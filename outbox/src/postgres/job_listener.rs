@@ -9,7 +9,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::error::READ_ONLY;
+use super::{connect::is_writable, error::READ_ONLY};
 
 /// After this time without a notification, the connection is checked: a proxy that drops packets, or a dead peer, looks
 /// like a quiet night.
@@ -73,11 +73,8 @@ async fn listen_once(pool: &PgPool, notified: &Notify) -> Result<(), sqlx::Error
             Ok(Ok(None)) => return Ok(()),
             Ok(Err(error)) => return Err(error),
             Err(_silence) => {
-                let query = sqlx::query_scalar("select current_setting('transaction_read_only') = 'off'");
-                let is_writable: bool = timeout(CHECK_TIMEOUT, query.fetch_one(&mut listener))
-                    .await
-                    .unwrap_or(Err(sqlx::Error::PoolTimedOut))?;
-                if !is_writable {
+                let check = timeout(CHECK_TIMEOUT, is_writable(&mut listener));
+                if !check.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))? {
                     // Nobody notifies a standby.
                     return Err(sqlx::Error::Protocol(READ_ONLY.to_owned()));
                 }

@@ -132,7 +132,7 @@ impl DeliveryRun<'_> {
         worker.upstream_monitor.note_suspicion(upstream);
         let check = async {
             // The regular checks decide when a stopped upstream works again; one more call would only get in their way.
-            if upstreams::stops(&worker.pool).await?.iter().any(|stop| stop.upstream == upstream) {
+            if upstreams::is_stopped(&worker.pool, upstream).await? {
                 return Ok((Instant::now(), CheckResult::Unclear));
             }
             let call = worker.check(upstream, CHECK_TIMEOUT);

@@ -97,7 +97,7 @@ impl RedirectChecker {
     }
 
     async fn store(&self, pool: &PgPool, outage: &OutageLog, callback: &TestableCallback, is_allowed: bool) {
-        self.callbacks.insert(&callback.0, is_allowed, if is_allowed { ALLOWED_FOR } else { REFUSED_FOR });
+        self.callbacks.insert(&callback.0, is_allowed, redirect_checks::valid_for(is_allowed));
         let stored = outbox::in_time(redirect_checks::store(pool, &callback.0, is_allowed)).await;
         // `observe` has logged an error. Without the row, the other workers ask for themselves.
         let _ = outage.observe(stored);

@@ -45,11 +45,5 @@ pub(crate) async fn check(worker: &Worker) -> Result<(), String> {
 }
 
 async fn explain(worker: &Worker, error: &impl OutageError) -> String {
-    if !error.hides_reason() {
-        return error.to_string();
-    }
-    match outbox::try_connection(&worker.pool).await {
-        Ok(()) => error.to_string(),
-        Err(reason) => reason.to_string(),
-    }
+    outbox::outage_reason(&worker.pool, error.to_string(), error.hides_reason()).await
 }

@@ -66,7 +66,7 @@ fn ticks() -> tokio::time::Interval {
 
 /// Checks an upstream, unless it is not stopped and any worker has checked it within `min_interval`.
 async fn check_if_due(worker: &Worker, upstream: Upstream, min_interval: Duration) -> Result<(), Error> {
-    let is_stopped = upstreams::stops(&worker.pool).await?.iter().any(|stop| stop.upstream == upstream);
+    let is_stopped = upstreams::is_stopped(&worker.pool, upstream).await?;
     let min_interval = if is_stopped { min_interval.min(STOPPED_INTERVAL) } else { min_interval };
     let call = async {
         let call = worker.check(upstream, Duration::MAX);

@@ -8,5 +8,7 @@ mod suspicion;
 
 pub use pause::{end_pauses, pause};
 pub use probe::{ProbeOrder, stopped_for, take_probe};
-pub use stop::{Stop, StopKind, StopReason, StoppedBy, UpstreamState, resume, stop, stops, upstream_states};
+pub use stop::{
+    Stop, StopKind, StopReason, StoppedBy, UpstreamState, is_stopped, resume, stop, stops, upstream_states,
+};
 pub use suspicion::{Suspicion, record_success, suspect, take_check};

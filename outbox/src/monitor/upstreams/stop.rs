@@ -211,6 +211,14 @@ pub async fn stops(pool: &PgPool) -> Result<Vec<Stop>, Error> {
     Ok(stops.collect())
 }
 
+/// Whether a service is stopped.
+///
+/// # Errors
+/// [`Error::Database`].
+pub async fn is_stopped(pool: &PgPool, upstream: Upstream) -> Result<bool, Error> {
+    Ok(stops(pool).await?.iter().any(|stop| stop.upstream == upstream))
+}
+
 /// State of a service, for the gauges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UpstreamState {
