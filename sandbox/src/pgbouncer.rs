@@ -75,7 +75,7 @@ impl PgBouncer {
         Ok(())
     }
 
-    /// A connection string of the server, as one that goes through this pooler.
+    /// Changes a URL of the server so that it leads through this pooler.
     pub fn url(&self, server_url: &str) -> String {
         server_url.replace(&format!("127.0.0.1:{}/", self.server_port), &format!("127.0.0.1:{}/", self.port))
     }

@@ -35,7 +35,7 @@ pub(crate) fn key_refused(rng: &mut StdRng) -> Fault {
     Fault::status(401).seconds(rng.random_range(1..=2))
 }
 
-/// Of something before the service that is no part of it.
+/// The page of a firewall or proxy in front of the service.
 const HTML: &str = "<html><head><title>Forbidden</title></head><body>Request blocked</body></html>";
 const NOT_AUTHORIZED: &str = "Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. \
                               Please add your own domain or add the address to authorized recipients in Account Settings.";

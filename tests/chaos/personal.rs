@@ -24,7 +24,7 @@ pub(crate) enum PersonalKind {
 /// How many people there are of each kind. For every other one it lasts for good.
 const COUNTS: [(PersonalKind, usize); 3] =
     [(PersonalKind::Firewall, 8), (PersonalKind::NotAuthorized, 6), (PersonalKind::Hook, 10)];
-/// So many of them ask often.
+/// Number of people of each kind who ask often.
 const IMPATIENT: usize = 2;
 /// Percent of the run.
 const FOR_GOOD: Range<u32> = 0..u32::MAX;

@@ -90,7 +90,7 @@ impl ModelUpstream {
         clears
     }
 
-    /// `resume`. Returns whether the upstream was stopped and is no longer.
+    /// `resume`. Returns whether it ended a stop.
     pub(crate) fn resume(&mut self, began: Time, is_check: bool, guards: &SuspicionGuards) -> bool {
         let resumes = self.stop.is_some_and(|stop| {
             (stop.since < began || !guards.resuming_call_began_later)

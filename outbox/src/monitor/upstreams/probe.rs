@@ -14,8 +14,8 @@ pub(super) const PROBE_INTERVALS: [i32; 3] = [1, 2, 5];
 pub enum ProbeOrder {
     /// The one that has waited longest.
     OldestFirst,
-    /// The one that was requested last. Every other probe of a service that suspects have stopped is such a one: otherwise
-    /// somebody who asks after thirty refused recipients would wait for thirty probes.
+    /// The one that was requested last. If suspects have stopped the service, every other probe takes it; otherwise somebody
+    /// who asks after thirty refused recipients would wait for thirty probes.
     NewestFirst,
 }
 

@@ -71,7 +71,8 @@ pub struct Stop {
 
 /// Stops a service after a call that began at `began_at` and failed, or updates the reason of a stopped one. Does nothing if
 /// the service has worked since: a later call has resumed it. Gives back the attempts that jobs have spent on
-/// failures of it that seemed to concern one recipient only, and clears the suspects. Returns true if the service was not stopped or had another reason:
+/// failures of it that seemed to concern one recipient only, and clears the suspects. Returns true if the service was not
+/// stopped or had another reason:
 /// then the caller logs it, and no other worker does.
 ///
 /// # Errors
