@@ -45,7 +45,7 @@ begin
     from pg_class
     where relnamespace = schema::regnamespace
       and relkind in ('r', 'p', 'v', 'S')
-      and relname ~ '^(email_|recipient_quotas$|suppress|upstreams$|redirect_checks$|webhook_tokens$|_sqlx_migrations$)'
+      and relname ~ '^(email_|outbox_|recipient_quotas$|suppress|upstreams$|redirect_checks$|webhook_tokens$|_sqlx_migrations$)'
       and relowner <> 'magic_link_owner'::regrole
   loop
     execute format('alter %s %s owner to magic_link_owner', relation.kind, relation.name);
@@ -88,15 +88,19 @@ begin
   grant select (state) on email_jobs_open to magic_link_api;
   grant execute on function
     email_admission, email_read_recipients, email_add_jobs, email_add_newcomers, email_take_reports, email_make_partitions to magic_link_api;
-  grant execute on function outbox_suits, outbox_versions to magic_link_worker, magic_link_api;
+  grant execute on function outbox_suits, outbox_versions, email_report_program, email_program_stopped
+    to magic_link_worker, magic_link_api;
 
   -- The views show what their reader may see: these columns, and no others.
-  grant select on email_jobs_now, email_jobs_recent, email_failures_by_code, email_delivery_by_domain to magic_link_viewer;
+  grant select on
+    email_jobs_now, email_jobs_recent, email_failures_by_code, email_delivery_by_domain, email_programs,
+    email_programs_now, email_programs_summary
+    to magic_link_viewer;
   grant select (
     id, state, delivery, delivery_at, recipient, attempt, code, message, created_at, run_at, finished_at, request_id)
     on email_jobs to magic_link_viewer;
   grant select on email_delivery_hours to magic_link_viewer;
-  foreach relation in array array['email_jobs', 'email_delivery_hours'] loop
+  foreach relation in array array['email_jobs', 'email_delivery_hours', 'email_programs'] loop
     execute format('drop policy if exists viewer_reads on %I', relation);
     execute format('create policy viewer_reads on %I for select to magic_link_viewer using (true)', relation);
   end loop;

@@ -3,7 +3,10 @@
 
 use std::{io, sync::Arc};
 
-use outbox::{Enqueued, GroupCommit, NewJob, PgPool, Report, ReportOutcome};
+use outbox::{
+    Enqueued, GroupCommit, NewJob, PgPool, PoolerMonitor, ProgramKind, Report, ReportOutcome,
+    programs::{Program, ProgramReporter},
+};
 
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
@@ -12,6 +15,9 @@ use crate::{
     metrics,
     settings::{ApiSettings, WebhookSettings},
 };
+
+/// The committer of requests, its helper, and the committer of webhooks have a connection each.
+const COMMITTER_CONNECTIONS: u32 = 3;
 
 #[derive(Debug)]
 pub(crate) struct AppState {
@@ -24,6 +30,10 @@ pub(crate) struct AppState {
     pub(crate) callback_next_prefixes: NextPrefixes,
     pub(crate) queue: Arc<QueueMonitor>,
     pub(crate) webhooks: WebhookSettings,
+    /// Reports this api, and knows of all programs.
+    pub(crate) reporter: ProgramReporter,
+    /// Notices when a pooler changes its mode.
+    pub(crate) pooler_monitor: PoolerMonitor,
 }
 
 impl AppState {
@@ -31,7 +41,7 @@ impl AppState {
     ///
     /// # Errors
     /// The operating system cannot start the threads that write commits.
-    pub(crate) fn new(settings: &ApiSettings, pool: PgPool) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(settings: &ApiSettings, pool: PgPool, pooler_monitor: PoolerMonitor) -> io::Result<Arc<Self>> {
         let state = Self {
             requests: GroupCommit::of_requests(&pool, settings.admission.clone(), metrics::observe_enqueue_commit)?,
             reports: GroupCommit::of_reports(&pool, metrics::observe_webhook_commit)?,
@@ -49,7 +59,21 @@ impl AppState {
                 deadline: settings.admission.deadline,
             })),
             webhooks: settings.webhooks.clone(),
+            reporter: ProgramReporter::new(Program {
+                name: program::instance_name(),
+                kind: ProgramKind::Api,
+                version: program::VERSION,
+                commit: program::COMMIT,
+                max_connections: max_connections(settings),
+                sealing_keys: None,
+            }),
+            pooler_monitor,
         };
         Ok(Arc::new(state))
     }
+}
+
+/// Maximum number of connections to Postgres: the pool's and the committers'.
+pub(crate) fn max_connections(settings: &ApiSettings) -> u32 {
+    settings.database_max_connections + COMMITTER_CONNECTIONS
 }

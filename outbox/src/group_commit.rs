@@ -28,7 +28,11 @@ use crate::{
         batch::enqueue_in,
         request::{EnqueuePolicy, Enqueued, NewJob},
     },
-    postgres::{error::Error, notify::NotifyLimiter, session::Session},
+    postgres::{
+        error::{Error, ReasonSource},
+        notify::NotifyLimiter,
+        session::Session,
+    },
     reports::events::{Report, ReportOutcome, take_reports_in},
     running::{
         finish::{Finish, Recorded, finish_in},
@@ -57,10 +61,13 @@ pub enum CommitError {
 }
 
 impl CommitError {
-    /// Whether it does not tell why there is no connection. See [`outage_reason`](crate::outage_reason).
+    /// Where the reason of this error can be found. See [`outage_reason`](crate::outage_reason).
     #[must_use]
-    pub fn hides_reason(&self) -> bool {
-        matches!(self, Self::Failed(error) if error.hides_reason())
+    pub fn reason_source(&self) -> ReasonSource {
+        match self {
+            Self::Busy => ReasonSource::Error,
+            Self::Failed(error) => error.reason_source(),
+        }
     }
 
     /// Whether a later retry can help.

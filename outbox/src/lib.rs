@@ -46,15 +46,15 @@ pub use model::{
 pub use monitor::{
     backlog::{Backlog, backlog},
     capacity::{Load, load, publish_capacity},
-    redirect_checks, upstreams,
+    programs, redirect_checks, upstreams,
 };
 pub use postgres::{
-    connect::{check_url, connect, outage_reason},
+    connect::{check_url, connect, connect_monitored, outage_reason},
     database_url::DatabaseUrlError,
-    error::{Error, in_time},
+    error::{Error, ReasonSource, in_time},
     job_listener::JobListener,
     partitions,
-    pooler::check_pooler,
+    pooler::{PoolerMonitor, check_pooler},
     schema::{ProgramKind, check_schema, migrate},
 };
 pub use reports::{

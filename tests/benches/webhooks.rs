@@ -143,9 +143,7 @@ fn quantiles(mut seconds: Vec<f64>) -> String {
 
 /// How many commits there were, and how many webhooks went in one on average, by the api's own count.
 async fn batches(system: &TestSystem) -> (u64, f64) {
-    let line = system.apis[0].wait_for_line("listening privately", Duration::from_secs(1)).await.unwrap();
-    let line: Value = serde_json::from_str(&line).unwrap();
-    let (_, metrics) = system.get(&format!("http://{}/metrics", line["fields"]["address"].as_str().unwrap())).await;
+    let (_, metrics) = system.get(&system.private_url(0, "/metrics").await).await;
     let value = |name: &str| -> f64 {
         let line = metrics.lines().find(|line| line.starts_with(name)).unwrap();
         line.rsplit(' ').next().unwrap().parse().unwrap()

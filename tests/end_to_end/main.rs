@@ -14,6 +14,7 @@ mod latest_wins;
 mod main_job;
 mod metrics;
 mod outages;
+mod programs;
 mod reconciliation;
 mod replicas;
 mod secrets;

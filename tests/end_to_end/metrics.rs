@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
 use tests::{Plan, TestSystem, eventually};
 
 const DASHBOARD: &str = include_str!("../../deploy/grafana.json");
@@ -38,15 +37,12 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
 }
 
 async fn scrape(system: &TestSystem) -> (String, BTreeMap<String, f64>) {
-    let listening =
-        system.apis[0].wait_for_line("listening privately", std::time::Duration::from_secs(5)).await.unwrap();
-    let listening: Value = serde_json::from_str(&listening).unwrap();
-    let api = listening["fields"]["address"].as_str().unwrap().to_owned();
-    let worker = system.workers[0].address().await.unwrap();
+    let api = system.private_url(0, "/metrics").await;
+    let worker = format!("http://{}/metrics", system.workers[0].address().await.unwrap());
     let mut text = String::new();
     let mut samples = BTreeMap::new();
-    for address in [api, worker.to_string()] {
-        let (status, page) = system.get(&format!("http://{address}/metrics")).await;
+    for url in [api, worker] {
+        let (status, page) = system.get(&url).await;
         assert_eq!(status, 200);
         for (series, value) in parse(&page) {
             *samples.entry(series).or_default() += value;

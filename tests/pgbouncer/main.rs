@@ -2,7 +2,7 @@
 //! `cargo test --workspace`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use sandbox::{PgBouncer, Program, Programs};
 use serde_json::json;
@@ -84,13 +84,7 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
     }
 
     pooler.reconfigure(&[("pool_mode", "session"), ("default_pool_size", "60")]).unwrap();
-    let ready = system.url("/health/ready").await;
-    eventually(|| async {
-        let both = (system.get(&ready).await, system.worker_ready(0).await);
-        if both.0.0 == 200 && both.1.0 == 200 { Ok(()) } else { Err(both) }
-    })
-    .await
-    .unwrap();
+    until_both_are_ready(&system).await;
     assert_eq!(report(&system).await, 200);
     assert_eq!(system.ask("hello@example.com").await.status, 200);
     system.mailgun.wait_for_mail("hello@example.com", MAIL_PATIENCE).await.unwrap();
@@ -98,11 +92,9 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
 
 /// Waits until neither program is ready, and both name the setting and say what to do. The public listener does not.
 async fn until_both_say_it(system: &TestSystem) {
-    let private = private_address(&system.apis[0]).await;
     eventually(|| async {
         let (worker, worker_says) = system.worker_ready(0).await;
-        let (api, api_says) = system.get(&format!("http://{private}/health/ready")).await;
-        let api_says: serde_json::Value = serde_json::from_str(&api_says).unwrap();
+        let (api, api_says) = system.api_ready(0).await;
         let both_say_it = [&worker_says, &api_says].into_iter().all(|says| {
             let database = &says["checks"]["database"];
             database["message"] == SENTENCE && database["setting"] == "DATABASE_URL"
@@ -115,6 +107,39 @@ async fn until_both_say_it(system: &TestSystem) {
     assert!(status == 503 && page.contains("database") && !page.contains("DATABASE_URL"), "{page}");
 }
 
+async fn until_both_are_ready(system: &TestSystem) {
+    let ready = system.url("/health/ready").await;
+    eventually(|| async {
+        let both = (system.get(&ready).await, system.worker_ready(0).await);
+        if both.0.0 == 200 && both.1.0 == 200 { Ok(()) } else { Err(both) }
+    })
+    .await
+    .unwrap();
+}
+
+#[tokio::test]
+async fn a_pooler_that_is_put_into_transaction_mode_is_noticed_while_the_programs_run() {
+    let mut system = without_programs().await;
+    let server = system.server.as_ref().unwrap();
+    let session_mode = [("pool_mode", "session"), ("default_pool_size", "60")];
+    let pooler = PgBouncer::start(server, &session_mode).await.unwrap();
+    let url = pooler.url(&system.database_url);
+    system.connect_through(url.clone(), url);
+    system.start_api().await;
+    system.start_worker().await;
+    until_both_are_ready(&system).await;
+    assert_eq!(system.ask("before@example.com").await.status, 200);
+    system.mailgun.wait_for_mail("before@example.com", MAIL_PATIENCE).await.unwrap();
+
+    pooler.reconfigure(&[("pool_mode", "transaction"), ("default_pool_size", "60")]).unwrap();
+    until_both_say_it(&system).await;
+
+    pooler.reconfigure(&session_mode).unwrap();
+    until_both_are_ready(&system).await;
+    assert_eq!(system.ask("after@example.com").await.status, 200);
+    system.mailgun.wait_for_mail("after@example.com", MAIL_PATIENCE).await.unwrap();
+}
+
 /// Posts an event as Mailgun does, and returns the status of the answer.
 async fn report(system: &TestSystem) -> u16 {
     let event = json!({
@@ -124,13 +149,6 @@ async fn report(system: &TestSystem) -> u16 {
         "delivery-status": {"code": 250, "message": "OK", "mx-host": "mx.example.com", "attempt-no": 1},
     });
     tests::post_at(&system.url("/api/webhooks/mailgun").await, &sandbox::signed(KEY, &event)).await.status
-}
-
-/// The address of an api's private listener.
-async fn private_address(api: &Program) -> SocketAddr {
-    let line = api.wait_for_line("listening privately", MAIL_PATIENCE).await.unwrap();
-    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-    line["fields"]["address"].as_str().unwrap().parse().unwrap()
 }
 
 /// Waits until a neighbour has had each of the pooler's server sessions, and returns what it found in them.

@@ -136,6 +136,11 @@ impl TestSystem {
         self.database.worker = worker;
     }
 
+    /// Gives the workers that are started from now on another setting.
+    pub fn set_worker(&mut self, name: &'static str, value: &str) {
+        self.plan.worker.push((name, value.to_owned()));
+    }
+
     /// Starts another api.
     pub async fn start_api(&mut self) {
         let settings = [
@@ -239,6 +244,19 @@ impl TestSystem {
         let address = self.workers[worker].address().await.unwrap();
         let (status, body) = self.get(&format!("http://{address}/health/ready")).await;
         (status, serde_json::from_str(&body).unwrap())
+    }
+
+    /// Returns status and body of `/health/ready` of an api's private listener.
+    pub async fn api_ready(&self, api: usize) -> (u16, Value) {
+        let (status, body) = self.get(&self.private_url(api, "/health/ready").await).await;
+        (status, serde_json::from_str(&body).unwrap())
+    }
+
+    /// URL of a path on an api's private listener.
+    pub async fn private_url(&self, api: usize, path: &str) -> String {
+        let line = self.apis[api].wait_for_line("listening privately", PATIENCE).await.unwrap();
+        let line: Value = serde_json::from_str(&line).unwrap();
+        format!("http://{}{path}", line["fields"]["address"].as_str().unwrap())
     }
 
     /// Queries one value as text.

@@ -7,7 +7,9 @@ use metrics::{Counter, counter, describe_counter, describe_gauge, describe_histo
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use outbox::{
     Backlog, DeliveryEvent, DeliveryStatus, Expired, ReportOutcome, Rescued, Step, StepOutcome, StepRecord,
-    SuppressionOutcome, SuppressionReason, Upstream, upstreams::UpstreamState,
+    SuppressionOutcome, SuppressionReason, Upstream,
+    programs::{ProgramsSummary, ProgramsWarning},
+    upstreams::UpstreamState,
 };
 
 /// Histogram buckets in seconds: from a fast upstream call up to a job's default deadline.
@@ -85,6 +87,11 @@ fn describe() {
         "magic_link_hook_failures_total",
         "Calls to Supabase Auth that failed because a hook of the project failed."
     );
+    describe_gauge!("magic_link_programs", "Programs that are running, by kind (api, worker); NaN while unknown.");
+    describe_gauge!(
+        "magic_link_programs_warning",
+        "Whether email_programs_summary has this warning: too_few_connections, sealing_keys_differ, versions_differ."
+    );
     describe_gauge!("magic_link_jobs_running", "Jobs that this worker holds now.");
     describe_gauge!(
         "magic_link_supabase_code_digits",
@@ -145,6 +152,7 @@ fn initialize() {
     let _ = histogram!("magic_link_request_to_sent_seconds");
     gauge!("magic_link_jobs_running").set(0.0);
     clear_shared_state();
+    set_programs(None);
 }
 
 /// Drains the histograms' buffers every 5 seconds, because they grow if nothing scrapes `/metrics`. Never returns.
@@ -254,6 +262,18 @@ fn set_upstream(upstream: Upstream, open: f64, slow: f64, paused: f64) {
     gauge!("magic_link_breaker_open", "upstream" => upstream.as_str()).set(open);
     gauge!("magic_link_upstream_slow", "upstream" => upstream.as_str()).set(slow);
     gauge!("magic_link_upstream_paused", "upstream" => upstream.as_str()).set(paused);
+}
+
+/// Sets the gauges of the running programs; NaN while they are unknown.
+pub(crate) fn set_programs(summary: Option<&ProgramsSummary>) {
+    let count = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
+    let (apis, workers) = summary.map_or((f64::NAN, f64::NAN), |summary| (count(summary.apis), count(summary.workers)));
+    gauge!("magic_link_programs", "kind" => "api").set(apis);
+    gauge!("magic_link_programs", "kind" => "worker").set(workers);
+    for code in ProgramsWarning::CODES {
+        let is_given = summary.map(|summary| summary.warnings.iter().any(|warning| warning.code == code));
+        gauge!("magic_link_programs_warning", "code" => code).set(is_given.map_or(f64::NAN, f64::from));
+    }
 }
 
 /// Counts a job that failed because an upstream refuses its recipient.

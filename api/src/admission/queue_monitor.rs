@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::{CommitError, Error, Load, ProgramKind};
+use outbox::{CommitError, Error, Load, ProgramKind, ReasonSource};
 use tokio::time::{interval, timeout};
 
 use super::{
@@ -103,6 +103,11 @@ impl QueueMonitor {
         self.is_reachable.store(true, Relaxed);
     }
 
+    /// Whether the tables are ready.
+    pub(crate) fn is_prepared(&self) -> bool {
+        self.is_prepared.load(Relaxed)
+    }
+
     /// Records that the database took no request or webhook.
     pub(crate) fn note_refused(&self, error: &CommitError) {
         match error {
@@ -183,12 +188,15 @@ async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, String> {
         outbox::load(&state.pool, count_to).await
     };
     let (load, requests, reports) = tokio::join!(load, state.requests.check(), state.reports.check());
-    let (error, hides_reason) = match (requests.and(reports), load) {
-        (Ok(()), Ok(load)) => return Ok(load),
-        (Err(error), _) => (error.to_string(), error.hides_reason()),
-        (Ok(()), Err(error)) => (error.to_string(), error.hides_reason()),
+    let (error, source) = match (requests.and(reports), load) {
+        (Ok(()), Ok(load)) => match state.pooler_monitor.check(&state.pool).await {
+            Ok(()) => return Ok(load),
+            Err(error) => (error.to_string(), ReasonSource::Error),
+        },
+        (Err(error), _) => (error.to_string(), error.reason_source()),
+        (Ok(()), Err(error)) => (error.to_string(), error.reason_source()),
     };
-    Err(outbox::outage_reason(&state.pool, error, hides_reason).await)
+    Err(outbox::outage_reason(&state.pool, &state.pooler_monitor, error, source).await)
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! Health checks: `live` says that the program runs, `ready` whether it can accept a job, and if not, what is missing.
 //!
 //! They run no query: the queue monitor polls every second whether a request could be committed. On the public listener they
-//! reveal no settings; on the private one `ready` names the setting and has the server's own words.
+//! reveal no settings; on the private one `ready` names the setting, has the server's own words, and
+//! tells which programs run.
 
 use std::sync::Arc;
 
 use poem::{Response, handler, http::StatusCode, web::Data};
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::{admission::queue_monitor::NotReady, http::error::json_response, state::AppState};
+use crate::{
+    admission::queue_monitor::{NotReady, QueueMonitor},
+    http::error::json_response,
+    state::AppState,
+};
 
 /// `GET /health/live`
 #[handler]
@@ -19,19 +24,27 @@ pub(crate) fn live() -> Response {
 /// `GET /health/ready` of the private listener
 #[handler]
 pub(crate) fn ready_in_detail(state: Data<&Arc<AppState>>) -> Response {
-    let Some(not_ready) = state.queue.not_ready() else {
-        return json_response(StatusCode::OK, &json!({ "status": "ok", "checks": { "database": { "status": "ok" } } }));
+    let (status, mut body) = match state.queue.not_ready() {
+        None => (StatusCode::OK, json!({ "status": "ok", "checks": { "database": { "status": "ok" } } })),
+        Some(not_ready) => {
+            let database = describe_outage(&state.queue, not_ready);
+            (StatusCode::SERVICE_UNAVAILABLE, json!({ "status": "unavailable", "checks": { "database": database } }))
+        }
     };
-    let message = state.queue.outage_reason().unwrap_or_else(|| match not_ready {
+    if let Some(programs) = state.reporter.latest() {
+        body["programs"] = json!(programs);
+    }
+    json_response(status, &body)
+}
+
+fn describe_outage(queue: &QueueMonitor, not_ready: NotReady) -> Value {
+    let message = queue.outage_reason().unwrap_or_else(|| match not_ready {
         NotReady::DatabaseUnreachable => "it does not answer".to_owned(),
         NotReady::DatabaseNotPrepared => {
             "its tables are not those of this version, or cannot be made: see the log".to_owned()
         }
     });
-    let database =
-        json!({ "status": "down", "code": "database_unavailable", "message": message, "setting": "DATABASE_URL" });
-    let body = json!({ "status": "unavailable", "checks": { "database": database } });
-    json_response(StatusCode::SERVICE_UNAVAILABLE, &body)
+    json!({ "status": "down", "code": "database_unavailable", "message": message, "setting": "DATABASE_URL" })
 }
 
 /// `GET /health/ready` of the public listener

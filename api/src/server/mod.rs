@@ -5,5 +5,6 @@ mod connection;
 mod cors;
 mod health;
 mod prepare_database;
+mod report_program;
 mod router;
 pub(crate) mod serve;

@@ -11,13 +11,16 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{connection, prepare_database::prepare_database, router};
-use crate::{admission::queue_monitor, metrics, settings::ApiSettings, state::AppState};
+use super::{connection, prepare_database::prepare_database, report_program, router};
+use crate::{
+    admission::queue_monitor,
+    metrics,
+    settings::ApiSettings,
+    state::{self, AppState},
+};
 
 /// Maximum number of open connections per listener. Further ones wait in the kernel's backlog.
 const MAX_CONNECTIONS: usize = 10_000;
-/// The committer of requests, its helper, and the committer of webhooks have a connection each.
-const COMMITTER_CONNECTIONS: u32 = 3;
 /// Longest time to let requests finish after the first signal.
 const STOP_TIME: Duration = Duration::from_secs(10);
 /// Pause after a failed accept. The usual cause is a lack of file descriptors, which a retry at once would not fix.
@@ -58,9 +61,10 @@ pub enum ServeError {
 pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let mut signals = StopSignals::new().map_err(ServeError::Signals)?;
     let prometheus = metrics::install().map_err(|error| ServeError::Metrics(error.to_string()))?;
-    let pool = outbox::connect(&settings.database_url, settings.database_max_connections, "magic-link-api")
-        .map_err(|_| ServeError::DatabaseUrl)?;
-    let state = AppState::new(&settings, pool).map_err(ServeError::Threads)?;
+    let (pool, pooler_monitor) =
+        outbox::connect_monitored(&settings.database_url, settings.database_max_connections, "magic-link-api")
+            .map_err(|_| ServeError::DatabaseUrl)?;
+    let state = AppState::new(&settings, pool, pooler_monitor).map_err(ServeError::Threads)?;
     if state.allowed_origins.any_localhost() {
         tracing::warn!("CALLBACK_ORIGINS allows http://localhost:*, which is for development");
     }
@@ -68,8 +72,7 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let public = bind("API_LISTEN", settings.listen).await?;
     log_address("listening privately", &private);
     log_address("listening", &public);
-    let connections = settings.database_max_connections + COMMITTER_CONNECTIONS;
-    tracing::info!(connections, "connections to the database, at most");
+    tracing::info!(connections = state::max_connections(&settings), "connections to the database, at most");
 
     let stop = CancellationToken::new();
     let connections = TaskTracker::new();
@@ -79,7 +82,9 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     tokio::spawn(accept(public, public_app, connections.clone(), stop.clone(), metrics::set_connections));
     tokio::spawn(prepare_database(state.pool.clone(), state.queue.clone(), settings.migrate_on_start));
     tokio::spawn(queue_monitor::poll(state.clone()));
-    tokio::spawn(async move { state.ip_limiter.run_cleanup().await });
+    let reports = tokio::spawn(report_program::run(state.clone()));
+    let ip_limiter = state.ip_limiter.clone();
+    tokio::spawn(async move { ip_limiter.run_cleanup().await });
     tokio::spawn(metrics::run_upkeep(prometheus));
 
     signals.next().await;
@@ -87,7 +92,11 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     stop.cancel();
     connections.close();
     tokio::select! {
-        finished = timeout(STOP_TIME, connections.wait()) => tracing::info!(all_finished = finished.is_ok(), "stopped"),
+        finished = timeout(STOP_TIME, connections.wait()) => {
+            reports.abort();
+            report_program::stop(&state).await;
+            tracing::info!(all_finished = finished.is_ok(), "stopped");
+        }
         () = signals.next() => tracing::warn!("stopped at once, on a second signal"),
     }
     Ok(())

@@ -1,13 +1,14 @@
 //! The connection pool, and the migrations.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgExecutor, PgPool, Row as _, postgres::PgPoolOptions};
 
 use super::{
     database_url::{self, DatabaseUrlError},
-    error::{Error, READ_ONLY},
+    error::{Error, READ_ONLY, ReasonSource},
+    pooler::{Distrust, PoolerMonitor},
     schema::newest_migration,
 };
 
@@ -42,7 +43,9 @@ set enable_seqscan = off;
 set enable_bitmapscan = off;
 set enable_hashjoin = off;
 set enable_mergejoin = off;
-set timezone = 'UTC'";
+set timezone = 'UTC';
+-- A pooler may pass on a session with the statements of another connection.
+deallocate all";
 
 /// Whether a session can write. It cannot if its server is a standby, or was made one since, or if an operator has made it
 /// read-only.
@@ -60,19 +63,44 @@ pub(crate) async fn is_writable<'c>(session: impl PgExecutor<'c>) -> Result<bool
 /// # Errors
 /// [`Error::Url`] if `url` cannot be used.
 pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Result<PgPool, Error> {
+    connect_monitored(url, max_connections, program).map(|(pool, _)| pool)
+}
+
+/// The same, with a monitor that notices when a pooler changes its mode.
+///
+/// # Errors
+/// [`Error::Url`] if `url` cannot be used.
+pub fn connect_monitored(
+    url: &SecretString,
+    max_connections: u32,
+    program: &str,
+) -> Result<(PgPool, PoolerMonitor), Error> {
     let options = database_url::parse(url.expose_secret())?;
-    Ok(PgPoolOptions::new()
+    let distrust = Arc::<Distrust>::default();
+    let (at_acquire, at_release) = (Arc::clone(&distrust), Arc::clone(&distrust));
+    let pool = PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // `before_acquire` checks idle connections only: a check of each would be one more round trip per statement.
         .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
-            Box::pin(
-                async move { if meta.idle_for > TRUSTED_FOR { is_writable(&mut *connection).await } else { Ok(true) } },
-            )
-        })
-        .after_release(|connection, _| {
+        .before_acquire(move |connection, meta| {
+            let is_distrusted = at_acquire.concerns(meta.age);
             Box::pin(async move {
+                if is_distrusted {
+                    Ok(false)
+                } else if meta.idle_for > TRUSTED_FOR {
+                    is_writable(&mut *connection).await
+                } else {
+                    Ok(true)
+                }
+            })
+        })
+        .after_release(move |connection, meta| {
+            let is_distrusted = at_release.concerns(meta.age);
+            Box::pin(async move {
+                if is_distrusted {
+                    return Ok(false);
+                }
                 // After a failover, a session of the old primary may survive. It must not stay in the pool.
                 let answer = tokio::time::timeout(RELEASE_CHECK_TIMEOUT, is_writable(&mut *connection)).await;
                 answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))
@@ -87,7 +115,8 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
                 if row.try_get(0)? { Ok(()) } else { Err(sqlx::Error::Protocol(READ_ONLY.to_owned())) }
             })
         })
-        .connect_lazy_with(options.application_name(program)))
+        .connect_lazy_with(options.application_name(program));
+    Ok((pool, PoolerMonitor::new(distrust)))
 }
 
 /// Checks whether a text is a Postgres URL.
@@ -98,16 +127,14 @@ pub fn check_url(url: &str) -> Result<(), DatabaseUrlError> {
     database_url::parse(url).map(drop)
 }
 
-/// Why the database is away, for operators: `error`, or, if that does not tell why there is no connection, the server's own
-/// words.
-pub async fn outage_reason(pool: &PgPool, error: String, hides_reason: bool) -> String {
-    if !hides_reason {
-        return error;
-    }
-    match try_connection(pool).await {
-        Ok(()) => error,
-        Err(reason) => reason.to_string(),
-    }
+/// Why the database is away, for operators: `error`, or what stands behind it.
+pub async fn outage_reason(pool: &PgPool, monitor: &PoolerMonitor, error: String, source: ReasonSource) -> String {
+    let found = match source {
+        ReasonSource::Error => Ok(()),
+        ReasonSource::NewConnection => try_connection(pool).await,
+        ReasonSource::Pooler => monitor.check_now(pool).await,
+    };
+    found.map_or_else(|reason| reason.to_string(), |()| error)
 }
 
 /// Opens one more connection and closes it again. The pool hides why it has no connection; this tells it.

@@ -57,10 +57,16 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether it does not tell why there is no connection. See [`outage_reason`](crate::outage_reason).
+    /// Where the reason of this error can be found. See [`outage_reason`](crate::outage_reason).
     #[must_use]
-    pub fn hides_reason(&self) -> bool {
-        matches!(self, Self::Database(sqlx::Error::PoolTimedOut))
+    pub fn reason_source(&self) -> ReasonSource {
+        match self {
+            Self::Database(sqlx::Error::PoolTimedOut) => ReasonSource::NewConnection,
+            Self::Database(sqlx::Error::Database(error)) if error.code().is_some_and(|code| is_session_code(&code)) => {
+                ReasonSource::Pooler
+            }
+            _ => ReasonSource::Error,
+        }
     }
 
     /// Whether Postgres is unreachable or cannot take a write for now, as opposed to a statement that is wrong.
@@ -87,6 +93,17 @@ impl Error {
             Self::Migrate(_) => false,
         }
     }
+}
+
+/// Where the reason of an error can be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReasonSource {
+    /// In the error itself.
+    Error,
+    /// In the server's answer to a new connection: the pool says only that it has none.
+    NewConnection,
+    /// Perhaps a pooler in transaction mode: the session is not the one that it was.
+    Pooler,
 }
 
 /// What happened, in words that tell what to do where the library's own do not.
@@ -144,10 +161,18 @@ pub async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<
 /// SQLSTATEs that can pass without a change on our side (Postgres, appendix A): connection errors (08), resources (53: disk,
 /// memory, connections), operator intervention (57: shutdown, timeouts), system errors (58), a read-only server after a
 /// failover (25006), a transaction that was idle too long (25P03), serialization failures and deadlocks (40), a lock
-/// timeout (55P03), tables that a migration has yet to create (42P01), and tables for newer programs (OB001, our own).
+/// timeout (55P03), tables that a migration has yet to create (42P01), tables for newer programs (OB001, our own), and what a
+/// pooler in transaction mode causes.
 fn is_outage_code(code: &str) -> bool {
     matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58"))
         || matches!(code, "25006" | "25P03" | "55P03" | "42P01" | "OB001")
+        || is_session_code(code)
+}
+
+/// SQLSTATEs of a connection that has got another server session, whose prepared statements are not its own: one that does not
+/// exist (26000), exists already (42P05) or takes other parameters (08P01).
+fn is_session_code(code: &str) -> bool {
+    matches!(code, "26000" | "42P05" | "08P01")
 }
 
 /// Whether Postgres, or a pooler in front of it, has ended the session or refused it, whatever the code: a wrong password

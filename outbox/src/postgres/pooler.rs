@@ -3,12 +3,20 @@
 //! Such a pooler gives each transaction any of its server sessions. What this project does to a session would then hold for
 //! the statements of other clients, not for its own: settings, prepared statements and LISTEN.
 
-use sqlx::{Connection as _, PgConnection, PgPool, Row as _, postgres::PgConnectOptions};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Row as _, Transaction, postgres::PgConnectOptions};
 
 use super::error::{Error, in_time};
 
 /// A pooler may return the same session twice by chance.
 const ROUNDS: u32 = 3;
+
+/// Time between two checks while a program runs.
+const RECHECK_INTERVAL: Duration = Duration::from_secs(10);
 
 /// A server session. The start time tells apart two sessions whose process ids are the same. It is text that does not depend
 /// on the session's time zone.
@@ -22,15 +30,105 @@ const SERVER_SESSION: &str = "
 /// [`Error::TransactionPooler`] if it does. [`Error::Database`] or [`Error::TimedOut`] if that cannot be told now.
 pub async fn check_pooler(pool: &PgPool) -> Result<(), Error> {
     let options = pool.connect_options();
-    if in_time(async { Ok(keeps_sessions(&options).await?) }).await? {
-        return Ok(());
-    }
-    Err(Error::TransactionPooler { is_supabase: is_supabase(options.get_host()) })
+    let is_kept = in_time(async { Ok(compare_new_sessions(&options).await?) }).await?;
+    if is_kept { Ok(()) } else { Err(transaction_pooler(pool)) }
 }
 
-/// Whether each connection keeps its server session from one transaction to the next.
-async fn keeps_sessions(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
-    // Not from the pool, whose connections begin with SET.
+/// Repeats the check while a program runs, because somebody may change the pooler's mode.
+#[derive(Debug)]
+pub struct PoolerMonitor {
+    last: Mutex<LastCheck>,
+    distrust: Arc<Distrust>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum LastCheck {
+    None,
+    Good(Instant),
+    /// Sessions have been mixed up since the last good check.
+    Bad,
+}
+
+impl PoolerMonitor {
+    pub(super) fn new(distrust: Arc<Distrust>) -> Self {
+        Self { last: Mutex::new(LastCheck::None), distrust }
+    }
+
+    /// Checks with two connections of the pool. Does nothing if a check in the last 10 seconds found nothing wrong.
+    ///
+    /// # Errors
+    /// [`Error::TransactionPooler`]. Not that the pool has no connections, or that one fails: other checks notice that.
+    pub async fn check(&self, pool: &PgPool) -> Result<(), Error> {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(last, LastCheck::Good(at) if at.elapsed() < RECHECK_INTERVAL) {
+            return Ok(());
+        }
+        let checked = check_pooled(pool).await;
+        // Also at the first good check after a bad one: sessions were mixed up until then.
+        if checked.is_err() || matches!(last, LastCheck::Bad) {
+            self.distrust.begin();
+        }
+        self.record(if checked.is_ok() { LastCheck::Good(Instant::now()) } else { LastCheck::Bad });
+        checked
+    }
+
+    /// Checks at once, and has all connections replaced, because the session of one is not its own.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub(super) async fn check_now(&self, pool: &PgPool) -> Result<(), Error> {
+        let checked = check_pooled(pool).await;
+        self.distrust.begin();
+        self.record(LastCheck::Bad);
+        checked
+    }
+
+    fn record(&self, check: LastCheck) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = check;
+    }
+}
+
+/// Which connections the pool must not use again, since a pooler has mixed up their sessions.
+#[derive(Debug, Default)]
+pub(super) struct Distrust {
+    /// Connections that were opened before this are not used again.
+    until: Mutex<Option<Instant>>,
+}
+
+impl Distrust {
+    fn begin(&self) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether a connection of this age must be closed.
+    pub(super) fn concerns(&self, age: Duration) -> bool {
+        let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| until.elapsed() < age)
+    }
+}
+
+/// Checks with two connections of the pool. If that is not possible, it finds nothing wrong.
+async fn check_pooled(pool: &PgPool) -> Result<(), Error> {
+    let is_kept = in_time(async { Ok(compare_pooled_sessions(pool).await?) }).await;
+    if matches!(is_kept, Ok(false)) { Err(transaction_pooler(pool)) } else { Ok(()) }
+}
+
+fn transaction_pooler(pool: &PgPool) -> Error {
+    Error::TransactionPooler { is_supabase: is_supabase(pool.connect_options().get_host()) }
+}
+
+/// Whether each connection keeps its server session from one transaction to the next. A pool of one connection is not
+/// enough; the result is then that of two new ones.
+async fn compare_pooled_sessions(pool: &PgPool) -> Result<bool, sqlx::Error> {
+    if pool.options().get_max_connections() < 2 {
+        return compare_new_sessions(&pool.connect_options()).await;
+    }
+    let (mut first, mut second) = tokio::try_join!(pool.acquire(), pool.acquire())?;
+    compare_sessions(&mut first, &mut second).await
+}
+
+/// The same, with two connections that are not from the pool, whose connections begin with SET.
+async fn compare_new_sessions(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
     let mut first = PgConnection::connect_with(options).await?;
     let mut second = PgConnection::connect_with(options).await?;
     let kept = compare_sessions(&mut first, &mut second).await?;
@@ -43,21 +141,17 @@ async fn keeps_sessions(options: &PgConnectOptions) -> Result<bool, sqlx::Error>
 async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -> Result<bool, sqlx::Error> {
     // RDS Proxy changes sessions between transactions, too, but no longer once a connection has declared a cursor or SET
     // something, as all of ours do. To others, this cursor is gone when its transaction ends.
-    if !begin(first).await? {
-        return Ok(false);
-    }
-    sqlx::raw_sql("declare pooler_check cursor for select 1").execute(&mut *first).await?;
-    rollback(first).await?;
+    let Some(mut transaction) = begin(first).await? else { return Ok(false) };
+    sqlx::raw_sql("declare pooler_check cursor for select 1").execute(&mut *transaction).await?;
+    transaction.rollback().await?;
     for _ in 0..ROUNDS {
         let before = server_session(first).await?;
-        if !begin(second).await? {
-            return Ok(false);
-        }
+        let Some(mut transaction) = begin(second).await? else { return Ok(false) };
         // A transaction holds its session, so the first connection may have lost its own now.
-        let is_taken = server_session(second).await? == before;
+        let is_taken = server_session(&mut transaction).await? == before;
         // If it was taken, the pooler may have no other, and there would be no answer.
         let is_kept = !is_taken && server_session(first).await? == before;
-        rollback(second).await?;
+        transaction.rollback().await?;
         if !is_kept {
             return Ok(false);
         }
@@ -65,18 +159,14 @@ async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -
     Ok(true)
 }
 
-/// Begins a transaction. False if a pooler in statement mode refuses it.
-async fn begin(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    match sqlx::raw_sql("begin").execute(connection).await {
-        Ok(_) => Ok(true),
+/// Begins a transaction. `None` if a pooler in statement mode refuses it.
+async fn begin(connection: &mut PgConnection) -> Result<Option<Transaction<'_, Postgres>>, sqlx::Error> {
+    match connection.begin().await {
+        Ok(transaction) => Ok(Some(transaction)),
         // PgBouncer's code (08P01) is also that of other refusals.
-        Err(sqlx::Error::Database(error)) if error.message().contains("statement pooling") => Ok(false),
+        Err(sqlx::Error::Database(error)) if error.message().contains("statement pooling") => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-async fn rollback(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::raw_sql("rollback").execute(connection).await.map(drop)
 }
 
 async fn server_session(connection: &mut PgConnection) -> Result<String, sqlx::Error> {

@@ -16,6 +16,16 @@ pub enum ProgramKind {
     Api,
 }
 
+impl ProgramKind {
+    /// Its name in the tables.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Worker => "worker",
+            Self::Api => "api",
+        }
+    }
+}
+
 /// The newest migration that this version knows.
 pub(crate) fn newest_migration() -> i64 {
     MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()

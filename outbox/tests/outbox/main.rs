@@ -8,6 +8,7 @@ mod forgetting;
 mod migrations;
 mod partitions;
 mod plans;
+mod programs;
 mod queue_cursor;
 mod reconciling;
 mod redirect_checks;

@@ -22,6 +22,7 @@ const CHECKSUMS: &str = "
 0011 52df871aa0bfe732
 0012 5e78022a33d86cd1
 0013 28009e6592aed518
+0014 53b75e53a93f239c
 ";
 
 #[test]

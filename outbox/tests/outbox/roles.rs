@@ -1,7 +1,9 @@
 //! Each role can do what its program must, and no more. That it can is shown by all the other tests, which run under
 //! these roles; here is what it cannot.
 
-use crate::test_outbox::{TestOutbox, request};
+use sqlx::{Connection as _, PgConnection};
+
+use crate::test_outbox::{TestOutbox, request, server};
 
 #[tokio::test]
 async fn no_role_can_do_more_than_it_must() {
@@ -40,6 +42,8 @@ async fn no_role_can_do_more_than_it_must() {
         ("api", &outbox.api, "select state from email_jobs_open", "0 rows"),
         // It may ask how many wait.
         ("api", &outbox.api, "select waiting from email_admission(10)", "1 rows"),
+        ("api", &outbox.api, "select * from email_programs", REFUSED),
+        ("worker", &outbox.pool, "select * from email_programs", REFUSED),
         ("worker", &outbox.pool, "drop table email_jobs", REFUSED),
         ("worker", &outbox.pool, "create table mine ()", REFUSED),
         ("worker", &outbox.pool, "truncate email_jobs", REFUSED),
@@ -48,6 +52,7 @@ async fn no_role_can_do_more_than_it_must() {
         ("viewer", &outbox.viewer, "select * from email_jobs_now", "1 rows"),
         ("viewer", &outbox.viewer, "select * from email_failures_by_code", "0 rows"),
         ("viewer", &outbox.viewer, "select * from email_delivery_by_domain", "0 rows"),
+        ("viewer", &outbox.viewer, "select * from email_programs_summary", "1 rows"),
         ("viewer", &outbox.viewer, "select sealed_link from email_jobs", REFUSED),
         ("viewer", &outbox.viewer, "select callback_url from email_jobs", REFUSED),
         ("viewer", &outbox.viewer, "select * from email_jobs_open", REFUSED),
@@ -69,4 +74,24 @@ async fn what_runs_as_the_owner_looks_in_our_schema_only() {
                       and not coalesce(proconfig::text like '%search_path=public, pg_temp%', false)";
     assert_eq!(outbox.text(unpinned).await, "");
     assert_eq!(outbox.text("select count(*) > 4 from pg_proc where prosecdef").await, "true");
+}
+
+/// An operator may migrate first, and create the roles later.
+#[tokio::test]
+async fn what_another_role_has_migrated_becomes_the_owners() {
+    let server = server().await;
+    server.create_database("migrated_by_another").await.unwrap();
+    let url = server.url("migrated_by_another");
+    outbox::migrate(&outbox::connect(&url.clone().into(), 1, "test").unwrap()).await.unwrap();
+    server.set_roles("migrated_by_another").await.unwrap();
+    let foreign = "select coalesce(string_agg(name, ' '), 'none') from (
+            select relname as name, relowner as owner from pg_class
+            where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'S')
+            union all
+            select proname, proowner from pg_proc where pronamespace = 'public'::regnamespace
+        ) as ours
+        where owner <> 'magic_link_owner'::regrole";
+    let mut admin = PgConnection::connect(&url).await.unwrap();
+    let foreign: String = sqlx::query_scalar(foreign).fetch_one(&mut admin).await.unwrap();
+    assert_eq!(foreign, "none");
 }

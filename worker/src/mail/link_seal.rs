@@ -59,6 +59,12 @@ pub enum OpenError {
 }
 
 impl SealingKeys {
+    /// The keys' ids, in order. They do not reveal the keys.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.0.iter().map(|key| key.id.iter().map(|byte| format!("{byte:02x}")).collect()).collect()
+    }
+
     /// Seals a link with the first key.
     #[must_use]
     pub fn seal(&self, link: &str, context: &SealContext<'_>) -> Vec<u8> {

@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use outbox::ReasonSource;
 use tokio::{sync::Notify, time::Instant};
 
 /// The same refused statement is logged again after this time.
@@ -23,8 +24,8 @@ const CALM: Duration = Duration::from_secs(3);
 pub trait OutageError: Display {
     /// True if the database is unavailable; false if it rejected the statement.
     fn is_outage(&self) -> bool;
-    /// Whether it says only that there is no connection, but not why.
-    fn hides_reason(&self) -> bool;
+    /// Where its reason can be found.
+    fn reason_source(&self) -> ReasonSource;
 }
 
 impl OutageError for outbox::Error {
@@ -32,8 +33,8 @@ impl OutageError for outbox::Error {
         Self::is_outage(self)
     }
 
-    fn hides_reason(&self) -> bool {
-        Self::hides_reason(self)
+    fn reason_source(&self) -> ReasonSource {
+        Self::reason_source(self)
     }
 }
 
@@ -42,8 +43,8 @@ impl OutageError for outbox::CommitError {
         Self::is_outage(self)
     }
 
-    fn hides_reason(&self) -> bool {
-        Self::hides_reason(self)
+    fn reason_source(&self) -> ReasonSource {
+        Self::reason_source(self)
     }
 }
 
@@ -84,7 +85,7 @@ impl OutageLog {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             if error.is_outage() {
                 state.last_error_at = Instant::now();
-                if !error.hides_reason() {
+                if error.reason_source() == ReasonSource::Error {
                     state.go_away(error.to_string());
                 }
                 self.error_seen.notify_one();

@@ -5,8 +5,10 @@ use std::{
     time::Duration,
 };
 
-use chrono::Utc;
-use outbox::{PgPool, Upstream};
+use outbox::{
+    PgPool, PoolerMonitor, ProgramKind, Upstream,
+    programs::{Program, ProgramReporter},
+};
 
 use super::{
     capacity::Capacity, committers::Committers, leases::LeaseRenewer, link_path_checker::LinkPathChecker,
@@ -29,6 +31,8 @@ pub struct Worker {
     pub committers: Committers,
     /// The worker's name in the job tables: host, process id and start time. At most 128 bytes.
     pub name: Arc<str>,
+    /// Reports this worker, and knows of all programs.
+    pub reporter: ProgramReporter,
     /// Durations and counts from the settings.
     pub limits: Limits,
     /// Creates sign-in links.
@@ -53,6 +57,8 @@ pub struct Worker {
     pub outage: OutageLog,
     /// Whether each connection has a server session of its own. Until that is known, nothing may use the pool.
     pub has_own_sessions: AtomicBool,
+    /// Notices when a pooler changes its mode.
+    pub pooler_monitor: PoolerMonitor,
     /// Whether the tables have been checked and match this version.
     pub is_prepared: AtomicBool,
     /// Signals the tasks to stop.
@@ -67,11 +73,21 @@ impl Worker {
     pub fn new(settings: &WorkerSettings) -> anyhow::Result<Self> {
         let WorkerSettings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
         let verify = VerifyClient::new(supabase, limits.upstream_timeout)?;
-        let pool = outbox::connect(&database.url, database.max_connections, "magic-link-worker")?;
+        let (pool, pooler_monitor) =
+            outbox::connect_monitored(&database.url, database.max_connections, "magic-link-worker")?;
+        let name = program::instance_name();
         Ok(Self {
+            reporter: ProgramReporter::new(Program {
+                name: name.clone(),
+                kind: ProgramKind::Worker,
+                version: program::VERSION,
+                commit: program::COMMIT,
+                max_connections: max_connections(settings),
+                sealing_keys: Some(sealing_keys.ids()),
+            }),
             committers: Committers::start(&pool)?,
             pool,
-            name: worker_name().into(),
+            name: name.into(),
             limits: *limits,
             supabase: SupabaseClient::new(supabase, &mailgun.domain, limits.upstream_timeout)?,
             redirect_checker: RedirectChecker::new(verify.clone()),
@@ -84,6 +100,7 @@ impl Worker {
             upstream_monitor: UpstreamMonitor::default(),
             outage: OutageLog::default(),
             has_own_sessions: AtomicBool::new(false),
+            pooler_monitor,
             is_prepared: AtomicBool::new(false),
             shutdown: Shutdown::default(),
         })
@@ -99,12 +116,7 @@ impl Worker {
     }
 }
 
-fn worker_name() -> String {
-    let mut host = std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .ok()
-        .or_else(|| std::env::var("HOSTNAME").ok())
-        .map_or_else(|| "worker".to_owned(), |name| name.trim().to_owned());
-    // The column allows 128 bytes, and the process id and start time need room.
-    host.truncate(host.floor_char_boundary(80));
-    format!("{host}:{}:{}", std::process::id(), Utc::now().format("%Y%m%dT%H%M%SZ"))
+/// Maximum number of connections to Postgres: the pool's and the committers'.
+pub(crate) fn max_connections(settings: &WorkerSettings) -> u32 {
+    settings.database.max_connections + Committers::CONNECTIONS
 }

@@ -1,5 +1,6 @@
 //! Checks every two seconds that results can be recorded: that the pool and each committer have a connection to a server that
-//! takes writes, or get one, and that the tables suit this version. While that is not so, the worker claims nothing and is not ready.
+//! takes writes, or get one, that the tables suit this version, and that no pooler is in transaction mode. While that is not so,
+//! the worker claims nothing and is not ready.
 
 use std::{sync::Arc, time::Duration};
 
@@ -38,12 +39,12 @@ pub(crate) async fn check(worker: &Worker) -> Result<(), String> {
     let (pool, committers) =
         tokio::join!(outbox::check_schema(&worker.pool, ProgramKind::Worker), worker.committers.check());
     match (pool, committers) {
-        (Ok(()), Ok(())) => Ok(()),
+        (Ok(()), Ok(())) => worker.pooler_monitor.check(&worker.pool).await.map_err(|error| error.to_string()),
         (Err(error), _) => Err(explain(worker, &error).await),
         (_, Err(error)) => Err(explain(worker, &error).await),
     }
 }
 
 async fn explain(worker: &Worker, error: &impl OutageError) -> String {
-    outbox::outage_reason(&worker.pool, error.to_string(), error.hides_reason()).await
+    outbox::outage_reason(&worker.pool, &worker.pooler_monitor, error.to_string(), error.reason_source()).await
 }

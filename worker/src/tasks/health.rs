@@ -1,5 +1,5 @@
 //! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` names
-//! what is wrong and which setting to check.
+//! what is wrong and which setting to check, and tells which programs run.
 
 use std::{
     collections::BTreeMap,
@@ -10,6 +10,7 @@ use std::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use outbox::{
     ProgramKind, Upstream,
+    programs::ProgramsSummary,
     upstreams::{self, Stop},
 };
 use poem::{
@@ -37,7 +38,7 @@ pub(crate) fn routes(worker: Arc<Worker>, metrics: PrometheusHandle) -> impl End
 
 #[handler]
 fn live() -> Json<HealthReport> {
-    Json(HealthReport { status: "ok", checks: BTreeMap::new() })
+    Json(HealthReport { status: "ok", checks: BTreeMap::new(), programs: None })
 }
 
 #[handler]
@@ -57,6 +58,8 @@ struct HealthReport {
     status: &'static str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     checks: BTreeMap<&'static str, Check>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    programs: Option<ProgramsSummary>,
 }
 
 #[derive(Serialize)]
@@ -74,7 +77,8 @@ async fn run_checks(worker: &Worker) -> HealthReport {
         (Upstream::Mailgun.as_str(), check_upstream(&stops, Upstream::Mailgun)),
     ]);
     let is_ok = checks.values().all(|check| matches!(check, Check::Ok));
-    HealthReport { status: if is_ok { "ok" } else { "unavailable" }, checks }
+    let status = if is_ok { "ok" } else { "unavailable" };
+    HealthReport { status, checks, programs: worker.reporter.latest() }
 }
 
 /// Checks the database, and reads from it which upstreams are stopped.

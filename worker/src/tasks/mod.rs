@@ -12,4 +12,5 @@ mod maintenance;
 pub mod prepare;
 mod reconcile;
 mod report_capacity;
+mod report_program;
 pub mod run;

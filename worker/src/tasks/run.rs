@@ -8,11 +8,11 @@ use tokio::{net::TcpListener, task::JoinHandle};
 
 use super::{
     check_database, check_pooler, check_upstreams, claim_loop, gauges, health, maintenance, prepare::prepare,
-    report_capacity,
+    report_capacity, report_program,
 };
 use crate::{
     metrics,
-    runtime::{committers::Committers, worker::Worker},
+    runtime::worker::{Worker, max_connections},
     settings::WorkerSettings,
 };
 
@@ -31,10 +31,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     }
     let renewer = spawn_lease_renewer(&worker);
     let database_checks = tokio::spawn(check_database::run(Arc::clone(&worker)));
-    tracing::info!(
-        connections = settings.database.max_connections + Committers::CONNECTIONS,
-        "connections to the database, at most"
-    );
+    tracing::info!(connections = max_connections(settings), "connections to the database, at most");
 
     tokio::select! {
         () = prepare(&worker, settings.database.migrate_on_start) => {}
@@ -43,11 +40,14 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     // Start these only after `prepare`: they need the tables.
     let gauges = tokio::spawn(gauges::run(Arc::clone(&worker)));
     let checks = tokio::spawn(check_upstreams::run(Arc::clone(&worker)));
+    let reports = tokio::spawn(report_program::run(Arc::clone(&worker)));
     let capacity = tokio::spawn(report_capacity::run(Arc::clone(&worker)));
     let mut scheduler = maintenance::start(&worker).await.context("the scheduler")?;
     claim_loop::run(&worker).await;
 
     scheduler.shutdown().await.context("the scheduler")?;
+    reports.abort();
+    report_program::stop(&worker).await;
     renewer.abort();
     gauges.abort();
     capacity.abort();

@@ -1,0 +1,164 @@
+//! Which programs run. Each program reports itself every [`REPORT_INTERVAL`] and gets a summary of all of them, so that its
+//! health check can show whether their connections fit into the server, and whether versions or sealing keys differ.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use sqlx::{PgPool, types::Json};
+
+use crate::postgres::{
+    error::{Error, in_time},
+    schema::{ProgramKind, newest_migration},
+};
+
+/// Time between two reports. A program that has not reported for three times as long is left out of the summary.
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// A running program.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// Unique name. At most 128 bytes.
+    pub name: String,
+    /// Which program it is.
+    pub kind: ProgramKind,
+    /// Its version. At most 64 bytes.
+    pub version: &'static str,
+    /// The commit that it was built from, if known. At most 64 bytes.
+    pub commit: Option<&'static str>,
+    /// Maximum number of connections to Postgres that it opens.
+    pub max_connections: u32,
+    /// Ids of a worker's sealing keys, of which the first seals. `None` for an api.
+    pub sealing_keys: Option<Vec<String>>,
+}
+
+/// The programs that are running.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProgramsSummary {
+    /// Number of apis.
+    pub apis: i64,
+    /// Number of workers.
+    pub workers: i64,
+    /// Maximum number of connections that they open together.
+    pub max_connections: i64,
+    /// Number of connections that the server allows.
+    pub connections_allowed: i32,
+    /// Their versions, each with its commit.
+    pub versions: Vec<String>,
+    /// The distinct lists of sealing keys among the workers, each with its ids separated by spaces.
+    pub sealing_keys: Vec<String>,
+    /// What an operator should look at. Empty if nothing.
+    pub warnings: Vec<ProgramsWarning>,
+}
+
+/// Something that an operator should look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramsWarning {
+    /// One of [`ProgramsWarning::CODES`].
+    pub code: String,
+    /// What is wrong and what to do about it.
+    pub message: String,
+}
+
+impl ProgramsWarning {
+    /// All codes.
+    pub const CODES: [&str; 3] = ["sealing_keys_differ", "too_few_connections", "versions_differ"];
+}
+
+/// Reports one program and keeps the last summary.
+#[derive(Debug)]
+pub struct ProgramReporter {
+    program: Program,
+    latest: Mutex<Option<ProgramsSummary>>,
+}
+
+impl ProgramReporter {
+    /// A reporter that has not reported yet.
+    pub fn new(program: Program) -> Self {
+        Self { program, latest: Mutex::default() }
+    }
+
+    /// Reports that the program is running, and logs each new warning.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::TimedOut`]. There is no summary then.
+    pub async fn report(&self, pool: &PgPool) -> Result<(), Error> {
+        let reported = in_time(self.program.report(pool)).await;
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        match reported {
+            Ok(summary) => {
+                log_new_warnings(latest.as_ref(), &summary);
+                *latest = Some(summary);
+                Ok(())
+            }
+            Err(error) => {
+                *latest = None;
+                Err(error)
+            }
+        }
+    }
+
+    /// Reports that the program stops.
+    ///
+    /// # Errors
+    /// [`Error::Database`] or [`Error::TimedOut`].
+    pub async fn report_stop(&self, pool: &PgPool) -> Result<(), Error> {
+        in_time(self.program.report_stop(pool)).await
+    }
+
+    /// The summary of the last report; `None` if it failed.
+    pub fn latest(&self) -> Option<ProgramsSummary> {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn log_new_warnings(before: Option<&ProgramsSummary>, now: &ProgramsSummary) {
+    for warning in &now.warnings {
+        if before.is_none_or(|before| before.warnings.iter().all(|known| known.code != warning.code)) {
+            tracing::warn!(code = warning.code, "{}", warning.message);
+        }
+    }
+}
+
+impl Program {
+    async fn report(&self, pool: &PgPool) -> Result<ProgramsSummary, Error> {
+        let row = sqlx::query!(
+            r#"
+            select
+              apis as "apis!",
+              workers as "workers!",
+              max_connections as "max_connections!",
+              connections_allowed as "connections_allowed!",
+              coalesce(versions, '{}') as "versions!",
+              coalesce(sealing_keys, '{}') as "sealing_keys!",
+              coalesce(warnings, '[]') as "warnings!: Json<Vec<ProgramsWarning>>"
+            from email_report_program($1, $2, $3, $4, $5, $6, $7)
+            "#,
+            self.name,
+            self.kind.as_str(),
+            self.version,
+            self.commit,
+            i32::try_from(newest_migration()).unwrap_or(i32::MAX),
+            i32::try_from(self.max_connections).unwrap_or(i32::MAX),
+            self.sealing_keys.as_deref(),
+        )
+        .fetch_one(pool)
+        .await?;
+        Ok(ProgramsSummary {
+            apis: row.apis,
+            workers: row.workers,
+            max_connections: row.max_connections,
+            connections_allowed: row.connections_allowed,
+            versions: row.versions,
+            sealing_keys: row.sealing_keys,
+            warnings: row.warnings.0,
+        })
+    }
+
+    async fn report_stop(&self, pool: &PgPool) -> Result<(), Error> {
+        sqlx::query!("select email_program_stopped($1)", self.name).execute(pool).await?;
+        Ok(())
+    }
+}
