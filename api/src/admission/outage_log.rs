@@ -31,6 +31,19 @@ struct Outage {
     logged: u64,
 }
 
+impl Outage {
+    /// Counts requests that were refused. Returns whether a line about them is due.
+    fn count(&mut self, refused: u64, now: Instant) -> bool {
+        self.refused += refused;
+        self.last_error_at = now;
+        let is_due = self.refused > self.logged && now.duration_since(self.logged_at) >= REPEAT_AFTER;
+        if is_due {
+            (self.logged_at, self.logged) = (now, self.refused);
+        }
+        is_due
+    }
+}
+
 impl OutageLog {
     /// Records that the database is away.
     pub(crate) fn note_away(&self, reason: String) {
@@ -46,13 +59,10 @@ impl OutageLog {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
         if let Some(outage) = outage.as_mut() {
-            outage.refused += refused;
-            outage.last_error_at = now;
             outage.reason = reason;
-            if outage.refused > outage.logged && outage.logged_at.elapsed() >= REPEAT_AFTER {
+            if outage.count(refused, now) {
                 let seconds = outage.since.elapsed().as_secs();
                 tracing::warn!(error = outage.reason, refused = outage.refused, seconds, "the database is still away");
-                (outage.logged_at, outage.logged) = (now, outage.refused);
             }
         } else {
             tracing::warn!(
@@ -108,5 +118,27 @@ impl OutageLog {
 fn log_end(ended: Option<Outage>) {
     if let Some(Outage { since, refused, .. }) = ended {
         tracing::info!(seconds = since.elapsed().as_secs(), refused, "the database is back");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refused_requests_are_logged_once_a_minute() {
+        let began = Instant::now();
+        let (reason, refused) = ("gone".to_owned(), 1);
+        let mut outage =
+            Outage { since: began, reason, logged_at: began, last_error_at: began, refused, logged: refused };
+        let mut lines = vec![];
+        for second in 0..300 {
+            // Nobody asks in the third and fourth minute.
+            let refused = if (120..240).contains(&second) { 0 } else { 2 };
+            if outage.count(refused, began + Duration::from_secs(second)) {
+                lines.push((second, outage.refused));
+            }
+        }
+        assert_eq!(lines, [(60, 123), (120, 241), (240, 243)]);
     }
 }
