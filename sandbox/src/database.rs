@@ -2,7 +2,10 @@
 //! The latter is emptied at every start, so it must be on this machine, and either empty or emptied by
 //! a sandbox before: nobody's data are lost to a wrong variable.
 
-use crate::{Durability, Postgres, PostgresError, Role, RolesError, process::Process, programs::workspace_root};
+use crate::{
+    Durability, Postgres, PostgresError, Role, RolesError, postgres::Announce, process::Process,
+    programs::workspace_root,
+};
 use nix::sys::signal::Signal;
 use sqlx::{
     Connection, Executor, PgConnection,
@@ -72,11 +75,16 @@ impl Database {
     /// # Errors
     /// When there is no server to be had, or the one named is not one to empty.
     pub async fn open() -> Result<Database, DatabaseError> {
+        Database::open_announced(&|_| ()).await
+    }
+
+    /// The same; announces which server is used, and a download.
+    pub(crate) async fn open_announced(announce: &Announce) -> Result<Database, DatabaseError> {
         if let Ok(url) = std::env::var(VARIABLE) {
             empty_if_ours(&url).await?;
             return Ok(Database { url, postgres: None });
         }
-        let postgres = Postgres::start_with(Durability::Stock).await?;
+        let postgres = Postgres::start_announced(Durability::Stock, announce).await?;
         postgres.create_database(NAME).await?;
         Ok(Database { url: postgres.url(NAME), postgres: Some(postgres) })
     }

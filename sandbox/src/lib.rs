@@ -26,11 +26,12 @@ pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
 pub use http::client;
 pub use journal::TimedOut;
 pub use mailgun::{
-    Mail, Mailgun, MailgunSettings, ReadCall, SendCall, SentWebhook, Signing, SuppressionList, WebhookError, signed,
+    Mail, Mailgun, MailgunSettings, OpenJob, OpenJobs, ReadCall, SendCall, SentWebhook, Signing, SuppressionList,
+    WebhookError, signed,
 };
 pub use pgbouncer::{PgBouncer, PgBouncerError};
 pub use portal::{Portal, PortalSettings};
-pub use postgres::{Durability, Postgres, PostgresError};
+pub use postgres::{Durability, OLDEST_POSTGRES, Postgres, PostgresError};
 pub use programs::{Program, ProgramError, Programs};
 pub use roles::{Role, RolesError};
 pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User, VerifyCall};

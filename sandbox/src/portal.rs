@@ -3,9 +3,10 @@
 
 use crate::{programs::workspace_root, server::Server};
 use poem::{
-    Endpoint, EndpointExt, Request, Response,
+    Endpoint, EndpointExt, IntoResponse, Request, Response,
     endpoint::make_sync,
-    http::{StatusCode, header},
+    http::{StatusCode, header, uri::PathAndQuery},
+    web::Redirect,
 };
 use serde_json::json;
 use std::{
@@ -69,6 +70,9 @@ fn pages(settings: PortalSettings) -> impl Endpoint + 'static {
 
 fn page(settings: &PortalSettings, request: &Request) -> Response {
     let (file, kind) = file_of(request.uri().path());
+    if let Some(address) = own_address(file, request) {
+        return Redirect::temporary(address).into_response();
+    }
     let content = match file {
         "config.js" => Ok(config(settings)),
         file => fs::read_to_string(workspace_root().join(FOLDER).join(file)),
@@ -84,6 +88,16 @@ fn page(settings: &PortalSettings, request: &Request) -> Response {
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
         .header(header::CONTENT_SECURITY_POLICY, policy(&settings.api))
         .body(content)
+}
+
+/// Where a page is found by the portal's own name, if it was asked for by another one, such as 127.0.0.1. Browsers keep
+/// sessions apart by name, and the api allows one origin. Never for the callback: the redirect would carry its tokens along.
+fn own_address(file: &str, request: &Request) -> Option<String> {
+    let host = request.header(header::HOST)?;
+    let (name, port) = host.rsplit_once(':')?;
+    let is_page = matches!(file, "index.html" | "member.html");
+    let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
+    (is_page && name != "localhost").then(|| format!("http://localhost:{port}{path}"))
 }
 
 /// Whatever is no file is a page of the portal for people who are signed in. The callback is a page too, never a

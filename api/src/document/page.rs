@@ -8,6 +8,7 @@ use poem::{
     endpoint::make_sync,
     get,
     http::{HeaderValue, header},
+    web::Redirect,
 };
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
@@ -22,9 +23,11 @@ const STYLE: &str = include_str!("page.css");
 /// For the reader's script, whose URL contains a hash of its content.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Adds the page and its two scripts.
+/// Adds the page and its two scripts. The addresses above it lead there.
 pub(crate) fn add_routes(route: Route) -> Route {
     route
+        .at("/", get(make_sync(|_| Redirect::temporary("/api/docs"))))
+        .at("/api", get(make_sync(|_| Redirect::temporary("/api/docs"))))
         .at("/api/docs", get(static_asset("text/html; charset=utf-8", None, || PAGE.clone().into_bytes())))
         .at("/api/docs/reader.js", get(static_asset("text/javascript; charset=utf-8", Some(IMMUTABLE), reader_script)))
         .at(

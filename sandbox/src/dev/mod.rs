@@ -3,7 +3,9 @@
 #![expect(clippy::print_stdout, reason = "it speaks to the person at the terminal")]
 
 mod lone_api;
+mod progress;
 mod settings;
+mod watch_jobs;
 
 use crate::{
     Database, DatabaseError, Mailgun, MailgunSettings, Portal, PortalSettings, Program, ProgramError, Programs, Role,
@@ -40,6 +42,7 @@ pub enum Stop {
 /// When a part does not start.
 pub async fn dev() -> anyhow::Result<Stop> {
     let mut signals = Signals::listen()?;
+    progress::show()?;
     let world = tokio::select! {
         () = signals.any() => return Ok(Stop::Asked),
         world = DevStack::start() => world?,
@@ -70,13 +73,13 @@ struct DevStack {
 
 impl DevStack {
     async fn start() -> anyhow::Result<DevStack> {
-        say("building the programs and starting Postgres");
+        say("building the api and the worker, which takes minutes the first time");
         let (programs, database) =
             tokio::try_join!(async { Ok::<_, anyhow::Error>(Programs::build_visibly().await?) }, async {
                 Ok(open_database().await?)
             },)?;
         let api_port = port("api", 8080)?;
-        let (supabase, mailgun) = stand_ins(api_port).await?;
+        let (supabase, mailgun) = stand_ins(api_port, database.url()).await?;
         let portal = portal(api_port).await?;
         let addresses = DevAddresses {
             api_database: database.url_as(Role::Api),
@@ -90,6 +93,7 @@ impl DevStack {
         database.set_roles().await?;
         migrate(&programs.worker, &database.url_as(Role::Owner)).await?;
         database.set_roles().await?;
+        say("starting the api and the worker");
         let worker = run("worker", &programs.worker, settings::for_worker(&addresses))?;
         let api = run("api", &programs.api, settings::for_api(&addresses))?;
         tokio::try_join!(until_it_is_ready(&worker, addresses.worker), until_it_is_ready(&api, addresses.api),)?;
@@ -104,7 +108,6 @@ impl DevStack {
         for (name, address) in [
             ("portal", format!("{}/", self.portal.url())),
             ("mailbox", format!("{}/", self.mailgun.url())),
-            ("api", format!("http://127.0.0.1:{api}/api")),
             ("api docs", format!("http://127.0.0.1:{api}/api/docs")),
             ("OpenAPI", format!("http://127.0.0.1:{api}/api/openapi.json")),
             ("api health", format!("http://127.0.0.1:{api}/health/ready")),
@@ -115,7 +118,7 @@ impl DevStack {
         ] {
             println!("{name:<14} {address}");
         }
-        println!("\nAsk for a sign-in mail, on the portal's page or so; it appears in the mailbox:\n");
+        println!("\nAsk for a sign-in mail on the portal's page, or like this. It appears in the mailbox.\n");
         println!("{}\n", curl(api));
     }
 
@@ -152,16 +155,18 @@ fn curl(api: u16) -> String {
 
 async fn open_database() -> Result<Database, DatabaseError> {
     let started = Instant::now();
-    let database = Database::open().await?;
+    let database = Database::open_announced(&say).await?;
     let seconds = started.elapsed().as_secs_f32();
     say(&format!("{} is ready after {seconds:.1} s", database.description()));
     Ok(database)
 }
 
-async fn stand_ins(api_port: u16) -> io::Result<(SupabaseAuth, Mailgun)> {
+async fn stand_ins(api_port: u16, database: &str) -> anyhow::Result<(SupabaseAuth, Mailgun)> {
     let supabase = SupabaseAuth::start(SupabaseSettings {
         listen: loopback(port("Supabase Auth", 8054)?),
         service_role_key: settings::SERVICE_ROLE_KEY.into(),
+        // The worker warns of shorter codes, which can be guessed.
+        otp_length: 8,
         ..SupabaseSettings::default()
     })
     .await?;
@@ -172,6 +177,7 @@ async fn stand_ins(api_port: u16) -> io::Result<(SupabaseAuth, Mailgun)> {
         events_key: settings::MAILGUN_EVENTS_KEY.into(),
         hint: Some(curl(api_port)),
         supabase_faults: Some(supabase.faults().clone()),
+        jobs: Some(watch_jobs::start(database)?),
     })
     .await?;
     let webhook = format!("http://{}/api/webhooks/mailgun", loopback(api_port));
@@ -192,7 +198,7 @@ async fn migrate(worker: &Path, database: &str) -> Result<(), ProgramError> {
     if !status.success() {
         return Err(migrate.ended(status));
     }
-    say("migrations are done");
+    say("the tables are migrated");
     Ok(())
 }
 

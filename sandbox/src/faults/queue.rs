@@ -17,6 +17,7 @@ pub(crate) type UsualBody = fn(u16) -> String;
 #[derive(Clone, Debug)]
 pub struct Faults {
     queue: Arc<Mutex<Vec<WaitingCall>>>,
+    last_failure: Arc<Mutex<Option<FaultKind>>>,
     changed: watch::Sender<u64>,
     usual_body: UsualBody,
 }
@@ -43,7 +44,7 @@ impl WaitingCall {
 
 impl Faults {
     pub(crate) fn new(usual_body: UsualBody) -> Faults {
-        Faults { queue: Arc::default(), changed: watch::Sender::new(0), usual_body }
+        Faults { queue: Arc::default(), last_failure: Arc::default(), changed: watch::Sender::new(0), usual_body }
     }
 
     /// Queues a fault behind those that wait already.
@@ -57,6 +58,7 @@ impl Faults {
     /// Forgets every fault: a good day again. Calls that hang go on hanging.
     pub fn clear(&self) {
         self.with(Vec::clear);
+        self.note_failure(None);
         self.touch();
     }
 
@@ -69,6 +71,20 @@ impl Faults {
     /// Those still waiting, with what is left of them.
     pub fn list(&self) -> Vec<Fault> {
         self.with(|queue| queue.iter().map(|waiting| waiting.fault.clone()).collect())
+    }
+
+    /// The fault that struck the last call; `None` if that call went well, or was only late.
+    pub(crate) fn last_failure(&self) -> Option<FaultKind> {
+        self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn note_failure(&self, failure: Option<&FaultKind>) {
+        let mut last = self.last_failure.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.as_ref() != failure {
+            *last = failure.cloned();
+            drop(last);
+            self.touch();
+        }
     }
 
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
@@ -105,6 +121,7 @@ impl Faults {
     }
 
     async fn strike(&self, kind: Option<FaultKind>, work: impl FnOnce() -> Response) -> Response {
+        self.note_failure(kind.as_ref().filter(|kind| !matches!(kind, FaultKind::Delay { .. })));
         match kind {
             None => work(),
             Some(FaultKind::Status(answer)) => self.canned(&answer),

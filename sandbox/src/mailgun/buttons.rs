@@ -1,4 +1,4 @@
-//! The mailbox page's buttons for bad days: each makes one fault in one of the stand-ins.
+//! The mailbox page's buttons that simulate failures: each makes one fault in one of the stand-ins.
 
 use crate::faults::{Fault, FaultKind, Faults, Lasts};
 
@@ -10,22 +10,22 @@ struct Button {
 }
 
 const BUTTONS: [Button; 8] = [
-    Button { name: "500", label: "Next: 500", fault: || Fault::status(500) },
-    Button { name: "500x3", label: "Next 3: 500", fault: || Fault::status(500).times(3) },
-    Button { name: "429", label: "429 for 10 s", fault: || Fault::status(429).seconds(10) },
-    Button { name: "slow", label: "Next: 3 s late", fault: || FaultKind::Delay { millis: 3000 }.into() },
-    Button { name: "hang", label: "Next: no answer", fault: || FaultKind::Hang.into() },
-    Button { name: "cut", label: "Next: cut off", fault: || FaultKind::Cut.into() },
-    Button { name: "cut_after", label: "Next: done, then cut off", fault: || FaultKind::CutAfter.into() },
-    Button { name: "always", label: "Always 500", fault: || Fault::status(500).always() },
+    Button { name: "500", label: "Answer 500 once", fault: || Fault::status(500) },
+    Button { name: "500x3", label: "Answer 500 three times", fault: || Fault::status(500).times(3) },
+    Button { name: "429", label: "Answer 429 for 10 s", fault: || Fault::status(429).seconds(10) },
+    Button { name: "slow", label: "Answer 3 s late, once", fault: || FaultKind::Delay { millis: 3000 }.into() },
+    Button { name: "hang", label: "Do not answer, once", fault: || FaultKind::Hang.into() },
+    Button { name: "cut", label: "Hang up, once", fault: || FaultKind::Cut.into() },
+    Button { name: "cut_after", label: "Do it, then hang up, once", fault: || FaultKind::CutAfter.into() },
+    Button { name: "always", label: "Answer 500 until reset", fault: || Fault::status(500).always() },
 ];
 
-/// The value of the button that ends the bad day.
-const BACK_TO_NORMAL: &str = "clear";
+/// The value of the button that ends all faults.
+const RESET: &str = "clear";
 
 /// Does what the button of this name says; false when there is none.
 pub(super) fn press(faults: &Faults, name: &str) -> bool {
-    if name == BACK_TO_NORMAL {
+    if name == RESET {
         faults.clear();
         return true;
     }
@@ -33,38 +33,49 @@ pub(super) fn press(faults: &Faults, name: &str) -> bool {
     button.map(|button| faults.add((button.fault)())).is_some()
 }
 
-/// One stand-in's row of buttons, with what is waiting to go wrong.
+/// One stand-in's row of buttons, with what is wrong with it.
 pub(super) fn render(target: &str, title: &str, faults: &Faults) -> String {
-    let waiting = faults.list();
-    let state = if waiting.is_empty() {
-        "<span class=\"state fine\">normal</span>".to_owned()
-    } else {
-        let described: Vec<String> = waiting.iter().map(describe).collect();
-        let described = crate::html::escape(&described.join(", then "));
-        format!("<span class=\"state broken\">{described}</span>")
-    };
+    let (class, state) = state(faults);
+    let state = crate::html::escape(&state);
     let buttons: String = BUTTONS
         .iter()
         .map(|button| (button.name, button.label, ""))
-        .chain([(BACK_TO_NORMAL, "Back to normal", " class=\"normal\"")])
+        .chain([(RESET, "Reset", " class=\"normal\"")])
         .map(|(name, label, class)| format!("<button name=\"fault\" value=\"{name}\"{class}>{label}</button>"))
         .collect();
     format!(
         "<form method=\"post\" action=\"/faults\"><input type=\"hidden\" name=\"target\" \
-         value=\"{target}\"><h3>{title} {state}</h3><div class=\"buttons\">{buttons}</div></form>"
+         value=\"{target}\"><h3>{title} <span class=\"state {class}\" id=\"state-{target}\">{state}</span></h3>\
+         <div class=\"buttons\">{buttons}</div></form>"
     )
 }
 
-fn describe(fault: &Fault) -> String {
-    let what = match &fault.kind {
+/// What is wrong with a stand-in: the faults that wait; otherwise, until a call succeeds, the last one that struck.
+fn state(faults: &Faults) -> (&'static str, String) {
+    let waiting: Vec<String> = faults.list().iter().map(describe).collect();
+    if !waiting.is_empty() {
+        return ("broken", waiting.join(", then "));
+    }
+    match faults.last_failure() {
+        Some(kind) => ("broken", format!("failed: {}", describe_kind(&kind))),
+        None => ("fine", "works".to_owned()),
+    }
+}
+
+fn describe_kind(kind: &FaultKind) -> String {
+    match kind {
         FaultKind::Status(answer) => answer.status.to_string(),
         FaultKind::StatusAfter(answer) => format!("done, but {}", answer.status),
         FaultKind::Delay { millis } => format!("{millis} ms late"),
         FaultKind::Hang => "no answer".into(),
         FaultKind::HangAfter => "done, but no answer".into(),
-        FaultKind::Cut => "cut off".into(),
-        FaultKind::CutAfter => "done, then cut off".into(),
-    };
+        FaultKind::Cut => "hangs up".into(),
+        FaultKind::CutAfter => "done, then hangs up".into(),
+    }
+}
+
+fn describe(fault: &Fault) -> String {
+    let what = describe_kind(&fault.kind);
     let lasts = match fault.lasts {
         Lasts::Times(1) => "once".to_owned(),
         Lasts::Times(times) => format!("{times} times"),

@@ -1,23 +1,38 @@
-// Keeps the page up to date without a reload. What is open, chosen or scrolled stays as it is: only
-// new mails are put in, and the panel's state and what webhooks told are exchanged.
+// Keeps the page up to date without a reload. What is open, chosen, focused or scrolled stays as it is: only new mails are
+// put in, and the jobs, the providers' states and what webhooks told are exchanged.
 'use strict';
 
 function localTimes(root) {
-  for (const time of root.querySelectorAll('time')) {
+  for (const time of root.querySelectorAll('time:not(.countdown)')) {
     const at = new Date(time.dateTime);
     time.textContent = at.toLocaleTimeString();
     time.title = at.toString();
   }
 }
 
+// How long until each waiting job is tried again.
+function countDown() {
+  for (const time of document.querySelectorAll('.countdown')) {
+    const seconds = Math.max(0, Math.round((new Date(time.dateTime) - Date.now()) / 1000));
+    time.textContent = `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+  }
+}
+
+// Tells a screen reader.
+function announce(mails) {
+  const recipients = mails.map((mail) => mail.querySelector('.to strong').textContent);
+  if (recipients.length) document.getElementById('news').textContent = `New mail to ${recipients.join(', ')}`;
+}
+
 async function refresh() {
   const answer = await fetch('/');
   const page = new DOMParser().parseFromString(await answer.text(), 'text/html');
-  for (const id of ['summary', 'faults']) {
+  for (const id of ['summary', 'jobs']) {
     document.getElementById(id).replaceChildren(...page.getElementById(id).childNodes);
   }
-  for (const told of page.querySelectorAll('.told')) {
-    document.getElementById(told.id)?.replaceChildren(...told.childNodes);
+  countDown();
+  for (const changing of page.querySelectorAll('.told, .state')) {
+    document.getElementById(changing.id)?.replaceWith(changing);
   }
   const mails = document.getElementById('mails');
   if (page.querySelector('.mail')) mails.querySelector('.empty')?.remove();
@@ -29,6 +44,7 @@ async function refresh() {
     localTimes(mail);
   }
   mails.prepend(...arrived);
+  announce(arrived);
 }
 
 let busy = false;
@@ -57,6 +73,8 @@ document.addEventListener('click', (event) => {
 });
 
 localTimes(document);
+countDown();
+setInterval(countDown, 1000);
 const events = new EventSource('/events');
 events.onopen = update;
 events.onmessage = update;

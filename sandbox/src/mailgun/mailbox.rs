@@ -1,15 +1,18 @@
-//! The mailbox page: what arrived, newest first, with what webhooks told of it, readable without scripts; and the buttons that make a
-//! provider fail. Whatever came with a mail is shown escaped, its HTML in a frame that runs nothing
+//! The mailbox page: what arrived, newest first, with what webhooks told of it, and what has not been mailed yet, readable
+//! without scripts; and the buttons that make a provider fail. Whatever came with a mail is shown escaped, its HTML in a frame that runs nothing
 //! and loads nothing.
 
 use super::{
-    MailgunState, SentWebhook, buttons,
+    MailgunState, SentWebhook, buttons, jobs,
     mail::{Mail, urls},
     told,
 };
 use crate::html::escape;
 use chrono::{DateTime, SecondsFormat, Utc};
-use futures_util::{Stream, stream};
+use futures_util::{
+    Stream, StreamExt,
+    stream::{self, BoxStream},
+};
 use poem::{
     Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, handler,
     http::{StatusCode, header},
@@ -21,6 +24,7 @@ use poem::{
 };
 use serde::Deserialize;
 use std::{fmt::Write, time::Duration};
+use tokio::sync::watch;
 
 const PAGE: &str = include_str!("mailbox.html");
 const STYLE: &str = include_str!("mailbox.css");
@@ -63,10 +67,14 @@ fn page(Data(state): Data<&MailgunState>) -> Response {
     if let Some(supabase) = &state.supabase_faults {
         faults += &buttons::render("supabase", "Supabase Auth", supabase);
     }
+    let open = is_broken(state);
+    let waiting = state.jobs.as_ref().map(|jobs| jobs::render(&jobs.borrow())).unwrap_or_default();
     // The mails come last: nothing in them is taken for a placeholder.
     let page = PAGE
         .replace("{{summary}}", &summary(mails.len()))
+        .replace("{{open}}", if open { " open" } else { "" })
         .replace("{{faults}}", &faults)
+        .replace("{{jobs}}", &waiting)
         .replace("{{mails}}", &articles(&mails, &state.webhooks.events().all(), state.hint.as_deref()));
     Response::builder()
         .content_type("text/html; charset=utf-8")
@@ -78,6 +86,12 @@ fn page(Data(state): Data<&MailgunState>) -> Response {
              img-src data:; connect-src 'self'; form-action 'self'; frame-ancestors 'none'",
         )
         .body(page)
+}
+
+/// Whether a stand-in fails now, or has just failed.
+fn is_broken(state: &MailgunState) -> bool {
+    let all = [Some(&state.faults), state.supabase_faults.as_ref()];
+    all.into_iter().flatten().any(|faults| !faults.list().is_empty() || faults.last_failure().is_some())
 }
 
 fn summary(count: usize) -> String {
@@ -213,7 +227,7 @@ fn script() -> Response {
     Response::builder().content_type("text/javascript; charset=utf-8").body(SCRIPT)
 }
 
-/// One event for every change of the mails, of their webhooks or of the faults.
+/// One event for every change of the mails, of their webhooks, of the faults or of the jobs.
 #[handler]
 fn events(Data(state): Data<&MailgunState>) -> SSE {
     SSE::new(changes(state)).keep_alive(Duration::from_secs(15))
@@ -221,18 +235,21 @@ fn events(Data(state): Data<&MailgunState>) -> SSE {
 
 fn changes(state: &MailgunState) -> impl Stream<Item = Event> + Send + 'static {
     let watched = [
-        Some(state.mails.changes()),
-        Some(state.webhooks.events().changes()),
-        Some(state.faults.changes()),
-        state.supabase_faults.as_ref().map(|faults| faults.changes()),
+        Some(events_of(state.mails.changes())),
+        Some(events_of(state.webhooks.events().changes())),
+        Some(events_of(state.faults.changes())),
+        state.supabase_faults.as_ref().map(|faults| events_of(faults.changes())),
+        state.jobs.clone().map(events_of),
     ];
-    let streams = watched.into_iter().flatten().map(|changes| {
-        Box::pin(stream::unfold(changes, |mut changes| async {
-            changes.changed().await.ok()?;
-            Some((Event::message("changed"), changes))
-        }))
-    });
-    stream::select_all(streams)
+    stream::select_all(watched.into_iter().flatten())
+}
+
+fn events_of<T: Send + Sync + 'static>(changes: watch::Receiver<T>) -> BoxStream<'static, Event> {
+    stream::unfold(changes, |mut changes| async {
+        changes.changed().await.ok()?;
+        Some((Event::message("changed"), changes))
+    })
+    .boxed()
 }
 
 #[derive(Debug, Deserialize)]

@@ -2,6 +2,7 @@
 //! sent, and faults (`/_sandbox/faults`, or the page's buttons). All in memory.
 
 mod buttons;
+mod jobs;
 mod lists;
 mod mail;
 mod mailbox;
@@ -10,6 +11,7 @@ mod reads;
 mod told;
 mod webhooks;
 
+pub use jobs::{OpenJob, OpenJobs};
 pub use lists::SuppressionList;
 pub use mail::Mail;
 pub use reads::ReadCall;
@@ -36,7 +38,7 @@ use std::{
     },
     time::{Duration, SystemTime},
 };
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::DropGuard;
 use webhooks::Webhooks;
 
@@ -55,6 +57,8 @@ pub struct MailgunSettings {
     pub hint: Option<String>,
     /// The other stand-in's faults, for buttons on the same page.
     pub supabase_faults: Option<Faults>,
+    /// Tells the page which jobs have no mail yet.
+    pub jobs: Option<watch::Receiver<OpenJobs>>,
 }
 
 impl Default for MailgunSettings {
@@ -66,6 +70,7 @@ impl Default for MailgunSettings {
             events_key: "events-key-sandbox".into(),
             hint: None,
             supabase_faults: None,
+            jobs: None,
         }
     }
 }
@@ -112,6 +117,7 @@ struct MailgunState {
     faults: Faults,
     read_faults: Faults,
     supabase_faults: Option<Faults>,
+    jobs: Option<watch::Receiver<OpenJobs>>,
 }
 
 /// The running stand-in; dropping it closes it.
@@ -145,6 +151,7 @@ impl Mailgun {
             faults: Faults::new(messages::usual_body),
             read_faults: Faults::new(messages::usual_body),
             supabase_faults: settings.supabase_faults,
+            jobs: settings.jobs,
         };
         let server = Server::start(listener, routes(&state))?;
         Ok(Mailgun { server, state, _stop_webhooks: stop_webhooks })

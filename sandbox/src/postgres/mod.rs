@@ -12,6 +12,7 @@ use crate::process::Process;
 use folder::ServerFolder;
 use launch::Launcher;
 use nix::sys::signal::Signal;
+pub use programs::OLDEST_POSTGRES;
 use programs::ServerPrograms;
 pub(crate) use run_as::RunAs;
 use sqlx::{Connection, PgConnection};
@@ -40,7 +41,7 @@ pub enum PostgresError {
     NoOtherUser,
     /// No server is installed, and the download failed.
     #[error(
-        "no Postgres server (14 or newer) is installed, and downloading one failed: {0}; \
+        "no Postgres server ({OLDEST_POSTGRES} or newer) is installed, and downloading one failed: {0}; \
          install one, for instance: apt install postgresql"
     )]
     Download(String),
@@ -64,6 +65,9 @@ impl PostgresError {
     }
 }
 
+/// Tells the person at the terminal what happens.
+pub(crate) type Announce = dyn Fn(&str) + Send + Sync;
+
 /// What a power cut may cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
@@ -84,7 +88,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// A server with stock durability: the newest one installed here (14 or later), else a downloaded
+    /// A server with stock durability: the newest one installed here ([`OLDEST_POSTGRES`] or later), else a downloaded
     /// one. `SANDBOX_POSTGRES_DOWNLOAD=1` takes the downloaded one in any case.
     ///
     /// # Errors
@@ -98,9 +102,18 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::start`].
     pub async fn start_with(durability: Durability) -> Result<Postgres, PostgresError> {
+        Postgres::start_announced(durability, &|_| ()).await
+    }
+
+    /// The same; announces which server is used, and a download.
+    pub(crate) async fn start_announced(
+        durability: Durability,
+        announce: &Announce,
+    ) -> Result<Postgres, PostgresError> {
         let run_as = RunAs::choose()?;
-        let launcher =
-            Launcher { programs: find_programs().await?, folder: ServerFolder::create(run_as)?, run_as, durability };
+        let programs = find_programs(announce).await?;
+        announce(&format!("starting Postgres {} from {}", programs.major, programs.folder.display()));
+        let launcher = Launcher { programs, folder: ServerFolder::create(run_as)?, run_as, durability };
         let password = format!("{:032x}", rand::random::<u128>());
         launcher.initdb(&password).await?;
         let (port, process) = start_on_a_free_port(&launcher).await?;
@@ -219,12 +232,12 @@ impl Drop for Postgres {
     }
 }
 
-async fn find_programs() -> Result<ServerPrograms, PostgresError> {
-    let forced = std::env::var("SANDBOX_POSTGRES_DOWNLOAD").is_ok_and(|value| value == "1");
-    match ServerPrograms::installed() {
-        Some(programs) if !forced => Ok(programs),
-        _ => download::downloaded().await,
+async fn find_programs(announce: &Announce) -> Result<ServerPrograms, PostgresError> {
+    let is_forced = std::env::var("SANDBOX_POSTGRES_DOWNLOAD").is_ok_and(|value| value == "1");
+    if !is_forced && let Some(programs) = ServerPrograms::installed(announce) {
+        return Ok(programs);
     }
+    download::downloaded(announce).await
 }
 
 /// Between finding a free port and listening on it somebody else may take it: then with another one.

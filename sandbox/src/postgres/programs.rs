@@ -1,13 +1,14 @@
 //! Finds the Postgres server programs of this machine.
 
+use super::Announce;
 use std::{
     fs, io,
     path::{Path, PathBuf},
     process::Command,
 };
 
-/// The oldest major version that the migrations work with.
-const OLDEST: u32 = 14;
+/// The oldest major version that the migrations work with: their views need security_invoker.
+pub const OLDEST_POSTGRES: u32 = 15;
 
 /// A folder with `initdb` and `postgres`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,12 +18,15 @@ pub(super) struct ServerPrograms {
 }
 
 impl ServerPrograms {
-    /// The first installed server that is new enough.
-    pub(super) fn installed() -> Option<ServerPrograms> {
-        candidates()
-            .iter()
-            .filter_map(|folder| ServerPrograms::in_folder(folder).ok())
-            .find(|programs| programs.major >= OLDEST)
+    /// The first installed server that is new enough. Announces one that is too old if there is no other.
+    pub(super) fn installed(announce: &Announce) -> Option<ServerPrograms> {
+        let found: Vec<_> = candidates().iter().filter_map(|folder| ServerPrograms::in_folder(folder).ok()).collect();
+        let new_enough = found.iter().find(|programs| programs.major >= OLDEST_POSTGRES);
+        if let (None, Some(old)) = (new_enough, found.first()) {
+            let folder = old.folder.display();
+            announce(&format!("Postgres {} in {folder} is too old: {OLDEST_POSTGRES} or newer is needed", old.major));
+        }
+        new_enough.cloned()
     }
 
     /// The programs in `folder`, when both are there and run.

