@@ -1,13 +1,16 @@
 //! The documentation page, `/api/docs`. It uses Scalar's reader, whose script is part of the crate
 //! `scalar_api_reference`, and loads nothing from other servers.
 
-use std::{fmt::Write as _, sync::LazyLock};
+use std::{
+    fmt::Write as _,
+    sync::{Arc, LazyLock},
+};
 
 use poem::{
-    Endpoint, Response, Route,
+    Endpoint, IntoResponse, Request, Response, Route,
     endpoint::make_sync,
     get,
-    http::{HeaderValue, header},
+    http::{HeaderValue, Method, header},
     web::Redirect,
 };
 use serde_json::json;
@@ -23,11 +26,24 @@ const STYLE: &str = include_str!("page.css");
 /// For the reader's script, whose URL contains a hash of its content.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Adds the page and its two scripts. The addresses above it lead there.
+/// Leads from the API's base address, which people open first, to the page. The addresses are relative, since a proxy may
+/// serve all of it under a path of its own.
+pub(crate) async fn lead_to_page(api: Arc<impl Endpoint>, request: Request) -> poem::Result<Response> {
+    let page = match request.original_uri().path() {
+        "/api" => Some("api/docs"),
+        "/api/" => Some("docs"),
+        _ => None,
+    };
+    match page {
+        Some(page) if request.method() == Method::GET => Ok(Redirect::temporary(page).into_response()),
+        _ => api.call(request).await.map(IntoResponse::into_response),
+    }
+}
+
+/// Adds the page and its two scripts. The root of the server leads to the page, too.
 pub(crate) fn add_routes(route: Route) -> Route {
     route
-        .at("/", get(make_sync(|_| Redirect::temporary("/api/docs"))))
-        .at("/api", get(make_sync(|_| Redirect::temporary("/api/docs"))))
+        .at("/", get(make_sync(|_| Redirect::temporary("api/docs"))))
         .at("/api/docs", get(static_asset("text/html; charset=utf-8", None, || PAGE.clone().into_bytes())))
         .at("/api/docs/reader.js", get(static_asset("text/javascript; charset=utf-8", Some(IMMUTABLE), reader_script)))
         .at(

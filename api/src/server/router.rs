@@ -25,7 +25,7 @@ pub(crate) fn public_app(state: Arc<AppState>) -> BoxEndpoint<'static, Response>
     let (limiter, queue) = (state.ip_limiter.clone(), state.queue.clone());
     let cors_state = state.clone();
     document::page::add_routes(Route::new())
-        .nest("/api", document::service())
+        .nest("/api", document::service().around(document::page::lead_to_page))
         .at("/api/openapi.json", get(static_document("application/json", document::json())))
         .at("/api/openapi.yaml", get(static_document("application/yaml", document::yaml())))
         .at("/health/live", get(health::live))

@@ -26,6 +26,16 @@ async fn the_page_loads_only_from_this_server() {
 }
 
 #[tokio::test]
+async fn the_addresses_above_the_page_lead_to_it() {
+    let api = TestApi::start(&[]).await;
+    for (path, location) in [("/", "api/docs"), ("/api", "api/docs"), ("/api/", "docs")] {
+        let answer = api.get(path).await;
+        assert_eq!((answer.status, answer.header("location")), (307, Some(location)), "{path}");
+    }
+    assert_eq!(api.get("/api/unknown").await.status, 404);
+}
+
+#[tokio::test]
 async fn the_guide_has_the_rules_for_portals() {
     let api = TestApi::start(&[]).await;
     let guide = api.get("/api/openapi.json").await.json()["info"]["description"].as_str().unwrap().to_owned();
