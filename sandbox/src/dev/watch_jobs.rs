@@ -21,7 +21,7 @@ const JOBS: &str = "
 
 /// Why no mail goes out, or only single ones.
 const STOPS: &str = "
-    select concat_ws(': ', name, message) from upstreams where open_since is not null or slow_since is not null";
+    select message from upstreams where (open_since is not null or slow_since is not null) and message is not null";
 
 type JobRow = (String, String, Option<String>, Option<String>, DateTime<Utc>);
 

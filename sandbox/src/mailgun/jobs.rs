@@ -28,7 +28,7 @@ pub struct OpenJob {
 
 /// The list; empty if there is nothing to tell.
 pub(super) fn render(open: &OpenJobs) -> String {
-    let stops = open.stops.iter().map(|stop| format!("<p class=\"stop\">Mail is stopped. {}</p>", escape(stop)));
+    let stops = open.stops.iter().map(|stop| format!("<p class=\"stop\">Mail is stopped: {}</p>", escape(stop)));
     let jobs = open.jobs.iter().map(|job| format!("<li>{}</li>", describe(job)));
     let (stops, jobs): (String, String) = (stops.collect(), jobs.collect());
     if jobs.is_empty() {

@@ -124,7 +124,7 @@ async fn jobs_without_a_mail_are_listed_with_what_holds_them_up() {
 
     sender.send_replace(OpenJobs {
         jobs: vec![job("retrying", Some("Mailgun answered <500>.")), job("queued", None), job("expired", None)],
-        stops: vec!["supabase: The key is refused.".to_owned()],
+        stops: vec!["The key is refused.".to_owned()],
     });
     events.next().await.unwrap().unwrap();
     let page = page(&mailgun).await;
@@ -133,7 +133,7 @@ async fn jobs_without_a_mail_are_listed_with_what_holds_them_up() {
          datetime=\"2026-01-02T03:04:05.000Z\">(at 03:04:05 UTC)</time>: Mailgun answered &lt;500&gt;.</span>",
         "<strong>queued@example.com</strong> <span class=\"waits\">waiting</span>",
         "<strong>expired@example.com</strong> <span class=\"bad\">not sent, because it is too late</span>",
-        "Mail is stopped. supabase: The key is refused.",
+        "Mail is stopped: The key is refused.",
     ] {
         assert!(page.contains(part), "{part}\n{page}");
     }
