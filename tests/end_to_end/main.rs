@@ -19,3 +19,4 @@ mod reconciliation;
 mod replicas;
 mod secrets;
 mod storms;
+mod troubleshooting;
