@@ -17,6 +17,7 @@ use crate::{
         origin::Origin,
         source,
     },
+    http::strict_json,
     ip_limit::client_ip::TrustedProxies,
 };
 
@@ -111,6 +112,22 @@ fn origins_are_parsed_in_linear_time() {
                 assert_linear(unit, bytes, referer, resolve);
             }
         }
+    }
+}
+
+#[test]
+fn bodies_are_parsed_in_linear_time() {
+    let parse = |text: &String| consume(strict_json::parse(text.as_bytes()));
+    for (before, unit, after) in [
+        ("[0", ",0", "]"),
+        ("[", "[", "]"),
+        ("[{}", ",{\"a\":1}", "]"),
+        ("{\"a\":\"", "\\u0061", "\"}"),
+        ("\u{feff}", "\u{feff}", "{}"),
+        ("", " ", "{}"),
+        ("", "9", ""),
+    ] {
+        assert_linear(unit, 2_000, |bytes| repeated(before, unit, after, bytes), parse);
     }
 }
 
