@@ -37,7 +37,7 @@ impl AppState {
             reports: GroupCommit::of_reports(&pool, metrics::observe_webhook_commit)?,
             pool,
             ip_limiter: Arc::new(IpRateLimiter::new(
-                settings.trusted_proxies.clone(),
+                settings.client_ips.clone(),
                 settings.ip_rate_limit,
                 &settings.ip_rate_limit_overrides,
             )),

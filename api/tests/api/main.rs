@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod client_addresses;
 mod connections;
 mod cors;
 mod document;

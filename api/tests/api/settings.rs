@@ -44,6 +44,13 @@ async fn each_bad_setting_is_named_with_an_example() {
         ("TRUSTED_PROXIES", "0.0.0.0/0"),
         ("TRUSTED_PROXIES", "::/0"),
         ("TRUSTED_PROXIES", "proxy"),
+        ("CLIENT_IP_HEADER", "X-Forwarded-For"),
+        ("CLIENT_IP_HEADER", "forwarded"),
+        ("CLIENT_IP_HEADER", "Fly Client IP"),
+        ("CLIENT_IP_HEADER", "Fly-Client-IP,CF-Connecting-IP"),
+        ("TRUSTED_PROXY_HOPS", "0"),
+        ("TRUSTED_PROXY_HOPS", "17"),
+        ("TRUSTED_PROXY_HOPS", "two"),
         ("IP_RATE_LIMIT", "30"),
         ("IP_RATE_LIMIT", "0/1m"),
         ("IP_RATE_LIMIT_OVERRIDES", "10.1.0.0/16"),
@@ -60,6 +67,33 @@ async fn each_bad_setting_is_named_with_an_example() {
         assert_eq!(faults.len(), 1, "{variable}={value}: {lines:?}");
         assert!(faults[0].starts_with(variable), "{variable}={value}: {lines:?}");
         assert!(!lines.concat().contains("hidden-password"), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_do_not_fit_together_are_one_error() {
+    let header = ("CLIENT_IP_HEADER", "Fly-Client-IP");
+    let hops = ("TRUSTED_PROXY_HOPS", "2");
+    let nobody = ("TRUSTED_PROXIES", "");
+    for (changes, error) in [
+        (
+            &[header, hops][..],
+            "CLIENT_IP_HEADER: is set beside TRUSTED_PROXY_HOPS: set only one of them (example: Fly-Client-IP)",
+        ),
+        (
+            &[header, hops, nobody],
+            "CLIENT_IP_HEADER: is set beside TRUSTED_PROXY_HOPS: set only one of them (example: Fly-Client-IP)",
+        ),
+        (
+            &[header, nobody],
+            "CLIENT_IP_HEADER: needs TRUSTED_PROXIES: only a proxy listed there is believed (example: Fly-Client-IP)",
+        ),
+        (
+            &[hops, nobody],
+            "TRUSTED_PROXY_HOPS: needs TRUSTED_PROXIES: only a proxy listed there is believed (example: 2)",
+        ),
+    ] {
+        assert_eq!(run_with(changes).await, (Some(2), vec![error.to_owned()]), "{changes:?}");
     }
 }
 
