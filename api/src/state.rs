@@ -4,6 +4,7 @@
 use std::{io, sync::Arc};
 
 use outbox::{Enqueued, GroupCommit, NewJob, PgPool, Report, ReportOutcome};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
@@ -24,6 +25,8 @@ pub(crate) struct AppState {
     pub(crate) callback_next_prefixes: NextPrefixes,
     pub(crate) queue: Arc<QueueMonitor>,
     pub(crate) webhooks: WebhookSettings,
+    /// Cancelled when the program begins to stop: it is then not ready any more.
+    pub(crate) draining: CancellationToken,
 }
 
 impl AppState {
@@ -49,6 +52,7 @@ impl AppState {
                 deadline: settings.admission.deadline,
             })),
             webhooks: settings.webhooks.clone(),
+            draining: CancellationToken::new(),
         };
         Ok(Arc::new(state))
     }

@@ -36,6 +36,18 @@ pub struct ApiArguments {
     /// Address of the private listener (metrics and health). Example: 10.0.0.5:8082
     #[arg(long, env, default_value = "127.0.0.1:8082", value_name = "ADDRESS")]
     pub(super) api_private_listen: String,
+    /// How long a connection may be idle between requests, 1s to 1h; longer than the load balancer keeps one, or it sends
+    /// requests on a connection that closes. Example: 620s
+    #[arg(long, env, default_value = "620s", value_name = "TIME")]
+    pub(super) api_keep_alive: String,
+    /// Most open connections per listener, 10 to 100000. From four fifths of them on, those that are idle longest are
+    /// closed for new ones. Example: 10000
+    #[arg(long, env, default_value = "10000", value_name = "NUMBER")]
+    pub(super) api_max_connections: String,
+    /// Seconds after SIGTERM for which requests are still taken while /health/ready answers 503, 0 to 3600: as long as the
+    /// load balancer needs to notice. Example: 5
+    #[arg(long, env, default_value = "5", value_name = "SECONDS")]
+    pub(super) drain_seconds: String,
     /// Portals that links may lead back to, required: origins, with commas; the first label may be `*`;
     /// `http://localhost:*` for development. Example: `https://example.com,https://*.preview.example.com`
     #[arg(long, env, value_name = "ORIGINS")]

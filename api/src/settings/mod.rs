@@ -3,6 +3,7 @@
 
 mod arguments;
 mod client_ip;
+mod connections;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -11,6 +12,7 @@ use program::{LogSettings, SettingErrors};
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use arguments::{ApiArguments, ApiCommand};
+pub(crate) use connections::ConnectionSettings;
 
 use crate::{
     callback::{
@@ -36,6 +38,7 @@ pub struct ApiSettings {
     pub log: LogSettings,
     pub(crate) listen: SocketAddr,
     pub(crate) private_listen: SocketAddr,
+    pub(crate) connections: ConnectionSettings,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) callback_path: String,
     pub(crate) callback_next_prefixes: NextPrefixes,
@@ -80,6 +83,7 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
     let log = LogSettings::read(&arguments.log_format, &arguments.rust_log, errors);
     let listen = errors.parse("API_LISTEN", "127.0.0.1:8080", &arguments.api_listen);
     let private_listen = errors.parse("API_PRIVATE_LISTEN", "127.0.0.1:8082", &arguments.api_private_listen);
+    let connections = ConnectionSettings::read(arguments, errors);
     let callback = read_callback(arguments, errors);
     let client_ips = client_ip::read(arguments, errors);
     let ip_rate_limit = errors.parse("IP_RATE_LIMIT", "30/1m", &arguments.ip_rate_limit);
@@ -96,6 +100,7 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
         log: log?,
         listen: listen?,
         private_listen: private_listen?,
+        connections: connections?,
         allowed_origins,
         callback_path,
         callback_next_prefixes,

@@ -32,6 +32,13 @@ async fn each_bad_setting_is_named_with_an_example() {
         ("API_LISTEN", "8080"),
         ("API_PRIVATE_LISTEN", "localhost"),
         ("API_LISTEN", "192.0.2.1:1"),
+        ("API_KEEP_ALIVE", "620"),
+        ("API_KEEP_ALIVE", "0s"),
+        ("API_KEEP_ALIVE", "2h"),
+        ("API_MAX_CONNECTIONS", "9"),
+        ("API_MAX_CONNECTIONS", "100001"),
+        ("DRAIN_SECONDS", "-1"),
+        ("DRAIN_SECONDS", "5s"),
         ("CALLBACK_ORIGINS", ""),
         ("CALLBACK_ORIGINS", "https://*.vercel.app"),
         ("CALLBACK_ORIGINS", "http://portal.example.com"),
@@ -133,6 +140,10 @@ async fn help_names_every_setting_and_shows_no_secret() {
     let help = program.log().join("\n");
     for (variable, _) in good_settings("") {
         assert!(help.contains(&format!("[env: {variable}")), "{variable}: {help}");
+    }
+    // AWS's load balancers keep a connection for 60 s and Google's for 600 s, and answer 502 if it is closed first.
+    for default in ["[env: API_KEEP_ALIVE=] [default: 620s]", "[env: DRAIN_SECONDS=] [default: 5]"] {
+        assert!(help.contains(default), "{default}: {help}");
     }
     assert!(!help.contains("hidden-password"));
 }
