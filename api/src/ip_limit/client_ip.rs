@@ -1,7 +1,7 @@
 //! Finds the client's address: the socket's peer, or the address that a trusted proxy names.
 //!
-//! A header is believed only if the peer is in `TRUSTED_PROXIES`. Whatever else is wrong with it, the peer counts: its
-//! callers then share one bucket, and none of them can choose another.
+//! A header is trusted only if the peer is in `TRUSTED_PROXIES`. If the header is missing or malformed, the peer counts as
+//! the client: all callers of the proxy then share one bucket, and none of them can choose another.
 
 use std::{net::IpAddr, num::NonZeroUsize, sync::Once};
 
@@ -34,7 +34,7 @@ pub(crate) struct ClientIpFinder {
 }
 
 impl ClientIpFinder {
-    /// Believes `source` in requests from `trusted`.
+    /// Trusts `source` in requests from `trusted`.
     pub(crate) fn new(trusted: TrustedProxies, source: ClientIpSource) -> Self {
         Self { trusted, source }
     }
@@ -87,15 +87,15 @@ impl ClientIpFinder {
         }
     }
 
-    /// The client's address for the log, unless it may be a person's: only that of a trusted proxy, or a private one that
-    /// connected by itself.
+    /// The client's address if it may be logged: that of a trusted proxy, or of a peer in a private network. Any other may
+    /// be a person's.
     pub(super) fn loggable(&self, client: IpAddr, peer: IpAddr) -> Option<IpAddr> {
         let is_proxy = self.trusted.contains(client) || (client == peer.to_canonical() && is_private(client));
         is_proxy.then_some(client)
     }
 }
 
-/// Whether an address can be used by several private networks at the same time.
+/// Whether an address is private, link-local or loopback.
 fn is_private(ip: IpAddr) -> bool {
     match ip {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),

@@ -1,5 +1,5 @@
-//! Remembers which networks the last limited requests came from, and says when most of them had one address. That address
-//! may be a busy caller, or a proxy whose callers share one bucket because a setting is missing.
+//! Remembers which networks the last rate-limited requests came from, and reports when most of them came from one. It may be
+//! one busy client, or a proxy whose callers share one bucket because a setting is missing.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,9 +9,9 @@ use std::{
 
 use ipnet::IpNet;
 
-/// Number of limited requests to look back on.
+/// Number of limited requests to remember.
 const REMEMBERED: usize = 1_000;
-/// Number of limited requests below which nothing is said.
+/// Number of limited requests below which nothing is reported.
 const MIN_REQUESTS: usize = 50;
 /// Shortest time between two warnings.
 const INTERVAL: Duration = Duration::from_hours(1);
@@ -23,7 +23,7 @@ pub(super) struct LimitedRequests(Mutex<Recent>);
 /// More than half of the last limited requests came from one network.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Majority {
-    /// Number of limited requests that were looked at.
+    /// Number of limited requests that are remembered.
     pub(super) limited: usize,
     /// Number of them that came from the network.
     pub(super) from_one: usize,
@@ -37,8 +37,8 @@ struct Recent {
 }
 
 impl LimitedRequests {
-    /// Records a limited request. Returns the majority of its network if it is time to warn of it: at most once an hour, and
-    /// each time for requests that no earlier warning was about.
+    /// Records a limited request. Returns the share of its network if a warning is due: at most once an hour, and only
+    /// for requests that no earlier warning has counted.
     pub(super) fn note(&self, network: IpNet, now: Instant) -> Option<Majority> {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let from_one = recent.add(network);

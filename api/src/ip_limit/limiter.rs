@@ -140,9 +140,9 @@ impl IpRateLimiter {
             limited,
             from_one,
             address,
-            "most requests above IP_RATE_LIMIT came from one address: it may be a caller that asks too often, a network of \
-             many people (IP_RATE_LIMIT_OVERRIDES), or a proxy whose callers share one limit because TRUSTED_PROXIES, \
-             CLIENT_IP_HEADER or TRUSTED_PROXY_HOPS does not fit"
+            "most requests above IP_RATE_LIMIT came from one address: possibly one client that sends too many, an office \
+             with many people (IP_RATE_LIMIT_OVERRIDES), or a proxy whose callers share one limit (check TRUSTED_PROXIES, \
+             CLIENT_IP_HEADER and TRUSTED_PROXY_HOPS)"
         );
     }
 

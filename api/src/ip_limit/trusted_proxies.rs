@@ -1,10 +1,10 @@
-//! `TRUSTED_PROXIES`: the networks that may say who called them.
+//! `TRUSTED_PROXIES`: the networks whose forwarding headers are trusted.
 
 use std::{net::IpAddr, str::FromStr};
 
 use ipnet::IpNet;
 
-/// Networks of proxies whose headers are believed.
+/// Networks of proxies whose headers are trusted.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TrustedProxies(Vec<IpNet>);
 

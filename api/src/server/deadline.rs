@@ -1,4 +1,4 @@
-//! What a connection is waiting for, and the time by which it must have come.
+//! What a connection is waiting for, and the deadline for it.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},

@@ -48,7 +48,8 @@ pub enum ServeError {
     Metrics(String),
 }
 
-/// Serves until SIGTERM or SIGINT, and then as [`Shutdown`] describes.
+/// Serves until SIGTERM or SIGINT, then goes on for `DRAIN_SECONDS` and lets requests finish; a second signal ends it at
+/// once.
 ///
 /// # Errors
 /// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered 503 until

@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// Longest time to let requests finish once nothing more is accepted.
 const STOP_TIME: Duration = Duration::from_secs(10);
 
-/// What a stop is made of.
+/// The steps of a stop, and their times.
 pub(super) struct Shutdown {
     /// Cancelled at the first signal.
     pub(super) draining: CancellationToken,

@@ -58,19 +58,18 @@ pub struct ApiArguments {
     /// Parts of the portal that `callback_next` may name, with commas; default: all. Example: /app,/docs
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "PATHS")]
     pub(super) callback_next_prefixes: String,
-    /// Networks of the proxies (and portal back ends) that are believed who calls, with commas; default: none. Unless one
-    /// of the next two is set, the caller is the last address in X-Forwarded-For that is not in them.
+    /// Networks of the proxies (and portal back ends) whose forwarding headers are trusted, with commas; default: none.
+    /// Unless one of the next two is set, the caller is the last address in X-Forwarded-For outside these networks.
     /// Example: 10.0.0.0/8,fd00::/8
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NETWORKS")]
     pub(super) trusted_proxies: String,
-    /// Header in which the platform in front names the caller, if it sets it on every request: Fly-Client-IP (Fly),
-    /// CF-Connecting-IP (Cloudflare), True-Client-IP (Akamai). It must be one line with one address, or the proxy itself
-    /// counts. Needs TRUSTED_PROXIES. Example: Fly-Client-IP
+    /// Header in which the platform in front names the caller on every request: Fly-Client-IP (Fly), CF-Connecting-IP
+    /// (Cloudflare), True-Client-IP (Akamai). Unless it is one line with one address, the proxy's own address counts. Needs
+    /// TRUSTED_PROXIES. Example: Fly-Client-IP
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "HEADER")]
     pub(super) client_ip_header: String,
-    /// Number of proxies in front, 1 to 16, if the platform adds an address of its own to X-Forwarded-For: the caller is
-    /// the entry at this position from the right. Only if no request comes through fewer. Needs TRUSTED_PROXIES.
-    /// Example: 2
+    /// Number of proxies that every request comes through, 1 to 16, for platforms that add their own address to
+    /// X-Forwarded-For: the caller is the entry at this position from the right. Needs TRUSTED_PROXIES. Example: 2
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NUMBER")]
     pub(super) trusted_proxy_hops: String,
     /// Requests per IPv4 address or IPv6 /64. Example: 30/1m

@@ -28,7 +28,7 @@ pub(super) fn read(arguments: &ApiArguments, errors: &mut SettingErrors) -> Opti
         ClientIpSource::Header(_) => HEADER,
     };
     if trusted.is_empty() {
-        let problem = "needs TRUSTED_PROXIES: only a proxy listed there is believed".to_owned();
+        let problem = "needs TRUSTED_PROXIES: only a proxy that is listed there is trusted".to_owned();
         errors.add(variable, example, problem);
     }
     Some(ClientIpFinder::new(trusted, source))
@@ -44,7 +44,8 @@ fn read_source(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<C
             hops.and_then(NonZeroUsize::new).map(ClientIpSource::ForwardedForHops)
         }
         (false, false) => {
-            errors.add(HEADER.0, HEADER.1, "is set beside TRUSTED_PROXY_HOPS: set only one of them".to_owned());
+            let problem = "cannot be combined with TRUSTED_PROXY_HOPS: set only one of them".to_owned();
+            errors.add(HEADER.0, HEADER.1, problem);
             None
         }
     }
@@ -54,11 +55,13 @@ fn read_source(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<C
 fn parse_header(text: &str) -> Result<HeaderName, String> {
     let name: HeaderName = text.parse().map_err(|_| format!("`{text}` is not the name of a header"))?;
     if name == FORWARDED_FOR {
-        return Err(format!("`{text}` holds a list: TRUSTED_PROXIES alone reads it, or with TRUSTED_PROXY_HOPS"));
+        return Err(format!(
+            "`{text}` holds a list: set only TRUSTED_PROXIES to read it, or TRUSTED_PROXY_HOPS besides"
+        ));
     }
     if name == header::FORWARDED {
         return Err(format!(
-            "`{text}` is not read: let the proxy set X-Forwarded-For, or a header with the address alone"
+            "`{text}` is not supported: have the proxy set X-Forwarded-For, or a header with the address alone"
         ));
     }
     Ok(name)

@@ -85,22 +85,34 @@ async fn settings_that_do_not_fit_together_are_one_error() {
     for (changes, error) in [
         (
             &[header, hops][..],
-            "CLIENT_IP_HEADER: is set beside TRUSTED_PROXY_HOPS: set only one of them (example: Fly-Client-IP)",
+            "CLIENT_IP_HEADER: cannot be combined with TRUSTED_PROXY_HOPS: set only one of them (example: Fly-Client-IP)",
         ),
         (
             &[header, hops, nobody],
-            "CLIENT_IP_HEADER: is set beside TRUSTED_PROXY_HOPS: set only one of them (example: Fly-Client-IP)",
+            "CLIENT_IP_HEADER: cannot be combined with TRUSTED_PROXY_HOPS: set only one of them (example: Fly-Client-IP)",
         ),
         (
             &[header, nobody],
-            "CLIENT_IP_HEADER: needs TRUSTED_PROXIES: only a proxy listed there is believed (example: Fly-Client-IP)",
+            "CLIENT_IP_HEADER: needs TRUSTED_PROXIES: only a proxy that is listed there is trusted (example: Fly-Client-IP)",
         ),
         (
             &[hops, nobody],
-            "TRUSTED_PROXY_HOPS: needs TRUSTED_PROXIES: only a proxy listed there is believed (example: 2)",
+            "TRUSTED_PROXY_HOPS: needs TRUSTED_PROXIES: only a proxy that is listed there is trusted (example: 2)",
         ),
     ] {
         assert_eq!(run_with(changes).await, (Some(2), vec![error.to_owned()]), "{changes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_holds_a_list_is_refused_with_advice() {
+    for (value, advice) in [
+        ("X-Forwarded-For", "set only TRUSTED_PROXIES to read it, or TRUSTED_PROXY_HOPS besides"),
+        ("Forwarded", "have the proxy set X-Forwarded-For, or a header with the address alone"),
+    ] {
+        let (code, lines) = run_with(&[("CLIENT_IP_HEADER", value)]).await;
+        assert_eq!((code, lines.len()), (Some(2), 1), "{lines:?}");
+        assert!(lines[0].contains(advice), "{lines:?}");
     }
 }
 
