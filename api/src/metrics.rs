@@ -130,8 +130,8 @@ pub(crate) fn set_load(load: &Load) {
 }
 
 /// Sets the number of open connections of the public listener.
-pub(crate) fn set_connections(connections: u32) {
-    gauge!(CONNECTIONS).set(connections);
+pub(crate) fn set_connections(connections: usize) {
+    gauge!(CONNECTIONS).set(u32::try_from(connections).unwrap_or(u32::MAX));
 }
 
 /// Aggregates recorded samples every 5 seconds, so that memory stays bounded even if nothing scrapes. Never returns.

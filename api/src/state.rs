@@ -7,6 +7,7 @@ use outbox::{
     Enqueued, GroupCommit, NewJob, PgPool, PoolerMonitor, ProgramKind, Report, ReportOutcome,
     programs::{Program, ProgramReporter},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
@@ -34,6 +35,8 @@ pub(crate) struct AppState {
     pub(crate) reporter: ProgramReporter,
     /// Notices when a pooler changes its mode.
     pub(crate) pooler_monitor: PoolerMonitor,
+    /// Cancelled when the program begins to stop: it is then not ready any more.
+    pub(crate) draining: CancellationToken,
 }
 
 impl AppState {
@@ -47,7 +50,7 @@ impl AppState {
             reports: GroupCommit::of_reports(&pool, metrics::observe_webhook_commit)?,
             pool,
             ip_limiter: Arc::new(IpRateLimiter::new(
-                settings.trusted_proxies.clone(),
+                settings.client_ips.clone(),
                 settings.ip_rate_limit,
                 &settings.ip_rate_limit_overrides,
             )),
@@ -68,6 +71,7 @@ impl AppState {
                 sealing_keys: None,
             }),
             pooler_monitor,
+            draining: CancellationToken::new(),
         };
         Ok(Arc::new(state))
     }

@@ -146,6 +146,7 @@ impl TestSystem {
         let settings = [
             ("API_LISTEN", "127.0.0.1:0".to_owned()),
             ("API_PRIVATE_LISTEN", "127.0.0.1:0".to_owned()),
+            ("DRAIN_SECONDS", "0".to_owned()),
             ("CALLBACK_ORIGINS", "https://example.com,http://localhost:*".to_owned()),
             ("IP_RATE_LIMIT", "100000/1m".to_owned()),
             ("RECIPIENT_RATE_LIMIT", "1000/15m".to_owned()),

@@ -1,12 +1,12 @@
-//! The one extractor for JSON request bodies. It checks the content type, takes the body that `body` has read, and lets
-//! the endpoint's request type parse it.
+//! The one extractor for JSON request bodies. It checks the headers that describe the body, takes the body that `body` has
+//! read, and lets the endpoint's request type parse it.
 //!
 //! poem-openapi's own `Json` stops at the first problem, does not name the field, and accepts numbers for strings.
 
 use hyper::body::Bytes;
 use poem::{
     Request, RequestBody,
-    http::{HeaderValue, header},
+    http::{HeaderMap, HeaderValue, header},
 };
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
@@ -67,11 +67,14 @@ impl<'a, T: JsonRequest> ApiExtractor<'a> for JsonBody<T> {
 /// Returns the body's bytes.
 ///
 /// # Errors
-/// 415 for another content type, 413 for a body that is too large, 400 if the body did not arrive in time.
+/// 415 for another content type or a compressed body, 413 for a body that is too large, 400 if the body did not arrive in time.
 fn read_bytes(request: &Request) -> Result<Bytes, ErrorResponse> {
     let media_type = request.content_type().and_then(|text| text.split(';').next()).unwrap_or_default();
     if !media_type.trim().eq_ignore_ascii_case(CONTENT_TYPE) {
         return Err(unsupported_media_type());
+    }
+    if is_compressed(request.headers()) {
+        return Err(compressed_body());
     }
     match request.data::<ReceivedBody>() {
         Some(ReceivedBody::Complete(bytes)) => Ok(bytes.clone()),
@@ -83,7 +86,21 @@ fn read_bytes(request: &Request) -> Result<Bytes, ErrorResponse> {
     }
 }
 
-/// 415.
+/// Whether `Content-Encoding` names a coding besides `identity`, which stands for none (RFC 9110 §8.4.1).
+fn is_compressed(headers: &HeaderMap) -> bool {
+    let codings =
+        headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
+    codings.map(<[u8]>::trim_ascii).any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity"))
+}
+
+/// 415 with the codings that are accepted (RFC 9110 §12.5.3).
+fn compressed_body() -> ErrorResponse {
+    let message = "Send the body uncompressed, without the header Content-Encoding.";
+    ErrorResponse::new(ErrorCode::UnsupportedMediaType, message)
+        .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+}
+
+/// 415 for another content type.
 pub(crate) fn unsupported_media_type() -> ErrorResponse {
     let message = "Send the body as JSON, with the header Content-Type: application/json.";
     ErrorResponse::new(ErrorCode::UnsupportedMediaType, message)

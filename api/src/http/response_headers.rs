@@ -38,6 +38,14 @@ pub(crate) const RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
     example: "\"ip\";q=30;w=60",
     always: false,
 };
+/// On 415 for a compressed body (RFC 9110 §12.5.3).
+pub(crate) const ACCEPT_ENCODING: DocumentedHeader = DocumentedHeader {
+    name: "Accept-Encoding",
+    description: "Only for a compressed body: the content codings that are accepted.",
+    pattern: None,
+    example: "identity",
+    always: false,
+};
 /// On 405.
 pub(crate) const ALLOW: DocumentedHeader = DocumentedHeader {
     name: "Allow",

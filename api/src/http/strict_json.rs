@@ -2,18 +2,24 @@
 //!
 //! RFC 8259 §4 leaves duplicate keys open. `JSON.parse` keeps the last value and other parsers keep the first, so two
 //! programs could read two different requests from the same bytes.
+//!
+//! A byte order mark before the document is skipped, as RFC 8259 §8.1 allows: Windows editors and shells write one.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Parses one JSON document. serde_json itself limits nesting to 128 levels and rejects lone surrogates.
+/// A byte order mark in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// Parses one JSON document, which may begin with a byte order mark. serde_json itself limits nesting to 128 levels and rejects lone surrogates.
 ///
 /// # Errors
 /// The bytes are not exactly one JSON document, or an object has a duplicate key.
 pub(crate) fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
-    serde_json::from_slice(bytes).map(|StrictValue(value)| value)
+    let document = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+    serde_json::from_slice(document).map(|StrictValue(value)| value)
 }
 
 struct StrictValue(Value);
@@ -100,6 +106,15 @@ mod tests {
             assert!(parse(text.as_bytes()).is_err(), "{text:.40}");
         }
         assert!(parse(b"\"\xff\"").is_err());
-        assert!(parse(b"\xef\xbb\xbf{}").is_err());
+    }
+
+    #[test]
+    fn one_byte_order_mark_before_the_document_is_skipped() {
+        assert_eq!(parse(b"\xef\xbb\xbf {}").unwrap(), Value::Object(Map::new()));
+        for bytes in
+            [&b"\xef\xbb\xbf"[..], b"\xef\xbb\xbf\xef\xbb\xbf{}", b" \xef\xbb\xbf{}", b"{}\xef\xbb\xbf", b"\xef\xbb{}"]
+        {
+            assert!(parse(bytes).is_err(), "{}", bytes.escape_ascii());
+        }
     }
 }

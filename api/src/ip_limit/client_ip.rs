@@ -1,106 +1,105 @@
-//! Finds the client's address: the socket's peer, or the address in `X-Forwarded-For` if the peer is a trusted proxy.
+//! Finds the client's address: the socket's peer, or the address that a trusted proxy names.
 //!
-//! The header is read from the right, and the first address that is not a trusted proxy is the client. Entries further
-//! left were written by the client and may be forged; poem's `RealIp` believes them.
+//! A header is trusted only if the peer is in `TRUSTED_PROXIES`. If the header is missing or malformed, the peer counts as
+//! the client: all callers of the proxy then share one bucket, and none of them can choose another.
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    str::FromStr,
-    sync::Once,
-};
+use std::{net::IpAddr, num::NonZeroUsize, sync::Once};
 
-use ipnet::IpNet;
 use poem::http::{HeaderMap, HeaderName};
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+use super::{
+    forwarded::{FORWARDED_FOR, entries_from_the_right, only_line, parse_entry},
+    trusted_proxies::TrustedProxies,
+};
 
-/// `TRUSTED_PROXIES`: networks whose `X-Forwarded-For` is believed.
+/// Where a trusted proxy names the client.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct TrustedProxies(Vec<IpNet>);
+pub(crate) enum ClientIpSource {
+    /// `X-Forwarded-For`, read from the right: the first address that is not a trusted proxy is the client. Entries
+    /// further left were written by the client and may be forged; poem's `RealIp` believes them.
+    #[default]
+    ForwardedFor,
+    /// `TRUSTED_PROXY_HOPS`: the entry of `X-Forwarded-For` at this position from the right, where 1 is the last. For
+    /// proxies whose own addresses are in the header and not known in advance.
+    ForwardedForHops(NonZeroUsize),
+    /// `CLIENT_IP_HEADER`: a header that holds the client's address alone.
+    Header(HeaderName),
+}
 
-impl TrustedProxies {
+/// Finds the address that a request is counted under.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct ClientIpFinder {
+    trusted: TrustedProxies,
+    source: ClientIpSource,
+}
+
+impl ClientIpFinder {
+    /// Trusts `source` in requests from `trusted`.
+    pub(crate) fn new(trusted: TrustedProxies, source: ClientIpSource) -> Self {
+        Self { trusted, source }
+    }
+
     /// The client's address. IPv4-mapped IPv6 addresses (`::ffff:…`) are returned as IPv4.
     pub(crate) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let mut client = peer.to_canonical();
-        if !self.contains(client) {
-            warn_about_untrusted_proxy(client, headers);
-            return client;
+        let peer = peer.to_canonical();
+        if !self.trusted.contains(peer) {
+            self.warn_about_untrusted_proxy(peer, headers);
+            return peer;
         }
-        let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
-        // Split the bytes of each line into entries. If a line were decoded as a whole, one invalid byte from the
-        // client would hide what a proxy appended to that line, and the client would be taken for the proxy.
-        let entries = lines.iter().rev().flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','));
-        for entry in entries {
+        match &self.source {
+            ClientIpSource::ForwardedFor => self.first_untrusted(peer, headers),
+            ClientIpSource::ForwardedForHops(hops) => {
+                entries_from_the_right(headers).nth(hops.get() - 1).and_then(parse_entry).unwrap_or(peer)
+            }
+            ClientIpSource::Header(name) => only_line(headers, name).and_then(parse_entry).unwrap_or(peer),
+        }
+    }
+
+    fn first_untrusted(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+        let mut client = peer;
+        for entry in entries_from_the_right(headers) {
             let Some(address) = parse_entry(entry) else { break };
             client = address;
-            if !self.contains(client) {
+            if !self.trusted.contains(client) {
                 break;
             }
         }
         client
     }
 
-    fn contains(&self, ip: IpAddr) -> bool {
-        self.0.iter().any(|network| network.contains(&ip))
+    /// Warns once about what is probably a proxy missing from `TRUSTED_PROXIES`: a private peer that sends the header in
+    /// which proxies name the client. All clients of such a proxy share one bucket.
+    fn warn_about_untrusted_proxy(&self, peer: IpAddr, headers: &HeaderMap) {
+        static WARNED: Once = Once::new();
+        let header = match &self.source {
+            ClientIpSource::Header(name) => name,
+            ClientIpSource::ForwardedFor | ClientIpSource::ForwardedForHops(_) => &FORWARDED_FOR,
+        };
+        if is_private(peer) && headers.contains_key(header) {
+            WARNED.call_once(|| {
+                tracing::warn!(
+                    %peer,
+                    %header,
+                    "a forwarding header from a private address that is not in TRUSTED_PROXIES is ignored: \
+                     if this is your proxy, list it, or all its callers share one rate limit"
+                );
+            });
+        }
+    }
+
+    /// The client's address if it may be logged: that of a trusted proxy, or of a peer in a private network. Any other may
+    /// be a person's.
+    pub(super) fn loggable(&self, client: IpAddr, peer: IpAddr) -> Option<IpAddr> {
+        let is_proxy = self.trusted.contains(client) || (client == peer.to_canonical() && is_private(client));
+        is_proxy.then_some(client)
     }
 }
 
-/// Parses an address with or without a port. IPv6 may have brackets and a zone.
-fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
-    let entry = str::from_utf8(entry).ok()?.trim_ascii();
-    let without_zone = |text: &str| text.split('%').next().and_then(|ip| ip.parse::<IpAddr>().ok());
-    let ip = match entry.strip_prefix('[') {
-        Some(rest) => {
-            let (ip, port) = rest.split_once(']')?;
-            let is_port_valid =
-                port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok());
-            without_zone(ip).filter(|ip| ip.is_ipv6() && is_port_valid)
-        }
-        None => without_zone(entry).or_else(|| entry.parse::<SocketAddr>().ok().map(|address| address.ip())),
-    };
-    ip.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_unspecified())
-}
-
-/// Warns once about what is probably a proxy missing from `TRUSTED_PROXIES`: a private peer that sends
-/// `X-Forwarded-For`. All clients of such a proxy share one bucket.
-fn warn_about_untrusted_proxy(peer: IpAddr, headers: &HeaderMap) {
-    static WARNED: Once = Once::new();
-    let is_private = match peer {
+/// Whether an address is private, link-local or loopback.
+fn is_private(ip: IpAddr) -> bool {
+    match ip {
         IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
         IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
-    };
-    if is_private && headers.contains_key(FORWARDED_FOR) {
-        WARNED.call_once(|| {
-            tracing::warn!(
-                %peer,
-                "X-Forwarded-For from a private address that is not in TRUSTED_PROXIES is ignored: \
-                 if this is your proxy, list it, or all its callers share one rate limit"
-            );
-        });
-    }
-}
-
-impl FromStr for TrustedProxies {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        entries.map(parse_network).collect::<Result<_, _>>().map(Self)
-    }
-}
-
-/// Parses a network or a single address from the settings. The network must not contain all addresses.
-pub(crate) fn parse_network(text: &str) -> Result<IpNet, String> {
-    let network = match text.parse::<IpAddr>() {
-        Ok(ip) => IpNet::from(ip),
-        Err(_) => text.parse().map_err(|_| format!("`{text}` is not a network like 10.0.0.0/8"))?,
-    };
-    if network.prefix_len() == 0 {
-        return Err(format!("`{text}` is the whole world: name the proxies' own networks"));
-    }
-    match network {
-        IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err(format!("write `{text}` as IPv4")),
-        _ => Ok(network.trunc()),
     }
 }
 
@@ -108,13 +107,17 @@ pub(crate) fn parse_network(text: &str) -> Result<IpNet, String> {
 mod tests {
     use super::*;
 
-    fn client(trusted: &str, peer: &str, lines: &[&str]) -> String {
+    fn find(source: ClientIpSource, trusted: &str, peer: &str, header: &HeaderName, lines: &[&str]) -> String {
         let mut headers = HeaderMap::new();
         for line in lines {
-            headers.append(FORWARDED_FOR, line.parse().unwrap());
+            headers.append(header, line.parse().unwrap());
         }
-        let trusted: TrustedProxies = trusted.parse().unwrap();
-        trusted.client_ip(peer.parse().unwrap(), &headers).to_string()
+        let finder = ClientIpFinder::new(trusted.parse().unwrap(), source);
+        finder.client_ip(peer.parse().unwrap(), &headers).to_string()
+    }
+
+    fn client(trusted: &str, peer: &str, lines: &[&str]) -> String {
+        find(ClientIpSource::ForwardedFor, trusted, peer, &FORWARDED_FOR, lines)
     }
 
     #[test]
@@ -139,6 +142,7 @@ mod tests {
             ("10.0.0.1", &["[2001:db8::1]"], "2001:db8::1"),
             ("10.0.0.1", &["2001:db8::1"], "2001:db8::1"),
             ("10.0.0.1", &["fe80::1%eth0"], "fe80::1"),
+            ("10.0.0.1", &["[fe80::1%en-0.1]:80"], "fe80::1"),
             ("10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
             ("fd00::1", &["198.51.100.1"], "198.51.100.1"),
             // The client sent a byte that is not ASCII, and a proxy appended to the same line.
@@ -161,6 +165,9 @@ mod tests {
             (&["198.51.100.1, ::"], "10.0.0.1"),
             (&["198.51.100.1, 10.0.0.2:port"], "10.0.0.1"),
             (&["198.51.100.1, [::1]x"], "10.0.0.1"),
+            (&["198.51.100.1%eth0"], "10.0.0.1"),
+            (&["fe80::1%"], "10.0.0.1"),
+            (&["fe80::1%eth0 198.51.100.1"], "10.0.0.1"),
             (&["10.0.0.3, 10.0.0.2"], "10.0.0.3"),
         ] {
             assert_eq!(client("10.0.0.0/8", "10.0.0.1", lines), expected, "{lines:?}");
@@ -168,17 +175,96 @@ mod tests {
     }
 
     #[test]
-    fn a_setting_that_trusts_everybody_or_is_malformed_is_rejected() {
-        for text in [
-            "0.0.0.0/0",
-            "::/0",
-            "10.0.0.0/8,::/0",
-            "x",
-            "10.0.0.0/33",
-            "10.0.0.0/8;10.1.0.0/16",
-            "::ffff:10.0.0.0/104",
+    fn with_hops_the_entry_at_that_position_from_the_right_is_the_client() {
+        for (hops, lines, expected) in [
+            (1, &["198.51.100.1"][..], "198.51.100.1"),
+            (1, &["6.6.6.6, 198.51.100.1"], "198.51.100.1"),
+            // The platform's own address is the last one, and no setting can list it.
+            (2, &["198.51.100.1, 203.0.113.99"], "198.51.100.1"),
+            (2, &["6.6.6.6", "198.51.100.1:5555,203.0.113.99"], "198.51.100.1"),
+            (2, &["6.6.6.6, 198.51.100.1", "203.0.113.99"], "198.51.100.1"),
+            (2, &["[2001:db8::1]:5555, 10.0.0.2"], "2001:db8::1"),
+            (2, &["::ffff:198.51.100.1, unknown"], "198.51.100.1"),
+            (2, &["198.51.100.1", ""], "198.51.100.1"),
+            (2, &["\u{ff}, 198.51.100.1, 203.0.113.99"], "198.51.100.1"),
+            (3, &["198.51.100.1, 10.0.0.3, 10.0.0.2"], "198.51.100.1"),
+            // A trusted proxy at that position may be a back end that calls by itself.
+            (2, &["198.51.100.1, 10.0.0.3, 10.0.0.2"], "10.0.0.3"),
         ] {
-            assert!(text.parse::<TrustedProxies>().is_err(), "{text}");
+            let source = ClientIpSource::ForwardedForHops(NonZeroUsize::new(hops).unwrap());
+            assert_eq!(find(source, "10.0.0.0/8", "10.0.0.1", &FORWARDED_FOR, lines), expected, "{hops} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn with_too_few_entries_or_no_address_at_that_position_the_peer_is_the_client() {
+        for (hops, lines) in [
+            (1, &[][..]),
+            (1, &[""]),
+            (2, &["198.51.100.1"]),
+            (3, &["198.51.100.1, 203.0.113.99"]),
+            (1, &["198.51.100.1, unknown"]),
+            (1, &["198.51.100.1, 0.0.0.0"]),
+            (2, &["198.51.100.1, , 203.0.113.99"]),
+            (2, &["6.6.6.6", "198.51.100.1 10.0.0.3, 203.0.113.99"]),
+        ] {
+            let source = ClientIpSource::ForwardedForHops(NonZeroUsize::new(hops).unwrap());
+            let find = |peer| find(source.clone(), "10.0.0.0/8", peer, &FORWARDED_FOR, lines);
+            assert_eq!(find("10.0.0.1"), "10.0.0.1", "{hops} {lines:?}");
+            assert_eq!(find("::ffff:10.0.0.1"), "10.0.0.1", "{hops} {lines:?}");
+            assert_eq!(find("203.0.113.7"), "203.0.113.7", "{hops} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_named_header_is_one_line_with_one_address_from_a_trusted_proxy() {
+        let name = HeaderName::from_static("fly-client-ip");
+        for (lines, expected) in [
+            (&["198.51.100.1"][..], "198.51.100.1"),
+            (&["198.51.100.1:5555"], "198.51.100.1"),
+            (&["::ffff:198.51.100.1"], "198.51.100.1"),
+            (&["2001:db8::1"], "2001:db8::1"),
+            (&["[2001:db8::1]:5555"], "2001:db8::1"),
+            // A proxy may name another one, which then calls by itself.
+            (&["10.0.0.3"], "10.0.0.3"),
+            (&[], "10.0.0.1"),
+            (&[""], "10.0.0.1"),
+            (&["unknown"], "10.0.0.1"),
+            (&["0.0.0.0"], "10.0.0.1"),
+            (&["198.51.100.1, 198.51.100.2"], "10.0.0.1"),
+            (&["198.51.100.1,"], "10.0.0.1"),
+            (&["198.51.100.1 198.51.100.2"], "10.0.0.1"),
+            (&["198.51.100.1", "198.51.100.2"], "10.0.0.1"),
+            (&["198.51.100.1", "198.51.100.1"], "10.0.0.1"),
+            (&["198.51.100.1", ""], "10.0.0.1"),
+            (&["\"198.51.100.1\""], "10.0.0.1"),
+            (&["198.51.100.0/24"], "10.0.0.1"),
+            (&["fe80::1%eth0,198.51.100.1"], "10.0.0.1"),
+            (&["\u{ff}"], "10.0.0.1"),
+        ] {
+            let find = |peer| find(ClientIpSource::Header(name.clone()), "10.0.0.0/8", peer, &name, lines);
+            assert_eq!(find("10.0.0.1"), expected, "{lines:?}");
+            assert_eq!(find("203.0.113.7"), "203.0.113.7", "{lines:?}");
+        }
+        let source = ClientIpSource::Header(name);
+        assert_eq!(find(source, "10.0.0.0/8", "10.0.0.1", &FORWARDED_FOR, &["198.51.100.1"]), "10.0.0.1");
+    }
+
+    #[test]
+    fn only_an_address_that_is_not_a_persons_may_be_logged() {
+        let finder = ClientIpFinder::new("10.0.0.0/8, 203.0.113.99".parse().unwrap(), ClientIpSource::default());
+        for (client, peer, expected) in [
+            ("10.0.0.1", "10.0.0.1", true),
+            ("10.0.0.1", "::ffff:10.0.0.1", true),
+            ("203.0.113.99", "10.0.0.1", true),
+            ("192.168.0.1", "192.168.0.1", true),
+            ("fd00::1", "fd00::1", true),
+            ("192.168.0.1", "10.0.0.1", false),
+            ("203.0.113.7", "203.0.113.7", false),
+            ("203.0.113.7", "10.0.0.1", false),
+        ] {
+            let (client, peer): (IpAddr, IpAddr) = (client.parse().unwrap(), peer.parse().unwrap());
+            assert_eq!(finder.loggable(client, peer), expected.then_some(client), "{client} {peer}");
         }
     }
 }

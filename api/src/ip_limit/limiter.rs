@@ -3,7 +3,12 @@
 //! An IPv4 client is an address, an IPv6 client a /64. IPv6 sites (/48) have an additional limit of sixteen times the
 //! quota, because a site contains 65,536 clients.
 
-use std::{net::IpAddr, num::NonZeroU32, str::FromStr, time::Duration};
+use std::{
+    net::IpAddr,
+    num::NonZeroU32,
+    str::FromStr,
+    time::{Duration, Instant},
+};
 
 use ipnet::IpNet;
 use outbox::Quota;
@@ -11,7 +16,9 @@ use poem::http::HeaderMap;
 
 use super::{
     buckets::{Buckets, PrefixLength},
-    client_ip::{TrustedProxies, parse_network},
+    client_ip::ClientIpFinder,
+    limited_requests::{LimitedRequests, Majority},
+    trusted_proxies::parse_network,
 };
 
 /// The network of one client.
@@ -61,10 +68,11 @@ impl FromStr for QuotaOverrides {
 /// Limits requests per client network.
 #[derive(Debug)]
 pub(crate) struct IpRateLimiter {
-    trusted_proxies: TrustedProxies,
+    client_ips: ClientIpFinder,
     default: ClientAndSiteLimit,
     /// Sorted from the smallest network to the largest.
     overrides: Vec<(IpNet, ClientAndSiteLimit)>,
+    limited: LimitedRequests,
 }
 
 /// One quota, enforced for clients and for IPv6 sites.
@@ -104,22 +112,38 @@ impl ClientAndSiteLimit {
 
 impl IpRateLimiter {
     /// Creates a limiter without any recorded requests.
-    pub(crate) fn new(trusted_proxies: TrustedProxies, quota: Quota, overrides: &QuotaOverrides) -> Self {
+    pub(crate) fn new(client_ips: ClientIpFinder, quota: Quota, overrides: &QuotaOverrides) -> Self {
         let mut overrides: Vec<_> =
             overrides.0.iter().map(|(network, quota)| (*network, ClientAndSiteLimit::new(*quota))).collect();
         overrides.sort_by_key(|(network, _)| std::cmp::Reverse(network.prefix_len()));
-        Self { trusted_proxies, default: ClientAndSiteLimit::new(quota), overrides }
+        Self { client_ips, default: ClientAndSiteLimit::new(quota), overrides, limited: LimitedRequests::default() }
     }
 
-    /// The client's address; see [`TrustedProxies::client_ip`].
+    /// The client's address; see [`ClientIpFinder::client_ip`].
     pub(super) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        self.trusted_proxies.client_ip(peer, headers)
+        self.client_ips.client_ip(peer, headers)
     }
 
     /// Takes `cost` tokens from the client's quota. The smallest override that contains the address applies.
     pub(super) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<(), LimitExceeded> {
         let matching = self.overrides.iter().find(|(network, _)| network.contains(&ip));
         matching.map_or(&self.default, |(_, limit)| limit).take(ip, cost)
+    }
+
+    /// Records a request above the limit. Warns, at most once an hour, if most of them come from one address.
+    pub(super) fn note_limited(&self, client: IpAddr, peer: IpAddr) {
+        let Some(Majority { limited, from_one }) = self.limited.note(CLIENT.network(client), Instant::now()) else {
+            return;
+        };
+        let address = self.client_ips.loggable(client, peer).map(tracing::field::display);
+        tracing::warn!(
+            limited,
+            from_one,
+            address,
+            "most requests above IP_RATE_LIMIT came from one address: possibly one client that sends too many, an office \
+             with many people (IP_RATE_LIMIT_OVERRIDES), or a proxy whose callers share one limit (check TRUSTED_PROXIES, \
+             CLIENT_IP_HEADER and TRUSTED_PROXY_HOPS)"
+        );
     }
 
     /// Removes idle buckets every 10 seconds. Never returns.
@@ -143,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_site_has_the_quota_of_sixteen_clients() {
-        let limit = IpRateLimiter::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
+        let limit = IpRateLimiter::new(ClientIpFinder::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
         for subnet in 0..16 {
             for _ in 0..2 {
                 assert_eq!(limit.take(ip(&format!("2001:db8:1:{subnet:x}::1")), NonZeroU32::MIN), Ok(()), "{subnet}");
@@ -159,7 +183,7 @@ mod tests {
     #[test]
     fn the_smallest_override_that_contains_the_address_applies() {
         let overrides = "10.0.0.0/8=2/1h, 10.1.0.0/16=3/1h, 2001:db8::/32=1/1h".parse().unwrap();
-        let limit = IpRateLimiter::new(TrustedProxies::default(), "1/1h".parse().unwrap(), &overrides);
+        let limit = IpRateLimiter::new(ClientIpFinder::default(), "1/1h".parse().unwrap(), &overrides);
         for (address, quota) in [("10.1.2.3", 3), ("10.2.2.3", 2), ("192.0.2.1", 1), ("2001:db8::1", 1)] {
             let allowed = (0..10).take_while(|_| limit.take(ip(address), NonZeroU32::MIN).is_ok()).count();
             assert_eq!(allowed, quota, "{address}");
@@ -168,11 +192,11 @@ mod tests {
 
     #[test]
     fn under_pressure_a_client_has_a_third_of_its_limit_but_at_least_one_request() {
-        let limit = IpRateLimiter::new(TrustedProxies::default(), "30/1h".parse().unwrap(), &QuotaOverrides::default());
+        let limit = IpRateLimiter::new(ClientIpFinder::default(), "30/1h".parse().unwrap(), &QuotaOverrides::default());
         let taken = (0..30).take_while(|_| limit.take(ip("203.0.113.7"), PRESSURE_COST).is_ok()).count();
         assert_eq!(taken, 10);
         assert_eq!(limit.take(ip("203.0.113.7"), PRESSURE_COST).map_err(|exceeded| exceeded.quota.limit), Err(10));
-        let small = IpRateLimiter::new(TrustedProxies::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
+        let small = IpRateLimiter::new(ClientIpFinder::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
         assert_eq!(small.take(ip("203.0.113.7"), PRESSURE_COST), Ok(()), "at least one request");
         assert!(small.take(ip("203.0.113.7"), PRESSURE_COST).is_err());
     }

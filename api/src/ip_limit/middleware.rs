@@ -35,6 +35,7 @@ pub(crate) async fn limit_requests<E: Endpoint>(
     // A flood from one network should not fill the queue for everybody else.
     let cost = if queue.decide() == AdmissionDecision::Accept { NonZeroU32::MIN } else { PRESSURE_COST };
     if let Err(exceeded) = limiter.take(client_ip, cost) {
+        limiter.note_limited(client_ip, peer);
         body::discard(request.take_body()).await;
         return Err(too_many_requests(&exceeded).into());
     }

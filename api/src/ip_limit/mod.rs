@@ -1,7 +1,11 @@
-//! The rate limit per client network: finds the client's address (`client_ip`), keeps its quotas (`limiter`,
-//! `buckets`), and rejects requests above them before their body is read (`middleware`).
+//! The rate limit per client network: finds the client's address (`client_ip`, `forwarded`, `trusted_proxies`), keeps its
+//! quotas (`limiter`, `buckets`), and rejects requests above them before their body is read (`middleware`).
+//! `limited_requests` notices when most of these have one address.
 
 mod buckets;
 pub(crate) mod client_ip;
+pub(crate) mod forwarded;
+mod limited_requests;
 pub(crate) mod limiter;
 pub(crate) mod middleware;
+pub(crate) mod trusted_proxies;

@@ -1,12 +1,15 @@
-//! `X-Forwarded-For`: a client cannot choose the address that it is counted under.
+//! Forwarding headers: a client cannot choose the address that it is counted under.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, num::NonZeroUsize};
 
 use poem::http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::ip_limit::client_ip::TrustedProxies;
+use crate::ip_limit::{
+    client_ip::{ClientIpFinder, ClientIpSource},
+    forwarded::FORWARDED_FOR,
+};
 
-const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const NAMED_HEADER: HeaderName = HeaderName::from_static("fly-client-ip");
 const TRUSTED: &str = "10.0.0.0/8, fd00::/8, 192.0.2.7";
 
 /// What our proxies append to the client's header, and the client that must be found: peer, appended text, client.
@@ -27,70 +30,130 @@ const APPENDED_BY_PROXIES: [(&str, &str, &str); 12] = [
     ("127.0.0.1", "198.51.100.1", "127.0.0.1"),
 ];
 
+/// The same for proxies of which the last adds an address of its own: hops, peer, appended text, client.
+const APPENDED_BY_HOPS: [(usize, &str, &str, &str); 8] = [
+    (1, "10.0.0.1", "203.0.113.7", "203.0.113.7"),
+    (2, "10.0.0.1", "203.0.113.7, 198.51.100.99", "203.0.113.7"),
+    (2, "fd00::1", "[2001:db8::7]:5555,10.0.0.2", "2001:db8::7"),
+    (3, "::ffff:10.0.0.1", "::ffff:203.0.113.7, unknown, 198.51.100.99", "203.0.113.7"),
+    (2, "10.0.0.1", "unknown, 198.51.100.99", "10.0.0.1"),
+    (2, "10.0.0.1", ", 198.51.100.99", "10.0.0.1"),
+    (1, "203.0.113.9", "198.51.100.1", "203.0.113.9"),
+    (2, "127.0.0.1", "203.0.113.7, 10.0.0.2", "127.0.0.1"),
+];
+
 /// Reads the input as headers from an untrusted client (one per line) to which our proxies append, as headers from the
 /// proxies themselves, and as the setting `TRUSTED_PROXIES`. Returns whether the input names a client that is not a
 /// proxy.
 pub fn client_ip(input: &[u8]) -> bool {
-    let trusted: TrustedProxies = TRUSTED.parse().expect("networks");
     // hyper rejects requests with other bytes in a header.
     let sent: Vec<&[u8]> =
         input.split(|&byte| byte == b'\n').filter(|line| HeaderValue::from_bytes(line).is_ok()).collect();
+    let finder = finder(TRUSTED, ClientIpSource::ForwardedFor);
     for (peer, appended, client) in APPENDED_BY_PROXIES {
-        let (peer, client): (IpAddr, IpAddr) = (address(peer), address(client));
-        let mut own_line = sent.clone();
-        own_line.push(appended.as_bytes());
-        assert_eq!(client_of(&trusted, peer, &own_line), client, "{sent:?}, then {appended} on its own line");
-        for comma in [", ", ","] {
-            let last = sent.last().map(|line| [line, comma.as_bytes(), appended.as_bytes()].concat());
-            let mut same_line = sent.clone();
-            if let Some(last) = &last {
-                same_line.pop();
-                same_line.push(last);
-                assert_eq!(client_of(&trusted, peer, &same_line), client, "{sent:?}, then {appended} on the same line");
-            }
+        for lines in with_appended(&sent, appended) {
+            assert_eq!(client_of(&finder, peer, &lines), address(client), "{sent:?}, then {appended}: {lines:?}");
         }
     }
+    assert_hops_cannot_be_forged(&sent);
+    assert_named_header_is_one_address(&sent);
     assert_setting_trusts_not_everybody(input);
-    assert_entries_to_the_left_change_nothing(&trusted, &sent)
+    assert_entries_to_the_left_change_nothing(&finder, &sent)
+}
+
+/// The client's lines with the proxies' text on a line of its own, and on the last line of the client.
+fn with_appended(sent: &[&[u8]], appended: &str) -> Vec<Vec<Vec<u8>>> {
+    let sent: Vec<Vec<u8>> = sent.iter().map(|line| line.to_vec()).collect();
+    let own_line = [sent.as_slice(), &[appended.as_bytes().to_vec()]].concat();
+    let same_line = |comma: &str| {
+        let mut lines = sent.clone();
+        let last = lines.last_mut()?;
+        last.extend_from_slice(comma.as_bytes());
+        last.extend_from_slice(appended.as_bytes());
+        Some(lines)
+    };
+    [Some(own_line), same_line(", "), same_line(",")].into_iter().flatten().collect()
+}
+
+fn assert_hops_cannot_be_forged(sent: &[&[u8]]) {
+    for (hops, peer, appended, client) in APPENDED_BY_HOPS {
+        let finder = finder(TRUSTED, with_hops(hops));
+        for lines in with_appended(sent, appended) {
+            assert_eq!(client_of(&finder, peer, &lines), address(client), "{sent:?}, then {appended}: {lines:?}");
+        }
+    }
+    let entries: usize = sent.iter().map(|line| line.split(|&byte| byte == b',').count()).sum();
+    let finder = finder(TRUSTED, with_hops(entries + 1));
+    assert_eq!(client_of(&finder, "10.0.0.1", sent), address("10.0.0.1"), "{sent:?} has fewer entries than hops");
+}
+
+/// The platform's header counts only as one line with one address.
+fn assert_named_header_is_one_address(lines: &[&[u8]]) {
+    let finder = finder(TRUSTED, ClientIpSource::Header(NAMED_HEADER));
+    let client_of = |peer| finder.client_ip(address(peer), &headers(&NAMED_HEADER, lines));
+    assert_eq!(client_of("203.0.113.9"), address("203.0.113.9"), "{lines:?} from somebody else");
+    let client = client_of("10.0.0.1");
+    let only = if let [only] = lines { str::from_utf8(only).unwrap_or_default().trim_ascii() } else { "" };
+    if only.is_empty() || only.contains([',', ' ', '\t', '"', '/']) {
+        assert_eq!(client, address("10.0.0.1"), "{lines:?} is not one address");
+    }
+    if let Ok(address) = only.parse::<IpAddr>()
+        && !address.to_canonical().is_unspecified()
+    {
+        assert_eq!(client, address.to_canonical(), "{lines:?}");
+    }
+    assert!(client == client.to_canonical() && !client.is_unspecified(), "{lines:?}");
 }
 
 /// If the client found is not a proxy, further entries to its left do not change the result.
-fn assert_entries_to_the_left_change_nothing(trusted: &TrustedProxies, lines: &[&[u8]]) -> bool {
-    let peer = address("10.0.0.1");
-    let client = client_of(trusted, peer, lines);
+fn assert_entries_to_the_left_change_nothing(finder: &ClientIpFinder, lines: &[&[u8]]) -> bool {
+    let client = client_of(finder, "10.0.0.1", lines);
     assert_eq!(client, client.to_canonical(), "an IPv4-mapped address would have its own bucket");
     assert!(!client.is_unspecified(), "{lines:?}");
-    let alone = client_of(trusted, client, &[b"198.51.100.1"]);
+    let alone = client_of(finder, &client.to_string(), &[b"198.51.100.1"]);
     if alone != client {
         // The address is one of our proxies.
         return false;
     }
     for entry in [&b"198.51.100.1"[..], b"10.0.0.3", b"unknown", b",", b"\xff"] {
         let more: Vec<&[u8]> = [entry].into_iter().chain(lines.iter().copied()).collect();
-        assert_eq!(client_of(trusted, peer, &more), client, "{more:?}");
+        assert_eq!(client_of(finder, "10.0.0.1", &more), client, "{more:?}");
     }
     true
 }
 
 fn assert_setting_trusts_not_everybody(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
-    let Ok(trusted) = text.parse::<TrustedProxies>() else { return };
+    let Ok(trusted) = text.parse() else { return };
+    let finder = ClientIpFinder::new(trusted, ClientIpSource::ForwardedFor);
     let networks = text.split(',').filter(|entry| !entry.trim().is_empty()).count();
     if networks == 1 {
         // One address from each half of the address space: a single network with both contains every address.
         for halves in [["1.2.3.4", "203.0.113.9"], ["2001:db8::9", "fd00::9"]] {
-            let trusts = |peer| client_of(&trusted, address(peer), &[b"198.51.100.1"]) != address(peer);
+            let trusts = |peer| client_of(&finder, peer, &[b"198.51.100.1"]) != address(peer);
             assert!(!halves.into_iter().all(trusts), "{text:?} trusts everybody");
         }
     }
 }
 
-fn client_of(trusted: &TrustedProxies, peer: IpAddr, lines: &[&[u8]]) -> IpAddr {
+fn with_hops(hops: usize) -> ClientIpSource {
+    ClientIpSource::ForwardedForHops(NonZeroUsize::new(hops).expect("at least one hop"))
+}
+
+fn finder(trusted: &str, source: ClientIpSource) -> ClientIpFinder {
+    ClientIpFinder::new(trusted.parse().expect("networks"), source)
+}
+
+fn client_of(finder: &ClientIpFinder, peer: &str, lines: &[impl AsRef<[u8]>]) -> IpAddr {
+    finder.client_ip(address(peer), &headers(&FORWARDED_FOR, lines))
+}
+
+fn headers(name: &HeaderName, lines: &[impl AsRef<[u8]>]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     for line in lines {
-        headers.append(FORWARDED_FOR, HeaderValue::from_bytes(line).expect("valid header bytes"));
+        headers.append(name, HeaderValue::from_bytes(line.as_ref()).expect("valid header bytes"));
     }
-    trusted.client_ip(peer, &headers)
+    headers
 }
 
 fn address(text: &str) -> IpAddr {

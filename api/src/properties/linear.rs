@@ -3,6 +3,7 @@
 use std::{
     hint::black_box,
     net::{IpAddr, Ipv4Addr},
+    num::NonZeroUsize,
     time::Duration,
 };
 
@@ -17,7 +18,11 @@ use crate::{
         origin::Origin,
         source,
     },
-    ip_limit::client_ip::TrustedProxies,
+    http::strict_json,
+    ip_limit::{
+        client_ip::{ClientIpFinder, ClientIpSource},
+        forwarded::FORWARDED_FOR,
+    },
 };
 
 /// Length of the long input divided by the length of the short one.
@@ -115,16 +120,37 @@ fn origins_are_parsed_in_linear_time() {
 }
 
 #[test]
+fn bodies_are_parsed_in_linear_time() {
+    let parse = |text: &String| consume(strict_json::parse(text.as_bytes()));
+    for (before, unit, after) in [
+        ("[0", ",0", "]"),
+        ("[", "[", "]"),
+        ("[{}", ",{\"a\":1}", "]"),
+        ("{\"a\":\"", "\\u0061", "\"}"),
+        ("\u{feff}", "\u{feff}", "{}"),
+        ("", " ", "{}"),
+        ("", "9", ""),
+    ] {
+        assert_linear(unit, 2_000, |bytes| repeated(before, unit, after, bytes), parse);
+    }
+}
+
+#[test]
 fn forwarded_addresses_are_parsed_in_linear_time() {
-    let trusted: TrustedProxies = "10.0.0.0/8,fd00::/8".parse().unwrap();
+    let finder = |source| ClientIpFinder::new("10.0.0.0/8,fd00::/8".parse().unwrap(), source);
+    let finders = [
+        finder(ClientIpSource::ForwardedFor),
+        finder(ClientIpSource::ForwardedForHops(NonZeroUsize::new(16).unwrap())),
+        finder(ClientIpSource::Header(FORWARDED_FOR)),
+    ];
     let peer = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-    let find = |headers: &HeaderMap| consume(trusted.client_ip(peer, headers));
+    let find = |headers: &HeaderMap| finders.iter().for_each(|finder| consume(finder.client_ip(peer, headers)));
     for entry in ["10.0.0.2", "[fd00::2]:80", "fd00::2%eth0", "", " ", "[", "%", ":", "1", "\u{ff}"] {
         for (separator, lines) in [(",", 1), ("", 1), (",", 16), (",", 128)] {
             let headers = |bytes| {
                 let value = repeated("", &format!("{entry}{separator} "), "10.0.0.3", bytes / lines);
                 let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
-                (0..lines).map(|_| (header::HeaderName::from_static("x-forwarded-for"), value.clone())).collect()
+                (0..lines).map(|_| (FORWARDED_FOR, value.clone())).collect()
             };
             assert_linear(entry, 4_000, headers, find);
         }

@@ -10,6 +10,7 @@ mod callback_next;
 mod callback_origin;
 mod client_ip;
 mod email;
+mod json_body;
 #[cfg(test)]
 mod linear;
 #[cfg(test)]
@@ -19,3 +20,4 @@ pub use callback_next::callback_next;
 pub use callback_origin::callback_origin;
 pub use client_ip::client_ip;
 pub use email::email;
+pub use json_body::json_body;

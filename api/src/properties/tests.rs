@@ -4,7 +4,7 @@ use std::{fmt, fs, path::PathBuf};
 
 use proptest::{collection::vec, prelude::*, sample::select};
 
-use super::{callback_next, callback_origin, client_ip, email};
+use super::{callback_next, callback_origin, client_ip, email, json_body};
 
 type Property = fn(&[u8]) -> bool;
 
@@ -75,11 +75,12 @@ fn mixtures(parser: &str) -> impl Strategy<Value = Input> + use<> {
 
 #[test]
 fn every_seed_meets_its_property_and_is_accepted_or_rejected_as_its_name_says() {
-    let parsers: [(&str, Property); 4] = [
+    let parsers: [(&str, Property); 5] = [
         ("email", email),
         ("callback_origin", callback_origin),
         ("callback_next", callback_next),
         ("client_ip", client_ip),
+        ("json_body", json_body),
     ];
     for (parser, property) in parsers {
         for (name, seed) in seeds(parser) {
@@ -111,5 +112,10 @@ proptest! {
     #[test]
     fn a_client_cannot_choose_its_own_address(input in mixtures("client_ip")) {
         client_ip(&input.0);
+    }
+
+    #[test]
+    fn a_body_is_read_in_one_way_only(input in mixtures("json_body")) {
+        json_body(&input.0);
     }
 }

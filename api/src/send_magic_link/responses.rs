@@ -9,7 +9,7 @@ use poem_openapi::{
 
 use crate::http::{
     error::json_response,
-    response_headers::{ALLOW, RATE_LIMIT, RATE_LIMIT_POLICY, RETRY_AFTER},
+    response_headers::{ACCEPT_ENCODING, ALLOW, RATE_LIMIT, RATE_LIMIT_POLICY, RETRY_AFTER},
     responses::{DocumentedErrors, DocumentedResponse, response},
 };
 
@@ -49,7 +49,7 @@ impl DocumentedErrors for SendMagicLinkErrors {
         (400, "Invalid request", &[]),
         (405, "The method is not POST", &[ALLOW]),
         (413, "The body is larger than 16 KiB", &[]),
-        (415, "The body is not sent as application/json", &[]),
+        (415, "The body is not sent as application/json, or is compressed", &[ACCEPT_ENCODING]),
         (429, "Rate limited", &[RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY]),
         (500, "Something went wrong on our side", &[]),
         (503, "The service cannot take requests at the moment: send it again later", &[RETRY_AFTER]),

@@ -18,9 +18,13 @@ use crate::{
 
 /// Response headers that a page's script may read.
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy, X-Request-Id");
-/// Request headers that a page's script may send.
-const ALLOWED_HEADERS: HeaderValue =
-    HeaderValue::from_static("Content-Type, X-AppHandoff-Callback-Origin, X-Request-Id, traceparent");
+/// Request headers that a page's script may send: those that the api reads, those that tracing libraries (W3C Trace
+/// Context, W3C Baggage, Sentry) add to every request, and those that Supabase's client adds. The last two groups would
+/// otherwise make a browser drop the request, although the api needs none of them.
+const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
+    "Content-Type, X-AppHandoff-Callback-Origin, X-Request-Id, traceparent, tracestate, baggage, sentry-trace, apikey, \
+     authorization, x-client-info",
+);
 /// Seconds for which a browser may cache the response to a preflight.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 

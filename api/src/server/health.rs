@@ -1,4 +1,5 @@
-//! Health checks: `live` says that the program runs, `ready` whether it can accept a job, and if not, what is missing.
+//! Health checks: `live` says that the program runs, `ready` whether it can accept a job, and if not, what is missing. From
+//! the first signal to stop on, it is not ready.
 //!
 //! They run no query: the queue monitor polls every second whether a request could be committed. On the public listener they
 //! reveal no settings; on the private one `ready` names the setting, has the server's own words, and
@@ -24,6 +25,12 @@ pub(crate) fn live() -> Response {
 /// `GET /health/ready` of the private listener
 #[handler]
 pub(crate) fn ready_in_detail(state: Data<&Arc<AppState>>) -> Response {
+    if state.draining.is_cancelled() {
+        let message = "a signal has told the program to stop";
+        let shutdown = json!({ "status": "down", "code": "stopping", "message": message, "setting": "DRAIN_SECONDS" });
+        let body = json!({ "status": "unavailable", "checks": { "shutdown": shutdown } });
+        return json_response(StatusCode::SERVICE_UNAVAILABLE, &body);
+    }
     let (status, mut body) = match state.queue.not_ready() {
         None => (StatusCode::OK, json!({ "status": "ok", "checks": { "database": { "status": "ok" } } })),
         Some(not_ready) => {
@@ -50,16 +57,17 @@ fn describe_outage(queue: &QueueMonitor, not_ready: NotReady) -> Value {
 /// `GET /health/ready` of the public listener
 #[handler]
 pub(crate) fn ready(state: Data<&Arc<AppState>>) -> Response {
-    let database = match state.queue.not_ready() {
+    let (check, problem) = match state.queue.not_ready() {
+        _ if state.draining.is_cancelled() => ("shutdown", "stopping"),
         None => return json_response(StatusCode::OK, &json!({ "status": "ok", "checks": { "database": "ok" } })),
-        Some(NotReady::DatabaseUnreachable) => "unreachable",
-        Some(NotReady::DatabaseNotPrepared) => "not prepared",
+        Some(NotReady::DatabaseUnreachable) => ("database", "unreachable"),
+        Some(NotReady::DatabaseNotPrepared) => ("database", "not prepared"),
     };
     // Includes the fields of the error object, as every unsuccessful response does.
     let body = json!({
         "status": "unavailable",
-        "checks": { "database": database },
-        "error": format!("database: {database}"),
+        "checks": { check: problem },
+        "error": format!("{check}: {problem}"),
         "code": "unavailable",
     });
     json_response(StatusCode::SERVICE_UNAVAILABLE, &body)

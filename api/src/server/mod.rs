@@ -1,10 +1,16 @@
-//! The running program: starts and stops it (`serve`), handles each connection (`connection`), and defines the routes
-//! and their layers (`router`, `cors`, `health`). `prepare_database` migrates the database in the background.
+//! The running program: starts it (`serve`) and stops it (`shutdown`), accepts connections (`accept`, `open_connections`)
+//! and handles each (`connection`, `deadline`, `observed_socket`), and defines the routes and their layers (`router`,
+//! `cors`, `health`). `prepare_database` migrates the database in the background.
 
+mod accept;
 mod connection;
 mod cors;
+mod deadline;
 mod health;
+mod observed_socket;
+mod open_connections;
 mod prepare_database;
 mod report_program;
 mod router;
 pub(crate) mod serve;
+mod shutdown;

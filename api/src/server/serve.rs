@@ -1,30 +1,23 @@
-//! Runs the program: opens both listeners, starts the background tasks, and lets requests finish before it stops.
+//! Runs the program: opens both listeners, starts the background tasks, and serves until it is stopped.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc};
 
+use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{Response, endpoint::BoxEndpoint};
 use program::StopSignals;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    time::{sleep, timeout},
-};
+use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{connection, prepare_database::prepare_database, report_program, router};
+use super::{
+    accept::Acceptor, connection::ConnectionContext, prepare_database::prepare_database, report_program, router,
+    shutdown::Shutdown,
+};
 use crate::{
     admission::queue_monitor,
     metrics,
-    settings::ApiSettings,
+    settings::{ApiSettings, ConnectionSettings},
     state::{self, AppState},
 };
-
-/// Maximum number of open connections per listener. Further ones wait in the kernel's backlog.
-const MAX_CONNECTIONS: usize = 10_000;
-/// Longest time to let requests finish after the first signal.
-const STOP_TIME: Duration = Duration::from_secs(10);
-/// Pause after a failed accept. The usual cause is a lack of file descriptors, which a retry at once would not fix.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
@@ -53,7 +46,8 @@ pub enum ServeError {
     Metrics(String),
 }
 
-/// Serves until SIGTERM or SIGINT, then lets requests finish; a second signal ends it at once.
+/// Serves until SIGTERM or SIGINT, then goes on for `DRAIN_SECONDS` and lets requests finish; a second signal ends it at
+/// once.
 ///
 /// # Errors
 /// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered 503 until
@@ -74,32 +68,44 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     log_address("listening", &public);
     tracing::info!(connections = state::max_connections(&settings), "connections to the database, at most");
 
-    let stop = CancellationToken::new();
-    let connections = TaskTracker::new();
-    let private_app = Arc::new(router::private_app(state.clone(), prometheus.clone()));
-    tokio::spawn(accept(private, private_app, connections.clone(), stop.clone(), |_| ()));
-    let public_app = Arc::new(router::public_app(state.clone()));
-    tokio::spawn(accept(public, public_app, connections.clone(), stop.clone(), metrics::set_connections));
-    tokio::spawn(prepare_database(state.pool.clone(), state.queue.clone(), settings.migrate_on_start));
-    tokio::spawn(queue_monitor::poll(state.clone()));
+    let shutdown = Shutdown {
+        draining: state.draining.clone(),
+        drain: settings.connections.drain,
+        stop: CancellationToken::new(),
+        connections: TaskTracker::new(),
+    };
+    let acceptor = |listener, app, on_change| acceptor(listener, app, &settings.connections, &shutdown, on_change);
+    let private = acceptor(private, router::private_app(state.clone(), prometheus.clone()), |_| ());
+    let public = acceptor(public, router::public_app(state.clone()), metrics::set_connections);
+    for acceptor in [private, public] {
+        tokio::spawn(acceptor.run(shutdown.connections.clone(), shutdown.stop.clone()));
+    }
+    spawn_background_tasks(&state, prometheus, settings.migrate_on_start);
     let reports = tokio::spawn(report_program::run(state.clone()));
-    let ip_limiter = state.ip_limiter.clone();
-    tokio::spawn(async move { ip_limiter.run_cleanup().await });
-    tokio::spawn(metrics::run_upkeep(prometheus));
-
-    signals.next().await;
-    tracing::info!("stopping: requests in flight may finish");
-    stop.cancel();
-    connections.close();
-    tokio::select! {
-        finished = timeout(STOP_TIME, connections.wait()) => {
-            reports.abort();
-            report_program::stop(&state).await;
-            tracing::info!(all_finished = finished.is_ok(), "stopped");
-        }
-        () = signals.next() => tracing::warn!("stopped at once, on a second signal"),
+    if shutdown.run(&mut signals).await {
+        reports.abort();
+        report_program::stop(&state).await;
     }
     Ok(())
+}
+
+fn acceptor(
+    listener: TcpListener,
+    app: BoxEndpoint<'static, Response>,
+    settings: &ConnectionSettings,
+    shutdown: &Shutdown,
+    on_change: fn(usize),
+) -> Acceptor {
+    let context = ConnectionContext { app, keep_alive: settings.keep_alive, draining: shutdown.draining.clone() };
+    Acceptor { listener, context, max_connections: settings.max, on_change }
+}
+
+fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, migrate_on_start: bool) {
+    tokio::spawn(prepare_database(state.pool.clone(), state.queue.clone(), migrate_on_start));
+    tokio::spawn(queue_monitor::poll(state.clone()));
+    let limiter = state.ip_limiter.clone();
+    tokio::spawn(async move { limiter.run_cleanup().await });
+    tokio::spawn(metrics::run_upkeep(prometheus));
 }
 
 async fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
@@ -111,51 +117,5 @@ fn log_address(message: &'static str, listener: &TcpListener) {
     match listener.local_addr() {
         Ok(address) => tracing::info!(address = address.to_string(), "{message}"),
         Err(error) => tracing::warn!(%error, "{message}"),
-    }
-}
-
-/// Accepts connections until `stop` is cancelled. Calls `on_change` with the number of open connections.
-async fn accept(
-    listener: TcpListener,
-    app: Arc<BoxEndpoint<'static, Response>>,
-    connections: TaskTracker,
-    stop: CancellationToken,
-    on_change: fn(u32),
-) {
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        // Wait for a permit before accepting, so that connections above the limit stay in the kernel's backlog.
-        let next = async {
-            let permit = permits.clone().acquire_owned().await.ok()?;
-            Some((permit, accept_one(&listener).await))
-        };
-        let Some(Some((permit, (socket, peer)))) = stop.run_until_cancelled(next).await else { return };
-        let report_open = move |permits: &Semaphore| {
-            on_change(u32::try_from(MAX_CONNECTIONS - permits.available_permits()).unwrap_or(u32::MAX));
-        };
-        report_open(&permits);
-        let (app, permits) = (app.clone(), permits.clone());
-        let stop = stop.clone();
-        connections.spawn(async move {
-            connection::serve(socket, peer, app, stop).await;
-            drop(permit);
-            report_open(&permits);
-        });
-    }
-}
-
-async fn accept_one(listener: &TcpListener) -> (TcpStream, SocketAddr) {
-    loop {
-        match listener.accept().await {
-            Ok((socket, peer)) => {
-                // Responses are small and written at once, so Nagle's algorithm would only add latency.
-                socket.set_nodelay(true).ok();
-                return (socket, peer);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
     }
 }

@@ -36,6 +36,18 @@ pub struct ApiArguments {
     /// Address of the private listener (metrics and health). Example: 10.0.0.5:8082
     #[arg(long, env, default_value = "127.0.0.1:8082", value_name = "ADDRESS")]
     pub(super) api_private_listen: String,
+    /// How long a connection may be idle between requests, 1s to 1h; longer than the load balancer keeps one, or it sends
+    /// requests on a connection that closes. Example: 620s
+    #[arg(long, env, default_value = "620s", value_name = "TIME")]
+    pub(super) api_keep_alive: String,
+    /// Most open connections per listener, 10 to 100000. From four fifths of them on, those that are idle longest are
+    /// closed for new ones. Example: 10000
+    #[arg(long, env, default_value = "10000", value_name = "NUMBER")]
+    pub(super) api_max_connections: String,
+    /// Seconds after SIGTERM for which requests are still taken while /health/ready answers 503, 0 to 3600: as long as the
+    /// load balancer needs to notice. Example: 5
+    #[arg(long, env, default_value = "5", value_name = "SECONDS")]
+    pub(super) drain_seconds: String,
     /// Portals that links may lead back to, required: origins, with commas; the first label may be `*`;
     /// `http://localhost:*` for development. Example: `https://example.com,https://*.preview.example.com`
     #[arg(long, env, value_name = "ORIGINS")]
@@ -46,10 +58,20 @@ pub struct ApiArguments {
     /// Parts of the portal that `callback_next` may name, with commas; default: all. Example: /app,/docs
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "PATHS")]
     pub(super) callback_next_prefixes: String,
-    /// Networks of the proxies (and portal back ends) whose X-Forwarded-For is believed, with commas; default: none.
+    /// Networks of the proxies (and portal back ends) whose forwarding headers are trusted, with commas; default: none.
+    /// Unless one of the next two is set, the caller is the last address in X-Forwarded-For outside these networks.
     /// Example: 10.0.0.0/8,fd00::/8
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NETWORKS")]
     pub(super) trusted_proxies: String,
+    /// Header in which the platform in front names the caller on every request: Fly-Client-IP (Fly), CF-Connecting-IP
+    /// (Cloudflare), True-Client-IP (Akamai). Unless it is one line with one address, the proxy's own address counts. Needs
+    /// TRUSTED_PROXIES. Example: Fly-Client-IP
+    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "HEADER")]
+    pub(super) client_ip_header: String,
+    /// Number of proxies that every request comes through, 1 to 16, for platforms that add their own address to
+    /// X-Forwarded-For: the caller is the entry at this position from the right. Needs TRUSTED_PROXIES. Example: 2
+    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NUMBER")]
+    pub(super) trusted_proxy_hops: String,
     /// Requests per IPv4 address or IPv6 /64. Example: 30/1m
     #[arg(long, env, default_value = "30/1m", value_name = "QUOTA")]
     pub(super) ip_rate_limit: String,

@@ -2,6 +2,8 @@
 //! example; no error shows a secret.
 
 mod arguments;
+mod client_ip;
+mod connections;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -10,13 +12,14 @@ use program::{LogSettings, SettingErrors};
 use secrecy::{ExposeSecret as _, SecretString};
 
 pub use arguments::{ApiArguments, ApiCommand};
+pub(crate) use connections::ConnectionSettings;
 
 use crate::{
     callback::{
         allowed_origins::AllowedOrigins,
         next::{NextPrefixes, parse_path},
     },
-    ip_limit::{client_ip::TrustedProxies, limiter::QuotaOverrides},
+    ip_limit::{client_ip::ClientIpFinder, limiter::QuotaOverrides},
 };
 
 /// Time that Mailgun gets to deliver a mail handed over right at the job's deadline, before the link expires.
@@ -35,10 +38,11 @@ pub struct ApiSettings {
     pub log: LogSettings,
     pub(crate) listen: SocketAddr,
     pub(crate) private_listen: SocketAddr,
+    pub(crate) connections: ConnectionSettings,
     pub(crate) allowed_origins: AllowedOrigins,
     pub(crate) callback_path: String,
     pub(crate) callback_next_prefixes: NextPrefixes,
-    pub(crate) trusted_proxies: TrustedProxies,
+    pub(crate) client_ips: ClientIpFinder,
     pub(crate) ip_rate_limit: Quota,
     pub(crate) ip_rate_limit_overrides: QuotaOverrides,
     pub(crate) admission: EnqueuePolicy,
@@ -79,8 +83,9 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
     let log = LogSettings::read(&arguments.log_format, &arguments.rust_log, errors);
     let listen = errors.parse("API_LISTEN", "127.0.0.1:8080", &arguments.api_listen);
     let private_listen = errors.parse("API_PRIVATE_LISTEN", "127.0.0.1:8082", &arguments.api_private_listen);
+    let connections = ConnectionSettings::read(arguments, errors);
     let callback = read_callback(arguments, errors);
-    let trusted_proxies = errors.parse("TRUSTED_PROXIES", "10.0.0.0/8", &arguments.trusted_proxies);
+    let client_ips = client_ip::read(arguments, errors);
     let ip_rate_limit = errors.parse("IP_RATE_LIMIT", "30/1m", &arguments.ip_rate_limit);
     let ip_rate_limit_overrides =
         errors.parse("IP_RATE_LIMIT_OVERRIDES", "10.1.0.0/16=600/1m", &arguments.ip_rate_limit_overrides);
@@ -95,10 +100,11 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
         log: log?,
         listen: listen?,
         private_listen: private_listen?,
+        connections: connections?,
         allowed_origins,
         callback_path,
         callback_next_prefixes,
-        trusted_proxies: trusted_proxies?,
+        client_ips: client_ips?,
         ip_rate_limit: ip_rate_limit?,
         ip_rate_limit_overrides: ip_rate_limit_overrides?,
         admission: admission?,

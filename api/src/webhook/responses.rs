@@ -9,7 +9,7 @@ use poem_openapi::{
 
 use crate::http::{
     error::json_response,
-    response_headers::{ALLOW, RETRY_AFTER},
+    response_headers::{ACCEPT_ENCODING, ALLOW, RETRY_AFTER},
     responses::{DocumentedErrors, DocumentedResponse, response},
 };
 
@@ -54,7 +54,7 @@ impl DocumentedErrors for WebhookErrors {
         (406, "Never to be sent again: too old, from the future, of another domain, or its token was used before", &[]),
         (405, "The method is not POST", &[ALLOW]),
         (413, "The body is larger than 256 KiB", &[]),
-        (415, "The body is not sent as application/json", &[]),
+        (415, "The body is not sent as application/json, or is compressed", &[ACCEPT_ENCODING]),
         (500, "Something went wrong on our side", &[]),
         (503, "The database is away: send it again later", &[RETRY_AFTER]),
     ];

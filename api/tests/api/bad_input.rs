@@ -218,3 +218,29 @@ async fn other_methods_paths_types_and_sizes_get_the_error_object_too() {
     let padded: Value = json!({"email": "a@b", "callback_origin": PORTAL, "x": "x".repeat(16_000)});
     assert_eq!(api.post(&padded).await.status, 200, "just under 16 KiB");
 }
+
+#[tokio::test]
+async fn a_compressed_body_gets_415_that_says_so() {
+    let api = TestApi::start(&[]).await;
+    let body = json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string();
+    for path in [PATH, "/api/webhooks/mailgun"] {
+        for codings in [&["gzip"][..], &["deflate"], &["br"], &["X-GZIP"], &["identity, gzip"], &["identity", "gzip"]] {
+            // It is above the limit on the size, too, so that it is refused before anything else is looked at.
+            for compressed in [b"\x1f\x8b\x08\x00".to_vec(), vec![0; 20_000]] {
+                let request = RawRequest::new("POST", path).header("Content-Type", "application/json").body(compressed);
+                let request =
+                    codings.iter().fold(request, |request, coding| request.header("Content-Encoding", coding));
+                let response = request.send(api.public).await;
+                assert_error(&response, 415, "unsupported_media_type", &format!("{path} {codings:?}"));
+                let message = response.json()["error"].as_str().unwrap().to_owned();
+                assert!(message.contains("Content-Encoding"), "{path} {codings:?}: {message}");
+                assert_eq!(response.header("accept-encoding"), Some("identity"), "{path} {codings:?}");
+            }
+        }
+    }
+    for codings in [&["identity"][..], &["IDENTITY , identity"], &[""], &[]] {
+        let request =
+            codings.iter().fold(post(body.clone()), |request, coding| request.header("Content-Encoding", coding));
+        assert_eq!(request.send(api.public).await.status, 200, "{codings:?}");
+    }
+}

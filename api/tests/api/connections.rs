@@ -1,4 +1,4 @@
-//! Slow and silent callers, connection reuse, and the program's shutdown.
+//! Slow and silent callers, and connection reuse.
 
 use std::time::{Duration, Instant};
 
@@ -81,42 +81,6 @@ async fn a_connection_can_be_reused_after_a_rejected_body() {
         connection.write(&[post.head("keep-alive"), too_large.clone()].concat()).await;
         assert_eq!(connection.read_response().await.status, 413);
     }
-}
-
-#[tokio::test]
-async fn shutdown_finishes_the_request_in_flight_and_accepts_no_more() {
-    let api = TestApi::start(&[]).await;
-    let body = json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string();
-    let mut in_flight = RawConnection::open(api.public).await;
-    in_flight.write(&post(body.clone()).head("keep-alive")).await;
-    in_flight.write(&body.as_bytes()[..5]).await;
-    let mut idle = RawConnection::open(api.public).await;
-    idle.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
-    idle.read_response().await;
-
-    api.program.terminate();
-    api.program.wait_for_line("stopping", Duration::from_secs(5)).await.unwrap();
-    idle.read_until_closed().await;
-    in_flight.write(&body.as_bytes()[5..]).await;
-    assert_eq!(in_flight.read_response().await.status, 200);
-    assert_eq!(api.program.wait().await.code(), Some(0));
-    assert_eq!(api.jobs().await.len(), 1);
-    assert!(tokio::net::TcpStream::connect(api.public).await.is_err());
-}
-
-#[tokio::test]
-async fn a_second_signal_stops_the_program_at_once() {
-    let api = TestApi::start(&[]).await;
-    let mut in_flight = RawConnection::open(api.public).await;
-    in_flight.write(&valid_request().head("keep-alive")).await;
-    // Once this health check has a response, the api has read the head sent before.
-    assert_eq!(api.get("/health/live").await.status, 200);
-    api.program.terminate();
-    api.program.wait_for_line("stopping", Duration::from_secs(5)).await.unwrap();
-    let started = Instant::now();
-    api.program.terminate();
-    assert_eq!(api.program.wait().await.code(), Some(0));
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
 }
 
 #[tokio::test]

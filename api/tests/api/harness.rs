@@ -133,6 +133,7 @@ pub(crate) fn good_settings(database_url: &str) -> Vec<(String, String)> {
         ("CALLBACK_ORIGINS", "https://portal.example.com,https://*.preview.example.com"),
         ("API_LISTEN", "127.0.0.1:0"),
         ("API_PRIVATE_LISTEN", "127.0.0.1:0"),
+        ("DRAIN_SECONDS", "0"),
         ("LOG_FORMAT", "json"),
         ("IP_RATE_LIMIT", "1000000/1s"),
         ("RECIPIENT_RATE_LIMIT", "1000000/1s"),

@@ -3,15 +3,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod client_addresses;
 mod connections;
 mod cors;
 mod document;
 mod harness;
 mod http;
+mod keep_alive;
 mod limits;
 mod outage;
 mod page;
 mod requests;
 mod schema;
 mod settings;
+mod shutdown;
 mod webhooks;

@@ -75,6 +75,18 @@ async fn an_address_is_normalized_and_a_content_type_may_have_parameters() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_before_the_json_is_skipped() {
+    let api = TestApi::start(&[]).await;
+    let body = format!("\u{feff}{}", json!({"email": "hello@example.com", "callback_origin": PORTAL}));
+    assert_eq!(post(body.clone()).send(api.public).await.json(), json!({ "ok": true }));
+    assert_eq!(api.jobs().await[0].0, "hello@example.com");
+    // Only one, and only there.
+    for bad in [format!("\u{feff}{body}"), format!(" {body}"), "\u{feff}".to_owned()] {
+        assert_eq!(post(bad.clone()).send(api.public).await.code(), "invalid_json", "{bad:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_request_id_is_in_the_response_the_log_and_the_job_and_the_address_is_not_in_the_log() {
     let api = TestApi::start(&[]).await;
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";

@@ -32,6 +32,13 @@ async fn each_bad_setting_is_named_with_an_example() {
         ("API_LISTEN", "8080"),
         ("API_PRIVATE_LISTEN", "localhost"),
         ("API_LISTEN", "192.0.2.1:1"),
+        ("API_KEEP_ALIVE", "620"),
+        ("API_KEEP_ALIVE", "0s"),
+        ("API_KEEP_ALIVE", "2h"),
+        ("API_MAX_CONNECTIONS", "9"),
+        ("API_MAX_CONNECTIONS", "100001"),
+        ("DRAIN_SECONDS", "-1"),
+        ("DRAIN_SECONDS", "5s"),
         ("CALLBACK_ORIGINS", ""),
         ("CALLBACK_ORIGINS", "https://*.vercel.app"),
         ("CALLBACK_ORIGINS", "http://portal.example.com"),
@@ -44,6 +51,13 @@ async fn each_bad_setting_is_named_with_an_example() {
         ("TRUSTED_PROXIES", "0.0.0.0/0"),
         ("TRUSTED_PROXIES", "::/0"),
         ("TRUSTED_PROXIES", "proxy"),
+        ("CLIENT_IP_HEADER", "X-Forwarded-For"),
+        ("CLIENT_IP_HEADER", "forwarded"),
+        ("CLIENT_IP_HEADER", "Fly Client IP"),
+        ("CLIENT_IP_HEADER", "Fly-Client-IP,CF-Connecting-IP"),
+        ("TRUSTED_PROXY_HOPS", "0"),
+        ("TRUSTED_PROXY_HOPS", "17"),
+        ("TRUSTED_PROXY_HOPS", "two"),
         ("IP_RATE_LIMIT", "30"),
         ("IP_RATE_LIMIT", "0/1m"),
         ("IP_RATE_LIMIT_OVERRIDES", "10.1.0.0/16"),
@@ -60,6 +74,45 @@ async fn each_bad_setting_is_named_with_an_example() {
         assert_eq!(faults.len(), 1, "{variable}={value}: {lines:?}");
         assert!(faults[0].starts_with(variable), "{variable}={value}: {lines:?}");
         assert!(!lines.concat().contains("hidden-password"), "{lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn settings_that_do_not_fit_together_are_one_error() {
+    let header = ("CLIENT_IP_HEADER", "Fly-Client-IP");
+    let hops = ("TRUSTED_PROXY_HOPS", "2");
+    let nobody = ("TRUSTED_PROXIES", "");
+    for (changes, error) in [
+        (
+            &[header, hops][..],
+            "CLIENT_IP_HEADER: cannot be combined with TRUSTED_PROXY_HOPS: set only one of them (example: Fly-Client-IP)",
+        ),
+        (
+            &[header, hops, nobody],
+            "CLIENT_IP_HEADER: cannot be combined with TRUSTED_PROXY_HOPS: set only one of them (example: Fly-Client-IP)",
+        ),
+        (
+            &[header, nobody],
+            "CLIENT_IP_HEADER: needs TRUSTED_PROXIES: only a proxy that is listed there is trusted (example: Fly-Client-IP)",
+        ),
+        (
+            &[hops, nobody],
+            "TRUSTED_PROXY_HOPS: needs TRUSTED_PROXIES: only a proxy that is listed there is trusted (example: 2)",
+        ),
+    ] {
+        assert_eq!(run_with(changes).await, (Some(2), vec![error.to_owned()]), "{changes:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_that_holds_a_list_is_refused_with_advice() {
+    for (value, advice) in [
+        ("X-Forwarded-For", "set only TRUSTED_PROXIES to read it, or TRUSTED_PROXY_HOPS besides"),
+        ("Forwarded", "have the proxy set X-Forwarded-For, or a header with the address alone"),
+    ] {
+        let (code, lines) = run_with(&[("CLIENT_IP_HEADER", value)]).await;
+        assert_eq!((code, lines.len()), (Some(2), 1), "{lines:?}");
+        assert!(lines[0].contains(advice), "{lines:?}");
     }
 }
 
@@ -99,6 +152,11 @@ async fn help_names_every_setting_and_shows_no_secret() {
     let help = program.log().join("\n");
     for (variable, _) in good_settings("") {
         assert!(help.contains(&format!("[env: {variable}")), "{variable}: {help}");
+    }
+    // AWS's load balancers keep a connection for 60 s and Google's for 600 s, and answer 502 if it is closed first.
+    for default in ["[env: API_KEEP_ALIVE=] [default: 620s]", "[env: DRAIN_SECONDS=] [default: 5]"] {
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(default), "{default}: {help}");
     }
     assert!(!help.contains("hidden-password"));
 }

@@ -152,6 +152,16 @@ async fn each_event_updates_the_delivery_state_of_its_job() {
 }
 
 #[tokio::test]
+async fn a_byte_order_mark_before_a_webhook_is_skipped() {
+    let (api, pool) = start().await;
+    let job = &send_jobs(&api, &pool, ["ann@example.org".to_owned()]).await[0];
+    let body = format!("\u{feff}{}", signed(now(), &fresh_token(), &event("delivered", job)));
+    let request = RawRequest::new("POST", PATH).header("Content-Type", "application/json").body(body);
+    assert_eq!(request.send(api.public).await.status, 200);
+    assert_eq!(delivery(&pool, job).await, "delivered");
+}
+
+#[tokio::test]
 async fn shuffled_and_repeated_events_end_in_the_same_state_as_ordered_ones() {
     const JOBS: usize = 200;
     let (api, pool) = start().await;

@@ -39,6 +39,8 @@ pub(super) fn for_api(at: &DevAddresses) -> ProgramSettings {
         ("API_LISTEN", loopback(at.api)),
         ("API_PRIVATE_LISTEN", loopback(at.api_private)),
         ("CALLBACK_ORIGINS", "https://example.com,http://localhost:*".into()),
+        // No load balancer has to notice a stop.
+        ("DRAIN_SECONDS", "0".into()),
         ("IP_RATE_LIMIT", "600/1m".into()),
         ("RECIPIENT_RATE_LIMIT", "100/15m,1000/1d".into()),
         ("RECIPIENT_CLIENT_RATE_LIMIT", "100/15m,1000/1d".into()),

@@ -1,5 +1,6 @@
 //! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` names
-//! what is wrong and which setting to check, and tells which programs run.
+//! what is wrong and which setting to check, and tells which programs run. From the first signal to stop on, the worker is not
+//! ready.
 
 use std::{
     collections::BTreeMap,
@@ -70,6 +71,9 @@ enum Check {
 }
 
 async fn run_checks(worker: &Worker) -> HealthReport {
+    if worker.shutdown.claims.is_cancelled() {
+        return HealthReport { status: "unavailable", checks: BTreeMap::from([("shutdown", stopping())]) };
+    }
     let (database, stops) = check_database(worker).await;
     let checks = BTreeMap::from([
         ("database", database),
@@ -116,6 +120,14 @@ fn reason(worker: &Worker, error: String) -> String {
 async fn read_stops(worker: &Worker) -> Result<Vec<Stop>, outbox::Error> {
     outbox::check_schema(&worker.pool, ProgramKind::Worker).await?;
     upstreams::stops(&worker.pool).await
+}
+
+fn stopping() -> Check {
+    Check::Down {
+        code: "stopping".to_owned(),
+        message: "a signal has told the worker to stop".to_owned(),
+        setting: "SHUTDOWN_SECONDS".to_owned(),
+    }
 }
 
 fn database_down(message: &str) -> Check {

@@ -102,6 +102,22 @@ async fn a_shutdown_requeues_deliveries_that_do_not_finish() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_stops_is_not_ready() {
+    let mut test = TestWorker::new().await;
+    test.set("UPSTREAM_TIMEOUT", "60s");
+    test.supabase.faults().add(FaultKind::Hang);
+    let worker = test.start_worker();
+    test.enqueue("ada@example.com").await;
+    test.supabase.wait_for_calls(1).await.unwrap();
+    worker.terminate();
+    worker.wait_for_line("stopping", TIMEOUT).await.unwrap();
+    let (status, health) = get_ready(&worker).await;
+    assert_eq!((status, health["status"].as_str()), (503, Some("unavailable")));
+    assert_eq!(health["checks"]["shutdown"]["code"], "stopping", "{health}");
+    assert_eq!(health["checks"]["shutdown"]["setting"], "SHUTDOWN_SECONDS", "{health}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_second_signal_stops_the_worker_at_once() {
     let mut test = TestWorker::new().await;
     test.set("UPSTREAM_TIMEOUT", "60s");

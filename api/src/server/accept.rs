@@ -1,0 +1,69 @@
+//! Accepts the connections of a listener.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    time::sleep,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    connection::{self, ConnectionContext},
+    open_connections::OpenConnections,
+};
+
+/// Pause after a failed accept. The usual cause is a lack of file descriptors, which a retry at once would not fix.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// A listener and how its connections are served.
+pub(super) struct Acceptor {
+    pub(super) listener: TcpListener,
+    pub(super) context: ConnectionContext,
+    /// Maximum number of open connections. Further ones wait in the kernel's backlog.
+    pub(super) max_connections: usize,
+    /// Called with the number of open connections when it changes.
+    pub(super) on_change: fn(usize),
+}
+
+impl Acceptor {
+    /// Accepts connections, and serves each in a task of `tasks`, until `stop` is cancelled. Open connections then close
+    /// after the request in flight.
+    pub(super) async fn run(self, tasks: TaskTracker, stop: CancellationToken) {
+        let Self { listener, context, max_connections, on_change } = self;
+        let context = Arc::new(context);
+        let permits = Arc::new(Semaphore::new(max_connections));
+        let connections = OpenConnections::new(max_connections, on_change);
+        loop {
+            // Wait for a permit before accepting, so that connections above the limit stay in the kernel's backlog.
+            let next = async {
+                let permit = permits.clone().acquire_owned().await.ok()?;
+                Some((permit, accept_one(&listener).await))
+            };
+            let Some(Some((permit, (socket, peer)))) = stop.run_until_cancelled(next).await else { return };
+            let connection = connections.add(stop.child_token());
+            let context = context.clone();
+            tasks.spawn(async move {
+                connection::serve(socket, peer, context, connection).await;
+                drop(permit);
+            });
+        }
+    }
+}
+
+async fn accept_one(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((socket, peer)) => {
+                // Responses are small and written at once, so Nagle's algorithm would only add latency.
+                socket.set_nodelay(true).ok();
+                return (socket, peer);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

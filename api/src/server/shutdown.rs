@@ -1,0 +1,60 @@
+//! How the api stops. A load balancer notices only after some time that an instance is going away; until then it sends
+//! requests, which must be answered.
+//!
+//! 1. At the first signal, `/health/ready` answers 503. Requests are still taken for `DRAIN_SECONDS`, on new connections and
+//!    on open ones, and each response closes its connection.
+//! 2. Then nothing more is accepted, idle connections close, and requests in flight get ten seconds to finish.
+//!
+//! A second signal ends the program at once.
+
+use std::time::Duration;
+
+use program::StopSignals;
+use tokio::time::{sleep, timeout};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// Longest time to let requests finish once nothing more is accepted.
+const STOP_TIME: Duration = Duration::from_secs(10);
+
+/// The steps of a stop, and their times.
+pub(super) struct Shutdown {
+    /// Cancelled at the first signal.
+    pub(super) draining: CancellationToken,
+    /// Time for which requests are taken after the first signal.
+    pub(super) drain: Duration,
+    /// Cancelled after that time. Listeners and idle connections then close.
+    pub(super) stop: CancellationToken,
+    /// The tasks that serve connections.
+    pub(super) connections: TaskTracker,
+}
+
+impl Shutdown {
+    /// Waits for a signal and stops. Returns when the program may end: false if it must end at once.
+    pub(super) async fn run(self, signals: &mut StopSignals) -> bool {
+        signals.next().await;
+        self.draining.cancel();
+        tokio::select! {
+            () = self.finish() => true,
+            () = signals.next() => {
+                tracing::warn!("stopped at once, on a second signal");
+                false
+            }
+        }
+    }
+
+    async fn finish(&self) {
+        if !self.drain.is_zero() {
+            let seconds = self.drain.as_secs();
+            tracing::info!(
+                seconds,
+                "stopping: not ready any more; requests are taken until load balancers have noticed"
+            );
+            sleep(self.drain).await;
+        }
+        tracing::info!("stopping: requests in flight may finish");
+        self.stop.cancel();
+        self.connections.close();
+        let finished = timeout(STOP_TIME, self.connections.wait()).await;
+        tracing::info!(all_finished = finished.is_ok(), "stopped");
+    }
+}

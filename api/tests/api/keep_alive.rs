@@ -1,0 +1,111 @@
+//! How long idle connections live, and which of them close when there are too many.
+
+use std::time::Instant;
+
+use serde_json::json;
+
+use crate::{
+    harness::{PORTAL, TestApi, eventually, post},
+    http::{HttpResponse, RawConnection, RawRequest},
+};
+
+/// With this limit, eight connections may stay.
+const LIMIT: [(&str, &str); 1] = [("API_MAX_CONNECTIONS", "10")];
+
+/// Asks for something on a connection that is kept.
+async fn ask(connection: &mut RawConnection) -> HttpResponse {
+    connection.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
+    let response = connection.read_response().await;
+    assert_eq!(response.status, 200);
+    response
+}
+
+/// Opens connections that have each been used once, the one that is idle longest first.
+async fn idle_connections(api: &TestApi, count: usize) -> Vec<RawConnection> {
+    let mut connections = vec![];
+    for _ in 0..count {
+        let mut connection = RawConnection::open(api.public).await;
+        ask(&mut connection).await;
+        connections.push(connection);
+    }
+    connections
+}
+
+/// A request whose body is still to come, and its body.
+async fn begin_request(api: &TestApi, person: usize) -> (RawConnection, String) {
+    let body = json!({"email": format!("{person}@example.com"), "callback_origin": PORTAL}).to_string();
+    let mut connection = RawConnection::open(api.public).await;
+    connection.write(&post(body.clone()).head("keep-alive")).await;
+    (connection, body)
+}
+
+#[tokio::test]
+async fn an_idle_connection_lives_for_api_keep_alive_and_a_head_has_five_seconds() {
+    let api = TestApi::start(&[("API_KEEP_ALIVE", "2s")]).await;
+    let [mut idle, mut slow] = idle_connections(&api, 2).await.try_into().ok().unwrap();
+    let started = Instant::now();
+    slow.write(b"GET /health/live HTTP/1.1\r\n").await;
+    let closed_after = async |connection: &mut RawConnection| {
+        assert!(connection.read_until_closed().await.is_empty());
+        started.elapsed().as_secs_f64()
+    };
+    let (idle, slow) = tokio::join!(closed_after(&mut idle), closed_after(&mut slow));
+    assert!((1.5..4.5).contains(&idle), "{idle}");
+    assert!((4.5..8.0).contains(&slow), "{slow}");
+}
+
+#[tokio::test]
+async fn from_four_fifths_of_the_limit_on_the_longest_idle_connection_closes_for_a_new_one() {
+    let api = TestApi::start(&LIMIT).await;
+    let mut connections = idle_connections(&api, 8).await;
+    // The oldest is now the one that was idle for the shortest time.
+    ask(&mut connections[0]).await;
+    for longest_idle in 1..=3 {
+        connections.extend(idle_connections(&api, 1).await);
+        assert!(connections[longest_idle].read_until_closed().await.is_empty());
+    }
+    for stays in [0, 4, 5, 6, 7, 8, 9, 10] {
+        assert_eq!(ask(&mut connections[stays]).await.header("connection"), None, "{stays}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_in_flight_is_not_cut_off_for_a_new_connection() {
+    let api = TestApi::start(&LIMIT).await;
+    let (mut in_flight, body) = begin_request(&api, 0).await;
+    let mut half_a_head = idle_connections(&api, 1).await.remove(0);
+    half_a_head.write(b"GET /health/live HTTP/1.1\r\n").await;
+    let crowd = idle_connections(&api, 40).await;
+    in_flight.write(body.as_bytes()).await;
+    assert_eq!(in_flight.read_response().await.status, 200);
+    half_a_head.write(b"Host: api\r\n\r\n").await;
+    assert_eq!(half_a_head.read_response().await.status, 200);
+    drop(crowd);
+}
+
+#[tokio::test]
+async fn when_all_connections_are_busy_those_that_get_their_responses_make_room() {
+    let api = TestApi::start(&LIMIT).await;
+    let mut busy = vec![];
+    for person in 0..10 {
+        busy.push(begin_request(&api, person).await);
+    }
+    let metrics = RawRequest::new("GET", "/metrics");
+    eventually("all ten are accepted", async || {
+        let metrics = String::from_utf8(metrics.send(api.private).await.body).unwrap();
+        metrics.lines().any(|line| line == "magic_link_api_connections 10")
+    })
+    .await;
+
+    let mut waiting = RawConnection::open(api.public).await;
+    waiting.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
+    let (mut first, body) = busy.remove(0);
+    first.write(body.as_bytes()).await;
+    let response = first.read_response().await;
+    assert_eq!((response.status, response.header("connection")), (200, Some("close")));
+    assert_eq!(waiting.read_response().await.status, 200);
+    for (mut connection, body) in busy {
+        connection.write(body.as_bytes()).await;
+        assert_eq!(connection.read_response().await.status, 200);
+    }
+}
