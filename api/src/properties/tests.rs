@@ -2,9 +2,12 @@
 
 use std::{fmt, fs, path::PathBuf};
 
-use proptest::{collection::vec, prelude::*, sample::select};
+use proptest::{char::range, collection::vec, prelude::*, sample::select};
+
+use url::Url;
 
 use super::{callback_next, callback_origin, client_ip, email};
+use crate::callback::next::{CallbackNext, NextPrefixes};
 
 type Property = fn(&[u8]) -> bool;
 
@@ -73,6 +76,18 @@ fn mixtures(parser: &str) -> impl Strategy<Value = Input> + use<> {
     prop_oneof![vec(word, 0..12).prop_map(|words| words.concat()), seed_with_words].prop_map(Input)
 }
 
+/// A segment of a path, before a browser encodes it. It begins with a letter, because a segment of dots or spaces has a
+/// meaning of its own.
+fn segment() -> impl Strategy<Value = String> {
+    let signs: Vec<char> = "-._~!$&'()*+,;=:@%?#\"<>{}|^`[] \u{a0}\u{202f}❤\u{fe0f}€½".chars().collect();
+    let letters = prop_oneof![range('a', 'z'), range('0', '9'), range('à', 'ö'), range('а', 'я'), range('あ', 'ん')];
+    let first = prop_oneof![range('a', 'z'), range('一', '龥')];
+    (first, vec(prop_oneof![letters, select(signs)], 0..12))
+        .prop_map(|(first, rest)| std::iter::once(first).chain(rest).collect::<String>())
+        // A percent sign that begins no escape: `%2500` is refused, as it hides a NUL.
+        .prop_map(|segment| segment.replace('%', "%-"))
+}
+
 #[test]
 fn every_seed_meets_its_property_and_is_accepted_or_rejected_as_its_name_says() {
     let parsers: [(&str, Property); 4] = [
@@ -111,5 +126,22 @@ proptest! {
     #[test]
     fn a_client_cannot_choose_its_own_address(input in mixtures("client_ip")) {
         client_ip(&input.0);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_path_and_query_of_any_page_are_accepted(
+        segments in vec(segment(), 0..4),
+        query in "\\?[a-z0-9&=%+-]{0,20}|",
+    ) {
+        let mut page = Url::parse("https://portal.example.com").unwrap();
+        page.path_segments_mut().unwrap().clear().extend(segments);
+        let place = page.path().to_owned() + &query.replace('%', "%20");
+        let next = CallbackNext::parse(&place, None, &NextPrefixes::default()).map(|next| next.to_string());
+        prop_assert_eq!(next.as_ref(), Ok(&place));
+        callback_next(place.as_bytes());
     }
 }

@@ -14,7 +14,14 @@ impl CodePoint {
     /// The first invisible character of a text.
     #[must_use]
     pub fn first_invisible(text: &str) -> Option<Self> {
-        text.chars().find(|&c| is_invisible(c)).map(Self)
+        text.chars().map(Self).find(|c| c.is_invisible())
+    }
+
+    /// Whether the character leaves no mark where it stands: Unicode's `Default_Ignorable_Code_Point`, which includes
+    /// zero-width and bidi characters, the byte order mark, and variation selectors.
+    #[must_use]
+    pub fn is_invisible(self) -> bool {
+        CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(self.0)
     }
 
     /// Unicode's name in lower case, for characters that people paste without noticing.
@@ -63,12 +70,6 @@ impl fmt::Display for CodePoint {
     }
 }
 
-/// Whether a character leaves no mark where it stands: Unicode's `Default_Ignorable_Code_Point`, which includes
-/// zero-width and bidi characters, the byte order mark, and variation selectors.
-pub(super) fn is_invisible(c: char) -> bool {
-    CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(c)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,10 +80,10 @@ mod tests {
         let bidi = bidi.chain('\u{202a}'..='\u{202e}').chain('\u{2066}'..='\u{2069}');
         let others = ['\u{ad}', '\u{200b}', '\u{200c}', '\u{200d}', '\u{2060}', '\u{3164}', '\u{fe0f}', '\u{feff}'];
         for c in bidi.chain(others) {
-            assert!(is_invisible(c) && CodePoint(c).name().is_some(), "{}", CodePoint(c));
+            assert!(CodePoint(c).is_invisible() && CodePoint(c).name().is_some(), "{}", CodePoint(c));
         }
         for c in ['a', ' ', '\u{a0}', 'é', '\u{301}', '木', '\u{2028}', '\n'] {
-            assert!(!is_invisible(c), "{}", CodePoint(c));
+            assert!(!CodePoint(c).is_invisible(), "{}", CodePoint(c));
         }
     }
 

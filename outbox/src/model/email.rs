@@ -4,11 +4,7 @@ use std::fmt;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::{
-    code_point::{CodePoint, is_invisible},
-    email_domain,
-    mailbox::Mailbox,
-};
+use super::{code_point::CodePoint, email_domain, mailbox::Mailbox};
 
 /// Why a text is not an email address. The message is for the person who typed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -69,7 +65,7 @@ impl Email {
         if text.chars().count() > Self::MAX_LENGTH {
             return Err(EmailError::TooLong);
         }
-        let trimmed = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
+        let trimmed = text.trim_matches(|c: char| c.is_whitespace() || CodePoint(c).is_invisible());
         if trimmed.is_empty() {
             return Err(EmailError::Empty);
         }
@@ -263,8 +259,8 @@ mod tests {
     /// So looking for them before NFKC is enough.
     #[test]
     fn normalising_never_makes_an_invisible_character() {
-        for c in ('\0'..=char::MAX).filter(|&c| !is_invisible(c)) {
-            assert!(!c.nfkc().any(is_invisible), "{c:?}");
+        for c in ('\0'..=char::MAX).filter(|&c| !CodePoint(c).is_invisible()) {
+            assert!(!c.nfkc().any(|c| CodePoint(c).is_invisible()), "{c:?}");
         }
     }
 

@@ -13,7 +13,7 @@ use idna::{
     uts46::{DnsLength, Hyphens, Uts46},
 };
 
-use super::{code_point::is_invisible, email::EmailError};
+use super::{code_point::CodePoint, email::EmailError};
 
 /// Returns the domain in lower case, as punycode where it is not ASCII: `müller.example` becomes
 /// `xn--mller-kva.example`. The domain must be in Unicode's normal form KC.
@@ -63,7 +63,7 @@ fn is_label_char(c: char) -> bool {
         // The zero of Chinese and Japanese, which Unicode counts among the Roman numerals.
         || c == '〇';
     // Some of these are invisible, such as variation selectors, and UTS #46 deletes them.
-    is_letter_mark_or_digit && !is_invisible(c)
+    is_letter_mark_or_digit && !CodePoint(c).is_invisible()
 }
 
 #[cfg(test)]
