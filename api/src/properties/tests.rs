@@ -6,7 +6,7 @@ use proptest::{char::range, collection::vec, prelude::*, sample::select};
 
 use url::Url;
 
-use super::{callback_next, callback_origin, client_ip, email};
+use super::{callback_next, callback_origin, client_ip, dotenv, email};
 use crate::callback::next::{CallbackNext, NextPrefixes};
 
 type Property = fn(&[u8]) -> bool;
@@ -90,11 +90,12 @@ fn segment() -> impl Strategy<Value = String> {
 
 #[test]
 fn every_seed_meets_its_property_and_is_accepted_or_rejected_as_its_name_says() {
-    let parsers: [(&str, Property); 4] = [
+    let parsers: [(&str, Property); 5] = [
         ("email", email),
         ("callback_origin", callback_origin),
         ("callback_next", callback_next),
         ("client_ip", client_ip),
+        ("dotenv", dotenv),
     ];
     for (parser, property) in parsers {
         for (name, seed) in seeds(parser) {
@@ -126,6 +127,11 @@ proptest! {
     #[test]
     fn a_client_cannot_choose_its_own_address(input in mixtures("client_ip")) {
         client_ip(&input.0);
+    }
+
+    #[test]
+    fn a_setting_is_read_as_it_was_written(input in mixtures("dotenv")) {
+        dotenv(&input.0);
     }
 }
 

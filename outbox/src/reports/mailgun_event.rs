@@ -7,7 +7,7 @@ use chrono::DateTime;
 use serde_json::Value;
 
 use super::{events::DeliveryEvent, redact::redact, suppression::SuppressionReason};
-use crate::model::{delivery_status::DeliveryStatus, job_id::JobId};
+use crate::model::{delivery_status::DeliveryStatus, email::Email, job_id::JobId};
 
 /// An event.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
             .and_then(|id| id.parse().ok())
             .map(JobId),
         message_id: message_id.map(|id| format!("<{id}>")),
-        recipient: text(event, "/recipient", 254).unwrap_or_default().to_lowercase(),
+        recipient: text(event, "/recipient", 254).map(|text| as_in_a_job(&text)).unwrap_or_default(),
         severity,
         reason,
         smtp_code,
@@ -88,6 +88,11 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
         suppression: suppression.filter(|_| !is_test),
         occurred_at,
     })))
+}
+
+/// A recipient as `email_jobs.recipient` has it. An event may write the domain in its own script.
+fn as_in_a_job(recipient: &str) -> String {
+    Email::parse(recipient).map_or_else(|_| recipient.to_lowercase(), |email| email.to_string())
 }
 
 /// The parts of an event that the two tables below match on.
