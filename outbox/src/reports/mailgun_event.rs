@@ -176,6 +176,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_recipient_is_the_jobs_however_its_domain_is_written() {
+        for (told, recipient) in [
+            ("Hello@Example.com", "hello@example.com"),
+            ("info@xn--mller-kva.example", "info@xn--mller-kva.example"),
+            ("Info@Müller.example", "info@xn--mller-kva.example"),
+            ("Root@Intranet", "root@intranet"),
+        ] {
+            let event = json!({"id": "1", "timestamp": 1.0, "event": "delivered", "recipient": told});
+            match MailgunEvent::read(&event, Duration::from_secs(2), None).unwrap() {
+                MailgunEvent::Delivery(read) => assert_eq!(read.recipient, recipient),
+                MailgunEvent::Other => panic!("{event}"),
+            }
+        }
+    }
+
+    #[test]
     fn only_a_missing_mailbox_or_an_unwilling_recipient_is_suppressed() {
         let failed = |reason: &str, words: &str| {
             json!({
