@@ -21,8 +21,8 @@ fn main() -> anyhow::Result<ExitCode> {
         stdout().write_all(api::document::json().as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
-    if let Err(error) = dotenv {
-        return Ok(refuse([error]));
+    if let Err(errors) = dotenv {
+        return Ok(refuse(errors));
     }
     let settings = match ApiSettings::read(&arguments) {
         Ok(settings) => settings,

@@ -33,6 +33,7 @@ pub use maintenance::{
 };
 pub use model::{
     callback_url::{CallbackUrl, CallbackUrlError},
+    code_point::CodePoint,
     delivery_status::DeliveryStatus,
     duration::parse_duration,
     email::{Email, EmailError},

@@ -3,7 +3,7 @@
 //!
 //! The crate knows nothing about jobs, mail or Postgres. What a setting means is decided in each program.
 
-mod dotenv;
+pub mod dotenv;
 mod exit;
 mod identity;
 mod limits;
@@ -11,7 +11,7 @@ mod log;
 mod setting_errors;
 mod signals;
 
-pub use dotenv::{DotenvError, load_dotenv};
+pub use dotenv::load_dotenv;
 pub use exit::refuse;
 pub use identity::{COMMIT, VERSION, instance_name};
 pub use limits::{LimitError, forbid_core_dumps, raise_open_files_limit};

@@ -35,7 +35,7 @@ impl LogSettings {
     /// Reads the values of `LOG_FORMAT` and `RUST_LOG`.
     pub fn read(format: &str, filter: &str, errors: &mut SettingErrors) -> Option<Self> {
         let format = errors.read("LOG_FORMAT", "json", parse_format(format));
-        let filter = errors.parse("RUST_LOG", "info", filter);
+        let filter = errors.read("RUST_LOG", "info", parse_filter(filter));
         Some(Self { format: format?, filter: filter? })
     }
 }
@@ -47,6 +47,30 @@ fn parse_format(text: &str) -> Result<LogFormat, String> {
         other => Err(format!("`{other}` is neither text nor json")),
     }
 }
+
+/// Parses what is logged: levels, each for everything or for a part of the program. `EnvFilter` alone takes a misspelt level
+/// for the name of a part, and then logs nothing.
+fn parse_filter(text: &str) -> Result<EnvFilter, String> {
+    let text = text.trim();
+    for directive in text.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
+        let (part, level) = match directive.rsplit_once(']') {
+            // A span in brackets needs no level.
+            Some((_, "")) => continue,
+            Some((_, level)) => ("", level.strip_prefix('=').unwrap_or(level)),
+            None => directive.rsplit_once('=').unwrap_or(("", directive)),
+        };
+        if part.contains(char::is_whitespace) || !LEVELS.iter().any(|known| known.eq_ignore_ascii_case(level)) {
+            let levels = LEVELS.join(", ");
+            return Err(format!(
+                "`{directive}` is neither a level ({levels}) nor a part of the program with its level, such as outbox=debug"
+            ));
+        }
+    }
+    text.parse().map_err(|_| format!("`{text}` is not a list of levels such as info,outbox=debug"))
+}
+
+/// The levels, from nothing to everything.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
 /// Starts logging. `own_crates` are the calling program's crates: their targets may log below info. This crate's
 /// target may, too.
@@ -115,13 +139,28 @@ mod tests {
     }
 
     #[test]
+    fn a_misspelt_level_is_refused_with_the_levels_there_are() {
+        assert_eq!(
+            parse_filter("infoo").unwrap_err(),
+            "`infoo` is neither a level (off, error, warn, info, debug, trace) nor a part of the program with its level, \
+             such as outbox=debug"
+        );
+    }
+
+    #[test]
     fn both_settings_are_read_and_each_bad_one_is_named() {
         for (format, filter, named) in [
             ("text", "info", vec![]),
             (" json ", " info,worker=debug ", vec![]),
             ("text", "", vec![]),
             ("xml", "info", vec!["LOG_FORMAT"]),
+            ("text", "OFF,outbox::running=Debug,[answered]=trace,api[answered{code}],,", vec![]),
             ("json", "worker=loud", vec!["RUST_LOG"]),
+            ("json", "infoo", vec!["RUST_LOG"]),
+            ("json", "info,worker", vec!["RUST_LOG"]),
+            ("json", "info,worker=", vec!["RUST_LOG"]),
+            ("json", "info worker=debug", vec!["RUST_LOG"]),
+            ("json", "[answered]loud", vec!["RUST_LOG"]),
             ("", "=", vec!["LOG_FORMAT", "RUST_LOG"]),
         ] {
             let mut errors = SettingErrors::default();

@@ -82,18 +82,20 @@ impl SettingErrors {
         None
     }
 
-    /// Returns a setting that has no default. An empty or blank value counts as missing.
+    /// Returns a setting that has no default. An empty or blank value is an error, too.
     pub fn required<'a, T: AsRef<str> + ?Sized>(
         &mut self,
         variable: &'static str,
         example: &'static str,
         value: Option<&'a T>,
     ) -> Option<&'a T> {
-        let given = value.filter(|text| !text.as_ref().trim().is_empty());
-        if given.is_none() {
-            self.add(variable, example, "is missing".to_owned());
-        }
-        given
+        let problem = match value {
+            None => "is missing",
+            Some(text) if text.as_ref().trim().is_empty() => "is empty",
+            Some(text) => return Some(text),
+        };
+        self.add(variable, example, problem.to_owned());
+        None
     }
 
     /// Adds an error.
@@ -161,10 +163,17 @@ mod tests {
 
     #[test]
     fn a_required_value_must_not_be_blank() {
-        for (value, given) in [(Some("abc"), true), (Some(" abc"), true), (Some(" "), false), (None, false)] {
+        for (value, problem) in [
+            (Some("abc"), None),
+            (Some(" abc"), None),
+            (Some(" "), Some("is empty")),
+            (Some(""), Some("is empty")),
+            (None, Some("is missing")),
+        ] {
             let mut errors = SettingErrors::default();
-            assert_eq!(errors.required("KEY", "abc", value), value.filter(|_| given), "{value:?}");
-            assert_eq!(lines(errors).is_empty(), given, "{value:?}");
+            assert_eq!(errors.required("KEY", "abc", value), value.filter(|_| problem.is_none()), "{value:?}");
+            let expected = problem.map(|problem| format!("KEY: {problem} (example: abc)"));
+            assert_eq!(lines(errors), Vec::from_iter(expected), "{value:?}");
         }
     }
 

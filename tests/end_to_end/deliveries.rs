@@ -47,6 +47,18 @@ async fn every_mails_fate_is_told_on_its_job() {
 }
 
 #[tokio::test]
+async fn a_domain_of_another_script_and_a_page_with_a_space_get_through() {
+    let system = reporting(Plan::default()).await;
+    let answer = system.ask_for("\u{feff}Info@Müller.example\u{200b}", "/files/My%20Report.pdf").await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let mail = system.mailgun.wait_for_mail("info@xn--mller-kva.example", Duration::from_secs(10)).await.unwrap();
+    let visit = system.supabase.verify(mail.link().unwrap()).await.unwrap();
+    assert!(visit.signed_in());
+    assert_eq!(visit.redirect_to, "https://example.com/auth/callback?next=%2Ffiles%2FMy%2520Report.pdf");
+    system.until_delivery(&answer, "delivered").await;
+}
+
+#[tokio::test]
 async fn a_report_that_met_an_outage_is_taken_when_it_comes_again() {
     let system = reporting(Plan { own_server: true, ..Plan::default() }).await;
     system.mailgun.drop_webhooks(true);

@@ -17,13 +17,16 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> anyhow::Result<ExitCode> {
     forbid_core_dumps()?;
-    if let Err(error) = load_dotenv() {
-        return Ok(refuse([error]));
+    if let Err(errors) = load_dotenv() {
+        return Ok(refuse(errors));
     }
     let arguments = WorkerArguments::parse();
     match &arguments.command {
         Some(WorkerCommand::Migrate) => with_database(&arguments, async |database| migrate(database).await),
-        Some(WorkerCommand::Forget { address }) => match Email::parse(address) {
+        // An address that would be refused today may be in an old row.
+        Some(WorkerCommand::Forget { address }) => match Email::parse(address)
+            .or_else(|error| Email::from_stored(&address.trim().to_lowercase()).map_err(|_| error))
+        {
             Ok(address) => with_database(&arguments, async |database| forget(database, &address).await),
             Err(error) => Ok(refuse([format!("{address}: {error}")])),
         },

@@ -4,6 +4,7 @@
 //! The caller sets the first two on purpose, so the first of them that is present decides, and an origin that is not
 //! allowed is an error. Browsers set the other two by themselves, so an origin that is not allowed is skipped.
 
+use outbox::CodePoint;
 use poem::http::{HeaderMap, HeaderName, header};
 use url::Url;
 
@@ -34,7 +35,10 @@ pub(crate) fn resolve(
     headers: &HeaderMap,
 ) -> Result<Origin, CallbackOriginError> {
     if let Some(text) = body {
-        return allowed.parse_allowed(text).ok_or_else(|| origin_not_allowed("callback_origin"));
+        return allowed.parse_allowed(text).ok_or_else(|| match CodePoint::first_invisible(text) {
+            Some(invisible) => origin_has_invisible(invisible),
+            None => origin_not_allowed("callback_origin"),
+        });
     }
     if headers.contains_key(CALLBACK_ORIGIN_HEADER) {
         let text = single_header(headers, &HeaderName::from_static("x-apphandoff-callback-origin"));
@@ -55,6 +59,15 @@ pub(crate) fn resolve(
 pub(crate) fn origin_not_allowed(path: &str) -> CallbackOriginError {
     let message = "This origin is not one of the portal's allowed callback origins.";
     CallbackOriginError { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, message) }
+}
+
+/// The error for a `callback_origin` with a character that its sender cannot see. A header has none: they are not ASCII.
+fn origin_has_invisible(invisible: CodePoint) -> CallbackOriginError {
+    let message = format!("callback_origin contains an invisible character ({invisible}).");
+    CallbackOriginError {
+        code: ErrorCode::CallbackOriginNotAllowed,
+        issue: ValidationIssue::new("callback_origin", message),
+    }
 }
 
 /// The error for a request in which no source names an allowed origin.

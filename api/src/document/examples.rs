@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::pointers::{SEND_MAGIC_LINK, WEBHOOK, set};
 use crate::{
-    callback::{next, source},
+    callback::{next::UnsafeCallbackNext, source},
     http::{
         error::{ErrorCode, ErrorResponse},
         json_body::{self, JsonRequest as _},
@@ -64,7 +64,7 @@ fn send_magic_link_errors() -> Vec<ErrorExample> {
         ("The origin is not allowed", source::origin_not_allowed("callback_origin").into()),
         (
             "The place may lie outside the portal",
-            ErrorResponse::with_issues(ErrorCode::CallbackNextUnsafe, vec![next::UnsafeCallbackNext.issue()]),
+            ErrorResponse::with_issues(ErrorCode::CallbackNextUnsafe, vec![UnsafeCallbackNext::EmptySegment.issue()]),
         ),
         ("Another method", ErrorResponse::method_not_allowed(paths::SEND_MAGIC_LINK_METHODS)),
         ("Too many bytes", json_body::payload_too_large(paths::SEND_MAGIC_LINK_PATH)),

@@ -41,12 +41,21 @@ fn clean_like_browser(text: &str) -> String {
     text.trim_matches(is_trimmed).replace(['\t', '\n', '\r'], "").replace('\\', "/")
 }
 
-/// The text percent-decoded once: as `decodeURIComponent` does, and as forms do, which also read `+` as a space.
-pub(super) fn decoded(text: &str) -> [String; 2] {
-    let decode = |text: &str| {
-        // Escape `&` and `=`, so that the whole text is one name without a value.
-        let field = text.replace('&', "%26").replace('=', "%3D");
-        url::form_urlencoded::parse(field.as_bytes()).next().map(|(name, _)| name.into_owned()).unwrap_or_default()
-    };
-    [decode(&text.replace('+', "%2B")), decode(text)]
+/// The text percent-decoded once and twice: as `decodeURIComponent` does, and as forms do, which also read `+` as a space.
+/// Escapes that are none stay.
+pub(super) fn decoded(text: &str) -> Vec<String> {
+    let once = [decode_component(text), decode_form(text)];
+    let twice = once.iter().flat_map(|text| [decode_component(text), decode_form(text)]).collect::<Vec<_>>();
+    once.into_iter().chain(twice).collect()
+}
+
+/// The text percent-decoded once, as `decodeURIComponent` does.
+pub(super) fn decode_component(text: &str) -> String {
+    decode_form(&text.replace('+', "%2B"))
+}
+
+fn decode_form(text: &str) -> String {
+    // Escape `&` and `=`, so that the whole text is one name without a value.
+    let field = text.replace('&', "%26").replace('=', "%3D");
+    url::form_urlencoded::parse(field.as_bytes()).next().map(|(name, _)| name.into_owned()).unwrap_or_default()
 }

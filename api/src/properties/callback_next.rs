@@ -1,8 +1,9 @@
-//! `callback_next`: an accepted value never leads a browser out of the portal.
+//! `callback_next`: an accepted value never leads a browser out of the portal, and never a router or server out of
+//! `CALLBACK_NEXT_PREFIXES`.
 
 use url::{Position, Url};
 
-use super::browser::{PORTALS, assert_stays_inside, decoded, resolve};
+use super::browser::{PORTALS, assert_stays_inside, decode_component, decoded, resolve};
 use crate::callback::{
     next::{CallbackNext, NextPrefixes},
     origin::Origin,
@@ -48,7 +49,8 @@ fn check_for_portal(portal: &str, text: &str) -> bool {
     if let Some(accepted) = with_prefixes {
         assert_eq!(accepted, next, "prefixes change the result");
         assert_eq!(parse(&next, &prefixes).as_ref(), Some(&next), "parsing it again changes it");
-        for reading in [next.clone(), decoded(&next)[0].clone()] {
+        let readings = decoded(&next).into_iter().chain([next.clone()]);
+        for reading in readings {
             assert_under_prefix(&resolve(&portal, &reading), text);
         }
     }
@@ -59,19 +61,46 @@ fn portal_url(portal: &str) -> Url {
     Url::parse(portal).expect("a portal's origin")
 }
 
-/// Checks the value as it is, percent-decoded once too often, reduced to its resolved path, and combinations of these.
+/// Checks the value as it is, percent-decoded once and twice too often, reduced to its resolved path, and combinations of
+/// these.
 fn assert_readings_stay_inside(portal: &Url, next: &str) {
     assert_stays_inside(portal, next);
     let path = resolve(portal, next).path().to_owned();
+    path.split('/').for_each(assert_is_one_segment);
+    let query = decode_component(next);
+    assert!(!query.contains(|c: char| c.is_control() || c == '\\'), "{next:?} decodes to {query:?}");
     for text in [next, path.as_str()] {
         for reading in decoded(text) {
             assert_stays_inside(portal, &reading);
-            assert!(!reading.contains(|c: char| c.is_control() || c == '\\'), "{next:?} decodes to {reading:?}");
             let decoded_path = reading.split(['?', '#']).next().unwrap_or_default();
             assert!(!decoded_path.contains("//"), "{next:?} decodes to {reading:?}");
             assert_stays_inside(portal, resolve(portal, &reading).path());
         }
     }
+}
+
+/// A router or server that splits the path and decodes each segment, once or twice, finds one segment of visible
+/// characters that leads neither up nor to another site.
+fn assert_is_one_segment(segment: &str) {
+    let once = decode_component(segment);
+    let twice = decode_component(&once);
+    for reading in [segment, &once, &twice] {
+        let unsafe_char =
+            reading.chars().find(|&c| "/\\\u{3002}\u{ff0f}\u{ff3c}".contains(c) || c.is_control() || is_format(c));
+        assert_eq!(unsafe_char, None, "{segment:?} decodes to {reading:?}");
+        for end in [None, Some('?'), Some('#'), Some(';')] {
+            let name = end.and_then(|end| reading.split_once(end)).map_or(reading, |(name, _)| name);
+            let name = name.replace('+', " ");
+            assert!(!matches!(name.trim(), "." | ".."), "{segment:?} decodes to {reading:?}");
+        }
+        assert!(reading.is_empty() || !reading.trim().is_empty(), "{segment:?} decodes to {reading:?}");
+    }
+}
+
+/// The common characters of Unicode's category Cf.
+fn is_format(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}')
+        || matches!(c, '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0001}'..='\u{e007f}')
 }
 
 /// The callback page receives exactly the accepted value in `next`, and the value changes no other part of the URL.

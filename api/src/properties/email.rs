@@ -14,17 +14,67 @@ pub fn email(input: &[u8]) -> bool {
     assert!(!address.contains(|c| ",;:<>()[]\"\\".contains(c)), "{address:?} could be more than one recipient");
     assert_eq!(address.matches('@').count(), 1, "{address:?}");
     assert!(!text.contains(char::is_control), "{text:?} contains a control character");
+    // Only at the ends may something be left out.
+    let inner = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
+    assert!(!inner.contains(is_invisible), "{text:?} contains an invisible character");
+    assert_has_a_mail_domain(address);
 
     assert_normalization_is_idempotent(&email);
+    assert_domain_may_be_written_in_its_script(&email);
     assert_mailbox_is_stable(&email);
     true
+}
+
+/// The common invisible characters.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{3164}')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
+}
+
+/// SMTP's lengths, and labels as DNS has them.
+fn assert_has_a_mail_domain(address: &str) {
+    let (local, domain) = address.split_once('@').expect("exactly one @, asserted before");
+    let labels: Vec<&str> = domain.split('.').collect();
+    assert!((1..=64).contains(&local.len()) && domain.len() <= 253 && labels.len() > 1, "{address:?}");
+    for label in labels {
+        let is_plain = label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let has_inner_hyphens = !label.starts_with('-') && !label.ends_with('-');
+        assert!(is_plain && has_inner_hyphens && (1..=63).contains(&label.len()), "{label:?} in {address:?}");
+    }
+}
+
+/// The domain in its own script is the same domain, unless it can only be written as punycode. Then it is refused, and
+/// never another domain. A browser reads both as the same host.
+fn assert_domain_may_be_written_in_its_script(email: &Email) {
+    let (local, domain) = email.as_str().split_once('@').expect("exactly one @, asserted before");
+    let labels = domain.split('.').map(|label| match label.strip_prefix("xn--") {
+        Some(encoded) => {
+            let decoded = idna::punycode::decode_to_string(encoded);
+            decoded.unwrap_or_else(|| panic!("{label:?} is no punycode"))
+        }
+        None => label.to_owned(),
+    });
+    let unicode = labels.collect::<Vec<_>>().join(".");
+    if let Ok(again) = Email::parse(&format!("{local}@{unicode}")) {
+        assert_eq!(&again, email, "{unicode:?}");
+        assert_eq!(again.mailbox(), email.mailbox(), "{unicode:?}");
+    }
+    if unicode != domain {
+        let host = |domain: &str| url::Host::parse(domain).map(|host| host.to_string());
+        assert_eq!(host(&unicode).as_deref(), Ok(domain), "{unicode:?}");
+    }
 }
 
 /// Parsing an accepted address again returns the same address, also in upper case, with blanks around it or in
 /// full-width characters.
 fn assert_normalization_is_idempotent(email: &Email) {
     let address = email.as_str();
-    for variant in [address.to_owned(), address.to_ascii_uppercase(), format!(" {address}\u{a0}")] {
+    for variant in [
+        address.to_owned(),
+        address.to_ascii_uppercase(),
+        format!(" {address}\u{a0}"),
+        format!("\u{feff}{address}\u{200b}"),
+    ] {
         // The document's maxLength of 254 characters includes the blanks.
         if variant.chars().count() <= Email::MAX_LENGTH {
             assert_eq!(Email::parse(&variant).as_ref(), Ok(email), "{variant:?}");

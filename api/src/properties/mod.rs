@@ -1,4 +1,4 @@
-//! Properties of the parsers for untrusted input, one per parser.
+//! Properties of the parsers for untrusted input and of the parser for `.env`, one per parser.
 //!
 //! A property takes any bytes, panics if the parser breaks a rule, and returns whether the parser accepted the input.
 //! `cargo test` runs them with proptest, on the seeds in `fuzz/` and on mixtures of words from the fuzzers'
@@ -9,6 +9,7 @@ mod browser;
 mod callback_next;
 mod callback_origin;
 mod client_ip;
+mod dotenv;
 mod email;
 mod json_body;
 #[cfg(test)]
@@ -19,5 +20,6 @@ mod tests;
 pub use callback_next::callback_next;
 pub use callback_origin::callback_origin;
 pub use client_ip::client_ip;
+pub use dotenv::dotenv;
 pub use email::email;
 pub use json_body::json_body;

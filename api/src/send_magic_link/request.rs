@@ -86,7 +86,10 @@ fn schema() -> MetaSchema {
     let email = MetaSchema {
         format: Some("email"),
         description: Some(
-            "Exactly one address, of at most 254 characters. It is trimmed, normalised (NFKC) and lower-cased.",
+            "Exactly one address, of at most 254 characters. It is trimmed, normalised (NFKC) and lower-cased. The domain \
+             may be written in any script (letters, marks, digits and hyphens) or as punycode, and needs a dot; both \
+             spellings are the same address. The part before the `@` is ASCII, of at most 64 characters. Invisible \
+             characters are stripped at the ends and refused elsewhere.",
         ),
         min_length: Some(3),
         max_length: Some(Email::MAX_LENGTH),
@@ -110,8 +113,11 @@ fn schema() -> MetaSchema {
     let callback_next = MetaSchema {
         description: Some(
             "Place inside the portal to go to after sign-in: an absolute path, a path relative to the portal's root \
-             (`example` is `/example`), or a URL of the callback origin itself. Absent, null or empty: the link \
-             carries no `next`.",
+             (`example` is `/example`), or a URL of the callback origin itself. `location.pathname + location.search` \
+             of a page of the portal is one, with `%20` and encoded letters in it. Refused are, in the path, encoded \
+             slashes (`%2F`), empty segments (`//`), encoded dot segments (`%2E%2E`), and encoded format characters and \
+             lookalikes of slashes and dots (U+FF0F, U+3002); everywhere, backslashes and control characters, encoded \
+             or not. The issue names the broken rule. Absent, null or empty: the link carries no `next`.",
         ),
         nullable: true,
         max_length: Some(next::MAX_BYTES),

@@ -8,7 +8,8 @@ use secrecy::SecretString;
 
 /// Takes requests for sign-in links and puts them into the outbox, from which magic-link-worker mails them.
 ///
-/// Settings come from the environment, and from the file .env in the current directory if there is one.
+/// Settings come from the environment, and from the file .env in the current directory if there is one. In .env, values
+/// with blanks need quotes, and a $ stands for itself.
 #[derive(Debug, Parser)]
 #[command(name = "magic-link-api", version)]
 pub struct ApiArguments {
@@ -27,7 +28,7 @@ pub struct ApiArguments {
     /// How the log is written: text or json. Example: json
     #[arg(long, env, default_value = "text", value_name = "FORMAT")]
     pub(super) log_format: String,
-    /// What is logged. Example: info,api=debug
+    /// What is logged: off, error, warn, info, debug or trace, also for a part alone. Example: info,api=debug
     #[arg(long, env, default_value = "info", value_name = "FILTER")]
     pub(super) rust_log: String,
     /// Address of the public listener; port 0 takes any. Example: 0.0.0.0:8080

@@ -78,22 +78,26 @@ async fn a_bad_address_is_an_issue_with_the_email_field() {
         json!(""),
         json!("  "),
         json!("hello"),
-        json!("a@b,c@d"),
-        json!("a@b;c@d"),
-        json!("a@b c@d"),
-        json!("a@b, c@d"),
-        json!("a@@b"),
-        json!("a@b@c"),
-        json!("A <a@b>"),
-        json!("\"a\"@b"),
-        json!("a@b\r\nBcc: c@d"),
-        json!("a@b\n"),
-        json!("a\u{0}@b"),
-        json!("a@b\u{0}"),
-        json!("a@b\u{ff0c}c@d"),
-        json!("a@b\u{ff20}c"),
+        json!("a@b.c,d@e.f"),
+        json!("a@b.c;d@e.f"),
+        json!("a@b.c d@e.f"),
+        json!("a@b.c, d@e.f"),
+        json!("a@@b.c"),
+        json!("a@b.c@d.e"),
+        json!("A <a@b.c>"),
+        json!("\"a\"@b.c"),
+        json!("a@b.c\r\nBcc: d@e.f"),
+        json!("a@b.c\n"),
+        json!("a\u{0}@b.c"),
+        json!("a@b.c\u{0}"),
+        json!("a@b.c\u{ff0c}d@e.f"),
+        json!("a@b.c\u{ff20}d"),
+        json!("a@localhost"),
+        json!("a@💩.example"),
+        json!("a@xn--a.example"),
+        json!("a@exam\u{ad}ple.com"),
         json!("jürgen@example.com"),
-        json!("a@exämple.com"),
+        json!(format!("{}@example.com", "a".repeat(65))),
         json!(too_long),
     ];
     for email in addresses {
@@ -104,6 +108,33 @@ async fn a_bad_address_is_an_issue_with_the_email_field() {
     let response = api.post(&json!({ "callback_origin": PORTAL })).await;
     assert_eq!(issue_paths(&response), ["email"], "missing");
     assert!(api.jobs().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_message_says_which_rule_a_field_breaks() {
+    let api = TestApi::start(&[]).await;
+    for (field, text, words) in [
+        ("email", "jürgen@example.com", "Before the @, an address can have only the letters a to z"),
+        ("email", "hel\u{200b}lo@example.com", "U+200B zero width space"),
+        ("email", "hello@\u{202e}example.com", "U+202E right-to-left override"),
+        ("email", "hello@localhost", "has no dot"),
+        ("email", "hello@i❤.example", "is not a domain"),
+        ("callback_origin", "\u{feff}https://portal.example.com", "U+FEFF byte order mark"),
+        ("callback_next", "/a%2Fb", "encoded slash (%2F)"),
+        ("callback_next", "/a%E2%80%8Bb", "U+200B zero width space"),
+        ("callback_next", "/a\u{200b}b", "U+200B zero width space"),
+        ("callback_next", "/a%E3%80%82b", "U+3002 ideographic full stop"),
+        ("callback_next", "/a b", "percent-encode"),
+        ("callback_next", "/a/%2e%2e/b", "dot segment"),
+        ("callback_next", "javascript%3aalert(1)", "scheme"),
+    ] {
+        let mut body = json!({"email": "hello@example.com", "callback_origin": PORTAL});
+        body[field] = json!(text);
+        let response = api.post(&body).await;
+        assert_eq!(issue_paths(&response), [field], "{text}");
+        let message = response.json()["fieldErrors"][field].as_str().unwrap().to_owned();
+        assert!(message.contains(words) && !message.contains(['\u{200b}', '\u{202e}', '\u{feff}']), "{message}");
+    }
 }
 
 #[tokio::test]
@@ -129,6 +160,8 @@ async fn a_bad_callback_has_its_own_code_and_is_an_issue_with_its_field() {
         (json!({"callback_next": "/%09/evil.example"}), next, "callback_next"),
         (json!({"callback_next": "/a/..//evil.example"}), next, "callback_next"),
         (json!({"callback_next": "/\u{0}"}), next, "callback_next"),
+        (json!({"callback_next": "javascript%3aalert(1)"}), next, "callback_next"),
+        (json!({"callback_next": "/app/..;/admin"}), next, "callback_next"),
         (json!({"callback_next": ["/x"]}), "invalid_request", "callback_next"),
     ];
     for (mut body, code, path) in cases {
@@ -212,10 +245,10 @@ async fn other_methods_paths_types_and_sizes_get_the_error_object_too() {
     let response = RawRequest::new("POST", PATH).body("{}").send(api.public).await;
     assert_error(&response, 415, "unsupported_media_type", "no type");
     for kib in [17, 200] {
-        let body = json!({"email": "a@b", "callback_origin": PORTAL, "x": "x".repeat(kib * 1024)}).to_string();
+        let body = json!({"email": "a@b.c", "callback_origin": PORTAL, "x": "x".repeat(kib * 1024)}).to_string();
         assert_error(&post(body).send(api.public).await, 413, "payload_too_large", "KiB");
     }
-    let padded: Value = json!({"email": "a@b", "callback_origin": PORTAL, "x": "x".repeat(16_000)});
+    let padded: Value = json!({"email": "a@b.c", "callback_origin": PORTAL, "x": "x".repeat(16_000)});
     assert_eq!(api.post(&padded).await.status, 200, "just under 16 KiB");
 }
 

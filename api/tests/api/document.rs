@@ -139,15 +139,18 @@ async fn every_accepted_request_matches_the_document() {
     let api = TestApi::start(&[]).await;
     let schema = at("/requestBody/content/application~1json/schema");
     let longest = format!("a@{}.{}.{}.{}", "b".repeat(63), "c".repeat(63), "d".repeat(63), "e".repeat(60));
+    assert_eq!(longest.len(), 254);
     for body in [
-        json!({ "email": "a@b", "callback_origin": PORTAL }),
+        json!({ "email": "a@b.c", "callback_origin": PORTAL }),
         json!({ "email": longest, "callback_origin": PORTAL }),
         json!({ "email": "  Ａnn＠example.com ", "callback_origin": format!("{PORTAL}/") }),
+        json!({ "email": "\u{feff}info@müller.example\u{200b}", "callback_origin": PORTAL }),
         json!({ "email": "o'hara+tag@example.com", "callback_origin": "HTTPS://Portal.Example.COM:443" }),
         json!({ "email": "1@example.com", "callback_origin": PORTAL, "callback_next": null }),
         json!({ "email": "2@example.com", "callback_origin": PORTAL, "callback_next": "" }),
         json!({ "email": "3@example.com", "callback_origin": PORTAL, "callback_next": "/a?b=[c]#d" }),
         json!({ "email": "4@example.com", "callback_origin": PORTAL, "callback_next": "-a_b~c" }),
+        json!({ "email": "7@example.com", "callback_origin": PORTAL, "callback_next": "/files/My%20Report.pdf" }),
         json!({ "email": "5@example.com", "callback_origin": PORTAL, "callback_next": format!("{PORTAL}/a") }),
         json!({ "email": "6@example.com", "callback_origin": PORTAL, "callback_next": "a".repeat(1_023) }),
     ] {
@@ -229,13 +232,13 @@ async fn every_response_matches_the_document() {
 #[tokio::test]
 async fn the_examples_are_real_responses() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "9/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
-    let body = |origin: &str, next: &str| json!({"email": "a@b", "callback_origin": origin, "callback_next": next});
+    let body = |origin: &str, next: &str| json!({"email": "a@b.c", "callback_origin": origin, "callback_next": next});
     let requests = [
         (post(body(PORTAL, "/1").to_string()), None),
         (post(body(PORTAL, "/2").to_string()), Some("recipient_rate_limited")),
         (post("{"), Some("invalid_json")),
         (post(json!({"email": "hello@", "callback_origin": PORTAL}).to_string()), Some("invalid_request")),
-        (post(r#"{"email":"a@b"}"#), Some("callback_origin_required")),
+        (post(r#"{"email":"a@b.c"}"#), Some("callback_origin_required")),
         (post(body("https://other.example", "").to_string()), Some("callback_origin_not_allowed")),
         (post(body(PORTAL, "//").to_string()), Some("callback_next_unsafe")),
         (RawRequest::new("GET", PATH), Some("method_not_allowed")),

@@ -54,6 +54,11 @@ async fn the_callback_url_combines_origin_path_and_next() {
             vec![],
             "https://portal.example.com/in?next=%2Fapp",
         ),
+        (
+            json!({"callback_origin": PORTAL, "callback_next": "/app/My%20Report.pdf?at=10%3A30"}),
+            vec![],
+            "https://portal.example.com/in?next=%2Fapp%2FMy%2520Report.pdf%3Fat%3D10%253A30",
+        ),
     ];
     for (index, (mut body, headers, callback_url)) in cases.into_iter().enumerate() {
         body["email"] = json!(format!("case-{index}@example.com"));
@@ -84,6 +89,20 @@ async fn a_byte_order_mark_before_the_json_is_skipped() {
     for bad in [format!("\u{feff}{body}"), format!(" {body}"), "\u{feff}".to_owned()] {
         assert_eq!(post(bad.clone()).send(api.public).await.code(), "invalid_json", "{bad:?}");
     }
+}
+
+#[tokio::test]
+async fn a_domain_of_another_script_is_stored_as_punycode_and_has_one_quota() {
+    let api = TestApi::start(&[("RECIPIENT_RATE_LIMIT", "2/1h"), ("DUPLICATE_WINDOW", "1s")]).await;
+    let ask = async |email: &str, next: &str| {
+        api.post(&json!({ "email": email, "callback_origin": PORTAL, "callback_next": next })).await
+    };
+    assert_eq!(ask("Info@Müller.example", "/1").await.status, 200);
+    assert_eq!(ask("\u{feff}info@xn--mller-kva.example\u{200b}", "/2").await.status, 200);
+    let third = ask("info+tag@MU\u{308}LLER.EXAMPLE", "/3").await;
+    assert_eq!((third.status, third.code().as_str()), (429, "recipient_rate_limited"));
+    let recipients: Vec<String> = api.jobs().await.into_iter().map(|(recipient, ..)| recipient).collect();
+    assert_eq!(recipients, ["info@xn--mller-kva.example"; 2]);
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ async fn each_bad_setting_is_named_with_an_example() {
         ("LINK_LIFETIME", "an hour"),
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "api=shout"),
+        ("RUST_LOG", "infoo"),
         ("API_LISTEN", "8080"),
         ("API_PRIVATE_LISTEN", "localhost"),
         ("API_LISTEN", "192.0.2.1:1"),
@@ -105,6 +106,22 @@ async fn settings_that_do_not_fit_together_are_one_error() {
 }
 
 #[tokio::test]
+async fn a_fault_is_told_in_words_that_say_what_to_write() {
+    for (variable, value, line) in [
+        ("CALLBACK_ORIGINS", "", "CALLBACK_ORIGINS: is empty (example: https://example.com)"),
+        ("DATABASE_URL", " ", "DATABASE_URL: is empty (example: postgres://api:secret@db.internal/outbox)"),
+        (
+            "RUST_LOG",
+            "infoo",
+            "RUST_LOG: `infoo` is neither a level (off, error, warn, info, debug, trace) nor a part of the program with \
+             its level, such as outbox=debug (example: info)",
+        ),
+    ] {
+        assert_eq!(run_with(&[(variable, value)]).await, (Some(2), vec![line.to_owned()]));
+    }
+}
+
+#[tokio::test]
 async fn a_header_that_holds_a_list_is_refused_with_advice() {
     for (value, advice) in [
         ("X-Forwarded-For", "set only TRUSTED_PROXIES to read it, or TRUSTED_PROXY_HOPS besides"),
@@ -114,6 +131,23 @@ async fn a_header_that_holds_a_list_is_refused_with_advice() {
         assert_eq!((code, lines.len()), (Some(2), 1), "{lines:?}");
         assert!(lines[0].contains(advice), "{lines:?}");
     }
+}
+
+#[tokio::test]
+async fn the_example_of_the_readme_starts_as_it_stands() {
+    let readme = include_str!("../../../README.md");
+    let example = readme.split_once("```dotenv\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    let environment = [
+        ("DATABASE_URL", NO_DATABASE),
+        ("API_LISTEN", "127.0.0.1:0"),
+        ("API_PRIVATE_LISTEN", "127.0.0.1:0"),
+        ("LOG_FORMAT", "json"),
+    ];
+    let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let script = r#"printf %s "$1" > .env; exec "$0""#;
+    let arguments = ["-c", script, env!("CARGO_BIN_EXE_magic-link-api"), example];
+    let program = Program::spawn(Path::new("/bin/sh"), "magic-link-api", &environment, &arguments).unwrap();
+    program.address().await.unwrap();
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
-//! A recipient's email address, in the form that Supabase Auth accepts.
+//! A recipient's email address, in the form that Supabase Auth and Mailgun accept.
 
 use std::fmt;
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::mailbox::Mailbox;
+use super::{code_point::CodePoint, email_domain, mailbox::Mailbox};
 
 /// Why a text is not an email address. The message is for the person who typed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -12,15 +12,32 @@ pub enum EmailError {
     /// It is empty or only spaces.
     #[error("Enter an email address.")]
     Empty,
-    /// It has more than 254 characters.
+    /// It has more than 254 characters, or more than 254 bytes with its domain as punycode.
     #[error("An email address has at most 254 characters.")]
     TooLong,
     /// It is not exactly one `local@host`.
     #[error("Enter one email address, like name@example.com.")]
     Shape,
+    /// An invisible character stands between others.
+    #[error("The address contains an invisible character ({0}): delete it, or type the address by hand.")]
+    Invisible(CodePoint),
+    /// The part before the `@` is not ASCII.
+    #[error(
+        "Before the @, an address can have only the letters a to z without accents, digits, and signs such as . _ - +."
+    )]
+    NonAsciiLocalPart,
+    /// The part before the `@` has more than 64 bytes.
+    #[error("The part before the @ has at most 64 characters.")]
+    LongLocalPart,
+    /// The part after the `@` is not a domain.
+    #[error("The part after the @ is not a domain: enter an address like name@example.com.")]
+    Domain,
+    /// The part after the `@` is a single label.
+    #[error("The part after the @ has no dot: enter an address like name@example.com.")]
+    NoDot,
 }
 
-/// One email address: NFKC, trimmed, lower-cased ASCII of at most 254 bytes.
+/// One email address: lower-case ASCII of at most 254 bytes, its domain as punycode where it is not ASCII.
 ///
 /// The syntax is that of HTML's `<input type=email>`, which Supabase Auth checks too (internal/api/mail.go). It allows no
 /// comma, quote, bracket or space: Mailgun splits `to` at commas, and one field must never become two recipients.
@@ -31,6 +48,8 @@ impl Email {
     /// Longest address that SMTP carries (RFC 5321 §4.5.3.1.3, without the angle brackets): in bytes, and also in
     /// characters before normalisation and trimming.
     pub const MAX_LENGTH: usize = 254;
+    /// Longest part before the `@` (RFC 5321 §4.5.3.1.1), in bytes.
+    const MAX_LOCAL_LENGTH: usize = 64;
 
     /// Reads an address as a person or a form sends it.
     ///
@@ -46,19 +65,44 @@ impl Email {
         if text.chars().count() > Self::MAX_LENGTH {
             return Err(EmailError::TooLong);
         }
-        let normal: String = text.nfkc().collect();
-        let address = normal.trim();
-        if address.is_empty() {
+        let trimmed = text.trim_matches(|c: char| c.is_whitespace() || CodePoint(c).is_invisible());
+        if trimmed.is_empty() {
             return Err(EmailError::Empty);
         }
+        // Before normalising, which would delete some of them or hide which one it was.
+        if let Some(invisible) = CodePoint::first_invisible(trimmed) {
+            return Err(EmailError::Invisible(invisible));
+        }
+        let normal: String = trimmed.nfkc().collect();
+        let (local, domain) = normal.split_once('@').ok_or(EmailError::Shape)?;
+        if domain.is_empty() || domain.contains('@') {
+            return Err(EmailError::Shape);
+        }
+        check_local(local)?;
+        let domain = email_domain::to_ascii(domain)?;
+        let address = format!("{}@{domain}", local.to_ascii_lowercase());
         if address.len() > Self::MAX_LENGTH {
             return Err(EmailError::TooLong);
         }
-        let (local, host) = address.split_once('@').ok_or(EmailError::Shape)?;
-        if local.is_empty() || !local.bytes().all(is_local) || !host.split('.').all(is_label) {
-            return Err(EmailError::Shape);
-        }
-        Ok(Self(address.to_ascii_lowercase()))
+        Ok(Self(address))
+    }
+
+    /// Reads the address of a row. `parse` accepted it when the row was written, but may have been less strict then:
+    /// about domains without a dot, punycode, and the length of the local part.
+    ///
+    /// # Errors
+    /// [`EmailError::Shape`] if no version can have written it.
+    pub fn from_stored(text: &str) -> Result<Self, EmailError> {
+        let is_label = |label: &str| {
+            let is_plain = label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
+            is_plain && (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-')
+        };
+        let is_stored = |(local, domain): (&str, &str)| {
+            let is_plain = local.bytes().all(|b| is_local(b) && !b.is_ascii_uppercase());
+            is_plain && !local.is_empty() && domain.split('.').all(is_label)
+        };
+        let is_stored = text.len() <= Self::MAX_LENGTH && text.split_once('@').is_some_and(is_stored);
+        if is_stored { Ok(Self(text.to_owned())) } else { Err(EmailError::Shape) }
     }
 
     /// The address.
@@ -75,17 +119,22 @@ impl Email {
     }
 }
 
+/// Checks the part before the `@`.
+fn check_local(local: &str) -> Result<(), EmailError> {
+    if local.is_empty() || !local.chars().all(|c| !c.is_ascii() || is_local(c as u8)) {
+        Err(EmailError::Shape)
+    } else if !local.is_ascii() {
+        Err(EmailError::NonAsciiLocalPart)
+    } else if local.len() > Email::MAX_LOCAL_LENGTH {
+        Err(EmailError::LongLocalPart)
+    } else {
+        Ok(())
+    }
+}
+
 /// `atext` of RFC 5322 and the dot: what HTML allows before the `@`.
 fn is_local(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b".!#$%&'*+/=?^_`{|}~-".contains(&byte)
-}
-
-/// A host label: letters, digits and inner hyphens, at most 63 bytes.
-fn is_label(label: &str) -> bool {
-    (1..=63).contains(&label.len())
-        && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-        && !label.starts_with('-')
-        && !label.ends_with('-')
 }
 
 impl fmt::Display for Email {
@@ -109,19 +158,22 @@ mod tests {
         for (text, address) in [
             ("hello@example.com", "hello@example.com"),
             ("  Hello@Example.COM ", "hello@example.com"),
-            ("a@b", "a@b"),
+            ("a@b.c", "a@b.c"),
             ("first.last+tag@mail.example.co", "first.last+tag@mail.example.co"),
             ("o'brien@example.ie", "o'brien@example.ie"),
             ("hello\u{ff20}example.com", "hello@example.com"),
             ("\u{a0}hello@example.com", "hello@example.com"),
+            ("info@müller.example", "info@xn--mller-kva.example"),
+            ("Info@MU\u{308}LLER.example", "info@xn--mller-kva.example"),
+            ("info@xn--mller-kva.example", "info@xn--mller-kva.example"),
+            ("hello@example\u{3002}com", "hello@example.com"),
         ] {
             assert_eq!(Email::parse(text).map(|e| e.0), Ok(address.to_owned()), "{text:?}");
         }
         let longest =
-            format!("{}@{}.example.com", "a".repeat(64), ["b".repeat(60), "c".repeat(60), "d".repeat(54)].join("."));
-        assert_eq!(longest.len(), 253);
+            format!("{}@{}.example.com", "a".repeat(64), ["b".repeat(60), "c".repeat(60), "d".repeat(55)].join("."));
+        assert_eq!(longest.len(), 254);
         assert!(Email::parse(&longest).is_ok());
-        assert!(Email::parse(&format!("a{longest}")).is_ok());
     }
 
     #[test]
@@ -130,37 +182,100 @@ mod tests {
             "hello",
             "@example.com",
             "a@",
-            "a@@b",
-            "a@b@c",
-            "a@b,c@d",
-            "a@b;c@d",
-            "a@b c@d",
-            "a b@c",
-            "<a@b>",
-            "A <a@b>",
-            "\"a\"@b",
-            "a@b\r\n",
-            "a@b\r\nBcc: c@d",
-            "a@b\0",
-            "a\u{7f}@b",
-            "a@-b",
-            "a@b-",
-            "a@b..c",
-            "a@.b",
-            "a@b.",
-            "jürgen@example.com",
-            "a@exämple.com",
-            "a@b\u{ff0c}c@d",
-            "a@b\u{ff20}c",
-            "a@[127.0.0.1]",
-            "a\u{200b}@b",
-            "a(c)@b",
+            "a@@b.c",
+            "a@b.c@d.e",
+            "a@b.c,d@e.f",
+            "a@b.c;d@e.f",
+            "a@b.c d@e.f",
+            "a b@c.d",
+            "<a@b.c>",
+            "A <a@b.c>",
+            "Jürgen <a@b.c>",
+            "\"a\"@b.c",
+            "a@b.c\r\n",
+            "a@b.c\r\nBcc: d@e.f",
+            "a@b.c\0",
+            "a\u{7f}@b.c",
+            "\u{feff}a@b.c\n",
+            "a(c)@b.c",
+            "jürgen",
+            "a@b\u{ff20}c.d",
         ] {
             assert_eq!(Email::parse(text), Err(EmailError::Shape), "{text:?}");
         }
-        assert_eq!(Email::parse(" \u{a0} "), Err(EmailError::Empty));
+        for text in [
+            "a@-b.c",
+            "a@b-.c",
+            "a@b..c",
+            "a@.b",
+            "a@b.",
+            "a@b\u{ff0c}c.d",
+            "a@b,c",
+            "a@[127.0.0.1]",
+            "a@💩.example",
+            "a@xn--a.example",
+        ] {
+            assert_eq!(Email::parse(text), Err(EmailError::Domain), "{text:?}");
+        }
+        for text in ["a@b", "root@localhost", "a@müller"] {
+            assert_eq!(Email::parse(text), Err(EmailError::NoDot), "{text:?}");
+        }
+        assert_eq!(Email::parse(" \u{a0} \u{200b}"), Err(EmailError::Empty));
+        assert_eq!(Email::parse(&format!("{}@b.c", "a".repeat(65))), Err(EmailError::LongLocalPart));
         assert_eq!(Email::parse(&format!("a@{}", "b.".repeat(126) + "c")), Err(EmailError::TooLong));
+        // 254 characters, but more bytes as punycode.
+        let domain = format!("{0}.{0}.{0}.{0}.example", "ü".repeat(45));
+        assert!(matches!(Email::parse(&format!("{}@{domain}", "a".repeat(61))), Err(EmailError::TooLong)));
         assert_eq!(Email::parse(&"\u{fdfa}".repeat(100_000)), Err(EmailError::TooLong));
+    }
+
+    #[test]
+    fn a_local_part_that_is_not_ascii_is_refused_and_the_message_says_so() {
+        for text in ["jürgen@example.com", "почта@почта.рф", "ß@exämple.com", "ａé@example.com"] {
+            let error = Email::parse(text).unwrap_err();
+            assert_eq!(error, EmailError::NonAsciiLocalPart, "{text}");
+            assert!(error.to_string().starts_with("Before the @, "), "{error}");
+        }
+    }
+
+    #[test]
+    fn invisible_characters_are_stripped_at_the_ends_and_named_inside() {
+        for invisible in ['\u{feff}', '\u{200b}', '\u{200e}', '\u{202d}', '\u{202c}', '\u{2060}', '\u{ad}', '\u{3164}']
+        {
+            let text = format!("{invisible} {invisible}hello@example.com{invisible}{invisible} ");
+            assert_eq!(Email::parse(&text).map(|e| e.0).as_deref(), Ok("hello@example.com"), "{text:?}");
+            for text in ["he?llo@example.com", "hello?@example.com", "hello@?example.com", "hello@exam?ple.com"] {
+                let error = Email::parse(&text.replace('?', &invisible.to_string())).unwrap_err();
+                assert_eq!(error, EmailError::Invisible(CodePoint(invisible)), "{text}");
+            }
+        }
+        assert_eq!(
+            Email::parse("hello@exam\u{200b}ple.com").unwrap_err().to_string(),
+            "The address contains an invisible character (U+200B zero width space): delete it, or type the address by \
+             hand."
+        );
+    }
+
+    /// So looking for them before NFKC is enough.
+    #[test]
+    fn normalising_never_makes_an_invisible_character() {
+        for c in ('\0'..=char::MAX).filter(|&c| !CodePoint(c).is_invisible()) {
+            assert!(!c.nfkc().any(|c| CodePoint(c).is_invisible()), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_of_an_older_row_is_read_though_it_would_be_refused_today() {
+        let long = format!("{}@example.com", "a".repeat(65));
+        for text in ["hello@example.com", "a@b", "a@xn--a.example", "a@xn--mller-kva.example", &long] {
+            assert_eq!(Email::from_stored(text).map(|e| e.0).as_deref(), Ok(text));
+        }
+        for text in
+            ["", "a", "@b", "a@", "A@b", "a@B", "a@b,c", "a@b c", "a@b@c", "a@ü.example", " a@b", "a@b\n", "a@b."]
+        {
+            assert!(Email::from_stored(text).is_err(), "{text:?}");
+        }
+        assert!(Email::from_stored(&format!("a@{}", "b.".repeat(126) + "c")).is_err());
     }
 
     #[test]
@@ -173,6 +288,10 @@ mod tests {
             ("hello@googlemail.com", "hello@gmail.com"),
             ("+tag@example.com", "+tag@example.com"),
             ("...@gmail.com", "...@gmail.com"),
+            ("hello+1@müller.example", "hello@xn--mller-kva.example"),
+            ("hello@MÜLLER.example", "hello@xn--mller-kva.example"),
+            ("hello+2@xn--mller-kva.example", "hello@xn--mller-kva.example"),
+            ("hel.lo@gmail\u{ff0e}com", "hello@gmail.com"),
         ] {
             assert_eq!(Email::parse(address).map(|e| e.mailbox().to_string()), Ok(mailbox.to_owned()), "{address}");
         }

@@ -2,9 +2,11 @@
 //! SQL.
 
 pub(crate) mod callback_url;
+pub(crate) mod code_point;
 pub(crate) mod delivery_status;
 pub(crate) mod duration;
 pub(crate) mod email;
+mod email_domain;
 pub(crate) mod failure;
 pub(crate) mod job_id;
 pub(crate) mod mailbox;

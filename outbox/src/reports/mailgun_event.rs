@@ -7,7 +7,7 @@ use chrono::DateTime;
 use serde_json::Value;
 
 use super::{events::DeliveryEvent, redact::redact, suppression::SuppressionReason};
-use crate::model::{delivery_status::DeliveryStatus, job_id::JobId};
+use crate::model::{delivery_status::DeliveryStatus, email::Email, job_id::JobId};
 
 /// An event.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
             .and_then(|id| id.parse().ok())
             .map(JobId),
         message_id: message_id.map(|id| format!("<{id}>")),
-        recipient: text(event, "/recipient", 254).unwrap_or_default().to_lowercase(),
+        recipient: text(event, "/recipient", 254).map(|text| as_in_a_job(&text)).unwrap_or_default(),
         severity,
         reason,
         smtp_code,
@@ -88,6 +88,11 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
         suppression: suppression.filter(|_| !is_test),
         occurred_at,
     })))
+}
+
+/// A recipient as `email_jobs.recipient` has it. An event may write the domain in its own script.
+fn as_in_a_job(recipient: &str) -> String {
+    Email::parse(recipient).map_or_else(|_| recipient.to_lowercase(), |email| email.to_string())
 }
 
 /// The parts of an event that the two tables below match on.
@@ -169,6 +174,22 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn the_recipient_is_the_jobs_however_its_domain_is_written() {
+        for (told, recipient) in [
+            ("Hello@Example.com", "hello@example.com"),
+            ("info@xn--mller-kva.example", "info@xn--mller-kva.example"),
+            ("Info@Müller.example", "info@xn--mller-kva.example"),
+            ("Root@Intranet", "root@intranet"),
+        ] {
+            let event = json!({"id": "1", "timestamp": 1.0, "event": "delivered", "recipient": told});
+            match MailgunEvent::read(&event, Duration::from_secs(2), None).unwrap() {
+                MailgunEvent::Delivery(read) => assert_eq!(read.recipient, recipient),
+                MailgunEvent::Other => panic!("{event}"),
+            }
+        }
+    }
 
     #[test]
     fn only_a_missing_mailbox_or_an_unwilling_recipient_is_suppressed() {

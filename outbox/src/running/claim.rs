@@ -335,7 +335,8 @@ fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
     let mut unreadable = Vec::new();
     for row in rows {
         let lease = Lease { job: JobId(row.id), token: row.lease_token };
-        let (recipient, callback_url) = match (Email::parse(&row.recipient), CallbackUrl::parse(row.callback_url)) {
+        let (recipient, callback_url) = match (Email::from_stored(&row.recipient), CallbackUrl::parse(row.callback_url))
+        {
             (Ok(recipient), Ok(callback_url)) => (recipient, callback_url),
             (Err(_), _) => {
                 unreadable.push(unreadable_job(lease, "recipient", "it is not an email address"));

@@ -75,6 +75,12 @@ impl SealingKeys {
         [&[VERSION][..], &key.id, &nonce, &ciphertext].concat()
     }
 
+    /// Whether new links are sealed with the key of the README's example: 32 zero bytes.
+    #[must_use]
+    pub fn seals_with_example(&self) -> bool {
+        self.0[0].id[..] == Sha256::digest([0; 32])[..KEY_ID_LENGTH]
+    }
+
     /// Opens a link that was sealed with the same context.
     ///
     /// # Errors
@@ -150,6 +156,12 @@ mod tests {
             callback_url: "https://portal.example.com/auth/callback",
             message_id: "<1@mg.example.com>",
         }
+    }
+
+    #[test]
+    fn the_key_of_the_readme_is_recognised_where_it_seals() {
+        assert!(keys(&[0]).seals_with_example() && keys(&[0, 1]).seals_with_example());
+        assert!(!keys(&[1]).seals_with_example() && !keys(&[1, 0]).seals_with_example());
     }
 
     #[test]

@@ -6,8 +6,8 @@ use clap::{Parser, Subcommand};
 
 /// Mails sign-in links: takes jobs from the outbox, asks Supabase Auth for the link, hands the mail to Mailgun.
 ///
-/// Every setting is an environment variable (a `.env` file in the current directory is read when present); the
-/// flags are there for trying things out.
+/// Every setting is an environment variable (a `.env` file in the current directory is read when present: values with
+/// blanks need quotes there, and a $ stands for itself); the flags are there for trying things out.
 // No Debug, since it holds secrets.
 #[derive(Parser)]
 #[command(name = "magic-link-worker", version, max_term_width = 110)]
@@ -36,7 +36,8 @@ pub struct WorkerArguments {
     #[arg(long, env = "LOG_FORMAT", default_value = "text", global = true)]
     pub log_format: String,
 
-    /// Which log lines are written. Example: info,worker=debug
+    /// Which log lines are written: off, error, warn, info, debug or trace, also for a part alone. Example:
+    /// info,worker=debug
     #[arg(long, env = "RUST_LOG", default_value = "info", global = true)]
     pub rust_log: String,
 
@@ -48,7 +49,8 @@ pub struct WorkerArguments {
     #[arg(long, env = "SUPABASE_URL")]
     pub supabase_url: Option<String>,
 
-    /// Its secret key (sb_secret_…), or the JWT of its service_role. Example: sb_secret_…
+    /// Its secret key (sb_secret_…), or the JWT of its service_role; not its publishable or anon key. Example:
+    /// sb_secret_…
     #[arg(long, env = "SUPABASE_SERVICE_ROLE_KEY", hide_env_values = true)]
     pub supabase_service_role_key: Option<String>,
 
@@ -77,7 +79,7 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAILGUN_API_KEY", hide_env_values = true)]
     pub mailgun_api_key: Option<String>,
 
-    /// Who the mail is from. Example: Example Portal <sign-in@mg.example.com>
+    /// Who the mail is from; in .env with quotes around it. Example: Example Portal <sign-in@mg.example.com>
     #[arg(long, env = "MAIL_FROM")]
     pub mail_from: Option<String>,
 
@@ -112,7 +114,8 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAX_ATTEMPTS", default_value = "20")]
     pub max_attempts: String,
 
-    /// Time for one call to Supabase or Mailgun; over 10s, since Supabase itself gives up then. Example: 12s
+    /// Time for one call to Supabase or Mailgun. Supabase itself gives up after 10s, so less is warned of at the start.
+    /// Example: 12s
     #[arg(long, env = "UPSTREAM_TIMEOUT", default_value = "12s")]
     pub upstream_timeout: String,
 

@@ -6,7 +6,9 @@ mod database;
 mod limits;
 mod mailgun;
 mod supabase;
+mod supabase_key;
 mod values;
+mod warnings;
 
 use std::net::SocketAddr;
 
@@ -38,6 +40,11 @@ pub struct WorkerSettings {
 }
 
 impl WorkerSettings {
+    /// Logs a warning for each setting that the worker can work with, but that is rarely meant.
+    pub(crate) fn log_warnings(&self) {
+        warnings::of(self).into_iter().for_each(|warning| tracing::warn!("{warning}"));
+    }
+
     /// Parses and checks all settings. `None` if an error was added.
     pub fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
         const KEY: &str = "the output of `openssl rand -base64 32`";

@@ -8,7 +8,8 @@ use url::Url;
 
 use super::{
     WorkerArguments,
-    values::{header_secret, origin, upstream_url},
+    supabase_key::supabase_key,
+    values::{origin, upstream_url},
 };
 
 /// How to reach Supabase Auth, and what it may do.
@@ -54,7 +55,7 @@ impl SupabaseClientSettings {
             .and_then(|text| errors.read("SUPABASE_URL", URL, upstream_url(text)));
         let key = errors
             .required("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_…", arguments.supabase_service_role_key.as_ref())
-            .and_then(|key| errors.read("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_…", header_secret(key)));
+            .and_then(|key| errors.read("SUPABASE_SERVICE_ROLE_KEY", "sb_secret_…", supabase_key(key)));
         let link_origins = match arguments.link_origins.as_deref().map(str::trim) {
             None | Some("") => url.as_ref().map(|url| vec![url.origin().ascii_serialization()]),
             Some(list) => errors.read("LINK_ORIGINS", URL, list.split(',').map(origin).collect::<Result<Vec<_>, _>>()),

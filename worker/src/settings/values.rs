@@ -56,27 +56,29 @@ pub(super) fn mailgun_domain(text: &str) -> Result<String, String> {
     Err(format!("`{domain}` is not a domain"))
 }
 
-/// Checks a sender, `Name <address>` or an address alone. The mail shows it as it is written here.
+/// Parses a sender, `Name <address>` or an address alone. The mail shows it as it is written here, except for a domain that
+/// is not ASCII: Mailgun gets it as punycode.
 pub(super) fn mail_from(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.chars().any(char::is_control) {
         return Err("holds a control character".to_owned());
     }
-    let address = match text.split_once('<') {
-        None => text,
-        Some((name, rest)) => {
-            let name = name.trim();
+    let (name, address, end) = match text.find('<') {
+        None => ("", text, ""),
+        Some(at) => {
+            let name = text[..at].trim();
             let quoted = name.len() > 1 && name.starts_with('"') && name.ends_with('"');
             let inner = if quoted { &name[1..name.len() - 1] } else { name };
             // Mailgun splits addresses at commas, and a quote or a bracket would end the name early (RFC 5322 §3.4).
             if inner.contains(['"', '\\', '<', '>']) || (!quoted && inner.contains([',', ';', ':', '@', '(', ')'])) {
                 return Err("holds a name that must stand in double quotes".to_owned());
             }
-            rest.strip_suffix('>').ok_or("has no closing `>`")?
+            (&text[..=at], text[at + 1..].strip_suffix('>').ok_or("has no closing `>`")?, ">")
         }
     };
-    Email::parse(address).map_err(|_| format!("`{address}` is not an address"))?;
-    Ok(text.to_owned())
+    let email = Email::parse(address).map_err(|error| format!("`{address}` is not an address: {error}"))?;
+    let address = if address.is_ascii() { address } else { email.as_str() };
+    Ok(format!("{name}{address}{end}"))
 }
 
 /// Parses a key that is sent in a header: visible ASCII only.
@@ -131,9 +133,19 @@ mod tests {
         ] {
             assert_eq!(mail_from(text), Ok(text.to_owned()));
         }
-        for text in
-            ["", "Portal", "Portal <>", "Portal <a@b", "A, B <a@b>", "a@b, c@d", "A\r\nBcc: x@y <a@b>", "a@b <c@d>"]
-        {
+        assert_eq!(mail_from("Müller <Info@müller.example>"), Ok("Müller <info@xn--mller-kva.example>".to_owned()));
+        for text in [
+            "",
+            "Portal",
+            "Portal <>",
+            "Portal <a@b.c",
+            "A, B <a@b.c>",
+            "a@b.c, d@e.f",
+            "A\r\nBcc: x@y.z <a@b.c>",
+            "a@b.c <d@e.f>",
+            "Portal <a@b>",
+            "<grüße@example.com>",
+        ] {
             assert!(mail_from(text).is_err(), "{text}");
         }
     }

@@ -72,7 +72,8 @@ enum Check {
 
 async fn run_checks(worker: &Worker) -> HealthReport {
     if worker.shutdown.claims.is_cancelled() {
-        return HealthReport { status: "unavailable", checks: BTreeMap::from([("shutdown", stopping())]) };
+        let checks = BTreeMap::from([("shutdown", stopping())]);
+        return HealthReport { status: "unavailable", checks, programs: None };
     }
     let (database, stops) = check_database(worker).await;
     let checks = BTreeMap::from([

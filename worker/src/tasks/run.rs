@@ -22,6 +22,7 @@ use crate::{
 /// `WORKER_LISTEN` cannot be bound, a client cannot be created from the settings, or the signal handlers, the metrics or
 /// the scheduler cannot be started.
 pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
+    settings.log_warnings();
     let worker = Arc::new(Worker::new(settings)?);
     worker.shutdown.on_signals()?;
     let health = serve_health(&worker, settings).await?;

@@ -1,5 +1,7 @@
 //! Settings and commands: which settings stop the start, and the commands `migrate` and `forget`.
 
+use sandbox::Program;
+
 use crate::test_worker::{TIMEOUT, TestWorker, spawn};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -62,27 +64,90 @@ async fn forget_removes_an_address_and_prints_the_tables() {
         .unwrap();
     assert_eq!(left, 0);
 
+    // An older version accepted an address without a dot.
+    sqlx::query("insert into suppression_lifts (recipient) values ('ann@intranet')").execute(&test.pool).await.unwrap();
+    let forget = spawn(&url, &["forget", "Ann@intranet "]);
+    assert!(forget.wait().await.success(), "{:?}", forget.log());
+    let output = forget.log();
+    assert!(output.iter().any(|line| line.split_whitespace().eq(["suppression_lifts", "1"])), "{output:?}");
+
     let nobody = spawn(&url, &["forget", "not an address"]);
     assert_eq!(nobody.wait().await.code(), Some(2));
     assert!(nobody.log()[0].starts_with("not an address: "), "{:?}", nobody.log());
 }
 
-#[test]
-fn a_dotenv_file_is_read_and_its_malformed_lines_are_not_shown() {
-    let start = |text: &str| {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join(".env"), text).unwrap();
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_magic-link-worker"));
-        let output = command.env_clear().current_dir(folder.path()).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
-    };
-    let (status, stderr) = start("MAILGUN_DOMAIN=mg.example.com\nMAIL_FROM=nobody\n");
-    assert_eq!(status, Some(2));
-    assert!(!stderr.contains("MAILGUN_DOMAIN: ") && stderr.contains("MAIL_FROM: `nobody`"), "{stderr}");
+/// Starts the worker with a `.env` file in its folder, and with these environment variables.
+fn spawn_with_dotenv(dotenv: &str, environment: &[(&str, &str)]) -> Program {
+    let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+    let script = r#"printf %s "$1" > .env; exec "$0""#;
+    let arguments = ["-c", script, env!("CARGO_BIN_EXE_magic-link-worker"), dotenv];
+    Program::spawn("/bin/sh".as_ref(), "magic-link-worker", &environment, &arguments).unwrap()
+}
 
-    let (status, stderr) = start("MAILGUN_API_KEY='sesame\n");
-    assert_eq!(status, Some(2));
-    assert!(stderr.starts_with(".env: ") && !stderr.contains("sesame"), "{stderr}");
+#[tokio::test]
+async fn a_bad_line_of_a_dotenv_file_is_named_by_its_number_and_not_shown() {
+    let worker = spawn_with_dotenv("MAILGUN_DOMAIN=mg.example.com\nMAIL_FROM=nobody\n", &[]);
+    assert_eq!(worker.wait().await.code(), Some(2));
+    let log = worker.log().join("\n");
+    assert!(!log.contains("MAILGUN_DOMAIN: ") && log.contains("MAIL_FROM: `nobody`"), "{log}");
+
+    let dotenv = "# mail\nMAIL_FROM=Example Portal <sesame@mg.example.com>\nMAILGUN_API_KEY='sesame\n";
+    let worker = spawn_with_dotenv(dotenv, &[]);
+    assert_eq!(worker.wait().await.code(), Some(2));
+    let log = worker.log();
+    assert_eq!(log.len(), 2, "{log:?}");
+    assert!(log[0].starts_with(".env: line 2: quote the value") && log[1].starts_with(".env: line 3: "), "{log:?}");
+    assert!(!log.concat().contains("sesame"), "{log:?}");
+}
+
+#[tokio::test]
+async fn a_dollar_in_a_dotenv_file_stands_for_itself() {
+    let worker = spawn_with_dotenv("MAIL_FROM=$HOME\nLINK_ORIGINS=\"$$a ${b}\"\n", &[("HOME", "/root")]);
+    assert_eq!(worker.wait().await.code(), Some(2));
+    let log = worker.log().join("\n");
+    assert!(log.contains("MAIL_FROM: `$HOME` ") && log.contains("LINK_ORIGINS: `$$a ${b}` "), "{log}");
+}
+
+#[tokio::test]
+async fn the_example_of_the_readme_starts_as_it_stands() {
+    let readme = include_str!("../../../README.md");
+    let example = readme.split_once("```dotenv\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    // Without a database, the worker asks nobody anything.
+    let environment = [
+        ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
+        ("WORKER_LISTEN", "127.0.0.1:0"),
+        ("LOG_FORMAT", "json"),
+    ];
+    let worker = spawn_with_dotenv(example, &environment);
+    worker.address().await.unwrap();
+    let warnings: Vec<String> = worker.log().into_iter().filter(|line| line.contains("LINK_SEALING_KEY")).collect();
+    assert!(warnings.len() == 1 && warnings[0].contains("README") && !warnings[0].contains("AAAA"), "{warnings:?}");
+}
+
+#[tokio::test]
+async fn a_key_that_may_not_create_links_is_refused_and_not_shown() {
+    // {"role":"anon"}
+    let anon = "eyJhbGciOiJIUzI1NiJ9.eyJyb2xlIjoiYW5vbiJ9.c2lnbmF0dXJl";
+    for (key, words) in [(anon, "the role anon"), ("sb_publishable_sesame", "a publishable key")] {
+        let worker = spawn(&[("SUPABASE_SERVICE_ROLE_KEY".into(), key.into())], &[]);
+        assert_eq!(worker.wait().await.code(), Some(2));
+        let log = worker.log();
+        let named: Vec<&String> = log.iter().filter(|line| line.starts_with("SUPABASE_SERVICE_ROLE_KEY: ")).collect();
+        assert!(named.len() == 1 && named[0].contains(words) && named[0].contains("service_role"), "{log:?}");
+        assert!(!log.concat().contains(key) && !log.concat().contains("sesame"), "{log:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_timeout_below_that_of_supabase_is_warned_of() {
+    let mut test = TestWorker::new().await;
+    for (timeout, is_warned_of) in [("9s", true), ("10s", false)] {
+        test.set("UPSTREAM_TIMEOUT", timeout);
+        let worker = test.start_worker();
+        worker.address().await.unwrap();
+        let warnings = worker.log().iter().filter(|line| line.contains("UPSTREAM_TIMEOUT is under 10s")).count();
+        assert_eq!(warnings, usize::from(is_warned_of), "{timeout}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,9 +160,11 @@ async fn each_invalid_setting_stops_the_start_and_is_named() {
         ("LINK_LIFETIME", "5m"),
         ("LOG_FORMAT", "xml"),
         ("RUST_LOG", "worker=loud"),
+        ("RUST_LOG", "infoo"),
         ("WORKER_LISTEN", "here"),
         ("SUPABASE_URL", "http://supabase.example.com"),
         ("SUPABASE_SERVICE_ROLE_KEY", " "),
+        ("SUPABASE_SERVICE_ROLE_KEY", "sb_publishable_abc"),
         ("LINK_ORIGINS", "example.com"),
         ("SUPABASE_CONCURRENCY", "0"),
         ("SIGNUPS", "maybe"),
@@ -105,6 +172,7 @@ async fn each_invalid_setting_stops_the_start_and_is_named() {
         ("MAILGUN_DOMAIN", "mg.example.com/v3"),
         ("MAILGUN_API_KEY", "a\u{7f}b"),
         ("MAIL_FROM", "Portal"),
+        ("MAIL_FROM", ""),
         ("LINK_SEALING_KEY", "short"),
         ("WORKER_CONCURRENCY", "0"),
         ("LEASE_SECONDS", "4"),

@@ -1,0 +1,164 @@
+//! `callback_next`: the destination inside the portal after sign-in. An accepted value cannot lead to another site or out
+//! of `CALLBACK_NEXT_PREFIXES`, neither in a browser nor in a portal that percent-decodes the value once too often.
+//!
+//! It takes what `location.pathname + location.search` yields in a browser, unless the path holds something that a
+//! browser, a router or a server may read as a separator or a way up (`segment`). The rules check the text itself as well
+//! as the result of the `url` crate, because browsers and the crate differ in places (`url/tests/expected_failures.txt`).
+
+mod decode;
+mod error;
+mod prefixes;
+mod segment;
+
+use std::fmt;
+
+use outbox::CodePoint;
+use url::Url;
+
+use self::decode::{decode_leniently, decode_strictly};
+pub(crate) use self::{
+    error::UnsafeCallbackNext,
+    prefixes::{NextPrefixes, parse_path},
+};
+use super::origin::Origin;
+
+/// Maximum length of `callback_next` in bytes.
+pub(crate) const MAX_BYTES: usize = 1_024;
+/// A base URL for parsing paths, where the portal's own origin does not matter.
+const PLACEHOLDER_PORTAL: &str = "https://portal.invalid";
+
+/// A safe path inside the portal with optional query and fragment, in normal form. Starts with exactly one slash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CallbackNext(String);
+
+impl CallbackNext {
+    /// Parses an absolute path, a path relative to the portal's root, or a URL of the callback origin `origin`, of
+    /// which only path, query and fragment are kept.
+    ///
+    /// # Errors
+    /// The rule that the text breaks.
+    pub(crate) fn parse(
+        text: &str,
+        origin: Option<&Origin>,
+        prefixes: &NextPrefixes,
+    ) -> Result<Self, UnsafeCallbackNext> {
+        check_text(text)?;
+        let path = to_absolute_path(text, origin)?;
+        check(&path)?;
+        let normal = normalize(&path)?;
+        if normal.len() > MAX_BYTES {
+            return Err(UnsafeCallbackNext::TooLong);
+        }
+        // Nothing that the browser's form adds is decoded to something else. Checked all the same: this is what is used.
+        check(&normal)?;
+        // Prefixes contain no escapes, and decoding a segment makes neither more segments of it nor a dot segment, so
+        // the path as it stands decides for its decoded readings, too.
+        if prefixes.contain(split_path(&normal).0) {
+            Ok(Self(normal))
+        } else {
+            Err(UnsafeCallbackNext::OutsidePrefixes)
+        }
+    }
+
+    /// The value of a query parameter: every byte except RFC 3986's unreserved characters is percent-encoded.
+    pub(crate) fn percent_encoded(&self) -> String {
+        self.0.bytes().fold(String::with_capacity(self.0.len() * 2), |mut out, byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                out.push(char::from(byte));
+            } else {
+                out.push_str(&format!("%{byte:02X}"));
+            }
+            out
+        })
+    }
+}
+
+impl fmt::Display for CallbackNext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The rules for the whole text: visible ASCII, of limited length, without backslashes.
+fn check_text(text: &str) -> Result<(), UnsafeCallbackNext> {
+    if text.len() > MAX_BYTES {
+        return Err(UnsafeCallbackNext::TooLong);
+    }
+    if let Some(invisible) = CodePoint::first_invisible(text) {
+        return Err(UnsafeCallbackNext::Invisible(invisible));
+    }
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(UnsafeCallbackNext::NotEncoded);
+    }
+    text.chars().try_for_each(segment::check_char_anywhere)
+}
+
+/// Turns the text into a path from the portal's root: adds the slash that a relative path lacks, or removes the
+/// portal's own origin.
+fn to_absolute_path(text: &str, origin: Option<&Origin>) -> Result<String, UnsafeCallbackNext> {
+    if text.starts_with('/') {
+        return Ok(text.to_owned());
+    }
+    if let Some((scheme, rest)) = text.split_once("://")
+        && !scheme.contains(['/', '?', '#'])
+    {
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let text_origin = Origin::parse(&format!("{scheme}://{authority}")).ok_or(UnsafeCallbackNext::OtherOrigin)?;
+        // A request without a callback origin fails anyway, with its own error code.
+        if origin.is_some_and(|origin| *origin != text_origin) {
+            return Err(UnsafeCallbackNext::OtherOrigin);
+        }
+        let path = &rest[authority.len()..];
+        return Ok(if path.starts_with('/') { path.to_owned() } else { format!("/{path}") });
+    }
+    let once = decode_leniently(text);
+    if [text, &once, &decode_leniently(&once)].into_iter().any(begins_with_scheme) {
+        return Err(UnsafeCallbackNext::Scheme);
+    }
+    // A relative path must start like a name: `@evil` and `:80` would continue the portal's authority.
+    let first_segment = text.split(['/', '?', '#']).next().unwrap_or_default();
+    let starts_like_a_name = text.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+    if !starts_like_a_name || first_segment.contains([':', '@']) {
+        return Err(UnsafeCallbackNext::NotAPath);
+    }
+    Ok(format!("/{text}"))
+}
+
+/// Whether a URL parser would read the beginning of the text as a scheme: a letter, then letters, digits, `+`, `-` or `.`,
+/// then a colon.
+fn begins_with_scheme(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b))
+    })
+}
+
+/// Checks a path with query and fragment.
+fn check(text: &str) -> Result<(), UnsafeCallbackNext> {
+    decode_strictly(text)?;
+    let (path, query_and_fragment) = split_path(text);
+    let segments = path.strip_prefix('/').ok_or(UnsafeCallbackNext::NotAPath)?;
+    if path.contains("//") {
+        return Err(UnsafeCallbackNext::EmptySegment);
+    }
+    segments.split('/').try_for_each(segment::check)?;
+    decode_leniently(query_and_fragment).chars().try_for_each(segment::check_char_anywhere)
+}
+
+/// Resolves dot segments and escapes characters, as a browser does.
+fn normalize(path: &str) -> Result<String, UnsafeCallbackNext> {
+    let portal = Url::parse(PLACEHOLDER_PORTAL).map_err(|_| UnsafeCallbackNext::NotAPath)?;
+    let url = portal.join(path).map_err(|_| UnsafeCallbackNext::NotAPath)?;
+    if url.origin() != portal.origin() || !url.username().is_empty() || url.password().is_some() {
+        return Err(UnsafeCallbackNext::OtherOrigin);
+    }
+    Ok(url[url::Position::BeforePath..].to_owned())
+}
+
+/// The path, and what follows it: query and fragment.
+fn split_path(text: &str) -> (&str, &str) {
+    text.split_at(text.find(['?', '#']).unwrap_or(text.len()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,78 @@
+//! `CALLBACK_NEXT_PREFIXES`: the parts of the portal that `callback_next` may name.
+
+use std::str::FromStr;
+
+/// `CALLBACK_NEXT_PREFIXES`: the parts of the portal that `callback_next` may name. Empty: the whole portal.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct NextPrefixes(Vec<String>);
+
+impl NextPrefixes {
+    /// Whether the path lies under one of the prefixes. Prefixes match whole segments: `/app` does not contain
+    /// `/apple`.
+    pub(super) fn contain(&self, path: &str) -> bool {
+        let is_under =
+            |prefix: &String| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.0.is_empty() || self.0.iter().any(is_under)
+    }
+}
+
+impl FromStr for NextPrefixes {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        entries
+            .map(|entry| parse_path(entry).map(|path| path.trim_end_matches('/').to_owned()))
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+}
+
+/// Parses a path from the settings. It must be absolute, at most 512 bytes long, and without query, fragment, escapes
+/// and dot segments.
+pub(crate) fn parse_path(text: &str) -> Result<String, String> {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
+    let has_dot_segment = text.split('/').any(|segment| segment == "." || segment == "..");
+    if text.starts_with('/')
+        && !text.contains("//")
+        && text.len() <= 512
+        && text.chars().all(is_plain)
+        && !has_dot_segment
+    {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("`{text}` is not an absolute path without query, fragment, escapes and dot segments"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_contains_whole_segments() {
+        let prefixes: NextPrefixes = "/app, /docs/public/".parse().unwrap();
+        for (path, contained) in [
+            ("/app", true),
+            ("/app/", true),
+            ("/app/x", true),
+            ("/docs/public", true),
+            ("/", false),
+            ("/apple", false),
+            ("/app%3Fx", false),
+            ("/app;x", false),
+            ("/%61pp", false),
+            ("/docs", false),
+        ] {
+            assert_eq!(prefixes.contain(path), contained, "{path}");
+        }
+        assert!(NextPrefixes::default().contain("/any"));
+    }
+
+    #[test]
+    fn a_path_of_the_settings_is_plain() {
+        for text in ["app", "/a//b", "/a?b", "/a#b", "/a/../b", "/%61", "/a b", "/ä"] {
+            assert!(text.parse::<NextPrefixes>().is_err(), "{text}");
+        }
+    }
+}

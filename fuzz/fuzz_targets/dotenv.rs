@@ -1,0 +1,6 @@
+//! `api::properties::dotenv`, on whatever libFuzzer thinks of.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    api::properties::dotenv(input);
+});

@@ -1,0 +1,178 @@
+//! The domain of an email address, in the form that DNS and SMTP carry: ASCII, with punycode for labels of other scripts.
+//!
+//! UTS #46 alone is not strict enough for an address that a person types: it accepts emoji, and deletes invisible
+//! characters. So a label is checked before it is encoded. A label that is punycode already is decoded and must be
+//! valid.
+
+use icu_properties::{
+    CodePointMapData,
+    props::{GeneralCategory, GeneralCategoryGroup},
+};
+use idna::{
+    AsciiDenyList,
+    uts46::{DnsLength, Hyphens, Uts46},
+};
+
+use super::{code_point::CodePoint, email::EmailError};
+
+/// Returns the domain in lower case, as punycode where it is not ASCII: `müller.example` becomes
+/// `xn--mller-kva.example`. The domain must be in Unicode's normal form KC.
+///
+/// # Errors
+/// [`EmailError::Domain`] if it is not a domain, [`EmailError::NoDot`] if it has a single label.
+pub(super) fn to_ascii(domain: &str) -> Result<String, EmailError> {
+    // UTS #46 reads the ideographic full stop as a dot, too.
+    let labels: Vec<&str> = domain.split(['.', '\u{3002}']).collect();
+    if !labels.iter().all(|label| is_label(label)) {
+        return Err(EmailError::Domain);
+    }
+    if labels.len() == 1 {
+        return Err(EmailError::NoDot);
+    }
+    let domain = labels.join(".");
+    // Maps to lower case; checks lengths, the bidi rule, marks at the beginning, joiners in context (CONTEXTJ), and
+    // that punycode is the canonical encoding of a valid label. ASCII labels such as `ab--cd` exist, so hyphens are
+    // checked at the ends only.
+    Uts46::new()
+        .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
+        .map(Into::into)
+        .map_err(|_| EmailError::Domain)
+}
+
+/// Letters, marks, digits and inner hyphens.
+fn is_label(label: &str) -> bool {
+    // Reserved in labels of other scripts (RFC 5891 §4.2.3.1).
+    let is_reserved = !label.is_ascii() && label.chars().skip(2).take(2).eq("--".chars());
+    !label.is_empty()
+        && label.chars().all(is_label_char)
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+        && !is_reserved
+}
+
+fn is_label_char(c: char) -> bool {
+    if c.is_ascii() {
+        return c.is_ascii_alphanumeric() || c == '-';
+    }
+    let category = CodePointMapData::<GeneralCategory>::new().get(c);
+    let is_letter_mark_or_digit = GeneralCategoryGroup::Letter.contains(category)
+        || matches!(
+            category,
+            GeneralCategory::NonspacingMark | GeneralCategory::SpacingMark | GeneralCategory::DecimalNumber
+        )
+        // The zero of Chinese and Japanese, which Unicode counts among the Roman numerals.
+        || c == '〇';
+    // Some of these are invisible, such as variation selectors, and UTS #46 deletes them.
+    is_letter_mark_or_digit && !CodePoint(c).is_invisible()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_of_another_script_becomes_punycode() {
+        for (domain, ascii) in [
+            ("example.com", "example.com"),
+            ("Mail.EXAMPLE.co", "mail.example.co"),
+            ("ab--cd.example", "ab--cd.example"),
+            ("x-1.y0", "x-1.y0"),
+            ("müller.example", "xn--mller-kva.example"),
+            ("MÜLLER.example", "xn--mller-kva.example"),
+            ("xn--mller-kva.example", "xn--mller-kva.example"),
+            ("XN--MLLER-KVA.Example", "xn--mller-kva.example"),
+            ("straße.example", "xn--strae-oqa.example"),
+            ("xn--strae-oqa.example", "xn--strae-oqa.example"),
+            ("почта.рф", "xn--80a1acny.xn--p1ai"),
+            ("例え.テスト", "xn--r8jz45g.xn--zckzah"),
+            ("例え。テスト", "xn--r8jz45g.xn--zckzah"),
+            ("〇一.example", "xn--w6j351g.example"),
+            ("उदाहरण.परीक्षा", "xn--p1b6ci4b4b3a.xn--11b5bs3a9aj6g"),
+            ("مثال.إختبار", "xn--mgbh0fb.xn--kgbechtv"),
+            // Joiners are invisible, so nobody can type them; but a domain in which they are right may be pasted.
+            ("xn--mgba3gch31f060k.example", "xn--mgba3gch31f060k.example"),
+        ] {
+            assert_eq!(to_ascii(domain).as_deref(), Ok(ascii), "{domain}");
+        }
+    }
+
+    #[test]
+    fn a_label_has_letters_marks_digits_and_hyphens_only() {
+        for domain in [
+            "",
+            ".",
+            "a.",
+            ".b",
+            "a..b",
+            "a。。b",
+            "-a.b",
+            "a-.b",
+            "a_b.c",
+            "a b.c",
+            "a,b.c",
+            "a/b.c",
+            "[127.0.0.1]",
+            "💩.example",
+            "i❤.example",
+            "1\u{20e3}.example",
+            "a\u{ad}b.example",
+            "a\u{200b}b.example",
+            "a\u{fe0f}.example",
+            "a·b.example",
+            "a’b.example",
+            "☃.example",
+            "√.example",
+            "½.example",
+            // A mark cannot begin a label, and left-to-right text cannot continue one of Arabic or Hebrew.
+            "\u{301}a.example",
+            "אבגabc.example",
+            "ü-.example",
+            "-ü.example",
+            "üb--er.example",
+            "xn--ü.example",
+            "\u{e000}.example",
+        ] {
+            assert_eq!(to_ascii(domain), Err(EmailError::Domain), "{domain}");
+        }
+        for domain in ["localhost", "b", "müller", "xn--mller-kva"] {
+            assert_eq!(to_ascii(domain), Err(EmailError::NoDot), "{domain}");
+        }
+    }
+
+    #[test]
+    fn punycode_must_be_the_encoding_of_a_valid_label() {
+        for label in ["xn--", "xn---", "xn--a", "xn--a-", "xn--abc-", "xn--0", "xn--99999999", "xn--mller-kva-"] {
+            assert_eq!(to_ascii(&format!("{label}.example")), Err(EmailError::Domain), "{label}");
+        }
+        // Encoded though they are not what UTS #46 maps a label to, or no label at all.
+        for text in
+            ["mÜller", "oﬃce", "u\u{308}ber", "a\u{ad}b", "a\u{200b}b", "a\u{200d}b", "\u{301}ä", "א1b", "-ü", "ü."]
+        {
+            let label = format!("xn--{}", idna::punycode::encode_str(text).unwrap());
+            assert_eq!(to_ascii(&format!("{label}.example")), Err(EmailError::Domain), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_has_at_most_63_bytes_and_a_domain_253_after_encoding() {
+        assert!(to_ascii(&format!("{}.example", "b".repeat(63))).is_ok());
+        assert_eq!(to_ascii(&format!("{}.example", "b".repeat(64))), Err(EmailError::Domain));
+        assert!(to_ascii(&format!("{}.example", "ü".repeat(50))).is_ok());
+        assert_eq!(to_ascii(&format!("{}.example", "ü".repeat(63))), Err(EmailError::Domain));
+        assert!(to_ascii(&["b"; 127].join(".")).is_ok());
+        assert_eq!(to_ascii(&["b"; 128].join(".")), Err(EmailError::Domain));
+    }
+
+    /// UTS #46 maps each character that a label may have to other such characters. None disappears, none separates.
+    #[test]
+    fn no_character_of_a_label_is_deleted_or_becomes_a_dot() {
+        // Left out: 100,000 ideographs and Hangul syllables, which have no case.
+        let others = ('\u{80}'..'\u{3400}').chain('\u{a000}'..'\u{ac00}').chain('\u{d7a4}'..'\u{20000}');
+        for c in others.chain('\u{e0000}'..'\u{e1000}').filter(|&c| is_label_char(c)) {
+            let Ok(ascii) = to_ascii(&format!("a{c}.example")) else { continue };
+            assert_eq!(ascii.matches('.').count(), 1, "{c:?} became {ascii}");
+            let (unicode, valid) = idna::domain_to_unicode(&ascii);
+            assert!(valid.is_ok() && unicode != "a.example", "{c:?} became {unicode}");
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! `SUPABASE_SERVICE_ROLE_KEY`. A Supabase project shows its keys side by side, and only some may create links.
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::values::header_secret;
+
+/// Parses the key. A key that every visitor of a portal has is refused here, because Supabase would refuse it for every
+/// person.
+///
+/// # Errors
+/// What is wrong with the key. The text does not show it.
+pub(super) fn supabase_key(text: &str) -> Result<SecretString, String> {
+    let key = text.trim();
+    if key.starts_with("sb_publishable_") {
+        return Err(format!("is a publishable key, {WANTED}"));
+    }
+    match jwt_role(key).as_deref() {
+        Some("") => Err(format!("is a JWT without a role, {WANTED}")),
+        Some(role @ ("anon" | "authenticated")) => Err(format!("is the key of the role {role}, {WANTED}")),
+        // Which other roles may create links is a setting of Supabase Auth (JWT_ADMIN_ROLES).
+        _ => Ok(header_secret(key)?),
+    }
+}
+
+const WANTED: &str = "which may not create links: set the secret key (sb_secret_…) or the JWT of the role service_role";
+
+/// The role that a JWT names, empty if it names none. `None` if the key is no JWT. The signature is not checked.
+fn jwt_role(key: &str) -> Option<String> {
+    let [_, payload, _] = <[&str; 3]>::try_from(key.split('.').collect::<Vec<_>>()).ok()?;
+    let payload: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    payload.is_object().then(|| payload["role"].as_str().unwrap_or_default().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn jwt(payload: &str) -> String {
+        format!("eyJhbGciOiJIUzI1NiJ9.{}.c2lnbmF0dXJl", BASE64_URL_SAFE_NO_PAD.encode(payload))
+    }
+
+    #[test]
+    fn a_key_that_may_create_links_is_kept_as_it_is() {
+        for key in [
+            "sb_secret_abc",
+            "sandbox-service-role-key",
+            "a.b.c",
+            &jwt(r#"{"role":"service_role","iss":"supabase"}"#),
+            &jwt(r#"{"role":"supabase_admin"}"#),
+            &jwt("no JSON"),
+        ] {
+            let parsed = supabase_key(&format!(" {key} "));
+            assert_eq!(parsed.map(|parsed| parsed.expose_secret().to_owned()).as_deref(), Ok(key));
+        }
+    }
+
+    #[test]
+    fn a_key_that_may_not_is_refused_and_not_shown() {
+        for (key, words) in [
+            ("sb_publishable_abc".to_owned(), "is a publishable key, which"),
+            (jwt(r#"{"iss":"supabase","role":"anon"}"#), "is the key of the role anon, which"),
+            (jwt(r#"{"role":"authenticated"}"#), "is the key of the role authenticated, which"),
+            (jwt(r#"{"role":""}"#), "is a JWT without a role, which"),
+            (jwt(r#"{"role":1}"#), "is a JWT without a role, which"),
+            (jwt("{}"), "is a JWT without a role, which"),
+            ("a\u{7f}b".to_owned(), "holds a character"),
+        ] {
+            let error = supabase_key(&key).unwrap_err();
+            assert!(error.starts_with(words), "{error}");
+            assert!(!error.contains("abc") && !error.contains("eyJ") && !error.contains("c2ln"), "{error}");
+        }
+    }
+}
