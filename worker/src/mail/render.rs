@@ -66,11 +66,12 @@ pub(crate) fn render(content: &MailContent<'_>) -> askama::Result<RenderedMail> 
     let words = CommonText {
         // Without the scheme, because the link must be the only URL in the mail.
         host: content.callback_url.host(),
-        requested: content.requested_at.format("%H:%M UTC on %-d %B %Y").to_string(),
+        requested: content.requested_at.format("%H:%M:%S UTC on %-d %B %Y").to_string(),
         lifetime: lifetime(content.link_lifetime),
         until: until.format("%H:%M UTC").to_string(),
     };
-    let subject = format!("Your sign-in link for {}", words.host);
+    // Mail programs fold mails with the same subject into one conversation and hide the newest, so each request has its own.
+    let subject = format!("Your sign-in link for {}, {}", words.host, content.requested_at.format("%H:%M:%S UTC"));
     let text = TextBody { words: &words, link: content.link }.render()?;
     let html = HtmlBody { words: &words, link: &escape(content.link), subject: &subject }.render()?;
     Ok(RenderedMail { subject, text, html })
@@ -116,15 +117,15 @@ mod tests {
     #[test]
     fn it_shows_the_host_the_time_and_how_long_the_link_works() {
         let mail = mail();
-        assert_eq!(mail.subject, "Your sign-in link for portal.example.com");
+        assert_eq!(mail.subject, "Your sign-in link for portal.example.com, 13:04:50 UTC");
         for form in [&mail.text, &mail.html] {
             let text = form.split_whitespace().collect::<Vec<_>>().join(" ");
             for words in [
                 "portal.example.com",
-                "13:04 UTC on 23 November 2026",
+                "13:04:50 UTC on 23 November 2026",
                 "60 minutes",
                 "until 14:05 UTC",
-                "newest",
+                "use the newest mail: once you have signed in, older links no longer work",
                 "ignore",
             ] {
                 assert!(text.contains(words), "{words}: {form}");
@@ -158,6 +159,17 @@ mod tests {
         for tag in ["<img", "<script", "<link", "url(", "@import"] {
             assert!(!html.contains(tag), "{tag}");
         }
+    }
+
+    /// Outlook on Windows ignores `max-width`.
+    #[test]
+    fn outlook_gets_a_table_of_a_fixed_width_around_the_card() {
+        let html = mail().html;
+        let (before, rest) = html.split_once("<!--[if mso]><table role=\"presentation\" width=\"520\"").unwrap();
+        let (card, after) = rest.split_once("<!--[if mso]></td></tr></table><![endif]-->").unwrap();
+        assert!(card.contains("<td><![endif]-->") && card.contains("max-width:520px") && card.contains("href="));
+        assert!(!before.contains("class=\"card\"") && !after.contains("class=\"card\""), "{html}");
+        assert_eq!((html.matches("<!--[if mso]>").count(), html.matches("<![endif]-->").count()), (2, 2));
     }
 
     #[test]

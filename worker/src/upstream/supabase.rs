@@ -102,7 +102,7 @@ impl SupabaseClient {
         // Without this header, a call that loses a race gets Postgres's own error, which contains the address.
         headers.insert("x-supabase-api-version", HeaderValue::from_static("2024-01-01"));
         Ok(Self {
-            client: http::client(&settings.url, timeout)?,
+            client: http::client(&settings.url, &settings.connection, timeout)?,
             endpoint: settings.url.join("auth/v1/admin/generate_link")?,
             headers,
             link_origins: settings.link_origins.clone(),

@@ -47,12 +47,15 @@ async fn upstream_calls_have_the_required_fields() {
     for (field, value) in [
         ("from", "Example Portal <sign-in@mg.example.com>"),
         ("to", "ada@example.com"),
-        ("subject", "Your sign-in link for example.com"),
         ("o:tag", "sign-in"),
         ("o:tracking", "no"),
         ("o:tracking-clicks", "no"),
         ("o:tracking-opens", "no"),
         ("o:require-tls", "yes"),
+        ("o:skip-verification", "no"),
+        ("h:Auto-Submitted", "auto-generated"),
+        // `All` may swallow bounces.
+        ("h:X-Auto-Response-Suppress", "OOF, AutoReply"),
         ("o:deliver-within", "59m"),
         ("v:job_id", &job.to_string()),
     ] {
@@ -63,6 +66,43 @@ async fn upstream_calls_have_the_required_fields() {
     let link = mail.link().unwrap().replace('&', "&amp;");
     assert_eq!(mail.html.matches("href=").count(), 1);
     assert!(mail.html.contains(&format!("href=\"{link}\"")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mailgun_is_told_how_strict_to_be_about_tls() {
+    let mut test = TestWorker::new().await;
+    test.set("MAILGUN_REQUIRE_TLS", "false");
+    test.set("MAILGUN_SKIP_VERIFICATION", "true");
+    let _worker = test.start_worker();
+    test.enqueue("ada@example.com").await;
+    let mail = test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
+    assert_eq!(mail.option("require-tls"), Some("no"));
+    assert_eq!(mail.option("skip-verification"), Some("yes"));
+}
+
+/// Gmail folds mails with one subject and hides the newest.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mails_of_two_requests_are_not_folded_into_one_conversation() {
+    let test = TestWorker::new().await;
+    let _worker = test.start_worker();
+    let mut references = std::collections::HashSet::new();
+    for _ in 0..2 {
+        let job = test.enqueue("ada@example.com").await;
+        test.wait_for_state(job, "sent").await;
+        let mail = test.mailgun.mails_to("ada@example.com").pop().unwrap();
+
+        let time = "select to_char(created_at at time zone 'utc', 'HH24:MI:SS') from email_jobs where id = $1";
+        let time: String = sqlx::query_scalar(time).bind(job.0).fetch_one(&test.pool).await.unwrap();
+        assert_eq!(mail.subject, format!("Your sign-in link for example.com, {time} UTC"));
+        let reference = mail.header("References").unwrap();
+        assert!(reference.starts_with('<') && reference.ends_with("@mg.example.com>"), "{reference}");
+        assert_ne!(Some(reference), mail.header("Message-Id"), "a mail does not refer to itself");
+        for header in ["References", "X-Entity-Ref-ID"] {
+            let value = mail.header(header).unwrap();
+            assert!(!value.contains("ada") && value.contains(&job.to_string()), "{header}: {value}");
+            assert!(references.insert(value.to_owned()), "{header}: {value}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

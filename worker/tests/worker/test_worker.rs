@@ -11,6 +11,7 @@ use sandbox::{Durability, Mailgun, MailgunSettings, Postgres, Program, Role, Sup
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
+use worker::settings::ConnectionSettings;
 
 /// Maximum time to wait for an event.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -200,7 +201,7 @@ pub(crate) async fn http_get(worker: &Program, path: &str) -> (u16, String) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let address = worker.address().await.unwrap();
     let url = format!("http://{address}/").parse().unwrap();
-    let client = worker::upstream::http::client(&url, TIMEOUT).unwrap();
+    let client = worker::upstream::http::client(&url, &ConnectionSettings::default(), TIMEOUT).unwrap();
     let response = client.get(url.join(path).unwrap()).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }
