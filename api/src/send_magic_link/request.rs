@@ -111,7 +111,8 @@ fn schema() -> MetaSchema {
         description: Some(
             "Place inside the portal to go to after sign-in: an absolute path, a path relative to the portal's root \
              (`example` is `/example`), or a URL of the callback origin itself. Absent, null or empty: the link \
-             carries no `next`.",
+             carries no `next`. A link carries it percent-encoded twice, with the origin and the path of the callback \
+             page, in at most 1,700 characters: 1,024 letters and digits fit, and a slash takes five.",
         ),
         nullable: true,
         max_length: Some(next::MAX_BYTES),

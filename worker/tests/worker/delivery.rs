@@ -206,3 +206,48 @@ async fn a_worker_is_alive_and_ready() {
         assert_eq!(health["checks"][part]["status"], "ok");
     }
 }
+
+/// Some versions of Outlook open only a part of a longer link.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
+    let test = TestWorker::new().await;
+    let _worker = test.start_worker();
+    let origin = test.supabase.url().len();
+    let rest = "/auth/v1/verify?token=".len() + 56 + "&type=signup&redirect_to=".len();
+    let callback = "https%3A%2F%2Fexample.com%2Fauth%2Fcallback%3Fnext%3D%252F".len();
+    let page = |link: usize| "a".repeat(link - origin - rest - callback);
+    // Length of the link, and calls to Supabase: a link that is too long for sure is not made, since it may end an earlier one.
+    for (length, state, calls) in [(2_083, "sent", 1), (2_084, "failed", 1), (2_200, "failed", 0)] {
+        let before = test.supabase.journal().len();
+        let callback_url = format!("https://example.com/auth/callback?next=%2F{}", page(length));
+        let job = test.enqueue_to(&format!("person-{length}@example.com"), &callback_url).await;
+        let done = test.wait_for_state(job, state).await;
+        assert_eq!(test.supabase.journal().len() - before, calls, "{length}");
+        match state {
+            "sent" => assert_eq!(test.mailgun.mails()[0].link().unwrap().len(), length),
+            _ => assert_eq!(done.code.as_deref(), Some("link_too_long")),
+        }
+    }
+    assert_eq!(test.mailgun.mails().len(), 1);
+}
+
+/// An api of an earlier version stores no host, and a stranger may have chosen the first label of the callback's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_names_the_host_that_the_api_stored_else_the_registrable_domain() {
+    let test = TestWorker::new().await;
+    test.supabase.set_allow_list(&["https://*.preview.example.com/auth/callback"]);
+    let callback_url = "https://your-account-is-locked.preview.example.com/auth/callback";
+    for (stored, shown) in [("'preview.example.com'", "preview.example.com"), ("null", "example.com")] {
+        let job = test.enqueue_to("ada@example.com", callback_url).await;
+        let set = format!("update email_jobs_open set shown_host = {stored}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&test.pool).await.unwrap();
+        let _worker = test.start_worker();
+        test.wait_for_state(job, "sent").await;
+        let mail = test.mailgun.mails().pop().unwrap();
+        assert!(mail.subject.starts_with(&format!("Your sign-in link for {shown}, ")), "{}", mail.subject);
+        let link = mail.link().unwrap();
+        for form in [mail.text.replace(link, ""), mail.html.replace(&link.replace('&', "&amp;"), "")] {
+            assert!(form.contains(&format!("Sign in to {shown}")) && !form.contains("locked"), "{form}");
+        }
+    }
+}

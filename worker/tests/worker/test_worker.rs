@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, JobId, NewJob};
+use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, JobId, NewJob, ShownHost};
 use sandbox::{Durability, Mailgun, MailgunSettings, Postgres, Program, Role, SupabaseAuth, SupabaseSettings};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -120,6 +120,7 @@ impl TestWorker {
             id,
             recipient: Email::parse(recipient).unwrap(),
             callback_url: CallbackUrl::parse(callback_url).unwrap(),
+            shown_host: ShownHost::parse("example.com").unwrap(),
             client: "192.0.2.1".to_owned(),
             request_id: "a-request".to_owned(),
             traceparent: None,
