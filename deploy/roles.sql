@@ -87,7 +87,10 @@ begin
   -- through functions that run as the owner.
   grant select (state) on email_jobs_open to magic_link_api;
   grant execute on function
-    email_admission, email_read_recipients, email_add_jobs, email_add_newcomers, email_take_reports, email_make_partitions to magic_link_api;
+    email_admission, email_read_recipients, email_enqueue, email_enqueue_newcomers, email_take_reports, email_make_partitions
+    to magic_link_api;
+  -- For apis of the previous version, while an upgrade is rolled out.
+  grant execute on function email_add_jobs, email_add_newcomers to magic_link_api;
   grant execute on function outbox_suits, outbox_versions, email_report_program, email_program_stopped
     to magic_link_worker, magic_link_api;
 

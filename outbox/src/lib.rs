@@ -41,6 +41,7 @@ pub use model::{
     job_id::{JobId, Lease},
     mailbox::Mailbox,
     quota::{Quota, Quotas},
+    shown_host::{ShownHost, ShownHostError},
     step::{Step, StepOutcome, StepRecord},
     upstream::Upstream,
 };

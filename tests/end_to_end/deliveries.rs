@@ -24,8 +24,11 @@ async fn every_mails_fate_is_told_on_its_job() {
         ("deferred", "delivered"),
         ("bounce", "bounced"),
         ("full", "undelivered"),
+        ("denied", "bounced"),
         ("blocked", "undelivered"),
+        ("certificate", "undelivered"),
         ("old", "undelivered"),
+        ("late", "undelivered"),
         ("suppressed", "suppressed"),
         ("complaint", "complained"),
     ];
@@ -44,6 +47,8 @@ async fn every_mails_fate_is_told_on_its_job() {
     let words = "select email_events.message from email_events join email_jobs on id = job_id where recipient = 'bounce@example.com'
                  and event = 'failed'";
     assert_eq!(system.text(words).await, "5.1.1 [address] Recipient address rejected: User unknown");
+    let suppressed = "select string_agg(recipient || ' ' || reason, ', ' order by recipient) from suppressed_recipients where reason = 'bounce'";
+    assert_eq!(system.text(suppressed).await, "bounce@example.com bounce, denied@example.com bounce");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Supabase keeps one live token per user: the newest request is the one that is mailed.
+//! Supabase keeps one live token per user and kind: the newest request is the one that is mailed.
 
 use std::time::Duration;
 
@@ -77,4 +77,23 @@ async fn a_recipients_next_job_is_claimed_as_soon_as_the_running_one_ends() {
         .parse()
         .unwrap();
     assert!((0.0..0.5).contains(&gap), "claimed {gap} s after");
+}
+
+#[tokio::test]
+async fn a_newcomers_first_link_works_until_any_of_their_links_is_used() {
+    let system = TestSystem::start().await;
+    for (email, opened) in [("first@example.com", 0), ("newest@example.com", 1)] {
+        for page in ["/first", "/second"] {
+            let answer = system.ask_for(email, page).await;
+            system.until_state(&answer, "sent").await;
+        }
+        let mails = system.mailgun.mails_to(email);
+        let links: Vec<&str> = mails.iter().map(|mail| mail.link().unwrap()).collect();
+        assert!(links[0].contains("type=signup") && links[1].contains("type=magiclink"), "{email}");
+
+        assert_eq!(system.supabase.verify(links[opened]).await.unwrap().code, "signed_in", "{email}");
+        assert_eq!(system.supabase.verify(links[1 - opened]).await.unwrap().code, "otp_expired", "{email}");
+        let words = mails[0].text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(words.contains("use the newest mail: once you have signed in, older links no longer work"), "{words}");
+    }
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tests::TestSystem;
+use tests::{Plan, TestSystem};
 
 #[tokio::test]
 async fn the_published_example_ends_as_a_mail_whose_link_signs_in_once() {
@@ -39,6 +39,24 @@ async fn the_published_example_ends_as_a_mail_whose_link_signs_in_once() {
         system.text("select string_agg(concat_ws(' ', attempt, step, outcome, http_status), ', ' order by started_at) from email_attempts").await,
         "1 generate_link ok 200, 1 send ok 200"
     );
+}
+
+#[tokio::test]
+async fn a_label_that_a_stranger_chose_is_not_in_the_words_of_the_mail() {
+    let plan = Plan::default().api("CALLBACK_ORIGINS", "https://*.preview.example.com");
+    let system = TestSystem::with(plan).await;
+    system.supabase.set_allow_list(&["https://*.preview.example.com/auth/callback**"]);
+    let origin = "https://your-account-is-locked.preview.example.com";
+    let answer = system.post(&json!({ "email": "hello@example.com", "callback_origin": origin })).await;
+    system.until_state(&answer, "sent").await;
+
+    let mail = system.mailgun.mails().remove(0);
+    assert!(mail.subject.starts_with("Your sign-in link for preview.example.com, "), "{}", mail.subject);
+    let link = mail.link().unwrap();
+    for form in [mail.text.replace(link, ""), mail.html.replace(&link.replace('&', "&amp;"), "")] {
+        assert!(form.contains("Sign in to preview.example.com") && !form.contains("locked"), "{form}");
+    }
+    assert!(system.supabase.verify(link).await.unwrap().redirect_to.starts_with(origin));
 }
 
 #[tokio::test]

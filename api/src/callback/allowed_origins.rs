@@ -1,20 +1,28 @@
 //! `CALLBACK_ORIGINS`: the portals that a link may lead back to.
 //!
 //! An entry is an origin, an origin whose first label is `*` (which matches exactly one label), or
-//! `http://localhost:*`.
+//! `http://localhost:*`. Hosts may be in Unicode.
 
 use std::str::FromStr;
 
+use outbox::ShownHost;
 use url::Host;
 
-use super::origin::Origin;
+use super::{origin::Origin, portal::Portal};
 
 /// The allow list. The setting separates entries with commas.
 #[derive(Debug, Clone)]
 pub(crate) struct AllowedOrigins(Vec<AllowedOrigin>);
 
 #[derive(Debug, Clone)]
-enum AllowedOrigin {
+struct AllowedOrigin {
+    rule: OriginRule,
+    /// What the mail calls a portal that this entry allows.
+    shown_host: ShownHost,
+}
+
+#[derive(Debug, Clone)]
+enum OriginRule {
     /// One origin, compared for equality.
     Exact(Origin),
     /// Subdomains of this origin's host with exactly one more label; scheme and port must be equal.
@@ -29,18 +37,24 @@ impl AllowedOrigins {
         Origin::parse(text).filter(|origin| self.allows(origin))
     }
 
-    /// Whether an entry allows the origin.
-    pub(crate) fn allows(&self, origin: &Origin) -> bool {
-        self.0.iter().any(|entry| entry.allows(origin))
+    /// The portal with this origin, by the entry that names it, else by the first one that allows it. `None` if none does.
+    pub(crate) fn find_portal(&self, origin: Origin) -> Option<Portal> {
+        let allowing = self.0.iter().filter(|entry| entry.rule.allows(&origin));
+        let entry = allowing.min_by_key(|entry| !matches!(entry.rule, OriginRule::Exact(_)))?;
+        Some(Portal { origin, shown_host: entry.shown_host.clone() })
+    }
+
+    fn allows(&self, origin: &Origin) -> bool {
+        self.0.iter().any(|entry| entry.rule.allows(origin))
     }
 
     /// Whether `http://localhost` is allowed on every port. Any program on the user's machine then counts as a portal.
     pub(crate) fn any_localhost(&self) -> bool {
-        self.0.iter().any(|entry| matches!(entry, AllowedOrigin::Localhost))
+        self.0.iter().any(|entry| matches!(entry.rule, OriginRule::Localhost))
     }
 }
 
-impl AllowedOrigin {
+impl OriginRule {
     fn allows(&self, origin: &Origin) -> bool {
         match self {
             Self::Exact(allowed) => origin == allowed,
@@ -78,7 +92,8 @@ impl FromStr for AllowedOrigins {
 
 fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
     if text == "http://localhost:*" {
-        return Ok(AllowedOrigin::Localhost);
+        let shown_host = ShownHost::parse("localhost").map_err(|_| not_an_origin(text))?;
+        return Ok(AllowedOrigin { rule: OriginRule::Localhost, shown_host });
     }
     // Handle `*` before parsing: the URL parser accepts it as part of a host name.
     let stars = text.matches('*').count();
@@ -86,15 +101,18 @@ fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
         if stars > 0 {
             return Err(format!("`{text}`: a star may only stand for the whole first label"));
         }
-        return Origin::parse(text).map(AllowedOrigin::Exact).ok_or_else(|| not_an_origin(text));
+        let Portal { origin, shown_host } = Portal::parse(text).ok_or_else(|| not_an_origin(text))?;
+        return Ok(AllowedOrigin { rule: OriginRule::Exact(origin), shown_host });
     };
-    let parent = Origin::parse(&format!("{scheme}://{parent}")).ok_or_else(|| not_an_origin(text))?;
-    match &parent.host {
+    let parent = Portal::parse(&format!("{scheme}://{parent}")).ok_or_else(|| not_an_origin(text))?;
+    match &parent.origin.host {
         // Anybody can register a name under a public suffix and would then receive other people's sessions.
         Host::Domain(name) if psl::domain_str(name).is_none() => {
             Err(format!("`{text}`: anybody may register a name under `{name}`; name your own domain"))
         }
-        Host::Domain(_) => Ok(AllowedOrigin::Subdomain(parent)),
+        Host::Domain(_) => {
+            Ok(AllowedOrigin { rule: OriginRule::Subdomain(parent.origin), shown_host: parent.shown_host })
+        }
         Host::Ipv4(_) | Host::Ipv6(_) => Err(format!("`{text}`: an IP address has no subdomains")),
     }
 }
@@ -176,6 +194,25 @@ mod tests {
         }
     }
 
+    /// A stranger chooses the label that a wildcard stands for, and the port of localhost.
+    #[test]
+    fn a_portal_is_called_by_what_the_setting_fixes() {
+        let entries = "https://*.preview.example.com:8443, https://pr-7.preview.example.com:8443, \
+                       https://*.münchen.example, http://localhost:*, http://localhost:3000";
+        let allowed: AllowedOrigins = entries.parse().unwrap();
+        for (text, shown) in [
+            ("https://your-account-is-locked.preview.example.com:8443", "preview.example.com:8443"),
+            ("https://pr-7.preview.example.com:8443", "pr-7.preview.example.com:8443"),
+            ("https://a.xn--mnchen-3ya.example", "münchen.example"),
+            ("http://localhost:3000", "localhost:3000"),
+            ("http://localhost:8090", "localhost"),
+        ] {
+            let portal = allowed.find_portal(Origin::parse(text).unwrap()).unwrap();
+            assert_eq!((portal.origin.as_str(), portal.shown_host.as_str()), (text, shown));
+        }
+        assert_eq!(allowed.find_portal(Origin::parse("https://evil.example").unwrap()), None);
+    }
+
     #[test]
     fn an_entry_that_would_allow_other_peoples_sites_is_rejected() {
         for text in [
@@ -188,6 +225,8 @@ mod tests {
             "https://*.vercel.app",
             "https://*.github.io",
             "https://*.localdomain",
+            "https://*.公司.cn",
+            "https://*.münchen.example/app",
             "http://*.example.com",
             "http://portal.example.com",
             "https://*.*.example.com",

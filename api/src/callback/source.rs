@@ -8,7 +8,7 @@ use outbox::CodePoint;
 use poem::http::{HeaderMap, HeaderName, header};
 use url::Url;
 
-use super::{allowed_origins::AllowedOrigins, origin::Origin};
+use super::{allowed_origins::AllowedOrigins, origin::Origin, portal::Portal};
 use crate::http::{
     error::{ErrorCode, ErrorResponse, ValidationIssue},
     single_header::single_header,
@@ -24,7 +24,7 @@ pub(crate) struct CallbackOriginError {
     pub(crate) issue: ValidationIssue,
 }
 
-/// Returns the allowed origin that the link leads back to. `body` is the field `callback_origin`, if present.
+/// Returns the allowed portal that the link leads back to. `body` is the field `callback_origin`, if present.
 ///
 /// # Errors
 /// `callback_origin_not_allowed` if the body or the explicit header names another origin, `callback_origin_required` if
@@ -33,24 +33,23 @@ pub(crate) fn resolve(
     allowed: &AllowedOrigins,
     body: Option<&str>,
     headers: &HeaderMap,
-) -> Result<Origin, CallbackOriginError> {
+) -> Result<Portal, CallbackOriginError> {
+    let find = |text: &str| allowed.find_portal(Origin::parse(text)?);
     if let Some(text) = body {
-        return allowed.parse_allowed(text).ok_or_else(|| match CodePoint::first_invisible(text) {
+        return find(text).ok_or_else(|| match CodePoint::first_invisible(text) {
             Some(invisible) => origin_has_invisible(invisible),
             None => origin_not_allowed("callback_origin"),
         });
     }
     if headers.contains_key(CALLBACK_ORIGIN_HEADER) {
         let text = single_header(headers, &HeaderName::from_static("x-apphandoff-callback-origin"));
-        return text
-            .and_then(|text| allowed.parse_allowed(text))
-            .ok_or_else(|| origin_not_allowed(CALLBACK_ORIGIN_HEADER));
+        return text.and_then(find).ok_or_else(|| origin_not_allowed(CALLBACK_ORIGIN_HEADER));
     }
     single_header(headers, &header::ORIGIN)
-        .and_then(|text| allowed.parse_allowed(text))
+        .and_then(find)
         .or_else(|| {
             let url = Url::parse(single_header(headers, &header::REFERER)?).ok()?;
-            Origin::from_url(&url).filter(|origin| allowed.allows(origin))
+            allowed.find_portal(Origin::from_url(&url)?)
         })
         .ok_or_else(origin_required)
 }
@@ -118,7 +117,7 @@ mod tests {
         ];
         for (body, pairs, expected) in cases {
             let resolved = resolve(&allowed(), body, &headers_of(pairs));
-            assert_eq!(resolved.as_ref().map(Origin::as_str), Ok(expected), "{body:?} {pairs:?}");
+            assert_eq!(resolved.as_ref().map(|portal| portal.origin.as_str()), Ok(expected), "{body:?} {pairs:?}");
         }
     }
 

@@ -3,14 +3,85 @@
 use outbox::CallbackUrl;
 
 use super::{next::CallbackNext, origin::Origin};
+use crate::http::error::{ErrorCode, ValidationIssue};
+
+/// Maximum number of characters that the callback URL may take in a link, where it is percent-encoded once more. Some versions
+/// of Outlook cut links after 2,083 characters; the rest is for Supabase's own part.
+const MAX_LENGTH_IN_LINK: usize = 1_700;
+
+/// The callback URL would make the link too long.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct CallbackTooLong {
+    /// The code of the response.
+    pub(crate) code: ErrorCode,
+    /// The issue, with the field to shorten.
+    pub(crate) issue: ValidationIssue,
+}
 
 /// Joins an allowed origin, the callback path (`CALLBACK_PATH`) and the destination inside the portal:
 /// `https://portal.example.com/auth/callback?next=%2Forders`. Without `next` the URL has no query.
 ///
+/// # Errors
+/// The URL would take more than [`MAX_LENGTH_IN_LINK`] characters.
+///
 /// # Panics
 /// Never: the parts are ASCII without spaces, and their bounds (512 bytes, 512 bytes, and three times 1,024 bytes) add up to
 /// less than [`CallbackUrl::MAX_BYTES`].
-pub(crate) fn build(origin: &Origin, path: &str, next: Option<&CallbackNext>) -> CallbackUrl {
+pub(crate) fn build(origin: &Origin, path: &str, next: Option<&CallbackNext>) -> Result<CallbackUrl, CallbackTooLong> {
+    let join =
+        |query: &str| CallbackUrl::parse(format!("{}{path}{query}", origin.as_str())).expect("its parts were checked");
     let query = next.map(|next| format!("?next={}", next.percent_encoded())).unwrap_or_default();
-    CallbackUrl::parse(format!("{}{path}{query}", origin.as_str())).expect("its parts were checked")
+    let url = join(&query);
+    let length = url.len_in_link();
+    if length <= MAX_LENGTH_IN_LINK {
+        return Ok(url);
+    }
+    let (code, field) = if join("").len_in_link() <= MAX_LENGTH_IN_LINK {
+        (ErrorCode::CallbackNextUnsafe, "callback_next")
+    } else {
+        (ErrorCode::InvalidRequest, "callback_origin")
+    };
+    let message = format!(
+        "{field} makes the link longer than some mail programs can open: in the link, the callback URL would take {length} \
+         characters, of at most 1,700. Each character that is not a letter, a digit or one of - . _ ~ takes several."
+    );
+    Err(CallbackTooLong { code, issue: ValidationIssue::new(field, message) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::callback::next::NextPrefixes;
+
+    fn build_for(origin: &str, path: &str, next: &str) -> Result<CallbackUrl, CallbackTooLong> {
+        let origin = Origin::parse(origin).unwrap();
+        let next = CallbackNext::parse(next, Some(&origin), &NextPrefixes::default()).unwrap();
+        build(&origin, path, Some(&next))
+    }
+
+    #[test]
+    fn a_plain_next_of_1024_bytes_fits_into_a_link() {
+        let next = format!("/{}", "a".repeat(1_023));
+        let url = build_for("https://portal.example.com", "/auth/callback", &next).unwrap();
+        assert!(url.as_str().ends_with(&next[1..]) && url.len_in_link() < 1_200, "{url}");
+    }
+
+    #[test]
+    fn a_callback_url_takes_at_most_1700_characters_in_a_link() {
+        let rest = "https%3A%2F%2Fportal.example.com%2Fauth%2Fcallback%3Fnext%3D".len();
+        // A slash takes 5 characters there.
+        let next_taking = |length: usize| format!("{}{}", "/a".repeat(200), "a".repeat(length - rest - 6 * 200));
+        let build = |length| build_for("https://portal.example.com", "/auth/callback", &next_taking(length));
+        assert_eq!(build(1_700).unwrap().len_in_link(), 1_700);
+        let error = build(1_701).unwrap_err();
+        assert_eq!((error.code, error.issue.path.as_str()), (ErrorCode::CallbackNextUnsafe, "callback_next"));
+        assert!(error.issue.message.contains("1701 characters, of at most 1,700"), "{}", error.issue.message);
+    }
+
+    #[test]
+    fn an_origin_and_a_path_that_are_too_long_by_themselves_are_no_fault_of_next() {
+        let origin = format!("https://{0}.{0}.{0}.example.com", "a".repeat(60));
+        let error = build_for(&origin, &"/&".repeat(256), "/").unwrap_err();
+        assert_eq!((error.code, error.issue.path.as_str()), (ErrorCode::InvalidRequest, "callback_origin"));
+    }
 }

@@ -6,7 +6,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use outbox::{CallbackUrl, Email, Enqueued, JobId, NewJob};
+use outbox::{CallbackUrl, Email, Enqueued, JobId, NewJob, ShownHost};
 use poem::{Request, http::HeaderMap, web::Data};
 use poem_openapi::{OpenApi, Tags};
 
@@ -16,7 +16,12 @@ use super::{
 };
 use crate::{
     admission::decide::AdmissionDecision,
-    callback::{next::CallbackNext, source, url},
+    callback::{
+        next::CallbackNext,
+        portal::Portal,
+        source,
+        url::{self, CallbackTooLong},
+    },
     http::{
         error::{ErrorCode, ErrorResponse},
         json_body::JsonBody,
@@ -63,6 +68,7 @@ impl SendMagicLinkApi {
             id: JobId::new(),
             recipient: valid.recipient,
             callback_url: valid.callback_url,
+            shown_host: valid.shown_host,
             client: client.0.0.clone(),
             request_id: context.id.clone(),
             traceparent: context.traceparent.clone(),
@@ -82,6 +88,7 @@ impl SendMagicLinkApi {
 struct ValidRequest {
     recipient: Email,
     callback_url: CallbackUrl,
+    shown_host: ShownHost,
 }
 
 /// Checks the fields together and builds the callback URL.
@@ -95,10 +102,10 @@ fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Re
 
     // If the field has the wrong type, it already has an issue. Trying the headers would add a second, misleading one.
     let has_origin_issue = issues.iter().any(|issue| issue.path == "callback_origin");
-    let mut origin = None;
+    let mut portal = None;
     if !has_origin_issue {
         match source::resolve(&state.allowed_origins, callback_origin.as_deref(), headers) {
-            Ok(resolved) => origin = Some(resolved),
+            Ok(resolved) => portal = Some(resolved),
             Err(error) => {
                 codes.push(error.code);
                 issues.push(error.issue);
@@ -107,7 +114,8 @@ fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Re
     }
     let mut next = None;
     if let Some(text) = callback_next.filter(|text| !text.is_empty()) {
-        match CallbackNext::parse(&text, origin.as_ref(), &state.callback_next_prefixes) {
+        let origin = portal.as_ref().map(|portal| &portal.origin);
+        match CallbackNext::parse(&text, origin, &state.callback_next_prefixes) {
             Ok(parsed) => next = Some(parsed),
             Err(error) => {
                 codes.push(ErrorCode::CallbackNextUnsafe);
@@ -115,10 +123,14 @@ fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Re
             }
         }
     }
-    match (email, origin) {
-        (Some(recipient), Some(origin)) if issues.is_empty() => {
-            let callback_url = url::build(&origin, &state.callback_path, next.as_ref());
-            Ok(ValidRequest { recipient, callback_url })
+    let callback = portal.and_then(|Portal { origin, shown_host }| {
+        let url = url::build(&origin, &state.callback_path, next.as_ref());
+        let url = url.map_err(|CallbackTooLong { code, issue }| (codes.push(code), issues.push(issue)));
+        url.ok().map(|url| (url, shown_host))
+    });
+    match (email, callback) {
+        (Some(recipient), Some((callback_url, shown_host))) if issues.is_empty() => {
+            Ok(ValidRequest { recipient, callback_url, shown_host })
         }
         _ => {
             codes.dedup();

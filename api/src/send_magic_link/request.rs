@@ -117,7 +117,9 @@ fn schema() -> MetaSchema {
              of a page of the portal is one, with `%20` and encoded letters in it. Refused are, in the path, encoded \
              slashes (`%2F`), empty segments (`//`), encoded dot segments (`%2E%2E`), and encoded format characters and \
              lookalikes of slashes and dots (U+FF0F, U+3002); everywhere, backslashes and control characters, encoded \
-             or not. The issue names the broken rule. Absent, null or empty: the link carries no `next`.",
+             or not. The issue names the broken rule. Absent, null or empty: the link carries no `next`. A link carries it \
+             percent-encoded twice, with the origin and the path of the callback page, in at most 1,700 characters: \
+             1,024 letters and digits fit, and a slash takes five.",
         ),
         nullable: true,
         max_length: Some(next::MAX_BYTES),

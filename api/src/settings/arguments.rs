@@ -50,7 +50,7 @@ pub struct ApiArguments {
     #[arg(long, env, default_value = "5", value_name = "SECONDS")]
     pub(super) drain_seconds: String,
     /// Portals that links may lead back to, required: origins, with commas; the first label may be `*`;
-    /// `http://localhost:*` for development. Example: `https://example.com,https://*.preview.example.com`
+    /// `http://localhost:*` for development. Hosts may be in Unicode, and mails show them as they stand here. Example: `https://example.com,https://*.preview.example.com`
     #[arg(long, env, value_name = "ORIGINS")]
     pub(super) callback_origins: Option<String>,
     /// The portals' callback page. Example: /auth/callback

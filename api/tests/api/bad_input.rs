@@ -138,6 +138,24 @@ async fn a_message_says_which_rule_a_field_breaks() {
 }
 
 #[tokio::test]
+async fn a_destination_that_makes_the_link_too_long_is_refused_with_its_length() {
+    let api = TestApi::start(&[]).await;
+    let ask = async |next: String| {
+        api.post(&json!({ "email": "hello@example.com", "callback_origin": PORTAL, "callback_next": next })).await
+    };
+    assert_eq!(ask(format!("/{}", "a".repeat(1_023))).await.status, 200);
+    assert_eq!(ask("/a".repeat(270)).await.status, 200);
+    assert_eq!(api.jobs().await.len(), 2);
+
+    let response = ask("/a".repeat(280)).await;
+    assert_error(&response, 400, "callback_next_unsafe", "too long");
+    assert_eq!(issue_paths(&response), ["callback_next"]);
+    let message = response.json()["fieldErrors"]["callback_next"].as_str().unwrap().to_owned();
+    assert!(message.contains("characters, of at most 1,700"), "{message}");
+    assert_eq!(api.jobs().await.len(), 2);
+}
+
+#[tokio::test]
 async fn a_bad_callback_has_its_own_code_and_is_an_issue_with_its_field() {
     let api = TestApi::start(&[]).await;
     let origin = "callback_origin_not_allowed";

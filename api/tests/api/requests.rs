@@ -70,6 +70,29 @@ async fn the_callback_url_combines_origin_path_and_next() {
     }
 }
 
+/// A stranger chooses the label that a wildcard stands for, and it would be the subject of somebody's mail.
+#[tokio::test]
+async fn a_job_names_the_portal_as_the_setting_does() {
+    let origins =
+        "https://*.preview.example.com,https://münchen.example,https://xn--bcher-kva.example,http://localhost:*";
+    let api = TestApi::start(&[("CALLBACK_ORIGINS", origins)]).await;
+    let cases = [
+        ("https://your-account-is-locked.preview.example.com", "preview.example.com"),
+        ("https://xn--mnchen-3ya.example", "münchen.example"),
+        ("https://xn--bcher-kva.example", "xn--bcher-kva.example"),
+        ("http://localhost:8090", "localhost"),
+    ];
+    for (origin, _) in cases {
+        let response = api.post(&json!({ "email": "hello@example.com", "callback_origin": origin })).await;
+        assert_eq!(response.status, 200, "{origin}: {response:?}");
+    }
+    let shown: Vec<String> =
+        sqlx::query_scalar("select shown_host from email_jobs order by seq").fetch_all(&api.pool()).await.unwrap();
+    assert_eq!(shown, cases.map(|(_, shown)| shown));
+    let callback = &api.jobs().await[1].1;
+    assert_eq!(callback, "https://xn--mnchen-3ya.example/auth/callback", "links are in ASCII");
+}
+
 #[tokio::test]
 async fn an_address_is_normalized_and_a_content_type_may_have_parameters() {
     let api = TestApi::start(&[]).await;

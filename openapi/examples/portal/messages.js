@@ -7,7 +7,7 @@ export const messages = {
   invalid_request: 'Please look at the address once more.',
   // What a person can wait for; the countdown is added.
   ip_rate_limited: 'Too many sign-in mails were asked for from your network.',
-  recipient_rate_limited: 'Several mails are on their way to this address already. Please look into your inbox and your spam folder; only the newest link works.',
+  recipient_rate_limited: 'Several mails are on their way to this address already. Please look into your inbox and your spam folder, and use the newest mail.',
   unavailable: 'Signing in is not possible at the moment. Nothing was sent.',
   internal_error: 'Something went wrong on our side. Please try again.',
   // What only the portal's or the api's operators can mend.
@@ -26,6 +26,6 @@ export const messages = {
 /** What went wrong with a link, by the `error_code` in the callback's address. Supabase's own text is never shown:
  *  anybody can write anything into an address. */
 export const linkMessages = {
-  otp_expired: 'It was used already, it is too old, or there is a newer mail. Only the newest link works, and only once.',
+  otp_expired: 'It was used already, it is too old, or there is a newer mail. Use the newest mail: once you have signed in, older links no longer work.',
   user_banned: 'This account is blocked.',
 };

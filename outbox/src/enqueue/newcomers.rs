@@ -31,20 +31,22 @@ pub(super) async fn add(
     let ids: Vec<_> = requests.iter().map(|request| request.id.0).collect();
     let recipients: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
     let callback_urls: Vec<&str> = requests.iter().map(|request| request.callback_url.as_str()).collect();
+    let shown_hosts: Vec<&str> = requests.iter().map(|request| request.shown_host.as_str()).collect();
     let clients: Vec<&str> = requests.iter().map(|request| request.client.as_str()).collect();
     let request_ids: Vec<&str> = requests.iter().map(|request| request.request_id.as_str()).collect();
     let traceparents: Vec<Option<&str>> = requests.iter().map(|request| request.traceparent.as_deref()).collect();
     let rows = recipient_rows!(
-        "from email_add_newcomers(
+        "from email_enqueue_newcomers(
           (select array_agg(make_interval(secs => seconds)) from unnest($1::float8[]) as seconds),
           (select array_agg(make_interval(secs => seconds)) from unnest($2::float8[]) as seconds),
-          $3, $4, $5, $6, $7, $8, $9, make_interval(secs => $10))",
+          $3, $4, $5, $6, $7, $8, $9, $10, make_interval(secs => $11))",
         &intervals(&policy.per_recipient),
         &intervals(&policy.per_recipient_and_client),
         &ids,
         &recipients as &[&str],
         &mailboxes as &[&str],
         &callback_urls as &[&str],
+        &shown_hosts as &[&str],
         &clients as &[&str],
         &request_ids as &[&str],
         &traceparents as &[Option<&str>],

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::model::{callback_url::CallbackUrl, email::Email, job_id::JobId, quota::Quotas};
+use crate::model::{callback_url::CallbackUrl, email::Email, job_id::JobId, quota::Quotas, shown_host::ShownHost};
 
 /// A request that passed the api's validation.
 #[derive(Debug, Clone)]
@@ -13,6 +13,8 @@ pub struct NewJob {
     pub recipient: Email,
     /// Where the link leads.
     pub callback_url: CallbackUrl,
+    /// What the mail calls the portal.
+    pub shown_host: ShownHost,
     /// The client's network as the IP limit counts it. Part of the key of the tighter quota.
     pub client: String,
     /// The request's `X-Request-Id`, 1 to 64 bytes.

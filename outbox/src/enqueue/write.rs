@@ -23,8 +23,8 @@ pub(super) async fn write(
     let rows = JobRows::collect(state, requests, outcomes);
     sqlx::query!(
         r#"
-        select email_add_jobs(
-          $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, make_interval(secs => $16))
+        select email_enqueue(
+          $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, make_interval(secs => $17))
         "#,
         &quotas.mailboxes as &[&str],
         &quotas.versions as &[Option<i64>],
@@ -36,6 +36,7 @@ pub(super) async fn write(
         &rows.recipients as &[&str],
         &rows.mailboxes as &[String],
         &rows.callback_urls as &[&str],
+        &rows.shown_hosts as &[&str],
         &rows.request_ids as &[&str],
         &rows.traceparents as &[Option<&str>],
         &rows.states as &[&str],
@@ -85,6 +86,7 @@ struct JobRows<'a> {
     recipients: Vec<&'a str>,
     mailboxes: Vec<String>,
     callback_urls: Vec<&'a str>,
+    shown_hosts: Vec<&'a str>,
     request_ids: Vec<&'a str>,
     traceparents: Vec<Option<&'a str>>,
     states: Vec<&'static str>,
@@ -118,6 +120,7 @@ impl<'a> JobRows<'a> {
         self.recipients.push(request.recipient.as_str());
         self.mailboxes.push(request.recipient.mailbox().to_string());
         self.callback_urls.push(request.callback_url.as_str());
+        self.shown_hosts.push(request.shown_host.as_str());
         self.request_ids.push(&request.request_id);
         self.traceparents.push(request.traceparent.as_deref());
         self.states.push(end.as_ref().map_or("queued", |end| end.state));

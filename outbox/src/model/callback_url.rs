@@ -54,11 +54,22 @@ impl CallbackUrl {
         &self.text
     }
 
-    /// The host, with the port unless it is the scheme's default.
+    /// The host in ASCII, without the port.
     #[must_use]
-    pub fn host(&self) -> String {
-        let host = self.url.host_str().unwrap_or_default();
-        self.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+    pub fn host(&self) -> &str {
+        self.url.host_str().unwrap_or_default()
+    }
+
+    /// Number of characters that this URL takes in a link. Supabase percent-encodes it once more, but not if it has none of
+    /// `&`, `=` and `#` (Supabase: internal/mailer, encodeRedirectURL; also measured).
+    #[must_use]
+    pub fn len_in_link(&self) -> usize {
+        if !self.text.contains(['&', '=', '#']) {
+            return self.text.len();
+        }
+        let is_kept = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.~".contains(byte);
+        let kept = self.text.bytes().filter(is_kept).count();
+        kept + 3 * (self.text.len() - kept)
     }
 
     /// Origin and path, without query and fragment: the part that an operator configures, and nothing that the caller
@@ -93,14 +104,28 @@ mod tests {
                 "portal.example.com",
                 "https://portal.example.com/auth/callback",
             ),
-            ("http://localhost:3000/auth/callback", "localhost:3000", "http://localhost:3000/auth/callback"),
-            ("https://portal.example.com:8443/x#y", "portal.example.com:8443", "https://portal.example.com:8443/x"),
+            ("http://localhost:3000/auth/callback", "localhost", "http://localhost:3000/auth/callback"),
+            ("https://portal.example.com:8443/x#y", "portal.example.com", "https://portal.example.com:8443/x"),
             ("https://portal.example.com:443", "portal.example.com", "https://portal.example.com/"),
         ] {
             let url = CallbackUrl::parse(text).unwrap();
             assert_eq!(url.as_str(), text);
             assert_eq!(url.host(), host);
             assert_eq!(url.origin_and_path(), origin_and_path);
+        }
+    }
+
+    #[test]
+    fn a_url_with_a_query_is_encoded_once_more_in_a_link() {
+        for (text, in_link) in [
+            ("https://portal.example.com/auth/callback", "https://portal.example.com/auth/callback"),
+            (
+                "https://portal.example.com/a~b?next=%2Fx-y_z.1",
+                "https%3A%2F%2Fportal.example.com%2Fa~b%3Fnext%3D%252Fx-y_z.1",
+            ),
+            ("https://portal.example.com/#a", "https%3A%2F%2Fportal.example.com%2F%23a"),
+        ] {
+            assert_eq!(CallbackUrl::parse(text).unwrap().len_in_link(), in_link.len(), "{text}");
         }
     }
 

@@ -11,5 +11,6 @@ pub(crate) mod failure;
 pub(crate) mod job_id;
 pub(crate) mod mailbox;
 pub(crate) mod quota;
+pub(crate) mod shown_host;
 pub(crate) mod step;
 pub(crate) mod upstream;

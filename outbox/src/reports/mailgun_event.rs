@@ -27,6 +27,8 @@ pub struct Malformed(pub &'static str);
 const KINDS: [&str; 5] = ["accepted", "delivered", "failed", "complained", "rejected"];
 /// Mailgun's SMTP code for a mail in test mode, which was not sent.
 const TEST_MODE: i32 = 650;
+/// Words that only a failure of TLS has.
+const TLS_WORDS: [&str; 6] = ["certificate", "certificates", "x509", "tls", "starttls", "ssl"];
 
 impl MailgunEvent {
     /// Reads an event. It must not have happened after `latest` (time since 1970), and must be about a mail of `domain`, if
@@ -68,6 +70,8 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
         reason: reason.as_deref().unwrap_or_default(),
         enhanced_code: enhanced_code.as_deref(),
         smtp_code,
+        words: words.as_deref().unwrap_or_default(),
+        is_certificate_bad: event.pointer("/delivery-status/certificate-verified") == Some(&Value::Bool(false)),
     };
     let (delivery, suppression) = (facts.delivery(), facts.suppression());
     Ok(MailgunEvent::Delivery(Box::new(DeliveryEvent {
@@ -102,6 +106,9 @@ struct Facts<'a> {
     reason: &'a str,
     enhanced_code: Option<&'a str>,
     smtp_code: Option<i32>,
+    words: &'a str,
+    /// Whether Mailgun says that it has not verified the certificate of the recipient's server.
+    is_certificate_bad: bool,
 }
 
 impl Facts<'_> {
@@ -112,10 +119,13 @@ impl Facts<'_> {
             ("delivered", _) => Some(DeliveryStatus::Delivered),
             ("complained", _) => Some(DeliveryStatus::Complained),
             ("rejected", _) => Some(DeliveryStatus::Undelivered),
+            // Mailgun has given up, also if it calls the failure temporary.
+            ("failed", Some("temporary" | "permanent")) if self.reason == "old" => Some(DeliveryStatus::Undelivered),
             ("failed", Some("temporary")) => Some(DeliveryStatus::Deferred),
             ("failed", Some("permanent")) if self.reason.starts_with("suppress-") => Some(DeliveryStatus::Suppressed),
-            ("failed", Some("permanent")) if self.reason == "old" => Some(DeliveryStatus::Undelivered),
-            ("failed", Some("permanent")) if self.is_full_or_policy() => Some(DeliveryStatus::Undelivered),
+            ("failed", Some("permanent")) if self.is_full_or_policy() || self.is_tls_failure() => {
+                Some(DeliveryStatus::Undelivered)
+            }
             ("failed", Some("permanent")) => Some(DeliveryStatus::Bounced),
             _ => None,
         }
@@ -129,15 +139,27 @@ impl Facts<'_> {
         }
     }
 
-    /// Suppress only if the mailbox does not exist (RFC 3463 §3.2, RFC 7505 §4.2) or its owner wants no mail. A full mailbox
-    /// or a policy against our address says nothing about the next mail.
+    /// Mailgun could not set up a connection that is encrypted and verified, so the recipient's server was never asked about
+    /// the mailbox. Mailgun documents no code for this: only the flag, and it describes the failure in words.
+    fn is_tls_failure(&self) -> bool {
+        let has_reply = self.smtp_code.is_some_and(|code| (500..600).contains(&code));
+        let mut words = self.words.split(|c: char| !c.is_ascii_alphanumeric());
+        self.enhanced_code.is_none()
+            && ((self.is_certificate_bad && !has_reply)
+                || words.any(|word| TLS_WORDS.contains(&&*word.to_ascii_lowercase())))
+    }
+
+    /// Suppress only if the mailbox does not exist (RFC 3463 §3.2, RFC 7505 §4.2; Exchange Online says it with 5.4.1) or its
+    /// owner wants no mail. A full mailbox or a policy against our address says nothing about the next mail.
     fn suppression(&self) -> Option<SuppressionReason> {
         match (self.kind, self.severity, self.reason, self.enhanced_code) {
             ("complained", ..) => Some(SuppressionReason::Complaint),
             ("failed", Some("permanent"), "suppress-bounce", _) => Some(SuppressionReason::ListedBounce),
             ("failed", Some("permanent"), "suppress-complaint", _) => Some(SuppressionReason::ListedComplaint),
             ("failed", Some("permanent"), "suppress-unsubscribe", _) => Some(SuppressionReason::ListedUnsubscribe),
-            ("failed", Some("permanent"), _, Some("5.1.1" | "5.1.2" | "5.1.10")) => Some(SuppressionReason::Bounce),
+            ("failed", Some("permanent"), _, Some("5.1.1" | "5.1.2" | "5.1.10" | "5.4.1")) => {
+                Some(SuppressionReason::Bounce)
+            }
             _ => None,
         }
     }
@@ -175,6 +197,59 @@ mod tests {
 
     use super::*;
 
+    fn delivery(event: &Value) -> Option<DeliveryStatus> {
+        match MailgunEvent::read(event, Duration::from_secs(2), None).unwrap() {
+            MailgunEvent::Delivery(read) => read.delivery,
+            MailgunEvent::Other => panic!("{event}"),
+        }
+    }
+
+    #[test]
+    fn a_failure_of_tls_is_no_bounce() {
+        let failed = |status: Value| {
+            let failed =
+                json!({"id": "1", "timestamp": 1.0, "event": "failed", "severity": "permanent", "reason": "generic"});
+            let mut event = failed;
+            event["delivery-status"] = status;
+            event
+        };
+        for status in [
+            json!({"code": 498, "description": "x509: certificate signed by unknown authority", "message": ""}),
+            json!({"code": 550, "message": "Certificate verification failed", "certificate-verified": false}),
+            json!({"message": "STARTTLS is required, but was not offered", "tls": false}),
+            json!({"code": 605, "message": "", "certificate-verified": false, "tls": true}),
+            json!({"message": "", "certificate-verified": false}),
+            json!({"code": 530, "message": "5.7.10 Encryption needed", "certificate-verified": false}),
+        ] {
+            assert_eq!(delivery(&failed(status.clone())), Some(DeliveryStatus::Undelivered), "{status}");
+        }
+        // The recipient's server has answered: it makes no difference over what kind of connection.
+        for status in [
+            json!({"code": 550, "message": "5.1.1 No such user", "certificate-verified": false, "tls": false}),
+            json!({"code": 550, "message": "No such user", "certificate-verified": false, "tls": false}),
+            json!({"code": 550, "message": "5.1.1 No such user: certificate", "tls": true}),
+            json!({"code": 550, "message": "No such user: castles", "tls": true}),
+            json!({"message": "", "certificate-verified": true}),
+        ] {
+            assert_eq!(delivery(&failed(status.clone())), Some(DeliveryStatus::Bounced), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_mail_that_mailgun_has_given_up_is_undelivered() {
+        for (severity, reason, wanted) in [
+            ("temporary", "old", DeliveryStatus::Undelivered),
+            ("permanent", "old", DeliveryStatus::Undelivered),
+            ("temporary", "generic", DeliveryStatus::Deferred),
+        ] {
+            let event = json!({
+                "id": "1", "timestamp": 1.0, "event": "failed", "severity": severity, "reason": reason,
+                "delivery-status": {"code": 602, "message": "Too old"},
+            });
+            assert_eq!(delivery(&event), Some(wanted), "{severity} {reason}");
+        }
+    }
+
     #[test]
     fn the_recipient_is_the_jobs_however_its_domain_is_written() {
         for (told, recipient) in [
@@ -204,7 +279,9 @@ mod tests {
             (failed("bounce", "550 5.1.1 No such user"), Some(SuppressionReason::Bounce)),
             (failed("generic", "550-5.1.10 Null MX"), Some(SuppressionReason::Bounce)),
             (failed("bounce", "5.1.2 No such domain"), Some(SuppressionReason::Bounce)),
+            (failed("bounce", "550 5.4.1 Recipient address rejected: Access denied"), Some(SuppressionReason::Bounce)),
             (failed("bounce", "5.1.0 Other address status"), None),
+            (failed("bounce", "5.4.4 Unable to route"), None),
             (failed("bounce", "5.1.11 Not assigned"), None),
             (failed("bounce", "5.2.2 Mailbox full"), None),
             (failed("bounce", "5.7.1 Policy"), None),

@@ -13,6 +13,7 @@ use crate::{
         email::Email,
         failure::Failure,
         job_id::{JobId, Lease, lease_columns},
+        shown_host::ShownHost,
         upstream::Upstream,
     },
     monitor::upstreams::ProbeOrder,
@@ -39,6 +40,8 @@ pub struct ClaimedJob {
     pub recipient: Email,
     /// Where the link leads.
     pub callback_url: CallbackUrl,
+    /// What the mail calls the portal. `None` if an api of an earlier version added the job.
+    pub shown_host: Option<ShownHost>,
     /// Number of this attempt, from 1.
     pub attempt: i16,
     /// When the request was accepted.
@@ -165,6 +168,7 @@ struct ClaimedRow {
     lease_token: i64,
     recipient: String,
     callback_url: String,
+    shown_host: Option<String>,
     attempt: i16,
     created_at: DateTime<Utc>,
     waited: f64,
@@ -204,6 +208,7 @@ macro_rules! claim_rows {
               lease_token as "lease_token!",
               recipient,
               callback_url,
+              shown_host,
               attempt,
               created_at,
               extract(epoch from clock_timestamp() - created_at)::float8 as "waited!",
@@ -335,15 +340,15 @@ fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
     let mut unreadable = Vec::new();
     for row in rows {
         let lease = Lease { job: JobId(row.id), token: row.lease_token };
-        let (recipient, callback_url) = match (Email::from_stored(&row.recipient), CallbackUrl::parse(row.callback_url))
-        {
-            (Ok(recipient), Ok(callback_url)) => (recipient, callback_url),
-            (Err(_), _) => {
-                unreadable.push(unreadable_job(lease, "recipient", "it is not an email address"));
-                continue;
-            }
-            (_, Err(error)) => {
-                unreadable.push(unreadable_job(lease, "callback_url", &error.to_string()));
+        let recipient =
+            Email::from_stored(&row.recipient).map_err(|_| ("recipient", "it is not an email address".to_owned()));
+        let callback_url = CallbackUrl::parse(row.callback_url).map_err(|error| ("callback_url", error.to_string()));
+        let shown_host = row.shown_host.map(ShownHost::parse).transpose();
+        let shown_host = shown_host.map_err(|error| ("shown_host", error.to_string()));
+        let (recipient, callback_url, shown_host) = match (recipient, callback_url, shown_host) {
+            (Ok(recipient), Ok(callback_url), Ok(shown_host)) => (recipient, callback_url, shown_host),
+            (Err((column, why)), ..) | (_, Err((column, why)), _) | (.., Err((column, why))) => {
+                unreadable.push(unreadable_job(lease, column, &why));
                 continue;
             }
         };
@@ -351,6 +356,7 @@ fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
             lease,
             recipient,
             callback_url,
+            shown_host,
             attempt: row.attempt,
             created_at: row.created_at,
             waited: seconds(row.waited),

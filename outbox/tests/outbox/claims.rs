@@ -138,16 +138,18 @@ async fn a_row_that_holds_no_valid_job_fails_alone() {
     let outbox = TestOutbox::new().await;
     let no_address = outbox.queued(request("hello@example.com")).await;
     let no_url = outbox.queued(request("eve@example.com")).await;
+    let no_host = outbox.queued(request("bob@example.com")).await;
     let good = outbox.queued(request("ada@example.com")).await;
     outbox.execute(&format!("update email_jobs set recipient = 'nobody' where id = '{no_address}'")).await;
     outbox.execute(&format!("update email_jobs set callback_url = '/nowhere' where id = '{no_url}'")).await;
+    outbox.execute(&format!("update email_jobs set shown_host = 'Pay now' where id = '{no_host}'")).await;
 
     // Also if a claim finds nothing else.
-    for id in [no_address, no_url] {
+    for id in [no_address, no_url, no_host] {
         assert_eq!(outbox.state(id).await, "queued");
     }
-    assert_eq!(outbox.claim(2).await.iter().map(|job| job.lease.job).collect::<Vec<_>>(), [good]);
-    for id in [no_address, no_url] {
+    assert_eq!(outbox.claim(3).await.iter().map(|job| job.lease.job).collect::<Vec<_>>(), [good]);
+    for id in [no_address, no_url, no_host] {
         assert_eq!(outbox.state(id).await, "failed job_unreadable");
     }
     let message = outbox.text(&format!("select message from email_jobs where id = '{no_url}'")).await;

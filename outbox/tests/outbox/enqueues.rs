@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, future::join_all, stream::FuturesUnordered};
-use outbox::{Enqueued, Failure, GroupCommit, JobEnd, NewJob};
+use outbox::{Enqueued, Failure, GroupCommit, JobEnd, NewJob, ShownHost};
 
 use crate::test_outbox::{TestOutbox, request, request_for};
 
@@ -32,6 +32,30 @@ async fn a_second_request_supersedes_the_waiting_one_and_takes_its_place() {
     assert_eq!(
         outbox.text("select count(distinct place) from email_jobs where recipient = 'hello@example.com'").await,
         "1"
+    );
+}
+
+#[tokio::test]
+async fn a_job_keeps_what_its_own_request_calls_the_portal() {
+    let outbox = TestOutbox::new().await;
+    let named = |page: &str, host: &str| {
+        let shown_host = ShownHost::parse(host).unwrap();
+        NewJob { shown_host, ..request_for("hello@example.com", page) }
+    };
+    // The first goes the short way, as a newcomer's; the others supersede each other, the last two within a batch.
+    outbox.queued(named("a", "a.example.com")).await;
+    outbox.queued(named("b", "b.example.com")).await;
+    outbox.enqueue(&[named("c", "c.example.com"), named("d", "d.example.com"), named("d", "e.example.com")]).await;
+
+    let job = outbox.claim_one().await;
+    assert!(job.callback_url.as_str().ends_with("d"), "{job:?}");
+    assert_eq!(job.shown_host.as_ref().map(ShownHost::as_str), Some("d.example.com"));
+    outbox.finish(&job, JobEnd::Failed(Failure::new("late", "Too late."))).await;
+    let kept = "select string_agg(concat_ws(' ', right(callback_url, 1), shown_host, state, code), ', ' order by seq) from email_jobs";
+    assert_eq!(
+        outbox.text(kept).await,
+        "a a.example.com superseded newer_request, b b.example.com superseded newer_request, \
+         c c.example.com superseded newer_request, d d.example.com failed late, d e.example.com superseded duplicate"
     );
 }
 

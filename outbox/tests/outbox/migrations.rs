@@ -23,6 +23,7 @@ const CHECKSUMS: &str = "
 0012 5e78022a33d86cd1
 0013 28009e6592aed518
 0014 53b75e53a93f239c
+0015 ac22826aef875135
 ";
 
 #[test]
@@ -103,4 +104,34 @@ async fn an_outdated_worker_claims_nothing_and_an_outdated_api_adds_nothing() {
     outbox.execute("update outbox_schema set worker_from = 0, api_from = 0").await;
     assert_eq!(outbox.claim(10).await.len(), 1);
     outbox.queued(request("newcomer@example.com")).await;
+}
+
+/// The statements of the version before 0015, whose api runs on while an upgrade is rolled out or after it was rolled back.
+#[tokio::test]
+async fn an_older_api_adds_jobs_that_say_nothing_of_the_portal() {
+    let outbox = TestOutbox::new().await;
+    let as_api = async |statement: &str| {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).fetch_all(&outbox.api).await.unwrap().len()
+    };
+    let known = as_api(
+        "select * from email_add_newcomers(
+           array['1 min'::interval], array['1 min'::interval], array['0193a000-0000-7000-8000-000000000001'::uuid],
+           array['ann@example.com'], array['ann@example.com'], array['https://example.com/a'], array['203.0.113.7'],
+           array['first'], array[null], '15 min')",
+    );
+    assert_eq!(known.await, 0, "nothing was known about her");
+    as_api(
+        "select email_add_jobs(
+           array['bob@example.com'], array[null::bigint], array['{}'], array['{}'::jsonb], array['bob@example.com'],
+           array['https://example.com/a'],
+           array['0193a000-0000-7000-8000-000000000002', '0193a000-0000-7000-8000-000000000003']::uuid[],
+           array['bob@example.com', 'ann@example.com'], array['bob@example.com', 'ann@example.com'],
+           array['https://example.com/a', 'https://example.com/b'], array['second', 'third'], array[null, null],
+           array['queued', 'queued'], array[null, null], array[null, null], '15 min')",
+    )
+    .await;
+    let jobs = "select string_agg(concat_ws(' ', request_id, state, coalesce(shown_host, 'none')), ', ' order by seq) from email_jobs";
+    assert_eq!(outbox.text(jobs).await, "first superseded none, second queued none, third queued none");
+    let claimed = outbox.claim(10).await;
+    assert!(claimed.len() == 2 && claimed.iter().all(|job| job.shown_host.is_none()), "{claimed:?}");
 }

@@ -8,7 +8,7 @@ use std::{
 use chrono::Utc;
 use outbox::{
     CallbackUrl, ClaimOptions, ClaimedJob, Email, EnqueuePolicy, Enqueued, Finish, JobEnd, JobId, NewJob, NewLink,
-    PgPool, Recorded, Requeue, Requeued, Seal, SendDecision, Step, StepOutcome, StepRecord,
+    PgPool, Recorded, Requeue, Requeued, Seal, SendDecision, ShownHost, Step, StepOutcome, StepRecord,
 };
 use sandbox::{Durability, Postgres, Role};
 use tokio::sync::OnceCell;
@@ -155,6 +155,7 @@ pub(crate) fn request(recipient: &str) -> NewJob {
         id: JobId::new(),
         recipient: Email::parse(recipient).unwrap(),
         callback_url: CallbackUrl::parse("https://portal.example.com/auth/callback").unwrap(),
+        shown_host: ShownHost::parse("portal.example.com").unwrap(),
         client: "203.0.113.7".to_owned(),
         request_id: "test".to_owned(),
         traceparent: None,

@@ -30,8 +30,8 @@ pub(super) fn show(outcome: &Result<User, AuthError>, redirect_to: &str) -> Resp
 
 fn refusal(error: &AuthError) -> String {
     match error.code {
-        "otp_expired" => "This link was already used or has expired (otp_expired). \
-                          Only the newest link works, and only once."
+        "otp_expired" => "This link was already used, was replaced by a newer one or has expired (otp_expired). \
+                          Use the newest mail: once you have signed in, older links no longer work."
             .to_owned(),
         code => format!("{} ({code}).", error.message),
     }

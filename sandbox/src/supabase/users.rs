@@ -1,5 +1,5 @@
-//! The people that the stand-in knows, and their live tokens: at most one of each kind, all cleared by
-//! the first that is used (models/one_time_token.go).
+//! The people that the stand-in knows, and their live tokens: at most one of each kind. The first that is used ends the
+//! others, except for one code (models/one_time_token.go; measured).
 
 use super::answer::AuthError;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -42,6 +42,30 @@ pub struct User {
 struct TokenSlot {
     token: Option<Token>,
     sent_at: Option<DateTime<Utc>>,
+    /// Whether the link is dead and only the one-time code still signs in.
+    is_code_only: bool,
+}
+
+impl TokenSlot {
+    fn takes(&self, email: &str, proof: Proof<'_>, lifetime: Duration) -> bool {
+        let (Some(token), Some(sent_at)) = (&self.token, self.sent_at) else {
+            return false;
+        };
+        let is_right = match proof {
+            Proof::Hash(hash) => !self.is_code_only && token.hash == hash,
+            Proof::Code { email: given, otp } => given == email && token.otp == otp,
+        };
+        is_right && (Utc::now() - sent_at).to_std().unwrap_or_default() <= lifetime
+    }
+}
+
+/// What somebody signs in with.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Proof<'a> {
+    /// The hash that a link carries.
+    Hash(&'a str),
+    /// An address and its one-time code.
+    Code { email: &'a str, otp: &'a str },
 }
 
 /// The two kinds of token that links carry. A recovery link shares the magic link's.
@@ -97,7 +121,7 @@ impl User {
         self.updated_at = now;
         let token = Token { otp, hash };
         self.issued.insert(token.hash.clone());
-        *self.slot(kind) = TokenSlot { token: Some(token.clone()), sent_at: Some(now) };
+        *self.slot(kind) = TokenSlot { token: Some(token.clone()), sent_at: Some(now), is_code_only: false };
         token
     }
 
@@ -116,13 +140,24 @@ impl User {
         }
     }
 
-    fn sign_in(&mut self) {
+    fn takes(&self, kind: TokenKind, proof: Proof<'_>, lifetime: Duration) -> bool {
+        let slot = match kind {
+            TokenKind::Confirmation => &self.confirmation,
+            TokenKind::Recovery => &self.recovery,
+        };
+        slot.takes(&self.email, proof, lifetime)
+    }
+
+    /// A confirmation ends the other kind's link, but not its code. A recovery ends everything.
+    fn sign_in(&mut self, kind: TokenKind) {
         let now = Utc::now();
         self.confirmed_at.get_or_insert(now);
         self.last_sign_in_at = Some(now);
         self.updated_at = now;
-        for kind in [TokenKind::Confirmation, TokenKind::Recovery] {
-            self.slot(kind).token = None;
+        self.confirmation.token = None;
+        match kind {
+            TokenKind::Confirmation => self.recovery.is_code_only = true,
+            TokenKind::Recovery => self.recovery.token = None,
         }
     }
 
@@ -214,15 +249,19 @@ impl Users {
         }
     }
 
-    /// Uses a token: the user is signed in, and all of their tokens are dead. A wrong, used,
-    /// superseded or expired one cannot be told apart, and changes nothing.
+    /// Uses a token: the user is signed in. A wrong, used, superseded or expired one cannot be told apart, and changes
+    /// nothing.
     pub(super) fn use_token(
         &mut self,
         kinds: &[TokenKind],
         lifetime: Duration,
-        fits: impl Fn(&User, &Token) -> bool,
+        proof: Proof<'_>,
     ) -> Result<User, AuthError> {
-        let user = self.0.values_mut().find(|user| user.has_live_token(kinds, lifetime, &fits)).ok_or_else(|| {
+        let found = self.0.values_mut().find_map(|user| {
+            let kind = kinds.iter().copied().find(|kind| user.takes(*kind, proof, lifetime))?;
+            Some((user, kind))
+        });
+        let (user, kind) = found.ok_or_else(|| {
             let message = "Email link is invalid or has expired";
             AuthError::new(StatusCode::FORBIDDEN, "otp_expired", message)
         })?;
@@ -230,24 +269,8 @@ impl Users {
             let message = "User is banned";
             return Err(AuthError::new(StatusCode::FORBIDDEN, "user_banned", message));
         }
-        user.sign_in();
+        user.sign_in(kind);
         Ok(user.clone())
-    }
-}
-
-impl User {
-    fn has_live_token(&self, kinds: &[TokenKind], lifetime: Duration, fits: impl Fn(&User, &Token) -> bool) -> bool {
-        kinds.iter().any(|kind| {
-            let slot = match kind {
-                TokenKind::Confirmation => &self.confirmation,
-                TokenKind::Recovery => &self.recovery,
-            };
-            let (Some(token), Some(sent_at)) = (&slot.token, slot.sent_at) else {
-                return false;
-            };
-            let age = (Utc::now() - sent_at).to_std().unwrap_or_default();
-            age <= lifetime && fits(self, token)
-        })
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     answer::{self, ApiVersion, AuthError},
     email::valid_email,
     page,
-    users::{TokenKind, User},
+    users::{Proof, TokenKind, User},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::Utc;
@@ -150,15 +150,14 @@ fn parse_post(body: &[u8]) -> Result<VerifyBody, AuthError> {
 
 fn use_hash(world: &mut AuthState, kind: &str, hash: &str) -> Result<User, AuthError> {
     let lifetime = world.settings.otp_exp;
-    world.users.use_token(kinds_of(kind)?, lifetime, |_, token| token.hash == hash)
+    world.users.use_token(kinds_of(kind)?, lifetime, Proof::Hash(hash))
 }
 
 fn use_otp(world: &mut AuthState, body: &VerifyBody) -> Result<User, AuthError> {
     let email = valid_email(&body.email)?;
     let lifetime = world.settings.otp_exp;
-    world
-        .users
-        .use_token(kinds_of(&body.r#type)?, lifetime, |user, token| user.email == email && token.otp == body.token)
+    let proof = Proof::Code { email: &email, otp: &body.token };
+    world.users.use_token(kinds_of(&body.r#type)?, lifetime, proof)
 }
 
 fn kinds_of(kind: &str) -> Result<&'static [TokenKind], AuthError> {

@@ -196,6 +196,21 @@ async fn a_strangers_first_link_survives_a_later_one_until_either_is_used() {
 }
 
 #[tokio::test]
+async fn a_strangers_first_link_leaves_the_later_code_and_a_later_link_leaves_nothing() {
+    for (opened, code_of_the_other) in [("signup", 200), ("magiclink", 403)] {
+        let links = Links::new().await;
+        let signup = links.link("magiclink", ADA).await;
+        let later = links.link("magiclink", ADA).await;
+        let (used, other) = if opened == "signup" { (signup, later) } else { (later, signup) };
+        assert_eq!(links.open(&used).await, "signed_in");
+        assert_eq!(links.open(&other).await, "otp_expired", "{opened}");
+        let body = json!({"type": "email", "email": ADA, "token": other["email_otp"]});
+        assert_eq!(links.post(body.clone()).await.0, code_of_the_other, "{opened}");
+        assert_eq!(links.post(body).await.0, 403, "{opened}: a code works once");
+    }
+}
+
+#[tokio::test]
 async fn a_hash_verifies_as_the_types_of_its_kind_and_a_failed_try_uses_nothing() {
     let links = Links::new().await;
     for (made_as, verifies_as, status) in [

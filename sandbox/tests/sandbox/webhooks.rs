@@ -63,9 +63,12 @@ async fn the_recipients_name_decides_what_happens() {
         ("bouncer", vec![json!(["delivered", null, null, 250, null])]),
         ("bounce+1", vec![json!(["failed", "permanent", "bounce", 550, "5.1.1"])]),
         ("full", vec![json!(["failed", "permanent", "bounce", 552, "5.2.2"])]),
+        ("denied", vec![json!(["failed", "permanent", "bounce", 550, "5.4.1"])]),
         ("blocked", vec![json!(["failed", "permanent", "bounce", 550, "5.7.1"])]),
+        ("certificate", vec![json!(["failed", "permanent", "generic", null, null])]),
         ("suppressed", vec![json!(["failed", "permanent", "suppress-bounce", 605, null])]),
         ("old", vec![json!(["failed", "permanent", "old", null, null])]),
+        ("late", vec![json!(["failed", "temporary", "old", 602, null])]),
         (
             "deferred",
             vec![json!(["failed", "temporary", "generic", 451, "4.7.1"]), json!(["delivered", null, null, 250, null])],

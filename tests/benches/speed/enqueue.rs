@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, GroupCommit, JobId, NewJob};
+use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, GroupCommit, JobId, NewJob, ShownHost};
 use sandbox::{Postgres, Role};
 use tests::{Plan, TestSystem};
 
@@ -115,6 +115,7 @@ fn new_job() -> NewJob {
         id,
         recipient: Email::parse(&newcomer()).unwrap(),
         callback_url: CallbackUrl::parse("https://example.com/auth/callback?next=%2Fprojects%2F42").unwrap(),
+        shown_host: ShownHost::parse("example.com").unwrap(),
         client: "203.0.113.7".to_owned(),
         request_id: id.to_string(),
         traceparent: None,

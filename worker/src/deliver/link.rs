@@ -88,6 +88,9 @@ impl DeliveryRun<'_> {
     /// The outcome of the delivery if there is no link to mail.
     pub(super) async fn create_link(&self, unusable: Option<Failure>) -> Result<SignInLink, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
+        if let Some(reason) = worker.supabase.link_would_be_too_long(&job.callback_url) {
+            return Err(DeliveryOutcome::Failed(reason, None));
+        }
         self.ensure_redirect_allowed().await?;
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
         // Retries after a failed hook may take only half of the slots, so that a hook that hangs cannot hold up people whom it

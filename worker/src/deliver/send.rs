@@ -1,11 +1,14 @@
 //! Sends the mail: waits for the rate limit, checks that the mail is still wanted, and calls Mailgun.
 
 use chrono::{TimeDelta, Utc};
-use outbox::{Failure, Seal, SendDecision, Step, StepRecord, Upstream};
+use outbox::{Failure, Seal, SendDecision, ShownHost, Step, StepRecord, Upstream};
 
 use super::{backoff, context::DeliveryRun, link::SignInLink, outcome::DeliveryOutcome};
 use crate::{
-    mail::render::{self, MailContent},
+    mail::{
+        portal_host::portal_host,
+        render::{self, MailContent},
+    },
     upstream::mailgun::Envelope,
 };
 
@@ -53,7 +56,7 @@ impl DeliveryRun<'_> {
         let age = link.age();
         let mail = render::render(&MailContent {
             link: &link.url,
-            callback_url: &job.callback_url,
+            host: job.shown_host.as_ref().map_or_else(|| portal_host(&job.callback_url), ShownHost::as_str),
             requested_at: job.created_at,
             link_created_at: Utc::now() - TimeDelta::from_std(age).unwrap_or_default(),
             link_lifetime: lifetime,

@@ -5,15 +5,14 @@ use std::time::Duration;
 
 use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
-use outbox::CallbackUrl;
 
 /// The content of a mail. Has no `Debug`, because it contains the link.
 #[derive(Clone)]
 pub(crate) struct MailContent<'a> {
     /// The sign-in link: printable ASCII without quotes or angle brackets.
     pub link: &'a str,
-    /// Where the link leads. The mail shows only the host.
-    pub callback_url: &'a CallbackUrl,
+    /// What the mail calls the portal.
+    pub host: &'a str,
     /// When the link was requested.
     pub requested_at: DateTime<Utc>,
     /// When Supabase created the link.
@@ -65,12 +64,13 @@ pub(crate) fn render(content: &MailContent<'_>) -> askama::Result<RenderedMail> 
     let until = content.link_created_at + TimeDelta::from_std(content.link_lifetime).unwrap_or_default();
     let words = CommonText {
         // Without the scheme, because the link must be the only URL in the mail.
-        host: content.callback_url.host(),
-        requested: content.requested_at.format("%H:%M UTC on %-d %B %Y").to_string(),
+        host: content.host.to_owned(),
+        requested: content.requested_at.format("%H:%M:%S UTC on %-d %B %Y").to_string(),
         lifetime: lifetime(content.link_lifetime),
         until: until.format("%H:%M UTC").to_string(),
     };
-    let subject = format!("Your sign-in link for {}", words.host);
+    // Mail programs fold mails with the same subject into one conversation and hide the newest, so each request has its own.
+    let subject = format!("Your sign-in link for {}, {}", words.host, content.requested_at.format("%H:%M:%S UTC"));
     let text = TextBody { words: &words, link: content.link }.render()?;
     let html = HtmlBody { words: &words, link: &escape(content.link), subject: &subject }.render()?;
     Ok(RenderedMail { subject, text, html })
@@ -105,7 +105,7 @@ mod tests {
         let created: DateTime<Utc> = "2026-11-23T13:05:30Z".parse().unwrap();
         render(&MailContent {
             link: LINK,
-            callback_url: &CallbackUrl::parse("https://portal.example.com/auth/callback?next=%2Fbuy%2Fnow").unwrap(),
+            host: "portal.example.com",
             requested_at: created - TimeDelta::seconds(40),
             link_created_at: created,
             link_lifetime: Duration::from_secs(3_600),
@@ -116,15 +116,15 @@ mod tests {
     #[test]
     fn it_shows_the_host_the_time_and_how_long_the_link_works() {
         let mail = mail();
-        assert_eq!(mail.subject, "Your sign-in link for portal.example.com");
+        assert_eq!(mail.subject, "Your sign-in link for portal.example.com, 13:04:50 UTC");
         for form in [&mail.text, &mail.html] {
             let text = form.split_whitespace().collect::<Vec<_>>().join(" ");
             for words in [
                 "portal.example.com",
-                "13:04 UTC on 23 November 2026",
+                "13:04:50 UTC on 23 November 2026",
                 "60 minutes",
                 "until 14:05 UTC",
-                "newest",
+                "use the newest mail: once you have signed in, older links no longer work",
                 "ignore",
             ] {
                 assert!(text.contains(words), "{words}: {form}");
@@ -145,10 +145,11 @@ mod tests {
     }
 
     #[test]
-    fn the_query_of_the_callback_url_is_not_shown() {
+    fn nothing_of_the_callback_url_is_shown_but_the_link() {
         let mail = mail();
+        let without_link = |form: &str| form.replace(LINK, "").replace(&LINK.replace('&', "&amp;"), "");
         for form in [&mail.subject, &mail.text, &mail.html] {
-            assert!(!form.contains("buy"), "{form}");
+            assert!(!without_link(form).contains("secret"), "{form}");
         }
     }
 
@@ -158,6 +159,17 @@ mod tests {
         for tag in ["<img", "<script", "<link", "url(", "@import"] {
             assert!(!html.contains(tag), "{tag}");
         }
+    }
+
+    /// Outlook on Windows ignores `max-width`.
+    #[test]
+    fn outlook_gets_a_table_of_a_fixed_width_around_the_card() {
+        let html = mail().html;
+        let (before, rest) = html.split_once("<!--[if mso]><table role=\"presentation\" width=\"520\"").unwrap();
+        let (card, after) = rest.split_once("<!--[if mso]></td></tr></table><![endif]-->").unwrap();
+        assert!(card.contains("<td><![endif]-->") && card.contains("max-width:520px") && card.contains("href="));
+        assert!(!before.contains("class=\"card\"") && !after.contains("class=\"card\""), "{html}");
+        assert_eq!((html.matches("<!--[if mso]>").count(), html.matches("<![endif]-->").count()), (2, 2));
     }
 
     #[test]

@@ -73,6 +73,9 @@ impl Worker {
     pub fn new(settings: &WorkerSettings) -> anyhow::Result<Self> {
         let WorkerSettings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
         let verify = VerifyClient::new(supabase, limits.upstream_timeout)?;
+        if let Some(proxy) = &mailgun.connection.proxy {
+            tracing::info!(proxy = proxy.address, "Supabase and Mailgun are called through a proxy");
+        }
         let (pool, pooler_monitor) =
             outbox::connect_monitored(&database.url, database.max_connections, "magic-link-worker")?;
         let name = program::instance_name();

@@ -49,6 +49,11 @@ pub struct WorkerArguments {
     #[arg(long, env = "SUPABASE_URL")]
     pub supabase_url: Option<String>,
 
+    /// A PEM file of certificate authorities that are trusted for SUPABASE_URL, and for it alone, beside the public ones.
+    /// Example: /etc/ssl/company-ca.pem
+    #[arg(long, env = "SUPABASE_CA_FILE")]
+    pub supabase_ca_file: Option<String>,
+
     /// Its secret key (sb_secret_…), or the JWT of its service_role; not its publishable or anon key. Example:
     /// sb_secret_…
     #[arg(long, env = "SUPABASE_SERVICE_ROLE_KEY", hide_env_values = true)]
@@ -83,6 +88,15 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAIL_FROM")]
     pub mail_from: Option<String>,
 
+    /// Whether Mailgun delivers over TLS only; `false`: in plain text too, to servers that offer no TLS. Example: false
+    #[arg(long, env = "MAILGUN_REQUIRE_TLS", default_value = "true")]
+    pub mailgun_require_tls: String,
+
+    /// Whether Mailgun takes any certificate of a recipient's server; `false`: only one that it can verify.
+    /// Example: true
+    #[arg(long, env = "MAILGUN_SKIP_VERIFICATION", default_value = "false")]
+    pub mailgun_skip_verification: String,
+
     /// Mails that this worker hands over at most, after a first burst of as many. Example: 20/1s
     #[arg(long, env = "MAILGUN_RATE", default_value = "20/1s")]
     pub mailgun_rate: String,
@@ -96,6 +110,16 @@ pub struct WorkerArguments {
     /// /v1/analytics/logs). Example: logs
     #[arg(long, env = "MAILGUN_EVENTS_API", default_value = "events")]
     pub mailgun_events_api: String,
+
+    /// HTTP proxy for the calls to Supabase and Mailgun (https_proxy counts too). Calls to this machine never use it.
+    /// Example: http://proxy.internal:3128
+    #[arg(long, env = "HTTPS_PROXY", hide_env_values = true)]
+    pub https_proxy: Option<String>,
+
+    /// Hosts, domains and networks that are called without the proxy, comma-separated (no_proxy counts too).
+    /// Example: supabase.internal,10.0.0.0/8
+    #[arg(long, env = "NO_PROXY")]
+    pub no_proxy: Option<String>,
 
     /// 32 bytes in base64 that links wait under; several, comma-separated: the first seals, all open. The same for
     /// all workers. Example: the output of `openssl rand -base64 32`

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{
-    WorkerArguments,
+    ConnectionSettings, ProxySettings, WorkerArguments,
     values::{header_secret, mail_from, mailgun_domain, upstream_url},
 };
 
@@ -22,6 +22,12 @@ pub struct MailgunClientSettings {
     pub key: SecretString,
     /// Sender of the mail: `Name <address>` or an address.
     pub from: String,
+    /// How connections are made.
+    pub connection: ConnectionSettings,
+    /// Whether Mailgun may deliver only over TLS.
+    pub require_tls: bool,
+    /// Whether Mailgun accepts any certificate of a recipient's server.
+    pub skip_verification: bool,
     /// Maximum rate at which this worker hands over mail.
     pub rate: Quota,
     /// A key that may read events, and read and delete suppressions.
@@ -52,7 +58,11 @@ impl FromStr for EventsApi {
 }
 
 impl MailgunClientSettings {
-    pub(super) fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
+    pub(super) fn read(
+        arguments: &WorkerArguments,
+        proxy: Option<&ProxySettings>,
+        errors: &mut SettingErrors,
+    ) -> Option<Self> {
         const URL: &str = "https://api.eu.mailgun.net";
         const KEY: &str = "a sending key of the domain";
         const FROM: &str = "Example Portal <sign-in@mg.example.com>";
@@ -66,6 +76,9 @@ impl MailgunClientSettings {
         let from = errors
             .required("MAIL_FROM", FROM, arguments.mail_from.as_ref())
             .and_then(|text| errors.read("MAIL_FROM", FROM, mail_from(text)));
+        let require_tls = errors.parse("MAILGUN_REQUIRE_TLS", "true", &arguments.mailgun_require_tls);
+        let skip_verification =
+            errors.parse("MAILGUN_SKIP_VERIFICATION", "false", &arguments.mailgun_skip_verification);
         let rate = errors.parse("MAILGUN_RATE", "20/1s", &arguments.mailgun_rate);
         let events_key = read_events_key(arguments, errors);
         let events_api = errors.parse("MAILGUN_EVENTS_API", "logs", &arguments.mailgun_events_api);
@@ -74,11 +87,26 @@ impl MailgunClientSettings {
             domain: domain?,
             key: key?,
             from: from?,
+            connection: ConnectionSettings { proxy: proxy.cloned(), extra_roots: Vec::new() },
+            require_tls: require_tls?,
+            skip_verification: skip_verification?,
             rate: rate?,
             events_key: events_key?,
             events_api: events_api?,
         })
     }
+
+    /// Whether the sender's domain is the sending domain or one above it. If not, the domain in `From` and the one that signs
+    /// differ, which is what a forged mail looks like (RFC 7489 §3.1).
+    #[must_use]
+    pub fn is_sender_aligned(&self) -> bool {
+        is_aligned(&self.from, &self.domain)
+    }
+}
+
+fn is_aligned(from: &str, domain: &str) -> bool {
+    let sender = from.trim_end_matches('>').rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+    domain.strip_suffix(&sender).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
 /// `Some(None)` if no key is set, `None` if the key is bad.
@@ -87,6 +115,27 @@ fn read_events_key(arguments: &WorkerArguments, errors: &mut SettingErrors) -> O
         None => Some(None),
         Some(key) => {
             errors.read("MAILGUN_EVENTS_KEY", "a key that may read the domain's events", header_secret(key)).map(Some)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sender_is_aligned_with_the_sending_domain_and_those_above_it() {
+        for (from, aligned) in [
+            ("sign-in@mg.example.com", true),
+            ("Portal <sign-in@MG.Example.com>", true),
+            ("Portal <sign-in@example.com>", true),
+            ("Portal <sign-in@news.example.com>", false),
+            ("sign-in@g.example.com", false),
+            ("sign-in@a.mg.example.com", false),
+            ("sign-in@example.org", false),
+            ("sign-in@ample.com", false),
+        ] {
+            assert_eq!(is_aligned(from, "mg.example.com"), aligned, "{from}");
         }
     }
 }

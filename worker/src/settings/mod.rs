@@ -2,9 +2,11 @@
 //! example; no error shows a secret.
 
 mod arguments;
+mod connection;
 mod database;
 mod limits;
 mod mailgun;
+mod proxy;
 mod supabase;
 mod supabase_key;
 mod values;
@@ -15,9 +17,11 @@ use std::net::SocketAddr;
 use program::SettingErrors;
 
 pub use arguments::{WorkerArguments, WorkerCommand};
+pub use connection::ConnectionSettings;
 pub use database::DatabaseSettings;
 pub use limits::{Limits, SHORTEST_USE};
 pub use mailgun::{EventsApi, MailgunClientSettings};
+pub use proxy::ProxySettings;
 pub use supabase::{Signups, SupabaseClientSettings};
 pub(crate) use values::is_loopback;
 
@@ -51,8 +55,9 @@ impl WorkerSettings {
         // Every setting is read before the first `?`, so that no error is left out.
         let database = DatabaseSettings::read(arguments, errors);
         let listen = errors.parse("WORKER_LISTEN", "127.0.0.1:8081", &arguments.worker_listen);
-        let supabase = SupabaseClientSettings::read(arguments, errors);
-        let mailgun = MailgunClientSettings::read(arguments, errors);
+        let proxy = ProxySettings::read(arguments, errors);
+        let supabase = SupabaseClientSettings::read(arguments, proxy.as_ref(), errors);
+        let mailgun = MailgunClientSettings::read(arguments, proxy.as_ref(), errors);
         let sealing_keys = errors
             .required("LINK_SEALING_KEY", KEY, arguments.link_sealing_key.as_ref())
             .and_then(|text| errors.parse("LINK_SEALING_KEY", KEY, text));

@@ -7,7 +7,8 @@ use secrecy::SecretString;
 use url::Url;
 
 use super::{
-    WorkerArguments,
+    ConnectionSettings, ProxySettings, WorkerArguments,
+    connection::read_certificates,
     supabase_key::supabase_key,
     values::{origin, upstream_url},
 };
@@ -20,6 +21,8 @@ pub struct SupabaseClientSettings {
     pub key: SecretString,
     /// Origins that links may point to, serialised as browsers do.
     pub link_origins: Vec<String>,
+    /// How connections are made.
+    pub connection: ConnectionSettings,
     /// Maximum number of calls at a time.
     pub concurrency: usize,
     /// Whether an unknown address gets an account.
@@ -48,7 +51,11 @@ impl FromStr for Signups {
 }
 
 impl SupabaseClientSettings {
-    pub(super) fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
+    pub(super) fn read(
+        arguments: &WorkerArguments,
+        proxy: Option<&ProxySettings>,
+        errors: &mut SettingErrors,
+    ) -> Option<Self> {
         const URL: &str = "https://abcdefghijklmnopqrst.supabase.co";
         let url = errors
             .required("SUPABASE_URL", URL, arguments.supabase_url.as_ref())
@@ -60,8 +67,19 @@ impl SupabaseClientSettings {
             None | Some("") => url.as_ref().map(|url| vec![url.origin().ascii_serialization()]),
             Some(list) => errors.read("LINK_ORIGINS", URL, list.split(',').map(origin).collect::<Result<Vec<_>, _>>()),
         };
+        let extra_roots = match arguments.supabase_ca_file.as_deref().map(str::trim) {
+            None | Some("") => Some(Vec::new()),
+            Some(path) => errors.read("SUPABASE_CA_FILE", "/etc/ssl/company-ca.pem", read_certificates(path)),
+        };
         let concurrency = errors.in_range("SUPABASE_CONCURRENCY", "16", &arguments.supabase_concurrency, 1..=1_000);
         let signups = errors.parse("SIGNUPS", "deny", &arguments.signups);
-        Some(Self { url: url?, key: key?, link_origins: link_origins?, concurrency: concurrency?, signups: signups? })
+        Some(Self {
+            url: url?,
+            key: key?,
+            link_origins: link_origins?,
+            connection: ConnectionSettings { proxy: proxy.cloned(), extra_roots: extra_roots? },
+            concurrency: concurrency?,
+            signups: signups?,
+        })
     }
 }

@@ -1,6 +1,6 @@
 //! Makes one HTTP call to an upstream. Returns the response, or whether the request can have arrived.
 //!
-//! The client does not follow redirects, uses no proxy, sends no Referer, and reads at most 256 KiB of a response.
+//! The client does not follow redirects, sends no Referer, and reads at most 256 KiB of a response.
 
 use std::{error::Error as _, fmt, time::Duration};
 
@@ -12,7 +12,7 @@ use reqwest::{
 };
 use url::Url;
 
-use crate::settings::is_loopback;
+use crate::settings::{ConnectionSettings, is_loopback};
 
 /// Maximum size of a response body. Real responses have about 2 KiB.
 const MAX_BODY_BYTES: usize = 256 * 1024;
@@ -63,17 +63,23 @@ pub type CallResult = Result<UpstreamResponse, CallError>;
 ///
 /// # Errors
 /// The TLS library rejects the configuration.
-pub fn client(upstream: &Url, timeout: Duration) -> reqwest::Result<Client> {
+pub fn client(upstream: &Url, connection: &ConnectionSettings, timeout: Duration) -> reqwest::Result<Client> {
     let roots = webpki_root_certs::TLS_SERVER_ROOT_CERTS
         .iter()
+        .chain(&connection.extra_roots)
         .map(|root| Certificate::from_der(root))
         .collect::<Result<Vec<_>, _>>()?;
-    Client::builder()
+    // Without this, reqwest would look for a proxy in the environment by its own rules.
+    let builder = Client::builder().no_proxy();
+    let builder = match &connection.proxy {
+        Some(proxy) => builder.proxy(proxy.to_reqwest()?),
+        None => builder,
+    };
+    builder
         .tls_certs_only(roots)
         .https_only(!is_loopback(upstream))
         .redirect(redirect::Policy::none())
         .referer(false)
-        .no_proxy()
         // Supabase's gateway responds with 401 if a secret key comes with a browser's user agent.
         .user_agent(concat!("magic-link-worker/", env!("CARGO_PKG_VERSION")))
         .timeout(timeout)

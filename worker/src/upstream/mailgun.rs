@@ -26,6 +26,8 @@ pub struct MailgunClient {
     key: SecretString,
     from: String,
     domain: String,
+    require_tls: bool,
+    skip_verification: bool,
     rate_limiter: DefaultDirectRateLimiter,
 }
 
@@ -42,19 +44,29 @@ pub struct Envelope<'a> {
 }
 
 impl MailgunClient {
-    /// Creates a client. Makes no call. `timeout` limits each call.
+    /// Creates a client. Makes no call. `timeout` limits each call. Logs a warning if receivers may take the mails for
+    /// forged.
     ///
     /// # Errors
     /// The settings contain an unusable rate or URL, or the HTTP client cannot be created.
     pub fn new(settings: &MailgunClientSettings, timeout: Duration) -> anyhow::Result<Self> {
         let burst = NonZeroU32::new(settings.rate.limit).context("MAILGUN_RATE lets nothing through")?;
         let rate = Quota::with_period(settings.rate.interval()).context("MAILGUN_RATE has no window")?;
+        if !settings.is_sender_aligned() {
+            tracing::warn!(
+                mailgun_domain = settings.domain,
+                "MAIL_FROM is of another domain than MAILGUN_DOMAIN, so receivers may take the mails for forged (DMARC): use \
+                 an address of MAILGUN_DOMAIN or of the domain above it"
+            );
+        }
         Ok(Self {
-            client: http::client(&settings.url, timeout)?,
+            client: http::client(&settings.url, &settings.connection, timeout)?,
             endpoint: settings.url.join(&format!("v3/{}/messages", settings.domain))?,
             key: settings.key.clone(),
             from: settings.from.clone(),
             domain: settings.domain.clone(),
+            require_tls: settings.require_tls,
+            skip_verification: settings.skip_verification,
             rate_limiter: RateLimiter::direct(rate.allow_burst(burst)),
         })
     }
@@ -119,14 +131,28 @@ impl MailgunClient {
             .text("o:tracking", "no")
             .text("o:tracking-clicks", "no")
             .text("o:tracking-opens", "no")
-            .text("o:require-tls", "yes")
+            .text("o:require-tls", yes_or_no(self.require_tls))
+            .text("o:skip-verification", yes_or_no(self.skip_verification))
             .text("o:deliver-within", deliver_within(envelope.deliver_within))
             .text("v:job_id", envelope.job.to_string())
             .text("h:Message-Id", envelope.message_id.to_owned())
-            // Suppress out-of-office replies (RFC 3834 for the first header; Exchange reads the second).
+            // Keep the mails of several requests apart: each belongs to a conversation of its own. (Gmail reads the second.)
+            .text("h:References", conversation_id(envelope.message_id))
+            .text("h:X-Entity-Ref-ID", envelope.message_id.trim_matches(['<', '>']).to_owned())
+            // Suppress automatic replies (RFC 3834 for the first header; Exchange reads the second). `All` may suppress
+            // bounces too.
             .text("h:Auto-Submitted", "auto-generated")
-            .text("h:X-Auto-Response-Suppress", "All")
+            .text("h:X-Auto-Response-Suppress", "OOF, AutoReply")
     }
+}
+
+/// The id of a mail that does not exist and begins the conversation of this one. A copy of the mail has the same.
+fn conversation_id(message_id: &str) -> String {
+    message_id.replacen('<', "<conversation.", 1)
+}
+
+fn yes_or_no(is_set: bool) -> &'static str {
+    if is_set { "yes" } else { "no" }
 }
 
 /// Formats `o:deliver-within` as `[h]h[m]m`, 5 minutes to 24 hours. Rounds down to whole minutes, so that Mailgun never

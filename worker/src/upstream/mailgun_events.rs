@@ -44,7 +44,7 @@ impl MailgunEventsClient {
     pub fn new(settings: &MailgunClientSettings, timeout: Duration) -> anyhow::Result<Option<Self>> {
         let Some(key) = settings.events_key.clone() else { return Ok(None) };
         Ok(Some(Self {
-            client: http::client(&settings.url, timeout).context("MAILGUN_BASE_URL")?,
+            client: http::client(&settings.url, &settings.connection, timeout).context("MAILGUN_BASE_URL")?,
             base_url: settings.url.clone(),
             domain: settings.domain.clone(),
             key,

@@ -54,6 +54,14 @@ const HOOK_ERROR_INTERVAL: Duration = Duration::from_secs(5 * 60);
 /// Supabase creates a valid one-time code with each link. A shorter code can be guessed within its lifetime.
 const SAFE_CODE_DIGITS: usize = 8;
 
+/// Maximum length of a link, in characters. Some versions of Outlook open only the first 2,083 characters of a link (the limit
+/// of the library that they call).
+const MAX_LINK: usize = 2_083;
+
+/// Characters of every link beside the server's origin and the callback URL: at least one for the path, then `?token=` with 56
+/// digits, `&type=signup` and `&redirect_to=` (measured).
+const REST_OF_LINK: usize = 1 + 7 + 56 + 12 + 13;
+
 /// A link that Supabase created. `Debug` does not show the link, because anybody who has the link can sign in.
 pub struct GeneratedLink {
     /// The link to mail.
@@ -102,7 +110,7 @@ impl SupabaseClient {
         // Without this header, a call that loses a race gets Postgres's own error, which contains the address.
         headers.insert("x-supabase-api-version", HeaderValue::from_static("2024-01-01"));
         Ok(Self {
-            client: http::client(&settings.url, timeout)?,
+            client: http::client(&settings.url, &settings.connection, timeout)?,
             endpoint: settings.url.join("auth/v1/admin/generate_link")?,
             headers,
             link_origins: settings.link_origins.clone(),
@@ -176,6 +184,14 @@ impl SupabaseClient {
         self.check_link(&response, email, body)
     }
 
+    /// Whether every link to this callback URL is longer than mail programs can open. Known without creating a link, which
+    /// may end the person's earlier one.
+    pub fn link_would_be_too_long(&self, callback_url: &CallbackUrl) -> Option<Failure> {
+        let origin = self.link_origins.iter().map(String::len).min().unwrap_or_default();
+        let length = origin + REST_OF_LINK + callback_url.len_in_link();
+        (length > MAX_LINK).then(|| link_too_long(length))
+    }
+
     /// The type of link to request. Supabase creates a `recovery` link only for an existing user. A recovery link also
     /// works as a magic link, because both use the same token (Supabase: internal/api/verify.go, verifyTokenHash; also
     /// measured).
@@ -242,8 +258,20 @@ impl SupabaseClient {
             Signups::Allow => body.action_link,
             Signups::Deny => as_magic_link(&body.action_link),
         };
+        if url.len() > MAX_LINK {
+            let reason = link_too_long(url.len());
+            return Err(UpstreamFailure { verdict: Verdict::Reject, reason, http_status: Some(response.status) });
+        }
         Ok(GeneratedLink { url, origin_and_path, redirect_to: body.redirect_to })
     }
+}
+
+fn link_too_long(length: usize) -> Failure {
+    let message = format!(
+        "The link has {length} characters or more, and some mail programs open at most {MAX_LINK}: nothing was mailed. The \
+         portal must send a shorter callback_next."
+    );
+    Failure::new("link_too_long", message)
 }
 
 /// Changes the type of a recovery link to `magiclink`. With a recovery link, a portal's callback page would offer to set a

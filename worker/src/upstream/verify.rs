@@ -36,7 +36,7 @@ impl VerifyClient {
     /// The HTTP client cannot be created.
     pub(crate) fn new(settings: &SupabaseClientSettings, timeout: Duration) -> anyhow::Result<Self> {
         Ok(Self {
-            client: http::client(&settings.url, timeout.min(MAX_TIMEOUT))?,
+            client: http::client(&settings.url, &settings.connection, timeout.min(MAX_TIMEOUT))?,
             endpoint: settings.url.join("auth/v1/verify")?,
         })
     }

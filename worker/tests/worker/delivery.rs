@@ -47,12 +47,15 @@ async fn upstream_calls_have_the_required_fields() {
     for (field, value) in [
         ("from", "Example Portal <sign-in@mg.example.com>"),
         ("to", "ada@example.com"),
-        ("subject", "Your sign-in link for example.com"),
         ("o:tag", "sign-in"),
         ("o:tracking", "no"),
         ("o:tracking-clicks", "no"),
         ("o:tracking-opens", "no"),
         ("o:require-tls", "yes"),
+        ("o:skip-verification", "no"),
+        ("h:Auto-Submitted", "auto-generated"),
+        // `All` may swallow bounces.
+        ("h:X-Auto-Response-Suppress", "OOF, AutoReply"),
         ("o:deliver-within", "59m"),
         ("v:job_id", &job.to_string()),
     ] {
@@ -63,6 +66,43 @@ async fn upstream_calls_have_the_required_fields() {
     let link = mail.link().unwrap().replace('&', "&amp;");
     assert_eq!(mail.html.matches("href=").count(), 1);
     assert!(mail.html.contains(&format!("href=\"{link}\"")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mailgun_is_told_how_strict_to_be_about_tls() {
+    let mut test = TestWorker::new().await;
+    test.set("MAILGUN_REQUIRE_TLS", "false");
+    test.set("MAILGUN_SKIP_VERIFICATION", "true");
+    let _worker = test.start_worker();
+    test.enqueue("ada@example.com").await;
+    let mail = test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
+    assert_eq!(mail.option("require-tls"), Some("no"));
+    assert_eq!(mail.option("skip-verification"), Some("yes"));
+}
+
+/// Gmail folds mails with one subject and hides the newest.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_mails_of_two_requests_are_not_folded_into_one_conversation() {
+    let test = TestWorker::new().await;
+    let _worker = test.start_worker();
+    let mut references = std::collections::HashSet::new();
+    for _ in 0..2 {
+        let job = test.enqueue("ada@example.com").await;
+        test.wait_for_state(job, "sent").await;
+        let mail = test.mailgun.mails_to("ada@example.com").pop().unwrap();
+
+        let time = "select to_char(created_at at time zone 'utc', 'HH24:MI:SS') from email_jobs where id = $1";
+        let time: String = sqlx::query_scalar(time).bind(job.0).fetch_one(&test.pool).await.unwrap();
+        assert_eq!(mail.subject, format!("Your sign-in link for example.com, {time} UTC"));
+        let reference = mail.header("References").unwrap();
+        assert!(reference.starts_with('<') && reference.ends_with("@mg.example.com>"), "{reference}");
+        assert_ne!(Some(reference), mail.header("Message-Id"), "a mail does not refer to itself");
+        for header in ["References", "X-Entity-Ref-ID"] {
+            let value = mail.header(header).unwrap();
+            assert!(!value.contains("ada") && value.contains(&job.to_string()), "{header}: {value}");
+            assert!(references.insert(value.to_owned()), "{header}: {value}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,5 +204,50 @@ async fn a_worker_is_alive_and_ready() {
     .await;
     for part in ["database", "supabase", "mailgun"] {
         assert_eq!(health["checks"][part]["status"], "ok");
+    }
+}
+
+/// Some versions of Outlook open only a part of a longer link.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
+    let test = TestWorker::new().await;
+    let _worker = test.start_worker();
+    let origin = test.supabase.url().len();
+    let rest = "/auth/v1/verify?token=".len() + 56 + "&type=signup&redirect_to=".len();
+    let callback = "https%3A%2F%2Fexample.com%2Fauth%2Fcallback%3Fnext%3D%252F".len();
+    let page = |link: usize| "a".repeat(link - origin - rest - callback);
+    // Length of the link, and calls to Supabase: a link that is too long for sure is not made, since it may end an earlier one.
+    for (length, state, calls) in [(2_083, "sent", 1), (2_084, "failed", 1), (2_200, "failed", 0)] {
+        let before = test.supabase.journal().len();
+        let callback_url = format!("https://example.com/auth/callback?next=%2F{}", page(length));
+        let job = test.enqueue_to(&format!("person-{length}@example.com"), &callback_url).await;
+        let done = test.wait_for_state(job, state).await;
+        assert_eq!(test.supabase.journal().len() - before, calls, "{length}");
+        match state {
+            "sent" => assert_eq!(test.mailgun.mails()[0].link().unwrap().len(), length),
+            _ => assert_eq!(done.code.as_deref(), Some("link_too_long")),
+        }
+    }
+    assert_eq!(test.mailgun.mails().len(), 1);
+}
+
+/// An api of an earlier version stores no host, and a stranger may have chosen the first label of the callback's.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_names_the_host_that_the_api_stored_else_the_registrable_domain() {
+    let test = TestWorker::new().await;
+    test.supabase.set_allow_list(&["https://*.preview.example.com/auth/callback"]);
+    let callback_url = "https://your-account-is-locked.preview.example.com/auth/callback";
+    for (stored, shown) in [("'preview.example.com'", "preview.example.com"), ("null", "example.com")] {
+        let job = test.enqueue_to("ada@example.com", callback_url).await;
+        let set = format!("update email_jobs_open set shown_host = {stored}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&test.pool).await.unwrap();
+        let _worker = test.start_worker();
+        test.wait_for_state(job, "sent").await;
+        let mail = test.mailgun.mails().pop().unwrap();
+        assert!(mail.subject.starts_with(&format!("Your sign-in link for {shown}, ")), "{}", mail.subject);
+        let link = mail.link().unwrap();
+        for form in [mail.text.replace(link, ""), mail.html.replace(&link.replace('&', "&amp;"), "")] {
+            assert!(form.contains(&format!("Sign in to {shown}")) && !form.contains("locked"), "{form}");
+        }
     }
 }

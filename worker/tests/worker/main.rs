@@ -5,6 +5,7 @@
 mod configuration;
 mod delivery;
 mod leases;
+mod network;
 mod redirects;
 mod retries;
 mod settings;

@@ -117,7 +117,11 @@ async fn after_a_timeout_the_same_mail_is_sent_again() {
     let mails = test.mailgun.mails_to("ada@example.com");
     assert_eq!(mails.len(), 2, "the stand-in also accepted the first mail");
     assert_eq!(mails[0].link(), mails[1].link());
-    assert_eq!(mails[0].header("Message-Id"), mails[1].header("Message-Id"));
+    for header in ["Message-Id", "References", "X-Entity-Ref-ID"] {
+        assert!(mails[0].header(header).is_some(), "{header}");
+        assert_eq!(mails[0].header(header), mails[1].header(header), "{header}");
+    }
+    assert_eq!(mails[0].subject, mails[1].subject);
     assert_eq!(test.supabase.journal().len(), 1, "a second link would have invalidated the first");
     assert!(test.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
     assert_eq!(test.outcomes(job).await, "generate_link ok, send unknown, send ok");

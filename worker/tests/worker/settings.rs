@@ -2,7 +2,7 @@
 
 use sandbox::Program;
 
-use crate::test_worker::{TIMEOUT, TestWorker, spawn};
+use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, spawn};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_faulty_settings_are_reported_at_once() {
@@ -31,11 +31,23 @@ async fn help_shows_every_setting_and_no_secret() {
     let worker = spawn(test.settings(), &["--help"]);
     assert!(worker.wait().await.success());
     let help = worker.log().join("\n");
-    for (variable, _) in test.settings() {
+    let others = ["SUPABASE_CA_FILE", "MAILGUN_REQUIRE_TLS", "MAILGUN_SKIP_VERIFICATION", "HTTPS_PROXY", "NO_PROXY"];
+    for variable in test.settings().iter().map(|(variable, _)| variable.as_str()).chain(others) {
         assert!(help.contains(&format!("[env: {variable}")), "{variable}:\n{help}");
     }
     for secret in ["sandbox-service-role-key", "key-sandbox", "AAECAwQF", "postgres://postgres:"] {
         assert!(!help.contains(secret), "{secret} is shown");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sender_of_another_domain_is_warned_of_once() {
+    let mut test = TestWorker::new().await;
+    for (from, warnings) in [("a@example.org", 1), ("Portal <a@example.com>", 0)] {
+        test.set("MAIL_FROM", from);
+        let worker = test.start_worker();
+        worker.address().await.unwrap();
+        assert_eq!(count_log_lines(&worker, "MAIL_FROM is of another domain"), warnings, "{from}");
     }
 }
 
@@ -167,12 +179,18 @@ async fn each_invalid_setting_stops_the_start_and_is_named() {
         ("SUPABASE_SERVICE_ROLE_KEY", "sb_publishable_abc"),
         ("LINK_ORIGINS", "example.com"),
         ("SUPABASE_CONCURRENCY", "0"),
+        ("SUPABASE_CA_FILE", "/nowhere/ca.pem"),
+        ("SUPABASE_CA_FILE", "/dev/null"),
         ("SIGNUPS", "maybe"),
         ("MAILGUN_BASE_URL", "ftp://api.mailgun.net"),
         ("MAILGUN_DOMAIN", "mg.example.com/v3"),
         ("MAILGUN_API_KEY", "a\u{7f}b"),
         ("MAIL_FROM", "Portal"),
         ("MAIL_FROM", ""),
+        ("MAILGUN_REQUIRE_TLS", "yes"),
+        ("MAILGUN_SKIP_VERIFICATION", "no"),
+        ("HTTPS_PROXY", "socks5://ann:sesame@proxy.internal"),
+        ("https_proxy", "http://ann:sesame@proxy.internal/path"),
         ("LINK_SEALING_KEY", "short"),
         ("WORKER_CONCURRENCY", "0"),
         ("LEASE_SECONDS", "4"),
@@ -190,5 +208,6 @@ async fn each_invalid_setting_stops_the_start_and_is_named() {
         let log = worker.log();
         assert_eq!(log.len(), 1, "{variable}: {log:?}");
         assert!(log[0].starts_with(&format!("{variable}: ")) && log[0].contains("example: "), "{log:?}");
+        assert!(!log[0].contains("sesame"), "{log:?}");
     }
 }

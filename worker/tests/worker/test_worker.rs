@@ -6,11 +6,12 @@ use std::{
     time::Duration,
 };
 
-use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, JobId, NewJob};
+use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, JobId, NewJob, ShownHost};
 use sandbox::{Durability, Mailgun, MailgunSettings, Postgres, Program, Role, SupabaseAuth, SupabaseSettings};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
+use worker::settings::ConnectionSettings;
 
 /// Maximum time to wait for an event.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
@@ -119,6 +120,7 @@ impl TestWorker {
             id,
             recipient: Email::parse(recipient).unwrap(),
             callback_url: CallbackUrl::parse(callback_url).unwrap(),
+            shown_host: ShownHost::parse("example.com").unwrap(),
             client: "192.0.2.1".to_owned(),
             request_id: "a-request".to_owned(),
             traceparent: None,
@@ -200,7 +202,7 @@ pub(crate) async fn http_get(worker: &Program, path: &str) -> (u16, String) {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let address = worker.address().await.unwrap();
     let url = format!("http://{address}/").parse().unwrap();
-    let client = worker::upstream::http::client(&url, TIMEOUT).unwrap();
+    let client = worker::upstream::http::client(&url, &ConnectionSettings::default(), TIMEOUT).unwrap();
     let response = client.get(url.join(path).unwrap()).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
 }

@@ -79,9 +79,12 @@ impl Mailgun {
     /// |---|---|
     /// | `bounce` | `failed`, permanent: bounce, 550 5.1.1 |
     /// | `full` | `failed`, permanent: bounce, 552 5.2.2 |
+    /// | `denied` | `failed`, permanent: bounce, 550 5.4.1, as Exchange Online says that there is no such mailbox |
     /// | `blocked` | `failed`, permanent: bounce, 550 5.7.1 |
+    /// | `certificate` | `failed`, permanent: generic, the server's certificate could not be verified |
     /// | `suppressed` | `failed`, permanent: suppress-bounce, 605 |
     /// | `old` | `failed`, permanent: old |
+    /// | `late` | `failed`, temporary: old, 602 |
     /// | `deferred` | `failed`, temporary: 451 4.7.1; then `delivered` |
     /// | `complaint` | `delivered`, then `complained` |
     /// | any other | `delivered` |

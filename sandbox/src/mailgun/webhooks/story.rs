@@ -41,9 +41,12 @@ pub(super) fn of(address: &str, listed: Option<SuppressionList>) -> &'static [Ha
     match local.split('+').next().unwrap_or_default() {
         "bounce" => &[Accepted, Failed(&NO_SUCH_USER)],
         "full" => &[Accepted, Failed(&MAILBOX_FULL)],
+        "denied" => &[Accepted, Failed(&ACCESS_DENIED)],
         "blocked" => &[Accepted, Failed(&BLOCKED)],
+        "certificate" => &[Accepted, Failed(&BAD_CERTIFICATE)],
         "suppressed" => &[Accepted, Failed(&SUPPRESSED)],
         "old" => &[Accepted, Failed(&TOO_OLD)],
+        "late" => &[Accepted, Failed(&TOO_LATE)],
         "deferred" => &[Accepted, Failed(&GREYLISTED), Delivered { attempt: 2 }],
         "complaint" => &[Accepted, Delivered { attempt: 1 }, Complained],
         _ => &[Accepted, Delivered { attempt: 1 }],
@@ -67,6 +70,29 @@ const MAILBOX_FULL: FailureStory = FailureStory {
     status: |to| {
         let message = format!("5.2.2 <{to}>: Mailbox full");
         smtp(1, json!({"code": 552, "enhanced-code": "5.2.2", "message": message, "bounce-type": "soft"}))
+    },
+};
+
+/// Exchange Online's words for a mailbox that is not there.
+const ACCESS_DENIED: FailureStory = FailureStory {
+    severity: "permanent",
+    reason: "bounce",
+    lists: true,
+    status: |_| {
+        let message = "5.4.1 Recipient address rejected: Access denied";
+        smtp(1, json!({"code": 550, "enhanced-code": "5.4.1", "message": message, "bounce-type": "hard"}))
+    },
+};
+
+/// The words are made up: Mailgun documents the flags only.
+const BAD_CERTIFICATE: FailureStory = FailureStory {
+    severity: "permanent",
+    reason: "generic",
+    lists: false,
+    status: |_| {
+        let description = "x509: certificate signed by unknown authority";
+        let session = json!({"tls": false, "certificate-verified": false, "message": "", "description": description});
+        smtp(1, session)
     },
 };
 
@@ -117,6 +143,14 @@ const TOO_OLD: FailureStory = FailureStory {
     reason: "old",
     lists: false,
     status: |_| json!({"attempt-no": 4, "message": "", "description": "Too old", "session-seconds": 0.0}),
+};
+
+/// The same, in the form that users of Mailgun have seen.
+const TOO_LATE: FailureStory = FailureStory {
+    severity: "temporary",
+    reason: "old",
+    lists: false,
+    status: |_| json!({"attempt-no": 8, "code": 602, "message": "Too old", "description": "", "session-seconds": 0}),
 };
 
 const GREYLISTED: FailureStory = FailureStory {

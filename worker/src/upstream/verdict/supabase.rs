@@ -1,5 +1,5 @@
 //! Classifies Supabase Auth's responses to `generate_link`. No verdict is `Unknown`, because repeating the call is
-//! safe: each call creates a new link, and only the newest link works.
+//! safe: each call creates a new link, and the newest link works.
 
 use outbox::Failure;
 use serde::Deserialize;

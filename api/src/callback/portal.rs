@@ -1,0 +1,93 @@
+//! A portal as `CALLBACK_ORIGINS` names it: its origin, and how a mail writes its host.
+//!
+//! A mail writes a host as the operator does: in Unicode only where the setting has Unicode. Otherwise a portal that is named
+//! in Punycode could look like another one.
+
+use outbox::ShownHost;
+use url::Host;
+
+use super::origin::Origin;
+
+/// An allowed origin, and what a mail calls the portal there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Portal {
+    /// The origin.
+    pub(crate) origin: Origin,
+    /// Its host; for an entry with a wildcard, the part of the host that the setting fixes.
+    pub(crate) shown_host: ShownHost,
+}
+
+impl Portal {
+    /// Parses an origin of the setting. Its host may be in Unicode. `None` if the text is not an origin.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (scheme, rest) = text.split_once("://")?;
+        let (host, after) = rest.split_at(rest.find([':', '/']).unwrap_or(rest.len()));
+        if host.is_ascii() {
+            let origin = Origin::parse(text)?;
+            return Some(Self { shown_host: shown_host(&origin.host.to_string(), &origin)?, origin });
+        }
+        let Host::Domain(ascii) = Host::parse(host).ok()? else { return None };
+        let origin = Origin::parse(&format!("{scheme}://{ascii}{after}"))?;
+        let unicode = shown_host(&as_written(host, &ascii), &origin);
+        Some(Self { shown_host: unicode.or_else(|| shown_host(&ascii, &origin))?, origin })
+    }
+}
+
+fn shown_host(host: &str, origin: &Origin) -> Option<ShownHost> {
+    let text = origin.port.map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    ShownHost::parse(text).ok()
+}
+
+/// The host, each label in Unicode if it is written so.
+fn as_written(written: &str, ascii: &str) -> String {
+    let (labels, written): (Vec<&str>, Vec<&str>) = (ascii.split('.').collect(), written.split('.').collect());
+    // Other characters are read as dots too, such as U+3002.
+    if labels.len() != written.len() {
+        return ascii.to_owned();
+    }
+    let shown = labels.into_iter().zip(written).map(|(label, written)| match idna::domain_to_unicode(label) {
+        (unicode, Ok(())) if !written.is_ascii() => unicode,
+        _ => label.to_owned(),
+    });
+    shown.collect::<Vec<_>>().join(".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_shown_as_the_setting_writes_it() {
+        for (text, origin, shown) in [
+            ("https://Portal.Example.com", "https://portal.example.com", "portal.example.com"),
+            ("https://portal.example.com:8443/", "https://portal.example.com:8443", "portal.example.com:8443"),
+            ("http://[::1]:3000", "http://[::1]:3000", "[::1]:3000"),
+            ("https://münchen.example", "https://xn--mnchen-3ya.example", "münchen.example"),
+            ("https://MÜNCHEN.example:8443", "https://xn--mnchen-3ya.example:8443", "münchen.example:8443"),
+            ("https://xn--mnchen-3ya.example", "https://xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+            (
+                "https://münchen.xn--mnchen-3ya.example",
+                "https://xn--mnchen-3ya.xn--mnchen-3ya.example",
+                "münchen.xn--mnchen-3ya.example",
+            ),
+            // Another character for the dot, and letters that are ASCII in another width.
+            ("https://münchen\u{3002}example", "https://xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
+            ("https://\u{ff45}xample.com", "https://example.com", "example.com"),
+        ] {
+            let portal = Portal::parse(text).unwrap();
+            assert_eq!((portal.origin.as_str(), portal.shown_host.as_str()), (origin, shown), "{text}");
+        }
+        for text in [
+            "münchen.example",
+            "https://münchen.example/x",
+            "https://user@münchen.example",
+            "https://münchen.example?x",
+            "https://münchen .example",
+            "http://münchen.example",
+            "https://münchen.example:port",
+            "https://\u{ff11}\u{ff12}\u{ff17}.0.0.1",
+        ] {
+            assert_eq!(Portal::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! What a mail calls the portal.
+
+/// The host that a mail names as the portal's, with the port if it has one: `portal.example.com`, `münchen.example:8443`. The
+/// api takes it from its settings, so that nobody can write a text of their own into somebody's mail.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownHost(String);
+
+/// The text is not a host: it is empty, longer than [`ShownHost::MAX_BYTES`], or has characters that no host has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("it is not a host")]
+pub struct ShownHostError;
+
+impl ShownHost {
+    /// Longest host that `email_jobs.shown_host` takes, in bytes.
+    pub const MAX_BYTES: usize = 512;
+
+    /// Reads a host. It may be in Unicode.
+    ///
+    /// # Errors
+    /// [`ShownHostError`].
+    pub fn parse(text: impl Into<String>) -> Result<Self, ShownHostError> {
+        let text = text.into();
+        let is_bad = |c: char| c.is_control() || c.is_whitespace() || "/\\@<>?#".contains(c);
+        let is_host = (1..=Self::MAX_BYTES).contains(&text.len()) && !text.contains(is_bad);
+        if is_host { Ok(Self(text)) } else { Err(ShownHostError) }
+    }
+
+    /// The host.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_one_word_and_nothing_of_a_url_or_a_mail() {
+        for text in ["portal.example.com", "münchen.example:8443", "[::1]:3000", "localhost"] {
+            assert_eq!(ShownHost::parse(text).unwrap().as_str(), text);
+        }
+        let long = "a".repeat(513);
+        for text in ["", "a b", "a\r\nBcc: b", "https://example.com", "user@example.com", "<b>", "a\\b", "a?b", &long] {
+            assert_eq!(ShownHost::parse(text), Err(ShownHostError), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! The way to the upstreams: a certificate authority of one's own, and a proxy.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional},
+    net::{TcpListener, TcpStream},
+};
+use tokio_rustls::{
+    TlsAcceptor,
+    rustls::{
+        ServerConfig,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    },
+};
+
+use crate::test_worker::{TestWorker, count_log_lines, eventually};
+
+const CA_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/ca.pem");
+const CREDENTIALS: &str = "ann:p%40ssword";
+/// `Basic` and `ann:p@ssword` in base64.
+const AUTHORIZATION: &str = "Basic YW5uOnBAc3N3b3Jk";
+
+/// A server with a certificate of the test authority in front of a stand-in. Returns its address.
+async fn tls_in_front_of(url: &str) -> SocketAddr {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let certificate = CertificateDer::from_pem_slice(include_bytes!("../fixtures/tls/server.pem")).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(include_bytes!("../fixtures/tls/server.key")).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let target = url.strip_prefix("http://").unwrap().to_owned();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let (acceptor, target) = (acceptor.clone(), target.clone());
+            tokio::spawn(async move {
+                // A client that does not trust the certificate gives up here.
+                let Ok(mut client) = acceptor.accept(client).await else { return };
+                let mut server = TcpStream::connect(&target).await.unwrap();
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    address
+}
+
+/// An HTTP proxy that knows some hosts. `Clone` is the same proxy.
+#[derive(Clone)]
+struct ConnectProxy {
+    address: SocketAddr,
+    hosts: Arc<HashMap<&'static str, SocketAddr>>,
+    /// Whom it was asked to connect to, and with what `Proxy-Authorization`.
+    asked: Arc<Mutex<Vec<(String, String)>>>,
+}
+
+impl ConnectProxy {
+    async fn start(hosts: impl IntoIterator<Item = (&'static str, SocketAddr)>) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let proxy = Self { address, hosts: Arc::new(hosts.into_iter().collect()), asked: Arc::default() };
+        let server = proxy.clone();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let server = server.clone();
+                tokio::spawn(async move { server.serve(client).await });
+            }
+        });
+        proxy
+    }
+
+    async fn serve(&self, client: TcpStream) {
+        let mut client = BufReader::new(client);
+        let mut head = Vec::new();
+        loop {
+            let mut line = String::new();
+            client.read_line(&mut line).await.unwrap();
+            match line.trim_end() {
+                "" => break,
+                line => head.push(line.to_owned()),
+            }
+        }
+        let target = head[0].strip_prefix("CONNECT ").unwrap().split(' ').next().unwrap().to_owned();
+        let authorization = head.iter().find_map(|line| {
+            line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("proxy-authorization"))
+        });
+        let authorization = authorization.map_or_else(String::new, |(_, value)| value.to_owned());
+        let host = target.split(':').next().unwrap().to_owned();
+        self.asked.lock().unwrap().push((target, authorization));
+        let mut server = TcpStream::connect(self.hosts[host.as_str()]).await.unwrap();
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
+        let _ = copy_bidirectional(&mut client, &mut server).await;
+    }
+
+    fn asked(&self) -> Vec<(String, String)> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_private_authority_is_trusted_for_supabase_alone() {
+    let mut test = TestWorker::new().await;
+    let supabase = tls_in_front_of(&test.supabase.url()).await;
+    test.set("LINK_ORIGINS", &test.supabase.url());
+    test.set("SUPABASE_URL", &format!("https://localhost:{}", supabase.port()));
+    {
+        let _worker = test.start_worker();
+        test.enqueue("ada@example.com").await;
+        assert!(stop_of(&test, "supabase").await.starts_with("supabase_unreachable: "));
+        assert!(test.supabase.journal().is_empty());
+    }
+    test.set("SUPABASE_CA_FILE", CA_FILE);
+    {
+        let _worker = test.start_worker();
+        let job = test.enqueue("ben@example.com").await;
+        test.wait_for_state(job, "sent").await;
+        assert!(!test.supabase.verify_journal().is_empty(), "the callback was checked through TLS too");
+    }
+    let mailgun = tls_in_front_of(&test.mailgun.url()).await;
+    test.set("MAILGUN_BASE_URL", &format!("https://localhost:{}", mailgun.port()));
+    let _worker = test.start_worker();
+    test.enqueue("eve@example.com").await;
+    assert!(stop_of(&test, "mailgun").await.starts_with("mailgun_unreachable: "));
+    assert!(test.mailgun.mails_to("eve@example.com").is_empty());
+}
+
+/// Why an upstream is stopped, as soon as it is stopped because of its certificate.
+async fn stop_of(test: &TestWorker, upstream: &str) -> String {
+    let query = "select coalesce(code || ': ' || message, 'not stopped') from upstreams where name = $1";
+    eventually("a stop because of the certificate", async || {
+        let why: String = sqlx::query_scalar(query).bind(upstream).fetch_one(&test.pool).await.unwrap();
+        if why.contains("certificate") { Ok(why) } else { Err(why) }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn upstreams_are_called_through_a_proxy_and_this_machine_never_is() {
+    for variable in ["HTTPS_PROXY", "https_proxy"] {
+        let mut test = TestWorker::new().await;
+        let supabase = tls_in_front_of(&test.supabase.url()).await;
+        let proxy = ConnectProxy::start([("supabase.test", supabase)]).await;
+        test.set("LINK_ORIGINS", &test.supabase.url());
+        test.set("SUPABASE_URL", "https://supabase.test");
+        test.set("SUPABASE_CA_FILE", CA_FILE);
+        test.set("RUST_LOG", "trace");
+        test.set(variable, &format!("http://{CREDENTIALS}@{}", proxy.address));
+        let worker = test.start_worker();
+        let job = test.enqueue("ada@example.com").await;
+        test.wait_for_state(job, "sent").await;
+
+        let asked = proxy.asked();
+        let wanted = ("supabase.test:443".to_owned(), AUTHORIZATION.to_owned());
+        assert!(!asked.is_empty() && asked.iter().all(|asked| *asked == wanted), "{variable}: {asked:?}");
+        assert_eq!(test.mailgun.mails().len(), 1, "Mailgun is on this machine");
+        assert_eq!(count_log_lines(&worker, "are called through a proxy"), 1);
+        let log = worker.log().join("\n");
+        for secret in ["p%40ssword", "p@ssword", "YW5uOnBAc3N3b3Jk"] {
+            assert!(!log.contains(secret), "{variable}: {secret} was written");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn hosts_of_no_proxy_are_called_directly() {
+    for variable in ["NO_PROXY", "no_proxy"] {
+        let mut test = TestWorker::new().await;
+        let proxy = ConnectProxy::start([]).await;
+        // Nobody has this name, so a direct call finds nobody.
+        test.set("SUPABASE_URL", "https://supabase.test");
+        test.set("HTTPS_PROXY", &format!("http://{}", proxy.address));
+        test.set(variable, "10.0.0.0/8, .test");
+        let _worker = test.start_worker();
+        let job = test.enqueue("ada@example.com").await;
+        let waiting = test.wait_for(job, "a failure", |job| job.code.is_some()).await;
+        assert_eq!(waiting.code.as_deref(), Some("supabase_unreachable"), "{variable}");
+        assert_eq!(proxy.asked(), [], "{variable}");
+    }
+}
