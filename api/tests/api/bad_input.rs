@@ -246,12 +246,12 @@ async fn other_methods_paths_types_and_sizes_get_the_error_object_too() {
         assert_error(&response, 405, "method_not_allowed", method);
         assert_eq!(response.header("allow"), Some("POST, OPTIONS"));
     }
-    let response = RawRequest::new("POST", "/health/live").send(api.public).await;
-    assert_error(&response, 405, "method_not_allowed", "health");
-    assert_eq!(response.header("allow"), Some("GET, HEAD"));
-    for path in
-        ["/", "/api", "/api/auth", "/api/auth/send-magic-link/", "/auth/send-magic-link", "/api//docs", "/%2e%2e"]
-    {
+    for path in ["/", "/health/live"] {
+        let response = RawRequest::new("POST", path).send(api.public).await;
+        assert_error(&response, 405, "method_not_allowed", path);
+        assert_eq!(response.header("allow"), Some("GET, HEAD"));
+    }
+    for path in ["/api", "/api/auth", "/api/auth/send-magic-link/", "/auth/send-magic-link", "/api//docs", "/%2e%2e"] {
         let response = RawRequest::new("POST", path).body("{}").send(api.public).await;
         assert_error(&response, 404, "not_found", path);
     }
