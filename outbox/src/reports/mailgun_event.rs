@@ -59,8 +59,7 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
     let severity = text(event, "/severity", 32);
     let reason = text(event, "/reason", 64);
     let smtp_code = event.pointer("/delivery-status/code").and_then(Value::as_i64).and_then(|it| it.try_into().ok());
-    let words = ["/delivery-status/message", "/delivery-status/description"];
-    let words = words.into_iter().filter_map(|place| text(event, place, 4_000)).find(|words| !words.is_empty());
+    let words = words(event);
     let enhanced_code =
         text(event, "/delivery-status/enhanced-code", 16).or_else(|| words.as_deref().and_then(enhanced));
     let is_test = smtp_code == Some(TEST_MODE) || event.pointer("/flags/is-test-mode") == Some(&Value::Bool(true));
@@ -163,6 +162,12 @@ impl Facts<'_> {
             _ => None,
         }
     }
+}
+
+/// What the recipient's server or Mailgun says of a failure.
+fn words(event: &Value) -> Option<String> {
+    let places = ["/delivery-status/message", "/delivery-status/description"];
+    places.into_iter().filter_map(|place| text(event, place, 4_000)).find(|words| !words.is_empty())
 }
 
 /// The enhanced status (RFC 3463) at the start of a server's text, or after the basic one: `550 5.1.1 …`.

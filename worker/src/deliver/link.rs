@@ -88,9 +88,8 @@ impl DeliveryRun<'_> {
     /// The outcome of the delivery if there is no link to mail.
     pub(super) async fn create_link(&self, unusable: Option<Failure>) -> Result<SignInLink, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
-        if let Some(reason) = worker.supabase.link_would_be_too_long(&job.callback_url) {
-            return Err(DeliveryOutcome::Failed(reason, None));
-        }
+        let length = worker.supabase.check_link_length(&job.callback_url);
+        length.map_err(|reason| DeliveryOutcome::Failed(reason, None))?;
         self.ensure_redirect_allowed().await?;
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
         // Retries after a failed hook may take only half of the slots, so that a hook that hangs cannot hold up people whom it

@@ -184,12 +184,15 @@ impl SupabaseClient {
         self.check_link(&response, email, body)
     }
 
-    /// Whether every link to this callback URL is longer than mail programs can open. Known without creating a link, which
-    /// may end the person's earlier one.
-    pub fn link_would_be_too_long(&self, callback_url: &CallbackUrl) -> Option<Failure> {
+    /// Checks that a link to this callback URL can be short enough. Call it before a link is created, which may end the
+    /// person's earlier one.
+    ///
+    /// # Errors
+    /// Every link to it is longer than some mail programs can open.
+    pub fn check_link_length(&self, callback_url: &CallbackUrl) -> Result<(), Failure> {
         let origin = self.link_origins.iter().map(String::len).min().unwrap_or_default();
-        let length = origin + REST_OF_LINK + callback_url.len_in_link();
-        (length > MAX_LINK).then(|| link_too_long(length))
+        let shortest = origin + REST_OF_LINK + callback_url.len_in_link();
+        if shortest > MAX_LINK { Err(link_too_long(shortest)) } else { Ok(()) }
     }
 
     /// The type of link to request. Supabase creates a `recovery` link only for an existing user. A recovery link also
