@@ -72,7 +72,9 @@ fn email_addresses_are_parsed_in_linear_time() {
     let parse = |text: &String| consume(Email::parse(text).map(|email| email.mailbox()));
     // Within the limit on the length that is normalised, and far above it.
     for bytes in [120, 20_000] {
-        for unit in ["a", "a.", "@", "a@", "+", ".", "\u{fdfa}", "\u{301}", "\u{316}\u{301}", "\u{1100}\u{1161}", " "] {
+        let latin = ["a", "a.", "@", "a@", "+", ".", " ", "xn--", "xn--a.", "xn--mller-kva."];
+        let others = ["\u{fdfa}", "\u{301}", "\u{316}\u{301}", "\u{1100}\u{1161}", "ü", "ü.", "。", "\u{200b}", "א"];
+        for unit in latin.into_iter().chain(others) {
             assert_linear(unit, bytes, |bytes| repeated("a", unit, "@gmail.com", bytes), parse);
             assert_linear(unit, bytes, |bytes| repeated("a@", unit, "", bytes), parse);
         }
@@ -88,8 +90,9 @@ fn destinations_are_parsed_in_linear_time() {
         consume(CallbackNext::parse(text, Some(&origin), &prefixes));
     };
     for bytes in [128, 20_000] {
-        for unit in ["a", "/a", "/..", "/a/..", "/%2e", "/%2e%2e", "%25", "%C3%A9", "{", "%", "//", "\\", "é", ":", "@"]
-        {
+        let plain = ["a", "/a", "/..", "/a/..", "{", "%", "//", "\\", "é", ":", "@", ";", "+", "..."];
+        let encoded = ["/%2e", "/%2e%2e", "%25", "%2525", "%20", "/a%20", "%C3%A9", "%EF%B8%8F", "/a%3F", "%EF%B7%BA"];
+        for unit in plain.into_iter().chain(encoded) {
             for before in ["/app", "/app?", "/app#", "https://portal.example.com/", "https://", "a"] {
                 assert_linear(unit, bytes, |bytes| repeated(before, unit, "", bytes), parse);
             }

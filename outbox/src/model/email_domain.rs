@@ -41,13 +41,22 @@ pub(super) fn to_ascii(domain: &str) -> Result<String, EmailError> {
 
 /// Letters, marks, digits and inner hyphens.
 fn is_label(label: &str) -> bool {
-    // Reserved in labels of other scripts (RFC 5891 §4.2.3.1).
-    let is_reserved = !label.is_ascii() && label.chars().skip(2).take(2).eq("--".chars());
     !label.is_empty()
         && label.chars().all(is_label_char)
         && !label.starts_with('-')
         && !label.ends_with('-')
-        && !is_reserved
+        && !has_reserved_hyphens(label)
+}
+
+/// Whether a label of another script, also one that is written as punycode, has hyphens in its third and fourth place. They
+/// are reserved (RFC 5891 §4.2.3.1), and `xn--` in such a label would be punycode of punycode.
+fn has_reserved_hyphens(label: &str) -> bool {
+    let encoded = label.get(..4).filter(|prefix| prefix.eq_ignore_ascii_case("xn--")).map(|_| &label[4..]);
+    let unicode = match encoded {
+        Some(encoded) => idna::punycode::decode_to_string(encoded).unwrap_or_default(),
+        None => label.to_owned(),
+    };
+    !unicode.is_ascii() && unicode.chars().skip(2).take(2).eq("--".chars())
 }
 
 fn is_label_char(c: char) -> bool {
@@ -145,9 +154,20 @@ mod tests {
             assert_eq!(to_ascii(&format!("{label}.example")), Err(EmailError::Domain), "{label}");
         }
         // Encoded though they are not what UTS #46 maps a label to, or no label at all.
-        for text in
-            ["mÜller", "oﬃce", "u\u{308}ber", "a\u{ad}b", "a\u{200b}b", "a\u{200d}b", "\u{301}ä", "א1b", "-ü", "ü."]
-        {
+        for text in [
+            "mÜller",
+            "oﬃce",
+            "u\u{308}ber",
+            "a\u{ad}b",
+            "a\u{200b}b",
+            "a\u{200d}b",
+            "\u{301}ä",
+            "א1b",
+            "-ü",
+            "ü.",
+            "xn--ü",
+            "üb--er",
+        ] {
             let label = format!("xn--{}", idna::punycode::encode_str(text).unwrap());
             assert_eq!(to_ascii(&format!("{label}.example")), Err(EmailError::Domain), "{text:?}");
         }
