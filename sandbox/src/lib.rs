@@ -31,7 +31,6 @@ pub use journal::TimedOut;
 pub use mailgun::{
     Mail, Mailgun, MailgunSettings, ReadCall, SendCall, SentWebhook, Signing, SuppressionList, WebhookError, signed,
 };
-pub use nix::sys::signal::Signal;
 pub use pgbouncer::{PgBouncer, PgBouncerError};
 pub use portal::{Portal, PortalSettings};
 pub use ports::free_port;

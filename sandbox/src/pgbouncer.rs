@@ -66,6 +66,11 @@ impl PgBouncer {
         Ok(())
     }
 
+    /// Its port on 127.0.0.1.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
     /// Changes a URL of the server so that it leads through this pooler.
     pub fn url(&self, server_url: &str) -> String {
         server_url.replace(&format!("127.0.0.1:{}/", self.server_port), &format!("127.0.0.1:{}/", self.port))

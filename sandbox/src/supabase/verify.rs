@@ -150,15 +150,14 @@ fn parse_post(body: &[u8]) -> Result<VerifyBody, AuthError> {
 
 fn use_hash(world: &mut AuthState, kind: &str, hash: &str) -> Result<User, AuthError> {
     let lifetime = world.settings.otp_exp;
-    world.users.use_token(kinds_of(kind)?, lifetime, |_, token| token.hash == hash)
+    let email = world.users.owner_of(hash);
+    world.users.use_token(&email, kinds_of(kind)?, lifetime, |token| token.hash == hash)
 }
 
 fn use_otp(world: &mut AuthState, body: &VerifyBody) -> Result<User, AuthError> {
     let email = valid_email(&body.email)?;
     let lifetime = world.settings.otp_exp;
-    world
-        .users
-        .use_token(kinds_of(&body.r#type)?, lifetime, |user, token| user.email == email && token.otp == body.token)
+    world.users.use_token(&email, kinds_of(&body.r#type)?, lifetime, |token| token.otp == body.token)
 }
 
 fn kinds_of(kind: &str) -> Result<&'static [TokenKind], AuthError> {
