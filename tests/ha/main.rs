@@ -42,7 +42,7 @@ async fn a_failover_loses_nothing_and_needs_no_restart() {
         let (mut figures, mut broken) = (vec![], vec![]);
         eprintln!("ha: starting the cluster");
         let mut cluster = Cluster::start().await;
-        for variant in VARIANTS.iter().filter(|variant| output::is_wanted(variant)) {
+        for variant in &VARIANTS {
             let (measured, broke) = try_variant(variant, &mut cluster).await;
             figures.extend(measured);
             broken.extend(broke);
@@ -62,6 +62,10 @@ async fn a_failover_loses_nothing_and_needs_no_restart() {
 
 /// One after the other, the troubles of a variant. The programs are the same all along.
 async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>, Vec<Broken>) {
+    let troubles: Vec<_> = variant.troubles.iter().filter(|(it, _)| output::is_wanted(variant, *it)).collect();
+    if troubles.is_empty() {
+        return (vec![], vec![]);
+    }
     eprintln!("ha: {}", variant.description);
     let folder = DaemonFolder::create("ha-balancer").unwrap();
     let balancer = Balancer::start(cluster, &folder, variant.old_sessions).await;
@@ -74,7 +78,7 @@ async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>,
     Prober::prepare(&system.database_url).await;
 
     let mut runs = vec![];
-    for (trouble, time) in variant.troubles {
+    for (trouble, time) in troubles {
         eprintln!("ha:   people ask for {} s", time.as_secs());
         runs.push(Run::of(*trouble, *time, cluster, &system).await);
     }

@@ -1,16 +1,17 @@
-//! The files in `target/ha`, and which variants are wanted.
+//! The files in `target/ha`, and which runs are wanted.
 
 use std::{env, fs, path::PathBuf};
 
 use sandbox::Program;
 use tests::TestSystem;
 
-use crate::{balancer::Balancer, cluster::Cluster, variant::Variant};
+use crate::{balancer::Balancer, cluster::Cluster, trouble::Trouble, variant::Variant};
 
-/// Whether a variant is to be tried: `HA_ONLY` names one; empty or not set, it is all of them.
-pub(crate) fn is_wanted(variant: &Variant) -> bool {
+/// Whether a trouble of a variant is to be tried: `HA_ONLY` is a part of a name such as `shutdown-kill`; empty or not set, it is
+/// all of them.
+pub(crate) fn is_wanted(variant: &Variant, trouble: Trouble) -> bool {
     let only = env::var("HA_ONLY").unwrap_or_default();
-    only.is_empty() || only == variant.name
+    format!("{}-{}", variant.name, trouble.name()).contains(&only)
 }
 
 /// Writes a file into `target/ha`.

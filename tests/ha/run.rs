@@ -16,6 +16,8 @@ use crate::{
 /// What was seen during one trouble.
 pub(crate) struct Run {
     pub(crate) trouble: Trouble,
+    /// Whether another node is the primary since.
+    pub(crate) has_failed_over: bool,
     pub(crate) asked: Vec<Asked>,
     /// When no new connection could write.
     pub(crate) outages: Vec<Span>,
@@ -32,12 +34,13 @@ impl Run {
         let prober = Prober::start(system.database_url.clone());
         let watch = Watch::start(system).await;
         let asks = tokio::spawn(load::keep_asking(load::doors(system).await, trouble.name(), time));
-        trouble.make(cluster).await;
+        let has_failed_over = trouble.make(cluster).await;
         let asked = asks.await.unwrap();
         system.until_idle().await;
         let (readiness, probes) = (watch.stop().await, prober.stop().await);
         Self {
             trouble,
+            has_failed_over,
             asked,
             outages: probes.outages(),
             readiness,
