@@ -1,6 +1,7 @@
 //! Health checks: `live` says that the program runs, `ready` whether it can accept a job, and if not, what is missing.
 //!
-//! They run no query: the queue monitor polls every second whether a request could be committed. On the public listener they
+//! They run no query: the queue monitor polls every second whether a request could be committed, and hears of each that is
+//! refused. On the public listener they
 //! reveal no settings; on the private one `ready` names the setting and has the server's own words.
 
 use std::sync::Arc;

@@ -134,6 +134,16 @@ impl Postgres {
         Ok(())
     }
 
+    /// Stops the process that accepts sessions (SIGSTOP): those that there are go on, and new ones get no answer.
+    pub fn freeze(&self) {
+        self.process().signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.process().signal(Signal::SIGCONT);
+    }
+
     /// A crash and the start after it: [`halt`](Postgres::halt), then [`resume`](Postgres::resume).
     ///
     /// # Errors
