@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) enum OldSessions {
     /// It closes all sessions to it, after two failed checks (2 s).
     ShutDown,
-    /// It keeps them, and sends new ones there until six checks have failed (6 s): a balancer that is set up badly.
+    /// It keeps them, and sends new ones there until nine checks have failed (9 s): a balancer that is set up badly.
     Keep,
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn until_it_leads_to_the_primary(address: &ServerAddress) {
 fn settings(cluster: &Cluster, port: u16, old_sessions: OldSessions) -> String {
     let marked_down = match old_sessions {
         OldSessions::ShutDown => "fall 2 on-marked-down shutdown-sessions",
-        OldSessions::Keep => "fall 6",
+        OldSessions::Keep => "fall 9",
     };
     let servers = cluster.nodes.iter().map(|node| {
         format!("    server {} 127.0.0.1:{} check port {}\n", node.name, node.server.port(), node.rest_port)

@@ -31,7 +31,7 @@ pub(crate) const VARIANTS: [Variant; 3] = [
     },
     Variant {
         name: "keep",
-        description: "HAProxy keeps old sessions, 6 s to notice",
+        description: "HAProxy keeps old sessions, 9 s to notice",
         old_sessions: OldSessions::Keep,
         has_pooler: false,
         troubles: &[(Trouble::Switchover, MINUTE), (Trouble::Kill, MINUTE), (Trouble::Freeze, MINUTE)],

@@ -21,6 +21,9 @@ pub(super) async fn start(folder: &DaemonFolder) -> (Daemon, u16) {
         format!("--initial-advertise-peer-urls={}", url(peers)),
         format!("--initial-cluster=default={}", url(peers)),
         "--log-outputs=stderr".to_owned(),
+        // Patroni 3.0.2, Debian 12's, must not be used with etcd's v3 API: a primary that was frozen for longer than the TTL
+        // may write the leader's key without a look at who has it by now, and then the new primary's commits are lost.
+        "--enable-v2=true".to_owned(),
     ];
     let etcd = folder.spawn(&program, &args, "etcd.log", Signal::SIGKILL).unwrap();
     let listens = async || TcpStream::connect((Ipv4Addr::LOCALHOST, clients)).await.is_ok();

@@ -91,7 +91,7 @@ fn settings(name: &str, rest_port: u16, port: u16, etcd_port: u16, data: &Path, 
         r#"
 scope: outbox
 name: {name}
-etcd3: {{host: "127.0.0.1:{etcd_port}"}}
+etcd: {{host: "127.0.0.1:{etcd_port}"}}
 restapi: {{listen: "127.0.0.1:{rest_port}", connect_address: "127.0.0.1:{rest_port}"}}
 bootstrap:
   dcs:
