@@ -28,11 +28,15 @@ browser-pictures:
 pgbouncer-test:
     cargo test --workspace --features tests/pgbouncer --test pgbouncer
 
+# Both programs on a Patroni cluster that fails over, for eight minutes (brings its programs on Debian 12, installs nothing).
+ha-test only="":
+    PATH="$(tests/ha/install):$PATH" HA_ONLY={{only}} cargo test --workspace --features tests/ha --test ha -- --nocapture
+
 # Format, clippy, docs and alert rules, each without a warning.
 lint: alerts
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
-    cargo clippy --workspace --features tests/browser,tests/pgbouncer --test browser --test pgbouncer -- -D warnings
+    cargo clippy --workspace --features tests/browser,tests/ha,tests/pgbouncer --test browser --test ha --test pgbouncer -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
 
 # Whether the alert rules do what they say and the dashboard parses (needs promtool: Debian's package prometheus).

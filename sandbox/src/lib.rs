@@ -3,6 +3,7 @@
 //! It depends on no other crate of the workspace, so that any of their tests may use it. Everything
 //! listens on loopback, and nothing outlives its owner.
 
+mod daemon;
 mod database;
 mod dev;
 mod faults;
@@ -18,8 +19,10 @@ mod process;
 mod programs;
 mod roles;
 mod server;
+mod server_address;
 mod supabase;
 
+pub use daemon::{Daemon, DaemonFolder, find_program};
 pub use database::{Database, DatabaseError};
 pub use dev::{Stop, dev, with_api};
 pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
@@ -31,7 +34,9 @@ pub use mailgun::{
 };
 pub use pgbouncer::{PgBouncer, PgBouncerError};
 pub use portal::{Portal, PortalSettings};
+pub use ports::free_port;
 pub use postgres::{Durability, OLDEST_POSTGRES, Postgres, PostgresError};
 pub use programs::{Program, ProgramError, Programs};
 pub use roles::{Role, RolesError};
+pub use server_address::ServerAddress;
 pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User, VerifyCall};

@@ -5,8 +5,11 @@ use std::{
     net::{Ipv4Addr, TcpListener},
 };
 
-/// A port that nobody listens on right now.
-pub(crate) fn free_port() -> io::Result<u16> {
+/// A port of 127.0.0.1 that nobody listens on right now.
+///
+/// # Errors
+/// There is none.
+pub fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 

@@ -1,7 +1,7 @@
 //! A database as an operator sets it up by `deploy/roles.sql`: its tables belong to one role, and each program has a
 //! role that can do no more than it must.
 
-use crate::{Postgres, PostgresError, programs::workspace_root};
+use crate::{PostgresError, ServerAddress, programs::workspace_root};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, migrate::Migrator, raw_sql};
 use std::{fs, path::PathBuf};
 
@@ -48,7 +48,7 @@ pub enum RolesError {
     Migrate(#[from] sqlx::migrate::MigrateError),
 }
 
-impl Postgres {
+impl ServerAddress {
     /// Makes a database, migrated by its owner, with the roles of `deploy/roles.sql` and the partitions of a week.
     ///
     /// # Errors
@@ -70,7 +70,7 @@ impl Postgres {
     /// Runs `deploy/roles.sql` in a database, and gives the roles their passwords.
     ///
     /// # Errors
-    /// As [`Postgres::create_outbox`].
+    /// As [`ServerAddress::create_outbox`].
     pub async fn set_roles(&self, database: &str) -> Result<(), RolesError> {
         let file = workspace_root().join("deploy/roles.sql");
         let script = fs::read_to_string(&file).map_err(|error| RolesError::File(file, error))?;
@@ -82,10 +82,5 @@ impl Postgres {
         }
         admin.close().await?;
         Ok(())
-    }
-
-    /// The connection string of a database for one of the roles.
-    pub fn url_as(&self, database: &str, role: Role) -> String {
-        self.url_of(role.name(), database)
     }
 }

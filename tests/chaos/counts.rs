@@ -2,12 +2,13 @@
 
 use std::{collections::BTreeMap, fmt::Display};
 
+use tests::record::{Broken, JobFacts};
+
 use crate::{
-    evidence::{Evidence, JobFacts},
+    evidence::Evidence,
     late_links, logs,
     personal::PersonalKind,
-    promises::Broken,
-    refusals::{HOOK_FAILED, is_refusal},
+    refusals::{HOOK_FAILED, is_refusal, was_refused},
     trouble::{Blow, Kind},
 };
 
@@ -53,7 +54,7 @@ impl Evidence {
                 None => format!("{kind:?} {}", job.state),
             })
         }));
-        let others = self.jobs.iter().filter(|job| self.is_ordinary(job) && job.was_refused()).count();
+        let others = self.jobs.iter().filter(|job| self.is_ordinary(job) && was_refused(job)).count();
         let refused = tally(self.refusals());
         let stops = tally(logs::stops(self).map(|line| logs::field(line, "code")));
         let gateways = tally(self.gateway_faults.iter().map(|it| {
@@ -78,8 +79,8 @@ impl Evidence {
             self.jobs.iter().any(|job| self.personal.kind_of(&job.recipient) == kind && ends(job))
         };
         let met = [
-            ("a firewall ends a job", has(Some(PersonalKind::Firewall), JobFacts::was_refused)),
-            ("Mailgun refuses a recipient for good", has(Some(PersonalKind::NotAuthorized), JobFacts::was_refused)),
+            ("a firewall ends a job", has(Some(PersonalKind::Firewall), was_refused)),
+            ("Mailgun refuses a recipient for good", has(Some(PersonalKind::NotAuthorized), was_refused)),
             ("a hook holds up a job", has(Some(PersonalKind::Hook), |job| job.code.as_deref() == Some(HOOK_FAILED))),
             ("a hook works again", has(Some(PersonalKind::Hook), |job| job.state == "sent")),
             ("a gateway refuses everybody", self.has_met_gateway(false)),

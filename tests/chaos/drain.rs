@@ -3,16 +3,13 @@
 use std::time::{Duration, Instant};
 
 use sandbox::Program;
-use tests::TestSystem;
+use tests::{
+    TestSystem,
+    record::{AskedRequest, Broken, now},
+};
 use tokio::time::{interval, timeout};
 
-use crate::{
-    evidence::now,
-    people::{self, AskedRequest},
-    personal::PersonalKind,
-    promises::Broken,
-    trouble::Disturbance,
-};
+use crate::{people, personal::PersonalKind, trouble::Disturbance};
 
 /// Longest that everything may take to end once nothing fails any more.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -6,11 +6,10 @@ use std::{collections::HashSet, ops::Range, time::Duration};
 use outbox::Upstream;
 use rand::{Rng as _, rngs::StdRng, seq::SliceRandom as _};
 use sandbox::{Fault, FaultKind};
-use tests::TestSystem;
+use tests::{TestSystem, record::now};
 use tokio::time::{Instant, sleep};
 
 use crate::{
-    evidence::now,
     faults::{self, LONGEST_DELAY},
     people,
     personal::{PersonalFaults, faults_of},

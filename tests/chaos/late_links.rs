@@ -2,10 +2,11 @@
 //! carried out a `generate_link` call that was begun before the newest link was asked for, and landed after it. Its
 //! worker has been frozen, has died or has given it up meanwhile; no worker can call it back.
 
+use ::tests::record::{JobFacts, moment};
 use sandbox::LinkCall;
 
 use crate::{
-    evidence::{Evidence, JobFacts, StepFacts, moment},
+    evidence::{Evidence, StepFacts},
     faults::LONGEST_DELAY,
 };
 
@@ -58,6 +59,8 @@ fn was_out_of_hand(call: &LinkCall, made: &StepFacts, job: &JobFacts, evidence: 
 mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
+    use ::tests::record::Record;
+
     use super::*;
     use crate::trouble::{Blow, Kind};
 
@@ -93,7 +96,7 @@ mod tests {
     fn is_excused_after(others: Vec<StepFacts>, other_call_at: f64) -> bool {
         let made = step("new", "2", "ok", 20.0, 20.1);
         let evidence = Evidence {
-            jobs: vec![job("old", None), job("new", Some(20.0))],
+            record: Record { jobs: vec![job("old", None), job("new", Some(20.0))], ..Record::default() },
             steps: [("old".to_owned(), others), ("new".to_owned(), vec![made])].into(),
             link_calls: [(SOMEBODY.to_owned(), vec![call("new", 20.05), call("old", other_call_at)])].into(),
             diary: vec![Blow { kind: Kind::Freeze, pid: 1, from: 11.0, to: 21.0 }],

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use sandbox::{Mail, MailgunSettings, SupabaseSettings};
 use serde_json::Value;
+use tests::record::Broken;
 
-use crate::{evidence::Evidence, promises::Broken, refusals::HOOK_FAILED};
+use crate::{evidence::Evidence, refusals::HOOK_FAILED};
 
 /// A line that should not have been written.
 pub(crate) fn bad_lines(evidence: &Evidence) -> Vec<Broken> {

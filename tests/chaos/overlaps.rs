@@ -4,10 +4,9 @@
 
 use std::collections::HashMap;
 
-use crate::{
-    evidence::{Evidence, JobFacts, StepFacts},
-    promises::Broken,
-};
+use tests::record::{Broken, JobFacts};
+
+use crate::evidence::{Evidence, StepFacts};
 
 /// What is rounded away of a step's duration, in seconds.
 const ROUNDING: f64 = 0.002;

@@ -3,16 +3,16 @@
 use std::{collections::HashMap, time::Duration};
 
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
-use reqwest::Client;
-use serde_json::json;
-use tests::TestSystem;
+use tests::{
+    TestSystem,
+    record::{AskedRequest, ask},
+};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep},
 };
 
 use crate::{
-    evidence::now,
     personal::{PersonalFaults, PersonalKind},
     run::Run,
 };
@@ -23,21 +23,6 @@ pub(crate) const IMPATIENT: usize = 20;
 
 /// Milliseconds between two requests: 45 a second on average.
 const PACE: std::ops::Range<u64> = 10..35;
-/// Maximum time for an answer of the api.
-const LONGEST_ANSWER: Duration = Duration::from_secs(20);
-
-/// A request and what came of it.
-#[derive(Clone, Debug)]
-pub(crate) struct AskedRequest {
-    pub(crate) request_id: String,
-    pub(crate) recipient: String,
-    /// When it was sent.
-    pub(crate) at: f64,
-    /// When its answer was there.
-    pub(crate) answered: f64,
-    /// The status, or why there is none.
-    pub(crate) answer: Result<u16, String>,
-}
 
 pub(crate) fn address(person: usize) -> String {
     format!("person-{person}@example.com")
@@ -78,15 +63,4 @@ pub(crate) async fn keep_asking(apis: Vec<String>, run: Run) -> Vec<AskedRequest
 pub(crate) async fn ask_last(api: &str, personal: &PersonalFaults) -> AskedRequest {
     let recipient = (0..PEOPLE).map(address).find(|address| personal.kind_of(address).is_none()).unwrap();
     ask(sandbox::client().unwrap(), api.to_owned(), recipient, usize::MAX).await
-}
-
-async fn ask(client: Client, api: String, recipient: String, page: usize) -> AskedRequest {
-    let request_id = uuid::Uuid::now_v7().to_string();
-    let body = json!({
-        "email": recipient, "callback_origin": "https://example.com", "callback_next": format!("/page/{page}"),
-    });
-    let at = now();
-    let request = client.post(api).header("x-request-id", &request_id).timeout(LONGEST_ANSWER).json(&body);
-    let answer = request.send().await.map(|answer| answer.status().as_u16()).map_err(|error| format!("{error:?}"));
-    AskedRequest { request_id, recipient, at, answered: now(), answer }
 }

@@ -6,12 +6,12 @@
 use std::collections::HashSet;
 
 use outbox::Upstream;
+use tests::record::{Broken, JobFacts, moment};
 
 use crate::{
-    evidence::{Evidence, JobFacts, StepFacts, moment},
+    evidence::{Evidence, StepFacts},
     gateway::GatewayFault,
     personal::PersonalKind,
-    promises::Broken,
 };
 
 pub(crate) const HOOK_FAILED: &str = "hook_failed";
@@ -32,10 +32,8 @@ pub(crate) fn is_refusal(code: Option<&str>) -> bool {
     code.is_some_and(|code| REFUSALS.contains(&code))
 }
 
-impl JobFacts {
-    pub(crate) fn was_refused(&self) -> bool {
-        self.state == "failed" && is_refusal(self.code.as_deref())
-    }
+pub(crate) fn was_refused(job: &JobFacts) -> bool {
+    job.state == "failed" && is_refusal(job.code.as_deref())
 }
 
 impl StepFacts {
@@ -47,7 +45,7 @@ impl StepFacts {
 /// Somebody else's call began after the job's first refusal and succeeded before its last claim.
 pub(crate) fn a_refusal_ends_a_job_after_anothers_success(evidence: &Evidence) -> Vec<Broken> {
     let calls = SuccessfulCalls::of(evidence);
-    let unproved = evidence.jobs.iter().filter(|job| job.was_refused() && !calls.are_between(job, evidence));
+    let unproved = evidence.jobs.iter().filter(|job| was_refused(job) && !calls.are_between(job, evidence));
     unproved.map(|job| Broken::of(job, "a refusal ends a job after another's success")).collect()
 }
 
@@ -82,7 +80,7 @@ impl<'a> SuccessfulCalls<'a> {
 /// A job of somebody without a fault of their own was last refused by a gateway that picked out its recipient, or was refused
 /// before the gateway began.
 pub(crate) fn what_refuses_everybody_ends_no_job(evidence: &Evidence) -> Vec<Broken> {
-    let refused = evidence.jobs.iter().filter(|job| job.was_refused() && evidence.is_ordinary(job));
+    let refused = evidence.jobs.iter().filter(|job| was_refused(job) && evidence.is_ordinary(job));
     let by_one = refused.filter(|job| !evidence.last_gateway(job).is_some_and(|gateway| may_end(gateway, job)));
     by_one.map(|job| Broken::of(job, format!("what refuses everybody ends no job: {:?}", job.code))).collect()
 }

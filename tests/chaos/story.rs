@@ -2,10 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::{
-    evidence::{Evidence, JobFacts, moment},
-    promises::Broken,
-};
+use tests::record::{Broken, JobFacts, moment};
+
+use crate::evidence::Evidence;
 
 /// Most log lines that are told.
 const LINES: usize = 80;

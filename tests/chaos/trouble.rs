@@ -5,12 +5,11 @@ use std::time::Duration;
 use outbox::Upstream;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use sandbox::{Fault, FaultKind, Lasts, Program};
-use tests::TestSystem;
+use tests::{TestSystem, record::now};
 use tokio::time::{Instant, sleep};
 use uuid::Uuid;
 
 use crate::{
-    evidence::now,
     faults,
     gateway::Gateways,
     personal::{PersonalFaults, faults_of},

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sandbox::FaultKind;
+use sandbox::{Fault, FaultKind};
+use sqlx::{Connection as _, PgConnection};
 use tests::{Answer, Plan, TestSystem, eventually};
 
 /// Longest that the programs may take to work again after the database does.
@@ -183,6 +184,51 @@ async fn an_outage_longer_than_the_lease_mails_nothing_twice() {
     system.until_idle().await;
     assert_eq!(system.mailgun.mails().len(), PEOPLE, "no copies");
     assert_eq!(system.text("select max(attempt) from email_jobs").await, "1");
+}
+
+/// A server that hangs: nobody gets a session, and nobody is told so.
+#[tokio::test]
+async fn an_api_that_refuses_a_request_is_not_ready_although_its_check_still_waits() {
+    let system = start().await;
+    let ready = system.url("/health/ready").await;
+    let server = system.server.as_ref().unwrap();
+    let mut session = PgConnection::connect(&system.database_url).await.unwrap();
+    server.freeze();
+    let cut = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'magic_link_api'";
+    sqlx::raw_sql(cut).execute(&mut session).await.unwrap();
+    ask_refused(&system).await;
+    let seen = system.get(&ready).await.0;
+    server.thaw();
+    assert_eq!(seen, 503);
+    until_back(&system).await;
+}
+
+#[tokio::test]
+async fn an_outage_does_not_make_the_workers_look_slow() {
+    const PEOPLE: usize = 80;
+    /// Longer than the time over which a worker measures how fast it is.
+    const AWAY: Duration = Duration::from_secs(11);
+    let plan = Plan { own_server: true, ..Plan::default() };
+    let plan = plan.api("JOB_DEADLINE", "1m").worker("WORKER_CONCURRENCY", "2");
+    let system = TestSystem::with(plan).await;
+    // Six mails a second, and so 360 before the deadline.
+    system.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: 300 }).always());
+    for number in 0..PEOPLE {
+        assert_eq!(system.ask(&format!("person-{number}@example.com")).await.status, 200);
+    }
+    system.mailgun.wait_for_mails(6).await.unwrap();
+    change_roles(&system, "nologin").await;
+    tokio::time::sleep(AWAY).await;
+    change_roles(&system, "login").await;
+    until_back(&system).await;
+    let sent = system.mailgun.mails().len();
+    let mut number = 0;
+    while system.mailgun.mails().len() < sent + 20 {
+        let answer = system.ask(&format!("later-{number}@example.com")).await;
+        assert_eq!(answer.status, 200, "the workers are not slow: {:?}", answer.body);
+        number += 1;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }
 
 #[tokio::test]

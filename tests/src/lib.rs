@@ -4,6 +4,7 @@
 //! process.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
 
+pub mod record;
 mod server;
 
 use std::time::Duration;
@@ -12,6 +13,8 @@ use reqwest::{Client, header::HeaderMap};
 use sandbox::{Mailgun, MailgunSettings, Postgres, Program, Programs, SupabaseAuth, SupabaseSettings};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
+
+pub use server::DatabaseUrls;
 
 /// Maximum time that a test waits for an event.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -91,7 +94,7 @@ pub struct TestSystem {
     pub server: Option<Postgres>,
     /// URL of the database, for its superuser.
     pub database_url: String,
-    database: server::DatabaseUrls,
+    database: DatabaseUrls,
     plan: Plan,
 }
 
@@ -103,12 +106,20 @@ impl TestSystem {
 
     /// Starts a system by a plan.
     pub async fn with(plan: Plan) -> Self {
-        let (server, database) = if plan.own_server {
+        if plan.own_server {
             let (server, database) = server::own().await;
-            (Some(server), database)
+            Self::on(Some(server), database, plan).await
         } else {
-            (None, server::fresh_database().await)
-        };
+            Self::on(None, server::fresh_database().await, plan).await
+        }
+    }
+
+    /// Starts a system by a plan, with a database that exists already.
+    pub async fn with_database(database: DatabaseUrls, plan: Plan) -> Self {
+        Self::on(None, database, plan).await
+    }
+
+    async fn on(server: Option<Postgres>, database: DatabaseUrls, plan: Plan) -> Self {
         let mut system = Self {
             apis: vec![],
             workers: vec![],

@@ -2,21 +2,25 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use sandbox::{Durability, Postgres, Role};
+use sandbox::{Durability, Postgres, Role, ServerAddress};
 use tokio::sync::OnceCell;
 
 const TEMPLATE: &str = "template_house";
 
 /// A database that is nobody else's, as its users see it.
-pub(crate) struct DatabaseUrls {
+pub struct DatabaseUrls {
     /// For the test itself: the superuser's.
-    pub(crate) admin: String,
-    pub(crate) api: String,
-    pub(crate) worker: String,
+    pub admin: String,
+    /// For the api.
+    pub api: String,
+    /// For the workers.
+    pub worker: String,
 }
 
 impl DatabaseUrls {
-    fn of(server: &Postgres, database: &str) -> Self {
+    /// A database of a server, or of a proxy that leads to one.
+    #[must_use]
+    pub fn of(server: &ServerAddress, database: &str) -> Self {
         Self {
             admin: server.url(database),
             api: server.url_as(database, Role::Api),

@@ -1,6 +1,6 @@
 //! Polls the outbox every second and keeps the result in memory: whether the tables exist, whether a request could be
 //! committed, how many jobs wait, and how fast workers mail them. Requests and health checks read this state and need no query of
-//! their own.
+//! their own. A request that meets an outage changes it at once.
 //!
 //! `server::prepare_database` reports when the tables are ready; polling starts after that.
 
@@ -43,7 +43,7 @@ pub(crate) struct QueueMonitor {
 /// Why the api cannot accept jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotReady {
-    /// Nothing could be committed at the last poll.
+    /// Nothing could be committed at the last poll, or a request was refused since.
     DatabaseUnreachable,
     /// The tables have not been prepared since the program started.
     DatabaseNotPrepared,
@@ -108,11 +108,15 @@ impl QueueMonitor {
         self.is_prepared.load(Relaxed)
     }
 
-    /// Records that the database took no request or webhook.
+    /// Records that the database took no request or webhook. Until the next poll, the api is not ready: the current one may
+    /// wait for seconds.
     pub(crate) fn note_refused(&self, error: &CommitError) {
         match error {
             CommitError::Busy => self.outage.note_busy(),
-            CommitError::Failed(error) => self.outage.note_refused(error.to_string()),
+            CommitError::Failed(error) => {
+                self.is_reachable.store(false, Relaxed);
+                self.outage.note_refused(error.to_string());
+            }
         }
     }
 
@@ -196,6 +200,8 @@ async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, String> {
         (Err(error), _) => (error.to_string(), error.reason_source()),
         (Ok(()), Err(error)) => (error.to_string(), error.reason_source()),
     };
+    // To find the reason may take seconds.
+    state.queue.is_reachable.store(false, Relaxed);
     Err(outbox::outage_reason(&state.pool, &state.pooler_monitor, error, source).await)
 }
 

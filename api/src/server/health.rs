@@ -1,9 +1,9 @@
 //! Health checks: `live` says that the program runs, `ready` whether it can accept a job, and if not, what is missing. From
 //! the first signal to stop on, it is not ready.
 //!
-//! They run no query: the queue monitor polls every second whether a request could be committed. On the public listener they
-//! reveal no settings; on the private one `ready` names the setting, has the server's own words, and
-//! tells which programs run.
+//! They run no query: the queue monitor polls every second whether a request could be committed, and hears of each that is
+//! refused. On the public listener they reveal no settings; on the private one `ready` names the setting, has the server's own
+//! words, and tells which programs run.
 
 use std::sync::Arc;
 

@@ -37,6 +37,14 @@ pub struct Lease {
     pub(crate) token: i64,
 }
 
+/// Sorts a batch by job. Whoever writes several running jobs locks them in this order, so that nobody waits for a job while
+/// holding a later one: a deadlock costs a second.
+pub(crate) fn in_lock_order<T>(batch: &[T], job: impl Fn(&T) -> JobId) -> Vec<&T> {
+    let mut sorted: Vec<&T> = batch.iter().collect();
+    sorted.sort_unstable_by_key(|it| job(it));
+    sorted
+}
+
 /// Splits leases into the two columns that statements take.
 pub(crate) fn lease_columns<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> (Vec<Uuid>, Vec<i64>) {
     leases.into_iter().map(|lease| (lease.job.0, lease.token)).unzip()

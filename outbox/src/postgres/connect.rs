@@ -17,12 +17,13 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A connection that was idle for longer is checked before it is used, so that a restart of Postgres is noticed. Under load,
 /// when each round trip counts, no connection is idle for so long.
-const TRUSTED_FOR: Duration = Duration::from_millis(50);
+pub(crate) const TRUSTED_FOR: Duration = Duration::from_millis(50);
 
 /// A connection that was returned in the middle of a statement, for example after a timeout, is closed unless it answers
 /// within this time. sqlx checks it too, but without a timeout: on a silent network each statement would cost the pool a
-/// connection.
-const RELEASE_CHECK_TIMEOUT: Duration = Duration::from_secs(3);
+/// connection. (One that falls silent between both checks is lost until the network's own timeout. A pool has others;
+/// committers have one, and so keep it: see `session`.)
+pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Settings of each session. A frozen client's locks hide rows from SKIP LOCKED, and a hung statement blocks a connection, so
 /// both end after a while. They are set by `set`, because poolers drop unknown startup options. `outbox.migration`, which is
@@ -102,7 +103,7 @@ pub fn connect_monitored(
                     return Ok(false);
                 }
                 // After a failover, a session of the old primary may survive. It must not stay in the pool.
-                let answer = tokio::time::timeout(RELEASE_CHECK_TIMEOUT, is_writable(&mut *connection)).await;
+                let answer = tokio::time::timeout(CHECK_TIMEOUT, is_writable(&mut *connection)).await;
                 answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))
             })
         })

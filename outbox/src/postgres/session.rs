@@ -1,8 +1,12 @@
 //! A session with Postgres that retries a write when that helps.
 
+use std::time::{Duration, Instant};
+
 use sqlx::{PgConnection, PgPool, Postgres, pool::PoolConnection};
+use tokio::time::timeout;
 
 use super::{
+    connect::{CHECK_TIMEOUT, TRUSTED_FOR, is_writable},
     error::{Error, in_time, is_collision, is_missing_partition},
     partitions,
 };
@@ -11,12 +15,27 @@ use super::{
 /// write at a time, so this many replicas may write for the same recipient at once.
 const MAX_COLLISIONS: u32 = 32;
 
+/// A connection that is older goes back to the pool, which replaces it: a server process grows with the tables that it has
+/// seen.
+const MAX_AGE: Duration = Duration::from_secs(30 * 60);
+
 /// A connection of the pool that is taken when it is first needed, and kept from one write to the next. Returning it and
-/// taking another would cost round trips for each write.
+/// taking another would cost round trips for each write. And the pool pings what is returned without a time limit: if the
+/// server falls silent just then, the connection is lost to the pool, which for a committer is its only one.
 #[derive(Debug)]
 pub(crate) struct Session {
     pool: PgPool,
-    held: Option<PoolConnection<Postgres>>,
+    held: Option<HeldConnection>,
+}
+
+#[derive(Debug)]
+struct HeldConnection {
+    connection: PoolConnection<Postgres>,
+    taken_at: Instant,
+    /// Since when nothing has been written on it, or `None` while it is in use.
+    idle_since: Option<Instant>,
+    /// Whether the last statement failed.
+    has_failed: bool,
 }
 
 impl Session {
@@ -25,9 +44,12 @@ impl Session {
         Self { pool: pool.clone(), held: None }
     }
 
-    /// Returns the connection to the pool, which checks idle connections.
+    /// Records that there is nothing to write for now. The connection is checked before it is used again, unless that is soon.
     pub(crate) fn pause(&mut self) {
-        self.held = None;
+        self.held.take_if(|held| held.taken_at.elapsed() > MAX_AGE);
+        if let Some(held) = &mut self.held {
+            held.idle_since = Some(Instant::now());
+        }
     }
 
     /// Decides after a try whether to retry (`None`) or to return a result. See [`persist!`].
@@ -48,26 +70,60 @@ impl Session {
             }
             Ok(done) => Some(Ok(done)),
             Err(error) => {
-                // The pool checks whether the connection still works.
-                self.held = None;
+                self.doubt(&error);
                 Some(Err(error))
             }
         }
     }
 
-    /// Checks that there is a connection to a server that takes writes, or that one can be had.
-    pub(crate) async fn check(&mut self) -> Result<(), Error> {
-        // A connection that is held has just been used; the pool checks those that it hands out.
-        in_time(async { Ok(self.connection().await.map(drop)?) }).await
+    /// After an error: gives up a connection that was silent, and has any other checked before it is used again.
+    fn doubt(&mut self, error: &Error) {
+        if matches!(error, Error::TimedOut)
+            && let Some(held) = self.held.take()
+        {
+            // A close in order would wait for the server.
+            drop(held.connection.detach());
+        } else if let Some(held) = &mut self.held {
+            held.has_failed = true;
+        }
     }
 
-    /// The connection; taken from the pool if there is none.
+    /// Checks that there is a connection to a server that takes writes, or that one can be had.
+    pub(crate) async fn check(&mut self) -> Result<(), Error> {
+        // A connection that is held has just been used or checked; the pool checks those that it hands out.
+        let checked = in_time(async { Ok(self.connection().await.map(drop)?) }).await;
+        self.pause();
+        checked
+    }
+
+    /// The connection; taken from the pool if there is none that works.
     pub(crate) async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        let held = match self.held.take() {
-            Some(held) => held,
-            None => self.pool.acquire().await?,
+        let sound = match self.held.take() {
+            Some(held) => held.if_sound().await,
+            None => None,
         };
-        Ok(self.held.insert(held))
+        let held = match sound {
+            Some(held) => held,
+            None => HeldConnection::from(self.pool.acquire().await?),
+        };
+        Ok(&mut self.held.insert(held).connection)
+    }
+}
+
+impl HeldConnection {
+    fn from(connection: PoolConnection<Postgres>) -> Self {
+        Self { connection, taken_at: Instant::now(), idle_since: None, has_failed: false }
+    }
+
+    /// Returns the connection to use it, unless it was idle or has failed and its server does not answer in time that it takes
+    /// writes.
+    async fn if_sound(mut self) -> Option<Self> {
+        let is_trusted = !self.has_failed && self.idle_since.is_none_or(|since| since.elapsed() <= TRUSTED_FOR);
+        if is_trusted || matches!(timeout(CHECK_TIMEOUT, is_writable(&mut *self.connection)).await, Ok(Ok(true))) {
+            return Some(Self { idle_since: None, has_failed: false, ..self });
+        }
+        drop(self.connection.detach());
+        None
     }
 }
 

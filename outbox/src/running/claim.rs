@@ -12,7 +12,7 @@ use crate::{
         callback_url::CallbackUrl,
         email::Email,
         failure::Failure,
-        job_id::{JobId, Lease, lease_columns},
+        job_id::{JobId, Lease, in_lock_order, lease_columns},
         shown_host::ShownHost,
         upstream::Upstream,
     },
@@ -395,7 +395,7 @@ fn seconds(seconds: f64) -> Duration {
 /// # Errors
 /// [`Error::Database`]: nothing was renewed.
 pub async fn renew_leases(pool: &PgPool, leases: &[Lease], lease: Duration) -> Result<Vec<Lease>, Error> {
-    let (ids, tokens) = lease_columns(leases);
+    let (ids, tokens) = lease_columns(in_lock_order(leases, |lease| lease.job));
     let rows = sqlx::query!(
         r#"
         update email_jobs_open as job

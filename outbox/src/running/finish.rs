@@ -8,7 +8,7 @@ use super::step_records::{StepColumns, query_with_steps};
 use crate::{
     model::{
         failure::Failure,
-        job_id::{JobId, Lease, lease_columns},
+        job_id::{JobId, Lease, in_lock_order, lease_columns},
         step::StepRecord,
     },
     postgres::{
@@ -72,10 +72,11 @@ pub async fn finish(pool: &PgPool, ends: &[Finish]) -> Result<Vec<Recorded>, Err
 }
 
 pub(crate) async fn finish_in(session: &mut Session, ends: &[Finish]) -> Result<Vec<Recorded>, Error> {
-    let steps = StepColumns::collect(ends.iter().map(|end| (end.lease.job, end.step.as_ref())));
-    let (ids, tokens) = lease_columns(ends.iter().map(|end| &end.lease));
-    let states: Vec<&str> = ends.iter().map(|end| end.end.state()).collect();
-    let failures = || ends.iter().map(|end| end.end.failure());
+    let sorted = in_lock_order(ends, |end| end.lease.job);
+    let steps = StepColumns::collect(sorted.iter().map(|end| (end.lease.job, end.step.as_ref())));
+    let (ids, tokens) = lease_columns(sorted.iter().map(|end| &end.lease));
+    let states: Vec<&str> = sorted.iter().map(|end| end.end.state()).collect();
+    let failures = || sorted.iter().map(|end| end.end.failure());
     let codes: Vec<Option<&str>> = failures().map(|failure| Some(failure?.code.as_str())).collect();
     let messages: Vec<Option<&str>> = failures().map(|failure| Some(failure?.message.as_str())).collect();
     let moved = persist!(session, |connection, is_retry| async {

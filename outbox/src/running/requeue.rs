@@ -9,7 +9,7 @@ use super::step_records::{StepColumns, query_with_steps};
 use crate::{
     model::{
         failure::Failure,
-        job_id::{Lease, lease_columns},
+        job_id::{Lease, in_lock_order, lease_columns},
         step::StepRecord,
         upstream::Upstream,
     },
@@ -65,11 +65,12 @@ pub async fn requeue(pool: &PgPool, jobs: &[Requeue]) -> Result<Vec<Requeued>, E
 }
 
 pub(crate) async fn requeue_in(session: &mut Session, jobs: &[Requeue]) -> Result<Vec<Requeued>, Error> {
+    let sorted = in_lock_order(jobs, |job| job.lease.job);
     let outcomes = persist!(session, |connection, is_retry| async {
         let mut transaction = connection.begin().await?;
-        let (ids, tokens) = lease_columns(jobs.iter().map(|job| &job.lease));
+        let (ids, tokens) = lease_columns(sorted.iter().map(|job| &job.lease));
         lock_recipients(&mut transaction, &ids).await?;
-        let outcomes = move_back(&mut transaction, jobs, &ids, &tokens, is_retry).await?;
+        let outcomes = move_back(&mut transaction, &sorted, &ids, &tokens, is_retry).await?;
         transaction.commit().await?;
         Ok::<_, sqlx::Error>(outcomes)
     })?;
@@ -98,7 +99,7 @@ async fn lock_recipients(connection: &mut PgConnection, ids: &[Uuid]) -> Result<
 #[expect(clippy::too_many_lines, reason = "one statement")]
 async fn move_back(
     connection: &mut PgConnection,
-    jobs: &[Requeue],
+    jobs: &[&Requeue],
     ids: &[Uuid],
     tokens: &[i64],
     is_retry: bool,

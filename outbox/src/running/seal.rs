@@ -7,7 +7,7 @@ use sqlx::PgConnection;
 use super::step_records::{StepColumns, query_with_steps};
 use crate::{
     model::{
-        job_id::{JobId, Lease, lease_columns},
+        job_id::{JobId, Lease, in_lock_order, lease_columns},
         step::StepRecord,
     },
     postgres::{
@@ -73,15 +73,16 @@ pub struct Seal {
 /// # Errors
 /// [`Error::Database`].
 pub(crate) async fn seal_in(session: &mut Session, seals: &[Seal]) -> Result<Vec<SendDecision>, Error> {
-    let steps = StepColumns::collect(seals.iter().map(|seal| (seal.lease.job, seal.step.as_ref())));
-    let decisions = persist!(session, |connection, is_retry| seal_once(connection, seals, &steps, is_retry))?;
+    let sorted = in_lock_order(seals, |seal| seal.lease.job);
+    let steps = StepColumns::collect(sorted.iter().map(|seal| (seal.lease.job, seal.step.as_ref())));
+    let decisions = persist!(session, |connection, is_retry| seal_once(connection, &sorted, &steps, is_retry))?;
     Ok(seals.iter().map(|seal| decisions.get(&seal.lease).copied().unwrap_or(SendDecision::LeaseLost)).collect())
 }
 
 #[expect(clippy::too_many_lines, reason = "one statement")]
 async fn seal_once(
     connection: &mut PgConnection,
-    seals: &[Seal],
+    seals: &[&Seal],
     steps: &StepColumns<'_>,
     is_retry: bool,
 ) -> Result<HashMap<Lease, SendDecision>, sqlx::Error> {

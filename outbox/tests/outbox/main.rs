@@ -5,6 +5,7 @@ mod claims;
 mod ends;
 mod enqueues;
 mod forgetting;
+mod lock_order;
 mod migrations;
 mod partitions;
 mod plans;

@@ -8,16 +8,16 @@ mod launch;
 mod programs;
 mod run_as;
 
-use crate::process::Process;
+use crate::{process::Process, server_address::ServerAddress};
 use folder::ServerFolder;
 use launch::Launcher;
 use nix::sys::signal::Signal;
 pub use programs::OLDEST_POSTGRES;
 use programs::ServerPrograms;
 pub(crate) use run_as::RunAs;
-use sqlx::{Connection, PgConnection};
 use std::{
     io,
+    ops::Deref,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -82,8 +82,7 @@ pub enum Durability {
 #[derive(Debug)]
 pub struct Postgres {
     launcher: Launcher,
-    port: u16,
-    password: String,
+    address: ServerAddress,
     process: Mutex<Arc<Process>>,
 }
 
@@ -110,33 +109,15 @@ impl Postgres {
         durability: Durability,
         announce: &Announce,
     ) -> Result<Postgres, PostgresError> {
-        let run_as = RunAs::choose()?;
+        let run_as = RunAs::choose().ok_or(PostgresError::NoOtherUser)?;
         let programs = find_programs(announce).await?;
         announce(&format!("starting Postgres {} from {}", programs.major, programs.folder.display()));
         let launcher = Launcher { programs, folder: ServerFolder::create(run_as)?, run_as, durability };
         let password = format!("{:032x}", rand::random::<u128>());
         launcher.initdb(&password).await?;
         let (port, process) = start_on_a_free_port(&launcher).await?;
-        Ok(Postgres { launcher, port, password, process: Mutex::new(Arc::new(process)) })
-    }
-
-    /// The connection string of a database, for its superuser.
-    pub fn url(&self, database: &str) -> String {
-        self.url_of("postgres", database)
-    }
-
-    /// All roles that the sandbox makes have the superuser's password: it is as random as theirs need to be.
-    pub(crate) fn url_of(&self, user: &str, database: &str) -> String {
-        let (password, port) = (&self.password, self.port);
-        format!("postgres://{user}:{password}@127.0.0.1:{port}/{database}")
-    }
-
-    pub(crate) fn port(&self) -> u16 {
-        self.port
-    }
-
-    pub(crate) fn password(&self) -> &str {
-        &self.password
+        let address = ServerAddress::new(port, password);
+        Ok(Postgres { launcher, address, process: Mutex::new(Arc::new(process)) })
     }
 
     /// The major version, such as 15.
@@ -147,33 +128,6 @@ impl Postgres {
     /// The server's process id.
     pub fn pid(&self) -> u32 {
         self.process().pid()
-    }
-
-    /// Makes an empty database.
-    ///
-    /// # Errors
-    /// When it is there already, or the server is away.
-    pub async fn create_database(&self, name: &str) -> Result<(), PostgresError> {
-        let name = quoted(name);
-        self.admin(format!("create database {name}")).await
-    }
-
-    /// Makes a database with all that is in `template`, to which nobody may be connected.
-    ///
-    /// # Errors
-    /// When somebody is connected to the template, or `name` is there already.
-    pub async fn clone_database(&self, template: &str, name: &str) -> Result<(), PostgresError> {
-        let (name, template) = (quoted(name), quoted(template));
-        self.admin(format!("create database {name} template {template}")).await
-    }
-
-    /// Drops a database, connections and all; one that is not there is no error.
-    ///
-    /// # Errors
-    /// When the server is away.
-    pub async fn drop_database(&self, name: &str) -> Result<(), PostgresError> {
-        let name = quoted(name);
-        self.admin(format!("drop database if exists {name} with (force)")).await
     }
 
     /// Takes the server away as a crash would (immediate shutdown); the data stay.
@@ -188,9 +142,19 @@ impl Postgres {
     /// # Errors
     /// When it does not start.
     pub async fn resume(&self) -> Result<(), PostgresError> {
-        let process = Arc::new(self.launcher.start(self.port).await?);
+        let process = Arc::new(self.launcher.start(self.port()).await?);
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
         Ok(())
+    }
+
+    /// Stops the process that accepts sessions (SIGSTOP): those that there are go on, and new ones get no answer.
+    pub fn freeze(&self) {
+        self.process().signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on (SIGCONT).
+    pub fn thaw(&self) {
+        self.process().signal(Signal::SIGCONT);
     }
 
     /// A crash and the start after it: [`halt`](Postgres::halt), then [`resume`](Postgres::resume).
@@ -213,12 +177,13 @@ impl Postgres {
     fn process(&self) -> Arc<Process> {
         self.process.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
+}
 
-    async fn admin(&self, statement: String) -> Result<(), PostgresError> {
-        let mut connection = PgConnection::connect(&self.url("postgres")).await?;
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
-        connection.close().await?;
-        Ok(())
+impl Deref for Postgres {
+    type Target = ServerAddress;
+
+    fn deref(&self) -> &ServerAddress {
+        &self.address
     }
 }
 
@@ -253,9 +218,4 @@ async fn start_on_a_free_port(launcher: &Launcher) -> Result<(u16, Process), Pos
             Err(_) => {}
         }
     }
-}
-
-/// A name as SQL takes it whatever is in it.
-fn quoted(name: &str) -> String {
-    format!("\"{}\"", name.replace('"', "\"\""))
 }

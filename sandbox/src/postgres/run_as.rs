@@ -1,6 +1,5 @@
 //! The user that the server runs as. Postgres refuses root, so root hands it to somebody else.
 
-use super::PostgresError;
 use nix::unistd::{Gid, Uid, User, chown};
 use std::{
     fs,
@@ -23,16 +22,15 @@ impl RunAs {
         Uid::effective().is_root()
     }
 
-    /// `postgres` if there is such a user, else `nobody`.
-    pub(crate) fn choose() -> Result<RunAs, PostgresError> {
+    /// `postgres` if there is such a user, else `nobody`, if there is one.
+    pub(crate) fn choose() -> Option<RunAs> {
         if !RunAs::other_user_needed() {
-            return Ok(RunAs::Ourselves);
+            return Some(RunAs::Ourselves);
         }
         ["postgres", "nobody"]
             .iter()
             .find_map(|name| User::from_name(name).ok().flatten())
             .map(|user| RunAs::Other { uid: user.uid, gid: user.gid })
-            .ok_or(PostgresError::NoOtherUser)
     }
 
     /// Makes `command` run as this user.

@@ -99,8 +99,7 @@ fn generate(world: &mut AuthState, asked: &LinkQuestion, link: &LinkRequest) -> 
         return Err(hook_refusal(*status, message));
     }
     let redirect_to = redirect(&world.settings.allow_list(), asked, link);
-    let user = world.users.create(&email, link.data.clone());
-    let token = user.issue(kind, world.settings.otp_length);
+    let (user, token) = world.users.issue(&email, link.data.clone(), kind, world.settings.otp_length);
     let mut fields = user.to_json();
     let SupabaseSettings { external_url, verify_path, .. } = &world.settings;
     for (name, value) in [

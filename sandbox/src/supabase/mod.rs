@@ -24,6 +24,7 @@ use crate::{
     server::Server,
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::Client;
 use std::{
     io,
     sync::{
@@ -116,13 +117,15 @@ impl State {
 pub struct SupabaseAuth {
     server: Server,
     state: State,
+    /// Opens links.
+    browser: Client,
 }
 
 impl SupabaseAuth {
     /// Starts it; it runs on the current runtime.
     ///
     /// # Errors
-    /// When the address is taken.
+    /// When the address is taken, or reqwest cannot set itself up.
     pub async fn start(mut settings: SupabaseSettings) -> io::Result<SupabaseAuth> {
         let listener = TcpListener::bind(settings.listen).await?;
         if settings.external_url.is_empty() {
@@ -138,7 +141,7 @@ impl SupabaseAuth {
             verify_faults: Faults::new(answer::usual_body),
         };
         let server = Server::start(listener, routes::routes(&state))?;
-        Ok(SupabaseAuth { server, state })
+        Ok(SupabaseAuth { server, state, browser: http::client().map_err(io::Error::other)? })
     }
 
     /// Its address, as SUPABASE_URL wants it.
@@ -251,7 +254,7 @@ impl SupabaseAuth {
     /// # Errors
     /// When nobody answers at the link's address.
     pub async fn verify(&self, link: &str) -> Result<Outcome, reqwest::Error> {
-        let answer = http::client()?.get(link).send().await?;
+        let answer = self.browser.get(link).send().await?;
         let header = |name: &str| {
             let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
             value.unwrap_or_default().to_owned()

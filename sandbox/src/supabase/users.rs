@@ -7,7 +7,7 @@ use poem::http::StatusCode;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha224};
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     fmt::Write,
     time::Duration,
 };
@@ -33,8 +33,6 @@ pub struct User {
     identity_id: Uuid,
     confirmation: TokenSlot,
     recovery: TokenSlot,
-    /// The hashes of all tokens that were ever made, live or dead.
-    issued: HashSet<String>,
 }
 
 /// The newest token of a kind, and when it was made, which the user's JSON tells.
@@ -109,18 +107,15 @@ impl User {
             identity_id: random_id(),
             confirmation: TokenSlot::default(),
             recovery: TokenSlot::default(),
-            issued: HashSet::new(),
         }
     }
 
-    /// A new token of this kind; the one before is dead.
-    pub(super) fn issue(&mut self, kind: TokenKind, digits: usize) -> Token {
+    fn issue(&mut self, kind: TokenKind, digits: usize) -> Token {
         let otp: String = std::iter::repeat_with(|| char::from(rand::random_range(b'0'..=b'9'))).take(digits).collect();
         let hash = hex(&Sha224::digest(format!("{}{otp}", self.email)));
         let now = Utc::now();
         self.updated_at = now;
         let token = Token { otp, hash };
-        self.issued.insert(token.hash.clone());
         *self.slot(kind) = TokenSlot { token: Some(token.clone()), sent_at: Some(now), is_code_only: false };
         token
     }
@@ -216,31 +211,48 @@ impl User {
     }
 }
 
-/// Everybody, by address.
+/// Everybody.
 #[derive(Debug, Default)]
-pub(super) struct Users(BTreeMap<String, User>);
+pub(super) struct Users {
+    by_email: BTreeMap<String, User>,
+    /// Whose each token was that was ever made, live or dead, by its hash.
+    owners: HashMap<String, String>,
+}
 
 impl Users {
     pub(super) fn find(&mut self, email: &str) -> Option<&mut User> {
-        self.0.get_mut(email)
+        self.by_email.get_mut(email)
     }
 
     pub(super) fn create(&mut self, email: &str, metadata: Map<String, Value>) -> &mut User {
-        self.0.entry(email.to_owned()).or_insert_with(|| User::new(email, metadata))
+        self.by_email.entry(email.to_owned()).or_insert_with(|| User::new(email, metadata))
+    }
+
+    /// A new token of this kind for somebody, who may be new; the one before is dead.
+    pub(super) fn issue(
+        &mut self,
+        email: &str,
+        metadata: Map<String, Value>,
+        kind: TokenKind,
+        digits: usize,
+    ) -> (&User, Token) {
+        let token = self.create(email, metadata).issue(kind, digits);
+        self.owners.insert(token.hash.clone(), email.to_owned());
+        (&self.by_email[email], token)
     }
 
     /// Whether a link with this token was ever made, also if it no longer works.
     pub(super) fn have_issued(&self, hash: &str) -> bool {
-        self.0.values().any(|user| user.issued.contains(hash))
+        self.owners.contains_key(hash)
     }
 
     pub(super) fn all(&self) -> Vec<User> {
-        self.0.values().cloned().collect()
+        self.by_email.values().cloned().collect()
     }
 
     /// Makes every link that is out there too old.
     pub(super) fn expire_links(&mut self) {
-        for user in self.0.values_mut() {
+        for user in self.by_email.values_mut() {
             for kind in [TokenKind::Confirmation, TokenKind::Recovery] {
                 if let Some(sent_at) = &mut user.slot(kind).sent_at {
                     *sent_at = DateTime::UNIX_EPOCH;
@@ -257,7 +269,12 @@ impl Users {
         lifetime: Duration,
         proof: Proof<'_>,
     ) -> Result<User, AuthError> {
-        let found = self.0.values_mut().find_map(|user| {
+        let email = match proof {
+            Proof::Hash(hash) => self.owners.get(hash).cloned(),
+            Proof::Code { email, .. } => Some(email.to_owned()),
+        };
+        let found = email.and_then(|email| {
+            let user = self.by_email.get_mut(&email)?;
             let kind = kinds.iter().copied().find(|kind| user.takes(*kind, proof, lifetime))?;
             Some((user, kind))
         });

@@ -1,6 +1,6 @@
 //! Measures how many jobs per second this worker ends while there is a backlog. The api uses the rate to accept only as many
-//! requests as can be mailed in time. Without a backlog there is no measurement, because the rate of an idle worker does not
-//! show its capacity.
+//! requests as can be mailed in time. Without a backlog, or without the database, there is no measurement, because the rate of an
+//! idle worker does not show its capacity.
 
 use std::{
     collections::VecDeque,
@@ -37,6 +37,12 @@ impl Capacity {
         if !has_backlog {
             self.was_queue_empty.store(true, Relaxed);
         }
+    }
+
+    /// Records that the database is away. What does not end meanwhile shows nothing; nor do the moments after it, until a
+    /// claim has found a backlog.
+    pub(crate) fn record_outage(&self) {
+        self.has_backlog.store(false, Relaxed);
     }
 
     /// Starts the next second. Returns the number of jobs that ended in the last one; `None` unless there was a backlog all
@@ -88,6 +94,11 @@ mod tests {
         capacity.record_claim(2, 1);
         capacity.record_claim(1, 1);
         assert_eq!(capacity.take_second(), None, "a claim found too few jobs");
+        assert_eq!(capacity.take_second(), Some(0));
+        capacity.record_outage();
+        assert_eq!(capacity.take_second(), None, "nothing could be claimed");
+        assert_eq!(capacity.take_second(), None, "nothing has been claimed yet");
+        capacity.record_claim(1, 1);
         assert_eq!(capacity.take_second(), Some(0));
     }
 

@@ -1,0 +1,86 @@
+//! Whoever writes several running jobs at once locks them in the order of their ids: nobody waits for a job while holding a
+//! later one. A worker renews leases while its committers write the same jobs, and a deadlock would cost both a second.
+
+use std::time::Duration;
+
+use outbox::{ClaimedJob, Error, Failure, Finish, JobEnd, Lease, Requeue, Seal};
+
+use crate::test_outbox::{TestOutbox, request};
+
+/// The later job first.
+async fn claimed_in_reverse() -> (TestOutbox, Vec<Lease>) {
+    let outbox = TestOutbox::new().await;
+    for recipient in ["a@example.com", "b@example.com"] {
+        outbox.queued(request(recipient)).await;
+    }
+    let mut leases: Vec<Lease> = outbox.claim(2).await.into_iter().map(|job: ClaimedJob| job.lease).collect();
+    leases.sort_by_key(|lease| std::cmp::Reverse(lease.job));
+    (outbox, leases)
+}
+
+/// Runs a write while somebody else holds the earlier job, and takes the later one as well before letting go.
+async fn waits_without_holding_the_later_job(
+    outbox: &TestOutbox,
+    leases: &[Lease],
+    write: impl Future<Output = Result<usize, Error>>,
+) {
+    let mut other = outbox.admin.begin().await.unwrap();
+    let lock = |lease: &Lease| {
+        sqlx::AssertSqlSafe(format!("select from email_jobs_open where id = '{}' for update", lease.job))
+    };
+    sqlx::raw_sql(lock(&leases[1])).execute(&mut *other).await.unwrap();
+    let (written, ()) = tokio::join!(write, async {
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        while outbox.text(waiting).await == "0" {}
+        sqlx::raw_sql(lock(&leases[0])).execute(&mut *other).await.expect("nobody holds the later job");
+        other.commit().await.unwrap();
+    });
+    assert_eq!(written.unwrap(), leases.len());
+    // Counted at once by the session that met it.
+    let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
+    assert_eq!(outbox.text(deadlocks).await, "0");
+}
+
+#[tokio::test]
+async fn leases_are_renewed_in_the_order_of_their_jobs() {
+    let (outbox, leases) = claimed_in_reverse().await;
+    let renew = async {
+        let renewed = outbox::renew_leases(&outbox.pool, &leases, Duration::from_secs(30)).await?;
+        Ok(renewed.len())
+    };
+    waits_without_holding_the_later_job(&outbox, &leases, renew).await;
+}
+
+#[tokio::test]
+async fn links_are_stored_in_the_order_of_their_jobs() {
+    let (outbox, leases) = claimed_in_reverse().await;
+    let seals: Vec<Seal> = leases.iter().map(|lease| Seal { lease: *lease, link: None, step: None }).collect();
+    let seal = async { Ok(outbox::test_support::seal(&outbox.pool, &seals).await?.len()) };
+    waits_without_holding_the_later_job(&outbox, &leases, seal).await;
+}
+
+#[tokio::test]
+async fn jobs_end_in_their_order() {
+    let (outbox, leases) = claimed_in_reverse().await;
+    let end = JobEnd::Failed(Failure::new("unknown_user", "There is no such account."));
+    let ends: Vec<Finish> = leases.iter().map(|lease| Finish { lease: *lease, end: end.clone(), step: None }).collect();
+    let finish = async { Ok(outbox::finish(&outbox.pool, &ends).await?.len()) };
+    waits_without_holding_the_later_job(&outbox, &leases, finish).await;
+}
+
+#[tokio::test]
+async fn jobs_are_requeued_in_their_order() {
+    let (outbox, leases) = claimed_in_reverse().await;
+    let requeue = |lease: &Lease| Requeue {
+        lease: *lease,
+        delay: Duration::ZERO,
+        failure: None,
+        is_uncounted: true,
+        suspected: None,
+        step: None,
+    };
+    let requeues: Vec<Requeue> = leases.iter().map(requeue).collect();
+    let requeue = async { Ok(outbox::requeue(&outbox.pool, &requeues).await?.len()) };
+    waits_without_holding_the_later_job(&outbox, &leases, requeue).await;
+}

@@ -1,0 +1,88 @@
+//! Where a Postgres server is, and the password of its superuser and of the sandbox's roles.
+
+use crate::{PostgresError, roles::Role};
+use sqlx::{Connection, PgConnection};
+
+/// A Postgres server on 127.0.0.1, or a proxy that leads to one.
+#[derive(Clone, Debug)]
+pub struct ServerAddress {
+    port: u16,
+    password: String,
+}
+
+impl ServerAddress {
+    /// All roles that the sandbox creates have the superuser's password: it is as random as theirs need to be.
+    pub fn new(port: u16, password: impl Into<String>) -> ServerAddress {
+        ServerAddress { port, password: password.into() }
+    }
+
+    /// The same server through a proxy, or another server with the same password.
+    #[must_use]
+    pub fn at_port(&self, port: u16) -> ServerAddress {
+        ServerAddress { port, password: self.password.clone() }
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The password.
+    pub(crate) fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// The connection string of a database, for the superuser.
+    pub fn url(&self, database: &str) -> String {
+        self.url_of("postgres", database)
+    }
+
+    /// The connection string of a database for one of the roles.
+    pub fn url_as(&self, database: &str, role: Role) -> String {
+        self.url_of(role.name(), database)
+    }
+
+    fn url_of(&self, user: &str, database: &str) -> String {
+        format!("postgres://{user}:{}@127.0.0.1:{}/{database}", self.password, self.port)
+    }
+
+    /// Makes an empty database.
+    ///
+    /// # Errors
+    /// When it is there already, or the server is away.
+    pub async fn create_database(&self, name: &str) -> Result<(), PostgresError> {
+        let name = quoted(name);
+        self.admin(format!("create database {name}")).await
+    }
+
+    /// Makes a database with all that is in `template`, to which nobody may be connected.
+    ///
+    /// # Errors
+    /// When somebody is connected to the template, or `name` is there already.
+    pub async fn clone_database(&self, template: &str, name: &str) -> Result<(), PostgresError> {
+        let (name, template) = (quoted(name), quoted(template));
+        self.admin(format!("create database {name} template {template}")).await
+    }
+
+    /// Drops a database, connections and all; one that is not there is no error.
+    ///
+    /// # Errors
+    /// When the server is away.
+    pub async fn drop_database(&self, name: &str) -> Result<(), PostgresError> {
+        let name = quoted(name);
+        self.admin(format!("drop database if exists {name} with (force)")).await
+    }
+
+    /// Runs a statement in the database `postgres`, as the superuser.
+    async fn admin(&self, statement: String) -> Result<(), PostgresError> {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
+        connection.close().await?;
+        Ok(())
+    }
+}
+
+/// A name as SQL takes it whatever is in it.
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}

@@ -1,0 +1,32 @@
+//! The one etcd, which holds the cluster's state.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use nix::sys::signal::Signal;
+use sandbox::{Daemon, DaemonFolder, find_program, free_port};
+use tokio::net::TcpStream;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Starts it, and returns the port for its clients.
+pub(super) async fn start(folder: &DaemonFolder) -> (Daemon, u16) {
+    let program = find_program("etcd").expect("etcd is not installed: use `just ha-test`");
+    let (clients, peers) = (free_port().unwrap(), free_port().unwrap());
+    let url = |port| format!("http://127.0.0.1:{port}");
+    let args = [
+        format!("--data-dir={}", folder.file("etcd").display()),
+        format!("--listen-client-urls={}", url(clients)),
+        format!("--advertise-client-urls={}", url(clients)),
+        format!("--listen-peer-urls={}", url(peers)),
+        format!("--initial-advertise-peer-urls={}", url(peers)),
+        format!("--initial-cluster=default={}", url(peers)),
+        "--log-outputs=stderr".to_owned(),
+        // Patroni 3.0.2, Debian 12's, must not be used with etcd's v3 API: a primary that was frozen for longer than the TTL
+        // may write the leader's key without a look at who has it by now, and then the new primary's commits are lost.
+        "--enable-v2=true".to_owned(),
+    ];
+    let etcd = folder.spawn(&program, &args, "etcd.log", Signal::SIGKILL).unwrap();
+    let listens = async || TcpStream::connect((Ipv4Addr::LOCALHOST, clients)).await.is_ok();
+    etcd.until(PATIENCE, listens).await.unwrap_or_else(|log| panic!("etcd does not start:\n{log}"));
+    (etcd, clients)
+}

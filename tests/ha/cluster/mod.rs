@@ -1,0 +1,126 @@
+//! Three Postgres servers under Patroni, with one etcd. Everything listens on loopback; nothing outlives the cluster.
+
+mod etcd;
+mod node;
+mod postmaster;
+
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+use reqwest::Client;
+use sandbox::{Daemon, DaemonFolder, ServerAddress};
+use serde_json::json;
+use sqlx::{Connection as _, PgConnection};
+use tests::eventually;
+
+pub(crate) use node::Node;
+
+/// Patroni's settings of the whole cluster. Its defaults are 30, 10 and 10 s.
+pub(crate) const TTL: u32 = 15;
+pub(crate) const LOOP_WAIT: u32 = 3;
+pub(crate) const RETRY_TIMEOUT: u32 = 5;
+
+/// Number of nodes: a primary, the standby that it waits for, and one that can take that one's place.
+pub(crate) const NODES: usize = 3;
+
+/// How many standbys receive what the primary writes, and how many of them the primary waits for.
+const STANDBYS: &str = "
+    select count(*) || ' ' || count(*) filter (where sync_state = 'sync')
+    from pg_stat_replication
+    where state = 'streaming'";
+
+/// The running cluster.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
+    etcd: Daemon,
+    folder: DaemonFolder,
+    client: Client,
+}
+
+impl Cluster {
+    /// Starts it, and waits until both standbys follow the primary.
+    pub(crate) async fn start() -> Self {
+        let folder = DaemonFolder::create("ha").unwrap();
+        let (etcd, etcd_port) = etcd::start(&folder).await;
+        let password = format!("{:032x}", rand::random::<u128>());
+        let nodes = (1..=NODES).map(|number| Node::start(&folder, number, etcd_port, &password)).collect();
+        let cluster = Self { nodes, etcd, folder, client: sandbox::client().unwrap() };
+        cluster.until_whole().await;
+        cluster
+    }
+
+    /// The password of all roles, at a port that leads to one of the servers.
+    pub(crate) fn address_at(&self, port: u16) -> ServerAddress {
+        self.nodes[0].server.at_port(port)
+    }
+
+    /// The primary, if there is exactly one.
+    pub(crate) async fn primary(&self) -> Option<&Node> {
+        let mut primaries = vec![];
+        for node in &self.nodes {
+            if self.is(node, "primary").await {
+                primaries.push(node);
+            }
+        }
+        if let [primary] = primaries[..] { Some(primary) } else { None }
+    }
+
+    /// Whether Patroni says that a node has this role.
+    async fn is(&self, node: &Node, role: &str) -> bool {
+        let asked = self.client.get(node.rest_url(role)).timeout(Duration::from_secs(1)).send().await;
+        asked.is_ok_and(|answer| answer.status() == 200)
+    }
+
+    /// Waits until there is one primary with two standbys, one of them synchronous. Returns the primary.
+    pub(crate) async fn until_whole(&self) -> &Node {
+        let whole = eventually(|| async {
+            let Some(primary) = self.primary().await else { return Err("no primary".to_owned()) };
+            match standbys(primary).await {
+                Ok(standbys) if standbys == "2 1" => Ok(primary),
+                other => Err(format!("{} is the primary, standbys and synchronous ones: {other:?}", primary.name)),
+            }
+        });
+        whole.await.unwrap_or_else(|what| panic!("the cluster is not whole: {what}\n{}", self.logs()))
+    }
+
+    /// Hands the primary's role to a standby, as an operator plans it. Returns once Patroni says so.
+    pub(crate) async fn switch_over(&self, from: &Node) {
+        let request = self.client.post(from.rest_url("switchover")).json(&json!({ "leader": from.name }));
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{:?}", answer.text().await);
+    }
+
+    /// Starts a node again that was killed.
+    pub(crate) fn restart(&mut self, node: usize) {
+        self.nodes[node].restart(&self.folder);
+    }
+
+    /// Number of the programs' sessions on servers that are no primary.
+    pub(crate) async fn sessions_on_standbys(&self) -> usize {
+        const SESSIONS: &str = "
+            select count(*) from pg_stat_activity where usename like 'magic_link_%' and pg_is_in_recovery()";
+        let mut sessions = 0;
+        for node in &self.nodes {
+            let mut connection = PgConnection::connect(&node.server.url("postgres")).await.unwrap();
+            let here: i64 = sqlx::query_scalar(SESSIONS).fetch_one(&mut connection).await.unwrap();
+            sessions += usize::try_from(here).unwrap();
+        }
+        sessions
+    }
+
+    fn logs(&self) -> String {
+        self.nodes.iter().map(Node::last_lines).collect()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.nodes.iter().for_each(Node::kill);
+        self.etcd.signal(Signal::SIGKILL);
+    }
+}
+
+async fn standbys(primary: &Node) -> Result<String, sqlx::Error> {
+    let mut connection = PgConnection::connect(&primary.server.url("postgres")).await?;
+    sqlx::query_scalar(STANDBYS).fetch_one(&mut connection).await
+}

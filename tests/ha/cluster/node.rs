@@ -1,0 +1,121 @@
+//! One of the cluster's nodes: Patroni and the Postgres server that it manages.
+
+use std::path::{Path, PathBuf};
+
+use nix::sys::signal::Signal;
+use sandbox::{Daemon, DaemonFolder, ServerAddress, find_program, free_port};
+
+use super::{LOOP_WAIT, RETRY_TIMEOUT, TTL, postmaster::Postmaster};
+
+/// Lines of Patroni's log that a failing test shows.
+const LINES: usize = 30;
+
+pub(crate) struct Node {
+    pub(crate) name: String,
+    /// The server itself, past any balancer.
+    pub(crate) server: ServerAddress,
+    pub(crate) rest_port: u16,
+    data: PathBuf,
+    settings: PathBuf,
+    patroni: Daemon,
+}
+
+impl Node {
+    pub(super) fn start(folder: &DaemonFolder, number: usize, etcd_port: u16, password: &str) -> Self {
+        let name = format!("node{number}");
+        let (rest_port, port) = (free_port().unwrap(), free_port().unwrap());
+        let data = folder.file(&name);
+        let text = settings(&name, rest_port, port, etcd_port, &data, password);
+        let settings = folder.write(&format!("{name}.yml"), &text).unwrap();
+        let patroni = spawn(folder, &name, &settings);
+        Self { name, server: ServerAddress::new(port, password), rest_port, data, settings, patroni }
+    }
+
+    /// URL of Patroni's REST API.
+    pub(super) fn rest_url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.rest_port)
+    }
+
+    /// Kills Patroni and all processes of its server (SIGKILL), as a machine dies.
+    pub(crate) fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Stops all of them in their tracks (SIGSTOP), as a machine that hangs. Connections stay open.
+    pub(crate) fn freeze(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets them go on (SIGCONT). They do not know that time has passed.
+    pub(crate) fn thaw(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        self.patroni.signal(signal);
+        if let Some(postmaster) = Postmaster::of(&self.data) {
+            postmaster.signal_all(signal);
+        }
+    }
+
+    /// Starts Patroni again after a kill.
+    pub(crate) fn restart(&mut self, folder: &DaemonFolder) {
+        self.patroni = spawn(folder, &self.name, &self.settings);
+    }
+
+    /// Patroni's whole log.
+    pub(crate) fn log(&self) -> String {
+        self.patroni.log()
+    }
+
+    pub(super) fn last_lines(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        format!("{}:\n{}\n", self.name, lines[lines.len().saturating_sub(LINES)..].join("\n"))
+    }
+}
+
+/// Should the test be killed, SIGTERM has Patroni stop its server.
+fn spawn(folder: &DaemonFolder, name: &str, settings: &Path) -> Daemon {
+    let program = find_program("patroni").expect("Patroni is not installed: use `just ha-test`");
+    folder.spawn(&program, &[settings], &format!("{name}.log"), Signal::SIGTERM).unwrap()
+}
+
+/// Patroni's settings, those of a cluster that is meant for use: only addresses and passwords are the test's own.
+fn settings(name: &str, rest_port: u16, port: u16, etcd_port: u16, data: &Path, password: &str) -> String {
+    let (data, pgpass) = (data.display(), data.with_extension("pgpass"));
+    let pg_rewind = find_program("pg_rewind").expect("Postgres's programs are not installed: use `just ha-test`");
+    let programs = pg_rewind.canonicalize().unwrap();
+    let (programs, pgpass) = (programs.parent().unwrap().display(), pgpass.display());
+    format!(
+        r#"
+scope: outbox
+name: {name}
+etcd: {{host: "127.0.0.1:{etcd_port}"}}
+restapi: {{listen: "127.0.0.1:{rest_port}", connect_address: "127.0.0.1:{rest_port}"}}
+bootstrap:
+  dcs:
+    ttl: {TTL}
+    loop_wait: {LOOP_WAIT}
+    retry_timeout: {RETRY_TIMEOUT}
+    synchronous_mode: true
+    postgresql:
+      use_pg_rewind: true
+      parameters: {{max_connections: 200}}
+  initdb: [{{encoding: UTF8}}, {{locale: C}}, data-checksums]
+  pg_hba:
+    - host all all 127.0.0.1/32 scram-sha-256
+    - host replication all 127.0.0.1/32 scram-sha-256
+postgresql:
+  listen: "127.0.0.1:{port}"
+  connect_address: "127.0.0.1:{port}"
+  data_dir: {data}
+  bin_dir: {programs}
+  pgpass: {pgpass}
+  authentication:
+    superuser: {{username: postgres, password: "{password}"}}
+    replication: {{username: replicator, password: "{password}"}}
+  parameters: {{unix_socket_directories: ""}}
+"#
+    )
+}

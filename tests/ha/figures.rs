@@ -1,0 +1,115 @@
+//! The figures of a run, and a table of all runs.
+
+use std::{collections::HashSet, fmt::Write as _};
+
+use tests::record::{Record, moment};
+
+use crate::{
+    load::Asked,
+    run::Run,
+    spans::{Span, joined, total},
+    variant::Variant,
+};
+
+/// Refusals that lie further apart, in seconds, are not of one outage.
+const PAUSE: f64 = 2.0;
+
+/// What was measured in one run.
+#[derive(Debug)]
+pub(crate) struct Figures {
+    pub(crate) way: &'static str,
+    pub(crate) trouble: &'static str,
+    /// Seconds in which no new connection could write.
+    pub(crate) away: f64,
+    /// Seconds in which callers were answered 503.
+    pub(crate) refusing: f64,
+    pub(crate) refused: usize,
+    /// The longest time, in seconds, from a new connection being writable to the last request that was still refused.
+    pub(crate) back_after: f64,
+    /// The same to the next mail.
+    pub(crate) mails_after: f64,
+    /// The longest time that a caller waited for an answer, in seconds.
+    pub(crate) longest_answer: f64,
+    pub(crate) accepted: usize,
+    pub(crate) lost: usize,
+    pub(crate) copies: usize,
+    pub(crate) wrong_links: usize,
+}
+
+impl Figures {
+    /// The figures of one run. `record` is that of all runs of the variant.
+    pub(crate) fn of(run: &Run, variant: &Variant, record: &Record) -> Self {
+        let (asked, outages) = (&run.asked, &run.outages);
+        let mut refusals: Vec<f64> = asked.iter().filter(|it| is_refused(it)).map(|it| it.request.answered).collect();
+        refusals.sort_by(f64::total_cmp);
+        let refused = refusals.len();
+        let waits = asked.iter().map(|it| it.request.answered - it.request.at);
+        let jobs = record.jobs.iter().filter(|job| run.is_of(&job.recipient));
+        Self {
+            way: variant.description,
+            trouble: run.trouble.description(),
+            away: total(outages),
+            refusing: total(&joined(refusals, PAUSE)),
+            refused,
+            back_after: asked.iter().filter(|it| is_refused(it)).map(|it| late(it, outages)).fold(0.0, f64::max),
+            mails_after: outages.iter().map(|outage| next_mail(record, outage.to)).fold(0.0, f64::max),
+            longest_answer: waits.fold(0.0, f64::max),
+            accepted: asked.iter().filter(|it| it.request.answer == Ok(200)).count(),
+            lost: lost(asked, record),
+            copies: jobs.map(|job| record.mails_of(job).len().saturating_sub(1)).sum(),
+            wrong_links: record.newest().filter(|job| run.is_of(&job.recipient) && record.is_dead(job)).count(),
+        }
+    }
+}
+
+pub(crate) fn is_refused(asked: &Asked) -> bool {
+    asked.request.answer == Ok(503)
+}
+
+/// Seconds from the end of the last outage until a request that was refused all the same. Infinite if there was no outage.
+fn late(refused: &Asked, outages: &[Span]) -> f64 {
+    let last = outages.iter().rfind(|outage| outage.from <= refused.request.answered);
+    last.map_or(f64::INFINITY, |outage| (refused.request.at - outage.to).max(0.0))
+}
+
+fn next_mail(record: &Record, after: f64) -> f64 {
+    let mails = record.mails.values().flatten().map(|mail| moment(mail.received) - after);
+    mails.filter(|seconds| *seconds > 0.0).fold(f64::INFINITY, f64::min)
+}
+
+/// Requests that were answered 200 and have no job.
+fn lost(asked: &[Asked], record: &Record) -> usize {
+    let jobs: HashSet<&str> = record.jobs.iter().map(|job| job.request_id.as_str()).collect();
+    let accepted = asked.iter().filter(|it| it.request.answer == Ok(200));
+    accepted.filter(|it| !jobs.contains(it.request.request_id.as_str())).count()
+}
+
+/// A Markdown table.
+pub(crate) fn table(runs: &[Figures]) -> String {
+    let mut table = "\
+| way to the primary | trouble | no writable primary | answers 503 | 503s | back after | mails after | longest answer | \
+accepted | lost | copies | wrong links |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+"
+    .to_owned();
+    for it in runs {
+        // Writing into a String cannot fail.
+        let _ = writeln!(
+            table,
+            "| {} | {} | {:.1} s | {:.1} s | {} | {:.1} s | {:.1} s | {:.1} s | {} | {} | {} | {} |",
+            it.way,
+            it.trouble,
+            it.away,
+            it.refusing,
+            it.refused,
+            it.back_after,
+            it.mails_after,
+            it.longest_answer,
+            it.accepted,
+            it.lost,
+            it.copies,
+            it.wrong_links,
+        );
+    }
+    table
+}

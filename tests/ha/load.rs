@@ -1,0 +1,58 @@
+//! The people: 120 requests a second over both apis.
+
+use std::time::Duration;
+
+use tests::{
+    TestSystem,
+    record::{AskedRequest, ask},
+};
+use tokio::{task::JoinSet, time::interval};
+
+/// Requests a second.
+pub(crate) const RATE: usize = 120;
+/// One request in so many is somebody's second, two seconds after the first.
+const REPEATS: usize = 20;
+
+/// A request, and which api was asked.
+pub(crate) struct Asked {
+    pub(crate) api: usize,
+    pub(crate) request: AskedRequest,
+}
+
+/// Sends requests for so long, and waits for the last answer. In the order of sending.
+pub(crate) async fn keep_asking(apis: Vec<String>, run: &'static str, time: Duration) -> Vec<Asked> {
+    let client = sandbox::client().unwrap();
+    let mut pace = interval(Duration::from_secs(1) / u32::try_from(RATE).unwrap());
+    let mut asks = JoinSet::new();
+    let count = RATE * usize::try_from(time.as_secs()).unwrap();
+    for number in 0..count {
+        pace.tick().await;
+        let (person, page) = person_and_page(number);
+        let (client, api, url) = (client.clone(), number % apis.len(), apis[number % apis.len()].clone());
+        let recipient = format!("{run}-{person}@example.com");
+        asks.spawn(async move { Asked { api, request: ask(client, url, recipient, page).await } });
+    }
+    let mut asked = asks.join_all().await;
+    asked.sort_by(|one, other| one.request.at.total_cmp(&other.request.at));
+    asked
+}
+
+/// Most people ask once. Of those who ask again, every second one clicks twice; the others want another page.
+fn person_and_page(number: usize) -> (usize, usize) {
+    // An odd number, so that it was not itself a repeat.
+    let first = number.checked_sub(2 * RATE + 1);
+    match first.filter(|_| number.is_multiple_of(REPEATS)) {
+        Some(first) if number.is_multiple_of(2 * REPEATS) => (first, first),
+        Some(first) => (first, number),
+        None => (number, number),
+    }
+}
+
+/// Where each api takes requests.
+pub(crate) async fn doors(system: &TestSystem) -> Vec<String> {
+    let mut doors = vec![];
+    for api in &system.apis {
+        doors.push(format!("http://{}/api/auth/send-magic-link", api.address().await.unwrap()));
+    }
+    doors
+}

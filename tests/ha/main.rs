@@ -1,0 +1,106 @@
+//! Both programs on a Postgres cluster that fails over: Patroni with synchronous replication, etcd, HAProxy and, in one
+//! variant, PgBouncer. `just ha-test`, which brings these programs; no part of `cargo test --workspace`. It takes about eight
+//! minutes, prints a table of what it measured, and writes it to `target/ha/figures.md`, beside the logs.
+//!
+//! People ask 120 times a second while the primary is switched, killed or frozen. Then the promises are checked: nothing
+//! that was accepted is lost, every mail goes out once with a link that works, no program needs a restart, none says that it
+//! is ready when it is not, and the service is back within two seconds of a new connection being able to write.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on panics, and says what it does")]
+
+mod balancer;
+mod cluster;
+mod figures;
+mod load;
+mod output;
+mod prober;
+mod promises;
+mod readiness;
+mod run;
+mod spans;
+mod trouble;
+mod variant;
+
+use balancer::Balancer;
+use cluster::Cluster;
+use figures::Figures;
+use prober::Prober;
+use run::Run;
+use sandbox::{DaemonFolder, Fault, FaultKind, PgBouncer};
+use tests::{
+    DatabaseUrls, Plan, TestSystem,
+    record::{Broken, Record},
+};
+use variant::{VARIANTS, Variant};
+
+/// How long the upstreams take, in milliseconds, so that mails are on their way at any time.
+const LINK_TAKES: u64 = 100;
+const MAIL_TAKES: u64 = 150;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failover_loses_nothing_and_needs_no_restart() {
+    let test = async {
+        let (mut figures, mut broken) = (vec![], vec![]);
+        eprintln!("ha: starting the cluster");
+        let mut cluster = Cluster::start().await;
+        for variant in &VARIANTS {
+            let (measured, broke) = try_variant(variant, &mut cluster).await;
+            figures.extend(measured);
+            broken.extend(broke);
+        }
+        let table = figures::table(&figures);
+        eprintln!("\n{table}");
+        output::write("figures.md", &table);
+        let stories = broken.iter().map(|it: &Broken| format!("{}\n", it.promise)).collect::<String>();
+        assert!(broken.is_empty(), "{} promises broken (logs in target/ha):\n{stories}", broken.len());
+    };
+    // At Ctrl-C everything is dropped, and so ended, too.
+    tokio::select! {
+        () = test => {}
+        _ = tokio::signal::ctrl_c() => panic!("interrupted"),
+    }
+}
+
+/// One after the other, the troubles of a variant. The programs are the same all along.
+async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>, Vec<Broken>) {
+    let troubles: Vec<_> = variant.troubles.iter().filter(|(it, _)| output::is_wanted(variant, *it)).collect();
+    if troubles.is_empty() {
+        return (vec![], vec![]);
+    }
+    eprintln!("ha: {}", variant.description);
+    let folder = DaemonFolder::create("ha-balancer").unwrap();
+    let balancer = Balancer::start(cluster, &folder, variant.old_sessions).await;
+    let address = cluster.address_at(balancer.port);
+    cluster.until_whole().await.server.create_outbox(variant.name).await.unwrap();
+    balancer::until_it_leads_to_the_primary(&address).await;
+    let pooler = if variant.has_pooler { Some(start_pooler(&address).await) } else { None };
+    let address = pooler.as_ref().map_or(address.clone(), |pooler| address.at_port(pooler.port()));
+    let system = start_programs(DatabaseUrls::of(&address, variant.name)).await;
+    Prober::prepare(&system.database_url).await;
+
+    let mut runs = vec![];
+    for (trouble, time) in troubles {
+        eprintln!("ha:   people ask for {} s", time.as_secs());
+        runs.push(Run::of(*trouble, *time, cluster, &system).await);
+    }
+    output::write_logs(variant, &system, cluster, &balancer);
+    let asked = runs.iter().flat_map(|run| &run.asked).map(|asked| asked.request.clone()).collect();
+    let record = Record::gather(&system, asked).await;
+    let figures: Vec<Figures> = runs.iter().map(|run| Figures::of(run, variant, &record)).collect();
+    let mut broken = promises::broken(&system, &record).await;
+    broken.extend(runs.iter().zip(&figures).flat_map(|(run, figures)| promises::broken_by(run, figures, variant)));
+    (figures, broken)
+}
+
+/// `server_login_retry`: it tries again after a second, not after 15, when it could not connect.
+async fn start_pooler(address: &sandbox::ServerAddress) -> PgBouncer {
+    let settings = [("pool_mode", "session"), ("default_pool_size", "60"), ("server_login_retry", "1")];
+    PgBouncer::start(address, &settings).await.unwrap()
+}
+
+async fn start_programs(database: DatabaseUrls) -> TestSystem {
+    let plan = Plan { apis: 2, workers: 2, ..Plan::default() }.api("RUST_LOG", "info").worker("RUST_LOG", "info");
+    let system = TestSystem::with_database(database, plan).await;
+    system.supabase.faults().add(Fault::from(FaultKind::Delay { millis: LINK_TAKES }).always());
+    system.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: MAIL_TAKES }).always());
+    system
+}

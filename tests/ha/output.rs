@@ -1,0 +1,38 @@
+//! The files in `target/ha`, and which runs are wanted.
+
+use std::{env, fs, path::PathBuf};
+
+use sandbox::Program;
+use tests::TestSystem;
+
+use crate::{balancer::Balancer, cluster::Cluster, trouble::Trouble, variant::Variant};
+
+/// Whether a trouble of a variant is to be tried: `HA_ONLY` is a part of a name such as `shutdown-kill`; empty or not set, it is
+/// all of them.
+pub(crate) fn is_wanted(variant: &Variant, trouble: Trouble) -> bool {
+    let only = env::var("HA_ONLY").unwrap_or_default();
+    format!("{}-{}", variant.name, trouble.name()).contains(&only)
+}
+
+/// Writes a file into `target/ha`.
+pub(crate) fn write(name: &str, text: &str) {
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target"), PathBuf::from);
+    let file = target.join("ha").join(name);
+    fs::create_dir_all(file.parent().unwrap()).unwrap();
+    fs::write(&file, text).unwrap();
+}
+
+/// Writes what every program and daemon has logged.
+pub(crate) fn write_logs(variant: &Variant, system: &TestSystem, cluster: &Cluster, balancer: &Balancer) {
+    let write = |program: &str, log: &str| write(&format!("{}/{program}.log", variant.name), log);
+    let numbered = |programs: &[Program], name: &str| {
+        for (number, program) in programs.iter().enumerate() {
+            write(&format!("{name}-{number}"), &program.log().join("\n"));
+        }
+    };
+    numbered(&system.apis, "api");
+    numbered(&system.workers, "worker");
+    cluster.nodes.iter().for_each(|node| write(&node.name, &node.log()));
+    write("haproxy", &balancer.log());
+}

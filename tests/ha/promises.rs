@@ -1,0 +1,89 @@
+//! What must hold in each run.
+
+use std::time::Duration;
+
+use sandbox::Program;
+use tests::{
+    TestSystem,
+    record::{Broken, Record, promises},
+};
+use tokio::time::timeout;
+
+use crate::{
+    balancer::OldSessions,
+    figures::{Figures, is_refused},
+    load::Asked,
+    run::Run,
+    spans::{Span, streaks},
+    trouble::Trouble,
+    variant::Variant,
+};
+
+/// Longest time, in seconds, that a program may say it is ready although it is not.
+const UNNOTICED: f64 = 3.0;
+/// Longest time, in seconds, from a new connection being writable to the service.
+const BACK_AFTER: f64 = 2.0;
+
+/// What all runs of a variant broke.
+pub(crate) async fn broken(system: &TestSystem, record: &Record) -> Vec<Broken> {
+    let mut broken = promises::broken(record);
+    let dead = record.newest().filter(|job| record.is_dead(job));
+    broken
+        .extend(dead.map(|job| Broken::of(job, format!("the newest mail signs in: {:?}", record.opened.get(&job.id)))));
+    let copies = record.jobs.iter().filter(|job| record.mails_of(job).len() > 1);
+    broken.extend(copies.map(|job| Broken::of(job, "no answer was lost, and so no mail goes twice")));
+    let unsent = record.jobs.iter().filter(|job| !matches!(job.state.as_str(), "sent" | "superseded"));
+    broken.extend(unsent.map(|job| Broken::of(job, "no upstream fails, and so every mail is sent")));
+    for program in system.apis.iter().chain(&system.workers) {
+        if has_ended(program).await {
+            broken.push(Broken::of_all(format!("no program ends:\n{}", program.log().join("\n"))));
+        }
+    }
+    broken
+}
+
+async fn has_ended(program: &Program) -> bool {
+    timeout(Duration::ZERO, program.wait()).await.is_ok()
+}
+
+/// What one run broke.
+pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<Broken> {
+    let mut broken = vec![];
+    let mut check = |holds: bool, promise: String| {
+        if !holds {
+            broken.push(Broken::of_all(format!("{}, {}: {promise}", figures.way, figures.trouble)));
+        }
+    };
+    check(run.has_failed_over, "another node is the primary".to_owned());
+    check(!run.outages.is_empty() && figures.refused > 0, "the primary was away".to_owned());
+    check(figures.back_after <= BACK_AFTER, format!("the service is back within 2 s: {:.1} s", figures.back_after));
+    for (api, ready) in run.readiness.apis.iter().enumerate() {
+        let wrong = longest_overlap(ready, &refusing(&run.asked, api));
+        check(wrong <= UNNOTICED, format!("api {api} says ready for {wrong:.1} s while it refuses"));
+    }
+    for (worker, ready) in run.readiness.workers.iter().enumerate() {
+        let wrong = longest_overlap(ready, &run.outages);
+        check(wrong <= UNNOTICED, format!("worker {worker} says ready for {wrong:.1} s without a writable primary"));
+    }
+    let left = run.sessions_on_standbys;
+    check(left == 0, format!("{left} sessions of the programs are left on standbys"));
+    let kept = run.sessions_kept;
+    match (variant.old_sessions, run.trouble) {
+        (OldSessions::ShutDown, _) => check(kept == 0, format!("the balancer keeps {kept} read-only sessions")),
+        (OldSessions::Keep, Trouble::Switchover) => check(kept > 0, "the balancer keeps read-only sessions".to_owned()),
+        (OldSessions::Keep, _) => {}
+    }
+    broken
+}
+
+/// When an api refused one request after the other.
+fn refusing(asked: &[Asked], api: usize) -> Vec<Span> {
+    let mut asked: Vec<&Asked> = asked.iter().filter(|it| it.api == api).collect();
+    asked.sort_by(|one, other| one.request.answered.total_cmp(&other.request.answered));
+    streaks(asked.into_iter().map(|it| (Span { from: it.request.answered, to: it.request.answered }, is_refused(it))))
+}
+
+fn longest_overlap(some: &[Span], others: &[Span]) -> f64 {
+    let overlaps = some.iter().flat_map(|one| others.iter().map(|other| one.overlap(other)));
+    overlaps.fold(0.0, f64::max)
+}

@@ -1,0 +1,56 @@
+//! One trouble while people ask, and what was seen meanwhile.
+
+use std::time::Duration;
+
+use tests::TestSystem;
+
+use crate::{
+    cluster::Cluster,
+    load::{self, Asked},
+    prober::Prober,
+    readiness::{Readiness, Watch},
+    spans::Span,
+    trouble::Trouble,
+};
+
+/// What was seen during one trouble.
+pub(crate) struct Run {
+    pub(crate) trouble: Trouble,
+    /// Whether another node is the primary since.
+    pub(crate) has_failed_over: bool,
+    pub(crate) asked: Vec<Asked>,
+    /// When no new connection could write.
+    pub(crate) outages: Vec<Span>,
+    pub(crate) readiness: Readiness,
+    /// Read-only sessions of the prober that the balancer has kept.
+    pub(crate) sessions_kept: usize,
+    /// The programs' sessions on servers that are no primary, in the end.
+    pub(crate) sessions_on_standbys: usize,
+}
+
+impl Run {
+    /// Makes a trouble while people ask, and waits until all is well again.
+    pub(crate) async fn of(trouble: Trouble, time: Duration, cluster: &mut Cluster, system: &TestSystem) -> Self {
+        let prober = Prober::start(system.database_url.clone());
+        let watch = Watch::start(system).await;
+        let asks = tokio::spawn(load::keep_asking(load::doors(system).await, trouble.name(), time));
+        let has_failed_over = trouble.make(cluster).await;
+        let asked = asks.await.unwrap();
+        system.until_idle().await;
+        let (readiness, probes) = (watch.stop().await, prober.stop().await);
+        Self {
+            trouble,
+            has_failed_over,
+            asked,
+            outages: probes.outages(),
+            readiness,
+            sessions_kept: probes.sessions_kept().await,
+            sessions_on_standbys: cluster.sessions_on_standbys().await,
+        }
+    }
+
+    /// Whether a recipient's address is one of this run's.
+    pub(crate) fn is_of(&self, recipient: &str) -> bool {
+        recipient.strip_prefix(self.trouble.name()).is_some_and(|rest| rest.starts_with('-'))
+    }
+}

@@ -1,0 +1,46 @@
+//! The ways from the programs to the primary, and what happens in each.
+
+use std::time::Duration;
+
+use crate::{balancer::OldSessions, trouble::Trouble};
+
+/// How long people ask in most runs.
+const MINUTE: Duration = Duration::from_secs(60);
+const HALF_A_MINUTE: Duration = Duration::from_secs(30);
+
+/// One way from the programs to the primary.
+pub(crate) struct Variant {
+    /// Also the name of its database.
+    pub(crate) name: &'static str,
+    /// What is in between, for people.
+    pub(crate) description: &'static str,
+    pub(crate) old_sessions: OldSessions,
+    /// Whether PgBouncer, in session mode, is between the programs and the balancer.
+    pub(crate) has_pooler: bool,
+    /// What happens, and how long people ask meanwhile.
+    pub(crate) troubles: &'static [(Trouble, Duration)],
+}
+
+pub(crate) const VARIANTS: [Variant; 3] = [
+    Variant {
+        name: "shutdown",
+        description: "HAProxy, `shutdown-sessions`",
+        old_sessions: OldSessions::ShutDown,
+        has_pooler: false,
+        troubles: &[(Trouble::Switchover, MINUTE), (Trouble::Kill, MINUTE), (Trouble::Freeze, MINUTE)],
+    },
+    Variant {
+        name: "keep",
+        description: "HAProxy keeps old sessions, 9 s to notice",
+        old_sessions: OldSessions::Keep,
+        has_pooler: false,
+        troubles: &[(Trouble::Switchover, MINUTE), (Trouble::Kill, MINUTE), (Trouble::Freeze, MINUTE)],
+    },
+    Variant {
+        name: "pooler",
+        description: "PgBouncer, HAProxy, `shutdown-sessions`",
+        old_sessions: OldSessions::ShutDown,
+        has_pooler: true,
+        troubles: &[(Trouble::Switchover, HALF_A_MINUTE)],
+    },
+];

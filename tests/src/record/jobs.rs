@@ -1,0 +1,53 @@
+//! The jobs of a run.
+
+use sqlx::{FromRow, PgPool};
+
+/// A row of `email_jobs`.
+#[derive(Clone, Debug, Default, FromRow)]
+pub struct JobFacts {
+    /// Its id.
+    pub id: String,
+    /// Its place in the order of acceptance.
+    pub seq: i64,
+    /// Who asked.
+    pub recipient: String,
+    /// Where its link leads.
+    pub callback_url: String,
+    /// The id of its request.
+    pub request_id: String,
+    /// `sent`, `failed`, and so on.
+    pub state: String,
+    /// Why it ended so.
+    pub code: Option<String>,
+    /// Number of times that it was claimed.
+    pub attempt: i16,
+    /// When its link was made, in seconds since 1970; so are all times.
+    pub link_made_at: Option<f64>,
+    /// When it was last claimed.
+    pub attempted_at: Option<f64>,
+    /// When an upstream first refused it in a way that may concern its recipient only.
+    pub refused_at: Option<f64>,
+    /// Infinite while it is open.
+    pub ended: f64,
+    /// Whether a lease or a link is on it.
+    pub holds_something: bool,
+    /// All of it but the link, for its story.
+    pub row: String,
+}
+
+const JOBS: &str = "
+    select
+      id::text, seq, recipient, callback_url, request_id, state, code, attempt,
+      extract(epoch from link_created_at)::float8 as link_made_at,
+      extract(epoch from attempted_at)::float8 as attempted_at,
+      extract(epoch from refused_at)::float8 as refused_at,
+      coalesce(extract(epoch from nullif(finished_at, 'infinity')), 'infinity')::float8 as ended,
+      num_nonnulls(lease_token, lease_expires_at, sealed_link) > 0 as holds_something,
+      (to_jsonb(email_jobs) - 'sealed_link')::text as row
+    from email_jobs
+    order by seq";
+
+/// All jobs, in the order of acceptance.
+pub(super) async fn read(pool: &PgPool) -> Vec<JobFacts> {
+    sqlx::query_as(JOBS).fetch_all(pool).await.unwrap()
+}
