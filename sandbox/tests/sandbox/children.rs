@@ -8,7 +8,7 @@ use sandbox::{Program, ProgramError};
 use std::{path::Path, time::Duration};
 
 const SANDBOX: &str = env!("CARGO_BIN_EXE_sandbox");
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 
 fn shell(script: &str) -> Program {
     Program::spawn(Path::new("/bin/sh"), "sh", &[], &["-c", script]).unwrap()

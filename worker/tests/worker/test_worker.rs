@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, JobId, NewJob, ShownHost};
+use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, Error, JobId, NewJob, ShownHost};
 use sandbox::{Durability, Mailgun, MailgunSettings, Postgres, Program, Role, SupabaseAuth, SupabaseSettings};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -131,7 +131,14 @@ impl TestWorker {
             duplicate_window: Duration::ZERO,
             deadline: Duration::from_secs(900),
         };
-        let enqueued = outbox::test_support::enqueue(&self.pool, &policy, &[job]).await.unwrap();
+        // On a busy machine, a new connection may take longer than a pool waits.
+        let mut tries = 0;
+        let enqueued = loop {
+            match outbox::test_support::enqueue(&self.pool, &policy, std::slice::from_ref(&job)).await {
+                Err(Error::Database(sqlx::Error::PoolTimedOut)) if tries < 5 => tries += 1,
+                enqueued => break enqueued.unwrap(),
+            }
+        };
         assert_eq!(enqueued, [Enqueued::Queued]);
         id
     }
