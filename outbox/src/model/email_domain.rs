@@ -69,7 +69,7 @@ fn is_label_char(c: char) -> bool {
             category,
             GeneralCategory::NonspacingMark | GeneralCategory::SpacingMark | GeneralCategory::DecimalNumber
         )
-        // The zero of Chinese and Japanese, which Unicode counts among the Roman numerals.
+        // The zero of Chinese and Japanese: to Unicode a letter number, like the Roman numerals.
         || c == '〇';
     // Some of these are invisible, such as variation selectors, and UTS #46 deletes them.
     is_letter_mark_or_digit && !CodePoint(c).is_invisible()
