@@ -34,8 +34,8 @@ async fn somebody_who_asks_too_often_sees_how_long_to_wait() {
             browser.ask_for("ada@example.com").await;
             browser.until_shown(shown).await;
         }
-        assert!(browser.text("notice").await.contains("look into your inbox"));
-        browser.until("/ in 1[45]:\\d\\d$/.test(document.getElementById('submit').innerText)").await;
+        assert!(browser.text("notice").await.contains("Check your inbox"));
+        browser.until("/^Try again in 1[45]:\\d\\d$/.test(document.getElementById('submit').innerText)").await;
         assert!(!browser.at("submit").await.is_enabled().await.unwrap());
         let before = browser.text("submit").await;
         browser.until(&format!("document.getElementById('submit').innerText !== {before:?}")).await;
@@ -74,7 +74,7 @@ async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
         street.system.server.as_ref().unwrap().halt().await;
         browser.go(&street.page("/")).await;
         browser.ask_for("ada@example.com").await;
-        browser.until_text("notice", "Signing in is not possible at the moment").await;
+        browser.until_text("notice", "Sign-in is not available at the moment").await;
         browser.until("/ in 0:\\d\\d$/.test(document.getElementById('submit').innerText)").await;
 
         // It is away itself.
@@ -85,6 +85,17 @@ async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
         browser.until_text("notice", "cannot be reached").await;
         assert!(browser.at("submit").await.is_enabled().await.unwrap());
         assert_eq!(browser.value("document.getElementById('email').value").await, "ada@example.com");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_page_that_the_api_does_not_accept_is_told_from_an_api_that_is_away() {
+    let street = Street::of(Plan::default().api("CALLBACK_ORIGINS", "https://elsewhere.example"), 30).await;
+    browse(|browser| async move {
+        browser.go(&street.page("/")).await;
+        browser.ask_for("ada@example.com").await;
+        browser.until_text("notice", "does not accept requests from this page").await;
     })
     .await;
 }

@@ -79,6 +79,8 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         browser.click("sign-out").await;
         browser.until_shown("ask").await;
         assert_eq!(browser.value("localStorage.length").await, 0);
+        let next = browser.value("new URLSearchParams(location.search).get('next')").await;
+        assert_eq!(next, "/projects/42?tab=files");
     })
     .await;
 }

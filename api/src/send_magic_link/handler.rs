@@ -142,7 +142,7 @@ fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Re
 
 /// 429: the recipient's quota is used up.
 pub(crate) fn recipient_rate_limited(retry_after: RetryAfter) -> ErrorResponse {
-    let message = "Too many links were asked for this address. Look into its inbox, or try again later.";
+    let message = "Too many links have been requested for this address. Check its inbox, or try again later.";
     ErrorResponse::rate_limited(ErrorCode::RecipientRateLimited, message, retry_after)
 }
 

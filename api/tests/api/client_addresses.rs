@@ -93,11 +93,11 @@ async fn people_behind_one_edge_have_their_own_limits_if_its_hop_is_counted() {
     assert_eq!(statuses(&api, "X-Forwarded-For", &requests).await, [200, 429, 429]);
 }
 
-/// The warnings about one address after this many "answered" lines are logged.
+/// The warnings about one address after this many "request answered" lines are logged.
 async fn warnings_after(api: &TestApi, answers: usize) -> Vec<Value> {
     let lines =
         |part: &str| -> Vec<String> { api.program.log().into_iter().filter(|line| line.contains(part)).collect() };
-    eventually("all answers are logged", async || lines("\"answered\"").len() >= answers).await;
+    eventually("all answers are logged", async || lines("\"request answered\"").len() >= answers).await;
     let warnings = lines("came from one address");
     warnings.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"].take()).collect()
 }

@@ -7,6 +7,7 @@ import { api } from './config.js';
  * @param {string} email as typed; the api checks it
  * @param {string | null} next the page of this portal to land on
  * @returns {Promise<{ok: true} | {ok: false, code: string, fieldErrors?: Record<string, string>, retryAfter?: number}>}
+ *   besides the api's codes: `page_refused`, `unreachable`
  */
 export async function sendMagicLink(email, next) {
   try {
@@ -21,7 +22,17 @@ export async function sendMagicLink(email, next) {
     const wait = Number(body.retryAfter ?? answer.headers.get('Retry-After'));
     return { ok: false, code: body.code, fieldErrors: body.fieldErrors, retryAfter: wait || undefined };
   } catch {
-    // No network, no server, or a proxy's own page.
-    return { ok: false, code: 'unreachable' };
+    // No network, no server, a proxy's own page, or an origin that the api does not allow.
+    return { ok: false, code: (await isReachable()) ? 'page_refused' : 'unreachable' };
+  }
+}
+
+/** Whether the api answers at all. To a page whose origin is not allowed, a browser does not show why a request failed. */
+async function isReachable() {
+  try {
+    await fetch(new URL('/health/live', api), { mode: 'no-cors' });
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -25,8 +25,8 @@ if (fragment.get('access_token') && fragment.get('refresh_token')) {
 
 function explain(code) {
   const text = code
-    ? (linkMessages[code] ?? 'Please ask for a new one.')
-    : 'This page is reached by the link in a sign-in mail.';
+    ? (linkMessages[code] ?? 'Please request a new one.')
+    : 'The link in a sign-in mail leads to this page.';
   document.getElementById('title').textContent = code ? 'This link did not sign you in' : 'Nothing to do here';
   document.getElementById('text').textContent = text;
   const again = document.getElementById('again');

@@ -1,10 +1,11 @@
-// A button that is asleep for some seconds and says how long.
+// A button that is disabled for some seconds and shows for how long.
 
 /**
- * Disables the button and counts down on it, by the clock: a tab in the background may tick rarely.
+ * Disables the button and counts down on it, by the clock: a tab in the background may tick rarely. Meanwhile the button
+ * says `waitingWord in 0:30`, and afterwards `word`.
  * @returns {() => void} ends the wait at once
  */
-export function countDown(button, seconds, word) {
+export function countDown(button, seconds, word, waitingWord) {
   const end = performance.now() + seconds * 1000;
   const stop = () => {
     clearInterval(timer);
@@ -14,7 +15,7 @@ export function countDown(button, seconds, word) {
   const tick = () => {
     const left = Math.ceil((end - performance.now()) / 1000);
     if (left <= 0) return stop();
-    button.textContent = `${word} in ${clock(left)}`;
+    button.textContent = `${waitingWord} in ${clock(left)}`;
   };
   const timer = setInterval(tick, 250);
   button.disabled = true;

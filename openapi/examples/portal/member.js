@@ -1,4 +1,4 @@
-// A page for people who are signed in; whoever is not is sent to the form, and comes back here.
+// A page for people who are signed in. Everybody else is sent to the form, and comes back here.
 
 import { emailOf, forgetSession, readSession } from './session.js';
 
@@ -8,10 +8,15 @@ if (session) {
   document.getElementById('where').textContent = location.pathname + location.search;
   document.getElementById('page').hidden = false;
 } else {
+  leaveForForm();
+}
+
+/** To the form, which leads back to this page. */
+function leaveForForm() {
   location.replace(`/?next=${encodeURIComponent(location.pathname + location.search)}`);
 }
 
 document.getElementById('sign-out').addEventListener('click', () => {
   forgetSession();
-  location.replace('/');
+  leaveForForm();
 });

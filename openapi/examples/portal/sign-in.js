@@ -14,9 +14,9 @@ const email = at('email');
 /** What the waiting button is, so that a new start ends the old wait. */
 let stopWaiting = () => {};
 
-function wait(button, seconds, word) {
+function wait(button, seconds, word, waitingWord) {
   stopWaiting();
-  stopWaiting = countDown(button, seconds, word);
+  stopWaiting = countDown(button, seconds, word, waitingWord);
 }
 
 function show(section, heading) {
@@ -51,15 +51,15 @@ async function send(button, word, notice) {
   button.textContent = word;
   if (answer.ok) {
     at('address').textContent = email.value.trim();
-    at('sent-again').textContent = notice === at('sent-notice') ? 'A new mail is on its way; the link before it no longer works.' : '';
+    at('sent-again').textContent = notice === at('sent-notice') ? 'A new mail is on its way. Use the newest one.' : '';
     show('sent', 'sent-title');
-    wait(at('resend'), resendAfter, 'Send again');
+    wait(at('resend'), resendAfter, 'Send again', 'Send again');
     return;
   }
   at('sent-again').textContent = '';
   if (answer.fieldErrors?.email) show('ask', 'ask-title');
   complain(answer, notice);
-  if (answer.retryAfter) wait(button, answer.retryAfter, word);
+  if (answer.retryAfter) wait(button, answer.retryAfter, word, 'Try again');
 }
 
 form.addEventListener('submit', (event) => {
@@ -82,7 +82,7 @@ email.addEventListener('input', () => {
   clear();
 });
 
-// The link opens in a tab of its own; this one need not wait any longer.
+// The link opens in a tab of its own. This tab goes on, too.
 function goOnIfSignedIn() {
   if (readSession()) location.replace(placeAfter(next));
 }

@@ -54,7 +54,7 @@ impl DeliveryRun<'_> {
         let state = match outcome {
             DeliveryOutcome::Sent(step) => self.finish(JobEnd::Sent, Some(step)).await,
             DeliveryOutcome::Failed(failure, step) => {
-                tracing::warn!(code = failure.code, reason = failure.message, "failed");
+                tracing::warn!(code = failure.code, reason = failure.message, "job failed");
                 self.finish(JobEnd::Failed(failure), step).await
             }
             DeliveryOutcome::Requeue { delay, failure, is_uncounted, suspected, step } => {
@@ -77,8 +77,8 @@ impl DeliveryRun<'_> {
             "lease_lost" => metrics::record_fenced_write(),
             _ => {}
         }
-        let ms = u64::try_from(since_claim.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(state, ms, "done");
+        let duration_ms = u64::try_from(since_claim.as_millis()).unwrap_or(u64::MAX);
+        tracing::info!(state, duration_ms, "delivery finished");
     }
 
     /// Ends the job. Returns the job's new state, `lease_lost` or `unrecorded`.
@@ -98,7 +98,13 @@ impl DeliveryRun<'_> {
         if let Some(failure) = &requeue.failure {
             let delay_ms = u64::try_from(delay.as_millis()).unwrap_or(u64::MAX);
             let uncounted = requeue.is_uncounted;
-            tracing::warn!(code = failure.code, reason = failure.message, delay_ms, uncounted, "to be tried again");
+            tracing::warn!(
+                code = failure.code,
+                reason = failure.message,
+                delay_ms,
+                uncounted,
+                "delivery failed, will retry"
+            );
         }
         match self.retry_during_outage(|| self.worker.committers.requeues.commit(requeue.clone())).await {
             Ok(Requeued::Waiting) if delay.is_zero() => "queued",
