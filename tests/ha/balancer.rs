@@ -79,6 +79,7 @@ defaults
     mode tcp
     log global
     timeout connect 2s
+    retries 0
     timeout client 30m
     timeout server 30m
 listen primary

@@ -13,6 +13,8 @@ use crate::{
 
 /// Refusals that lie further apart, in seconds, are not of one outage.
 const PAUSE: f64 = 2.0;
+/// Seconds between a session that is ended and another's last write on the same server.
+const AT_ONCE: f64 = 0.5;
 
 /// What was measured in one run.
 #[derive(Debug)]
@@ -68,7 +70,7 @@ pub(crate) fn is_refused(asked: &Asked) -> bool {
 
 /// Seconds from the end of the last outage until a request that was refused all the same. Infinite if there was no outage.
 fn late(refused: &Asked, outages: &[Span]) -> f64 {
-    let last = outages.iter().rfind(|outage| outage.from <= refused.request.answered);
+    let last = outages.iter().rfind(|outage| outage.from - AT_ONCE <= refused.request.answered);
     last.map_or(f64::INFINITY, |outage| (refused.request.at - outage.to).max(0.0))
 }
 

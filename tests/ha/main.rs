@@ -80,9 +80,9 @@ async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>,
     let mut runs = vec![];
     for (trouble, time) in troubles {
         eprintln!("ha:   people ask for {} s", time.as_secs());
-        runs.push(Run::of(*trouble, *time, cluster, &system).await);
+        runs.push(Run::of(variant, (*trouble, *time), cluster, &system).await);
     }
-    output::write_logs(variant, &system, cluster, &balancer);
+    output::write_logs(variant, &runs, &system, cluster, &balancer);
     let asked = runs.iter().flat_map(|run| &run.asked).map(|asked| asked.request.clone()).collect();
     let record = Record::gather(&system, asked).await;
     let figures: Vec<Figures> = runs.iter().map(|run| Figures::of(run, variant, &record)).collect();

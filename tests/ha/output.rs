@@ -5,7 +5,7 @@ use std::{env, fs, path::PathBuf};
 use sandbox::Program;
 use tests::TestSystem;
 
-use crate::{balancer::Balancer, cluster::Cluster, trouble::Trouble, variant::Variant};
+use crate::{balancer::Balancer, cluster::Cluster, run::Run, trouble::Trouble, variant::Variant};
 
 /// Whether a trouble of a variant is to be tried: `HA_ONLY` is a part of a name such as `shutdown-kill`; empty or not set, it is
 /// all of them.
@@ -24,7 +24,7 @@ pub(crate) fn write(name: &str, text: &str) {
 }
 
 /// Writes what every program and daemon has logged.
-pub(crate) fn write_logs(variant: &Variant, system: &TestSystem, cluster: &Cluster, balancer: &Balancer) {
+pub(crate) fn write_logs(variant: &Variant, runs: &[Run], system: &TestSystem, cluster: &Cluster, balancer: &Balancer) {
     let write = |program: &str, log: &str| write(&format!("{}/{program}.log", variant.name), log);
     let numbered = |programs: &[Program], name: &str| {
         for (number, program) in programs.iter().enumerate() {
@@ -35,4 +35,5 @@ pub(crate) fn write_logs(variant: &Variant, system: &TestSystem, cluster: &Clust
     numbered(&system.workers, "worker");
     cluster.nodes.iter().for_each(|node| write(&node.name, &node.log()));
     write("haproxy", &balancer.log());
+    runs.iter().for_each(|run| write(&format!("probes-{}", run.trouble.name()), &run.failed_probes));
 }

@@ -7,7 +7,7 @@ use tests::record::now;
 use tokio::{
     sync::watch,
     task::JoinSet,
-    time::{interval, timeout},
+    time::{MissedTickBehavior, interval, timeout},
 };
 
 use crate::spans::{Span, gaps};
@@ -15,7 +15,11 @@ use crate::spans::{Span, gaps};
 const PACE: Duration = Duration::from_millis(100);
 /// Maximum time for a connection and its write.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Without a write for so long, in seconds, there is no writable primary. Less than this is a busy machine.
+/// Maximum number of probes at a time. PgBouncer opens the sessions of a role one after the other: more would wait for each
+/// other there until they give up, for ever.
+const MOST_AT_ONCE: usize = 20;
+const MOST_THROUGH_A_POOLER: usize = 4;
+/// Without a write for so long, in seconds, there is no writable primary.
 const AWAY: f64 = 0.5;
 /// Sessions on a read-only server that are kept to see whether somebody closes them.
 const MOST_WITNESSES: usize = 5;
@@ -33,12 +37,14 @@ pub(crate) struct Probes {
     written: Vec<f64>,
     /// Sessions that turned out to be read-only.
     witnesses: Vec<PgConnection>,
+    /// Why others failed, and when.
+    failures: Vec<(f64, String)>,
 }
 
 enum Probe {
     Written(f64),
-    ReadOnly(PgConnection),
-    Failed,
+    ReadOnly { at: f64, port: i32, session: PgConnection },
+    Failed(f64, String),
 }
 
 impl Prober {
@@ -50,9 +56,10 @@ impl Prober {
     }
 
     /// Starts to probe.
-    pub(crate) fn start(url: String) -> Self {
+    pub(crate) fn start(url: String, has_pooler: bool) -> Self {
         let (stop, stopped) = watch::channel(false);
-        Self { stop, work: tokio::spawn(probe_until(stopped, url)) }
+        let most = if has_pooler { MOST_THROUGH_A_POOLER } else { MOST_AT_ONCE };
+        Self { stop, work: tokio::spawn(probe_until(stopped, url, most)) }
     }
 
     /// Stops, and returns what was found.
@@ -63,9 +70,15 @@ impl Prober {
 }
 
 impl Probes {
-    /// When no new connection could write.
+    /// When no new connection could write. Where none failed, the machine was busy.
     pub(crate) fn outages(&self) -> Vec<Span> {
-        gaps(&self.written, AWAY)
+        let has_failures = |gap: &Span| self.failures.iter().any(|(at, _)| (gap.from..gap.to).contains(at));
+        gaps(&self.written, AWAY).into_iter().filter(has_failures).collect()
+    }
+
+    /// Why probes failed, a line each.
+    pub(crate) fn failures(&self) -> String {
+        self.failures.iter().map(|(at, why)| format!("{at:.1} {why}\n")).collect()
     }
 
     /// Number of sessions on read-only servers that nobody has closed.
@@ -81,11 +94,12 @@ impl Probes {
     }
 }
 
-async fn probe_until(mut stopped: watch::Receiver<bool>, url: String) -> Probes {
+async fn probe_until(mut stopped: watch::Receiver<bool>, url: String, most: usize) -> Probes {
     let (mut pace, mut running, mut probes) = (interval(PACE), JoinSet::new(), Probes::default());
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !*stopped.borrow() {
         tokio::select! {
-            _ = pace.tick() => drop(running.spawn(probe(url.clone()))),
+            _ = pace.tick(), if running.len() < most => drop(running.spawn(probe(url.clone()))),
             Some(done) = running.join_next() => probes.note(done.unwrap()),
             _ = stopped.changed() => {}
         }
@@ -99,27 +113,38 @@ impl Probes {
     fn note(&mut self, probe: Probe) {
         match probe {
             Probe::Written(at) => self.written.push(at),
-            Probe::ReadOnly(session) if self.witnesses.len() < MOST_WITNESSES => self.witnesses.push(session),
-            Probe::ReadOnly(_) | Probe::Failed => {}
+            Probe::ReadOnly { at, port, session } => {
+                self.failures.push((at, format!("the server at port {port} is read-only")));
+                if self.witnesses.len() < MOST_WITNESSES {
+                    self.witnesses.push(session);
+                }
+            }
+            Probe::Failed(at, why) => self.failures.push((at, why)),
         }
     }
 }
 
 async fn probe(url: String) -> Probe {
-    timeout(PATIENCE, try_to_write(&url)).await.ok().flatten().unwrap_or(Probe::Failed)
+    let began = now();
+    match timeout(PATIENCE, try_to_write(&url)).await {
+        Ok(Ok(probe)) => probe,
+        Ok(Err(error)) => Probe::Failed(began, error.to_string()),
+        Err(_) => Probe::Failed(began, "no answer".to_owned()),
+    }
 }
 
-async fn try_to_write(url: &str) -> Option<Probe> {
-    let mut session = PgConnection::connect(url).await.ok()?;
+async fn try_to_write(url: &str) -> Result<Probe, sqlx::Error> {
+    let mut session = PgConnection::connect(url).await?;
     match sqlx::query("insert into probes default values").execute(&mut session).await {
         Ok(_) => {
             let at = now();
             session.close().await.ok();
-            Some(Probe::Written(at))
+            Ok(Probe::Written(at))
         }
-        Err(error) => {
-            let code = error.as_database_error()?.code()?;
-            (code == "25006").then_some(Probe::ReadOnly(session))
+        Err(error) if error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("25006")) => {
+            let port: i32 = sqlx::query_scalar("select inet_server_port()").fetch_one(&mut session).await?;
+            Ok(Probe::ReadOnly { at: now(), port, session })
         }
+        Err(error) => Err(error),
     }
 }

@@ -54,8 +54,12 @@ pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<
             broken.push(Broken::of_all(format!("{}, {}: {promise}", figures.way, figures.trouble)));
         }
     };
-    check(run.has_failed_over, "another node is the primary".to_owned());
-    check(!run.outages.is_empty() && figures.refused > 0, "the primary was away".to_owned());
+    let moves = run.trouble.moves_the_primary();
+    check(run.has_failed_over == moves, format!("another node is the primary: {}", run.has_failed_over));
+    check(
+        !run.outages.is_empty() && (figures.refused > 0 || !moves),
+        "nothing could be written for a while".to_owned(),
+    );
     check(figures.back_after <= BACK_AFTER, format!("the service is back within 2 s: {:.1} s", figures.back_after));
     for (api, ready) in run.readiness.apis.iter().enumerate() {
         let wrong = longest_overlap(ready, &refusing(&run.asked, api));

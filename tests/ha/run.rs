@@ -11,6 +11,7 @@ use crate::{
     readiness::{Readiness, Watch},
     spans::Span,
     trouble::Trouble,
+    variant::Variant,
 };
 
 /// What was seen during one trouble.
@@ -22,6 +23,8 @@ pub(crate) struct Run {
     /// When no new connection could write.
     pub(crate) outages: Vec<Span>,
     pub(crate) readiness: Readiness,
+    /// Why new connections could not write, for the logs.
+    pub(crate) failed_probes: String,
     /// Read-only sessions of the prober that the balancer has kept.
     pub(crate) sessions_kept: usize,
     /// The programs' sessions on servers that are no primary, in the end.
@@ -30,20 +33,30 @@ pub(crate) struct Run {
 
 impl Run {
     /// Makes a trouble while people ask, and waits until all is well again.
-    pub(crate) async fn of(trouble: Trouble, time: Duration, cluster: &mut Cluster, system: &TestSystem) -> Self {
-        let prober = Prober::start(system.database_url.clone());
+    pub(crate) async fn of(
+        variant: &Variant,
+        (trouble, time): (Trouble, Duration),
+        cluster: &mut Cluster,
+        system: &TestSystem,
+    ) -> Self {
+        let prober = Prober::start(system.database_url.clone(), variant.has_pooler);
         let watch = Watch::start(system).await;
         let asks = tokio::spawn(load::keep_asking(load::doors(system).await, trouble.name(), time));
         let has_failed_over = trouble.make(cluster).await;
         let asked = asks.await.unwrap();
         system.until_idle().await;
         let (readiness, probes) = (watch.stop().await, prober.stop().await);
+        let outages = probes.outages();
+        outages.iter().for_each(|it| {
+            eprintln!("ha:   no new connection could write for {:.1} s from {:.1}", it.seconds(), it.from)
+        });
         Self {
             trouble,
             has_failed_over,
             asked,
-            outages: probes.outages(),
+            outages,
             readiness,
+            failed_probes: probes.failures(),
             sessions_kept: probes.sessions_kept().await,
             sessions_on_standbys: cluster.sessions_on_standbys().await,
         }

@@ -20,7 +20,7 @@ impl Span {
 
 /// Seconds of all together.
 pub(crate) fn total(spans: &[Span]) -> f64 {
-    spans.iter().map(Span::seconds).sum()
+    spans.iter().map(Span::seconds).fold(0.0, |sum, seconds| sum + seconds)
 }
 
 /// Joins moments, in order, that lie closer together than `gap` seconds.

@@ -12,6 +12,8 @@ const BEFORE: Duration = Duration::from_secs(8);
 const DEAD: Duration = Duration::from_secs(30);
 /// Time that a machine hangs: longer than Patroni's TTL and than LEASE_SECONDS.
 const FROZEN: Duration = Duration::from_secs(40);
+/// Time that the standby hangs: longer than `wal_sender_timeout`.
+const STANDBY_FROZEN: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
@@ -21,6 +23,8 @@ pub(crate) enum Trouble {
     Kill,
     /// The primary's Patroni and Postgres hang, and go on later.
     Freeze,
+    /// Those of the standby that the primary waits for hang, and go on later.
+    FreezeStandby,
 }
 
 impl Trouble {
@@ -30,6 +34,7 @@ impl Trouble {
             Trouble::Switchover => "switchover",
             Trouble::Kill => "kill",
             Trouble::Freeze => "freeze",
+            Trouble::FreezeStandby => "standby",
         }
     }
 
@@ -38,30 +43,37 @@ impl Trouble {
             Trouble::Switchover => "planned switchover",
             Trouble::Kill => "primary killed, back after 30 s",
             Trouble::Freeze => "primary frozen for 40 s",
+            Trouble::FreezeStandby => "synchronous standby frozen for 15 s",
         }
+    }
+
+    /// Whether another node is the primary afterwards.
+    pub(crate) fn moves_the_primary(self) -> bool {
+        self != Trouble::FreezeStandby
     }
 
     /// Makes the trouble, and ends it. Returns whether another node is the primary now.
     pub(crate) async fn make(self, cluster: &mut Cluster) -> bool {
-        let old = cluster.until_whole().await;
-        let old = cluster.nodes.iter().position(|node| node.name == old.name).unwrap();
+        let primary = cluster.until_whole().await.name.clone();
         sleep(BEFORE).await;
-        eprintln!("ha:   {}: {}", self.description(), cluster.nodes[old].name);
+        let struck = match self {
+            Trouble::FreezeStandby => cluster.synchronous_standby().await,
+            Trouble::Switchover | Trouble::Kill | Trouble::Freeze => primary.clone(),
+        };
+        eprintln!("ha:   {}: {struck}", self.description());
+        let struck = cluster.position(&struck);
         match self {
-            Trouble::Switchover => cluster.switch_over(&cluster.nodes[old]).await,
+            Trouble::Switchover => cluster.switch_over(&cluster.nodes[struck]).await,
             Trouble::Kill => {
-                cluster.nodes[old].kill();
+                cluster.nodes[struck].kill();
                 sleep(DEAD).await;
-                cluster.restart(old);
+                cluster.restart(struck);
             }
-            Trouble::Freeze => {
-                cluster.nodes[old].freeze();
-                sleep(FROZEN).await;
-                cluster.nodes[old].thaw();
-            }
+            Trouble::Freeze => cluster.nodes[struck].freeze_for(FROZEN).await,
+            Trouble::FreezeStandby => cluster.nodes[struck].freeze_for(STANDBY_FROZEN).await,
         }
-        let new = cluster.until_whole().await.name.clone();
-        eprintln!("ha:   the new primary is {new}, and both standbys follow it");
-        new != cluster.nodes[old].name
+        let now = cluster.until_whole().await.name.clone();
+        eprintln!("ha:   the primary is {now}, and both standbys follow it");
+        now != primary
     }
 }

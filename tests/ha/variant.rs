@@ -27,7 +27,12 @@ pub(crate) const VARIANTS: [Variant; 3] = [
         description: "HAProxy, `shutdown-sessions`",
         old_sessions: OldSessions::ShutDown,
         has_pooler: false,
-        troubles: &[(Trouble::Switchover, MINUTE), (Trouble::Kill, MINUTE), (Trouble::Freeze, MINUTE)],
+        troubles: &[
+            (Trouble::Switchover, MINUTE),
+            (Trouble::Kill, MINUTE),
+            (Trouble::Freeze, MINUTE),
+            (Trouble::FreezeStandby, HALF_A_MINUTE),
+        ],
     },
     Variant {
         name: "keep",

@@ -20,6 +20,9 @@ pub(crate) const TTL: u32 = 15;
 pub(crate) const LOOP_WAIT: u32 = 3;
 pub(crate) const RETRY_TIMEOUT: u32 = 5;
 
+/// After this time, the primary no longer waits for a standby that does not answer. Postgres's default is 60 s.
+pub(crate) const WAL_SENDER_TIMEOUT: &str = "5s";
+
 /// Number of nodes: a primary, the standby that it waits for, and one that can take that one's place.
 pub(crate) const NODES: usize = 3;
 
@@ -81,6 +84,19 @@ impl Cluster {
             }
         });
         whole.await.unwrap_or_else(|what| panic!("the cluster is not whole: {what}\n{}", self.logs()))
+    }
+
+    /// The place of a node in `nodes`.
+    pub(crate) fn position(&self, name: &str) -> usize {
+        self.nodes.iter().position(|node| node.name == name).unwrap()
+    }
+
+    /// The standby that the primary waits for.
+    pub(crate) async fn synchronous_standby(&self) -> String {
+        const NAME: &str = "select application_name from pg_stat_replication where sync_state = 'sync'";
+        let primary = self.primary().await.unwrap();
+        let mut connection = PgConnection::connect(&primary.server.url("postgres")).await.unwrap();
+        sqlx::query_scalar(NAME).fetch_one(&mut connection).await.unwrap()
     }
 
     /// Hands the primary's role to a standby, as an operator plans it. Returns once Patroni says so.

@@ -1,11 +1,15 @@
 //! One of the cluster's nodes: Patroni and the Postgres server that it manages.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use nix::sys::signal::Signal;
 use sandbox::{Daemon, DaemonFolder, ServerAddress, find_program, free_port};
+use tokio::time::sleep;
 
-use super::{LOOP_WAIT, RETRY_TIMEOUT, TTL, postmaster::Postmaster};
+use super::{LOOP_WAIT, RETRY_TIMEOUT, TTL, WAL_SENDER_TIMEOUT, postmaster::Postmaster};
 
 /// Lines of Patroni's log that a failing test shows.
 const LINES: usize = 30;
@@ -41,13 +45,11 @@ impl Node {
         self.signal(Signal::SIGKILL);
     }
 
-    /// Stops all of them in their tracks (SIGSTOP), as a machine that hangs. Connections stay open.
-    pub(crate) fn freeze(&self) {
+    /// Stops all of them in their tracks (SIGSTOP) for a while, as a machine that hangs. Connections stay open. Afterwards
+    /// they do not know that time has passed.
+    pub(crate) async fn freeze_for(&self, time: Duration) {
         self.signal(Signal::SIGSTOP);
-    }
-
-    /// Lets them go on (SIGCONT). They do not know that time has passed.
-    pub(crate) fn thaw(&self) {
+        sleep(time).await;
         self.signal(Signal::SIGCONT);
     }
 
@@ -101,7 +103,7 @@ bootstrap:
     synchronous_mode: true
     postgresql:
       use_pg_rewind: true
-      parameters: {{max_connections: 200}}
+      parameters: {{max_connections: 200, wal_sender_timeout: {WAL_SENDER_TIMEOUT}}}
   initdb: [{{encoding: UTF8}}, {{locale: C}}, data-checksums]
   pg_hba:
     - host all all 127.0.0.1/32 scram-sha-256
