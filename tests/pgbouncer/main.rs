@@ -2,9 +2,14 @@
 //! `cargo test --workspace`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
-use sandbox::{PgBouncer, Program, Programs};
+use sandbox::{PgBouncer, Program, Programs, Role};
+
+use sandbox::{PgBouncer, Program, Programs, Role};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tests::{Plan, TestSystem, eventually};
@@ -84,7 +89,7 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
     }
 
     pooler.reconfigure(&[("pool_mode", "session"), ("default_pool_size", "60")]).unwrap();
-    until_both_are_ready(&system).await;
+    until_ready(&system, true).await;
     assert_eq!(report(&system).await, 200);
     assert_eq!(system.ask("hello@example.com").await.status, 200);
     system.mailgun.wait_for_mail("hello@example.com", MAIL_PATIENCE).await.unwrap();
@@ -107,11 +112,12 @@ async fn until_both_say_it(system: &TestSystem) {
     assert!(status == 503 && page.contains("database") && !page.contains("DATABASE_URL"), "{page}");
 }
 
-async fn until_both_are_ready(system: &TestSystem) {
+/// Waits until both programs are ready, or neither is.
+async fn until_ready(system: &TestSystem, is_ready: bool) {
     let ready = system.url("/health/ready").await;
     eventually(|| async {
-        let both = (system.get(&ready).await, system.worker_ready(0).await);
-        if both.0.0 == 200 && both.1.0 == 200 { Ok(()) } else { Err(both) }
+        let both = [system.get(&ready).await.0 == 200, system.worker_ready(0).await.0 == 200];
+        if both == [is_ready; 2] { Ok(()) } else { Err(both) }
     })
     .await
     .unwrap();
@@ -127,7 +133,7 @@ async fn a_pooler_that_is_put_into_transaction_mode_is_noticed_while_the_program
     system.connect_through(url.clone(), url);
     system.start_api().await;
     system.start_worker().await;
-    until_both_are_ready(&system).await;
+    until_ready(&system, true).await;
     assert_eq!(system.ask("before@example.com").await.status, 200);
     system.mailgun.wait_for_mail("before@example.com", MAIL_PATIENCE).await.unwrap();
 
@@ -135,7 +141,7 @@ async fn a_pooler_that_is_put_into_transaction_mode_is_noticed_while_the_program
     until_both_say_it(&system).await;
 
     pooler.reconfigure(&session_mode).unwrap();
-    until_both_are_ready(&system).await;
+    until_ready(&system, true).await;
     assert_eq!(system.ask("after@example.com").await.status, 200);
     system.mailgun.wait_for_mail("after@example.com", MAIL_PATIENCE).await.unwrap();
 }
@@ -202,6 +208,39 @@ async fn a_pooler_in_another_mode_is_always_refused() {
             assert!(!error.is_outage());
         }
     }
+}
+
+/// A pooler keeps its sessions with the server when ours end, and hands them out again.
+#[tokio::test]
+async fn read_only_sessions_that_a_pooler_keeps_do_not_outlive_a_failover() {
+    /// Longest that the programs may take to work again after the database does.
+    const BACK_WITHIN: Duration = Duration::from_secs(10);
+    let mut system = TestSystem::with(Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() }).await;
+    let server = system.server.as_ref().unwrap();
+    let pooler = PgBouncer::start(server, &[("pool_mode", "session"), ("default_pool_size", "60")]).await.unwrap();
+    let url = |role| pooler.url(&server.url_as("template_system", role));
+    let (api, worker) = (url(Role::Api), url(Role::Worker));
+    system.connect_through(api, worker);
+    system.start_api().await;
+    system.start_worker().await;
+    until_ready(&system, true).await;
+    // In sessions that are opened from now on.
+    for role in ["magic_link_api", "magic_link_worker"] {
+        system.execute(&format!("alter role {role} set default_transaction_read_only = on")).await;
+    }
+    let cut = "select pg_terminate_backend(pid) from pg_stat_activity where usename like 'magic_link_%'";
+    system.execute(cut).await;
+    until_ready(&system, false).await;
+    for role in ["magic_link_api", "magic_link_worker"] {
+        system.execute(&format!("alter role {role} reset default_transaction_read_only")).await;
+    }
+
+    let began = Instant::now();
+    until_ready(&system, true).await;
+    let answer = system.ask("hello@example.com").await;
+    assert_eq!(answer.status, 200);
+    system.until_state(&answer, "sent").await;
+    assert!(began.elapsed() < BACK_WITHIN, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

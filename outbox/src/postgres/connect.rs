@@ -58,6 +58,14 @@ pub(crate) async fn is_writable<'c>(session: impl PgExecutor<'c>) -> Result<bool
     row.try_get(0)
 }
 
+/// A pooler keeps its session with the server when ours ends, and would hand a read-only one out again and again, after a
+/// failover for as long as an hour. A session that is older than our connection to it is such a one.
+const END_IF_POOLED: &str = "
+select pg_terminate_backend(pid)
+from pg_stat_activity
+where pid = pg_backend_pid()
+  and backend_start < clock_timestamp() - interval '1 second'";
+
 /// Creates a pool that connects when it is first used, so that a program can start, and report that it is not ready, while
 /// Postgres is unreachable.
 ///
@@ -112,8 +120,13 @@ pub fn connect_monitored(
                 // One round trip for all of it.
                 let statements =
                     format!("{SESSION_SETTINGS}; set outbox.migration = '{}'; {IS_WRITABLE}", newest_migration());
-                let row = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_one(connection).await?;
-                if row.try_get(0)? { Ok(()) } else { Err(sqlx::Error::Protocol(READ_ONLY.to_owned())) }
+                let row = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_one(&mut *connection).await?;
+                if row.try_get(0)? {
+                    return Ok(());
+                }
+                // Its answer is an error: the session has ended.
+                let _ = sqlx::raw_sql(END_IF_POOLED).execute(connection).await;
+                Err(sqlx::Error::Protocol(READ_ONLY.to_owned()))
             })
         })
         .connect_lazy_with(options.application_name(program));
