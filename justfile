@@ -28,7 +28,7 @@ browser-pictures:
 pgbouncer-test:
     cargo test --workspace --features tests/pgbouncer --test pgbouncer
 
-# Both programs on a Patroni cluster that fails over, for eight minutes (brings its programs on Debian 12, installs nothing).
+# Both programs on a Patroni cluster that fails over: eight minutes, or a part such as `shutdown-kill` (brings its programs on Debian).
 ha-test only="":
     PATH="$(tests/ha/install):$PATH" HA_ONLY={{only}} cargo test --workspace --features tests/ha --test ha -- --nocapture
 

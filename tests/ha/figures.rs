@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// Refusals that lie further apart, in seconds, are not of one outage.
-const PAUSE: f64 = 2.0;
+const PAUSE: f64 = 5.0;
 /// Seconds between a session that is ended and another's last write on the same server.
 const AT_ONCE: f64 = 0.5;
 

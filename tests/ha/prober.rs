@@ -92,6 +92,19 @@ impl Probes {
         }
         kept
     }
+
+    fn note(&mut self, probe: Probe) {
+        match probe {
+            Probe::Written(at) => self.written.push(at),
+            Probe::ReadOnly { at, port, session } => {
+                self.failures.push((at, format!("the server at port {port} is read-only")));
+                if self.witnesses.len() < MOST_WITNESSES {
+                    self.witnesses.push(session);
+                }
+            }
+            Probe::Failed(at, why) => self.failures.push((at, why)),
+        }
+    }
 }
 
 async fn probe_until(mut stopped: watch::Receiver<bool>, url: String, most: usize) -> Probes {
@@ -107,21 +120,6 @@ async fn probe_until(mut stopped: watch::Receiver<bool>, url: String, most: usiz
     running.join_all().await.into_iter().for_each(|probe| probes.note(probe));
     probes.written.sort_by(f64::total_cmp);
     probes
-}
-
-impl Probes {
-    fn note(&mut self, probe: Probe) {
-        match probe {
-            Probe::Written(at) => self.written.push(at),
-            Probe::ReadOnly { at, port, session } => {
-                self.failures.push((at, format!("the server at port {port} is read-only")));
-                if self.witnesses.len() < MOST_WITNESSES {
-                    self.witnesses.push(session);
-                }
-            }
-            Probe::Failed(at, why) => self.failures.push((at, why)),
-        }
-    }
 }
 
 async fn probe(url: String) -> Probe {
