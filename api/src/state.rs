@@ -44,7 +44,7 @@ impl AppState {
     ///
     /// # Errors
     /// The operating system cannot start the threads that write commits.
-    pub(crate) fn new(settings: &ApiSettings, pool: PgPool, pooler_monitor: PoolerMonitor) -> io::Result<Arc<Self>> {
+    pub(crate) fn new(settings: &ApiSettings, pool: PgPool) -> io::Result<Arc<Self>> {
         let state = Self {
             requests: GroupCommit::of_requests(&pool, settings.admission.clone(), metrics::observe_enqueue_commit)?,
             reports: GroupCommit::of_reports(&pool, metrics::observe_webhook_commit)?,
@@ -70,7 +70,7 @@ impl AppState {
                 max_connections: max_connections(settings),
                 sealing_keys: None,
             }),
-            pooler_monitor,
+            pooler_monitor: PoolerMonitor::default(),
             draining: CancellationToken::new(),
         };
         Ok(Arc::new(state))

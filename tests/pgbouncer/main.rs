@@ -9,7 +9,6 @@ use std::{
 
 use sandbox::{PgBouncer, Program, Programs, Role};
 
-use sandbox::{PgBouncer, Program, Programs, Role};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tests::{Plan, TestSystem, eventually};

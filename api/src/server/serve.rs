@@ -55,10 +55,9 @@ pub enum ServeError {
 pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let mut signals = StopSignals::new().map_err(ServeError::Signals)?;
     let prometheus = metrics::install().map_err(|error| ServeError::Metrics(error.to_string()))?;
-    let (pool, pooler_monitor) =
-        outbox::connect_monitored(&settings.database_url, settings.database_max_connections, "magic-link-api")
-            .map_err(|_| ServeError::DatabaseUrl)?;
-    let state = AppState::new(&settings, pool, pooler_monitor).map_err(ServeError::Threads)?;
+    let pool = outbox::connect(&settings.database_url, settings.database_max_connections, "magic-link-api")
+        .map_err(|_| ServeError::DatabaseUrl)?;
+    let state = AppState::new(&settings, pool).map_err(ServeError::Threads)?;
     if state.allowed_origins.any_localhost() {
         tracing::warn!("CALLBACK_ORIGINS allows http://localhost:*, which is for development");
     }

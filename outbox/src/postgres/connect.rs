@@ -1,6 +1,6 @@
 //! The connection pool, and the migrations.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgExecutor, PgPool, Row as _, postgres::PgPoolOptions};
@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgExecutor, PgPool, Row
 use super::{
     database_url::{self, DatabaseUrlError},
     error::{Error, READ_ONLY, ReasonSource},
-    pooler::{Distrust, PoolerMonitor},
+    pooler::{DISTRUST, PoolerMonitor},
     schema::newest_migration,
 };
 
@@ -72,28 +72,14 @@ where pid = pg_backend_pid()
 /// # Errors
 /// [`Error::Url`] if `url` cannot be used.
 pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Result<PgPool, Error> {
-    connect_monitored(url, max_connections, program).map(|(pool, _)| pool)
-}
-
-/// The same, with a monitor that notices when a pooler changes its mode.
-///
-/// # Errors
-/// [`Error::Url`] if `url` cannot be used.
-pub fn connect_monitored(
-    url: &SecretString,
-    max_connections: u32,
-    program: &str,
-) -> Result<(PgPool, PoolerMonitor), Error> {
     let options = database_url::parse(url.expose_secret())?;
-    let distrust = Arc::<Distrust>::default();
-    let (at_acquire, at_release) = (Arc::clone(&distrust), Arc::clone(&distrust));
-    let pool = PgPoolOptions::new()
+    Ok(PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
         // `before_acquire` checks idle connections only: a check of each would be one more round trip per statement.
         .test_before_acquire(false)
-        .before_acquire(move |connection, meta| {
-            let is_distrusted = at_acquire.concerns(meta.age);
+        .before_acquire(|connection, meta| {
+            let is_distrusted = DISTRUST.concerns(meta.age);
             Box::pin(async move {
                 if is_distrusted {
                     Ok(false)
@@ -104,8 +90,8 @@ pub fn connect_monitored(
                 }
             })
         })
-        .after_release(move |connection, meta| {
-            let is_distrusted = at_release.concerns(meta.age);
+        .after_release(|connection, meta| {
+            let is_distrusted = DISTRUST.concerns(meta.age);
             Box::pin(async move {
                 if is_distrusted {
                     return Ok(false);
@@ -129,8 +115,7 @@ pub fn connect_monitored(
                 Err(sqlx::Error::Protocol(READ_ONLY.to_owned()))
             })
         })
-        .connect_lazy_with(options.application_name(program));
-    Ok((pool, PoolerMonitor::new(distrust)))
+        .connect_lazy_with(options.application_name(program)))
 }
 
 /// Checks whether a text is a Postgres URL.

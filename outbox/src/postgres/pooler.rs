@@ -4,7 +4,7 @@
 //! the statements of other clients, not for its own: settings, prepared statements and LISTEN.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -35,14 +35,14 @@ pub async fn check_pooler(pool: &PgPool) -> Result<(), Error> {
 }
 
 /// Repeats the check while a program runs, because somebody may change the pooler's mode.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct PoolerMonitor {
     last: Mutex<LastCheck>,
-    distrust: Arc<Distrust>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Default, Clone, Copy)]
 enum LastCheck {
+    #[default]
     None,
     Good(Instant),
     /// Sessions have been mixed up since the last good check.
@@ -50,10 +50,6 @@ enum LastCheck {
 }
 
 impl PoolerMonitor {
-    pub(super) fn new(distrust: Arc<Distrust>) -> Self {
-        Self { last: Mutex::new(LastCheck::None), distrust }
-    }
-
     /// Checks with two connections of the pool. Does nothing if a check in the last 10 seconds found nothing wrong.
     ///
     /// # Errors
@@ -66,7 +62,7 @@ impl PoolerMonitor {
         let checked = check_pooled(pool).await;
         // Also at the first good check after a bad one: sessions were mixed up until then.
         if checked.is_err() || matches!(last, LastCheck::Bad) {
-            self.distrust.begin();
+            DISTRUST.begin();
         }
         self.record(if checked.is_ok() { LastCheck::Good(Instant::now()) } else { LastCheck::Bad });
         checked
@@ -78,7 +74,7 @@ impl PoolerMonitor {
     /// As [`check`](Self::check).
     pub(super) async fn check_now(&self, pool: &PgPool) -> Result<(), Error> {
         let checked = check_pooled(pool).await;
-        self.distrust.begin();
+        DISTRUST.begin();
         self.record(LastCheck::Bad);
         checked
     }
@@ -88,8 +84,11 @@ impl PoolerMonitor {
     }
 }
 
-/// Which connections the pool must not use again, since a pooler has mixed up their sessions.
-#[derive(Debug, Default)]
+/// Which connections of this program must not be used again. All of its pools lead to the same database.
+pub(super) static DISTRUST: Distrust = Distrust { until: Mutex::new(None) };
+
+/// Which connections must not be used again, because a pooler has mixed up their sessions.
+#[derive(Debug)]
 pub(super) struct Distrust {
     /// Connections that were opened before this are not used again.
     until: Mutex<Option<Instant>>,

@@ -9,6 +9,7 @@ use super::{
     connect::{CHECK_TIMEOUT, TRUSTED_FOR, is_writable},
     error::{Error, in_time, is_collision, is_missing_partition},
     partitions,
+    pooler::DISTRUST,
 };
 
 /// Maximum number of retries after a collision. At each collision another program's write succeeded, and each program has one
@@ -116,8 +117,12 @@ impl HeldConnection {
     }
 
     /// Returns the connection to use it, unless it was idle or has failed and its server does not answer in time that it takes
-    /// writes.
+    /// writes, or unless a pooler has mixed up sessions since it was taken.
     async fn if_sound(mut self) -> Option<Self> {
+        if DISTRUST.concerns(self.taken_at.elapsed()) {
+            drop(self.connection.detach());
+            return None;
+        }
         let is_trusted = !self.has_failed && self.idle_since.is_none_or(|since| since.elapsed() <= TRUSTED_FOR);
         if is_trusted || matches!(timeout(CHECK_TIMEOUT, is_writable(&mut *self.connection)).await, Ok(Ok(true))) {
             return Some(Self { idle_since: None, has_failed: false, ..self });

@@ -76,8 +76,7 @@ impl Worker {
         if let Some(proxy) = &mailgun.connection.proxy {
             tracing::info!(proxy = proxy.address, "Supabase and Mailgun are called through a proxy");
         }
-        let (pool, pooler_monitor) =
-            outbox::connect_monitored(&database.url, database.max_connections, "magic-link-worker")?;
+        let pool = outbox::connect(&database.url, database.max_connections, "magic-link-worker")?;
         let name = program::instance_name();
         Ok(Self {
             reporter: ProgramReporter::new(Program {
@@ -103,7 +102,7 @@ impl Worker {
             upstream_monitor: UpstreamMonitor::default(),
             outage: OutageLog::default(),
             has_own_sessions: AtomicBool::new(false),
-            pooler_monitor,
+            pooler_monitor: PoolerMonitor::default(),
             is_prepared: AtomicBool::new(false),
             shutdown: Shutdown::default(),
         })
