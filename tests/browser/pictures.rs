@@ -56,7 +56,7 @@ async fn assert_readable(browser: &Browser, what: &str) {
     let wide = browser.value("document.documentElement.scrollWidth - innerWidth").await;
     assert!(wide.as_i64().unwrap() <= 0, "{what} scrolls sideways by {wide} px");
     let nameless = browser
-        .value("[...document.querySelectorAll('input:not([type=hidden]), button, iframe')].filter((e) => !(e.labels?.length || e.innerText?.trim() || e.title || e.ariaLabel)).map((e) => e.outerHTML)")
+        .value("[...document.querySelectorAll('input:not([type=hidden]), button, iframe')].filter((e) => !(e.labels?.length || e.textContent.trim() || e.title || e.ariaLabel)).map((e) => e.outerHTML)")
         .await;
     assert_eq!(nameless, Value::Array(vec![]), "{what} has controls without a name");
 }
