@@ -3,14 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use outbox::programs::REPORT_INTERVAL;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use crate::state::AppState;
 
 /// Time between two looks at whether the tables are ready.
 const NOT_PREPARED_INTERVAL: Duration = Duration::from_secs(1);
-/// Longest time that a stop waits for the database.
-const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Reports the api every 10 seconds once the tables are ready. Never returns.
 pub(super) async fn run(state: Arc<AppState>) {
@@ -24,13 +22,5 @@ pub(super) async fn run(state: Arc<AppState>) {
             tracing::debug!(%error, "could not report this api: trying again in 10 seconds");
         }
         sleep(REPORT_INTERVAL).await;
-    }
-}
-
-/// Reports that the api stops, if the database answers soon.
-pub(super) async fn stop(state: &AppState) {
-    let stopped = timeout(STOP_PATIENCE, state.reporter.report_stop(&state.pool)).await;
-    if !matches!(stopped, Ok(Ok(()))) {
-        tracing::debug!("this api's row in email_programs stays: it is ignored after 30 seconds");
     }
 }

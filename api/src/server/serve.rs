@@ -83,7 +83,7 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let reports = tokio::spawn(report_program::run(state.clone()));
     if shutdown.run(&mut signals).await {
         reports.abort();
-        report_program::stop(&state).await;
+        state.reporter.report_stop(&state.pool).await;
     }
     Ok(())
 }

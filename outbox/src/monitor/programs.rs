@@ -8,6 +8,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use sqlx::{PgPool, types::Json};
+use tokio::time::timeout;
 
 use crate::postgres::{
     error::{Error, in_time},
@@ -16,6 +17,9 @@ use crate::postgres::{
 
 /// Time between two reports. A program that has not reported for three times as long is left out of the summary.
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Longest time that a stop waits for the database.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A running program.
 #[derive(Debug, Clone)]
@@ -100,12 +104,12 @@ impl ProgramReporter {
         }
     }
 
-    /// Reports that the program stops.
-    ///
-    /// # Errors
-    /// [`Error::Database`] or [`Error::TimedOut`].
-    pub async fn report_stop(&self, pool: &PgPool) -> Result<(), Error> {
-        in_time(self.program.report_stop(pool)).await
+    /// Reports that the program stops, if the database answers within a second.
+    pub async fn report_stop(&self, pool: &PgPool) {
+        let stopped = timeout(STOP_PATIENCE, self.program.report_stop(pool)).await;
+        if !matches!(stopped, Ok(Ok(()))) {
+            tracing::debug!("this program's row in email_programs stays: it is ignored after 30 seconds");
+        }
     }
 
     /// The summary of the last report; `None` if it failed.

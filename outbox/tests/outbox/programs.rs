@@ -54,7 +54,7 @@ async fn programs_that_run_are_summed_up_until_they_stop_or_fall_silent() {
     second.report(&outbox.pool).await.unwrap();
     second.report(&outbox.pool).await.unwrap();
     assert_eq!(second.latest().unwrap().workers, 2);
-    second.report_stop(&outbox.pool).await.unwrap();
+    second.report_stop(&outbox.pool).await;
     outbox.execute("update email_programs set seen_at = seen_at - interval '31 seconds' where kind = 'api'").await;
     let summary = report(&outbox.pool, worker("worker-a", &["aaaaaaaa"])).await;
     assert_eq!((summary.apis, summary.workers, summary.max_connections), (0, 1, 13));

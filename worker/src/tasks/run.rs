@@ -48,7 +48,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
 
     scheduler.shutdown().await.context("the scheduler")?;
     reports.abort();
-    report_program::stop(&worker).await;
+    worker.reporter.report_stop(&worker.pool).await;
     renewer.abort();
     gauges.abort();
     capacity.abort();
