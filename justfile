@@ -16,12 +16,16 @@ test:
 chaos seconds="60" seed="":
     CHAOS_SECONDS={{seconds}} CHAOS_SEED={{seed}} cargo test -p tests --test chaos -- --nocapture
 
-# The example portal and the mailbox page in a headless browser (needs Debian's chromium and chromium-driver, or the like).
-browser-test:
+# The accessibility checker that the browser tests inject (needs npm).
+_axe:
+    cd tests/browser/axe && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+# All pages in a headless browser, and axe on each (needs npm, and Debian's chromium and chromium-driver, or the like).
+browser-test: _axe
     cargo test --workspace --features tests/browser --test browser -- --test-threads=2
 
 # The same, and its pictures into docs/images.
-browser-pictures:
+browser-pictures: _axe
     SCREENSHOTS="$PWD/docs/images" cargo test --workspace --features tests/browser --test browser pictures
 
 # The programs behind a connection pooler (needs pgbouncer).

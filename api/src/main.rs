@@ -7,6 +7,7 @@ use std::{
 
 use api::{
     ServeError,
+    document::PublishedLimits,
     settings::{ApiArguments, ApiCommand, ApiSettings},
 };
 use clap::Parser as _;
@@ -18,7 +19,7 @@ fn main() -> anyhow::Result<ExitCode> {
     let arguments = ApiArguments::parse();
     // Before `.env` and the settings are judged: the document needs neither.
     if let Some(ApiCommand::Openapi) = arguments.command {
-        stdout().write_all(api::document::json().as_bytes())?;
+        stdout().write_all(api::document::json(&PublishedLimits::default()).as_bytes())?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Err(errors) = dotenv {

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
+    document::PublishedLimits,
     callback::{allowed_origins::AllowedOrigins, next::NextPrefixes},
     ip_limit::limiter::IpRateLimiter,
     metrics,
@@ -30,6 +31,7 @@ pub(crate) struct AppState {
     pub(crate) callback_path: String,
     pub(crate) callback_next_prefixes: NextPrefixes,
     pub(crate) queue: Arc<QueueMonitor>,
+    pub(crate) published_limits: PublishedLimits,
     pub(crate) webhooks: WebhookSettings,
     /// Reports this api, and knows of all programs.
     pub(crate) reporter: ProgramReporter,
@@ -61,6 +63,11 @@ impl AppState {
                 max_waiting: settings.queue_limit,
                 deadline: settings.admission.deadline,
             })),
+            published_limits: PublishedLimits {
+                per_network: settings.ip_rate_limit,
+                admission: settings.admission.clone(),
+                link_lifetime: settings.link_lifetime,
+            },
             webhooks: settings.webhooks.clone(),
             reporter: ProgramReporter::new(Program {
                 name: program::instance_name(),

@@ -2,7 +2,9 @@
 //! `just browser-test`; it needs Chromium and its driver, and so is no part of `cargo test --workspace`.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod accessibility;
 mod chromium;
+mod mailbox;
 mod pictures;
 mod refusals;
 mod signing_in;

@@ -11,6 +11,7 @@ async fn an_address_with_a_typo_is_told_at_the_field_and_can_be_mended() {
         browser.go(&street.page("/")).await;
         browser.ask_for("ada@example,com").await;
         browser.until_text("email-error", "like name@example.com").await;
+        browser.assert_accessible("a typo").await;
         let field = browser.at("email").await;
         assert_eq!(field.attr("aria-invalid").await.unwrap().as_deref(), Some("true"));
         assert_eq!(browser.value("document.activeElement.id").await, "email");
@@ -35,6 +36,7 @@ async fn somebody_who_asks_too_often_sees_how_long_to_wait() {
             browser.until_shown(shown).await;
         }
         assert!(browser.text("notice").await.contains("Check your inbox"));
+        browser.assert_accessible("a recipient's limit").await;
         browser.until("/^Try again in 1[45]:\\d\\d$/.test(document.getElementById('submit').innerText)").await;
         assert!(!browser.at("submit").await.is_enabled().await.unwrap());
         let before = browser.text("submit").await;
@@ -60,6 +62,7 @@ async fn a_network_that_asks_too_often_sees_how_long_to_wait() {
             browser.until_shown(shown).await;
         }
         assert!(browser.text("notice").await.contains("from your network"));
+        browser.assert_accessible("a network's limit").await;
         browser.until("/ in (0:\\d\\d|1:00)$/.test(document.getElementById('submit').innerText)").await;
     })
     .await;
@@ -75,6 +78,7 @@ async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
         browser.go(&street.page("/")).await;
         browser.ask_for("ada@example.com").await;
         browser.until_text("notice", "Sign-in is not available at the moment").await;
+        browser.assert_accessible("the database is away").await;
         browser.until("/ in 0:\\d\\d$/.test(document.getElementById('submit').innerText)").await;
 
         // It is away itself.
@@ -83,6 +87,7 @@ async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
         browser.until("!document.getElementById('submit').disabled").await;
         browser.click("submit").await;
         browser.until_text("notice", "cannot be reached").await;
+        browser.assert_accessible("the api is away").await;
         assert!(browser.at("submit").await.is_enabled().await.unwrap());
         assert_eq!(browser.value("document.getElementById('email').value").await, "ada@example.com");
     })
@@ -96,6 +101,7 @@ async fn a_page_that_the_api_does_not_accept_is_told_from_an_api_that_is_away() 
         browser.go(&street.page("/")).await;
         browser.ask_for("ada@example.com").await;
         browser.until_text("notice", "does not accept requests from this page").await;
+        browser.assert_accessible("a refused page").await;
     })
     .await;
 }

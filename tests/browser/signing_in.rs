@@ -54,6 +54,7 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         follow_the_link(&browser).await;
         browser.until_shown("page").await;
         assert_eq!(browser.value("location.href").await, street.page("/projects/42?tab=files"));
+        browser.assert_accessible("the page of a member").await;
         assert_eq!(browser.text("who").await, ADA);
         assert_no_token_in_sight(&browser).await;
         // Going back does not lead to an address with tokens.
@@ -71,6 +72,7 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         browser.until_text("title", "This link did not sign you in").await;
         browser.until_text("text", "used already").await;
         browser.until_shown("signed-in").await;
+        browser.assert_accessible("a used link while signed in").await;
         assert_eq!(browser.value("location.hash").await, "");
         browser.click("go-on").await;
         browser.until_shown("page").await;
@@ -95,6 +97,7 @@ async fn a_second_mail_is_sent_when_the_wait_is_over_and_its_link_works() {
         browser.until("!document.getElementById('resend').disabled").await;
         browser.click("resend").await;
         browser.until_text("sent-again", "A new mail is on its way").await;
+        browser.assert_accessible("a second mail is sent").await;
         street.system.mailgun.wait_for_mails(2).await.unwrap();
         browser.go(&street.mailbox()).await;
         browser.until("document.querySelectorAll('.mail').length === 2").await;

@@ -7,7 +7,7 @@ use tests::record::{Record, moment};
 use crate::{
     load::Asked,
     run::Run,
-    spans::{Span, joined, total},
+    spans::{joined, total},
     variant::Variant,
 };
 
@@ -26,7 +26,8 @@ pub(crate) struct Figures {
     /// Seconds in which callers were answered 503.
     pub(crate) refusing: f64,
     pub(crate) refused: usize,
-    /// The longest time, in seconds, from a new connection being writable to the last request that was still refused.
+    /// The longest time, in seconds, from new connections being writable (and none hanging) to the last request that was
+    /// still refused.
     pub(crate) back_after: f64,
     /// The same to the next mail.
     pub(crate) mails_after: f64,
@@ -53,7 +54,7 @@ impl Figures {
             away: total(outages),
             refusing: total(&joined(refusals, PAUSE)),
             refused,
-            back_after: asked.iter().filter(|it| is_refused(it)).map(|it| late(it, outages)).fold(0.0, f64::max),
+            back_after: asked.iter().filter(|it| is_refused(it)).map(|it| late(it, run)).fold(0.0, f64::max),
             mails_after: outages.iter().map(|outage| next_mail(record, outage.to)).fold(0.0, f64::max),
             longest_answer: waits.fold(0.0, f64::max),
             accepted: asked.iter().filter(|it| it.request.answer == Ok(200)).count(),
@@ -68,10 +69,12 @@ pub(crate) fn is_refused(asked: &Asked) -> bool {
     asked.request.answer == Ok(503)
 }
 
-/// Seconds from the end of the last outage until a request that was refused all the same. Infinite if there was no outage.
-fn late(refused: &Asked, outages: &[Span]) -> f64 {
-    let last = outages.iter().rfind(|outage| outage.from - AT_ONCE <= refused.request.answered);
-    last.map_or(f64::INFINITY, |outage| (refused.request.at - outage.to).max(0.0))
+/// Seconds from the time when new connections worked after the last outage until a request that was refused all the same.
+/// Infinite if there was no outage.
+fn late(refused: &Asked, run: &Run) -> f64 {
+    let mut ends = run.outages.iter().zip(&run.settled);
+    let last = ends.rfind(|(outage, _)| outage.from - AT_ONCE <= refused.request.answered);
+    last.map_or(f64::INFINITY, |(_, settled)| (refused.request.at - settled).max(0.0))
 }
 
 fn next_mail(record: &Record, after: f64) -> f64 {

@@ -24,6 +24,9 @@ const AWAY: f64 = 0.5;
 /// Sessions on a read-only server that are kept to see whether somebody closes them.
 const MOST_WITNESSES: usize = 5;
 
+/// Why a probe failed that got no answer in time.
+const NO_ANSWER: &str = "no answer";
+
 /// A prober at work.
 pub(crate) struct Prober {
     stop: watch::Sender<bool>,
@@ -74,6 +77,14 @@ impl Probes {
     pub(crate) fn outages(&self) -> Vec<Span> {
         let has_failures = |gap: &Span| self.failures.iter().any(|(at, _)| (gap.from..gap.to).contains(at));
         gaps(&self.written, AWAY).into_iter().filter(has_failures).collect()
+    }
+
+    /// When, after an outage, the last new connection was begun that hung. A balancer that is slow to notice sends a part of
+    /// them to a frozen server although another one is the primary.
+    pub(crate) fn settled(&self, outage: &Span) -> f64 {
+        let mut hung: Vec<f64> = self.failures.iter().filter(|(_, why)| why == NO_ANSWER).map(|(at, _)| *at).collect();
+        hung.sort_by(f64::total_cmp);
+        hung.into_iter().fold(outage.to, |last, at| if (last..=last + AWAY).contains(&at) { at } else { last })
     }
 
     /// Why probes failed, a line each.
@@ -127,7 +138,7 @@ async fn probe(url: String) -> Probe {
     match timeout(PATIENCE, try_to_write(&url)).await {
         Ok(Ok(probe)) => probe,
         Ok(Err(error)) => Probe::Failed(began, error.to_string()),
-        Err(_) => Probe::Failed(began, "no answer".to_owned()),
+        Err(_) => Probe::Failed(began, NO_ANSWER.to_owned()),
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 
 /// Longest time, in seconds, that a program may say it is ready although it is not.
 const UNNOTICED: f64 = 3.0;
-/// Longest time, in seconds, from a new connection being writable to the service.
+/// Longest time, in seconds, from new connections being writable to the service.
 const BACK_AFTER: f64 = 2.0;
 
 /// What all runs of a variant broke.

@@ -22,6 +22,8 @@ pub(crate) struct Run {
     pub(crate) asked: Vec<Asked>,
     /// When no new connection could write.
     pub(crate) outages: Vec<Span>,
+    /// When, after each outage, new connections no longer hung.
+    pub(crate) settled: Vec<f64>,
     pub(crate) readiness: Readiness,
     /// Why new connections could not write, for the logs.
     pub(crate) failed_probes: String,
@@ -47,6 +49,7 @@ impl Run {
         system.until_idle().await;
         let (readiness, probes) = (watch.stop().await, prober.stop().await);
         let outages = probes.outages();
+        let settled = outages.iter().map(|outage| probes.settled(outage)).collect();
         outages.iter().for_each(|it| {
             eprintln!("ha:   no new connection could write for {:.1} s from {:.1}", it.seconds(), it.from)
         });
@@ -55,6 +58,7 @@ impl Run {
             has_failed_over,
             asked,
             outages,
+            settled,
             readiness,
             failed_probes: probes.failures(),
             sessions_kept: probes.sessions_kept().await,

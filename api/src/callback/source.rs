@@ -36,14 +36,11 @@ pub(crate) fn resolve(
 ) -> Result<Portal, CallbackOriginError> {
     let find = |text: &str| allowed.find_portal(Origin::parse(text)?);
     if let Some(text) = body {
-        return find(text).ok_or_else(|| match CodePoint::first_invisible(text) {
-            Some(invisible) => origin_has_invisible(invisible),
-            None => origin_not_allowed("callback_origin"),
-        });
+        return find(text).ok_or_else(|| explain("callback_origin", text));
     }
     if headers.contains_key(CALLBACK_ORIGIN_HEADER) {
-        let text = single_header(headers, &HeaderName::from_static("x-apphandoff-callback-origin"));
-        return text.and_then(find).ok_or_else(|| origin_not_allowed(CALLBACK_ORIGIN_HEADER));
+        let text = single_header(headers, &HeaderName::from_static("x-apphandoff-callback-origin")).unwrap_or_default();
+        return find(text).ok_or_else(|| explain(CALLBACK_ORIGIN_HEADER, text));
     }
     single_header(headers, &header::ORIGIN)
         .and_then(find)
@@ -60,13 +57,37 @@ pub(crate) fn origin_not_allowed(path: &str) -> CallbackOriginError {
     CallbackOriginError { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, message) }
 }
 
-/// The error for a `callback_origin` with a character that its sender cannot see. A header has none: they are not ASCII.
-fn origin_has_invisible(invisible: CodePoint) -> CallbackOriginError {
-    let message = format!("callback_origin contains an invisible character ({invisible}).");
-    CallbackOriginError {
-        code: ErrorCode::CallbackOriginNotAllowed,
-        issue: ValidationIssue::new("callback_origin", message),
+/// The error for an explicit origin that is not allowed, with what is wrong with the text if it is no origin.
+fn explain(path: &str, text: &str) -> CallbackOriginError {
+    match find_fault(path, text) {
+        Some(message) => CallbackOriginError {
+            code: ErrorCode::CallbackOriginNotAllowed,
+            issue: ValidationIssue::new(path, message),
+        },
+        None => origin_not_allowed(path),
     }
+}
+
+fn find_fault(path: &str, text: &str) -> Option<String> {
+    if let Some(invisible) = CodePoint::first_invisible(text) {
+        return Some(format!("{path} contains an invisible character ({invisible})."));
+    }
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return Some(format!("{path} must be an origin, such as https://portal.example.com."));
+    };
+    let url = Url::parse(text).ok()?;
+    let Some(origin) = Origin::from_url(&url) else {
+        let message = format!("{path} must use https. http is only for localhost and other loopback addresses.");
+        return scheme.eq_ignore_ascii_case("http").then_some(message);
+    };
+    let superfluous = if url.path() != "/" || rest.contains(['?', '#']) {
+        "path"
+    } else if rest.contains('@') {
+        "user name"
+    } else {
+        return None;
+    };
+    Some(format!("{path} must be an origin without a {superfluous}: send {}.", origin.as_str()))
 }
 
 /// The error for a request in which no source names an allowed origin.
@@ -127,6 +148,31 @@ mod tests {
             map.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), value.parse().unwrap());
         }
         map
+    }
+
+    #[test]
+    fn an_explicit_origin_that_is_none_is_told_what_is_wrong_with_it() {
+        for (text, expected) in [
+            ("https://portal.example.com/login", "without a path: send https://portal.example.com."),
+            ("https://portal.example.com//", "without a path: send https://portal.example.com."),
+            ("https://portal.example.com:8443/?a=b", "without a path: send https://portal.example.com:8443."),
+            ("https://portal.example.com?", "without a path: send https://portal.example.com."),
+            ("https://portal.example.com#top", "without a path: send https://portal.example.com."),
+            ("https://ann:pw@portal.example.com", "without a user name: send https://portal.example.com."),
+            ("portal.example.com", "must be an origin, such as https://portal.example.com."),
+            ("null", "must be an origin, such as https://portal.example.com."),
+            ("", "must be an origin, such as https://portal.example.com."),
+            ("http://portal.example.com", "must use https."),
+            ("https://portal.example.com\u{200b}", "invisible character (U+200B"),
+            ("https://evil.example", "not one of the portal's allowed callback origins."),
+            ("https://portal.example.com.", "not one of the portal's allowed callback origins."),
+        ] {
+            let error = resolve(&allowed(), Some(text), &HeaderMap::new()).unwrap_err();
+            assert!(error.issue.message.contains(expected), "{text:?}: {}", error.issue.message);
+        }
+        let error = resolve(&allowed(), None, &headers_of(&[(EXPLICIT, "https://portal.example.com/x")])).unwrap_err();
+        let expected = "X-AppHandoff-Callback-Origin must be an origin without a path: send https://portal.example.com.";
+        assert_eq!(error.issue.message, expected);
     }
 
     #[test]

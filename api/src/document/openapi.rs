@@ -7,21 +7,21 @@ use poem_openapi::{ContactObject, LicenseObject, OpenApiService, ServerObject};
 use serde_json::{Value, json};
 
 use super::{
-    examples,
+    PublishedLimits, examples,
     pointers::{SEND_MAGIC_LINK, set},
 };
 use crate::{callback::source, send_magic_link::handler::SendMagicLinkApi, webhook::handler::WebhookApi};
 
 const GUIDE: &str = include_str!("guide.md");
 
-/// The two endpoints, for routing and for the document.
-pub(crate) fn service() -> OpenApiService<(SendMagicLinkApi, WebhookApi), ()> {
+/// The two endpoints, for routing and for the document. `limits` are stated in the guide.
+pub(crate) fn service(limits: &PublishedLimits) -> OpenApiService<(SendMagicLinkApi, WebhookApi), ()> {
     // OpenAPI 3.0 allows only one licence URL, so it is that of the first of our two licences.
     let license = LicenseObject::new(env!("CARGO_PKG_LICENSE")).url("https://www.apache.org/licenses/LICENSE-2.0");
     // A relative URL, because the document does not know the operator's host name.
     let server = ServerObject::new("/api").description("The server that this document comes from.");
     OpenApiService::new((SendMagicLinkApi, WebhookApi), "Magic links", env!("CARGO_PKG_VERSION"))
-        .description(GUIDE)
+        .description(limits.fill_in(GUIDE))
         .contact(ContactObject::new().name("The operator of this server"))
         .license(license)
         .server(server)
@@ -32,8 +32,8 @@ pub(crate) fn service() -> OpenApiService<(SendMagicLinkApi, WebhookApi), ()> {
 /// # Panics
 /// Never: poem-openapi writes valid JSON.
 #[must_use]
-pub fn json() -> String {
-    format!("{:#}\n", value())
+pub fn json(limits: &PublishedLimits) -> String {
+    format!("{:#}\n", value(limits))
 }
 
 /// The document as YAML.
@@ -41,12 +41,12 @@ pub fn json() -> String {
 /// # Panics
 /// Never: every JSON value can be written as YAML.
 #[must_use]
-pub fn yaml() -> String {
-    serde_yaml::to_string(&value()).expect("JSON can be written as YAML")
+pub fn yaml(limits: &PublishedLimits) -> String {
+    serde_yaml::to_string(&value(limits)).expect("JSON can be written as YAML")
 }
 
-fn value() -> Value {
-    let mut document: Value = serde_json::from_str(&service().spec()).expect("poem-openapi writes JSON");
+fn value(limits: &PublishedLimits) -> Value {
+    let mut document: Value = serde_json::from_str(&service(limits).spec()).expect("poem-openapi writes JSON");
     use_plain_references(&mut document);
     // An empty list states that no operation needs credentials; without it, the document would leave that open.
     document["security"] = json!([]);

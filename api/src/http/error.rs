@@ -92,7 +92,7 @@ pub(crate) struct ApiError {
     /// Structured validation issues, all that were found.
     #[oai(skip_serializing_if_is_none)]
     issues: Option<Vec<ValidationIssue>>,
-    /// Seconds until the rate limit resets (429 responses).
+    /// Seconds until the rate limit resets (429 responses), or until trying again makes sense (503 responses).
     #[oai(skip_serializing_if_is_none)]
     retry_after: Option<RetryAfter>,
 }
@@ -122,22 +122,25 @@ impl ErrorResponse {
         Self { issues, ..Self::new(code, message) }
     }
 
-    /// 429, with `Retry-After` and `retryAfter`.
+    /// 429, with the header `Retry-After` and the field `retryAfter`.
     pub(crate) fn rate_limited(code: ErrorCode, message: &'static str, retry_after: RetryAfter) -> Self {
-        Self { retry_after: Some(retry_after), ..Self::new(code, message) }
-            .with_header(header::RETRY_AFTER, retry_after.header_value())
+        Self::new(code, message).with_retry_after(retry_after)
     }
 
-    /// 503 with `Retry-After: 5`. The request was not accepted.
+    fn with_retry_after(self, retry_after: RetryAfter) -> Self {
+        Self { retry_after: Some(retry_after), ..self }.with_header(header::RETRY_AFTER, retry_after.header_value())
+    }
+
+    /// 503 with a wait of five seconds. The request was not accepted.
     pub(crate) fn unavailable() -> Self {
         // Short enough for people to wait, long enough for the start of a failover to pass.
         Self::unavailable_for(Duration::from_secs(5))
     }
 
-    /// 503 with a `Retry-After` of `retry_after`, rounded up to seconds.
+    /// 503, with the header `Retry-After` and the field `retryAfter`. The wait is rounded up to seconds.
     pub(crate) fn unavailable_for(retry_after: Duration) -> Self {
         Self::new(ErrorCode::Unavailable, "The service cannot take requests at the moment. Try again shortly.")
-            .with_header(header::RETRY_AFTER, RetryAfter::from(retry_after).header_value())
+            .with_retry_after(retry_after.into())
     }
 
     /// 404.

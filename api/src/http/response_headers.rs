@@ -22,22 +22,38 @@ pub(crate) const RETRY_AFTER: DocumentedHeader = DocumentedHeader {
     example: "30",
     always: true,
 };
-/// On 429 by the IP rate limit (draft-ietf-httpapi-ratelimit-headers).
+/// On 200, and on 429 by the IP rate limit (draft-ietf-httpapi-ratelimit-headers).
 pub(crate) const RATE_LIMIT: DocumentedHeader = DocumentedHeader {
     name: "RateLimit",
-    description: "Only with `ip_rate_limited`: what is left of the quota (`r`), and seconds until there is more (`t`).",
-    pattern: None,
-    example: "\"ip\";r=0;t=30",
-    always: false,
+    description: "The requests that the caller's network can still make at once (`r`), and the seconds until it can make \
+                  one more (`t`).",
+    pattern: Some(RATE_LIMIT_PATTERN),
+    example: "\"ip\";r=29;t=2",
+    always: true,
 };
-/// On 429 by the IP rate limit (draft-ietf-httpapi-ratelimit-headers).
+/// On 200, and on 429 by the IP rate limit (draft-ietf-httpapi-ratelimit-headers).
 pub(crate) const RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
     name: "RateLimit-Policy",
-    description: "Only with `ip_rate_limited`: the quota (`q`), and its window in seconds (`w`).",
-    pattern: None,
+    description: "The quota of the caller's network (`q`), and its window in seconds (`w`).",
+    pattern: Some(RATE_LIMIT_POLICY_PATTERN),
     example: "\"ip\";q=30;w=60",
-    always: false,
+    always: true,
 };
+/// On 429. A recipient's limit has no such header: it would tell what others have asked for the address.
+pub(crate) const EXCEEDED_RATE_LIMIT: DocumentedHeader = DocumentedHeader {
+    description: "Only with `ip_rate_limited`: no request is left (`r`), and the seconds until there is one (`t`).",
+    example: "\"ip\";r=0;t=30",
+    always: false,
+    ..RATE_LIMIT
+};
+/// On 429.
+pub(crate) const EXCEEDED_RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
+    description: "Only with `ip_rate_limited`: the quota of the caller's network (`q`), and its window in seconds (`w`).",
+    always: false,
+    ..RATE_LIMIT_POLICY
+};
+const RATE_LIMIT_PATTERN: &str = "^\"ip\";r=[0-9]+;t=[1-9][0-9]*$";
+const RATE_LIMIT_POLICY_PATTERN: &str = "^\"ip\";q=[1-9][0-9]*;w=[1-9][0-9]*$";
 /// On 415 for a compressed body (RFC 9110 §12.5.3).
 pub(crate) const ACCEPT_ENCODING: DocumentedHeader = DocumentedHeader {
     name: "Accept-Encoding",

@@ -9,6 +9,7 @@ use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 use governor::{
     RateLimiter,
     clock::{Clock as _, DefaultClock},
+    middleware::StateInformationMiddleware,
     state::keyed::DashMapStateStore,
 };
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
@@ -17,7 +18,7 @@ use outbox::Quota;
 /// Maximum number of buckets per level. A full level takes some tens of megabytes.
 const MAX_BUCKETS: usize = 1_000_000;
 
-type Limiter = RateLimiter<IpNet, DashMapStateStore<IpNet>, DefaultClock>;
+type Limiter = RateLimiter<IpNet, DashMapStateStore<IpNet>, DefaultClock, StateInformationMiddleware>;
 
 /// How many leading bits of an address identify its network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,19 +62,22 @@ impl Buckets {
         self.quota
     }
 
-    /// Takes `cost` tokens from the bucket of the address. A cost above the quota's limit counts as the limit.
+    /// Takes `cost` tokens from the bucket of the address, and returns how many are left. A cost above the quota's limit
+    /// counts as the limit.
     ///
     /// # Errors
     /// The bucket has too few tokens: the time until it has enough.
-    pub(super) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<(), Duration> {
+    pub(super) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<u32, Duration> {
         let last = self.levels.len() - 1;
         let with_room = self.levels[..last].iter().find(|(_, limiter)| limiter.len() < self.max_buckets);
         let (prefix_length, limiter) = with_room.unwrap_or(&self.levels[last]);
         let cost = cost.min(NonZeroU32::new(self.quota.limit).unwrap_or(NonZeroU32::MIN));
         match limiter.check_key_n(&prefix_length.network(ip), cost) {
-            Ok(result) => result.map_err(|denied| denied.wait_time_from(limiter.clock().now())),
+            Ok(result) => result
+                .map(|state| state.remaining_burst_capacity())
+                .map_err(|denied| denied.wait_time_from(limiter.clock().now())),
             // Cannot happen: the cost is at most the bucket's capacity.
-            Err(_) => Ok(()),
+            Err(_) => Ok(0),
         }
     }
 
@@ -91,7 +95,7 @@ fn limiter(quota: Quota) -> Limiter {
     // `with_period` returns `None` for an interval of zero only. A quota's window is at least a second and its limit at
     // most a million, so the interval is never zero.
     let rate = governor::Quota::with_period(quota.interval()).unwrap_or(governor::Quota::per_second(burst));
-    RateLimiter::dashmap(rate.allow_burst(burst))
+    RateLimiter::dashmap(rate.allow_burst(burst)).with_middleware()
 }
 
 #[cfg(test)]

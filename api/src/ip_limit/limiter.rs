@@ -82,11 +82,15 @@ struct ClientAndSiteLimit {
     sites: Buckets,
 }
 
-/// The quota that was exceeded, and the time until the next request is possible.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct LimitExceeded {
+/// A client's quota after a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct QuotaState {
+    /// The quota that leaves the client the fewest requests: its own, or that of its IPv6 site.
     pub(super) quota: Quota,
-    pub(super) wait: Duration,
+    /// Requests that the client can still make at once.
+    pub(super) remaining: u32,
+    /// Time until the client can make one more.
+    pub(super) until_more: Duration,
 }
 
 impl ClientAndSiteLimit {
@@ -95,18 +99,28 @@ impl ClientAndSiteLimit {
         Self { clients: Buckets::new(quota, &[CLIENT, SITE, REGION]), sites: Buckets::new(site_quota, &[SITE, REGION]) }
     }
 
-    fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<(), LimitExceeded> {
-        let exceeded = |buckets: &Buckets, wait| {
-            let Quota { limit, window } = buckets.quota();
-            LimitExceeded { quota: Quota { limit: (limit / cost).max(1), window }, wait }
-        };
-        self.clients.take(ip, cost).map_err(|wait| exceeded(&self.clients, wait))?;
-        if ip.is_ipv6() { self.sites.take(ip, cost).map_err(|wait| exceeded(&self.sites, wait)) } else { Ok(()) }
+    fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<QuotaState, QuotaState> {
+        let client = take(&self.clients, ip, cost)?;
+        if ip.is_ipv4() {
+            return Ok(client);
+        }
+        let site = take(&self.sites, ip, cost)?;
+        Ok(if site.remaining < client.remaining { site } else { client })
     }
 
     fn remove_idle(&self) {
         self.clients.remove_idle();
         self.sites.remove_idle();
+    }
+}
+
+/// Takes `cost` tokens, and counts what is left in requests of that cost.
+fn take(buckets: &Buckets, ip: IpAddr, cost: NonZeroU32) -> Result<QuotaState, QuotaState> {
+    let Quota { limit, window } = buckets.quota();
+    let quota = Quota { limit: (limit / cost).max(1), window };
+    match buckets.take(ip, cost) {
+        Ok(tokens) => Ok(QuotaState { quota, remaining: tokens / cost, until_more: quota.interval() }),
+        Err(wait) => Err(QuotaState { quota, remaining: 0, until_more: wait }),
     }
 }
 
@@ -125,7 +139,10 @@ impl IpRateLimiter {
     }
 
     /// Takes `cost` tokens from the client's quota. The smallest override that contains the address applies.
-    pub(super) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<(), LimitExceeded> {
+    ///
+    /// # Errors
+    /// The quota is used up.
+    pub(super) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<QuotaState, QuotaState> {
         let matching = self.overrides.iter().find(|(network, _)| network.contains(&ip));
         matching.map_or(&self.default, |(_, limit)| limit).take(ip, cost)
     }
@@ -170,14 +187,12 @@ mod tests {
         let limit = IpRateLimiter::new(ClientIpFinder::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
         for subnet in 0..16 {
             for _ in 0..2 {
-                assert_eq!(limit.take(ip(&format!("2001:db8:1:{subnet:x}::1")), NonZeroU32::MIN), Ok(()), "{subnet}");
+                assert!(limit.take(ip(&format!("2001:db8:1:{subnet:x}::1")), NonZeroU32::MIN).is_ok(), "{subnet}");
             }
         }
-        assert_eq!(
-            limit.take(ip("2001:db8:1:ff::1"), NonZeroU32::MIN).map_err(|exceeded| exceeded.quota.limit),
-            Err(32)
-        );
-        assert_eq!(limit.take(ip("2001:db8:2::1"), NonZeroU32::MIN), Ok(()));
+        let exceeded = limit.take(ip("2001:db8:1:ff::1"), NonZeroU32::MIN).unwrap_err();
+        assert_eq!(exceeded.quota.limit, 32);
+        assert!(limit.take(ip("2001:db8:2::1"), NonZeroU32::MIN).is_ok());
     }
 
     #[test]
@@ -195,10 +210,37 @@ mod tests {
         let limit = IpRateLimiter::new(ClientIpFinder::default(), "30/1h".parse().unwrap(), &QuotaOverrides::default());
         let taken = (0..30).take_while(|_| limit.take(ip("203.0.113.7"), PRESSURE_COST).is_ok()).count();
         assert_eq!(taken, 10);
-        assert_eq!(limit.take(ip("203.0.113.7"), PRESSURE_COST).map_err(|exceeded| exceeded.quota.limit), Err(10));
+        assert_eq!(limit.take(ip("203.0.113.7"), PRESSURE_COST).unwrap_err().quota.limit, 10);
         let small = IpRateLimiter::new(ClientIpFinder::default(), "2/1h".parse().unwrap(), &QuotaOverrides::default());
-        assert_eq!(small.take(ip("203.0.113.7"), PRESSURE_COST), Ok(()), "at least one request");
+        assert!(small.take(ip("203.0.113.7"), PRESSURE_COST).is_ok(), "at least one request");
         assert!(small.take(ip("203.0.113.7"), PRESSURE_COST).is_err());
+    }
+
+    #[test]
+    fn what_remains_is_counted_in_requests_and_by_the_tighter_of_client_and_site() {
+        let limit = |quota: &str| {
+            IpRateLimiter::new(ClientIpFinder::default(), quota.parse().unwrap(), &QuotaOverrides::default())
+        };
+        let after = |taken: Result<QuotaState, QuotaState>| {
+            let QuotaState { quota, remaining, until_more } = taken.unwrap();
+            (quota.limit, remaining, until_more.as_secs())
+        };
+        let v4 = limit("30/1h");
+        assert_eq!(after(v4.take(ip("203.0.113.7"), NonZeroU32::MIN)), (30, 29, 120));
+        assert_eq!(after(v4.take(ip("203.0.113.7"), PRESSURE_COST)), (10, 8, 360), "26 tokens");
+
+        let v6 = limit("30/1h");
+        assert_eq!(after(v6.take(ip("2001:db8:1:1::1"), NonZeroU32::MIN)), (30, 29, 120));
+        for subnet in 2..=16 {
+            for _ in 0..30 {
+                v6.take(ip(&format!("2001:db8:1:{subnet:x}::1")), NonZeroU32::MIN).unwrap();
+            }
+        }
+        for _ in 0..10 {
+            v6.take(ip("2001:db8:1:11::1"), NonZeroU32::MIN).unwrap();
+        }
+        // The client has 28 left, its site 18 of 480.
+        assert_eq!(after(v6.take(ip("2001:db8:1:1::1"), NonZeroU32::MIN)), (480, 18, 7));
     }
 
     #[test]

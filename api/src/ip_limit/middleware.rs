@@ -1,13 +1,13 @@
-//! Layer that rejects requests above the IP rate limit, before their body is read.
+//! Layer that rejects requests above the IP rate limit, before their body is read. Accepted requests are told what is left.
 
 use std::{num::NonZeroU32, sync::Arc};
 
 use poem::{
     Endpoint, IntoResponse, Request, Response,
-    http::{HeaderName, HeaderValue},
+    http::{HeaderName, HeaderValue, StatusCode},
 };
 
-use super::limiter::{ClientNetwork, IpRateLimiter, LimitExceeded, PRESSURE_COST};
+use super::limiter::{ClientNetwork, IpRateLimiter, PRESSURE_COST, QuotaState};
 use crate::{
     admission::{decide::AdmissionDecision, queue_monitor::QueueMonitor},
     http::{
@@ -34,27 +34,34 @@ pub(crate) async fn limit_requests<E: Endpoint>(
     let client_ip = limiter.client_ip(peer, request.headers());
     // A flood from one network should not fill the queue for everybody else.
     let cost = if queue.decide() == AdmissionDecision::Accept { NonZeroU32::MIN } else { PRESSURE_COST };
-    if let Err(exceeded) = limiter.take(client_ip, cost) {
-        limiter.note_limited(client_ip, peer);
-        body::discard(request.take_body()).await;
-        return Err(too_many_requests(&exceeded).into());
-    }
-    request.set_data(ClientNetwork::from(client_ip));
-    Ok(next.call(request).await?.into_response())
-}
-
-/// 429 with the headers `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers).
-fn too_many_requests(exceeded: &LimitExceeded) -> ErrorResponse {
-    let retry_after = RetryAfter::from(exceeded.wait);
-    let policy = format!("\"ip\";q={};w={}", exceeded.quota.limit, exceeded.quota.window.as_secs());
-    let limit = format!("\"ip\";r=0;t={}", retry_after.seconds());
-    let mut response = ip_rate_limited(retry_after);
-    for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            response = response.with_header(HeaderName::from_static(name), value);
+    match limiter.take(client_ip, cost) {
+        Ok(left) => {
+            request.set_data(ClientNetwork::from(client_ip));
+            let mut response = next.call(request).await?.into_response();
+            if response.status() == StatusCode::OK {
+                response.headers_mut().extend(headers(&left));
+            }
+            Ok(response)
+        }
+        Err(exceeded) => {
+            limiter.note_limited(client_ip, peer);
+            body::discard(request.take_body()).await;
+            Err(too_many_requests(&exceeded).into())
         }
     }
-    response
+}
+
+fn too_many_requests(exceeded: &QuotaState) -> ErrorResponse {
+    let response = ip_rate_limited(exceeded.until_more.into());
+    headers(exceeded).into_iter().fold(response, |response, (name, value)| response.with_header(name, value))
+}
+
+/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers).
+fn headers(state: &QuotaState) -> Vec<(HeaderName, HeaderValue)> {
+    let policy = format!("\"ip\";q={};w={}", state.quota.limit, state.quota.window.as_secs());
+    let limit = format!("\"ip\";r={};t={}", state.remaining, RetryAfter::from(state.until_more).seconds());
+    let header = |(name, value)| Some((HeaderName::from_static(name), HeaderValue::try_from(value).ok()?));
+    [("ratelimit-policy", policy), ("ratelimit", limit)].into_iter().filter_map(header).collect()
 }
 
 /// 429 with `Retry-After`.

@@ -51,6 +51,10 @@ impl SendMagicLinkApi {
     /// Admin generateLink (magiclink) + Mailgun. IP rate limited. Callback URL from body callback_origin,
     /// X-AppHandoff-Callback-Origin, Origin, or Referer (allowlisted). Optional callback_next preserves a safe
     /// in-portal destination after the email link completes.
+    ///
+    /// Call it from the portal's sign-in page, or from its back end. A 200 means that the request is stored and its mail is
+    /// about to go out; the answer is the same whether or not the address has an account. On a 400, show `fieldErrors`
+    /// beside the fields. On a 429 or 503, count down from `retryAfter` and let the person try again.
     #[oai(path = "/auth/send-magic-link", method = "post", operation_id = "sendMagicLink")]
     async fn send_magic_link(
         &self,

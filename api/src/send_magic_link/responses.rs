@@ -9,7 +9,10 @@ use poem_openapi::{
 
 use crate::http::{
     error::json_response,
-    response_headers::{ACCEPT_ENCODING, ALLOW, RATE_LIMIT, RATE_LIMIT_POLICY, RETRY_AFTER},
+    response_headers::{
+        ACCEPT_ENCODING, ALLOW, EXCEEDED_RATE_LIMIT, EXCEEDED_RATE_LIMIT_POLICY, RATE_LIMIT, RATE_LIMIT_POLICY,
+        RETRY_AFTER,
+    },
     responses::{DocumentedErrors, DocumentedResponse, response},
 };
 
@@ -32,7 +35,8 @@ impl IntoResponse for AcceptedResponse {
 
 impl ApiResponse for AcceptedResponse {
     fn meta() -> MetaResponses {
-        MetaResponses { responses: vec![response(200, "Magic link sent", MagicLinkAccepted::schema_ref(), &[])] }
+        let headers = [RATE_LIMIT, RATE_LIMIT_POLICY];
+        MetaResponses { responses: vec![response(200, "Magic link sent", MagicLinkAccepted::schema_ref(), &headers)] }
     }
 
     fn register(registry: &mut Registry) {
@@ -50,7 +54,7 @@ impl DocumentedErrors for SendMagicLinkErrors {
         (405, "The method is not POST", &[ALLOW]),
         (413, "The body is larger than 16 KiB", &[]),
         (415, "The body is not sent as application/json, or is compressed", &[ACCEPT_ENCODING]),
-        (429, "Rate limited", &[RETRY_AFTER, RATE_LIMIT, RATE_LIMIT_POLICY]),
+        (429, "Rate limited", &[RETRY_AFTER, EXCEEDED_RATE_LIMIT, EXCEEDED_RATE_LIMIT_POLICY]),
         (500, "Something went wrong on our side", &[]),
         (503, "The service cannot take requests at the moment: send it again later", &[RETRY_AFTER]),
     ];

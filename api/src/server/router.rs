@@ -24,10 +24,11 @@ use crate::{
 pub(crate) fn public_app(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
     let (limiter, queue) = (state.ip_limiter.clone(), state.queue.clone());
     let cors_state = state.clone();
+    let limits = &state.published_limits;
     document::page::add_routes(Route::new())
-        .nest("/api", document::service().around(document::page::lead_to_page))
-        .at("/api/openapi.json", get(static_document("application/json", document::json())))
-        .at("/api/openapi.yaml", get(static_document("application/yaml", document::yaml())))
+        .nest("/api", document::service(limits).around(document::page::lead_to_page))
+        .at("/api/openapi.json", get(static_document("application/json", document::json(limits))))
+        .at("/api/openapi.yaml", get(static_document("application/yaml", document::yaml(limits))))
         .at("/health/live", get(health::live))
         .at("/health/ready", get(health::ready))
         .data(state)

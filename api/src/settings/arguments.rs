@@ -6,6 +6,8 @@ use std::convert::Infallible;
 use clap::{Parser, Subcommand};
 use secrecy::SecretString;
 
+use super::defaults;
+
 /// Takes requests for sign-in links and puts them into the outbox, from which magic-link-worker mails them.
 ///
 /// Settings come from the environment, and from the file .env in the current directory if there is one. In .env, values
@@ -23,7 +25,7 @@ pub struct ApiArguments {
     #[arg(long, env, default_value = "true", value_name = "BOOL")]
     pub(super) migrate_on_start: String,
     /// How long a link works: MAILER_OTP_EXP of Supabase Auth. At least JOB_DEADLINE and five minutes. Example: 1h
-    #[arg(long, env, default_value = "1h", value_name = "TIME")]
+    #[arg(long, env, default_value = defaults::LINK_LIFETIME, value_name = "TIME")]
     pub(super) link_lifetime: String,
     /// How the log is written: text or json. Example: json
     #[arg(long, env, default_value = "text", value_name = "FORMAT")]
@@ -74,23 +76,23 @@ pub struct ApiArguments {
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NUMBER")]
     pub(super) trusted_proxy_hops: String,
     /// Requests per IPv4 address or IPv6 /64. Example: 30/1m
-    #[arg(long, env, default_value = "30/1m", value_name = "QUOTA")]
+    #[arg(long, env, default_value = defaults::IP_RATE_LIMIT, value_name = "QUOTA")]
     pub(super) ip_rate_limit: String,
     /// Networks with another quota, such as a portal's back end, with commas; default: none.
     /// Example: 10.1.0.0/16=600/1m
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NETWORK=QUOTA")]
     pub(super) ip_rate_limit_overrides: String,
     /// Requests per recipient, whoever asks; all must hold. Example: 10/15m,30/1d
-    #[arg(long, env, default_value = "10/15m,30/1d", value_name = "QUOTAS")]
+    #[arg(long, env, default_value = defaults::RECIPIENT_RATE_LIMIT, value_name = "QUOTAS")]
     pub(super) recipient_rate_limit: String,
     /// Requests per recipient from one network; all must hold. Example: 3/15m,10/1d
-    #[arg(long, env, default_value = "3/15m,10/1d", value_name = "QUOTAS")]
+    #[arg(long, env, default_value = defaults::RECIPIENT_CLIENT_RATE_LIMIT, value_name = "QUOTAS")]
     pub(super) recipient_client_rate_limit: String,
     /// Within this time the same request again is a double click. Example: 10s
-    #[arg(long, env, default_value = "10s", value_name = "TIME")]
+    #[arg(long, env, default_value = defaults::DUPLICATE_WINDOW, value_name = "TIME")]
     pub(super) duplicate_window: String,
     /// A mail that is not sent by then is not sent at all. Example: 15m
-    #[arg(long, env, default_value = "15m", value_name = "TIME")]
+    #[arg(long, env, default_value = defaults::JOB_DEADLINE, value_name = "TIME")]
     pub(super) job_deadline: String,
     /// With more jobs than this waiting, no more are accepted. Example: 100000
     #[arg(long, env, default_value = "100000", value_name = "NUMBER")]

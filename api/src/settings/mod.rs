@@ -4,6 +4,7 @@
 mod arguments;
 mod client_ip;
 mod connections;
+pub(crate) mod defaults;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -46,6 +47,7 @@ pub struct ApiSettings {
     pub(crate) ip_rate_limit: Quota,
     pub(crate) ip_rate_limit_overrides: QuotaOverrides,
     pub(crate) admission: EnqueuePolicy,
+    pub(crate) link_lifetime: Duration,
     pub(crate) queue_limit: u32,
     pub(crate) webhooks: WebhookSettings,
 }
@@ -89,7 +91,7 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
     let ip_rate_limit = errors.parse("IP_RATE_LIMIT", "30/1m", &arguments.ip_rate_limit);
     let ip_rate_limit_overrides =
         errors.parse("IP_RATE_LIMIT_OVERRIDES", "10.1.0.0/16=600/1m", &arguments.ip_rate_limit_overrides);
-    let admission = read_admission(arguments, errors);
+    let (admission, link_lifetime) = read_admission(arguments, errors).unzip();
     let queue_limit = errors.in_range("QUEUE_LIMIT", "100000", &arguments.queue_limit, 1..=100_000_000);
     let webhooks = read_webhooks(arguments, errors);
     let (allowed_origins, callback_path, callback_next_prefixes) = callback?;
@@ -108,6 +110,7 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
         ip_rate_limit: ip_rate_limit?,
         ip_rate_limit_overrides: ip_rate_limit_overrides?,
         admission: admission?,
+        link_lifetime: link_lifetime?,
         queue_limit: queue_limit?,
         webhooks: webhooks?,
     })
@@ -132,7 +135,8 @@ fn read_callback(
     Some((origins?, path?, prefixes?))
 }
 
-fn read_admission(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<EnqueuePolicy> {
+/// The rules of accepting a request, and `LINK_LIFETIME`.
+fn read_admission(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<(EnqueuePolicy, Duration)> {
     let per_recipient: Option<Quotas> =
         errors.parse("RECIPIENT_RATE_LIMIT", "10/15m,30/1d", &arguments.recipient_rate_limit);
     let per_recipient_and_client: Option<Quotas> =
@@ -149,12 +153,13 @@ fn read_admission(arguments: &ApiArguments, errors: &mut SettingErrors) -> Optio
         let problem = "is less than JOB_DEADLINE and five minutes: a late mail would bring a dead link".to_owned();
         errors.add("LINK_LIFETIME", "1h", problem);
     }
-    Some(EnqueuePolicy {
+    let policy = EnqueuePolicy {
         per_recipient: per_recipient?,
         per_recipient_and_client: per_recipient_and_client?,
         duplicate_window: duplicate_window?,
         deadline: deadline?,
-    })
+    };
+    Some((policy, lifetime?))
 }
 
 fn read_webhooks(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<WebhookSettings> {

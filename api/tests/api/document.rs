@@ -1,5 +1,6 @@
 //! The OpenAPI document: it matches the published reference, the program's real responses, and the committed copy.
 
+use api::document::PublishedLimits;
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,7 +12,11 @@ use crate::{
 const SEND_MAGIC_LINK: &str = "/paths/~1auth~1send-magic-link/post";
 
 fn document() -> Value {
-    serde_json::from_str(&api::document::json()).unwrap()
+    serde_json::from_str(&with_default_limits()).unwrap()
+}
+
+fn with_default_limits() -> String {
+    api::document::json(&PublishedLimits::default())
 }
 
 /// A value inside the send-magic-link operation, by JSON pointer.
@@ -35,7 +40,7 @@ fn the_committed_document_is_up_to_date() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../openapi/openapi.json");
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(
-        committed == api::document::json(),
+        committed == with_default_limits(),
         "openapi/openapi.json is out of date. To update it, run:\n\n    \
          cargo run --quiet --bin magic-link-api -- openapi > openapi/openapi.json\n"
     );
@@ -56,7 +61,9 @@ fn the_operation_is_the_published_one() {
     let path = published["path"].as_str().unwrap();
     assert_eq!(document["paths"][path][published["method"].as_str().unwrap()], operation);
     assert_eq!(operation["summary"], published["summary"]);
-    assert_eq!(operation["description"].as_str().unwrap().replace('\n', " "), published["description"]);
+    // The published description, and more for portal developers.
+    let description = operation["description"].as_str().unwrap().replace('\n', " ");
+    assert!(description.starts_with(published["description"].as_str().unwrap()), "{description}");
     let body = &operation["requestBody"];
     assert_eq!(body["required"], published["request"]["required"]);
     let media_types: Vec<_> = body["content"].as_object().unwrap().keys().collect();
@@ -130,7 +137,7 @@ fn the_document_has_what_code_generators_need() {
 
 #[test]
 fn the_document_as_yaml_is_the_same() {
-    let yaml: Value = serde_yaml::from_str(&api::document::yaml()).unwrap();
+    let yaml: Value = serde_yaml::from_str(&api::document::yaml(&PublishedLimits::default())).unwrap();
     assert_eq!(yaml, document());
 }
 
@@ -200,8 +207,10 @@ fn the_webhook_has_its_own_tag_and_an_example_per_error() {
 #[tokio::test]
 async fn every_response_matches_the_document() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "8/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
-    let served = api.get("/api/openapi.json").await;
-    assert_eq!(served.json(), document());
+    let mut served = api.get("/api/openapi.json").await.json();
+    // The guide states this server's limits.
+    served["info"]["description"] = document()["info"]["description"].clone();
+    assert_eq!(served, document());
     let next = |next: &str| json!({"email": "hello@example.com", "callback_origin": PORTAL, "callback_next": next});
     let requests = [
         (post(next("/1").to_string()), 200),
@@ -258,6 +267,46 @@ async fn the_examples_are_real_responses() {
     let api = api.restart(&[]).await;
     let response = RawRequest::new("POST", PATH).send(api.public).await;
     assert_eq!(response.json(), example("unsupported_media_type"));
+}
+
+#[tokio::test]
+async fn the_guide_states_the_limits_of_this_server() {
+    let table = |document: &Value| {
+        let guide = document["info"]["description"].as_str().unwrap();
+        guide.lines().skip_while(|line| *line != "| limit | on this server |").take(8).collect::<Vec<_>>().join("\n")
+    };
+    let default = table(&document());
+    for row in [
+        "| Requests from one network | 30 per minute |",
+        "| Requests for one address, from everywhere | 10 per 15 minutes and 30 per day |",
+        "| Requests for one address from one network | 3 per 15 minutes and 10 per day |",
+        "| The same request counts as a double click within | 10 seconds |",
+        "| A mail that could not be sent is given up after | 15 minutes |",
+        "| A link works for | 1 hour |",
+    ] {
+        assert!(default.contains(row), "{default}");
+    }
+    let api = TestApi::start(&[
+        ("IP_RATE_LIMIT", "7/2m"),
+        ("RECIPIENT_RATE_LIMIT", "5/1h"),
+        ("RECIPIENT_CLIENT_RATE_LIMIT", "2/1h,4/1d"),
+        ("DUPLICATE_WINDOW", "1s"),
+        ("JOB_DEADLINE", "90s"),
+        ("LINK_LIFETIME", "2h"),
+    ])
+    .await;
+    let set = table(&api.get("/api/openapi.json").await.json());
+    assert_eq!(
+        set.lines().skip(2).collect::<Vec<_>>(),
+        [
+            "| Requests from one network | 7 per 2 minutes |",
+            "| Requests for one address, from everywhere | 5 per hour |",
+            "| Requests for one address from one network | 2 per hour and 4 per day |",
+            "| The same request counts as a double click within | 1 second |",
+            "| A mail that could not be sent is given up after | 90 seconds |",
+            "| A link works for | 2 hours |",
+        ]
+    );
 }
 
 /// The example for an error code, in any status.

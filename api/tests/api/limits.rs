@@ -10,8 +10,11 @@ use crate::{
 #[tokio::test]
 async fn an_address_above_its_limit_gets_429_with_the_time_to_wait() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "3/1h")]).await;
-    for index in 0..3 {
-        assert_eq!(api.request_link(&format!("{index}@example.com")).await.status, 200);
+    for (index, left) in [r#""ip";r=2;t=1200"#, r#""ip";r=1;t=1200"#, r#""ip";r=0;t=1200"#].into_iter().enumerate() {
+        let response = api.request_link(&format!("{index}@example.com")).await;
+        assert_eq!(response.status, 200);
+        assert_eq!(response.header("ratelimit-policy"), Some(r#""ip";q=3;w=3600"#));
+        assert_eq!(response.header("ratelimit"), Some(left));
     }
     let response = api.request_link("4@example.com").await;
     assert_eq!((response.status, response.code().as_str()), (429, "ip_rate_limited"));

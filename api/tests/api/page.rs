@@ -58,12 +58,9 @@ async fn the_guide_has_the_rules_for_portals() {
 #[tokio::test]
 async fn the_document_is_served_as_json_and_as_yaml() {
     let api = TestApi::start(&[]).await;
-    for (path, content_type, text) in [
-        ("/api/openapi.json", "application/json", api::document::json()),
-        ("/api/openapi.yaml", "application/yaml", api::document::yaml()),
-    ] {
-        let response = api.get(path).await;
-        assert_eq!((response.status, response.header("content-type")), (200, Some(content_type)));
-        assert_eq!(String::from_utf8(response.body).unwrap(), text);
-    }
+    let json = api.get("/api/openapi.json").await;
+    assert_eq!((json.status, json.header("content-type")), (200, Some("application/json")));
+    let yaml = api.get("/api/openapi.yaml").await;
+    assert_eq!((yaml.status, yaml.header("content-type")), (200, Some("application/yaml")));
+    assert_eq!(serde_yaml::from_slice::<serde_json::Value>(&yaml.body).unwrap(), json.json());
 }

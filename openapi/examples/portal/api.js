@@ -18,9 +18,7 @@ export async function sendMagicLink(email, next) {
     });
     const body = await answer.json();
     if (answer.ok) return { ok: true };
-    // A 503 names its wait in the header only.
-    const wait = Number(body.retryAfter ?? answer.headers.get('Retry-After'));
-    return { ok: false, code: body.code, fieldErrors: body.fieldErrors, retryAfter: wait || undefined };
+    return { ok: false, code: body.code, fieldErrors: body.fieldErrors, retryAfter: body.retryAfter };
   } catch {
     // No network, no server, a proxy's own page, or an origin that the api does not allow.
     return { ok: false, code: (await isReachable()) ? 'page_refused' : 'unreachable' };

@@ -54,8 +54,11 @@ class Live(unittest.TestCase):
     def test_503_the_database_is_away(self) -> None:
         answer = ask("python@example.com", api="API_WITHOUT_DATABASE_URL")
         self.assertEqual(answer.status_code, 503)
-        self.assertIs(self.refusal(answer).code, ErrorCode.UNAVAILABLE)
-        self.assertGreaterEqual(int(answer.headers["Retry-After"]), 1)
+        error = self.refusal(answer)
+        self.assertIs(error.code, ErrorCode.UNAVAILABLE)
+        assert error.retry_after
+        self.assertGreaterEqual(error.retry_after, 1)
+        self.assertEqual(float(answer.headers["Retry-After"]), error.retry_after)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,11 @@ impl FromStr for Quotas {
 }
 
 impl Quotas {
+    /// The quotas, in the order of the setting.
+    pub fn iter(&self) -> impl Iterator<Item = &Quota> {
+        self.0.iter()
+    }
+
     /// Part of each window that one request uses up.
     pub(crate) fn intervals(&self) -> impl Iterator<Item = Duration> {
         self.0.iter().map(Quota::interval)

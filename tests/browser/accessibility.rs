@@ -1,0 +1,36 @@
+//! Checks a page with axe: the rules of WCAG 2.2 and axe's own best practices. `just browser-test` installs axe.
+
+use std::{path::Path, sync::LazyLock};
+
+use serde_json::Value;
+
+use crate::chromium::Browser;
+
+const AXE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/axe/node_modules/axe-core/axe.min.js");
+
+static SCRIPT: LazyLock<String> = LazyLock::new(|| {
+    std::fs::read_to_string(Path::new(AXE))
+        .unwrap_or_else(|error| panic!("{AXE}: {error}: run the tests with `just browser-test`, which installs axe"))
+});
+
+/// Runs axe, and passes on each violation with the elements that violate the rule.
+const RUN: &str = r"
+    const done = arguments[0];
+    const told = ({ id, help, nodes }) =>
+      `${id}: ${help}\n` + nodes.map((node) => `  ${node.html}\n  ${node.failureSummary}`).join('\n');
+    axe.run(document, { resultTypes: ['violations'] }).then(
+      ({ violations, passes }) => done({ violations: violations.map(told), passes: passes.length }),
+      (error) => done({ violations: [String(error)], passes: 0 }),
+    );
+";
+
+impl Browser {
+    /// Fails if axe finds a violation on the page as it stands. `what` names the page and its state.
+    pub(crate) async fn assert_accessible(&self, what: &str) {
+        self.driver.execute(SCRIPT.as_str(), Vec::<Value>::new()).await.unwrap();
+        let result = self.driver.execute_async(RUN, Vec::<Value>::new()).await.unwrap().json().clone();
+        let violations: Vec<&str> = result["violations"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        assert!(violations.is_empty(), "{what}:\n{}", violations.join("\n"));
+        assert!(result["passes"].as_u64() > Some(0), "{what}: axe checked nothing");
+    }
+}
