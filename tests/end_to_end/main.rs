@@ -19,4 +19,3 @@ mod reconciliation;
 mod replicas;
 mod secrets;
 mod storms;
-mod troubleshooting;
