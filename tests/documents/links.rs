@@ -17,8 +17,10 @@ fn broken_links(document: &Path) -> Vec<String> {
     let text = fs::read_to_string(document).unwrap();
     let is_broken =
         |target: &&str| !target.contains("://") && !target.starts_with("mailto:") && !leads(document, target);
-    let lines: Vec<String> = prose(&text).map(without_code).collect();
-    let targets = lines.iter().flat_map(|line| targets(line));
+    // By paragraph, because `code` may go on in the next line.
+    let paragraphs = prose(&text).collect::<Vec<_>>().join("\n");
+    let paragraphs: Vec<String> = paragraphs.split("\n\n").map(without_code).collect();
+    let targets = paragraphs.iter().flat_map(|paragraph| targets(paragraph));
     targets.filter(is_broken).map(|target| format!("{}: {target}", document.display())).collect()
 }
 
@@ -34,15 +36,15 @@ fn leads(document: &Path, target: &str) -> bool {
     }
 }
 
-/// The targets of the links and images of a line: `[text](target)` and `[text](target "title")`.
-fn targets(line: &str) -> impl Iterator<Item = &str> {
-    let targets = line.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+/// The targets of the links and images of a text: `[text](target)` and `[text](target "title")`.
+fn targets(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
     targets.filter_map(|(target, _)| target.split_whitespace().next())
 }
 
-/// A line without its `code`.
-fn without_code(line: &str) -> String {
-    line.split('`').step_by(2).collect::<Vec<_>>().join("")
+/// A text without its `code`.
+fn without_code(text: &str) -> String {
+    text.split('`').step_by(2).collect::<Vec<_>>().join("")
 }
 
 #[test]
@@ -52,7 +54,7 @@ fn a_link_to_a_missing_file_or_heading_is_broken() {
     fs::write(&other, "# One thing\n").unwrap();
     let text = "# Here\n[a](other.md) ![b](other.md#one-thing \"title\"), [`c`](#here) [d](https://example.com/x)\n\
                 [e](missing.md) and [f](other.md#another-thing), [g](#there)\n\
-                `[h](code.md)`\n```\n[i](block.md)\n```\n";
+                `[h](code.md)` and `code\n[j](code.md)`\n```\n[i](block.md)\n```\n";
     fs::write(&document, text).unwrap();
     let found = broken_links(&document);
     let expected = ["missing.md", "other.md#another-thing", "#there"];
