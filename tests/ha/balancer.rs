@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 
 use crate::cluster::{Cluster, NODES};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What the balancer does when a server is no longer the primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,7 +36,7 @@ impl Balancer {
         let daemon = folder.spawn(&program, &["-f".as_ref(), settings.as_os_str()], "haproxy.log", Signal::SIGKILL);
         let balancer = Self { port, daemon: daemon.unwrap() };
         let listens = async || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok();
-        let listening = balancer.daemon.until(PATIENCE, listens).await;
+        let listening = balancer.daemon.until(TIMEOUT, listens).await;
         listening.unwrap_or_else(|log| panic!("HAProxy does not start:\n{log}"));
         balancer
     }

@@ -14,7 +14,7 @@ use crate::spans::{Span, gaps};
 
 const PACE: Duration = Duration::from_millis(100);
 /// Maximum time for a connection and its write.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum number of probes at a time. PgBouncer opens the sessions of a role one after the other: more would wait for each
 /// other there until they give up, for ever.
 const MOST_AT_ONCE: usize = 20;
@@ -97,7 +97,7 @@ impl Probes {
         let mut kept = 0;
         for mut witness in self.witnesses {
             let asked = sqlx::query_scalar("select pg_is_in_recovery()").fetch_one(&mut witness);
-            if matches!(timeout(PATIENCE, asked).await, Ok(Ok(true))) {
+            if matches!(timeout(TIMEOUT, asked).await, Ok(Ok(true))) {
                 kept += 1;
             }
         }
@@ -135,7 +135,7 @@ async fn probe_until(mut stopped: watch::Receiver<bool>, url: String, most: usiz
 
 async fn probe(url: String) -> Probe {
     let began = now();
-    match timeout(PATIENCE, try_to_write(&url)).await {
+    match timeout(TIMEOUT, try_to_write(&url)).await {
         Ok(Ok(probe)) => probe,
         Ok(Err(error)) => Probe::Failed(began, error.to_string()),
         Err(_) => Probe::Failed(began, NO_ANSWER.to_owned()),

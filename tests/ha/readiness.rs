@@ -10,7 +10,7 @@ use crate::spans::{Span, streaks};
 
 const PACE: Duration = Duration::from_millis(200);
 /// An answer that takes longer is none.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Asks every program.
 pub(crate) struct Watch {
@@ -63,7 +63,7 @@ async fn keep_looking(client: Client, url: String, stopped: watch::Receiver<bool
     let mut looks = vec![];
     while !*stopped.borrow() {
         let from = now();
-        let answer = client.get(&url).timeout(PATIENCE).send().await;
+        let answer = client.get(&url).timeout(TIMEOUT).send().await;
         looks.push((Span { from, to: now() }, answer.is_ok_and(|answer| answer.status() == 200)));
         sleep(PACE).await;
     }

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 use sandbox::{Daemon, DaemonFolder, find_program, free_port};
 use tokio::net::TcpStream;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Starts it, and returns the port for its clients.
 pub(super) async fn start(folder: &DaemonFolder) -> (Daemon, u16) {
@@ -27,6 +27,6 @@ pub(super) async fn start(folder: &DaemonFolder) -> (Daemon, u16) {
     ];
     let etcd = folder.spawn(&program, &args, "etcd.log", Signal::SIGKILL).unwrap();
     let listens = async || TcpStream::connect((Ipv4Addr::LOCALHOST, clients)).await.is_ok();
-    etcd.until(PATIENCE, listens).await.unwrap_or_else(|log| panic!("etcd does not start:\n{log}"));
+    etcd.until(TIMEOUT, listens).await.unwrap_or_else(|log| panic!("etcd does not start:\n{log}"));
     (etcd, clients)
 }
