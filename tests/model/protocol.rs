@@ -29,7 +29,7 @@ pub(crate) enum Action {
     PromoteDue,
     /// `expire`.
     Expire,
-    /// The first statement of `rescue`: it sees that a lease has run out.
+    /// The first statement of `rescue`, which finds an expired lease.
     FindExpiredLease(ModelLease),
     /// The second statement of `rescue`. Any worker may run both, and freeze between them. (If two workers run it, the
     /// first one changes the token, so that the second changes nothing.)
