@@ -71,7 +71,7 @@ async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>,
     let folder = DaemonFolder::create("ha-balancer").unwrap();
     let balancer = Balancer::start(cluster, &folder, variant.old_sessions).await;
     let address = cluster.address_at(balancer.port);
-    cluster.until_whole().await.server.create_outbox(variant.name).await.unwrap();
+    cluster.until_complete().await.server.create_outbox(variant.name).await.unwrap();
     balancer::until_it_leads_to_the_primary(&address).await;
     let pooler = if variant.has_pooler { Some(start_pooler(&address).await) } else { None };
     let address = pooler.as_ref().map_or(address.clone(), |pooler| address.at_port(pooler.port()));

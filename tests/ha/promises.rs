@@ -52,18 +52,18 @@ async fn has_ended(program: &Program) -> bool {
 /// Violations in one run.
 pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<Broken> {
     let mut broken = vec![];
-    let mut check = |holds: bool, promise: String| {
+    let mut check = |holds: bool, violation: String| {
         if !holds {
-            broken.push(Broken::of_all(format!("{}, {}: {promise}", figures.way, figures.trouble)));
+            broken.push(Broken::of_all(format!("{}, {}: {violation}", figures.way, figures.trouble)));
         }
     };
     let moves = run.trouble.moves_the_primary();
-    check(run.has_failed_over == moves, format!("another node is the primary: {}", run.has_failed_over));
     check(
-        !run.outages.is_empty() && (figures.refused > 0 || !moves),
-        "nothing could be written for a while".to_owned(),
+        run.has_failed_over == moves,
+        format!("whether another node is the primary is wrong: {}", run.has_failed_over),
     );
-    check(figures.back_after <= MAX_BACK_AFTER, format!("the service is back within 2 s: {:.1} s", figures.back_after));
+    check(!run.outages.is_empty() && (figures.refused > 0 || !moves), "the trouble caused no outage".to_owned());
+    check(figures.back_after <= MAX_BACK_AFTER, format!("the service was back only after {:.1} s", figures.back_after));
     for (api, ready) in run.readiness.apis.iter().enumerate() {
         let wrong = longest_overlap(ready, &refusing(&run.asked, api));
         check(wrong <= MAX_UNNOTICED, format!("api {api} reports ready for {wrong:.1} s while it refuses requests"));
@@ -79,8 +79,10 @@ pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<
     check(left == 0, format!("{left} sessions of the programs are still on standbys"));
     let kept = run.sessions_kept;
     match (variant.old_sessions, run.trouble) {
-        (OldSessions::ShutDown, _) => check(kept == 0, format!("the balancer keeps {kept} read-only sessions")),
-        (OldSessions::Keep, Trouble::Switchover) => check(kept > 0, "the balancer keeps read-only sessions".to_owned()),
+        (OldSessions::ShutDown, _) => check(kept == 0, format!("the balancer kept {kept} read-only sessions")),
+        (OldSessions::Keep, Trouble::Switchover) => {
+            check(kept > 0, "the balancer kept no read-only sessions".to_owned())
+        }
         (OldSessions::Keep, _) => {}
     }
     broken

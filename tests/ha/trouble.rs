@@ -54,7 +54,7 @@ impl Trouble {
 
     /// Causes the trouble and ends it. Returns whether another node is the primary now.
     pub(crate) async fn make(self, cluster: &mut Cluster) -> bool {
-        let primary = cluster.until_whole().await.name.clone();
+        let primary = cluster.until_complete().await.name.clone();
         sleep(BEFORE).await;
         let target = match self {
             Trouble::FreezeStandby => cluster.synchronous_standby().await,
@@ -72,7 +72,7 @@ impl Trouble {
             Trouble::Freeze => cluster.nodes[target].freeze_for(FROZEN).await,
             Trouble::FreezeStandby => cluster.nodes[target].freeze_for(STANDBY_FROZEN).await,
         }
-        let now = cluster.until_whole().await.name.clone();
+        let now = cluster.until_complete().await.name.clone();
         eprintln!("ha:   the primary is {now}, and both standbys follow it");
         now != primary
     }

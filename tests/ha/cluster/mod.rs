@@ -48,7 +48,7 @@ impl Cluster {
         let password = format!("{:032x}", rand::random::<u128>());
         let nodes = (1..=NODES).map(|number| Node::start(&folder, number, etcd_port, &password)).collect();
         let cluster = Self { nodes, etcd, folder, client: sandbox::client().unwrap() };
-        cluster.until_whole().await;
+        cluster.until_complete().await;
         cluster
     }
 
@@ -75,15 +75,15 @@ impl Cluster {
     }
 
     /// Waits until there is one primary with two standbys, one of them synchronous. Returns the primary.
-    pub(crate) async fn until_whole(&self) -> &Node {
-        let whole = eventually(|| async {
+    pub(crate) async fn until_complete(&self) -> &Node {
+        let complete = eventually(|| async {
             let Some(primary) = self.primary().await else { return Err("no primary".to_owned()) };
             match standbys(primary).await {
                 Ok(standbys) if standbys == "2 1" => Ok(primary),
                 other => Err(format!("{} is the primary; standbys and synchronous standbys: {other:?}", primary.name)),
             }
         });
-        whole.await.unwrap_or_else(|what| panic!("the cluster is not whole: {what}\n{}", self.logs()))
+        complete.await.unwrap_or_else(|what| panic!("the cluster is incomplete: {what}\n{}", self.logs()))
     }
 
     /// The index of a node in `nodes`.

@@ -44,7 +44,7 @@ pub fn broken(record: &Record) -> Vec<Broken> {
 /// answer is a fault.
 fn every_request_is_answered_200_or_503(record: &Record) -> Vec<Broken> {
     let other = record.asked.iter().filter(|asked| !matches!(asked.answer, Ok(200 | 503)));
-    other.map(|asked| Broken::of_all(format!("the door answers with 200 or 503: {asked:?}"))).collect()
+    other.map(|asked| Broken::of_all(format!("a request was not answered with 200 or 503: {asked:?}"))).collect()
 }
 
 /// An accepted request has one job. A refused one has at most one, because it may have been committed before its answer
@@ -57,11 +57,13 @@ fn each_accepted_request_has_one_job(record: &Record) -> Vec<Broken> {
         match rows.remove(asked.request_id.as_str()).unwrap_or_default()[..] {
             [job] if job.recipient == asked.recipient => {}
             [] if asked.answer != Ok(200) => {}
-            ref jobs => broken.push(Broken::of_all(format!("an accepted request is one job: {asked:?} {jobs:?}"))),
+            ref jobs => {
+                broken.push(Broken::of_all(format!("a request does not have exactly one job: {asked:?} {jobs:?}")))
+            }
         }
     }
     let unasked = rows.into_values().flatten();
-    broken.extend(unasked.map(|job| Broken::of(job, "nobody asked for this job")));
+    broken.extend(unasked.map(|job| Broken::of(job, "no request belongs to this job")));
     broken
 }
 
@@ -70,10 +72,12 @@ fn every_job_ended_with_a_reason(record: &Record) -> Vec<Broken> {
     for job in &record.jobs {
         match (job.state.as_str(), job.code.as_deref()) {
             ("sent" | "failed" | "expired", _) if job.has_lease_or_link => {
-                broken.push(Broken::of(job, "a job that ended still has a lease or a link"));
+                broken.push(Broken::of(job, "an ended job still has a lease or a link"));
             }
             ("sent", None) | ("failed" | "expired", Some(_)) | ("superseded", Some("newer_request" | "duplicate")) => {}
-            (state, code) => broken.push(Broken::of(job, format!("a job ends and says why: {state} {code:?}"))),
+            (state, code) => {
+                broken.push(Broken::of(job, format!("a job has not ended with a reason: {state} {code:?}")))
+            }
         }
     }
     broken.extend(superseded_by_nothing(record));
@@ -89,18 +93,18 @@ fn superseded_by_nothing(record: &Record) -> Vec<Broken> {
         .filter(|job| job.code.as_deref() != Some("duplicate"))
         .map(|job| (job.recipient.as_str(), job.callback_url.as_str()))
         .collect();
-    let lonely = |job: &&JobFacts| match job.code.as_deref() {
+    let is_unexplained = |job: &&JobFacts| match job.code.as_deref() {
         Some("newer_request") => newest[job.recipient.as_str()] <= job.seq,
         Some("duplicate") => !real.contains(&(job.recipient.as_str(), job.callback_url.as_str())),
         _ => false,
     };
-    record.jobs.iter().filter(lonely).map(|job| Broken::of(job, "a job gave way to nobody")).collect()
+    record.jobs.iter().filter(is_unexplained).map(|job| Broken::of(job, "a job was superseded by nothing")).collect()
 }
 
 fn every_sent_job_has_a_mail(record: &Record) -> Vec<Broken> {
     let sent = record.jobs.iter().filter(|job| job.state == "sent");
     let missing = sent.filter(|job| !record.mails_of(job).iter().any(|mail| mail.is_to(&job.recipient)));
-    missing.map(|job| Broken::of(job, "the mail of a sent job is in the mailbox")).collect()
+    missing.map(|job| Broken::of(job, "a sent job has no mail")).collect()
 }
 
 fn all_mails_of_a_job_are_copies(record: &Record) -> Vec<Broken> {
@@ -110,5 +114,5 @@ fn all_mails_of_a_job_are_copies(record: &Record) -> Vec<Broken> {
         kinds.len() > 1 || mails.iter().any(|mail| mail.link().is_none() || !mail.is_to(&job.recipient))
     };
     let jobs = record.jobs.iter().filter(differ);
-    jobs.map(|job| Broken::of(job, "all mails of a job carry one link and one Message-Id")).collect()
+    jobs.map(|job| Broken::of(job, "the mails of a job differ in their link or Message-Id")).collect()
 }
