@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
-    callback::{allowed_origins::AllowedOrigins, next::NextPrefixes},
     document::PublishedLimits,
+    callback::{allowed_origins::AllowedOrigins, next::NextPrefixes},
     ip_limit::limiter::IpRateLimiter,
     metrics,
     settings::{ApiSettings, WebhookSettings},

@@ -31,7 +31,8 @@ const OPEN: &str = "select count(*) from email_jobs_open";
 const TOO_LATE: &str = "
     update email_jobs_open set deadline_at = clock_timestamp()
     where recipient = any ($1) and state in ('queued', 'retrying') and deadline_at > clock_timestamp()";
-const UNSETTLED_UPSTREAMS: &str = "
+/// Number of open jobs, and of upstreams that are stopped or have suspects.
+const UNFINISHED: &str = "
     select (select count(*) from email_jobs_open)
       + (select count(*) from upstreams where stopped_by is not null or suspects <> '{}')";
 
@@ -64,7 +65,8 @@ pub(crate) async fn ask_last(system: &TestSystem, injector: &FaultInjector, api:
     let began = Instant::now();
     let mut pace = interval(Duration::from_millis(250));
     let mut asked = vec![people::ask_last(api, &injector.personal).await];
-    while began.elapsed() < TIMEOUT && (asked.last().is_some_and(|it| it.answer != Ok(200)) || is_unwell(system).await)
+    while began.elapsed() < TIMEOUT
+        && (asked.last().is_some_and(|it| it.answer != Ok(200)) || is_unfinished(system).await)
     {
         system.execute(FORWARD).await;
         pace.tick().await;
@@ -76,8 +78,8 @@ pub(crate) async fn ask_last(system: &TestSystem, injector: &FaultInjector, api:
     asked
 }
 
-async fn is_unwell(system: &TestSystem) -> bool {
-    system.text(UNSETTLED_UPSTREAMS).await != "0"
+async fn is_unfinished(system: &TestSystem) -> bool {
+    system.text(UNFINISHED).await != "0"
 }
 
 /// Stops the workers, after which nothing changes any more. Returns those that do not exit.

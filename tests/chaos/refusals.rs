@@ -165,6 +165,6 @@ pub(crate) fn only_permanent_faults_let_jobs_expire(evidence: &Evidence) -> Vec<
 }
 
 pub(crate) fn no_upstream_stays_stopped_or_suspected(evidence: &Evidence) -> Vec<Broken> {
-    let unwell = evidence.upstreams.iter().filter(|upstream| upstream.stopped_by.is_some() || upstream.suspects > 0);
-    unwell.map(|it| Broken::of_all(format!("{} is still stopped or suspected: {it:?}", it.name))).collect()
+    let unsettled = evidence.upstreams.iter().filter(|upstream| upstream.stopped_by.is_some() || upstream.suspects > 0);
+    unsettled.map(|it| Broken::of_all(format!("{} is still stopped or suspected: {it:?}", it.name))).collect()
 }

@@ -19,7 +19,7 @@ const JOBS: &str = "
     order by id desc
     limit 20";
 
-/// Why the breakers are open or probing, so that no mails or only single mails go out.
+/// Why the breakers stop all mails, or let only single mails through.
 const STOPS: &str = "
     select message from upstreams where (open_since is not null or slow_since is not null) and message is not null";
 

@@ -160,7 +160,7 @@ impl BenchDatabase {
         drain(&self.worker, JOBS, CONCURRENCY, Batching::Grouped).await
     }
 
-    /// Measures two seconds after the drain, before a vacuum. The peers are measured in the same way.
+    /// Measures soon after the drain, before a vacuum, like the peers.
     async fn dead_tuples_per_job(&self) -> f64 {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let dead = self.text("n_dead_tup from pg_stat_user_tables where relname = 'email_jobs_open'").await;
