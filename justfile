@@ -102,5 +102,14 @@ fuzz-parsers minutes="10":
 fuzz-seeds:
     fuzz/try-seeds
 
+# The Debian package of both programs into target/debian (needs `cargo install cargo-deb`).
+deb:
+    deploy/debian/build
+
+# Builds, checks, installs, runs, upgrades and removes the package on a Debian system in a container (needs root, cargo-deb, and Debian's lintian, mmdebstrap, systemd-container and shellcheck).
+deb-test:
+    shellcheck deploy/debian/build deploy/debian/test deploy/debian/test-inside
+    deploy/debian/test
+
 # All that a change must pass, from the cheapest to the dearest.
-check: lint test pgbouncer-test browser-test openapi-lint contract-test sdk-test openapi-breaking sqlx-check deny
+check: lint test pgbouncer-test browser-test openapi-lint contract-test sdk-test openapi-breaking sqlx-check deny deb-test
