@@ -102,5 +102,14 @@ fuzz-parsers minutes="10":
 fuzz-seeds:
     fuzz/try-seeds
 
+# Build the Debian package of both programs into target/debian (needs `cargo install cargo-deb`).
+deb:
+    deploy/debian/build
+
+# Build and check the package, then install, run, upgrade and remove it in a container (needs root, cargo-deb, and Debian's lintian, mmdebstrap, systemd-container and shellcheck).
+deb-test:
+    shellcheck deploy/debian/build deploy/debian/test deploy/debian/test-inside
+    deploy/debian/test
+
 # Run everything that a change must pass, fastest first.
-check: lint test pgbouncer-test browser-test openapi-lint contract-test sdk-test openapi-breaking sqlx-check deny
+check: lint test pgbouncer-test browser-test openapi-lint contract-test sdk-test openapi-breaking sqlx-check deny deb-test
