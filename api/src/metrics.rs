@@ -50,24 +50,27 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
 
 fn describe() {
     describe_gauge!(BUILD_INFO, "Always 1. The labels say which build of which program this is.");
-    describe_counter!(REQUESTS, "Answers of the endpoint, by status and error code (ok for none).");
-    describe_histogram!(ENQUEUE_SECONDS, "Seconds that it took to put a job into the outbox, or to fail at it.");
-    describe_histogram!(ENQUEUE_BATCH_SIZE, "Requests that went into the outbox in one commit.");
-    describe_histogram!(ENQUEUE_COMMIT_SECONDS, "Seconds that a commit of requests took, or failed after.");
-    describe_histogram!(WEBHOOK_BATCH_SIZE, "Webhooks that were taken in one commit.");
-    describe_histogram!(WEBHOOK_COMMIT_SECONDS, "Seconds that a commit of webhooks took, or failed after.");
-    describe_counter!(DELIVERIES, "Mails whose delivery became this, by what Mailgun reported.");
+    describe_counter!(
+        REQUESTS,
+        "Responses of the send-magic-link endpoint, by status and error code (ok without an error)."
+    );
+    describe_histogram!(ENQUEUE_SECONDS, "Seconds to store a job in the outbox, whether or not it succeeded.");
+    describe_histogram!(ENQUEUE_BATCH_SIZE, "Requests in one commit.");
+    describe_histogram!(ENQUEUE_COMMIT_SECONDS, "Seconds per commit of requests, whether or not it succeeded.");
+    describe_histogram!(WEBHOOK_BATCH_SIZE, "Webhooks in one commit.");
+    describe_histogram!(WEBHOOK_COMMIT_SECONDS, "Seconds per commit of webhooks, whether or not it succeeded.");
+    describe_counter!(DELIVERIES, "Changes of a mail's delivery state that Mailgun reported, by new state.");
     describe_counter!(
         SUPPRESSIONS,
-        "Recipients reported as not to be mailed, by reason; held_back: too many of a domain."
+        "Reports that a recipient should be suppressed, by reason; held_back: too many in one domain."
     );
     describe_gauge!(WAITING_JOBS, "Jobs that wait for a worker, counted up to just over QUEUE_LIMIT.");
     describe_gauge!(
         CAPACITY,
-        "Jobs that all workers end a second, as last measured under a backlog; NaN where there was none of late."
+        "Jobs per second that all workers finish, as last measured under a backlog; NaN if there was none lately."
     );
     describe_gauge!(CONNECTIONS, "Open connections of the public listener.");
-    describe_counter!(WEBHOOK_EVENTS, "Webhooks, by event (none for one that was refused) and what became of it.");
+    describe_counter!(WEBHOOK_EVENTS, "Webhooks, by event (none if refused) and outcome.");
 }
 
 /// Exports these counters before their first increment: an alert on `increase()` does not see a counter appear.

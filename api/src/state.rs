@@ -19,7 +19,7 @@ use crate::{
     webhook::log::WebhookLog,
 };
 
-/// The committer of requests, its helper, and the committer of webhooks have a connection each.
+/// The committer of requests, its helper and the committer of webhooks have one connection each.
 const COMMITTER_CONNECTIONS: u32 = 3;
 
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct AppState {
     pub(crate) reports: GroupCommit<Report, ReportOutcome>,
     pub(crate) ip_limiter: Arc<IpRateLimiter>,
     pub(crate) allowed_origins: AllowedOrigins,
-    /// Logs the origins that are refused.
+    /// Logs refused origins.
     pub(crate) refused_origins: RefusedOrigins,
     pub(crate) callback_path: String,
     pub(crate) callback_next_prefixes: NextPrefixes,
@@ -38,11 +38,11 @@ pub(crate) struct AppState {
     pub(crate) webhooks: WebhookSettings,
     /// Counts the webhooks for the log.
     pub(crate) webhook_log: WebhookLog,
-    /// Reports this api, and knows of all programs.
+    /// Reports that this api runs, and reads which programs run.
     pub(crate) reporter: ProgramReporter,
     /// Notices when a pooler changes its mode.
     pub(crate) pooler_monitor: PoolerMonitor,
-    /// Cancelled when the program begins to stop: it is then not ready any more.
+    /// Cancelled at the first stop signal. From then on, the api is not ready.
     pub(crate) draining: CancellationToken,
 }
 

@@ -1,9 +1,10 @@
-//! Which settings differ from their defaults, for the first line of the log.
+//! Lists the settings that differ from their defaults, for the first line of the log.
 
 use clap::{ArgMatches, Command, parser::ValueSource};
 
-/// The settings among `public` that the environment or the command line has changed, as `NAME=value NAME=value`. `public`
-/// is a list of variables that hold no secret, no URL with a password and no address of a person: nothing else is shown.
+/// Returns the settings of `public` that the environment or the command line has changed, as `NAME=value NAME=value`.
+/// Other settings are never shown: `public` must name no variable that holds a secret, a URL with a password or the address
+/// of a person.
 #[must_use]
 pub fn changed_settings(command: &Command, matches: &ArgMatches, public: &[&str]) -> String {
     let changed = command.get_arguments().filter_map(|argument| {
@@ -14,7 +15,7 @@ pub fn changed_settings(command: &Command, matches: &ArgMatches, public: &[&str]
         }
         let value = matches.get_raw(id)?.next_back()?.to_string_lossy();
         let is_default = argument.get_default_values().iter().any(|default| default.to_string_lossy() == value);
-        // Quotes show where a value ends, and hold what could break the line.
+        // Quotes show where a value ends, and escape what could break the line.
         let needs_quotes = value.is_empty() || value.contains(|c: char| c.is_whitespace() || c.is_control());
         let value = if needs_quotes { format!("{value:?}") } else { value.into_owned() };
         (!is_default).then(|| format!("{variable}={value}"))

@@ -6,7 +6,7 @@ use std::{
     process::ExitCode,
 };
 
-/// The exit code for a missing or bad setting or argument: 2, as clap uses for a wrong call.
+/// The exit code for a missing or bad setting or argument: 2, as clap uses for wrong arguments.
 const BAD_SETTINGS: u8 = 2;
 
 /// Writes one line per error to stderr, for the person who starts the program, and returns exit code 2: a setting or an
@@ -27,7 +27,7 @@ pub fn fail(error: impl Display) -> ExitCode {
 fn write_lines(errors: impl IntoIterator<Item: Display>) {
     let mut stderr = stderr().lock();
     for error in errors {
-        // If stderr is closed, the exit code still tells; `eprintln!` would panic.
+        // If stderr is closed, the exit code still reports the failure; `eprintln!` would panic.
         writeln!(stderr, "{error}").ok();
     }
 }

@@ -1,4 +1,4 @@
-//! What an error of the operating system means, in words for the person who runs the program.
+//! Describes an operating system error for the person who runs the program.
 
 use std::io::{Error, ErrorKind};
 
@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_problem_shows_the_systems_number() {
+    fn the_text_has_no_error_number() {
         for (number, words) in
             [(2, "there is no such file"), (13, "this user may not do that"), (24, "too many open files")]
         {

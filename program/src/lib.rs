@@ -1,7 +1,7 @@
-//! What `magic-link-api` and `magic-link-worker` share as programs: who they are, and how they read settings, log, stop and
-//! refuse to start.
+//! Code that `magic-link-api` and `magic-link-worker` share: version and instance name, `.env` and setting errors, logging,
+//! listeners, process limits, stop signals and exit codes.
 //!
-//! The crate knows nothing about jobs, mail or Postgres. What a setting means is decided in each program.
+//! The crate knows nothing about jobs, mail or Postgres. Each program decides what its settings mean.
 
 mod changed_settings;
 pub mod dotenv;

@@ -14,7 +14,7 @@ pub enum LimitError {
     /// The hard limit of open files is unknown.
     #[error("cannot read the limit of open files: {}", .0.desc())]
     ReadOpenFiles(Errno),
-    /// The limit of open files is as it was.
+    /// The limit of open files was not raised.
     #[error("cannot raise the limit of open files: {}", .0.desc())]
     RaiseOpenFiles(Errno),
 }

@@ -1,4 +1,4 @@
-//! Opens the listeners of a program. An address that cannot be used is a bad setting that only the start can find.
+//! Opens the listeners of a program. A bad address shows only when the program starts, unlike most bad settings.
 
 use std::{io, net::SocketAddr};
 

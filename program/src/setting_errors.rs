@@ -57,8 +57,8 @@ impl SettingErrors {
         value.map_err(|problem| self.add(variable, example, problem.to_string())).ok()
     }
 
-    /// Parses a value, without the white space around it. Only for types whose error tells a person what to write: the
-    /// standard library's do not.
+    /// Parses a value, without the white space around it. Use it only for types whose errors say what to write; those of the
+    /// standard library do not.
     pub fn parse<T: FromStr<Err: Display>>(
         &mut self,
         variable: &'static str,
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_passed_on_only_without_errors() {
+    fn settings_are_returned_only_if_there_are_no_errors() {
         assert_eq!(SettingErrors::default().into_result(Some(1)).ok(), Some(1));
         // The value was read, but a rule about two settings failed afterwards.
         let mut errors = SettingErrors::default();

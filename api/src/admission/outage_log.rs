@@ -11,13 +11,13 @@ use outbox::{OutageKind, OutageReason};
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
 /// Time without an error after which an outage is over.
-const CALM: Duration = Duration::from_secs(3);
+const QUIET_PERIOD: Duration = Duration::from_secs(3);
 
-/// What is known of the current outage.
+/// Logs the current outage, if there is one.
 #[derive(Debug, Default)]
 pub(crate) struct OutageLog {
     outage: Mutex<Option<Outage>>,
-    /// When it was last logged that too many requests wait.
+    /// When the last line about too many waiting requests was written.
     busy_at: Mutex<Option<Instant>>,
 }
 
@@ -27,14 +27,14 @@ struct Outage {
     reason: OutageReason,
     logged_at: Instant,
     last_error_at: Instant,
-    /// Requests and webhooks that were refused in it.
+    /// Number of requests and webhooks refused during the outage.
     refused: u64,
-    /// The same, up to the last line.
+    /// Value of `refused` at the last line.
     logged: u64,
 }
 
 impl Outage {
-    /// Counts requests that were refused. Returns whether a line about them is due.
+    /// Adds refused requests. Returns whether a line about them is due.
     fn count(&mut self, refused: u64, now: Instant) -> bool {
         self.refused += refused;
         self.last_error_at = now;
@@ -48,7 +48,7 @@ impl Outage {
 
 impl OutageLog {
     /// Records that the database cannot be used.
-    pub(crate) fn note_away(&self, reason: OutageReason) {
+    pub(crate) fn note_outage(&self, reason: OutageReason) {
         self.update(reason, 0);
     }
 
@@ -69,7 +69,7 @@ impl OutageLog {
                     tracing::warn!(error, refused, away_seconds, "the database still cannot be used");
                 }
             }
-            // It went away, or came back with the tables of another version.
+            // A new outage, or one of another kind: Postgres came back, but with the tables of another version.
             before => {
                 let refused = refused + before.map_or(0, |outage| outage.refused);
                 log_begin(&reason);
@@ -92,7 +92,7 @@ impl OutageLog {
         *outage = Some(Outage { since, reason, logged_at: now, last_error_at: now, refused, logged: refused });
     }
 
-    /// Records that the database can be used, whatever was wrong with it at the start.
+    /// Records that the database can be used. Ends any outage.
     pub(crate) fn note_usable(&self) {
         let ended = self.outage.lock().unwrap_or_else(PoisonError::into_inner).take();
         log_end(ended);
@@ -107,11 +107,11 @@ impl OutageLog {
         }
     }
 
-    /// Records that the regular check of the database has succeeded. The outage is over if no request has met it for a while:
-    /// a full disk, for example, passes the check and refuses requests.
+    /// Records that the regular check of the database has succeeded. The outage is over if there was no error for a while.
+    /// One successful check is not enough: with a full disk, for example, the check succeeds and commits fail.
     pub(crate) fn note_checked(&self) {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = outage.take_if(|outage| outage.last_error_at.elapsed() >= CALM);
+        let ended = outage.take_if(|outage| outage.last_error_at.elapsed() >= QUIET_PERIOD);
         drop(outage);
         log_end(ended);
     }
@@ -165,7 +165,7 @@ mod tests {
         };
         let mut lines = vec![];
         for second in 0..300 {
-            // Nobody asks in the third and fourth minute.
+            // There are no requests in the third and fourth minute.
             let refused = if (120..240).contains(&second) { 0 } else { 2 };
             if outage.count(refused, began + Duration::from_secs(second)) {
                 lines.push((second, outage.refused));

@@ -1,6 +1,6 @@
 //! Polls the outbox every second and keeps the result in memory: whether the tables exist, whether a request could be
 //! committed, how many jobs wait, and how fast workers mail them. Requests and health checks read this state and need no query of
-//! their own. A request that meets an outage changes it at once.
+//! their own. A request that fails in an outage updates the state at once.
 //!
 //! `server::prepare_database` reports when the tables are ready; polling starts after that.
 
@@ -43,7 +43,7 @@ pub(crate) struct QueueMonitor {
 /// Why the api cannot accept jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotReady {
-    /// Nothing could be committed at the last poll, or a request was refused since.
+    /// The last poll could not commit, or the commit of a request has failed since then.
     DatabaseUnreachable,
     /// The tables have not been prepared since the program started.
     DatabaseNotPrepared,
@@ -80,7 +80,7 @@ impl QueueMonitor {
     /// Records why the database cannot be used yet.
     pub(crate) fn note_unusable(&self, error: &Error) {
         if error.is_outage() {
-            self.outage.note_away(error.outage());
+            self.outage.note_outage(error.outage());
         } else {
             self.outage.note_wrong_setting(error.to_string());
         }
@@ -109,8 +109,8 @@ impl QueueMonitor {
         self.is_prepared.load(Relaxed)
     }
 
-    /// Records that the database took no request or webhook. Until the next poll, the api is not ready: the current one may
-    /// wait for seconds.
+    /// Records that a request or webhook could not be committed. If the commit failed, the api is not ready until a poll
+    /// succeeds. This does not wait for the current poll, which may take seconds.
     pub(crate) fn note_refused(&self, error: &CommitError) {
         match error {
             CommitError::Busy => self.outage.note_busy(),
@@ -121,7 +121,7 @@ impl QueueMonitor {
         }
     }
 
-    /// Why the database cannot be used, in the server's own words; `None` if it can.
+    /// Why the database cannot be used, with Postgres's own message if there is one; `None` if it can be used.
     pub(crate) fn outage_reason(&self) -> Option<OutageReason> {
         self.outage.reason()
     }
@@ -147,7 +147,7 @@ impl QueueMonitor {
                 log_change(before, self.decide(), &load);
                 self.outage.note_checked();
             }
-            Err(reason) => self.outage.note_away(reason),
+            Err(reason) => self.outage.note_outage(reason),
         }
     }
 }
@@ -185,8 +185,8 @@ pub(crate) async fn poll(state: Arc<AppState>) {
     }
 }
 
-/// Reads the load, and checks that requests and webhooks could be committed now. Fails with the reason, in the server's own
-/// words where there are any.
+/// Reads the load, and checks that requests and webhooks can be committed. The error is the reason, with Postgres's own
+/// message if there is one.
 async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, OutageReason> {
     let load = async {
         outbox::check_schema(&state.pool, ProgramKind::Api).await?;
@@ -201,7 +201,7 @@ async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, OutageReason
         (Err(error), _) => (error.outage(), error.reason_source()),
         (Ok(()), Err(error)) => (error.outage(), error.reason_source()),
     };
-    // To find the reason may take seconds.
+    // Finding the reason may take seconds, and the api is not ready meanwhile.
     state.queue.is_reachable.store(false, Relaxed);
     Err(outbox::outage_reason(&state.pool, &state.pooler_monitor, reason, source).await)
 }
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_for_not_being_ready_is_named() {
+    fn not_ready_names_the_reason() {
         let monitor = monitor();
         assert_eq!(monitor.not_ready(), Some(NotReady::DatabaseNotPrepared));
         monitor.is_prepared.store(true, Relaxed);

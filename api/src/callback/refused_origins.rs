@@ -1,5 +1,5 @@
-//! Logs which origins were refused, so that an operator finds a portal that `CALLBACK_ORIGINS` lacks. Anybody can send any
-//! origin: the lines show the host only, and there are few of them.
+//! Logs refused origins, so that an operator notices a portal that is missing from `CALLBACK_ORIGINS`. Anybody can send any
+//! origin, so the lines are rate limited and show only the host.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -11,12 +11,12 @@ use url::Url;
 
 use super::source;
 
-/// Maximum number of lines within [`WINDOW`], each about another host.
+/// Maximum number of lines within [`WINDOW`], each about a different host.
 const MAX_LINES: usize = 5;
 /// Time after which a host may be logged again.
 const WINDOW: Duration = Duration::from_mins(1);
 
-/// What was logged lately.
+/// Logs refused origins, a few lines per minute.
 #[derive(Debug, Default)]
 pub(crate) struct RefusedOrigins(Mutex<Recent>);
 
@@ -24,13 +24,13 @@ pub(crate) struct RefusedOrigins(Mutex<Recent>);
 struct Recent {
     began_at: Option<Instant>,
     hosts: Vec<Option<String>>,
-    /// Requests that were refused since the last line, and not logged.
+    /// Number of refused requests since the last line.
     unlogged: u64,
 }
 
 impl RefusedOrigins {
-    /// Logs the host of a refused request's origin, unless the request names none or there were enough lines. `body` is the
-    /// field `callback_origin`.
+    /// Logs the host of a refused request's origin, unless the request names no origin or the limit of lines is reached.
+    /// `body` is the field `callback_origin`.
     pub(crate) fn note(&self, body: Option<&str>, headers: &HeaderMap) {
         let Some(text) = source::deciding_text(body, headers) else { return };
         let host = host_of(text);
@@ -45,7 +45,7 @@ impl RefusedOrigins {
         }
     }
 
-    /// Returns the number of refusals since the last line if there may be a line about this host now.
+    /// Returns the number of refusals since the last line, or `None` if no line about this host may be written now.
     fn take_line(&self, host: Option<String>, now: Instant) -> Option<u64> {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if recent.began_at.is_none_or(|at| now.duration_since(at) >= WINDOW) {
@@ -60,8 +60,8 @@ impl RefusedOrigins {
     }
 }
 
-/// The host of an origin or URL, as the URL standard writes it; `None` if the text has none. Not its user, path or query,
-/// which may hold anything.
+/// The host of an origin or URL, serialised by the WHATWG URL standard; `None` if the text has no host. User, path and query
+/// are left out, because they may contain anything.
 fn host_of(text: &str) -> Option<String> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     Some(url.host_str()?.chars().take(253).collect())
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_shows_the_host_only() {
+    fn only_the_host_is_logged() {
         for (text, host) in [
             ("https://portal.example.org:8443", Some("portal.example.org")),
             ("https://ann:sesame@portal.example.org/ann?token=sesame#sesame", Some("portal.example.org")),
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flood_of_origins_has_few_lines_and_the_rest_is_counted() {
+    fn a_flood_of_origins_writes_few_lines_and_the_rest_is_counted() {
         let (origins, start) = (RefusedOrigins::default(), Instant::now());
         let take = |number: u32, after: u64| {
             origins.take_line(Some(format!("{number}.example")), start + Duration::from_secs(after))

@@ -66,7 +66,7 @@ impl Buckets {
     /// counts as the limit.
     ///
     /// # Errors
-    /// The bucket has too few tokens: the time until it has enough.
+    /// The time until the bucket has enough tokens, if it has too few.
     pub(super) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<u32, Duration> {
         let last = self.levels.len() - 1;
         let with_room = self.levels[..last].iter().find(|(_, limiter)| limiter.len() < self.max_buckets);

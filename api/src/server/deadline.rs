@@ -45,7 +45,7 @@ impl ConnectionDeadline {
         Self { connection, keep_alive, state: Mutex::new((Phase::Opened, Instant::now() + HEAD_TIMEOUT)) }
     }
 
-    /// The connection's place among those of its listener.
+    /// The connection's entry in the listener's open connections.
     pub(super) fn connection(&self) -> &OpenConnection {
         &self.connection
     }

@@ -1,9 +1,9 @@
 //! Health checks: `live` says that the program runs, `ready` whether it can accept a job, and if not, what is missing. From
 //! the first signal to stop on, it is not ready.
 //!
-//! They run no query: the queue monitor polls every second whether a request could be committed, and hears of each that is
-//! refused. On the public listener they reveal no settings; on the private one `ready` names the setting, has the server's own
-//! words, and tells which programs run.
+//! They run no query, but read the queue monitor: it polls every second whether a request could be committed, and notes each
+//! commit that fails. The public listener reveals no settings. On the private listener, `ready` names the setting to check,
+//! contains Postgres's own message, and lists the running programs.
 
 use std::sync::Arc;
 

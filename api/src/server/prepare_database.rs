@@ -9,17 +9,17 @@ use tokio::time::sleep;
 
 use crate::admission::queue_monitor::QueueMonitor;
 
-/// Time between two checks while there is a pooler in transaction mode.
+/// Time between two checks while a pooler is in the wrong mode.
 const POOLER_INTERVAL: Duration = Duration::from_secs(2);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Partitions are created a week ahead, so a failed day does no harm.
 const PARTITIONS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Checks how the database is reached and prepares the tables, retrying until both succeed, and reports it to the queue
-/// monitor. Then creates partitions once a day. Never returns. Without `migrate` it waits for another program to migrate the
-/// database.
+/// Checks how the database is reached and prepares the tables. Retries until both succeed, and reports the result to the
+/// queue monitor. Then creates partitions once a day. Never returns. Without `migrate`, it waits until another program has
+/// migrated the database.
 pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, migrate: bool) {
-    check_pooler(&pool, &queue).await;
+    wait_for_own_sessions(&pool, &queue).await;
     while let Err(error) = try_to_prepare(&pool, migrate).await {
         queue.note_unusable(&error);
         sleep(RETRY_INTERVAL).await;
@@ -34,8 +34,8 @@ pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, mig
     }
 }
 
-/// Returns when each connection has a server session of its own. Until that is known, the api sends the database nothing else.
-async fn check_pooler(pool: &PgPool, queue: &QueueMonitor) {
+/// Waits until each connection has a server session of its own. Until then, the api runs no other query.
+async fn wait_for_own_sessions(pool: &PgPool, queue: &QueueMonitor) {
     while let Err(error) = outbox::check_pooler(pool).await {
         queue.note_unusable(&error);
         sleep(if error.is_outage() { RETRY_INTERVAL } else { POOLER_INTERVAL }).await;

@@ -26,7 +26,7 @@ pub(crate) fn public_app(state: Arc<AppState>) -> BoxEndpoint<'static, Response>
     let cors_state = state.clone();
     let limits = &state.published_limits;
     document::page::add_routes(Route::new())
-        .nest("/api", document::service(limits).around(document::page::lead_to_page))
+        .nest("/api", document::service(limits).around(document::page::redirect_to_page))
         .at("/api/openapi.json", get(static_document("application/json", document::json(limits))))
         .at("/api/openapi.yaml", get(static_document("application/yaml", document::yaml(limits))))
         .at("/health/live", get(health::live))

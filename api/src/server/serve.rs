@@ -28,7 +28,7 @@ pub enum ServeError {
     /// An address to listen on is in use or not available on this machine.
     #[error(transparent)]
     Listen(#[from] ListenError),
-    /// The system did not install the signal handlers.
+    /// The operating system could not install the signal handlers.
     #[error("cannot wait for signals: {}", io_problem(.0))]
     Signals(io::Error),
     /// The operating system could not start a thread.
@@ -39,8 +39,8 @@ pub enum ServeError {
     Metrics(String),
 }
 
-/// Serves until SIGTERM or SIGINT, then goes on for `DRAIN_SECONDS` and lets requests finish; a second signal ends it at
-/// once.
+/// Serves until SIGTERM or SIGINT. Then accepts requests for another `DRAIN_SECONDS`, and lets the requests in flight finish.
+/// A second signal ends it at once.
 ///
 /// # Errors
 /// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered 503 until
@@ -106,7 +106,7 @@ fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, m
     tokio::spawn(metrics::run_upkeep(prometheus));
 }
 
-/// Logs the address of a listener. Scripts and tests wait for this line to learn the port if the setting says port 0.
+/// Logs the address of a listener. Scripts and tests wait for this line, which shows the port that the system chose for port 0.
 fn log_address(message: &'static str, listener: &TcpListener) {
     match listener.local_addr() {
         Ok(address) => tracing::info!(address = address.to_string(), "{message}"),

@@ -1,4 +1,4 @@
-//! Logs webhooks in batches: every mail causes about three, and anybody can send one that is refused.
+//! Logs webhooks in batches, because every mail causes about three and anybody can send one that is refused.
 
 use std::{
     collections::BTreeMap,
@@ -9,10 +9,10 @@ use std::{
 
 use tokio::time::sleep;
 
-/// Time from one look at the counts to the next.
+/// Time between two log entries.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// The webhooks since the last lines.
+/// Counts the webhooks since the last log entry.
 #[derive(Debug, Default)]
 pub(crate) struct WebhookLog(Mutex<Counts>);
 
@@ -25,7 +25,7 @@ struct Counts {
 }
 
 impl WebhookLog {
-    /// Counts an event by what became of it.
+    /// Counts an event by its outcome.
     pub(crate) fn count_event(&self, outcome: &'static str) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).events.entry(outcome).or_default() += 1;
     }
@@ -35,7 +35,7 @@ impl WebhookLog {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).refused.entry(reason).or_default() += 1;
     }
 
-    /// Logs what was counted since the last call: nothing, if there were no webhooks.
+    /// Logs the counts since the last call, unless there were no webhooks.
     pub(crate) fn write(&self) {
         let Counts { events, refused } = take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if !events.is_empty() {
@@ -67,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_written_is_not_counted_again() {
+    fn logged_webhooks_are_not_counted_again() {
         let log = WebhookLog::default();
         log.count_event("recorded");
         log.count_event("recorded");

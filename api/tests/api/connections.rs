@@ -9,7 +9,7 @@ use crate::{
     http::{RawConnection, RawRequest},
 };
 
-/// When the api closes the connection of a slow caller, in seconds. The upper bounds leave room for a busy machine.
+/// Seconds after which the api closes the connection of a slow caller. The upper bounds leave room for a busy machine.
 const HEAD_TIMEOUT: std::ops::RangeInclusive<f64> = 4.5..=8.0;
 const BODY_TIMEOUT: std::ops::RangeInclusive<f64> = 9.5..=13.0;
 
@@ -110,7 +110,7 @@ async fn a_connection_can_be_reused_after_a_wrong_method_with_a_body() {
             connection.write(&other.head("keep-alive")).await;
             connection.write(b"{\"email\":1}").await;
             if method == "HEAD" {
-                // A response to HEAD names the length of a body that is not sent.
+                // A response to HEAD has the length of a body that is not sent.
                 assert_eq!(connection.read_status().await, 405, "{method} {path}");
             } else {
                 let response = connection.read_response().await;
