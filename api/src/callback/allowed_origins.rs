@@ -87,7 +87,7 @@ impl FromStr for AllowedOrigins {
             .filter(|entry| !entry.is_empty())
             .map(parse_entry)
             .collect::<Result<_, _>>()?;
-        if entries.is_empty() { Err("names no origin".to_owned()) } else { Ok(Self(entries)) }
+        if entries.is_empty() { Err("contains no origin".to_owned()) } else { Ok(Self(entries)) }
     }
 }
 
@@ -100,7 +100,7 @@ fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
     let stars = text.matches('*').count();
     let Some((scheme, parent)) = text.split_once("://*.").filter(|_| stars == 1) else {
         if stars > 0 {
-            return Err(format!("`{text}`: a star may only stand for the whole first label"));
+            return Err(format!("`{text}`: a star must be the whole first label"));
         }
         let Portal { origin, shown_host } = Portal::parse(text).ok_or_else(|| not_an_origin(text))?;
         return Ok(AllowedOrigin { rule: OriginRule::Exact(origin), shown_host });
@@ -109,7 +109,7 @@ fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
     match &parent.origin.host {
         // Anybody can register a name under a public suffix and would then receive other people's sessions.
         Host::Domain(name) if psl::domain_str(name).is_none() => {
-            Err(format!("`{text}`: anybody may register a name under `{name}`; name your own domain"))
+            Err(format!("`{text}`: anybody can register a name under `{name}`; use a domain of your own"))
         }
         Host::Domain(_) => {
             Ok(AllowedOrigin { rule: OriginRule::Subdomain(parent.origin), shown_host: parent.shown_host })

@@ -18,7 +18,7 @@ use crate::{
 const EMAIL_PATTERN: &str = "^[^@\u{ff20}\u{fe6b}]+[@\u{ff20}\u{fe6b}][^@\u{ff20}\u{fe6b}]+$";
 /// Scheme, host and port, with an optional slash at the end.
 const ORIGIN_PATTERN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s]+/?$";
-/// Empty, or visible ASCII without backslashes that begins with `/` or like a name.
+/// Empty, or visible ASCII without backslashes that begins with `/` or the first character of a name.
 const NEXT_PATTERN: &str = r"^([A-Za-z0-9_/-][!-\[\]-~]*)?$";
 
 /// The fields of the body. Unknown fields are ignored, and `null` counts as absent for optional fields.

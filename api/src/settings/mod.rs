@@ -67,8 +67,8 @@ impl ApiSettings {
     /// Parses and checks all settings.
     ///
     /// # Errors
-    /// Every bad setting, in the order of `--help`, except that `LINK_LIFETIME` comes after `JOB_DEADLINE`, with which
-    /// it is compared.
+    /// Every bad setting, in the order of `--help`, except that `LINK_LIFETIME` comes after `JOB_DEADLINE`, because the
+    /// two are compared.
     pub fn read(arguments: &ApiArguments) -> Result<Self, SettingErrors> {
         let mut errors = SettingErrors::default();
         let settings = read_all(arguments, &mut errors);

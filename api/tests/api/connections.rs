@@ -46,8 +46,8 @@ async fn a_connection_with_a_slow_head_is_closed_and_an_idle_one_stays_open() {
         connection.read_until_closed().await
     };
     let (silent, partial, (), second) = tokio::join!(silent, partial, dripping, second);
-    let taken = started.elapsed().as_secs_f64();
-    assert!(HEAD_TIMEOUT.contains(&taken), "{taken}");
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(HEAD_TIMEOUT.contains(&seconds), "{seconds}");
     assert!(silent.is_empty() && partial.is_empty() && second.is_empty());
 
     idle.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
@@ -62,8 +62,8 @@ async fn a_body_that_does_not_arrive_gets_an_error_and_the_connection_is_closed(
     connection.write(&valid_request().head("keep-alive")).await;
     connection.write(b"{").await;
     let response = connection.read_response().await;
-    let taken = started.elapsed().as_secs_f64();
-    assert!(BODY_TIMEOUT.contains(&taken), "{taken}");
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(BODY_TIMEOUT.contains(&seconds), "{seconds}");
     assert_eq!((response.status, response.code().as_str()), (400, "invalid_request"));
     connection.read_until_closed().await;
 }

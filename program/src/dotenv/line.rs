@@ -14,7 +14,7 @@ pub enum BadLine {
     /// A quote is opened, but not closed before the end of the file.
     #[error("quote the value on both sides: a quote is opened, but not closed (example: NAME='one two')")]
     UnclosedQuote,
-    /// A backslash stands before a character that it cannot escape, or at the end.
+    /// A backslash is followed by a character that it cannot escape, or by nothing.
     #[error("quote the value in single quotes, because a backslash in it escapes nothing (example: NAME='a\\b')")]
     BadEscape,
     /// The value contains a NUL, which a variable cannot contain.

@@ -1,4 +1,4 @@
-//! Why a text is refused as `callback_next`. Each rule has its own message, so that a portal's developer knows what to
+//! The reasons for refusing a `callback_next`. Each rule has its own message, so that a portal's developer knows what to
 //! change.
 
 use outbox::CodePoint;
@@ -23,7 +23,7 @@ pub(crate) enum UnsafeCallbackNext {
     /// A browser would read its beginning, once decoded, as a scheme.
     #[error("callback_next must not begin with a scheme, such as javascript:.")]
     Scheme,
-    /// It begins neither with a slash nor like a name.
+    /// It begins neither with a slash nor with a name.
     #[error("callback_next must begin with a slash or a name: /orders and orders are the same page.")]
     NotAPath,
     /// It contains a `%` that is no escape, or escapes that are not UTF-8.
@@ -50,7 +50,7 @@ pub(crate) enum UnsafeCallbackNext {
     /// Its path contains an encoded character that some programs read as a slash, a backslash or a dot.
     #[error("The path of callback_next must not contain {0}, which some programs read as a slash or a dot.")]
     Lookalike(CodePoint),
-    /// It lies under none of `CALLBACK_NEXT_PREFIXES`.
+    /// It is not under one of `CALLBACK_NEXT_PREFIXES`.
     #[error("callback_next is not under a path that this service allows.")]
     OutsidePrefixes,
 }
