@@ -1,5 +1,5 @@
-//! Health checks: `live` says that the program runs, `ready` whether it can accept a job, and if not, what is missing. From
-//! the first signal to stop on, it is not ready.
+//! Health checks. `live` says that the program runs. `ready` says whether it can accept a job, and if not, why. From the first
+//! stop signal on, it is not ready.
 //!
 //! They run no query, but read the queue monitor: it polls every second whether a request could be committed, and notes each
 //! commit that fails. The public listener reveals no settings. On the private listener, `ready` names the setting to check,
