@@ -48,7 +48,7 @@ pub(crate) struct WebhookApi;
 
 #[OpenApi(tag = "WebhookTag::Webhooks")]
 impl WebhookApi {
-    /// Take an event of Mailgun
+    /// Receive a Mailgun event
     ///
     /// For Mailgun's webhooks of the types `accepted`, `delivered`, `permanent_fail`, `temporary_fail` and
     /// `complained`. Others are answered 200 and ignored. The same event again is answered 200 and changes nothing.
