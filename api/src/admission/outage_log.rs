@@ -69,9 +69,13 @@ impl OutageLog {
                     tracing::warn!(error, refused, away_seconds, "the database still cannot be used");
                 }
             }
-            // A new outage, or one of another kind: Postgres came back, but with the tables of another version.
-            before => {
-                let refused = refused + before.map_or(0, |outage| outage.refused);
+            // A new outage, or one of another kind.
+            _ => {
+                let before = outage.take();
+                let refused = refused + before.as_ref().map_or(0, |outage| outage.refused);
+                // If Postgres was away, it is back, with the tables of another version. If the tables were wrong, log no end: it
+                // is unknown whether they suit again while Postgres is away.
+                log_end(before.filter(|outage| outage.reason.kind == OutageKind::Away));
                 log_begin(&reason);
                 *outage =
                     Some(Outage { since: now, reason, logged_at: now, last_error_at: now, refused, logged: refused });
