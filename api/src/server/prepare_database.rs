@@ -1,6 +1,6 @@
 //! Background task that checks how the database is reached, migrates the database and creates partitions ahead of time.
 //!
-//! The api starts without Postgres: it retries until the tables are ready, and requests are answered 503 until then.
+//! The api starts without Postgres: it retries until the tables are ready, and requests are answered with 503 until then.
 
 use std::{sync::Arc, time::Duration};
 

@@ -43,8 +43,8 @@ pub enum ServeError {
 /// A second signal ends it at once.
 ///
 /// # Errors
-/// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered 503 until
-/// it is back.
+/// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered with 503
+/// until it is back.
 pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let mut signals = StopSignals::new().map_err(ServeError::Signals)?;
     let prometheus = metrics::install().map_err(|error| ServeError::Metrics(error.to_string()))?;

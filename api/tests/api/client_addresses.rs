@@ -98,10 +98,10 @@ async fn with_trusted_proxy_hops_each_client_behind_one_edge_has_its_own_limit()
 }
 
 /// Waits for this many "request answered" lines, and returns the warnings about one address.
-async fn warnings_after(api: &TestApi, answers: usize) -> Vec<Value> {
+async fn warnings_after(api: &TestApi, responses: usize) -> Vec<Value> {
     let lines =
         |part: &str| -> Vec<String> { api.program.log().into_iter().filter(|line| line.contains(part)).collect() };
-    eventually("all answers are logged", async || lines("\"request answered\"").len() >= answers).await;
+    eventually("all responses are logged", async || lines("\"request answered\"").len() >= responses).await;
     let warnings = lines("came from one address");
     warnings.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"].take()).collect()
 }

@@ -24,7 +24,7 @@ pub enum DotenvError {
     /// A line is neither `NAME=value`, nor a comment, nor blank.
     #[error(".env: line {line}: {problem}")]
     BadLine {
-        /// Number of the line, from 1. Of a value with several lines, the first.
+        /// Number of the line, from 1. For a value with several lines, the number of the first one.
         line: usize,
         /// What is wrong with it.
         problem: BadLine,
@@ -35,7 +35,7 @@ pub enum DotenvError {
 /// is set in the environment keeps its value. If the file sets a variable twice, the first value counts.
 ///
 /// # Errors
-/// One [`DotenvError`] for each bad line. Then no variable was set.
+/// One [`DotenvError`] for each bad line. No variable is set then.
 pub fn load_dotenv() -> Result<(), Vec<DotenvError>> {
     load(Path::new(".env"))
 }
