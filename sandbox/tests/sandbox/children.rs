@@ -92,7 +92,7 @@ async fn a_program_gets_its_own_settings_only_and_an_empty_folder() {
 
 #[tokio::test]
 async fn waiting_for_an_address_returns_it_or_the_output_of_the_program_that_exited() {
-    let line = r#"{"fields":{"message":"listening","address":"127.0.0.1:4123"}}"#;
+    let line = r#"{"fields":{"message":"listening for requests","address":"127.0.0.1:4123"}}"#;
     let up = shell(&format!("echo '{line}'; exec sleep 60"));
     assert_eq!(up.address().await.unwrap(), "127.0.0.1:4123".parse().unwrap());
 
