@@ -29,7 +29,7 @@ use crate::{
         request::{EnqueuePolicy, Enqueued, NewJob},
     },
     postgres::{
-        error::{Error, ReasonSource},
+        error::{Error, OutageReason, ReasonSource},
         notify::NotifyLimiter,
         session::Session,
     },
@@ -67,6 +67,15 @@ impl CommitError {
         match self {
             Self::Busy => ReasonSource::Error,
             Self::Failed(error) => error.reason_source(),
+        }
+    }
+
+    /// Why the database cannot be used, for an error that [is an outage](Self::is_outage).
+    #[must_use]
+    pub fn outage(&self) -> OutageReason {
+        match self {
+            Self::Busy => OutageReason::away(self.to_string()),
+            Self::Failed(error) => error.outage(),
         }
     }
 

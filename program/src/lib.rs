@@ -3,18 +3,24 @@
 //!
 //! The crate knows nothing about jobs, mail or Postgres. What a setting means is decided in each program.
 
+mod changed_settings;
 pub mod dotenv;
 mod exit;
 mod identity;
+mod io_problem;
 mod limits;
+mod listen;
 mod log;
 mod setting_errors;
 mod signals;
 
+pub use changed_settings::changed_settings;
 pub use dotenv::load_dotenv;
-pub use exit::refuse;
+pub use exit::{fail, refuse};
 pub use identity::{COMMIT, VERSION, instance_name};
+pub use io_problem::io_problem;
 pub use limits::{LimitError, forbid_core_dumps, raise_open_files_limit};
+pub use listen::{ListenError, listen};
 pub use log::{LogFormat, LogSettings, start_log};
 pub use setting_errors::{SettingError, SettingErrors};
 pub use signals::StopSignals;

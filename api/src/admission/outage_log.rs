@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use outbox::{OutageKind, OutageReason};
+
 /// Time between two lines during an outage.
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
@@ -22,7 +24,7 @@ pub(crate) struct OutageLog {
 #[derive(Debug)]
 struct Outage {
     since: Instant,
-    reason: String,
+    reason: OutageReason,
     logged_at: Instant,
     last_error_at: Instant,
     /// Requests and webhooks that were refused in it.
@@ -45,43 +47,48 @@ impl Outage {
 }
 
 impl OutageLog {
-    /// Records that the database is away.
-    pub(crate) fn note_away(&self, reason: String) {
+    /// Records that the database cannot be used.
+    pub(crate) fn note_away(&self, reason: OutageReason) {
         self.update(reason, 0);
     }
 
-    /// Records that a request or webhook was refused because the database is away.
-    pub(crate) fn note_refused(&self, reason: String) {
+    /// Records that a request or webhook was refused because the database cannot be used.
+    pub(crate) fn note_refused(&self, reason: OutageReason) {
         self.update(reason, 1);
     }
 
-    fn update(&self, reason: String, refused: u64) {
+    fn update(&self, reason: OutageReason, refused: u64) {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if let Some(outage) = outage.as_mut() {
-            outage.reason = reason;
-            if outage.count(refused, now) {
-                let seconds = outage.since.elapsed().as_secs();
-                tracing::warn!(error = outage.reason, refused = outage.refused, seconds, "the database is still away");
+        match outage.as_mut() {
+            Some(outage) if outage.reason.kind == reason.kind => {
+                outage.reason = reason;
+                if outage.count(refused, now) {
+                    let away_seconds = outage.since.elapsed().as_secs();
+                    let (error, refused) = (outage.reason.text.as_str(), outage.refused);
+                    tracing::warn!(error, refused, away_seconds, "the database still cannot be used");
+                }
             }
-        } else {
-            tracing::warn!(
-                error = reason,
-                "the database is away: requests are answered with 503 until it is back (DATABASE_URL)"
-            );
-            *outage = Some(Outage { since: now, reason, logged_at: now, last_error_at: now, refused, logged: refused });
+            // It went away, or came back with the tables of another version.
+            before => {
+                let refused = refused + before.map_or(0, |outage| outage.refused);
+                log_begin(&reason);
+                *outage =
+                    Some(Outage { since: now, reason, logged_at: now, last_error_at: now, refused, logged: refused });
+            }
         }
     }
 
     /// Records that the database cannot be used until an operator changes a setting.
     pub(crate) fn note_wrong_setting(&self, reason: String) {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        if outage.as_ref().is_some_and(|outage| outage.reason == reason) {
+        if outage.as_ref().is_some_and(|outage| outage.reason.text == reason) {
             return;
         }
         tracing::error!(error = reason, "the database cannot be used: requests are answered with 503 until it can be");
         let now = Instant::now();
         let (since, refused) = outage.as_ref().map_or((now, 0), |outage| (outage.since, outage.refused));
+        let reason = OutageReason::away(reason);
         *outage = Some(Outage { since, reason, logged_at: now, last_error_at: now, refused, logged: refused });
     }
 
@@ -109,15 +116,34 @@ impl OutageLog {
         log_end(ended);
     }
 
-    /// Why the database is away; `None` if it is not.
-    pub(crate) fn reason(&self) -> Option<String> {
+    /// Why the database cannot be used; `None` if it can.
+    pub(crate) fn reason(&self) -> Option<OutageReason> {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|outage| outage.reason.clone())
     }
 }
 
+fn log_begin(reason: &OutageReason) {
+    let error = reason.text.as_str();
+    match reason.kind {
+        OutageKind::Away => {
+            tracing::warn!(
+                error,
+                "the database is away: requests are answered with 503 until it is back (DATABASE_URL)"
+            );
+        }
+        OutageKind::WrongTables => {
+            tracing::error!(error, "the tables do not suit this version: requests are answered with 503 until they do");
+        }
+    }
+}
+
 fn log_end(ended: Option<Outage>) {
-    if let Some(Outage { since, refused, .. }) = ended {
-        tracing::info!(seconds = since.elapsed().as_secs(), refused, "the database is back");
+    if let Some(Outage { since, refused, reason, .. }) = ended {
+        let away_seconds = since.elapsed().as_secs();
+        match reason.kind {
+            OutageKind::Away => tracing::info!(away_seconds, refused, "the database is back"),
+            OutageKind::WrongTables => tracing::info!(away_seconds, refused, "the tables suit this version now"),
+        }
     }
 }
 
@@ -129,8 +155,14 @@ mod tests {
     fn refused_requests_are_logged_once_a_minute() {
         let began = Instant::now();
         let (reason, refused) = ("gone".to_owned(), 1);
-        let mut outage =
-            Outage { since: began, reason, logged_at: began, last_error_at: began, refused, logged: refused };
+        let mut outage = Outage {
+            since: began,
+            reason: OutageReason::away(reason),
+            logged_at: began,
+            last_error_at: began,
+            refused,
+            logged: refused,
+        };
         let mut lines = vec![];
         for second in 0..300 {
             // Nobody asks in the third and fourth minute.

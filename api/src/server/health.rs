@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use outbox::{OutageKind, OutageReason};
 use poem::{Response, handler, http::StatusCode, web::Data};
 use serde_json::{Value, json};
 
@@ -45,13 +46,17 @@ pub(crate) fn ready_in_detail(state: Data<&Arc<AppState>>) -> Response {
 }
 
 fn describe_outage(queue: &QueueMonitor, not_ready: NotReady) -> Value {
-    let message = queue.outage_reason().unwrap_or_else(|| match not_ready {
-        NotReady::DatabaseUnreachable => "it does not answer".to_owned(),
-        NotReady::DatabaseNotPrepared => {
-            "its tables are not those of this version, or cannot be made: see the log".to_owned()
-        }
+    let OutageReason { kind, text } = queue.outage_reason().unwrap_or_else(|| {
+        OutageReason::away(match not_ready {
+            NotReady::DatabaseUnreachable => "it does not answer",
+            NotReady::DatabaseNotPrepared => "its tables are not prepared yet",
+        })
     });
-    json!({ "status": "down", "code": "database_unavailable", "message": message, "setting": "DATABASE_URL" })
+    let setting = match kind {
+        OutageKind::Away => "DATABASE_URL",
+        OutageKind::WrongTables => "MIGRATE_ON_START",
+    };
+    json!({ "status": "down", "code": "database_unavailable", "message": text, "setting": setting })
 }
 
 /// `GET /health/ready` of the public listener

@@ -20,14 +20,8 @@ const PARTITIONS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 /// database.
 pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, migrate: bool) {
     check_pooler(&pool, &queue).await;
-    let mut last_problem = String::new();
     while let Err(error) = try_to_prepare(&pool, migrate).await {
-        // Log each problem once, not at every retry.
-        let problem = error.to_string();
-        if problem != last_problem {
-            tracing::warn!(error = problem, "the tables are not ready yet");
-            last_problem = problem;
-        }
+        queue.note_unusable(&error);
         sleep(RETRY_INTERVAL).await;
     }
     queue.note_prepared();
@@ -35,7 +29,7 @@ pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, mig
     loop {
         sleep(PARTITIONS_INTERVAL).await;
         if let Err(error) = outbox::partitions::make(&pool).await {
-            tracing::warn!(%error, "making the days ahead failed: the next try is tomorrow");
+            tracing::warn!(%error, "the partitions of the coming days could not be made: trying again tomorrow");
         }
     }
 }

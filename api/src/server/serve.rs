@@ -1,10 +1,10 @@
 //! Runs the program: opens both listeners, starts the background tasks, and serves until it is stopped.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, sync::Arc};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{Response, endpoint::BoxEndpoint};
-use program::StopSignals;
+use program::{ListenError, StopSignals, io_problem};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -26,23 +26,16 @@ pub enum ServeError {
     #[error("DATABASE_URL: is not a Postgres URL (example: postgres://api:secret@db.internal/outbox)")]
     DatabaseUrl,
     /// An address to listen on is in use or not available on this machine.
-    #[error("{variable}: cannot listen on {address}: {source}")]
-    Listen {
-        /// The setting.
-        variable: &'static str,
-        /// Its value.
-        address: SocketAddr,
-        /// The operating system's error.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The system did not install the signal handlers.
-    #[error("cannot wait for signals: {0}")]
+    #[error("cannot wait for signals: {}", io_problem(.0))]
     Signals(io::Error),
     /// The operating system could not start a thread.
-    #[error("cannot start a thread: {0}")]
+    #[error("cannot start a thread: {}", io_problem(.0))]
     Threads(io::Error),
     /// The metrics recorder could not be installed.
-    #[error("metrics: {0}")]
+    #[error("metrics cannot be recorded: {0}")]
     Metrics(String),
 }
 
@@ -61,11 +54,14 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     if state.allowed_origins.any_localhost() {
         tracing::warn!("CALLBACK_ORIGINS allows http://localhost:*, which is for development");
     }
-    let private = bind("API_PRIVATE_LISTEN", settings.private_listen).await?;
-    let public = bind("API_LISTEN", settings.listen).await?;
-    log_address("listening privately", &private);
-    log_address("listening", &public);
-    tracing::info!(connections = state::max_connections(&settings), "connections to the database, at most");
+    let private = program::listen("API_PRIVATE_LISTEN", settings.private_listen).await?;
+    let public = program::listen("API_LISTEN", settings.listen).await?;
+    log_address("listening privately for metrics and health checks", &private);
+    log_address("listening for requests", &public);
+    tracing::info!(
+        max_connections = state::max_connections(&settings),
+        "the api opens no more connections to the database"
+    );
 
     let shutdown = Shutdown {
         draining: state.draining.clone(),
@@ -105,10 +101,6 @@ fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, m
     let limiter = state.ip_limiter.clone();
     tokio::spawn(async move { limiter.run_cleanup().await });
     tokio::spawn(metrics::run_upkeep(prometheus));
-}
-
-async fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { variable, address, source })
 }
 
 /// Logs the address of a listener. Scripts and tests wait for this line to learn the port if the setting says port 0.

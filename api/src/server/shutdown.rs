@@ -36,7 +36,7 @@ impl Shutdown {
         tokio::select! {
             () = self.finish() => true,
             () = signals.next() => {
-                tracing::warn!("stopped at once, on a second signal");
+                tracing::warn!("the api stops at once, on a second signal");
                 false
             }
         }
@@ -44,9 +44,9 @@ impl Shutdown {
 
     async fn finish(&self) {
         if !self.drain.is_zero() {
-            let seconds = self.drain.as_secs();
+            let drain_seconds = self.drain.as_secs();
             tracing::info!(
-                seconds,
+                drain_seconds,
                 "stopping: not ready any more; requests are taken until load balancers have noticed"
             );
             sleep(self.drain).await;
@@ -55,6 +55,6 @@ impl Shutdown {
         self.stop.cancel();
         self.connections.close();
         let finished = timeout(STOP_TIME, self.connections.wait()).await;
-        tracing::info!(all_finished = finished.is_ok(), "stopped");
+        tracing::info!(all_finished = finished.is_ok(), "the api has stopped");
     }
 }

@@ -81,10 +81,10 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
     let database_url = read_database_url(arguments, errors);
     let database_max_connections =
         errors.in_range("DATABASE_MAX_CONNECTIONS", "10", &arguments.database_max_connections, 1..=1_000);
-    let migrate_on_start = errors.parse("MIGRATE_ON_START", "true", &arguments.migrate_on_start);
+    let migrate_on_start = errors.parse_bool("MIGRATE_ON_START", "true", &arguments.migrate_on_start);
     let log = LogSettings::read(&arguments.log_format, &arguments.rust_log, errors);
-    let listen = errors.parse("API_LISTEN", "127.0.0.1:8080", &arguments.api_listen);
-    let private_listen = errors.parse("API_PRIVATE_LISTEN", "127.0.0.1:8082", &arguments.api_private_listen);
+    let listen = errors.parse_address("API_LISTEN", "127.0.0.1:8080", &arguments.api_listen);
+    let private_listen = errors.parse_address("API_PRIVATE_LISTEN", "127.0.0.1:8082", &arguments.api_private_listen);
     let connections = ConnectionSettings::read(arguments, errors);
     let callback = read_callback(arguments, errors);
     let client_ips = client_ip::read(arguments, errors);

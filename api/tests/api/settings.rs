@@ -173,7 +173,7 @@ async fn a_development_origin_is_logged_as_a_warning_at_every_start() {
     let program = spawn(&settings);
     program.address().await.unwrap();
     assert!(program.log().iter().any(|line| line.contains("WARN") && line.contains("http://localhost:*")));
-    let listening = program.log().iter().filter(|line| line.contains(r#""message":"listening""#)).count();
+    let listening = program.log().iter().filter(|line| line.contains(r#""message":"listening for requests""#)).count();
     assert_eq!(listening, 1);
 }
 

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgExecutor, PgPool, Row
 
 use super::{
     database_url::{self, DatabaseUrlError},
-    error::{Error, READ_ONLY, ReasonSource},
+    error::{Error, OutageReason, READ_ONLY, ReasonSource},
     pooler::{DISTRUST, PoolerMonitor},
     schema::newest_migration,
 };
@@ -126,14 +126,19 @@ pub fn check_url(url: &str) -> Result<(), DatabaseUrlError> {
     database_url::parse(url).map(drop)
 }
 
-/// Why the database is away, for operators: `error`, or what stands behind it.
-pub async fn outage_reason(pool: &PgPool, monitor: &PoolerMonitor, error: String, source: ReasonSource) -> String {
+/// Why the database cannot be used, for operators: `reason`, or what stands behind it.
+pub async fn outage_reason(
+    pool: &PgPool,
+    monitor: &PoolerMonitor,
+    reason: OutageReason,
+    source: ReasonSource,
+) -> OutageReason {
     let found = match source {
         ReasonSource::Error => Ok(()),
         ReasonSource::NewConnection => try_connection(pool).await,
         ReasonSource::Pooler => monitor.check_now(pool).await,
     };
-    found.map_or_else(|reason| reason.to_string(), |()| error)
+    found.map_or_else(|error| error.outage(), |()| reason)
 }
 
 /// Opens one more connection and closes it again. The pool hides why it has no connection; this tells it.

@@ -2,9 +2,15 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgDatabaseError, PgSeverity};
+use sqlx::{
+    migrate::MigrateError,
+    postgres::{PgDatabaseError, PgSeverity},
+};
 
-use super::database_url::DatabaseUrlError;
+use super::{
+    database_url::DatabaseUrlError,
+    describe::{describe, describe_migration},
+};
 
 /// Maximum time for a statement or transaction, including the network. Postgres ends a statement sooner (see `connect`); this
 /// is for a peer that disappears, for which the kernel would wait a quarter of an hour.
@@ -52,8 +58,8 @@ pub enum Error {
     #[error("the database did not answer within {} s", STATEMENT_TIMEOUT.as_secs())]
     TimedOut,
     /// A migration could not be applied.
-    #[error("migrating the database: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("the tables cannot be migrated: {}", describe_migration(.0))]
+    Migrate(#[from] MigrateError),
 }
 
 impl Error {
@@ -89,9 +95,54 @@ impl Error {
             Self::TimedOut | Self::ReadOnly | Self::TablesTooOld { .. } | Self::ProgramTooOld { .. } => true,
             Self::Url(_) | Self::TransactionPooler { .. } => false,
             // The tables belong to another version, or the role may not create them: an operator must act.
-            Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => error.as_database_error().is_none(),
+            Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                error.as_database_error().is_none()
+            }
             Self::Migrate(_) => false,
         }
+    }
+
+    /// Why the database cannot be used, for an error that [is an outage](Self::is_outage).
+    #[must_use]
+    pub fn outage(&self) -> OutageReason {
+        let kind = if self.is_about_tables() { OutageKind::WrongTables } else { OutageKind::Away };
+        OutageReason { kind, text: self.to_string() }
+    }
+
+    /// Whether Postgres answers, and its tables are missing or belong to another version.
+    fn is_about_tables(&self) -> bool {
+        match self {
+            Self::TablesTooOld { .. } | Self::ProgramTooOld { .. } => true,
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| matches!(&*code, UNDEFINED_TABLE | TABLES_FOR_NEWER))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Why the database cannot be used now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutageReason {
+    /// What an operator must look at.
+    pub kind: OutageKind,
+    /// The reason, in the server's own words where there are any.
+    pub text: String,
+}
+
+/// What an operator must look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutageKind {
+    /// Postgres does not answer, refuses connections or takes no writes.
+    Away,
+    /// Postgres answers, but its tables are missing or belong to another version. The reason names the command to run.
+    WrongTables,
+}
+
+impl OutageReason {
+    /// The database is away.
+    pub fn away(text: impl Into<String>) -> Self {
+        Self { kind: OutageKind::Away, text: text.into() }
     }
 }
 
@@ -104,41 +155,6 @@ pub enum ReasonSource {
     NewConnection,
     /// Perhaps a pooler in transaction mode: the session is not the one that it was.
     Pooler,
-}
-
-/// What happened, in words that tell what to do where the library's own do not.
-fn describe(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::PoolTimedOut => "no connection could be had in time".to_owned(),
-        // A refused certificate comes as an I/O error.
-        sqlx::Error::Tls(_) | sqlx::Error::Io(_) => {
-            let text = error.to_string();
-            describe_certificate(&text).map_or(text, str::to_owned)
-        }
-        other => other.to_string(),
-    }
-}
-
-/// What to do about a certificate that was refused, by rustls's words for it (seen with Postgres 15).
-fn describe_certificate(error: &str) -> Option<&'static str> {
-    let advice = [
-        ("UnsupportedCertVersion", "the server's TLS certificate is of X.509 version 1: give it one of version 3"),
-        (
-            "CaUsedAsEndEntity",
-            "the server's TLS certificate is that of a certificate authority: give the server one of its own, signed by it",
-        ),
-        (
-            "UnknownIssuer",
-            "the server's TLS certificate is signed by an authority that is not known: add \
-             sslrootcert=/path/to/the/authority.pem to DATABASE_URL",
-        ),
-        (
-            "not valid for name",
-            "the server's TLS certificate is for another host name: use that name in DATABASE_URL, or sslmode=verify-ca",
-        ),
-        ("certificate expired", "the server's TLS certificate has expired"),
-    ];
-    advice.into_iter().find(|(words, _)| error.contains(words)).map(|(_, advice)| advice)
 }
 
 fn describe_pooler(is_supabase: bool) -> &'static str {
@@ -158,6 +174,11 @@ pub async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<
     tokio::time::timeout(STATEMENT_TIMEOUT, work).await.unwrap_or(Err(Error::TimedOut))
 }
 
+/// A table that a migration has yet to create.
+pub(super) const UNDEFINED_TABLE: &str = "42P01";
+/// The tables are for newer programs (our own SQLSTATE).
+const TABLES_FOR_NEWER: &str = "OB001";
+
 /// SQLSTATEs that can pass without a change on our side (Postgres, appendix A): connection errors (08), resources (53: disk,
 /// memory, connections), operator intervention (57: shutdown, timeouts), system errors (58), a read-only server after a
 /// failover (25006), a transaction that was idle too long (25P03), serialization failures and deadlocks (40), a lock
@@ -165,7 +186,7 @@ pub async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<
 /// pooler in transaction mode causes.
 fn is_outage_code(code: &str) -> bool {
     matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58"))
-        || matches!(code, "25006" | "25P03" | "55P03" | "42P01" | "OB001")
+        || matches!(code, "25006" | "25P03" | "55P03" | UNDEFINED_TABLE | TABLES_FOR_NEWER)
         || is_session_code(code)
 }
 
@@ -206,25 +227,4 @@ pub(crate) fn is_undefined_function(error: &sqlx::Error) -> bool {
 /// Whether a unique index refused the row.
 pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refused_certificate_says_what_to_do() {
-        for (words, advice) in [
-            ("invalid peer certificate: Other(OtherError(UnsupportedCertVersion))", "version 3"),
-            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "one of its own"),
-            ("invalid peer certificate: UnknownIssuer", "sslrootcert="),
-            ("invalid peer certificate: certificate not valid for name \"127.0.0.1\"; it is for db", "verify-ca"),
-        ] {
-            let error = Error::from(sqlx::Error::Io(std::io::Error::other(words)));
-            assert!(error.to_string().contains(advice), "{error}");
-            assert!(error.is_outage());
-        }
-        let refused = Error::from(sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
-        assert!(refused.to_string().contains("connection refused"), "{refused}");
-    }
 }

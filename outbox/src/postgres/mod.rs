@@ -2,6 +2,7 @@
 
 pub(crate) mod connect;
 pub(crate) mod database_url;
+mod describe;
 pub(crate) mod error;
 pub(crate) mod job_listener;
 pub(crate) mod notify;

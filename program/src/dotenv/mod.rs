@@ -8,6 +8,8 @@ mod parse;
 
 use std::{env, fs, io, path::Path};
 
+use crate::io_problem::io_problem;
+
 pub use self::{
     line::BadLine,
     parse::{Assignment, parse},
@@ -17,7 +19,7 @@ pub use self::{
 #[derive(Debug, thiserror::Error)]
 pub enum DotenvError {
     /// The file exists, but cannot be read.
-    #[error(".env: cannot be read: {0}")]
+    #[error(".env: cannot be read: {}", io_problem(.0))]
     Unreadable(io::Error),
     /// A line is neither `NAME=value`, nor a comment, nor blank.
     #[error(".env: line {line}: {problem}")]

@@ -155,12 +155,12 @@ impl Program {
     }
 
     /// The address of its public listener, once it has logged it (with `LOG_FORMAT=json`: a line with
-    /// the message `listening` and a field `address`). Waits up to 20 s.
+    /// a message that begins with `listening for` and a field `address`). Waits up to 20 s.
     ///
     /// # Errors
     /// When it ends before, with its output; when no such line comes.
     pub async fn address(&self) -> Result<SocketAddr, ProgramError> {
-        self.until("its `listening` line", PATIENCE, listening).await
+        self.until("its `listening for` line", PATIENCE, listening).await
     }
 
     /// Waits for a line that contains `part`; one that was logged before counts too.
@@ -256,10 +256,13 @@ fn follow(output: PipeReader, log: Journal<String>, echo: Echo) -> io::Result<wa
     Ok(ended)
 }
 
+/// How both programs begin the line about their listener.
+const LISTENING: &str = "listening for ";
+
 fn listening(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
     let fields = line.get("fields")?;
-    if fields.get("message")?.as_str()? != "listening" {
+    if !fields.get("message")?.as_str()?.starts_with(LISTENING) {
         return None;
     }
     fields.get("address")?.as_str()?.parse().ok()
@@ -271,12 +274,12 @@ mod tests {
 
     #[test]
     fn the_address_is_read_from_the_listening_line_only() {
-        let line = r#"{"level":"INFO","fields":{"message":"listening","address":"127.0.0.1:412"}}"#;
+        let line = r#"{"level":"INFO","fields":{"message":"listening for requests","address":"127.0.0.1:412"}}"#;
         assert_eq!(listening(line), "127.0.0.1:412".parse().ok());
         for other in [
-            "listening 127.0.0.1:412",
+            "listening for requests 127.0.0.1:412",
             r#"{"fields":{"message":"ready","address":"127.0.0.1:412"}}"#,
-            r#"{"fields":{"message":"listening"}}"#,
+            r#"{"fields":{"message":"listening for requests"}}"#,
         ] {
             assert_eq!(listening(other), None, "{other}");
         }

@@ -92,7 +92,7 @@ async fn a_program_gets_its_own_settings_only_and_an_empty_folder() {
 
 #[tokio::test]
 async fn a_program_tells_its_address_or_why_it_ended() {
-    let line = r#"{"fields":{"message":"listening","address":"127.0.0.1:4123"}}"#;
+    let line = r#"{"fields":{"message":"listening for requests","address":"127.0.0.1:4123"}}"#;
     let up = shell(&format!("echo '{line}'; exec sleep 60"));
     assert_eq!(up.address().await.unwrap(), "127.0.0.1:4123".parse().unwrap());
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::ReasonSource;
+use outbox::{OutageKind, OutageReason, ReasonSource};
 use tokio::{sync::Notify, time::Instant};
 
 /// The same refused statement is logged again after this time.
@@ -24,6 +24,8 @@ const CALM: Duration = Duration::from_secs(3);
 pub trait OutageError: Display {
     /// True if the database is unavailable; false if it rejected the statement.
     fn is_outage(&self) -> bool;
+    /// Why the database cannot be used, if this is an outage.
+    fn outage(&self) -> OutageReason;
     /// Where its reason can be found.
     fn reason_source(&self) -> ReasonSource;
 }
@@ -31,6 +33,10 @@ pub trait OutageError: Display {
 impl OutageError for outbox::Error {
     fn is_outage(&self) -> bool {
         Self::is_outage(self)
+    }
+
+    fn outage(&self) -> OutageReason {
+        Self::outage(self)
     }
 
     fn reason_source(&self) -> ReasonSource {
@@ -41,6 +47,10 @@ impl OutageError for outbox::Error {
 impl OutageError for outbox::CommitError {
     fn is_outage(&self) -> bool {
         Self::is_outage(self)
+    }
+
+    fn outage(&self) -> OutageReason {
+        Self::outage(self)
     }
 
     fn reason_source(&self) -> ReasonSource {
@@ -58,8 +68,8 @@ pub struct OutageLog {
 
 #[derive(Debug)]
 struct DatabaseState {
-    /// Since when it is away, and why.
-    away: Option<(Instant, String)>,
+    /// Since when it cannot be used, and why.
+    away: Option<(Instant, OutageReason)>,
     /// Whether the last check found that results can be recorded.
     can_record: bool,
     /// The last sign of an outage, or the start of this program.
@@ -86,7 +96,7 @@ impl OutageLog {
             if error.is_outage() {
                 state.last_error_at = Instant::now();
                 if error.reason_source() == ReasonSource::Error {
-                    state.go_away(error.to_string());
+                    state.go_away(error.outage());
                 }
                 self.error_seen.notify_one();
             } else {
@@ -97,16 +107,20 @@ impl OutageLog {
     }
 
     /// Records the result of a regular check: the reason if results cannot be recorded now.
-    pub fn record_check(&self, result: Result<(), String>) {
+    pub fn record_check(&self, result: Result<(), OutageReason>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.can_record = result.is_ok();
         match result {
             Ok(()) => {
                 // A full disk, for example, passes the check and refuses writes: tasks go on to report errors.
                 if state.last_error_at.elapsed() >= CALM
-                    && let Some((since, _)) = state.away.take()
+                    && let Some((since, reason)) = state.away.take()
                 {
-                    tracing::info!(seconds = since.elapsed().as_secs(), "the database is back");
+                    let away_seconds = since.elapsed().as_secs();
+                    match reason.kind {
+                        OutageKind::Away => tracing::info!(away_seconds, "the database is back"),
+                        OutageKind::WrongTables => tracing::info!(away_seconds, "the tables suit this version now"),
+                    }
                 }
             }
             Err(reason) => {
@@ -120,11 +134,11 @@ impl OutageLog {
     pub fn record_wrong_setting(&self, reason: String) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.last_error_at = Instant::now();
-        if state.away.as_ref().is_none_or(|(_, known)| *known != reason) {
+        if state.away.as_ref().is_none_or(|(_, known)| known.text != reason) {
             tracing::error!(error = reason, "the database cannot be used: checking until that is corrected");
         }
         let since = state.away.as_ref().map_or_else(Instant::now, |(since, _)| *since);
-        state.away = Some((since, reason));
+        state.away = Some((since, OutageReason::away(reason)));
     }
 
     /// Waits for an error, but not longer than `max_wait`.
@@ -138,8 +152,8 @@ impl OutageLog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).can_record
     }
 
-    /// Why the database is away; `None` if it is not.
-    pub fn reason(&self) -> Option<String> {
+    /// Why the database cannot be used; `None` if it can.
+    pub fn reason(&self) -> Option<OutageReason> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.away.as_ref().map(|(_, reason)| reason.clone())
     }
@@ -151,14 +165,24 @@ impl OutageLog {
 }
 
 impl DatabaseState {
-    fn go_away(&mut self, reason: String) {
-        match &mut self.away {
-            Some((_, known)) => *known = reason,
-            None => {
-                tracing::warn!(error = reason, "the database is away: trying again until it is back (DATABASE_URL)");
-                self.away = Some((Instant::now(), reason));
+    fn go_away(&mut self, reason: OutageReason) {
+        let since = match &self.away {
+            Some((since, known)) if known.kind == reason.kind => *since,
+            // It went away, or came back with the tables of another version.
+            _ => {
+                let error = reason.text.as_str();
+                match reason.kind {
+                    OutageKind::Away => {
+                        tracing::warn!(error, "the database is away: trying again until it is back (DATABASE_URL)");
+                    }
+                    OutageKind::WrongTables => {
+                        tracing::error!(error, "the tables do not suit this version: nothing is mailed until they do");
+                    }
+                }
+                Instant::now()
             }
-        }
+        };
+        self.away = Some((since, reason));
     }
 
     fn log_refused(&mut self, error: String) {

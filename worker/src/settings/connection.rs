@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use program::io_problem;
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
@@ -20,7 +21,7 @@ pub struct ConnectionSettings {
 
 /// Reads the certificates of a PEM file. Other parts of the file, such as keys, are passed over.
 pub(super) fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = fs::read(path).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
+    let pem = fs::read(path).map_err(|error| format!("`{path}` cannot be read: {}", io_problem(&error)))?;
     let mut store = RootCertStore::empty();
     let mut certificates = Vec::new();
     for (index, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
@@ -29,7 +30,7 @@ pub(super) fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static
         let number = index + 1;
         store
             .add(certificate.clone())
-            .map_err(|error| format!("certificate {number} of `{path}` cannot be used: {error}"))?;
+            .map_err(|_| format!("certificate {number} of `{path}` is not one of a certificate authority"))?;
         certificates.push(certificate);
     }
     if certificates.is_empty() {
@@ -70,7 +71,7 @@ mod tests {
         assert_eq!(read(&broken), Err("`FILE` is not well-formed PEM".to_owned()));
         let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let error = read(&format!("{CA}{not_der}")).unwrap_err();
-        assert!(error.starts_with("certificate 2 of `FILE` cannot be used: "), "{error}");
+        assert!(error == "certificate 2 of `FILE` is not one of a certificate authority", "{error}");
         let error = read_certificates("/nowhere/ca.pem").unwrap_err();
         assert!(error.starts_with("`/nowhere/ca.pem` cannot be read: "), "{error}");
     }

@@ -25,7 +25,7 @@ impl DatabaseSettings {
             .and_then(|url| errors.read("DATABASE_URL", EXAMPLE, check_url(url).map(|()| url.into())));
         let max_connections =
             errors.in_range("DATABASE_MAX_CONNECTIONS", "10", &arguments.database_max_connections, 2..=1_000);
-        let migrate_on_start = errors.parse("MIGRATE_ON_START", "true", &arguments.migrate_on_start);
+        let migrate_on_start = errors.parse_bool("MIGRATE_ON_START", "true", &arguments.migrate_on_start);
         Some(Self { url: url?, max_connections: max_connections?, migrate_on_start: migrate_on_start? })
     }
 }

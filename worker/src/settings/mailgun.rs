@@ -76,9 +76,9 @@ impl MailgunClientSettings {
         let from = errors
             .required("MAIL_FROM", FROM, arguments.mail_from.as_ref())
             .and_then(|text| errors.read("MAIL_FROM", FROM, mail_from(text)));
-        let require_tls = errors.parse("MAILGUN_REQUIRE_TLS", "true", &arguments.mailgun_require_tls);
+        let require_tls = errors.parse_bool("MAILGUN_REQUIRE_TLS", "true", &arguments.mailgun_require_tls);
         let skip_verification =
-            errors.parse("MAILGUN_SKIP_VERIFICATION", "false", &arguments.mailgun_skip_verification);
+            errors.parse_bool("MAILGUN_SKIP_VERIFICATION", "false", &arguments.mailgun_skip_verification);
         let rate = errors.parse("MAILGUN_RATE", "20/1s", &arguments.mailgun_rate);
         let events_key = read_events_key(arguments, errors);
         let events_api = errors.parse("MAILGUN_EVENTS_API", "logs", &arguments.mailgun_events_api);

@@ -54,7 +54,7 @@ impl WorkerSettings {
         const KEY: &str = "the output of `openssl rand -base64 32`";
         // Every setting is read before the first `?`, so that no error is left out.
         let database = DatabaseSettings::read(arguments, errors);
-        let listen = errors.parse("WORKER_LISTEN", "127.0.0.1:8081", &arguments.worker_listen);
+        let listen = errors.parse_address("WORKER_LISTEN", "127.0.0.1:8081", &arguments.worker_listen);
         let proxy = ProxySettings::read(arguments, errors);
         let supabase = SupabaseClientSettings::read(arguments, proxy.as_ref(), errors);
         let mailgun = MailgunClientSettings::read(arguments, proxy.as_ref(), errors);

@@ -10,7 +10,7 @@ use url::{Host, Url};
 /// The result ends with `/`, so that paths can be joined to it.
 pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
     let text = text.trim();
-    let mut url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+    let mut url = Url::parse(text).map_err(|_| format!("`{text}` is not a URL"))?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}

@@ -4,7 +4,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use outbox::ProgramKind;
+use outbox::{OutageReason, ProgramKind};
 use tokio::time::{sleep, timeout};
 
 use crate::runtime::{outage::OutageError, worker::Worker};
@@ -20,7 +20,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) async fn run(worker: Arc<Worker>) {
     loop {
         let checked = timeout(CHECK_TIMEOUT, check(&worker)).await;
-        let result = checked.unwrap_or_else(|_| Err("it did not answer in time".to_owned()));
+        let result = checked.unwrap_or_else(|_| Err(OutageReason::away("it did not answer in time")));
         let is_well = result.is_ok();
         worker.outage.record_check(result);
         if is_well {
@@ -35,16 +35,16 @@ pub(crate) async fn run(worker: Arc<Worker>) {
 ///
 /// # Errors
 /// Why it could not be recorded now, in the server's own words where there are any.
-pub(crate) async fn check(worker: &Worker) -> Result<(), String> {
+pub(crate) async fn check(worker: &Worker) -> Result<(), OutageReason> {
     let (pool, committers) =
         tokio::join!(outbox::check_schema(&worker.pool, ProgramKind::Worker), worker.committers.check());
     match (pool, committers) {
-        (Ok(()), Ok(())) => worker.pooler_monitor.check(&worker.pool).await.map_err(|error| error.to_string()),
+        (Ok(()), Ok(())) => worker.pooler_monitor.check(&worker.pool).await.map_err(|error| error.outage()),
         (Err(error), _) => Err(explain(worker, &error).await),
         (_, Err(error)) => Err(explain(worker, &error).await),
     }
 }
 
-async fn explain(worker: &Worker, error: &impl OutageError) -> String {
-    outbox::outage_reason(&worker.pool, &worker.pooler_monitor, error.to_string(), error.reason_source()).await
+async fn explain(worker: &Worker, error: &impl OutageError) -> OutageReason {
+    outbox::outage_reason(&worker.pool, &worker.pooler_monitor, error.outage(), error.reason_source()).await
 }

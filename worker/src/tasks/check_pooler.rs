@@ -16,7 +16,7 @@ const POOLER_INTERVAL: Duration = Duration::from_secs(2);
 pub(crate) async fn run(worker: &Worker) {
     while let Err(error) = outbox::check_pooler(&worker.pool).await {
         let pause = if error.is_outage() {
-            worker.outage.record_check(Err(error.to_string()));
+            worker.outage.record_check(Err(error.outage()));
             AWAY_INTERVAL
         } else {
             worker.outage.record_wrong_setting(error.to_string());

@@ -10,7 +10,7 @@ use std::{
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use outbox::{
-    ProgramKind, Upstream,
+    OutageKind, OutageReason, ProgramKind, Upstream,
     programs::ProgramsSummary,
     upstreams::{self, Stop},
 };
@@ -89,7 +89,7 @@ async fn run_checks(worker: &Worker) -> HealthReport {
 /// Checks the database, and reads from it which upstreams are stopped.
 async fn check_database(worker: &Worker) -> (Check, Vec<Stop>) {
     if !worker.has_own_sessions.load(Ordering::Relaxed) {
-        return (database_down(&reason(worker, "it has not answered yet".to_owned())), Vec::new());
+        return (database_down(worker, OutageReason::away("it has not answered yet")), Vec::new());
     }
     let (stops, recording) = tokio::join!(
         timeout(DATABASE_TIMEOUT, read_stops(worker)),
@@ -100,22 +100,16 @@ async fn check_database(worker: &Worker) -> (Check, Vec<Stop>) {
     let recording = recording.map(|recording| worker.outage.observe(recording));
     match stops {
         Ok(Ok(stops)) if !worker.is_prepared.load(Ordering::Relaxed) => {
-            let tables = "its tables are not those of this version, or cannot be made: see the log";
-            (database_down(&reason(worker, tables.to_owned())), stops)
+            (database_down(worker, OutageReason::away("its tables cannot be prepared: see the log")), stops)
         }
         Ok(Ok(stops)) => match recording {
             Ok(Ok(())) => (Check::Ok, stops),
-            Ok(Err(error)) => (database_down(&reason(worker, error.to_string())), stops),
-            Err(_) => (database_down(&reason(worker, "it does not answer".to_owned())), stops),
+            Ok(Err(error)) => (database_down(worker, error.outage()), stops),
+            Err(_) => (database_down(worker, OutageReason::away("it does not answer")), stops),
         },
-        Ok(Err(error)) => (database_down(&reason(worker, error.to_string())), Vec::new()),
-        Err(_) => (database_down(&reason(worker, "it does not answer".to_owned())), Vec::new()),
+        Ok(Err(error)) => (database_down(worker, error.outage()), Vec::new()),
+        Err(_) => (database_down(worker, OutageReason::away("it does not answer")), Vec::new()),
     }
-}
-
-/// The reason that the regular checks have found, which is the server's own; otherwise `error`.
-fn reason(worker: &Worker, error: String) -> String {
-    worker.outage.reason().unwrap_or(error)
 }
 
 async fn read_stops(worker: &Worker) -> Result<Vec<Stop>, outbox::Error> {
@@ -131,12 +125,14 @@ fn stopping() -> Check {
     }
 }
 
-fn database_down(message: &str) -> Check {
-    Check::Down {
-        code: "database_unavailable".to_owned(),
-        message: message.to_owned(),
-        setting: "DATABASE_URL".to_owned(),
-    }
+/// The regular checks may have found the reason, in the server's own words; otherwise it is `found`.
+fn database_down(worker: &Worker, found: OutageReason) -> Check {
+    let OutageReason { kind, text } = worker.outage.reason().unwrap_or(found);
+    let setting = match kind {
+        OutageKind::Away => "DATABASE_URL",
+        OutageKind::WrongTables => "MIGRATE_ON_START",
+    };
+    Check::Down { code: "database_unavailable".to_owned(), message: text, setting: setting.to_owned() }
 }
 
 /// Reports an upstream as down while it is stopped, which concerns all workers.

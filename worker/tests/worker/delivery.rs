@@ -24,7 +24,7 @@ async fn a_job_is_mailed_and_its_link_works_once() {
     assert!(!done.has_link, "the sealed link was not deleted");
     assert_eq!(done.message_id.as_deref(), mail.header("Message-Id"));
     assert_eq!(test.outcomes(job).await, "generate_link ok, send ok");
-    assert_eq!(count_log_lines(&worker, "\"listening\""), 1);
+    assert_eq!(count_log_lines(&worker, "\"listening for health checks"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
