@@ -51,6 +51,10 @@ alerts:
 openapi:
     cargo run --quiet --bin magic-link-api -- openapi > openapi/openapi.json
 
+# Write docs/settings.md, and the example that `magic-link-worker example-env` prints, anew after a change of a setting.
+settings:
+    cargo run --quiet --example write_settings
+
 # What two linters say of the document: nothing, or it fails (needs npm).
 openapi-lint:
     cd openapi/tools && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error

@@ -19,6 +19,7 @@ const WEBHOOK_COMMIT_SECONDS: &str = "magic_link_api_webhook_commit_seconds";
 const DELIVERIES: &str = "magic_link_deliveries_total";
 const SUPPRESSIONS: &str = "magic_link_suppressions_total";
 const CONNECTIONS: &str = "magic_link_api_connections";
+const BUILD_INFO: &str = "magic_link_build_info";
 
 /// Histogram buckets in seconds: from a commit on an idle disk to the longest wait for a connection.
 const DURATION_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -48,6 +49,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn describe() {
+    describe_gauge!(BUILD_INFO, "Always 1. The labels say which build of which program this is.");
     describe_counter!(REQUESTS, "Answers of the endpoint, by status and error code (ok for none).");
     describe_histogram!(ENQUEUE_SECONDS, "Seconds that it took to put a job into the outbox, or to fail at it.");
     describe_histogram!(ENQUEUE_BATCH_SIZE, "Requests that went into the outbox in one commit.");
@@ -70,6 +72,8 @@ fn describe() {
 
 /// Exports these counters before their first increment: an alert on `increase()` does not see a counter appear.
 fn start_at_zero() {
+    let commit = program::COMMIT.unwrap_or("unknown");
+    gauge!(BUILD_INFO, "version" => program::VERSION, "commit" => commit, "program" => "magic-link-api").set(1.0);
     for delivery in DeliveryStatus::ALL {
         counter!(DELIVERIES, "delivery" => delivery.as_str()).absolute(0);
     }

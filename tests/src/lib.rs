@@ -6,6 +6,7 @@
 
 pub mod record;
 mod server;
+pub mod settings;
 
 use std::time::Duration;
 

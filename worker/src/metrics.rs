@@ -12,6 +12,8 @@ use outbox::{
     upstreams::UpstreamState,
 };
 
+const BUILD_INFO: &str = "magic_link_build_info";
+
 /// Histogram buckets in seconds: from a fast upstream call up to a job's default deadline.
 const SECONDS_BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 900.0];
 
@@ -48,6 +50,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn describe() {
+    describe_gauge!(BUILD_INFO, "Always 1. The labels say which build of which program this is.");
     describe_counter!("magic_link_attempts_total", "Steps tried, by step (generate_link, send) and outcome.");
     describe_counter!("magic_link_jobs_total", "Jobs that this worker ended or let go of, by what became of them.");
     describe_counter!("magic_link_leases_rescued_total", "Running jobs taken back from workers that were gone.");
@@ -120,6 +123,8 @@ fn describe() {
 
 /// Creates all series at the start, so that `rate` and `increase` include the first event.
 fn initialize() {
+    let commit = program::COMMIT.unwrap_or("unknown");
+    gauge!(BUILD_INFO, "version" => program::VERSION, "commit" => commit, "program" => "magic-link-worker").set(1.0);
     for step in [Step::GenerateLink, Step::Send] {
         for outcome in OUTCOMES {
             attempt_counter(step, outcome).absolute(0);

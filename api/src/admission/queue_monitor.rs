@@ -161,10 +161,10 @@ fn log_change(before: AdmissionDecision, now: AdmissionDecision, load: &Load) {
                 waiting,
                 jobs_per_second,
                 is_stopped,
-                "requests are refused: they could not be mailed in time"
+                "requests are answered with 503: their mails could not be sent in time"
             );
         }
-        (true, false) => tracing::info!(waiting, jobs_per_second, "requests are taken"),
+        (true, false) => tracing::info!(waiting, jobs_per_second, "requests are accepted again"),
         _ => {}
     }
 }

@@ -6,5 +6,6 @@ pub(crate) mod allowed_origins;
 pub(crate) mod next;
 pub(crate) mod origin;
 pub(crate) mod portal;
+pub(crate) mod refused_origins;
 pub(crate) mod source;
 pub(crate) mod url;

@@ -51,6 +51,15 @@ pub(crate) fn resolve(
         .ok_or_else(origin_required)
 }
 
+/// The text that names the origin of a request: that of the first source which is present, whatever is wrong with it. `None` if
+/// no source is present.
+pub(crate) fn deciding_text<'a>(body: Option<&'a str>, headers: &'a HeaderMap) -> Option<&'a str> {
+    let explicit = HeaderName::from_static("x-apphandoff-callback-origin");
+    body.or_else(|| single_header(headers, &explicit))
+        .or_else(|| single_header(headers, &header::ORIGIN))
+        .or_else(|| single_header(headers, &header::REFERER))
+}
+
 /// The error for an explicit origin that is not allowed. `path` is the field or header that names it.
 pub(crate) fn origin_not_allowed(path: &str) -> CallbackOriginError {
     let message = "This origin is not one of the portal's allowed callback origins.";

@@ -111,6 +111,7 @@ fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Re
         match source::resolve(&state.allowed_origins, callback_origin.as_deref(), headers) {
             Ok(resolved) => portal = Some(resolved),
             Err(error) => {
+                state.refused_origins.note(callback_origin.as_deref(), headers);
                 codes.push(error.code);
                 issues.push(error.issue);
             }

@@ -79,6 +79,7 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let reports = tokio::spawn(report_program::run(state.clone()));
     if shutdown.run(&mut signals).await {
         reports.abort();
+        state.webhook_log.write();
         state.reporter.report_stop(&state.pool).await;
     }
     Ok(())
@@ -100,6 +101,8 @@ fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, m
     tokio::spawn(queue_monitor::poll(state.clone()));
     let limiter = state.ip_limiter.clone();
     tokio::spawn(async move { limiter.run_cleanup().await });
+    let state = state.clone();
+    tokio::spawn(async move { state.webhook_log.run().await });
     tokio::spawn(metrics::run_upkeep(prometheus));
 }
 

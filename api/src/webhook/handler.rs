@@ -59,17 +59,20 @@ impl WebhookApi {
         body: JsonBody<MailgunWebhook>,
     ) -> Result<EventTakenResponse, EndpointError<WebhookErrors>> {
         match process(&state, body.0).await {
-            Ok(processed) => {
-                log_processed(&processed);
-                metrics::count_webhook(processed.event, processed.outcome);
+            Ok(ProcessedWebhook { event, outcome, job }) => {
+                // At debug, because every mail causes about three events and the tables hold them all.
+                let job_id = job.map(tracing::field::display);
+                tracing::debug!(event, outcome, job_id, "a webhook event was processed");
+                state.webhook_log.count_event(outcome);
+                metrics::count_webhook(event, outcome);
                 Ok(EventTakenResponse)
             }
             Err(RejectedWebhook { reason, response }) => {
                 // Without a signing key the operator wants no webhooks, so rejecting one is nothing to look into.
                 if reason == NO_SIGNING_KEY {
-                    tracing::debug!(why = reason, "webhook refused");
+                    tracing::debug!(reason, "a webhook was refused");
                 } else {
-                    tracing::warn!(why = reason, "webhook refused");
+                    state.webhook_log.count_refused(reason);
                 }
                 metrics::count_webhook("none", reason);
                 Err(response.into())
@@ -87,7 +90,7 @@ struct ProcessedWebhook {
 
 /// A webhook that was not accepted.
 struct RejectedWebhook {
-    /// Value of the field `why` in the log and of the label `outcome` in the metrics.
+    /// Value of the field `reason` in the log and of the label `outcome` in the metrics.
     reason: &'static str,
     response: ErrorResponse,
 }
@@ -155,16 +158,6 @@ fn verify_signature(
         return Err(RejectedWebhook::new("from_the_future", response));
     }
     Ok(signature)
-}
-
-fn log_processed(processed: &ProcessedWebhook) {
-    let ProcessedWebhook { event, outcome, job } = processed;
-    let job_id = job.map(tracing::field::display);
-    // At debug, because every mail causes about three events and the tables hold them all.
-    match *outcome {
-        "unmatched" => tracing::info!(event, job_id, "a webhook fits no job"),
-        outcome => tracing::debug!(event, outcome, job_id, "webhook"),
-    }
 }
 
 /// Counts a changed delivery and a suppression. Warns if a domain's suppressions are held back.

@@ -55,7 +55,7 @@ impl Drop for JobListener {
 async fn listen(pool: PgPool, notified: Arc<Notify>) {
     loop {
         if let Err(error) = listen_once(&pool, &notified).await {
-            tracing::debug!(%error, "listening is not possible for now: polling");
+            tracing::debug!(%error, "notifications of new jobs cannot be received now: polling instead");
         }
         sleep(RETRY_PAUSE).await;
     }

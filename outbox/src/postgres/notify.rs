@@ -35,7 +35,7 @@ impl NotifyLimiter {
                     continue;
                 }
                 if let Err(error) = notify(&pool).await {
-                    tracing::debug!(%error, "the workers were not woken: they poll");
+                    tracing::debug!(%error, "the workers could not be notified of new jobs: they find them at their next poll");
                 }
                 sleep(MIN_INTERVAL).await;
             }

@@ -174,9 +174,11 @@ impl DeliveryRun<'_> {
         let stop = || upstream_stop::stop(self.worker, upstream, by, began_at, failure);
         match self.retry_until_interrupted(stop).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, upstream = upstream.as_str(), "an upstream could not be stopped"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, upstream = upstream.as_str(), "the stop of an upstream could not be recorded")
+            }
             Err(interruption) => {
-                tracing::debug!(interrupted = %interruption, "an upstream could not be stopped");
+                tracing::debug!(interrupted = %interruption, "the stop of an upstream could not be recorded");
             }
         }
     }

@@ -130,7 +130,7 @@ impl RedirectChecker {
             RedirectAnswer::Unclear => {
                 // The next requests would probably fail too, and each delivery would wait for its timeout.
                 budget.exhaust(Instant::now());
-                tracing::debug!("Supabase's redirect allow list cannot be checked now; continuing without");
+                tracing::debug!("Supabase's redirect allow list cannot be checked now: continuing without the check");
             }
         }
         answer

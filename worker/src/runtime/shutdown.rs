@@ -43,7 +43,7 @@ impl Shutdown {
     pub async fn wind_down(&self, idle: impl Future<Output = ()>, patience: Duration) {
         tokio::pin!(idle);
         if timeout(patience, &mut idle).await.is_err() {
-            tracing::info!("handing running jobs back");
+            tracing::info!("stopping: running jobs are handed over to other workers");
             self.deliveries.cancel();
             if timeout(TIME_TO_HAND_BACK, idle).await.is_err() {
                 tracing::warn!("not all jobs could be handed back: they are taken over when their leases end");

@@ -51,8 +51,14 @@ pub(crate) fn log_stop(upstream: Upstream, failure: &UpstreamFailure) {
 /// Pauses an upstream for as long as it asked for, and logs it if it was not paused.
 pub(crate) async fn pause(worker: &Worker, upstream: Upstream, time: Duration, reason: &Failure) -> Result<(), Error> {
     if upstreams::pause(&worker.pool, upstream, time).await? {
-        let (upstream, code, seconds) = (upstream.as_str(), reason.code.as_str(), time.as_secs());
-        tracing::warn!(upstream, code, seconds, "{}. Sending is paused for as long as it asked for", reason.message);
+        let (upstream, code, pause_seconds) = (upstream.as_str(), reason.code.as_str(), time.as_secs());
+        tracing::warn!(
+            upstream,
+            code,
+            pause_seconds,
+            "{}. Sending is paused for as long as it asked for",
+            reason.message
+        );
     }
     Ok(())
 }
@@ -73,7 +79,7 @@ pub(crate) async fn resume(
     is_check: bool,
 ) -> Result<(), Error> {
     if upstreams::resume(&worker.pool, upstream, began_at, is_check).await? {
-        tracing::info!(upstream = upstream.as_str(), "recovered: sending again");
+        tracing::info!(upstream = upstream.as_str(), "the upstream has recovered: sending again");
     }
     Ok(())
 }

@@ -73,10 +73,10 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
         tracing::error!(
             jobs = rescued.exhausted,
             code = "attempts_exhausted",
-            "jobs failed whose workers died each time"
+            "jobs have failed, because their workers died each time"
         );
     }
-    log_count("rescued jobs of workers that are gone", rescued.requeued);
+    log_count("took over the jobs of workers that are gone", rescued.requeued);
     Ok(())
 }
 
@@ -98,20 +98,23 @@ async fn maintain_partitions(worker: Arc<Worker>) -> Result<(), Error> {
 }
 
 async fn delete_idle_quotas(worker: Arc<Worker>) -> Result<(), Error> {
-    log_count("forgot idle quotas", outbox::forget_idle_quotas(&worker.pool).await?);
+    log_count("deleted quotas that nobody uses", outbox::forget_idle_quotas(&worker.pool).await?);
     Ok(())
 }
 
 async fn delete_old_reports(worker: Arc<Worker>) -> Result<(), Error> {
     let deleted = outbox::forget_reports(&worker.pool, retention(&worker)).await?;
-    log_count("forgot old webhook tokens and events that fit no job", deleted);
+    log_count("deleted old webhook tokens, and old events that fit no job", deleted);
     Ok(())
 }
 
 async fn delete_old_history(worker: Arc<Worker>) -> Result<(), Error> {
     let after = retention(&worker);
-    log_count("forgot hours of deliveries older than RETENTION_DAYS", outbox::forget_hours(&worker.pool, after).await?);
-    log_count("forgot suppressions that ended long ago", outbox::suppression::forget(&worker.pool, after).await?);
+    log_count(
+        "deleted the delivery counts of hours older than RETENTION_DAYS",
+        outbox::forget_hours(&worker.pool, after).await?,
+    );
+    log_count("deleted suppressions that ended long ago", outbox::suppression::forget(&worker.pool, after).await?);
     Ok(())
 }
 

@@ -20,7 +20,7 @@ pub async fn prepare(worker: &Worker, migrate: bool) {
             Err(error) => Err(error),
         };
         if worker.outage.observe(prepared).is_ok() {
-            tracing::debug!("the database is ready");
+            tracing::info!("the tables are ready");
             worker.is_prepared.store(true, Ordering::Relaxed);
             return;
         }

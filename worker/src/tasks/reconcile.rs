@@ -162,7 +162,7 @@ impl ReconcileTurn<'_> {
             self.extend().await?;
             self.mailgun.remove_from_lists(&address).await?;
             suppression::mark_lifted(&self.worker.pool, &address).await?;
-            tracing::info!("took an address off Mailgun's lists, as asked");
+            tracing::info!("an address was removed from Mailgun's lists, as an operator has asked");
         }
         Ok(())
     }
@@ -173,7 +173,7 @@ impl ReconcileTurn<'_> {
             self.extend().await?;
             let is_listed = self.mailgun.is_listed(&address, reason).await?;
             if suppression::set_listed(&self.worker.pool, &address, is_listed).await? {
-                tracing::info!("a suppressed address is off Mailgun's list: it is mailed again");
+                tracing::info!("a suppressed address is no longer on Mailgun's list: it gets mail again");
             }
         }
         Ok(())
