@@ -95,7 +95,7 @@ async fn check_database(worker: &Worker) -> (Check, Vec<Stop>) {
         timeout(DATABASE_TIMEOUT, read_stops(worker)),
         timeout(DATABASE_TIMEOUT, worker.committers.check())
     );
-    // What makes the worker unready is logged, too.
+    // `observe` logs the errors that make the worker unready.
     let stops = stops.map(|stops| worker.outage.observe(stops));
     let recording = recording.map(|recording| worker.outage.observe(recording));
     match stops {
@@ -125,7 +125,8 @@ fn stopping() -> Check {
     }
 }
 
-/// The regular checks may have found the reason, in the server's own words; otherwise it is `found`.
+/// Reports the database as down. Prefers the reason that the regular checks have found, because it may be in the server's own
+/// words, to `found`.
 fn database_down(worker: &Worker, found: OutageReason) -> Check {
     let OutageReason { kind, text } = worker.outage.reason().unwrap_or(found);
     let setting = match kind {
