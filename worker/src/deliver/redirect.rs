@@ -27,22 +27,22 @@ impl DeliveryRun<'_> {
     /// contain the requested URL. The mail would lead people to the wrong page, so log an error that names the missing
     /// entries.
     pub(super) fn redirect_not_allowed(&self, leads_to: &str) -> Failure {
-        let wanted = self.job.callback_url.origin_and_path();
-        let got = CallbackUrl::parse(leads_to)
+        let callback = self.job.callback_url.origin_and_path();
+        let actual = CallbackUrl::parse(leads_to)
             .map_or_else(|_| "something that is not a URL".to_owned(), |url| url.origin_and_path());
-        let entry = format!("{wanted},{wanted}\\?**");
+        let entry = format!("{callback},{callback}\\?**");
         metrics::record_redirect_not_allowed();
         tracing::error!(
             code = "redirect_not_allowed",
             // Use `Display`, so that operators can paste the values. They come from a URL parser, so they contain no spaces
             // and no control characters. `Debug` would quote them and double the backslash.
-            callback = %wanted,
+            %callback,
             add_to_allow_list = %entry,
             "Supabase's redirect allow list (URI_ALLOW_LIST, Redirect URLs) lacks this callback: add both entries \
              there; nothing was mailed"
         );
         let message = format!(
-            "The link would lead to {got} instead. Add to Supabase's redirect allow list (Redirect URLs): {entry}"
+            "The link would lead to {actual} instead. Add to Supabase's redirect allow list (Redirect URLs): {entry}"
         );
         Failure::new("redirect_not_allowed", message)
     }

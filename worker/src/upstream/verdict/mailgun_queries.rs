@@ -67,7 +67,7 @@ mod tests {
             let response = UpstreamResponse { status, body: body.as_bytes().to_vec(), ..UpstreamResponse::default() };
             classify(&response).err().map(|error| error.pause.as_secs())
         };
-        for (status, body, wanted) in [
+        for (status, body, expected) in [
             (200, "", None),
             (401, "Forbidden", Some(300)),
             (403, "", Some(300)),
@@ -78,7 +78,7 @@ mod tests {
             (500, "", Some(30)),
             (302, "", Some(30)),
         ] {
-            assert_eq!(pause(status, body), wanted, "{status} {body}");
+            assert_eq!(pause(status, body), expected, "{status} {body}");
         }
     }
 }
