@@ -3,7 +3,7 @@
 --   magic_link_owner   owns the tables: run `magic-link-worker migrate` as it
 --   magic_link_api     magic-link-api: adds jobs, and can read neither links nor history
 --   magic_link_worker  magic-link-worker
---   magic_link_viewer  people and dashboards: may read what the views show, and nothing else
+--   magic_link_viewer  people and dashboards: may read the views, and what the documentation asks the tables
 --
 -- Run it as a superuser in the outbox's database, before the first migration and again after each one; twice does no
 -- harm. The programs then need MIGRATE_ON_START=false. Passwords are yours to set, each once:
@@ -102,8 +102,20 @@ begin
   grant select (
     id, state, delivery, delivery_at, recipient, attempt, code, message, created_at, run_at, finished_at, request_id)
     on email_jobs to magic_link_viewer;
+  -- What docs/operating.md asks the tables themselves.
+  grant select (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at)
+    on email_attempts to magic_link_viewer;
+  grant select (
+    job_id, event, severity, reason, smtp_code, enhanced_code, message, delivery, occurred_at, received_at, recipient_domain)
+    on email_events to magic_link_viewer;
+  grant select (name, open_since, slow_since, stopped_by, code, message, setting, paused_until)
+    on upstreams to magic_link_viewer;
+  grant select (recipient, reason, since, until, times, job_id) on suppressed_recipients to magic_link_viewer;
   grant select on email_delivery_hours to magic_link_viewer;
-  foreach relation in array array['email_jobs', 'email_delivery_hours', 'email_programs'] loop
+  foreach relation in array array[
+    'email_jobs', 'email_attempts', 'email_events', 'upstreams', 'suppressed_recipients', 'email_delivery_hours',
+    'email_programs']
+  loop
     execute format('drop policy if exists viewer_reads on %I', relation);
     execute format('create policy viewer_reads on %I for select to magic_link_viewer using (true)', relation);
   end loop;

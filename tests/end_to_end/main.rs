@@ -13,6 +13,7 @@ mod failovers;
 mod latest_wins;
 mod main_job;
 mod metrics;
+mod operator;
 mod outages;
 mod programs;
 mod reconciliation;

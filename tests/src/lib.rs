@@ -219,6 +219,15 @@ impl TestSystem {
         all.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
+    /// Runs a command of the worker, such as `upstreams`, and returns what it printed.
+    pub async fn worker_command(&self, arguments: &[&str]) -> Vec<String> {
+        let settings = [("DATABASE_URL".to_owned(), self.database.worker.clone())];
+        let worker = &Programs::build().await.unwrap().worker;
+        let command = Program::spawn(worker, "worker command", &settings, arguments).unwrap();
+        assert!(command.wait().await.success(), "{arguments:?}: {:?}", command.log());
+        command.log()
+    }
+
     /// URL of a path on the first api.
     pub async fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.apis[0].address().await.unwrap())

@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use sqlx::migrate::MigrateError;
 
-use super::error::UNDEFINED_TABLE;
+use super::error::{UNDEFINED_FUNCTION, UNDEFINED_TABLE};
 
 /// What happened.
 pub(super) fn describe(error: &sqlx::Error) -> String {
@@ -14,8 +14,8 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
         sqlx::Error::Database(error) => {
             let message = error.message();
             match error.code() {
-                Some(code) if code == UNDEFINED_TABLE => {
-                    format!("a table is missing ({message}): run `magic-link-worker migrate` of this version")
+                Some(code) if [UNDEFINED_TABLE, UNDEFINED_FUNCTION].contains(&&*code) => {
+                    format!("a part of the tables is missing ({message}): run `magic-link-worker migrate` of this version")
                 }
                 Some(code) => format!("Postgres says: {message} (SQLSTATE {code})"),
                 None => format!("Postgres says: {message}"),

@@ -176,6 +176,8 @@ pub async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<
 
 /// A table that a migration has yet to create.
 pub(super) const UNDEFINED_TABLE: &str = "42P01";
+/// A function that a migration has yet to create.
+pub(super) const UNDEFINED_FUNCTION: &str = "42883";
 /// The tables are for newer programs (our own SQLSTATE).
 const TABLES_FOR_NEWER: &str = "OB001";
 
@@ -221,7 +223,7 @@ pub(crate) fn is_missing_partition(error: &sqlx::Error) -> bool {
 
 /// Whether a function is called that a migration has yet to create.
 pub(crate) fn is_undefined_function(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42883")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(UNDEFINED_FUNCTION)
 }
 
 /// Whether a unique index refused the row.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod claims;
+mod documented_queries;
 mod ends;
 mod enqueues;
 mod forgetting;

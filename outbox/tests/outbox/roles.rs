@@ -57,6 +57,8 @@ async fn no_role_can_do_more_than_it_must() {
         ("viewer", &outbox.viewer, "select callback_url from email_jobs", REFUSED),
         ("viewer", &outbox.viewer, "select * from email_jobs_open", REFUSED),
         ("viewer", &outbox.viewer, "select * from email_attempts", REFUSED),
+        ("viewer", &outbox.viewer, "select suspects from upstreams", REFUSED),
+        ("viewer", &outbox.viewer, "select worker from email_attempts", REFUSED),
         ("viewer", &outbox.viewer, "select * from redirect_checks", REFUSED),
         ("viewer", &outbox.viewer, "update email_jobs set code = null", REFUSED),
         ("viewer", &outbox.viewer, "select email_take_reports('[]')", REFUSED),

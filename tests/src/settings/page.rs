@@ -24,7 +24,7 @@ pub(super) fn render(settings: &Settings) -> String {
     ] {
         write!(page, "\n## {title}\n").unwrap();
         for (heading, settings) in by_heading(settings) {
-            write!(page, "\n### {heading}\n\n| setting | default | |\n|---|---|---|\n").unwrap();
+            write!(page, "\n### {heading}\n\n| setting | default | description |\n|---|---|---|\n").unwrap();
             settings.iter().for_each(|setting| page += &row(setting));
         }
     }
@@ -33,12 +33,16 @@ pub(super) fn render(settings: &Settings) -> String {
 
 fn row(setting: &Setting) -> String {
     let Setting { variable, default, is_required, description, example, .. } = setting;
+    // An example that is described has code of its own.
+    let example_code = if example.contains('`') { example.clone() } else { format!("`{example}`") };
+    let example = match default {
+        Some(default) if default == example => String::new(),
+        _ => format!(" Example: {example_code}"),
+    };
     let default = match default {
         Some(default) => format!("`{default}`"),
         None if *is_required => "required".to_owned(),
         None => String::new(),
     };
-    // An example that is described has code of its own.
-    let example = if example.contains('`') { example.clone() } else { format!("`{example}`") };
-    format!("| `{variable}` | {default} | {} Example: {example} |\n", description.replace('|', "\\|"))
+    format!("| `{variable}` | {default} | {}{example} |\n", description.replace('|', "\\|"))
 }

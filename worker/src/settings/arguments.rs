@@ -162,7 +162,8 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAIL_FROM", value_name = "SENDER", help_heading = "Mailgun")]
     pub mail_from: Option<String>,
 
-    /// Maximum number of mails that this worker sends in a time. As many may go out at once at first. Example: 20/1s
+    /// Maximum rate at which each worker hands mails to Mailgun. After a pause, as many may go out at once. Example:
+    /// 20/1s
     #[arg(long, env = "MAILGUN_RATE", default_value = "20/1s", value_name = "QUOTA", help_heading = "Mailgun")]
     pub mailgun_rate: String,
 
@@ -187,8 +188,8 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAILGUN_EVENTS_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Mailgun")]
     pub mailgun_events_key: Option<String>,
 
-    /// Interface through which Mailgun is asked: events (GET /v3/{domain}/events), or its successor logs (POST
-    /// /v1/analytics/logs). Example: logs
+    /// Interface of Mailgun that is asked: events is GET /v3/{domain}/events, and logs its successor, POST
+    /// /v1/analytics/logs. Example: logs
     #[arg(long, env = "MAILGUN_EVENTS_API", default_value = "events", value_name = "NAME", help_heading = "Mailgun")]
     pub mailgun_events_api: String,
 
