@@ -15,7 +15,9 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
             let message = error.message();
             match error.code() {
                 Some(code) if [UNDEFINED_TABLE, UNDEFINED_FUNCTION].contains(&&*code) => {
-                    format!("a part of the tables is missing ({message}): run `magic-link-worker migrate` of this version")
+                    format!(
+                        "a part of the tables is missing ({message}): run `magic-link-worker migrate` of this version"
+                    )
                 }
                 Some(code) => format!("Postgres says: {message} (SQLSTATE {code})"),
                 None => format!("Postgres says: {message}"),

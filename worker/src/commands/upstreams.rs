@@ -1,5 +1,5 @@
-//! `magic-link-worker upstreams`: prints the state of the upstreams, the same as in `/health/ready` and `/metrics` of each worker,
-//! also while no worker runs.
+//! `magic-link-worker upstreams`: prints the state of the upstreams, as `/health/ready` and `/metrics` of each worker show it. It
+//! also works while no worker runs.
 
 use std::io::{Write as _, stdout};
 

@@ -1,4 +1,4 @@
-//! Fails a job whose callback Supabase's redirect allow list refuses, before a link is made.
+//! Fails a job before a link is requested if Supabase's redirect allow list refuses its callback.
 
 use outbox::{CallbackUrl, Failure};
 

@@ -18,7 +18,7 @@ pub struct Committers {
 }
 
 impl Committers {
-    /// Each committer has a connection of its own.
+    /// Number of database connections: one for each committer.
     pub const CONNECTIONS: u32 = 3;
 
     /// Starts the committers. They stop when this value is dropped.

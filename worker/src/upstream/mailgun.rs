@@ -55,8 +55,8 @@ impl MailgunClient {
         if !settings.is_sender_aligned() {
             tracing::warn!(
                 mailgun_domain = settings.domain,
-                "MAIL_FROM is of another domain than MAILGUN_DOMAIN, so receivers may take the mails for forged (DMARC): use \
-                 an address of MAILGUN_DOMAIN or of the domain above it"
+                "MAIL_FROM is of another domain than MAILGUN_DOMAIN, so receivers may treat the mails as forged (DMARC): use \
+                 an address of MAILGUN_DOMAIN or of its parent domain"
             );
         }
         Ok(Self {

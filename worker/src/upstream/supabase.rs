@@ -143,7 +143,7 @@ impl SupabaseClient {
             tracing::error!(
                 code = reason.code,
                 reason = reason.message,
-                "a hook of Supabase Auth fails: the people whom it concerns get no mail until it is fixed; retrying automatically"
+                "a Supabase Auth hook fails: the people for whom it runs get no mail until it is fixed; retrying automatically"
             );
         }
     }
@@ -213,8 +213,8 @@ impl SupabaseClient {
         if digits != previous && (1..SAFE_CODE_DIGITS).contains(&digits) {
             tracing::warn!(
                 digits,
-                "beside each link Supabase makes a one-time code that can be guessed: set its length (Email OTP length, \
-                 MAILER_OTP_LENGTH) to {SAFE_CODE_DIGITS} or more"
+                "Supabase creates a one-time code with each link, and a code of this length can be guessed: set the length \
+                 (Email OTP length, MAILER_OTP_LENGTH) to {SAFE_CODE_DIGITS} or more"
             );
         }
     }

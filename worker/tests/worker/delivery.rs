@@ -216,8 +216,8 @@ async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
     let rest = "/auth/v1/verify?token=".len() + 56 + "&type=signup&redirect_to=".len();
     let callback = "https%3A%2F%2Fexample.com%2Fauth%2Fcallback%3Fnext%3D%252F".len();
     let page = |link: usize| "a".repeat(link - origin - rest - callback);
-    // Length of the link, state of the job, and calls to Supabase. If a link is sure to be too long, it is not created, because it
-    // may invalidate an earlier link.
+    // Length of the link, state of the job, and calls to Supabase. A link that is certain to be too long is not created, because
+    // it could invalidate an earlier link.
     for (length, state, calls) in [(2_083, "sent", 1), (2_084, "failed", 1), (2_200, "failed", 0)] {
         let before = test.supabase.journal().len();
         let callback_url = format!("https://example.com/auth/callback?next=%2F{}", page(length));
