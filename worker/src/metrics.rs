@@ -50,7 +50,7 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn describe() {
-    describe_gauge!(BUILD_INFO, "Always 1. The labels name the program, its version and its commit.");
+    describe_gauge!(BUILD_INFO, "Always 1. The labels say which build of which program this is.");
     describe_counter!("magic_link_attempts_total", "Attempts of a step, by step (generate_link, send) and outcome.");
     describe_counter!("magic_link_jobs_total", "Jobs that this worker ended or requeued, by their new state.");
     describe_counter!("magic_link_leases_rescued_total", "Running jobs that this worker rescued from dead workers.");
