@@ -20,4 +20,3 @@ mod reconciliation;
 mod replicas;
 mod secrets;
 mod storms;
-mod troubleshooting;

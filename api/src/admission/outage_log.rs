@@ -69,9 +69,11 @@ impl OutageLog {
                     tracing::warn!(error, refused, away_seconds, "the database still cannot be used");
                 }
             }
-            // It went away, or came back with the tables of another version.
-            before => {
-                let refused = refused + before.map_or(0, |outage| outage.refused);
+            _ => {
+                let before = outage.take();
+                let refused = refused + before.as_ref().map_or(0, |outage| outage.refused);
+                // Postgres is back, with the tables of another version. Whether those suit again is not known while it is away.
+                log_end(before.filter(|outage| outage.reason.kind == OutageKind::Away));
                 log_begin(&reason);
                 *outage =
                     Some(Outage { since: now, reason, logged_at: now, last_error_at: now, refused, logged: refused });

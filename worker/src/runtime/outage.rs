@@ -116,11 +116,7 @@ impl OutageLog {
                 if state.last_error_at.elapsed() >= MIN_TIME_WITHOUT_ERROR
                     && let Some((since, reason)) = state.away.take()
                 {
-                    let away_seconds = since.elapsed().as_secs();
-                    match reason.kind {
-                        OutageKind::Away => tracing::info!(away_seconds, "the database is back"),
-                        OutageKind::WrongTables => tracing::info!(away_seconds, "the tables suit this version now"),
-                    }
+                    log_end(since, reason.kind);
                 }
             }
             Err(reason) => {
@@ -165,21 +161,17 @@ impl OutageLog {
 }
 
 impl DatabaseState {
-    /// Records an outage. Logs it, unless an outage of the same kind has already begun.
+    /// Records an outage. Logs its start, unless an outage of the same kind has already begun.
     fn start_outage(&mut self, reason: OutageReason) {
-        let since = match &self.away {
-            Some((since, known)) if known.kind == reason.kind => *since,
-            // A new outage, or one of another kind: the database is back, but with the tables of another version.
-            _ => {
-                let error = reason.text.as_str();
-                match reason.kind {
-                    OutageKind::Away => {
-                        tracing::warn!(error, "the database is away: trying again until it is back (DATABASE_URL)");
-                    }
-                    OutageKind::WrongTables => {
-                        tracing::error!(error, "the tables do not suit this version: nothing is mailed until they do");
-                    }
+        let since = match self.away.take() {
+            Some((since, known)) if known.kind == reason.kind => since,
+            before => {
+                // The outage has ended if Postgres is back, even with the tables of another version. In the opposite case, log no
+                // end: whether the tables match again is not known while Postgres is away.
+                if let Some((since, OutageReason { kind: OutageKind::Away, .. })) = before {
+                    log_end(since, OutageKind::Away);
                 }
+                log_begin(&reason);
                 Instant::now()
             }
         };
@@ -192,5 +184,23 @@ impl DatabaseState {
             tracing::error!(error, "the database refuses a statement: trying again");
             self.refused = Some((error, Instant::now()));
         }
+    }
+}
+
+fn log_begin(reason: &OutageReason) {
+    let error = reason.text.as_str();
+    match reason.kind {
+        OutageKind::Away => tracing::warn!(error, "the database is away: trying again until it is back (DATABASE_URL)"),
+        OutageKind::WrongTables => {
+            tracing::error!(error, "the tables do not suit this version: nothing is mailed until they do");
+        }
+    }
+}
+
+fn log_end(since: Instant, kind: OutageKind) {
+    let away_seconds = since.elapsed().as_secs();
+    match kind {
+        OutageKind::Away => tracing::info!(away_seconds, "the database is back"),
+        OutageKind::WrongTables => tracing::info!(away_seconds, "the tables suit this version now"),
     }
 }
