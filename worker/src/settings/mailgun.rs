@@ -109,7 +109,7 @@ fn is_aligned(from: &str, domain: &str) -> bool {
     domain.strip_suffix(&sender).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// `Some(None)` if no key is set, `None` if the key is bad.
+/// `Some(None)` if no key is set, `None` if the key is invalid.
 fn read_events_key(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Option<SecretString>> {
     match arguments.mailgun_events_key.as_ref().filter(|key| !key.trim().is_empty()) {
         None => Some(None),

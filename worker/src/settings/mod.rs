@@ -1,5 +1,5 @@
-//! The settings, parsed once at the start. All bad settings are reported together, each with its variable and an
-//! example; no error shows a secret.
+//! The settings, parsed once at the start. All invalid settings are reported together, each with its variable and an example.
+//! No error shows a secret.
 
 mod arguments;
 mod connection;

@@ -1,6 +1,5 @@
-//! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` names
-//! what is wrong and which setting to check, and tells which programs run. From the first signal to stop on, the worker is not
-//! ready.
+//! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` shows what
+//! is wrong, which setting to check, and which programs are running. After the first signal to stop, the worker is not ready.
 
 use std::{
     collections::BTreeMap,
@@ -136,7 +135,7 @@ fn database_down(worker: &Worker, found: OutageReason) -> Check {
     Check::Down { code: "database_unavailable".to_owned(), message: text, setting: setting.to_owned() }
 }
 
-/// Reports an upstream as down while it is stopped, which concerns all workers.
+/// Reports an upstream as down while it is stopped. A stop applies to all workers.
 fn check_upstream(stops: &[Stop], upstream: Upstream) -> Check {
     match stops.iter().find(|stop| stop.upstream == upstream) {
         Some(stop) => Check::Down {

@@ -51,7 +51,7 @@ pub struct SupabaseClient {
 /// Minimum time between two error lines about failing hooks.
 const HOOK_ERROR_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// Supabase creates a valid one-time code with each link. A shorter code can be guessed within its lifetime.
+/// Supabase creates a valid one-time code with each link. A code with fewer digits than this can be guessed within its lifetime.
 const SAFE_CODE_DIGITS: usize = 8;
 
 /// Maximum length of a link, in characters. Some versions of Outlook open only the first 2,083 characters of a link, the limit
