@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use outbox::{OutageKind, OutageReason};
+use outbox::OutageReason;
 use poem::{Response, handler, http::StatusCode, web::Data};
 use serde_json::{Value, json};
 
@@ -46,17 +46,13 @@ pub(crate) fn ready_in_detail(state: Data<&Arc<AppState>>) -> Response {
 }
 
 fn describe_outage(queue: &QueueMonitor, not_ready: NotReady) -> Value {
-    let OutageReason { kind, text } = queue.outage_reason().unwrap_or_else(|| {
+    let OutageReason { text, .. } = queue.outage_reason().unwrap_or_else(|| {
         OutageReason::away(match not_ready {
             NotReady::DatabaseUnreachable => "it does not answer",
             NotReady::DatabaseNotPrepared => "its tables are not prepared yet",
         })
     });
-    let setting = match kind {
-        OutageKind::Away => "DATABASE_URL",
-        OutageKind::WrongTables => "MIGRATE_ON_START",
-    };
-    json!({ "status": "down", "code": "database_unavailable", "message": text, "setting": setting })
+    json!({ "status": "down", "code": "database_unavailable", "message": text, "setting": "DATABASE_URL" })
 }
 
 /// `GET /health/ready` of the public listener

@@ -9,7 +9,7 @@ use std::{
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use outbox::{
-    OutageKind, OutageReason, ProgramKind, Upstream,
+    OutageReason, ProgramKind, Upstream,
     programs::ProgramsSummary,
     upstreams::{self, Stop},
 };
@@ -127,12 +127,8 @@ fn stopping() -> Check {
 /// Reports the database as down. Prefers the reason that the regular checks have found, because it may be in the server's own
 /// words, to `found`.
 fn database_down(worker: &Worker, found: OutageReason) -> Check {
-    let OutageReason { kind, text } = worker.outage.reason().unwrap_or(found);
-    let setting = match kind {
-        OutageKind::Away => "DATABASE_URL",
-        OutageKind::WrongTables => "MIGRATE_ON_START",
-    };
-    Check::Down { code: "database_unavailable".to_owned(), message: text, setting: setting.to_owned() }
+    let OutageReason { text, .. } = worker.outage.reason().unwrap_or(found);
+    Check::Down { code: "database_unavailable".to_owned(), message: text, setting: "DATABASE_URL".to_owned() }
 }
 
 /// Reports an upstream as down while it is stopped. A stop applies to all workers.
