@@ -118,7 +118,7 @@ async fn a_rate_limit_and_a_wrong_key_pause_the_reconciler_with_a_reason() {
     let answer = system.ask("hello@example.com").await;
     system.until_state(&answer, "sent").await;
     system.mailgun.wait_for_webhooks(2).await.unwrap();
-    for (status, reason) in [(429, "Mailgun asked for patience"), (401, "Mailgun refuses the key")] {
+    for (status, reason) in [(429, "Mailgun limits the rate of our queries"), (401, "Mailgun refuses the key")] {
         system.mailgun.read_faults().clear();
         let asked = system.mailgun.reads().len();
         let kind = FaultKind::Status(CannedAnswer { status, body: None, headers: Default::default() });

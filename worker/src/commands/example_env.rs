@@ -1,4 +1,4 @@
-//! `magic-link-worker example-env`: a `.env` for both programs.
+//! `magic-link-worker example-env`: prints an example of a `.env` for both programs.
 
 use std::io::{Write as _, stdout};
 
@@ -10,10 +10,10 @@ use super::CommandError;
 /// Every setting of both programs. `just settings` writes it from their `--help`.
 const TEMPLATE: &str = include_str!("../../templates/example.env");
 
-/// What stands in the template for a key of one's own.
+/// Placeholder in the template for a generated key.
 const KEY: &str = "{LINK_SEALING_KEY}";
 
-/// Prints the file, with a fresh key.
+/// Prints the template with a new random key.
 ///
 /// # Errors
 /// [`CommandError::Output`] or [`CommandError::Random`].

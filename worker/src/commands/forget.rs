@@ -1,4 +1,4 @@
-//! `magic-link-worker forget`.
+//! `magic-link-worker forget`: removes a person's address from the database.
 
 use std::io::{Write as _, stdout};
 
@@ -7,7 +7,7 @@ use outbox::{Email, Forgotten};
 use super::{CommandError, connect};
 use crate::settings::DatabaseSettings;
 
-/// Removes a person's address from all tables, and prints how many rows of each held it.
+/// Removes a person's address from all tables, and prints for each table how many rows contained it.
 ///
 /// # Errors
 /// [`CommandError::Database`] or [`CommandError::Output`].

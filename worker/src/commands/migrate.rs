@@ -1,9 +1,9 @@
-//! `magic-link-worker migrate`.
+//! `magic-link-worker migrate`: brings the tables up to date.
 
 use super::{CommandError, connect};
 use crate::{settings::DatabaseSettings, tasks::prepare};
 
-/// Brings the tables up to date and makes the partitions of the coming days.
+/// Brings the tables up to date and creates the partitions of the next days.
 ///
 /// # Errors
 /// [`CommandError::Database`].

@@ -1,5 +1,4 @@
-//! What the program can do instead of delivering mail: one file per command. Each prints its result to stdout, for the person
-//! who runs it.
+//! The subcommands, one file each. Each prints its result to stdout for the person who runs it.
 
 pub mod example_env;
 pub mod forget;
@@ -11,7 +10,7 @@ use program::io_problem;
 
 use crate::settings::DatabaseSettings;
 
-/// Why a command did not do its work. The text is for the person who ran it.
+/// Why a command failed. The message is for the person who ran it.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// The database is away, or refused a statement.
@@ -20,12 +19,12 @@ pub enum CommandError {
     /// The result cannot be printed.
     #[error("the result cannot be printed: {}", io_problem(.0))]
     Output(#[from] std::io::Error),
-    /// The system has no random numbers for a key.
+    /// The system cannot generate a random key.
     #[error("the system has no random numbers for a key")]
     Random,
 }
 
-/// Connects, unless there is a pooler in transaction mode.
+/// Connects to the database. Fails if the connection leads to a pooler in transaction mode.
 async fn connect(settings: &DatabaseSettings, program: &str) -> Result<PgPool, Error> {
     let pool = outbox::connect(&settings.url, settings.max_connections, program)?;
     outbox::check_pooler(&pool).await?;

@@ -1,4 +1,5 @@
-//! `magic-link-worker upstreams`: what `/health/ready` and `/metrics` of each worker say, without a worker.
+//! `magic-link-worker upstreams`: prints the state of the upstreams, as `/health/ready` and `/metrics` of each worker show it. It
+//! also works while no worker runs.
 
 use std::io::{Write as _, stdout};
 
@@ -11,7 +12,7 @@ use outbox::{
 use super::{CommandError, connect};
 use crate::settings::DatabaseSettings;
 
-/// Prints one line per upstream: whether it is stopped or paused, since when, and which setting to look at.
+/// Prints one line per upstream: whether it is stopped or paused, since when, and which setting to check.
 ///
 /// # Errors
 /// [`CommandError::Database`] or [`CommandError::Output`].
@@ -54,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_state_has_a_line_that_says_what_to_look_at() {
+    fn each_state_is_described_with_the_setting_to_check() {
         let state =
             |is_slow, is_paused| UpstreamState { upstream: Upstream::Mailgun, is_open: false, is_slow, is_paused };
         let stop = Stop {

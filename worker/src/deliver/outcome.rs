@@ -1,4 +1,4 @@
-//! How a delivery ends, and the only place that records the outcome in the outbox.
+//! The outcomes of a delivery. Only this file records them in the outbox.
 
 use std::time::Duration;
 

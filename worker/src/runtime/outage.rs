@@ -1,8 +1,8 @@
-//! What this program knows about the database: whether it is away, since when, and why. Many tasks see the errors of an
-//! outage; one line is logged when it begins and one when it ends.
+//! Tracks database outages: whether the database is away, since when, and why. Many tasks see the errors of an outage, but
+//! only its start and its end are logged.
 //!
-//! Any task may find that the database is away. Only the regular check of `tasks::check_database` finds that it is back,
-//! because it tests everything that a delivery needs. A task that did not touch the database proves nothing.
+//! Any task can report the start of an outage. Only the regular check of `tasks::check_database` can end it, because that
+//! check tests everything that a delivery needs. The success of another task proves nothing: it may not have used the database.
 
 use std::{
     fmt::Display,
@@ -13,12 +13,12 @@ use std::{
 use outbox::{OutageKind, OutageReason, ReasonSource};
 use tokio::{sync::Notify, time::Instant};
 
-/// The same refused statement is logged again after this time.
+/// Minimum time between two log lines about the same refused statement.
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
-/// The outage is over if the regular check succeeds and no task has met an error for this time. Tasks retry at least every
-/// two seconds.
-const CALM: Duration = Duration::from_secs(3);
+/// An outage is over when the regular check succeeds and no task has reported an error for this time. Tasks retry at least
+/// every two seconds.
+const MIN_TIME_WITHOUT_ERROR: Duration = Duration::from_secs(3);
 
 /// A database error that may mean an outage.
 pub trait OutageError: Display {
@@ -26,7 +26,7 @@ pub trait OutageError: Display {
     fn is_outage(&self) -> bool;
     /// Why the database cannot be used, if this is an outage.
     fn outage(&self) -> OutageReason;
-    /// Where its reason can be found.
+    /// Where to find the reason of the outage.
     fn reason_source(&self) -> ReasonSource;
 }
 
@@ -58,7 +58,7 @@ impl OutageError for outbox::CommitError {
     }
 }
 
-/// What is known about the database.
+/// The state of the database. Logs the start and the end of each outage.
 #[derive(Debug)]
 pub struct OutageLog {
     state: Mutex<DatabaseState>,
@@ -68,11 +68,11 @@ pub struct OutageLog {
 
 #[derive(Debug)]
 struct DatabaseState {
-    /// Since when it cannot be used, and why.
+    /// Since when the database cannot be used, and why. `None` if it can.
     away: Option<(Instant, OutageReason)>,
     /// Whether the last check found that results can be recorded.
     can_record: bool,
-    /// The last sign of an outage, or the start of this program.
+    /// The last error of an outage, or the start of this program.
     last_error_at: Instant,
     /// The last statement that was refused, and when that was logged.
     refused: Option<(String, Instant)>,
@@ -86,7 +86,7 @@ impl Default for OutageLog {
 }
 
 impl OutageLog {
-    /// Returns `result` unchanged. Logs the begin of an outage, and a statement that the database refuses.
+    /// Returns `result` unchanged. Logs the start of an outage, and a statement that the database refuses.
     ///
     /// # Errors
     /// The error in `result`.
@@ -96,7 +96,7 @@ impl OutageLog {
             if error.is_outage() {
                 state.last_error_at = Instant::now();
                 if error.reason_source() == ReasonSource::Error {
-                    state.go_away(error.outage());
+                    state.start_outage(error.outage());
                 }
                 self.error_seen.notify_one();
             } else {
@@ -106,14 +106,14 @@ impl OutageLog {
         result
     }
 
-    /// Records the result of a regular check: the reason if results cannot be recorded now.
+    /// Records the result of a regular check. `Err` holds the reason why results cannot be recorded now.
     pub fn record_check(&self, result: Result<(), OutageReason>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.can_record = result.is_ok();
         match result {
             Ok(()) => {
-                // A full disk, for example, passes the check and refuses writes: tasks go on to report errors.
-                if state.last_error_at.elapsed() >= CALM
+                // With a full disk, for example, the check succeeds although writes fail and tasks keep reporting errors.
+                if state.last_error_at.elapsed() >= MIN_TIME_WITHOUT_ERROR
                     && let Some((since, reason)) = state.away.take()
                 {
                     log_end(since, reason.kind);
@@ -121,7 +121,7 @@ impl OutageLog {
             }
             Err(reason) => {
                 state.last_error_at = Instant::now();
-                state.go_away(reason);
+                state.start_outage(reason);
             }
         }
     }
@@ -139,11 +139,11 @@ impl OutageLog {
 
     /// Waits for an error, but not longer than `max_wait`.
     pub async fn wait_for_error(&self, max_wait: Duration) {
-        // The caller checks in both cases.
+        // The caller checks the database after an error and after the timeout.
         let _ = tokio::time::timeout(max_wait, self.error_seen.notified()).await;
     }
 
-    /// Whether the result of a delivery could be recorded at the last check.
+    /// Whether the last check found that results can be recorded.
     pub fn can_record(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).can_record
     }
@@ -154,18 +154,20 @@ impl OutageLog {
         state.away.as_ref().map(|(_, reason)| reason.clone())
     }
 
-    /// Time since the last sign of an outage, or since the start of this program.
-    pub fn calm_for(&self) -> Duration {
+    /// Time since the last error of an outage, or since the start of this program.
+    pub fn time_since_error(&self) -> Duration {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).last_error_at.elapsed()
     }
 }
 
 impl DatabaseState {
-    fn go_away(&mut self, reason: OutageReason) {
+    /// Records an outage. Logs its start, unless an outage of the same kind has already begun.
+    fn start_outage(&mut self, reason: OutageReason) {
         let since = match self.away.take() {
             Some((since, known)) if known.kind == reason.kind => since,
             before => {
-                // Postgres is back, with the tables of another version. Whether those suit again is not known while it is away.
+                // The outage has ended if Postgres is back, even with the tables of another version. In the opposite case, log no
+                // end: whether the tables match again is not known while Postgres is away.
                 if let Some((since, OutageReason { kind: OutageKind::Away, .. })) = before {
                     log_end(since, OutageKind::Away);
                 }

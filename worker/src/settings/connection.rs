@@ -1,4 +1,4 @@
-//! How connections to an upstream are made: through which proxy, and which certificates are trusted.
+//! The connection settings of an upstream: its proxy and the trusted certificates.
 
 use std::fs;
 
@@ -10,22 +10,22 @@ use rustls::{
 
 use super::ProxySettings;
 
-/// How connections to one upstream are made. The default: directly, and the public certificate authorities are trusted.
+/// How to connect to one upstream. By default, connections are direct, and only the public certificate authorities are trusted.
 #[derive(Clone, Default)]
 pub struct ConnectionSettings {
     /// The proxy for everything but this machine.
     pub proxy: Option<ProxySettings>,
-    /// Certificate authorities that are trusted for this upstream beside the public ones.
+    /// Certificate authorities that are trusted for this upstream in addition to the public ones.
     pub extra_roots: Vec<CertificateDer<'static>>,
 }
 
-/// Reads the certificates of a PEM file. Other parts of the file, such as keys, are passed over.
+/// Reads the certificates of a PEM file. Ignores other parts of the file, such as keys.
 pub(super) fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = fs::read(path).map_err(|error| format!("`{path}` cannot be read: {}", io_problem(&error)))?;
     let mut store = RootCertStore::empty();
     let mut certificates = Vec::new();
     for (index, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
-        // The error would show a line of the file.
+        // Leave out the error, because it contains a line of the file.
         let certificate = certificate.map_err(|_| format!("`{path}` is not well-formed PEM"))?;
         let number = index + 1;
         store

@@ -1,4 +1,4 @@
-//! How to reach Postgres.
+//! The settings of Postgres.
 
 use outbox::check_url;
 use program::SettingErrors;
@@ -6,18 +6,18 @@ use secrecy::SecretString;
 
 use super::WorkerArguments;
 
-/// How to reach Postgres.
+/// The settings of Postgres.
 pub struct DatabaseSettings {
     /// `postgres://…`
     pub url: SecretString,
-    /// Size of the connection pool, at least 2, since one connection listens for notifications.
+    /// Size of the connection pool, at least 2, because one connection listens for notifications.
     pub max_connections: u32,
-    /// Whether to run the migrations at the start.
+    /// Whether the worker runs the migrations when it starts.
     pub migrate_on_start: bool,
 }
 
 impl DatabaseSettings {
-    /// Reads these settings. `None` if an error was added.
+    /// Reads these settings. Adds an error for each invalid one, and returns `None` if there are any.
     pub fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
         const EXAMPLE: &str = "postgres://magic_link:secret@db.internal/magic_link";
         let url = errors

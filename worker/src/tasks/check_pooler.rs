@@ -9,7 +9,7 @@ use crate::runtime::worker::Worker;
 
 /// Time between two checks while the database is away.
 const AWAY_INTERVAL: Duration = Duration::from_millis(500);
-/// Time between two checks while there is such a pooler.
+/// Time between two checks while a pooler is in transaction mode.
 const POOLER_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Returns when each connection has a server session of its own.

@@ -1,6 +1,5 @@
-//! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` names
-//! what is wrong and which setting to check, and tells which programs run. From the first signal to stop on, the worker is not
-//! ready.
+//! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` shows what
+//! is wrong, which setting to check, and which programs are running. After the first signal to stop, the worker is not ready.
 
 use std::{
     collections::BTreeMap,
@@ -95,7 +94,7 @@ async fn check_database(worker: &Worker) -> (Check, Vec<Stop>) {
         timeout(DATABASE_TIMEOUT, read_stops(worker)),
         timeout(DATABASE_TIMEOUT, worker.committers.check())
     );
-    // What makes the worker unready is logged, too.
+    // `observe` logs the errors that make the worker unready.
     let stops = stops.map(|stops| worker.outage.observe(stops));
     let recording = recording.map(|recording| worker.outage.observe(recording));
     match stops {
@@ -125,13 +124,14 @@ fn stopping() -> Check {
     }
 }
 
-/// The regular checks may have found the reason, in the server's own words; otherwise it is `found`.
+/// Reports the database as down. Prefers the reason that the regular checks have found, because it may be in the server's own
+/// words, to `found`.
 fn database_down(worker: &Worker, found: OutageReason) -> Check {
     let OutageReason { text, .. } = worker.outage.reason().unwrap_or(found);
     Check::Down { code: "database_unavailable".to_owned(), message: text, setting: "DATABASE_URL".to_owned() }
 }
 
-/// Reports an upstream as down while it is stopped, which concerns all workers.
+/// Reports an upstream as down while it is stopped. A stop applies to all workers.
 fn check_upstream(stops: &[Stop], upstream: Upstream) -> Check {
     match stops.iter().find(|stop| stop.upstream == upstream) {
         Some(stop) => Check::Down {

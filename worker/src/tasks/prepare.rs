@@ -1,4 +1,4 @@
-//! Prepares the database: migrates or checks the tables, and creates the partitions of the next days. Waits for Postgres as
+//! Prepares the database: migrates or checks the tables, and creates the partitions of the next days. Waits for Postgres for as
 //! long as necessary.
 
 use std::{sync::atomic::Ordering, time::Duration};

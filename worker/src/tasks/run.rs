@@ -1,4 +1,5 @@
-//! The worker from start to stop: serve health checks at once, check and prepare the database, deliver jobs until a signal.
+//! Runs the worker from start to stop: serves health checks at once, checks and prepares the database, and delivers jobs until a
+//! signal.
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,7 +61,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the HTTP server for health and metrics. It also runs while the database is away.
+/// Starts the HTTP server for health checks and metrics. It also runs while the database is away.
 async fn serve_health(
     worker: &Arc<Worker>,
     settings: &WorkerSettings,
