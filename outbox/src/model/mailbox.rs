@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-/// The mailbox that an address reaches, as far as that can be known: without `+tag`, and without dots at Gmail.
+/// The mailbox that an address reaches, as far as is known: without `+tag`, and without dots at Gmail.
 ///
-/// It is the key of a recipient's quota. Otherwise one person would have as many quotas as there are tags. Only
+/// It is the key of a recipient's quota. If the address were the key, each tag would have a quota of its own. Only
 /// [`Email::mailbox`](super::email::Email::mailbox) and rows of `recipient_quotas` create one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mailbox(String);
