@@ -279,8 +279,8 @@ where
         let mut last_size = 0;
         loop {
             let mut waiting = self.waiting.lock().await;
-            // Callers that were just answered may send again at once. Without a chance for them, the next batch would be only
-            // the first caller, and the others would wait for a commit of one. On an idle system this costs nothing.
+            // Callers that were just answered may send again at once. Yield so that they can: otherwise the next batch would have
+            // only the first of them, and the others would wait for a commit of one. On an idle system this costs nothing.
             if waiting.len() < last_size / 2 {
                 tokio::task::yield_now().await;
             }

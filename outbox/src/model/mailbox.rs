@@ -1,4 +1,4 @@
-//! The mailbox behind an address, which quotas are counted by.
+//! The mailbox that an address reaches. Quotas are counted per mailbox.
 
 use std::fmt;
 
@@ -24,7 +24,7 @@ impl Mailbox {
         })
     }
 
-    /// The key of a row of `recipient_quotas`, which was a mailbox when it was written.
+    /// Creates a mailbox from the key of a row of `recipient_quotas`, without checks.
     pub(crate) fn from_key(key: String) -> Self {
         Self(key)
     }

@@ -66,7 +66,7 @@ async fn listen(pool: PgPool, notified: Arc<Notify>) {
 async fn listen_once(pool: &PgPool, notified: &Notify) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen("email_jobs").await?;
-    // Jobs that were enqueued before the LISTEN took effect sent no notification here.
+    // Jobs that were enqueued before the LISTEN took effect caused no notification here.
     notified.notify_one();
     loop {
         match timeout(SILENCE, listener.try_recv()).await {
