@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
-    document::PublishedLimits,
     callback::{allowed_origins::AllowedOrigins, next::NextPrefixes},
+    document::PublishedLimits,
     ip_limit::limiter::IpRateLimiter,
     metrics,
     settings::{ApiSettings, WebhookSettings},

@@ -171,7 +171,8 @@ mod tests {
             assert!(error.issue.message.contains(expected), "{text:?}: {}", error.issue.message);
         }
         let error = resolve(&allowed(), None, &headers_of(&[(EXPLICIT, "https://portal.example.com/x")])).unwrap_err();
-        let expected = "X-AppHandoff-Callback-Origin must be an origin without a path: send https://portal.example.com.";
+        let expected =
+            "X-AppHandoff-Callback-Origin must be an origin without a path: send https://portal.example.com.";
         assert_eq!(error.issue.message, expected);
     }
 

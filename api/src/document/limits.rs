@@ -96,7 +96,9 @@ mod tests {
     #[test]
     fn the_table_takes_the_place_of_the_placeholder() {
         let guide = PublishedLimits::default().fill_in("before\n\n<!-- limits -->\n\nafter\n");
-        assert!(guide.starts_with("before\n\n| limit | on this server |\n|---|---|\n| Requests from one network | 30 per minute |\n"));
+        assert!(guide.starts_with(
+            "before\n\n| limit | on this server |\n|---|---|\n| Requests from one network | 30 per minute |\n"
+        ));
         assert!(guide.ends_with("| A link works for | 1 hour |\n\nafter\n"));
     }
 }

@@ -1,4 +1,4 @@
-//! The story of a job that broke a promise: all that is known of it, in the order of time where there is one.
+//! Reports everything known about a job that broke a promise, in chronological order where there are times.
 
 use std::fmt::Write as _;
 
@@ -6,25 +6,25 @@ use tests::record::{Broken, JobFacts, moment};
 
 use crate::evidence::Evidence;
 
-/// Most log lines that are told.
+/// Maximum number of log lines per program.
 const LINES: usize = 80;
 
 pub(crate) fn of(broken: &Broken, evidence: &Evidence) -> String {
-    let mut story = format!("\n=== {}\n", broken.promise);
+    let mut report = format!("\n=== {}\n", broken.promise);
     let job = broken.job.as_ref().and_then(|id| evidence.jobs.iter().find(|job| job.id == *id));
     if let Some(job) = job {
-        tell(&mut story, job, evidence);
+        tell(&mut report, job, evidence);
     }
-    story
+    report
 }
 
-fn tell(story: &mut String, job: &JobFacts, evidence: &Evidence) {
+fn tell(report: &mut String, job: &JobFacts, evidence: &Evidence) {
     let mut events = vec![];
     let others = evidence.jobs.iter().filter(|other| other.recipient == job.recipient);
     for other in others {
-        let mark = if other.id == job.id { "THE JOB" } else { "another of its recipient" };
+        let mark = if other.id == job.id { "THE JOB" } else { "another job of its recipient" };
         // Writing into a String cannot fail.
-        writeln!(story, "{mark}: {}", other.row).ok();
+        writeln!(report, "{mark}: {}", other.row).ok();
         let steps = evidence.steps_of(other).iter();
         events.extend(steps.map(|step| (step.began, format!("{step:?}"))));
         let mails = evidence.mails_of(other).iter();
@@ -41,14 +41,14 @@ fn tell(story: &mut String, job: &JobFacts, evidence: &Evidence) {
         let text = format!("Supabase called for {}: {:?} {:?}", call.redirect_to, call.carried_out, call.answered);
         events.push((moment(call.at), text));
     }
-    events.extend(evidence.diary.iter().map(|blow| (blow.from, format!("{blow:?}"))));
+    events.extend(evidence.incidents.iter().map(|incident| (incident.from, format!("{incident:?}"))));
     events.sort_by(|(one, _), (other, _)| one.total_cmp(other));
     events.iter().for_each(|(at, text)| {
-        writeln!(story, "{at:.3} {text}").ok();
+        writeln!(report, "{at:.3} {text}").ok();
     });
     for (program, log) in &evidence.logs {
         for line in log.iter().filter(|line| line.contains(&job.id)).take(LINES) {
-            writeln!(story, "{program}: {line}").ok();
+            writeln!(report, "{program}: {line}").ok();
         }
     }
 }

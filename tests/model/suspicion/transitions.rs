@@ -1,40 +1,40 @@
-//! What an action leads to.
+//! The effect of each action.
 
 use super::{
-    protocol::{Happening, SuspicionProtocol},
+    protocol::{SuspicionAction, SuspicionProtocol},
     queue::{self, PutBack, QueuedState},
     upstream::{ModelStoppedBy, ModelSuspicion},
     world::{CallStep, GeneralFault, ModelCall, ModelResumedBy, SuspicionWorld, Time},
 };
 
 impl SuspicionProtocol {
-    pub(crate) fn happen(&self, world: &mut SuspicionWorld, action: Happening) {
+    pub(crate) fn apply(&self, world: &mut SuspicionWorld, action: SuspicionAction) {
         world.marks.just_resumed = None;
         match action {
-            Happening::FaultBegins => world.fault = GeneralFault::Lasts,
-            Happening::FaultEnds => world.fault = GeneralFault::Over,
-            Happening::Request => {
+            SuspicionAction::FaultBegins => world.fault = GeneralFault::Lasts,
+            SuspicionAction::FaultEnds => world.fault = GeneralFault::Over,
+            SuspicionAction::Request => {
                 world.requests -= 1;
                 queue::enqueue(&mut world.rows, 0, &self.guards);
             }
-            Happening::PromoteDue => queue::promote_due(&mut world.rows),
-            Happening::Claim => self.claim(world),
-            Happening::Answer(index)
-            | Happening::RefuseUnchecked(index)
-            | Happening::Record(index)
-            | Happening::FinishOnly(index) => {
+            SuspicionAction::PromoteDue => queue::promote_due(&mut world.rows),
+            SuspicionAction::Claim => self.claim(world),
+            SuspicionAction::Answer(index)
+            | SuspicionAction::RefuseUnchecked(index)
+            | SuspicionAction::Record(index)
+            | SuspicionAction::FinishOnly(index) => {
                 if let Some(call) = world.calls[index].take() {
-                    let next = self.go_on(world, call, action);
+                    let next = self.next_step(world, call, action);
                     world.calls[index] = next.map(|step| ModelCall { step, ..call });
                 }
             }
-            Happening::Check if self.check_fails(world) => {
+            SuspicionAction::Check if self.check_fails(world) => {
                 let now = world.now();
                 self.stop(world, ModelStoppedBy::Check, now);
             }
-            Happening::Check => world.passed_check = Some(world.now()),
-            Happening::CheckRecorded => self.record_check(world),
-            Happening::Expire(job) => {
+            SuspicionAction::Check => world.passed_check = Some(world.now()),
+            SuspicionAction::CheckRecorded => self.record_check(world),
+            SuspicionAction::Expire(job) => {
                 world.deadlines -= 1;
                 world.end(job, QueuedState::Expired);
             }
@@ -66,13 +66,13 @@ impl SuspicionProtocol {
         }
     }
 
-    /// The next step of a worker with a call; `None` if it is done with the job.
-    fn go_on(&self, world: &mut SuspicionWorld, call: ModelCall, action: Happening) -> Option<CallStep> {
+    /// The worker's next step for a call. `None` if it is done with the job.
+    fn next_step(&self, world: &mut SuspicionWorld, call: ModelCall, action: SuspicionAction) -> Option<CallStep> {
         let recipient = world.rows[call.job].recipient;
         match call.step {
             CallStep::OnWire => {
                 let is_refused = world.fault == GeneralFault::Lasts || self.is_refused(recipient);
-                let check_fails = self.check_fails(world) && matches!(action, Happening::Answer(_));
+                let check_fails = self.check_fails(world) && matches!(action, SuspicionAction::Answer(_));
                 let failed_check = check_fails.then(|| world.now().max(call.began_at + 1));
                 Some(if is_refused { CallStep::Refused { failed_check } } else { CallStep::Succeeded })
             }
@@ -86,14 +86,14 @@ impl SuspicionProtocol {
                     ModelSuspicion::IsStopped => {}
                     ModelSuspicion::Stops(by) => self.stop(world, by, failed_check.unwrap_or(call.began_at)),
                 }
-                // It concerns everybody: the job waits for the next probe.
+                // The refusal concerns everybody: the job waits for the next probe.
                 let how = PutBack { spent_at: None, refused_at: None, has_delay: false };
                 queue::put_back(&mut world.rows, call.job, how, &self.guards);
                 None
             }
             CallStep::Succeeded => {
                 world.end(call.job, QueuedState::Sent);
-                if matches!(action, Happening::Record(_)) {
+                if matches!(action, SuspicionAction::Record(_)) {
                     self.record_success(world, call);
                 }
                 None
@@ -116,7 +116,7 @@ impl SuspicionProtocol {
             return;
         }
         let is_uncounted = call.is_probe || self.guards.put_back_looks_at_stop && world.upstream.stop.is_some();
-        // Nobody asks how many attempts the refused ones have spent, or when, if all get them back.
+        // If every job gets its attempt back, neither the number of attempts of refused jobs nor their time matters.
         let claimed_at = if self.guards.all_waiting_are_given_back { 0 } else { call.claimed_at };
         let spent_at = Some(claimed_at).filter(|_| !is_uncounted && !self.is_refused(row.recipient));
         let how = PutBack { spent_at, refused_at: Some(world.now()), has_delay: true };
@@ -154,9 +154,9 @@ fn mark_resumed(world: &mut SuspicionWorld, by: ModelResumedBy) {
     world.marks.resumed_too_early |= world.fault == GeneralFault::Lasts;
 }
 
-/// Whether another job that could be probed has waited for longer than this one for its turn.
+/// Notes whether another claimable job has waited longer for its probe.
 fn mark_turn(world: &mut SuspicionWorld, job: usize) {
     let last = world.last_probes[world.rows[job].recipient];
     let is_behind = |recipient: usize| last > world.last_probes[recipient];
-    world.marks.jumped_the_turn |= queue::claimable(&world.rows).any(|(_, row)| is_behind(row.recipient));
+    world.marks.probed_out_of_turn |= queue::claimable(&world.rows).any(|(_, row)| is_behind(row.recipient));
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 const DOCUMENT: &str = include_str!("../../docs/troubleshooting.md");
 const ALERTS: &str = include_str!("../../deploy/alerts.yaml");
 
-/// Where codes are made, and what stands before each of them there.
+/// The files that define codes, and the text before each code there.
 const SOURCES: [(&str, &str); 9] = [
     ("worker/src/upstream", "Failure::new(\""),
     ("worker/src/upstream/verdict/supabase.rs", ")), \""),
@@ -36,8 +36,7 @@ fn every_alert_and_every_code_has_an_entry() {
     assert!(missing.is_empty() && codes.len() > 30, "{missing:?} of {codes:?}");
 }
 
-/// The strings that stand after `before` in a file or in the files of a folder, as far as they look like a code. Unit tests
-/// are left out.
+/// The strings after `before` in a file, or in the files of a folder, that look like codes. Unit tests are skipped.
 fn codes_in(path: &Path, before: &str) -> BTreeSet<String> {
     if path.is_dir() {
         return fs::read_dir(path).unwrap().flat_map(|entry| codes_in(&entry.unwrap().path(), before)).collect();

@@ -7,21 +7,21 @@ use serde_json::json;
 
 use super::now;
 
-/// Maximum time for an answer of the api.
+/// Maximum time for the api to answer.
 const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 
-/// A request and what came of it.
+/// A request and its answer.
 #[derive(Clone, Debug)]
 pub struct AskedRequest {
     /// Its id.
     pub request_id: String,
-    /// Who asked.
+    /// The address that it asked for.
     pub recipient: String,
-    /// When it was sent, in seconds since 1970.
+    /// When it was sent, in Unix seconds.
     pub at: f64,
-    /// When its answer was there.
+    /// When the answer arrived, in Unix seconds.
     pub answered: f64,
-    /// The status, or why there is none.
+    /// The status, or the error if no answer arrived.
     pub answer: Result<u16, String>,
 }
 

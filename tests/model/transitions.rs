@@ -1,14 +1,14 @@
-//! What an action leads to.
+//! The effect of each action.
 
 use crate::{
     protocol::{Action, Protocol},
     table::{ModelDecision, ModelEnd, ModelJob, ModelState},
-    worker::{Adrift, ModelDelivery, ModelMail, ModelStep, ModelWorker},
+    worker::{ModelDelivery, ModelMail, ModelStep, ModelWorker, OrphanedCall},
     world::ModelWorld,
 };
 
 impl Protocol {
-    pub(crate) fn happen(&self, world: &mut ModelWorld, action: Action) {
+    pub(crate) fn apply(&self, world: &mut ModelWorld, action: Action) {
         match action {
             Action::Request => {
                 world.accepted += 1;
@@ -16,17 +16,17 @@ impl Protocol {
             }
             Action::PromoteDue => world.table.promote_due(),
             Action::Expire => world.table.expire(&self.guards),
-            Action::LookForLost(lease) => world.rescue = Some(lease),
+            Action::FindExpiredLease(lease) => world.rescue = Some(lease),
             Action::Rescue => {
                 if let Some(lease) = world.rescue.take() {
                     world.write(lease, |table| table.rescue(lease, &self.guards));
                 }
             }
             Action::Claim => self.claim(world),
-            Action::LandAdrift(call) => land_adrift(world, call),
+            Action::LandOrphaned(call) => land_orphaned(world, call),
             Action::LeaseEnds(job) => lease_ends(world, job),
             Action::DeadlinePasses(job) => world.table.rows[job].overdue = true,
-            Action::Go(lease)
+            Action::Proceed(lease)
             | Action::Land(lease)
             | Action::GiveUp(lease)
             | Action::Reject(lease)
@@ -35,8 +35,8 @@ impl Protocol {
             | Action::Freeze(lease)
             | Action::Thaw(lease) => {
                 if let Some(mut delivery) = world.delivery(lease).cloned() {
-                    let goes_on = self.deliver(world, &mut delivery, action);
-                    world.replace(lease, if goes_on { ModelWorker::Busy(delivery) } else { ModelWorker::Idle });
+                    let continues = self.deliver(world, &mut delivery, action);
+                    world.replace(lease, if continues { ModelWorker::Busy(delivery) } else { ModelWorker::Idle });
                 }
             }
         }
@@ -51,10 +51,10 @@ impl Protocol {
         }
     }
 
-    /// What one worker does or suffers; tells whether its delivery goes on.
+    /// Applies an action of one worker. Returns whether its delivery continues.
     fn deliver(&self, world: &mut ModelWorld, delivery: &mut ModelDelivery, action: Action) -> bool {
         match action {
-            Action::Go(_) => return self.go(world, delivery),
+            Action::Proceed(_) => return self.proceed(world, delivery),
             Action::Land(_) => land(world, delivery),
             Action::Reject(_) => delivery.step = ModelStep::RecordFailed,
             Action::Renew(_) => {
@@ -75,45 +75,45 @@ impl Protocol {
         true
     }
 
-    /// The worker's next call or statement; tells whether its delivery goes on.
-    fn go(&self, world: &mut ModelWorld, delivery: &mut ModelDelivery) -> bool {
+    /// Makes the worker's next call or statement. Returns whether its delivery continues.
+    fn proceed(&self, world: &mut ModelWorld, delivery: &mut ModelDelivery) -> bool {
         let (lease, guards) = (delivery.lease, &self.guards);
         match delivery.step {
-            ModelStep::Ask => {
-                delivery.step = ModelStep::Asking;
+            ModelStep::GenerateLink => {
+                delivery.step = ModelStep::GeneratingLink;
                 return true;
             }
             ModelStep::Seal(link) => {
                 let newer_waits = world.table.newer_waits(lease.job);
                 let cleared = world.write(lease, |table| table.seal(lease, link, guards));
-                world.seen.cleared_although_newer |= newer_waits && cleared == ModelDecision::Send;
+                world.seen.cleared_despite_newer_request |= newer_waits && cleared == ModelDecision::Send;
                 delivery.step = ModelStep::Send(link);
                 return cleared == ModelDecision::Send;
             }
             ModelStep::RecordSent => world.write(lease, |table| table.finish(lease, ModelEnd::Sent, guards)),
             ModelStep::RecordFailed => world.write(lease, |table| table.finish(lease, ModelEnd::Failed, guards)),
-            // With a delay. A hand-back has none: its job is queued at once, as if it fell due that moment.
+            // Retries wait for a delay. A hand-back has no delay: it equals a retry that is due at once.
             ModelStep::Requeue => world.write(lease, |table| table.requeue(lease, ModelState::Retrying, guards)),
-            ModelStep::Asking | ModelStep::Send(_) => {}
+            ModelStep::GeneratingLink | ModelStep::Send(_) => {}
         }
         false
     }
 
-    /// A call under way goes on without its worker. Closing the connection cancels it: if calls may not land late, at
-    /// once, so that it was carried out before or never is.
+    /// The worker abandons a call in flight. That closes the connection, which cancels the call. So unless calls may
+    /// land late, it was carried out before or never will be.
     fn abandon_call(&self, world: &mut ModelWorld, delivery: &ModelDelivery) {
         match delivery.call() {
-            Some(Adrift::Ask(_)) if !self.calls_land_late => {}
+            Some(OrphanedCall::GenerateLink(_)) if !self.calls_land_late => {}
             // A copy of a mail is the same mail.
-            Some(Adrift::Send(mail)) if world.mails.contains(&mail) => {}
-            call => world.adrift.extend(call),
+            Some(OrphanedCall::Send(mail)) if world.mails.contains(&mail) => {}
+            call => world.orphaned_calls.extend(call),
         }
     }
 }
 
 fn land(world: &mut ModelWorld, delivery: &mut ModelDelivery) {
     match delivery.step {
-        ModelStep::Asking => delivery.step = ModelStep::Seal(world.make_link(delivery.lease)),
+        ModelStep::GeneratingLink => delivery.step = ModelStep::Seal(world.make_link(delivery.lease)),
         ModelStep::Send(link) => {
             world.mails.insert(ModelMail { job: delivery.lease.job, link });
             delivery.step = ModelStep::RecordSent;
@@ -122,19 +122,19 @@ fn land(world: &mut ModelWorld, delivery: &mut ModelDelivery) {
     }
 }
 
-fn land_adrift(world: &mut ModelWorld, call: Adrift) {
-    world.adrift.remove(&call);
+fn land_orphaned(world: &mut ModelWorld, call: OrphanedCall) {
+    world.orphaned_calls.remove(&call);
     match call {
-        Adrift::Ask(lease) => {
+        OrphanedCall::GenerateLink(lease) => {
             world.make_link(lease);
         }
-        Adrift::Send(mail) => {
+        OrphanedCall::Send(mail) => {
             world.mails.insert(mail);
         }
     }
 }
 
-/// It ends by the holder's clock as well.
+/// A lease expires, also by its holder's own clock.
 fn lease_ends(world: &mut ModelWorld, job: ModelJob) {
     world.table.rows[job].expired = true;
     for worker in &mut world.workers {

@@ -1,9 +1,9 @@
-//! The line of a mail on the page that shows what became of it, as the webhooks told it.
+//! The line of a mail on the page that shows its delivery events.
 
 use super::SentWebhook;
 use crate::html::escape;
 
-/// `accepted`, `delivered`. The element is always there: the page's script replaces it.
+/// For example `accepted`, `delivered`. The element exists even without events, because the page's script replaces it.
 pub(super) fn render(mail: usize, events: &[SentWebhook]) -> String {
     let told: String = events.iter().filter(|event| event.mail == mail).map(item).collect();
     format!("<span class=\"told\" id=\"told-{mail}\">{told}</span>")
@@ -24,7 +24,7 @@ fn class(event: &SentWebhook) -> &'static str {
     }
 }
 
-/// Whether the api answered, and did not take the webhook.
+/// Whether the api answered and rejected the webhook.
 fn is_refused(event: &SentWebhook) -> bool {
     event.status().is_some_and(|status| !(200..300).contains(&status))
 }

@@ -1,5 +1,6 @@
-//! What becomes of a mail, by its recipient's name, and how Mailgun words it. The field names are those of mailgun-go's
-//! event types and of the manual's events page. `storage` is left out: nothing is stored here.
+//! The events of a mail, selected by its recipient's name, in Mailgun's format. The field names are those of
+//! mailgun-go's event types and of the manual's events page. `storage` is omitted, because the stand-in stores no
+//! messages.
 
 use crate::mailgun::{
     lists::SuppressionList,
@@ -9,28 +10,28 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use chrono::Utc;
 use serde_json::{Map, Value, json};
 
-/// One thing that Mailgun tells of a mail.
-pub(super) enum Happening {
+/// An event that Mailgun reports about a mail.
+pub(super) enum MailEvent {
     Accepted,
     Delivered { attempt: u8 },
-    Failed(&'static FailureStory),
+    Failed(&'static Failure),
     Complained,
 }
 
-/// Why a mail did not arrive.
-pub(super) struct FailureStory {
+/// Why a mail was not delivered.
+pub(super) struct Failure {
     severity: &'static str,
     reason: &'static str,
-    /// Whether the address is on the list of bounces from then on.
-    lists: bool,
-    /// The `delivery-status` for this address.
+    /// Whether Mailgun puts the address on the list of bounces.
+    is_listed: bool,
+    /// Builds the `delivery-status` for this address.
     status: fn(&str) -> Value,
 }
 
-use Happening::{Accepted, Complained, Delivered, Failed};
+use MailEvent::{Accepted, Complained, Delivered, Failed};
 
-/// All that happens to a mail to this address, in order. To one that is on a list it is not even tried.
-pub(super) fn of(address: &str, listed: Option<SuppressionList>) -> &'static [Happening] {
+/// All events of a mail to this address, in order. Mailgun does not try to deliver to a listed address.
+pub(super) fn of(address: &str, listed: Option<SuppressionList>) -> &'static [MailEvent] {
     match listed {
         Some(SuppressionList::Bounces) => return &[Accepted, Failed(&SUPPRESSED)],
         Some(SuppressionList::Complaints) => return &[Accepted, Failed(&SUPPRESSED_COMPLAINT)],
@@ -53,42 +54,42 @@ pub(super) fn of(address: &str, listed: Option<SuppressionList>) -> &'static [Ha
     }
 }
 
-const NO_SUCH_USER: FailureStory = FailureStory {
+const NO_SUCH_USER: Failure = Failure {
     severity: "permanent",
     reason: "bounce",
-    lists: true,
+    is_listed: true,
     status: |to| {
         let message = format!("5.1.1 <{to}>: Recipient address rejected: User unknown");
         smtp(1, json!({"code": 550, "enhanced-code": "5.1.1", "message": message, "bounce-type": "hard"}))
     },
 };
 
-const MAILBOX_FULL: FailureStory = FailureStory {
+const MAILBOX_FULL: Failure = Failure {
     severity: "permanent",
     reason: "bounce",
-    lists: false,
+    is_listed: false,
     status: |to| {
         let message = format!("5.2.2 <{to}>: Mailbox full");
         smtp(1, json!({"code": 552, "enhanced-code": "5.2.2", "message": message, "bounce-type": "soft"}))
     },
 };
 
-/// Exchange Online's words for a mailbox that is not there.
-const ACCESS_DENIED: FailureStory = FailureStory {
+/// Exchange Online's answer for a missing mailbox.
+const ACCESS_DENIED: Failure = Failure {
     severity: "permanent",
     reason: "bounce",
-    lists: true,
+    is_listed: true,
     status: |_| {
         let message = "5.4.1 Recipient address rejected: Access denied";
         smtp(1, json!({"code": 550, "enhanced-code": "5.4.1", "message": message, "bounce-type": "hard"}))
     },
 };
 
-/// The words are made up: Mailgun documents the flags only.
-const BAD_CERTIFICATE: FailureStory = FailureStory {
+/// The wording is made up: Mailgun documents only the flags.
+const BAD_CERTIFICATE: Failure = Failure {
     severity: "permanent",
     reason: "generic",
-    lists: false,
+    is_listed: false,
     status: |_| {
         let description = "x509: certificate signed by unknown authority";
         let session = json!({"tls": false, "certificate-verified": false, "message": "", "description": description});
@@ -96,74 +97,74 @@ const BAD_CERTIFICATE: FailureStory = FailureStory {
     },
 };
 
-const BLOCKED: FailureStory = FailureStory {
+const BLOCKED: Failure = Failure {
     severity: "permanent",
     reason: "bounce",
-    lists: false,
+    is_listed: false,
     status: |_| {
         let message = "5.7.1 Message rejected due to local policy";
         smtp(1, json!({"code": 550, "enhanced-code": "5.7.1", "message": message, "bounce-type": "hard"}))
     },
 };
 
-/// Mailgun itself does not send to an address that has bounced before.
-const SUPPRESSED: FailureStory = FailureStory {
+/// Mailgun does not deliver to an address that bounced before.
+const SUPPRESSED: Failure = Failure {
     severity: "permanent",
     reason: "suppress-bounce",
-    lists: true,
+    is_listed: true,
     status: |_| {
         let description = "Not delivering to previously bounced address";
         json!({"attempt-no": 1, "code": 605, "message": "", "description": description, "session-seconds": 0.0})
     },
 };
 
-const SUPPRESSED_UNSUBSCRIBE: FailureStory = FailureStory {
+const SUPPRESSED_UNSUBSCRIBE: Failure = Failure {
     severity: "permanent",
     reason: "suppress-unsubscribe",
-    lists: false,
+    is_listed: false,
     status: |_| {
         let description = "Not delivering to unsubscribed address";
         json!({"attempt-no": 1, "code": 606, "message": "", "description": description, "session-seconds": 0.0})
     },
 };
 
-const SUPPRESSED_COMPLAINT: FailureStory = FailureStory {
+const SUPPRESSED_COMPLAINT: Failure = Failure {
     severity: "permanent",
     reason: "suppress-complaint",
-    lists: false,
+    is_listed: false,
     status: |_| {
         let description = "Not delivering to a user who marked your messages as spam";
         json!({"attempt-no": 1, "code": 607, "message": "", "description": description, "session-seconds": 0.0})
     },
 };
 
-/// Mailgun gave up, as it does at the end of `o:deliver-within`. The code is not documented, so there is none.
-const TOO_OLD: FailureStory = FailureStory {
+/// Mailgun gave up, as it does at the end of `o:deliver-within`. There is no code, because Mailgun documents none.
+const TOO_OLD: Failure = Failure {
     severity: "permanent",
     reason: "old",
-    lists: false,
+    is_listed: false,
     status: |_| json!({"attempt-no": 4, "message": "", "description": "Too old", "session-seconds": 0.0}),
 };
 
-/// The same, in the form that users of Mailgun have seen.
-const TOO_LATE: FailureStory = FailureStory {
+/// The same, in the form that users of Mailgun have reported.
+const TOO_LATE: Failure = Failure {
     severity: "temporary",
     reason: "old",
-    lists: false,
+    is_listed: false,
     status: |_| json!({"attempt-no": 8, "code": 602, "message": "Too old", "description": "", "session-seconds": 0}),
 };
 
-const GREYLISTED: FailureStory = FailureStory {
+const GREYLISTED: Failure = Failure {
     severity: "temporary",
     reason: "generic",
-    lists: false,
+    is_listed: false,
     status: |_| {
         let message = "4.7.1 Greylisted, try again later";
         smtp(1, json!({"code": 451, "enhanced-code": "4.7.1", "message": message, "retry-seconds": 600}))
     },
 };
 
-/// What a mail server answered, with what Mailgun notes of the session.
+/// A mail server's answer, with Mailgun's details of the session.
 fn smtp(attempt: u8, answer: Value) -> Value {
     let session = json!({
         "tls": true, "certificate-verified": true, "utf8": true, "mx-host": "mx1.example.org",
@@ -172,17 +173,17 @@ fn smtp(attempt: u8, answer: Value) -> Value {
     merged(session, answer)
 }
 
-impl Happening {
-    /// The list that it puts the address on.
-    pub(super) fn lists(&self) -> Option<SuppressionList> {
+impl MailEvent {
+    /// The list that this event puts the address on.
+    pub(super) fn suppression_list(&self) -> Option<SuppressionList> {
         match self {
-            Failed(FailureStory { lists: true, .. }) => Some(SuppressionList::Bounces),
+            Failed(Failure { is_listed: true, .. }) => Some(SuppressionList::Bounces),
             Complained => Some(SuppressionList::Complaints),
             _ => None,
         }
     }
 
-    /// The `event-data` of a webhook, with an id of its own and the time of now.
+    /// The `event-data` of a webhook, with a new id and the current time.
     pub(super) fn event_data(&self, mail: &Mail, recipient: &str) -> Value {
         merged(common(mail, recipient), self.particulars(mail, recipient))
     }
@@ -204,18 +205,18 @@ impl Happening {
                 "recipient-provider": "Other", "envelope": envelope, "flags": flags,
                 "delivery-status": smtp(*attempt, json!({"code": 250, "message": "OK"})),
             }),
-            Failed(FailureStory { severity, reason, status, .. }) => json!({
+            Failed(Failure { severity, reason, status, .. }) => json!({
                 "event": "failed", "log-level": if *severity == "permanent" { "error" } else { "warn" },
                 "severity": severity, "reason": reason, "recipient-domain": domain,
                 "envelope": envelope, "flags": flags, "delivery-status": status(recipient),
             }),
-            // Mailgun names no recipient-domain here.
+            // Mailgun sends no recipient-domain here.
             Complained => json!({"event": "complained", "log-level": "warn", "flags": {"is-test-mode": false}}),
         }
     }
 }
 
-/// What every event says of its mail.
+/// The fields that every event of a mail has.
 fn common(mail: &Mail, recipient: &str) -> Value {
     let tags = mail.options.iter().filter(|(name, _)| name == "tag").map(|(_, tag)| tag.as_str());
     let variables: Map<String, Value> =
