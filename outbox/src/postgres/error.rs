@@ -12,8 +12,8 @@ use super::{
     describe::{describe, describe_migration},
 };
 
-/// Maximum time for a statement or transaction, including the network. Postgres ends a statement sooner (see `connect`); this
-/// is for a peer that disappears, for which the kernel would wait a quarter of an hour.
+/// Maximum time for a statement or transaction, including the network. Postgres ends a slow statement sooner (see `connect`).
+/// This timeout is for a peer that disappears: the kernel would wait for it for 15 minutes.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The message of [`Error::ReadOnly`].
@@ -22,21 +22,21 @@ pub(crate) const READ_ONLY: &str = "the server is read-only: a standby, or defau
 /// A statement failed. The text contains no value that was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Postgres, or the connection to it.
+    /// Postgres or the connection to it failed.
     #[error("{}", describe(.0))]
     Database(#[from] sqlx::Error),
     /// The server takes no writes: it is a standby, or was made read-only.
     #[error("{READ_ONLY}")]
     ReadOnly,
-    /// The tables lack migrations of this version.
-    #[error("the tables lack migrations up to {needed}: run `magic-link-worker migrate` of this version")]
+    /// Migrations of this version have not been applied.
+    #[error("the database is not migrated to version {needed}: run this version's `magic-link-worker migrate`")]
     TablesTooOld {
         /// The newest migration that this version knows.
         needed: i64,
     },
     /// A newer version has migrated the tables in a way that this version does not understand.
     #[error(
-        "the tables need a version that knows migration {needed}, and this one knows {knows}: run the newer version"
+        "the tables need a program that knows migration {needed}, and this one knows only up to {knows}: run the newer version"
     )]
     ProgramTooOld {
         /// The newest migration that this version knows.
@@ -54,7 +54,7 @@ pub enum Error {
     /// `DATABASE_URL` cannot be used.
     #[error("DATABASE_URL {0}")]
     Url(#[from] DatabaseUrlError),
-    /// No answer came in time. The statement may have been executed.
+    /// There was no answer in time. The statement may have been executed.
     #[error("the database did not answer within {} s", STATEMENT_TIMEOUT.as_secs())]
     TimedOut,
     /// A migration could not be applied.
@@ -91,7 +91,7 @@ impl Error {
                     | sqlx::Error::PoolClosed
                     | sqlx::Error::WorkerCrashed
             ),
-            // Another version is being rolled out: this passes, or this program is replaced.
+            // The last two happen while another version is rolled out: they pass, or this program is replaced.
             Self::TimedOut | Self::ReadOnly | Self::TablesTooOld { .. } | Self::ProgramTooOld { .. } => true,
             Self::Url(_) | Self::TransactionPooler { .. } => false,
             // The tables belong to another version, or the role may not create them: an operator must act.
@@ -151,9 +151,9 @@ impl OutageReason {
 pub enum ReasonSource {
     /// In the error itself.
     Error,
-    /// In the server's answer to a new connection: the pool says only that it has none.
+    /// In the server's answer to a new connection. The pool's error says only that no connection was available.
     NewConnection,
-    /// Perhaps a pooler in transaction mode: the session is not the one that it was.
+    /// In a check of the pooler: the connection has got another session, perhaps from a pooler in transaction mode.
     Pooler,
 }
 
@@ -166,7 +166,7 @@ fn describe_pooler(is_supabase: bool) -> &'static str {
     }
 }
 
-/// Cancels work that takes longer than any statement may. Its connection is checked before it is used again.
+/// Cancels work that takes longer than the maximum for a statement. Its connection is checked before it is used again.
 ///
 /// # Errors
 /// [`Error::TimedOut`], and those of the work.
@@ -192,14 +192,14 @@ fn is_outage_code(code: &str) -> bool {
         || is_session_code(code)
 }
 
-/// SQLSTATEs of a connection that has got another server session, whose prepared statements are not its own: one that does not
-/// exist (26000), exists already (42P05) or takes other parameters (08P01).
+/// SQLSTATEs of a connection that has got another server session, whose prepared statements differ: a statement does not exist
+/// (26000), already exists (42P05) or takes other parameters (08P01).
 fn is_session_code(code: &str) -> bool {
     matches!(code, "26000" | "42P05" | "08P01")
 }
 
-/// Whether Postgres, or a pooler in front of it, has ended the session or refused it, whatever the code: a wrong password
-/// after a rotation (28P01), a pooler that is full (XX000), a database that is being renamed (3D000).
+/// Whether Postgres, or a pooler in front of it, has ended or refused the session, whatever the code. Examples: a wrong
+/// password after a rotation (28P01), a full pooler (XX000), a database that is being renamed (3D000).
 fn ends_session(error: &dyn sqlx::error::DatabaseError) -> bool {
     error
         .try_downcast_ref::<PgDatabaseError>()
@@ -221,7 +221,7 @@ pub(crate) fn is_missing_partition(error: &sqlx::Error) -> bool {
         .is_some_and(|error| error.code() == "23514" && error.constraint().is_none())
 }
 
-/// Whether a function is called that a migration has yet to create.
+/// Whether the function does not exist, because its migration has not been applied.
 pub(crate) fn is_undefined_function(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(UNDEFINED_FUNCTION)
 }

@@ -1,4 +1,4 @@
-//! Access to Postgres: connections, errors, sessions that retry a write, NOTIFY and LISTEN, and the daily partitions.
+//! Access to Postgres: connections, errors, sessions that retry a write, NOTIFY and LISTEN, and the day partitions.
 
 pub(crate) mod connect;
 pub(crate) mod database_url;

@@ -1,16 +1,17 @@
-//! In a Supabase project, holders of the public key can read and call nothing of ours.
+//! In a Supabase project, holders of the public key can neither read our tables nor call our functions. Every table has
+//! comments.
 
 use crate::test_outbox::{request, server};
 use outbox::partitions;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 #[tokio::test]
-async fn the_public_roles_of_a_supabase_project_find_nothing_to_read_or_call() {
+async fn the_public_roles_of_a_supabase_project_can_read_and_call_nothing() {
     let database = "supabase_project";
     server().await.create_database(database).await.unwrap();
     let url = server().await.url(database);
     let mut admin = PgConnection::connect(&url).await.unwrap();
-    // As a Supabase project comes (its init scripts).
+    // As Supabase's init scripts set up a new project.
     sqlx::raw_sql(
         "create role anon nologin; create role authenticated nologin; create role service_role nologin bypassrls;
          grant usage on schema public to anon, authenticated, service_role;
@@ -60,13 +61,13 @@ async fn the_public_roles_of_a_supabase_project_find_nothing_to_read_or_call() {
     .fetch_one(&mut admin)
     .await
     .unwrap();
-    assert!(tables > 20, "the days' partitions were looked at too");
+    assert!(tables > 20, "the day partitions were not checked");
 }
 
 #[tokio::test]
-async fn every_table_and_column_is_explained() {
+async fn every_table_and_column_has_a_comment() {
     let outbox = crate::test_outbox::TestOutbox::new().await;
-    let mute = outbox
+    let uncommented = outbox
         .text(
             "select coalesce(string_agg(c.relname || coalesce('.' || a.attname, ''), ' '), '')
              from pg_class c
@@ -78,5 +79,5 @@ async fn every_table_and_column_is_explained() {
                and (col_description(c.oid, a.attnum) is null or obj_description(c.oid) is null)",
         )
         .await;
-    assert_eq!(mute, "");
+    assert_eq!(uncommented, "");
 }
