@@ -63,6 +63,10 @@ impl RefusedOrigins {
 /// The host of an origin or URL, as the URL standard writes it; `None` if the text has none. Not its user, path or query,
 /// which may hold anything.
 fn host_of(text: &str) -> Option<String> {
+    // The parser removes line breaks, and what follows them would seem to be a part of the host.
+    if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return None;
+    }
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
     Some(url.host_str()?.chars().take(253).collect())
 }
