@@ -67,13 +67,13 @@ impl Evidence {
         )
     }
 
-    /// The code of each step that was refused or held up by a hook.
+    /// The code of each step that was refused or that a hook delayed.
     fn refusals(&self) -> impl Iterator<Item = &str> {
         let codes = self.steps.values().flatten().filter_map(|step| step.code.as_deref());
         codes.filter(|code| *code == HOOK_FAILED || is_refusal(Some(code)))
     }
 
-    /// Situations that the run did not reach, so that it proves nothing about them.
+    /// Situations that the run did not reach, and about which it therefore proves nothing.
     pub(crate) fn not_reached(&self) -> Vec<Broken> {
         let has = |kind, ends: fn(&JobFacts) -> bool| {
             self.jobs.iter().any(|job| self.personal.kind_of(&job.recipient) == kind && ends(job))

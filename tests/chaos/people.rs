@@ -59,7 +59,7 @@ pub(crate) async fn keep_asking(apis: Vec<String>, run: Run) -> Vec<AskedRequest
     asks.join_all().await
 }
 
-/// A person without any personal fault asks once more, for a page that nobody has asked for.
+/// A person without a personal fault makes another request, for a page that nobody has requested yet.
 pub(crate) async fn ask_last(api: &str, personal: &PersonalFaults) -> AskedRequest {
     let recipient = (0..PEOPLE).map(address).find(|address| personal.kind_of(address).is_none()).unwrap();
     ask(sandbox::client().unwrap(), api.to_owned(), recipient, usize::MAX).await

@@ -81,7 +81,7 @@ impl ClientIpFinder {
                     %peer,
                     %header,
                     "a forwarding header from a private address that is not in TRUSTED_PROXIES is ignored: \
-                     if this is your proxy, list it, or all its callers share one rate limit"
+                     if this is your proxy, add it; otherwise, all of its callers share one rate limit"
                 );
             });
         }

@@ -61,7 +61,7 @@ fn the_operation_is_the_published_one() {
     let path = published["path"].as_str().unwrap();
     assert_eq!(document["paths"][path][published["method"].as_str().unwrap()], operation);
     assert_eq!(operation["summary"], published["summary"]);
-    // The published description comes first; ours for portal developers follows.
+    // The published description comes first. Our own, for portal developers, follows.
     let description = operation["description"].as_str().unwrap().replace('\n', " ");
     assert!(description.starts_with(published["description"].as_str().unwrap()), "{description}");
     let body = &operation["requestBody"];

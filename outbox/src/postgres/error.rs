@@ -36,7 +36,7 @@ pub enum Error {
     },
     /// A newer version has migrated the tables in a way that this version does not understand.
     #[error(
-        "the tables need a program that knows migration {needed}, and this one knows only up to {knows}: run the newer version"
+        "the tables require migration {needed}, but this program knows only migrations up to {knows}: run the newer version"
     )]
     ProgramTooOld {
         /// The newest migration that this version knows.
@@ -91,7 +91,7 @@ impl Error {
                     | sqlx::Error::PoolClosed
                     | sqlx::Error::WorkerCrashed
             ),
-            // The last two happen while another version is rolled out: they pass, or this program is replaced.
+            // The last two happen while another version is rolled out. They end by themselves, or this program is replaced.
             Self::TimedOut | Self::ReadOnly | Self::TablesTooOld { .. } | Self::ProgramTooOld { .. } => true,
             Self::Url(_) | Self::TransactionPooler { .. } => false,
             // The tables belong to another version, or the role may not create them: an operator must act.
@@ -140,7 +140,7 @@ pub enum OutageKind {
 }
 
 impl OutageReason {
-    /// The database is away.
+    /// The database is unavailable.
     pub fn away(text: impl Into<String>) -> Self {
         Self { kind: OutageKind::Away, text: text.into() }
     }
@@ -153,7 +153,7 @@ pub enum ReasonSource {
     Error,
     /// In the server's answer to a new connection. The pool's error says only that no connection was available.
     NewConnection,
-    /// In a check of the pooler: the connection has got another session, perhaps from a pooler in transaction mode.
+    /// In a check of the pooler: the connection was given another session, perhaps by a pooler in transaction mode.
     Pooler,
 }
 
@@ -192,8 +192,8 @@ fn is_outage_code(code: &str) -> bool {
         || is_session_code(code)
 }
 
-/// SQLSTATEs of a connection that has got another server session, whose prepared statements differ: a statement does not exist
-/// (26000), already exists (42P05) or takes other parameters (08P01).
+/// SQLSTATEs of a connection that was given another server session, whose prepared statements differ: a statement does not
+/// exist (26000), already exists (42P05) or takes other parameters (08P01).
 fn is_session_code(code: &str) -> bool {
     matches!(code, "26000" | "42P05" | "08P01")
 }

@@ -69,7 +69,7 @@ impl PoolerMonitor {
         checked
     }
 
-    /// Checks at once, and has all connections replaced, because one of them has got another server session.
+    /// Checks at once, and has all connections replaced, because one of them was given another server session.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -91,7 +91,7 @@ pub(super) static DISTRUST: Distrust = Distrust { until: Mutex::new(None) };
 /// Which connections must not be used again, because a pooler has mixed up their sessions.
 #[derive(Debug)]
 pub(super) struct Distrust {
-    /// Connections that were opened before this are not used again.
+    /// Connections that were opened before this time are not used again.
     until: Mutex<Option<Instant>>,
 }
 
@@ -150,7 +150,8 @@ async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -
         let Some(mut transaction) = begin(second).await? else { return Ok(false) };
         // The open transaction of the second connection holds its session, which may be the one that the first had.
         let is_taken = server_session(&mut transaction).await? == before;
-        // Do not ask the first connection if its session was taken: the pooler may have no other, and would not answer.
+        // Do not query the first connection if its session was taken: the pooler may have no other session, and would not
+        // answer.
         let is_kept = !is_taken && server_session(first).await? == before;
         transaction.rollback().await?;
         if !is_kept {

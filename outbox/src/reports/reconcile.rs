@@ -91,7 +91,7 @@ pub async fn enlist(pool: &PgPool, patience: Duration, oldest: Duration) -> Resu
     .fetch_optional(&mut *transaction)
     .await?;
     let Some(hour) = hour else { return Ok(Enlisted { mails: 0, more: false }) };
-    // The bounds are passed as values, so that Postgres reads only the partitions in between.
+    // The bounds are passed as values, so that Postgres reads only the partitions between them.
     let added = sqlx::query!(
         "
         insert into email_reconciliations (job_id, message_id, ended_at, next_ask_at)

@@ -50,7 +50,7 @@ pub(super) fn routes(state: MailgunState) -> impl Endpoint<Output = Response> {
         })
 }
 
-/// Keeps other sites' pages out. They could reach loopback through a name of their own (DNS rebinding, visible in Host)
+/// Keeps other sites' pages out. They could reach loopback through their own host name (DNS rebinding, visible in Host)
 /// or post a form (visible in Origin).
 fn is_same_origin(request: &Request) -> bool {
     let host = request.header(header::HOST).unwrap_or_default();

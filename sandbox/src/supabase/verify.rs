@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-/// Reports the result in every answer to GET. For tests, since the page that the redirect leads to may not exist.
+/// Reports the result in every answer to GET. This is for tests, because the page that the redirect leads to may not exist.
 pub(super) const OUTCOME_HEADER: &str = "x-sandbox-outcome";
 /// Where the browser is or would be sent.
 pub(super) const REDIRECT_HEADER: &str = "x-sandbox-redirect-to";

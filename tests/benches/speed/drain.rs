@@ -150,8 +150,8 @@ impl BenchDatabase {
         drain(&self.worker, jobs, concurrency, batching).await
     }
 
-    /// Drains while a transaction holds a snapshot from before the first claim, like a dump or a long report. Dead
-    /// tuples cannot be removed meanwhile.
+    /// Drains while a transaction holds a snapshot from before the first claim, like a dump or a long report. Dead tuples
+    /// cannot be removed during this time.
     async fn drain_beside_a_dump(&self) -> f64 {
         fill(&self.admin, JOBS).await;
         let mut dump = self.admin.begin().await.unwrap();

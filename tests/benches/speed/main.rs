@@ -1,6 +1,6 @@
 //! `cargo bench --bench speed` measures how fast requests are accepted and mails are sent, compared with the best that
-//! the machine can do and, with `PEERS`, with other job queues. It runs a release build of the programs and a Postgres
-//! with stock durability, all on this machine. So only ratios within one run are meaningful.
+//! the machine can do and, with `PEERS`, with other job queues. It runs a release build of the programs and a Postgres with
+//! default durability, all on this machine. So only ratios within one run are meaningful.
 //!
 //! `cargo bench --bench speed -- enqueue drain` runs only these sections (enqueue, drain, delivery, peers). `HISTORY`
 //! lists the numbers of ended jobs to drain over (default: 1000000,10000000), `ROUNDS` the number of repetitions
@@ -66,7 +66,7 @@ async fn main() {
     println!("\n{}\nwritten to {}", figures.table(), folder.canonicalize().unwrap().display());
 }
 
-/// Adds the ratios that the figures are compared by.
+/// Adds the ratios that are compared between runs.
 fn ratios(figures: &mut Figures) {
     let pgbench = ("floor", "single-row prepared INSERT by pgbench, 32 clients");
     let drained = ("drain", "instant upstreams, 1000 at a time");

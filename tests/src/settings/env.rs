@@ -16,7 +16,7 @@ const WIDTH: usize = 120;
 
 pub(super) fn render(settings: &Settings) -> String {
     let mut file = INTRODUCTION.to_owned();
-    // The worker comes before the api, because it requires what the api may have.
+    // The worker comes before the api, because it requires settings that are optional for the api.
     let mut written = BTreeSet::new();
     for (title, settings) in
         [("both programs", &settings.both), ("magic-link-worker", &settings.worker), ("magic-link-api", &settings.api)]

@@ -56,7 +56,7 @@ pub(crate) async fn pause(worker: &Worker, upstream: Upstream, time: Duration, r
             upstream,
             code,
             pause_seconds,
-            "{}. Sending is paused for as long as it asked for",
+            "{}. Sending is paused for the requested time",
             reason.message
         );
     }

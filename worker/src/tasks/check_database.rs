@@ -26,7 +26,7 @@ pub(crate) async fn run(worker: Arc<Worker>) {
         if is_ok {
             worker.outage.wait_for_error(INTERVAL).await;
         }
-        // Pause after an error that a task reports, too, because there may be many.
+        // Also pause after an error that a task reports, because there may be many.
         sleep(AWAY_INTERVAL).await;
     }
 }

@@ -61,7 +61,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the HTTP server for health checks and metrics. It also runs while the database is away.
+/// Starts the HTTP server for health checks and metrics. It also runs while the database is unavailable.
 async fn serve_health(
     worker: &Arc<Worker>,
     settings: &WorkerSettings,

@@ -145,7 +145,7 @@ async fn the_worker_waits_for_a_database_that_is_late_or_restarts() {
     let (status, health) = get_ready(&worker).await;
     assert_eq!((status, &health["checks"]["database"]["setting"]), (503, &"DATABASE_URL".into()));
 
-    worker.wait_for_line("the database is away", TIMEOUT).await.unwrap();
+    worker.wait_for_line("the database is unavailable", TIMEOUT).await.unwrap();
     server.resume().await.unwrap();
     test.pool = outbox::connect(&url.into(), 4, "test").unwrap();
     eventually("ready", async || match get_ready(&worker).await {
