@@ -1,5 +1,5 @@
-//! What a person sees: the example portal and the mailbox page in a real browser, with the real programs. Run with `just
-//! browser-test`. It needs Chromium and its driver, so it is not part of `cargo test --workspace`.
+//! What a person sees: the example portal and the mailbox page in a real browser, with the real programs. Run with
+//! `just browser-test`. It needs Chromium and its driver, so it is not part of `cargo test --workspace`.
 #![allow(clippy::unwrap_used, reason = "a test panics if it cannot continue")]
 
 mod accessibility;

@@ -60,7 +60,7 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     log_address("listening for requests", &public);
     tracing::info!(
         max_connections = state::max_connections(&settings),
-        "the api opens no more connections to the database"
+        "maximum number of connections to the database"
     );
 
     let shutdown = Shutdown {

@@ -78,7 +78,8 @@ fn describe_certificate(error: &str) -> Option<&'static str> {
         ("UnsupportedCertVersion", "the server's TLS certificate has X.509 version 1: replace it with one of version 3"),
         (
             "CaUsedAsEndEntity",
-            "the server uses the TLS certificate of an authority: give the server its own certificate, signed by that authority",
+            "the server uses the TLS certificate of an authority: give the server its own certificate, signed by that \
+             authority",
         ),
         (
             "UnknownIssuer",
@@ -104,7 +105,7 @@ mod tests {
     fn a_refused_certificate_says_what_to_do() {
         for (words, advice) in [
             ("invalid peer certificate: Other(OtherError(UnsupportedCertVersion))", "version 3"),
-            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "one of its own"),
+            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "its own certificate"),
             ("invalid peer certificate: UnknownIssuer", "sslrootcert="),
             ("invalid peer certificate: certificate not valid for name \"127.0.0.1\"; it is for db", "verify-ca"),
         ] {

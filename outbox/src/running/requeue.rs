@@ -151,7 +151,7 @@ async fn move_back(
           from unnest($12::uuid[], $13::bigint[], $14::float8[], $15::text[], $16::text[], $17::bool[], $18::text[], $19::bool[])
             as given (id, lease_token, delay, code, message, uncounted, upstream, refused)
           join email_jobs_open as job using (id, lease_token)
-          -- If the upstream has been stopped since, it fails for everybody, and its failures must not use up attempts.
+          -- An upstream that is stopped by now fails for everybody, so its failures must not use up attempts.
           cross join lateral (
             select exists (
               select from upstreams where name = given.upstream and stopped_by is not null

@@ -126,7 +126,7 @@ async fn a_second_signal_stops_the_worker_at_once() {
     test.enqueue("ada@example.com").await;
     test.supabase.wait_for_calls(1).await.unwrap();
     worker.terminate();
-    worker.wait_for_line("stopping: no new jobs", TIMEOUT).await.unwrap();
+    worker.wait_for_line("stopping: no longer claiming jobs", TIMEOUT).await.unwrap();
     worker.terminate();
     assert_eq!(worker.wait().await.code(), Some(1));
 }
