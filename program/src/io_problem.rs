@@ -32,9 +32,7 @@ mod tests {
 
     #[test]
     fn the_text_has_no_error_number() {
-        for (number, words) in
-            [(2, "there is no such file"), (13, "permission denied"), (24, "too many open files")]
-        {
+        for (number, words) in [(2, "there is no such file"), (13, "permission denied"), (24, "too many open files")] {
             assert_eq!(io_problem(&Error::from_raw_os_error(number)), words);
         }
         assert_eq!(io_problem(&Error::other("Odd")), "odd");

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver, WebElement};
 
 /// Maximum time that a test waits for a page. It is generous, because two cores build, serve and render everything.
-const PATIENCE: Duration = Duration::from_secs(20);
+const MAX_WAIT: Duration = Duration::from_secs(20);
 
 /// Turns off background traffic, for which a test has no network; and the sandbox, which does not work for root and is not
 /// needed, because the browser opens only our pages.
@@ -37,7 +37,7 @@ pub(crate) async fn browse<F: Future<Output = ()>>(test: impl FnOnce(Browser) ->
     let settings = [("HOME".to_owned(), home.path().to_str().unwrap().to_owned())];
     let program = Program::spawn(Path::new("chromedriver"), "chromedriver", &settings, &["--port=0"])
         .unwrap_or_else(|error| panic!("{error}: install chromium and chromium-driver (Debian's names)"));
-    let line = program.wait_for_line("started successfully on port", PATIENCE).await.unwrap();
+    let line = program.wait_for_line("started successfully on port", MAX_WAIT).await.unwrap();
     let port = line.trim_end_matches('.').rsplit(' ').next().unwrap();
     let mut capabilities = DesiredCapabilities::chrome();
     for argument in ARGUMENTS {
@@ -96,7 +96,7 @@ impl Browser {
 
     /// Waits until an expression is true. During a navigation it cannot be evaluated, which is not an error.
     pub(crate) async fn until(&self, expression: &str) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = tokio::time::Instant::now() + MAX_WAIT;
         let script = format!("return Boolean({expression})");
         loop {
             let held = self.driver.execute(script.clone(), Vec::<serde_json::Value>::new()).await;

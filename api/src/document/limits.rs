@@ -43,7 +43,7 @@ impl PublishedLimits {
             ("Requests for one address, from everywhere", quotas(per_recipient)),
             ("Requests for one address from one network", quotas(per_recipient_and_client)),
             ("The same request counts as a double click within", duration(*duplicate_window)),
-            ("A mail that could not be sent is given up after", duration(*deadline)),
+            ("A mail that could not be sent expires after", duration(*deadline)),
             ("A link works for", duration(self.link_lifetime)),
         ];
         let mut table = "| limit | on this server |\n|---|---|\n".to_owned();

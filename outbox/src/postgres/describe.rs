@@ -62,9 +62,7 @@ fn describe_connection(error: &std::io::Error) -> String {
         | ErrorKind::UnexpectedEof => "the connection to Postgres was lost",
         ErrorKind::TimedOut => "Postgres did not answer in time",
         ErrorKind::NotFound => "a file that DATABASE_URL names does not exist (a socket, or the file of sslrootcert)",
-        ErrorKind::PermissionDenied => {
-            "no permission for a file that DATABASE_URL names (a socket, or a certificate)"
-        }
+        ErrorKind::PermissionDenied => "no permission for a file that DATABASE_URL names (a socket, or a certificate)",
         _ if text.contains("lookup address") => "the host name in DATABASE_URL cannot be resolved",
         // Without the system's number of the error.
         _ => return text.split(" (os error").next().unwrap_or_default().to_owned(),
@@ -75,7 +73,10 @@ fn describe_connection(error: &std::io::Error) -> String {
 /// What to do about a refused certificate, chosen by rustls's error text (seen with Postgres 15).
 fn describe_certificate(error: &str) -> Option<&'static str> {
     let advice = [
-        ("UnsupportedCertVersion", "the server's TLS certificate has X.509 version 1: replace it with one of version 3"),
+        (
+            "UnsupportedCertVersion",
+            "the server's TLS certificate has X.509 version 1: replace it with one of version 3",
+        ),
         (
             "CaUsedAsEndEntity",
             "the server uses the TLS certificate of an authority: give the server its own certificate, signed by that \

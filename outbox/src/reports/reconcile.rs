@@ -64,12 +64,12 @@ pub async fn end_turn(pool: &PgPool, worker: &str, pause: Duration, reason: Opti
     Ok(())
 }
 
-/// Adds mails to the list whose job ended more than `patience` ago and whose final status was not reported. One call reads at
+/// Adds mails to the list whose job ended more than `min_age` ago and whose final status was not reported. One call reads at
 /// most an hour of history, and nothing older than `oldest`.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn enlist(pool: &PgPool, patience: Duration, oldest: Duration) -> Result<Enlisted, Error> {
+pub async fn enlist(pool: &PgPool, min_age: Duration, oldest: Duration) -> Result<Enlisted, Error> {
     let mut transaction = pool.begin().await?;
     let hour = sqlx::query!(
         r#"
@@ -85,7 +85,7 @@ pub async fn enlist(pool: &PgPool, patience: Duration, oldest: Duration) -> Resu
         where after < latest
         returning after as "after!", enlisted_to as "up_to!", enlisted_to < latest as "more!"
         "#,
-        patience.as_secs_f64(),
+        min_age.as_secs_f64(),
         oldest.as_secs_f64(),
     )
     .fetch_optional(&mut *transaction)

@@ -73,7 +73,7 @@ fn ratios(figures: &mut Figures) {
     let http = ("enqueue", "over HTTP, 32 connections");
     let alone = ("enqueue", "through outbox alone, 128 callers");
     figures.add_ratio("enqueue over HTTP, 32 connections ÷ pgbench INSERT, 32 clients", http, pgbench);
-    figures.add_ratio("enqueue through outbox alone, 128 callers ÷ the same", alone, pgbench);
+    figures.add_ratio("enqueue through outbox alone, 128 callers ÷ pgbench INSERT, 32 clients", alone, pgbench);
     figures.add_ratio(
         "enqueue over HTTP, 32 connections ÷ River's, 32 callers",
         http,
@@ -81,8 +81,8 @@ fn ratios(figures: &mut Figures) {
     );
     figures.add_ratio("drain ÷ River's, tuned", drained, ("peers", "river drain, 1000 at a time"));
     figures.add_ratio("drain ÷ graphile-worker's, tuned", drained, ("peers", "graphile-worker drain, 24 at a time"));
-    let beside_a_dump = ("drain", "instant upstreams, 1000 at a time, beside a dump's snapshot");
-    figures.add_ratio("drain beside a dump's snapshot ÷ without", beside_a_dump, drained);
+    let during_a_dump = ("drain", "instant upstreams, 1000 at a time, while a dump runs");
+    figures.add_ratio("drain while a dump runs ÷ without", during_a_dump, drained);
     for jobs in ["1000000", "10000000"] {
         let over = format!("instant upstreams, 1000 at a time, over {jobs} ended jobs");
         figures.add_ratio(&format!("drain over {jobs} ended jobs ÷ over none"), ("drain", &over), drained);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tests::{Plan, TestSystem, eventually};
 
-use super::{PATIENCE, fields};
+use super::{MAX_WAIT, fields};
 
 #[tokio::test]
 async fn each_finished_job_has_one_line() {
@@ -13,7 +13,7 @@ async fn each_finished_job_has_one_line() {
     let answer = system.ask("hello@example.com").await;
     system.until_state(&answer, "sent").await;
     let worker = &system.workers[0];
-    let line = worker.wait_for_line("delivery finished", PATIENCE).await.unwrap();
+    let line = worker.wait_for_line("delivery finished", MAX_WAIT).await.unwrap();
     let id = system.text("select id from email_jobs").await;
     let (span, told): (Value, Value) = (serde_json::from_str::<Value>(&line).unwrap()["span"].clone(), fields(&line));
     assert_eq!((&span["job_id"], &span["request_id"]), (&json!(id), &json!(answer.request_id)), "{line}");
@@ -33,7 +33,7 @@ async fn a_job_that_ends_while_it_waits_has_a_line_too() {
     system.start_worker().await;
     system.until_state(&answer, "expired").await;
     let worker = &system.workers[0];
-    let line = worker.wait_for_line("job ended while it waited", PATIENCE).await.unwrap();
+    let line = worker.wait_for_line("job ended while it waited", MAX_WAIT).await.unwrap();
     let told = fields(&line);
     let id = system.text("select id from email_jobs").await;
     assert_eq!((&told["job_id"], &told["request_id"]), (&json!(id), &json!(answer.request_id)), "{line}");
@@ -86,7 +86,7 @@ async fn webhooks_are_logged_in_batches() {
         if sum("events_recorded") >= 2 && sum("events_unknown") == 0 { Ok(()) } else { Err(log.join("\n")) }
     });
     recorded.await.unwrap();
-    let refused = api.wait_for_line("webhooks were refused", PATIENCE).await.unwrap();
+    let refused = api.wait_for_line("webhooks were refused", MAX_WAIT).await.unwrap();
     assert_eq!(
         (&fields(&refused)["reason"], &fields(&refused)["webhooks_refused"]),
         (&json!("bad_signature"), &json!(1))

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 /// Maximum time that a program may take to write a line or to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Which program to start, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +63,7 @@ async fn start(which: Which, changes: &[Setting<'_>], arguments: &[&str]) -> Pro
 
 /// The exit code of a program that ends by itself, and the lines that do not belong to its log.
 async fn end_of(program: Program) -> (Option<i32>, Vec<String>) {
-    let status = tokio::time::timeout(PATIENCE, program.wait()).await.expect("the program does not end");
+    let status = tokio::time::timeout(MAX_WAIT, program.wait()).await.expect("the program does not end");
     let lines = program.log().into_iter().filter(|line| !line.starts_with('{'));
     (status.code(), lines.collect())
 }

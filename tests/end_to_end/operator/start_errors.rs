@@ -4,7 +4,7 @@ use std::net::TcpListener;
 
 use sandbox::{Program, Programs, Role, ServerAddress};
 
-use super::{PATIENCE, Setting, Which, end_of, fields, server, start};
+use super::{MAX_WAIT, Setting, Which, end_of, fields, server, start};
 
 /// Words of libraries, which help nobody who runs the programs.
 const FOREIGN: [&str; 9] = [
@@ -115,7 +115,7 @@ async fn a_program_without_its_database_waits_and_says_why() {
     for (url, words) in bad_databases().await {
         for which in [Which::Api, Which::Worker] {
             let program = start(which, &[("DATABASE_URL", &url)], &[]).await;
-            let line = program.wait_for_line("the database is unavailable", PATIENCE).await.unwrap();
+            let line = program.wait_for_line("the database is unavailable", MAX_WAIT).await.unwrap();
             let error = fields(&line)["error"].as_str().unwrap().to_owned();
             assert!(error.contains(words), "{which:?} {words}: {line}");
             assert_ours(&program.log());

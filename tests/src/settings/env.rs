@@ -7,8 +7,8 @@ use super::{Setting, Settings, by_heading};
 const INTRODUCTION: &str = "\
 # Settings of magic-link-api and magic-link-worker. Save this as .env in the directory in which they start.
 #
-# Change the settings that are not commented out: nothing works without them. The others have the default that stands here, or
-# none. Values with blanks need quotes. A $ stands for itself. The environment wins over this file.
+# Change the settings that are not commented out: nothing works without them. The others have the default that is shown here,
+# or none. Values with spaces need quotes. A $ has no special meaning. The environment takes precedence over this file.
 ";
 
 /// Maximum length of a line of a comment.

@@ -190,7 +190,9 @@ impl DatabaseState {
 fn log_begin(reason: &OutageReason) {
     let error = reason.text.as_str();
     match reason.kind {
-        OutageKind::Away => tracing::warn!(error, "the database is unavailable: retrying until it is back (DATABASE_URL)"),
+        OutageKind::Away => {
+            tracing::warn!(error, "the database is unavailable: retrying until it is back (DATABASE_URL)")
+        }
         OutageKind::WrongTables => {
             tracing::error!(error, "the tables do not match this version: sending no mail until they do");
         }

@@ -46,7 +46,9 @@ impl Shutdown {
             tracing::info!("stopping: handing running jobs over to other workers");
             self.deliveries.cancel();
             if timeout(REQUEUE_TIMEOUT, idle).await.is_err() {
-                tracing::warn!("some jobs could not be handed back: other workers take them over when their leases expire");
+                tracing::warn!(
+                    "some jobs could not be handed back: other workers take them over when their leases expire"
+                );
             }
         }
     }

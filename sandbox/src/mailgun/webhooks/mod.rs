@@ -51,7 +51,7 @@ pub enum Signing {
     /// With the timestamp, token and signature of its last post, like a replay attack.
     Same,
     /// With a new timestamp and token.
-    Anew,
+    New,
 }
 
 /// Why a webhook was not posted or not answered.

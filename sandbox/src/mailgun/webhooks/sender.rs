@@ -124,7 +124,7 @@ impl Webhooks {
     async fn retry(&self, number: usize) {
         for pause in RETRIES {
             tokio::time::sleep(pause).await;
-            if self.is_dropped() || is_final(&self.post_recorded(number, Signing::Anew).await) {
+            if self.is_dropped() || is_final(&self.post_recorded(number, Signing::New).await) {
                 break;
             }
         }
@@ -137,7 +137,7 @@ impl Webhooks {
         let event = self.events.get(number).ok_or(WebhookError::NoSuchEvent(number))?;
         let body = match signing {
             Signing::Same => event.body,
-            Signing::Anew => signature::signed(&target.key, event.event_data()),
+            Signing::New => signature::signed(&target.key, event.event_data()),
         };
         self.events.update(number, |event| event.body = body.clone());
         let answer = self.post(&target, &body).await;
