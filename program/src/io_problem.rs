@@ -19,7 +19,7 @@ pub fn io_problem(error: &Error) -> String {
     words.to_owned()
 }
 
-/// The system's own words, without the number that the standard library adds.
+/// The system's own message, without the number that the standard library adds.
 fn without_number(text: &str) -> String {
     let words = text.rsplit_once(" (os error ").map_or(text, |(words, _)| words);
     let mut chars = words.chars();

@@ -80,8 +80,8 @@ impl Evidence {
         };
         let met = [
             ("a firewall ends a job", has(Some(PersonalKind::Firewall), was_refused)),
-            ("Mailgun refuses a recipient for good", has(Some(PersonalKind::NotAuthorized), was_refused)),
-            ("a hook holds up a job", has(Some(PersonalKind::Hook), |job| job.code.as_deref() == Some(HOOK_FAILED))),
+            ("Mailgun refuses a recipient permanently", has(Some(PersonalKind::NotAuthorized), was_refused)),
+            ("a hook delays a job", has(Some(PersonalKind::Hook), |job| job.code.as_deref() == Some(HOOK_FAILED))),
             ("a hook works again", has(Some(PersonalKind::Hook), |job| job.state == "sent")),
             ("a gateway refuses everybody", self.was_refused_by_gateway(false)),
             ("a gateway refuses half of the people", self.was_refused_by_gateway(true)),

@@ -1,4 +1,4 @@
-//! The people, who keep requesting links.
+//! People who keep requesting links.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(crate) const PEOPLE: usize = 300;
-/// The first of them ask especially often.
+/// The first people ask especially often.
 pub(crate) const FREQUENT: usize = 20;
 
 /// Milliseconds between two requests. The average rate is 45 a second.

@@ -183,7 +183,7 @@ async fn a_worker_keeps_its_jobs_and_is_not_ready_while_an_upstream_is_down() {
     let answer = system.ask("hello@example.com").await;
     let down = eventually(|| async {
         let (status, body) = system.worker_ready(0).await;
-        // The worker is not ready while it starts either.
+        // The worker is also not ready while it starts.
         if status == 503 && body["checks"]["supabase"]["status"] == "down" { Ok(body) } else { Err(body) }
     })
     .await

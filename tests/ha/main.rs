@@ -54,7 +54,7 @@ async fn a_failover_loses_nothing_and_needs_no_restart() {
         let details = broken.iter().map(|it: &Broken| format!("{}\n", it.promise)).collect::<String>();
         assert!(broken.is_empty(), "{} promises broken (logs in target/ha):\n{details}", broken.len());
     };
-    // Ctrl-C drops everything too, which stops it.
+    // Ctrl-C also drops everything, which stops it.
     tokio::select! {
         () = test => {}
         _ = tokio::signal::ctrl_c() => panic!("interrupted"),

@@ -56,7 +56,7 @@ fn describe() {
     describe_counter!("magic_link_leases_rescued_total", "Running jobs that this worker rescued from dead workers.");
     describe_counter!(
         "magic_link_fenced_writes_total",
-        "Deliveries whose result was discarded because their lease was lost. Renewals of leases do not count."
+        "Deliveries whose result was discarded because their lease was lost. Lease renewals do not count."
     );
     describe_counter!(
         "magic_link_redirect_not_allowed_total",

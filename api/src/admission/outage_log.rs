@@ -69,7 +69,7 @@ impl OutageLog {
                     tracing::warn!(error, refused, away_seconds, "the database still cannot be used");
                 }
             }
-            // A new outage, or one of another kind.
+            // A new outage, or an outage of another kind.
             _ => {
                 let before = outage.take();
                 let refused = refused + before.as_ref().map_or(0, |outage| outage.refused);

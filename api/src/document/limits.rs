@@ -20,7 +20,7 @@ pub struct PublishedLimits {
 impl Default for PublishedLimits {
     /// The limits of a server with default settings.
     fn default() -> Self {
-        const VALID: &str = "the defaults are valid: a test reads them";
+        const VALID: &str = "the defaults are valid: a test parses them";
         Self {
             per_network: defaults::IP_RATE_LIMIT.parse().expect(VALID),
             admission: EnqueuePolicy {

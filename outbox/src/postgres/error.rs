@@ -25,7 +25,7 @@ pub enum Error {
     /// Postgres or the connection to it failed.
     #[error("{}", describe(.0))]
     Database(#[from] sqlx::Error),
-    /// The server takes no writes: it is a standby, or was made read-only.
+    /// The server accepts no writes: it is a standby, or was made read-only.
     #[error("{READ_ONLY}")]
     ReadOnly,
     /// Migrations of this version have not been applied.
@@ -126,14 +126,14 @@ impl Error {
 pub struct OutageReason {
     /// What an operator must look at.
     pub kind: OutageKind,
-    /// The reason, in the server's own words where there are any.
+    /// The reason, with the server's own message if there is one.
     pub text: String,
 }
 
 /// What an operator must look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutageKind {
-    /// Postgres does not answer, refuses connections or takes no writes.
+    /// Postgres does not answer, refuses connections or accepts no writes.
     Away,
     /// Postgres answers, but its tables are missing or belong to another version. The reason names the command to run.
     WrongTables,

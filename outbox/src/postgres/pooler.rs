@@ -140,7 +140,7 @@ async fn compare_new_sessions(options: &PgConnectOptions) -> Result<bool, sqlx::
 /// Whether each connection keeps its server session. Sends only simple queries, because a pooler may not support prepared
 /// statements.
 async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    // RDS Proxy changes sessions between transactions, too, but stops once a connection has declared a cursor or used SET, as
+    // RDS Proxy also changes sessions between transactions, but stops once a connection has declared a cursor or used SET, as
     // all of ours do. With other poolers the cursor has no effect, because it ends with its transaction.
     let Some(mut transaction) = begin(first).await? else { return Ok(false) };
     sqlx::raw_sql("declare pooler_check cursor for select 1").execute(&mut *transaction).await?;
@@ -165,7 +165,7 @@ async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -
 async fn begin(connection: &mut PgConnection) -> Result<Option<Transaction<'_, Postgres>>, sqlx::Error> {
     match connection.begin().await {
         Ok(transaction) => Ok(Some(transaction)),
-        // PgBouncer uses its code (08P01) for other refusals, too.
+        // PgBouncer also uses its code (08P01) for other refusals.
         Err(sqlx::Error::Database(error)) if error.message().contains("statement pooling") => Ok(None),
         Err(error) => Err(error),
     }

@@ -114,11 +114,11 @@ fn articles(mails: &[Mail], webhooks: &[SentWebhook], hint: Option<&str>) -> Str
 fn empty(hint: Option<&str>) -> String {
     let how = match hint {
         Some(command) => format!(
-            "<p>Ask for a sign-in mail: paste this into a terminal. The mail appears here by itself.\
+            "<p>To request a sign-in mail, paste this into a terminal. The mail appears here automatically.\
              </p><pre>{}</pre>",
             escape(command)
         ),
-        None => "<p>Mails sent through this Mailgun appear here by themselves.</p>".into(),
+        None => "<p>Mails sent through this Mailgun appear here automatically.</p>".into(),
     };
     format!("<section class=\"empty\"><h2>No mail yet</h2>{how}</section>")
 }

@@ -184,7 +184,7 @@ enum Batching {
     Single,
 }
 
-/// Drains all jobs with this many concurrent deliveries. Returns jobs per second.
+/// Drains all jobs with this many concurrent deliveries. Returns the rate in jobs per second.
 async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching) -> f64 {
     let slots = Arc::new(Semaphore::new(concurrency));
     let worker = Arc::new(BenchWorker {

@@ -29,7 +29,7 @@ pub(crate) enum General {
     Never,
     /// The check call fails too.
     MetByCheck,
-    /// The check call succeeds nevertheless.
+    /// The check call succeeds anyway.
     HiddenFromCheck,
 }
 

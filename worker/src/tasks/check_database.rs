@@ -34,7 +34,7 @@ pub(crate) async fn run(worker: Arc<Worker>) {
 /// Checks everything that a delivery needs to record its result.
 ///
 /// # Errors
-/// Why a result cannot be recorded now, in the server's own words if it sent any.
+/// Why a result cannot be recorded now, with the server's own message if it sent one.
 pub(crate) async fn check(worker: &Worker) -> Result<(), OutageReason> {
     let (pool, committers) =
         tokio::join!(outbox::check_schema(&worker.pool, ProgramKind::Worker), worker.committers.check());
