@@ -1,4 +1,4 @@
-# `cargo dev` and `cargo test --workspace` need only Rust. The other recipes name what they need.
+# `cargo dev` and `cargo test --workspace` need only Rust. The comments of the other recipes say what they need.
 
 # List the recipes.
 default:

@@ -102,7 +102,7 @@ begin
   grant select (
     id, state, delivery, delivery_at, recipient, attempt, code, message, created_at, run_at, finished_at, request_id)
     on email_jobs to magic_link_viewer;
-  -- What docs/operating.md asks the tables themselves.
+  -- The columns of the tables that queries in docs/operating.md read.
   grant select (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at)
     on email_attempts to magic_link_viewer;
   grant select (

@@ -50,7 +50,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match runtime.block_on(api::serve(settings)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        // These two are bad settings that show only when the program starts.
+        // These two bad settings are noticed only when the program starts.
         Err(error @ (ServeError::DatabaseUrl | ServeError::Listen(_))) => Ok(refuse([error])),
         Err(error) => Err(error.into()),
     }

@@ -12,14 +12,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parent.parent / "target" / "contract" / "report.json"
-# A run with fewer test cases is too short.
+# With fewer test cases, a run is too short.
 MIN_CASES = 2000
-# Each of these statuses must occur, or the run tested too little.
+# The run tested too little unless each of these statuses occurs.
 REQUIRED_STATUSES = ["200", "400", "429"]
 
 
 def statuses_seen() -> dict[str, float]:
-    """The number of requests for a link by status, from the api's metrics."""
+    """Returns the number of requests for a link by status, from the api's metrics."""
     seen: dict[str, float] = {}
     with urllib.request.urlopen(os.environ["API_METRICS_URL"]) as answer:
         for line in answer.read().decode().splitlines():
@@ -31,7 +31,7 @@ def statuses_seen() -> dict[str, float]:
 
 
 def missing_coverage() -> list[str]:
-    """Why the run did not cover enough."""
+    """Returns why the run did not cover enough."""
     seen = statuses_seen()
     report = json.loads(REPORT.read_text())
     cases = report["test_cases"]["generated"]

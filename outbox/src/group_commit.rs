@@ -4,10 +4,10 @@
 //! on an idle system is committed at once.
 //!
 //! Each committer has its own thread and connection. On a shared runtime, the committer would handle Postgres's answer only
-//! after all the requests that are being read, and Postgres would be idle meanwhile.
+//! after all the requests that are being read, and Postgres would be idle during this time.
 //!
 //! Requests for links come in bursts, and one connection uses only one of Postgres's processors. So a second committer, the
-//! helper, takes a batch of its own while enough requests wait.
+//! helper, takes a separate batch while enough requests wait.
 
 use std::{
     io,
@@ -46,14 +46,14 @@ const MAX_BATCH: usize = 256;
 /// Maximum number of requests that wait for their commit. With more, callers would time out before the commit.
 const MAX_WAITING: usize = 4_096;
 /// If this many requests wait while a commit is under way, the helper takes them. Fewer are left for the next commit, because
-/// a commit costs less per request the more requests share it.
+/// the more requests share a commit, the less each of them costs.
 const HELPER_THRESHOLD: usize = 64;
 
 /// Why a request was not committed.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
     /// Too many requests wait for their commit.
-    #[error("too many requests wait for their commit")]
+    #[error("too many requests are waiting for their commit")]
     Busy,
     /// The database failed. If its answer was lost, the request may have been committed.
     #[error(transparent)]
@@ -92,7 +92,7 @@ impl CommitError {
 /// Called after each commit, with the number of requests and the time until it succeeded or failed.
 pub type OnCommit = fn(batch: usize, taken: Duration);
 
-/// A committer: takes requests and returns the outcome of each. It has one thread and one connection of its own, with the
+/// A committer: takes requests and returns the outcome of each. It has its own thread and its own connection, with the
 /// options of the given pool; a helper has another thread and connection. Clones share the same committer.
 #[derive(Debug)]
 pub struct GroupCommit<Request, Outcome> {
@@ -310,7 +310,7 @@ where
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while calls.recv().await.is_some() {
             loop {
-                // If it is locked, the other committer is taking the requests.
+                // If the receiver is locked, the other committer is taking the requests.
                 if let Ok(mut waiting) = self.waiting.try_lock()
                     && waiting.len() >= HELPER_THRESHOLD
                 {
@@ -352,7 +352,7 @@ where
             let _ = caller.send(outage.clone().map_or(Ok(()), Err));
         }
         if let Some(outage) = outage {
-            // If it is locked, the other committer will hit the outage itself.
+            // If the receiver is locked, the other committer will hit the outage itself.
             if let Ok(mut waiting) = self.waiting.try_lock() {
                 refuse_all(&mut waiting, &outage);
             }

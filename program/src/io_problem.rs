@@ -7,19 +7,19 @@ use std::io::{Error, ErrorKind};
 pub fn io_problem(error: &Error) -> String {
     let words = match error.kind() {
         ErrorKind::NotFound => "there is no such file",
-        ErrorKind::PermissionDenied => "this user may not do that",
+        ErrorKind::PermissionDenied => "permission denied",
         ErrorKind::IsADirectory => "it is a directory",
         ErrorKind::NotADirectory => "a part of the path is not a directory",
-        ErrorKind::AddrInUse => "another program listens there already",
+        ErrorKind::AddrInUse => "another program already listens there",
         ErrorKind::AddrNotAvailable => "this machine has no such address",
-        ErrorKind::BrokenPipe => "the reader of the output has gone",
+        ErrorKind::BrokenPipe => "the output was closed",
         ErrorKind::StorageFull => "the disk is full",
         _ => return without_number(&error.to_string()),
     };
     words.to_owned()
 }
 
-/// The system's own words, without the number that the standard library adds.
+/// The system's own message, without the number that the standard library adds.
 fn without_number(text: &str) -> String {
     let words = text.rsplit_once(" (os error ").map_or(text, |(words, _)| words);
     let mut chars = words.chars();
@@ -32,9 +32,7 @@ mod tests {
 
     #[test]
     fn the_text_has_no_error_number() {
-        for (number, words) in
-            [(2, "there is no such file"), (13, "this user may not do that"), (24, "too many open files")]
-        {
+        for (number, words) in [(2, "there is no such file"), (13, "permission denied"), (24, "too many open files")] {
             assert_eq!(io_problem(&Error::from_raw_os_error(number)), words);
         }
         assert_eq!(io_problem(&Error::other("Odd")), "odd");

@@ -1,4 +1,5 @@
-//! Opens the listeners of a program. A bad address shows only when the program starts, unlike most bad settings.
+//! Opens the listeners of a program. Unlike most bad settings, a bad address is noticed only when the program starts
+//! listening.
 
 use std::{io, net::SocketAddr};
 

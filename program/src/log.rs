@@ -1,4 +1,4 @@
-//! Logging to stdout: the form of the lines, and which lines are written.
+//! Logging to stdout: the format of the lines, and which lines are written.
 //!
 //! `RUST_LOG` selects the lines, within a limit that no setting can lift: only the project's own crates may log at debug and
 //! trace. At these levels, HTTP and TLS libraries may log headers and bodies, which contain keys, links and addresses.
@@ -13,7 +13,7 @@ use tracing_subscriber::{
 
 use crate::setting_errors::SettingErrors;
 
-/// Form of a log line: `LOG_FORMAT`.
+/// Format of a log line: `LOG_FORMAT`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
     /// Lines for people, in colour on a terminal.
@@ -25,7 +25,7 @@ pub enum LogFormat {
 /// How and what to log.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
-    /// Form of the lines.
+    /// Format of the lines.
     pub format: LogFormat,
     /// Which lines are written.
     pub filter: EnvFilter,
@@ -72,8 +72,8 @@ fn parse_filter(text: &str) -> Result<EnvFilter, String> {
 /// The levels, from nothing to everything.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Starts logging. `own_crates` are the calling program's crates: their targets may log below info. This crate's
-/// target may, too.
+/// Starts logging. `own_crates` are the calling program's crates: their targets may log below info. So may this crate's
+/// target.
 ///
 /// # Errors
 /// [`TryInitError`] if logging has been started before.

@@ -57,8 +57,8 @@ impl SettingErrors {
         value.map_err(|problem| self.add(variable, example, problem.to_string())).ok()
     }
 
-    /// Parses a value, without the white space around it. Use it only for types whose errors say what to write; those of the
-    /// standard library do not.
+    /// Parses a value, without the white space around it. Use it only for types whose errors say what to write; the standard
+    /// library's errors do not.
     pub fn parse<T: FromStr<Err: Display>>(
         &mut self,
         variable: &'static str,
@@ -98,7 +98,7 @@ impl SettingErrors {
         number
     }
 
-    /// Returns a setting that has no default. An empty or blank value is an error, too.
+    /// Returns a setting that has no default. An empty or blank value is also an error.
     pub fn required<'a, T: AsRef<str> + ?Sized>(
         &mut self,
         variable: &'static str,
@@ -119,7 +119,7 @@ impl SettingErrors {
         self.0.push(SettingError { variable, problem, example });
     }
 
-    /// The settings, unless one of them was bad.
+    /// Returns the settings, unless one of them was bad.
     ///
     /// # Errors
     /// All errors, if there are any. `settings` may be `None` only if an error was added.

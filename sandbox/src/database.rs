@@ -129,14 +129,14 @@ impl Database {
         Ok(())
     }
 
-    /// Runs a command with DATABASE_URL and the variables in `besides` set, and waits for it to exit.
+    /// Runs a command with DATABASE_URL and the variables in `extra` set, and waits for it to exit.
     ///
     /// # Errors
     /// The command cannot be started.
-    pub async fn run(&self, command: &[OsString], besides: &[(&str, String)]) -> Result<ExitStatus, DatabaseError> {
+    pub async fn run(&self, command: &[OsString], extra: &[(&str, String)]) -> Result<ExitStatus, DatabaseError> {
         let (program, args) = command.split_first().map_or((OsString::new(), command), |both| (both.0.clone(), both.1));
         let mut command = Command::new(&program);
-        command.args(args).env("DATABASE_URL", &self.url).envs(besides.iter().cloned());
+        command.args(args).env("DATABASE_URL", &self.url).envs(extra.iter().cloned());
         let process = Process::spawn(command, Signal::SIGTERM).map_err(|source| {
             let command = program.to_string_lossy().into_owned();
             DatabaseError::Command { command, source }

@@ -17,7 +17,7 @@ pub struct TimedOut {
     pub wanted: String,
     /// How long it waited.
     pub waited: Duration,
-    /// What the journal had instead, for the test's output.
+    /// What the journal contained instead, for the test's output.
     pub seen: String,
 }
 

@@ -1,4 +1,4 @@
-//! Serves the example portal (`openapi/examples/portal`) on an origin of its own, so that browsers make real
+//! Serves the example portal (`openapi/examples/portal`) on a separate origin, so that browsers make real
 //! cross-origin requests. It reads the files at each request: a reload shows a change.
 
 use crate::{programs::workspace_root, server::Server};

@@ -1,5 +1,5 @@
 //! `cargo bench --bench webhooks` posts 2,000 signed webhooks a second (or `RATE`) for ten seconds to the real api on a
-//! Postgres with stock durability, while people keep requesting links. It prints a table for each round.
+//! Postgres with default durability, while people keep requesting links. It prints a table for each round.
 //!
 //! The load is open: each post has a due time, and its latency counts from then, even if earlier posts are late.
 #![allow(
@@ -25,7 +25,7 @@ const KEY: &str = "a-webhook-signing-key";
 const LOAD: Duration = Duration::from_secs(10);
 /// Number of connections that Mailgun keeps.
 const CONNECTIONS: usize = 64;
-/// Requests for links per second, beside the webhooks.
+/// Requests for links per second, in addition to the webhooks.
 const REQUESTS: u32 = 20;
 
 #[tokio::main]

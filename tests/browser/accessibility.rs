@@ -13,7 +13,7 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| {
         .unwrap_or_else(|error| panic!("{AXE}: {error}: run the tests with `just browser-test`, which installs axe"))
 });
 
-/// Runs axe, and passes on each violation with the elements that violate the rule.
+/// Runs axe, and returns each violation with the elements that violate the rule.
 const RUN: &str = r"
     const done = arguments[0];
     const told = ({ id, help, nodes }) =>
@@ -25,7 +25,7 @@ const RUN: &str = r"
 ";
 
 impl Browser {
-    /// Fails if axe finds a violation on the page as it stands. `what` names the page and its state.
+    /// Fails if axe finds a violation on the page in its current state. `what` names the page and its state.
     pub(crate) async fn assert_accessible(&self, what: &str) {
         self.driver.execute(SCRIPT.as_str(), Vec::<Value>::new()).await.unwrap();
         let result = self.driver.execute_async(RUN, Vec::<Value>::new()).await.unwrap().json().clone();

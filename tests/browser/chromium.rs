@@ -1,5 +1,5 @@
-//! Debian's Chromium, headless, through its WebDriver. Each test has a session, and so a profile, of its own; where the
-//! browser is missing, the test fails and says what to install.
+//! Debian's Chromium, headless, through its WebDriver. Each test has its own session and profile. If the browser is missing,
+//! the test fails and says what to install.
 
 use std::{path::Path, time::Duration};
 
@@ -7,11 +7,11 @@ use sandbox::Program;
 use tempfile::TempDir;
 use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver, WebElement};
 
-/// Longest that a test waits for a page. Generous: two cores build, serve and draw.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Maximum time that a test waits for a page. It is generous, because two cores build, serve and render everything.
+const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// Background traffic that only waits for a network which a test does not have; and no sandbox, which root cannot
-/// have: it opens no page but ours.
+/// Turns off background traffic, for which a test has no network; and the sandbox, which does not work for root and is not
+/// needed, because the browser opens only our pages.
 const ARGUMENTS: [&str; 11] = [
     "--headless=new",
     "--no-sandbox",
@@ -31,13 +31,13 @@ pub(crate) struct Browser {
     pub(crate) driver: WebDriver,
 }
 
-/// Opens a browser for a test and closes it however that ends.
+/// Opens a browser for a test, and closes it even if the test fails.
 pub(crate) async fn browse<F: Future<Output = ()>>(test: impl FnOnce(Browser) -> F) {
     let home = TempDir::new().unwrap();
     let settings = [("HOME".to_owned(), home.path().to_str().unwrap().to_owned())];
     let program = Program::spawn(Path::new("chromedriver"), "chromedriver", &settings, &["--port=0"])
         .unwrap_or_else(|error| panic!("{error}: install chromium and chromium-driver (Debian's names)"));
-    let line = program.wait_for_line("started successfully on port", PATIENCE).await.unwrap();
+    let line = program.wait_for_line("started successfully on port", MAX_WAIT).await.unwrap();
     let port = line.trim_end_matches('.').rsplit(' ').next().unwrap();
     let mut capabilities = DesiredCapabilities::chrome();
     for argument in ARGUMENTS {
@@ -60,22 +60,22 @@ impl Browser {
         self.driver.goto(url).await.unwrap();
     }
 
-    /// The element of this id.
+    /// The element with this id.
     pub(crate) async fn at(&self, id: &str) -> WebElement {
         self.driver.find(By::Id(id)).await.unwrap()
     }
 
-    /// The visible text of the element of this id.
+    /// The visible text of the element with this id.
     pub(crate) async fn text(&self, id: &str) -> String {
         self.at(id).await.text().await.unwrap()
     }
 
-    /// Clicks the element of this id.
+    /// Clicks the element with this id.
     pub(crate) async fn click(&self, id: &str) {
         self.at(id).await.click().await.unwrap();
     }
 
-    /// Types into the field of this id, in place of what it holds.
+    /// Replaces the content of the field with this id by typing.
     pub(crate) async fn type_into(&self, id: &str, text: &str) {
         let field = self.at(id).await;
         field.clear().await.unwrap();
@@ -88,15 +88,15 @@ impl Browser {
         self.click("submit").await;
     }
 
-    /// What a script's expression is worth on this page.
+    /// The value of a JavaScript expression on this page.
     pub(crate) async fn value(&self, expression: &str) -> serde_json::Value {
         let script = format!("return ({expression})");
         self.driver.execute(script, Vec::<serde_json::Value>::new()).await.unwrap().json().clone()
     }
 
-    /// Waits until an expression is true. While a page changes for another there is none: that is no fault.
+    /// Waits until an expression is true. During a navigation it cannot be evaluated, which is not an error.
     pub(crate) async fn until(&self, expression: &str) {
-        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let deadline = tokio::time::Instant::now() + MAX_WAIT;
         let script = format!("return Boolean({expression})");
         loop {
             let held = self.driver.execute(script.clone(), Vec::<serde_json::Value>::new()).await;
@@ -111,17 +111,17 @@ impl Browser {
         }
     }
 
-    /// Waits until the element of this id is on view.
+    /// Waits until the element with this id is visible.
     pub(crate) async fn until_shown(&self, id: &str) {
         self.until(&format!("document.getElementById('{id}')?.checkVisibility()")).await;
     }
 
-    /// Waits until the element of this id shows text that contains `part`.
+    /// Waits until the element with this id shows text that contains `part`.
     pub(crate) async fn until_text(&self, id: &str, part: &str) {
         self.until(&format!("document.getElementById('{id}')?.innerText.includes({part:?})")).await;
     }
 
-    /// Goes over to the tab that was opened last.
+    /// Switches to the tab that was opened last.
     pub(crate) async fn to_newest_tab(&self) {
         let tabs = self.driver.windows().await.unwrap();
         self.driver.switch_to_window(tabs.last().unwrap().clone()).await.unwrap();

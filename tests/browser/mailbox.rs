@@ -17,7 +17,7 @@ async fn a_failure_is_shown_until_a_mail_arrives_and_that_is_announced() {
         browser.value("document.querySelector('details.panel').open = true").await;
         browser.assert_accessible("the mailbox's failures").await;
 
-        // The button keeps the focus: somebody with a keyboard can press it again.
+        // The button keeps the focus, so that keyboard users can press it again.
         browser.value("document.querySelector('button[value=\"always\"]').focus()").await;
         browser.value("document.activeElement.click()").await;
         browser.until_text("state-mailgun", "500 always").await;

@@ -1,6 +1,6 @@
-//! What a person sees: the example portal and the mailbox page in a real browser, over the real programs.
-//! `just browser-test`; it needs Chromium and its driver, and so is no part of `cargo test --workspace`.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+//! What a person sees: the example portal and the mailbox page in a real browser, with the real programs. Run with
+//! `just browser-test`. It needs Chromium and its driver, so it is not part of `cargo test --workspace`.
+#![allow(clippy::unwrap_used, reason = "a test panics if it cannot continue")]
 
 mod accessibility;
 mod chromium;
@@ -12,7 +12,7 @@ mod signing_in;
 use sandbox::{Portal, PortalSettings};
 use tests::{Plan, TestSystem};
 
-/// The whole house, and a portal before it.
+/// The whole system, with a portal in front of it.
 pub(crate) struct Street {
     pub(crate) system: TestSystem,
     pub(crate) portal: Portal,
@@ -31,7 +31,7 @@ impl Street {
         format!("{}{path}", self.portal.url())
     }
 
-    /// The mailbox page, by the name that it allows.
+    /// The mailbox page, under the host name that it accepts.
     pub(crate) fn mailbox(&self) -> String {
         format!("{}/", self.system.mailgun.url())
     }

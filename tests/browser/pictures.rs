@@ -1,5 +1,5 @@
 //! How the pages look: nothing scrolls sideways on a phone, and axe finds no violation in light and dark.
-//! With `SCREENSHOTS=folder` pictures are kept there: docs/images has them from `just browser-pictures`.
+//! With `SCREENSHOTS=folder`, the test saves screenshots there. `just browser-pictures` updates those in docs/images.
 
 use std::{path::PathBuf, time::Duration};
 

@@ -1,11 +1,11 @@
-//! What a person is told when no mail is sent.
+//! What the page shows if no mail is sent.
 
 use tests::Plan;
 
 use crate::{Street, chromium::browse};
 
 #[tokio::test]
-async fn an_address_with_a_typo_is_told_at_the_field_and_can_be_mended() {
+async fn a_typo_in_the_address_is_shown_at_the_field_and_can_be_corrected() {
     let street = Street::of(Plan::default(), 30).await;
     browse(|browser| async move {
         browser.go(&street.page("/")).await;
@@ -42,7 +42,7 @@ async fn somebody_who_asks_too_often_sees_how_long_to_wait() {
         let before = browser.text("submit").await;
         browser.until(&format!("document.getElementById('submit').innerText !== {before:?}")).await;
 
-        // Another address need not wait.
+        // A request for another address does not have to wait.
         browser.type_into("email", "bob@example.com").await;
         assert!(browser.at("submit").await.is_enabled().await.unwrap());
         browser.click("submit").await;
@@ -73,21 +73,21 @@ async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
     let plan = Plan { own_server: true, ..Plan::default() };
     let street = Street::of(plan, 30).await;
     browse(|browser| async move {
-        // Its database is away: it says so, and when to try again.
+        // The api's database is unavailable. The page says so, and when to try again.
         street.system.server.as_ref().unwrap().halt().await;
         browser.go(&street.page("/")).await;
         browser.ask_for("ada@example.com").await;
         browser.until_text("notice", "Sign-in is not available at the moment").await;
-        browser.assert_accessible("the database is away").await;
+        browser.assert_accessible("the database is unavailable").await;
         browser.until("/ in 0:\\d\\d$/.test(document.getElementById('submit').innerText)").await;
 
-        // It is away itself.
+        // The api itself is unreachable.
         street.system.apis[0].kill();
         street.system.apis[0].wait().await;
         browser.until("!document.getElementById('submit').disabled").await;
         browser.click("submit").await;
         browser.until_text("notice", "cannot be reached").await;
-        browser.assert_accessible("the api is away").await;
+        browser.assert_accessible("the api is unreachable").await;
         assert!(browser.at("submit").await.is_enabled().await.unwrap());
         assert_eq!(browser.value("document.getElementById('email').value").await, "ada@example.com");
     })
@@ -95,7 +95,7 @@ async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
 }
 
 #[tokio::test]
-async fn a_page_that_the_api_does_not_accept_is_told_from_an_api_that_is_away() {
+async fn a_page_that_the_api_does_not_accept_is_distinguished_from_an_unreachable_api() {
     let street = Street::of(Plan::default().api("CALLBACK_ORIGINS", "https://elsewhere.example"), 30).await;
     browse(|browser| async move {
         browser.go(&street.page("/")).await;

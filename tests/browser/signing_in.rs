@@ -1,4 +1,4 @@
-//! The way through: form, mail, link, signed in, at the right place; and what no page may see.
+//! The whole sign-in: form, mail, link, signed in, on the right page; and what no page may see.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use crate::{
 
 const ADA: &str = "ada@example.com";
 
-/// Asks on the form that a page of the portal sends strangers to.
+/// Requests a link with the form that a page of the portal redirects strangers to.
 async fn ask(browser: &Browser, street: &Street, page: &str) {
     browser.go(&street.page(page)).await;
     browser.until_shown("email").await;
@@ -20,13 +20,13 @@ async fn ask(browser: &Browser, street: &Street, page: &str) {
     browser.until_shown("sent").await;
 }
 
-/// Opens the newest mail's link as a person does, from the mailbox page; it opens a tab of its own.
+/// Opens the newest mail's link from the mailbox page, as a person does. It opens in a new tab.
 async fn follow_the_link(browser: &Browser) {
     browser.driver.find(By::Css(".mail a.follow")).await.unwrap().click().await.unwrap();
     browser.to_newest_tab().await;
 }
 
-/// All that a page can know of how it was reached.
+/// Everything that a page can learn about how it was opened.
 async fn assert_no_token_in_sight(browser: &Browser) {
     let seen = browser
         .value("[location.href, document.referrer, ...performance.getEntries().map((entry) => entry.name)].join('\\n')")
@@ -61,7 +61,7 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         browser.driver.back().await.unwrap();
         assert_no_token_in_sight(&browser).await;
 
-        // The tab that waited goes on, too.
+        // The tab that was waiting continues as well.
         browser.driver.switch_to_window(waiting).await.unwrap();
         browser.until_shown("page").await;
         assert_eq!(browser.value("location.pathname").await, "/projects/42");
@@ -77,7 +77,7 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         browser.click("go-on").await;
         browser.until_shown("page").await;
 
-        // Signed out, the same page asks for a new link and comes back here.
+        // After signing out, the same page leads to the form, and the new link leads back here.
         browser.click("sign-out").await;
         browser.until_shown("ask").await;
         assert_eq!(browser.value("localStorage.length").await, 0);
@@ -107,7 +107,7 @@ async fn a_second_mail_is_sent_when_the_wait_is_over_and_its_link_works() {
     .await;
 }
 
-/// Anybody can write a link to the callback page: whatever its `next`, it stays on the portal.
+/// Anybody can write a link to the callback page. Whatever its `next` is, the browser stays on the portal.
 #[tokio::test]
 async fn the_callback_page_leads_nowhere_else() {
     let street = Street::of(Plan::default(), 30).await;
@@ -130,7 +130,7 @@ async fn the_callback_page_leads_nowhere_else() {
             assert_eq!(browser.value("location.pathname").await, lands_at, "{next}");
             assert_no_token_in_sight(&browser).await;
         }
-        // Words in the address are not shown: anybody could put a lure there.
+        // Text from the URL is not shown, because anybody could put a misleading message there.
         browser.value("localStorage.clear()").await;
         browser.go("about:blank").await;
         browser.go(&street.page("/auth/callback#error=x&error_code=new_one&error_description=Call+555")).await;

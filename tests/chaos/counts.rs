@@ -67,21 +67,21 @@ impl Evidence {
         )
     }
 
-    /// The code of each step that was refused or held up by a hook.
+    /// The code of each step that was refused or that a hook delayed.
     fn refusals(&self) -> impl Iterator<Item = &str> {
         let codes = self.steps.values().flatten().filter_map(|step| step.code.as_deref());
         codes.filter(|code| *code == HOOK_FAILED || is_refusal(Some(code)))
     }
 
-    /// Situations that the run did not reach, so that it proves nothing about them.
+    /// Situations that the run did not reach, and about which it therefore proves nothing.
     pub(crate) fn not_reached(&self) -> Vec<Broken> {
         let has = |kind, ends: fn(&JobFacts) -> bool| {
             self.jobs.iter().any(|job| self.personal.kind_of(&job.recipient) == kind && ends(job))
         };
         let met = [
             ("a firewall ends a job", has(Some(PersonalKind::Firewall), was_refused)),
-            ("Mailgun refuses a recipient for good", has(Some(PersonalKind::NotAuthorized), was_refused)),
-            ("a hook holds up a job", has(Some(PersonalKind::Hook), |job| job.code.as_deref() == Some(HOOK_FAILED))),
+            ("Mailgun refuses a recipient permanently", has(Some(PersonalKind::NotAuthorized), was_refused)),
+            ("a hook delays a job", has(Some(PersonalKind::Hook), |job| job.code.as_deref() == Some(HOOK_FAILED))),
             ("a hook works again", has(Some(PersonalKind::Hook), |job| job.state == "sent")),
             ("a gateway refuses everybody", self.was_refused_by_gateway(false)),
             ("a gateway refuses half of the people", self.was_refused_by_gateway(true)),

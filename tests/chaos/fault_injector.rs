@@ -28,7 +28,7 @@ const LONGEST_FREEZE: Duration = Duration::from_secs(12);
 const UNTIL_TAKEN_OVER: f64 = 0.6;
 /// Maximum number of faults queued at an upstream for anybody, and the same number for particular people.
 const MAX_QUEUED: usize = 3;
-/// How often a fault is a refused key, which opens the breaker; and how long no other fault follows it.
+/// How often a fault is a refused key, which opens the breaker; and the time without other faults after it.
 const KEY_REFUSED: f64 = 0.01;
 const QUIET: Duration = Duration::from_secs(4);
 /// How often a stopped upstream is repaired instead of getting another fault.
@@ -158,7 +158,7 @@ impl FaultInjector {
             return;
         }
         if self.gateways.current().is_none() && self.rng.random_bool(KEY_REFUSED) {
-            // Remove other faults: each probe that meets one makes the next probe later, and soon nothing would happen.
+            // Remove other faults: each probe that meets a fault delays the next probe, and soon nothing would happen.
             upstreams.iter().for_each(|it| faults_of(system, *it).retain(|fault| self.personal.is_personal(fault)));
             self.quiet_until = Instant::now() + QUIET;
             self.faults += 1;
@@ -242,7 +242,7 @@ impl FaultInjector {
         }
     }
 
-    /// Keeps a worker frozen until another one is busy with a job that it holds; only briefly if it holds none.
+    /// Keeps a worker frozen until another worker is busy with one of its jobs. A worker without jobs is frozen only briefly.
     async fn until_taken_over(&mut self, system: &TestSystem, pid: u32, since: f64) {
         let held = held_by(system, pid).await;
         for (_, recipient) in held.iter().filter(|(_, recipient)| self.personal.kind_of(recipient).is_none()) {

@@ -42,7 +42,7 @@ pub(crate) struct GatewayFault {
 }
 
 impl GatewayFault {
-    /// Whether it lasted at some time in this interval.
+    /// Whether the fault was active at some time in this interval.
     pub(crate) fn lasted(&self, from: f64, to: f64) -> bool {
         self.from <= to && self.to >= from
     }

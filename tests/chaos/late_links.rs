@@ -1,6 +1,6 @@
 //! The only exception to "the newest mailed link works", proven from the journals: Supabase carried out a
-//! `generate_link` call late, after the call that made the newest link, although it was begun before. Its worker was
-//! frozen, died or gave the call up meanwhile, and no worker can cancel it.
+//! `generate_link` call late: the call began before the call that created the newest link, but was carried out after it. Its
+//! worker was frozen, died or gave up the call in between, and no worker can cancel it.
 
 use ::tests::record::{JobFacts, moment};
 use sandbox::LinkCall;

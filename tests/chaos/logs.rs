@@ -38,7 +38,7 @@ fn lines_with<'a>(evidence: &'a Evidence, text: &'a str) -> impl Iterator<Item =
     evidence.logs.iter().flat_map(|(_, log)| log).filter(move |line| line.contains(text))
 }
 
-/// A field of a log line. Empty if the line does not have it.
+/// A field of a log line. Empty if the line has no such field.
 pub(crate) fn field(line: &str, name: &str) -> String {
     let line: Value = serde_json::from_str(line).unwrap_or_default();
     line["fields"][name].as_str().unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! The people, who keep requesting links.
+//! People who keep requesting links.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(crate) const PEOPLE: usize = 300;
-/// The first of them ask especially often.
+/// The first people ask especially often.
 pub(crate) const FREQUENT: usize = 20;
 
 /// Milliseconds between two requests. The average rate is 45 a second.
@@ -59,7 +59,7 @@ pub(crate) async fn keep_asking(apis: Vec<String>, run: Run) -> Vec<AskedRequest
     asks.join_all().await
 }
 
-/// Everybody whom an upstream refuses for good asks once more.
+/// Everybody whom an upstream always refuses makes another request.
 pub(crate) async fn ask_refused(api: &str, personal: &PersonalFaults) -> Vec<AskedRequest> {
     let refused = personal.permanent(&[PersonalKind::Firewall, PersonalKind::NotAuthorized]);
     let client = sandbox::client().unwrap();
@@ -68,7 +68,8 @@ pub(crate) async fn ask_refused(api: &str, personal: &PersonalFaults) -> Vec<Ask
     futures_util::future::join_all(asks).await
 }
 
-/// A person without any personal fault asks once more, for a page that nobody has asked for. `times` counts these requests.
+/// A person without any personal fault makes another request, for a page that nobody has requested yet. `times` counts these
+/// requests.
 pub(crate) async fn ask_ordinary(api: &str, personal: &PersonalFaults, times: usize) -> AskedRequest {
     let recipient = (0..PEOPLE).map(address).find(|address| personal.kind_of(address).is_none()).unwrap();
     ask(sandbox::client().unwrap(), api.to_owned(), recipient, usize::MAX - times).await

@@ -1,4 +1,4 @@
-//! The promises of the outbox. Each is a function that returns its violations. `tests::record` has those that hold
+//! The promises of the outbox. Each is a function that returns its violations. `tests::record` has the promises that hold
 //! after every run.
 
 use tests::record::{Broken, JobFacts, promises};

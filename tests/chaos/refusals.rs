@@ -1,7 +1,7 @@
 //! A refusal of one person delays nobody else, and a refusal of everybody fails nobody's job.
 //!
-//! Not promised: that the outbox tells a personal fault from one that refuses half of the people, or that comes and
-//! goes. A job that is refused again after another recipient's success fails, whatever the reason.
+//! The outbox does not promise to distinguish a personal fault from a fault that refuses half of the people, or from an
+//! intermittent one. A job that is refused again after another recipient's success fails, whatever the reason.
 
 use std::collections::HashSet;
 

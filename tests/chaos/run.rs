@@ -20,7 +20,7 @@ impl Run {
             Some(text.parse::<u64>().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
         };
         Self {
-            // Short enough to copy by hand.
+            // A seed that is short enough to copy by hand.
             seed: number("CHAOS_SEED").unwrap_or_else(|| rand::random_range(0..1_000_000)),
             time: number("CHAOS_SECONDS").map_or(USUAL_TIME, Duration::from_secs),
         }

@@ -20,7 +20,7 @@ pub(crate) fn anchors(document: &str) -> Vec<String> {
         .collect()
 }
 
-/// Lower-case letters, digits, `-` and `_` stay, blanks become `-`, and everything else goes.
+/// Keeps letters (in lower case), digits, `-` and `_`, replaces spaces with `-`, and removes everything else.
 fn anchor(heading: &str) -> String {
     heading
         .trim()
@@ -35,7 +35,7 @@ fn anchor(heading: &str) -> String {
 }
 
 #[test]
-fn anchors_are_those_of_a_forge() {
+fn anchors_match_the_ones_that_forges_generate() {
     let document =
         "# What is promised, and what is not\n## A job's `code`\n```sh\n# no heading\n```\n## Twice\n## Twice\n#tag";
     assert_eq!(anchors(document), ["what-is-promised-and-what-is-not", "a-jobs-code", "twice", "twice-1"]);

@@ -17,7 +17,7 @@ fn broken_links(document: &Path) -> Vec<String> {
     let text = fs::read_to_string(document).unwrap();
     let is_broken =
         |target: &&str| !target.contains("://") && !target.starts_with("mailto:") && !leads(document, target);
-    // By paragraph, because `code` may go on in the next line.
+    // By paragraph, because `code` may continue on the next line.
     let paragraphs = prose(&text).collect::<Vec<_>>().join("\n");
     let paragraphs: Vec<String> = paragraphs.split("\n\n").map(without_code).collect();
     let targets = paragraphs.iter().flat_map(|paragraph| targets(paragraph));
@@ -42,7 +42,7 @@ fn targets(text: &str) -> impl Iterator<Item = &str> {
     targets.filter_map(|(target, _)| target.split_whitespace().next())
 }
 
-/// A text without its `code`.
+/// Removes inline code from a text.
 fn without_code(text: &str) -> String {
     text.split('`').step_by(2).collect::<Vec<_>>().join("")
 }

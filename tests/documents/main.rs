@@ -1,6 +1,6 @@
-//! What the documents say about the source holds: links, headings, names of tests, alerts and error codes; and the two lists of
-//! checks agree. Needs no program and no Postgres.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+//! Checks what the documents say about the source: links, headings, names of tests, alerts and error codes; and that the two
+//! lists of checks agree. Needs neither the programs nor Postgres.
+#![allow(clippy::unwrap_used, reason = "a test panics if it cannot continue")]
 
 mod check_steps;
 mod headings;
@@ -13,7 +13,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// Folders that hold what is built or installed.
+/// Folders with build results or installed packages.
 const NOT_OURS: [&str; 2] = ["target", "node_modules"];
 
 /// The folder of the workspace.
@@ -21,7 +21,7 @@ fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// All files below a folder whose names end with `.{extension}`, except for hidden folders and what is not ours.
+/// All files below a folder whose names end with `.{extension}`, except in hidden folders and in [`NOT_OURS`].
 fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

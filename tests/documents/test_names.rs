@@ -1,4 +1,4 @@
-//! Names of tests in documents. A promise whose test was renamed or deleted would look proved and not be.
+//! Names of tests in documents. If a promise names a test that was renamed or deleted, it only looks proved.
 
 use std::{collections::HashSet, fs};
 
@@ -30,7 +30,7 @@ fn every_promise_names_its_test() {
     assert!(unproved.is_empty(), "{unproved:#?}");
 }
 
-/// The tests that a document names: in the last column of a table any name of several words, elsewhere the long ones.
+/// The tests that a document names: any name of several words in the last column of a table, and only long names elsewhere.
 fn named_tests(document: &str) -> Vec<String> {
     let names = prose(document).flat_map(|line| {
         let proofs = line.strip_suffix('|').and_then(|row| row.rsplit_once('|')).map_or("", |(_, proofs)| proofs);
@@ -40,7 +40,7 @@ fn named_tests(document: &str) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-/// The names in `code` that have at least so many words.
+/// The names in `code` that have at least `min_words` words.
 fn names_in_code(text: &str, min_words: usize) -> impl Iterator<Item = &str> {
     let code = text.split('`').skip(1).step_by(2);
     code.filter(move |name| {

@@ -71,7 +71,7 @@ async fn a_webhook_refused_in_an_outage_is_accepted_when_it_is_repeated() {
     system.until_state(&answer, "sent").await;
     let delivered = system.mailgun.wait_for_webhooks(2).await.unwrap().remove(1);
     system.server.as_ref().unwrap().halt().await;
-    assert_eq!(system.mailgun.redeliver(delivered.number, Signing::Anew).await.unwrap(), 503);
+    assert_eq!(system.mailgun.redeliver(delivered.number, Signing::New).await.unwrap(), 503);
 
     system.server.as_ref().unwrap().resume().await.unwrap();
     eventually(|| async {

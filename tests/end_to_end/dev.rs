@@ -1,4 +1,4 @@
-//! `cargo dev` starts everything with one command, and leaves nothing behind however it ends.
+//! `cargo dev` starts everything with one command, and leaves nothing behind, however it ends.
 
 use std::{path::Path, time::Duration};
 

@@ -26,7 +26,7 @@ async fn start() -> TestSystem {
 }
 
 /// Waits until neither program is ready, and the worker's message about the database contains this reason. Right after a
-/// change, it may still be that the database does not answer.
+/// change, the reason may still be that the database does not answer.
 async fn until_unready(system: &TestSystem, reason: &str) {
     let ready = system.url("/health/ready").await;
     eventually(|| async {
@@ -134,7 +134,8 @@ async fn a_server_that_refuses_new_sessions_is_an_outage_with_its_reason() {
             system.until_state(answer, "sent").await;
         }
         assert_eq!(system.mailgun.mails().len(), 2, "{change}: one mail each");
-        let lines = || (count_lines(&system, "the database is away"), count_lines(&system, "the database is back"));
+        let lines =
+            || (count_lines(&system, "the database is unavailable"), count_lines(&system, "the database is back"));
         eventually(|| async { if lines().1 == 2 { Ok(()) } else { Err(lines()) } }).await.unwrap();
         assert_eq!(lines(), (2, 2), "{change}: each program logs the start and the end of the outage once");
     }

@@ -7,7 +7,7 @@ use tests::{Plan, TestSystem, eventually};
 const DASHBOARD: &str = include_str!("../../deploy/grafana.json");
 const ALERTS: &str = include_str!("../../deploy/alerts.yaml");
 
-/// The names of this project's metrics in a text, without the suffixes of histograms.
+/// Returns the names of this project's metrics in a text, without the suffixes of histograms.
 fn names(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours = words.filter(|word| word.starts_with("magic_link_"));
@@ -68,7 +68,7 @@ async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() 
 
     let settled = eventually(|| async {
         let (text, samples) = scrape(&system).await;
-        // The api reads the queue's state on a connection of its own; on a busy machine, only after the mails were
+        // The api reads the queue's state on a separate connection. On a busy machine, it does so only after the mails were
         // sent.
         let is_seen = samples.get("magic_link_database_up") == Some(&1.0)
             && samples.get("magic_link_jobs{state=\"queued\"}") == Some(&0.0)

@@ -110,7 +110,7 @@ async fn a_server_without_free_connections_is_a_temporary_outage() {
     let system = TestSystem::with(Plan { own_server: true, ..Plan::default() }).await;
     let before = system.ask("before@example.com").await;
     system.until_state(&before, "sent").await;
-    // Other programs take all connections and the api's are cut, so that it gets no new ones.
+    // Other programs take all connections, and the api's connections are cut, so that it gets no new ones.
     let mut others = vec![];
     let refused = loop {
         while let Ok(other) = PgConnection::connect(&system.database_url).await {
@@ -154,7 +154,7 @@ async fn a_full_disk_refuses_requests_and_mails_nothing_twice() {
     let accepted = system.ask("accepted@example.com").await;
     assert_eq!(accepted.status, 200);
     system.mailgun.wait_for_mails(1).await.unwrap();
-    let said = |line: &&String| line.contains("the database is away");
+    let said = |line: &&String| line.contains("the database is unavailable");
     eventually(|| async { system.workers[0].log().iter().find(said).cloned().ok_or("nothing in the log") })
         .await
         .unwrap();
@@ -183,7 +183,7 @@ async fn a_worker_keeps_its_jobs_and_is_not_ready_while_an_upstream_is_down() {
     let answer = system.ask("hello@example.com").await;
     let down = eventually(|| async {
         let (status, body) = system.worker_ready(0).await;
-        // The worker is not ready while it starts either.
+        // The worker is also not ready while it starts.
         if status == 503 && body["checks"]["supabase"]["status"] == "down" { Ok(body) } else { Err(body) }
     })
     .await

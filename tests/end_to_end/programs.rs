@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tests::{Plan, TestSystem, eventually};
 
-/// A key that differs from the one of all other test workers.
+/// A key that differs from the key of all other test workers.
 const OTHER_KEY: &str = "YW5vdGhlciBrZXkgZm9yIHRlc3RzOiAzMiBieXRlcyE=";
 
 /// Waits until the private health checks of both programs show an expected state.

@@ -145,7 +145,7 @@ async fn a_suppression_lifted_on_one_side_is_lifted_on_the_other() {
     let_history_age(&system, 11).await;
     until(&system, "select count(*) from suppressed_recipients where listed", "2").await;
 
-    // Like somebody at Mailgun's console.
+    // As somebody would do in Mailgun's console.
     system.mailgun.unsuppress(SuppressionList::Complaints, "complaint@example.com");
     system.execute("update suppressed_recipients set checked_at = now() - interval '11 min'").await;
     until(&system, "select string_agg(recipient, ',') from suppressed_recipients", "bounce@example.com").await;

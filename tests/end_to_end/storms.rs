@@ -147,7 +147,7 @@ async fn after_a_429_no_worker_calls_mailgun_before_the_pause_ends() {
                  from email_attempts where step = 'send'";
     let first: f64 = system.text(steps).await.parse().unwrap();
     assert!(first >= until - 0.001, "sent {} s before the pause was over", until - first);
-    // Calls that were cleared for sending before the pause was known may still go out; none may follow.
+    // Calls that were cleared for sending before the pause was known may still go out. No others may follow.
     let late = format!(
         "select count(*) from email_attempts where step = 'send' and extract(epoch from started_at) between {} and {}",
         until - 3.0 + 0.5,
@@ -163,7 +163,7 @@ async fn rejected_recipients_do_not_delay_others() {
     let system = TestSystem::with(Plan::default().worker("RUST_LOG", "info")).await;
     system.supabase.set_allow_list(&["https://example.com/auth/callback", r"https://example.com/auth/callback\?**"]);
     let good = |phase: &str| (0..JOBS).map(|n| tests::example(&format!("{phase}-{n}@example.com"))).collect::<Vec<_>>();
-    // Ask for as many people as later, so that the two phases differ only in the rejected ones.
+    // Send as many requests as later, so that the two phases differ only in the rejected people.
     tokio::join!(ask_steadily(&system, good("alone")), ask_steadily(&system, good("beside")));
     until_count(&system, "sent", 2 * JOBS).await;
 

@@ -20,7 +20,7 @@ const TOLERANCE: f64 = 0.5;
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) way: &'static str,
-    pub(crate) trouble: &'static str,
+    pub(crate) disruption: &'static str,
     /// Seconds in which no new connection could write.
     pub(crate) away: f64,
     /// Seconds in which callers were answered 503.
@@ -50,7 +50,7 @@ impl Figures {
         let jobs = record.jobs.iter().filter(|job| run.is_of(&job.recipient));
         Self {
             way: variant.description,
-            trouble: run.trouble.description(),
+            disruption: run.disruption.description(),
             away: total(outages),
             refusing: total(&joined(refusals, PAUSE)),
             refused,
@@ -92,7 +92,7 @@ fn lost(asked: &[Asked], record: &Record) -> usize {
 /// A Markdown table.
 pub(crate) fn table(runs: &[Figures]) -> String {
     let mut table = "\
-| way to the primary | trouble | no writable primary | answers 503 | 503s | back after | mails after | longest answer | \
+| path to the primary | disruption | no writable primary | answers 503 | 503s | back after | mails after | longest answer | \
 accepted | lost | copies | wrong links |
 |---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 "
@@ -103,7 +103,7 @@ accepted | lost | copies | wrong links |
             table,
             "| {} | {} | {:.1} s | {:.1} s | {} | {:.1} s | {:.1} s | {:.1} s | {} | {} | {} | {} |",
             it.way,
-            it.trouble,
+            it.disruption,
             it.away,
             it.refusing,
             it.refused,

@@ -10,7 +10,7 @@ use tokio::{task::JoinSet, time::interval};
 
 /// Requests per second.
 pub(crate) const RATE: usize = 120;
-/// One in this many requests repeats a recipient's request, two seconds after the first.
+/// Of this many requests, one is a recipient's second request, two seconds after the first.
 const REPEATS: usize = 20;
 
 /// A request, and the index of the api that it was sent to.
@@ -37,7 +37,7 @@ pub(crate) async fn keep_asking(apis: Vec<String>, run: &'static str, time: Dura
     asked
 }
 
-/// Most people ask once. Every second person who asks again clicks twice; the others want another page.
+/// Most people send one request. Of those who send two, every second one clicks twice, and the others request another page.
 fn person_and_page(number: usize) -> (usize, usize) {
     // The distance is odd, so that the first request was not itself a repeat.
     let first = number.checked_sub(2 * RATE + 1);

@@ -10,6 +10,7 @@
 
 mod balancer;
 mod cluster;
+mod disruption;
 mod figures;
 mod load;
 mod output;
@@ -18,7 +19,6 @@ mod promises;
 mod readiness;
 mod run;
 mod spans;
-mod trouble;
 mod variant;
 
 use balancer::Balancer;
@@ -54,17 +54,17 @@ async fn a_failover_loses_nothing_and_needs_no_restart() {
         let details = broken.iter().map(|it: &Broken| format!("{}\n", it.promise)).collect::<String>();
         assert!(broken.is_empty(), "{} promises broken (logs in target/ha):\n{details}", broken.len());
     };
-    // Ctrl-C drops everything too, which stops it.
+    // Ctrl-C also drops everything, which stops it.
     tokio::select! {
         () = test => {}
         _ = tokio::signal::ctrl_c() => panic!("interrupted"),
     }
 }
 
-/// Runs the troubles of a variant one after another, with the same programs.
+/// Runs the disruptions of a variant one after another, with the same programs.
 async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>, Vec<Broken>) {
-    let troubles: Vec<_> = variant.troubles.iter().filter(|(it, _)| output::is_wanted(variant, *it)).collect();
-    if troubles.is_empty() {
+    let disruptions: Vec<_> = variant.disruptions.iter().filter(|(it, _)| output::is_wanted(variant, *it)).collect();
+    if disruptions.is_empty() {
         return (vec![], vec![]);
     }
     eprintln!("ha: {}", variant.description);
@@ -79,9 +79,9 @@ async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>,
     Prober::prepare(&system.database_url).await;
 
     let mut runs = vec![];
-    for (trouble, time) in troubles {
+    for (disruption, time) in disruptions {
         eprintln!("ha:   people ask for {} s", time.as_secs());
-        runs.push(Run::of(variant, (*trouble, *time), cluster, &system).await);
+        runs.push(Run::of(variant, (*disruption, *time), cluster, &system).await);
     }
     output::write_logs(variant, &runs, &system, cluster, &balancer);
     let asked = runs.iter().flat_map(|run| &run.asked).map(|asked| asked.request.clone()).collect();

@@ -5,13 +5,13 @@ use std::{env, fs, path::PathBuf};
 use sandbox::Program;
 use tests::TestSystem;
 
-use crate::{balancer::Balancer, cluster::Cluster, run::Run, trouble::Trouble, variant::Variant};
+use crate::{balancer::Balancer, cluster::Cluster, disruption::Disruption, run::Run, variant::Variant};
 
 /// Whether a run is selected: `HA_ONLY` is a part of a name such as `shutdown-kill`. If it is empty or unset, all runs
 /// are selected.
-pub(crate) fn is_wanted(variant: &Variant, trouble: Trouble) -> bool {
+pub(crate) fn is_wanted(variant: &Variant, disruption: Disruption) -> bool {
     let only = env::var("HA_ONLY").unwrap_or_default();
-    format!("{}-{}", variant.name, trouble.name()).contains(&only)
+    format!("{}-{}", variant.name, disruption.name()).contains(&only)
 }
 
 /// Writes a file into `target/ha`.
@@ -35,5 +35,5 @@ pub(crate) fn write_logs(variant: &Variant, runs: &[Run], system: &TestSystem, c
     numbered(&system.workers, "worker");
     cluster.nodes.iter().for_each(|node| write(&node.name, &node.log()));
     write("haproxy", &balancer.log());
-    runs.iter().for_each(|run| write(&format!("probes-{}", run.trouble.name()), &run.failed_probes));
+    runs.iter().for_each(|run| write(&format!("probes-{}", run.disruption.name()), &run.failed_probes));
 }

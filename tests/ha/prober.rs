@@ -79,7 +79,7 @@ impl Probes {
         gaps(&self.written, AWAY).into_iter().filter(has_failures).collect()
     }
 
-    /// When the last new connection that hung after an outage was begun. A balancer that notices late sends some of
+    /// When the last new connection that hung after an outage was opened. A balancer that notices late sends some of
     /// them to a frozen server although another one is the primary.
     pub(crate) fn settled(&self, outage: &Span) -> f64 {
         let mut hung: Vec<f64> = self.failures.iter().filter(|(_, why)| why == NO_ANSWER).map(|(at, _)| *at).collect();

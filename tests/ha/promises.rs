@@ -11,11 +11,11 @@ use tokio::time::timeout;
 
 use crate::{
     balancer::OldSessions,
+    disruption::Disruption,
     figures::{Figures, is_refused},
     load::Asked,
     run::Run,
     spans::{Span, streaks},
-    trouble::Trouble,
     variant::Variant,
 };
 
@@ -54,15 +54,15 @@ pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<
     let mut broken = vec![];
     let mut check = |holds: bool, violation: String| {
         if !holds {
-            broken.push(Broken::of_all(format!("{}, {}: {violation}", figures.way, figures.trouble)));
+            broken.push(Broken::of_all(format!("{}, {}: {violation}", figures.way, figures.disruption)));
         }
     };
-    let moves = run.trouble.moves_the_primary();
+    let moves = run.disruption.moves_the_primary();
     check(
         run.has_failed_over == moves,
         format!("whether another node is the primary is wrong: {}", run.has_failed_over),
     );
-    check(!run.outages.is_empty() && (figures.refused > 0 || !moves), "the trouble caused no outage".to_owned());
+    check(!run.outages.is_empty() && (figures.refused > 0 || !moves), "the disruption caused no outage".to_owned());
     check(figures.back_after <= MAX_BACK_AFTER, format!("the service was back only after {:.1} s", figures.back_after));
     for (api, ready) in run.readiness.apis.iter().enumerate() {
         let wrong = longest_overlap(ready, &refusing(&run.asked, api));
@@ -78,9 +78,9 @@ pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<
     let left = run.sessions_on_standbys;
     check(left == 0, format!("{left} sessions of the programs are still on standbys"));
     let kept = run.sessions_kept;
-    match (variant.old_sessions, run.trouble) {
+    match (variant.old_sessions, run.disruption) {
         (OldSessions::ShutDown, _) => check(kept == 0, format!("the balancer kept {kept} read-only sessions")),
-        (OldSessions::Keep, Trouble::Switchover) => {
+        (OldSessions::Keep, Disruption::Switchover) => {
             check(kept > 0, "the balancer kept no read-only sessions".to_owned())
         }
         (OldSessions::Keep, _) => {}

@@ -1,4 +1,4 @@
-//! A trouble while people send requests, and what was observed.
+//! A disruption while people send requests, and what was observed.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use tests::TestSystem;
 
 use crate::{
     cluster::Cluster,
+    disruption::Disruption,
     load::{self, Asked},
     prober::Prober,
     readiness::{Readiness, Watch},
     spans::Span,
-    trouble::Trouble,
     variant::Variant,
 };
 
-/// What was observed during one trouble.
+/// What was observed during one disruption.
 pub(crate) struct Run {
-    pub(crate) trouble: Trouble,
+    pub(crate) disruption: Disruption,
     /// Whether another node is the primary now.
     pub(crate) has_failed_over: bool,
     pub(crate) asked: Vec<Asked>,
@@ -34,17 +34,17 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Causes a trouble while people send requests, and waits until the system has recovered.
+    /// Causes a disruption while people send requests, and waits until the system has recovered.
     pub(crate) async fn of(
         variant: &Variant,
-        (trouble, time): (Trouble, Duration),
+        (disruption, time): (Disruption, Duration),
         cluster: &mut Cluster,
         system: &TestSystem,
     ) -> Self {
         let prober = Prober::start(system.database_url.clone(), variant.has_pooler);
         let watch = Watch::start(system).await;
-        let asks = tokio::spawn(load::keep_asking(load::urls(system).await, trouble.name(), time));
-        let has_failed_over = trouble.make(cluster).await;
+        let asks = tokio::spawn(load::keep_asking(load::urls(system).await, disruption.name(), time));
+        let has_failed_over = disruption.make(cluster).await;
         let asked = asks.await.unwrap();
         system.until_idle().await;
         let (readiness, probes) = (watch.stop().await, prober.stop().await);
@@ -54,7 +54,7 @@ impl Run {
             eprintln!("ha:   no new connection could write for {:.1} s from {:.1}", it.seconds(), it.from)
         });
         Self {
-            trouble,
+            disruption,
             has_failed_over,
             asked,
             outages,
@@ -68,6 +68,6 @@ impl Run {
 
     /// Whether a recipient's address belongs to this run.
     pub(crate) fn is_of(&self, recipient: &str) -> bool {
-        recipient.strip_prefix(self.trouble.name()).is_some_and(|rest| rest.starts_with('-'))
+        recipient.strip_prefix(self.disruption.name()).is_some_and(|rest| rest.starts_with('-'))
     }
 }

@@ -1,8 +1,8 @@
-//! The connections from the programs to the primary, and the troubles to try with each.
+//! The connections from the programs to the primary, and the disruptions to try with each.
 
 use std::time::Duration;
 
-use crate::{balancer::OldSessions, trouble::Trouble};
+use crate::{balancer::OldSessions, disruption::Disruption};
 
 /// How long people send requests in most runs.
 const MINUTE: Duration = Duration::from_secs(60);
@@ -17,8 +17,8 @@ pub(crate) struct Variant {
     pub(crate) old_sessions: OldSessions,
     /// Whether PgBouncer, in session mode, is between the programs and the balancer.
     pub(crate) has_pooler: bool,
-    /// The troubles, and how long people send requests during each.
-    pub(crate) troubles: &'static [(Trouble, Duration)],
+    /// The disruptions, and how long people send requests during each.
+    pub(crate) disruptions: &'static [(Disruption, Duration)],
 }
 
 pub(crate) const VARIANTS: [Variant; 3] = [
@@ -27,11 +27,11 @@ pub(crate) const VARIANTS: [Variant; 3] = [
         description: "HAProxy, `shutdown-sessions`",
         old_sessions: OldSessions::ShutDown,
         has_pooler: false,
-        troubles: &[
-            (Trouble::Switchover, MINUTE),
-            (Trouble::Kill, MINUTE),
-            (Trouble::Freeze, MINUTE),
-            (Trouble::FreezeStandby, HALF_A_MINUTE),
+        disruptions: &[
+            (Disruption::Switchover, MINUTE),
+            (Disruption::Kill, MINUTE),
+            (Disruption::Freeze, MINUTE),
+            (Disruption::FreezeStandby, HALF_A_MINUTE),
         ],
     },
     Variant {
@@ -39,13 +39,13 @@ pub(crate) const VARIANTS: [Variant; 3] = [
         description: "HAProxy keeps old sessions, 9 s to notice",
         old_sessions: OldSessions::Keep,
         has_pooler: false,
-        troubles: &[(Trouble::Switchover, MINUTE), (Trouble::Kill, MINUTE), (Trouble::Freeze, MINUTE)],
+        disruptions: &[(Disruption::Switchover, MINUTE), (Disruption::Kill, MINUTE), (Disruption::Freeze, MINUTE)],
     },
     Variant {
         name: "pooler",
         description: "PgBouncer, HAProxy, `shutdown-sessions`",
         old_sessions: OldSessions::ShutDown,
         has_pooler: true,
-        troubles: &[(Trouble::Switchover, HALF_A_MINUTE)],
+        disruptions: &[(Disruption::Switchover, HALF_A_MINUTE)],
     },
 ];

@@ -4,7 +4,7 @@
 //!
 //! The newest mailed link works, with one exception: **Supabase carries out a `generate_link` call for a worker that no
 //! longer holds the job.** Supabase checks no fencing token, so that call invalidates the newer link, which may have
-//! been mailed. There are three ways to get there. Safeguards prevent two of them, and a test shows each one.
+//! been mailed. This can happen in three ways. Safeguards prevent two of them, and a test shows each one.
 //! - Possible: a call is in flight when its worker freezes, dies or gives it up, and arrives after another worker's
 //!   call. No worker can prevent that. (Supabase cancels a call whose connection is closed, and gives up after 10 s, so
 //!   this takes a network or a proxy that holds a request back.)
@@ -14,9 +14,9 @@
 //!
 //! Assumptions: a sealed link can be opened and is young enough to be mailed again (`LINK_LIFETIME` is longer than
 //! `JOB_DEADLINE`, and `LINK_SEALING_KEY` does not change while jobs are open). Otherwise, a retry makes a second link
-//! and a second Message-Id. Not modelled: links that were used or requested elsewhere, and a new user's first link,
-//! which stays valid beside the second (here each link invalidates the previous one, which is worse). Not promised: the
-//! order of mails. A thawed worker may send an older job's mail after the newest one; the older link is dead.
+//! and a second Message-Id. The model leaves out links that were used or requested elsewhere, and a new user's first link,
+//! which stays valid beside the second (here each link invalidates the previous one, which is worse). The order of mails is
+//! not promised. A thawed worker may send an older job's mail after the newest one; the older link no longer works.
 
 mod promises;
 mod protocol;
@@ -39,7 +39,7 @@ use run::assert_every_run_ends;
 use safeguards::Safeguards;
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
-// One more fault for each also holds, but takes minutes.
+// The promises also hold with one more fault each, but the check then takes minutes.
 const AS_BUILT: Protocol = Protocol { guards: Safeguards::ALL, faults: 2, calls_land_late: true };
 const IN_TIME: Protocol = Protocol { guards: Safeguards::ALL, faults: 3, calls_land_late: false };
 

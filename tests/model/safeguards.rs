@@ -2,7 +2,7 @@
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Safeguards {
-    /// Every write to a running job checks the fencing token of its claim (`lease_token = …`).
+    /// Every write to a running job checks the fencing token from the claim (`lease_token = …`).
     pub(crate) fence: bool,
     /// A retry mails the link that is sealed on the job instead of making a new one.
     pub(crate) link_is_kept: bool,
@@ -23,7 +23,7 @@ pub(crate) struct Safeguards {
 }
 
 impl Safeguards {
-    /// The protocol as it is built.
+    /// The protocol as it is implemented.
     pub(crate) const ALL: Self = Self {
         fence: true,
         link_is_kept: true,

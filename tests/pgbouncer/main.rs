@@ -23,7 +23,7 @@ const KEY: &str = "whsec-for-tests-only-0123456789abcdef";
 /// Maximum time for a mail to arrive.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// With this many runs, a pooler that returns the same session twice by chance does not pass unnoticed.
+/// With this many runs, it is noticed if a pooler returns the same session twice by chance.
 const RUNS: u32 = 20;
 
 /// Session state that the programs set.
@@ -75,7 +75,7 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
     assert_eq!(report(&system).await, 503);
     let mut neighbour = PgConnection::connect(&url).await.unwrap();
     let mut admin = PgConnection::connect(&direct).await.unwrap();
-    // The programs keep checking meanwhile.
+    // The programs keep checking.
     let traces = traces_in_all_sessions(&mut neighbour, &mut admin).await;
     assert_eq!(traces, BTreeSet::from([NO_TRACES.to_owned()]));
     let relations = "select count(*) from pg_class where relnamespace = 'public'::regnamespace";

@@ -46,7 +46,7 @@ pub(crate) async fn fresh_database() -> DatabaseUrls {
     DatabaseUrls::of(server, &name)
 }
 
-/// Starts a separate server with stock durability, and creates such a database on it.
+/// Starts a separate server with default durability, and creates such a database on it.
 pub(crate) async fn own() -> (Postgres, DatabaseUrls) {
     let server = Postgres::start().await.unwrap();
     server.create_outbox("template_system").await.unwrap();

@@ -86,10 +86,10 @@ fn start(log: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> an
     start_log(log, &["worker", "outbox", "magic_link_worker"])?;
     rustls::crypto::ring::default_provider()
         .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
+        .map_err(|_| anyhow::anyhow!("a TLS provider is already installed"))?;
     match tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        // The address of the listener is a setting, but only listening shows whether it can be used.
+        // The address of the listener is a setting, but whether it can be used is known only after listening.
         Err(error) if error.is::<ListenError>() => Ok(refuse([error])),
         Err(error) => Err(error),
     }

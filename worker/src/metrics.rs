@@ -1,5 +1,5 @@
-//! The worker's Prometheus metrics. Labels are only steps, outcomes, states and the like; never put an address, a link or a
-//! job id in a label.
+//! The worker's Prometheus metrics. Labels have only fixed values, such as steps, outcomes and states; never put an address,
+//! a link or a job id in a label.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ fn describe() {
     describe_counter!("magic_link_leases_rescued_total", "Running jobs that this worker rescued from dead workers.");
     describe_counter!(
         "magic_link_fenced_writes_total",
-        "Deliveries whose result was discarded because their lease was lost. Renewals of leases do not count."
+        "Deliveries whose result was discarded because their lease was lost. Lease renewals do not count."
     );
     describe_counter!(
         "magic_link_redirect_not_allowed_total",
@@ -66,7 +66,7 @@ fn describe() {
         "magic_link_database_up",
         "Whether this worker's last query for the gauges of the shared state succeeded."
     );
-    describe_gauge!("magic_link_jobs", "Open jobs of all workers, by state; NaN while the database is away.");
+    describe_gauge!("magic_link_jobs", "Open jobs of all workers, by state; NaN while the database is unavailable.");
     describe_gauge!(
         "magic_link_oldest_job_seconds",
         "Seconds since the request of the oldest open job of all workers, by state; 0 if there is none."
@@ -257,7 +257,7 @@ pub(crate) fn set_shared_state(backlog: &[Backlog], upstream_states: &[UpstreamS
     }
 }
 
-/// Sets the gauges of the shared state to NaN, because the state is unknown while the database is away.
+/// Sets the gauges of the shared state to NaN, because the state is unknown while the database is unavailable.
 pub(crate) fn clear_shared_state() {
     gauge!("magic_link_database_up").set(0.0);
     for state in ["queued", "running", "retrying"] {

@@ -41,7 +41,7 @@ impl QueueLimits {
     /// Decides by the last polled load and the number of jobs accepted since that poll.
     ///
     /// The queue may hold as many jobs as the workers can mail within the deadline, and never more than `max_waiting`.
-    /// While nothing is mailed, jobs are accepted until the oldest one has used half of its deadline: by then a new job
+    /// While nothing is mailed, jobs are accepted until the oldest one has used half of its deadline. After that, a new job
     /// may not be mailed in time either.
     pub(crate) fn decide(&self, load: &Load, accepted_since: u32) -> AdmissionDecision {
         let waiting = load.waiting.saturating_add(accepted_since);

@@ -69,12 +69,12 @@ impl OutageLog {
                     tracing::warn!(error, refused, away_seconds, "the database still cannot be used");
                 }
             }
-            // A new outage, or one of another kind.
+            // A new outage, or an outage of another kind.
             _ => {
                 let before = outage.take();
                 let refused = refused + before.as_ref().map_or(0, |outage| outage.refused);
-                // If Postgres was away, it is back, with the tables of another version. If the tables were wrong, log no end: it
-                // is unknown whether they suit again while Postgres is away.
+                // If Postgres was unavailable, it is back, with the tables of another version. If the tables were wrong, log
+                // no end: while Postgres is unavailable, it is unknown whether they match again.
                 log_end(before.filter(|outage| outage.reason.kind == OutageKind::Away));
                 log_begin(&reason);
                 *outage =
@@ -89,7 +89,7 @@ impl OutageLog {
         if outage.as_ref().is_some_and(|outage| outage.reason.text == reason) {
             return;
         }
-        tracing::error!(error = reason, "the database cannot be used: requests are answered with 503 until it can be");
+        tracing::error!(error = reason, "the database cannot be used: answering requests with 503 until this is fixed");
         let now = Instant::now();
         let (since, refused) = outage.as_ref().map_or((now, 0), |outage| (outage.since, outage.refused));
         let reason = OutageReason::away(reason);
@@ -106,7 +106,7 @@ impl OutageLog {
     pub(crate) fn note_busy(&self) {
         let mut logged_at = self.busy_at.lock().unwrap_or_else(PoisonError::into_inner);
         if logged_at.is_none_or(|at| at.elapsed() >= REPEAT_AFTER) {
-            tracing::warn!("too many requests wait for their commit: some are answered with 503");
+            tracing::warn!("too many requests are waiting for their commit: answering some with 503");
             *logged_at = Some(Instant::now());
         }
     }
@@ -132,11 +132,11 @@ fn log_begin(reason: &OutageReason) {
         OutageKind::Away => {
             tracing::warn!(
                 error,
-                "the database is away: requests are answered with 503 until it is back (DATABASE_URL)"
+                "the database is unavailable: answering requests with 503 until it is back (DATABASE_URL)"
             );
         }
         OutageKind::WrongTables => {
-            tracing::error!(error, "the tables do not suit this version: requests are answered with 503 until they do");
+            tracing::error!(error, "the tables do not match this version: answering requests with 503 until they do");
         }
     }
 }
@@ -146,7 +146,7 @@ fn log_end(ended: Option<Outage>) {
         let away_seconds = since.elapsed().as_secs();
         match reason.kind {
             OutageKind::Away => tracing::info!(away_seconds, refused, "the database is back"),
-            OutageKind::WrongTables => tracing::info!(away_seconds, refused, "the tables suit this version now"),
+            OutageKind::WrongTables => tracing::info!(away_seconds, refused, "the tables match this version again"),
         }
     }
 }

@@ -86,13 +86,13 @@ impl QueueMonitor {
         }
     }
 
-    /// Records that each connection has a server session of its own. Until then, nothing may use the pool.
+    /// Records that each connection has its own server session. Until then, nothing may use the pool.
     pub(crate) fn note_own_sessions(&self) {
         self.has_own_sessions.store(true, Relaxed);
         self.outage.note_usable();
     }
 
-    /// Whether each connection has a server session of its own.
+    /// Whether each connection has its own server session.
     pub(crate) fn has_own_sessions(&self) -> bool {
         self.has_own_sessions.load(Relaxed)
     }
@@ -161,10 +161,10 @@ fn log_change(before: AdmissionDecision, now: AdmissionDecision, load: &Load) {
                 waiting,
                 jobs_per_second,
                 is_stopped,
-                "requests are answered with 503: their mails could not be sent in time"
+                "answering requests with 503: their mails could not be sent in time"
             );
         }
-        (true, false) => tracing::info!(waiting, jobs_per_second, "requests are accepted again"),
+        (true, false) => tracing::info!(waiting, jobs_per_second, "accepting requests again"),
         _ => {}
     }
 }
@@ -174,7 +174,7 @@ pub(crate) async fn poll(state: Arc<AppState>) {
     let queue = &state.queue;
     let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // Counting one job more than the limit is enough to see that the queue is full.
+    // To see that the queue is full, it is enough to count one job more than the limit.
     let count_to = queue.limits.max_waiting.saturating_add(1);
     loop {
         ticks.tick().await;
@@ -201,7 +201,7 @@ async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, OutageReason
         (Err(error), _) => (error.outage(), error.reason_source()),
         (Ok(()), Err(error)) => (error.outage(), error.reason_source()),
     };
-    // Finding the reason may take seconds, and the api is not ready meanwhile.
+    // Finding the reason may take seconds. The api is not ready during this time.
     state.queue.is_reachable.store(false, Relaxed);
     Err(outbox::outage_reason(&state.pool, &state.pooler_monitor, reason, source).await)
 }

@@ -18,7 +18,7 @@ pub(crate) struct Origin {
 impl Origin {
     /// Parses an origin in the form of the header `Origin`. One slash at the end is allowed. Returns `None` for anything else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        // The WHATWG parser removes blanks and line breaks and reads `\` as `/`. Reject such texts instead.
+        // The WHATWG parser removes spaces and line breaks and reads `\` as `/`. Reject such texts instead.
         let is_plain = text.len() <= MAX_BYTES && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
         let (scheme, rest) = text.split_once("://")?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);

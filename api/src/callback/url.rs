@@ -5,7 +5,7 @@ use outbox::CallbackUrl;
 use super::{next::CallbackNext, origin::Origin};
 use crate::http::error::{ErrorCode, ValidationIssue};
 
-/// Maximum number of characters of the callback URL in a link, where it is percent-encoded once more. Some versions of Outlook
+/// Maximum number of characters of the callback URL in a link, where it is percent-encoded again. Some versions of Outlook
 /// cut links after 2,083 characters; the remaining characters are for Supabase's part of the link.
 const MAX_LENGTH_IN_LINK: usize = 1_700;
 

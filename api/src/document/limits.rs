@@ -20,7 +20,7 @@ pub struct PublishedLimits {
 impl Default for PublishedLimits {
     /// The limits of a server with default settings.
     fn default() -> Self {
-        const VALID: &str = "the defaults are valid: a test reads them";
+        const VALID: &str = "the defaults are valid: a test parses them";
         Self {
             per_network: defaults::IP_RATE_LIMIT.parse().expect(VALID),
             admission: EnqueuePolicy {
@@ -43,7 +43,7 @@ impl PublishedLimits {
             ("Requests for one address, from everywhere", quotas(per_recipient)),
             ("Requests for one address from one network", quotas(per_recipient_and_client)),
             ("The same request counts as a double click within", duration(*duplicate_window)),
-            ("A mail that could not be sent is given up after", duration(*deadline)),
+            ("A mail that could not be sent expires after", duration(*deadline)),
             ("A link works for", duration(self.link_lifetime)),
         ];
         let mut table = "| limit | on this server |\n|---|---|\n".to_owned();

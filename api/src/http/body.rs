@@ -14,7 +14,7 @@ use tokio::{
 
 use super::paths;
 
-/// Maximum body size in bytes, except for webhooks. About sixty times the longest sensible request.
+/// Maximum body size in bytes, except for webhooks. About sixty times the size of the longest sensible request.
 const MAX_BYTES: u64 = 16 * 1024;
 /// Maximum size of a webhook body in bytes. Events quote remote mail servers, whose messages can be long.
 const MAX_WEBHOOK_BYTES: u64 = 256 * 1024;

@@ -80,8 +80,8 @@ impl ClientIpFinder {
                 tracing::warn!(
                     %peer,
                     %header,
-                    "a forwarding header from a private address that is not in TRUSTED_PROXIES is ignored: \
-                     if this is your proxy, list it, or all its callers share one rate limit"
+                    "ignored a forwarding header from a private address that is not in TRUSTED_PROXIES: \
+                     if this is your proxy, add it; otherwise, all of its callers share one rate limit"
                 );
             });
         }

@@ -85,7 +85,7 @@ struct ClientAndSiteLimit {
 /// A client's quota after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct QuotaState {
-    /// The quota that leaves the client the fewest requests: its own, or that of its IPv6 site.
+    /// The quota that leaves the client the fewest requests: its own, or its IPv6 site's.
     pub(super) quota: Quota,
     /// Requests that the client can still make at once.
     pub(super) remaining: u32,

@@ -14,7 +14,7 @@ impl TrustedProxies {
         self.0.is_empty()
     }
 
-    /// Whether the address is that of a proxy. IPv4-mapped IPv6 must have been turned into IPv4.
+    /// Whether the address belongs to a proxy. Convert IPv4-mapped IPv6 to IPv4 before the call.
     pub(super) fn contains(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&ip))
     }

@@ -33,7 +33,7 @@ fn assert_same_origin(portal: &Url, url: &Url, text: &str) {
     assert!(!url.path().starts_with("//"), "{text:?} has the path {}", url.path());
 }
 
-/// Cleans a text as the WHATWG URL standard's "basic URL parser" does: removes blanks and controls at both ends,
+/// Cleans a text as the WHATWG URL standard's "basic URL parser" does: removes spaces and controls at both ends,
 /// removes tabs and line breaks, and reads `\` as a slash. Implemented by hand, because the `url` crate differs from
 /// browsers in places (`url/tests/expected_failures.txt`).
 fn clean_like_browser(text: &str) -> String {

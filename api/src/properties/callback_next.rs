@@ -13,7 +13,7 @@ use crate::callback::{
 const PREFIXES: &str = "/app, /docs/public/";
 const PREFIX_SEGMENTS: [&[&str]; 2] = [&["app"], &["docs", "public"]];
 
-/// Parses the input as `callback_next` for each portal and returns whether it was accepted for the first.
+/// Parses the input as `callback_next` for each portal. Returns whether it was accepted for the first one.
 pub fn callback_next(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     if let Ok(next) = CallbackNext::parse(text, None, &NextPrefixes::default()) {

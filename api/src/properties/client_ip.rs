@@ -61,7 +61,7 @@ pub fn client_ip(input: &[u8]) -> bool {
     assert_entries_to_the_left_change_nothing(&finder, &sent)
 }
 
-/// The client's lines with the proxies' text on a line of its own, and on the last line of the client.
+/// The client's lines, with the proxies' text on a separate line and then on the client's last line.
 fn with_appended(sent: &[&[u8]], appended: &str) -> Vec<Vec<Vec<u8>>> {
     let sent: Vec<Vec<u8>> = sent.iter().map(|line| line.to_vec()).collect();
     let own_line = [sent.as_slice(), &[appended.as_bytes().to_vec()]].concat();

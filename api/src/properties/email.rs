@@ -43,8 +43,8 @@ fn assert_has_a_mail_domain(address: &str) {
     }
 }
 
-/// The domain in its own script is accepted as the same domain, or refused if it can only be written as punycode. It is never
-/// another domain. A browser reads both spellings as the same host.
+/// In its own script, the domain is accepted as the same domain, or refused if it can only be written as punycode. A browser
+/// reads both spellings as the same host.
 fn assert_domain_may_be_written_in_its_script(email: &Email) {
     let (local, domain) = email.as_str().split_once('@').expect("exactly one @, asserted before");
     let labels = domain.split('.').map(|label| match label.strip_prefix("xn--") {
@@ -65,7 +65,7 @@ fn assert_domain_may_be_written_in_its_script(email: &Email) {
     }
 }
 
-/// Parsing an accepted address again returns the same address, also in upper case, with blanks around it or in
+/// Parsing an accepted address again returns the same address, also in upper case, with spaces around it or in
 /// full-width characters.
 fn assert_normalization_is_idempotent(email: &Email) {
     let address = email.as_str();
@@ -75,7 +75,7 @@ fn assert_normalization_is_idempotent(email: &Email) {
         format!(" {address}\u{a0}"),
         format!("\u{feff}{address}\u{200b}"),
     ] {
-        // The document's maxLength of 254 characters includes the blanks.
+        // The document's maxLength of 254 characters includes the spaces.
         if variant.chars().count() <= Email::MAX_LENGTH {
             assert_eq!(Email::parse(&variant).as_ref(), Ok(email), "{variant:?}");
         }

@@ -77,7 +77,7 @@ fn mixtures(parser: &str) -> impl Strategy<Value = Input> + use<> {
 }
 
 /// A segment of a path, before a browser encodes it. It begins with a letter, because a segment of dots or spaces has a
-/// meaning of its own.
+/// special meaning.
 fn segment() -> impl Strategy<Value = String> {
     let signs: Vec<char> = "-._~!$&'()*+,;=:@%?#\"<>{}|^`[] \u{a0}\u{202f}❤\u{fe0f}€½".chars().collect();
     let letters = prop_oneof![range('a', 'z'), range('0', '9'), range('à', 'ö'), range('а', 'я'), range('あ', 'ん')];

@@ -25,7 +25,7 @@ const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "Content-Type, X-AppHandoff-Callback-Origin, X-Request-Id, traceparent, tracestate, baggage, sentry-trace, apikey, \
      authorization, x-client-info",
 );
-/// Seconds for which a browser may cache the response to a preflight.
+/// How long a browser may cache the response to a preflight, in seconds.
 const PREFLIGHT_MAX_AGE: HeaderValue = HeaderValue::from_static("600");
 
 /// Layer that adds the CORS headers for an allowed origin to every response. Credentials are never allowed: the api

@@ -11,7 +11,7 @@ use super::open_connections::OpenConnection;
 
 /// Time limit for a request's head to arrive, counted from its first byte or from the start of the connection.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
-/// Time limit for handling a request. Handlers have shorter limits of their own; this one is a safety net.
+/// Time limit for handling a request. Handlers have their own, shorter limits; this one is a safety net.
 const HANDLER_TIMEOUT: Duration = Duration::from_secs(60);
 /// Time limit between two writes of a response.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);

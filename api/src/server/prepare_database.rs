@@ -29,12 +29,12 @@ pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, mig
     loop {
         sleep(PARTITIONS_INTERVAL).await;
         if let Err(error) = outbox::partitions::make(&pool).await {
-            tracing::warn!(%error, "the partitions of the coming days could not be made: trying again tomorrow");
+            tracing::warn!(%error, "could not create the partitions of the next days: retrying tomorrow");
         }
     }
 }
 
-/// Waits until each connection has a server session of its own. Until then, the api runs no other query.
+/// Waits until each connection has its own server session. Until then, the api runs no other query.
 async fn wait_for_own_sessions(pool: &PgPool, queue: &QueueMonitor) {
     while let Err(error) = outbox::check_pooler(pool).await {
         queue.note_unusable(&error);

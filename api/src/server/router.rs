@@ -67,7 +67,7 @@ fn static_document(content_type: &'static str, document: String) -> impl Endpoin
 
 /// 500 without details. The panic hook has already written the message and its location to stderr.
 fn panic_response(_: Box<dyn std::any::Any + Send>) -> Response {
-    tracing::error!("the handler of a request panicked: it was answered with 500");
+    tracing::error!("a request handler panicked: the request was answered with 500");
     ErrorResponse::internal().into_response()
 }
 

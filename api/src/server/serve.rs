@@ -52,7 +52,7 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
         .map_err(|_| ServeError::DatabaseUrl)?;
     let state = AppState::new(&settings, pool).map_err(ServeError::Threads)?;
     if state.allowed_origins.any_localhost() {
-        tracing::warn!("CALLBACK_ORIGINS allows http://localhost:*, which is for development");
+        tracing::warn!("CALLBACK_ORIGINS allows http://localhost:*, which is meant for development only");
     }
     let private = program::listen("API_PRIVATE_LISTEN", settings.private_listen).await?;
     let public = program::listen("API_LISTEN", settings.listen).await?;
@@ -60,7 +60,7 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     log_address("listening for requests", &public);
     tracing::info!(
         max_connections = state::max_connections(&settings),
-        "the api opens no more connections to the database"
+        "maximum number of connections to the database"
     );
 
     let shutdown = Shutdown {

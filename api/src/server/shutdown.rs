@@ -36,7 +36,7 @@ impl Shutdown {
         tokio::select! {
             () = self.finish() => true,
             () = signals.next() => {
-                tracing::warn!("the api stops at once, on a second signal");
+                tracing::warn!("stopping at once after a second signal");
                 false
             }
         }
@@ -47,11 +47,11 @@ impl Shutdown {
             let drain_seconds = self.drain.as_secs();
             tracing::info!(
                 drain_seconds,
-                "stopping: not ready any more; requests are taken until load balancers have noticed"
+                "stopping: no longer ready; still accepting requests until load balancers have noticed"
             );
             sleep(self.drain).await;
         }
-        tracing::info!("stopping: requests in flight may finish");
+        tracing::info!("stopping: no longer accepting requests; waiting for requests in flight");
         self.stop.cancel();
         self.connections.close();
         let finished = timeout(FINISH_TIMEOUT, self.connections.wait()).await;

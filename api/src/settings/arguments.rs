@@ -11,11 +11,11 @@ use secrecy::SecretString;
 
 use super::defaults;
 
-/// Takes requests for sign-in links and puts them into the outbox, from which magic-link-worker mails them.
+/// Accepts requests for sign-in links and adds them to the outbox. magic-link-worker mails the links.
 ///
 /// Settings come from the environment, and from the file .env in the current directory if there is one. In .env, values
-/// with blanks need quotes, and a $ stands for itself. A setting without a default that is not marked as required may be left
-/// out.
+/// with spaces need quotes, and a $ has no special meaning. A setting without a default that is not marked as required may be
+/// left out.
 #[derive(Debug, Parser)]
 #[command(
     name = "magic-link-api",
@@ -36,15 +36,15 @@ pub struct ApiArguments {
     /// `magic-link-worker migrate` first. Example: false
     #[arg(long, env, default_value = "true", value_name = "BOOL", help_heading = "Postgres")]
     pub(super) migrate_on_start: String,
-    /// Form of the log lines on stdout: text or json. Text has colours on a terminal, unless NO_COLOR is set. Example:
+    /// Format of the log lines on stdout: text or json. Text has colours on a terminal, unless NO_COLOR is set. Example:
     /// json
     #[arg(long, env, default_value = "text", value_name = "FORMAT", help_heading = "Log")]
     pub(super) log_format: String,
-    /// Least severe lines that are logged: off, error, warn, info, debug or trace. A part of the program may have a
-    /// level of its own. Example: info,outbox=debug
+    /// Lowest severity of lines that are logged: off, error, warn, info, debug or trace. Parts of the program can have their
+    /// own level. Example: info,outbox=debug
     #[arg(long, env, default_value = "info", value_name = "FILTER", help_heading = "Log")]
     pub(super) rust_log: String,
-    /// How long Supabase Auth lets a link work: its MAILER_OTP_EXP. It must be at least five minutes longer than
+    /// How long a link works: Supabase Auth's MAILER_OTP_EXP. It must be at least five minutes longer than
     /// JOB_DEADLINE. Example: 1h
     #[arg(long, env, default_value = defaults::LINK_LIFETIME, value_name = "TIME", help_heading = "Links")]
     pub(super) link_lifetime: String,
@@ -55,17 +55,17 @@ pub struct ApiArguments {
     /// 10.0.0.5:8082
     #[arg(long, env, default_value = "127.0.0.1:8082", value_name = "ADDRESS", help_heading = "Connections")]
     pub(super) api_private_listen: String,
-    /// How long a connection may be idle between two requests, 1s to 1h. It must be longer than the load balancer keeps
-    /// an idle connection, or callers get a 502 now and then. Example: 620s
+    /// How long a connection may be idle between two requests, 1s to 1h. It must be longer than the load balancer's idle
+    /// timeout. Otherwise, callers sometimes get a 502. Example: 620s
     #[arg(long, env, default_value = "620s", value_name = "TIME", help_heading = "Connections")]
     pub(super) api_keep_alive: String,
     /// Maximum number of open connections of each listener, 10 to 100000. Further ones wait. Each connection is an open
-    /// file. From four fifths of the maximum on, the connections that are idle longest are closed for new ones.
+    /// file. Above four fifths of the maximum, the longest idle connections are closed to make room for new ones.
     /// Example: 10000
     #[arg(long, env, default_value = "10000", value_name = "NUMBER", help_heading = "Connections")]
     pub(super) api_max_connections: String,
-    /// Seconds for which requests are still taken after SIGTERM, 0 to 3600. /health/ready answers 503 meanwhile, so
-    /// this must be as long as the load balancer needs to notice. Example: 5
+    /// Seconds for which requests are still accepted after SIGTERM, 0 to 3600. During this time, /health/ready answers 503.
+    /// It must be long enough for the load balancer to notice. Example: 5
     #[arg(long, env, default_value = "5", value_name = "SECONDS", help_heading = "Connections")]
     pub(super) drain_seconds: String,
     /// Required. Origins of the portals that links may lead back to, separated by commas. The first label may be a
@@ -90,14 +90,14 @@ pub struct ApiArguments {
     /// counts. Needs TRUSTED_PROXIES. Example: Fly-Client-IP
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "HEADER", help_heading = "Callers")]
     pub(super) client_ip_header: String,
-    /// Position of the caller in X-Forwarded-For, counted from the right, 1 to 16. For platforms that append an address
-    /// of their own after the caller's. Needs TRUSTED_PROXIES, and cannot be combined with CLIENT_IP_HEADER. Example: 2
+    /// Position of the caller in X-Forwarded-For, counted from the right, 1 to 16. For platforms that append their own
+    /// address after the caller's. Needs TRUSTED_PROXIES, and cannot be combined with CLIENT_IP_HEADER. Example: 2
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NUMBER", help_heading = "Callers")]
     pub(super) trusted_proxy_hops: String,
-    /// Maximum number of requests from one IPv4 address or one IPv6 /64. Each api counts for itself. Example: 30/1m
+    /// Maximum number of requests from one IPv4 address or one IPv6 /64. Each api counts separately. Example: 30/1m
     #[arg(long, env, default_value = defaults::IP_RATE_LIMIT, value_name = "QUOTA", help_heading = "Limits")]
     pub(super) ip_rate_limit: String,
-    /// Networks with another limit, such as that of a portal's back end, separated by commas. Example:
+    /// Networks with a different limit, such as a portal's back end, separated by commas. Example:
     /// 10.1.0.0/16=600/1m
     #[arg(
         long,
@@ -108,26 +108,26 @@ pub struct ApiArguments {
         help_heading = "Limits"
     )]
     pub(super) ip_rate_limit_overrides: String,
-    /// Maximum number of mails to one person, whoever asks. All of the limits must hold, over all apis together.
+    /// Maximum number of mails to one person, from all networks together. All of the limits apply, and all apis share them.
     /// Example: 10/15m,30/1d
     #[arg(long, env, default_value = defaults::RECIPIENT_RATE_LIMIT, value_name = "QUOTAS", help_heading = "Limits")]
     pub(super) recipient_rate_limit: String,
-    /// Maximum number of mails to one person that were asked for from one network. All of the limits must hold, over
-    /// all apis together. Example: 3/15m,10/1d
+    /// Maximum number of mails to one person that one network can request. All of the limits apply, and all apis share them.
+    /// Example: 3/15m,10/1d
     #[arg(long, env, default_value = defaults::RECIPIENT_CLIENT_RATE_LIMIT, value_name = "QUOTAS", help_heading = "Limits")]
     pub(super) recipient_client_rate_limit: String,
-    /// Time within which the same request again counts as a double click and sends no second mail, 1h at most. Example:
+    /// Time within which a repeat of the same request counts as a double click and sends no second mail, at most 1h. Example:
     /// 10s
     #[arg(long, env, default_value = defaults::DUPLICATE_WINDOW, value_name = "TIME", help_heading = "Limits")]
     pub(super) duplicate_window: String,
-    /// Time after which a mail that is still not sent expires. Example: 15m
+    /// Time after which a job expires if its mail has not been sent. Example: 15m
     #[arg(long, env, default_value = defaults::JOB_DEADLINE, value_name = "TIME", help_heading = "Limits")]
     pub(super) job_deadline: String,
-    /// Maximum number of jobs that wait. Beyond it, requests are answered with 503; also below it, if the workers could
-    /// not mail all of them in time. Example: 100000
+    /// Maximum number of waiting jobs. Above it, the api answers 503. It also does so below the maximum if the workers could
+    /// not mail all jobs in time. Example: 100000
     #[arg(long, env, default_value = "100000", value_name = "NUMBER", help_heading = "Limits")]
     pub(super) queue_limit: String,
-    /// Key with which Mailgun signs its webhooks. Two keys, separated by a comma, while you change it. Without a key,
+    /// Key with which Mailgun signs its webhooks. Set two keys, separated by a comma, while you replace one. Without a key,
     /// no webhook is accepted. Example: key-3ax6xnjp29jd6fds4gc373sgvjxteol0
     #[arg(long, env, hide_env_values = true, value_name = "KEYS", help_heading = "Mailgun", value_parser = secret)]
     pub(super) mailgun_webhook_signing_key: Option<SecretString>,
@@ -138,19 +138,19 @@ pub struct ApiArguments {
     /// mg.example.com
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "DOMAIN", help_heading = "Mailgun")]
     pub(super) mailgun_domain: String,
-    /// What to do instead of serving.
+    /// The command to run instead of serving requests.
     #[command(subcommand)]
     pub command: Option<ApiCommand>,
 }
 
-/// What the program can do instead of serving.
+/// The commands that run instead of serving requests.
 #[derive(Debug, Clone, Copy, Subcommand)]
 pub enum ApiCommand {
     /// Print the OpenAPI document. Needs no settings.
     Openapi,
 }
 
-/// The settings that the log may show: all but keys, and the URL with the database's password.
+/// The settings that the log may show: all except keys, and the URL with the database's password.
 const PUBLIC: [&str; 25] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",

@@ -55,7 +55,9 @@ fn read_source(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<C
 fn parse_header(text: &str) -> Result<HeaderName, String> {
     let name: HeaderName = text.parse().map_err(|_| format!("`{text}` is not the name of a header"))?;
     if name == FORWARDED_FOR {
-        return Err(format!("`{text}` holds a list: to read it, set only TRUSTED_PROXIES, or also TRUSTED_PROXY_HOPS"));
+        return Err(format!(
+            "`{text}` contains a list: to read it, set only TRUSTED_PROXIES, or also TRUSTED_PROXY_HOPS"
+        ));
     }
     if name == header::FORWARDED {
         return Err(format!(

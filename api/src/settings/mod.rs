@@ -150,7 +150,8 @@ fn read_admission(arguments: &ApiArguments, errors: &mut SettingErrors) -> Optio
     if let (Some(deadline), Some(lifetime)) = (deadline, lifetime)
         && lifetime < deadline + DELIVERY_TIME
     {
-        let problem = "is less than JOB_DEADLINE and five minutes: a late mail would bring a dead link".to_owned();
+        let problem =
+            "is less than JOB_DEADLINE plus five minutes: a late mail would contain an expired link".to_owned();
         errors.add("LINK_LIFETIME", "1h", problem);
     }
     let policy = EnqueuePolicy {

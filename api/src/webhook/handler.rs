@@ -169,7 +169,7 @@ fn count_outcome(event: &DeliveryEvent, recorded: ReportOutcome) {
         metrics::count_suppression(reason, outcome);
         if outcome == SuppressionOutcome::HeldBack {
             let domain = event.recipient.rsplit('@').next();
-            tracing::warn!(domain, "too many addresses of a domain bounce at once: none of them is suppressed");
+            tracing::warn!(domain, "too many addresses of a domain bounced at once: suppressing none of them");
         }
     }
 }

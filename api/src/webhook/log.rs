@@ -45,7 +45,7 @@ impl WebhookLog {
                 events_unknown = count("unmatched"),
                 events_repeated = count("known"),
                 events_ignored = count("ignored"),
-                "Mailgun's webhooks were accepted; an unknown event fits no job"
+                "accepted webhooks from Mailgun; unknown events match no job"
             );
         }
         for (reason, webhooks_refused) in refused {

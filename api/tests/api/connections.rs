@@ -94,7 +94,7 @@ async fn a_caller_that_disconnects_leaves_no_lock_behind() {
         connection.write(&[post(body.clone()).head("close"), body.into_bytes()].concat()).await;
         drop(connection);
     }
-    // None of these requests still locks the recipient's quota row.
+    // None of these requests holds a lock on the recipient's quota row any more.
     assert_eq!(api.request_link("hello@example.com").await.status, 200);
 }
 

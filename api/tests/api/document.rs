@@ -61,7 +61,7 @@ fn the_operation_is_the_published_one() {
     let path = published["path"].as_str().unwrap();
     assert_eq!(document["paths"][path][published["method"].as_str().unwrap()], operation);
     assert_eq!(operation["summary"], published["summary"]);
-    // The published description comes first; ours for portal developers follows.
+    // The published description comes first. Our own, for portal developers, follows.
     let description = operation["description"].as_str().unwrap().replace('\n', " ");
     assert!(description.starts_with(published["description"].as_str().unwrap()), "{description}");
     let body = &operation["requestBody"];
@@ -281,7 +281,7 @@ async fn the_guide_states_the_limits_of_the_server() {
         "| Requests for one address, from everywhere | 10 per 15 minutes and 30 per day |",
         "| Requests for one address from one network | 3 per 15 minutes and 10 per day |",
         "| The same request counts as a double click within | 10 seconds |",
-        "| A mail that could not be sent is given up after | 15 minutes |",
+        "| A mail that could not be sent expires after | 15 minutes |",
         "| A link works for | 1 hour |",
     ] {
         assert!(default.contains(row), "{default}");
@@ -303,7 +303,7 @@ async fn the_guide_states_the_limits_of_the_server() {
             "| Requests for one address, from everywhere | 5 per hour |",
             "| Requests for one address from one network | 2 per hour and 4 per day |",
             "| The same request counts as a double click within | 1 second |",
-            "| A mail that could not be sent is given up after | 90 seconds |",
+            "| A mail that could not be sent expires after | 90 seconds |",
             "| A link works for | 2 hours |",
         ]
     );

@@ -65,7 +65,7 @@ async fn during_the_drain_the_api_is_not_ready_and_still_accepts_requests() {
     let api = TestApi::start(&[("DRAIN_SECONDS", "3600")]).await;
     let mut idle = idle_connection(&api).await;
     api.program.terminate();
-    api.program.wait_for_line("stopping: not ready", MAX_WAIT).await.unwrap();
+    api.program.wait_for_line("stopping: no longer ready", MAX_WAIT).await.unwrap();
 
     let ready = RawRequest::new("GET", "/health/ready");
     let public = ready.send(api.public).await;
@@ -103,7 +103,7 @@ async fn after_the_drain_nothing_more_is_accepted_and_the_request_in_flight_is_a
 
     let started = Instant::now();
     api.program.terminate();
-    api.program.wait_for_line("stopping: requests in flight", MAX_WAIT).await.unwrap();
+    api.program.wait_for_line("waiting for requests in flight", MAX_WAIT).await.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(900), "{:?}", started.elapsed());
     assert!(idle.read_until_closed().await.is_empty());
     eventually("refused", async || tokio::net::TcpStream::connect(api.public).await.is_err()).await;

@@ -5,7 +5,7 @@ const ours = 'This is not your fault. Please tell the people who run this portal
 export const messages = {
   // Problems that a person can correct.
   invalid_request: 'Please check the address.',
-  // Problems that pass with time. The countdown is added.
+  // Temporary problems. The page adds a countdown.
   ip_rate_limited: 'Too many sign-in mails have been requested from your network.',
   recipient_rate_limited: 'We have already sent several mails to this address. Check your inbox and your spam folder, and use the newest mail.',
   unavailable: 'Sign-in is not available at the moment. Your mail may not have been sent.',

@@ -40,7 +40,7 @@ function clear() {
   email.removeAttribute('aria-invalid');
 }
 
-/** Sends a request from one of the two buttons. The button is disabled meanwhile, so that a double click sends one request. */
+/** Sends a request from one of the two buttons. The button is disabled until the answer arrives, so that a double click sends one request. */
 async function send(button, word, notice) {
   if (button.disabled) return;
   clear();

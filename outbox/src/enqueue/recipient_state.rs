@@ -33,7 +33,7 @@ pub(super) struct MailboxState {
     pub(super) version: Option<i64>,
     pub(super) tats: Tats,
     pub(super) clients: Clients,
-    /// Address and callback URL of the last request, if the same request again would be a double click.
+    /// Address and callback URL of the last request, if repeating that request would be a double click.
     pub(super) last: Option<(String, String)>,
 }
 

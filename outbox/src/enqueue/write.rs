@@ -98,7 +98,7 @@ struct JobRows<'a> {
 impl<'a> JobRows<'a> {
     fn collect(state: &RecipientState, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
         let queued = |index: &usize| outcomes[*index] == Enqueued::Queued;
-        // Of several requests for one recipient in the batch, only the last stays open.
+        // If the batch has several requests for one recipient, only the last one stays open.
         let last: HashMap<&str, usize> =
             (0..requests.len()).filter(queued).map(|index| (requests[index].recipient.as_str(), index)).collect();
         let mut rows = Self::default();

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::model::job_id::JobId;
 
-/// A job that maintenance ended, because no worker had it in hand.
+/// A job that maintenance ended because no worker was delivering it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedJob {
     /// The job.

@@ -1,4 +1,4 @@
-//! Ends jobs that waited past their deadline. A sign-in mail that late is useless.
+//! Ends jobs that waited past their deadline, because a sign-in mail is useless after that.
 
 use std::time::Duration;
 

@@ -19,7 +19,7 @@ pub struct Forgotten {
     pub rows: u64,
 }
 
-/// Erases an address. Its open jobs end. All its jobs stay, without the address.
+/// Erases an address. Open jobs of the address end. All of its jobs stay, but without the address.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was removed.

@@ -12,7 +12,8 @@ pub const LONGEST_DUPLICATE_WINDOW: Duration = Duration::from_hours(1);
 /// Maximum number of rows that one statement deletes, so that it locks them only for a moment.
 const BATCH: u64 = 5_000;
 
-/// Deletes rows whose windows are all unused and whose last request is too old for a duplicate. Returns how many.
+/// Deletes rows whose windows are all unused and whose last request is too old for a duplicate. Returns the number of deleted
+/// rows.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -60,7 +60,7 @@ impl CallbackUrl {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// Number of characters that this URL takes in a link. Supabase percent-encodes it once more, but not if it has none of
+    /// Number of characters that this URL takes in a link. Supabase percent-encodes it again, unless it has none of
     /// `&`, `=` and `#` (Supabase: internal/mailer, encodeRedirectURL; also measured).
     #[must_use]
     pub fn len_in_link(&self) -> usize {

@@ -10,7 +10,8 @@ pub enum DeliveryStatus {
     Deferred,
     /// The recipient's server accepted it.
     Delivered,
-    /// Mailgun gave up although the mailbox may exist: too late, mailbox full, or a policy of the server.
+    /// Mailgun gave up although the mailbox may exist: delivery took too long, the mailbox was full, or a policy of the
+    /// server forbade the mail.
     Undelivered,
     /// The recipient's server refused it permanently.
     Bounced,

@@ -20,7 +20,7 @@ use super::{code_point::CodePoint, email::EmailError};
 /// # Errors
 /// [`EmailError::Domain`] if it is not a domain, [`EmailError::NoDot`] if it has a single label.
 pub(super) fn to_ascii(domain: &str) -> Result<String, EmailError> {
-    // UTS #46 reads the ideographic full stop as a dot, too.
+    // UTS #46 also reads the ideographic full stop as a dot.
     let labels: Vec<&str> = domain.split(['.', '\u{3002}']).collect();
     if !labels.iter().all(|label| is_label(label)) {
         return Err(EmailError::Domain);

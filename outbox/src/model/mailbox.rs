@@ -4,7 +4,7 @@ use std::fmt;
 
 /// The mailbox that an address reaches, as far as is known: without `+tag`, and without dots at Gmail.
 ///
-/// It is the key of a recipient's quota. If the address were the key, each tag would have a quota of its own. Only
+/// It is the key of a recipient's quota. If the address were the key, each tag would have its own quota. Only
 /// [`Email::mailbox`](super::email::Email::mailbox) and rows of `recipient_quotas` create one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mailbox(String);

@@ -1,4 +1,4 @@
-//! The types that jobs are described with: ids and leases, addresses, callback URLs, steps, quotas. They hold rules, but no
+//! The types that describe jobs: ids and leases, addresses, callback URLs, steps, quotas. They hold rules, but no
 //! SQL.
 
 pub(crate) mod callback_url;

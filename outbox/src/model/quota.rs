@@ -63,7 +63,8 @@ impl Quotas {
         self.0.iter().map(Quota::interval)
     }
 
-    /// Returns the TATs after one more request, or the time to wait until one is accepted. A refused request uses up nothing.
+    /// Returns the TATs after one more request, or the time to wait until one would be accepted. A refused request uses up
+    /// nothing.
     ///
     /// `tats` are the stored ones; a missing one counts as unused.
     pub(crate) fn admit(&self, tats: &[DateTime<Utc>], now: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>, Duration> {

@@ -1,4 +1,4 @@
-//! The steps of a delivery, and the record of a step that was tried.
+//! The steps of a delivery, and the record of one that was tried.
 
 use std::{sync::Arc, time::Duration};
 

@@ -21,7 +21,7 @@ pub struct Backlog {
     pub oldest_unrefused: Duration,
 }
 
-/// Counts the open jobs by state. All three states are returned, also those without jobs.
+/// Counts the open jobs by state. Returns all three states, even those without jobs.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -1,5 +1,5 @@
 //! Which programs run. Each program reports itself every [`REPORT_INTERVAL`] and gets a summary of all of them, so that its
-//! health check can show whether their connections fit into the server, and whether versions or sealing keys differ.
+//! health check can show whether their connections exceed the server's limit, and whether versions or sealing keys differ.
 
 use std::{
     sync::{Mutex, PoisonError},

@@ -15,10 +15,10 @@ pub const REFUSED_FOR: Duration = Duration::from_mins(1);
 
 /// Maximum number of rows. A wildcard in `CALLBACK_ORIGINS` lets strangers make up origins, so the table needs a limit.
 ///
-/// A full table takes no new callback until rows have become invalid. A valid row is never deleted to make room: otherwise a
-/// stranger with enough made-up origins could push out the portal's own row. The portal's row stays and can be renewed, and a
-/// callback without a row only costs extra requests to Supabase. A worker checks at most four callbacks in a minute, so a
-/// hundred workers would need an hour to fill the table.
+/// While the table is full, no new callback is stored until rows have become invalid. A valid row is never deleted to make
+/// room: otherwise a stranger with enough made-up origins could push out the portal's own row. The portal's row stays and can
+/// be renewed, and a callback without a row only costs extra requests to Supabase. A worker checks at most four callbacks in
+/// a minute, so a hundred workers would need an hour to fill the table.
 const MAX_ROWS: i64 = 10_000;
 
 /// How long the result of a check counts.

@@ -33,7 +33,7 @@ const SESSION_SETTINGS: &str = "
 set idle_in_transaction_session_timeout = '5s';
 set statement_timeout = '10s';
 set lock_timeout = '5s';
--- JIT compilation takes longer than any of our statements runs. Postgres cannot know that, because
+-- JIT compilation would take longer than running any of our statements. Postgres cannot know that, because
 -- new day partitions have no statistics.
 set jit = off;
 -- Plan each statement once, and use indexes whatever the statistics say: the open partition grows
@@ -111,7 +111,7 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
                 if row.try_get(0)? {
                     return Ok(());
                 }
-                // It returns an error if it ends the session.
+                // This statement returns an error if it ends the session.
                 let _ = sqlx::raw_sql(END_IF_POOLED).execute(connection).await;
                 Err(sqlx::Error::Protocol(READ_ONLY.to_owned()))
             })

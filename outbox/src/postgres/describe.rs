@@ -1,5 +1,5 @@
-//! Words for the errors of the database library that tell an operator what to do. They contain no value that was sent, and
-//! nothing of Postgres's or the library's source.
+//! Describes the errors of the database library so that an operator knows what to do. The texts contain no value that was
+//! sent, and nothing of Postgres's or the library's source code.
 
 use std::io::ErrorKind;
 
@@ -10,7 +10,7 @@ use super::error::{UNDEFINED_FUNCTION, UNDEFINED_TABLE};
 /// What happened.
 pub(super) fn describe(error: &sqlx::Error) -> String {
     match error {
-        sqlx::Error::PoolTimedOut => "no connection could be had in time".to_owned(),
+        sqlx::Error::PoolTimedOut => "no connection was available in time".to_owned(),
         sqlx::Error::Database(error) => {
             let message = error.message();
             match error.code() {
@@ -44,13 +44,13 @@ pub(super) fn describe_migration(error: &MigrateError) -> String {
         MigrateError::Execute(error) => describe(error),
         MigrateError::ExecuteMigration(error, version) => format!("migration {version}: {}", describe(error)),
         MigrateError::VersionMismatch(version) | MigrateError::Dirty(version) => {
-            format!("the database has another form of migration {version} than this program: which build migrated it?")
+            format!("migration {version} in the database differs from this program's: check which build migrated it")
         }
         other => other.to_string(),
     }
 }
 
-/// What became of the connection.
+/// What happened to the connection.
 fn describe_connection(error: &std::io::Error) -> String {
     let text = error.to_string();
     let words = match error.kind() {
@@ -61,28 +61,30 @@ fn describe_connection(error: &std::io::Error) -> String {
         | ErrorKind::BrokenPipe
         | ErrorKind::UnexpectedEof => "the connection to Postgres was lost",
         ErrorKind::TimedOut => "Postgres did not answer in time",
-        ErrorKind::NotFound => "a file that DATABASE_URL names is not there (a socket, or the file of sslrootcert)",
-        ErrorKind::PermissionDenied => {
-            "this user may not use a file that DATABASE_URL names (a socket, or a certificate)"
-        }
-        _ if text.contains("lookup address") => "the host name in DATABASE_URL is not known",
+        ErrorKind::NotFound => "a file that DATABASE_URL names does not exist (a socket, or the file of sslrootcert)",
+        ErrorKind::PermissionDenied => "no permission for a file that DATABASE_URL names (a socket, or a certificate)",
+        _ if text.contains("lookup address") => "the host name in DATABASE_URL cannot be resolved",
         // Without the system's number of the error.
         _ => return text.split(" (os error").next().unwrap_or_default().to_owned(),
     };
     words.to_owned()
 }
 
-/// What to do about a certificate that was refused, by rustls's words for it (seen with Postgres 15).
+/// What to do about a refused certificate, chosen by rustls's error text (seen with Postgres 15).
 fn describe_certificate(error: &str) -> Option<&'static str> {
     let advice = [
-        ("UnsupportedCertVersion", "the server's TLS certificate is of X.509 version 1: give it one of version 3"),
+        (
+            "UnsupportedCertVersion",
+            "the server's TLS certificate has X.509 version 1: replace it with one of version 3",
+        ),
         (
             "CaUsedAsEndEntity",
-            "the server's TLS certificate is that of a certificate authority: give the server one of its own, signed by it",
+            "the server uses the TLS certificate of an authority: give the server its own certificate, signed by that \
+             authority",
         ),
         (
             "UnknownIssuer",
-            "the server's TLS certificate is signed by an authority that is not known: add \
+            "the server's TLS certificate is signed by an unknown authority: add \
              sslrootcert=/path/to/the/authority.pem to DATABASE_URL",
         ),
         (
@@ -104,7 +106,7 @@ mod tests {
     fn a_refused_certificate_says_what_to_do() {
         for (words, advice) in [
             ("invalid peer certificate: Other(OtherError(UnsupportedCertVersion))", "version 3"),
-            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "one of its own"),
+            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "its own certificate"),
             ("invalid peer certificate: UnknownIssuer", "sslrootcert="),
             ("invalid peer certificate: certificate not valid for name \"127.0.0.1\"; it is for db", "verify-ca"),
         ] {

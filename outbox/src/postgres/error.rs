@@ -25,7 +25,7 @@ pub enum Error {
     /// Postgres or the connection to it failed.
     #[error("{}", describe(.0))]
     Database(#[from] sqlx::Error),
-    /// The server takes no writes: it is a standby, or was made read-only.
+    /// The server accepts no writes: it is a standby, or was made read-only.
     #[error("{READ_ONLY}")]
     ReadOnly,
     /// Migrations of this version have not been applied.
@@ -36,7 +36,7 @@ pub enum Error {
     },
     /// A newer version has migrated the tables in a way that this version does not understand.
     #[error(
-        "the tables need a program that knows migration {needed}, and this one knows only up to {knows}: run the newer version"
+        "the tables require migration {needed}, but this program knows only migrations up to {knows}: run the newer version"
     )]
     ProgramTooOld {
         /// The newest migration that this version knows.
@@ -91,7 +91,7 @@ impl Error {
                     | sqlx::Error::PoolClosed
                     | sqlx::Error::WorkerCrashed
             ),
-            // The last two happen while another version is rolled out: they pass, or this program is replaced.
+            // The last two happen while another version is rolled out. They end by themselves, or this program is replaced.
             Self::TimedOut | Self::ReadOnly | Self::TablesTooOld { .. } | Self::ProgramTooOld { .. } => true,
             Self::Url(_) | Self::TransactionPooler { .. } => false,
             // The tables belong to another version, or the role may not create them: an operator must act.
@@ -126,21 +126,21 @@ impl Error {
 pub struct OutageReason {
     /// What an operator must look at.
     pub kind: OutageKind,
-    /// The reason, in the server's own words where there are any.
+    /// The reason, with the server's own message if there is one.
     pub text: String,
 }
 
 /// What an operator must look at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutageKind {
-    /// Postgres does not answer, refuses connections or takes no writes.
+    /// Postgres does not answer, refuses connections or accepts no writes.
     Away,
     /// Postgres answers, but its tables are missing or belong to another version. The reason names the command to run.
     WrongTables,
 }
 
 impl OutageReason {
-    /// The database is away.
+    /// The database is unavailable.
     pub fn away(text: impl Into<String>) -> Self {
         Self { kind: OutageKind::Away, text: text.into() }
     }
@@ -153,7 +153,7 @@ pub enum ReasonSource {
     Error,
     /// In the server's answer to a new connection. The pool's error says only that no connection was available.
     NewConnection,
-    /// In a check of the pooler: the connection has got another session, perhaps from a pooler in transaction mode.
+    /// In a check of the pooler: the connection was given another session, perhaps by a pooler in transaction mode.
     Pooler,
 }
 
@@ -192,8 +192,8 @@ fn is_outage_code(code: &str) -> bool {
         || is_session_code(code)
 }
 
-/// SQLSTATEs of a connection that has got another server session, whose prepared statements differ: a statement does not exist
-/// (26000), already exists (42P05) or takes other parameters (08P01).
+/// SQLSTATEs of a connection that was given another server session, whose prepared statements differ: a statement does not
+/// exist (26000), already exists (42P05) or takes other parameters (08P01).
 fn is_session_code(code: &str) -> bool {
     matches!(code, "26000" | "42P05" | "08P01")
 }

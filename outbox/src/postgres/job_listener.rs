@@ -11,8 +11,8 @@ use tokio::{
 
 use super::{connect::is_writable, error::READ_ONLY};
 
-/// After this time without a notification, the connection is checked. A proxy that drops packets, or a dead peer, cannot
-/// otherwise be told from an idle queue.
+/// After this time without a notification, the connection is checked. Otherwise, a proxy that drops packets or a dead peer
+/// cannot be distinguished from an idle queue.
 const SILENCE: Duration = Duration::from_secs(5);
 /// Maximum time for the check. After that, the connection is replaced.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -37,7 +37,7 @@ impl JobListener {
 
     /// Waits for a notification, but not longer than `max_wait`.
     pub async fn wait(&self, max_wait: Duration) {
-        // The caller looks for jobs after a timeout, too.
+        // After a timeout, the caller looks for jobs as well.
         let _ = timeout(max_wait, self.notified.notified()).await;
     }
 
@@ -56,7 +56,7 @@ impl Drop for JobListener {
 async fn listen(pool: PgPool, notified: Arc<Notify>) {
     loop {
         if let Err(error) = listen_once(&pool, &notified).await {
-            tracing::debug!(%error, "cannot listen for new jobs; retrying, and polling meanwhile");
+            tracing::debug!(%error, "cannot listen for new jobs: retrying, and polling in the meantime");
         }
         sleep(RETRY_PAUSE).await;
     }

@@ -18,8 +18,8 @@ const LIFE_CHECK: Duration = Duration::from_secs(1);
 
 /// Sends one NOTIFY for any number of requests within [`MIN_INTERVAL`].
 ///
-/// The NOTIFY is a transaction of its own, because a transaction that notifies holds a server-wide lock until it is on disk:
-/// enqueues, also those of other replicas, would wait for each other. If a notification is lost, the workers find the jobs
+/// The NOTIFY is a separate transaction, because a transaction that notifies holds a server-wide lock until it is on disk:
+/// enqueues, even on other replicas, would wait for each other. If a notification is lost, the workers find the jobs
 /// when they poll, within a second.
 #[derive(Debug, Clone)]
 pub(crate) struct NotifyLimiter(Arc<Notify>);

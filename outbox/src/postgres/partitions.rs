@@ -1,7 +1,7 @@
 //! The day partitions of the history: created a week ahead, dropped when they are older than the retention.
 //!
 //! Both programs create them, because both write history, and a missing partition would be an outage of the api. The date is
-//! Postgres's and not this machine's: a machine whose clock is a month ahead would drop the whole history.
+//! Postgres's, not this machine's. Otherwise, a machine whose clock is a month ahead would drop the whole history.
 
 use sqlx::{PgConnection, PgPool};
 

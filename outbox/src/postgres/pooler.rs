@@ -69,7 +69,7 @@ impl PoolerMonitor {
         checked
     }
 
-    /// Checks at once, and has all connections replaced, because one of them has got another server session.
+    /// Checks at once, and has all connections replaced, because one of them was given another server session.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -91,7 +91,7 @@ pub(super) static DISTRUST: Distrust = Distrust { until: Mutex::new(None) };
 /// Which connections must not be used again, because a pooler has mixed up their sessions.
 #[derive(Debug)]
 pub(super) struct Distrust {
-    /// Connections that were opened before this are not used again.
+    /// Connections that were opened before this time are not used again.
     until: Mutex<Option<Instant>>,
 }
 
@@ -140,7 +140,7 @@ async fn compare_new_sessions(options: &PgConnectOptions) -> Result<bool, sqlx::
 /// Whether each connection keeps its server session. Sends only simple queries, because a pooler may not support prepared
 /// statements.
 async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    // RDS Proxy changes sessions between transactions, too, but stops once a connection has declared a cursor or used SET, as
+    // RDS Proxy also changes sessions between transactions, but stops once a connection has declared a cursor or used SET, as
     // all of ours do. With other poolers the cursor has no effect, because it ends with its transaction.
     let Some(mut transaction) = begin(first).await? else { return Ok(false) };
     sqlx::raw_sql("declare pooler_check cursor for select 1").execute(&mut *transaction).await?;
@@ -150,7 +150,8 @@ async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -
         let Some(mut transaction) = begin(second).await? else { return Ok(false) };
         // The open transaction of the second connection holds its session, which may be the one that the first had.
         let is_taken = server_session(&mut transaction).await? == before;
-        // Do not ask the first connection if its session was taken: the pooler may have no other, and would not answer.
+        // Do not query the first connection if its session was taken: the pooler may have no other session, and would not
+        // answer.
         let is_kept = !is_taken && server_session(first).await? == before;
         transaction.rollback().await?;
         if !is_kept {
@@ -164,7 +165,7 @@ async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -
 async fn begin(connection: &mut PgConnection) -> Result<Option<Transaction<'_, Postgres>>, sqlx::Error> {
     match connection.begin().await {
         Ok(transaction) => Ok(Some(transaction)),
-        // PgBouncer uses its code (08P01) for other refusals, too.
+        // PgBouncer also uses its code (08P01) for other refusals.
         Err(sqlx::Error::Database(error)) if error.message().contains("statement pooling") => Ok(None),
         Err(error) => Err(error),
     }

@@ -132,7 +132,7 @@ impl HeldConnection {
     }
 }
 
-/// What earlier tries of a write ran into.
+/// The errors that earlier tries of a write met.
 #[derive(Debug, Default)]
 pub(crate) struct RetryState {
     collisions: u32,

@@ -42,7 +42,7 @@ pub struct DeliveryEvent {
     pub enhanced_code: Option<String>,
     /// Text of the recipient's server.
     pub message: Option<String>,
-    /// The delivery status that it stands for; `None` for a mail in test mode.
+    /// The delivery status that the event means; `None` for a mail in test mode.
     pub delivery: Option<DeliveryStatus>,
     /// Why its recipient should not be mailed for a while, if there is a reason.
     pub suppression: Option<SuppressionReason>,
@@ -112,7 +112,7 @@ impl ReportStatus {
 pub enum SuppressionOutcome {
     /// It is not mailed for a while.
     Suppressed,
-    /// None of the domain's recent addresses is suppressed: so many were reported at once that the fault must be the server's.
+    /// None of the domain's recent addresses is suppressed: many were reported at once, so the fault must be the server's.
     HeldBack,
 }
 

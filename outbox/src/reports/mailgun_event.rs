@@ -111,7 +111,7 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// The delivery status that an event stands for. The first matching row decides.
+    /// The delivery status that an event means. The first matching row decides.
     fn delivery(&self) -> Option<DeliveryStatus> {
         match (self.kind, self.severity) {
             ("accepted", _) => Some(DeliveryStatus::Accepted),

@@ -64,12 +64,12 @@ pub async fn end_turn(pool: &PgPool, worker: &str, pause: Duration, reason: Opti
     Ok(())
 }
 
-/// Adds mails to the list whose job ended more than `patience` ago and whose final status was not reported. One call reads at
+/// Adds mails to the list whose job ended more than `min_age` ago and whose final status was not reported. One call reads at
 /// most an hour of history, and nothing older than `oldest`.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn enlist(pool: &PgPool, patience: Duration, oldest: Duration) -> Result<Enlisted, Error> {
+pub async fn enlist(pool: &PgPool, min_age: Duration, oldest: Duration) -> Result<Enlisted, Error> {
     let mut transaction = pool.begin().await?;
     let hour = sqlx::query!(
         r#"
@@ -85,13 +85,13 @@ pub async fn enlist(pool: &PgPool, patience: Duration, oldest: Duration) -> Resu
         where after < latest
         returning after as "after!", enlisted_to as "up_to!", enlisted_to < latest as "more!"
         "#,
-        patience.as_secs_f64(),
+        min_age.as_secs_f64(),
         oldest.as_secs_f64(),
     )
     .fetch_optional(&mut *transaction)
     .await?;
     let Some(hour) = hour else { return Ok(Enlisted { mails: 0, more: false }) };
-    // The bounds are passed as values, so that Postgres reads only the partitions in between.
+    // The bounds are passed as values, so that Postgres reads only the partitions between them.
     let added = sqlx::query!(
         "
         insert into email_reconciliations (job_id, message_id, ended_at, next_ask_at)

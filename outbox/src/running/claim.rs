@@ -79,7 +79,7 @@ pub struct SealedLink {
     pub age: Duration,
 }
 
-/// Queues up to 1,000 retrying jobs whose `run_at` has passed, and returns how many. This is a statement of its own so that
+/// Queues up to 1,000 retrying jobs whose `run_at` has passed, and returns how many. This is a separate statement, so that
 /// claims never have to skip jobs that are not due.
 ///
 /// # Errors

@@ -30,7 +30,7 @@ pub struct Requeue {
     pub failure: Option<Failure>,
     /// Whether the attempt does not count, because it reached no upstream or could not have succeeded.
     pub is_uncounted: bool,
-    /// The failure, if it may concern only this recipient. Such a job is a poor probe, so others are probed before it.
+    /// The failure, if it may concern only this recipient. Such a job is a poor probe, so other jobs are probed first.
     pub suspected: Option<SuspectedFailure>,
     /// The step that led here.
     pub step: Option<StepRecord>,

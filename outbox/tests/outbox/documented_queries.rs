@@ -1,5 +1,4 @@
-//! Whoever has the role `magic_link_viewer` can run every query that the documentation shows and that only reads, and look at
-//! everything that an alert names.
+//! The role `magic_link_viewer` can run every documented query that only reads, and read everything that an alert names.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
@@ -7,7 +6,8 @@ use sqlx::AssertSqlSafe;
 
 use crate::test_outbox::TestOutbox;
 
-/// What statements begin with, or call, that do more than read. They are for the worker's role or the owner.
+/// Beginnings of statements, or functions that they call, that do more than read. They are for the worker's role or the
+/// owner.
 const WRITES: [&str; 4] = ["update ", "alter ", "email_lift_suppression(", "email_forget("];
 
 #[tokio::test]

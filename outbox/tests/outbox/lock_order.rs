@@ -19,7 +19,7 @@ async fn claimed_in_reverse() -> (TestOutbox, Vec<Lease>) {
 }
 
 /// Runs a write while another transaction holds a lock on the earlier job, and checks that this transaction can then lock the
-/// later job, too.
+/// later job as well.
 async fn assert_waits_without_holding_the_later_job(
     outbox: &TestOutbox,
     leases: &[Lease],

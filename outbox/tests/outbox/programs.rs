@@ -106,7 +106,7 @@ async fn mixed_versions_and_too_many_connections_cause_warnings() {
     assert!(summary.warnings[0].message.contains("may open 9013 connections"), "{summary:?}");
     assert!(summary.warnings[1].message.contains("0.1.0 0123456789ab, 0.2.0"), "{summary:?}");
 
-    // The connection limit of the database counts, too.
+    // The connection limit of the database also counts.
     outbox.execute("delete from email_programs").await;
     assert_eq!(codes(&report(&outbox.api, api()).await), [""; 0]);
     let database = outbox.text("select current_database()").await;

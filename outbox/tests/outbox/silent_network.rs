@@ -22,9 +22,9 @@ use crate::test_outbox::{TestOutbox, request};
 enum Dropped {
     None,
     All,
-    /// Those of connections that were opened before.
+    /// Bytes of connections that were opened earlier.
     OpenedBefore(Instant),
-    /// Those of the first connection, after it has written something and then got the answer to a check.
+    /// Bytes of the first connection, after it has written something and then received the answer to a check.
     FirstAfterItsCheck,
 }
 
@@ -37,7 +37,7 @@ enum Progress {
     IsSilent,
 }
 
-/// Forwards bytes unless they are to be dropped.
+/// Forwards bytes unless they must be dropped.
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, dropped: watch::Receiver<Dropped>) {
     let made = Instant::now();
     let drops = || match *dropped.borrow() {
@@ -173,7 +173,7 @@ async fn a_listener_that_no_longer_receives_is_replaced() {
     outbox.queued(request("a@example.com")).await;
     assert!(is_notified(&listener).await, "the listener received no notification");
 
-    // Open connections stay silent for ever. New ones work.
+    // Open connections stay silent forever. New ones work.
     dropped.send(Dropped::OpenedBefore(Instant::now())).unwrap();
     let silent_since = Instant::now();
     // A new connection notifies once, for jobs that were added in the meantime.

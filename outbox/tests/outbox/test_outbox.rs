@@ -30,7 +30,7 @@ pub(crate) struct TestOutbox {
     /// Connects as the worker's role.
     pub(crate) pool: PgPool,
     pub(crate) api: PgPool,
-    /// For what tests read or change themselves.
+    /// A pool for what tests read or change themselves.
     pub(crate) admin: PgPool,
     /// URL of the worker's role.
     pub(crate) url: String,
@@ -59,7 +59,7 @@ impl TestOutbox {
         Self { pool, api, admin, viewer, url, api_url, admission }
     }
 
-    /// Waits until the sessions of the programs' roles have ended. Only then does Postgres count all that they read.
+    /// Waits until the sessions of the programs' roles have ended. Postgres counts everything that they read only after that.
     pub(crate) async fn wait_until_sessions_end(&self) {
         let others =
             "select count(*) from pg_stat_activity where datname = current_database() and usename <> current_user";

@@ -8,8 +8,8 @@ pub enum BadLine {
     /// It does not begin with a name and `=`.
     #[error("is not NAME=value (example: LOG_FORMAT=json)")]
     NotAssignment,
-    /// Something follows the value after a blank.
-    #[error("quote the value, because a blank ends it (example: NAME='one two')")]
+    /// White space ends the value, but something follows it.
+    #[error("quote the value, because white space ends it (example: NAME='one two')")]
     NeedsQuotes,
     /// A quote is opened, but not closed before the end of the file.
     #[error("quote the value on both sides: a quote is opened, but not closed (example: NAME='one two')")]

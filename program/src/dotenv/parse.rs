@@ -19,9 +19,9 @@ pub struct Assignment {
 /// - Blank lines, and lines that begin with `#`, are skipped. A byte order mark and Windows line ends are allowed.
 /// - `NAME=value` or `export NAME=value`, with white space anywhere but in the name.
 /// - The value may be quoted as a whole or in parts. In single quotes, everything is literal. In double quotes and
-///   without quotes, `\` escapes `\`, `'`, `"`, `$` and a blank, and `\n` is a line break.
+///   without quotes, `\` escapes `\`, `'`, `"`, `$` and a space, and `\n` is a line break.
 /// - A quoted value may have several lines.
-/// - After an unquoted value, a blank and `#` begin a comment.
+/// - After an unquoted value, white space and `#` begin a comment.
 /// - `$` is literal.
 ///
 /// # Errors

@@ -73,7 +73,7 @@ struct DevStack {
 
 impl DevStack {
     async fn start() -> anyhow::Result<DevStack> {
-        say("building the api and the worker, which takes minutes the first time");
+        say("building the api and the worker, which takes a few minutes the first time");
         let (programs, database) =
             tokio::try_join!(async { Ok::<_, anyhow::Error>(Programs::build_visibly().await?) }, async {
                 Ok(open_database().await?)
@@ -104,7 +104,7 @@ impl DevStack {
     fn summary(&self) {
         let at = &self.addresses;
         let (api, worker, private) = (at.api, at.worker, at.api_private);
-        println!("\nEverything runs. Stop it with Ctrl-C; nothing is kept.\n");
+        println!("\nEverything is running. Stop it with Ctrl-C; no data is kept.\n");
         for (name, address) in [
             ("portal", format!("{}/", self.portal.url())),
             ("mailbox", format!("{}/", self.mailgun.url())),

@@ -57,7 +57,7 @@ pub struct CannedAnswer {
     pub headers: BTreeMap<String, String>,
 }
 
-/// How many calls or how long a fault applies to.
+/// How many calls a fault applies to, or for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lasts {

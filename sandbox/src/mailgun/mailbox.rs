@@ -50,7 +50,7 @@ pub(super) fn routes(state: MailgunState) -> impl Endpoint<Output = Response> {
         })
 }
 
-/// Keeps other sites' pages out. They could reach loopback through a name of their own (DNS rebinding, visible in Host)
+/// Keeps other sites' pages out. They could reach loopback through their own host name (DNS rebinding, visible in Host)
 /// or post a form (visible in Origin).
 fn is_same_origin(request: &Request) -> bool {
     let host = request.header(header::HOST).unwrap_or_default();
@@ -114,11 +114,11 @@ fn articles(mails: &[Mail], webhooks: &[SentWebhook], hint: Option<&str>) -> Str
 fn empty(hint: Option<&str>) -> String {
     let how = match hint {
         Some(command) => format!(
-            "<p>Ask for a sign-in mail: paste this into a terminal. The mail appears here by itself.\
+            "<p>To request a sign-in mail, paste this into a terminal. The mail appears here automatically.\
              </p><pre>{}</pre>",
             escape(command)
         ),
-        None => "<p>Mails sent through this Mailgun appear here by themselves.</p>".into(),
+        None => "<p>Mails sent through this Mailgun appear here automatically.</p>".into(),
     };
     format!("<section class=\"empty\"><h2>No mail yet</h2>{how}</section>")
 }

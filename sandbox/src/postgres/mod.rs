@@ -42,7 +42,7 @@ pub enum PostgresError {
     /// No server is installed, and the download failed.
     #[error(
         "no Postgres server ({OLDEST_POSTGRES} or newer) is installed, and downloading one failed: {0}; \
-         install one, for instance: apt install postgresql"
+         install one, for example: apt install postgresql"
     )]
     Download(String),
     /// A server program exited, or did not become ready.
@@ -87,7 +87,7 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts a server with stock durability: the newest installed one ([`OLDEST_POSTGRES`] or later), otherwise a
+    /// Starts a server with default durability: the newest installed one ([`OLDEST_POSTGRES`] or later), otherwise a
     /// downloaded one. `SANDBOX_POSTGRES_DOWNLOAD=1` always uses the downloaded one.
     ///
     /// # Errors
@@ -137,7 +137,7 @@ impl Postgres {
         process.wait().await;
     }
 
-    /// Starts a halted server again, on the same port and data. It does crash recovery.
+    /// Starts a halted server again, on the same port and data. Postgres then performs crash recovery.
     ///
     /// # Errors
     /// The server does not start.

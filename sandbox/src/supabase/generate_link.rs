@@ -1,4 +1,4 @@
-//! `POST /admin/generate_link` (internal/api/mail.go): makes a link, and an account if the address has none.
+//! `POST /admin/generate_link` (internal/api/mail.go): creates a link, and an account if the address has none.
 
 use super::{
     AuthState, SupabaseSettings,
@@ -11,7 +11,7 @@ use super::{
 use poem::{Request, Response, http::StatusCode};
 use serde_json::{Map, Value, json};
 
-/// The parts of a request besides its body.
+/// The parts of a request apart from its body.
 #[derive(Debug)]
 pub(super) struct RequestHead {
     pub(super) version: ApiVersion,
@@ -41,7 +41,7 @@ impl RequestHead {
     }
 }
 
-/// Checks gateway, credentials and body and makes the link, in the same order as the real server.
+/// Checks the gateway's rules, the credentials and the body, and creates the link, in the same order as the real server.
 pub(super) fn respond(auth: &mut AuthState, head: &RequestHead, body: &[u8]) -> Response {
     if let Some(refused) = gateway(&auth.settings, head) {
         return refused;

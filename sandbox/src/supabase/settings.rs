@@ -28,7 +28,7 @@ pub struct SupabaseSettings {
     pub verify_path: String,
     /// How long a link works (MAILER_OTP_EXP).
     pub otp_exp: Duration,
-    /// Digits of the one-time code beside each link, 6 to 10 (MAILER_OTP_LENGTH).
+    /// Digits of the one-time code created with each link, 6 to 10 (MAILER_OTP_LENGTH).
     pub otp_length: usize,
     /// A before_user_created hook that rejects every new user with this status and message.
     pub hook_rejects: Option<(u16, String)>,

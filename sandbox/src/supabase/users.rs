@@ -1,4 +1,4 @@
-//! The stand-in's users and their live tokens, at most one of each kind. Using one ends the other, except for one code
+//! The stand-in's users and their live tokens, at most one of each kind. Using one invalidates the other, except for one code
 //! (models/one_time_token.go; measured).
 
 use super::answer::AuthError;
@@ -40,7 +40,7 @@ pub struct User {
 struct TokenSlot {
     token: Option<Token>,
     sent_at: Option<DateTime<Utc>>,
-    /// Whether the link is dead and only the one-time code still works.
+    /// Whether the link no longer works, but the one-time code does.
     is_code_only: bool,
 }
 
@@ -215,7 +215,7 @@ impl User {
 #[derive(Debug, Default)]
 pub(super) struct Users {
     by_email: BTreeMap<String, User>,
-    /// The owner of every token that was ever made, live or dead, by the token's hash.
+    /// The owner of every token that was ever created, valid or not, by the token's hash.
     owners: HashMap<String, String>,
 }
 
@@ -262,8 +262,8 @@ impl Users {
         }
     }
 
-    /// Uses a token, which signs the user in. A wrong, used, superseded or expired token gets the same error for all,
-    /// and changes nothing.
+    /// Uses a token, which signs the user in. Wrong, used, superseded and expired tokens all get the same error and change
+    /// nothing.
     pub(super) fn use_token(
         &mut self,
         kinds: &[TokenKind],

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-/// Reports the result in every answer to GET. For tests, since the page that the redirect leads to may not exist.
+/// Reports the result in every answer to GET. This is for tests, because the page that the redirect leads to may not exist.
 pub(super) const OUTCOME_HEADER: &str = "x-sandbox-outcome";
 /// Where the browser is or would be sent.
 pub(super) const REDIRECT_HEADER: &str = "x-sandbox-redirect-to";
@@ -62,8 +62,7 @@ pub(super) fn get(auth: &mut AuthState, request: &Request) -> Response {
 }
 
 /// Redirects to loopback callbacks like the real server, with tokens. A redirect elsewhere would carry the tokens off
-/// this machine, so a page shows the result instead. A token of no link signs nobody in, so its redirect is always the
-/// real one.
+/// this machine, so a page shows the result instead. A made-up token signs nobody in, so its redirect is always the real one.
 fn send_browser(outcome: &Result<User, AuthError>, redirect_to: &str, kind: &str, is_known: bool) -> Response {
     let (name, fragment) = match outcome {
         Ok(user) => ("signed_in", session_fragment(user, kind)),

@@ -38,7 +38,7 @@ fn children(of: u32) -> Vec<i32> {
 
 async fn until_gone(pid: i32) {
     let gone = async {
-        // A zombie has no program any more.
+        // A zombie process no longer has a program.
         while std::fs::read_link(format!("/proc/{pid}/exe")).is_ok() {
             tokio::task::yield_now().await;
         }

@@ -287,8 +287,7 @@ async fn a_callback_elsewhere_gets_a_page_without_tokens() {
     }
 }
 
-/// Recorded: `verify-get-second`. A token of no link carries no session, so the redirect takes nothing off this
-/// machine.
+/// Recorded: `verify-get-second`. A made-up token has no session, so the redirect carries nothing off this machine.
 #[tokio::test]
 async fn a_token_of_no_link_gets_the_real_redirect_and_is_recorded() {
     let links = Links::new().await;

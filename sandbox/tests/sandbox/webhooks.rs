@@ -145,7 +145,7 @@ async fn dropped_events_can_be_posted_late_and_twice() {
     assert_eq!((names(&events), events[1].status()), (vec!["accepted", "failed"], None));
     assert!(receiver.bodies().is_empty());
 
-    for signing in [Signing::Same, Signing::Same, Signing::Anew] {
+    for signing in [Signing::Same, Signing::Same, Signing::New] {
         assert_eq!(mailgun.redeliver(1, signing).await.unwrap(), 200);
     }
     let bodies = receiver.bodies();
@@ -158,7 +158,7 @@ async fn dropped_events_can_be_posted_late_and_twice() {
 
     // Nobody listens on port 1.
     mailgun.set_webhook("http://127.0.0.1:1/", KEY);
-    assert!(matches!(mailgun.redeliver(0, Signing::Anew).await, Err(WebhookError::NoAnswer(_))));
+    assert!(matches!(mailgun.redeliver(0, Signing::New).await, Err(WebhookError::NoAnswer(_))));
     assert_eq!(mailgun.webhooks()[0].answers, [None]);
 }
 

@@ -64,8 +64,8 @@ pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
             }
         }
     }
-    let beside_a_dump = databases[0].drain_beside_a_dump().await;
-    figures.add("drain", "instant upstreams, 1000 at a time, beside a dump's snapshot", beside_a_dump, "/s");
+    let during_a_dump = databases[0].drain_during_a_dump().await;
+    figures.add("drain", "instant upstreams, 1000 at a time, while a dump runs", during_a_dump, "/s");
     let one_table = BenchDatabase::without_a_hot_partition(&server).await;
     let rate = one_table.drain(JOBS, CONCURRENCY, Batching::Grouped).await;
     figures.add("ablation", "drain, 1000 at a time, a million ended jobs in the table of the open ones", rate, "/s");
@@ -150,9 +150,9 @@ impl BenchDatabase {
         drain(&self.worker, jobs, concurrency, batching).await
     }
 
-    /// Drains while a transaction holds a snapshot from before the first claim, like a dump or a long report. Dead
-    /// tuples cannot be removed meanwhile.
-    async fn drain_beside_a_dump(&self) -> f64 {
+    /// Drains while a transaction holds a snapshot from before the first claim, like a dump or a long report. Dead tuples
+    /// cannot be removed during this time.
+    async fn drain_during_a_dump(&self) -> f64 {
         fill(&self.admin, JOBS).await;
         let mut dump = self.admin.begin().await.unwrap();
         let hold = "set transaction isolation level repeatable read; set local idle_in_transaction_session_timeout = 0; select 1";
@@ -184,7 +184,7 @@ enum Batching {
     Single,
 }
 
-/// Drains all jobs with this many concurrent deliveries. Returns jobs per second.
+/// Drains all jobs with this many concurrent deliveries. Returns the rate in jobs per second.
 async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching) -> f64 {
     let slots = Arc::new(Semaphore::new(concurrency));
     let worker = Arc::new(BenchWorker {

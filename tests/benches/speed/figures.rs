@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 /// One measured value.
 #[derive(Debug, Clone)]
 pub(crate) struct Figure {
-    /// Its group, such as `drain`.
+    /// The group of the figure, such as `drain`.
     pub(crate) group: &'static str,
     /// What was measured.
     pub(crate) name: String,

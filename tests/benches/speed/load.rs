@@ -48,8 +48,8 @@ pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> An
     Answered { rate, seconds }
 }
 
-/// The address of a new recipient. Addresses are in no order, because ascending ones would always be last in each
-/// index.
+/// The address of a new recipient. Addresses are in random order, because ascending addresses would always go to the end of
+/// each index.
 pub(crate) fn newcomer() -> String {
     static PEOPLE: AtomicU64 = AtomicU64::new(0);
     let number = PEOPLE.fetch_add(1, Ordering::Relaxed);

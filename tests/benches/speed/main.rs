@@ -1,6 +1,6 @@
 //! `cargo bench --bench speed` measures how fast requests are accepted and mails are sent, compared with the best that
-//! the machine can do and, with `PEERS`, with other job queues. It runs a release build of the programs and a Postgres
-//! with stock durability, all on this machine. So only ratios within one run are meaningful.
+//! the machine can do and, with `PEERS`, with other job queues. It runs a release build of the programs and a Postgres with
+//! default durability, all on this machine. So only ratios within one run are meaningful.
 //!
 //! `cargo bench --bench speed -- enqueue drain` runs only these sections (enqueue, drain, delivery, peers). `HISTORY`
 //! lists the numbers of ended jobs to drain over (default: 1000000,10000000), `ROUNDS` the number of repetitions
@@ -66,14 +66,14 @@ async fn main() {
     println!("\n{}\nwritten to {}", figures.table(), folder.canonicalize().unwrap().display());
 }
 
-/// Adds the ratios that the figures are compared by.
+/// Adds the ratios that are compared between runs.
 fn ratios(figures: &mut Figures) {
     let pgbench = ("floor", "single-row prepared INSERT by pgbench, 32 clients");
     let drained = ("drain", "instant upstreams, 1000 at a time");
     let http = ("enqueue", "over HTTP, 32 connections");
     let alone = ("enqueue", "through outbox alone, 128 callers");
     figures.add_ratio("enqueue over HTTP, 32 connections ÷ pgbench INSERT, 32 clients", http, pgbench);
-    figures.add_ratio("enqueue through outbox alone, 128 callers ÷ the same", alone, pgbench);
+    figures.add_ratio("enqueue through outbox alone, 128 callers ÷ pgbench INSERT, 32 clients", alone, pgbench);
     figures.add_ratio(
         "enqueue over HTTP, 32 connections ÷ River's, 32 callers",
         http,
@@ -81,8 +81,8 @@ fn ratios(figures: &mut Figures) {
     );
     figures.add_ratio("drain ÷ River's, tuned", drained, ("peers", "river drain, 1000 at a time"));
     figures.add_ratio("drain ÷ graphile-worker's, tuned", drained, ("peers", "graphile-worker drain, 24 at a time"));
-    let beside_a_dump = ("drain", "instant upstreams, 1000 at a time, beside a dump's snapshot");
-    figures.add_ratio("drain beside a dump's snapshot ÷ without", beside_a_dump, drained);
+    let during_a_dump = ("drain", "instant upstreams, 1000 at a time, while a dump runs");
+    figures.add_ratio("drain while a dump runs ÷ without", during_a_dump, drained);
     for jobs in ["1000000", "10000000"] {
         let over = format!("instant upstreams, 1000 at a time, over {jobs} ended jobs");
         figures.add_ratio(&format!("drain over {jobs} ended jobs ÷ over none"), ("drain", &over), drained);

@@ -40,7 +40,7 @@ async fn on_terminal(which: Which, no_color: bool) -> String {
         }
         written
     });
-    let written = tokio::time::timeout(super::PATIENCE, reading).await;
+    let written = tokio::time::timeout(super::MAX_WAIT, reading).await;
     program.kill().unwrap();
     program.wait().unwrap();
     written.unwrap().unwrap()
@@ -53,7 +53,7 @@ async fn colours_are_for_terminals_and_for_those_who_want_them() {
         let plain = on_terminal(which, true).await;
         assert!(!plain.contains(ESCAPE), "{which:?}: {plain:?}");
         let piped = start(which, &[("LOG_FORMAT", "text")], &[]).await;
-        piped.wait_for_line("listening ", super::PATIENCE).await.unwrap();
+        piped.wait_for_line("listening ", super::MAX_WAIT).await.unwrap();
         assert!(!piped.log().concat().contains(ESCAPE), "{which:?}");
     }
 }

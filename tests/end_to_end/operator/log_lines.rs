@@ -1,11 +1,11 @@
-//! What the log says of single jobs, refused origins and webhooks.
+//! What the log says about single jobs, refused origins and webhooks.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tests::{Plan, TestSystem, eventually};
 
-use super::{PATIENCE, fields};
+use super::{MAX_WAIT, fields};
 
 #[tokio::test]
 async fn each_finished_job_has_one_line() {
@@ -13,7 +13,7 @@ async fn each_finished_job_has_one_line() {
     let answer = system.ask("hello@example.com").await;
     system.until_state(&answer, "sent").await;
     let worker = &system.workers[0];
-    let line = worker.wait_for_line("delivery finished", PATIENCE).await.unwrap();
+    let line = worker.wait_for_line("delivery finished", MAX_WAIT).await.unwrap();
     let id = system.text("select id from email_jobs").await;
     let (span, told): (Value, Value) = (serde_json::from_str::<Value>(&line).unwrap()["span"].clone(), fields(&line));
     assert_eq!((&span["job_id"], &span["request_id"]), (&json!(id), &json!(answer.request_id)), "{line}");
@@ -33,7 +33,7 @@ async fn a_job_that_ends_while_it_waits_has_a_line_too() {
     system.start_worker().await;
     system.until_state(&answer, "expired").await;
     let worker = &system.workers[0];
-    let line = worker.wait_for_line("job ended while it waited", PATIENCE).await.unwrap();
+    let line = worker.wait_for_line("job ended while it waited", MAX_WAIT).await.unwrap();
     let told = fields(&line);
     let id = system.text("select id from email_jobs").await;
     assert_eq!((&told["job_id"], &told["request_id"]), (&json!(id), &json!(answer.request_id)), "{line}");
@@ -80,13 +80,13 @@ async fn webhooks_are_logged_in_batches() {
     let api = &system.apis[0];
     let recorded = eventually(|| async {
         let log = api.log();
-        let lines = log.iter().filter(|line| line.contains("an unknown event fits no job"));
+        let lines = log.iter().filter(|line| line.contains("unknown events match no job"));
         let counts: Vec<Value> = lines.map(|line| fields(line)).collect();
         let sum = |name: &str| counts.iter().filter_map(|fields| fields[name].as_u64()).sum::<u64>();
         if sum("events_recorded") >= 2 && sum("events_unknown") == 0 { Ok(()) } else { Err(log.join("\n")) }
     });
     recorded.await.unwrap();
-    let refused = api.wait_for_line("webhooks were refused", PATIENCE).await.unwrap();
+    let refused = api.wait_for_line("webhooks were refused", MAX_WAIT).await.unwrap();
     assert_eq!(
         (&fields(&refused)["reason"], &fields(&refused)["webhooks_refused"]),
         (&json!("bad_signature"), &json!(1))

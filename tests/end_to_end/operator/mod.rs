@@ -1,4 +1,4 @@
-//! What an operator sees in the first hour: the settings, the first lines, and what each mistake says.
+//! What an operator sees in the first hour: the settings, the first lines, and the message for each mistake.
 
 mod colours;
 mod first_line;
@@ -16,9 +16,9 @@ use serde_json::Value;
 use tokio::sync::OnceCell;
 
 /// Maximum time that a program may take to write a line or to end.
-const PATIENCE: Duration = Duration::from_secs(30);
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// Which program, and how.
+/// Which program to start, and how.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Which {
     Api,
@@ -49,7 +49,7 @@ const WORKER: [Setting; 9] = [
     ("LINK_SEALING_KEY", "dGVzdHMgb25seTogdGhpcnR5LXR3byBieXRlcyBrZXk="),
 ];
 
-/// Starts a program with settings that work, but for these changes.
+/// Starts a program with valid settings and these changes.
 async fn start(which: Which, changes: &[Setting<'_>], arguments: &[&str]) -> Program {
     let programs = Programs::build().await.unwrap();
     let (path, usual) = match which {
@@ -61,9 +61,9 @@ async fn start(which: Which, changes: &[Setting<'_>], arguments: &[&str]) -> Pro
     Program::spawn(path, "program", &settings.collect::<Vec<_>>(), arguments).unwrap()
 }
 
-/// The exit code of a program that ends by itself, and the lines that are not of its log.
+/// The exit code of a program that ends by itself, and the lines that do not belong to its log.
 async fn end_of(program: Program) -> (Option<i32>, Vec<String>) {
-    let status = tokio::time::timeout(PATIENCE, program.wait()).await.expect("the program does not end");
+    let status = tokio::time::timeout(MAX_WAIT, program.wait()).await.expect("the program does not end");
     let lines = program.log().into_iter().filter(|line| !line.starts_with('{'));
     (status.code(), lines.collect())
 }

@@ -6,7 +6,7 @@ use sandbox::{Mailgun, MailgunSettings, Program, Programs, SupabaseAuth, Supabas
 use serde_json::json;
 use tests::{eventually, get_at, post_at, settings::Settings};
 
-use super::{PATIENCE, Which, end_of, server, start};
+use super::{MAX_WAIT, Which, end_of, server, start};
 
 #[test]
 fn the_written_files_are_fresh() {
@@ -76,7 +76,7 @@ async fn the_example_starts_both_programs_as_it_is() {
     let programs = Programs::build().await.unwrap();
     let api = start_with_example(&programs.api, &example, &addresses);
     let worker = start_with_example(&programs.worker, &example, &addresses);
-    worker.wait_for_line("the tables are ready", PATIENCE).await.unwrap();
+    worker.wait_for_line("the tables are ready", MAX_WAIT).await.unwrap();
     let address = api.address().await.unwrap();
     let ready = eventually(|| async {
         match get_at(&format!("http://{address}/health/ready")).await {
@@ -88,7 +88,7 @@ async fn the_example_starts_both_programs_as_it_is() {
     let body = json!({ "email": "hello@example.com", "callback_origin": "https://portal.example.com" });
     let answer = post_at(&format!("http://{address}/api/auth/send-magic-link"), &body).await;
     assert_eq!(answer.status, 200, "{:?}", answer.body);
-    mailgun.wait_for_mail("hello@example.com", PATIENCE).await.unwrap();
+    mailgun.wait_for_mail("hello@example.com", MAX_WAIT).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,10 +1,10 @@
-//! Each mistake of an operator is one line in our own words, with an exit code.
+//! Each mistake of an operator causes one line in our own words and an exit code.
 
 use std::net::TcpListener;
 
 use sandbox::{Program, Programs, Role, ServerAddress};
 
-use super::{PATIENCE, Setting, Which, end_of, fields, server, start};
+use super::{MAX_WAIT, Setting, Which, end_of, fields, server, start};
 
 /// Words of libraries, which help nobody who runs the programs.
 const FOREIGN: [&str; 9] = [
@@ -48,7 +48,7 @@ async fn a_bad_value_is_told_in_our_words() {
         (Which::Worker, "SUPABASE_URL", "abc", "`abc` is not a URL"),
         (Which::Worker, "SUPABASE_CA_FILE", "/nowhere/ca.pem", "cannot be read: there is no such file"),
         (Which::Worker, "SUPABASE_CA_FILE", "/", "cannot be read: it is a directory"),
-        (Which::Worker, "SUPABASE_CA_FILE", "/dev/null", "holds no certificate in PEM"),
+        (Which::Worker, "SUPABASE_CA_FILE", "/dev/null", "contains no certificate in PEM"),
         (Which::Worker, "LINK_SEALING_KEY", "!", "is not base64"),
     ] {
         assert_refused(which, &[(variable, value)], &[], 2, words).await;
@@ -62,7 +62,7 @@ async fn a_busy_port_is_one_line_and_a_bad_setting() {
     for (which, variable) in
         [(Which::Api, "API_LISTEN"), (Which::Api, "API_PRIVATE_LISTEN"), (Which::Worker, "WORKER_LISTEN")]
     {
-        let words = format!("{variable}: cannot listen on {address}: another program listens there already");
+        let words = format!("{variable}: cannot listen on {address}: another program already listens there");
         assert_refused(which, &[(variable, &address)], &[], 2, &words).await;
     }
 }
@@ -78,7 +78,7 @@ async fn a_dotenv_that_cannot_be_read_is_told_in_our_words() {
     }
 }
 
-/// `DATABASE_URL`s that lead nowhere, and what is said about each.
+/// `DATABASE_URL`s that do not work, and the message for each.
 async fn bad_databases() -> [(String, &'static str); 4] {
     let server = server().await;
     let name = "postgres";
@@ -90,7 +90,7 @@ async fn bad_databases() -> [(String, &'static str); 4] {
         ),
         (wrong, "password authentication failed"),
         (server.url("no_such_database"), "database \"no_such_database\" does not exist"),
-        ("postgres://ann:sesame@host.invalid/nothing".to_owned(), "the host name in DATABASE_URL is not known"),
+        ("postgres://ann:sesame@host.invalid/nothing".to_owned(), "the host name in DATABASE_URL cannot be resolved"),
     ]
 }
 
@@ -115,7 +115,7 @@ async fn a_program_without_its_database_waits_and_says_why() {
     for (url, words) in bad_databases().await {
         for which in [Which::Api, Which::Worker] {
             let program = start(which, &[("DATABASE_URL", &url)], &[]).await;
-            let line = program.wait_for_line("the database is away", PATIENCE).await.unwrap();
+            let line = program.wait_for_line("the database is unavailable", MAX_WAIT).await.unwrap();
             let error = fields(&line)["error"].as_str().unwrap().to_owned();
             assert!(error.contains(words), "{which:?} {words}: {line}");
             assert_ours(&program.log());

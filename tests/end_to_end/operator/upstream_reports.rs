@@ -1,4 +1,4 @@
-//! `magic-link-worker upstreams`, `/metrics` and `/health/ready` tell the same about an upstream.
+//! `magic-link-worker upstreams`, `/metrics` and `/health/ready` report the same about an upstream.
 
 use sandbox::Fault;
 use tests::{TestSystem, eventually};

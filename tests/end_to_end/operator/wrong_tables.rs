@@ -4,7 +4,7 @@ use sandbox::Role;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tests::{TestSystem, eventually};
 
-use super::{PATIENCE, Which, fields, server, start};
+use super::{MAX_WAIT, Which, fields, server, start};
 
 const COMMAND: &str = "run `magic-link-worker migrate` of this version";
 
@@ -19,7 +19,7 @@ async fn assert_told(database: &str, provide: &str) {
     let settings = [("DATABASE_URL", url.as_str()), ("MIGRATE_ON_START", "false")];
     let programs = [start(Which::Api, &settings, &[]).await, start(Which::Worker, &settings, &[]).await];
     for program in &programs {
-        let line = program.wait_for_line("the tables do not suit this version", PATIENCE).await.unwrap();
+        let line = program.wait_for_line("the tables do not match this version", MAX_WAIT).await.unwrap();
         assert!(fields(&line)["error"].as_str().unwrap().contains(COMMAND), "{line}");
     }
     let migrate = start(Which::Worker, &[("DATABASE_URL", &url)], &["migrate"]).await;
@@ -29,8 +29,8 @@ async fn assert_told(database: &str, provide: &str) {
         execute(database, provide).await;
     }
     for program in &programs {
-        program.wait_for_line("the tables suit this version now", PATIENCE).await.unwrap();
-        assert!(!program.log().concat().contains("the database is away"), "{:?}", program.log());
+        program.wait_for_line("the tables match this version again", MAX_WAIT).await.unwrap();
+        assert!(!program.log().concat().contains("the database is unavailable"), "{:?}", program.log());
     }
 }
 
@@ -55,14 +55,14 @@ async fn a_table_that_goes_missing_is_not_an_outage() {
     let worker = &system.workers[0];
     eventually(|| async { if system.worker_ready(0).await.0 == 200 { Ok(()) } else { Err(()) } }).await.unwrap();
     system.execute("alter table upstreams rename to elsewhere").await;
-    let line = worker.wait_for_line("the tables do not suit this version", PATIENCE).await.unwrap();
+    let line = worker.wait_for_line("the tables do not match this version", MAX_WAIT).await.unwrap();
     assert!(fields(&line)["error"].as_str().unwrap().contains(COMMAND), "{line}");
     let (status, body) = system.worker_ready(0).await;
     let message = body["checks"]["database"]["message"].as_str().unwrap_or_default();
     assert!(status == 503 && message.contains(COMMAND), "{body}");
     system.execute("alter table elsewhere rename to upstreams").await;
-    worker.wait_for_line("the tables suit this version now", PATIENCE).await.unwrap();
-    assert!(!worker.log().concat().contains("the database is away"));
+    worker.wait_for_line("the tables match this version again", MAX_WAIT).await.unwrap();
+    assert!(!worker.log().concat().contains("the database is unavailable"));
     let answer = system.ask("hello@example.com").await;
     system.until_state(&answer, "sent").await;
 }

@@ -16,7 +16,7 @@ impl Postmaster {
     /// The server that runs on this data folder, if any.
     pub(super) fn of(data: &Path) -> Option<Self> {
         let pid = fs::read_to_string(data.join("postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()?;
-        // A killed server leaves this file, and another process may have its pid by now.
+        // A killed server leaves this file behind, and another process may have reused its pid.
         let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let is_it = String::from_utf8_lossy(&arguments).split('\0').any(|argument| Path::new(argument) == data);
         is_it.then_some(Self { pid })

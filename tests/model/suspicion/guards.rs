@@ -6,7 +6,7 @@ pub(crate) struct SuspicionGuards {
     pub(crate) probes_take_turns: bool,
     /// A newer request inherits `probed_at` and `refused_at` from the waiting job that it supersedes.
     pub(crate) newer_inherits: bool,
-    /// A newer request also inherits them from a running job that is requeued and thereby superseded.
+    /// A newer request also inherits them from a running job that is superseded when it is requeued.
     pub(crate) newer_inherits_from_running: bool,
     /// A success clears suspects only if its call began after the first suspect's call.
     pub(crate) clearing_call_began_later: bool,

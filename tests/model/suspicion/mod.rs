@@ -7,7 +7,7 @@
 //! success, and the worker that gets it records it and ends the job in one step. The waits between probes and retries
 //! are left out too: each may be over at any time. All refusals are of the kind that a firewall sends (4xx).
 //!
-//! Not promised: that the protocol tells a fault that comes and goes from a personal refusal. A job that is refused,
+//! The protocol does not promise to distinguish an intermittent fault from a personal refusal. A job that is refused,
 //! sees another recipient's success and is refused again fails, even if one unreliable gateway caused all three.
 
 mod guards;

@@ -16,7 +16,7 @@ pub(crate) const NOT_STOPPED_BY_FEW: &str = "two refused recipients do not stop 
 pub(crate) const NOT_RESUMED_EARLY: &str = "while a general fault lasts, nothing resumes the upstream that it stopped";
 pub(crate) const NOT_STOPPED_LATE: &str = "a call that began before the upstream was resumed does not stop it";
 pub(crate) const NOT_CLEARED_EARLY: &str = "a success clears no suspects whose first call began after it";
-pub(crate) const PROBED_IN_TURN: &str = "nobody is probed again before all others were";
+pub(crate) const PROBED_IN_TURN: &str = "nobody is probed again before all others were probed";
 pub(crate) const GIVEN_BACK: &str =
     "while the upstream is stopped, no waiting job has lost its last attempt to the fault";
 

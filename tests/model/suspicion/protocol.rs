@@ -14,7 +14,7 @@ pub(crate) struct SuspicionProtocol {
     pub(crate) guards: SuspicionGuards,
     /// Number of recipients, each with a job at the start.
     pub(crate) recipients: usize,
-    /// The first ones are refused by a firewall; this is their number.
+    /// Number of recipients that a firewall refuses. They come first.
     pub(crate) refused: usize,
     /// Whether there is a general fault.
     pub(crate) general: General,
@@ -29,7 +29,7 @@ pub(crate) enum General {
     Never,
     /// The check call fails too.
     MetByCheck,
-    /// The check call succeeds nevertheless.
+    /// The check call succeeds anyway.
     HiddenFromCheck,
 }
 
@@ -49,7 +49,7 @@ pub(crate) enum SuspicionAction {
     RefuseUnchecked(usize),
     /// The worker records the result: `stop`, `suspect`, `requeue`, `finish`, `record_success` with `resume`.
     Record(usize),
-    /// The worker ends the job without recording the success, because it knows of no suspects.
+    /// The worker ends the job without recording the success, because it has seen no suspects.
     FinishOnly(usize),
     /// The regular check call is made. If it fails, the upstream is stopped at once. (Late recorded failures are
     /// modelled by the check call after a refusal.)
@@ -128,7 +128,7 @@ impl SuspicionProtocol {
             }
             CallStep::Succeeded => {
                 actions.push(SuspicionAction::Record(index));
-                // A worker that knows of suspects from its own calls also records the success.
+                // A worker that has seen suspects in its own calls also records the success.
                 if !(call.is_probe || call.has_suspects) {
                     actions.push(SuspicionAction::FinishOnly(index));
                 }

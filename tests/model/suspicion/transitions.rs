@@ -154,7 +154,7 @@ fn mark_resumed(world: &mut SuspicionWorld, by: ModelResumedBy) {
     world.marks.resumed_too_early |= world.fault == GeneralFault::Lasts;
 }
 
-/// Notes whether another claimable job has waited longer for its probe.
+/// Records whether another claimable job has waited longer for its probe.
 fn mark_turn(world: &mut SuspicionWorld, job: usize) {
     let last = world.last_probes[world.rows[job].recipient];
     let is_behind = |recipient: usize| last > world.last_probes[recipient];

@@ -114,7 +114,7 @@ impl SuspicionWorld {
         }
     }
 
-    /// A time after all others.
+    /// A time that is later than all others.
     pub(crate) fn now(&self) -> Time {
         let mut last = 0;
         self.clone().each_time(|_, time| last = last.max(*time));
@@ -123,7 +123,7 @@ impl SuspicionWorld {
 
     /// Makes states equal that no later action can distinguish.
     pub(crate) fn normalize(&mut self) {
-        // Later refusals come after the success anyway.
+        // Later refusals happen after the success anyway.
         let first_refusal = self.rows.iter().filter_map(|row| row.refused_at).min();
         self.upstream.last_success_at =
             self.upstream.last_success_at.filter(|success| first_refusal.is_some_and(|refusal| refusal < *success));

@@ -40,8 +40,8 @@ pub fn broken(record: &Record) -> Vec<Broken> {
     .collect()
 }
 
-/// Every request is answered with 200 or, during an outage of Postgres, with 503. No api is ever stopped, so a missing
-/// answer is a fault.
+/// Every request is answered with 200 or, during an outage of Postgres, with 503. No api is ever stopped, so a missing answer
+/// is a violation.
 fn every_request_is_answered_200_or_503(record: &Record) -> Vec<Broken> {
     let other = record.asked.iter().filter(|asked| !matches!(asked.answer, Ok(200 | 503)));
     other.map(|asked| Broken::of_all(format!("a request was not answered with 200 or 503: {asked:?}"))).collect()

@@ -7,8 +7,8 @@ use super::{Setting, Settings, by_heading};
 const INTRODUCTION: &str = "\
 # Settings of magic-link-api and magic-link-worker. Save this as .env in the directory in which they start.
 #
-# Change the settings that are not commented out: nothing works without them. The others have the default that stands here, or
-# none. Values with blanks need quotes. A $ stands for itself. The environment wins over this file.
+# Change the settings that are not commented out: nothing works without them. The others have the default that is shown here,
+# or none. Values with spaces need quotes. A $ has no special meaning. The environment takes precedence over this file.
 ";
 
 /// Maximum length of a line of a comment.
@@ -16,7 +16,7 @@ const WIDTH: usize = 120;
 
 pub(super) fn render(settings: &Settings) -> String {
     let mut file = INTRODUCTION.to_owned();
-    // The worker comes before the api, because it requires what the api may have.
+    // The worker comes before the api, because it requires settings that are optional for the api.
     let mut written = BTreeSet::new();
     for (title, settings) in
         [("both programs", &settings.both), ("magic-link-worker", &settings.worker), ("magic-link-api", &settings.api)]

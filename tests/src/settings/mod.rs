@@ -13,7 +13,7 @@ use clap::{Command, CommandFactory as _};
 pub struct Setting {
     /// The environment variable.
     pub variable: String,
-    /// The heading of `--help` that it stands under.
+    /// The heading of `--help` under which it appears.
     pub heading: String,
     /// The default; `None` if the setting is required or may be left out.
     pub default: Option<String>,
@@ -29,9 +29,9 @@ pub struct Setting {
 pub struct Settings {
     /// Both programs have them, and describe them in the same words.
     pub both: Vec<Setting>,
-    /// Those of the api alone.
+    /// Settings that only the api has.
     pub api: Vec<Setting>,
-    /// Those of the worker alone.
+    /// Settings that only the worker has.
     pub worker: Vec<Setting>,
 }
 

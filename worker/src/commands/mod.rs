@@ -13,14 +13,14 @@ use crate::settings::DatabaseSettings;
 /// Why a command failed. The message is for the person who ran it.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// The database is away, or refused a statement.
+    /// The database is unavailable, or refused a statement.
     #[error("{0}")]
     Database(#[from] Error),
     /// The result cannot be printed.
     #[error("the result cannot be printed: {}", io_problem(.0))]
     Output(#[from] std::io::Error),
     /// The system cannot generate a random key.
-    #[error("the system has no random numbers for a key")]
+    #[error("the system cannot generate random numbers for a key")]
     Random,
 }
 

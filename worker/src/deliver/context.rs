@@ -1,5 +1,5 @@
 //! The context of a delivery's steps: the job and its lease, checks that stop the delivery in time, and outbox writes that
-//! are retried while Postgres is away.
+//! are retried while Postgres is unavailable.
 
 use std::{sync::Arc, time::Duration};
 
@@ -56,7 +56,7 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Writes to the outbox. Retries while Postgres is away, even if the lease is lost or the worker must stop.
+    /// Writes to the outbox. Retries while Postgres is unavailable, even if the lease is lost or the worker must stop.
     pub(super) async fn retry_during_outage<T, E: OutageError, F>(&self, mut write: impl FnMut() -> F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
@@ -71,8 +71,8 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Writes to the outbox. Retries while Postgres is away, until the delivery is interrupted. An interruption never stops
-    /// a write in progress, only the pause between two attempts, because a cancelled write may have taken effect.
+    /// Writes to the outbox. Retries while Postgres is unavailable, until the delivery is interrupted. An interruption never
+    /// stops a write in progress, only the pause between two attempts, because a cancelled write may have taken effect.
     pub(super) async fn retry_until_interrupted<T, E: OutageError, F>(
         &self,
         mut write: impl FnMut() -> F,

@@ -47,14 +47,14 @@ impl DeliveryOutcome {
 }
 
 impl DeliveryRun<'_> {
-    /// Records the outcome. Retries as long as Postgres is away, because a mail that Mailgun accepted must not be sent again
-    /// only because the outcome was not recorded. Neither a shutdown nor an expired lease stops the retries: the fencing
-    /// token decides whether the write takes effect.
+    /// Records the outcome. Retries as long as Postgres is unavailable, because a mail that Mailgun accepted must not be sent
+    /// again only because the outcome was not recorded. Neither a shutdown nor an expired lease stops the retries: the
+    /// fencing token decides whether the write takes effect.
     pub(super) async fn record(&self, outcome: DeliveryOutcome) {
         let state = match outcome {
             DeliveryOutcome::Sent(step) => self.finish(JobEnd::Sent, Some(step)).await,
             DeliveryOutcome::Failed(failure, step) => {
-                tracing::warn!(code = failure.code, reason = failure.message, "the job fails and is not tried again");
+                tracing::warn!(code = failure.code, reason = failure.message, "job failed, will not be retried");
                 self.finish(JobEnd::Failed(failure), step).await
             }
             DeliveryOutcome::Requeue { delay, failure, is_uncounted, suspected, step } => {
@@ -117,6 +117,6 @@ impl DeliveryRun<'_> {
 }
 
 fn unrecorded(error: &CommitError) -> &'static str {
-    tracing::error!(%error, "the outbox refused a write: the job is taken over when its lease ends");
+    tracing::error!(%error, "the outbox refused a write: another worker takes over the job when its lease expires");
     "unrecorded"
 }

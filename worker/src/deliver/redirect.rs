@@ -38,8 +38,8 @@ impl DeliveryRun<'_> {
             // and no control characters. `Debug` would quote them and double the backslash.
             %callback,
             add_to_allow_list = %entry,
-            "Supabase's redirect allow list (URI_ALLOW_LIST, Redirect URLs) lacks this callback: add both entries \
-             there; nothing was mailed"
+            "Supabase's redirect allow list (URI_ALLOW_LIST, Redirect URLs) does not contain this callback, so nothing \
+             was mailed: add both entries"
         );
         let message = format!(
             "The link would lead to {actual} instead. Add to Supabase's redirect allow list (Redirect URLs): {entry}"

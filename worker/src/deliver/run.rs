@@ -1,4 +1,4 @@
-//! Runs one delivery: gets a link, waits for Mailgun's rate limit, checks that the mail is still wanted, sends the mail, and
+//! Runs one delivery: gets a link, waits for `MAILGUN_RATE`, checks that the mail is still wanted, sends the mail, and
 //! records the result.
 //!
 //! Each step either succeeds or returns the outcome of the delivery. `record` writes every outcome to the outbox.

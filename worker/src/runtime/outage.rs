@@ -1,5 +1,5 @@
-//! Tracks database outages: whether the database is away, since when, and why. Many tasks see the errors of an outage, but
-//! only its start and its end are logged.
+//! Tracks database outages: whether the database is unavailable, since when, and why. Many tasks see the errors of an outage,
+//! but only its start and its end are logged.
 //!
 //! Any task can report the start of an outage. Only the regular check of `tasks::check_database` can end it, because that
 //! check tests everything that a delivery needs. The success of another task proves nothing: it may not have used the database.
@@ -131,7 +131,7 @@ impl OutageLog {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.last_error_at = Instant::now();
         if state.away.as_ref().is_none_or(|(_, known)| known.text != reason) {
-            tracing::error!(error = reason, "the database cannot be used: checking until that is corrected");
+            tracing::error!(error = reason, "the database cannot be used: checking again until this is fixed");
         }
         let since = state.away.as_ref().map_or_else(Instant::now, |(since, _)| *since);
         state.away = Some((since, OutageReason::away(reason)));
@@ -167,7 +167,7 @@ impl DatabaseState {
             Some((since, known)) if known.kind == reason.kind => since,
             before => {
                 // The outage has ended if Postgres is back, even with the tables of another version. In the opposite case, log no
-                // end: whether the tables match again is not known while Postgres is away.
+                // end: whether the tables match again is not known while Postgres is unavailable.
                 if let Some((since, OutageReason { kind: OutageKind::Away, .. })) = before {
                     log_end(since, OutageKind::Away);
                 }
@@ -181,7 +181,7 @@ impl DatabaseState {
     fn log_refused(&mut self, error: String) {
         let is_known = self.refused.as_ref().is_some_and(|(known, at)| *known == error && at.elapsed() < REPEAT_AFTER);
         if !is_known {
-            tracing::error!(error, "the database refuses a statement: trying again");
+            tracing::error!(error, "the database refused a statement: retrying");
             self.refused = Some((error, Instant::now()));
         }
     }
@@ -190,9 +190,11 @@ impl DatabaseState {
 fn log_begin(reason: &OutageReason) {
     let error = reason.text.as_str();
     match reason.kind {
-        OutageKind::Away => tracing::warn!(error, "the database is away: trying again until it is back (DATABASE_URL)"),
+        OutageKind::Away => {
+            tracing::warn!(error, "the database is unavailable: retrying until it is back (DATABASE_URL)")
+        }
         OutageKind::WrongTables => {
-            tracing::error!(error, "the tables do not suit this version: nothing is mailed until they do");
+            tracing::error!(error, "the tables do not match this version: sending no mail until they do");
         }
     }
 }
@@ -201,6 +203,6 @@ fn log_end(since: Instant, kind: OutageKind) {
     let away_seconds = since.elapsed().as_secs();
     match kind {
         OutageKind::Away => tracing::info!(away_seconds, "the database is back"),
-        OutageKind::WrongTables => tracing::info!(away_seconds, "the tables suit this version now"),
+        OutageKind::WrongTables => tracing::info!(away_seconds, "the tables match this version again"),
     }
 }

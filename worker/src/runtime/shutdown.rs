@@ -30,9 +30,9 @@ impl Shutdown {
         tokio::spawn(async move {
             signals.next().await;
             claims.cancel();
-            tracing::info!("stopping: no new jobs are taken");
+            tracing::info!("stopping: no longer claiming jobs");
             signals.next().await;
-            tracing::warn!("stopping at once: jobs that run are taken over when their leases end");
+            tracing::warn!("stopping at once: other workers take over the running jobs when their leases expire");
             process::exit(1);
         });
         Ok(())
@@ -43,10 +43,12 @@ impl Shutdown {
     pub async fn wind_down(&self, idle: impl Future<Output = ()>, grace_period: Duration) {
         tokio::pin!(idle);
         if timeout(grace_period, &mut idle).await.is_err() {
-            tracing::info!("stopping: running jobs are handed over to other workers");
+            tracing::info!("stopping: handing running jobs over to other workers");
             self.deliveries.cancel();
             if timeout(REQUEUE_TIMEOUT, idle).await.is_err() {
-                tracing::warn!("not all jobs could be handed back: they are taken over when their leases end");
+                tracing::warn!(
+                    "some jobs could not be handed back: other workers take them over when their leases expire"
+                );
             }
         }
     }

@@ -52,13 +52,7 @@ pub(crate) fn log_stop(upstream: Upstream, failure: &UpstreamFailure) {
 pub(crate) async fn pause(worker: &Worker, upstream: Upstream, time: Duration, reason: &Failure) -> Result<(), Error> {
     if upstreams::pause(&worker.pool, upstream, time).await? {
         let (upstream, code, pause_seconds) = (upstream.as_str(), reason.code.as_str(), time.as_secs());
-        tracing::warn!(
-            upstream,
-            code,
-            pause_seconds,
-            "{}. Sending is paused for as long as it asked for",
-            reason.message
-        );
+        tracing::warn!(upstream, code, pause_seconds, "{}. Sending is paused for the requested time", reason.message);
     }
     Ok(())
 }

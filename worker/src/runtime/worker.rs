@@ -74,7 +74,7 @@ impl Worker {
         let WorkerSettings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
         let verify = VerifyClient::new(supabase, limits.upstream_timeout)?;
         if let Some(proxy) = &mailgun.connection.proxy {
-            tracing::info!(proxy = proxy.address, "Supabase and Mailgun are called through a proxy");
+            tracing::info!(proxy = proxy.address, "calling Supabase and Mailgun through a proxy");
         }
         let pool = outbox::connect(&database.url, database.max_connections, "magic-link-worker")?;
         let name = program::instance_name();

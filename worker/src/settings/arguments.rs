@@ -6,11 +6,12 @@
 use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
 use program::changed_settings;
 
-/// Mails sign-in links: takes jobs from the outbox, asks Supabase Auth for the link, hands the mail to Mailgun.
+/// Mails sign-in links: claims jobs from the outbox, requests each link from Supabase Auth, and sends the mail through
+/// Mailgun.
 ///
 /// Settings come from the environment, and from the file .env in the current directory if there is one. In .env, values
-/// with blanks need quotes, and a $ stands for itself. A setting without a default that is not marked as required may be left
-/// out.
+/// with spaces need quotes, and a $ has no special meaning. A setting without a default that is not marked as required may be
+/// left out.
 // No Debug, since it holds secrets.
 #[derive(Parser)]
 #[command(
@@ -20,7 +21,7 @@ use program::changed_settings;
     after_help = "`magic-link-worker example-env` prints a .env for both programs, with every setting."
 )]
 pub struct WorkerArguments {
-    /// What to do instead of delivering mail.
+    /// The command to run instead of delivering mail.
     #[command(subcommand)]
     pub command: Option<WorkerCommand>,
 
@@ -60,7 +61,7 @@ pub struct WorkerArguments {
     )]
     pub migrate_on_start: String,
 
-    /// Form of the log lines on stdout: text or json. Text has colours on a terminal, unless NO_COLOR is set. Example:
+    /// Format of the log lines on stdout: text or json. Text has colours on a terminal, unless NO_COLOR is set. Example:
     /// json
     #[arg(
         long,
@@ -72,17 +73,17 @@ pub struct WorkerArguments {
     )]
     pub log_format: String,
 
-    /// Least severe lines that are logged: off, error, warn, info, debug or trace. A part of the program may have a
-    /// level of its own. Example: info,outbox=debug
+    /// Lowest severity of lines that are logged: off, error, warn, info, debug or trace. Parts of the program can have their
+    /// own level. Example: info,outbox=debug
     #[arg(long, env = "RUST_LOG", default_value = "info", value_name = "FILTER", help_heading = "Log", global = true)]
     pub rust_log: String,
 
-    /// How long Supabase Auth lets a link work: its MAILER_OTP_EXP. It must be at least five minutes longer than
+    /// How long a link works: Supabase Auth's MAILER_OTP_EXP. It must be at least five minutes longer than
     /// JOB_DEADLINE. Example: 1h
     #[arg(long, env = "LINK_LIFETIME", default_value = "1h", value_name = "TIME", help_heading = "Links")]
     pub link_lifetime: String,
 
-    /// Origins that links may lead to, separated by commas. Without it, that of SUPABASE_URL. Example:
+    /// Origins that links may lead to, separated by commas. Without it, only the origin of SUPABASE_URL. Example:
     /// https://auth.example.com
     #[arg(long, env = "LINK_ORIGINS", value_name = "ORIGINS", help_heading = "Links")]
     pub link_origins: Option<String>,
@@ -119,8 +120,8 @@ pub struct WorkerArguments {
     )]
     pub supabase_service_role_key: Option<String>,
 
-    /// PEM file with certificate authorities that are trusted for SUPABASE_URL, and for nothing else, besides the
-    /// public ones. Example: /etc/ssl/company-ca.pem
+    /// PEM file with certificate authorities that are trusted for SUPABASE_URL only, in addition to the public ones. Example:
+    /// /etc/ssl/company-ca.pem
     #[arg(long, env = "SUPABASE_CA_FILE", value_name = "FILE", help_heading = "Supabase Auth")]
     pub supabase_ca_file: Option<String>,
 
@@ -134,8 +135,9 @@ pub struct WorkerArguments {
     )]
     pub supabase_concurrency: String,
 
-    /// Whether a person without an account gets one: allow or deny. With allow, Supabase creates an account for whoever
-    /// asks, whatever its own sign-up setting says. With deny, such a person gets no mail and no account. Example: deny
+    /// Whether a person without an account gets one: allow or deny. With allow, Supabase creates an account for anybody who
+    /// requests a link, whatever its own sign-up setting is. With deny, such a person gets neither a mail nor an account.
+    /// Example: deny
     #[arg(long, env = "SIGNUPS", default_value = "allow", value_name = "ALLOW", help_heading = "Supabase Auth")]
     pub signups: String,
 
@@ -162,7 +164,7 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAIL_FROM", value_name = "SENDER", help_heading = "Mailgun")]
     pub mail_from: Option<String>,
 
-    /// Maximum rate at which each worker hands mails to Mailgun. After a pause, as many may go out at once. Example:
+    /// Maximum rate at which each worker sends mails to Mailgun. After a pause, this many can go out at once. Example:
     /// 20/1s
     #[arg(long, env = "MAILGUN_RATE", default_value = "20/1s", value_name = "QUOTA", help_heading = "Mailgun")]
     pub mailgun_rate: String,
@@ -172,8 +174,8 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAILGUN_REQUIRE_TLS", default_value = "true", value_name = "BOOL", help_heading = "Mailgun")]
     pub mailgun_require_tls: String,
 
-    /// Whether Mailgun accepts any certificate of a recipient's server: true or false. With false, only one that it can
-    /// verify. Example: true
+    /// Whether Mailgun accepts any certificate of a recipient's server: true or false. With false, Mailgun accepts only
+    /// certificates that it can verify. Example: true
     #[arg(
         long,
         env = "MAILGUN_SKIP_VERIFICATION",
@@ -183,12 +185,12 @@ pub struct WorkerArguments {
     )]
     pub mailgun_skip_verification: String,
 
-    /// Key that may read the domain's events and change its suppressions. With it, the worker asks Mailgun about mails
-    /// whose end was not reported. Without it, Mailgun is asked nothing. Example: key-example-of-events
+    /// Key that may read the domain's events and change its suppressions. With it, the worker asks Mailgun about mails whose
+    /// final status was not reported. Without it, the worker asks nothing. Example: key-example-of-events
     #[arg(long, env = "MAILGUN_EVENTS_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Mailgun")]
     pub mailgun_events_key: Option<String>,
 
-    /// Interface of Mailgun that is asked: events is GET /v3/{domain}/events, and logs its successor, POST
+    /// Mailgun API that the worker asks: events is GET /v3/{domain}/events, and logs is its successor, POST
     /// /v1/analytics/logs. Example: logs
     #[arg(long, env = "MAILGUN_EVENTS_API", default_value = "events", value_name = "NAME", help_heading = "Mailgun")]
     pub mailgun_events_api: String,
@@ -215,13 +217,13 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAX_ATTEMPTS", default_value = "20", value_name = "NUMBER", help_heading = "Deliveries")]
     pub max_attempts: String,
 
-    /// Timeout of one call to Supabase or Mailgun. Supabase gives up after ten seconds, so the worker warns of less
-    /// than that when it starts. Example: 12s
+    /// Timeout of one call to Supabase or Mailgun. Supabase gives up after ten seconds, so the worker logs a warning at the
+    /// start if this is shorter. Example: 12s
     #[arg(long, env = "UPSTREAM_TIMEOUT", default_value = "12s", value_name = "TIME", help_heading = "Deliveries")]
     pub upstream_timeout: String,
 
-    /// Seconds that running deliveries get to finish after SIGTERM, 0 to 3600. Then they are handed over to other
-    /// workers. Example: 25
+    /// Seconds that running deliveries get to finish after SIGTERM, 0 to 3600. After that, their jobs are handed over to
+    /// other workers. Example: 25
     #[arg(long, env = "SHUTDOWN_SECONDS", default_value = "25", value_name = "SECONDS", help_heading = "Deliveries")]
     pub shutdown_seconds: String,
 
@@ -230,12 +232,12 @@ pub struct WorkerArguments {
     pub retention_days: String,
 }
 
-/// What the program can do instead of delivering mail.
+/// The commands that run instead of delivering mail.
 #[derive(Subcommand)]
 pub enum WorkerCommand {
-    /// Brings the tables up to date and makes the partitions of the coming days. Needs DATABASE_URL only.
+    /// Brings the tables up to date and creates the partitions of the next days. Needs DATABASE_URL only.
     Migrate,
-    /// Removes a person's address, and what was said about it, from all tables, and prints how many rows held it. Counts
+    /// Removes a person's address, and all texts about it, from all tables, and prints how many rows contained it. Counts
     /// stay. Needs DATABASE_URL only.
     Forget {
         /// The address. Example: ann@example.com
@@ -243,13 +245,13 @@ pub enum WorkerCommand {
     },
     /// Prints whether Supabase and Mailgun are stopped or paused, and why. Needs DATABASE_URL only.
     Upstreams,
-    /// Prints an example of a .env for both programs: every setting with an explanation, and a fresh LINK_SEALING_KEY.
+    /// Prints an example of a .env for both programs: every setting with an explanation, and a new LINK_SEALING_KEY.
     /// Needs no settings.
     ExampleEnv,
 }
 
-/// The settings that the log may show: all but keys, the URLs of the database and of the proxy, which may hold passwords, and
-/// MAIL_FROM, which is an address.
+/// The settings that the log may show: all except keys, the URLs of the database and of the proxy, which may hold passwords,
+/// and MAIL_FROM, which is an address.
 const PUBLIC: [&str; 24] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",

@@ -13,7 +13,7 @@ use super::ProxySettings;
 /// How to connect to one upstream. By default, connections are direct, and only the public certificate authorities are trusted.
 #[derive(Clone, Default)]
 pub struct ConnectionSettings {
-    /// The proxy for everything but this machine.
+    /// The proxy for everything except this machine.
     pub proxy: Option<ProxySettings>,
     /// Certificate authorities that are trusted for this upstream in addition to the public ones.
     pub extra_roots: Vec<CertificateDer<'static>>,
@@ -30,11 +30,11 @@ pub(super) fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static
         let number = index + 1;
         store
             .add(certificate.clone())
-            .map_err(|_| format!("certificate {number} of `{path}` is not one of a certificate authority"))?;
+            .map_err(|_| format!("certificate {number} of `{path}` is not a certificate of a certificate authority"))?;
         certificates.push(certificate);
     }
     if certificates.is_empty() {
-        return Err(format!("`{path}` holds no certificate in PEM (-----BEGIN CERTIFICATE-----)"));
+        return Err(format!("`{path}` contains no certificate in PEM (-----BEGIN CERTIFICATE-----)"));
     }
     Ok(certificates)
 }
@@ -63,7 +63,7 @@ mod tests {
 
     #[test]
     fn a_file_without_a_usable_certificate_says_why() {
-        let empty = "`FILE` holds no certificate in PEM (-----BEGIN CERTIFICATE-----)";
+        let empty = "`FILE` contains no certificate in PEM (-----BEGIN CERTIFICATE-----)";
         for text in ["", KEY, "no certificate"] {
             assert_eq!(read(text), Err(empty.to_owned()));
         }
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(read(&broken), Err("`FILE` is not well-formed PEM".to_owned()));
         let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let error = read(&format!("{CA}{not_der}")).unwrap_err();
-        assert!(error == "certificate 2 of `FILE` is not one of a certificate authority", "{error}");
+        assert!(error == "certificate 2 of `FILE` is not a certificate of a certificate authority", "{error}");
         let error = read_certificates("/nowhere/ca.pem").unwrap_err();
         assert!(error.starts_with("`/nowhere/ca.pem` cannot be read: "), "{error}");
     }

@@ -19,7 +19,7 @@ pub(super) fn supabase_key(text: &str) -> Result<SecretString, String> {
     match jwt_role(key).as_deref() {
         Some("") => Err(format!("is a JWT without a role, {REQUIRED_KEY}")),
         Some(role @ ("anon" | "authenticated")) => Err(format!("is the key of the role {role}, {REQUIRED_KEY}")),
-        // Other roles may be allowed to create links, by a setting of Supabase Auth (JWT_ADMIN_ROLES).
+        // A setting of Supabase Auth (JWT_ADMIN_ROLES) may allow other roles to create links.
         _ => Ok(header_secret(key)?),
     }
 }

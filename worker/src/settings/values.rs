@@ -61,7 +61,7 @@ pub(super) fn mailgun_domain(text: &str) -> Result<String, String> {
 pub(super) fn mail_from(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.chars().any(char::is_control) {
-        return Err("holds a control character".to_owned());
+        return Err("contains a control character".to_owned());
     }
     let (name, address, end) = match text.find('<') {
         None => ("", text, ""),

@@ -12,13 +12,13 @@ pub(super) fn collect(settings: &WorkerSettings) -> Vec<&'static str> {
     let mut warnings = Vec::new();
     if settings.limits.upstream_timeout < SUPABASE_TIMEOUT {
         warnings.push(
-            "UPSTREAM_TIMEOUT is under 10s. Supabase gives a call up after ten seconds; if the worker gives it up earlier, \
+            "UPSTREAM_TIMEOUT is under 10s. Supabase gives up a call after ten seconds; if the worker gives up earlier, \
              Supabase may still replace the person's link",
         );
     }
     if settings.sealing_keys.seals_with_example_key() {
         warnings.push(
-            "LINK_SEALING_KEY is the key of the README's example, which everybody knows. Set the output of \
+            "LINK_SEALING_KEY is the example key of the README, which everybody knows. Set it to the output of \
              `openssl rand -base64 32`",
         );
     }

@@ -26,7 +26,7 @@ pub(crate) async fn run(worker: Arc<Worker>) {
         if is_ok {
             worker.outage.wait_for_error(INTERVAL).await;
         }
-        // Pause after an error that a task reports, too, because there may be many.
+        // Also pause after an error that a task reports, because there may be many.
         sleep(AWAY_INTERVAL).await;
     }
 }
@@ -34,7 +34,7 @@ pub(crate) async fn run(worker: Arc<Worker>) {
 /// Checks everything that a delivery needs to record its result.
 ///
 /// # Errors
-/// Why a result cannot be recorded now, in the server's own words if it sent any.
+/// Why a result cannot be recorded now, with the server's own message if it sent one.
 pub(crate) async fn check(worker: &Worker) -> Result<(), OutageReason> {
     let (pool, committers) =
         tokio::join!(outbox::check_schema(&worker.pool, ProgramKind::Worker), worker.committers.check());

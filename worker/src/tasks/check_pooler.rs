@@ -1,5 +1,5 @@
-//! Checks at the start that `DATABASE_URL` does not lead to a pooler in transaction mode. Until that is known, the worker sends
-//! the database nothing else.
+//! Checks at the start that `DATABASE_URL` does not lead to a pooler in transaction mode. Until then, the worker sends
+//! nothing else to the database.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -7,12 +7,12 @@ use tokio::time::sleep;
 
 use crate::runtime::worker::Worker;
 
-/// Time between two checks while the database is away.
+/// Time between two checks while the database is unavailable.
 const AWAY_INTERVAL: Duration = Duration::from_millis(500);
 /// Time between two checks while a pooler is in transaction mode.
 const POOLER_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Returns when each connection has a server session of its own.
+/// Returns once each connection has its own server session.
 pub(crate) async fn run(worker: &Worker) {
     while let Err(error) = outbox::check_pooler(&worker.pool).await {
         let pause = if error.is_outage() {

@@ -1,8 +1,8 @@
 //! Publishes the state that all workers share as gauges: the queue and the upstreams. Reads the state from the database every
 //! 5 seconds.
 //!
-//! While the database is away, the gauges are NaN and `magic_link_database_up` is 0. A dashboard then shows a gap, and an
-//! alert does not use an old value. `OutageLog` logs the outage.
+//! While the database is unavailable, the gauges are NaN and `magic_link_database_up` is 0. A dashboard then shows a gap, and
+//! an alert does not use an old value. `OutageLog` logs the outage.
 
 use std::{sync::Arc, time::Duration};
 

@@ -124,8 +124,8 @@ fn stopping() -> Check {
     }
 }
 
-/// Reports the database as down. Prefers the reason that the regular checks have found, because it may be in the server's own
-/// words, to `found`.
+/// Reports the database as down. Prefers the reason that the regular checks have found, because it may contain the server's
+/// own message, to `found`.
 fn database_down(worker: &Worker, found: OutageReason) -> Check {
     let OutageReason { text, .. } = worker.outage.reason().unwrap_or(found);
     Check::Down { code: "database_unavailable".to_owned(), message: text, setting: "DATABASE_URL".to_owned() }

@@ -74,10 +74,10 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
         tracing::error!(
             jobs = rescued.exhausted.len(),
             code = "attempts_exhausted",
-            "jobs have failed, because their workers died each time"
+            "jobs failed, because the worker of every attempt died"
         );
     }
-    log_count("took over the jobs of workers that are gone", rescued.requeued);
+    log_count("rescued the jobs of dead workers", rescued.requeued);
     Ok(())
 }
 
@@ -94,19 +94,19 @@ async fn maintain_partitions(worker: Arc<Worker>) -> Result<(), Error> {
     let dropped = partitions::drop_old(&worker.pool, worker.limits.retention_days).await?;
     log_count("dropped partitions older than RETENTION_DAYS", dropped.names.len());
     if let Some(partition) = dropped.in_use {
-        tracing::warn!(partition, "a partition older than RETENTION_DAYS is being read: it is dropped at the next try");
+        tracing::warn!(partition, "a partition older than RETENTION_DAYS is being read: dropping it later");
     }
     Ok(())
 }
 
 async fn delete_idle_quotas(worker: Arc<Worker>) -> Result<(), Error> {
-    log_count("deleted quotas that nobody uses", outbox::forget_idle_quotas(&worker.pool).await?);
+    log_count("deleted unused quotas", outbox::forget_idle_quotas(&worker.pool).await?);
     Ok(())
 }
 
 async fn delete_old_reports(worker: Arc<Worker>) -> Result<(), Error> {
     let deleted = outbox::forget_reports(&worker.pool, retention(&worker)).await?;
-    log_count("deleted old webhook tokens, and old events that fit no job", deleted);
+    log_count("deleted old webhook tokens, and old events that match no job", deleted);
     Ok(())
 }
 

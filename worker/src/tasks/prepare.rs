@@ -31,7 +31,7 @@ pub async fn prepare(worker: &Worker, migrate: bool) {
 /// Brings the tables up to date and creates the partitions of the next days.
 ///
 /// # Errors
-/// [`outbox::Error`] if the database is away or a migration fails.
+/// [`outbox::Error`] if the database is unavailable or a migration fails.
 pub async fn migrate(pool: &PgPool) -> Result<(), outbox::Error> {
     outbox::migrate(pool).await?;
     partitions::make(pool).await

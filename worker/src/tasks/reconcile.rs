@@ -79,7 +79,7 @@ pub(crate) async fn reconcile(worker: Arc<Worker>) -> Result<(), Error> {
         Err(TurnEnd::Database(error)) => Err(error),
         Err(TurnEnd::Query(QueryError { reason, pause })) => {
             metrics::record_reconciled("failed");
-            tracing::warn!(reason, pause_seconds = pause.as_secs(), "Mailgun cannot be asked what became of mails");
+            tracing::warn!(reason, pause_seconds = pause.as_secs(), "cannot ask Mailgun what happened to mails");
             reconcile::end_turn(&worker.pool, &worker.name, pause, Some(reason)).await
         }
     }
@@ -162,7 +162,7 @@ impl ReconcileTurn<'_> {
             self.extend().await?;
             self.mailgun.remove_from_lists(&address).await?;
             suppression::mark_lifted(&self.worker.pool, &address).await?;
-            tracing::info!("an address was removed from Mailgun's lists, as an operator has asked");
+            tracing::info!("removed an address from Mailgun's lists, as an operator requested");
         }
         Ok(())
     }
@@ -173,7 +173,7 @@ impl ReconcileTurn<'_> {
             self.extend().await?;
             let is_listed = self.mailgun.is_listed(&address, reason).await?;
             if suppression::set_listed(&self.worker.pool, &address, is_listed).await? {
-                tracing::info!("a suppressed address is no longer on Mailgun's list: it gets mail again");
+                tracing::info!("lifted the suppression of an address that is no longer on Mailgun's list");
             }
         }
         Ok(())

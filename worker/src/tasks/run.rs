@@ -33,7 +33,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     }
     let renewer = spawn_lease_renewer(&worker);
     let database_checks = tokio::spawn(check_database::run(Arc::clone(&worker)));
-    tracing::info!(max_connections = max_connections(settings), "the worker opens no more connections to the database");
+    tracing::info!(max_connections = max_connections(settings), "maximum number of connections to the database");
 
     tokio::select! {
         () = prepare(&worker, settings.database.migrate_on_start) => {}
@@ -61,7 +61,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the HTTP server for health checks and metrics. It also runs while the database is away.
+/// Starts the HTTP server for health checks and metrics. It also runs while the database is unavailable.
 async fn serve_health(
     worker: &Arc<Worker>,
     settings: &WorkerSettings,

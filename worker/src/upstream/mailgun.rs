@@ -50,12 +50,12 @@ impl MailgunClient {
     /// # Errors
     /// The settings contain an unusable rate or URL, or the HTTP client cannot be created.
     pub fn new(settings: &MailgunClientSettings, timeout: Duration) -> anyhow::Result<Self> {
-        let burst = NonZeroU32::new(settings.rate.limit).context("MAILGUN_RATE lets nothing through")?;
+        let burst = NonZeroU32::new(settings.rate.limit).context("MAILGUN_RATE allows no mail")?;
         let rate = Quota::with_period(settings.rate.interval()).context("MAILGUN_RATE has no window")?;
         if !settings.is_sender_aligned() {
             tracing::warn!(
                 mailgun_domain = settings.domain,
-                "MAIL_FROM is of another domain than MAILGUN_DOMAIN, so receivers may treat the mails as forged (DMARC): use \
+                "MAIL_FROM has a different domain than MAILGUN_DOMAIN, so receivers may treat the mails as forged (DMARC): use \
                  an address of MAILGUN_DOMAIN or of its parent domain"
             );
         }
@@ -118,7 +118,7 @@ impl MailgunClient {
         }
     }
 
-    /// The same form as Mailgun's own clients send: plain parts and a known length.
+    /// The same format that Mailgun's own clients send: plain parts and a known length.
     fn form(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Form {
         Form::new()
             .text("from", self.from.clone())

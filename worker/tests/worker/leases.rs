@@ -126,7 +126,7 @@ async fn a_second_signal_stops_the_worker_at_once() {
     test.enqueue("ada@example.com").await;
     test.supabase.wait_for_calls(1).await.unwrap();
     worker.terminate();
-    worker.wait_for_line("stopping: no new jobs", TIMEOUT).await.unwrap();
+    worker.wait_for_line("stopping: no longer claiming jobs", TIMEOUT).await.unwrap();
     worker.terminate();
     assert_eq!(worker.wait().await.code(), Some(1));
 }
@@ -145,7 +145,7 @@ async fn the_worker_waits_for_a_database_that_is_late_or_restarts() {
     let (status, health) = get_ready(&worker).await;
     assert_eq!((status, &health["checks"]["database"]["setting"]), (503, &"DATABASE_URL".into()));
 
-    worker.wait_for_line("the database is away", TIMEOUT).await.unwrap();
+    worker.wait_for_line("the database is unavailable", TIMEOUT).await.unwrap();
     server.resume().await.unwrap();
     test.pool = outbox::connect(&url.into(), 4, "test").unwrap();
     eventually("ready", async || match get_ready(&worker).await {

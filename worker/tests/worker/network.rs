@@ -160,7 +160,7 @@ async fn upstreams_are_called_through_the_proxy_and_loopback_addresses_directly(
             "{variable}: {requests:?}"
         );
         assert_eq!(test.mailgun.mails().len(), 1, "the call to the Mailgun stand-in on this machine failed");
-        assert_eq!(count_log_lines(&worker, "are called through a proxy"), 1);
+        assert_eq!(count_log_lines(&worker, "calling Supabase and Mailgun through a proxy"), 1);
         let log = worker.log().join("\n");
         for secret in ["p%40ssword", "p@ssword", "YW5uOnBAc3N3b3Jk"] {
             assert!(!log.contains(secret), "{variable}: {secret} is in the log");

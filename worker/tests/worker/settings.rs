@@ -47,7 +47,7 @@ async fn a_sender_of_another_domain_is_logged_as_one_warning() {
         test.set("MAIL_FROM", from);
         let worker = test.start_worker();
         worker.address().await.unwrap();
-        assert_eq!(count_log_lines(&worker, "MAIL_FROM is of another domain"), warnings, "{from}");
+        assert_eq!(count_log_lines(&worker, "MAIL_FROM has a different domain"), warnings, "{from}");
     }
 }
 

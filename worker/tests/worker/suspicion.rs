@@ -215,7 +215,7 @@ async fn the_start_and_the_end_of_a_pause_are_logged_once_with_the_upstream() {
         _ => Ok(()),
     })
     .await;
-    assert_eq!((count("Sending is paused for as long as it asked for"), count("the pause is over")), (1, 1));
+    assert_eq!((count("Sending is paused for the requested time"), count("the pause is over")), (1, 1));
     assert_eq!(count("\"upstream\":\"mailgun\""), 2);
 }
 

@@ -26,7 +26,7 @@ pub(crate) enum UnsafeCallbackNext {
     /// It begins neither with a slash nor with a name.
     #[error("callback_next must begin with a slash or a name: /orders and orders are the same page.")]
     NotAPath,
-    /// It contains a `%` that is no escape, or escapes that are not UTF-8.
+    /// It contains a `%` that does not begin an escape, or escapes that are not UTF-8.
     #[error("callback_next contains a % that does not begin an escape of valid UTF-8. Write %25 for a percent sign.")]
     BadEscape,
     /// Its path contains a segment without a visible character.

@@ -29,7 +29,7 @@ pub struct SentWebhook {
     pub body: Value,
     /// The status of each post, in order; `None` for a post that was not answered. Empty if nothing was posted.
     pub answers: Vec<Option<u16>>,
-    /// Whether no more posts follow by themselves: the event was accepted, rejected with 406, given up or dropped.
+    /// Whether no more posts follow by themselves: the event was accepted, rejected with 406, abandoned or dropped.
     pub settled: bool,
 }
 
@@ -51,7 +51,7 @@ pub enum Signing {
     /// With the timestamp, token and signature of its last post, like a replay attack.
     Same,
     /// With a new timestamp and token.
-    Anew,
+    New,
 }
 
 /// Why a webhook was not posted or not answered.
@@ -89,9 +89,9 @@ impl Mailgun {
     /// | `complaint` | `delivered`, then `complained` |
     /// | any other | `delivered` |
     ///
-    /// A post that is answered neither 2xx nor 406, or not within ten seconds, is retried after 1 s, 2 s and 4 s
-    /// (Mailgun's own pauses add up to hours), each time with a new token. The next event of a mail waits for the first
-    /// post of the previous event, but not for its retries.
+    /// If the answer to a post is neither 2xx nor 406, or takes longer than ten seconds, the post is retried after 1 s, 2 s
+    /// and 4 s (Mailgun's own pauses add up to hours), each time with a new token. The next event of a mail waits for the
+    /// first post of the previous event, but not for its retries.
     pub fn set_webhook(&self, url: &str, signing_key: &str) {
         self.state.webhooks.set_target(url, signing_key);
     }
@@ -101,7 +101,7 @@ impl Mailgun {
         self.state.webhooks.set_delay(delay);
     }
 
-    /// While true, nothing is posted, and no retries are. The events are kept, and [`Mailgun::redeliver`] can post them
+    /// While true, neither posts nor retries are sent. The events are kept, and [`Mailgun::redeliver`] can post them
     /// later.
     pub fn drop_webhooks(&self, dropped: bool) {
         self.state.webhooks.set_dropped(dropped);

@@ -1,5 +1,5 @@
-//! Posts the events of each mail, and retries those that were not accepted. Each mail has a task of its own, which ends
-//! with the stand-in.
+//! Posts the events of each mail, and retries those that were not accepted. Each mail has its own task, which ends with the
+//! stand-in.
 
 use super::{SentWebhook, Signing, WebhookError, mail_events, signature};
 use crate::{
@@ -18,8 +18,8 @@ use std::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The pauses before the retries; then the event is given up. Mailgun's own pauses are 5 minutes to 4 hours. Mailgun is
-/// said not to retry `delivered`; the stand-in does.
+/// The pauses before the retries. After the last one, the sender gives up. Mailgun's own pauses are 5 minutes to 4 hours.
+/// Users report that Mailgun does not retry `delivered`; the stand-in does.
 const RETRIES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 /// Maximum time for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -112,7 +112,7 @@ impl Webhooks {
         Ok(self.events.add(entry))
     }
 
-    /// Makes the first post. Retries run in a task of their own, because Mailgun's next event does not wait for them either.
+    /// Makes the first post. Retries run in a separate task, because Mailgun's next event does not wait for them either.
     async fn send(&self, number: usize) {
         if self.is_dropped() || is_final(&self.post_recorded(number, Signing::Same).await) {
             return self.settle(number);
@@ -124,7 +124,7 @@ impl Webhooks {
     async fn retry(&self, number: usize) {
         for pause in RETRIES {
             tokio::time::sleep(pause).await;
-            if self.is_dropped() || is_final(&self.post_recorded(number, Signing::Anew).await) {
+            if self.is_dropped() || is_final(&self.post_recorded(number, Signing::New).await) {
                 break;
             }
         }
@@ -137,7 +137,7 @@ impl Webhooks {
         let event = self.events.get(number).ok_or(WebhookError::NoSuchEvent(number))?;
         let body = match signing {
             Signing::Same => event.body,
-            Signing::Anew => signature::signed(&target.key, event.event_data()),
+            Signing::New => signature::signed(&target.key, event.event_data()),
         };
         self.events.update(number, |event| event.body = body.clone());
         let answer = self.post(&target, &body).await;

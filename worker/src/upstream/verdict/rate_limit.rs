@@ -10,7 +10,7 @@ use crate::upstream::http::UpstreamResponse;
 /// The wait when the response names none.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
-/// Maximum wait. A job's default deadline has passed by then, and an early retry costs only one call.
+/// Maximum wait. After that, a job's default deadline has passed, and an early retry costs only one call.
 const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// The wait from now: 1 second to 15 minutes. 5 seconds if the response names none.

@@ -1,4 +1,4 @@
-//! The troubles that the cluster has while people send requests.
+//! The disruptions that the cluster has while people send requests.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use crate::cluster::Cluster;
 
-/// Time before the trouble.
+/// Time before the disruption.
 const BEFORE: Duration = Duration::from_secs(8);
 /// Time until a killed node is restarted.
 const DOWN: Duration = Duration::from_secs(30);
@@ -16,7 +16,7 @@ const FROZEN: Duration = Duration::from_secs(40);
 const STANDBY_FROZEN: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
+pub(crate) enum Disruption {
     /// An operator hands the primary role to a standby.
     Switchover,
     /// The primary's Patroni and Postgres are killed, and restarted later.
@@ -27,50 +27,50 @@ pub(crate) enum Trouble {
     FreezeStandby,
 }
 
-impl Trouble {
+impl Disruption {
     /// Its short name, with which its recipients' addresses begin.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Trouble::Switchover => "switchover",
-            Trouble::Kill => "kill",
-            Trouble::Freeze => "freeze",
-            Trouble::FreezeStandby => "standby",
+            Disruption::Switchover => "switchover",
+            Disruption::Kill => "kill",
+            Disruption::Freeze => "freeze",
+            Disruption::FreezeStandby => "standby",
         }
     }
 
     pub(crate) fn description(self) -> &'static str {
         match self {
-            Trouble::Switchover => "planned switchover",
-            Trouble::Kill => "primary killed, back after 30 s",
-            Trouble::Freeze => "primary frozen for 40 s",
-            Trouble::FreezeStandby => "synchronous standby frozen for 15 s",
+            Disruption::Switchover => "planned switchover",
+            Disruption::Kill => "primary killed, back after 30 s",
+            Disruption::Freeze => "primary frozen for 40 s",
+            Disruption::FreezeStandby => "synchronous standby frozen for 15 s",
         }
     }
 
     /// Whether another node is the primary after it.
     pub(crate) fn moves_the_primary(self) -> bool {
-        self != Trouble::FreezeStandby
+        self != Disruption::FreezeStandby
     }
 
-    /// Causes the trouble and ends it. Returns whether another node is the primary now.
+    /// Causes the disruption and ends it. Returns whether another node is the primary now.
     pub(crate) async fn make(self, cluster: &mut Cluster) -> bool {
         let primary = cluster.until_complete().await.name.clone();
         sleep(BEFORE).await;
         let target = match self {
-            Trouble::FreezeStandby => cluster.synchronous_standby().await,
-            Trouble::Switchover | Trouble::Kill | Trouble::Freeze => primary.clone(),
+            Disruption::FreezeStandby => cluster.synchronous_standby().await,
+            Disruption::Switchover | Disruption::Kill | Disruption::Freeze => primary.clone(),
         };
         eprintln!("ha:   {}: {target}", self.description());
         let target = cluster.position(&target);
         match self {
-            Trouble::Switchover => cluster.switch_over(&cluster.nodes[target]).await,
-            Trouble::Kill => {
+            Disruption::Switchover => cluster.switch_over(&cluster.nodes[target]).await,
+            Disruption::Kill => {
                 cluster.nodes[target].kill();
                 sleep(DOWN).await;
                 cluster.restart(target);
             }
-            Trouble::Freeze => cluster.nodes[target].freeze_for(FROZEN).await,
-            Trouble::FreezeStandby => cluster.nodes[target].freeze_for(STANDBY_FROZEN).await,
+            Disruption::Freeze => cluster.nodes[target].freeze_for(FROZEN).await,
+            Disruption::FreezeStandby => cluster.nodes[target].freeze_for(STANDBY_FROZEN).await,
         }
         let now = cluster.until_complete().await.name.clone();
         eprintln!("ha:   the primary is {now}, and both standbys follow it");
