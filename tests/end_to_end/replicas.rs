@@ -40,5 +40,5 @@ async fn three_workers_mail_each_job_once() {
 
     assert_eq!(system.mailgun.mails().len(), 60);
     assert_eq!(system.supabase.journal().len(), 60);
-    assert_eq!(system.text("select count(*) from email_jobs where state = 'sent' and attempt = 1").await, "60");
+    assert_eq!(system.scalar::<i64>("select count(*) from email_jobs where state = 'sent' and attempt = 1").await, 60);
 }

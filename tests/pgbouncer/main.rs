@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use sandbox::{PgBouncer, Program, Programs, Role};
+use sandbox::{PgBouncer, Program, Programs, Role, eventually};
 
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Row as _};
-use tests::{Plan, TestSystem, eventually};
+use tests::{Plan, TestSystem};
 
 /// The message of both programs about a pooler in transaction mode.
 const MESSAGE: &str = "DATABASE_URL leads to a connection pooler in transaction or statement mode: set the pooler to session \
@@ -97,7 +97,7 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
 /// Waits until neither program is ready, and the private health checks of both name the setting and say what to do. The
 /// public health check must not.
 async fn until_both_report_it(system: &TestSystem) {
-    eventually(|| async {
+    eventually("both programs to report the pooler", async || {
         let (worker, worker_body) = system.worker_ready(0).await;
         let (api, api_body) = system.api_ready(0).await;
         let both_report_it = [&worker_body, &api_body].into_iter().all(|body| {
@@ -106,8 +106,7 @@ async fn until_both_report_it(system: &TestSystem) {
         });
         if (worker, api) == (503, 503) && both_report_it { Ok(()) } else { Err(format!("{worker_body}\n{api_body}")) }
     })
-    .await
-    .unwrap();
+    .await;
     let (status, page) = system.get(&system.url("/health/ready").await).await;
     assert!(status == 503 && page.contains("database") && !page.contains("DATABASE_URL"), "{page}");
 }
@@ -115,12 +114,11 @@ async fn until_both_report_it(system: &TestSystem) {
 /// Waits until both programs are ready, or neither is.
 async fn until_ready(system: &TestSystem, is_ready: bool) {
     let ready = system.url("/health/ready").await;
-    eventually(|| async {
+    eventually("the readiness of both programs", async || {
         let both = [system.get(&ready).await.0 == 200, system.worker_ready(0).await.0 == 200];
         if both == [is_ready; 2] { Ok(()) } else { Err(both) }
     })
-    .await
-    .unwrap();
+    .await;
 }
 
 #[tokio::test]
@@ -149,7 +147,7 @@ async fn a_switch_to_transaction_mode_is_noticed_while_the_programs_run() {
 /// Posts an event like Mailgun, and returns the status of the answer.
 async fn report(system: &TestSystem) -> u16 {
     let event = json!({
-        "id": "event", "event": "delivered", "timestamp": system.text("extract(epoch from now())").await.parse::<f64>().unwrap(),
+        "id": "event", "event": "delivered", "timestamp": system.scalar::<f64>("select extract(epoch from now())::float8").await,
         "recipient": "hello@example.com", "message": {"headers": {"message-id": "1@mg.example.com"}},
         "user-variables": {"job_id": "019a0000-0000-7000-8000-000000000001"}, "tags": ["sign-in"], "flags": {"is-test-mode": false},
         "delivery-status": {"code": 250, "message": "OK", "mx-host": "mx.example.com", "attempt-no": 1},

@@ -144,16 +144,6 @@ pub(crate) fn good_settings(database_url: &str) -> Vec<(String, String)> {
     .to_vec()
 }
 
-/// Waits until a background task of the program has made the condition true. Panics after 20 seconds.
-pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let attempts = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(TIMEOUT, attempts).await.unwrap_or_else(|_| panic!("still not true after 20 s: {what}"));
-}
-
 /// One Postgres server for all tests that run at the same time. It stops with the last of them.
 async fn shared_postgres() -> Arc<Postgres> {
     static SERVER: Mutex<Weak<Postgres>> = Mutex::const_new(Weak::new());

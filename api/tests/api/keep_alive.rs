@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use sandbox::eventually;
 use serde_json::json;
 
 use crate::{
-    harness::{PORTAL, TestApi, eventually, post},
+    harness::{PORTAL, TestApi, post},
     http::{HttpResponse, RawConnection, RawRequest},
 };
 
@@ -91,9 +92,9 @@ async fn when_all_connections_are_busy_one_closes_after_its_response_to_make_roo
         busy.push(begin_request(&api, person).await);
     }
     let metrics = RawRequest::new("GET", "/metrics");
-    eventually("all ten are accepted", async || {
+    eventually("ten accepted connections", async || {
         let metrics = String::from_utf8(metrics.send(api.private).await.body).unwrap();
-        metrics.lines().any(|line| line == "magic_link_api_connections 10")
+        if metrics.lines().any(|line| line == "magic_link_api_connections 10") { Ok(()) } else { Err(metrics) }
     })
     .await;
 

@@ -1,9 +1,10 @@
 //! Valid requests: the job, the response, the log, and the metrics.
 
+use sandbox::eventually;
 use serde_json::json;
 
 use crate::{
-    harness::{PATH, PORTAL, TestApi, eventually, post},
+    harness::{PATH, PORTAL, TestApi, post},
     http::RawRequest,
 };
 
@@ -167,7 +168,7 @@ async fn metrics_are_private_and_health_is_public() {
     let get = |path| RawRequest::new("GET", path);
     for address in [api.public, api.private] {
         assert_eq!(get("/health/live").send(address).await.json(), json!({ "status": "ok" }));
-        eventually("ready", async || get("/health/ready").send(address).await.status == 200).await;
+        eventually("ready", async || get("/health/ready").send(address).await.with_status(200)).await;
     }
     let metrics = String::from_utf8(get("/metrics").send(api.private).await.body).unwrap();
     assert!(metrics.contains(r#"magic_link_api_requests_total{status="200",code="ok"} 1"#), "{metrics}");

@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use sandbox::eventually;
 use serde_json::json;
 
 use crate::{
-    harness::{PORTAL, TestApi, eventually, post},
+    harness::{PORTAL, TestApi, post},
     http::{RawConnection, RawRequest},
 };
 
@@ -106,7 +107,11 @@ async fn after_the_drain_nothing_more_is_accepted_and_the_request_in_flight_is_a
     api.program.wait_for_line("stopping: requests in flight", MAX_WAIT).await.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(900), "{:?}", started.elapsed());
     assert!(idle.read_until_closed().await.is_empty());
-    eventually("refused", async || tokio::net::TcpStream::connect(api.public).await.is_err()).await;
+    eventually("a refused connection", async || match tokio::net::TcpStream::connect(api.public).await {
+        Err(_) => Ok(()),
+        Ok(accepted) => Err(accepted),
+    })
+    .await;
 
     half_a_head.write(b"Host: api\r\n\r\n").await;
     in_flight.write(body.as_bytes()).await;

@@ -63,7 +63,7 @@ async fn an_expired_lease_is_not_renewed() {
     let renew = || outbox::renew_leases(&outbox.pool, std::slice::from_ref(&job.lease), Duration::from_secs(90));
 
     assert_eq!(renew().await.unwrap(), [job.lease]);
-    assert_eq!(outbox.text("select lease_expires_at > now() + interval '60 s' from email_jobs").await, "true");
+    assert!(outbox.scalar::<bool>("select lease_expires_at > now() + interval '60 s' from email_jobs").await);
     assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().requeued, 0);
     outbox.execute("update email_jobs set lease_expires_at = clock_timestamp() - interval '1 second'").await;
     assert_eq!(renew().await.unwrap(), []);

@@ -168,7 +168,7 @@ async fn a_refused_request_uses_no_quota_of_any_window() {
     outbox.queued(from("203.0.113.3", "7")).await;
     let refused = outbox.enqueue(&[from("203.0.113.4", "8")]).await;
     assert!(matches!(refused[..], [Enqueued::Limited { retry_after }] if retry_after < Duration::from_secs(1_201)));
-    assert_eq!(outbox.text("select count(*) from email_jobs").await, "3");
+    assert_eq!(outbox.scalar::<i64>("select count(*) from email_jobs").await, 3);
 }
 
 #[tokio::test]
@@ -236,11 +236,8 @@ async fn concurrent_replicas_leave_one_waiting_job_and_do_not_exceed_the_quota()
             .await,
         "a@example.com b@example.com"
     );
-    assert_eq!(outbox.text("select count(*) from email_jobs where state = 'superseded'").await, "12");
-    assert_eq!(
-        outbox.text("select bool_and(waiting.seq > gone.seq) from email_jobs waiting join email_jobs gone using (recipient) where waiting.state = 'queued' and gone.state = 'superseded'").await,
-        "true"
-    );
+    assert_eq!(outbox.scalar::<i64>("select count(*) from email_jobs where state = 'superseded'").await, 12);
+    assert!(outbox.scalar::<bool>("select bool_and(waiting.seq > gone.seq) from email_jobs waiting join email_jobs gone using (recipient) where waiting.state = 'queued' and gone.state = 'superseded'").await);
 }
 
 #[tokio::test]

@@ -55,8 +55,8 @@ async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
     // The worker that was running the job has lost its lease.
     let late = JobEnd::Failed(Failure::new("late", "Too late."));
     assert_eq!(outbox.finish(&running, late).await, Recorded::LeaseLost);
-    assert_eq!(outbox.text(&format!("select count(*) from email_jobs where recipient = '{bob}'")).await, "1");
-    assert_eq!(outbox.text("select count(*) from suppressed_recipients").await, "1");
+    assert_eq!(outbox.scalar::<i64>(&format!("select count(*) from email_jobs where recipient = '{bob}'")).await, 1);
+    assert_eq!(outbox.scalar::<i64>("select count(*) from suppressed_recipients").await, 1);
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ async fn programs_are_in_the_summary_until_they_stop_or_no_longer_report() {
 
     outbox.execute("update email_programs set seen_at = seen_at - interval '1 day' where kind = 'api'").await;
     report(&outbox.pool, worker("worker-a", &["aaaaaaaa"])).await;
-    assert_eq!(outbox.text("select count(*) from email_programs").await, "1");
+    assert_eq!(outbox.scalar::<i64>("select count(*) from email_programs").await, 1);
 }
 
 #[tokio::test]

@@ -52,7 +52,7 @@ async fn mails_without_a_final_status_are_listed_after_ten_minutes() {
     let due = reconcile::unreported_mails(&outbox.pool, 10).await.unwrap();
     assert_eq!(due.iter().map(|mail| mail.job).collect::<Vec<_>>(), [mails[1].job]);
     reconcile::settle(&outbox.pool, &mails[1]).await.unwrap();
-    assert_eq!(outbox.text("select count(*) from email_reconciliations").await, "1");
+    assert_eq!(outbox.scalar::<i64>("select count(*) from email_reconciliations").await, 1);
 
     let silent = mails.iter().find(|mail| mail.job.to_string() == silent.id()).unwrap();
     assert!(reconcile::mark_no_trace(&outbox.pool, silent).await.unwrap());

@@ -139,7 +139,7 @@ async fn each_report_of_a_batch_has_its_own_outcome() {
         "select string_agg(concat_ws(' ', event_id, recipient_domain, moves, moved_from), ', ' order by event_id)
                   from email_events";
     assert_eq!(outbox.text(events).await, "0 example.com f, 1 example.com t");
-    assert_eq!(outbox.text("select count(*) from suppressed_recipients").await, "0");
+    assert_eq!(outbox.scalar::<i64>("select count(*) from suppressed_recipients").await, 0);
 }
 
 #[tokio::test]
@@ -225,7 +225,7 @@ async fn a_suppressed_recipients_request_fails_at_once_and_uses_quota() {
 
     // Another address of the domain is not suppressed.
     assert_eq!(outbox.enqueue(&[request("b@example.com")]).await, [Enqueued::Queued]);
-    assert_eq!(outbox.text("select email_lift_suppression(' A@Example.com')").await, "true");
+    assert!(outbox.scalar::<bool>("select email_lift_suppression(' A@Example.com')").await);
     outbox.execute("delete from recipient_quotas").await;
     assert_eq!(outbox.enqueue(&[request_for("a@example.com", "lifted")]).await, [Enqueued::Queued]);
     assert_eq!(outbox.text("select recipient from suppression_lifts").await, "a@example.com");
@@ -300,5 +300,5 @@ async fn many_bounces_of_one_domain_in_one_batch_suppress_nobody() {
         batch.push(unsigned(mail.suppressing(SuppressionReason::Bounce)));
     }
     outbox.report(&batch).await;
-    assert_eq!(outbox.text("select count(*) from suppressed_recipients where until > since").await, "0");
+    assert_eq!(outbox.scalar::<i64>("select count(*) from suppressed_recipients where until > since").await, 0);
 }

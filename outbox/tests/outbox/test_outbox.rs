@@ -124,6 +124,22 @@ impl TestOutbox {
         sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select ({query})::text"))).fetch_one(&self.admin).await.unwrap()
     }
 
+    /// The only value of the only row of a query.
+    pub(crate) async fn scalar<T>(&self, query: &str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        sandbox::scalar(&self.admin, query).await
+    }
+
+    /// All rows of a query.
+    pub(crate) async fn rows<Row>(&self, query: &str) -> Vec<Row>
+    where
+        Row: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    {
+        sandbox::rows(&self.admin, query).await
+    }
+
     /// The plan of one of the outbox's statements. `part` is a text that only this statement contains, and `execute` is an
     /// `execute it (…)` with its parameters.
     pub(crate) async fn plan_of(&self, part: &str, execute: &str) -> String {

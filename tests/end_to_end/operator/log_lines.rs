@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use sandbox::eventually;
 use serde_json::{Value, json};
-use tests::{Plan, TestSystem, eventually};
+use tests::{Plan, TestSystem};
 
 use super::{PATIENCE, fields};
 
@@ -11,12 +12,15 @@ use super::{PATIENCE, fields};
 async fn each_finished_job_has_one_line() {
     let system = TestSystem::start().await;
     let answer = system.ask("hello@example.com").await;
-    system.until_state(&answer, "sent").await;
+    let job = system.until_state(&answer, "sent").await;
     let worker = &system.workers[0];
     let line = worker.wait_for_line("delivery finished", PATIENCE).await.unwrap();
-    let id = system.text("select id from email_jobs").await;
     let (span, told): (Value, Value) = (serde_json::from_str::<Value>(&line).unwrap()["span"].clone(), fields(&line));
-    assert_eq!((&span["job_id"], &span["request_id"]), (&json!(id), &json!(answer.request_id)), "{line}");
+    assert_eq!(
+        (&span["job_id"], &span["request_id"]),
+        (&json!(job.id.to_string()), &json!(answer.request_id)),
+        "{line}"
+    );
     assert_eq!((&told["state"], &told["attempts"]), (&json!("sent"), &json!(1)), "{line}");
     assert!(told["duration_ms"].is_u64(), "{line}");
     let lines = worker.log().iter().filter(|line| line.contains("delivery finished")).count();
@@ -56,14 +60,14 @@ async fn webhooks_are_logged_in_batches() {
     let forged = json!({ "signature": { "timestamp": "1", "token": "t", "signature": "s" }, "event-data": {} });
     assert_eq!(tests::post_at(&url, &forged).await.status, 401);
     let api = &system.apis[0];
-    let recorded = eventually(|| async {
+    eventually("the counts of the recorded events", async || {
         let log = api.log();
         let lines = log.iter().filter(|line| line.contains("an unknown event fits no job"));
         let counts: Vec<Value> = lines.map(|line| fields(line)).collect();
         let sum = |name: &str| counts.iter().filter_map(|fields| fields[name].as_u64()).sum::<u64>();
         if sum("events_recorded") >= 2 && sum("events_unknown") == 0 { Ok(()) } else { Err(log.join("\n")) }
-    });
-    recorded.await.unwrap();
+    })
+    .await;
     let refused = api.wait_for_line("webhooks were refused", PATIENCE).await.unwrap();
     assert_eq!(
         (&fields(&refused)["reason"], &fields(&refused)["webhooks_refused"]),

@@ -2,10 +2,10 @@
 //! an operator has fixed the setting.
 
 use futures_util::future::join_all;
-use sandbox::{Fault, FaultKind, Program, SupabaseAuth, SupabaseSettings, VerifyCall};
+use sandbox::{Fault, FaultKind, Program, SupabaseAuth, SupabaseSettings, VerifyCall, eventually};
 use serde_json::Value;
 
-use crate::test_worker::{CALLBACK_URL, TestWorker, count_log_lines, eventually, get_ready};
+use crate::test_worker::{CALLBACK_URL, TestWorker, count_log_lines, get_ready};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_stops_all_claims_until_it_is_fixed() {

@@ -1,8 +1,8 @@
 //! Successful deliveries: each job becomes one mail, and no log or metric contains a secret.
 
-use sandbox::FaultKind;
+use sandbox::{FaultKind, eventually};
 
-use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, eventually, get_ready, http_get};
+use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, get_ready, http_get};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_mailed_and_its_link_works_once() {

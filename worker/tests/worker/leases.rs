@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sandbox::{Durability, Fault, FaultKind, Postgres};
+use sandbox::{Durability, Fault, FaultKind, Postgres, eventually};
 
-use crate::test_worker::{TIMEOUT, TestWorker, eventually, get_ready};
+use crate::test_worker::{TIMEOUT, TestWorker, get_ready};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_worker_mails_the_job_of_a_killed_worker() {

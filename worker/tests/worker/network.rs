@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use sandbox::eventually;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -18,7 +19,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::test_worker::{TestWorker, count_log_lines, eventually};
+use crate::test_worker::{TestWorker, count_log_lines};
 
 const CA_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/ca.pem");
 const CREDENTIALS: &str = "ann:p%40ssword";

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use sandbox::{Fault, FaultKind};
+use sandbox::{Fault, FaultKind, eventually};
 
-use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, eventually};
+use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_response_has_the_effect_of_its_verdict() {

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use outbox::JobId;
-use sandbox::{Fault, FaultKind, Program};
+use sandbox::{Fault, FaultKind, Program, eventually};
 
-use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, eventually, get_ready, http_get};
+use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, get_ready, http_get};
 
 const FIREWALL: &str = "<html><head><title>403 Forbidden</title></head><body>Request blocked</body></html>";
 const SANDBOX_DOMAIN: &str = r#"{"message":"Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. Please add your own domain or add the address to authorized recipients in Account Settings."}"#;
