@@ -1,14 +1,11 @@
 //! Sessions that are read-only after a failover, servers that refuse new sessions, and outages that are longer than a
 //! lease.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sandbox::{Fault, FaultKind, eventually};
 use sqlx::{Connection as _, PgConnection};
 use tests::{Answer, Plan, TestSystem};
-
-/// Maximum time for the programs to work again after the database does.
-const BACK_WITHIN: Duration = Duration::from_secs(10);
 
 /// Changes the roles of both programs and terminates their sessions.
 async fn change_roles(system: &TestSystem, change: &str) {
@@ -82,10 +79,8 @@ async fn sessions_opened_on_a_read_only_server_are_replaced() {
     for role in ["magic_link_api", "magic_link_worker"] {
         system.execute(&format!("alter role {role} reset default_transaction_read_only")).await;
     }
-    let began = Instant::now();
     let after = until_back(&system).await;
     system.until_state(&after, "sent").await;
-    assert!(began.elapsed() < BACK_WITHIN, "{:?}", began.elapsed());
     assert_eq!(system.mailgun.mails().len(), 2);
 }
 
@@ -105,10 +100,8 @@ async fn sessions_that_become_read_only_are_replaced() {
 
     system.execute("alter system reset default_transaction_read_only").await;
     system.execute("select pg_reload_conf()").await;
-    let began = Instant::now();
     let after = until_back(&system).await;
     system.until_state(&after, "sent").await;
-    assert!(began.elapsed() < BACK_WITHIN, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

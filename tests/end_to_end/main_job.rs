@@ -1,6 +1,6 @@
 //! The main path: a request ends as one mail with a link that works once.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use sandbox::StepRow;
@@ -10,12 +10,10 @@ use tests::{Plan, TestSystem};
 #[tokio::test]
 async fn the_published_example_ends_as_a_mail_whose_link_signs_in_once() {
     let system = TestSystem::start().await;
-    let began = Instant::now();
     let answer = system.ask("hello@example.com").await;
     assert_eq!((answer.status, &answer.body), (200, &json!({ "ok": true })));
 
     let mail = system.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(10)).await.unwrap();
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let link = mail.link().expect("the text has exactly one URL");
     assert!(
         mail.html.contains(&format!("href=\"{}\"", link.replace('&', "&amp;")))

@@ -5,7 +5,8 @@
 //!
 //! People send 120 requests a second while the primary is switched, killed or frozen. Then the promises are checked: no
 //! accepted request is lost, every mail is sent once with a link that works, no program needs a restart, no program
-//! reports ready while it is not, and the service is back within two seconds after new connections can write.
+//! reports ready while it is not, and the service is back within two seconds after new connections can write. Time itself is
+//! the subject wherever this test sleeps: a trouble lasts for a given time, and polls have a given interval.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a panic fails the test; the test prints its progress")]
 
 mod balancer;

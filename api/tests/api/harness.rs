@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use sandbox::{Durability, Postgres, Program, Role};
+use sandbox::{Durability, JobRow, Postgres, Program, Role};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::Mutex;
@@ -100,13 +100,10 @@ impl TestApi {
         RawRequest::new("GET", path).send(self.public).await
     }
 
-    /// Recipient, callback URL and request id of every job, in order of creation.
-    pub(crate) async fn jobs(&self) -> Vec<(String, String, String)> {
-        let mut connection = PgConnection::connect(&self.database_url).await.unwrap();
-        sqlx::query_as("select recipient, callback_url, request_id from email_jobs order by seq")
-            .fetch_all(&mut connection)
-            .await
-            .unwrap()
+    /// All jobs, in the order of acceptance.
+    pub(crate) async fn jobs(&self) -> Vec<JobRow> {
+        let pool = outbox::connect(&self.database_url.clone().into(), 1, "test").unwrap();
+        JobRow::all(&pool).await
     }
 
     /// Runs SQL on the api's database as superuser.

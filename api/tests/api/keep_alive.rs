@@ -51,6 +51,7 @@ async fn an_idle_connection_closes_after_api_keep_alive_and_a_slow_head_after_fi
         started.elapsed().as_secs_f64()
     };
     let (idle, slow) = tokio::join!(closed_after(&mut idle), closed_after(&mut slow));
+    // The promises are times.
     assert!((1.5..4.5).contains(&idle), "{idle}");
     assert!((4.5..8.0).contains(&slow), "{slow}");
 }

@@ -35,7 +35,7 @@ async fn requests_are_rejected_while_postgres_is_down_and_accepted_afterwards() 
     postgres.resume().await.unwrap();
     eventually("ready again", async || api.get("/health/ready").await.with_status(200)).await;
     assert_eq!(api.request_link("3@example.com").await.status, 200);
-    let recipients: Vec<String> = api.jobs().await.into_iter().map(|job| job.0).collect();
+    let recipients: Vec<String> = api.jobs().await.into_iter().map(|job| job.recipient).collect();
     assert_eq!(recipients, ["1@example.com", "3@example.com"]);
 }
 
