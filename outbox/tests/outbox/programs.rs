@@ -120,15 +120,6 @@ async fn the_viewer_role_sees_the_programs_in_two_views() {
     let outbox = TestOutbox::new().await;
     report(&outbox.api, api()).await;
     report(&outbox.pool, worker("worker-a", &["aaaaaaaa", "bbbbbbbb"])).await;
-    #[derive(Debug, PartialEq, sqlx::FromRow)]
-    struct NowRow {
-        kind: String,
-        version: String,
-        commit: Option<String>,
-        max_connections: i32,
-        sealing_keys: Option<String>,
-        is_new: bool,
-    }
     let now = "select kind, version, commit, max_connections, sealing_keys, seen_ago < interval '10 s' as is_new
                from email_programs_now";
     let row = |kind: &str, sealing_keys: Option<&str>| NowRow {
@@ -143,7 +134,34 @@ async fn the_viewer_role_sees_the_programs_in_two_views() {
     assert_eq!(shown, [row("api", None), row("worker", Some("aaaaaaaa bbbbbbbb"))]);
 
     let summary = "select apis, workers, max_connections::bigint, versions, sealing_keys from email_programs_summary";
-    let summary: Vec<(i64, i64, i64, Vec<String>, Vec<String>)> = sandbox::rows(&outbox.viewer, summary).await;
-    let (versions, keys) = (vec!["0.1.0 0123456789ab".to_owned()], vec!["aaaaaaaa bbbbbbbb".to_owned()]);
-    assert_eq!(summary, [(1, 1, 26, versions, keys)]);
+    let summary: Vec<SummaryRow> = sandbox::rows(&outbox.viewer, summary).await;
+    let expected = SummaryRow {
+        apis: 1,
+        workers: 1,
+        max_connections: 26,
+        versions: vec!["0.1.0 0123456789ab".to_owned()],
+        sealing_keys: vec!["aaaaaaaa bbbbbbbb".to_owned()],
+    };
+    assert_eq!(summary, [expected]);
+}
+
+/// A row of `email_programs_now`.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+struct NowRow {
+    kind: String,
+    version: String,
+    commit: Option<String>,
+    max_connections: i32,
+    sealing_keys: Option<String>,
+    is_new: bool,
+}
+
+/// The row of `email_programs_summary`.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+struct SummaryRow {
+    apis: i64,
+    workers: i64,
+    max_connections: i64,
+    versions: Vec<String>,
+    sealing_keys: Vec<String>,
 }

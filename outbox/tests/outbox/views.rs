@@ -32,10 +32,14 @@ async fn the_views_show_waiting_recent_and_failed_jobs() {
     outbox.queued(request("queued@example.com")).await;
     outbox.queued(request_for("queued@example.com", "again")).await;
 
-    let now = "select state, code, jobs, oldest < '1 min', next_try > now() from email_jobs_now";
-    let now: Vec<(String, Option<String>, i64, bool, Option<bool>)> = outbox.rows(now).await;
-    let retrying = ("retrying".to_owned(), Some("upstream_away".to_owned()), 1, true, Some(true));
-    assert_eq!(now, [("queued".to_owned(), None, 1, true, None), retrying]);
+    let queued = NowRow { state: "queued".to_owned(), code: None, jobs: 1, is_new: true, is_due_later: None };
+    let retrying = NowRow {
+        state: "retrying".to_owned(),
+        code: Some("upstream_away".to_owned()),
+        is_due_later: Some(true),
+        ..queued.clone()
+    };
+    assert_eq!(outbox.rows::<NowRow>(NOW).await, [queued, retrying]);
 
     let recent: Vec<RecentRow> = outbox.rows(RECENT).await;
     let row = |name: &str, state: &str, attempts, last_words: Option<&str>| RecentRow {
@@ -70,6 +74,19 @@ async fn the_views_show_waiting_recent_and_failed_jobs() {
     let (code, state, message) = ("redirect_not_allowed", "failed", "Words of number 1.");
     assert_eq!(failures, [(code.to_owned(), state.to_owned(), 2, true, message.to_owned())]);
 }
+
+/// A row of `email_jobs_now`.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+struct NowRow {
+    state: String,
+    code: Option<String>,
+    jobs: i64,
+    is_new: bool,
+    is_due_later: Option<bool>,
+}
+
+const NOW: &str = "
+    select state, code, jobs, oldest < '1 min' as is_new, next_try > now() as is_due_later from email_jobs_now";
 
 /// A row of `email_jobs_recent`.
 #[derive(Debug, Default, PartialEq, sqlx::FromRow)]
