@@ -8,6 +8,7 @@ mod database;
 mod dev;
 mod eventually;
 mod faults;
+mod finish_guard;
 mod html;
 mod http;
 mod journal;
@@ -29,6 +30,7 @@ pub use database::{Database, DatabaseError};
 pub use dev::{Stop, dev, with_api};
 pub use eventually::{eventually, eventually_within};
 pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
+pub use finish_guard::FinishGuard;
 pub use http::client;
 pub use journal::TimedOut;
 pub use mailgun::{

@@ -51,6 +51,7 @@ async fn main() {
         println!("  webhook p50 / p99 / max    {} ms", quantiles(webhooks));
         println!("  request p50 / p99 / max    {} ms ({REQUESTS}/s beside them)", quantiles(requests));
         println!("  webhooks in a commit       {:>8.1} (of {batches} commits)\n", size);
+        system.finish_with_any_jobs();
     }
 }
 

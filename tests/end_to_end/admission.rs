@@ -46,6 +46,7 @@ async fn a_burst_on_a_slow_supabase_is_accepted_as_far_as_it_can_be_mailed_in_ti
         if answer.status == 200 { Ok(()) } else { Err(answer.status) }
     })
     .await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -77,6 +78,7 @@ async fn behind_an_open_breaker_requests_are_accepted_until_the_oldest_job_has_u
     })
     .await;
     system.until_idle().await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -90,4 +92,5 @@ async fn with_a_half_full_queue_the_limit_per_network_is_a_third() {
     let refused = system.ask("eighth@example.com").await;
     assert_eq!((refused.status, code(&refused)), (429, "ip_rate_limited"));
     assert_eq!(refused.headers["ratelimit-policy"], "\"ip\";q=3;w=3600");
+    system.finish().await;
 }

@@ -19,6 +19,7 @@ async fn a_killed_workers_job_is_mailed_by_another_within_the_lease() {
     // The promise is a time: the lease of 5 s and 5 s more.
     assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
     assert_eq!(system.scalar::<i16>("select attempt from email_jobs").await, 2);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -46,6 +47,7 @@ async fn all_jobs_of_a_killed_worker_are_mailed_within_the_lease_plus_five_secon
     eprintln!("all {JOBS} jobs were mailed {:.1} s after the kill, with leases of 5 s", last - killed);
     // The promise is a time.
     assert!(last - killed <= 10.0, "{:.1} s", last - killed);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -64,6 +66,7 @@ async fn a_mail_that_mailgun_accepted_before_the_crash_is_repeated_with_the_same
     assert_eq!(mails[0].message_id, mails[1].message_id);
     assert_eq!(system.supabase.journal().len(), 1, "no second link invalidated the one in the inbox");
     assert!(system.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -79,6 +82,7 @@ async fn a_stopped_worker_hands_its_jobs_back_at_once() {
     assert_eq!((job.state.as_str(), job.attempt), ("queued", 0));
     system.start_worker().await;
     system.until_state(&answer, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -102,4 +106,5 @@ async fn a_stopped_api_answers_the_request_in_flight() {
     assert_eq!(answer.status, 200);
     assert!(system.apis[0].wait().await.success());
     assert_eq!(system.scalar::<i64>("select count(*) from email_jobs").await, 1);
+    system.finish().await;
 }

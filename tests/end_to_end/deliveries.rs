@@ -48,6 +48,7 @@ async fn every_delivery_event_is_recorded_on_its_job() {
     let bounced = "select recipient from suppressed_recipients where reason = 'bounce' order by recipient";
     let bounced: Vec<(String,)> = system.rows(bounced).await;
     assert_eq!(bounced, [("bounce@example.com".to_owned(),), ("denied@example.com".to_owned(),)]);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -60,6 +61,7 @@ async fn a_unicode_domain_and_a_page_with_a_space_work_end_to_end() {
     assert!(visit.signed_in());
     assert_eq!(visit.redirect_to, "https://example.com/auth/callback?next=%2Ffiles%2FMy%2520Report.pdf");
     system.until_delivery(&answer, "delivered").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -84,6 +86,7 @@ async fn a_webhook_refused_in_an_outage_is_accepted_when_it_is_repeated() {
     assert_eq!(system.only_job().await.delivery.as_deref(), Some("delivered"));
     assert_eq!(system.mailgun.redeliver(delivered.number, Signing::Same).await.unwrap(), 200);
     assert_eq!(system.scalar::<i64>("select count(*) from email_events").await, 1);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -98,6 +101,7 @@ async fn a_mail_that_mailgun_reports_is_not_repeated_although_its_answer_was_los
     assert_eq!(job.delivery.as_deref(), Some("delivered"));
     let steps = system.steps().await;
     assert_eq!(steps.iter().map(StepRow::result).collect::<Vec<_>>(), [("generate_link", "ok"), ("send", "unknown")]);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -121,6 +125,7 @@ async fn a_suppressed_recipient_is_not_mailed_and_gets_the_usual_answer() {
     assert!(system.scalar::<bool>("select email_lift_suppression('bounce@example.com')").await);
     let third = system.ask_for("bounce@example.com", "lifted").await;
     system.until_state(&third, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -145,4 +150,5 @@ async fn a_policy_rejection_suppresses_nobody_and_a_forged_recipient_changes_not
     assert_eq!(system.mailgun.post_event(forged).await.unwrap(), 200);
     assert_eq!(system.scalar::<i64>("select count(*) from email_events_unmatched where event_id = 'forged'").await, 1);
     assert_eq!(system.scalar::<i64>("select count(*) from suppressed_recipients").await, 0);
+    system.finish().await;
 }

@@ -82,6 +82,7 @@ async fn sessions_opened_on_a_read_only_server_are_replaced() {
     let after = until_back(&system).await;
     system.until_state(&after, "sent").await;
     assert_eq!(system.mailgun.mails().len(), 2);
+    system.finish().await;
 }
 
 /// A demoted primary keeps its sessions, but they become read-only.
@@ -102,6 +103,7 @@ async fn sessions_that_become_read_only_are_replaced() {
     system.execute("select pg_reload_conf()").await;
     let after = until_back(&system).await;
     system.until_state(&after, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -134,6 +136,7 @@ async fn a_server_that_refuses_new_sessions_is_an_outage_with_its_reason() {
         )
         .await;
         assert_eq!(lines(), (2, 2), "{change}: each program logs the start and the end of the outage once");
+        system.finish().await;
     }
 }
 
@@ -156,6 +159,7 @@ async fn a_worker_that_cannot_record_results_claims_nothing_and_is_not_ready() {
     system.execute("alter role magic_link_worker connection limit -1").await;
     system.until_state(&answer, "sent").await;
     assert_eq!(system.scalar::<i16>("select attempt from email_jobs").await, 1);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -181,6 +185,7 @@ async fn an_outage_longer_than_the_lease_mails_nothing_twice() {
     system.until_idle().await;
     assert_eq!(system.mailgun.mails().len(), PEOPLE, "no copies");
     assert_eq!(system.scalar::<i16>("select max(attempt) from email_jobs").await, 1);
+    system.finish().await;
 }
 
 /// A server that hangs: new connections get neither a session nor an error.
@@ -198,6 +203,7 @@ async fn an_api_that_refuses_requests_is_not_ready_even_while_its_check_hangs() 
     server.thaw();
     assert_eq!(seen, 503);
     until_back(&system).await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -228,6 +234,7 @@ async fn an_outage_does_not_lower_the_measured_rate_of_the_workers() {
         // Time is the subject: ten requests a second are more than the workers mail.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -253,4 +260,5 @@ async fn outdated_programs_stop_working_and_report_it() {
     for answer in [&waiting, &after] {
         system.until_state(answer, "sent").await;
     }
+    system.finish().await;
 }

@@ -24,6 +24,7 @@ async fn a_second_request_supersedes_the_waiting_one() {
     assert_eq!(mails.len(), 1);
     assert!(mails[0].link().unwrap().contains("second"));
     assert!(system.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -38,6 +39,7 @@ async fn a_double_click_gives_one_mail_and_two_jobs() {
     assert_eq!(system.scalar::<i64>("select count(*) from email_jobs").await, 2);
     assert_eq!(system.mailgun.mails().len(), 1);
     assert_eq!(system.supabase.journal().len(), 1, "no second link invalidated the first");
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -53,6 +55,7 @@ async fn a_newer_request_supersedes_a_running_job_that_has_not_been_mailed() {
     let mail = system.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(1)).await.unwrap();
     assert_eq!(system.mailgun.mails().len(), 1);
     assert!(system.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in());
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -73,6 +76,7 @@ async fn a_recipients_next_job_is_claimed_as_soon_as_the_running_one_ends() {
     let gap: f64 = system.scalar(gap).await;
     // The promise is a time: the worker claims the job when it is notified, not at its next poll, which is up to 1 s later.
     assert!((0.0..0.5).contains(&gap), "claimed {gap} s after the first job ended");
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -92,4 +96,5 @@ async fn a_newcomers_first_link_works_until_any_of_their_links_is_used() {
         let words = mails[0].text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(words.contains("use the newest mail: once you have signed in, older links no longer work"), "{words}");
     }
+    system.finish().await;
 }

@@ -34,6 +34,7 @@ async fn the_published_example_ends_as_a_mail_whose_link_signs_in_once() {
     let steps = system.steps().await;
     assert_eq!(steps.iter().map(StepRow::result).collect::<Vec<_>>(), [("generate_link", "ok"), ("send", "ok")]);
     assert!(steps.iter().all(|step| (step.attempt, step.http_status) == (1, Some(200))), "{steps:?}");
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -52,6 +53,7 @@ async fn a_subdomain_that_a_stranger_chose_is_not_in_the_text_of_the_mail() {
         assert!(form.contains("Sign in to preview.example.com") && !form.contains("locked"), "{form}");
     }
     assert!(system.supabase.verify(link).await.unwrap().redirect_to.starts_with(origin));
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -78,6 +80,7 @@ async fn the_calls_to_mailgun_and_supabase_have_the_options_for_sign_in_mail() {
     assert_eq!(link_call.api_version.as_deref(), Some("2024-01-01"));
     assert_eq!(link_call.referer, None);
     assert!(link_call.user_agent.as_deref().unwrap_or_default().starts_with("magic-link-worker/"));
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -89,6 +92,7 @@ async fn the_mailbox_page_shows_the_recipient_without_scripts() {
     let (status, page) = system.get(&system.mailgun.url()).await;
     assert_eq!(status, 200);
     assert!(page.contains("hello@example.com"));
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -108,4 +112,5 @@ async fn a_hundred_simultaneous_requests_are_all_mailed() {
         assert_eq!(mails.len(), 1, "{email}");
         assert!(system.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in(), "{email}");
     }
+    system.finish().await;
 }

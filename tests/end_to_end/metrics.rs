@@ -106,4 +106,5 @@ async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() 
         let samples: String = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert!(!samples.contains(secret), "{secret}");
     }
+    system.finish().await;
 }

@@ -46,6 +46,7 @@ async fn a_postgres_restart_loses_no_accepted_request() {
         if status == 200 { Ok(()) } else { Err(body) }
     })
     .await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -67,6 +68,7 @@ async fn programs_that_start_before_postgres_work_once_it_is_up() {
     })
     .await;
     system.until_state(&answer, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -79,6 +81,7 @@ async fn a_job_is_mailed_although_the_listeners_connection_was_cut() {
     })
     .await;
     system.until_state(&answer, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -100,6 +103,7 @@ async fn repeatedly_cut_connections_do_not_cost_a_running_job_its_lease() {
     };
     assert_eq!(job.attempt, 1, "the lease was lost");
     assert_eq!(system.mailgun.mails().len(), 1);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -129,6 +133,7 @@ async fn a_server_without_free_connections_is_a_temporary_outage() {
     })
     .await;
     system.until_state(&after, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -160,6 +165,7 @@ async fn a_full_disk_refuses_requests_and_mails_nothing_twice() {
     system.execute(&empty(&today)).await;
     system.until_state(&accepted, "sent").await;
     assert_eq!(system.mailgun.mails().len(), 1);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -172,6 +178,7 @@ async fn a_missing_partition_is_not_an_error() {
     assert_eq!(answer.status, 200);
     system.until_state(&answer, "sent").await;
     assert_eq!(system.scalar::<i64>("select count(*) from email_attempts").await, 2);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -192,4 +199,5 @@ async fn a_worker_keeps_its_jobs_and_is_not_ready_while_an_upstream_is_down() {
     assert_eq!(system.worker_ready(0).await.0, 200);
     assert_eq!((job.attempt, job.code), (1, None), "the outage used up no attempt");
     system.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(1)).await.unwrap();
+    system.finish().await;
 }

@@ -47,4 +47,5 @@ async fn private_health_checks_show_the_running_programs_and_their_differences()
     assert!(stopped.wait().await.success());
     assert_eq!(system.scalar::<i64>("select count(*) from email_programs").await, 3);
     until_shown(&system, |programs| programs["workers"] == 1 && programs["warnings"] == Value::Array(vec![])).await;
+    system.finish().await;
 }

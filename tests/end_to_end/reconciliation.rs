@@ -84,6 +84,7 @@ async fn events_of_lost_webhooks_are_fetched_from_mailgun() {
         );
         let path = if api == "logs" { "POST /v1/analytics/logs" } else { "GET /v3/mg.example.com/events" };
         assert!(system.mailgun.reads().iter().any(|read| read.request.starts_with(path)), "{api}");
+        system.finish().await;
     }
 }
 
@@ -105,6 +106,7 @@ async fn a_mail_has_no_trace_after_half_an_hour_until_an_event_appears() {
     system.mailgun.lag(false);
     let_history_age(&system, 40).await;
     assert_eq!(system.until_delivery(&answer, "delivered").await.state_and_code(), ("sent", None));
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -122,6 +124,7 @@ async fn a_job_that_expired_after_an_unknown_send_gets_its_delivery_recorded() {
 
     let_history_age(&system, 11).await;
     system.until_delivery(&answer, "delivered").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -144,6 +147,7 @@ async fn a_rate_limit_and_a_wrong_key_pause_the_reconciler_with_a_reason() {
     system.mailgun.read_faults().clear();
     system.execute("update email_reconciler set held_until = now()").await;
     system.until_delivery(&answer, "delivered").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -167,4 +171,5 @@ async fn a_suppression_lifted_on_one_side_is_lifted_on_the_other() {
     assert!(system.scalar::<bool>("select email_lift_suppression('bounce@example.com')").await);
     until_count(&system, "suppression_lifts", 0).await;
     assert!(!system.mailgun.is_suppressed(SuppressionList::Bounces, "bounce@example.com"));
+    system.finish().await;
 }

@@ -68,6 +68,7 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
         }
     }
     assert!(!logs.contains("@example.com"), "{:?}", logs.lines().find(|line| line.contains("@example.com")));
+    system.finish().await;
 }
 
 /// Every row of every table as JSON.

@@ -81,6 +81,7 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
     until_count(&system, "sent", JOBS).await;
     let repeated: Vec<_> = system.jobs().await.into_iter().filter(|job| job.attempt != 1).collect();
     assert!(repeated.is_empty(), "attempts were used up: {repeated:#?}");
+    system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -109,6 +110,7 @@ async fn all_copies_of_mails_with_lost_answers_contain_the_one_working_link() {
         assert_eq!(links.len(), 1, "{person}");
         assert!(system.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in(), "{person}");
     }
+    system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,6 +140,7 @@ async fn after_a_429_no_worker_calls_mailgun_before_the_pause_ends() {
     sends.retain(|step| known.contains(&step.started_at));
     assert!(sends.is_empty(), "calls during a known pause: {sends:#?}");
     assert_eq!(system.scalar::<i16>("select max(attempt) from email_jobs").await, 1, "attempts were used up");
+    system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -172,6 +175,7 @@ async fn rejected_recipients_do_not_delay_others() {
     assert_eq!(system.worker_ready(0).await.0, 200);
     let paused = system.workers[0].log().iter().filter(|line| line.contains("Sending is paused")).count();
     assert_eq!(paused, 0, "a rejection of a recipient says nothing about the service");
+    system.finish().await;
 }
 
 /// Sends 25 requests a second, however long the answers take. Even in a debug build, a machine can handle twice that

@@ -90,6 +90,8 @@ async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>,
     let figures: Vec<Figures> = runs.iter().map(|run| Figures::of(run, variant, &record)).collect();
     let mut broken = promises::broken(&system, &record).await;
     broken.extend(runs.iter().zip(&figures).flat_map(|(run, figures)| promises::broken_by(run, figures, variant)));
+    // The promises say which jobs may be open.
+    system.finish_with_any_jobs();
     (figures, broken)
 }
 

@@ -2,10 +2,7 @@
 //! these tests, because they need PgBouncer.
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
-use std::{
-    collections::BTreeSet,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeSet, time::Duration};
 
 use sandbox::{PgBouncer, Program, Programs, Role, eventually};
 
@@ -92,6 +89,7 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
     assert_eq!(report(&system).await, 200);
     assert_eq!(system.ask("hello@example.com").await.status, 200);
     system.mailgun.wait_for_mail("hello@example.com", MAIL_TIMEOUT).await.unwrap();
+    system.finish().await;
 }
 
 /// Waits until neither program is ready, and the private health checks of both name the setting and say what to do. The
@@ -142,6 +140,7 @@ async fn a_switch_to_transaction_mode_is_noticed_while_the_programs_run() {
     until_ready(&system, true).await;
     assert_eq!(system.ask("after@example.com").await.status, 200);
     system.mailgun.wait_for_mail("after@example.com", MAIL_TIMEOUT).await.unwrap();
+    system.finish().await;
 }
 
 /// Posts an event like Mailgun, and returns the status of the answer.
@@ -185,6 +184,7 @@ async fn a_pooler_in_session_mode_is_never_refused() {
     for _ in 0..RUNS {
         outbox::check_pooler(&direct).await.unwrap();
     }
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -206,6 +206,7 @@ async fn a_pooler_in_another_mode_is_always_refused() {
             assert!(!error.is_outage());
         }
     }
+    system.finish().await;
 }
 
 /// A pooler keeps its sessions with the server when a client disconnects, and gives them to other clients.
@@ -235,6 +236,7 @@ async fn read_only_sessions_kept_by_a_pooler_are_replaced_after_a_failover() {
     let answer = system.ask("hello@example.com").await;
     assert_eq!(answer.status, 200);
     system.until_state(&answer, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -248,4 +250,5 @@ async fn migrate_refuses_a_pooler_in_transaction_mode() {
     let migrate = Program::spawn(worker, "migrate", &settings, &["migrate"]).unwrap();
     assert_eq!(migrate.wait().await.code(), Some(1));
     assert!(migrate.log().iter().any(|line| line.contains(MESSAGE)), "{:?}", migrate.log());
+    system.finish().await;
 }

@@ -1,7 +1,7 @@
 //! The whole system for a test: the real programs with their own database and stand-ins for the upstreams.
 //!
-//! [`TestSystem::start`] starts it. A test posts requests, reads the mailbox and queries the tables. Dropping it stops
-//! every process.
+//! [`TestSystem::start`] starts it. A test posts requests, reads the mailbox and queries the tables. At its
+//! end, it calls [`TestSystem::finish`], which fails if jobs are left open. Dropping the system stops every process.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic fails the test")]
 
 pub mod record;
@@ -15,7 +15,8 @@ use std::{
 
 use reqwest::{Client, header::HeaderMap};
 use sandbox::{
-    JobRow, Mailgun, MailgunSettings, Postgres, Program, Programs, StepRow, SupabaseAuth, SupabaseSettings, eventually,
+    FinishGuard, JobRow, Mailgun, MailgunSettings, Postgres, Program, Programs, StepRow, SupabaseAuth,
+    SupabaseSettings, eventually,
 };
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Decode, FromRow, PgPool, Type, postgres::PgRow};
@@ -102,6 +103,7 @@ pub struct TestSystem {
     pub database_url: String,
     database: DatabaseUrls,
     plan: Plan,
+    finish_guard: FinishGuard,
 }
 
 impl TestSystem {
@@ -136,6 +138,7 @@ impl TestSystem {
             database_url: database.admin.clone(),
             database,
             plan,
+            finish_guard: FinishGuard::default(),
         };
         for _ in 0..system.plan.apis {
             system.start_api().await;
@@ -360,6 +363,22 @@ impl TestSystem {
             if open == count { Ok(()) } else { Err(self.seen((open, JobRow::first_open(&self.pool).await))) }
         })
         .await;
+    }
+
+    /// Ends the test. Fails unless every job has ended, or does so within 30 seconds.
+    pub async fn finish(self) {
+        self.finish_with_open_jobs(0).await;
+    }
+
+    /// Ends a test that leaves this number of jobs open on purpose.
+    pub async fn finish_with_open_jobs(mut self, count: i64) {
+        self.until_open(count).await;
+        self.finish_guard.dismiss();
+    }
+
+    /// Ends a run in which it does not matter how many jobs are open, such as a measurement.
+    pub fn finish_with_any_jobs(mut self) {
+        self.finish_guard.dismiss();
     }
 
     fn seen<T: Debug>(&self, seen: T) -> SeenWithLogs<'_, T> {

@@ -53,6 +53,7 @@ pub(crate) async fn measure(figures: &mut Figures) {
     figures.add("drain", "real worker, stand-ins over HTTP, 256 at a time", full, "/s");
     figures.add("programs", "worker resident, 256 at a time", programs::megabytes(&system.workers[0], "VmHWM"), "MB");
     pickup(&system, figures, full / 2.0, "half of full load", None).await;
+    system.finish().await;
 }
 
 /// Measures the time from the arrival of the answer to the call of `generate_link`, at `a_second` requests a second.

@@ -25,6 +25,7 @@ async fn each_finished_job_has_one_line() {
     assert!(told["duration_ms"].is_u64(), "{line}");
     let lines = worker.log().iter().filter(|line| line.contains("delivery finished")).count();
     assert_eq!((lines, worker.log().concat().contains("hello@")), (1, false));
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -47,6 +48,7 @@ async fn a_refused_origin_is_logged_by_its_host_and_not_again_and_again() {
     for hidden in ["sesame", "ann:", "forged", "8443"] {
         assert!(!log.concat().contains(hidden), "{hidden}: {lines:?}");
     }
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -73,4 +75,5 @@ async fn webhooks_are_logged_in_batches() {
         (&fields(&refused)["reason"], &fields(&refused)["webhooks_refused"]),
         (&json!("bad_signature"), &json!(1))
     );
+    system.finish().await;
 }

@@ -61,4 +61,5 @@ async fn an_upstream_that_is_down_is_down_in_all_three() {
     system.supabase.faults().clear();
     until_all_say(&system, "ok", 0, 0, (200, "ok")).await;
     system.until_idle().await;
+    system.finish().await;
 }

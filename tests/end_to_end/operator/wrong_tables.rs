@@ -66,6 +66,7 @@ async fn a_table_that_goes_missing_is_not_an_outage() {
     assert!(!worker.log().concat().contains("the database is away"));
     let answer = system.ask("hello@example.com").await;
     system.until_state(&answer, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]

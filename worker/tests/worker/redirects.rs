@@ -44,6 +44,7 @@ async fn a_refused_redirect_fails_the_job_and_the_earlier_link_still_works() {
     assert!(http_get(&worker, "/metrics").await.1.contains("magic_link_redirect_not_allowed_total 1"));
     assert_eq!(get_ready(&worker).await.0, 200);
     assert!(test.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in(), "the earlier link no longer works");
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,6 +71,7 @@ async fn an_allowed_callback_is_checked_once_for_all_jobs_and_workers() {
         assert!(!call.key_present, "the request contained the key");
     }
     assert_eq!(rows(&test).await, [(CALLBACK.to_owned(), true)]);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -92,6 +94,7 @@ async fn a_redirect_check_is_repeated_after_it_expires() {
     let allowed = test.enqueue_to("ada@example.com", &format!("{REFUSED}?next=%2Fa")).await;
     test.wait_for_state(allowed, "sent").await;
     assert_eq!(rows(&test).await, [(REFUSED.to_owned(), true)]);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,6 +115,7 @@ async fn a_job_fails_only_if_its_own_callback_url_is_refused() {
     test.wait_for_state(bare, "sent").await;
     assert_eq!(redirect_checks(&test).len(), 4);
     assert_eq!(test.supabase.journal().len(), 2);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -133,6 +137,7 @@ async fn a_worker_makes_at_most_four_redirect_checks_a_minute() {
     let allowed = test.enqueue("eve@example.com").await;
     test.wait_for_state(allowed, "sent").await;
     assert_eq!(redirect_checks(&test).len(), 4);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,6 +165,7 @@ async fn if_a_redirect_check_is_unclear_the_redirect_of_the_link_decides() {
         let again = test.enqueue_to("ada@example.com", &format!("{REFUSED}?next=%2Fa")).await;
         test.wait_for_state(again, "failed").await;
         assert_eq!(test.supabase.journal().len(), 2, "{fault:?}");
+        test.finish().await;
     }
 }
 
@@ -178,6 +184,7 @@ async fn a_removed_allow_list_entry_is_noticed_despite_a_valid_check() {
     }
     assert_eq!(rows(&test).await, [(CALLBACK.to_owned(), false)]);
     assert_eq!(test.mailgun.journal().len(), 1);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,6 +207,7 @@ async fn the_missing_entries_can_be_pasted_from_the_log() {
                 "{line}"
             );
         }
+        test.finish().await;
     }
 }
 

@@ -66,6 +66,7 @@ async fn a_firewall_that_refuses_one_address_delays_nobody_else() {
             let line = format!("magic_link_{line}{{upstream=\"supabase\"}} 1\n");
             assert!(metrics.contains(&line), "{status}: {line}\n{metrics}");
         }
+        test.finish().await;
     }
 }
 
@@ -80,6 +81,7 @@ async fn a_refused_job_fails_only_after_another_recipient_succeeds() {
     test.wait_for_state(other, "sent").await;
     test.make_due(refused).await;
     assert_eq!(test.wait_for_state(refused, "failed").await.code.as_deref(), Some("supabase_forbidden"));
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,6 +99,7 @@ async fn a_recipient_that_a_mailgun_sandbox_does_not_authorise_fails_alone() {
     assert_eq!(failed.code.as_deref(), Some("mailgun_recipient_not_authorized"));
     assert!(failed.message.unwrap().contains("authorise the recipient"));
     assert_eq!(get_ready(&worker).await.0, 200);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -124,6 +127,7 @@ async fn a_mailgun_sandbox_that_refuses_everybody_is_a_configuration_error_and_e
     for job in jobs {
         assert!(test.job(job).await.attempt <= 2, "refusals of everybody were counted as attempts");
     }
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,6 +161,7 @@ async fn a_failing_hook_delays_only_new_users() {
     .unwrap();
     let expired = test.wait_for_state(new_users[0], "expired").await;
     assert_eq!(expired.code.as_deref(), Some("hook_failed"));
+    test.finish().await;
 }
 
 /// Supabase does not always report that a hook has failed. Then the failures of three new users stop it for everybody, and a
@@ -178,6 +183,7 @@ async fn unexplained_failures_of_new_users_delay_known_users_by_one_probe() {
     test.wait_for_all(&known, "sent").await;
     // The promise is a time: the next probe comes within 5 s, and a known user's success ends the stop.
     assert!(started_at.elapsed() < Duration::from_secs(6), "{:?}", started_at.elapsed());
+    test.finish().await;
 }
 
 fn hook_timeout() -> Fault {
@@ -200,6 +206,7 @@ async fn a_rate_limit_of_a_hook_delays_only_its_own_job() {
     test.wait_for_all(&others, "sent").await;
     assert!(!test.is_stopped().await);
     assert_eq!(get_ready(&worker).await.0, 200);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -221,6 +228,7 @@ async fn the_start_and_the_end_of_a_pause_are_logged_once_with_the_upstream() {
     .await;
     assert_eq!((count("Sending is paused for as long as it asked for"), count("the pause is over")), (1, 1));
     assert_eq!(count("\"upstream\":\"mailgun\""), 2);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -239,6 +247,7 @@ async fn a_gateway_that_refuses_everybody_is_reported_and_costs_no_attempt() {
         }
         assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1, "{status}");
         assert_eq!(count_log_lines(&worker, "recovered"), 1, "{status}");
+        test.finish().await;
     }
 }
 
@@ -268,6 +277,7 @@ async fn outage(fault: Fault) {
     for job in jobs {
         assert_eq!(test.job(job).await.attempt, 1);
     }
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -295,6 +305,7 @@ async fn a_wrong_key_and_its_correction_are_detected_without_a_job() {
     wait_until_ready_is(&worker, 200).await;
     assert!(test.supabase.journal().is_empty() && test.mailgun.journal().is_empty(), "a link or a mail was requested");
     assert!(test.supabase.users().is_empty());
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -315,6 +326,7 @@ async fn a_job_that_expires_behind_an_open_breaker_records_the_cause() {
         assert_eq!(expired.code.as_deref(), Some("no_authorization"));
         assert!(expired.message.unwrap().contains("key"));
     }
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -340,6 +352,7 @@ async fn recipients_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_ou
     test.enqueue("eve@example.com").await;
     let health = wait_until_ready_is(&worker, 503).await;
     assert_eq!(health["checks"]["supabase"]["setting"], "SUPABASE_URL");
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -366,4 +379,5 @@ async fn jobs_that_a_hook_delays_are_not_probed_before_others() {
     test.wait_for_state(person, "sent").await;
     // The promise is a time: at most one probe comes before this person's.
     assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
+    test.finish().await;
 }

@@ -8,8 +8,8 @@ use std::{
 
 use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, Error, JobId, NewJob, ShownHost};
 use sandbox::{
-    Durability, JobRow, Mailgun, MailgunSettings, Postgres, Program, Role, StepRow, SupabaseAuth, SupabaseSettings,
-    eventually,
+    Durability, FinishGuard, JobRow, Mailgun, MailgunSettings, Postgres, Program, Role, StepRow, SupabaseAuth,
+    SupabaseSettings, eventually,
 };
 use serde_json::Value;
 use sqlx::PgPool;
@@ -43,6 +43,7 @@ pub(crate) struct TestWorker {
     /// The URL of the database for the role that may migrate it.
     pub(crate) owner_url: String,
     settings: Vec<(String, String)>,
+    finish_guard: FinishGuard,
 }
 
 impl TestWorker {
@@ -73,7 +74,14 @@ impl TestWorker {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
         let pool = outbox::connect(&server.url(&name).into(), 4, "test").unwrap();
-        Self { pool, supabase, mailgun, owner_url: server.url_as(&name, Role::Owner), settings }
+        Self {
+            pool,
+            supabase,
+            mailgun,
+            owner_url: server.url_as(&name, Role::Owner),
+            settings,
+            finish_guard: FinishGuard::default(),
+        }
     }
 
     /// Changes a setting of all workers that start after this call.
@@ -152,6 +160,21 @@ impl TestWorker {
 
     pub(crate) async fn wait_for_state(&self, id: JobId, state: &str) -> JobRow {
         self.wait_for(id, state, |job| job.state == state).await
+    }
+
+    /// Ends the test. Fails unless every job has ended, or does so within 30 seconds.
+    pub(crate) async fn finish(self) {
+        self.finish_with_open_jobs(0).await;
+    }
+
+    /// Ends a test that leaves this number of jobs open on purpose.
+    pub(crate) async fn finish_with_open_jobs(mut self, count: i64) {
+        eventually(&format!("{count} open jobs"), async || {
+            let open: i64 = sandbox::scalar(&self.pool, "select count(*) from email_jobs_open").await;
+            if open == count { Ok(()) } else { Err((open, JobRow::first_open(&self.pool).await)) }
+        })
+        .await;
+        self.finish_guard.dismiss();
     }
 
     /// Makes a retrying job due now.
