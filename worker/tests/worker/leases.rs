@@ -79,7 +79,7 @@ async fn a_shutdown_lets_running_deliveries_finish() {
     assert!(worker.wait().await.success());
     assert_eq!(test.job(running).await.state, "sent");
     assert_eq!(test.job(waiting).await.state, "queued", "the job was claimed after the shutdown began");
-    test.finish().await;
+    test.finish_with_open_jobs(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,7 +104,7 @@ async fn a_shutdown_requeues_deliveries_that_do_not_finish() {
     assert_eq!((unknown.state.as_str(), unknown.attempt), ("retrying", 1));
     assert!(unknown.has_link, "the link of the mail that may have been sent was deleted");
     assert_eq!(test.outcomes(in_send).await, "generate_link ok, send stopped");
-    test.finish().await;
+    test.finish_with_open_jobs(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -121,7 +121,7 @@ async fn a_worker_that_stops_is_not_ready() {
     assert_eq!((status, health["status"].as_str()), (503, Some("unavailable")));
     assert_eq!(health["checks"]["shutdown"]["code"], "stopping", "{health}");
     assert_eq!(health["checks"]["shutdown"]["setting"], "SHUTDOWN_SECONDS", "{health}");
-    test.finish().await;
+    test.finish_with_open_jobs(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,7 +136,7 @@ async fn a_second_signal_stops_the_worker_at_once() {
     worker.wait_for_line("stopping: no new jobs", TIMEOUT).await.unwrap();
     worker.terminate();
     assert_eq!(worker.wait().await.code(), Some(1));
-    test.finish().await;
+    test.finish_with_open_jobs(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -127,7 +127,7 @@ async fn a_private_certificate_authority_is_trusted_only_for_supabase() {
     test.enqueue("eve@example.com").await;
     assert!(stop_of(&test, "mailgun").await.starts_with("mailgun_unreachable: "));
     assert!(test.mailgun.mails_to("eve@example.com").is_empty());
-    test.finish().await;
+    test.finish_with_open_jobs(1).await;
 }
 
 /// Waits until an upstream is stopped because of its certificate, and returns the code and message.
@@ -185,6 +185,6 @@ async fn hosts_in_no_proxy_are_called_directly() {
         let waiting = test.wait_for(job, "a failure", |job| job.code.is_some()).await;
         assert_eq!(waiting.code.as_deref(), Some("supabase_unreachable"), "{variable}");
         assert_eq!(proxy.requests(), [], "{variable}");
-        test.finish().await;
+        test.finish_with_open_jobs(1).await;
     }
 }

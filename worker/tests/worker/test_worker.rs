@@ -177,6 +177,15 @@ impl TestWorker {
         self.finish_guard.dismiss();
     }
 
+    /// Ends the faults of both upstreams and makes all jobs due, and then ends the test like [`Self::finish`].
+    pub(crate) async fn finish_without_faults(self) {
+        self.supabase.faults().clear();
+        self.mailgun.faults().clear();
+        let make_due = "update email_jobs_open set run_at = clock_timestamp() where state = 'retrying'";
+        sqlx::query(make_due).execute(&self.pool).await.unwrap();
+        self.finish().await;
+    }
+
     /// Makes a retrying job due now.
     pub(crate) async fn make_due(&self, id: JobId) {
         sqlx::query("update email_jobs_open set run_at = clock_timestamp() where id = $1 and state = 'retrying'")
