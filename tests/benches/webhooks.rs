@@ -44,13 +44,14 @@ async fn main() {
         let (webhooks, requests) = tokio::join!(post_all(&url, &bodies, rate, began), ask(&system, began));
         let taken = began.elapsed();
 
-        let delivered = system.text("select count(*) from email_jobs where delivery = 'delivered'").await;
-        assert_eq!(delivered, (posts / 2).to_string(), "every delivery is recorded on its job");
+        let delivered: i64 = system.scalar("select count(*) from email_jobs where delivery = 'delivered'").await;
+        assert_eq!(usize::try_from(delivered), Ok(posts / 2), "every delivery is recorded on its job");
         let (batches, size) = batches(&system).await;
         println!("\n  webhooks taken             {:>8.0} /s", posts as f64 / taken.as_secs_f64());
         println!("  webhook p50 / p99 / max    {} ms", quantiles(webhooks));
         println!("  request p50 / p99 / max    {} ms ({REQUESTS}/s beside them)", quantiles(requests));
         println!("  webhooks in a commit       {:>8.1} (of {batches} commits)\n", size);
+        system.finish_with_any_jobs();
     }
 }
 
@@ -77,7 +78,7 @@ async fn events_of(system: &TestSystem, mails: usize) -> Vec<String> {
             .fetch_all(&system.pool)
             .await
             .unwrap();
-    let now = system.text("extract(epoch from now())").await.parse::<f64>().unwrap();
+    let now = system.scalar::<f64>("select extract(epoch from now())::float8").await;
     let event = |kind: &str, (job, recipient, message_id): &(String, String, String)| -> Value {
         json!({
             "id": format!("{kind}-{job}"), "event": kind, "timestamp": now, "recipient": recipient,

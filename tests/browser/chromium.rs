@@ -3,7 +3,7 @@
 
 use std::{path::Path, time::Duration};
 
-use sandbox::Program;
+use sandbox::{Program, eventually_within};
 use tempfile::TempDir;
 use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver, WebElement};
 
@@ -96,19 +96,16 @@ impl Browser {
 
     /// Waits until an expression is true. During a navigation it cannot be evaluated, which is not an error.
     pub(crate) async fn until(&self, expression: &str) {
-        let deadline = tokio::time::Instant::now() + MAX_WAIT;
-        let script = format!("return Boolean({expression})");
-        loop {
+        const SEEN: &str = "location.href + '\\n' + document.body?.innerText";
+        let script = format!("return Boolean({expression}) || {SEEN}");
+        eventually_within(MAX_WAIT, expression, async || {
             let held = self.driver.execute(script.clone(), Vec::<serde_json::Value>::new()).await;
-            if held.is_ok_and(|held| held.json() == &serde_json::Value::Bool(true)) {
-                return;
+            match held.map(|held| held.json().clone()) {
+                Ok(serde_json::Value::Bool(true)) => Ok(()),
+                seen => Err(seen),
             }
-            if tokio::time::Instant::now() > deadline {
-                let seen = self.value("location.href + '\\n' + document.body.innerText").await;
-                panic!("never: {expression}\non {}", seen.as_str().unwrap_or_default());
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        })
+        .await;
     }
 
     /// Waits until the element with this id is visible.

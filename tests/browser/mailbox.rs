@@ -25,7 +25,7 @@ async fn a_failure_is_shown_until_a_mail_arrives_and_that_is_announced() {
         browser.assert_accessible("a provider that fails").await;
 
         let answer = street.system.ask("ada@example.com").await;
-        street.system.until_state(&answer, "retrying mailgun_unavailable").await;
+        street.system.until_state(&answer, "retrying").await;
         assert!(browser.text("state-mailgun").await.contains("500 always"));
         assert_eq!(browser.text("news").await, "");
         browser.value("document.querySelector('button[value=\"clear\"]').click()").await;
@@ -33,6 +33,7 @@ async fn a_failure_is_shown_until_a_mail_arrives_and_that_is_announced() {
         browser.until_text("news", "New mail to ada@example.com").await;
         assert_eq!(browser.value("document.getElementById('news').role").await, "status");
         browser.assert_accessible("a mail that has arrived").await;
+        street.finish();
     })
     .await;
 }
@@ -87,6 +88,7 @@ async fn a_bounce_does_not_look_like_a_success() {
         browser.until("document.querySelector('.told .bad')?.innerText.includes('failed (permanent')").await;
         assert_eq!(browser.value("document.querySelectorAll('.told .good').length").await, 0);
         browser.assert_accessible("a bounce").await;
+        street.finish();
     })
     .await;
 }

@@ -26,6 +26,11 @@ impl Street {
         Street { system, portal }
     }
 
+    /// Ends the test. The pages are its subject, not the jobs.
+    pub(crate) fn finish(self) {
+        self.system.finish_with_any_jobs();
+    }
+
     /// A page of the portal.
     pub(crate) fn page(&self, path: &str) -> String {
         format!("{}{path}", self.portal.url())

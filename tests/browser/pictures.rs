@@ -70,6 +70,7 @@ async fn every_page_is_readable_light_dark_and_on_a_phone() {
             assert_readable(&browser, &format!("the docs, {name}")).await;
             keep(&browser, &format!("docs-{name}")).await;
         }
+        street.finish();
     })
     .await;
 }

@@ -22,6 +22,7 @@ async fn a_typo_in_the_address_is_shown_at_the_field_and_can_be_corrected() {
         browser.click("submit").await;
         browser.until_shown("sent").await;
         street.system.until_idle().await;
+        street.finish();
     })
     .await;
 }
@@ -48,6 +49,7 @@ async fn somebody_who_asks_too_often_sees_how_long_to_wait() {
         browser.click("submit").await;
         browser.until_shown("sent").await;
         street.system.until_idle().await;
+        street.finish();
     })
     .await;
 }
@@ -64,6 +66,7 @@ async fn a_network_that_asks_too_often_sees_how_long_to_wait() {
         assert!(browser.text("notice").await.contains("from your network"));
         browser.assert_accessible("a network's limit").await;
         browser.until("/ in (0:\\d\\d|1:00)$/.test(document.getElementById('submit').innerText)").await;
+        street.finish();
     })
     .await;
 }
@@ -90,6 +93,7 @@ async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
         browser.assert_accessible("the api is unreachable").await;
         assert!(browser.at("submit").await.is_enabled().await.unwrap());
         assert_eq!(browser.value("document.getElementById('email').value").await, "ada@example.com");
+        street.finish();
     })
     .await;
 }
@@ -102,6 +106,7 @@ async fn a_page_that_the_api_does_not_accept_is_distinguished_from_an_unreachabl
         browser.ask_for("ada@example.com").await;
         browser.until_text("notice", "does not accept requests from this page").await;
         browser.assert_accessible("a refused page").await;
+        street.finish();
     })
     .await;
 }

@@ -83,6 +83,7 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         assert_eq!(browser.value("localStorage.length").await, 0);
         let next = browser.value("new URLSearchParams(location.search).get('next')").await;
         assert_eq!(next, "/projects/42?tab=files");
+        street.finish();
     })
     .await;
 }
@@ -103,6 +104,7 @@ async fn a_second_mail_is_sent_when_the_wait_is_over_and_its_link_works() {
         browser.until("document.querySelectorAll('.mail').length === 2").await;
         follow_the_link(&browser).await;
         browser.until_shown("page").await;
+        street.finish();
     })
     .await;
 }
@@ -137,6 +139,7 @@ async fn the_callback_page_leads_nowhere_else() {
         browser.until_text("title", "This link did not sign you in").await;
         assert!(!browser.value("document.body.innerText").await.as_str().unwrap().contains("555"));
         assert_eq!(browser.value("location.hash").await, "");
+        street.finish();
     })
     .await;
 }

@@ -50,7 +50,7 @@ pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector, api: &s
     settle(system, injector, began).await;
     let faulty: Vec<&str> = injector.personal.permanent(&PersonalKind::ALL).into_iter().collect();
     let mut pace = interval(PACE);
-    while began.elapsed() < TIMEOUT && system.text(OPEN).await != "0" {
+    while began.elapsed() < TIMEOUT && system.scalar::<i64>(OPEN).await != 0 {
         sqlx::query(TOO_LATE).bind(&faulty).execute(&system.pool).await.unwrap();
         pace.tick().await;
     }
@@ -95,7 +95,7 @@ pub(crate) async fn ask_last(system: &TestSystem, injector: &FaultInjector, api:
 }
 
 async fn is_unfinished(system: &TestSystem) -> bool {
-    system.text(UNFINISHED).await != "0"
+    system.scalar::<i64>(UNFINISHED).await != 0
 }
 
 /// Stops the workers, after which nothing changes any more. Returns those that do not exit.

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use sandbox::{Fault, FaultKind};
-use tests::{Answer, Plan, TestSystem, eventually};
+use sandbox::{Fault, FaultKind, eventually};
+use tests::{Answer, Plan, TestSystem};
 
 fn code(answer: &Answer) -> &str {
     answer.body["code"].as_str().unwrap_or("ok")
@@ -41,11 +41,12 @@ async fn a_burst_on_a_slow_supabase_is_accepted_as_far_as_it_can_be_mailed_in_ti
     system.supabase.faults().clear();
     system.until_idle().await;
     // An idle queue accepts requests, however slow it was before.
-    let later = eventually(|| async {
+    eventually("an accepted request", async || {
         let answer = system.ask("later@example.com").await;
         if answer.status == 200 { Ok(()) } else { Err(answer.status) }
-    });
-    later.await.unwrap();
+    })
+    .await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -53,33 +54,31 @@ async fn behind_an_open_breaker_requests_are_accepted_until_the_oldest_job_has_u
     let system = TestSystem::start().await;
     system.supabase.faults().add(Fault::status(401).always());
     assert_eq!(system.ask("first@example.com").await.status, 200);
-    eventually(|| async {
-        match system.text("select count(*) from upstreams where open_since is not null").await.as_str() {
-            "1" => Ok(()),
-            seen => Err(seen.to_owned()),
-        }
+    eventually("the open breaker", async || {
+        let is_open = system.scalar("select exists (select from upstreams where open_since is not null)").await;
+        if is_open { Ok(()) } else { Err("closed") }
     })
-    .await
-    .unwrap();
+    .await;
     assert_eq!(system.ask("second@example.com").await.status, 200, "the key may be fixed in time");
 
     let age = "update email_jobs_open
                set created_at = created_at - interval '8 min', deadline_at = deadline_at - interval '8 min'";
     system.execute(age).await;
-    let refused = eventually(|| async {
+    let refused = eventually("a refused request", async || {
         let answer = system.ask("third@example.com").await;
         if answer.status == 503 { Ok(answer) } else { Err(answer.status) }
-    });
-    let refused = refused.await.unwrap();
+    })
+    .await;
     assert_eq!((code(&refused), retry_after(&refused)), ("unavailable", 30));
 
     system.supabase.faults().clear();
-    let taken = eventually(|| async {
+    eventually("an accepted request", async || {
         let answer = system.ask("fourth@example.com").await;
         if answer.status == 200 { Ok(()) } else { Err(answer.status) }
-    });
-    taken.await.unwrap();
+    })
+    .await;
     system.until_idle().await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -93,4 +92,5 @@ async fn with_a_half_full_queue_the_limit_per_network_is_a_third() {
     let refused = system.ask("eighth@example.com").await;
     assert_eq!((refused.status, code(&refused)), (429, "ip_rate_limited"));
     assert_eq!(refused.headers["ratelimit-policy"], "\"ip\";q=3;w=3600");
+    system.finish().await;
 }

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use sandbox::{Fault, FaultKind};
-use tests::{Plan, TestSystem, eventually};
+use sandbox::{Fault, FaultKind, eventually};
+use tests::{Plan, TestSystem};
 
 #[tokio::test]
 async fn a_killed_workers_job_is_mailed_by_another_within_the_lease() {
@@ -16,35 +16,38 @@ async fn a_killed_workers_job_is_mailed_by_another_within_the_lease() {
     system.start_worker().await;
 
     system.until_state(&answer, "sent").await;
+    // The promise is a time: the lease of 5 s and 5 s more.
     assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
-    assert_eq!(system.text("select attempt from email_jobs").await, "2");
+    assert_eq!(system.scalar::<i16>("select attempt from email_jobs").await, 2);
+    system.finish().await;
 }
 
 #[tokio::test]
 async fn all_jobs_of_a_killed_worker_are_mailed_within_the_lease_plus_five_seconds() {
-    const JOBS: usize = 64;
+    const JOBS: i64 = 64;
     let mut system = TestSystem::with(Plan::default().worker("LEASE_SECONDS", "5")).await;
     system.supabase.faults().add(Fault::from(FaultKind::Hang).always());
     for person in 0..JOBS {
         assert_eq!(system.ask(&format!("person-{person}@example.com")).await.status, 200);
     }
     let running = "select count(*) from email_jobs_open where state = 'running'";
-    eventually(|| async {
-        let running = system.text(running).await;
-        if running == JOBS.to_string() { Ok(()) } else { Err(running) }
+    eventually("all jobs to be claimed", async || {
+        let running: i64 = system.scalar(running).await;
+        if running == JOBS { Ok(()) } else { Err(running) }
     })
-    .await
-    .unwrap();
+    .await;
     system.supabase.faults().clear();
-    let killed: f64 = system.text("select extract(epoch from clock_timestamp())").await.parse().unwrap();
+    let killed: f64 = system.scalar("select extract(epoch from clock_timestamp())::float8").await;
     system.workers[0].kill();
     system.start_worker().await;
     system.until_idle().await;
 
-    assert_eq!(system.text("select count(*) from email_jobs where state = 'sent'").await, JOBS.to_string());
-    let last: f64 = system.text("select extract(epoch from max(finished_at)) from email_jobs").await.parse().unwrap();
+    assert_eq!(system.scalar::<i64>("select count(*) from email_jobs where state = 'sent'").await, JOBS);
+    let last: f64 = system.scalar("select extract(epoch from max(finished_at))::float8 from email_jobs").await;
     eprintln!("all {JOBS} jobs were mailed {:.1} s after the kill, with leases of 5 s", last - killed);
+    // The promise is a time.
     assert!(last - killed <= 10.0, "{:.1} s", last - killed);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -63,6 +66,7 @@ async fn a_mail_that_mailgun_accepted_before_the_crash_is_repeated_with_the_same
     assert_eq!(mails[0].message_id, mails[1].message_id);
     assert_eq!(system.supabase.journal().len(), 1, "no second link invalidated the one in the inbox");
     assert!(system.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -74,9 +78,11 @@ async fn a_stopped_worker_hands_its_jobs_back_at_once() {
     system.workers[0].terminate();
     assert!(system.workers[0].wait().await.success());
 
-    assert_eq!(system.text("select concat_ws(' ', state, attempt) from email_jobs").await, "queued 0");
+    let job = system.only_job().await;
+    assert_eq!((job.state.as_str(), job.attempt), ("queued", 0));
     system.start_worker().await;
     system.until_state(&answer, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -86,14 +92,11 @@ async fn a_stopped_api_answers_the_request_in_flight() {
     let mut holder = system.pool.begin().await.unwrap();
     sqlx::raw_sql("lock table email_jobs_open in exclusive mode").execute(&mut *holder).await.unwrap();
     let stop = async {
-        eventually(|| async {
-            match system.text("select count(*) from pg_locks where not granted").await.as_str() {
-                "0" => Err("no request waits for the lock"),
-                _ => Ok(()),
-            }
+        eventually("a request that waits for the lock", async || {
+            let is_waiting = system.scalar("select exists (select from pg_locks where not granted)").await;
+            if is_waiting { Ok(()) } else { Err("none") }
         })
-        .await
-        .unwrap();
+        .await;
         system.apis[0].terminate();
         system.apis[0].wait_for_line("stop", Duration::from_secs(5)).await.unwrap();
         holder.commit().await.unwrap();
@@ -102,5 +105,6 @@ async fn a_stopped_api_answers_the_request_in_flight() {
 
     assert_eq!(answer.status, 200);
     assert!(system.apis[0].wait().await.success());
-    assert_eq!(system.text("select count(*) from email_jobs").await, "1");
+    assert_eq!(system.scalar::<i64>("select count(*) from email_jobs").await, 1);
+    system.finish().await;
 }

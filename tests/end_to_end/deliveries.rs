@@ -1,9 +1,9 @@
 //! Delivery events that Mailgun reports are recorded on their jobs.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
-use sandbox::{FaultKind, Signing};
-use tests::{Plan, TestSystem, eventually};
+use sandbox::{FaultKind, Signing, StepRow, eventually};
+use tests::{Plan, TestSystem};
 
 const KEY: &str = "a-webhook-signing-key";
 
@@ -32,23 +32,23 @@ async fn every_delivery_event_is_recorded_on_its_job() {
         ("suppressed", "suppressed"),
         ("complaint", "complained"),
     ];
+    let mut asked = HashMap::new();
     for (name, _) in table {
-        assert_eq!(system.ask(&format!("{name}@example.com")).await.status, 200);
+        let answer = system.ask(&format!("{name}@example.com")).await;
+        assert_eq!(answer.status, 200);
+        asked.insert(name, answer);
     }
     for (name, wanted) in table {
-        let query =
-            format!("select concat_ws(' ', state, delivery) from email_jobs where recipient = '{name}@example.com'");
-        let seen = eventually(|| async {
-            let seen = system.text(&query).await;
-            if seen == format!("sent {wanted}") { Ok(()) } else { Err(seen) }
-        });
-        seen.await.unwrap_or_else(|seen| panic!("{name} is {seen:?} instead of sent {wanted:?}"));
+        system.until_state(&asked[name], "sent").await;
+        system.until_delivery(&asked[name], wanted).await;
     }
     let words = "select email_events.message from email_events join email_jobs on id = job_id where recipient = 'bounce@example.com'
                  and event = 'failed'";
-    assert_eq!(system.text(words).await, "5.1.1 [address] Recipient address rejected: User unknown");
-    let suppressed = "select string_agg(recipient || ' ' || reason, ', ' order by recipient) from suppressed_recipients where reason = 'bounce'";
-    assert_eq!(system.text(suppressed).await, "bounce@example.com bounce, denied@example.com bounce");
+    assert_eq!(system.scalar::<String>(words).await, "5.1.1 [address] Recipient address rejected: User unknown");
+    let bounced = "select recipient from suppressed_recipients where reason = 'bounce' order by recipient";
+    let bounced: Vec<(String,)> = system.rows(bounced).await;
+    assert_eq!(bounced, [("bounce@example.com".to_owned(),), ("denied@example.com".to_owned(),)]);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -61,6 +61,7 @@ async fn a_unicode_domain_and_a_page_with_a_space_work_end_to_end() {
     assert!(visit.signed_in());
     assert_eq!(visit.redirect_to, "https://example.com/auth/callback?next=%2Ffiles%2FMy%2520Report.pdf");
     system.until_delivery(&answer, "delivered").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -74,18 +75,18 @@ async fn a_webhook_refused_in_an_outage_is_accepted_when_it_is_repeated() {
     assert_eq!(system.mailgun.redeliver(delivered.number, Signing::New).await.unwrap(), 503);
 
     system.server.as_ref().unwrap().resume().await.unwrap();
-    eventually(|| async {
+    eventually("the api to accept the webhook", async || {
         // Repeat the same post. Its token was not stored, since its event was not recorded.
         match system.mailgun.redeliver(delivered.number, Signing::Same).await.unwrap() {
             200 => Ok(()),
             status => Err(status),
         }
     })
-    .await
-    .unwrap();
-    assert_eq!(system.text("select delivery from email_jobs").await, "delivered");
+    .await;
+    assert_eq!(system.only_job().await.delivery.as_deref(), Some("delivered"));
     assert_eq!(system.mailgun.redeliver(delivered.number, Signing::Same).await.unwrap(), 200);
-    assert_eq!(system.text("select count(*) from email_events").await, "1");
+    assert_eq!(system.scalar::<i64>("select count(*) from email_events").await, 1);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -93,13 +94,14 @@ async fn a_mail_that_mailgun_reports_is_not_repeated_although_its_answer_was_los
     let system = reporting(Plan::default().worker("UPSTREAM_TIMEOUT", "1s")).await;
     system.mailgun.faults().add(FaultKind::HangAfter);
     let answer = system.ask("hello@example.com").await;
-    system.until_state(&answer, "sent").await;
+    let job = system.until_state(&answer, "sent").await;
 
     assert_eq!(system.mailgun.journal().len(), 1, "the mail was not repeated");
-    let job = "select concat_ws(' ', attempt, code, delivery, sealed_link is null) from email_jobs";
-    assert_eq!(system.text(job).await, "2 delivered t");
-    let steps = "select string_agg(step || ' ' || outcome, ', ' order by started_at) from email_attempts";
-    assert_eq!(system.text(steps).await, "generate_link ok, send unknown");
+    assert_eq!((job.attempt, job.code, job.has_link), (2, None, false));
+    assert_eq!(job.delivery.as_deref(), Some("delivered"));
+    let steps = system.steps().await;
+    assert_eq!(steps.iter().map(StepRow::result).collect::<Vec<_>>(), [("generate_link", "ok"), ("send", "unknown")]);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -111,10 +113,8 @@ async fn a_suppressed_recipient_is_not_mailed_and_gets_the_usual_answer() {
 
     let second = system.ask_for("bounce@example.com", "again").await;
     assert_eq!((second.status, &second.body), (first.status, &first.body), "both requests get the same answer");
-    system.until_state(&second, "failed").await;
-    let job =
-        format!("select concat_ws(' ', code, attempt) from email_jobs where request_id = '{}'", second.request_id);
-    assert_eq!(system.text(&job).await, "recipient_suppressed 0");
+    let job = system.until_state(&second, "failed").await;
+    assert_eq!((job.code.as_deref(), job.attempt), (Some("recipient_suppressed"), 0));
 
     // Once another recipient's mail is sent, it is certain that nothing was sent to the suppressed one.
     let other = system.ask("hello@example.com").await;
@@ -122,9 +122,10 @@ async fn a_suppressed_recipient_is_not_mailed_and_gets_the_usual_answer() {
     assert_eq!(system.supabase.journal().len(), calls + 1);
     assert_eq!(system.mailgun.mails().len(), 2);
 
-    assert_eq!(system.text("select email_lift_suppression('bounce@example.com')").await, "true");
+    assert!(system.scalar::<bool>("select email_lift_suppression('bounce@example.com')").await);
     let third = system.ask_for("bounce@example.com", "lifted").await;
     system.until_state(&third, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -136,7 +137,7 @@ async fn a_policy_rejection_suppresses_nobody_and_a_forged_recipient_changes_not
     }
     let events = system.mailgun.wait_for_webhooks(200).await.unwrap();
     assert!(events.iter().all(|event| event.status() == Some(200)));
-    assert_eq!(system.text("select count(*) from email_jobs where delivery = 'undelivered'").await, "100");
+    assert_eq!(system.scalar::<i64>("select count(*) from email_jobs where delivery = 'undelivered'").await, 100);
 
     // The signature is valid, because it does not cover the event: a bounce of somebody else's mailbox.
     let mut forged = events[0].event_data().clone();
@@ -147,6 +148,7 @@ async fn a_policy_rejection_suppresses_nobody_and_a_forged_recipient_changes_not
     forged["delivery-status"] = serde_json::json!({"code": 550, "enhanced-code": "5.1.1", "message": "No such user"});
     forged["recipient"] = "victim@example.com".into();
     assert_eq!(system.mailgun.post_event(forged).await.unwrap(), 200);
-    assert_eq!(system.text("select count(*) from email_events_unmatched where event_id = 'forged'").await, "1");
-    assert_eq!(system.text("select count(*) from suppressed_recipients").await, "0");
+    assert_eq!(system.scalar::<i64>("select count(*) from email_events_unmatched where event_id = 'forged'").await, 1);
+    assert_eq!(system.scalar::<i64>("select count(*) from suppressed_recipients").await, 0);
+    system.finish().await;
 }

@@ -2,9 +2,9 @@
 
 use std::{path::Path, time::Duration};
 
-use sandbox::{Program, Programs};
+use sandbox::{Program, Programs, eventually};
 use serde_json::Value;
-use tests::{Answer, eventually, example, post_at};
+use tests::{Answer, example, post_at};
 
 /// Starts the program that `cargo dev` runs, with this user's environment.
 async fn dev() -> Program {
@@ -31,13 +31,12 @@ async fn post_the_example(dev: &Program) -> Answer {
     let url = curl.split(' ').nth(2).unwrap();
     let body: Value = serde_json::from_str(curl.split('\'').rev().nth(1).unwrap()).unwrap();
     assert_eq!(body, example("hello@example.com"));
-    eventually(|| async {
+    eventually("an answer of the api", async || {
         let answer = post_at(url, &body).await;
         // The api answers 503 until it has found its tables.
         if answer.status == 503 { Err(answer) } else { Ok(answer) }
     })
     .await
-    .unwrap()
 }
 
 /// The descendants of a process.
@@ -62,11 +61,11 @@ fn family(pid: u32) -> Vec<u32> {
 
 async fn assert_gone(processes: &[u32]) {
     assert!(processes.len() >= 3, "api, worker, Postgres: {processes:?}");
-    let gone = eventually(|| async {
+    eventually("the end of all processes", async || {
         let left: Vec<_> = processes.iter().filter(|pid| Path::new(&format!("/proc/{pid}")).exists()).collect();
         if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
-    });
-    gone.await.unwrap();
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -75,12 +74,11 @@ async fn cargo_dev_starts_everything_and_a_signal_stops_it() {
     let answer = post_the_example(&dev).await;
     assert_eq!((answer.status, answer.body.to_string().as_str()), (200, r#"{"ok":true}"#));
     let mailbox = address(&dev, "mailbox");
-    eventually(|| async {
+    eventually("the mail on the mailbox page", async || {
         let page = tests::get_at(&mailbox).await.1;
         if page.contains("hello@example.com") && page.contains("sign-in link") { Ok(()) } else { Err(page) }
     })
-    .await
-    .unwrap();
+    .await;
 
     let family = family(dev.pid());
     dev.terminate();

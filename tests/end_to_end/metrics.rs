@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tests::{Plan, TestSystem, eventually};
+use sandbox::eventually;
+use tests::{Plan, TestSystem};
 
 const DASHBOARD: &str = include_str!("../../deploy/grafana.json");
 const ALERTS: &str = include_str!("../../deploy/alerts.yaml");
@@ -66,7 +67,7 @@ async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() 
     }
     system.until_idle().await;
 
-    let settled = eventually(|| async {
+    let (text, samples) = eventually("three sent jobs in the metrics", async || {
         let (text, samples) = scrape(&system).await;
         // The api reads the queue's state on a separate connection. On a busy machine, it does so only after the mails were
         // sent.
@@ -74,8 +75,8 @@ async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() 
             && samples.get("magic_link_jobs{state=\"queued\"}") == Some(&0.0)
             && samples.contains_key("magic_link_api_waiting_jobs");
         if is_seen && samples["magic_link_jobs_total{state=\"sent\"}"] == 3.0 { Ok((text, samples)) } else { Err(text) }
-    });
-    let (text, samples) = settled.await.unwrap();
+    })
+    .await;
 
     let exported = names(&text);
     for name in names(DASHBOARD).union(&names(ALERTS)) {
@@ -105,4 +106,5 @@ async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() 
         let samples: String = text.lines().filter(|line| !line.starts_with('#')).collect();
         assert!(!samples.contains(secret), "{secret}");
     }
+    system.finish().await;
 }

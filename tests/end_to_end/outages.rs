@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sandbox::{Fault, FaultKind};
+use sandbox::{Fault, FaultKind, eventually};
 use sqlx::{Connection as _, PgConnection};
-use tests::{Plan, TestSystem, eventually};
+use tests::{Plan, TestSystem};
 
 /// Terminates every connection of the programs, including the listener's.
 const CUT_ALL: &str = "
@@ -33,21 +33,20 @@ async fn a_postgres_restart_loses_no_accepted_request() {
     assert_eq!(system.worker_ready(0).await.0, 503);
 
     server.resume().await.unwrap();
-    let after = eventually(|| async {
+    let after = eventually("an accepted request", async || {
         let answer = system.ask("after@example.com").await;
         if answer.status == 200 { Ok(answer) } else { Err(answer) }
     })
-    .await
-    .unwrap();
+    .await;
     system.until_state(&before, "sent").await;
     system.until_state(&after, "sent").await;
-    assert_eq!(system.state(&during).await, "", "a refused request has no job");
-    eventually(|| async {
+    assert!(system.find_job(&during).await.is_none(), "a refused request has no job");
+    eventually("the worker to be ready", async || {
         let (status, body) = system.worker_ready(0).await;
         if status == 200 { Ok(()) } else { Err(body) }
     })
-    .await
-    .unwrap();
+    .await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -63,26 +62,26 @@ async fn programs_that_start_before_postgres_work_once_it_is_up() {
     assert_eq!(system.get(&system.url("/health/live").await).await.0, 200);
 
     system.server.as_ref().unwrap().resume().await.unwrap();
-    let answer = eventually(|| async {
+    let answer = eventually("an accepted request", async || {
         let answer = system.ask("late@example.com").await;
         if answer.status == 200 { Ok(answer) } else { Err(answer) }
     })
-    .await
-    .unwrap();
+    .await;
     system.until_state(&answer, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
 async fn a_job_is_mailed_although_the_listeners_connection_was_cut() {
     let system = TestSystem::start().await;
     system.execute(CUT_ALL).await;
-    let answer = eventually(|| async {
+    let answer = eventually("an accepted request", async || {
         let answer = system.ask("hello@example.com").await;
         if answer.status == 200 { Ok(answer) } else { Err(answer) }
     })
-    .await
-    .unwrap();
+    .await;
     system.until_state(&answer, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -94,15 +93,17 @@ async fn repeatedly_cut_connections_do_not_cost_a_running_job_its_lease() {
     let cut = async {
         loop {
             system.execute(CUT_ALL).await;
+            // Time is the subject: the connections are cut several times within each lease.
             tokio::time::sleep(Duration::from_millis(700)).await;
         }
     };
-    tokio::select! {
-        () = cut => {}
-        () = system.until_state(&answer, "sent") => {}
-    }
-    assert_eq!(system.text("select attempt from email_jobs").await, "1", "the lease was lost");
+    let job = tokio::select! {
+        () = cut => unreachable!("the connections are cut until the mail is sent"),
+        job = system.until_state(&answer, "sent") => job,
+    };
+    assert_eq!(job.attempt, 1, "the lease was lost");
     assert_eq!(system.mailgun.mails().len(), 1);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -126,12 +127,13 @@ async fn a_server_without_free_connections_is_a_temporary_outage() {
     assert!(refused.headers.contains_key("retry-after"));
 
     drop(others);
-    let after = eventually(|| async {
+    let after = eventually("an accepted request", async || {
         let answer = system.ask("after@example.com").await;
         if answer.status == 200 { Ok(answer) } else { Err(answer) }
-    });
-    let after = after.await.unwrap();
+    })
+    .await;
     system.until_state(&after, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -149,31 +151,34 @@ async fn a_full_disk_refuses_requests_and_mails_nothing_twice() {
     system.execute(&empty("email_jobs_open")).await;
 
     // From now on, no result can be recorded.
-    let today = system.text("select 'email_jobs_' || to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
+    let today: String = system.scalar("select 'email_jobs_' || to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
     system.execute(&fill(&today)).await;
     let accepted = system.ask("accepted@example.com").await;
     assert_eq!(accepted.status, 200);
     system.mailgun.wait_for_mails(1).await.unwrap();
     let said = |line: &&String| line.contains("the database is unavailable");
-    eventually(|| async { system.workers[0].log().iter().find(said).cloned().ok_or("nothing in the log") })
-        .await
-        .unwrap();
-    assert_eq!(system.state(&accepted).await, "running");
+    eventually("the worker to log the outage", async || {
+        system.workers[0].log().iter().find(said).cloned().ok_or("nothing in the log")
+    })
+    .await;
+    assert_eq!(system.job(&accepted).await.state, "running");
     system.execute(&empty(&today)).await;
     system.until_state(&accepted, "sent").await;
     assert_eq!(system.mailgun.mails().len(), 1);
+    system.finish().await;
 }
 
 #[tokio::test]
 async fn a_missing_partition_is_not_an_error() {
     let system = TestSystem::start().await;
-    let today = system.text("select to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
+    let today: String = system.scalar("select to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
     system.execute(&format!("drop table email_jobs_{today}, email_attempts_{today}")).await;
     let answer = system.ask("hello@example.com").await;
 
     assert_eq!(answer.status, 200);
     system.until_state(&answer, "sent").await;
-    assert_eq!(system.text("select count(*) from email_attempts").await, "2");
+    assert_eq!(system.scalar::<i64>("select count(*) from email_attempts").await, 2);
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -181,19 +186,18 @@ async fn a_worker_keeps_its_jobs_and_is_not_ready_while_an_upstream_is_down() {
     let system = TestSystem::start().await;
     system.supabase.faults().add(Fault::status(503).always());
     let answer = system.ask("hello@example.com").await;
-    let down = eventually(|| async {
+    let down = eventually("the worker to report Supabase as down", async || {
         let (status, body) = system.worker_ready(0).await;
         // The worker is also not ready while it starts.
         if status == 503 && body["checks"]["supabase"]["status"] == "down" { Ok(body) } else { Err(body) }
     })
-    .await
-    .unwrap();
+    .await;
     assert_eq!(down["checks"]["supabase"]["setting"], "SUPABASE_URL");
 
     system.supabase.faults().clear();
-    system.until_state(&answer, "sent").await;
+    let job = system.until_state(&answer, "sent").await;
     assert_eq!(system.worker_ready(0).await.0, 200);
-    let job = "select concat_ws(' ', attempt, code) from email_jobs";
-    assert_eq!(system.text(job).await, "1", "the outage used up no attempt");
+    assert_eq!((job.attempt, job.code), (1, None), "the outage used up no attempt");
     system.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(1)).await.unwrap();
+    system.finish().await;
 }

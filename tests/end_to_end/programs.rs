@@ -1,20 +1,20 @@
 //! The private health checks describe all running programs.
 
+use sandbox::eventually;
 use serde_json::Value;
-use tests::{Plan, TestSystem, eventually};
+use tests::{Plan, TestSystem};
 
 /// A key that differs from the key of all other test workers.
 const OTHER_KEY: &str = "YW5vdGhlciBrZXkgZm9yIHRlc3RzOiAzMiBieXRlcyE=";
 
 /// Waits until the private health checks of both programs show an expected state.
 async fn until_shown(system: &TestSystem, is_expected: impl Fn(&Value) -> bool) {
-    eventually(|| async {
+    eventually("both programs to show the expected state", async || {
         let (worker, api) = (system.worker_ready(0).await, system.api_ready(0).await);
         let both = [&worker, &api].iter().all(|(status, body)| *status == 200 && is_expected(&body["programs"]));
         if both { Ok(()) } else { Err(format!("{worker:?}\n{api:?}")) }
     })
-    .await
-    .unwrap();
+    .await;
 }
 
 #[tokio::test]
@@ -45,6 +45,7 @@ async fn private_health_checks_show_the_running_programs_and_their_differences()
     let stopped = system.workers.pop().unwrap();
     stopped.terminate();
     assert!(stopped.wait().await.success());
-    assert_eq!(system.text("select count(*) from email_programs").await, "3");
+    assert_eq!(system.scalar::<i64>("select count(*) from email_programs").await, 3);
     until_shown(&system, |programs| programs["workers"] == 1 && programs["warnings"] == Value::Array(vec![])).await;
+    system.finish().await;
 }

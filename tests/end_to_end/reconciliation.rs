@@ -1,9 +1,10 @@
 //! The worker asks Mailgun for events whose webhooks were lost.
 
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
-use sandbox::{CannedAnswer, Fault, FaultKind, Lasts, MailgunSettings, SuppressionList};
-use tests::{Plan, TestSystem, eventually};
+use sandbox::{CannedAnswer, Fault, FaultKind, Lasts, MailgunSettings, SuppressionList, eventually};
+use sqlx::{FromRow, postgres::PgRow};
+use tests::{Plan, TestSystem};
 
 /// A system whose webhooks are lost and that has a key to read events.
 async fn with_lost_webhooks(plan: Plan) -> TestSystem {
@@ -29,12 +30,25 @@ async fn let_history_age(system: &TestSystem, minutes: u32) {
         .await;
 }
 
-async fn until(system: &TestSystem, query: &str, wanted: &str) {
-    let seen = eventually(|| async {
-        let seen = system.text(query).await;
+/// Waits until a query returns these rows.
+async fn until_rows<Row>(system: &TestSystem, query: &str, wanted: &[Row])
+where
+    Row: for<'r> FromRow<'r, PgRow> + Debug + PartialEq + Send + Unpin,
+{
+    eventually(&format!("{wanted:?} from {query}"), async || {
+        let seen: Vec<Row> = system.rows(query).await;
         if seen == wanted { Ok(()) } else { Err(seen) }
-    });
-    seen.await.unwrap_or_else(|seen| panic!("{seen:?} instead of {wanted:?}"));
+    })
+    .await;
+}
+
+async fn until_count(system: &TestSystem, table: &str, wanted: i64) {
+    until_rows(system, &format!("select count(*) from {table}"), &[(wanted,)]).await;
+}
+
+/// How often the worker has asked for the events of each mail that it reconciles.
+async fn until_asked(system: &TestSystem, times: i16) {
+    until_rows(system, "select asks from email_reconciliations", &[(times,)]).await;
 }
 
 #[tokio::test]
@@ -52,22 +66,25 @@ async fn events_of_lost_webhooks_are_fetched_from_mailgun() {
             ("complaint", "complained"),
         ] {
             assert_eq!(system.ask(&format!("{name}@example.com")).await.status, 200);
-            wanted.push(format!("{name} {delivery}"));
+            wanted.push((format!("{name}@example.com"), Some(delivery.to_owned())));
         }
         system.until_idle().await;
         // Wait until all events of these mails have happened.
         system.mailgun.wait_for_webhooks(16).await.unwrap();
-        assert_eq!(system.text("select count(*) from email_jobs where delivery is not null").await, "0");
+        assert_eq!(system.scalar::<i64>("select count(*) from email_jobs where delivery is not null").await, 0);
 
         let_history_age(&system, 11).await;
         wanted.sort();
-        let deliveries = "select string_agg(split_part(recipient, '@', 1) || ' ' || delivery, ', ' order by recipient)
-                          from email_jobs";
-        until(&system, deliveries, &wanted.join(", ")).await;
-        until(&system, "select count(*) from email_reconciliations", "0").await;
-        assert_eq!(system.text("select count(*) from suppressed_recipients").await, "3", "the same as with webhooks");
+        until_rows(&system, "select recipient, delivery from email_jobs order by recipient", &wanted).await;
+        until_count(&system, "email_reconciliations", 0).await;
+        assert_eq!(
+            system.scalar::<i64>("select count(*) from suppressed_recipients").await,
+            3,
+            "the same as with webhooks"
+        );
         let path = if api == "logs" { "POST /v1/analytics/logs" } else { "GET /v3/mg.example.com/events" };
         assert!(system.mailgun.reads().iter().any(|read| read.request.starts_with(path)), "{api}");
+        system.finish().await;
     }
 }
 
@@ -80,16 +97,16 @@ async fn a_mail_has_no_trace_after_half_an_hour_until_an_event_appears() {
     system.mailgun.wait_for_webhooks(2).await.unwrap();
 
     let_history_age(&system, 11).await;
-    until(&system, "select string_agg(asks::text, ',') from email_reconciliations", "1").await;
-    assert_eq!(system.state(&answer).await, "sent", "eleven minutes are too early");
+    until_asked(&system, 1).await;
+    assert_eq!(system.job(&answer).await.state_and_code(), ("sent", None), "eleven minutes are too early");
     let_history_age(&system, 21).await;
-    until(&system, "select string_agg(asks::text, ',') from email_reconciliations", "2").await;
-    assert_eq!(system.state(&answer).await, "sent no_trace");
+    until_asked(&system, 2).await;
+    assert_eq!(system.job(&answer).await.state_and_code(), ("sent", Some("no_trace")));
 
     system.mailgun.lag(false);
     let_history_age(&system, 40).await;
-    system.until_delivery(&answer, "delivered").await;
-    assert_eq!(system.state(&answer).await, "sent");
+    assert_eq!(system.until_delivery(&answer, "delivered").await.state_and_code(), ("sent", None));
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -97,19 +114,17 @@ async fn a_job_that_expired_after_an_unknown_send_gets_its_delivery_recorded() {
     let system = with_lost_webhooks(Plan::default().worker("UPSTREAM_TIMEOUT", "1s")).await;
     system.mailgun.faults().add(FaultKind::HangAfter);
     let answer = system.ask("hello@example.com").await;
-    eventually(|| async {
-        match system.text("select count(*) from email_attempts where outcome = 'unknown'").await.as_str() {
-            "1" => Ok(()),
-            seen => Err(seen.to_owned()),
-        }
+    eventually("the unknown outcome", async || {
+        let steps = system.steps().await;
+        if steps.iter().any(|step| step.outcome == "unknown") { Ok(()) } else { Err(steps) }
     })
-    .await
-    .unwrap();
+    .await;
     system.execute("update email_jobs_open set created_at = created_at - interval '1 h', deadline_at = now()").await;
     system.until_state(&answer, "expired").await;
 
     let_history_age(&system, 11).await;
     system.until_delivery(&answer, "delivered").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -126,12 +141,13 @@ async fn a_rate_limit_and_a_wrong_key_pause_the_reconciler_with_a_reason() {
         let_history_age(&system, 11).await;
         system.workers[0].wait_for_line(reason, Duration::from_secs(20)).await.unwrap();
         let paused = "select held_until > now() + interval '3 s' from email_reconciler where reason is not null";
-        until(&system, paused, "true").await;
+        until_rows(&system, paused, &[(true,)]).await;
         assert_eq!(system.mailgun.reads().len(), asked + 1, "the worker asks once and then pauses");
     }
     system.mailgun.read_faults().clear();
     system.execute("update email_reconciler set held_until = now()").await;
     system.until_delivery(&answer, "delivered").await;
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -143,16 +159,17 @@ async fn a_suppression_lifted_on_one_side_is_lifted_on_the_other() {
     system.until_idle().await;
     system.mailgun.wait_for_webhooks(5).await.unwrap();
     let_history_age(&system, 11).await;
-    until(&system, "select count(*) from suppressed_recipients where listed", "2").await;
+    until_count(&system, "suppressed_recipients where listed", 2).await;
 
     // As somebody would do in Mailgun's console.
     system.mailgun.unsuppress(SuppressionList::Complaints, "complaint@example.com");
     system.execute("update suppressed_recipients set checked_at = now() - interval '11 min'").await;
-    until(&system, "select string_agg(recipient, ',') from suppressed_recipients", "bounce@example.com").await;
+    until_rows(&system, "select recipient from suppressed_recipients", &[("bounce@example.com".to_owned(),)]).await;
 
     // An operator of this system.
     assert!(system.mailgun.is_suppressed(SuppressionList::Bounces, "bounce@example.com"));
-    assert_eq!(system.text("select email_lift_suppression('bounce@example.com')").await, "true");
-    until(&system, "select count(*) from suppression_lifts", "0").await;
+    assert!(system.scalar::<bool>("select email_lift_suppression('bounce@example.com')").await);
+    until_count(&system, "suppression_lifts", 0).await;
     assert!(!system.mailgun.is_suppressed(SuppressionList::Bounces, "bounce@example.com"));
+    system.finish().await;
 }

@@ -25,6 +25,7 @@ async fn two_api_replicas_share_a_recipients_quota() {
         assert_eq!(answer.headers["retry-after"].to_str().unwrap(), wait.to_string());
         assert!(!answer.headers.contains_key("ratelimit"), "the answer does not reveal a recipient's quota");
     }
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -40,5 +41,6 @@ async fn three_workers_mail_each_job_once() {
 
     assert_eq!(system.mailgun.mails().len(), 60);
     assert_eq!(system.supabase.journal().len(), 60);
-    assert_eq!(system.text("select count(*) from email_jobs where state = 'sent' and attempt = 1").await, "60");
+    assert_eq!(system.scalar::<i64>("select count(*) from email_jobs where state = 'sent' and attempt = 1").await, 60);
+    system.finish().await;
 }

@@ -68,17 +68,19 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
         }
     }
     assert!(!logs.contains("@example.com"), "{:?}", logs.lines().find(|line| line.contains("@example.com")));
+    system.finish().await;
 }
 
 /// Every row of every table as JSON.
 async fn dump(system: &TestSystem) -> String {
-    let tables = system
-        .text("select string_agg(oid::regclass::text, ' ') from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'")
-        .await;
+    let tables = "select oid::regclass::text from pg_class
+                  where relnamespace = 'public'::regnamespace and relkind = 'r'";
     let mut dump = String::new();
-    for table in tables.split(' ') {
-        dump += &system.text(&format!("select string_agg(to_jsonb(t)::text, E'\\n') from {table} t")).await;
-        dump.push('\n');
+    for (table,) in system.rows::<(String,)>(tables).await {
+        for (row,) in system.rows::<(String,)>(&format!("select to_jsonb(t)::text from {table} t")).await {
+            dump += &row;
+            dump.push('\n');
+        }
     }
     dump
 }

@@ -1,15 +1,15 @@
-//! Many jobs at once while an upstream fails in one way: what is lost, what is called, and how long it takes. The tests
+//! Many jobs at once while an upstream fails in one way: what is lost, and what is called. The tests
 //! run on two threads, so that the stand-ins, which answer thousands of calls, do not block the test itself.
 
 use std::{
     collections::{HashMap, HashSet},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use futures_util::{StreamExt as _, stream};
-use sandbox::{Fault, FaultKind};
+use sandbox::{Fault, FaultKind, eventually, eventually_within};
 use serde_json::json;
-use tests::{Answer, Plan, TestSystem, eventually};
+use tests::{Answer, Plan, TestSystem};
 
 /// Posts all requests, 32 at a time.
 async fn ask_all(system: &TestSystem, bodies: Vec<serde_json::Value>) -> Vec<Answer> {
@@ -29,21 +29,13 @@ fn examples(people: &[String]) -> Vec<serde_json::Value> {
 
 /// Waits up to a minute until this many jobs are in a state.
 async fn until_count(system: &TestSystem, state: &str, count: usize) {
-    let query = format!("select count(*) from email_jobs where state = '{state}'");
-    let mut seen = String::new();
-    for _ in 0..2 {
-        let reached = eventually(|| async {
-            let seen = system.text(&query).await;
-            if seen == count.to_string() { Ok(()) } else { Err(seen) }
-        });
-        match reached.await {
-            Ok(()) => return,
-            Err(last) => seen = last,
-        }
-    }
-    let states =
-        system.text("select string_agg(distinct concat_ws(' ', state, code, message), '; ') from email_jobs").await;
-    panic!("{seen} instead of {count} jobs are {state}: {states}");
+    let states = "select state, code, count(*) from email_jobs group by 1, 2 order by 1, 2";
+    eventually_within(Duration::from_secs(60), &format!("{count} jobs to be {state}"), async || {
+        let states: Vec<(String, Option<String>, i64)> = system.rows(states).await;
+        let reached: i64 = states.iter().filter(|(seen, ..)| seen == state).map(|(.., jobs)| jobs).sum();
+        if usize::try_from(reached) == Ok(count) { Ok(()) } else { Err(states) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -56,24 +48,22 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
     for _ in 0..3 {
         system.start_worker().await;
     }
-    eventually(|| async {
-        let open = system.text("select extract(epoch from open_since) from upstreams where name = 'supabase'").await;
-        if open.is_empty() { Err("closed") } else { Ok(()) }
+    eventually("the open breaker", async || {
+        let is_open = system.scalar("select open_since is not null from upstreams where name = 'supabase'").await;
+        if is_open { Ok(()) } else { Err("closed") }
     })
-    .await
-    .unwrap();
+    .await;
     for worker in 0..system.workers.len() {
-        eventually(|| async {
+        eventually("each worker to name the setting", async || {
             let (status, body) = system.worker_ready(worker).await;
             let is_named = body["checks"]["supabase"]["setting"] == "SUPABASE_SERVICE_ROLE_KEY";
             if status == 503 && is_named { Ok(()) } else { Err(body) }
         })
-        .await
-        .unwrap();
+        .await;
     }
 
     // After the calls that were in flight, only probes follow, at growing intervals.
-    eventually(|| async {
+    eventually("probes at growing intervals", async || {
         let calls = system.supabase.journal();
         let last = calls.last_chunk::<3>().map(|[first, _, last]| last.at.duration_since(first.at).unwrap_or_default());
         if last > Some(Duration::from_secs(5)) {
@@ -82,19 +72,16 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
             Err(format!("{} calls, the last three within {last:?}", calls.len()))
         }
     })
-    .await
-    .unwrap();
+    .await;
     // The jobs that the workers had claimed when the breaker opened, and the probes.
     let calls = system.supabase.journal().len();
     assert!(calls <= 3 * 64 + 5, "{calls} calls");
 
     system.supabase.faults().clear();
-    let fixed = SystemTime::now();
     until_count(&system, "sent", JOBS).await;
-    assert!(fixed.elapsed().unwrap() < Duration::from_secs(45), "{:?}", fixed.elapsed());
-    let lost = "select string_agg(concat_ws(' ', step, outcome, a.code, a.message), '; ' order by started_at)
-                from email_attempts as a join email_jobs on job_id = id where email_jobs.attempt <> 1";
-    assert_eq!(system.text(lost).await, "", "attempts were used up");
+    let repeated: Vec<_> = system.jobs().await.into_iter().filter(|job| job.attempt != 1).collect();
+    assert!(repeated.is_empty(), "attempts were used up: {repeated:#?}");
+    system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -123,6 +110,7 @@ async fn all_copies_of_mails_with_lost_answers_contain_the_one_working_link() {
         assert_eq!(links.len(), 1, "{person}");
         assert!(system.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in(), "{person}");
     }
+    system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,25 +124,23 @@ async fn after_a_429_no_worker_calls_mailgun_before_the_pause_ends() {
     for _ in 0..2 {
         system.start_worker().await;
     }
-    let paused = "select extract(epoch from paused_until) from upstreams where name = 'mailgun'";
-    let until = eventually(|| async { system.text(paused).await.parse::<f64>() }).await.unwrap();
+    let paused = "select extract(epoch from paused_until)::float8 from upstreams where name = 'mailgun'";
+    let until = eventually("the pause", async || system.scalar::<Option<f64>>(paused).await.ok_or("no pause")).await;
     // Calls that were already in flight are refused too.
     until_count(&system, "running", 0).await;
     system.mailgun.faults().clear();
     until_count(&system, "sent", JOBS).await;
 
-    let steps = "select coalesce(min(extract(epoch from started_at)) filter (where outcome = 'ok'), 0)
-                 from email_attempts where step = 'send'";
-    let first: f64 = system.text(steps).await.parse().unwrap();
+    let mut sends = system.steps().await;
+    sends.retain(|step| step.step == "send");
+    let first = sends.iter().find(|step| step.outcome == "ok").unwrap().started_at;
     assert!(first >= until - 0.001, "sent {} s before the pause was over", until - first);
-    // Calls that were cleared for sending before the pause was known may still go out. No others may follow.
-    let late = format!(
-        "select count(*) from email_attempts where step = 'send' and extract(epoch from started_at) between {} and {}",
-        until - 3.0 + 0.5,
-        until - 0.001
-    );
-    assert_eq!(system.text(&late).await, "0", "calls during a known pause");
-    assert_eq!(system.text("select max(attempt) from email_jobs").await, "1", "attempts were used up");
+    // Calls that were cleared for sending before the pause was known may still go out; none may follow.
+    let known = until - 3.0 + 0.5..until - 0.001;
+    sends.retain(|step| known.contains(&step.started_at));
+    assert!(sends.is_empty(), "calls during a known pause: {sends:#?}");
+    assert_eq!(system.scalar::<i16>("select max(attempt) from email_jobs").await, 1, "attempts were used up");
+    system.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -162,11 +148,6 @@ async fn rejected_recipients_do_not_delay_others() {
     const JOBS: usize = 300;
     let system = TestSystem::with(Plan::default().worker("RUST_LOG", "info")).await;
     system.supabase.set_allow_list(&["https://example.com/auth/callback", r"https://example.com/auth/callback\?**"]);
-    let good = |phase: &str| (0..JOBS).map(|n| tests::example(&format!("{phase}-{n}@example.com"))).collect::<Vec<_>>();
-    // Send as many requests as later, so that the two phases differ only in the rejected people.
-    tokio::join!(ask_steadily(&system, good("alone")), ask_steadily(&system, good("beside")));
-    until_count(&system, "sent", 2 * JOBS).await;
-
     let hook = json!({ "code": "unknown", "message": "Not on the guest list." }).to_string();
     let insert = json!({ "code": "unexpected_failure", "message": "Database error saving new user" }).to_string();
     let bad: Vec<_> = (0..JOBS)
@@ -181,22 +162,20 @@ async fn rejected_recipients_do_not_delay_others() {
             tests::example(&person)
         })
         .collect();
-    tokio::join!(ask_steadily(&system, good("among")), ask_steadily(&system, bad));
+    tokio::join!(ask_steadily(&system, examples(&people(JOBS))), ask_steadily(&system, bad));
     until_count(&system, "failed", JOBS).await;
-    until_count(&system, "sent", 3 * JOBS).await;
+    until_count(&system, "sent", JOBS).await;
 
-    let codes = "select string_agg(code || ' ' || count, ', ' order by code)
-                 from (select code, count(*) from email_jobs where state = 'failed' group by code) as codes";
-    assert_eq!(system.text(codes).await, "hook_rejected 100, redirect_not_allowed 100, user_not_saved 100");
-    assert_eq!(system.text("select count(*) from upstreams where open_since is not null").await, "0");
-    assert_eq!(system.text("select count(*) from email_jobs where state = 'sent' and attempt <> 1").await, "0");
+    let codes = "select code, count(*) from email_jobs where state = 'failed' group by code order by code";
+    let codes: Vec<(String, i64)> = system.rows(codes).await;
+    let expected = ["hook_rejected", "redirect_not_allowed", "user_not_saved"].map(|code| (code.to_owned(), 100));
+    assert_eq!(codes, expected);
+    assert_eq!(system.scalar::<i64>("select count(*) from upstreams where open_since is not null").await, 0);
+    assert_eq!(system.scalar::<i64>("select count(*) from email_jobs where state = 'sent' and attempt <> 1").await, 0);
     assert_eq!(system.worker_ready(0).await.0, 200);
-    let slowed = system.workers[0].log().iter().filter(|line| line.contains("one job at a time")).count();
-    assert_eq!(slowed, 0, "a rejection of a recipient says nothing about the service");
-    let (alone, among) = (pickup_p99(&system, "alone").await, pickup_p99(&system, "among").await);
-    eprintln!("pickup p99: {alone:.1} ms alone, {among:.1} ms among as many rejected ones");
-    // The slack allows for other load on the machine. A breaker or a slower pace would cost many seconds.
-    assert!(among <= 2.0 * alone + 2_000.0, "pickup p99 {among:.1} ms instead of {alone:.1} ms");
+    let paused = system.workers[0].log().iter().filter(|line| line.contains("Sending is paused")).count();
+    assert_eq!(paused, 0, "a rejection of a recipient says nothing about the service");
+    system.finish().await;
 }
 
 /// Sends 25 requests a second, however long the answers take. Even in a debug build, a machine can handle twice that
@@ -209,13 +188,4 @@ async fn ask_steadily(system: &TestSystem, bodies: Vec<serde_json::Value>) {
     });
     let answers = paced.map(async |body| system.post(&body).await.status).buffer_unordered(1_000);
     answers.for_each(async |status| assert_eq!(status, 200)).await;
-}
-
-/// Milliseconds from the request to its claim.
-async fn pickup_p99(system: &TestSystem, phase: &str) -> f64 {
-    let query = format!(
-        "select percentile_disc(0.99) within group (order by extract(epoch from attempted_at - created_at) * 1000)
-         from email_jobs where recipient like '{phase}-%'"
-    );
-    system.text(&query).await.parse().unwrap()
 }

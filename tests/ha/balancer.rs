@@ -3,9 +3,8 @@
 use std::{net::Ipv4Addr, time::Duration};
 
 use nix::sys::signal::Signal;
-use sandbox::{Daemon, DaemonFolder, ServerAddress, find_program, free_port};
+use sandbox::{Daemon, DaemonFolder, ServerAddress, eventually, find_program, free_port};
 use sqlx::{Connection as _, PgConnection};
-use tests::eventually;
 use tokio::net::TcpStream;
 
 use crate::cluster::{Cluster, NODES};
@@ -50,7 +49,7 @@ impl Balancer {
 /// Waits until several connections in a row lead to the primary: before its first check, HAProxy treats every server as
 /// up.
 pub(crate) async fn until_it_leads_to_the_primary(address: &ServerAddress) {
-    let leads = eventually(|| async {
+    eventually("connections to lead to the primary", async || {
         for _ in 0..2 * NODES {
             let mut connection = PgConnection::connect(&address.url("postgres")).await?;
             if sqlx::query_scalar("select pg_is_in_recovery()").fetch_one(&mut connection).await? {
@@ -58,8 +57,8 @@ pub(crate) async fn until_it_leads_to_the_primary(address: &ServerAddress) {
             }
         }
         Ok(())
-    });
-    leads.await.unwrap();
+    })
+    .await;
 }
 
 /// Patroni answers `/primary` with 200 on the primary only.

@@ -1,19 +1,25 @@
 //! The whole system for a test: the real programs with their own database and stand-ins for the upstreams.
 //!
-//! [`TestSystem::start`] starts it. A test posts requests, reads the mailbox and queries the tables. Dropping it stops
-//! every process.
+//! [`TestSystem::start`] starts it. A test posts requests, reads the mailbox and queries the tables. At its
+//! end, it calls [`TestSystem::finish`], which fails if jobs are left open. Dropping the system stops every process.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic fails the test")]
 
 pub mod record;
 mod server;
 pub mod settings;
 
-use std::time::Duration;
+use std::{
+    fmt::{self, Debug, Formatter},
+    time::Duration,
+};
 
 use reqwest::{Client, header::HeaderMap};
-use sandbox::{Mailgun, MailgunSettings, Postgres, Program, Programs, SupabaseAuth, SupabaseSettings};
+use sandbox::{
+    FinishGuard, JobRow, Mailgun, MailgunSettings, Postgres, Program, Programs, StepRow, SupabaseAuth,
+    SupabaseSettings, eventually,
+};
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, PgPool};
+use sqlx::{AssertSqlSafe, Decode, FromRow, PgPool, Type, postgres::PgRow};
 
 pub use server::DatabaseUrls;
 
@@ -97,6 +103,7 @@ pub struct TestSystem {
     pub database_url: String,
     database: DatabaseUrls,
     plan: Plan,
+    finish_guard: FinishGuard,
 }
 
 impl TestSystem {
@@ -131,6 +138,7 @@ impl TestSystem {
             database_url: database.admin.clone(),
             database,
             plan,
+            finish_guard: FinishGuard::default(),
         };
         for _ in 0..system.plan.apis {
             system.start_api().await;
@@ -174,13 +182,11 @@ impl TestSystem {
     async fn until_api_is_ready(&self) {
         let address = self.apis[self.apis.len() - 1].address().await.unwrap();
         let url = format!("http://{address}/health/ready");
-        let ready = eventually(|| async {
-            match self.get(&url).await {
-                (200, _) => Ok(()),
-                (_, body) => Err(body),
-            }
-        });
-        ready.await.unwrap();
+        eventually("the api to be ready", async || match self.get(&url).await {
+            (200, _) => Ok(()),
+            (_, body) => Err(body),
+        })
+        .await;
     }
 
     /// Starts another worker.
@@ -281,10 +287,20 @@ impl TestSystem {
         format!("http://{}{path}", line["fields"]["address"].as_str().unwrap())
     }
 
-    /// Queries one value as text.
-    pub async fn text(&self, query: &str) -> String {
-        let query = format!("select coalesce(({query})::text, '')");
-        sqlx::query_scalar(AssertSqlSafe(query)).fetch_one(&self.pool).await.unwrap()
+    /// The only value of the only row of a query.
+    pub async fn scalar<T>(&self, query: &str) -> T
+    where
+        T: for<'r> Decode<'r, sqlx::Postgres> + Type<sqlx::Postgres> + Send + Unpin,
+    {
+        sandbox::scalar(&self.pool, query).await
+    }
+
+    /// All rows of a query.
+    pub async fn rows<Row>(&self, query: &str) -> Vec<Row>
+    where
+        Row: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+    {
+        sandbox::rows(&self.pool, query).await
     }
 
     /// Runs statements.
@@ -292,43 +308,93 @@ impl TestSystem {
         sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&self.pool).await.unwrap();
     }
 
-    /// State and code of a request's job.
-    pub async fn state(&self, answer: &Answer) -> String {
-        let id = &answer.request_id;
-        self.text(&format!("select concat_ws(' ', state, code) from email_jobs where request_id = '{id}'")).await
+    /// All jobs, in the order of acceptance.
+    pub async fn jobs(&self) -> Vec<JobRow> {
+        JobRow::all(&self.pool).await
     }
 
-    /// Waits until a request's job has this state, or this `state code`.
-    pub async fn until_state(&self, answer: &Answer, state: &str) {
-        let seen = eventually(|| async {
-            let seen = self.state(answer).await;
-            if seen == state || seen.split(' ').next() == Some(state) { Ok(()) } else { Err(seen) }
-        });
-        if let Err(seen) = seen.await {
-            panic!("the job is not {state} but {seen}\n{}", self.workers.iter().map(log_of).collect::<String>());
-        }
+    /// The only job.
+    pub async fn only_job(&self) -> JobRow {
+        JobRow::only(&self.pool).await
     }
 
-    /// Waits until a request's mail has this delivery status.
-    pub async fn until_delivery(&self, answer: &Answer, delivery: &str) {
-        let query = format!("select delivery from email_jobs where request_id = '{}'", answer.request_id);
-        let seen = eventually(|| async {
-            let seen = self.text(&query).await;
-            if seen == delivery { Ok(()) } else { Err(seen) }
-        });
-        seen.await.unwrap_or_else(|seen| panic!("the delivery is not {delivery} but {seen:?}"));
+    /// The job of a request, if it has one.
+    pub async fn find_job(&self, answer: &Answer) -> Option<JobRow> {
+        JobRow::find_by_request(&self.pool, &answer.request_id).await
+    }
+
+    /// The job of a request.
+    pub async fn job(&self, answer: &Answer) -> JobRow {
+        self.find_job(answer).await.unwrap_or_else(|| panic!("the request has no job: {answer:?}"))
+    }
+
+    /// The steps of all jobs, in order.
+    pub async fn steps(&self) -> Vec<StepRow> {
+        StepRow::all(&self.pool).await
+    }
+
+    /// Waits until a request's job has this state, and returns the job.
+    pub async fn until_state(&self, answer: &Answer, state: &str) -> JobRow {
+        eventually(&format!("the job to be {state}"), async || match self.find_job(answer).await {
+            Some(job) if job.state == state => Ok(job),
+            job => Err(self.seen(job)),
+        })
+        .await
+    }
+
+    /// Waits until Mailgun's report on a request's mail was recorded, and returns the job.
+    pub async fn until_delivery(&self, answer: &Answer, delivery: &str) -> JobRow {
+        eventually(&format!("the delivery to be {delivery}"), async || match self.find_job(answer).await {
+            Some(job) if job.delivery.as_deref() == Some(delivery) => Ok(job),
+            job => Err(self.seen(job)),
+        })
+        .await
     }
 
     /// Waits until no job is open.
     pub async fn until_idle(&self) {
-        let idle = eventually(|| async {
-            let open =
-                self.text("select string_agg(concat_ws(' ', recipient, state, code), ', ') from email_jobs_open").await;
-            if open.is_empty() { Ok(()) } else { Err(open) }
-        });
-        if let Err(open) = idle.await {
-            panic!("jobs are left open: {open}\n{}", self.workers.iter().map(log_of).collect::<String>());
-        }
+        self.until_open(0).await;
+    }
+
+    /// Waits until this number of jobs is open.
+    async fn until_open(&self, count: i64) {
+        eventually(&format!("{count} open jobs"), async || {
+            let open: i64 = self.scalar("select count(*) from email_jobs_open").await;
+            if open == count { Ok(()) } else { Err(self.seen((open, JobRow::first_open(&self.pool).await))) }
+        })
+        .await;
+    }
+
+    /// Ends the test. Fails unless every job has ended, or does so within 30 seconds.
+    pub async fn finish(self) {
+        self.finish_with_open_jobs(0).await;
+    }
+
+    /// Ends a test that leaves this number of jobs open on purpose.
+    pub async fn finish_with_open_jobs(mut self, count: i64) {
+        self.until_open(count).await;
+        self.finish_guard.dismiss();
+    }
+
+    /// Ends a run in which it does not matter how many jobs are open, such as a measurement.
+    pub fn finish_with_any_jobs(mut self) {
+        self.finish_guard.dismiss();
+    }
+
+    fn seen<T: Debug>(&self, seen: T) -> SeenWithLogs<'_, T> {
+        SeenWithLogs { seen, workers: &self.workers }
+    }
+}
+
+/// What was seen instead of the expected, and the workers' last lines, for the output of a failing test.
+struct SeenWithLogs<'a, T> {
+    seen: T,
+    workers: &'a [Program],
+}
+
+impl<T: Debug> Debug for SeenWithLogs<'_, T> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#?}\n{}", self.seen, self.workers.iter().map(log_of).collect::<String>())
     }
 }
 
@@ -342,23 +408,6 @@ fn log_of(program: &Program) -> String {
 #[must_use]
 pub fn example(email: &str) -> Value {
     json!({ "email": email, "callback_origin": "https://example.com", "callback_next": "example" })
-}
-
-/// Repeats a check until it succeeds.
-///
-/// # Errors
-/// The last failure, if the check does not succeed within 30 seconds.
-pub async fn eventually<T, E, F: Future<Output = Result<T, E>>>(mut ask: impl FnMut() -> F) -> Result<T, E> {
-    let deadline = tokio::time::Instant::now() + TIMEOUT;
-    let mut pace = tokio::time::interval(Duration::from_millis(10));
-    loop {
-        pace.tick().await;
-        match ask().await {
-            Err(bad) if tokio::time::Instant::now() > deadline => return Err(bad),
-            Err(_) => {}
-            good => return good,
-        }
-    }
 }
 
 /// Posts a body with a new request id.

@@ -1,9 +1,10 @@
 //! The address that a request is counted under. A trusted proxy names it, and no caller can choose it.
 
+use sandbox::eventually;
 use serde_json::{Value, json};
 
 use crate::{
-    harness::{PORTAL, TestApi, eventually, post},
+    harness::{PORTAL, TestApi, post},
     http::RawRequest,
 };
 
@@ -101,7 +102,11 @@ async fn with_trusted_proxy_hops_each_client_behind_one_edge_has_its_own_limit()
 async fn warnings_after(api: &TestApi, responses: usize) -> Vec<Value> {
     let lines =
         |part: &str| -> Vec<String> { api.program.log().into_iter().filter(|line| line.contains(part)).collect() };
-    eventually("all responses are logged", async || lines("\"request answered\"").len() >= responses).await;
+    eventually("a log line for each response", async || {
+        let logged = lines("\"request answered\"").len();
+        if logged >= responses { Ok(()) } else { Err(logged) }
+    })
+    .await;
     let warnings = lines("came from one address");
     warnings.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"].take()).collect()
 }

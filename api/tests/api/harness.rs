@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use sandbox::{Durability, Postgres, Program, Role};
+use sandbox::{Durability, JobRow, Postgres, Program, Role};
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::Mutex;
@@ -100,13 +100,10 @@ impl TestApi {
         RawRequest::new("GET", path).send(self.public).await
     }
 
-    /// Recipient, callback URL and request id of every job, in order of creation.
-    pub(crate) async fn jobs(&self) -> Vec<(String, String, String)> {
-        let mut connection = PgConnection::connect(&self.database_url).await.unwrap();
-        sqlx::query_as("select recipient, callback_url, request_id from email_jobs order by seq")
-            .fetch_all(&mut connection)
-            .await
-            .unwrap()
+    /// All jobs, in the order of acceptance.
+    pub(crate) async fn jobs(&self) -> Vec<JobRow> {
+        let pool = outbox::connect(&self.database_url.clone().into(), 1, "test").unwrap();
+        JobRow::all(&pool).await
     }
 
     /// Runs SQL on the api's database as superuser.
@@ -142,16 +139,6 @@ pub(crate) fn good_settings(database_url: &str) -> Vec<(String, String)> {
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .to_vec()
-}
-
-/// Waits until a background task of the program has made the condition true. Panics after 20 seconds.
-pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
-    let attempts = async {
-        while !condition().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    tokio::time::timeout(TIMEOUT, attempts).await.unwrap_or_else(|_| panic!("still not true after 20 s: {what}"));
 }
 
 /// One Postgres server for all tests that run at the same time. It stops with the last of them.

@@ -33,6 +33,11 @@ impl HttpResponse {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
+    /// The response if it has this status, or else as an error, for `eventually`.
+    pub(crate) fn with_status(self, status: u16) -> Result<Self, Self> {
+        if self.status == status { Ok(self) } else { Err(self) }
+    }
+
     pub(crate) fn code(&self) -> String {
         self.json()["code"].as_str().unwrap_or_default().to_owned()
     }

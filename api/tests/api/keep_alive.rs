@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use sandbox::eventually;
 use serde_json::json;
 
 use crate::{
-    harness::{PORTAL, TestApi, eventually, post},
+    harness::{PORTAL, TestApi, post},
     http::{HttpResponse, RawConnection, RawRequest},
 };
 
@@ -50,6 +51,7 @@ async fn an_idle_connection_closes_after_api_keep_alive_and_a_slow_head_after_fi
         started.elapsed().as_secs_f64()
     };
     let (idle, slow) = tokio::join!(closed_after(&mut idle), closed_after(&mut slow));
+    // The promises are times.
     assert!((1.5..4.5).contains(&idle), "{idle}");
     assert!((4.5..8.0).contains(&slow), "{slow}");
 }
@@ -91,9 +93,9 @@ async fn when_all_connections_are_busy_one_closes_after_its_response_to_make_roo
         busy.push(begin_request(&api, person).await);
     }
     let metrics = RawRequest::new("GET", "/metrics");
-    eventually("all ten are accepted", async || {
+    eventually("ten accepted connections", async || {
         let metrics = String::from_utf8(metrics.send(api.private).await.body).unwrap();
-        metrics.lines().any(|line| line == "magic_link_api_connections 10")
+        if metrics.lines().any(|line| line == "magic_link_api_connections 10") { Ok(()) } else { Err(metrics) }
     })
     .await;
 

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use sandbox::Postgres;
+use sandbox::{Postgres, eventually};
 use serde_json::json;
 
-use crate::harness::{TestApi, eventually};
+use crate::harness::TestApi;
 
 async fn own_postgres() -> Arc<Postgres> {
     // Default durability: jobs that were answered 200 must survive the crash.
@@ -18,7 +18,7 @@ async fn own_postgres() -> Arc<Postgres> {
 async fn requests_are_rejected_while_postgres_is_down_and_accepted_afterwards() {
     let postgres = own_postgres().await;
     let api = TestApi::start_unprepared(postgres.clone(), "outage", &[]).await;
-    eventually("ready", async || api.get("/health/ready").await.status == 200).await;
+    eventually("ready", async || api.get("/health/ready").await.with_status(200)).await;
     assert_eq!(api.request_link("1@example.com").await.status, 200);
 
     postgres.halt().await;
@@ -27,15 +27,15 @@ async fn requests_are_rejected_while_postgres_is_down_and_accepted_afterwards() 
     let wait: u64 = response.header("retry-after").unwrap().parse().unwrap();
     assert!(wait >= 1);
     assert_eq!(response.json()["retryAfter"], wait);
-    eventually("not ready", async || api.get("/health/ready").await.status == 503).await;
+    eventually("not ready", async || api.get("/health/ready").await.with_status(503)).await;
     let ready = api.get("/health/ready").await;
     assert_eq!(ready.json()["checks"], json!({ "database": "unreachable" }));
     assert_eq!(api.get("/health/live").await.status, 200);
 
     postgres.resume().await.unwrap();
-    eventually("ready again", async || api.get("/health/ready").await.status == 200).await;
+    eventually("ready again", async || api.get("/health/ready").await.with_status(200)).await;
     assert_eq!(api.request_link("3@example.com").await.status, 200);
-    let recipients: Vec<String> = api.jobs().await.into_iter().map(|job| job.0).collect();
+    let recipients: Vec<String> = api.jobs().await.into_iter().map(|job| job.recipient).collect();
     assert_eq!(recipients, ["1@example.com", "3@example.com"]);
 }
 
@@ -49,7 +49,7 @@ async fn the_api_starts_without_postgres_and_migrates_it_later() {
     assert_eq!(api.get("/health/live").await.status, 200);
 
     postgres.resume().await.unwrap();
-    eventually("accepted", async || api.request_link("2@example.com").await.status == 200).await;
+    eventually("accepted", async || api.request_link("2@example.com").await.with_status(200)).await;
     assert_eq!(api.get("/health/ready").await.status, 200);
 }
 
@@ -59,18 +59,19 @@ async fn without_migrate_on_start_the_api_waits_for_another_program_to_migrate()
     let waiting = TestApi::start_unprepared(postgres.clone(), "outage", &[("MIGRATE_ON_START", "false")]).await;
     assert_eq!(waiting.request_link("1@example.com").await.code(), "unavailable");
     let _migrating = TestApi::start_unprepared(postgres, "outage", &[]).await;
-    eventually("accepted", async || waiting.request_link("2@example.com").await.status == 200).await;
+    eventually("accepted", async || waiting.request_link("2@example.com").await.with_status(200)).await;
 }
 
 #[tokio::test]
 async fn requests_are_rejected_while_the_queue_is_over_its_limit() {
     let api = TestApi::start(&[("QUEUE_LIMIT", "1")]).await;
     let mut index = 0;
-    eventually("rejected", async || {
+    let rejected = eventually("rejected", async || {
         index += 1;
-        api.request_link(&format!("{index}@example.com")).await.code() == "unavailable"
+        api.request_link(&format!("{index}@example.com")).await.with_status(503)
     })
     .await;
+    assert_eq!(rejected.code(), "unavailable");
     api.sql("delete from email_jobs_open").await;
-    eventually("accepted", async || api.request_link("one-more@example.com").await.status == 200).await;
+    eventually("accepted", async || api.request_link("one-more@example.com").await.with_status(200)).await;
 }

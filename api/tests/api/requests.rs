@@ -1,9 +1,10 @@
 //! Valid requests: the job, the response, the log, and the metrics.
 
+use sandbox::eventually;
 use serde_json::json;
 
 use crate::{
-    harness::{PATH, PORTAL, TestApi, eventually, post},
+    harness::{PATH, PORTAL, TestApi, post},
     http::RawRequest,
 };
 
@@ -19,9 +20,9 @@ async fn the_published_example_is_accepted() {
     assert_eq!(response.header("x-content-type-options"), Some("nosniff"));
     let jobs = api.jobs().await;
     assert_eq!(jobs.len(), 1);
-    assert_eq!(jobs[0].0, "hello@example.com");
-    assert_eq!(jobs[0].1, "https://example.com/auth/callback?next=%2Fexample");
-    assert_eq!(Some(jobs[0].2.as_str()), response.header("x-request-id"));
+    assert_eq!(jobs[0].recipient, "hello@example.com");
+    assert_eq!(jobs[0].callback_url, "https://example.com/auth/callback?next=%2Fexample");
+    assert_eq!(Some(jobs[0].request_id.as_str()), response.header("x-request-id"));
 }
 
 #[tokio::test]
@@ -66,7 +67,7 @@ async fn the_callback_url_combines_origin_path_and_next() {
         let request = headers.iter().fold(post(body.to_string()), |request, (name, value)| request.header(name, value));
         let response = request.send(api.public).await;
         assert_eq!(response.status, 200, "{body} {headers:?} {response:?}");
-        assert_eq!(api.jobs().await[index].1, callback_url, "{body} {headers:?}");
+        assert_eq!(api.jobs().await[index].callback_url, callback_url, "{body} {headers:?}");
     }
 }
 
@@ -86,11 +87,10 @@ async fn a_job_stores_the_portals_host_as_the_setting_writes_it() {
         let response = api.post(&json!({ "email": "hello@example.com", "callback_origin": origin })).await;
         assert_eq!(response.status, 200, "{origin}: {response:?}");
     }
-    let shown: Vec<String> =
-        sqlx::query_scalar("select shown_host from email_jobs order by seq").fetch_all(&api.pool()).await.unwrap();
-    assert_eq!(shown, cases.map(|(_, shown)| shown));
-    let callback = &api.jobs().await[1].1;
-    assert_eq!(callback, "https://xn--mnchen-3ya.example/auth/callback", "links are in ASCII");
+    let jobs = api.jobs().await;
+    let shown: Vec<_> = jobs.iter().map(|job| job.shown_host.as_deref()).collect();
+    assert_eq!(shown, cases.map(|(_, shown)| Some(shown)));
+    assert_eq!(jobs[1].callback_url, "https://xn--mnchen-3ya.example/auth/callback", "links are in ASCII");
 }
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn an_address_is_normalized_and_a_content_type_may_have_parameters() {
     let body = json!({"email": " Hello\u{ff20}Example.COM ", "callback_origin": PORTAL}).to_string();
     let request = RawRequest::new("POST", PATH).header("content-type", "Application/JSON ; charset=utf-8").body(body);
     assert_eq!(request.send(api.public).await.status, 200);
-    assert_eq!(api.jobs().await[0].0, "hello@example.com");
+    assert_eq!(api.jobs().await[0].recipient, "hello@example.com");
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn a_byte_order_mark_before_the_json_is_skipped() {
     let api = TestApi::start(&[]).await;
     let body = format!("\u{feff}{}", json!({"email": "hello@example.com", "callback_origin": PORTAL}));
     assert_eq!(post(body.clone()).send(api.public).await.json(), json!({ "ok": true }));
-    assert_eq!(api.jobs().await[0].0, "hello@example.com");
+    assert_eq!(api.jobs().await[0].recipient, "hello@example.com");
     // Only one mark is skipped, and only at the beginning.
     for bad in [format!("\u{feff}{body}"), format!(" {body}"), "\u{feff}".to_owned()] {
         assert_eq!(post(bad.clone()).send(api.public).await.code(), "invalid_json", "{bad:?}");
@@ -124,7 +124,7 @@ async fn a_domain_of_another_script_is_stored_as_punycode_and_has_one_quota() {
     assert_eq!(ask("\u{feff}info@xn--mller-kva.example\u{200b}", "/2").await.status, 200);
     let third = ask("info+tag@MU\u{308}LLER.EXAMPLE", "/3").await;
     assert_eq!((third.status, third.code().as_str()), (429, "recipient_rate_limited"));
-    let recipients: Vec<String> = api.jobs().await.into_iter().map(|(recipient, ..)| recipient).collect();
+    let recipients: Vec<String> = api.jobs().await.into_iter().map(|job| job.recipient).collect();
     assert_eq!(recipients, ["info@xn--mller-kva.example"; 2]);
 }
 
@@ -141,7 +141,7 @@ async fn the_request_id_is_in_the_response_the_log_and_the_job_and_the_address_i
     assert_eq!(line["span"]["request_id"], "page-1.A_b");
     assert_eq!(line["span"]["traceparent"], trace);
     assert_eq!((&line["fields"]["status"], &line["fields"]["code"]), (&json!(200), &json!("ok")));
-    assert_eq!(api.jobs().await[0].2, "page-1.A_b");
+    assert_eq!(api.jobs().await[0].request_id, "page-1.A_b");
 
     for bad in ["", "a b", "a\"b", &"a".repeat(65)] {
         let response = post(body.clone()).header("X-Request-Id", bad).send(api.public).await;
@@ -167,7 +167,7 @@ async fn metrics_are_private_and_health_is_public() {
     let get = |path| RawRequest::new("GET", path);
     for address in [api.public, api.private] {
         assert_eq!(get("/health/live").send(address).await.json(), json!({ "status": "ok" }));
-        eventually("ready", async || get("/health/ready").send(address).await.status == 200).await;
+        eventually("ready", async || get("/health/ready").send(address).await.with_status(200)).await;
     }
     let metrics = String::from_utf8(get("/metrics").send(api.private).await.body).unwrap();
     assert!(metrics.contains(r#"magic_link_api_requests_total{status="200",code="ok"} 1"#), "{metrics}");

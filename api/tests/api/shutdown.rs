@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use sandbox::eventually;
 use serde_json::json;
 
 use crate::{
-    harness::{PORTAL, TestApi, eventually, post},
+    harness::{PORTAL, TestApi, post},
     http::{RawConnection, RawRequest},
 };
 
@@ -54,10 +55,10 @@ async fn a_second_signal_stops_the_program_at_once() {
     assert_eq!(api.get("/health/live").await.status, 200);
     api.program.terminate();
     api.program.wait_for_line("stopping", Duration::from_secs(5)).await.unwrap();
-    let started = Instant::now();
     api.program.terminate();
     assert_eq!(api.program.wait().await.code(), Some(0));
-    assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
+    // A program that waited for the body would have answered when the time for it was over.
+    assert!(in_flight.read_until_closed().await.is_empty());
 }
 
 #[tokio::test]
@@ -85,10 +86,9 @@ async fn during_the_drain_the_api_is_not_ready_and_still_accepts_requests() {
         assert!(connection.read_until_closed().await.is_empty());
     }
 
-    let started = Instant::now();
     api.program.terminate();
-    assert_eq!(api.program.wait().await.code(), Some(0));
-    assert!(started.elapsed() < MAX_WAIT, "a second signal ends the drain: {:?}", started.elapsed());
+    let ended = tokio::time::timeout(MAX_WAIT, api.program.wait()).await;
+    assert_eq!(ended.expect("a second signal ends the drain").code(), Some(0));
 }
 
 #[tokio::test]
@@ -104,9 +104,14 @@ async fn after_the_drain_nothing_more_is_accepted_and_the_request_in_flight_is_a
     let started = Instant::now();
     api.program.terminate();
     api.program.wait_for_line("waiting for requests in flight", MAX_WAIT).await.unwrap();
+    // Time is the subject: the drain takes DRAIN_SECONDS.
     assert!(started.elapsed() >= Duration::from_millis(900), "{:?}", started.elapsed());
     assert!(idle.read_until_closed().await.is_empty());
-    eventually("refused", async || tokio::net::TcpStream::connect(api.public).await.is_err()).await;
+    eventually("a refused connection", async || match tokio::net::TcpStream::connect(api.public).await {
+        Err(_) => Ok(()),
+        Ok(accepted) => Err(accepted),
+    })
+    .await;
 
     half_a_head.write(b"Host: api\r\n\r\n").await;
     in_flight.write(body.as_bytes()).await;

@@ -33,7 +33,7 @@ async fn a_recipient_never_has_two_running_jobs() {
     outbox.seal(&running).await;
     outbox.finish(&running, JobEnd::Failed(Failure::new("test", "test"))).await;
     // The seal has already ended it as superseded.
-    assert_eq!(outbox.state(running.lease.job).await, "superseded newer_request");
+    assert_eq!(outbox.job(running.lease.job).await.state_and_code(), ("superseded", Some("newer_request")));
     assert_eq!(outbox.claim_one().await.lease.job, second);
 }
 
@@ -63,7 +63,7 @@ async fn an_expired_lease_is_not_renewed() {
     let renew = || outbox::renew_leases(&outbox.pool, std::slice::from_ref(&job.lease), Duration::from_secs(90));
 
     assert_eq!(renew().await.unwrap(), [job.lease]);
-    assert_eq!(outbox.text("select lease_expires_at > now() + interval '60 s' from email_jobs").await, "true");
+    assert!(outbox.scalar::<bool>("select lease_expires_at > now() + interval '60 s' from email_jobs").await);
     assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().requeued, 0);
     outbox.execute("update email_jobs set lease_expires_at = clock_timestamp() - interval '1 second'").await;
     assert_eq!(renew().await.unwrap(), []);
@@ -79,7 +79,7 @@ async fn a_job_whose_workers_keep_dying_fails_after_its_last_attempt() {
         outbox.execute("update email_jobs set lease_expires_at = clock_timestamp() - interval '1 second'").await;
         outbox::rescue(&outbox.pool, 2).await.unwrap();
     }
-    assert_eq!(outbox.state(id).await, "failed attempts_exhausted");
+    assert_eq!(outbox.job(id).await.state_and_code(), ("failed", Some("attempts_exhausted")));
 }
 
 #[tokio::test]
@@ -145,12 +145,12 @@ async fn a_row_without_a_valid_job_fails_and_others_are_claimed() {
     outbox.execute(&format!("update email_jobs set shown_host = 'Pay now' where id = '{no_host}'")).await;
 
     for id in [no_address, no_url, no_host] {
-        assert_eq!(outbox.state(id).await, "queued");
+        assert_eq!(outbox.job(id).await.state_and_code(), ("queued", None));
     }
     assert_eq!(outbox.claim(3).await.iter().map(|job| job.lease.job).collect::<Vec<_>>(), [good]);
     for id in [no_address, no_url, no_host] {
-        assert_eq!(outbox.state(id).await, "failed job_unreadable");
+        assert_eq!(outbox.job(id).await.state_and_code(), ("failed", Some("job_unreadable")));
     }
-    let message = outbox.text(&format!("select message from email_jobs where id = '{no_url}'")).await;
+    let message = outbox.job(no_url).await.message.unwrap();
     assert!(message.contains("callback_url") && !message.contains("nowhere"), "{message}");
 }

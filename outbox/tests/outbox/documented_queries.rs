@@ -37,7 +37,7 @@ async fn the_viewer_can_read_every_relation_that_an_alert_names() {
     assert!(relations.len() >= 4, "{relations:?}");
     for relation in relations {
         let query = format!("select has_any_column_privilege('magic_link_viewer', '{relation}', 'select')");
-        assert_eq!(outbox.text(&query).await, "true", "{relation}");
+        assert!(outbox.scalar::<bool>(&query).await, "{relation}");
     }
 }
 

@@ -5,6 +5,9 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use outbox::{EndedJob, Failure, JobEnd, Recorded, Requeued, SendDecision, Step, StepOutcome, StepRecord, Upstream};
 
+use sandbox::{JobRow, StepRow};
+use uuid::Uuid;
+
 use crate::test_outbox::{TestOutbox, ok, record, request, request_for};
 
 #[tokio::test]
@@ -13,23 +16,17 @@ async fn a_sent_job_moves_to_the_history_without_its_link_and_with_its_steps() {
     let id = outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
     assert_eq!(outbox.seal(&job).await, SendDecision::Send);
-    assert_eq!(outbox.text("select deadline_at - created_at from email_jobs").await, "00:15:00");
+    assert!(outbox.scalar::<bool>("select deadline_at - created_at = interval '15 min' from email_jobs").await);
     let send = ok(Step::Send);
     let sent = outbox.finish_by(&job, JobEnd::Sent, send).await;
 
     assert_eq!(sent, Recorded::Done);
-    assert_eq!(outbox.state(id).await, "sent");
-    assert_eq!(
-        outbox
-            .text("select sealed_link is null and lease_token is null and message_id is not null from email_jobs")
-            .await,
-        "true"
-    );
-    assert_eq!(outbox.text("select count(*) from email_jobs_open").await, "0");
-    assert_eq!(
-        outbox.text("select string_agg(step || ' ' || outcome, ', ' order by step) from email_attempts").await,
-        "generate_link ok, send ok"
-    );
+    assert_eq!(outbox.job(id).await.state_and_code(), ("sent", None));
+    let job = outbox.job(id).await;
+    assert!(!job.has_link && !job.is_leased && job.message_id.is_some(), "{job:?}");
+    assert_eq!(outbox.scalar::<i64>("select count(*) from email_jobs_open").await, 0);
+    let steps = outbox.steps().await;
+    assert_eq!(steps.iter().map(StepRow::result).collect::<Vec<_>>(), [("generate_link", "ok"), ("send", "ok")]);
 }
 
 #[tokio::test]
@@ -55,7 +52,7 @@ async fn a_newer_request_supersedes_a_running_job_at_the_seal() {
     outbox.queued(request_for("hello@example.com", "2")).await;
 
     assert_eq!(outbox.seal(&job).await, SendDecision::Superseded);
-    assert_eq!(outbox.state(job.lease.job).await, "superseded newer_request");
+    assert_eq!(outbox.job(job.lease.job).await.state_and_code(), ("superseded", Some("newer_request")));
 }
 
 #[tokio::test]
@@ -81,7 +78,8 @@ async fn a_concurrent_rescue_and_enqueue_leave_one_waiting_job() {
         let (rescued, _) = tokio::join!(outbox::rescue(&outbox.pool, 20), outbox.enqueue(&newer));
         rescued.unwrap();
         outbox::rescue(&outbox.pool, 20).await.unwrap();
-        assert_eq!(outbox.text("select string_agg(id::text, ' ') from email_jobs_open").await, newer[0].id.to_string());
+        let open: Vec<(Uuid,)> = outbox.rows("select id from email_jobs_open").await;
+        assert_eq!(open, [(newer[0].id.0,)]);
         outbox.execute("truncate recipient_quotas").await;
     }
 }
@@ -99,8 +97,8 @@ async fn waiting_jobs_expire_at_their_deadline_with_a_reason() {
 
     assert!(outbox.claim(10).await.iter().all(|job| job.lease.job == young));
     assert_eq!(states_of(&outbox::expire(&outbox.pool).await.unwrap()), ["expired", "expired"]);
-    assert_eq!(outbox.state(idle).await, "expired deadline_passed");
-    assert_eq!(outbox.state(tried).await, "expired upstream_away");
+    assert_eq!(outbox.job(idle).await.state_and_code(), ("expired", Some("deadline_passed")));
+    assert_eq!(outbox.job(tried).await.state_and_code(), ("expired", Some("upstream_away")));
 }
 
 const LATE: &str =
@@ -113,9 +111,11 @@ async fn a_job_that_expires_during_a_pause_has_the_pause_as_its_reason() {
     outbox::upstreams::pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap();
     outbox.execute(LATE).await;
     outbox::expire(&outbox.pool).await.unwrap();
-    assert_eq!(outbox.state(job).await, "expired mailgun_rate_limited");
-    let message = outbox.text("select message from email_jobs").await;
-    assert_eq!(message, "Mailgun asked for a pause that was longer than this job could wait.");
+    assert_eq!(outbox.job(job).await.state_and_code(), ("expired", Some("mailgun_rate_limited")));
+    assert_eq!(
+        outbox.job(job).await.message.as_deref(),
+        Some("Mailgun asked for a pause that was longer than this job could wait.")
+    );
 }
 
 #[tokio::test]
@@ -128,7 +128,7 @@ async fn a_running_job_that_expires_keeps_the_reason_of_its_last_failure() {
     let job = outbox.claim_one().await;
     outbox.execute(LATE).await;
     assert_eq!(outbox.seal(&job).await, SendDecision::Expired);
-    assert_eq!(outbox.state(job.lease.job).await, "expired upstream_away");
+    assert_eq!(outbox.job(job.lease.job).await.state_and_code(), ("expired", Some("upstream_away")));
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn a_job_past_its_deadline_is_not_mailed() {
 
     assert_eq!(outbox::expire(&outbox.pool).await.unwrap(), []);
     assert_eq!(outbox.seal(&job).await, SendDecision::Expired);
-    assert_eq!(outbox.state(job.lease.job).await, "expired deadline_passed");
+    assert_eq!(outbox.job(job.lease.job).await.state_and_code(), ("expired", Some("deadline_passed")));
 }
 
 #[tokio::test]
@@ -153,7 +153,7 @@ async fn a_mailgun_pause_holds_a_job_and_keeps_its_link() {
     outbox::upstreams::pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap();
 
     assert!(matches!(outbox.seal(&job).await, SendDecision::Hold { pause } if pause > Duration::from_secs(58)));
-    assert_eq!(outbox.text("select sealed_link is not null from email_jobs").await, "true");
+    assert!(outbox.scalar::<bool>("select sealed_link is not null from email_jobs").await);
 }
 
 #[tokio::test]
@@ -188,10 +188,11 @@ async fn steps_are_recorded_with_their_reason() {
     let end = JobEnd::Failed(failed.failure.clone().unwrap());
     outbox.finish_by(&job, end, failed).await;
 
-    assert_eq!(
-        outbox.text("select concat_ws('|', attempt, step, outcome, http_status, code, message, duration_ms, worker) from email_attempts").await,
-        "1|send|reject|400|bad_recipient|to parameter is not a valid address|20|test"
-    );
+    let step = outbox.steps().await.remove(0);
+    assert_eq!((step.attempt, step.result(), step.http_status), (1, ("send", "reject"), Some(400)));
+    assert_eq!(step.code.as_deref(), Some("bad_recipient"));
+    assert_eq!(step.message.as_deref(), Some("to parameter is not a valid address"));
+    assert_eq!((step.duration_ms, step.worker.as_str()), (20, "test"));
 }
 
 #[tokio::test]
@@ -224,7 +225,7 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
     };
     assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);
 
-    assert_eq!(outbox.text("select count(*) from email_attempts").await, "1");
+    assert_eq!(outbox.scalar::<i64>("select count(*) from email_attempts").await, 1);
 }
 
 /// Changes the job's row as a report about its mail does.
@@ -241,7 +242,7 @@ async fn a_mail_that_mailgun_has_reported_is_not_sent_again() {
     let second = outbox.claim_one().await;
 
     assert_eq!(outbox.seal_with(&second, None).await, SendDecision::AlreadySent);
-    assert_eq!(outbox.state(id).await, "sent");
+    assert_eq!(outbox.job(id).await.state_and_code(), ("sent", None));
 }
 
 #[tokio::test]
@@ -272,7 +273,7 @@ async fn a_job_whose_mail_was_reported_ends_as_sent_and_not_as_expired() {
     outbox.execute("update email_jobs_open set created_at = created_at - interval '1 h', deadline_at = now()").await;
 
     assert_eq!(states_of(&outbox::expire(&outbox.pool).await.unwrap()), ["sent"]);
-    assert_eq!(outbox.state(id).await, "sent");
+    assert_eq!(outbox.job(id).await.state_and_code(), ("sent", None));
 }
 
 #[tokio::test]
@@ -324,7 +325,7 @@ async fn each_job_of_a_batch_has_its_own_outcome() {
         "{decisions:?}"
     );
     let own = "select bool_and(convert_from(sealed_link, 'utf8') = recipient) from email_jobs_open where sealed_link is not null";
-    assert_eq!(outbox.text(own).await, "true", "a job has the link of another");
+    assert!(outbox.scalar::<bool>(own).await, "a job has the link of another");
 
     let failed = JobEnd::Failed(Failure::new("test", "Words."));
     let ends = [(&jobs[4], failed), (&jobs[3], JobEnd::Sent), (&jobs[0], JobEnd::Sent), (&taken_over, JobEnd::Sent)];
@@ -332,13 +333,21 @@ async fn each_job_of_a_batch_has_its_own_outcome() {
         ends.map(|(job, end)| outbox::Finish { lease: job.lease, end, step: record(job, step(job, Step::Send)) });
     let recorded = outbox::finish(&outbox.pool, &ends).await.unwrap();
     assert_eq!(recorded, [Recorded::Done, Recorded::LeaseLost, Recorded::Done, Recorded::Done]);
-    let states = "select string_agg(concat_ws(' ', recipient, state, code), ', ' order by seq) from email_jobs where finished_at < 'infinity'";
+    let jobs = outbox.jobs().await;
+    let ended: Vec<_> = jobs.iter().map(JobRow::state_and_code).filter(|(state, _)| *state != "queued").collect();
+    let recipients: Vec<_> = jobs.iter().map(|job| &job.recipient).take(5).collect();
+    assert_eq!(recipients, [0, 1, 2, 3, 4].map(|n| format!("person-{n}@example.com")).each_ref());
     assert_eq!(
-        outbox.text(states).await,
-        "person-0@example.com sent, person-1@example.com superseded newer_request, \
-         person-2@example.com expired deadline_passed, person-3@example.com sent, person-4@example.com failed test"
+        ended,
+        [
+            ("sent", None),
+            ("superseded", Some("newer_request")),
+            ("expired", Some("deadline_passed")),
+            ("sent", None),
+            ("failed", Some("test")),
+        ]
     );
-    assert_eq!(outbox.text("select count(*) from email_attempts").await, "10", "not every step was recorded");
+    assert_eq!(outbox.scalar::<i64>("select count(*) from email_attempts").await, 10, "not every step was recorded");
 }
 
 fn states_of(ended: &[EndedJob]) -> Vec<&str> {

@@ -12,8 +12,8 @@ async fn a_request_becomes_a_queued_job() {
     let outbox = TestOutbox::new().await;
     let id = outbox.queued(request("hello@example.com")).await;
 
-    assert_eq!(outbox.state(id).await, "queued");
-    assert_eq!(outbox.text("select deadline_at - created_at from email_jobs").await, "00:15:00");
+    assert_eq!(outbox.job(id).await.state_and_code(), ("queued", None));
+    assert!(outbox.scalar::<bool>("select deadline_at - created_at = interval '15 min' from email_jobs").await);
     assert_eq!(outbox::load(&outbox.api, 100).await.unwrap().waiting, 1);
 }
 
@@ -24,14 +24,16 @@ async fn a_second_request_supersedes_the_waiting_one_and_takes_its_place() {
     let other = outbox.queued(request("other@example.com")).await;
     let second = outbox.queued(request_for("hello@example.com", "b")).await;
 
-    assert_eq!(outbox.state(first).await, "superseded newer_request");
+    assert_eq!(outbox.job(first).await.state_and_code(), ("superseded", Some("newer_request")));
     let claimed = outbox.claim(10).await;
     let order: Vec<_> = claimed.iter().map(|job| job.lease.job).collect();
     assert_eq!(order.len(), 2);
     assert!(order.contains(&second) && order.contains(&other));
     assert_eq!(
-        outbox.text("select count(distinct place) from email_jobs where recipient = 'hello@example.com'").await,
-        "1"
+        outbox
+            .scalar::<i64>("select count(distinct place) from email_jobs where recipient = 'hello@example.com'")
+            .await,
+        1
     );
 }
 
@@ -51,11 +53,21 @@ async fn each_job_keeps_the_shown_host_of_its_own_request() {
     assert!(job.callback_url.as_str().ends_with("d"), "{job:?}");
     assert_eq!(job.shown_host.as_ref().map(ShownHost::as_str), Some("d.example.com"));
     outbox.finish(&job, JobEnd::Failed(Failure::new("late", "Too late."))).await;
-    let kept = "select string_agg(concat_ws(' ', right(callback_url, 1), shown_host, state, code), ', ' order by seq) from email_jobs";
+    let jobs = outbox.jobs().await;
+    let kept: Vec<_> = jobs
+        .iter()
+        .map(|job| (job.callback_url.chars().last(), job.shown_host.as_deref(), job.state_and_code()))
+        .collect();
+    let superseded = ("superseded", Some("newer_request"));
     assert_eq!(
-        outbox.text(kept).await,
-        "a a.example.com superseded newer_request, b b.example.com superseded newer_request, \
-         c c.example.com superseded newer_request, d d.example.com failed late, d e.example.com superseded duplicate"
+        kept,
+        [
+            (Some('a'), Some("a.example.com"), superseded),
+            (Some('b'), Some("b.example.com"), superseded),
+            (Some('c'), Some("c.example.com"), superseded),
+            (Some('d'), Some("d.example.com"), ("failed", Some("late"))),
+            (Some('d'), Some("e.example.com"), ("superseded", Some("duplicate"))),
+        ]
     );
 }
 
@@ -71,8 +83,8 @@ async fn a_waiting_job_is_superseded_even_if_its_quota_row_was_deleted() {
 
     let outcomes = outbox.enqueue(&[second, request("newcomer@example.com")]).await;
     assert_eq!(outcomes, [Enqueued::Queued, Enqueued::Queued]);
-    assert_eq!(outbox.state(first).await, "superseded newer_request");
-    assert_eq!(outbox.state(id).await, "queued");
+    assert_eq!(outbox.job(first).await.state_and_code(), ("superseded", Some("newer_request")));
+    assert_eq!(outbox.job(id).await.state_and_code(), ("queued", None));
     assert_eq!(outbox::load(&outbox.api, 100).await.unwrap().waiting, 2);
 }
 
@@ -82,17 +94,15 @@ async fn a_newcomers_request_uses_as_much_quota_as_any_other() {
     outbox.queued(request("newcomer@example.com")).await;
     // Two requests for one mailbox in a batch do not take the shortcut, and the second is a double click.
     outbox.enqueue(&[request("known@example.com"), request("known@example.com")]).await;
-    let used = "select string_agg(distinct
-        (select string_agg(date_trunc('second', tat - last_at + '0.5 s')::text, ' ') from unnest(tats) as tat) || ' of the recipient, '
-          || (select string_agg(date_trunc('second', tat::timestamptz - last_at + '0.5 s')::text, ' ')
-              from jsonb_each(clients) as client, jsonb_array_elements_text(client.value) as tat) || ' of the client',
-        '; ')
+    // The seconds that one request uses of each window, of the recipient and of the client.
+    let used = "select
+        array(select round(extract(epoch from tat - last_at))::bigint from unnest(tats) as tat),
+        array(select round(extract(epoch from tat::timestamptz - last_at))::bigint
+              from jsonb_each(clients) as client, jsonb_array_elements_text(client.value) as tat)
       from recipient_quotas";
-    assert_eq!(
-        outbox.text(used).await,
-        "00:01:30 00:48:00 of the recipient, 00:03:00 02:24:00 of the client",
-        "90 s are a tenth of 15 min"
-    );
+    let used: Vec<(Vec<i64>, Vec<i64>)> = outbox.rows(used).await;
+    // 90 s are a tenth of 15 min.
+    assert_eq!(used, [(vec![90, 2_880], vec![180, 8_640]), (vec![90, 2_880], vec![180, 8_640])]);
 }
 
 #[tokio::test]
@@ -104,8 +114,8 @@ async fn a_double_click_adds_a_row_but_no_mail_and_uses_no_quota() {
     let second = click.id;
 
     assert_eq!(outbox.enqueue(&[click]).await, [Enqueued::Duplicate]);
-    assert_eq!(outbox.state(first).await, "queued");
-    assert_eq!(outbox.state(second).await, "superseded duplicate");
+    assert_eq!(outbox.job(first).await.state_and_code(), ("queued", None));
+    assert_eq!(outbox.job(second).await.state_and_code(), ("superseded", Some("duplicate")));
 }
 
 #[tokio::test]
@@ -116,8 +126,8 @@ async fn the_same_request_after_the_window_is_a_new_job() {
     outbox.execute("update email_jobs set created_at = created_at - interval '1 second'").await;
     let second = outbox.queued(request("hello@example.com")).await;
 
-    assert_eq!(outbox.state(first).await, "superseded newer_request");
-    assert_eq!(outbox.state(second).await, "queued");
+    assert_eq!(outbox.job(first).await.state_and_code(), ("superseded", Some("newer_request")));
+    assert_eq!(outbox.job(second).await.state_and_code(), ("queued", None));
 }
 
 #[tokio::test]
@@ -128,8 +138,8 @@ async fn a_repeat_after_a_different_request_is_not_a_double_click() {
     outbox.queued(request_for("hello@example.com", "b")).await;
     let last = outbox.queued(request_for("hello@example.com", "a")).await;
 
-    assert_eq!(outbox.state(running.lease.job).await, "running");
-    assert_eq!(outbox.state(last).await, "queued");
+    assert_eq!(outbox.job(running.lease.job).await.state_and_code(), ("running", None));
+    assert_eq!(outbox.job(last).await.state_and_code(), ("queued", None));
 }
 
 #[tokio::test]
@@ -168,7 +178,7 @@ async fn a_refused_request_uses_no_quota_of_any_window() {
     outbox.queued(from("203.0.113.3", "7")).await;
     let refused = outbox.enqueue(&[from("203.0.113.4", "8")]).await;
     assert!(matches!(refused[..], [Enqueued::Limited { retry_after }] if retry_after < Duration::from_secs(1_201)));
-    assert_eq!(outbox.text("select count(*) from email_jobs").await, "3");
+    assert_eq!(outbox.scalar::<i64>("select count(*) from email_jobs").await, 3);
 }
 
 #[tokio::test]
@@ -196,10 +206,10 @@ async fn the_requests_of_a_batch_are_decided_in_order_of_arrival() {
 
     assert_eq!(outcomes[..4], [Enqueued::Queued, Enqueued::Queued, Enqueued::Queued, Enqueued::Duplicate]);
     assert!(matches!(outcomes[4], Enqueued::Limited { .. }));
-    assert_eq!(outbox.state(ids[0]).await, "superseded newer_request");
-    assert_eq!(outbox.state(ids[1]).await, "queued");
-    assert_eq!(outbox.state(ids[2]).await, "queued");
-    assert_eq!(outbox.state(ids[3]).await, "superseded duplicate");
+    assert_eq!(outbox.job(ids[0]).await.state_and_code(), ("superseded", Some("newer_request")));
+    assert_eq!(outbox.job(ids[1]).await.state_and_code(), ("queued", None));
+    assert_eq!(outbox.job(ids[2]).await.state_and_code(), ("queued", None));
+    assert_eq!(outbox.job(ids[3]).await.state_and_code(), ("superseded", Some("duplicate")));
 }
 
 #[tokio::test]
@@ -230,17 +240,12 @@ async fn concurrent_replicas_leave_one_waiting_job_and_do_not_exceed_the_quota()
     let taken: usize = replicas.join_all().await.into_iter().sum();
 
     assert_eq!(taken, 14);
-    assert_eq!(
-        outbox
-            .text("select string_agg(recipient, ' ' order by recipient) from email_jobs where state = 'queued'")
-            .await,
-        "a@example.com b@example.com"
-    );
-    assert_eq!(outbox.text("select count(*) from email_jobs where state = 'superseded'").await, "12");
-    assert_eq!(
-        outbox.text("select bool_and(waiting.seq > gone.seq) from email_jobs waiting join email_jobs gone using (recipient) where waiting.state = 'queued' and gone.state = 'superseded'").await,
-        "true"
-    );
+    let jobs = outbox.jobs().await;
+    let mut queued: Vec<_> = jobs.iter().filter(|job| job.state == "queued").map(|job| &job.recipient).collect();
+    queued.sort();
+    assert_eq!(queued, ["a@example.com", "b@example.com"]);
+    assert_eq!(jobs.iter().filter(|job| job.state == "superseded").count(), 12);
+    assert!(outbox.scalar::<bool>("select bool_and(waiting.seq > gone.seq) from email_jobs waiting join email_jobs gone using (recipient) where waiting.state = 'queued' and gone.state = 'superseded'").await);
 }
 
 #[tokio::test]
@@ -258,11 +263,8 @@ async fn only_idle_quotas_are_deleted() {
     outbox.execute(of_client).await;
 
     assert_eq!(outbox::forget_idle_quotas(&outbox.pool).await.unwrap(), 1);
-    assert_eq!(
-        outbox.text("select string_agg(key, '|' order by key) from recipient_quotas").await,
-        "a@example.com",
-        "the quota of its client is in use"
-    );
+    let kept: Vec<(String,)> = outbox.rows("select key from recipient_quotas").await;
+    assert_eq!(kept, [("a@example.com".to_owned(),)], "the quota of its client is in use");
 }
 
 /// All writers of quota rows lock them in the order of their keys, so that two writers cannot deadlock.
@@ -275,16 +277,14 @@ async fn newcomers_are_locked_in_the_order_of_their_keys() {
     sqlx::raw_sql(add("a")).execute(&mut *other).await.unwrap();
     let batch = [request("b@example.com"), request("a@example.com")];
     let (outcomes, ()) = tokio::join!(outbox.enqueue(&batch), async {
-        let waiting = "select count(*) from pg_stat_activity
-                       where datname = current_database() and wait_event_type = 'Lock'";
-        while outbox.text(waiting).await == "0" {}
+        outbox.until_sessions_wait_for_locks(1).await;
         sqlx::raw_sql(add("b")).execute(&mut *other).await.expect("the enqueue holds a lock on the later row");
         other.commit().await.unwrap();
     });
     assert_eq!(outcomes, [Enqueued::Queued, Enqueued::Queued]);
     // The session that has a deadlock counts it at once.
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
-    assert_eq!(outbox.text(deadlocks).await, "0");
+    assert_eq!(outbox.scalar::<i64>(deadlocks).await, 0);
 }
 
 #[tokio::test]
@@ -300,7 +300,7 @@ async fn concurrent_requests_share_a_few_commits_and_get_their_own_outcomes() {
     let refused = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Enqueued::Limited { .. }))).count();
     assert_eq!(refused, 100);
     assert_eq!(outbox::load(&outbox.api, 1_000).await.unwrap().waiting, 100);
-    let commits: i64 = outbox.text("select count(distinct xmin::text) from email_jobs").await.parse().unwrap();
+    let commits: i64 = outbox.scalar("select count(distinct xmin::text) from email_jobs").await;
     assert!(commits <= 6, "{commits} commits for 300 requests");
 }
 
@@ -314,9 +314,7 @@ async fn a_burst_of_requests_does_not_wait_for_a_blocked_commit() {
         .await
         .unwrap();
     let (held_up, ()) = tokio::join!(commit.commit(request("held-up@example.com")), async {
-        let waiting = "select count(*) from pg_stat_activity
-                       where datname = current_database() and wait_event_type = 'Lock'";
-        while outbox.text(waiting).await == "0" {}
+        outbox.until_sessions_wait_for_locks(1).await;
         let mut crowd: FuturesUnordered<_> =
             (0..100).map(|n| commit.commit(request(&format!("person-{n}@example.com")))).collect();
         // The last requests may wait, because they are too few for a batch of the helper's.

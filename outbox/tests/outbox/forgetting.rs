@@ -24,7 +24,7 @@ async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
     outbox.execute("delete from suppressed_recipients where recipient = 'ann.smith@gmail.com'").await;
     outbox.queued(request_for(ann, "waiting-for-annsmith")).await;
     let running = outbox.claim_one().await;
-    let jobs = outbox.text("select count(*) from email_jobs").await;
+    let jobs = outbox.jobs().await.len();
 
     let forgotten = outbox::forget(&outbox.pool, &Email::parse(ann).unwrap()).await.unwrap();
     let changed: Vec<_> = forgotten.iter().filter(|f| f.rows > 0).map(|f| (f.relation.as_str(), f.rows)).collect();
@@ -38,25 +38,23 @@ async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
             ("suppression_lifts", 1)
         ]
     );
-    let tables = "select string_agg(c.relname, ' ') from pg_class c
+    let tables = "select c.relname::text from pg_class c
                   where relnamespace = 'public'::regnamespace and relkind = 'r' and not exists (
                     select from pg_class v where v.oid = c.oid and c.relname = '_sqlx_migrations')";
-    for table in outbox.text(tables).await.split(' ') {
-        let left = outbox.text(&format!("select count(*) from {table} t where t::text ~* 'ann.?smith'")).await;
-        assert_eq!(left, "0", "{table}");
+    for (table,) in outbox.rows::<(String,)>(tables).await {
+        let left: i64 = outbox.scalar(&format!("select count(*) from {table} t where t::text ~* 'ann.?smith'")).await;
+        assert_eq!(left, 0, "{table}");
     }
-    assert_eq!(outbox.text("select count(*) from email_jobs").await, jobs, "counts stay");
-    let forgotten_jobs = "select string_agg(concat_ws(' ', state, code, delivery, recipient), ', ' order by seq)
-                  from email_jobs where recipient like 'forgotten%'";
-    assert_eq!(
-        outbox.text(forgotten_jobs).await,
-        "sent complained forgotten@invalid, failed forgotten forgotten@invalid",
-    );
+    let mut forgotten_jobs = outbox.jobs().await;
+    assert_eq!(forgotten_jobs.len(), jobs, "counts stay");
+    forgotten_jobs.retain(|job| job.recipient == "forgotten@invalid");
+    let states: Vec<_> = forgotten_jobs.iter().map(|job| (job.state_and_code(), job.delivery.as_deref())).collect();
+    assert_eq!(states, [(("sent", None), Some("complained")), (("failed", Some("forgotten")), None)]);
     // The worker that was running the job has lost its lease.
     let late = JobEnd::Failed(Failure::new("late", "Too late."));
     assert_eq!(outbox.finish(&running, late).await, Recorded::LeaseLost);
-    assert_eq!(outbox.text(&format!("select count(*) from email_jobs where recipient = '{bob}'")).await, "1");
-    assert_eq!(outbox.text("select count(*) from suppressed_recipients").await, "1");
+    assert_eq!(outbox.scalar::<i64>(&format!("select count(*) from email_jobs where recipient = '{bob}'")).await, 1);
+    assert_eq!(outbox.scalar::<i64>("select count(*) from suppressed_recipients").await, 1);
 }
 
 #[tokio::test]
@@ -74,7 +72,7 @@ async fn sql_and_rust_agree_on_the_mailbox_of_an_address() {
     ] {
         let Ok(email) = Email::parse(address) else { continue };
         assert_eq!(
-            outbox.text(&format!("select email_mailbox('{email}')")).await,
+            outbox.scalar::<String>(&format!("select email_mailbox('{email}')")).await,
             email.mailbox().as_str(),
             "{address}"
         );

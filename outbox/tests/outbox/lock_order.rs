@@ -31,16 +31,14 @@ async fn assert_waits_without_holding_the_later_job(
     };
     sqlx::raw_sql(lock(&leases[1])).execute(&mut *other).await.unwrap();
     let (written, ()) = tokio::join!(write, async {
-        let waiting = "select count(*) from pg_stat_activity
-                       where datname = current_database() and wait_event_type = 'Lock'";
-        while outbox.text(waiting).await == "0" {}
+        outbox.until_sessions_wait_for_locks(1).await;
         sqlx::raw_sql(lock(&leases[0])).execute(&mut *other).await.expect("the write holds a lock on the later job");
         other.commit().await.unwrap();
     });
     assert_eq!(written.unwrap(), leases.len());
     // The session that has a deadlock counts it at once.
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
-    assert_eq!(outbox.text(deadlocks).await, "0");
+    assert_eq!(outbox.scalar::<i64>(deadlocks).await, 0);
 }
 
 #[tokio::test]

@@ -8,14 +8,14 @@ const TODAY: &str = "to_char(now() at time zone 'utc', 'YYYYMMDD')";
 #[tokio::test]
 async fn a_missing_partition_is_created_when_a_job_needs_it() {
     let outbox = TestOutbox::new().await;
-    let today = outbox.text(&format!("select {TODAY}")).await;
+    let today: String = outbox.scalar(&format!("select {TODAY}")).await;
     outbox.execute(&format!("drop table email_jobs_{today}, email_attempts_{today}")).await;
     let id = outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
     outbox.seal(&job).await;
     outbox.finish_by(&job, JobEnd::Sent, ok(Step::Send)).await;
 
-    assert_eq!(outbox.state(id).await, "sent");
+    assert_eq!(outbox.job(id).await.state_and_code(), ("sent", None));
 }
 
 #[tokio::test]
@@ -29,12 +29,13 @@ async fn partitions_are_created_a_week_ahead_even_by_concurrent_programs() {
         tokio::join!(partitions::make(&outbox.pool), partitions::make(&outbox.pool), partitions::make(&outbox.pool));
     one.and(two).and(three).unwrap();
 
-    let ahead = outbox.text("select count(*) from pg_inherits where inhparent = 'email_jobs'::regclass").await;
-    assert_eq!(ahead, "9");
+    let ahead: i64 = outbox.scalar("select count(*) from pg_inherits where inhparent = 'email_jobs'::regclass").await;
+    assert_eq!(ahead, 9);
     // Partitions have the comments of the table.
-    assert_eq!(
-        outbox.text(&format!("select col_description(('email_jobs_' || {TODAY})::regclass, 2) is not null")).await,
-        "true"
+    assert!(
+        outbox
+            .scalar::<bool>(&format!("select col_description(('email_jobs_' || {TODAY})::regclass, 2) is not null"))
+            .await
     );
 }
 
@@ -51,14 +52,14 @@ async fn only_old_partitions_are_dropped() {
         )
         .await;
     let days = "select count(*) from pg_inherits where inhparent = 'email_jobs'::regclass";
-    let before = outbox.text(days).await;
+    let before: i64 = outbox.scalar(days).await;
     let dropped = partitions::drop_old(&outbox.pool, 30).await.unwrap();
 
     assert_eq!(dropped.names, ["email_events_20200101", "email_jobs_20200101"]);
     let kept = "select to_regclass('email_attempts_20200102') is not null";
-    assert_eq!(outbox.text(kept).await, "true", "a table that is not a partition was dropped");
+    assert!(outbox.scalar::<bool>(kept).await, "a table that is not a partition was dropped");
     assert_eq!(partitions::drop_old(&outbox.pool, 1).await.unwrap(), partitions::Dropped::default());
-    assert_eq!(outbox.text(days).await.parse::<i32>().unwrap(), before.parse::<i32>().unwrap() - 1);
+    assert_eq!(outbox.scalar::<i64>(days).await, before - 1);
 }
 
 #[tokio::test]

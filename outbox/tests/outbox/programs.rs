@@ -61,7 +61,7 @@ async fn programs_are_in_the_summary_until_they_stop_or_no_longer_report() {
 
     outbox.execute("update email_programs set seen_at = seen_at - interval '1 day' where kind = 'api'").await;
     report(&outbox.pool, worker("worker-a", &["aaaaaaaa"])).await;
-    assert_eq!(outbox.text("select count(*) from email_programs").await, "1");
+    assert_eq!(outbox.scalar::<i64>("select count(*) from email_programs").await, 1);
 }
 
 #[tokio::test]
@@ -109,7 +109,7 @@ async fn mixed_versions_and_too_many_connections_cause_warnings() {
     // The connection limit of the database also counts.
     outbox.execute("delete from email_programs").await;
     assert_eq!(codes(&report(&outbox.api, api()).await), [""; 0]);
-    let database = outbox.text("select current_database()").await;
+    let database: String = outbox.scalar("select current_database()::text").await;
     outbox.execute(&format!("alter database {database} connection limit 12")).await;
     let summary = report(&outbox.api, api()).await;
     assert_eq!((codes(&summary).as_slice(), summary.connections_allowed), (["too_few_connections"].as_slice(), 12));
@@ -120,19 +120,48 @@ async fn the_viewer_role_sees_the_programs_in_two_views() {
     let outbox = TestOutbox::new().await;
     report(&outbox.api, api()).await;
     report(&outbox.pool, worker("worker-a", &["aaaaaaaa", "bbbbbbbb"])).await;
-    let rows = |query: &'static str| sqlx::query_scalar::<_, String>(query).fetch_all(&outbox.viewer);
-    assert_eq!(
-        rows("select concat_ws(' ', kind, version, commit, max_connections, sealing_keys, seen_ago) from email_programs_now")
-            .await
-            .unwrap(),
-        ["api 0.1.0 0123456789ab 13 00:00:00", "worker 0.1.0 0123456789ab 13 aaaaaaaa bbbbbbbb 00:00:00"]
-    );
-    assert_eq!(
-        rows(
-            "select concat_ws(' ', apis, workers, max_connections, versions, sealing_keys) from email_programs_summary"
-        )
-        .await
-        .unwrap(),
-        [r#"1 1 26 {"0.1.0 0123456789ab"} {"aaaaaaaa bbbbbbbb"}"#]
-    );
+    let now = "select kind, version, commit, max_connections, sealing_keys, seen_ago < interval '10 s' as is_new
+               from email_programs_now";
+    let row = |kind: &str, sealing_keys: Option<&str>| NowRow {
+        kind: kind.to_owned(),
+        version: "0.1.0".to_owned(),
+        commit: Some("0123456789ab".to_owned()),
+        max_connections: 13,
+        sealing_keys: sealing_keys.map(str::to_owned),
+        is_new: true,
+    };
+    let shown: Vec<NowRow> = sandbox::rows(&outbox.viewer, now).await;
+    assert_eq!(shown, [row("api", None), row("worker", Some("aaaaaaaa bbbbbbbb"))]);
+
+    let summary = "select apis, workers, max_connections::bigint, versions, sealing_keys from email_programs_summary";
+    let summary: Vec<SummaryRow> = sandbox::rows(&outbox.viewer, summary).await;
+    let expected = SummaryRow {
+        apis: 1,
+        workers: 1,
+        max_connections: 26,
+        versions: vec!["0.1.0 0123456789ab".to_owned()],
+        sealing_keys: vec!["aaaaaaaa bbbbbbbb".to_owned()],
+    };
+    assert_eq!(summary, [expected]);
+}
+
+/// A row of `email_programs_now`.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+struct NowRow {
+    kind: String,
+    version: String,
+    commit: Option<String>,
+    max_connections: i32,
+    sealing_keys: Option<String>,
+    is_new: bool,
+}
+
+/// The row of `email_programs_summary`.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+struct SummaryRow {
+    apis: i64,
+    workers: i64,
+    max_connections: i64,
+    versions: Vec<String>,
+    sealing_keys: Vec<String>,
 }

@@ -68,8 +68,8 @@ async fn the_public_roles_of_a_supabase_project_can_read_and_call_nothing() {
 async fn every_table_and_column_has_a_comment() {
     let outbox = crate::test_outbox::TestOutbox::new().await;
     let uncommented = outbox
-        .text(
-            "select coalesce(string_agg(c.relname || coalesce('.' || a.attname, ''), ' '), '')
+        .rows::<(String, Option<String>)>(
+            "select c.relname::text, a.attname::text
              from pg_class c
              left join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
              where c.relnamespace = 'public'::regnamespace
@@ -79,5 +79,5 @@ async fn every_table_and_column_has_a_comment() {
                and (col_description(c.oid, a.attnum) is null or obj_description(c.oid) is null)",
         )
         .await;
-    assert_eq!(uncommented, "");
+    assert_eq!(uncommented, []);
 }

@@ -110,7 +110,7 @@ async fn entries_read(outbox: &TestOutbox, index: &str) -> i64 {
     outbox.pool.close().await;
     outbox.wait_until_sessions_end().await;
     let reads = format!("select idx_tup_read from pg_stat_user_indexes where indexrelname = '{index}'");
-    outbox.text(&reads).await.parse().unwrap()
+    outbox.scalar(&reads).await
 }
 
 async fn take(cursor: &mut QueueCursor, pool: &PgPool, limit: i64) -> Vec<ClaimedJob> {

@@ -15,6 +15,19 @@ pub(crate) struct SentMail {
     recipient: String,
 }
 
+/// A row of `suppressed_recipients`.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+struct SuppressionRow {
+    recipient: String,
+    reason: String,
+    times: i16,
+    hours: f64,
+}
+
+fn suppression(recipient: &str, reason: &str, times: i16, hours: f64) -> SuppressionRow {
+    SuppressionRow { recipient: recipient.to_owned(), reason: reason.to_owned(), times, hours }
+}
+
 impl TestOutbox {
     pub(crate) async fn mailed(&self, recipient: &str) -> SentMail {
         let page = JobId::new().to_string();
@@ -29,11 +42,11 @@ impl TestOutbox {
         outbox::take_reports(&self.api, reports).await.unwrap()
     }
 
-    async fn suppressions(&self) -> String {
-        self.text(
-            "select string_agg(concat_ws(' ', split_part(recipient, '@', 1), reason, times, until - since), ', '
-               order by recipient)
-             from suppressed_recipients",
+    async fn suppressions(&self) -> Vec<SuppressionRow> {
+        self.rows(
+            "select recipient, reason, times, extract(epoch from until - since)::float8 / 3600 as hours
+             from suppressed_recipients
+             order by recipient",
         )
         .await
     }
@@ -133,13 +146,15 @@ async fn each_report_of_a_batch_has_its_own_outcome() {
     let again = outbox.report(&batch).await;
     assert_eq!(statuses(&again)[..3], [Known, Known, Known]);
     assert_eq!(again[3].status, TokenReused, "the used token is stored");
-    let jobs = "select string_agg(concat_ws(' ', recipient, delivery), ', ' order by recipient) from email_jobs";
-    assert_eq!(outbox.text(jobs).await, "a@example.com delivered, b@example.com");
-    let events =
-        "select string_agg(concat_ws(' ', event_id, recipient_domain, moves, moved_from), ', ' order by event_id)
-                  from email_events";
-    assert_eq!(outbox.text(events).await, "0 example.com f, 1 example.com t");
-    assert_eq!(outbox.text("select count(*) from suppressed_recipients").await, "0");
+    let jobs = outbox.jobs().await;
+    let mut deliveries: Vec<_> = jobs.iter().map(|job| (job.recipient.as_str(), job.delivery.as_deref())).collect();
+    deliveries.sort();
+    assert_eq!(deliveries, [("a@example.com", Some("delivered")), ("b@example.com", None)]);
+    let events: Vec<(String, String, bool, Option<String>)> =
+        outbox.rows("select event_id, recipient_domain, moves, moved_from from email_events order by event_id").await;
+    let event = |id: &str, moves| (id.to_owned(), "example.com".to_owned(), moves, None);
+    assert_eq!(events, [event("0", false), event("1", true)]);
+    assert_eq!(outbox.scalar::<i64>("select count(*) from suppressed_recipients").await, 0);
 }
 
 #[tokio::test]
@@ -172,24 +187,22 @@ async fn concurrent_batches_have_the_same_result_as_consecutive_ones() {
     assert_eq!(outcomes.iter().filter(|outcome| outcome.status == ReportStatus::Recorded).count(), 80);
     assert_eq!(outcomes.iter().filter(|outcome| outcome.status == ReportStatus::Known).count(), 80);
     let jobs = format!("select count(*) from email_jobs where delivery = 'complained' and delivery_at = '{}'", at(9));
-    assert_eq!(outbox.text(&jobs).await, "20");
+    assert_eq!(outbox.scalar::<i64>(&jobs).await, 20);
     // The changes add up: each mail is counted once, whatever the order of the events.
     let sums = "select count(*) filter (where moves and delivery = 'complained')
                   - count(*) filter (where moves and moved_from = 'complained')
                 from email_events";
-    assert_eq!(outbox.text(sums).await, "20");
+    assert_eq!(outbox.scalar::<i64>(sums).await, 20);
 }
 
 #[tokio::test]
 async fn a_missing_mailbox_is_suppressed_for_longer_each_time() {
     let outbox = TestOutbox::new().await;
-    for (times, time, passes) in
-        [(1, "01:00:00", "61 min"), (2, "1 day", "25 h"), (3, "7 days", "8 d"), (4, "7 days", "0")]
-    {
+    for (times, hours, passes) in [(1, 1.0, "61 min"), (2, 24.0, "25 h"), (3, 168.0, "8 d"), (4, 168.0, "0")] {
         let (mail, earlier_mail) = (outbox.mailed("a@example.com").await, outbox.mailed("a@example.com").await);
         let outcomes = outbox.report(&[unsigned(mail.suppressing(SuppressionReason::Bounce))]).await;
         assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::Suppressed));
-        let wanted = format!("a bounce {times} {time}");
+        let wanted = [suppression("a@example.com", "bounce", times, hours)];
         assert_eq!(outbox.suppressions().await, wanted);
         let outcomes = outbox.report(&[unsigned(earlier_mail.suppressing(SuppressionReason::Bounce))]).await;
         assert_eq!(
@@ -211,8 +224,8 @@ async fn a_suppressed_recipients_request_fails_at_once_and_uses_quota() {
     let next = request("a@example.com");
     let id = next.id;
     assert_eq!(outbox.enqueue(std::slice::from_ref(&next)).await, [Enqueued::Suppressed]);
-    assert_eq!(outbox.state(id).await, "failed recipient_suppressed");
-    let message = outbox.text(&format!("select message from email_jobs where id = '{id}'")).await;
+    assert_eq!(outbox.job(id).await.state_and_code(), ("failed", Some("recipient_suppressed")));
+    let message = outbox.job(id).await.message.unwrap();
     assert!(message.starts_with("The recipient is suppressed (bounce, until 2"), "{message}");
     assert!(outbox.claim(10).await.is_empty());
     // As for any recipient: a repeat is a double click, and quotas run out.
@@ -225,10 +238,10 @@ async fn a_suppressed_recipients_request_fails_at_once_and_uses_quota() {
 
     // Another address of the domain is not suppressed.
     assert_eq!(outbox.enqueue(&[request("b@example.com")]).await, [Enqueued::Queued]);
-    assert_eq!(outbox.text("select email_lift_suppression(' A@Example.com')").await, "true");
+    assert!(outbox.scalar::<bool>("select email_lift_suppression(' A@Example.com')").await);
     outbox.execute("delete from recipient_quotas").await;
     assert_eq!(outbox.enqueue(&[request_for("a@example.com", "lifted")]).await, [Enqueued::Queued]);
-    assert_eq!(outbox.text("select recipient from suppression_lifts").await, "a@example.com");
+    assert_eq!(outbox.scalar::<String>("select recipient from suppression_lifts").await, "a@example.com");
 }
 
 #[tokio::test]
@@ -242,11 +255,12 @@ async fn a_delivered_mail_lifts_a_bounce_but_not_a_complaint() {
             unsigned(complained.suppressing(SuppressionReason::Complaint)),
         ])
         .await;
-    assert_eq!(outbox.suppressions().await, "a bounce 1 01:00:00, b complaint 1 1 day");
+    let complaint = suppression("b@example.com", "complaint", 1, 24.0);
+    assert_eq!(outbox.suppressions().await, [suppression("a@example.com", "bounce", 1, 1.0), complaint.clone()]);
     let arrived: Vec<Report> =
         later.iter().map(|mail| unsigned(mail.event("arrived", DeliveryStatus::Delivered))).collect();
     outbox.report(&arrived).await;
-    assert_eq!(outbox.suppressions().await, "b complaint 1 1 day");
+    assert_eq!(outbox.suppressions().await, [complaint]);
 }
 
 #[tokio::test]
@@ -255,7 +269,7 @@ async fn a_late_report_suppresses_from_the_time_of_its_event() {
     let mail = outbox.mailed("a@example.com").await;
     let bounce = mail.suppressing(SuppressionReason::Bounce);
     outbox.report(&[unsigned(DeliveryEvent { occurred_at: Utc::now() - TimeDelta::hours(2), ..bounce })]).await;
-    assert_eq!(outbox.suppressions().await, "a bounce 1 01:00:00");
+    assert_eq!(outbox.suppressions().await, [suppression("a@example.com", "bounce", 1, 1.0)]);
     assert_eq!(outbox.enqueue(&[request("a@example.com")]).await, [Enqueued::Queued]);
 }
 
@@ -275,12 +289,12 @@ async fn a_domain_that_bounces_every_mail_suppresses_nobody() {
     let first: Vec<Report> = mails[..20].iter().map(|mail| bounced(mail, now)).collect();
     let outcomes = outbox.report(&first).await;
     assert!(outcomes.iter().all(|outcome| outcome.suppression == Some(SuppressionOutcome::Suppressed)));
-    assert_eq!(outbox.text(suppressed_now).await, "20");
+    assert_eq!(outbox.scalar::<i64>(suppressed_now).await, 20);
 
     let outcomes = outbox.report(&[bounced(&mails[20], now), bounced(&elsewhere, now)]).await;
     assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::HeldBack));
     assert_eq!(outcomes[1].suppression, Some(SuppressionOutcome::Suppressed), "a bounce at another domain suppresses");
-    assert_eq!(outbox.text(suppressed_now).await, "1", "the earlier suppressions of the domain have ended");
+    assert_eq!(outbox.scalar::<i64>(suppressed_now).await, 1, "the earlier suppressions of the domain have ended");
     let outcomes = outbox.report(&[bounced(&mails[21], now)]).await;
     assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::HeldBack));
     assert_eq!(outbox.enqueue(&[request("person-00@broken.example")]).await, [Enqueued::Queued]);
@@ -288,7 +302,8 @@ async fn a_domain_that_bounces_every_mail_suppresses_nobody() {
     outbox.let_time_pass("11 min").await;
     let outcomes = outbox.report(&[bounced(&mails[22], Utc::now())]).await;
     assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::Suppressed), "bounces of the domain suppress again");
-    assert_eq!(outbox.text("select times from suppressed_recipients where recipient like '%-22@%'").await, "1");
+    let times = "select times from suppressed_recipients where recipient like '%-22@%'";
+    assert_eq!(outbox.scalar::<i16>(times).await, 1);
 }
 
 #[tokio::test]
@@ -300,5 +315,5 @@ async fn many_bounces_of_one_domain_in_one_batch_suppress_nobody() {
         batch.push(unsigned(mail.suppressing(SuppressionReason::Bounce)));
     }
     outbox.report(&batch).await;
-    assert_eq!(outbox.text("select count(*) from suppressed_recipients where until > since").await, "0");
+    assert_eq!(outbox.scalar::<i64>("select count(*) from suppressed_recipients where until > since").await, 0);
 }

@@ -6,6 +6,7 @@ use std::{
 };
 
 use outbox::{Enqueued, GroupCommit, JobListener};
+use sandbox::eventually;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -124,15 +125,15 @@ async fn a_silent_network_is_an_outage_until_it_answers_again() {
     let began = Instant::now();
     let refused = commit.commit(request("b@example.com")).await.unwrap_err();
     assert!(refused.is_outage(), "{refused}");
+    // The promise is a time: a caller waits for the refusal no longer than this.
     assert!(began.elapsed() < Duration::from_secs(14), "{:?}", began.elapsed());
 
     dropped.send(Dropped::None).unwrap();
-    let again = loop {
-        match commit.commit(request("c@example.com")).await {
-            Ok(outcome) => break outcome,
-            Err(error) => assert!(error.is_outage() && began.elapsed() < Duration::from_secs(60), "{error}"),
-        }
-    };
+    let again = eventually("an accepted request", async || {
+        let outcome = commit.commit(request("c@example.com")).await;
+        outcome.inspect_err(|error| assert!(error.is_outage(), "{error}"))
+    })
+    .await;
     assert_eq!(again, Enqueued::Queued);
 }
 
@@ -145,19 +146,18 @@ async fn a_committers_connection_that_falls_silent_after_its_check_is_replaced()
     dropped.send(Dropped::FirstAfterItsCheck).unwrap();
     let pool = outbox::connect(&url.into(), 1, "test").unwrap();
     let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
-    let began = Instant::now();
     let mut refusals = 0;
     for number in 0..2 {
-        loop {
-            match commit.commit(request(&format!("person-{number}@example.com"))).await {
-                Ok(outcome) => break assert_eq!(outcome, Enqueued::Queued),
-                Err(error) => {
-                    assert!(error.is_outage() && began.elapsed() < Duration::from_secs(30), "{error}");
-                    refusals += 1;
-                }
-            }
-        }
-        // Wait until the connection counts as idle and is checked.
+        let outcome = eventually("an accepted request", async || {
+            let outcome = commit.commit(request(&format!("person-{number}@example.com"))).await;
+            outcome.inspect_err(|error| {
+                assert!(error.is_outage(), "{error}");
+                refusals += 1;
+            })
+        })
+        .await;
+        assert_eq!(outcome, Enqueued::Queued);
+        // Time is the subject: after this time, the connection counts as idle and is checked before its next use.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(refusals <= 1, "{refusals} refusals");
@@ -175,10 +175,8 @@ async fn a_listener_that_no_longer_receives_is_replaced() {
 
     // Open connections stay silent forever. New ones work.
     dropped.send(Dropped::OpenedBefore(Instant::now())).unwrap();
-    let silent_since = Instant::now();
     // A new connection notifies once, for jobs that were added in the meantime.
     assert!(is_notified(&listener).await, "the dead connection was not replaced");
-    assert!(silent_since.elapsed() < Duration::from_secs(20), "replaced after {:?}", silent_since.elapsed());
     outbox.queued(request("b@example.com")).await;
     assert!(is_notified(&listener).await, "the new connection received no notification");
 }

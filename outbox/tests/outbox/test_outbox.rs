@@ -10,7 +10,7 @@ use outbox::{
     CallbackUrl, ClaimOptions, ClaimedJob, Email, EnqueuePolicy, Enqueued, Finish, JobEnd, JobId, NewJob, NewLink,
     PgPool, Recorded, Requeue, Requeued, Seal, SendDecision, ShownHost, Step, StepOutcome, StepRecord,
 };
-use sandbox::{Durability, Postgres, Role};
+use sandbox::{Durability, JobRow, Postgres, Role, StepRow, eventually};
 use tokio::sync::OnceCell;
 
 static SERVER: OnceCell<Postgres> = OnceCell::const_new();
@@ -63,7 +63,22 @@ impl TestOutbox {
     pub(crate) async fn wait_until_sessions_end(&self) {
         let others =
             "select count(*) from pg_stat_activity where datname = current_database() and usename <> current_user";
-        while self.text(others).await != "0" {}
+        eventually("the end of the programs' sessions", async || {
+            let open: i64 = self.scalar(others).await;
+            if open == 0 { Ok(()) } else { Err(open) }
+        })
+        .await;
+    }
+
+    /// Waits until at least this number of sessions wait for a lock.
+    pub(crate) async fn until_sessions_wait_for_locks(&self, count: i64) {
+        let waiting = "select count(*) from pg_stat_activity
+                       where datname = current_database() and wait_event_type = 'Lock'";
+        eventually(&format!("{count} sessions that wait for a lock"), async || {
+            let waiting: i64 = self.scalar(waiting).await;
+            if waiting >= count { Ok(()) } else { Err(waiting) }
+        })
+        .await;
     }
 
     pub(crate) async fn enqueue(&self, requests: &[NewJob]) -> Vec<Enqueued> {
@@ -119,9 +134,20 @@ impl TestOutbox {
         outbox::requeue(&self.pool, &[back]).await.unwrap()[0]
     }
 
-    /// One value of one row, as text.
-    pub(crate) async fn text(&self, query: &str) -> String {
-        sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select ({query})::text"))).fetch_one(&self.admin).await.unwrap()
+    /// The only value of the only row of a query.
+    pub(crate) async fn scalar<T>(&self, query: &str) -> T
+    where
+        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
+    {
+        sandbox::scalar(&self.admin, query).await
+    }
+
+    /// All rows of a query.
+    pub(crate) async fn rows<Row>(&self, query: &str) -> Vec<Row>
+    where
+        Row: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+    {
+        sandbox::rows(&self.admin, query).await
     }
 
     /// The plan of one of the outbox's statements. `part` is a text that only this statement contains, and `execute` is an
@@ -147,8 +173,23 @@ impl TestOutbox {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.admin).await.unwrap();
     }
 
-    pub(crate) async fn state(&self, id: JobId) -> String {
-        self.text(&format!("select concat_ws(' ', state, code) from email_jobs where id = '{id}'")).await
+    pub(crate) async fn job(&self, id: JobId) -> JobRow {
+        JobRow::find(&self.admin, id.0).await.expect("the job exists")
+    }
+
+    /// All jobs, in the order of acceptance.
+    pub(crate) async fn jobs(&self) -> Vec<JobRow> {
+        JobRow::all(&self.admin).await
+    }
+
+    /// The only job.
+    pub(crate) async fn only_job(&self) -> JobRow {
+        JobRow::only(&self.admin).await
+    }
+
+    /// All steps, in order.
+    pub(crate) async fn steps(&self) -> Vec<StepRow> {
+        StepRow::all(&self.admin).await
     }
 }
 

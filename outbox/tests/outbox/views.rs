@@ -32,24 +32,97 @@ async fn the_views_show_waiting_recent_and_failed_jobs() {
     outbox.queued(request("queued@example.com")).await;
     outbox.queued(request_for("queued@example.com", "again")).await;
 
-    let now = "select string_agg(concat_ws(' ', state, code, jobs, oldest < '1 min', next_try > now()), ', ')
-               from email_jobs_now";
-    assert_eq!(outbox.text(now).await, "queued 1 t, retrying upstream_away 1 t t");
-    let recent =
-        "select string_agg(concat_ws(' ', split_part(recipient, '@', 1), state, delivery, attempts, last_words,
-                    seconds_to_sent < 60, seconds_to_delivered), '; ')
-                  from email_jobs_recent";
+    let queued = NowRow { state: "queued".to_owned(), code: None, jobs: 1, is_new: true, is_due_later: None };
+    let retrying = NowRow {
+        state: "retrying".to_owned(),
+        code: Some("upstream_away".to_owned()),
+        is_due_later: Some(true),
+        ..queued.clone()
+    };
+    assert_eq!(outbox.rows::<NowRow>(NOW).await, [queued, retrying]);
+
+    let recent: Vec<RecentRow> = outbox.rows(RECENT).await;
+    let row = |name: &str, state: &str, attempts, last_words: Option<&str>| RecentRow {
+        recipient: format!("{name}@example.com"),
+        state: state.to_owned(),
+        attempts,
+        last_words: last_words.map(str::to_owned),
+        ..RecentRow::default()
+    };
+    let words = |number| format!("redirect_not_allowed: Words of number {number}.");
+    let sent = RecentRow {
+        delivery: Some("delivered".to_owned()),
+        is_sent_soon: Some(true),
+        seconds_to_delivered: Some(2.5),
+        ..row("sent", "sent", 1, None)
+    };
+    let replaced = "newer_request: A newer request of this recipient took its place.";
     assert_eq!(
-        outbox.text(recent).await,
-        "queued queued 0; queued superseded 0 newer_request: A newer request of this recipient took its place.; \
-         retrying retrying 1 upstream_away: It did not answer.; \
-         failed-1 failed 1 redirect_not_allowed: Words of number 1.; \
-         failed-0 failed 1 redirect_not_allowed: Words of number 0.; sent sent delivered 1 t 2.5"
+        recent,
+        [
+            row("queued", "queued", 0, None),
+            row("queued", "superseded", 0, Some(replaced)),
+            row("retrying", "retrying", 1, Some("upstream_away: It did not answer.")),
+            row("failed-1", "failed", 1, Some(&words(1))),
+            row("failed-0", "failed", 1, Some(&words(0))),
+            sent,
+        ]
     );
-    let failures = "select string_agg(concat_ws(' ', code, state, jobs, last_at <= now(), last_message), '; ')
-                    from email_failures_by_code";
-    assert_eq!(outbox.text(failures).await, "redirect_not_allowed failed 2 t Words of number 1.");
+
+    let failures = "select code, state, jobs, last_at <= now(), last_message from email_failures_by_code";
+    let failures: Vec<(String, String, i64, bool, String)> = outbox.rows(failures).await;
+    let (code, state, message) = ("redirect_not_allowed", "failed", "Words of number 1.");
+    assert_eq!(failures, [(code.to_owned(), state.to_owned(), 2, true, message.to_owned())]);
 }
+
+/// A row of `email_jobs_now`.
+#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+struct NowRow {
+    state: String,
+    code: Option<String>,
+    jobs: i64,
+    is_new: bool,
+    is_due_later: Option<bool>,
+}
+
+const NOW: &str = "
+    select state, code, jobs, oldest < '1 min' as is_new, next_try > now() as is_due_later from email_jobs_now";
+
+/// A row of `email_jobs_recent`.
+#[derive(Debug, Default, PartialEq, sqlx::FromRow)]
+struct RecentRow {
+    recipient: String,
+    state: String,
+    delivery: Option<String>,
+    attempts: i16,
+    last_words: Option<String>,
+    /// Whether it was sent within a minute.
+    is_sent_soon: Option<bool>,
+    seconds_to_delivered: Option<f64>,
+}
+
+const RECENT: &str = "
+    select recipient, state, delivery, attempts, last_words, seconds_to_sent < 60 as is_sent_soon,
+      seconds_to_delivered::float8
+    from email_jobs_recent";
+
+/// A row of `email_delivery_by_domain`.
+#[derive(Debug, Default, PartialEq, sqlx::FromRow)]
+struct DomainRow {
+    domain: String,
+    sent: i64,
+    delivered: i64,
+    deferred: i64,
+    bounced: i64,
+    complained: i64,
+    /// Whether both quantiles are between 3 and 30 s.
+    is_plausible: Option<bool>,
+}
+
+const BY_DOMAIN: &str = "
+    select domain, sent, delivered, deferred, bounced, complained,
+      p50_seconds between 3 and 30 and p95_seconds between 3 and 30 as is_plausible
+    from email_delivery_by_domain";
 
 #[tokio::test]
 async fn mails_are_counted_by_domain_and_delivery_status() {
@@ -74,10 +147,7 @@ async fn mails_are_counted_by_domain_and_delivery_status() {
 
     // Rows this recent are counted later, because a transaction that began before them may still commit.
     assert!(!outbox::roll_up(&outbox.pool).await.unwrap());
-    let view = "select string_agg(concat_ws(' ', domain, sent, delivered, deferred, bounced, complained,
-                  p50_seconds between 3 and 30, p95_seconds between 3 and 30), '; ')
-                from email_delivery_by_domain";
-    assert_eq!(outbox.text(&format!("coalesce(({view}), 'none')")).await, "none");
+    assert_eq!(outbox.rows::<DomainRow>(BY_DOMAIN).await, []);
     outbox
         .execute(
             "update email_jobs set finished_at = finished_at - interval '20 s' where finished_at < 'infinity';
@@ -90,25 +160,27 @@ async fn mails_are_counted_by_domain_and_delivery_status() {
         calls += 1;
     }
     assert_eq!(calls, 4, "each call counts at most one hour");
-    let wanted = "a.example 4 4 0 0 1 t t; b.example 2 0 0 1 0";
-    assert_eq!(outbox.text(view).await, wanted);
+    let a = DomainRow { domain: "a.example".to_owned(), sent: 4, delivered: 4, complained: 1, ..DomainRow::default() };
+    let b = DomainRow { domain: "b.example".to_owned(), sent: 2, bounced: 1, ..DomainRow::default() };
+    let wanted = [DomainRow { is_plausible: Some(true), ..a }, b];
+    assert_eq!(outbox.rows::<DomainRow>(BY_DOMAIN).await, wanted);
     outbox::roll_up(&outbox.pool).await.unwrap();
-    assert_eq!(outbox.text(view).await, wanted, "a mail was counted twice");
+    assert_eq!(outbox.rows::<DomainRow>(BY_DOMAIN).await, wanted, "a mail was counted twice");
 }
 
 #[tokio::test]
 async fn quantiles_are_interpolated_within_their_bucket() {
     let outbox = TestOutbox::new().await;
     for (counts, quantile, wanted) in [
-        ("{0,0,0}", 0.5, "null"),
-        ("{10,0,0}", 0.5, "0.5"),
-        ("{0,10,0}", 0.5, "2"),
-        ("{10,10,0}", 0.95, "2.8"),
-        ("{0,0,5}", 0.5, "3"),
-        ("{5,0,5}", 0.5, "1"),
+        ("{0,0,0}", 0.5, None),
+        ("{10,0,0}", 0.5, Some(0.5)),
+        ("{0,10,0}", 0.5, Some(2.0)),
+        ("{10,10,0}", 0.95, Some(2.8)),
+        ("{0,0,5}", 0.5, Some(3.0)),
+        ("{5,0,5}", 0.5, Some(1.0)),
     ] {
-        let query = format!("select coalesce(email_quantile('{{1,3}}', '{counts}', {quantile})::text, 'null')");
-        assert_eq!(outbox.text(&query).await, wanted, "{counts} {quantile}");
+        let query = format!("select email_quantile('{{1,3}}', '{counts}', {quantile})::float8");
+        assert_eq!(outbox.scalar::<Option<f64>>(&query).await, wanted, "{counts} {quantile}");
     }
 }
 

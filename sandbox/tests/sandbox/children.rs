@@ -4,7 +4,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use sandbox::{Program, ProgramError};
+use sandbox::{Program, ProgramError, eventually};
 use std::{path::Path, time::Duration};
 
 const SANDBOX: &str = env!("CARGO_BIN_EXE_sandbox");
@@ -37,13 +37,12 @@ fn children(of: u32) -> Vec<i32> {
 }
 
 async fn until_gone(pid: i32) {
-    let gone = async {
-        // A zombie process no longer has a program.
-        while std::fs::read_link(format!("/proc/{pid}/exe")).is_ok() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(TIMEOUT, gone).await.unwrap();
+    // A zombie process no longer has a program.
+    eventually("the end of the process", async || match std::fs::read_link(format!("/proc/{pid}/exe")) {
+        Ok(program) => Err(program),
+        Err(_) => Ok(()),
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -36,10 +36,11 @@ pub(crate) async fn measure(figures: &mut Figures) {
         over_http(figures, &system, connections).await;
     }
     figures.add("programs", "api resident after 128 connections", programs::megabytes(&system.apis[0], "VmRSS"), "MB");
-    let accepted: f64 = system.text("select count(*) from email_jobs").await.parse().unwrap();
+    let accepted: f64 = system.scalar("select count(*)::float8 from email_jobs").await;
     let cpu = programs::cpu_seconds(&system.apis[0]) / accepted * 1e6;
     figures.add("programs", "api CPU per accepted request", cpu, "µs");
     inserts(figures, server).await;
+    system.finish_with_any_jobs();
 }
 
 /// Repeats the measurements that are compared with the peers.
@@ -51,6 +52,7 @@ pub(crate) async fn measure_again(figures: &mut Figures) {
     alone(figures, server, 128).await;
     over_http(figures, &system, 32).await;
     inserts(figures, server).await;
+    system.finish_with_any_jobs();
 }
 
 async fn inserts(figures: &mut Figures, server: &Postgres) {

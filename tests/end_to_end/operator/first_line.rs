@@ -32,6 +32,7 @@ async fn the_first_line_has_the_build_and_the_changed_settings_but_no_secret() {
             assert!(!settings.contains(secret), "{secret}: {settings}");
         }
     }
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -48,4 +49,5 @@ async fn a_metric_of_both_programs_says_which_build_it_is() {
         }
     }
     assert!(include_str!("../../../docs/operating.md").contains("| `magic_link_build_info` by "));
+    system.finish().await;
 }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use sandbox::eventually;
 use serde_json::{Value, json};
-use tests::{Plan, TestSystem, eventually};
+use tests::{Plan, TestSystem};
 
 use super::{MAX_WAIT, fields};
 
@@ -11,16 +12,20 @@ use super::{MAX_WAIT, fields};
 async fn each_finished_job_has_one_line() {
     let system = TestSystem::start().await;
     let answer = system.ask("hello@example.com").await;
-    system.until_state(&answer, "sent").await;
+    let job = system.until_state(&answer, "sent").await;
     let worker = &system.workers[0];
     let line = worker.wait_for_line("delivery finished", MAX_WAIT).await.unwrap();
-    let id = system.text("select id from email_jobs").await;
     let (span, told): (Value, Value) = (serde_json::from_str::<Value>(&line).unwrap()["span"].clone(), fields(&line));
-    assert_eq!((&span["job_id"], &span["request_id"]), (&json!(id), &json!(answer.request_id)), "{line}");
+    assert_eq!(
+        (&span["job_id"], &span["request_id"]),
+        (&json!(job.id.to_string()), &json!(answer.request_id)),
+        "{line}"
+    );
     assert_eq!((&told["state"], &told["attempts"]), (&json!("sent"), &json!(1)), "{line}");
     assert!(told["duration_ms"].is_u64(), "{line}");
     let lines = worker.log().iter().filter(|line| line.contains("delivery finished")).count();
     assert_eq!((lines, worker.log().concat().contains("hello@")), (1, false));
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -31,18 +36,19 @@ async fn a_job_that_ends_while_it_waits_has_a_line_too() {
         "update email_jobs_open set created_at = created_at - interval '1 hour', deadline_at = clock_timestamp()";
     system.execute(late).await;
     system.start_worker().await;
-    system.until_state(&answer, "expired").await;
+    let job = system.until_state(&answer, "expired").await;
     let worker = &system.workers[0];
     let line = worker.wait_for_line("job ended while it waited", MAX_WAIT).await.unwrap();
     let told = fields(&line);
-    let id = system.text("select id from email_jobs").await;
-    assert_eq!((&told["job_id"], &told["request_id"]), (&json!(id), &json!(answer.request_id)), "{line}");
+    let ids = (&json!(job.id.to_string()), &json!(answer.request_id));
+    assert_eq!((&told["job_id"], &told["request_id"]), ids, "{line}");
     assert_eq!(
         (&told["state"], &told["attempts"], &told["code"]),
         (&json!("expired"), &json!(0), &json!("deadline_passed"))
     );
     assert!(told["age_ms"].as_u64() >= Some(3_600_000), "{line}");
     assert!(!worker.log().concat().contains("hello@"));
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -65,6 +71,7 @@ async fn a_refused_origin_is_logged_by_its_host_and_not_again_and_again() {
     for hidden in ["sesame", "ann:", "forged", "8443"] {
         assert!(!log.concat().contains(hidden), "{hidden}: {lines:?}");
     }
+    system.finish().await;
 }
 
 #[tokio::test]
@@ -78,17 +85,18 @@ async fn webhooks_are_logged_in_batches() {
     let forged = json!({ "signature": { "timestamp": "1", "token": "t", "signature": "s" }, "event-data": {} });
     assert_eq!(tests::post_at(&url, &forged).await.status, 401);
     let api = &system.apis[0];
-    let recorded = eventually(|| async {
+    eventually("the counts of the recorded events", async || {
         let log = api.log();
         let lines = log.iter().filter(|line| line.contains("unknown events match no job"));
         let counts: Vec<Value> = lines.map(|line| fields(line)).collect();
         let sum = |name: &str| counts.iter().filter_map(|fields| fields[name].as_u64()).sum::<u64>();
         if sum("events_recorded") >= 2 && sum("events_unknown") == 0 { Ok(()) } else { Err(log.join("\n")) }
-    });
-    recorded.await.unwrap();
+    })
+    .await;
     let refused = api.wait_for_line("webhooks were refused", MAX_WAIT).await.unwrap();
     assert_eq!(
         (&fields(&refused)["reason"], &fields(&refused)["webhooks_refused"]),
         (&json!("bad_signature"), &json!(1))
     );
+    system.finish().await;
 }

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, fs};
 
-use sandbox::{Mailgun, MailgunSettings, Program, Programs, SupabaseAuth, SupabaseSettings};
+use sandbox::{Mailgun, MailgunSettings, Program, Programs, SupabaseAuth, SupabaseSettings, eventually};
 use serde_json::json;
-use tests::{eventually, get_at, post_at, settings::Settings};
+use tests::{get_at, post_at, settings::Settings};
 
 use super::{MAX_WAIT, Which, end_of, server, start};
 
@@ -78,13 +78,11 @@ async fn the_example_starts_both_programs_as_it_is() {
     let worker = start_with_example(&programs.worker, &example, &addresses);
     worker.wait_for_line("the tables are ready", MAX_WAIT).await.unwrap();
     let address = api.address().await.unwrap();
-    let ready = eventually(|| async {
-        match get_at(&format!("http://{address}/health/ready")).await {
-            (200, _) => Ok(()),
-            (_, body) => Err(body),
-        }
-    });
-    ready.await.unwrap();
+    eventually("the api to be ready", async || match get_at(&format!("http://{address}/health/ready")).await {
+        (200, _) => Ok(()),
+        (_, body) => Err(body),
+    })
+    .await;
     let body = json!({ "email": "hello@example.com", "callback_origin": "https://portal.example.com" });
     let answer = post_at(&format!("http://{address}/api/auth/send-magic-link"), &body).await;
     assert_eq!(answer.status, 200, "{:?}", answer.body);

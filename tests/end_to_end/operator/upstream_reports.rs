@@ -1,7 +1,7 @@
 //! `magic-link-worker upstreams`, `/metrics` and `/health/ready` report the same about an upstream.
 
-use sandbox::Fault;
-use tests::{TestSystem, eventually};
+use sandbox::{Fault, eventually};
+use tests::TestSystem;
 
 /// What each of the three says about Supabase.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,11 +36,11 @@ async fn until_all_say(system: &TestSystem, kind: &str, open: u8, slow: u8, heal
         gauges: [open.to_string(), slow.to_string()],
         health: (health.0, health.1.to_owned()),
     };
-    let seen = eventually(|| async {
+    eventually("all reports to agree", async || {
         let reports = read(system).await;
         if reports == wanted { Ok(()) } else { Err(reports) }
-    });
-    seen.await.unwrap();
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn an_upstream_that_is_down_is_down_in_all_three() {
     system.ask("hello@example.com").await;
     until_all_say(&system, "down (slow pace)", 0, 1, (503, "down")).await;
     let lines = system.worker_command(&["upstreams"]).await.join("\n");
-    let code = system.text("select code from upstreams where name = 'supabase'").await;
+    let code: String = system.scalar("select code from upstreams where name = 'supabase'").await;
     assert!(lines.contains(&format!(": {code}: ")) && lines.contains("Look at SUPABASE_URL."), "{lines}");
 
     system.supabase.faults().clear();
@@ -61,4 +61,5 @@ async fn an_upstream_that_is_down_is_down_in_all_three() {
     system.supabase.faults().clear();
     until_all_say(&system, "ok", 0, 0, (200, "ok")).await;
     system.until_idle().await;
+    system.finish().await;
 }

@@ -4,16 +4,17 @@ mod etcd;
 mod node;
 mod postmaster;
 
-use std::time::Duration;
+use std::{
+    fmt::{self, Debug, Formatter},
+    time::Duration,
+};
 
 use nix::sys::signal::Signal;
+pub(crate) use node::Node;
 use reqwest::Client;
-use sandbox::{Daemon, DaemonFolder, ServerAddress};
+use sandbox::{Daemon, DaemonFolder, ServerAddress, eventually};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
-use tests::eventually;
-
-pub(crate) use node::Node;
 
 /// Patroni's settings for the cluster. Its defaults are 30, 10 and 10 s.
 pub(crate) const TTL: u32 = 15;
@@ -28,7 +29,7 @@ pub(crate) const NODES: usize = 3;
 
 /// The number of streaming standbys, and the number of synchronous ones among them.
 const STANDBYS: &str = "
-    select count(*) || ' ' || count(*) filter (where sync_state = 'sync')
+    select count(*), count(*) filter (where sync_state = 'sync')
     from pg_stat_replication
     where state = 'streaming'";
 
@@ -76,14 +77,17 @@ impl Cluster {
 
     /// Waits until there is one primary with two standbys, one of them synchronous. Returns the primary.
     pub(crate) async fn until_complete(&self) -> &Node {
-        let complete = eventually(|| async {
-            let Some(primary) = self.primary().await else { return Err("no primary".to_owned()) };
+        eventually("a primary with two standbys", async || {
+            let Some(primary) = self.primary().await else { return Err(self.incomplete("no primary".to_owned())) };
             match standbys(primary).await {
-                Ok(standbys) if standbys == "2 1" => Ok(primary),
-                other => Err(format!("{} is the primary; standbys and synchronous standbys: {other:?}", primary.name)),
+                Ok((2, 1)) => Ok(primary),
+                other => {
+                    let name = &primary.name;
+                    Err(self.incomplete(format!("{name} is the primary; standbys, synchronous standbys: {other:?}")))
+                }
             }
-        });
-        complete.await.unwrap_or_else(|what| panic!("the cluster is incomplete: {what}\n{}", self.logs()))
+        })
+        .await
     }
 
     /// The index of a node in `nodes`.
@@ -124,8 +128,20 @@ impl Cluster {
         sessions
     }
 
-    fn logs(&self) -> String {
-        self.nodes.iter().map(Node::last_lines).collect()
+    fn incomplete(&self, seen: String) -> Incomplete<'_> {
+        Incomplete { seen, nodes: &self.nodes }
+    }
+}
+
+/// What was seen instead of a complete cluster, and the nodes' last lines, for the output of a failing test.
+struct Incomplete<'a> {
+    seen: String,
+    nodes: &'a [Node],
+}
+
+impl Debug for Incomplete<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n{}", self.seen, self.nodes.iter().map(Node::last_lines).collect::<String>())
     }
 }
 
@@ -136,7 +152,7 @@ impl Drop for Cluster {
     }
 }
 
-async fn standbys(primary: &Node) -> Result<String, sqlx::Error> {
+async fn standbys(primary: &Node) -> Result<(i64, i64), sqlx::Error> {
     let mut connection = PgConnection::connect(&primary.server.url("postgres")).await?;
-    sqlx::query_scalar(STANDBYS).fetch_one(&mut connection).await
+    sqlx::query_as(STANDBYS).fetch_one(&mut connection).await
 }

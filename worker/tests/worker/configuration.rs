@@ -2,10 +2,10 @@
 //! an operator has fixed the setting.
 
 use futures_util::future::join_all;
-use sandbox::{Fault, FaultKind, Program, SupabaseAuth, SupabaseSettings, VerifyCall};
+use sandbox::{Fault, FaultKind, Program, SupabaseAuth, SupabaseSettings, VerifyCall, eventually};
 use serde_json::Value;
 
-use crate::test_worker::{CALLBACK_URL, TestWorker, count_log_lines, eventually, get_ready};
+use crate::test_worker::{CALLBACK_URL, TestWorker, count_log_lines, get_ready};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_key_stops_all_claims_until_it_is_fixed() {
@@ -33,6 +33,7 @@ async fn a_wrong_key_stops_all_claims_until_it_is_fixed() {
     assert_eq!(get_ready(&worker).await.0, 200);
     assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1, "the error must be logged once");
     assert_eq!(count_log_lines(&worker, "recovered"), 1);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -77,6 +78,7 @@ async fn each_configuration_error_names_its_setting() {
         assert_eq!(health["checks"][upstream]["setting"], setting);
         faults.clear();
         assert_eq!(test.wait_for_state(job, "sent").await.attempt, 1, "{code}");
+        test.finish().await;
     });
     join_all(cases).await;
 }
@@ -104,6 +106,7 @@ async fn links_to_an_unknown_server_are_not_mailed() {
     settings.push(("LINK_ORIGINS".to_owned(), format!("{}, http://localhost:9999", other_server.url())));
     let _fixed = crate::test_worker::spawn(&settings, &[]);
     test.wait_for_state(job, "sent").await;
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -142,6 +145,7 @@ async fn links_to_a_path_that_no_server_serves_are_not_mailed() {
         assert_eq!((call.kind.as_str(), call.redirect_to.as_str()), ("magiclink", CALLBACK_URL));
         assert!(!call.key_present, "the request contained the key");
     }
+    test.finish().await;
 }
 
 /// The requests that checked whether a server serves the path of links, oldest first.
@@ -162,6 +166,7 @@ async fn a_link_is_mailed_if_the_check_of_its_path_is_unclear() {
         }
         assert_eq!(link_path_checks(&test).len(), 1);
         assert_eq!(get_ready(&worker).await.0, 200);
+        test.finish().await;
     }
 }
 
@@ -178,6 +183,7 @@ async fn an_unavailable_upstream_is_named_by_the_health_check() {
     test.supabase.faults().clear();
     test.mailgun.wait_for_mails(3).await.unwrap();
     assert_eq!(get_ready(&worker).await.0, 200);
+    test.finish().await;
 }
 
 /// Waits until `/health/ready` responds with 503, and returns the body.

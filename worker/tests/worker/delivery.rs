@@ -1,8 +1,8 @@
 //! Successful deliveries: each job becomes one mail, and no log or metric contains a secret.
 
-use sandbox::FaultKind;
+use sandbox::{FaultKind, eventually};
 
-use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, eventually, get_ready, http_get};
+use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, get_ready, http_get};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_is_mailed_and_its_link_works_once() {
@@ -25,6 +25,7 @@ async fn a_job_is_mailed_and_its_link_works_once() {
     assert_eq!(done.message_id.as_deref(), mail.header("Message-Id"));
     assert_eq!(test.outcomes(job).await, "generate_link ok, send ok");
     assert_eq!(count_log_lines(&worker, "\"listening for health checks"), 1);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,6 +67,7 @@ async fn upstream_calls_have_the_required_fields() {
     let link = mail.link().unwrap().replace('&', "&amp;");
     assert_eq!(mail.html.matches("href=").count(), 1);
     assert!(mail.html.contains(&format!("href=\"{link}\"")));
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,6 +80,7 @@ async fn the_tls_settings_are_sent_to_mailgun() {
     let mail = test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
     assert_eq!(mail.option("require-tls"), Some("no"));
     assert_eq!(mail.option("skip-verification"), Some("yes"));
+    test.finish().await;
 }
 
 /// Gmail groups mails with the same subject and hides the newest.
@@ -103,6 +106,7 @@ async fn the_mails_of_two_requests_are_not_grouped_into_one_conversation() {
             assert!(references.insert(value.to_owned()), "{header}: {value}");
         }
     }
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -127,6 +131,7 @@ async fn many_jobs_are_each_mailed_once() {
     }
     assert_eq!(test.supabase.journal().len(), 60);
     assert!(workers.len() <= 2);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,6 +146,7 @@ async fn only_the_newest_waiting_request_is_mailed() {
     let mails = test.mailgun.mails_to("ada@example.com");
     assert_eq!(mails.len(), 1);
     assert!(test.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -158,6 +164,7 @@ async fn a_newer_request_supersedes_a_running_job() {
     let mails = test.mailgun.mails_to("ada@example.com");
     assert_eq!(mails.len(), 1);
     assert!(test.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,6 +197,7 @@ async fn logs_and_metrics_contain_no_secret() {
         assert!(!output.contains(secret), "{secret} is in the log or the metrics");
     }
     assert!(output.contains("a-request") && output.contains(&job.to_string()));
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,6 +213,7 @@ async fn a_worker_is_alive_and_ready() {
     for part in ["database", "supabase", "mailgun"] {
         assert_eq!(health["checks"][part]["status"], "ok");
     }
+    test.finish().await;
 }
 
 /// Some versions of Outlook open only a part of a longer link.
@@ -230,6 +239,7 @@ async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
         }
     }
     assert_eq!(test.mailgun.mails().len(), 1);
+    test.finish().await;
 }
 
 /// Earlier versions of the api store no host. Anybody who requests a link may have chosen the first label of the callback's host.
@@ -251,4 +261,5 @@ async fn a_mail_shows_the_host_that_the_api_stored_or_else_the_registrable_domai
             assert!(form.contains(&format!("Sign in to {shown}")) && !form.contains("locked"), "{form}");
         }
     }
+    test.finish().await;
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use sandbox::{Durability, Fault, FaultKind, Postgres};
+use sandbox::{Durability, Fault, FaultKind, Postgres, eventually};
 
-use crate::test_worker::{TIMEOUT, TestWorker, eventually, get_ready};
+use crate::test_worker::{TIMEOUT, TestWorker, get_ready};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_worker_mails_the_job_of_a_killed_worker() {
@@ -21,10 +21,12 @@ async fn another_worker_mails_the_job_of_a_killed_worker() {
     let killed = std::time::Instant::now();
 
     test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
+    // The promise is a time: the lease of 5 s, and the interval of the rescuer.
     assert!(killed.elapsed() < Duration::from_secs(9), "the lease and the rescue took longer than 9 s");
     let done = test.wait_for_state(job, "sent").await;
     assert_eq!(done.attempt, 2);
     assert_eq!(test.mailgun.mails().len(), 1);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,6 +41,7 @@ async fn a_lease_is_renewed_while_its_job_runs() {
     let done = test.wait_for_state(job, "sent").await;
     assert_eq!(done.attempt, 1, "another worker claimed the job");
     assert_eq!(test.supabase.journal().len(), 1);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,6 +61,7 @@ async fn a_suspended_worker_changes_nothing_after_it_resumes() {
     frozen.wait_for_line("lease_lost", TIMEOUT).await.unwrap();
     assert_eq!(test.job(job).await.state, "sent");
     assert_eq!(test.mailgun.mails().len(), 1);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -75,6 +79,7 @@ async fn a_shutdown_lets_running_deliveries_finish() {
     assert!(worker.wait().await.success());
     assert_eq!(test.job(running).await.state, "sent");
     assert_eq!(test.job(waiting).await.state, "queued", "the job was claimed after the shutdown began");
+    test.finish_with_open_jobs(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -99,6 +104,7 @@ async fn a_shutdown_requeues_deliveries_that_do_not_finish() {
     assert_eq!((unknown.state.as_str(), unknown.attempt), ("retrying", 1));
     assert!(unknown.has_link, "the link of the mail that may have been sent was deleted");
     assert_eq!(test.outcomes(in_send).await, "generate_link ok, send stopped");
+    test.finish_with_open_jobs(2).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -115,6 +121,7 @@ async fn a_worker_that_stops_is_not_ready() {
     assert_eq!((status, health["status"].as_str()), (503, Some("unavailable")));
     assert_eq!(health["checks"]["shutdown"]["code"], "stopping", "{health}");
     assert_eq!(health["checks"]["shutdown"]["setting"], "SHUTDOWN_SECONDS", "{health}");
+    test.finish_with_open_jobs(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,6 +136,7 @@ async fn a_second_signal_stops_the_worker_at_once() {
     worker.wait_for_line("stopping: no longer claiming jobs", TIMEOUT).await.unwrap();
     worker.terminate();
     assert_eq!(worker.wait().await.code(), Some(1));
+    test.finish_with_open_jobs(1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -164,4 +172,5 @@ async fn the_worker_waits_for_a_database_that_is_late_or_restarts() {
     let next = test.enqueue("eve@example.com").await;
     test.wait_for_state(next, "sent").await;
     worker.wait_for_line("the database is back", TIMEOUT).await.unwrap();
+    test.finish().await;
 }

@@ -6,6 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use sandbox::eventually;
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional},
     net::{TcpListener, TcpStream},
@@ -18,7 +19,7 @@ use tokio_rustls::{
     },
 };
 
-use crate::test_worker::{TestWorker, count_log_lines, eventually};
+use crate::test_worker::{TestWorker, count_log_lines};
 
 const CA_FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/tls/ca.pem");
 const CREDENTIALS: &str = "ann:p%40ssword";
@@ -126,6 +127,7 @@ async fn a_private_certificate_authority_is_trusted_only_for_supabase() {
     test.enqueue("eve@example.com").await;
     assert!(stop_of(&test, "mailgun").await.starts_with("mailgun_unreachable: "));
     assert!(test.mailgun.mails_to("eve@example.com").is_empty());
+    test.finish_with_open_jobs(1).await;
 }
 
 /// Waits until an upstream is stopped because of its certificate, and returns the code and message.
@@ -165,6 +167,7 @@ async fn upstreams_are_called_through_the_proxy_and_loopback_addresses_directly(
         for secret in ["p%40ssword", "p@ssword", "YW5uOnBAc3N3b3Jk"] {
             assert!(!log.contains(secret), "{variable}: {secret} is in the log");
         }
+        test.finish().await;
     }
 }
 
@@ -182,5 +185,6 @@ async fn hosts_in_no_proxy_are_called_directly() {
         let waiting = test.wait_for(job, "a failure", |job| job.code.is_some()).await;
         assert_eq!(waiting.code.as_deref(), Some("supabase_unreachable"), "{variable}");
         assert_eq!(proxy.requests(), [], "{variable}");
+        test.finish_with_open_jobs(1).await;
     }
 }

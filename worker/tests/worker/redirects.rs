@@ -18,12 +18,9 @@ fn checked_urls(test: &TestWorker) -> Vec<String> {
     redirect_checks(test).into_iter().map(|call| call.redirect_to).collect()
 }
 
-/// The rows of `redirect_checks`, such as `https://example.com/auth/callback true`.
-async fn rows(test: &TestWorker) -> Vec<String> {
-    sqlx::query_scalar("select origin_and_path || ' ' || is_allowed from redirect_checks order by 1")
-        .fetch_all(&test.pool)
-        .await
-        .unwrap()
+/// The rows of `redirect_checks`: origin and path, and whether the redirect is allowed.
+async fn rows(test: &TestWorker) -> Vec<(String, bool)> {
+    sandbox::rows(&test.pool, "select origin_and_path, is_allowed from redirect_checks order by 1").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,6 +44,7 @@ async fn a_refused_redirect_fails_the_job_and_the_earlier_link_still_works() {
     assert!(http_get(&worker, "/metrics").await.1.contains("magic_link_redirect_not_allowed_total 1"));
     assert_eq!(get_ready(&worker).await.0, 200);
     assert!(test.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in(), "the earlier link no longer works");
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -72,7 +70,8 @@ async fn an_allowed_callback_is_checked_once_for_all_jobs_and_workers() {
         assert_eq!((call.path.as_str(), call.kind.as_str()), ("/auth/v1/verify", "magiclink"));
         assert!(!call.key_present, "the request contained the key");
     }
-    assert_eq!(rows(&test).await, [format!("{CALLBACK} true")]);
+    assert_eq!(rows(&test).await, [(CALLBACK.to_owned(), true)]);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -81,7 +80,7 @@ async fn a_redirect_check_is_repeated_after_it_expires() {
     let first = test.start_worker();
     let refused = test.enqueue_to("ada@example.com", &format!("{REFUSED}?next=%2Fa")).await;
     test.wait_for_state(refused, "failed").await;
-    assert_eq!(rows(&test).await, [format!("{REFUSED} false")]);
+    assert_eq!(rows(&test).await, [(REFUSED.to_owned(), false)]);
     first.kill();
     first.wait().await;
 
@@ -94,7 +93,8 @@ async fn a_redirect_check_is_repeated_after_it_expires() {
     let _second = test.start_worker();
     let allowed = test.enqueue_to("ada@example.com", &format!("{REFUSED}?next=%2Fa")).await;
     test.wait_for_state(allowed, "sent").await;
-    assert_eq!(rows(&test).await, [format!("{REFUSED} true")]);
+    assert_eq!(rows(&test).await, [(REFUSED.to_owned(), true)]);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -106,7 +106,7 @@ async fn a_job_fails_only_if_its_own_callback_url_is_refused() {
     let plain = test.enqueue_to("ada@example.com", &format!("{CALLBACK}?next=%2Fprojects%2F42")).await;
     test.wait_for_state(plain, "sent").await;
     assert_eq!(redirect_checks(&test).len(), 4, "expected the three test URLs and the job's own URL");
-    assert_eq!(rows(&test).await, [format!("{CALLBACK} false")]);
+    assert_eq!(rows(&test).await, [(CALLBACK.to_owned(), false)]);
 
     // The answers for both of these URLs are cached by now.
     let dotted = test.enqueue_to("eve@example.com", &format!("{CALLBACK}?next=%2Fa.b%2Fc%3Fd%3De")).await;
@@ -115,6 +115,7 @@ async fn a_job_fails_only_if_its_own_callback_url_is_refused() {
     test.wait_for_state(bare, "sent").await;
     assert_eq!(redirect_checks(&test).len(), 4);
     assert_eq!(test.supabase.journal().len(), 2);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,6 +137,7 @@ async fn a_worker_makes_at_most_four_redirect_checks_a_minute() {
     let allowed = test.enqueue("eve@example.com").await;
     test.wait_for_state(allowed, "sent").await;
     assert_eq!(redirect_checks(&test).len(), 4);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,6 +165,7 @@ async fn if_a_redirect_check_is_unclear_the_redirect_of_the_link_decides() {
         let again = test.enqueue_to("ada@example.com", &format!("{REFUSED}?next=%2Fa")).await;
         test.wait_for_state(again, "failed").await;
         assert_eq!(test.supabase.journal().len(), 2, "{fault:?}");
+        test.finish().await;
     }
 }
 
@@ -179,8 +182,9 @@ async fn a_removed_allow_list_entry_is_noticed_despite_a_valid_check() {
         assert_eq!(test.wait_for_state(refused, "failed").await.code.as_deref(), Some("redirect_not_allowed"));
         assert_eq!(test.outcomes(refused).await, steps, "{name}");
     }
-    assert_eq!(rows(&test).await, [format!("{CALLBACK} false")]);
+    assert_eq!(rows(&test).await, [(CALLBACK.to_owned(), false)]);
     assert_eq!(test.mailgun.journal().len(), 1);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,6 +207,7 @@ async fn the_missing_entries_can_be_pasted_from_the_log() {
                 "{line}"
             );
         }
+        test.finish().await;
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, SystemTime};
 
-use sandbox::{Fault, FaultKind};
+use sandbox::{Fault, FaultKind, eventually};
 
-use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, eventually};
+use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_response_has_the_effect_of_its_verdict() {
@@ -61,6 +61,8 @@ async fn each_response_has_the_effect_of_its_verdict() {
         let other = test.enqueue(&format!("other-{name}@example.com")).await;
         test.wait_for_state(other, "sent").await;
     }
+    // Those that are retried meet the same fault again and again.
+    test.finish_with_open_jobs(10).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -74,6 +76,7 @@ async fn a_job_is_mailed_after_errors_of_supabase() {
     assert_eq!(done.attempt, 3);
     assert_eq!(done.code, None);
     assert_eq!(test.outcomes(job).await, "generate_link retry, generate_link retry, generate_link ok, send ok");
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -97,6 +100,7 @@ async fn a_rate_limit_pauses_all_jobs_for_the_requested_time() {
     assert_eq!(done.attempt, 1, "the wait was counted as an attempt");
     assert_eq!(test.attempts(limited).await[1].code.as_deref(), Some("mailgun_rate_limited"));
     assert_eq!(test.supabase.journal().iter().filter(|call| call.email == "ada@example.com").count(), 1);
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -125,7 +129,9 @@ async fn after_a_timeout_the_same_mail_is_sent_again() {
     assert_eq!(test.supabase.journal().len(), 1, "the worker created a second link, which invalidates the first");
     assert!(test.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
     assert_eq!(test.outcomes(job).await, "generate_link ok, send unknown, send ok");
+    // Time is the subject: the worker waits for UPSTREAM_TIMEOUT.
     assert!(started_at.elapsed().unwrap() >= Duration::from_secs(1), "the worker did not wait for the response");
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -163,6 +169,7 @@ async fn a_failing_upstream_is_called_for_one_job_at_a_time() {
             "failures of the upstream were counted as attempts"
         );
     }
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,6 +193,7 @@ async fn a_worker_with_another_key_requests_a_new_link() {
     assert_eq!(test.supabase.journal().len(), 2);
     let mail = test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
     assert!(test.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in());
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -211,6 +219,7 @@ async fn a_link_that_expires_soon_is_replaced() {
         "a mailbox may drop the second mail as a duplicate"
     );
     assert!(test.supabase.verify(mails[1].link().unwrap()).await.unwrap().signed_in());
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,6 +233,7 @@ async fn a_job_fails_after_its_last_attempt() {
     let failed = test.wait_for_state(job, "failed").await;
     assert_eq!((failed.code.as_deref(), failed.attempt), (Some("attempts_exhausted"), 2));
     assert_eq!(test.outcomes(job).await, "generate_link retry, generate_link retry");
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,4 +254,5 @@ async fn a_user_that_supabase_cannot_save_fails_after_three_attempts() {
     let failed = test.job(job).await;
     assert_eq!((failed.code.as_deref(), failed.attempt), (Some("user_not_saved"), 5));
     assert_eq!(count_log_lines(&worker, "Sending is paused"), 0, "failures of one recipient slowed claims down");
+    test.finish().await;
 }

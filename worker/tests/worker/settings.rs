@@ -38,6 +38,7 @@ async fn help_shows_every_setting_and_no_secret() {
     for secret in ["sandbox-service-role-key", "key-sandbox", "AAECAwQF", "postgres://postgres:"] {
         assert!(!help.contains(secret), "{secret} is shown");
     }
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,6 +50,7 @@ async fn a_sender_of_another_domain_is_logged_as_one_warning() {
         worker.address().await.unwrap();
         assert_eq!(count_log_lines(&worker, "MAIL_FROM has a different domain"), warnings, "{from}");
     }
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -59,6 +61,7 @@ async fn migrate_needs_only_the_database_url() {
     migrate.wait_for_line("the tables are up to date", TIMEOUT).await.unwrap();
     assert!(migrate.wait().await.success());
     assert_eq!(spawn(&[], &["migrate"]).wait().await.code(), Some(2));
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,6 +89,7 @@ async fn forget_removes_an_address_and_prints_the_tables() {
     let nobody = spawn(&url, &["forget", "not an address"]);
     assert_eq!(nobody.wait().await.code(), Some(2));
     assert!(nobody.log()[0].starts_with("not an address: "), "{:?}", nobody.log());
+    test.finish().await;
 }
 
 /// Starts the worker with a `.env` file in its working directory and with these environment variables.
@@ -160,6 +164,7 @@ async fn a_timeout_below_supabases_is_logged_as_a_warning() {
         let warnings = worker.log().iter().filter(|line| line.contains("UPSTREAM_TIMEOUT is under 10s")).count();
         assert_eq!(warnings, usize::from(is_warned_of), "{timeout}");
     }
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,4 +215,5 @@ async fn each_invalid_setting_stops_the_start_and_is_named() {
         assert!(log[0].starts_with(&format!("{variable}: ")) && log[0].contains("example: "), "{log:?}");
         assert!(!log[0].contains("sesame"), "{log:?}");
     }
+    test.finish().await;
 }

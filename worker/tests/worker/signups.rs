@@ -14,6 +14,7 @@ async fn with_denied_signups_an_unknown_address_gets_no_mail_and_no_account() {
     assert!(test.supabase.users().is_empty());
     assert!(test.mailgun.journal().is_empty());
     assert_eq!(test.supabase.journal()[0].kind, "recovery");
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -32,6 +33,7 @@ async fn with_denied_signups_a_known_user_gets_a_magic_link() {
         "a recovery link was mailed: the portal would offer to set a new password"
     );
     assert!(test.supabase.verify(link).await.unwrap().signed_in());
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -45,6 +47,7 @@ async fn short_one_time_codes_are_logged_once_and_published_as_a_metric() {
     assert_eq!(count_log_lines(&worker, "can be guessed"), 1);
     let (_, metrics) = http_get(&worker, "/metrics").await;
     assert!(metrics.contains("magic_link_supabase_code_digits 6"), "{metrics}");
+    test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,6 +67,7 @@ async fn a_banned_user_gets_no_mail() {
         let other = test.enqueue("ada@example.com").await;
         test.wait_for_state(other, "sent").await;
         assert_eq!(get_ready(&worker).await.0, 200);
+        test.finish().await;
     }
 }
 
@@ -75,4 +79,5 @@ async fn a_user_whose_ban_is_over_gets_a_link_that_works() {
     test.enqueue("ada@example.com").await;
     let mail = test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
     assert!(test.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in());
+    test.finish().await;
 }

@@ -7,7 +7,10 @@ use std::{
 };
 
 use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, Error, JobId, NewJob, ShownHost};
-use sandbox::{Durability, Mailgun, MailgunSettings, Postgres, Program, Role, SupabaseAuth, SupabaseSettings};
+use sandbox::{
+    Durability, FinishGuard, JobRow, Mailgun, MailgunSettings, Postgres, Program, Role, StepRow, SupabaseAuth,
+    SupabaseSettings, eventually,
+};
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::OnceCell;
@@ -40,28 +43,7 @@ pub(crate) struct TestWorker {
     /// The URL of the database for the role that may migrate it.
     pub(crate) owner_url: String,
     settings: Vec<(String, String)>,
-}
-
-/// The columns of `email_jobs` that tests read.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub(crate) struct JobRow {
-    pub(crate) state: String,
-    pub(crate) attempt: i16,
-    pub(crate) code: Option<String>,
-    pub(crate) message: Option<String>,
-    pub(crate) message_id: Option<String>,
-    pub(crate) has_link: bool,
-    pub(crate) worker: Option<String>,
-    /// Seconds until `run_at`.
-    pub(crate) due_in: f64,
-}
-
-/// The columns of `email_attempts` that tests read.
-#[derive(Debug, Clone, sqlx::FromRow)]
-pub(crate) struct AttemptRow {
-    pub(crate) step: String,
-    pub(crate) outcome: String,
-    pub(crate) code: Option<String>,
+    finish_guard: FinishGuard,
 }
 
 impl TestWorker {
@@ -92,7 +74,14 @@ impl TestWorker {
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec();
         let pool = outbox::connect(&server.url(&name).into(), 4, "test").unwrap();
-        Self { pool, supabase, mailgun, owner_url: server.url_as(&name, Role::Owner), settings }
+        Self {
+            pool,
+            supabase,
+            mailgun,
+            owner_url: server.url_as(&name, Role::Owner),
+            settings,
+            finish_guard: FinishGuard::default(),
+        }
     }
 
     /// Changes a setting of all workers that start after this call.
@@ -144,24 +133,14 @@ impl TestWorker {
     }
 
     pub(crate) async fn job(&self, id: JobId) -> JobRow {
-        sqlx::query_as(
-            "select state, attempt, code, message, message_id, sealed_link is not null as has_link, worker,
-               extract(epoch from run_at - clock_timestamp())::float8 as due_in
-             from email_jobs where id = $1",
-        )
-        .bind(id.0)
-        .fetch_one(&self.pool)
-        .await
-        .unwrap()
+        JobRow::find(&self.pool, id.0).await.expect("the job exists")
     }
 
     /// All attempts of a job's steps, in order.
-    pub(crate) async fn attempts(&self, id: JobId) -> Vec<AttemptRow> {
-        sqlx::query_as("select step, outcome, code from email_attempts where job_id = $1 order by started_at")
-            .bind(id.0)
-            .fetch_all(&self.pool)
-            .await
-            .unwrap()
+    pub(crate) async fn attempts(&self, id: JobId) -> Vec<StepRow> {
+        let mut steps = StepRow::all(&self.pool).await;
+        steps.retain(|step| step.job_id == id.0);
+        steps
     }
 
     /// The outcomes of all attempts of a job's steps, such as `generate_link ok, send unknown`.
@@ -174,13 +153,37 @@ impl TestWorker {
     pub(crate) async fn wait_for(&self, id: JobId, expected: &str, matches: impl Fn(&JobRow) -> bool) -> JobRow {
         eventually(expected, async || {
             let job = self.job(id).await;
-            if matches(&job) { Ok(job) } else { Err(format!("{job:?}, {:?}", self.attempts(id).await)) }
+            if matches(&job) { Ok(job) } else { Err((job, self.attempts(id).await)) }
         })
         .await
     }
 
     pub(crate) async fn wait_for_state(&self, id: JobId, state: &str) -> JobRow {
         self.wait_for(id, state, |job| job.state == state).await
+    }
+
+    /// Ends the test. Fails unless every job has ended, or does so within 30 seconds.
+    pub(crate) async fn finish(self) {
+        self.finish_with_open_jobs(0).await;
+    }
+
+    /// Ends a test that leaves this number of jobs open on purpose.
+    pub(crate) async fn finish_with_open_jobs(mut self, count: i64) {
+        eventually(&format!("{count} open jobs"), async || {
+            let open: i64 = sandbox::scalar(&self.pool, "select count(*) from email_jobs_open").await;
+            if open == count { Ok(()) } else { Err((open, JobRow::first_open(&self.pool).await)) }
+        })
+        .await;
+        self.finish_guard.dismiss();
+    }
+
+    /// Ends the faults of both upstreams and makes all jobs due, and then ends the test like [`Self::finish`].
+    pub(crate) async fn finish_without_faults(self) {
+        self.supabase.faults().clear();
+        self.mailgun.faults().clear();
+        let make_due = "update email_jobs_open set run_at = clock_timestamp() where state = 'retrying'";
+        sqlx::query(make_due).execute(&self.pool).await.unwrap();
+        self.finish().await;
     }
 
     /// Makes a retrying job due now.
@@ -212,20 +215,6 @@ pub(crate) async fn http_get(worker: &Program, path: &str) -> (u16, String) {
     let client = worker::upstream::http::client(&url, &ConnectionSettings::default(), TIMEOUT).unwrap();
     let response = client.get(url.join(path).unwrap()).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())
-}
-
-/// Calls `check` every 10 ms until it returns `Ok`. Panics after [`TIMEOUT`] with `expected` and the last `Err`.
-pub(crate) async fn eventually<T>(expected: &str, check: impl AsyncFn() -> Result<T, String>) -> T {
-    let deadline = tokio::time::Instant::now() + TIMEOUT;
-    loop {
-        match check().await {
-            Ok(found) => return found,
-            Err(seen) if tokio::time::Instant::now() > deadline => {
-                panic!("timed out waiting for {expected}; last seen: {seen}")
-            }
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    }
 }
 
 /// How many lines of a worker's log contain `part`.

@@ -1,0 +1,60 @@
+//! The one way in which tests wait for something that they can only ask about, such as a row or a health check. Where an
+//! event can be awaited (a call, a mail, a log line), `wait_for_…` of its owner is better.
+
+use std::{fmt::Debug, time::Duration};
+use tokio::time::Instant;
+
+/// Longest wait of [`eventually`]. Nothing that a test waits for takes so long, even on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(30);
+const INTERVAL: Duration = Duration::from_millis(10);
+
+/// Calls `check` every 10 ms until it returns `Ok`, and returns the value. `what` names the expected event.
+///
+/// # Panics
+/// `check` still fails after 30 seconds. The message has `what` and the last error, which is what was seen instead.
+pub async fn eventually<T, Seen: Debug>(what: &str, check: impl AsyncFnMut() -> Result<T, Seen>) -> T {
+    eventually_within(TIMEOUT, what, check).await
+}
+
+/// Like [`eventually`], for an event that may take longer, or that must come sooner.
+///
+/// # Panics
+/// `check` still fails after `timeout`.
+pub async fn eventually_within<T, Seen: Debug>(
+    timeout: Duration,
+    what: &str,
+    mut check: impl AsyncFnMut() -> Result<T, Seen>,
+) -> T {
+    let deadline = Instant::now() + timeout;
+    loop {
+        match check().await {
+            Ok(found) => return found,
+            Err(seen) if Instant::now() > deadline => {
+                panic!("waited {timeout:?} for {what}; seen last: {seen:?}")
+            }
+            Err(_) => tokio::time::sleep(INTERVAL).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{eventually, eventually_within};
+    use std::time::Duration;
+
+    #[tokio::test]
+    async fn a_check_is_repeated_until_it_succeeds() {
+        let mut calls = 0;
+        let third = eventually("the third call", async || {
+            calls += 1;
+            if calls == 3 { Ok(calls) } else { Err(calls) }
+        });
+        assert_eq!(third.await, 3);
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "waited 0ns for a reply; seen last: \"silence\"")]
+    async fn the_panic_names_what_was_seen_last() {
+        eventually_within(Duration::ZERO, "a reply", async || Err::<(), _>("silence")).await;
+    }
+}

@@ -1,0 +1,168 @@
+//! What tests read from the outbox's tables: typed values, and rows as structs. A query that fails or that returns no row
+//! fails the test.
+
+use sqlx::{AssertSqlSafe, Decode, FromRow, PgPool, Postgres, Type, postgres::PgRow};
+use uuid::Uuid;
+
+/// The only value of the only row of a query.
+///
+/// # Panics
+/// The query fails, returns no row, or returns another type.
+pub async fn scalar<T>(pool: &PgPool, query: &str) -> T
+where
+    T: for<'r> Decode<'r, Postgres> + Type<Postgres> + Send + Unpin,
+{
+    let value = sqlx::query_scalar(AssertSqlSafe(query.to_owned())).fetch_one(pool).await;
+    value.unwrap_or_else(|error| panic!("{query}: {error}"))
+}
+
+/// All rows of a query.
+///
+/// # Panics
+/// The query fails, or returns other columns.
+pub async fn rows<Row>(pool: &PgPool, query: &str) -> Vec<Row>
+where
+    Row: for<'r> FromRow<'r, PgRow> + Send + Unpin,
+{
+    let rows = sqlx::query_as(AssertSqlSafe(query.to_owned())).fetch_all(pool).await;
+    rows.unwrap_or_else(|error| panic!("{query}: {error}"))
+}
+
+const JOBS: &str = "
+    select id, request_id, recipient, callback_url, shown_host, state, code, message, delivery, attempt, message_id,
+      sealed_link is not null as has_link, lease_token is not null as is_leased, worker,
+      extract(epoch from run_at - clock_timestamp())::float8 as due_in
+    from email_jobs";
+
+/// A row of `email_jobs`.
+#[derive(Clone, Debug, FromRow)]
+pub struct JobRow {
+    /// The job's id.
+    pub id: Uuid,
+    /// The request that created the job.
+    pub request_id: String,
+    /// The address that the link is mailed to.
+    pub recipient: String,
+    /// Where the link leads.
+    pub callback_url: String,
+    /// The host that the mail names.
+    pub shown_host: Option<String>,
+    /// `queued`, `sent` and so on.
+    pub state: String,
+    /// Why the job failed last or ended.
+    pub code: Option<String>,
+    /// `code` in words.
+    pub message: Option<String>,
+    /// What Mailgun reported about the mail.
+    pub delivery: Option<String>,
+    /// Number of claims that count.
+    pub attempt: i16,
+    /// The Message-Id of the mail.
+    pub message_id: Option<String>,
+    /// Whether a sealed link is stored.
+    pub has_link: bool,
+    /// Whether a worker holds a lease on the job.
+    pub is_leased: bool,
+    /// The worker that claimed the job last.
+    pub worker: Option<String>,
+    /// Seconds until `run_at`.
+    pub due_in: f64,
+}
+
+impl JobRow {
+    /// All jobs, in the order of acceptance.
+    ///
+    /// # Panics
+    /// The query fails.
+    pub async fn all(pool: &PgPool) -> Vec<Self> {
+        rows(pool, &format!("{JOBS} order by seq")).await
+    }
+
+    /// The job with this id, if there is one.
+    ///
+    /// # Panics
+    /// The query fails.
+    pub async fn find(pool: &PgPool, id: Uuid) -> Option<Self> {
+        rows(pool, &format!("{JOBS} where id = '{id}'")).await.pop()
+    }
+
+    /// The job of a request, if there is one. The id must be a test's own: it is part of the query.
+    ///
+    /// # Panics
+    /// The query fails.
+    pub async fn find_by_request(pool: &PgPool, request_id: &str) -> Option<Self> {
+        rows(pool, &format!("{JOBS} where request_id = '{request_id}'")).await.pop()
+    }
+
+    /// The oldest open jobs, at most 20.
+    ///
+    /// # Panics
+    /// The query fails.
+    pub async fn first_open(pool: &PgPool) -> Vec<Self> {
+        rows(pool, &format!("{JOBS} where finished_at = 'infinity' order by seq limit 20")).await
+    }
+
+    /// The only job.
+    ///
+    /// # Panics
+    /// There is no job, or another one.
+    pub async fn only(pool: &PgPool) -> Self {
+        let mut jobs = Self::all(pool).await;
+        assert_eq!(jobs.len(), 1, "{jobs:#?}");
+        jobs.remove(0)
+    }
+
+    /// State and code, such as `("failed", Some("hook_rejected"))`.
+    #[must_use]
+    pub fn state_and_code(&self) -> (&str, Option<&str>) {
+        (&self.state, self.code.as_deref())
+    }
+}
+
+/// A row of `email_attempts`.
+#[derive(Clone, Debug, FromRow)]
+pub struct StepRow {
+    /// The job that the step belongs to.
+    pub job_id: Uuid,
+    /// The job's attempt during the step.
+    pub attempt: i16,
+    /// `generate_link` or `send`.
+    pub step: String,
+    /// `ok`, `retry` and so on.
+    pub outcome: String,
+    /// The status of the upstream's answer.
+    pub http_status: Option<i16>,
+    /// Why the step failed.
+    pub code: Option<String>,
+    /// `code` in words.
+    pub message: Option<String>,
+    /// How long the step took.
+    pub duration_ms: i32,
+    /// The worker that took the step.
+    pub worker: String,
+    /// When the step began, in Unix seconds.
+    pub started_at: f64,
+}
+
+impl StepRow {
+    /// The steps of all jobs, in order.
+    ///
+    /// # Panics
+    /// The query fails.
+    pub async fn all(pool: &PgPool) -> Vec<Self> {
+        rows(
+            pool,
+            "select job_id, attempt, step, outcome, http_status, code, message, duration_ms, worker,
+               extract(epoch from started_at)::float8 as started_at
+             from email_attempts
+             order by email_attempts.started_at",
+        )
+        .await
+    }
+
+    /// Step and outcome, such as `("send", "ok")`.
+    #[must_use]
+    pub fn result(&self) -> (&str, &str) {
+        (&self.step, &self.outcome)
+    }
+}
