@@ -1,0 +1,13 @@
+//! The confirm link: `{PUBLIC_URL}/auth/confirm/{word}`. The worker mails it, and the api's page behind it lets the person
+//! press a button, so that a mail scanner that opens the link does not use it up.
+//!
+//! The word holds everything that the page needs ([`Content`]), encrypted and authenticated with `CONFIRM_KEY`
+//! ([`ConfirmKeys`]). Nobody without a key can read a word, or make the page say or do anything.
+
+mod content;
+mod fields;
+mod keys;
+mod mend;
+
+pub use content::{Content, Expiry};
+pub use keys::{ConfirmKeys, DecodeError, KeyId};
