@@ -8,6 +8,8 @@ mod content;
 mod fields;
 mod keys;
 mod mend;
+mod public_url;
 
 pub use content::{Content, Expiry};
 pub use keys::{ConfirmKeys, DecodeError, KeyId};
+pub use public_url::{CONFIRM_PATH, PublicUrl};
