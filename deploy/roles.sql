@@ -1,12 +1,12 @@
--- Four roles, each with no more than it needs:
+-- Creates four roles, each with only the rights that it needs:
 --
 --   magic_link_owner   owns the tables: run `magic-link-worker migrate` as it
---   magic_link_api     magic-link-api: adds jobs, and can read neither links nor history
---   magic_link_worker  magic-link-worker
---   magic_link_viewer  people and dashboards: may read what the views show, and nothing else
+--   magic_link_api     magic-link-api: adds jobs, cannot read links or history
+--   magic_link_worker  magic-link-worker: reads and writes all rows
+--   magic_link_viewer  people and dashboards: reads the views, and the columns that the documentation's queries need
 --
--- Run it as a superuser in the outbox's database, before the first migration and again after each one; twice does no
--- harm. The programs then need MIGRATE_ON_START=false. Passwords are yours to set, each once:
+-- Run it as a superuser in the outbox's database, before the first migration and again after each migration. It is safe to
+-- run it repeatedly. Set MIGRATE_ON_START=false for the programs. Set the password of each role once:
 --
 --   psql "$ADMIN_URL" -f deploy/roles.sql
 --   psql "$ADMIN_URL" -c "alter role magic_link_owner password '…'"   -- and the other three
@@ -23,7 +23,7 @@ declare
   routine record;
 begin
   foreach role in array array['magic_link_owner', 'magic_link_api', 'magic_link_worker', 'magic_link_viewer'] loop
-    -- Another database of this server may be at it too.
+    -- The script may run in another database of this server at the same time.
     begin
       if not exists (select from pg_roles where rolname = role) then
         execute format('create role %I login', role);
@@ -35,11 +35,11 @@ begin
   end loop;
   execute format('grant create on schema %I to magic_link_owner', schema);
   if to_regclass('email_jobs') is null then
-    raise warning 'The tables are not there yet: migrate as magic_link_owner, then run this again.';
+    raise warning 'The tables do not exist yet: run the migrations as magic_link_owner, then run this script again.';
     return;
   end if;
 
-  -- What was made by another role before is the owner's from here on. Indexes and owned sequences go with their table.
+  -- Make magic_link_owner the owner of objects that another role has created. Indexes and owned sequences follow their table.
   for relation in
     select oid::regclass as name, case relkind when 'v' then 'view' when 'S' then 'sequence' else 'table' end as kind
     from pg_class
@@ -83,18 +83,18 @@ begin
     email_take_reports, email_roll_up, email_make_partitions, email_drop_partition, email_forget, email_lift_suppression
     to magic_link_worker;
 
-  -- The api may see that the jobs' table is there, and no row of it: it adds jobs, looks how many wait, and reports,
-  -- through functions that run as the owner.
+  -- The api may check that email_jobs_open exists, but row level security shows it no rows. It calls functions that run as
+  -- the owner to add jobs, to count the waiting jobs and to report.
   grant select (state) on email_jobs_open to magic_link_api;
   grant execute on function
     email_admission, email_read_recipients, email_enqueue, email_enqueue_newcomers, email_take_reports, email_make_partitions
     to magic_link_api;
-  -- For apis of the previous version, while an upgrade is rolled out.
+  -- For apis of the previous version during an upgrade.
   grant execute on function email_add_jobs, email_add_newcomers to magic_link_api;
   grant execute on function outbox_suits, outbox_versions, email_report_program, email_program_stopped
     to magic_link_worker, magic_link_api;
 
-  -- The views show what their reader may see: these columns, and no others.
+  -- A view shows only columns that its reader may read: these and no others.
   grant select on
     email_jobs_now, email_jobs_recent, email_failures_by_code, email_delivery_by_domain, email_programs,
     email_programs_now, email_programs_summary
@@ -102,8 +102,20 @@ begin
   grant select (
     id, state, delivery, delivery_at, recipient, attempt, code, message, created_at, run_at, finished_at, request_id)
     on email_jobs to magic_link_viewer;
+  -- What docs/operating.md asks the tables themselves.
+  grant select (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at)
+    on email_attempts to magic_link_viewer;
+  grant select (
+    job_id, event, severity, reason, smtp_code, enhanced_code, message, delivery, occurred_at, received_at, recipient_domain)
+    on email_events to magic_link_viewer;
+  grant select (name, open_since, slow_since, stopped_by, code, message, setting, paused_until)
+    on upstreams to magic_link_viewer;
+  grant select (recipient, reason, since, until, times, job_id) on suppressed_recipients to magic_link_viewer;
   grant select on email_delivery_hours to magic_link_viewer;
-  foreach relation in array array['email_jobs', 'email_delivery_hours', 'email_programs'] loop
+  foreach relation in array array[
+    'email_jobs', 'email_attempts', 'email_events', 'upstreams', 'suppressed_recipients', 'email_delivery_hours',
+    'email_programs']
+  loop
     execute format('drop policy if exists viewer_reads on %I', relation);
     execute format('create policy viewer_reads on %I for select to magic_link_viewer using (true)', relation);
   end loop;

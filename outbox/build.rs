@@ -1,4 +1,4 @@
-//! The migrations are compiled in: a new file there must compile them anew.
+//! Rebuilds the crate when a migration is added, because the migrations are compiled in.
 
 fn main() {
     println!("cargo:rerun-if-changed=../migrations");

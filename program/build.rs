@@ -1,9 +1,9 @@
-//! Tells the crate which commit it is built from: `MAGIC_LINK_COMMIT` of the environment, or Git's `HEAD`. Outside a Git
-//! checkout, and without that variable, it is empty.
+//! Sets `MAGIC_LINK_COMMIT` for the crate to the commit that it is built from: the environment variable `MAGIC_LINK_COMMIT`,
+//! or else Git's `HEAD`. It is empty if the variable is not set and there is no Git checkout.
 
 use std::{path::Path, process::Command};
 
-/// Digits that identify a commit in a large repository.
+/// Twelve digits identify a commit even in a large repository.
 const DIGITS: &str = "--short=12";
 
 fn main() {
@@ -13,7 +13,7 @@ fn main() {
 }
 
 fn read_head() -> Option<String> {
-    // The log of HEAD grows with each commit and checkout.
+    // `logs/HEAD` changes with each commit and checkout.
     for file in ["HEAD", "logs/HEAD"] {
         let path = git(&["rev-parse", "--path-format=absolute", "--git-path", file])?;
         if Path::new(&path).exists() {

@@ -1,6 +1,6 @@
--- Fills an empty, migrated database with a history of so many ended jobs over 30 days, as if all had been mailed: half of
--- them to one domain, the rest to 5,000 others, one in a hundred failed. The last day has its events too. A line per
--- day is printed while it runs.
+-- Fills an empty, migrated database with `fill.jobs` ended jobs over 30 days, as if all had been mailed: half of them
+-- to one domain, the others to 5,000 domains, one in a hundred failed. The last day also has its events. Prints a line
+-- for each day.
 --
 --     psql "$DATABASE_URL" -c "set fill.jobs = 10000000" -f tests/fill_history.sql
 --
@@ -43,7 +43,7 @@ begin
         i,
         md5(n || '-' || i) as hash,
         random() < 0.01 as failed,
-        -- Up to a minute ago, so that nothing ends in the future.
+        -- At least a minute ago, so that no job ends in the future.
         day + (i::double precision / per_day) * least(interval '1 day' - interval '1 s', greatest(now() - day - interval '1 min', interval '1 s')) as created_at,
         'person-' || n || '-' || i || '@'
           || case when random() < 0.5 then 'mail.example' else 'd' || floor(power(random(), 3) * 5000) || '.example' end as recipient

@@ -10,16 +10,24 @@ use api::{
     document::PublishedLimits,
     settings::{ApiArguments, ApiCommand, ApiSettings},
 };
-use clap::Parser as _;
-use program::{forbid_core_dumps, load_dotenv, raise_open_files_limit, refuse, start_log};
+use clap::{CommandFactory as _, FromArgMatches as _};
+use program::{
+    COMMIT, VERSION, fail, forbid_core_dumps, io_problem, load_dotenv, raise_open_files_limit, refuse, start_log,
+};
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    run().unwrap_or_else(|error| fail(format!("magic-link-api: {error}")))
+}
+
+fn run() -> anyhow::Result<ExitCode> {
     forbid_core_dumps()?;
     let dotenv = load_dotenv();
-    let arguments = ApiArguments::parse();
-    // Before `.env` and the settings are judged: the document needs neither.
+    let matches = ApiArguments::command().get_matches();
+    let arguments = ApiArguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    // Before `.env` and the settings are checked: the document needs neither.
     if let Some(ApiCommand::Openapi) = arguments.command {
-        stdout().write_all(api::document::json(&PublishedLimits::default()).as_bytes())?;
+        let document = api::document::json(&PublishedLimits::default());
+        stdout().write_all(document.as_bytes()).map_err(|error| anyhow::anyhow!("stdout: {}", io_problem(&error)))?;
         return Ok(ExitCode::SUCCESS);
     }
     if let Err(errors) = dotenv {
@@ -32,11 +40,18 @@ fn main() -> anyhow::Result<ExitCode> {
     // Each open connection is a file, and the api serves thousands.
     raise_open_files_limit()?;
     start_log(settings.log.clone(), &["api", "outbox", "magic_link_api"])?;
+    let changed = ApiArguments::changed(&matches);
+    tracing::info!(
+        version = VERSION,
+        commit = COMMIT.unwrap_or("unknown"),
+        settings = changed,
+        "magic-link-api starts"
+    );
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match runtime.block_on(api::serve(settings)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        // These two are bad settings that only the start can find.
-        Err(error @ (ServeError::DatabaseUrl | ServeError::Listen { .. })) => Ok(refuse([error])),
+        // These two are bad settings that show only when the program starts.
+        Err(error @ (ServeError::DatabaseUrl | ServeError::Listen(_))) => Ok(refuse([error])),
         Err(error) => Err(error.into()),
     }
 }

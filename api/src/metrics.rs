@@ -19,6 +19,7 @@ const WEBHOOK_COMMIT_SECONDS: &str = "magic_link_api_webhook_commit_seconds";
 const DELIVERIES: &str = "magic_link_deliveries_total";
 const SUPPRESSIONS: &str = "magic_link_suppressions_total";
 const CONNECTIONS: &str = "magic_link_api_connections";
+const BUILD_INFO: &str = "magic_link_build_info";
 
 /// Histogram buckets in seconds: from a commit on an idle disk to the longest wait for a connection.
 const DURATION_BUCKETS: [f64; 11] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -48,28 +49,34 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn describe() {
-    describe_counter!(REQUESTS, "Answers of the endpoint, by status and error code (ok for none).");
-    describe_histogram!(ENQUEUE_SECONDS, "Seconds that it took to put a job into the outbox, or to fail at it.");
-    describe_histogram!(ENQUEUE_BATCH_SIZE, "Requests that went into the outbox in one commit.");
-    describe_histogram!(ENQUEUE_COMMIT_SECONDS, "Seconds that a commit of requests took, or failed after.");
-    describe_histogram!(WEBHOOK_BATCH_SIZE, "Webhooks that were taken in one commit.");
-    describe_histogram!(WEBHOOK_COMMIT_SECONDS, "Seconds that a commit of webhooks took, or failed after.");
-    describe_counter!(DELIVERIES, "Mails whose delivery became this, by what Mailgun reported.");
+    describe_gauge!(BUILD_INFO, "Always 1. The labels say which build of which program this is.");
+    describe_counter!(
+        REQUESTS,
+        "Responses of the send-magic-link endpoint, by status and error code (ok without an error)."
+    );
+    describe_histogram!(ENQUEUE_SECONDS, "Seconds to store a job in the outbox, whether or not it succeeded.");
+    describe_histogram!(ENQUEUE_BATCH_SIZE, "Requests in one commit.");
+    describe_histogram!(ENQUEUE_COMMIT_SECONDS, "Seconds per commit of requests, whether or not it succeeded.");
+    describe_histogram!(WEBHOOK_BATCH_SIZE, "Webhooks in one commit.");
+    describe_histogram!(WEBHOOK_COMMIT_SECONDS, "Seconds per commit of webhooks, whether or not it succeeded.");
+    describe_counter!(DELIVERIES, "Changes of a mail's delivery state that Mailgun reported, by new state.");
     describe_counter!(
         SUPPRESSIONS,
-        "Recipients reported as not to be mailed, by reason; held_back: too many of a domain."
+        "Reports that a recipient should be suppressed, by reason; held_back: too many in one domain."
     );
     describe_gauge!(WAITING_JOBS, "Jobs that wait for a worker, counted up to just over QUEUE_LIMIT.");
     describe_gauge!(
         CAPACITY,
-        "Jobs that all workers end a second, as last measured under a backlog; NaN where there was none of late."
+        "Jobs per second that all workers finish, as last measured under a backlog; NaN if there was none lately."
     );
     describe_gauge!(CONNECTIONS, "Open connections of the public listener.");
-    describe_counter!(WEBHOOK_EVENTS, "Webhooks, by event (none for one that was refused) and what became of it.");
+    describe_counter!(WEBHOOK_EVENTS, "Webhooks, by event (none if refused) and outcome.");
 }
 
 /// Exports these counters before their first increment: an alert on `increase()` does not see a counter appear.
 fn start_at_zero() {
+    let commit = program::COMMIT.unwrap_or("unknown");
+    gauge!(BUILD_INFO, "version" => program::VERSION, "commit" => commit, "program" => "magic-link-api").set(1.0);
     for delivery in DeliveryStatus::ALL {
         counter!(DELIVERIES, "delivery" => delivery.as_str()).absolute(0);
     }

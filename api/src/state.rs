@@ -11,14 +11,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
+    callback::{allowed_origins::AllowedOrigins, next::NextPrefixes, refused_origins::RefusedOrigins},
     document::PublishedLimits,
-    callback::{allowed_origins::AllowedOrigins, next::NextPrefixes},
     ip_limit::limiter::IpRateLimiter,
     metrics,
     settings::{ApiSettings, WebhookSettings},
+    webhook::log::WebhookLog,
 };
 
-/// The committer of requests, its helper, and the committer of webhooks have a connection each.
+/// The committer of requests, its helper and the committer of webhooks have one connection each.
 const COMMITTER_CONNECTIONS: u32 = 3;
 
 #[derive(Debug)]
@@ -28,16 +29,20 @@ pub(crate) struct AppState {
     pub(crate) reports: GroupCommit<Report, ReportOutcome>,
     pub(crate) ip_limiter: Arc<IpRateLimiter>,
     pub(crate) allowed_origins: AllowedOrigins,
+    /// Logs refused origins.
+    pub(crate) refused_origins: RefusedOrigins,
     pub(crate) callback_path: String,
     pub(crate) callback_next_prefixes: NextPrefixes,
     pub(crate) queue: Arc<QueueMonitor>,
     pub(crate) published_limits: PublishedLimits,
     pub(crate) webhooks: WebhookSettings,
-    /// Reports this api, and knows of all programs.
+    /// Counts the webhooks for the log.
+    pub(crate) webhook_log: WebhookLog,
+    /// Reports that this api runs, and reads which programs run.
     pub(crate) reporter: ProgramReporter,
     /// Notices when a pooler changes its mode.
     pub(crate) pooler_monitor: PoolerMonitor,
-    /// Cancelled when the program begins to stop: it is then not ready any more.
+    /// Cancelled at the first stop signal. From then on, the api is not ready.
     pub(crate) draining: CancellationToken,
 }
 
@@ -57,6 +62,7 @@ impl AppState {
                 &settings.ip_rate_limit_overrides,
             )),
             allowed_origins: settings.allowed_origins.clone(),
+            refused_origins: RefusedOrigins::default(),
             callback_path: settings.callback_path.clone(),
             callback_next_prefixes: settings.callback_next_prefixes.clone(),
             queue: Arc::new(QueueMonitor::new(QueueLimits {
@@ -69,6 +75,7 @@ impl AppState {
                 link_lifetime: settings.link_lifetime,
             },
             webhooks: settings.webhooks.clone(),
+            webhook_log: WebhookLog::default(),
             reporter: ProgramReporter::new(Program {
                 name: program::instance_name(),
                 kind: ProgramKind::Api,

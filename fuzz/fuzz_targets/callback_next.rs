@@ -1,4 +1,4 @@
-//! `api::properties::callback_next`, on whatever libFuzzer thinks of.
+//! Fuzzes `api::properties::callback_next`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

@@ -1,4 +1,4 @@
-//! `api::properties::client_ip`, on whatever libFuzzer thinks of.
+//! Fuzzes `api::properties::client_ip`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

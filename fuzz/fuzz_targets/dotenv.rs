@@ -1,4 +1,4 @@
-//! `api::properties::dotenv`, on whatever libFuzzer thinks of.
+//! Fuzzes `api::properties::dotenv`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

@@ -1,4 +1,4 @@
-//! `api::properties::email`, on whatever libFuzzer thinks of.
+//! Fuzzes `api::properties::email`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

@@ -1,4 +1,4 @@
-//! `api::properties::json_body`, on whatever libFuzzer thinks of.
+//! Fuzzes `api::properties::json_body`.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|input: &[u8]| {

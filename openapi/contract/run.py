@@ -1,6 +1,6 @@
-"""Runs schemathesis against the api at API_URL, and asks besides that the answers that matter were all seen.
+"""Runs schemathesis against the api at API_URL, and checks that the run covered enough.
 
-Called by `just contract-test` and `just fuzz`, with schemathesis's own arguments.
+`just contract-test` and `just fuzz` call it, with more arguments for schemathesis.
 """
 
 import json
@@ -12,14 +12,14 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parent.parent / "target" / "contract" / "report.json"
-# A run of fewer cases has tried out too little.
-CASES = 2000
-# Of these each must have been answered: a run that meets none of them has tried out nothing.
-WANTED = ["200", "400", "429"]
+# A run with fewer test cases is too short.
+MIN_CASES = 2000
+# Each of these statuses must occur, or the run tested too little.
+REQUIRED_STATUSES = ["200", "400", "429"]
 
 
 def statuses_seen() -> dict[str, float]:
-    """How many requests for a link were answered with which status, as the api itself counts them."""
+    """The number of requests for a link by status, from the api's metrics."""
     seen: dict[str, float] = {}
     with urllib.request.urlopen(os.environ["API_METRICS_URL"]) as answer:
         for line in answer.read().decode().splitlines():
@@ -30,16 +30,16 @@ def statuses_seen() -> dict[str, float]:
     return seen
 
 
-def complaints() -> list[str]:
-    """What is wrong with the run itself, whatever it found."""
+def missing_coverage() -> list[str]:
+    """Why the run did not cover enough."""
     seen = statuses_seen()
     report = json.loads(REPORT.read_text())
     cases = report["test_cases"]["generated"]
     print(f"{cases} cases with seed {report['seed']}; requests for a link by status:", json.dumps(seen, sort_keys=True))
-    missing = [status for status in WANTED if not seen.get(status)]
-    found = [f"never answered: {', '.join(missing)}"] if missing else []
-    if cases < CASES:
-        found.append(f"only {cases} of {CASES} cases")
+    missing = [status for status in REQUIRED_STATUSES if not seen.get(status)]
+    found = [f"no answer had the status {', '.join(missing)}"] if missing else []
+    if cases < MIN_CASES:
+        found.append(f"only {cases} of {MIN_CASES} cases")
     return found
 
 
@@ -57,11 +57,11 @@ def main() -> int:
         "--checks=all",
         *sys.argv[1:],
     ]
-    # Python's sets have another order in every process, unless told not to: the same seed, the same requests.
+    # Without this, Python's sets have another order in each process, and a seed would not repeat its requests.
     code = subprocess.run(command, check=False, env={**os.environ, "PYTHONHASHSEED": "0"}).returncode
-    found = complaints()
-    for complaint in found:
-        print(complaint, file=sys.stderr)
+    found = missing_coverage()
+    for problem in found:
+        print(problem, file=sys.stderr)
     return code or bool(found)
 
 

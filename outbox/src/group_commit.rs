@@ -1,13 +1,13 @@
 //! Group commit: requests that arrive during a commit are committed together by the next one.
 //!
-//! A commit waits for the disk, and single requests would queue for it. There is no timer: a lone request on an idle system
-//! is committed at once.
+//! Each commit waits for the disk, so requests that are committed one by one would queue. There is no timer: a single request
+//! on an idle system is committed at once.
 //!
-//! Each committer has its own thread and connection. On a shared runtime, Postgres's answer would wait behind all the
-//! requests that are being read, and Postgres would be idle meanwhile.
+//! Each committer has its own thread and connection. On a shared runtime, the committer would handle Postgres's answer only
+//! after all the requests that are being read, and Postgres would be idle meanwhile.
 //!
-//! Requests for links come in crowds, and one connection keeps one of Postgres's processors busy. So a second committer
-//! helps while enough requests wait to fill a batch of their own.
+//! Requests for links come in bursts, and one connection uses only one of Postgres's processors. So a second committer, the
+//! helper, takes a batch of its own while enough requests wait.
 
 use std::{
     io,
@@ -29,7 +29,7 @@ use crate::{
         request::{EnqueuePolicy, Enqueued, NewJob},
     },
     postgres::{
-        error::{Error, ReasonSource},
+        error::{Error, OutageReason, ReasonSource},
         notify::NotifyLimiter,
         session::Session,
     },
@@ -43,10 +43,10 @@ use crate::{
 
 /// Maximum number of requests in one commit, so that a statement takes only milliseconds.
 const MAX_BATCH: usize = 256;
-/// Maximum number of requests that wait for their commit. More would wait longer than their callers do.
+/// Maximum number of requests that wait for their commit. With more, callers would time out before the commit.
 const MAX_WAITING: usize = 4_096;
-/// If this many requests wait while a commit is under way, the helper takes them. Fewer are left for the next commit, which
-/// costs less per request the more share it.
+/// If this many requests wait while a commit is under way, the helper takes them. Fewer are left for the next commit, because
+/// a commit costs less per request the more requests share it.
 const HELPER_THRESHOLD: usize = 64;
 
 /// Why a request was not committed.
@@ -55,7 +55,7 @@ pub enum CommitError {
     /// Too many requests wait for their commit.
     #[error("too many requests wait for their commit")]
     Busy,
-    /// The database failed. If the answer was lost, the request may have been committed all the same.
+    /// The database failed. If its answer was lost, the request may have been committed.
     #[error(transparent)]
     Failed(#[from] Arc<Error>),
 }
@@ -67,6 +67,15 @@ impl CommitError {
         match self {
             Self::Busy => ReasonSource::Error,
             Self::Failed(error) => error.reason_source(),
+        }
+    }
+
+    /// Why the database cannot be used, for an error that [is an outage](Self::is_outage).
+    #[must_use]
+    pub fn outage(&self) -> OutageReason {
+        match self {
+            Self::Busy => OutageReason::away(self.to_string()),
+            Self::Failed(error) => error.outage(),
         }
     }
 
@@ -101,11 +110,11 @@ impl<Request, Outcome> Clone for GroupCommit<Request, Outcome> {
 #[derive(Debug)]
 struct CallForHelp;
 
-/// What waits for a committer.
+/// A request or a check that waits for a committer.
 #[derive(Debug)]
 enum Pending<Request, Outcome> {
     Request(PendingRequest<Request, Outcome>),
-    /// Somebody wants to know whether a commit would succeed now.
+    /// See [`GroupCommit::check`].
     Check(oneshot::Sender<Result<(), CommitError>>),
 }
 
@@ -130,8 +139,8 @@ impl GroupCommit<NewJob, Enqueued> {
             let (policy, notifier) = (Arc::clone(&policy), notifier.clone());
             Box::pin(async move {
                 let outcomes = enqueue_in(session, &policy, requests).await?;
-                // A flood of refused requests wakes nobody. No caller waits for the notification, so its absence does not
-                // reveal that a recipient is suppressed.
+                // Refused requests wake no worker. Callers do not wait for the notification, so its absence does not reveal
+                // that a recipient is suppressed.
                 if outcomes.contains(&Enqueued::Queued) {
                     notifier.notify();
                 }
@@ -173,7 +182,7 @@ impl GroupCommit<Finish, Recorded> {
 }
 
 impl GroupCommit<Requeue, Requeued> {
-    /// Commits jobs that wait again, see [`requeue()`](crate::requeue()).
+    /// Commits requeues, see [`requeue()`](crate::requeue()).
     ///
     /// # Errors
     /// The operating system refuses a thread.
@@ -187,7 +196,7 @@ where
     Request: Send + Sync + 'static,
     Outcome: Send + 'static,
 {
-    /// Starts the committer. It ends with its last clone.
+    /// Starts the committer. It ends when its last clone is dropped.
     fn start(pool: &PgPool, on_commit: OnCommit, write: BatchWrite<Request, Outcome>) -> io::Result<Self> {
         let (requests, committer) = Committer::of(write, on_commit);
         committer.spawn(pool, Committer::run)?;
@@ -213,10 +222,10 @@ where
         if let Some(helper) = &self.helper
             && MAX_WAITING - self.requests.capacity() >= HELPER_THRESHOLD
         {
-            // The channel holds one call, which is enough.
+            // The channel holds one call. If it is full, the helper is already called.
             let _ = helper.try_send(CallForHelp);
         }
-        // There is no answer only if the committer panicked.
+        // The answer is missing only if the committer panicked.
         outcome.await.unwrap_or(Err(CommitError::Busy))
     }
 
@@ -233,7 +242,7 @@ where
 
 /// Writes the batches, one after the other.
 struct Committer<Request, Outcome> {
-    /// Locked by the committer that takes requests from it, also while it waits for the next request.
+    /// Locked by the committer that takes requests from it, even while it waits for the next request.
     waiting: Arc<Mutex<mpsc::Receiver<Pending<Request, Outcome>>>>,
     write: BatchWrite<Request, Outcome>,
     on_commit: OnCommit,
@@ -279,8 +288,8 @@ where
         let mut last_size = 0;
         loop {
             let mut waiting = self.waiting.lock().await;
-            // Callers that were just answered may send again at once. Without a chance for them, the next batch would be only
-            // the first caller, and the others would wait for a commit of one. On an idle system this costs nothing.
+            // Callers that were just answered may send again at once. Yield so that they can: otherwise the next batch would have
+            // only the first of them, and the others would wait for a commit of one. On an idle system this costs nothing.
             if waiting.len() < last_size / 2 {
                 tokio::task::yield_now().await;
             }
@@ -301,7 +310,7 @@ where
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while calls.recv().await.is_some() {
             loop {
-                // If it is locked, the other committer is taking them.
+                // If it is locked, the other committer is taking the requests.
                 if let Ok(mut waiting) = self.waiting.try_lock()
                     && waiting.len() >= HELPER_THRESHOLD
                 {
@@ -333,7 +342,7 @@ where
             outage =
                 outcomes.iter().find_map(|outcome| outcome.as_ref().err().filter(|error| error.is_outage()).cloned());
             for (caller, outcome) in callers.into_iter().zip(outcomes) {
-                // An error means that the caller no longer waits.
+                // Sending fails only if the caller no longer waits.
                 let _ = caller.send(outcome);
             }
         } else if let Err(error) = session.check().await {
@@ -343,7 +352,7 @@ where
             let _ = caller.send(outage.clone().map_or(Ok(()), Err));
         }
         if let Some(outage) = outage {
-            // If it is locked, the other committer meets the outage itself.
+            // If it is locked, the other committer will hit the outage itself.
             if let Ok(mut waiting) = self.waiting.try_lock() {
                 refuse_all(&mut waiting, &outage);
             }
@@ -378,8 +387,8 @@ where
     }
 }
 
-/// Refuses the requests that arrived during a batch that met an outage. They have waited long enough, and their timeouts
-/// would add up.
+/// Refuses the requests that arrived while a batch failed because of an outage. They have waited long enough: if each batch
+/// were tried, the timeouts would add up.
 fn refuse_all<Request, Outcome>(waiting: &mut mpsc::Receiver<Pending<Request, Outcome>>, outage: &CommitError) {
     while let Ok(waiting) = waiting.try_recv() {
         match waiting {

@@ -53,7 +53,7 @@ pub use monitor::{
 pub use postgres::{
     connect::{check_url, connect, outage_reason},
     database_url::DatabaseUrlError,
-    error::{Error, ReasonSource, in_time},
+    error::{Error, OutageKind, OutageReason, ReasonSource, in_time},
     job_listener::JobListener,
     partitions,
     pooler::{PoolerMonitor, check_pooler},

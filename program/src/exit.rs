@@ -1,4 +1,4 @@
-//! How a program refuses to start.
+//! How a program ends with an error: one line per error on stderr, and an exit code.
 
 use std::{
     fmt::Display,
@@ -6,16 +6,28 @@ use std::{
     process::ExitCode,
 };
 
-/// The exit code for a missing or bad setting or argument: 2, as clap uses for a wrong call.
+/// The exit code for a missing or bad setting or argument: 2, as clap uses for wrong arguments.
 const BAD_SETTINGS: u8 = 2;
 
-/// Writes one line per error to stderr, for the person who starts the program, and returns exit code 2.
+/// Writes one line per error to stderr, for the person who starts the program, and returns exit code 2: a setting or an
+/// argument must be changed.
 #[must_use]
 pub fn refuse(errors: impl IntoIterator<Item: Display>) -> ExitCode {
+    write_lines(errors);
+    ExitCode::from(BAD_SETTINGS)
+}
+
+/// Writes one line about an error to stderr and returns exit code 1: the program could not do its work.
+#[must_use]
+pub fn fail(error: impl Display) -> ExitCode {
+    write_lines([error]);
+    ExitCode::FAILURE
+}
+
+fn write_lines(errors: impl IntoIterator<Item: Display>) {
     let mut stderr = stderr().lock();
     for error in errors {
-        // If stderr is closed, the exit code still tells; `eprintln!` would panic.
+        // If stderr is closed, the exit code still reports the failure; `eprintln!` would panic.
         writeln!(stderr, "{error}").ok();
     }
-    ExitCode::from(BAD_SETTINGS)
 }

@@ -1,4 +1,4 @@
-//! Which program this is: its version, its commit and its name.
+//! Identifies the running program: its version, its commit and its name.
 
 use chrono::Utc;
 
@@ -17,7 +17,7 @@ pub fn instance_name() -> String {
         .ok()
         .or_else(|| std::env::var("HOSTNAME").ok())
         .map_or_else(|| "host".to_owned(), |name| name.trim().to_owned());
-    // The process id and start time need room.
+    // Leave room for the process id and the start time.
     host.truncate(host.floor_char_boundary(80));
     format!("{host}:{}:{}", std::process::id(), Utc::now().format("%Y%m%dT%H%M%SZ"))
 }

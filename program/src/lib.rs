@@ -1,20 +1,26 @@
-//! What `magic-link-api` and `magic-link-worker` share as programs: who they are, and how they read settings, log, stop and
-//! refuse to start.
+//! Code that `magic-link-api` and `magic-link-worker` share: version and instance name, `.env` and setting errors, logging,
+//! listeners, process limits, stop signals and exit codes.
 //!
-//! The crate knows nothing about jobs, mail or Postgres. What a setting means is decided in each program.
+//! The crate knows nothing about jobs, mail or Postgres. Each program decides what its settings mean.
 
+mod changed_settings;
 pub mod dotenv;
 mod exit;
 mod identity;
+mod io_problem;
 mod limits;
+mod listen;
 mod log;
 mod setting_errors;
 mod signals;
 
+pub use changed_settings::changed_settings;
 pub use dotenv::load_dotenv;
-pub use exit::refuse;
+pub use exit::{fail, refuse};
 pub use identity::{COMMIT, VERSION, instance_name};
+pub use io_problem::io_problem;
 pub use limits::{LimitError, forbid_core_dumps, raise_open_files_limit};
+pub use listen::{ListenError, listen};
 pub use log::{LogFormat, LogSettings, start_log};
 pub use setting_errors::{SettingError, SettingErrors};
 pub use signals::StopSignals;

@@ -9,14 +9,14 @@ use nix::{
 #[derive(Debug, thiserror::Error)]
 pub enum LimitError {
     /// Core dumps are still possible.
-    #[error("cannot forbid core dumps")]
-    CoreDumps(#[source] Errno),
+    #[error("cannot forbid core dumps: {}", .0.desc())]
+    CoreDumps(Errno),
     /// The hard limit of open files is unknown.
-    #[error("cannot read the limit of open files")]
-    ReadOpenFiles(#[source] Errno),
-    /// The limit of open files is as it was.
-    #[error("cannot raise the limit of open files")]
-    RaiseOpenFiles(#[source] Errno),
+    #[error("cannot read the limit of open files: {}", .0.desc())]
+    ReadOpenFiles(Errno),
+    /// The limit of open files was not raised.
+    #[error("cannot raise the limit of open files: {}", .0.desc())]
+    RaiseOpenFiles(Errno),
 }
 
 /// Turns core dumps off: the memory holds links, keys, addresses and the database's password, which must not be

@@ -1,7 +1,7 @@
-//! Writes log lines to stdout: in which form, and which of them.
+//! Logging to stdout: the form of the lines, and which lines are written.
 //!
-//! `RUST_LOG` selects the lines, within a limit that no setting can lift: below info, HTTP and TLS libraries may write
-//! headers and bodies, and with them keys, links and addresses. Only the project's own crates may log at debug and trace.
+//! `RUST_LOG` selects the lines, within a limit that no setting can lift: only the project's own crates may log at debug and
+//! trace. At these levels, HTTP and TLS libraries may log headers and bodies, which contain keys, links and addresses.
 
 use std::io::{IsTerminal as _, stdout};
 
@@ -48,8 +48,8 @@ fn parse_format(text: &str) -> Result<LogFormat, String> {
     }
 }
 
-/// Parses what is logged: levels, each for everything or for a part of the program. `EnvFilter` alone takes a misspelt level
-/// for the name of a part, and then logs nothing.
+/// Parses a list of levels, each for the whole program or for a part of it. `EnvFilter` alone would read a misspelt level as
+/// the name of a part, and log nothing.
 fn parse_filter(text: &str) -> Result<EnvFilter, String> {
     let text = text.trim();
     for directive in text.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
@@ -88,11 +88,11 @@ pub fn start_log(settings: LogSettings, own_crates: &'static [&'static str]) -> 
     tracing_subscriber::registry().with(settings.filter).with(lines.with_filter(within_limit)).try_init()
 }
 
-/// Crates whose info lines help nobody who runs the programs: poem logs its own `listening`, sqlx that a migration
-/// finds its table, the scheduler that it has started.
+/// Crates whose info lines do not help operators: poem logs `listening`, sqlx that a migration's table exists, and the
+/// scheduler that it has started.
 const QUIET_CRATES: [&str; 3] = ["poem", "sqlx", "tokio_cron_scheduler"];
 
-/// sqlx's pool logs each attempt to connect during an outage, and its URL parser logs values. The programs log the begin and
+/// sqlx's pool logs each attempt to connect during an outage, and its URL parser logs values. The programs log the start and
 /// the end of an outage themselves.
 const SILENT_TARGETS: [&str; 3] = ["sqlx_core", "sqlx_postgres", "sqlx::pool"];
 
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_misspelt_level_is_refused_with_the_levels_there_are() {
+    fn the_error_for_a_misspelt_level_lists_the_levels() {
         assert_eq!(
             parse_filter("infoo").unwrap_err(),
             "`infoo` is neither a level (off, error, warn, info, debug, trace) nor a part of the program with its level, \

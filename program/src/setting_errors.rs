@@ -3,6 +3,7 @@
 
 use std::{
     fmt::{self, Display},
+    net::SocketAddr,
     ops::RangeInclusive,
     str::FromStr,
     vec,
@@ -32,14 +33,14 @@ impl Display for SettingError {
 ///
 /// ```
 /// let mut errors = program::SettingErrors::default();
-/// let port = errors.parse::<u16>("PORT", "8080", "eighty");
-/// let retries = errors.in_range("RETRIES", "3", "12", 1..=10);
-/// let settings = port.zip(retries);
+/// let port = errors.in_range("PORT", "8080", "eighty", 1..=65_535);
+/// let is_public = errors.parse_bool("PUBLIC", "true", "yes");
+/// let settings = port.zip(is_public);
 ///
 /// let lines: Vec<String> = errors.into_result(settings).unwrap_err().into_iter().map(|error| error.to_string()).collect();
 /// assert_eq!(
 ///     lines,
-///     ["PORT: invalid digit found in string (example: 8080)", "RETRIES: `12` is not from 1 to 10 (example: 3)"]
+///     ["PORT: `eighty` is not a number from 1 to 65535 (example: 8080)", "PUBLIC: `yes` is neither true nor false (example: true)"]
 /// );
 /// ```
 #[derive(Debug, Default)]
@@ -56,7 +57,8 @@ impl SettingErrors {
         value.map_err(|problem| self.add(variable, example, problem.to_string())).ok()
     }
 
-    /// Parses a value, without the white space around it.
+    /// Parses a value, without the white space around it. Use it only for types whose errors say what to write; those of the
+    /// standard library do not.
     pub fn parse<T: FromStr<Err: Display>>(
         &mut self,
         variable: &'static str,
@@ -66,20 +68,34 @@ impl SettingErrors {
         self.read(variable, example, text.trim().parse())
     }
 
+    /// Parses `true` or `false`.
+    pub fn parse_bool(&mut self, variable: &'static str, example: &'static str, text: &str) -> Option<bool> {
+        let text = text.trim();
+        self.read(variable, example, text.parse().map_err(|_| format!("`{text}` is neither true nor false")))
+    }
+
+    /// Parses an IP address with a port.
+    pub fn parse_address(&mut self, variable: &'static str, example: &'static str, text: &str) -> Option<SocketAddr> {
+        let text = text.trim();
+        let problem = || format!("`{text}` is not an IP address with a port");
+        self.read(variable, example, text.parse().map_err(|_| problem()))
+    }
+
     /// Parses a number that must lie within bounds, both included.
-    pub fn in_range<T: FromStr<Err: Display> + PartialOrd + Display>(
+    pub fn in_range<T: FromStr + PartialOrd + Display>(
         &mut self,
         variable: &'static str,
         example: &'static str,
         text: &str,
         range: RangeInclusive<T>,
     ) -> Option<T> {
-        let number: T = self.parse(variable, example, text)?;
-        if range.contains(&number) {
-            return Some(number);
+        let text = text.trim();
+        let number = text.parse().ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            let (from, to) = (range.start(), range.end());
+            self.add(variable, example, format!("`{text}` is not a number from {from} to {to}"));
         }
-        self.add(variable, example, format!("`{number}` is not from {} to {}", range.start(), range.end()));
-        None
+        number
     }
 
     /// Returns a setting that has no default. An empty or blank value is an error, too.
@@ -135,11 +151,16 @@ mod tests {
     #[test]
     fn an_error_names_its_variable_and_an_example() {
         let mut errors = SettingErrors::default();
-        assert_eq!(errors.parse::<u16>("PORT", "8080", "x"), None);
+        assert_eq!(errors.parse_address("LISTEN", "127.0.0.1:80", "80"), None);
+        assert_eq!(errors.parse_bool("PUBLIC", "true", "yes"), None);
         assert_eq!(errors.required("KEY", "abc", None::<&String>), None);
         assert_eq!(
             lines(errors),
-            ["PORT: invalid digit found in string (example: 8080)", "KEY: is missing (example: abc)"]
+            [
+                "LISTEN: `80` is not an IP address with a port (example: 127.0.0.1:80)",
+                "PUBLIC: `yes` is neither true nor false (example: true)",
+                "KEY: is missing (example: abc)"
+            ]
         );
     }
 
@@ -148,11 +169,12 @@ mod tests {
         for (text, number, problem) in [
             ("2", Some(2), None),
             (" 1000 ", Some(1000), None),
-            ("1", None, Some("`1` is not from 2 to 1000")),
-            ("1001", None, Some("`1001` is not from 2 to 1000")),
-            ("", None, Some("cannot parse integer from empty string")),
-            ("-1", None, Some("invalid digit found in string")),
-            ("many", None, Some("invalid digit found in string")),
+            ("1", None, Some("`1` is not a number from 2 to 1000")),
+            ("1001", None, Some("`1001` is not a number from 2 to 1000")),
+            ("99999999999", None, Some("`99999999999` is not a number from 2 to 1000")),
+            ("", None, Some("`` is not a number from 2 to 1000")),
+            ("-1", None, Some("`-1` is not a number from 2 to 1000")),
+            ("many", None, Some("`many` is not a number from 2 to 1000")),
         ] {
             let mut errors = SettingErrors::default();
             assert_eq!(errors.in_range::<u32>("CONNECTIONS", "10", text, 2..=1000), number, "{text}");
@@ -178,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_passed_on_only_without_errors() {
+    fn settings_are_returned_only_if_there_are_no_errors() {
         assert_eq!(SettingErrors::default().into_result(Some(1)).ok(), Some(1));
         // The value was read, but a rule about two settings failed afterwards.
         let mut errors = SettingErrors::default();

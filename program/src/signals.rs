@@ -1,10 +1,10 @@
-//! Waits for the signals that ask a program to stop. What a first and a second signal mean is decided in each program.
+//! Waits for the signals that ask a program to stop. Each program decides what the first and the second signal mean.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT. While this exists, and afterwards, neither of them ends the process by itself.
+/// SIGTERM and SIGINT. Once this exists, neither of them ends the process by itself, even after it is dropped.
 #[derive(Debug)]
 pub struct StopSignals {
     terminate: Signal,

@@ -1,5 +1,5 @@
-//! Server programs of others (PgBouncer, Patroni, HAProxy, …) as processes. Like Postgres, most of them refuse to run as
-//! root; so do they all here.
+//! Runs third-party server programs (PgBouncer, Patroni, HAProxy, …) as child processes. Most of them, like Postgres,
+//! refuse to run as root, so none of them does here.
 
 use crate::{postgres::RunAs, process::Process};
 use nix::sys::signal::Signal;
@@ -13,15 +13,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Finds a program in `PATH`, or where packagers put programs that root usually starts.
+/// Finds a program in `PATH`, `/usr/sbin` or `/usr/local/sbin`.
 pub fn find_program(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/usr/local/sbin".into()]);
     folders.map(|folder| folder.join(name)).find(|program| program.is_file())
 }
 
-/// A temporary folder with the settings, data and logs of daemons, which belongs to the user whom they run as. Removed
-/// when it is dropped.
+/// A temporary folder for the settings, data and logs of daemons. It belongs to the user that the daemons run as, and
+/// is removed on drop.
 #[derive(Debug)]
 pub struct DaemonFolder {
     folder: tempfile::TempDir,
@@ -29,7 +29,7 @@ pub struct DaemonFolder {
 }
 
 impl DaemonFolder {
-    /// Creates one whose name has this part.
+    /// Creates a folder whose name contains `name`.
     ///
     /// # Errors
     /// Root finds no other user to run daemons as, or the folder cannot be created.
@@ -42,12 +42,12 @@ impl DaemonFolder {
         Ok(DaemonFolder { folder, run_as })
     }
 
-    /// The path of a file in it.
+    /// The path of a file in this folder.
     pub fn file(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    /// Writes a file that only the daemons' user can read, because it may have passwords.
+    /// Writes a file that only the daemons' user can read, because it may contain passwords.
     ///
     /// # Errors
     /// The file cannot be written.
@@ -59,8 +59,8 @@ impl DaemonFolder {
         Ok(file)
     }
 
-    /// Starts a program in it, with nothing of this process's environment. The program's output is added to the log file of
-    /// this name. The program gets `orphan_signal` if this process dies.
+    /// Starts a program in this folder with an empty environment, apart from `PATH`. Appends the program's output to
+    /// the log file named `log`. The program gets `orphan_signal` if this process dies.
     ///
     /// # Errors
     /// The program cannot be started.
@@ -82,14 +82,14 @@ impl DaemonFolder {
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
-            // Ctrl-C at the terminal is for the test, which then stops its daemons.
+            // Ctrl-C at the terminal must reach only the test, which then stops its daemons.
             .process_group(0);
         self.run_as.apply(&mut command);
         Ok(Daemon { process: Process::spawn(command, orphan_signal)?, log })
     }
 }
 
-/// A started daemon. Dropping it kills it, but not the processes that it has started.
+/// A started daemon. Dropping it kills it, but not its own child processes.
 #[derive(Debug)]
 pub struct Daemon {
     process: Process,
@@ -102,32 +102,32 @@ impl Daemon {
         self.process.pid()
     }
 
-    /// Whether it has ended.
+    /// Whether the daemon has exited.
     pub fn has_ended(&self) -> bool {
         self.process.exit_status().is_some()
     }
 
-    /// Sends a signal, unless it has ended.
+    /// Sends a signal, unless the daemon has exited.
     pub fn signal(&self, signal: Signal) {
         self.process.signal(signal);
     }
 
-    /// Waits for its end, and returns whether it came within `patience`. Blocks the thread.
-    pub fn wait_blocking(&self, patience: Duration) -> bool {
-        self.process.wait_blocking(patience)
+    /// Waits for the daemon to exit. Returns false if it still runs after `timeout`. Blocks the thread.
+    pub fn wait_blocking(&self, timeout: Duration) -> bool {
+        self.process.wait_blocking(timeout)
     }
 
-    /// All that its log file has.
+    /// The contents of its log file.
     pub fn log(&self) -> String {
         fs::read(&self.log).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
     }
 
-    /// Waits until a condition holds.
+    /// Polls `is_met` until it returns true.
     ///
     /// # Errors
-    /// The log, if the daemon ends or `patience` runs out before.
-    pub async fn until(&self, patience: Duration, mut is_met: impl AsyncFnMut() -> bool) -> Result<(), String> {
-        let deadline = Instant::now() + patience;
+    /// The log, if the daemon exits first or `timeout` passes.
+    pub async fn until(&self, timeout: Duration, mut is_met: impl AsyncFnMut() -> bool) -> Result<(), String> {
+        let deadline = Instant::now() + timeout;
         while !is_met().await {
             if self.has_ended() || Instant::now() > deadline {
                 return Err(self.log());

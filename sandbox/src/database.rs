@@ -1,6 +1,6 @@
-//! The one database of a sandbox: in a server of its own, or the one that SANDBOX_DATABASE_URL names.
-//! The latter is emptied at every start, so it must be on this machine, and either empty or emptied by
-//! a sandbox before: nobody's data are lost to a wrong variable.
+//! The sandbox's database: in a Postgres server that the sandbox starts, or the one that SANDBOX_DATABASE_URL names.
+//! The sandbox empties the named database at every start. So it must be on this machine, and must be empty or have been
+//! created by an earlier sandbox. A wrong variable then destroys no data.
 
 use crate::{
     Durability, Postgres, PostgresError, Role, RolesError, postgres::Announce, process::Process,
@@ -22,31 +22,31 @@ use std::{
 const VARIABLE: &str = "SANDBOX_DATABASE_URL";
 const NAME: &str = "magic_link";
 
-/// Why there is no database, or why the one named is left alone.
+/// Why there is no database, or why the sandbox refuses the named one.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// No server of our own.
+    /// The sandbox could not start a Postgres server.
     #[error(transparent)]
     Postgres(#[from] PostgresError),
-    /// The variable holds no connection string.
+    /// The variable is not a connection string.
     #[error("{VARIABLE} is not a Postgres connection string: {0}")]
     NotAUrl(sqlx::Error),
-    /// The roles could not be made.
+    /// The roles could not be created.
     #[error(transparent)]
     Roles(#[from] RolesError),
-    /// It names another machine.
+    /// The variable names another machine.
     #[error(
         "{VARIABLE} names the host {0}: the sandbox empties its database, \
          so it takes only one on this machine (localhost, 127.0.0.1, ::1)"
     )]
     NotLocal(String),
-    /// It names a database with something in it.
+    /// The variable names a database that is not empty and that no sandbox created.
     #[error(
-        "{VARIABLE} names a database that is not empty (it has {0}) and that no sandbox made: \
-         name an empty one, for instance after: createdb magic_link_sandbox"
+        "{VARIABLE} names a database that is not empty (it has {0}) and that no sandbox created: \
+         name an empty one, for example one created with: createdb magic_link_sandbox"
     )]
     NotOurs(String),
-    /// It does not answer, or refuses.
+    /// The named database cannot be reached, or a statement failed.
     #[error("{VARIABLE}: {0}")]
     Sql(#[from] sqlx::Error),
     /// A migration failed.
@@ -55,9 +55,9 @@ pub enum DatabaseError {
     /// The command could not be run.
     #[error("cannot run {command}: {source}")]
     Command {
-        /// Its name.
+        /// The program's name.
         command: String,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
 }
@@ -70,15 +70,16 @@ pub struct Database {
 }
 
 impl Database {
-    /// The database that SANDBOX_DATABASE_URL names, emptied; else a new one in a server of its own.
+    /// Empties and opens the database that SANDBOX_DATABASE_URL names. Without that variable, starts a server with a
+    /// new database.
     ///
     /// # Errors
-    /// When there is no server to be had, or the one named is not one to empty.
+    /// No server can be started, or the named database must not be emptied.
     pub async fn open() -> Result<Database, DatabaseError> {
         Database::open_announced(&|_| ()).await
     }
 
-    /// The same; announces which server is used, and a download.
+    /// Like [`Database::open`], but announces which server is used and whether it is downloaded.
     pub(crate) async fn open_announced(announce: &Announce) -> Result<Database, DatabaseError> {
         if let Ok(url) = std::env::var(VARIABLE) {
             empty_if_ours(&url).await?;
@@ -94,13 +95,13 @@ impl Database {
         &self.url
     }
 
-    /// The connection string for one of the roles of `deploy/roles.sql`. A database that was named from outside is used
-    /// as it was named: roles are the whole server's, and its owner's to make.
+    /// The connection string for one of the roles of `deploy/roles.sql`. For a database named by SANDBOX_DATABASE_URL,
+    /// this is the unchanged URL: roles belong to the whole server, and its owner decides which ones exist.
     pub(crate) fn url_as(&self, role: Role) -> String {
         self.postgres.as_ref().map_or_else(|| self.url.clone(), |postgres| postgres.url_as(NAME, role))
     }
 
-    /// Makes the roles, if the server is our own; before the migrations, and again after them.
+    /// Creates the roles if the sandbox started the server. Call it before the migrations and again after them.
     pub(crate) async fn set_roles(&self) -> Result<(), DatabaseError> {
         match &self.postgres {
             Some(postgres) => Ok(postgres.set_roles(NAME).await?),
@@ -108,7 +109,7 @@ impl Database {
         }
     }
 
-    /// What it is, for people.
+    /// A description for people.
     pub fn description(&self) -> String {
         match &self.postgres {
             Some(postgres) => format!("Postgres {}", postgres.major_version()),
@@ -119,7 +120,7 @@ impl Database {
     /// Runs the workspace's migrations.
     ///
     /// # Errors
-    /// When one of them fails.
+    /// A migration fails.
     pub async fn migrate(&self) -> Result<(), DatabaseError> {
         let migrator = Migrator::new(workspace_root().join("migrations")).await?;
         let mut connection = PgConnection::connect(&self.url).await?;
@@ -128,10 +129,10 @@ impl Database {
         Ok(())
     }
 
-    /// Runs a command with DATABASE_URL set, and these variables besides, and waits for its end.
+    /// Runs a command with DATABASE_URL and the variables in `besides` set, and waits for it to exit.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// The command cannot be started.
     pub async fn run(&self, command: &[OsString], besides: &[(&str, String)]) -> Result<ExitStatus, DatabaseError> {
         let (program, args) = command.split_first().map_or((OsString::new(), command), |both| (both.0.clone(), both.1));
         let mut command = Command::new(&program);
@@ -143,7 +144,7 @@ impl Database {
         Ok(process.wait().await)
     }
 
-    /// Stops its server politely.
+    /// Stops the server that the sandbox started, with a fast shutdown.
     pub async fn stop(self) {
         if let Some(postgres) = self.postgres {
             postgres.stop().await;
@@ -151,12 +152,12 @@ impl Database {
     }
 }
 
-/// A schema of this name is the sandbox's mark.
+/// A schema with this name marks a database that a sandbox may empty.
 const MARK: &str = "magic_link_sandbox";
 
 async fn empty_if_ours(url: &str) -> Result<(), DatabaseError> {
     let options: PgConnectOptions = url.parse().map_err(DatabaseError::NotAUrl)?;
-    // What sqlx will really connect to, whichever parameter of the URL named it.
+    // Check what sqlx will really connect to, whichever parameter of the URL named it.
     if options.get_socket().is_none() && !is_local(options.get_host()) {
         return Err(DatabaseError::NotLocal(options.get_host().to_owned()));
     }
@@ -184,7 +185,7 @@ fn is_local(host: &str) -> bool {
     host == "localhost" || host.starts_with('/') || address.is_some_and(|ip| ip.is_loopback())
 }
 
-/// Any table, view or sequence that is not Postgres's own.
+/// The name of any relation that does not belong to Postgres itself.
 async fn a_table(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar(
         "select format('%I.%I', n.nspname, c.relname)

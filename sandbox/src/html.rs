@@ -1,6 +1,6 @@
-//! What the pages of both stand-ins share.
+//! HTML escaping for the pages of both stand-ins.
 
-/// Text as it may stand in HTML, in an attribute too.
+/// Escapes text for HTML content and attribute values.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for c in text.chars() {
@@ -19,7 +19,7 @@ pub(crate) fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     #[test]
-    fn nothing_is_left_that_opens_a_tag_or_closes_an_attribute() {
+    fn escaped_text_opens_no_tag_and_closes_no_attribute() {
         assert_eq!(super::escape(r#"<a href="x" id='y'>&"#), "&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;&amp;");
     }
 }

@@ -1,17 +1,16 @@
-//! The HTTP client side.
+//! The HTTP client for tests.
 
 use reqwest::{Certificate, Client, redirect::Policy};
 
-/// rustls needs to be told once which cryptography to use; whoever was first is right.
+/// Sets rustls's process-wide cryptography provider, unless one is set already.
 pub(crate) fn install_tls() {
     rustls::crypto::ring::default_provider().install_default().ok();
 }
 
-/// A client for talking to the stand-ins and to the programs under test: it follows no redirects and
-/// knows no proxy.
+/// A client for the stand-ins and for the programs under test. It follows no redirects and uses no proxy.
 ///
 /// # Errors
-/// When reqwest cannot set itself up.
+/// reqwest cannot build the client.
 pub fn client() -> reqwest::Result<Client> {
     install_tls();
     // reqwest refuses to build without any root certificate, even for plain http.

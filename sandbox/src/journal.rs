@@ -1,4 +1,4 @@
-//! A growing list that tests can wait on: the calls a stand-in got, the mails it took.
+//! A growing list that tests can wait on, such as the calls that a stand-in received or the mails that it accepted.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -6,22 +6,22 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// How long the `wait_for_…` methods without a timeout of their own wait.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// Timeout of the `wait_for_…` methods that take none.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What was waited for did not come in time.
+/// The expected entry did not arrive in time.
 #[derive(Debug, thiserror::Error)]
 #[error("waited {waited:?} for {wanted}; there was: {seen}")]
 pub struct TimedOut {
-    /// What was waited for.
+    /// What the caller waited for.
     pub wanted: String,
-    /// How long.
+    /// How long it waited.
     pub waited: Duration,
-    /// What was there instead, for the test's output.
+    /// What the journal had instead, for the test's output.
     pub seen: String,
 }
 
-/// Shared: a clone is the same journal.
+/// An append-only list. Clones share the entries.
 #[derive(Clone, Debug)]
 pub(crate) struct Journal<T> {
     entries: Arc<Mutex<Vec<T>>>,
@@ -33,7 +33,7 @@ impl<T: Clone> Journal<T> {
         Journal { entries: Arc::default(), changed: watch::Sender::new(0) }
     }
 
-    /// Adds an entry made from its own number, counted from 0, and gives the number.
+    /// Adds an entry and returns its number, counted from 0. `entry` gets that number.
     pub(crate) fn add(&self, entry: impl FnOnce(usize) -> T) -> usize {
         let number = self.with(|entries| {
             let number = entries.len();
@@ -60,15 +60,15 @@ impl<T: Clone> Journal<T> {
         self.with(|entries| entries.clone())
     }
 
-    /// Tells of every change.
+    /// Notifies of every change.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }
 
-    /// Waits until `found` gives something.
+    /// Waits until `found` returns something.
     pub(crate) async fn wait_for<R>(
         &self,
-        patience: Duration,
+        timeout: Duration,
         wanted: &str,
         seen: impl Fn(&[T]) -> String,
         found: impl Fn(&[T]) -> Option<R>,
@@ -82,15 +82,13 @@ impl<T: Clone> Journal<T> {
                 changes.changed().await.ok()?;
             }
         };
-        match tokio::time::timeout(patience, search).await {
+        match tokio::time::timeout(timeout, search).await {
             Ok(Some(result)) => Ok(result),
-            _ => {
-                Err(TimedOut { wanted: wanted.to_owned(), waited: patience, seen: self.with(|entries| seen(entries)) })
-            }
+            _ => Err(TimedOut { wanted: wanted.to_owned(), waited: timeout, seen: self.with(|entries| seen(entries)) }),
         }
     }
 
-    /// Waits until there are this many entries, and gives them all. `seen` tells a failing test what there is instead.
+    /// Waits until there are at least this many entries, and returns all. `seen` describes the entries for the error.
     pub(crate) async fn wait_for_count(
         &self,
         count: usize,
@@ -98,7 +96,7 @@ impl<T: Clone> Journal<T> {
         seen: impl Fn(&[T]) -> String,
     ) -> Result<Vec<T>, TimedOut> {
         let enough = |entries: &[T]| (entries.len() >= count).then(|| entries.to_vec());
-        self.wait_for(PATIENCE, &format!("{count} {what}"), seen, enough).await
+        self.wait_for(TIMEOUT, &format!("{count} {what}"), seen, enough).await
     }
 
     fn with<R>(&self, work: impl FnOnce(&mut Vec<T>) -> R) -> R {

@@ -1,7 +1,7 @@
-//! The world outside, on one machine: a Postgres server, a stand-in Supabase Auth, a stand-in Mailgun
-//! with a mailbox page, an example portal, and the real programs as processes. For `cargo dev` and for every test.
-//! It depends on no other crate of the workspace, so that any of their tests may use it. Everything
-//! listens on loopback, and nothing outlives its owner.
+//! Everything that the programs need from outside, on one machine: a Postgres server, stand-ins for Supabase Auth and
+//! Mailgun with a mailbox page, an example portal; and the programs themselves as child processes. `cargo dev` and all
+//! tests use it. It depends on no other crate of the workspace, so that the tests of each crate can use it. Everything
+//! listens on loopback and stops with its owner.
 
 mod daemon;
 mod database;

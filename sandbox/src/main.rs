@@ -1,12 +1,12 @@
 //! The sandbox on the command line: `sandbox dev` (`cargo dev`), `sandbox database` and `sandbox api`.
-#![expect(clippy::print_stderr, reason = "a command says on the terminal what went wrong")]
+#![expect(clippy::print_stderr, reason = "prints errors for the person at the terminal")]
 
 use clap::{Parser, Subcommand};
 use sandbox::{Database, Stop};
 use std::{ffi::OsString, os::unix::process::ExitStatusExt, process::ExitStatus};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// The world outside, on one machine: Postgres, Supabase Auth, Mailgun and a mailbox.
+/// Runs Postgres and stand-ins for Supabase Auth and Mailgun on this machine.
 #[derive(Debug, Parser)]
 #[command(name = "sandbox")]
 struct SandboxArguments {
@@ -18,21 +18,21 @@ struct SandboxArguments {
 enum SandboxCommand {
     /// Runs everything until Ctrl-C: Postgres, both stand-ins, the api, the worker, the mailbox page.
     ///
-    /// Reads no .env and hands the programs only settings of its own. SANDBOX_DATABASE_URL, if set,
-    /// names the database: on this machine, and empty or made by an earlier sandbox.
-    /// SANDBOX_POSTGRES_DOWNLOAD=1 downloads a Postgres server even if one is installed.
+    /// Reads no .env. The programs get only settings of the sandbox. SANDBOX_DATABASE_URL names a database to use
+    /// instead: on this machine, and empty or created by an earlier sandbox. SANDBOX_POSTGRES_DOWNLOAD=1 downloads a
+    /// Postgres server even if one is installed.
     Dev,
-    /// Runs a command with DATABASE_URL set to a migrated database that is gone afterwards.
+    /// Runs a command with DATABASE_URL set to a migrated database, which is removed afterwards.
     ///
-    /// For instance: sandbox database -- cargo sqlx prepare --workspace
+    /// Example: sandbox database -- cargo sqlx prepare --workspace
     Database {
         /// The command and its arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
-    /// Runs a command with API_URL set to the api, alone, on an empty database; both are gone afterwards.
+    /// Runs a command with API_URL set to an api on an empty database. Both are removed afterwards.
     ///
-    /// For instance: sandbox api -- sh -c 'curl -i "$API_URL/openapi.json"'
+    /// Example: sandbox api -- sh -c 'curl -i "$API_URL/openapi.json"'
     Api {
         /// The command and its arguments.
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
@@ -56,7 +56,7 @@ fn main() {
 async fn run(command: SandboxCommand) -> anyhow::Result<i32> {
     match command {
         SandboxCommand::Dev => Ok(match sandbox::dev().await? {
-            Stop::Asked => 0,
+            Stop::Requested => 0,
             Stop::ProgramEnded => 1,
         }),
         SandboxCommand::Database { command } => code_of(with_database(&command)).await,
@@ -72,14 +72,14 @@ async fn with_database(command: &[OsString]) -> anyhow::Result<ExitStatus> {
     Ok(status)
 }
 
-/// The command's own exit code, or 128 and its signal, as a shell has it.
+/// The command's exit code, or 128 plus its signal, like a shell.
 async fn code_of(ends: impl Future<Output = anyhow::Result<ExitStatus>>) -> anyhow::Result<i32> {
     let mut terminate = signal(SignalKind::terminate())?;
-    // Ctrl-C reaches the command, too, and its end is ours: so it is only kept from killing us.
+    // Ctrl-C reaches the command too. Wait for the command to exit instead of dying first.
     let _interrupt = signal(SignalKind::interrupt())?;
     let status = tokio::select! {
         status = ends => status?,
-        // The command gets SIGTERM from the kernel when we are gone.
+        // The kernel sends SIGTERM to the command when this process exits.
         _ = terminate.recv() => return Ok(143),
     };
     let code = status.code().or_else(|| Some(128 + status.signal()?));

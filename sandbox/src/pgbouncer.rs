@@ -1,5 +1,5 @@
-//! A PgBouncer in front of a Postgres server, for tests of what the programs do behind a connection pooler. It must be
-//! installed; unlike Postgres, it is not downloaded.
+//! A PgBouncer in front of a Postgres server, to test the programs behind a connection pooler. It must be installed;
+//! the sandbox does not download it.
 
 use crate::{Daemon, DaemonFolder, ServerAddress, find_program, ports::free_port, roles::Role};
 use nix::sys::signal::Signal;
@@ -10,19 +10,19 @@ use std::{
     time::Duration,
 };
 
-/// A start that takes longer than this has gone wrong.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Maximum time for PgBouncer to start listening.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why there is no PgBouncer.
 #[derive(Debug, thiserror::Error)]
 pub enum PgBouncerError {
-    /// The program is neither in `PATH` nor where Debian puts it.
+    /// The program is not in `PATH` or where Debian installs it.
     #[error("pgbouncer is not installed (Debian's package has that name)")]
     Missing,
-    /// A file could not be written, or the program not be started.
+    /// A file could not be written, or the program could not be started.
     #[error(transparent)]
     Io(#[from] io::Error),
-    /// It ended, or did not listen in time.
+    /// PgBouncer exited, or did not listen in time.
     #[error("pgbouncer failed; its log:\n{0}")]
     Failed(String),
 }
@@ -37,8 +37,8 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts it in front of a server, with these settings of its section `[pgbouncer]`, such as `pool_mode`. All roles of
-    /// the sandbox can connect through it.
+    /// Starts PgBouncer in front of a server, with these settings in its section `[pgbouncer]`, such as `pool_mode`.
+    /// All roles of the sandbox can connect through it.
     ///
     /// # Errors
     /// [`PgBouncerError`].
@@ -52,14 +52,14 @@ impl PgBouncer {
         let settings = write_settings(&folder, port, server_port, settings)?;
         let daemon = folder.spawn(&program, &[settings], "log", Signal::SIGKILL)?;
         let listens = async || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
-        daemon.until(PATIENCE, listens).await.map_err(PgBouncerError::Failed)?;
+        daemon.until(TIMEOUT, listens).await.map_err(PgBouncerError::Failed)?;
         Ok(PgBouncer { daemon, folder, port, server_port })
     }
 
-    /// Replaces the settings that [`start`](PgBouncer::start) was given, while it runs. Clients stay connected.
+    /// Replaces the settings given to [`start`](PgBouncer::start) while PgBouncer runs. Clients stay connected.
     ///
     /// # Errors
-    /// When its file cannot be written.
+    /// The settings file cannot be written.
     pub fn reconfigure(&self, settings: &[(&str, &str)]) -> io::Result<()> {
         write_settings(&self.folder, self.port, self.server_port, settings)?;
         self.daemon.signal(Signal::SIGHUP);
@@ -71,7 +71,7 @@ impl PgBouncer {
         self.port
     }
 
-    /// Changes a URL of the server so that it leads through this pooler.
+    /// Changes a URL of the server to lead through this pooler.
     pub fn url(&self, server_url: &str) -> String {
         server_url.replace(&format!("127.0.0.1:{}/", self.server_port), &format!("127.0.0.1:{}/", self.port))
     }

@@ -1,5 +1,5 @@
-//! The example portal (`openapi/examples/portal`) on an origin of its own, as a browser needs it to try cross-origin
-//! requests for real. The files are read at each request: what is changed there shows at the next reload.
+//! Serves the example portal (`openapi/examples/portal`) on an origin of its own, so that browsers make real
+//! cross-origin requests. It reads the files at each request: a reload shows a change.
 
 use crate::{programs::workspace_root, server::Server};
 use poem::{
@@ -20,7 +20,7 @@ const FOLDER: &str = "openapi/examples/portal";
 const SCRIPTS: [&str; 8] =
     ["api.js", "callback.js", "config.js", "count-down.js", "member.js", "messages.js", "session.js", "sign-in.js"];
 
-/// How the portal is set up.
+/// Settings of the portal.
 #[derive(Clone, Debug)]
 pub struct PortalSettings {
     /// Where it listens; port 0 takes a free one.
@@ -41,23 +41,24 @@ impl Default for PortalSettings {
     }
 }
 
-/// The running portal; dropping it closes it.
+/// The running portal. Dropping it stops it.
 #[derive(Debug)]
 pub struct Portal {
     server: Server,
 }
 
 impl Portal {
-    /// Starts it; it runs on the current runtime.
+    /// Starts the portal on the current runtime.
     ///
     /// # Errors
-    /// When the address is taken.
+    /// The address is taken.
     pub async fn start(settings: PortalSettings) -> io::Result<Portal> {
         let listener = TcpListener::bind(settings.listen).await?;
         Ok(Portal { server: Server::start(listener, pages(settings))? })
     }
 
-    /// Its origin, by a name: the stand-in Supabase Auth and the api allow `http://localhost` at any port.
+    /// Its origin, with the host `localhost`: the stand-in Supabase Auth and the api allow `http://localhost` at any
+    /// port.
     pub fn url(&self) -> String {
         format!("http://localhost:{}", self.server.address().port())
     }
@@ -90,8 +91,9 @@ fn page(settings: &PortalSettings, request: &Request) -> Response {
         .body(content)
 }
 
-/// Where a page is found by the portal's own name, if it was asked for by another one, such as 127.0.0.1. Browsers keep
-/// sessions apart by name, and the api allows one origin. Never for the callback: the redirect would carry its tokens along.
+/// The address of a page under `localhost`, if the request used another host, such as 127.0.0.1. Browsers keep a
+/// session per host, and the api allows one origin. The callback is never redirected, because the redirect would carry
+/// its tokens along.
 fn own_address(file: &str, request: &Request) -> Option<String> {
     let host = request.header(header::HOST)?;
     let (name, port) = host.rsplit_once(':')?;
@@ -100,8 +102,8 @@ fn own_address(file: &str, request: &Request) -> Option<String> {
     (is_page && name != "localhost").then(|| format!("http://localhost:{port}{path}"))
 }
 
-/// Whatever is no file is a page of the portal for people who are signed in. The callback is a page too, never a
-/// redirect: a browser would carry the tokens along.
+/// Every path without a file is a page for people who are signed in. The callback is a page, not a redirect: a browser
+/// would carry the tokens along.
 fn file_of(path: &str) -> (&'static str, &'static str) {
     const HTML: &str = "text/html; charset=utf-8";
     let script = SCRIPTS.into_iter().find(|script| path.strip_prefix('/') == Some(script));
@@ -115,12 +117,12 @@ fn file_of(path: &str) -> (&'static str, &'static str) {
 }
 
 fn config(settings: &PortalSettings) -> String {
-    // JSON is JavaScript, quotes and all.
+    // JSON strings are valid JavaScript.
     let (api, seconds) = (json!(settings.api), settings.resend_after);
     format!("export const api = {api};\nexport const resendAfter = {seconds};\n")
 }
 
-/// Scripts and styles of its own, requests to the api, and nothing else.
+/// Allows the portal's own scripts and styles and requests to the api, and nothing else.
 fn policy(api: &str) -> String {
     let origin = url::Url::parse(api).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     format!(

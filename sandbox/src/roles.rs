@@ -1,14 +1,14 @@
-//! A database as an operator sets it up by `deploy/roles.sql`: its tables belong to one role, and each program has a
-//! role that can do no more than it must.
+//! A database set up by `deploy/roles.sql`, as operators do: one role owns the tables, and each program has a role with
+//! only the rights that it needs.
 
 use crate::{PostgresError, ServerAddress, programs::workspace_root};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, migrate::Migrator, raw_sql};
 use std::{fs, path::PathBuf};
 
-/// Who connects.
+/// The role that connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Owns the tables, and migrates them.
+    /// Owns and migrates the tables.
     Owner,
     /// `magic-link-api`.
     Api,
@@ -31,16 +31,16 @@ impl Role {
     }
 }
 
-/// Why there is no such database.
+/// Why the database could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum RolesError {
-    /// Not even an empty one.
+    /// The database could not be created.
     #[error(transparent)]
     Postgres(#[from] PostgresError),
-    /// The roles' file cannot be read.
+    /// `deploy/roles.sql` cannot be read.
     #[error("{0}: {1}")]
     File(PathBuf, std::io::Error),
-    /// The server refuses a statement of it.
+    /// A statement of `deploy/roles.sql` failed.
     #[error("deploy/roles.sql: {0}")]
     Sql(#[from] sqlx::Error),
     /// A migration failed.
@@ -49,10 +49,10 @@ pub enum RolesError {
 }
 
 impl ServerAddress {
-    /// Makes a database, migrated by its owner, with the roles of `deploy/roles.sql` and the partitions of a week.
+    /// Creates a database with the roles of `deploy/roles.sql`, migrated by its owner, with partitions for a week.
     ///
     /// # Errors
-    /// When it is there already, or the workspace's SQL is at fault.
+    /// The database exists already, or the workspace's SQL is wrong.
     pub async fn create_outbox(&self, name: &str) -> Result<(), RolesError> {
         self.create_database(name).await?;
         self.set_roles(name).await?;
@@ -62,15 +62,15 @@ impl ServerAddress {
         self.set_roles(name).await?;
         let mut worker = PgConnection::connect(&self.url_as(name, Role::Worker)).await?;
         sqlx::query("select email_make_partitions(7)").execute(&mut worker).await?;
-        // A database that somebody is connected to cannot be cloned.
+        // Postgres cannot clone a database that has connections.
         worker.close().await?;
         Ok(())
     }
 
-    /// Runs `deploy/roles.sql` in a database, and gives the roles their passwords.
+    /// Runs `deploy/roles.sql` in a database and sets the roles' passwords.
     ///
     /// # Errors
-    /// As [`ServerAddress::create_outbox`].
+    /// See [`ServerAddress::create_outbox`].
     pub async fn set_roles(&self, database: &str) -> Result<(), RolesError> {
         let file = workspace_root().join("deploy/roles.sql");
         let script = fs::read_to_string(&file).map_err(|error| RolesError::File(file, error))?;

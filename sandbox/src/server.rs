@@ -1,5 +1,5 @@
-//! The HTTP server of both stand-ins: poem's endpoints on an accept loop of our own, because a
-//! stand-in must be able to close a connection without any answer, which poem's server cannot.
+//! The HTTP server of both stand-ins. It has its own accept loop for poem's endpoints, because a stand-in must be able
+//! to close a connection without an answer, and poem's server cannot.
 
 use hyper::{Request as HyperRequest, Response as HyperResponse, body::Incoming, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -13,19 +13,19 @@ use std::{io, net::SocketAddr, sync::Arc};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Serves until dropped; then all of its connections are closed at once.
+/// Serves until dropped, and then closes all connections at once.
 #[derive(Debug)]
 pub(crate) struct Server {
     address: SocketAddr,
     _stop: DropGuard,
 }
 
-/// Put into a response's extensions: close the connection instead of sending the response.
+/// A response extension: close the connection instead of sending the response.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cut;
 
 impl Server {
-    /// Serves `endpoint` on an already bound listener.
+    /// Serves `endpoint` on a bound listener.
     pub(crate) fn start<E>(listener: TcpListener, endpoint: E) -> io::Result<Server>
     where
         E: IntoEndpoint,
@@ -48,7 +48,7 @@ type Pages = Arc<BoxEndpoint<'static, Response>>;
 
 async fn accept(listener: TcpListener, pages: Pages, stop: CancellationToken) {
     loop {
-        // Out of file descriptors, or a client that left already: the next one may do better.
+        // There are no file descriptors left, or the client has closed the connection. The next accept may succeed.
         let Ok((socket, remote)) = listener.accept().await else {
             tokio::task::yield_now().await;
             continue;
@@ -75,7 +75,7 @@ async fn serve(socket: TcpStream, remote: SocketAddr, pages: Pages) {
             }
         }
     });
-    // An error here is a client that left, or a connection that we cut.
+    // An error means that the client left or that a fault cut the connection.
     hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(socket), service)

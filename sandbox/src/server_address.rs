@@ -1,4 +1,4 @@
-//! Where a Postgres server is, and the password of its superuser and of the sandbox's roles.
+//! The address of a Postgres server, and the password of its superuser and of the sandbox's roles.
 
 use crate::{PostgresError, roles::Role};
 use sqlx::{Connection, PgConnection};
@@ -11,7 +11,7 @@ pub struct ServerAddress {
 }
 
 impl ServerAddress {
-    /// All roles that the sandbox creates have the superuser's password: it is as random as theirs need to be.
+    /// Creates an address. All roles of the sandbox share the superuser's password, which is random enough for all.
     pub fn new(port: u16, password: impl Into<String>) -> ServerAddress {
         ServerAddress { port, password: password.into() }
     }
@@ -46,28 +46,28 @@ impl ServerAddress {
         format!("postgres://{user}:{}@127.0.0.1:{}/{database}", self.password, self.port)
     }
 
-    /// Makes an empty database.
+    /// Creates an empty database.
     ///
     /// # Errors
-    /// When it is there already, or the server is away.
+    /// The database exists already, or the server cannot be reached.
     pub async fn create_database(&self, name: &str) -> Result<(), PostgresError> {
         let name = quoted(name);
         self.admin(format!("create database {name}")).await
     }
 
-    /// Makes a database with all that is in `template`, to which nobody may be connected.
+    /// Creates a copy of the database `template`, which must have no connections.
     ///
     /// # Errors
-    /// When somebody is connected to the template, or `name` is there already.
+    /// Somebody is connected to the template, or `name` exists already.
     pub async fn clone_database(&self, template: &str, name: &str) -> Result<(), PostgresError> {
         let (name, template) = (quoted(name), quoted(template));
         self.admin(format!("create database {name} template {template}")).await
     }
 
-    /// Drops a database, connections and all; one that is not there is no error.
+    /// Drops a database if it exists, and closes its connections.
     ///
     /// # Errors
-    /// When the server is away.
+    /// The server cannot be reached.
     pub async fn drop_database(&self, name: &str) -> Result<(), PostgresError> {
         let name = quoted(name);
         self.admin(format!("drop database if exists {name} with (force)")).await
@@ -82,7 +82,7 @@ impl ServerAddress {
     }
 }
 
-/// A name as SQL takes it whatever is in it.
+/// Quotes a name for SQL.
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }

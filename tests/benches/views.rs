@@ -1,6 +1,10 @@
-//! `cargo bench --bench views`: how long the operators' views take over ten million ended jobs (or `JOBS`), on an
-//! embedded Postgres with stock settings, filled by `tests/fill_history.sql`. Filling takes some minutes.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints for people, and stops at the first fault")]
+//! `cargo bench --bench views` measures how long the operators' views take over ten million ended jobs (or `JOBS`), on
+//! a Postgres with stock settings. `tests/fill_history.sql` fills it, which takes some minutes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench prints its results and panics at the first error"
+)]
 
 use std::time::{Duration, Instant};
 

@@ -1,13 +1,13 @@
-//! `cargo bench --bench webhooks`: signed webhooks at 2,000 a second (or `RATE`) for ten seconds against the real api on
-//! a Postgres with stock durability, while people go on asking for links. One run, one table.
+//! `cargo bench --bench webhooks` posts 2,000 signed webhooks a second (or `RATE`) for ten seconds to the real api on a
+//! Postgres with stock durability, while people keep requesting links. It prints a table for each round.
 //!
-//! The load is open: each post is due at its time and its latency counts from then, however late the ones before it.
+//! The load is open: each post has a due time, and its latency counts from then, even if earlier posts are late.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a bench prints for people, and stops at the first fault"
+    reason = "a bench prints its results and panics at the first error"
 )]
 
 use std::{
@@ -23,9 +23,9 @@ use tests::{Plan, TestSystem};
 
 const KEY: &str = "a-webhook-signing-key";
 const LOAD: Duration = Duration::from_secs(10);
-/// Connections that Mailgun keeps.
+/// Number of connections that Mailgun keeps.
 const CONNECTIONS: usize = 64;
-/// Requests for links beside the load, a second.
+/// Requests for links per second, beside the webhooks.
 const REQUESTS: u32 = 20;
 
 #[tokio::main]
@@ -45,7 +45,7 @@ async fn main() {
         let taken = began.elapsed();
 
         let delivered = system.text("select count(*) from email_jobs where delivery = 'delivered'").await;
-        assert_eq!(delivered, (posts / 2).to_string(), "each is told on its job");
+        assert_eq!(delivered, (posts / 2).to_string(), "every delivery is recorded on its job");
         let (batches, size) = batches(&system).await;
         println!("\n  webhooks taken             {:>8.0} /s", posts as f64 / taken.as_secs_f64());
         println!("  webhook p50 / p99 / max    {} ms", quantiles(webhooks));
@@ -54,8 +54,8 @@ async fn main() {
     }
 }
 
-/// Mails that were sent a moment ago, and what Mailgun posts of each: accepted and delivered, shuffled among each other
-/// as they would come.
+/// Inserts mails that were sent just now, and returns two events for each: accepted and delivered, interleaved as
+/// Mailgun would post them.
 async fn events_of(system: &TestSystem, mails: usize) -> Vec<String> {
     system
         .execute(&format!(
@@ -88,7 +88,7 @@ async fn events_of(system: &TestSystem, mails: usize) -> Vec<String> {
         })
     };
     let mut bodies = Vec::new();
-    // A mail's second event comes some hundred events after its first.
+    // A mail's second event comes a hundred events after its first.
     for group in jobs.chunks(100) {
         for kind in ["accepted", "delivered"] {
             bodies.extend(group.iter().map(|job| sandbox::signed(KEY, &event(kind, job)).to_string()));
@@ -97,13 +97,13 @@ async fn events_of(system: &TestSystem, mails: usize) -> Vec<String> {
     bodies
 }
 
-/// Seconds from when each post was due to its answer.
+/// Seconds from each post's due time to its answer.
 async fn post_all(url: &str, bodies: &Arc<Vec<String>>, rate: u32, began: Instant) -> Vec<f64> {
     let next = Arc::new(AtomicUsize::new(0));
     let connections = (0..CONNECTIONS).map(|_| {
         let (url, bodies, next) = (url.to_owned(), Arc::clone(bodies), Arc::clone(&next));
         tokio::spawn(async move {
-            // A connection of its own.
+            // One connection for each task.
             let client = sandbox::client().unwrap();
             let mut taken = Vec::new();
             loop {
@@ -141,7 +141,7 @@ fn quantiles(mut seconds: Vec<f64>) -> String {
     format!("{:>8.1} / {:.1} / {:.1}", at(0.5), at(0.99), at(1.0))
 }
 
-/// How many commits there were, and how many webhooks went in one on average, by the api's own count.
+/// The number of commits, and the average number of webhooks in each, from the api's metrics.
 async fn batches(system: &TestSystem) -> (u64, f64) {
     let (_, metrics) = system.get(&system.private_url(0, "/metrics").await).await;
     let value = |name: &str| -> f64 {

@@ -60,7 +60,9 @@ async fn jobs_without_a_mail_are_listed_with_the_reason() {
             stops: vec!["Mailgun refuses the API key.".to_owned()],
         });
         browser.until_text("jobs", "Mail is stopped: Mailgun refuses the API key.").await;
-        browser.until("/ada@example.com waiting, next try in 0:[34]\\d: Mailgun answered 500/.test(jobs.innerText)").await;
+        browser
+            .until("/ada@example.com waiting, next try in 0:[34]\\d: Mailgun answered 500/.test(jobs.innerText)")
+            .await;
         for part in ["bob@example.com is being sent", "eve@example.com not sent, because it is too late"] {
             browser.until_text("jobs", part).await;
         }

@@ -1,4 +1,4 @@
-//! A run in one paragraph.
+//! Summarizes a run in one paragraph.
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -6,10 +6,10 @@ use tests::record::{Broken, JobFacts};
 
 use crate::{
     evidence::Evidence,
+    fault_injector::{Incident, IncidentKind},
     late_links, logs,
     personal::PersonalKind,
     refusals::{HOOK_FAILED, is_refusal, was_refused},
-    trouble::{Blow, Kind},
 };
 
 impl Evidence {
@@ -25,22 +25,22 @@ impl Evidence {
         let steps = tally(self.steps.values().flatten().map(|step| format!("{} {}", step.step, step.outcome)));
         let mails: usize = self.mails.values().map(Vec::len).sum();
         let copies = mails - self.mails.len();
-        let count = |kind| self.diary.iter().filter(|blow| blow.kind == kind).count();
+        let count = |kind| self.incidents.iter().filter(|incident| incident.kind == kind).count();
         let late = self.opened.iter().filter(|(_, outcome)| *outcome != "signed_in").count();
         format!(
-            "{} requests ({answers}; {} refused although Postgres was there); {} jobs ({ends}); steps ({steps}); {mails} \
-             mails, {copies} of them copies; {} newest links opened, {late} dead, {} of these killed by a call that \
-             nobody could stop; {} kills, {} freezes, {} stops, {} crashes of Postgres, {} read-only failovers, {} faults; {}",
+            "{} requests ({answers}; {} refused although Postgres was up); {} jobs ({ends}); steps ({steps}); {mails} \
+             mails, {copies} of them copies; {} newest links opened, {late} dead, {} of these invalidated by a call that \
+             no worker could stop; {} kills, {} freezes, {} stops, {} crashes of Postgres, {} read-only failovers, {} faults; {}",
             self.asked.len(),
-            self.refused_for_nothing(),
+            self.refused_while_postgres_was_up(),
             self.jobs.len(),
             self.opened.len(),
             self.newest().filter(|job| self.is_dead(job) && late_links::is_excused(job, self)).count(),
-            count(Kind::Kill),
-            count(Kind::Freeze),
-            count(Kind::Stop),
-            count(Kind::PostgresCrash),
-            count(Kind::ReadOnly),
+            count(IncidentKind::Kill),
+            count(IncidentKind::Freeze),
+            count(IncidentKind::Stop),
+            count(IncidentKind::PostgresCrash),
+            count(IncidentKind::ReadOnly),
             self.faults,
             self.counts_of_refusals(),
         )
@@ -61,20 +61,20 @@ impl Evidence {
             format!("{} {}", it.upstream.as_str(), if it.half.is_some() { "for half" } else { "for everybody" })
         }));
         format!(
-            "gateways ({gateways}); refusals ({refused}); jobs of people with a fault of their own ({of_people}), {others} of others \
+            "gateways ({gateways}); refusals ({refused}); jobs of people with a personal fault ({of_people}), {others} of others \
              failed as refused; stops ({stops}), {} recoveries",
             logs::resumes(self).count(),
         )
     }
 
-    /// The code of each step that was refused, or held up by a hook.
+    /// The code of each step that was refused or held up by a hook.
     fn refusals(&self) -> impl Iterator<Item = &str> {
         let codes = self.steps.values().flatten().filter_map(|step| step.code.as_deref());
         codes.filter(|code| *code == HOOK_FAILED || is_refusal(Some(code)))
     }
 
-    /// Troubles that the run has not met, so that it proves nothing about them.
-    pub(crate) fn unmet(&self) -> Vec<Broken> {
+    /// Situations that the run did not reach, so that it proves nothing about them.
+    pub(crate) fn not_reached(&self) -> Vec<Broken> {
         let has = |kind, ends: fn(&JobFacts) -> bool| {
             self.jobs.iter().any(|job| self.personal.kind_of(&job.recipient) == kind && ends(job))
         };
@@ -83,17 +83,19 @@ impl Evidence {
             ("Mailgun refuses a recipient for good", has(Some(PersonalKind::NotAuthorized), was_refused)),
             ("a hook holds up a job", has(Some(PersonalKind::Hook), |job| job.code.as_deref() == Some(HOOK_FAILED))),
             ("a hook works again", has(Some(PersonalKind::Hook), |job| job.state == "sent")),
-            ("a gateway refuses everybody", self.has_met_gateway(false)),
-            ("a gateway refuses half of the people", self.has_met_gateway(true)),
+            ("a gateway refuses everybody", self.was_refused_by_gateway(false)),
+            ("a gateway refuses half of the people", self.was_refused_by_gateway(true)),
             ("an upstream is stopped", logs::stops(self).next().is_some()),
             ("an upstream is resumed", logs::resumes(self).next().is_some()),
         ];
-        let unmet = met.into_iter().filter(|(_, is_met)| !is_met);
-        unmet.map(|(what, _)| Broken::of_all(format!("the run is long enough that {what}"))).collect()
+        let not_reached = met.into_iter().filter(|(_, is_met)| !is_met);
+        not_reached
+            .map(|(what, _)| Broken::of_all(format!("the run is too short, because it must reach this: {what}")))
+            .collect()
     }
 
-    /// Whether a person without a fault of their own was refused by such a gateway.
-    fn has_met_gateway(&self, is_half: bool) -> bool {
+    /// Whether a gateway of this kind refused a person without a personal fault.
+    fn was_refused_by_gateway(&self, is_half: bool) -> bool {
         let ordinary = self.jobs.iter().filter(|job| self.is_ordinary(job));
         let mut steps = ordinary.flat_map(|job| self.steps_of(job)).filter(|step| is_refusal(step.code.as_deref()));
         steps.any(|step| {
@@ -102,15 +104,20 @@ impl Evidence {
         })
     }
 
-    /// Requests that were refused while Postgres was there all along.
-    fn refused_for_nothing(&self) -> usize {
-        // What waits for a connection at the end of a crash may be told no a little later.
-        const ECHO: f64 = 3.0;
-        let crashes: Vec<&Blow> =
-            self.diary.iter().filter(|blow| [Kind::PostgresCrash, Kind::ReadOnly].contains(&blow.kind)).collect();
+    /// Requests that were refused although Postgres was up.
+    fn refused_while_postgres_was_up(&self) -> usize {
+        // A request that waits for a connection may be refused a little after the crash.
+        const GRACE_SECONDS: f64 = 3.0;
+        let crashes: Vec<&Incident> = self
+            .incidents
+            .iter()
+            .filter(|incident| [IncidentKind::PostgresCrash, IncidentKind::ReadOnly].contains(&incident.kind))
+            .collect();
         let refused = self.asked.iter().filter(|asked| asked.answer == Ok(503));
         refused
-            .filter(|asked| !crashes.iter().any(|crash| crash.from <= asked.answered && crash.to + ECHO >= asked.at))
+            .filter(|asked| {
+                !crashes.iter().any(|crash| crash.from <= asked.answered && crash.to + GRACE_SECONDS >= asked.at)
+            })
             .count()
     }
 }

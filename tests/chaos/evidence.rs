@@ -1,4 +1,4 @@
-//! What a run left behind, gathered once all is over: everything that the promises are checked against.
+//! Everything that a run left behind. The promises are checked against it.
 
 use std::{collections::HashMap, ops::Deref};
 
@@ -10,9 +10,9 @@ use tests::{
 };
 
 use crate::{
+    fault_injector::{FaultInjector, Incident, IncidentKind},
     gateway::GatewayFault,
     personal::PersonalFaults,
-    trouble::{Blow, Disturbance, Kind},
 };
 
 /// A row of `email_attempts`.
@@ -29,7 +29,7 @@ pub(crate) struct StepFacts {
     pub(crate) worker: String,
 }
 
-/// A row of `upstreams` in the end.
+/// A row of `upstreams` after the run.
 #[derive(Clone, Debug, FromRow)]
 pub(crate) struct UpstreamFacts {
     pub(crate) name: String,
@@ -40,18 +40,18 @@ pub(crate) struct UpstreamFacts {
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) record: Record,
-    /// By job, in order.
+    /// The steps of each job, in order.
     pub(crate) steps: HashMap<String, Vec<StepFacts>>,
-    /// By recipient, in order.
+    /// The calls for each recipient, in order.
     pub(crate) link_calls: HashMap<String, Vec<LinkCall>>,
-    /// By job, in order.
+    /// The calls for each job, in order.
     pub(crate) send_calls: HashMap<String, Vec<SendCall>>,
-    pub(crate) diary: Vec<Blow>,
+    pub(crate) incidents: Vec<Incident>,
     pub(crate) faults: usize,
     pub(crate) personal: PersonalFaults,
     pub(crate) gateway_faults: Vec<GatewayFault>,
     pub(crate) upstreams: Vec<UpstreamFacts>,
-    /// Of every program that ever ran, by name and process id.
+    /// The logs of all programs that ever ran, by name and process id.
     pub(crate) logs: Vec<(String, Vec<String>)>,
 }
 
@@ -66,7 +66,7 @@ const STEPS: &str = "
 const UPSTREAMS: &str = "select name, stopped_by, cardinality(suspects) as suspects from upstreams order by name";
 
 impl Evidence {
-    pub(crate) async fn gather(system: &TestSystem, asked: Vec<AskedRequest>, trouble: Disturbance) -> Self {
+    pub(crate) async fn gather(system: &TestSystem, asked: Vec<AskedRequest>, injector: FaultInjector) -> Self {
         let steps: Vec<StepFacts> = sqlx::query_as(STEPS).fetch_all(&system.pool).await.unwrap();
         let field = |call: &SendCall| call.field("v:job_id").unwrap_or_default().to_owned();
         Self {
@@ -74,12 +74,12 @@ impl Evidence {
             steps: by(steps, |step| step.job_id.clone()),
             link_calls: by(system.supabase.journal(), |call| call.email.clone()),
             send_calls: by(system.mailgun.journal(), field),
-            logs: logs(system, &trouble),
+            logs: logs(system, &injector),
             upstreams: sqlx::query_as(UPSTREAMS).fetch_all(&system.pool).await.unwrap(),
-            diary: trouble.diary,
-            faults: trouble.faults,
-            personal: trouble.personal,
-            gateway_faults: trouble.gateways.past,
+            incidents: injector.incidents,
+            faults: injector.faults,
+            personal: injector.personal,
+            gateway_faults: injector.gateways.past,
         }
     }
 
@@ -91,11 +91,12 @@ impl Evidence {
         self.link_calls.get(recipient).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether the worker of a step was frozen at some time between these two.
+    /// Whether a step's worker was frozen at some time in this interval.
     pub(crate) fn was_frozen(&self, worker: &str, from: f64, to: f64) -> bool {
-        // A worker is called host:pid:start.
+        // A worker's name is host:pid:start.
         let pid = worker.rsplit(':').nth(1).and_then(|pid| pid.parse().ok());
-        let mut freezes = self.diary.iter().filter(|blow| blow.kind == Kind::Freeze && Some(blow.pid) == pid);
+        let mut freezes =
+            self.incidents.iter().filter(|incident| incident.kind == IncidentKind::Freeze && Some(incident.pid) == pid);
         freezes.any(|freeze| freeze.from <= to && freeze.to >= from)
     }
 }
@@ -108,9 +109,9 @@ impl Deref for Evidence {
     }
 }
 
-/// Every program's log.
-fn logs(system: &TestSystem, trouble: &Disturbance) -> Vec<(String, Vec<String>)> {
+/// The logs of all programs.
+fn logs(system: &TestSystem, injector: &FaultInjector) -> Vec<(String, Vec<String>)> {
     let named = |name: &'static str| move |program: &Program| (format!("{name} {}", program.pid()), program.log());
-    let workers = system.workers.iter().chain(&trouble.gone).map(named("worker"));
+    let workers = system.workers.iter().chain(&injector.ended_workers).map(named("worker"));
     system.apis.iter().map(named("api")).chain(workers).collect()
 }

@@ -1,4 +1,4 @@
-//! What the services do on a bad day: one fault after another, of every kind.
+//! Faults of the upstreams, of every kind.
 
 use rand::{Rng as _, rngs::StdRng, seq::IndexedRandom as _};
 use sandbox::{Fault, FaultKind};
@@ -6,56 +6,55 @@ use serde_json::json;
 
 use crate::people;
 
-/// The longest that a call is held up and then carried out all the same, in milliseconds. Shorter than
-/// UPSTREAM_TIMEOUT.
+/// Maximum time, in milliseconds, by which a call is delayed before it is carried out. Shorter than UPSTREAM_TIMEOUT.
 pub(crate) const LONGEST_DELAY: u64 = 1_500;
 
-/// A fault for either service, of the usual kinds.
+/// A random fault for either upstream.
 pub(crate) fn any(rng: &mut StdRng) -> Fault {
-    let trouble = *[500, 502, 503].choose(rng).unwrap();
+    let status = *[500, 502, 503].choose(rng).unwrap();
     let fault: Fault = match rng.random_range(0..100) {
-        0..20 => Fault::status(trouble),
-        20..35 => Fault::status_after(trouble),
-        // Many, so that there is always something under way that a kill or a freeze can hit.
+        0..20 => Fault::status(status),
+        20..35 => Fault::status_after(status),
+        // Many delays, so that a kill or a freeze always finds calls in flight.
         35..60 => return delay(rng),
         60..66 => FaultKind::Hang.into(),
         66..74 => FaultKind::HangAfter.into(),
         74..82 => FaultKind::Cut.into(),
         82..92 => FaultKind::CutAfter.into(),
-        // Stops everybody for a while.
-        92..95 => return patience(rng.random_range(1..=3)),
+        // Pauses all sending for a while.
+        92..95 => return rate_limited(rng.random_range(1..=3)),
         _ => return refusal().to(&somebody(rng)),
     };
     let fault = fault.times(rng.random_range(1..=3));
     if rng.random_bool(0.6) { fault.to(&somebody(rng)) } else { fault }
 }
 
-/// Stops everybody, until a probe finds that it is over.
+/// Stops all sending until a probe succeeds.
 pub(crate) fn key_refused(rng: &mut StdRng) -> Fault {
     Fault::status(401).seconds(rng.random_range(1..=2))
 }
 
-/// The page of a firewall or proxy in front of the service.
+/// The page of a firewall or proxy in front of an upstream.
 const HTML: &str = "<html><head><title>Forbidden</title></head><body>Request blocked</body></html>";
 const NOT_AUTHORIZED: &str = "Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. \
                               Please add your own domain or add the address to authorized recipients in Account Settings.";
 
-/// A firewall's, which may be about one address.
+/// A firewall's refusal, which may concern one address.
 pub(crate) fn firewall(rng: &mut StdRng) -> Fault {
     Fault::answer(*[403, 406, 400].choose(rng).unwrap(), HTML)
 }
 
-/// A gateway's, which is about everybody.
+/// A gateway's refusal, which concerns everybody.
 pub(crate) fn gateway(rng: &mut StdRng) -> Fault {
     Fault::answer(*[403, 410, 421].choose(rng).unwrap(), HTML)
 }
 
-/// Mailgun's, of a recipient whom a sandbox domain may not write to.
+/// Mailgun's refusal of a recipient that a sandbox domain must not write to.
 pub(crate) fn not_authorized() -> Fault {
     Fault::answer(403, json!({ "message": NOT_AUTHORIZED }).to_string())
 }
 
-/// Of a `before_user_created` hook that fails.
+/// The error of a failing `before_user_created` hook.
 pub(crate) fn hook(rng: &mut StdRng) -> Fault {
     let raises = "Error running hook URI: pg-functions://postgres/public/before_user_created";
     let answers = [
@@ -72,17 +71,17 @@ fn delay(rng: &mut StdRng) -> Fault {
     Fault::from(FaultKind::Delay { millis }).times(rng.random_range(1..=20))
 }
 
-/// Somebody who asks often, so that the fault strikes soon.
+/// Somebody who asks often, so that the fault applies soon.
 fn somebody(rng: &mut StdRng) -> String {
-    people::address(rng.random_range(0..people::IMPATIENT))
+    people::address(rng.random_range(0..people::FREQUENT))
 }
 
-fn patience(seconds: u64) -> Fault {
+fn rate_limited(seconds: u64) -> Fault {
     let message = format!("Domain is not allowed to send: request limit exceeded, try again after {seconds} seconds");
     Fault::answer(429, json!({ "message": message }).to_string()).header("Retry-After", &seconds.to_string())
 }
 
-/// Of this one address, by both services' rules.
+/// A refusal of one address, as both upstreams send it.
 fn refusal() -> Fault {
     let body = json!({ "code": "validation_failed", "message": "to parameter is not a valid address" });
     Fault::answer(400, body.to_string())

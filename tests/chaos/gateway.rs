@@ -1,5 +1,5 @@
-//! A gateway in front of a service that refuses everybody for a while, check calls too, or half of the people, while the
-//! check call passes.
+//! A gateway in front of an upstream refuses everybody for a while, including check calls, or half of the people but no
+//! check calls.
 
 use std::{collections::HashSet, ops::Range, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::{
     personal::{PersonalFaults, faults_of},
 };
 
-/// When one begins, in percent of the run; of which service; and whether it refuses half of the people.
+/// When each fault begins, in percent of the run; its upstream; and whether it refuses only half of the people.
 const PLAN: [(Range<u32>, Upstream, bool); 6] = [
     (6..12, Upstream::Supabase, false),
     (20..26, Upstream::Supabase, true),
@@ -26,22 +26,23 @@ const PLAN: [(Range<u32>, Upstream, bool); 6] = [
 ];
 /// How long it lasts, in percent of the run.
 const LENGTH: Range<u32> = 4..7;
-/// Milliseconds before it begins in which calls are held up, so that some are under way then; and how many.
+/// Before a fault begins, this many calls are delayed for this many milliseconds, so that some are in flight when it
+/// begins.
 const BEFORE: u64 = 150;
 const HELD_UP: u32 = 10;
 
-/// One that was.
+/// A past or current gateway fault.
 #[derive(Clone, Debug)]
 pub(crate) struct GatewayFault {
     pub(crate) upstream: Upstream,
-    /// Whom it refused; `None` if everybody.
+    /// The recipients that it refused. `None` if it refused everybody.
     pub(crate) half: Option<HashSet<String>>,
     pub(crate) from: f64,
     pub(crate) to: f64,
 }
 
 impl GatewayFault {
-    /// Whether it lasted at some time between these two.
+    /// Whether it lasted at some time in this interval.
     pub(crate) fn lasted(&self, from: f64, to: f64) -> bool {
         self.from <= to && self.to >= from
     }
@@ -51,10 +52,10 @@ impl GatewayFault {
     }
 }
 
-/// Those of a run, at most one at a time.
+/// The gateway faults of a run, at most one at a time.
 #[derive(Debug)]
 pub(crate) struct Gateways {
-    /// The next one last.
+    /// In reverse order: the next one is last.
     planned: Vec<(Duration, Duration, Upstream, bool)>,
     current: Option<(GatewayFault, Instant)>,
     pub(crate) past: Vec<GatewayFault>,
@@ -67,7 +68,7 @@ impl Gateways {
         Self { planned: planned.into_iter().rev().collect(), current: None, past: vec![] }
     }
 
-    /// The service before which one lasts now.
+    /// The upstream that has a gateway fault now.
     pub(crate) fn current(&self) -> Option<Upstream> {
         self.current.as_ref().map(|(fault, _)| fault.upstream)
     }
@@ -78,7 +79,7 @@ impl Gateways {
         }
     }
 
-    /// Begins one whose time has come. Returns whether it did.
+    /// Begins the next fault if it is due. Returns whether it did.
     pub(crate) async fn begin_if_due(
         &mut self,
         system: &TestSystem,
@@ -107,7 +108,7 @@ impl Gateways {
     }
 }
 
-/// No other fault but those of single people is in its way.
+/// Begins a fault. Removes all other faults of the upstream except the personal ones.
 async fn begin(
     system: &TestSystem,
     personal: &PersonalFaults,

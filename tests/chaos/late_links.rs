@@ -1,6 +1,6 @@
-//! The one exception to "the newest mailed link works", found in the journals rather than taken on trust: Supabase
-//! carried out a `generate_link` call that was begun before the newest link was asked for, and landed after it. Its
-//! worker has been frozen, has died or has given it up meanwhile; no worker can call it back.
+//! The only exception to "the newest mailed link works", proven from the journals: Supabase carried out a
+//! `generate_link` call late, after the call that made the newest link, although it was begun before. Its worker was
+//! frozen, died or gave the call up meanwhile, and no worker can cancel it.
 
 use ::tests::record::{JobFacts, moment};
 use sandbox::LinkCall;
@@ -10,11 +10,11 @@ use crate::{
     faults::LONGEST_DELAY,
 };
 
-/// Between a worker's note of a call's begin and the stand-in's of its arrival, in seconds.
-const ON_THE_WAY: f64 = 0.02;
+/// Maximum seconds between a worker's start of a call and its arrival at the stand-in.
+const TOLERANCE: f64 = 0.02;
 const LONGEST_DELAY_SECONDS: f64 = LONGEST_DELAY as f64 / 1_000.0;
 
-/// Whether a call that nobody could stop killed this job's link.
+/// Whether a call that no worker could stop invalidated this job's link.
 pub(crate) fn is_excused(job: &JobFacts, evidence: &Evidence) -> bool {
     let Some(made) = step_that_made_the_link(job, evidence) else { return false };
     let calls = evidence.link_calls_for(&job.recipient);
@@ -26,9 +26,9 @@ pub(crate) fn is_excused(job: &JobFacts, evidence: &Evidence) -> bool {
     could_land_later.any(|call| was_out_of_hand(call, made, job, evidence))
 }
 
-/// The step whose link was sealed, and so mailed: a claim that lost its link before the seal may have made another.
+/// The step that made the mailed link. If a claim lost its link before it was sealed, another claim made another one.
 fn step_that_made_the_link<'a>(job: &JobFacts, evidence: &'a Evidence) -> Option<&'a StepFacts> {
-    let sealed = job.link_made_at? + ON_THE_WAY;
+    let sealed = job.link_made_at? + TOLERANCE;
     evidence.steps_of(job).iter().rfind(|step| is_made(step) && step.began <= sealed)
 }
 
@@ -38,10 +38,10 @@ fn is_made(step: &StepFacts) -> bool {
 
 fn belongs(call: &LinkCall, step: &StepFacts) -> bool {
     let at = moment(call.at);
-    step.step == "generate_link" && step.began - ON_THE_WAY <= at && at <= step.ended + ON_THE_WAY
+    step.step == "generate_link" && step.began - TOLERANCE <= at && at <= step.ended + TOLERANCE
 }
 
-/// Whether a call was begun before the one that made the link, and could not be stopped since.
+/// Whether a call was begun before the one that made the link, and no worker could stop it after that.
 fn was_out_of_hand(call: &LinkCall, made: &StepFacts, job: &JobFacts, evidence: &Evidence) -> bool {
     let same_page = |other: &&JobFacts| other.recipient == job.recipient && other.callback_url == call.redirect_to;
     let steps = evidence.jobs.iter().filter(same_page).flat_map(|other| evidence.steps_of(other));
@@ -50,7 +50,7 @@ fn was_out_of_hand(call: &LinkCall, made: &StepFacts, job: &JobFacts, evidence: 
             let frozen = evidence.was_frozen(&step.worker, step.began, step.ended);
             step.began < made.began && (frozen || !is_made(step))
         }
-        // Its worker died with it and noted nothing. The dead call nobody: it was on the wire then.
+        // Its worker died and recorded nothing. A dead worker begins no call, so this one was in flight when it died.
         None => moment(call.at) < made.began,
     }
 }
@@ -62,7 +62,7 @@ mod tests {
     use ::tests::record::Record;
 
     use super::*;
-    use crate::trouble::{Blow, Kind};
+    use crate::fault_injector::{Incident, IncidentKind};
 
     const SOMEBODY: &str = "person-1@example.com";
 
@@ -92,32 +92,30 @@ mod tests {
         }
     }
 
-    /// The newest job's link was asked for from 20.0 to 20.1. An older job's worker, frozen from 11 to 21, asked too.
+    /// The newest job's link was requested from 20.0 to 20.1. An older job's worker, frozen from 11 to 21, requested
+    /// one too.
     fn is_excused_after(others: Vec<StepFacts>, other_call_at: f64) -> bool {
         let made = step("new", "2", "ok", 20.0, 20.1);
         let evidence = Evidence {
             record: Record { jobs: vec![job("old", None), job("new", Some(20.0))], ..Record::default() },
             steps: [("old".to_owned(), others), ("new".to_owned(), vec![made])].into(),
             link_calls: [(SOMEBODY.to_owned(), vec![call("new", 20.05), call("old", other_call_at)])].into(),
-            diary: vec![Blow { kind: Kind::Freeze, pid: 1, from: 11.0, to: 21.0 }],
+            incidents: vec![Incident { kind: IncidentKind::Freeze, pid: 1, from: 11.0, to: 21.0 }],
             ..Evidence::default()
         };
         is_excused(&evidence.jobs[1], &evidence)
     }
 
     #[test]
-    fn only_a_call_that_was_begun_before_and_could_not_be_stopped_is_excused() {
+    fn only_an_earlier_call_that_no_worker_could_stop_is_excused() {
         let frozen = |began| vec![step("old", "1", "stopped", began, 21.1)];
         assert!(is_excused_after(frozen(10.9), 21.0), "frozen with its call on the wire");
-        assert!(is_excused_after(vec![step("old", "3", "retry", 18.0, 19.9)], 19.0), "given up, and carried out late");
-        assert!(is_excused_after(vec![], 19.9), "its worker died and noted nothing");
+        assert!(is_excused_after(vec![step("old", "3", "retry", 18.0, 19.9)], 19.0), "given up and carried out late");
+        assert!(is_excused_after(vec![], 19.9), "its worker died and recorded nothing");
 
-        assert!(!is_excused_after(frozen(20.5), 20.9), "begun after the newest link was asked for");
-        assert!(!is_excused_after(frozen(10.9), 15.0), "over long before");
-        assert!(
-            !is_excused_after(vec![step("old", "3", "ok", 19.5, 20.5)], 20.02),
-            "both workers were sure of the job"
-        );
-        assert!(!is_excused_after(vec![], 20.5), "nobody's");
+        assert!(!is_excused_after(frozen(20.5), 20.9), "begun after the newest link was requested");
+        assert!(!is_excused_after(frozen(10.9), 15.0), "over long before the newest link was requested");
+        assert!(!is_excused_after(vec![step("old", "3", "ok", 19.5, 20.5)], 20.02), "both workers held the job");
+        assert!(!is_excused_after(vec![], 20.5), "no step belongs to the call");
     }
 }

@@ -1,4 +1,4 @@
-//! The programs' logs hold nothing that signs anybody in, nobody's address, and no panic. They tell what stopped an upstream.
+//! The logs contain no secret, no address and no panic. They also show when an upstream was stopped and resumed.
 
 use std::collections::HashSet;
 
@@ -8,7 +8,7 @@ use tests::record::Broken;
 
 use crate::{evidence::Evidence, refusals::HOOK_FAILED};
 
-/// A line that should not have been written.
+/// Lines that must not be logged.
 pub(crate) fn bad_lines(evidence: &Evidence) -> Vec<Broken> {
     let tokens: HashSet<&str> = evidence.mails.values().flatten().filter_map(token).collect();
     let keys = [SupabaseSettings::default().service_role_key, MailgunSettings::default().api_key];
@@ -19,17 +19,17 @@ pub(crate) fn bad_lines(evidence: &Evidence) -> Vec<Broken> {
     };
     let lines = |(program, log): &(String, Vec<String>)| {
         let bad = log.iter().find(is_bad)?;
-        Some(Broken::of_all(format!("{program} logged what it must not: {bad}")))
+        Some(Broken::of_all(format!("{program} logged a forbidden line: {bad}")))
     };
     evidence.logs.iter().filter_map(lines).collect()
 }
 
-/// The lines that say that an upstream is stopped.
+/// The lines that report that an upstream was stopped.
 pub(crate) fn stops(evidence: &Evidence) -> impl Iterator<Item = &String> {
     lines_with(evidence, "Sending is paused")
 }
 
-/// The lines that say that an upstream was resumed.
+/// The lines that report that an upstream was resumed.
 pub(crate) fn resumes(evidence: &Evidence) -> impl Iterator<Item = &String> {
     lines_with(evidence, "recovered: sending again")
 }
@@ -38,16 +38,16 @@ fn lines_with<'a>(evidence: &'a Evidence, text: &'a str) -> impl Iterator<Item =
     evidence.logs.iter().flat_map(|(_, log)| log).filter(move |line| line.contains(text))
 }
 
-/// A field of a line; empty if it has none.
+/// A field of a log line. Empty if the line does not have it.
 pub(crate) fn field(line: &str, name: &str) -> String {
     let line: Value = serde_json::from_str(line).unwrap_or_default();
     line["fields"][name].as_str().unwrap_or_default().to_owned()
 }
 
-/// Hooks run for single people.
+/// A hook runs for one person at a time, so its failure must not stop an upstream.
 pub(crate) fn hooks_that_stop_everybody(evidence: &Evidence) -> Vec<Broken> {
     let by_hooks = stops(evidence).filter(|line| line.contains(HOOK_FAILED));
-    by_hooks.map(|line| Broken::of_all(format!("a hook stops nobody: {line}"))).collect()
+    by_hooks.map(|line| Broken::of_all(format!("a hook stopped an upstream: {line}"))).collect()
 }
 
 fn token(mail: &Mail) -> Option<&str> {

@@ -1,6 +1,6 @@
-//! No two deliveries of one recipient are at the services at a time, or their links would kill each other; and none
-//! goes on after its job has ended. A step whose worker was frozen in the middle of it may outlast its lease: nobody
-//! can stop it.
+//! A recipient never has two deliveries in flight, which would invalidate each other's links, and no delivery continues
+//! after its job has ended. The exception is a step whose worker was frozen during it: it may outlast its lease, and no
+//! worker can stop it.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use tests::record::{Broken, JobFacts};
 
 use crate::evidence::{Evidence, StepFacts};
 
-/// What is rounded away of a step's duration, in seconds.
+/// Precision of a step's recorded duration, in seconds.
 const ROUNDING: f64 = 0.002;
 
-/// Steps that were begun while another of the same recipient was under way.
+/// Steps that began while another step of the same recipient was in flight.
 pub(crate) fn overlaps(evidence: &Evidence) -> Vec<Broken> {
     let mut by_recipient: HashMap<&str, Vec<(&JobFacts, &StepFacts)>> = HashMap::new();
     for job in &evidence.jobs {
@@ -29,25 +29,25 @@ fn overlaps_among(mut steps: Vec<(&JobFacts, &StepFacts)>, evidence: &Evidence) 
         let overlap = second.began + ROUNDING < first.ended;
         if overlap && !evidence.was_frozen(&first.worker, first.began, first.ended) {
             let both = format!("{first:?} and {second:?}");
-            broken.push(Broken::of(job, format!("two deliveries of a recipient overlap: {both}")));
+            broken.push(Broken::of(job, format!("two deliveries of one recipient overlapped: {both}")));
         }
     }
     broken
 }
 
-/// Steps that were under way when another worker, which did not hold the job, ended it.
+/// Steps that were still in flight after another worker ended the job.
 pub(crate) fn steps_after_the_end(evidence: &Evidence) -> Vec<Broken> {
     let mut broken = vec![];
     for job in &evidence.jobs {
         let late = |step: &&StepFacts| was_begun(step) && step.ended > job.ended + ROUNDING;
         let steps = evidence.steps_of(job).iter().filter(late);
         let mut unexplained = steps.filter(|step| !evidence.was_frozen(&step.worker, step.began, step.ended));
-        broken.extend(unexplained.next().map(|step| Broken::of(job, format!("no step outlasts its job: {step:?}"))));
+        broken.extend(unexplained.next().map(|step| Broken::of(job, format!("a step outlasted its job: {step:?}"))));
     }
     broken
 }
 
-/// A worker that looks at its clock, and finds that its lease is over, notes a step that it does not take.
+/// A worker that finds its lease expired records a step that it never begins.
 fn was_begun(step: &&StepFacts) -> bool {
     step.outcome != "stopped" || step.ended > step.began
 }

@@ -1,5 +1,5 @@
-//! Faults of single people: a firewall or Mailgun refuses their address, or a hook fails for them. Some last for the whole
-//! run and the drain after it, some for a part of the run.
+//! Faults that concern single people: a firewall or Mailgun refuses their address, or a hook fails for them. Some last
+//! for the whole run and the drain after it, others for a part of the run.
 
 use std::{collections::HashSet, ops::Range};
 
@@ -10,24 +10,24 @@ use tests::TestSystem;
 
 use crate::{faults, people};
 
-/// What is the matter with a person.
+/// The kind of a personal fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum PersonalKind {
     /// A firewall in front of Supabase refuses the address.
     Firewall,
-    /// Mailgun sends to authorized recipients only.
+    /// Mailgun sends only to authorized recipients.
     NotAuthorized,
     /// A hook of Supabase fails for newcomers.
     Hook,
 }
 
-/// How many people there are of each kind. For every other one it lasts for good.
+/// Number of people with each kind. For every second one, the fault is permanent.
 const COUNTS: [(PersonalKind, usize); 3] =
     [(PersonalKind::Firewall, 8), (PersonalKind::NotAuthorized, 6), (PersonalKind::Hook, 10)];
 /// Number of people of each kind who ask often.
-const IMPATIENT: usize = 2;
-/// Percent of the run.
-const FOR_GOOD: Range<u32> = 0..u32::MAX;
+const FREQUENT: usize = 2;
+/// The whole run and the drain, in percent of the run.
+const PERMANENT: Range<u32> = 0..u32::MAX;
 
 #[derive(Debug)]
 struct PersonalFault {
@@ -39,7 +39,7 @@ struct PersonalFault {
     lasts: bool,
 }
 
-/// The people who have such a fault.
+/// The people with a personal fault.
 #[derive(Debug, Default)]
 pub(crate) struct PersonalFaults(Vec<PersonalFault>);
 
@@ -51,13 +51,13 @@ impl PersonalFaults {
             people.shuffle(&mut rng);
             people.into_iter()
         };
-        let mut impatient = shuffled(0..people::IMPATIENT);
-        let mut others = shuffled(people::IMPATIENT..people::PEOPLE);
+        let mut frequent = shuffled(0..people::FREQUENT);
+        let mut others = shuffled(people::FREQUENT..people::PEOPLE);
         let mut faults = vec![];
         for (kind, count) in COUNTS {
-            let chosen = impatient.by_ref().take(IMPATIENT).chain(others.by_ref().take(count - IMPATIENT));
+            let chosen = frequent.by_ref().take(FREQUENT).chain(others.by_ref().take(count - FREQUENT));
             for (number, person) in chosen.enumerate() {
-                let part = if number % 2 == 0 { FOR_GOOD } else { rng.random_range(5..40)..rng.random_range(50..90) };
+                let part = if number % 2 == 0 { PERMANENT } else { rng.random_range(5..40)..rng.random_range(50..90) };
                 let recipient = people::address(person);
                 let fault = fault(kind, &mut rng).always().to(&recipient);
                 faults.push(PersonalFault { recipient, kind, part, fault, lasts: false });
@@ -66,7 +66,7 @@ impl PersonalFaults {
         Self(faults)
     }
 
-    /// Begins and ends those whose time has come.
+    /// Begins and ends the faults that are due.
     pub(crate) fn update(&mut self, system: &TestSystem, percent: u32) {
         for personal in &mut self.0 {
             let lasts = personal.part.contains(&percent);
@@ -81,30 +81,30 @@ impl PersonalFaults {
         }
     }
 
-    /// Whether a fault is one of those that last now.
+    /// Whether a fault is one of the current personal faults.
     pub(crate) fn is_personal(&self, fault: &Fault) -> bool {
         self.0.iter().any(|personal| personal.lasts && personal.fault == *fault)
     }
 
-    pub(crate) fn lasts_for_good(&self, fault: &Fault) -> bool {
-        self.0.iter().any(|personal| personal.is_for_good() && personal.fault == *fault)
+    pub(crate) fn is_permanent_fault(&self, fault: &Fault) -> bool {
+        self.0.iter().any(|personal| personal.is_permanent() && personal.fault == *fault)
     }
 
-    /// What is the matter with a person at some time of the run, if anything is.
+    /// The kind of fault that a person has at some time of the run.
     pub(crate) fn kind_of(&self, recipient: &str) -> Option<PersonalKind> {
         self.0.iter().find(|personal| personal.recipient == recipient).map(|personal| personal.kind)
     }
 
-    /// Those for whom it lasts for good, of some kinds.
-    pub(crate) fn for_good(&self, kinds: &[PersonalKind]) -> HashSet<&str> {
-        let chosen = self.0.iter().filter(|personal| personal.is_for_good() && kinds.contains(&personal.kind));
+    /// People with a permanent fault of one of these kinds.
+    pub(crate) fn permanent(&self, kinds: &[PersonalKind]) -> HashSet<&str> {
+        let chosen = self.0.iter().filter(|personal| personal.is_permanent() && kinds.contains(&personal.kind));
         chosen.map(|personal| personal.recipient.as_str()).collect()
     }
 }
 
 impl PersonalFault {
-    fn is_for_good(&self) -> bool {
-        self.part == FOR_GOOD
+    fn is_permanent(&self) -> bool {
+        self.part == PERMANENT
     }
 }
 

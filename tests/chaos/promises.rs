@@ -1,24 +1,24 @@
-//! What the outbox promises, each promise a function from the evidence to those who broke it; those that hold after every
-//! run are in `tests::record`.
+//! The promises of the outbox. Each is a function that returns its violations. `tests::record` has those that hold
+//! after every run.
 
 use tests::record::{Broken, JobFacts, promises};
 
 use crate::{evidence::Evidence, late_links, logs, overlaps, refusals};
 
-/// Every promise that the run broke.
+/// All violations in this run.
 pub(crate) fn broken(evidence: &Evidence) -> Vec<Broken> {
     let of_this_test = [
-        the_newest_mail_signs_in,
+        the_newest_mailed_link_works,
         overlaps::overlaps,
         overlaps::steps_after_the_end,
         steps_and_states_agree,
-        refusals::a_refusal_ends_a_job_after_anothers_success,
-        refusals::what_refuses_everybody_ends_no_job,
-        refusals::ordinary_jobs_lose_nothing,
-        refusals::who_is_refused_for_good_is_told_why,
-        refusals::who_is_held_up_by_a_hook_is_told_so,
-        refusals::only_faults_for_good_let_jobs_expire,
-        refusals::nothing_stays_stopped_or_suspected,
+        refusals::a_job_fails_as_refused_only_after_anothers_success,
+        refusals::general_faults_fail_no_job,
+        refusals::faults_of_others_cost_no_job,
+        refusals::permanently_refused_jobs_end_with_the_reason,
+        refusals::jobs_held_up_by_a_hook_end_with_the_reason,
+        refusals::only_permanent_faults_let_jobs_expire,
+        refusals::no_upstream_stays_stopped_or_suspected,
         logs::bad_lines,
         logs::hooks_that_stop_everybody,
     ];
@@ -26,13 +26,14 @@ pub(crate) fn broken(evidence: &Evidence) -> Vec<Broken> {
     of_all_runs.into_iter().chain(of_this_test.into_iter().flat_map(|promise| promise(evidence))).collect()
 }
 
-fn the_newest_mail_signs_in(evidence: &Evidence) -> Vec<Broken> {
+fn the_newest_mailed_link_works(evidence: &Evidence) -> Vec<Broken> {
     let dead = evidence.newest().filter(|job| evidence.record.is_dead(job) && !late_links::is_excused(job, evidence));
-    dead.map(|job| Broken::of(job, format!("the newest mail signs in: {:?}", evidence.opened.get(&job.id)))).collect()
+    dead.map(|job| Broken::of(job, format!("the newest mail's link does not work: {:?}", evidence.opened.get(&job.id))))
+        .collect()
 }
 
-/// A mail that was taken is noted in the statement that ends its job as sent, so that neither is there without the
-/// other; and what failed was refused, or was tried too often.
+/// The statement that ends a job as sent also records the accepted mail, so neither exists without the other. A failed
+/// job was rejected or used up its attempts.
 fn steps_and_states_agree(evidence: &Evidence) -> Vec<Broken> {
     let agrees = |job: &&JobFacts| {
         let steps = evidence.steps_of(job);
@@ -49,5 +50,5 @@ fn steps_and_states_agree(evidence: &Evidence) -> Vec<Broken> {
         }
     };
     let jobs = evidence.jobs.iter().filter(|job| !agrees(job));
-    jobs.map(|job| Broken::of(job, format!("steps and states agree: {}", job.state))).collect()
+    jobs.map(|job| Broken::of(job, format!("the steps contradict the state {}", job.state))).collect()
 }

@@ -1,4 +1,5 @@
-//! A request is taken only if it can be mailed in time; whoever asks often is held back before everybody is.
+//! The api accepts a request only if it can be mailed in time. When the queue is half full, it first lowers the limits
+//! of clients that ask often.
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ fn retry_after(answer: &Answer) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_on_a_slow_supabase_is_taken_as_far_as_it_can_be_mailed_in_time() {
-    // Two calls at a time of a fifth of a second: ten links a second, so that 200 can wait for 20 s.
+async fn a_burst_on_a_slow_supabase_is_accepted_as_far_as_it_can_be_mailed_in_time() {
+    // Two concurrent calls of 200 ms each: ten links a second, so that 200 jobs can wait for 20 s.
     let plan = Plan::default()
         .api("JOB_DEADLINE", "20s")
         .worker("SUPABASE_CONCURRENCY", "2")
@@ -31,15 +32,15 @@ async fn a_burst_on_a_slow_supabase_is_taken_as_far_as_it_can_be_mailed_in_time(
             break answer;
         }
         answers.push(answer);
-        assert!(answers.len() < 5_000, "everything is taken");
+        assert!(answers.len() < 5_000, "every request was accepted");
     };
     assert_eq!((refused.status, code(&refused)), (503, "unavailable"));
     assert!((1..=20).contains(&retry_after(&refused)), "{}", retry_after(&refused));
-    assert!(answers.len() > 100, "{} were taken, though 200 can be mailed", answers.len());
+    assert!(answers.len() > 100, "only {} were accepted, but 200 can be mailed", answers.len());
 
     system.supabase.faults().clear();
     system.until_idle().await;
-    // Idle, however slow it was the last time.
+    // An idle queue accepts requests, however slow it was before.
     let later = eventually(|| async {
         let answer = system.ask("later@example.com").await;
         if answer.status == 200 { Ok(()) } else { Err(answer.status) }
@@ -48,7 +49,7 @@ async fn a_burst_on_a_slow_supabase_is_taken_as_far_as_it_can_be_mailed_in_time(
 }
 
 #[tokio::test]
-async fn behind_an_open_breaker_requests_are_taken_until_the_oldest_has_waited_for_half_its_time() {
+async fn behind_an_open_breaker_requests_are_accepted_until_the_oldest_job_has_used_half_its_deadline() {
     let system = TestSystem::start().await;
     system.supabase.faults().add(Fault::status(401).always());
     assert_eq!(system.ask("first@example.com").await.status, 200);
@@ -60,7 +61,7 @@ async fn behind_an_open_breaker_requests_are_taken_until_the_oldest_has_waited_f
     })
     .await
     .unwrap();
-    assert_eq!(system.ask("second@example.com").await.status, 200, "it may be mended in time");
+    assert_eq!(system.ask("second@example.com").await.status, 200, "the key may be fixed in time");
 
     let age = "update email_jobs_open
                set created_at = created_at - interval '8 min', deadline_at = deadline_at - interval '8 min'";
@@ -82,13 +83,13 @@ async fn behind_an_open_breaker_requests_are_taken_until_the_oldest_has_waited_f
 }
 
 #[tokio::test]
-async fn past_half_of_what_may_wait_a_network_may_ask_a_third_as_often() {
+async fn with_a_half_full_queue_the_limit_per_network_is_a_third() {
     let plan = Plan { workers: 0, ..Plan::default() }.api("QUEUE_LIMIT", "10").api("IP_RATE_LIMIT", "9/1h");
     let system = TestSystem::with(plan).await;
     for n in 0..6 {
         assert_eq!(system.ask(&format!("person-{n}@example.com")).await.status, 200);
     }
-    assert_eq!(system.ask("seventh@example.com").await.status, 200, "what is left of nine is worth one");
+    assert_eq!(system.ask("seventh@example.com").await.status, 200, "six of nine are used, which leaves one of three");
     let refused = system.ask("eighth@example.com").await;
     assert_eq!((refused.status, code(&refused)), (429, "ip_rate_limited"));
     assert_eq!(refused.headers["ratelimit-policy"], "\"ip\";q=3;w=3600");

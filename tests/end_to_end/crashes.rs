@@ -1,4 +1,4 @@
-//! Programs that are killed, and politely stopped, at the worst time.
+//! Programs that are killed or stopped at the worst moment.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ async fn a_killed_workers_job_is_mailed_by_another_within_the_lease() {
 }
 
 #[tokio::test]
-async fn all_that_ran_on_a_killed_worker_is_mailed_within_the_lease_and_five_seconds() {
+async fn all_jobs_of_a_killed_worker_are_mailed_within_the_lease_plus_five_seconds() {
     const JOBS: usize = 64;
     let mut system = TestSystem::with(Plan::default().worker("LEASE_SECONDS", "5")).await;
     system.supabase.faults().add(Fault::from(FaultKind::Hang).always());
@@ -43,12 +43,12 @@ async fn all_that_ran_on_a_killed_worker_is_mailed_within_the_lease_and_five_sec
 
     assert_eq!(system.text("select count(*) from email_jobs where state = 'sent'").await, JOBS.to_string());
     let last: f64 = system.text("select extract(epoch from max(finished_at)) from email_jobs").await.parse().unwrap();
-    eprintln!("all {JOBS} mailed {:.1} s after the kill, with leases of 5 s", last - killed);
+    eprintln!("all {JOBS} jobs were mailed {:.1} s after the kill, with leases of 5 s", last - killed);
     assert!(last - killed <= 10.0, "{:.1} s", last - killed);
 }
 
 #[tokio::test]
-async fn a_mail_that_was_taken_before_the_crash_goes_again_with_the_same_link() {
+async fn a_mail_that_mailgun_accepted_before_the_crash_is_repeated_with_the_same_link() {
     let mut system = TestSystem::with(Plan::default().worker("LEASE_SECONDS", "5")).await;
     system.mailgun.faults().add(FaultKind::HangAfter);
     let answer = system.ask("hello@example.com").await;
@@ -61,12 +61,12 @@ async fn a_mail_that_was_taken_before_the_crash_goes_again_with_the_same_link() 
     assert_eq!(mails.len(), 2);
     assert_eq!(mails[0].link(), mails[1].link());
     assert_eq!(mails[0].message_id, mails[1].message_id);
-    assert_eq!(system.supabase.journal().len(), 1, "no second link killed the one in the inbox");
+    assert_eq!(system.supabase.journal().len(), 1, "no second link invalidated the one in the inbox");
     assert!(system.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
 }
 
 #[tokio::test]
-async fn a_worker_that_is_stopped_hands_its_jobs_back_at_once() {
+async fn a_stopped_worker_hands_its_jobs_back_at_once() {
     let mut system = TestSystem::with(Plan::default().worker("SHUTDOWN_SECONDS", "1")).await;
     system.supabase.faults().add(FaultKind::Hang);
     let answer = system.ask("hello@example.com").await;
@@ -80,15 +80,15 @@ async fn a_worker_that_is_stopped_hands_its_jobs_back_at_once() {
 }
 
 #[tokio::test]
-async fn a_stopped_api_answers_what_it_has_begun() {
+async fn a_stopped_api_answers_the_request_in_flight() {
     let system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
-    // Holds the enqueue for as long as this transaction is open.
+    // This lock holds up the enqueue for as long as the transaction is open.
     let mut holder = system.pool.begin().await.unwrap();
     sqlx::raw_sql("lock table email_jobs_open in exclusive mode").execute(&mut *holder).await.unwrap();
     let stop = async {
         eventually(|| async {
             match system.text("select count(*) from pg_locks where not granted").await.as_str() {
-                "0" => Err("nobody waits"),
+                "0" => Err("no request waits for the lock"),
                 _ => Ok(()),
             }
         })

@@ -1,4 +1,4 @@
-//! What became of a mail, as Mailgun reports it, on its job.
+//! Delivery events that Mailgun reports are recorded on their jobs.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tests::{Plan, TestSystem, eventually};
 
 const KEY: &str = "a-webhook-signing-key";
 
-/// A house whose Mailgun reports to its api, at once.
+/// A system whose Mailgun posts its events to the api, after 20 ms each.
 async fn reporting(plan: Plan) -> TestSystem {
     let plan = plan.api("MAILGUN_WEBHOOK_SIGNING_KEY", KEY).api("MAILGUN_DOMAIN", "mg.example.com");
     let system = TestSystem::with(plan).await;
@@ -17,7 +17,7 @@ async fn reporting(plan: Plan) -> TestSystem {
 }
 
 #[tokio::test]
-async fn every_mails_fate_is_told_on_its_job() {
+async fn every_delivery_event_is_recorded_on_its_job() {
     let system = reporting(Plan::default()).await;
     let table = [
         ("hello", "delivered"),
@@ -38,11 +38,11 @@ async fn every_mails_fate_is_told_on_its_job() {
     for (name, wanted) in table {
         let query =
             format!("select concat_ws(' ', state, delivery) from email_jobs where recipient = '{name}@example.com'");
-        let told = eventually(|| async {
-            let told = system.text(&query).await;
-            if told == format!("sent {wanted}") { Ok(()) } else { Err(told) }
+        let seen = eventually(|| async {
+            let seen = system.text(&query).await;
+            if seen == format!("sent {wanted}") { Ok(()) } else { Err(seen) }
         });
-        told.await.unwrap_or_else(|told| panic!("{name} is {told:?} instead of sent {wanted:?}"));
+        seen.await.unwrap_or_else(|seen| panic!("{name} is {seen:?} instead of sent {wanted:?}"));
     }
     let words = "select email_events.message from email_events join email_jobs on id = job_id where recipient = 'bounce@example.com'
                  and event = 'failed'";
@@ -52,7 +52,7 @@ async fn every_mails_fate_is_told_on_its_job() {
 }
 
 #[tokio::test]
-async fn a_domain_of_another_script_and_a_page_with_a_space_get_through() {
+async fn a_unicode_domain_and_a_page_with_a_space_work_end_to_end() {
     let system = reporting(Plan::default()).await;
     let answer = system.ask_for("\u{feff}Info@Müller.example\u{200b}", "/files/My%20Report.pdf").await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -64,7 +64,7 @@ async fn a_domain_of_another_script_and_a_page_with_a_space_get_through() {
 }
 
 #[tokio::test]
-async fn a_report_that_met_an_outage_is_taken_when_it_comes_again() {
+async fn a_webhook_refused_in_an_outage_is_accepted_when_it_is_repeated() {
     let system = reporting(Plan { own_server: true, ..Plan::default() }).await;
     system.mailgun.drop_webhooks(true);
     let answer = system.ask("hello@example.com").await;
@@ -75,7 +75,7 @@ async fn a_report_that_met_an_outage_is_taken_when_it_comes_again() {
 
     system.server.as_ref().unwrap().resume().await.unwrap();
     eventually(|| async {
-        // The very same post: its token was not remembered, since what came with it was not told.
+        // Repeat the same post. Its token was not stored, since its event was not recorded.
         match system.mailgun.redeliver(delivered.number, Signing::Same).await.unwrap() {
             200 => Ok(()),
             status => Err(status),
@@ -89,13 +89,13 @@ async fn a_report_that_met_an_outage_is_taken_when_it_comes_again() {
 }
 
 #[tokio::test]
-async fn a_mail_that_mailgun_reports_is_not_mailed_again_although_its_answer_was_lost() {
+async fn a_mail_that_mailgun_reports_is_not_repeated_although_its_answer_was_lost() {
     let system = reporting(Plan::default().worker("UPSTREAM_TIMEOUT", "1s")).await;
     system.mailgun.faults().add(FaultKind::HangAfter);
     let answer = system.ask("hello@example.com").await;
     system.until_state(&answer, "sent").await;
 
-    assert_eq!(system.mailgun.journal().len(), 1, "no copy");
+    assert_eq!(system.mailgun.journal().len(), 1, "the mail was not repeated");
     let job = "select concat_ws(' ', attempt, code, delivery, sealed_link is null) from email_jobs";
     assert_eq!(system.text(job).await, "2 delivered t");
     let steps = "select string_agg(step || ' ' || outcome, ', ' order by started_at) from email_attempts";
@@ -103,20 +103,20 @@ async fn a_mail_that_mailgun_reports_is_not_mailed_again_although_its_answer_was
 }
 
 #[tokio::test]
-async fn a_mailbox_that_is_not_there_is_not_mailed_again_and_its_owner_learns_nothing_new() {
+async fn a_suppressed_recipient_is_not_mailed_and_gets_the_usual_answer() {
     let system = reporting(Plan::default()).await;
     let first = system.ask("bounce@example.com").await;
     system.until_delivery(&first, "bounced").await;
     let calls = system.supabase.journal().len();
 
     let second = system.ask_for("bounce@example.com", "again").await;
-    assert_eq!((second.status, &second.body), (first.status, &first.body), "the same answer");
+    assert_eq!((second.status, &second.body), (first.status, &first.body), "both requests get the same answer");
     system.until_state(&second, "failed").await;
     let job =
         format!("select concat_ws(' ', code, attempt) from email_jobs where request_id = '{}'", second.request_id);
     assert_eq!(system.text(&job).await, "recipient_suppressed 0");
 
-    // Everybody else is mailed, and by then nobody has been called for the suppressed one.
+    // Once another recipient's mail is sent, it is certain that nothing was sent to the suppressed one.
     let other = system.ask("hello@example.com").await;
     system.until_state(&other, "sent").await;
     assert_eq!(system.supabase.journal().len(), calls + 1);
@@ -128,7 +128,7 @@ async fn a_mailbox_that_is_not_there_is_not_mailed_again_and_its_owner_learns_no
 }
 
 #[tokio::test]
-async fn a_policy_against_us_suppresses_nobody_and_a_forged_recipient_changes_nothing() {
+async fn a_policy_rejection_suppresses_nobody_and_a_forged_recipient_changes_nothing() {
     let system = reporting(Plan::default().api("IP_RATE_LIMIT", "1000/1m").worker("MAILGUN_RATE", "1000/1s")).await;
     let asked: Vec<_> = (0..100).map(|n| format!("blocked+{n}@example.com")).collect();
     for address in &asked {
@@ -138,7 +138,7 @@ async fn a_policy_against_us_suppresses_nobody_and_a_forged_recipient_changes_no
     assert!(events.iter().all(|event| event.status() == Some(200)));
     assert_eq!(system.text("select count(*) from email_jobs where delivery = 'undelivered'").await, "100");
 
-    // Signed as it should be, since the signature does not cover it: a bounce of somebody else's mailbox.
+    // The signature is valid, because it does not cover the event: a bounce of somebody else's mailbox.
     let mut forged = events[0].event_data().clone();
     forged["id"] = "forged".into();
     forged["event"] = "failed".into();

@@ -1,4 +1,4 @@
-//! `cargo dev`: up with one command, and gone without a trace, however it ends.
+//! `cargo dev` starts everything with one command, and leaves nothing behind however it ends.
 
 use std::{path::Path, time::Duration};
 
@@ -6,7 +6,7 @@ use sandbox::{Program, Programs};
 use serde_json::Value;
 use tests::{Answer, eventually, example, post_at};
 
-/// What `cargo dev` runs once it is built, in this user's environment.
+/// Starts the program that `cargo dev` runs, with this user's environment.
 async fn dev() -> Program {
     let program = Programs::build().await.unwrap().api.with_file_name("sandbox");
     let kept = ["HOME", "PATH", "CARGO", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_TARGET_DIR", "TMPDIR"];
@@ -17,14 +17,14 @@ async fn dev() -> Program {
     dev
 }
 
-/// The address that a line of the summary names.
+/// The address in a line of the summary.
 fn address(dev: &Program, line: &str) -> String {
     let log = dev.log();
     let line = log.iter().find(|candidate| candidate.starts_with(line)).unwrap();
     line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned()
 }
 
-/// Posts the published example as the printed curl does.
+/// Posts the published example like the printed curl command.
 async fn post_the_example(dev: &Program) -> Answer {
     let log = dev.log();
     let curl = log.iter().find(|line| line.starts_with("curl -i ")).unwrap();
@@ -33,21 +33,21 @@ async fn post_the_example(dev: &Program) -> Answer {
     assert_eq!(body, example("hello@example.com"));
     eventually(|| async {
         let answer = post_at(url, &body).await;
-        // Until the api has seen its tables.
+        // The api answers 503 until it has found its tables.
         if answer.status == 503 { Err(answer) } else { Ok(answer) }
     })
     .await
     .unwrap()
 }
 
-/// Processes begun by this one and by those.
+/// The descendants of a process.
 fn family(pid: u32) -> Vec<u32> {
     let parents: Vec<(u32, u32)> = std::fs::read_dir("/proc")
         .unwrap()
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .filter_map(|child: u32| {
             let stat = std::fs::read_to_string(format!("/proc/{child}/stat")).ok()?;
-            // pid (name, which may hold anything) state ppid …
+            // Format: pid (name, which may contain anything) state ppid …
             Some((child, stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?))
         })
         .collect();
@@ -70,7 +70,7 @@ async fn assert_gone(processes: &[u32]) {
 }
 
 #[tokio::test]
-async fn one_command_brings_everything_up_and_a_signal_takes_it_down() {
+async fn cargo_dev_starts_everything_and_a_signal_stops_it() {
     let dev = dev().await;
     let answer = post_the_example(&dev).await;
     assert_eq!((answer.status, answer.body.to_string().as_str()), (200, r#"{"ok":true}"#));
@@ -89,7 +89,7 @@ async fn one_command_brings_everything_up_and_a_signal_takes_it_down() {
 }
 
 #[tokio::test]
-async fn killing_it_leaves_no_process_behind() {
+async fn killing_cargo_dev_leaves_no_process_behind() {
     let dev = dev().await;
     let family = family(dev.pid());
     dev.kill();

@@ -1,4 +1,5 @@
-//! Sessions that a failover leaves read-only, servers that refuse new sessions, and outages that are longer than a lease.
+//! Sessions that are read-only after a failover, servers that refuse new sessions, and outages that are longer than a
+//! lease.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +7,10 @@ use sandbox::{Fault, FaultKind};
 use sqlx::{Connection as _, PgConnection};
 use tests::{Answer, Plan, TestSystem, eventually};
 
-/// Longest that the programs may take to work again after the database does.
+/// Maximum time for the programs to work again after the database does.
 const BACK_WITHIN: Duration = Duration::from_secs(10);
 
-/// Changes the roles of both programs, and ends their sessions.
+/// Changes the roles of both programs and terminates their sessions.
 async fn change_roles(system: &TestSystem, change: &str) {
     let roles = ["magic_link_api", "magic_link_worker"];
     for role in roles {
@@ -19,26 +20,28 @@ async fn change_roles(system: &TestSystem, change: &str) {
     system.execute(cut).await;
 }
 
-/// A system with its own server, because roles belong to all databases of a server.
+/// A system with its own server, because roles are shared by all databases of a server.
 async fn start() -> TestSystem {
     TestSystem::with(Plan { own_server: true, ..Plan::default() }).await
 }
 
-/// Waits until neither program is ready, and returns what the worker says about the database.
-async fn until_unready(system: &TestSystem) -> String {
+/// Waits until neither program is ready, and the worker's message about the database contains this reason. Right after a
+/// change, it may still be that the database does not answer.
+async fn until_unready(system: &TestSystem, reason: &str) {
     let ready = system.url("/health/ready").await;
     eventually(|| async {
         let (api, page) = system.get(&ready).await;
         let (worker, body) = system.worker_ready(0).await;
-        let database = body["checks"]["database"].clone();
-        let both = api == 503 && worker == 503 && database["setting"] == "DATABASE_URL";
-        if both { Ok(database["message"].as_str().unwrap().to_owned()) } else { Err(format!("{page}\n{body}")) }
+        let database = &body["checks"]["database"];
+        let has_reason = database["message"].as_str().is_some_and(|message| message.contains(reason));
+        let both = api == 503 && worker == 503 && database["setting"] == "DATABASE_URL" && has_reason;
+        if both { Ok(()) } else { Err(format!("{page}\n{body}")) }
     })
     .await
-    .unwrap()
+    .unwrap();
 }
 
-/// Waits until a request is accepted and both programs are ready.
+/// Waits until both programs are ready, and returns the answer to an accepted request.
 async fn until_back(system: &TestSystem) -> Answer {
     let ready = system.url("/health/ready").await;
     eventually(|| async {
@@ -47,7 +50,7 @@ async fn until_back(system: &TestSystem) -> Answer {
     })
     .await
     .unwrap();
-    // Ready means that it is accepted.
+    // A ready api must accept requests.
     let answer = system.ask("after@example.com").await;
     assert_eq!(answer.status, 200);
     answer
@@ -59,7 +62,7 @@ async fn ask_refused(system: &TestSystem) {
     assert!(refused.headers.contains_key("retry-after"));
 }
 
-/// Lines with a text in the logs of both programs.
+/// Number of lines that contain `text` in the logs of both programs.
 fn count_lines(system: &TestSystem, text: &str) -> usize {
     system
         .apis
@@ -70,13 +73,12 @@ fn count_lines(system: &TestSystem, text: &str) -> usize {
 }
 
 #[tokio::test]
-async fn sessions_that_were_opened_on_a_read_only_server_do_not_outlive_it() {
+async fn sessions_opened_on_a_read_only_server_are_replaced() {
     let system = start().await;
     let before = system.ask("before@example.com").await;
     system.until_state(&before, "sent").await;
     change_roles(&system, "set default_transaction_read_only = on").await;
-    let reason = until_unready(&system).await;
-    assert!(reason.contains("read-only"), "{reason}");
+    until_unready(&system, "read-only").await;
     ask_refused(&system).await;
 
     for role in ["magic_link_api", "magic_link_worker"] {
@@ -89,18 +91,18 @@ async fn sessions_that_were_opened_on_a_read_only_server_do_not_outlive_it() {
     assert_eq!(system.mailgun.mails().len(), 2);
 }
 
-/// A demoted primary keeps its sessions, which can read only from then on.
+/// A demoted primary keeps its sessions, but they become read-only.
 #[tokio::test]
 async fn sessions_that_become_read_only_are_replaced() {
     let system = start().await;
     let before = system.ask("before@example.com").await;
     system.until_state(&before, "sent").await;
-    // Except for the test itself.
+    // The test's own sessions stay writable.
     system.execute("alter role postgres set default_transaction_read_only = off").await;
-    // Unlike a role's setting, this one changes sessions that are open already.
+    // Unlike a role's setting, this one also changes open sessions.
     system.execute("alter system set default_transaction_read_only = on").await;
     system.execute("select pg_reload_conf()").await;
-    until_unready(&system).await;
+    until_unready(&system, "read-only").await;
     ask_refused(&system).await;
 
     system.execute("alter system reset default_transaction_read_only").await;
@@ -112,7 +114,7 @@ async fn sessions_that_become_read_only_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_server_that_refuses_new_sessions_is_an_outage_and_says_why() {
+async fn a_server_that_refuses_new_sessions_is_an_outage_with_its_reason() {
     for (change, undo, reason) in [
         ("nologin", "login", "not permitted to log in"),
         ("connection limit 0", "connection limit -1", "too many connections for role"),
@@ -121,10 +123,9 @@ async fn a_server_that_refuses_new_sessions_is_an_outage_and_says_why() {
         system.mailgun.faults().add(FaultKind::Delay { millis: 1_500 });
         let running = system.ask("running@example.com").await;
         system.mailgun.wait_for_calls(1).await.unwrap();
-        // The mail is on its way; its result cannot be recorded for now.
+        // The mail is being sent, and its result cannot be recorded for now.
         change_roles(&system, change).await;
-        let seen = until_unready(&system).await;
-        assert!(seen.contains(reason), "{seen}");
+        until_unready(&system, reason).await;
         ask_refused(&system).await;
 
         change_roles(&system, undo).await;
@@ -135,14 +136,14 @@ async fn a_server_that_refuses_new_sessions_is_an_outage_and_says_why() {
         assert_eq!(system.mailgun.mails().len(), 2, "{change}: one mail each");
         let lines = || (count_lines(&system, "the database is away"), count_lines(&system, "the database is back"));
         eventually(|| async { if lines().1 == 2 { Ok(()) } else { Err(lines()) } }).await.unwrap();
-        assert_eq!(lines(), (2, 2), "{change}: each program logs one line at each end");
+        assert_eq!(lines(), (2, 2), "{change}: each program logs the start and the end of the outage once");
     }
 }
 
 #[tokio::test]
-async fn a_worker_whose_results_could_not_be_recorded_claims_nothing_and_is_not_ready() {
+async fn a_worker_that_cannot_record_results_claims_nothing_and_is_not_ready() {
     let mut system = TestSystem::with(Plan { own_server: true, workers: 0, ..Plan::default() }).await;
-    // Enough for the pool to find a session, and too few for its three committers.
+    // Enough connections for the pool to work, but too few for its three committers.
     system.execute("alter role magic_link_worker connection limit 2").await;
     system.start_worker().await;
     let seen = eventually(|| async {
@@ -186,9 +187,9 @@ async fn an_outage_longer_than_the_lease_mails_nothing_twice() {
     assert_eq!(system.text("select max(attempt) from email_jobs").await, "1");
 }
 
-/// A server that hangs: nobody gets a session, and nobody is told so.
+/// A server that hangs: new connections get neither a session nor an error.
 #[tokio::test]
-async fn an_api_that_refuses_a_request_is_not_ready_although_its_check_still_waits() {
+async fn an_api_that_refuses_requests_is_not_ready_even_while_its_check_hangs() {
     let system = start().await;
     let ready = system.url("/health/ready").await;
     let server = system.server.as_ref().unwrap();
@@ -204,14 +205,14 @@ async fn an_api_that_refuses_a_request_is_not_ready_although_its_check_still_wai
 }
 
 #[tokio::test]
-async fn an_outage_does_not_make_the_workers_look_slow() {
+async fn an_outage_does_not_lower_the_measured_rate_of_the_workers() {
     const PEOPLE: usize = 80;
-    /// Longer than the time over which a worker measures how fast it is.
+    /// Longer than the period over which a worker measures its rate.
     const AWAY: Duration = Duration::from_secs(11);
     let plan = Plan { own_server: true, ..Plan::default() };
     let plan = plan.api("JOB_DEADLINE", "1m").worker("WORKER_CONCURRENCY", "2");
     let system = TestSystem::with(plan).await;
-    // Six mails a second, and so 360 before the deadline.
+    // Six mails a second, so that 360 jobs can be mailed before the deadline.
     system.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: 300 }).always());
     for number in 0..PEOPLE {
         assert_eq!(system.ask(&format!("person-{number}@example.com")).await.status, 200);
@@ -232,7 +233,7 @@ async fn an_outage_does_not_make_the_workers_look_slow() {
 }
 
 #[tokio::test]
-async fn outdated_programs_do_nothing_until_they_are_replaced_and_say_so() {
+async fn outdated_programs_stop_working_and_report_it() {
     let system = start().await;
     let before = system.ask("before@example.com").await;
     system.until_state(&before, "sent").await;
@@ -248,7 +249,7 @@ async fn outdated_programs_do_nothing_until_they_are_replaced_and_say_so() {
 
     system.execute("update outbox_schema set api_from = 9999").await;
     ask_refused(&system).await;
-    until_unready(&system).await;
+    until_unready(&system, "run the newer version").await;
     system.execute("update outbox_schema set worker_from = 0, api_from = 0").await;
     let after = until_back(&system).await;
     for answer in [&waiting, &after] {

@@ -1,4 +1,4 @@
-//! Supabase keeps one live token per user and kind: the newest request is the one that is mailed.
+//! Supabase keeps one live token per user and kind, so only the newest request is mailed.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ fn request(page: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn two_requests_for_one_waiting_recipient_give_one_mail_the_newer() {
+async fn a_second_request_supersedes_the_waiting_one() {
     let mut system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
     let first = system.post(&request("/first")).await;
     let second = system.post(&request("/second")).await;
@@ -27,7 +27,7 @@ async fn two_requests_for_one_waiting_recipient_give_one_mail_the_newer() {
 }
 
 #[tokio::test]
-async fn a_double_click_gives_one_mail_and_two_rows() {
+async fn a_double_click_gives_one_mail_and_two_jobs() {
     let system = TestSystem::start().await;
     let first = system.ask("hello@example.com").await;
     system.until_state(&first, "sent").await;
@@ -37,11 +37,11 @@ async fn a_double_click_gives_one_mail_and_two_rows() {
     assert_eq!(system.state(&second).await, "superseded duplicate");
     assert_eq!(system.text("select count(*) from email_jobs").await, "2");
     assert_eq!(system.mailgun.mails().len(), 1);
-    assert_eq!(system.supabase.journal().len(), 1, "no second link killed the first");
+    assert_eq!(system.supabase.journal().len(), 1, "no second link invalidated the first");
 }
 
 #[tokio::test]
-async fn a_running_job_gives_way_to_a_newer_request_before_it_is_mailed() {
+async fn a_newer_request_supersedes_a_running_job_that_has_not_been_mailed() {
     let system = TestSystem::start().await;
     system.supabase.faults().add(FaultKind::Delay { millis: 700 });
     let first = system.post(&request("/first")).await;
@@ -65,7 +65,7 @@ async fn a_recipients_next_job_is_claimed_as_soon_as_the_running_one_ends() {
     system.until_state(&second, "sent").await;
 
     assert_eq!(system.state(&first).await, "sent");
-    // The newer link is the one that lives.
+    // The newer link is the one that works.
     let mails = system.mailgun.mails_to("hello@example.com");
     assert_eq!(system.supabase.verify(mails[1].link().unwrap()).await.unwrap().code, "signed_in");
     let gap: f64 = system
@@ -76,7 +76,7 @@ async fn a_recipients_next_job_is_claimed_as_soon_as_the_running_one_ends() {
         .await
         .parse()
         .unwrap();
-    assert!((0.0..0.5).contains(&gap), "claimed {gap} s after");
+    assert!((0.0..0.5).contains(&gap), "claimed {gap} s after the first job ended");
 }
 
 #[tokio::test]

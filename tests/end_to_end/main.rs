@@ -1,8 +1,8 @@
-//! What users rely on, over the real programs, a real Postgres and the stand-ins.
+//! End-to-end tests with the real programs, a real Postgres and the stand-ins.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stderr,
-    reason = "a test that cannot go on panics; some tell what they measured"
+    reason = "a panic fails the test; some tests print what they measured"
 )]
 
 mod admission;
@@ -13,10 +13,10 @@ mod failovers;
 mod latest_wins;
 mod main_job;
 mod metrics;
+mod operator;
 mod outages;
 mod programs;
 mod reconciliation;
 mod replicas;
 mod secrets;
 mod storms;
-mod troubleshooting;

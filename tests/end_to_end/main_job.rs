@@ -1,4 +1,4 @@
-//! The main job: a request at the door ends as a mail with a link that works, once.
+//! The main path: a request ends as one mail with a link that works once.
 
 use std::time::{Duration, Instant};
 
@@ -20,8 +20,8 @@ async fn the_published_example_ends_as_a_mail_whose_link_signs_in_once() {
         mail.html.contains(&format!("href=\"{}\"", link.replace('&', "&amp;")))
             || mail.html.contains(&link.replace('&', "&#38;"))
     );
-    assert!(mail.text.contains("example.com"), "it says which portal asked");
-    assert!(!mail.text.replace(link, "").contains("callback"), "nothing else of the request is shown");
+    assert!(mail.text.contains("example.com"), "the mail names the portal");
+    assert!(!mail.text.replace(link, "").contains("callback"), "the mail shows nothing else of the request");
 
     let first = system.supabase.verify(link).await.unwrap();
     assert!(first.signed_in());
@@ -42,7 +42,7 @@ async fn the_published_example_ends_as_a_mail_whose_link_signs_in_once() {
 }
 
 #[tokio::test]
-async fn a_label_that_a_stranger_chose_is_not_in_the_words_of_the_mail() {
+async fn a_subdomain_that_a_stranger_chose_is_not_in_the_text_of_the_mail() {
     let plan = Plan::default().api("CALLBACK_ORIGINS", "https://*.preview.example.com");
     let system = TestSystem::with(plan).await;
     system.supabase.set_allow_list(&["https://*.preview.example.com/auth/callback**"]);
@@ -60,7 +60,7 @@ async fn a_label_that_a_stranger_chose_is_not_in_the_words_of_the_mail() {
 }
 
 #[tokio::test]
-async fn mailgun_is_asked_as_sign_in_mail_needs_it() {
+async fn the_calls_to_mailgun_and_supabase_have_the_options_for_sign_in_mail() {
     let system = TestSystem::start().await;
     system.ask("hello@example.com").await;
     let mail = system.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(10)).await.unwrap();
@@ -97,7 +97,7 @@ async fn the_mailbox_page_shows_the_recipient_without_scripts() {
 }
 
 #[tokio::test]
-async fn an_open_portal_mails_a_hundred_people_at_once() {
+async fn a_hundred_simultaneous_requests_are_all_mailed() {
     let system = TestSystem::start().await;
     let people = (0..100).map(|n| format!("person-{n}@example.com"));
     let asks = people.clone().map(|email| {

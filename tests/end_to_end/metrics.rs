@@ -1,5 +1,4 @@
-//! What operators watch: each metric that the dashboard and the alerts name is there, says what happened, and holds
-//! nothing that is somebody's.
+//! Every metric of the dashboard and of the alerts is exported and correct, and contains no personal data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +7,7 @@ use tests::{Plan, TestSystem, eventually};
 const DASHBOARD: &str = include_str!("../../deploy/grafana.json");
 const ALERTS: &str = include_str!("../../deploy/alerts.yaml");
 
-/// Names of ours in a text, without what a histogram adds to them.
+/// The names of this project's metrics in a text, without the suffixes of histograms.
 fn names(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours = words.filter(|word| word.starts_with("magic_link_"));
@@ -16,7 +15,7 @@ fn names(text: &str) -> BTreeSet<&str> {
         .collect()
 }
 
-/// Prometheus's text format, strictly: every sample has a type before it, and each series stands once.
+/// Parses Prometheus's text format strictly: every sample comes after its type, and no series occurs twice.
 fn parse(text: &str) -> BTreeMap<String, f64> {
     let mut types = BTreeMap::new();
     let mut samples = BTreeMap::new();
@@ -30,7 +29,7 @@ fn parse(text: &str) -> BTreeMap<String, f64> {
             let family = ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
             let kind = types.get(family).or(types.get(name)).unwrap_or_else(|| panic!("{name} has no type"));
             assert_eq!(name.ends_with("_total"), *kind == "counter", "{name}");
-            assert!(samples.insert(series.to_owned(), value.parse().unwrap()).is_none(), "{series} stands twice");
+            assert!(samples.insert(series.to_owned(), value.parse().unwrap()).is_none(), "{series} occurs twice");
         }
     }
     samples
@@ -53,7 +52,7 @@ async fn scrape(system: &TestSystem) -> (String, BTreeMap<String, f64>) {
 }
 
 #[tokio::test]
-async fn what_the_dashboard_and_the_alerts_name_is_there_and_true() {
+async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() {
     let plan = Plan::default().api("MAILGUN_WEBHOOK_SIGNING_KEY", "a-key").api("IP_RATE_LIMIT", "3/1m");
     let system = TestSystem::with(plan).await;
     system.mailgun.set_webhook_delay(std::time::Duration::ZERO);
@@ -69,7 +68,8 @@ async fn what_the_dashboard_and_the_alerts_name_is_there_and_true() {
 
     let settled = eventually(|| async {
         let (text, samples) = scrape(&system).await;
-        // The api's own look at the queue comes by a connection of its own, on a busy machine after the mails.
+        // The api reads the queue's state on a connection of its own; on a busy machine, only after the mails were
+        // sent.
         let is_seen = samples.get("magic_link_database_up") == Some(&1.0)
             && samples.get("magic_link_jobs{state=\"queued\"}") == Some(&0.0)
             && samples.contains_key("magic_link_api_waiting_jobs");
@@ -79,7 +79,7 @@ async fn what_the_dashboard_and_the_alerts_name_is_there_and_true() {
 
     let exported = names(&text);
     for name in names(DASHBOARD).union(&names(ALERTS)) {
-        assert!(exported.contains(name), "{name} is named in deploy/ and not exported");
+        assert!(exported.contains(name), "deploy/ names {name}, which no program exports");
     }
     for (series, wanted) in [
         ("magic_link_api_requests_total{status=\"200\",code=\"ok\"}", 3.0),

@@ -1,4 +1,4 @@
-//! Postgres and the upstreams come and go: nothing to restart by hand, nothing that was accepted lost.
+//! Outages of Postgres and of the upstreams: programs recover without a restart, and no accepted request is lost.
 
 use std::time::Duration;
 
@@ -6,12 +6,12 @@ use sandbox::{Fault, FaultKind};
 use sqlx::{Connection as _, PgConnection};
 use tests::{Plan, TestSystem, eventually};
 
-/// Every connection of the house's programs, the listener's included.
+/// Terminates every connection of the programs, including the listener's.
 const CUT_ALL: &str = "
     select pg_terminate_backend(pid) from pg_stat_activity
     where datname = current_database() and application_name like 'magic-link-%'";
 
-/// What Postgres says when a file cannot be extended.
+/// Raises Postgres's error for a file that cannot be extended.
 const FULL_DISK: &str = "
     create function full_disk() returns trigger language plpgsql as $$
     begin
@@ -20,7 +20,7 @@ const FULL_DISK: &str = "
     $$";
 
 #[tokio::test]
-async fn postgres_restarted_under_both_programs_costs_nothing_that_was_accepted() {
+async fn a_postgres_restart_loses_no_accepted_request() {
     let system = TestSystem::with(Plan { own_server: true, ..Plan::default() }).await;
     let server = system.server.as_ref().unwrap();
     let before = system.ask("before@example.com").await;
@@ -41,7 +41,7 @@ async fn postgres_restarted_under_both_programs_costs_nothing_that_was_accepted(
     .unwrap();
     system.until_state(&before, "sent").await;
     system.until_state(&after, "sent").await;
-    assert_eq!(system.state(&during).await, "", "what was refused is not there");
+    assert_eq!(system.state(&during).await, "", "a refused request has no job");
     eventually(|| async {
         let (status, body) = system.worker_ready(0).await;
         if status == 200 { Ok(()) } else { Err(body) }
@@ -51,7 +51,7 @@ async fn postgres_restarted_under_both_programs_costs_nothing_that_was_accepted(
 }
 
 #[tokio::test]
-async fn programs_that_start_before_postgres_serve_when_it_is_there() {
+async fn programs_that_start_before_postgres_work_once_it_is_up() {
     let mut system = TestSystem::with(Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() }).await;
     system.server.as_ref().unwrap().halt().await;
     system.start_api().await;
@@ -73,7 +73,7 @@ async fn programs_that_start_before_postgres_serve_when_it_is_there() {
 }
 
 #[tokio::test]
-async fn a_listener_that_was_cut_off_is_back_and_the_poll_covers_the_gap() {
+async fn a_job_is_mailed_although_the_listeners_connection_was_cut() {
     let system = TestSystem::start().await;
     system.execute(CUT_ALL).await;
     let answer = eventually(|| async {
@@ -86,7 +86,7 @@ async fn a_listener_that_was_cut_off_is_back_and_the_poll_covers_the_gap() {
 }
 
 #[tokio::test]
-async fn connections_that_are_cut_again_and_again_cost_a_running_job_nothing() {
+async fn repeatedly_cut_connections_do_not_cost_a_running_job_its_lease() {
     let system = TestSystem::with(Plan::default().worker("LEASE_SECONDS", "5")).await;
     system.supabase.faults().add(FaultKind::Delay { millis: 8_000 });
     let answer = system.ask("hello@example.com").await;
@@ -101,16 +101,16 @@ async fn connections_that_are_cut_again_and_again_cost_a_running_job_nothing() {
         () = cut => {}
         () = system.until_state(&answer, "sent") => {}
     }
-    assert_eq!(system.text("select attempt from email_jobs").await, "1", "its lease was lost");
+    assert_eq!(system.text("select attempt from email_jobs").await, "1", "the lease was lost");
     assert_eq!(system.mailgun.mails().len(), 1);
 }
 
 #[tokio::test]
-async fn a_server_without_room_for_another_connection_is_an_outage_that_passes() {
+async fn a_server_without_free_connections_is_a_temporary_outage() {
     let system = TestSystem::with(Plan { own_server: true, ..Plan::default() }).await;
     let before = system.ask("before@example.com").await;
     system.until_state(&before, "sent").await;
-    // Other programs take all the room, and the api's connections are cut: it gets no new ones.
+    // Other programs take all connections and the api's are cut, so that it gets no new ones.
     let mut others = vec![];
     let refused = loop {
         while let Ok(other) = PgConnection::connect(&system.database_url).await {
@@ -148,7 +148,7 @@ async fn a_full_disk_refuses_requests_and_mails_nothing_twice() {
     assert!(refused.headers.contains_key("retry-after"));
     system.execute(&empty("email_jobs_open")).await;
 
-    // Nothing that has happened can be noted.
+    // From now on, no result can be recorded.
     let today = system.text("select 'email_jobs_' || to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
     system.execute(&fill(&today)).await;
     let accepted = system.ask("accepted@example.com").await;
@@ -165,7 +165,7 @@ async fn a_full_disk_refuses_requests_and_mails_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_days_missing_partition_is_no_error() {
+async fn a_missing_partition_is_not_an_error() {
     let system = TestSystem::start().await;
     let today = system.text("select to_char(now() at time zone 'utc', 'YYYYMMDD')").await;
     system.execute(&format!("drop table email_jobs_{today}, email_attempts_{today}")).await;
@@ -177,13 +177,13 @@ async fn a_days_missing_partition_is_no_error() {
 }
 
 #[tokio::test]
-async fn a_worker_without_its_upstreams_keeps_the_jobs_and_says_so() {
+async fn a_worker_keeps_its_jobs_and_is_not_ready_while_an_upstream_is_down() {
     let system = TestSystem::start().await;
     system.supabase.faults().add(Fault::status(503).always());
     let answer = system.ask("hello@example.com").await;
     let down = eventually(|| async {
         let (status, body) = system.worker_ready(0).await;
-        // The worker is not ready while it starts, either.
+        // The worker is not ready while it starts either.
         if status == 503 && body["checks"]["supabase"]["status"] == "down" { Ok(body) } else { Err(body) }
     })
     .await
@@ -194,6 +194,6 @@ async fn a_worker_without_its_upstreams_keeps_the_jobs_and_says_so() {
     system.until_state(&answer, "sent").await;
     assert_eq!(system.worker_ready(0).await.0, 200);
     let job = "select concat_ws(' ', attempt, code) from email_jobs";
-    assert_eq!(system.text(job).await, "1", "the outage has used up no attempt");
+    assert_eq!(system.text(job).await, "1", "the outage used up no attempt");
     system.mailgun.wait_for_mail("hello@example.com", Duration::from_secs(1)).await.unwrap();
 }

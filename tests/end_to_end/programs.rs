@@ -1,26 +1,26 @@
-//! What the health checks tell about all programs together.
+//! The private health checks describe all running programs.
 
 use serde_json::Value;
 use tests::{Plan, TestSystem, eventually};
 
-/// Another key than the one that all test workers have.
+/// A key that differs from the one of all other test workers.
 const OTHER_KEY: &str = "YW5vdGhlciBrZXkgZm9yIHRlc3RzOiAzMiBieXRlcyE=";
 
-/// Waits until a private health check tells something about the programs.
-async fn until_told(system: &TestSystem, tells: impl Fn(&Value) -> bool) {
+/// Waits until the private health checks of both programs show an expected state.
+async fn until_shown(system: &TestSystem, is_expected: impl Fn(&Value) -> bool) {
     eventually(|| async {
         let (worker, api) = (system.worker_ready(0).await, system.api_ready(0).await);
-        let both_tell = [&worker, &api].iter().all(|(status, body)| *status == 200 && tells(&body["programs"]));
-        if both_tell { Ok(()) } else { Err(format!("{worker:?}\n{api:?}")) }
+        let both = [&worker, &api].iter().all(|(status, body)| *status == 200 && is_expected(&body["programs"]));
+        if both { Ok(()) } else { Err(format!("{worker:?}\n{api:?}")) }
     })
     .await
     .unwrap();
 }
 
 #[tokio::test]
-async fn private_health_checks_tell_which_programs_run_and_how_they_differ() {
+async fn private_health_checks_show_the_running_programs_and_their_differences() {
     let mut system = TestSystem::with(Plan { apis: 2, workers: 1, ..Plan::default() }).await;
-    until_told(&system, |programs| {
+    until_shown(&system, |programs| {
         let versions = programs["versions"].as_array();
         programs["apis"] == 2
             && programs["workers"] == 1
@@ -32,13 +32,13 @@ async fn private_health_checks_tell_which_programs_run_and_how_they_differ() {
 
     system.set_worker("LINK_SEALING_KEY", OTHER_KEY);
     system.start_worker().await;
-    until_told(&system, |programs| {
+    until_shown(&system, |programs| {
         programs["warnings"][0]["code"] == "sealing_keys_differ"
             && programs["sealing_keys"].as_array().is_some_and(|keys| keys.len() == 2)
     })
     .await;
     let warnings = system.workers[0].log().iter().filter(|line| line.contains("sealing_keys_differ")).count();
-    assert_eq!(warnings, 1, "logged once");
+    assert_eq!(warnings, 1, "the difference is logged once");
     let (_, public) = system.get(&system.url("/health/ready").await).await;
     assert!(!public.contains("programs"), "{public}");
 
@@ -46,5 +46,5 @@ async fn private_health_checks_tell_which_programs_run_and_how_they_differ() {
     stopped.terminate();
     assert!(stopped.wait().await.success());
     assert_eq!(system.text("select count(*) from email_programs").await, "3");
-    until_told(&system, |programs| programs["workers"] == 1 && programs["warnings"] == Value::Array(vec![])).await;
+    until_shown(&system, |programs| programs["workers"] == 1 && programs["warnings"] == Value::Array(vec![])).await;
 }

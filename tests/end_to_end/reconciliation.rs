@@ -1,12 +1,12 @@
-//! What Mailgun did not tell by itself, since its webhooks were lost, it is asked.
+//! The worker asks Mailgun for events whose webhooks were lost.
 
 use std::time::Duration;
 
 use sandbox::{CannedAnswer, Fault, FaultKind, Lasts, MailgunSettings, SuppressionList};
 use tests::{Plan, TestSystem, eventually};
 
-/// A house whose webhooks are lost, and which has a key to ask.
-async fn deaf(plan: Plan) -> TestSystem {
+/// A system whose webhooks are lost and that has a key to read events.
+async fn with_lost_webhooks(plan: Plan) -> TestSystem {
     let plan = plan
         .api("MAILGUN_WEBHOOK_SIGNING_KEY", "a-key")
         .worker("MAILGUN_EVENTS_KEY", &MailgunSettings::default().events_key);
@@ -17,7 +17,7 @@ async fn deaf(plan: Plan) -> TestSystem {
     system
 }
 
-/// As if all jobs had ended so much earlier.
+/// Moves the end of all jobs into the past.
 async fn let_history_age(system: &TestSystem, minutes: u32) {
     system
         .execute(&format!(
@@ -38,9 +38,9 @@ async fn until(system: &TestSystem, query: &str, wanted: &str) {
 }
 
 #[tokio::test]
-async fn lost_webhooks_are_made_up_for() {
+async fn events_of_lost_webhooks_are_fetched_from_mailgun() {
     for api in ["events", "logs"] {
-        let system = deaf(Plan::default().worker("MAILGUN_EVENTS_API", api)).await;
+        let system = with_lost_webhooks(Plan::default().worker("MAILGUN_EVENTS_API", api)).await;
         let mut wanted = Vec::new();
         for (name, delivery) in [
             ("hello", "delivered"),
@@ -55,7 +55,7 @@ async fn lost_webhooks_are_made_up_for() {
             wanted.push(format!("{name} {delivery}"));
         }
         system.until_idle().await;
-        // What happens to all these mails has happened by then.
+        // Wait until all events of these mails have happened.
         system.mailgun.wait_for_webhooks(16).await.unwrap();
         assert_eq!(system.text("select count(*) from email_jobs where delivery is not null").await, "0");
 
@@ -65,15 +65,15 @@ async fn lost_webhooks_are_made_up_for() {
                           from email_jobs";
         until(&system, deliveries, &wanted.join(", ")).await;
         until(&system, "select count(*) from email_reconciliations", "0").await;
-        assert_eq!(system.text("select count(*) from suppressed_recipients").await, "3", "as webhooks would have");
+        assert_eq!(system.text("select count(*) from suppressed_recipients").await, "3", "the same as with webhooks");
         let path = if api == "logs" { "POST /v1/analytics/logs" } else { "GET /v3/mg.example.com/events" };
         assert!(system.mailgun.reads().iter().any(|read| read.request.starts_with(path)), "{api}");
     }
 }
 
 #[tokio::test]
-async fn an_absence_counts_after_half_an_hour_and_is_taken_back() {
-    let system = deaf(Plan::default()).await;
+async fn a_mail_has_no_trace_after_half_an_hour_until_an_event_appears() {
+    let system = with_lost_webhooks(Plan::default()).await;
     system.mailgun.lag(true);
     let answer = system.ask("hello@example.com").await;
     system.until_state(&answer, "sent").await;
@@ -81,7 +81,7 @@ async fn an_absence_counts_after_half_an_hour_and_is_taken_back() {
 
     let_history_age(&system, 11).await;
     until(&system, "select string_agg(asks::text, ',') from email_reconciliations", "1").await;
-    assert_eq!(system.state(&answer).await, "sent", "too early to tell");
+    assert_eq!(system.state(&answer).await, "sent", "eleven minutes are too early");
     let_history_age(&system, 21).await;
     until(&system, "select string_agg(asks::text, ',') from email_reconciliations", "2").await;
     assert_eq!(system.state(&answer).await, "sent no_trace");
@@ -93,8 +93,8 @@ async fn an_absence_counts_after_half_an_hour_and_is_taken_back() {
 }
 
 #[tokio::test]
-async fn a_job_that_ended_without_knowing_learns_what_became_of_its_mail() {
-    let system = deaf(Plan::default().worker("UPSTREAM_TIMEOUT", "1s")).await;
+async fn a_job_that_expired_after_an_unknown_send_gets_its_delivery_recorded() {
+    let system = with_lost_webhooks(Plan::default().worker("UPSTREAM_TIMEOUT", "1s")).await;
     system.mailgun.faults().add(FaultKind::HangAfter);
     let answer = system.ask("hello@example.com").await;
     eventually(|| async {
@@ -113,12 +113,12 @@ async fn a_job_that_ended_without_knowing_learns_what_became_of_its_mail() {
 }
 
 #[tokio::test]
-async fn mailguns_patience_is_respected_and_a_wrong_key_is_told() {
-    let system = deaf(Plan::default()).await;
+async fn a_rate_limit_and_a_wrong_key_pause_the_reconciler_with_a_reason() {
+    let system = with_lost_webhooks(Plan::default()).await;
     let answer = system.ask("hello@example.com").await;
     system.until_state(&answer, "sent").await;
     system.mailgun.wait_for_webhooks(2).await.unwrap();
-    for (status, reason) in [(429, "Mailgun asked for patience"), (401, "Mailgun refuses the key")] {
+    for (status, reason) in [(429, "Mailgun limits the rate of our queries"), (401, "Mailgun refuses the key")] {
         system.mailgun.read_faults().clear();
         let asked = system.mailgun.reads().len();
         let kind = FaultKind::Status(CannedAnswer { status, body: None, headers: Default::default() });
@@ -127,7 +127,7 @@ async fn mailguns_patience_is_respected_and_a_wrong_key_is_told() {
         system.workers[0].wait_for_line(reason, Duration::from_secs(20)).await.unwrap();
         let paused = "select held_until > now() + interval '3 s' from email_reconciler where reason is not null";
         until(&system, paused, "true").await;
-        assert_eq!(system.mailgun.reads().len(), asked + 1, "once, and then a pause");
+        assert_eq!(system.mailgun.reads().len(), asked + 1, "the worker asks once and then pauses");
     }
     system.mailgun.read_faults().clear();
     system.execute("update email_reconciler set held_until = now()").await;
@@ -135,8 +135,8 @@ async fn mailguns_patience_is_respected_and_a_wrong_key_is_told() {
 }
 
 #[tokio::test]
-async fn a_suppression_is_lifted_here_and_at_mailgun() {
-    let system = deaf(Plan::default()).await;
+async fn a_suppression_lifted_on_one_side_is_lifted_on_the_other() {
+    let system = with_lost_webhooks(Plan::default()).await;
     for name in ["bounce", "complaint"] {
         system.ask(&format!("{name}@example.com")).await;
     }
@@ -145,12 +145,12 @@ async fn a_suppression_is_lifted_here_and_at_mailgun() {
     let_history_age(&system, 11).await;
     until(&system, "select count(*) from suppressed_recipients where listed", "2").await;
 
-    // Somebody at Mailgun's console.
+    // Like somebody at Mailgun's console.
     system.mailgun.unsuppress(SuppressionList::Complaints, "complaint@example.com");
     system.execute("update suppressed_recipients set checked_at = now() - interval '11 min'").await;
     until(&system, "select string_agg(recipient, ',') from suppressed_recipients", "bounce@example.com").await;
 
-    // An operator of ours.
+    // An operator of this system.
     assert!(system.mailgun.is_suppressed(SuppressionList::Bounces, "bounce@example.com"));
     assert_eq!(system.text("select email_lift_suppression('bounce@example.com')").await, "true");
     until(&system, "select count(*) from suppression_lifts", "0").await;

@@ -1,4 +1,4 @@
-//! Several apis and workers on one table.
+//! Several apis and workers share one database.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -23,7 +23,7 @@ async fn two_api_replicas_share_a_recipients_quota() {
         let wait = answer.body["retryAfter"].as_u64().unwrap();
         assert!((1..=300).contains(&wait), "{wait}");
         assert_eq!(answer.headers["retry-after"].to_str().unwrap(), wait.to_string());
-        assert!(!answer.headers.contains_key("ratelimit"), "a recipient's quota is not told to strangers");
+        assert!(!answer.headers.contains_key("ratelimit"), "the answer does not reveal a recipient's quota");
     }
 }
 

@@ -1,4 +1,4 @@
-//! No link, token, one-time code or key is in the database, in a log at `debug`, or in an answer.
+//! No link, token, one-time code or key appears in the database, in a log at `debug`, or in an answer.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use tests::{Plan, TestSystem};
 
 #[tokio::test]
 async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answers() {
-    // Codes long enough not to be met by chance in a time or a number.
+    // These codes are long enough not to occur by chance in a time or a number.
     let supabase = SupabaseSettings { otp_length: 10, ..SupabaseSettings::default() };
     let system = TestSystem::with(Plan { supabase, ..Plan::default() }.worker("UPSTREAM_TIMEOUT", "1s")).await;
-    // Answers that carry what must not be repeated.
+    // Upstream answers that contain secrets.
     let leak = r#"{"code":"unexpected_failure","message":"no http://127.0.0.1/auth/v1/verify?token=leaked-token for lea@example.com"}"#;
     system.supabase.faults().add(Fault::answer(500, leak).to("lea@example.com"));
     system.mailgun.faults().add(
@@ -34,10 +34,10 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
     system.until_state(&answers[0], "sent").await;
 
     let dump = dump(&system).await;
-    assert!(dump.contains("ann@example.com"), "the dump holds the tables");
+    assert!(dump.contains("ann@example.com"), "the dump contains the tables");
     let logs = [&system.apis[0], &system.workers[0]].map(Program::log).concat().join("\n");
-    assert!(logs.contains("DEBUG"), "the programs logged at debug");
-    let told = format!("{:?}{}", refused.headers, refused.body);
+    assert!(logs.contains("DEBUG"), "the programs log at debug");
+    let answer = format!("{:?}{}", refused.headers, refused.body);
 
     let mut secrets = vec![
         "leaked-token".to_owned(),
@@ -54,12 +54,12 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
         let link = mail.link().unwrap();
         let token = link.split("token=").nth(1).unwrap().split('&').next().unwrap();
         assert!(token.len() > 30, "{link}");
-        // A column of bytes shows as hex.
+        // A bytea column is dumped as hex.
         let hex = link.bytes().map(|byte| format!("{byte:02x}")).collect();
         secrets.extend([link.to_owned(), token.to_owned(), hex]);
     }
     for secret in &secrets {
-        for (place, text) in [("the database", &dump), ("the logs", &logs), ("an answer", &told)] {
+        for (place, text) in [("the database", &dump), ("the logs", &logs), ("an answer", &answer)] {
             assert!(
                 !text.contains(secret.as_str()),
                 "{secret} is in {place}: {:?}",
@@ -70,7 +70,7 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
     assert!(!logs.contains("@example.com"), "{:?}", logs.lines().find(|line| line.contains("@example.com")));
 }
 
-/// Every row of every table, as JSON.
+/// Every row of every table as JSON.
 async fn dump(system: &TestSystem) -> String {
     let tables = system
         .text("select string_agg(oid::regclass::text, ' ') from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'")

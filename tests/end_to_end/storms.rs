@@ -1,5 +1,5 @@
-//! Many jobs at once while a service fails in one particular way: what is lost, what is called, and how long it takes.
-//! On threads besides the test's own: the stand-ins, which answer thousands of calls here, must not hold it up.
+//! Many jobs at once while an upstream fails in one way: what is lost, what is called, and how long it takes. The tests
+//! run on two threads, so that the stand-ins, which answer thousands of calls, do not block the test itself.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,7 +11,7 @@ use sandbox::{Fault, FaultKind};
 use serde_json::json;
 use tests::{Answer, Plan, TestSystem, eventually};
 
-/// Asks for everybody, so many at a time.
+/// Posts all requests, 32 at a time.
 async fn ask_all(system: &TestSystem, bodies: Vec<serde_json::Value>) -> Vec<Answer> {
     let answers = stream::iter(bodies).map(async |body| system.post(&body).await).buffered(32);
     let answers: Vec<Answer> = answers.collect().await;
@@ -27,7 +27,7 @@ fn examples(people: &[String]) -> Vec<serde_json::Value> {
     people.iter().map(|email| tests::example(email)).collect()
 }
 
-/// Waits until so many jobs are in a state; a minute at most.
+/// Waits up to a minute until this many jobs are in a state.
 async fn until_count(system: &TestSystem, state: &str, count: usize) {
     let query = format!("select count(*) from email_jobs where state = '{state}'");
     let mut seen = String::new();
@@ -65,14 +65,14 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
     for worker in 0..system.workers.len() {
         eventually(|| async {
             let (status, body) = system.worker_ready(worker).await;
-            let told = body["checks"]["supabase"]["setting"] == "SUPABASE_SERVICE_ROLE_KEY";
-            if status == 503 && told { Ok(()) } else { Err(body) }
+            let is_named = body["checks"]["supabase"]["setting"] == "SUPABASE_SERVICE_ROLE_KEY";
+            if status == 503 && is_named { Ok(()) } else { Err(body) }
         })
         .await
         .unwrap();
     }
 
-    // Once the calls that were under way are over there are only probes, which become rarer.
+    // After the calls that were in flight, only probes follow, at growing intervals.
     eventually(|| async {
         let calls = system.supabase.journal();
         let last = calls.last_chunk::<3>().map(|[first, _, last]| last.at.duration_since(first.at).unwrap_or_default());
@@ -84,21 +84,21 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
     })
     .await
     .unwrap();
-    // What the workers had claimed when the breaker opened, and the probes.
+    // The jobs that the workers had claimed when the breaker opened, and the probes.
     let calls = system.supabase.journal().len();
     assert!(calls <= 3 * 64 + 5, "{calls} calls");
 
     system.supabase.faults().clear();
-    let mended = SystemTime::now();
+    let fixed = SystemTime::now();
     until_count(&system, "sent", JOBS).await;
-    assert!(mended.elapsed().unwrap() < Duration::from_secs(45), "{:?}", mended.elapsed());
+    assert!(fixed.elapsed().unwrap() < Duration::from_secs(45), "{:?}", fixed.elapsed());
     let lost = "select string_agg(concat_ws(' ', step, outcome, a.code, a.message), '; ' order by started_at)
                 from email_attempts as a join email_jobs on job_id = id where email_jobs.attempt <> 1";
-    assert_eq!(system.text(lost).await, "", "attempts were lost");
+    assert_eq!(system.text(lost).await, "", "attempts were used up");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn mails_whose_answers_hang_all_carry_the_one_working_link() {
+async fn all_copies_of_mails_with_lost_answers_contain_the_one_working_link() {
     const JOBS: usize = 200;
     let plan =
         Plan { workers: 2, ..Plan::default() }.worker("UPSTREAM_TIMEOUT", "2s").worker("WORKER_CONCURRENCY", "256");
@@ -117,7 +117,7 @@ async fn mails_whose_answers_hang_all_carry_the_one_working_link() {
     }
     assert_eq!(mails.len(), JOBS);
     for (person, mails) in mails {
-        // On a busy machine, a second answer may take longer than two seconds, too.
+        // On a busy machine, a second answer may also take longer than two seconds.
         assert!(mails.len() >= 2, "{person}");
         let links: HashSet<_> = mails.iter().map(|mail| (mail.link().unwrap(), &mail.message_id)).collect();
         assert_eq!(links.len(), 1, "{person}");
@@ -126,20 +126,19 @@ async fn mails_whose_answers_hang_all_carry_the_one_working_link() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_mailguns_too_many_requests_nobody_calls_it_before_its_time() {
+async fn after_a_429_no_worker_calls_mailgun_before_the_pause_ends() {
     const JOBS: usize = 100;
     let mut system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
     let words = json!({ "message": "Domain mg.example.com is not allowed to send: request limit exceeded, try again after 3 seconds" });
     system.mailgun.faults().add(Fault::answer(429, words.to_string()).always());
-    // Those that are on their way together with the first are few.
-    let plan_jobs = examples(&people(JOBS));
-    ask_all(&system, plan_jobs).await;
+    ask_all(&system, examples(&people(JOBS))).await;
+    // Start the workers only now, so that few calls are in flight together with the first one.
     for _ in 0..2 {
         system.start_worker().await;
     }
     let paused = "select extract(epoch from paused_until) from upstreams where name = 'mailgun'";
     let until = eventually(|| async { system.text(paused).await.parse::<f64>() }).await.unwrap();
-    // Those that are on their way are refused, too.
+    // Calls that were already in flight are refused too.
     until_count(&system, "running", 0).await;
     system.mailgun.faults().clear();
     until_count(&system, "sent", JOBS).await;
@@ -148,23 +147,23 @@ async fn after_mailguns_too_many_requests_nobody_calls_it_before_its_time() {
                  from email_attempts where step = 'send'";
     let first: f64 = system.text(steps).await.parse().unwrap();
     assert!(first >= until - 0.001, "sent {} s before the pause was over", until - first);
-    // What was cleared for sending before the pause was there may still have gone out: never after.
+    // Calls that were cleared for sending before the pause was known may still go out; none may follow.
     let late = format!(
         "select count(*) from email_attempts where step = 'send' and extract(epoch from started_at) between {} and {}",
         until - 3.0 + 0.5,
         until - 0.001
     );
-    assert_eq!(system.text(&late).await, "0", "calls although the pause was known");
-    assert_eq!(system.text("select max(attempt) from email_jobs").await, "1", "attempts were lost");
+    assert_eq!(system.text(&late).await, "0", "calls during a known pause");
+    assert_eq!(system.text("select max(attempt) from email_jobs").await, "1", "attempts were used up");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn people_who_are_refused_hold_nobody_else_up() {
+async fn rejected_recipients_do_not_delay_others() {
     const JOBS: usize = 300;
     let system = TestSystem::with(Plan::default().worker("RUST_LOG", "info")).await;
     system.supabase.set_allow_list(&["https://example.com/auth/callback", r"https://example.com/auth/callback\?**"]);
     let good = |phase: &str| (0..JOBS).map(|n| tests::example(&format!("{phase}-{n}@example.com"))).collect::<Vec<_>>();
-    // As many as will ask later, so that only what becomes of them differs.
+    // Ask for as many people as later, so that the two phases differ only in the rejected ones.
     tokio::join!(ask_steadily(&system, good("alone")), ask_steadily(&system, good("beside")));
     until_count(&system, "sent", 2 * JOBS).await;
 
@@ -176,7 +175,7 @@ async fn people_who_are_refused_hold_nobody_else_up() {
             match n % 3 {
                 0 => system.supabase.faults().add(Fault::answer(403, hook.clone()).to(&person).always()),
                 1 => system.supabase.faults().add(Fault::answer(500, insert.clone()).to(&person).always()),
-                // Supabase puts its own site where its allow list lacks this one.
+                // Supabase uses its own site if its allow list does not contain the callback.
                 _ => return json!({ "email": person, "callback_origin": "http://localhost:3000" }),
             }
             tests::example(&person)
@@ -193,15 +192,15 @@ async fn people_who_are_refused_hold_nobody_else_up() {
     assert_eq!(system.text("select count(*) from email_jobs where state = 'sent' and attempt <> 1").await, "0");
     assert_eq!(system.worker_ready(0).await.0, 200);
     let slowed = system.workers[0].log().iter().filter(|line| line.contains("one job at a time")).count();
-    assert_eq!(slowed, 0, "what is refused says nothing about the service");
+    assert_eq!(slowed, 0, "a rejection of a recipient says nothing about the service");
     let (alone, among) = (pickup_p99(&system, "alone").await, pickup_p99(&system, "among").await);
-    eprintln!("pickup p99: {alone:.1} ms alone, {among:.1} ms among as many that are refused");
-    // The slack is for a machine that does other things too; a breaker or a slower pace would cost many seconds.
+    eprintln!("pickup p99: {alone:.1} ms alone, {among:.1} ms among as many rejected ones");
+    // The slack allows for other load on the machine. A breaker or a slower pace would cost many seconds.
     assert!(among <= 2.0 * alone + 2_000.0, "pickup p99 {among:.1} ms instead of {alone:.1} ms");
 }
 
-/// 25 a second, whatever the answers take: twice as many leave the machine room, even in a debug build. At a pace that fills
-/// it, what one would measure is the queue for its cores.
+/// Sends 25 requests a second, however long the answers take. Even in a debug build, a machine can handle twice that
+/// rate. At a rate that uses the whole machine, the test would only measure the queue for its cores.
 async fn ask_steadily(system: &TestSystem, bodies: Vec<serde_json::Value>) {
     let pace = tokio::time::interval(Duration::from_millis(40));
     let paced = stream::unfold((pace, bodies.into_iter()), async |(mut pace, mut bodies)| {

@@ -1,4 +1,4 @@
-//! HAProxy as the one address that leads to the primary.
+//! HAProxy, whose address leads to the primary.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -10,14 +10,14 @@ use tokio::net::TcpStream;
 
 use crate::cluster::{Cluster, NODES};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// What the balancer does when a server is no longer the primary.
+/// What the balancer does with sessions to a server that is no longer the primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OldSessions {
-    /// It closes all sessions to it, after two failed checks (2 s).
+    /// Closes all of them after two failed checks (2 s).
     ShutDown,
-    /// It keeps them, and sends new ones there until nine checks have failed (9 s): a balancer that is set up badly.
+    /// Keeps them, and sends new ones there until nine checks have failed (9 s), like a badly configured balancer.
     Keep,
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Balancer {
 }
 
 impl Balancer {
-    /// Starts it.
+    /// Starts the balancer.
     pub(crate) async fn start(cluster: &Cluster, folder: &DaemonFolder, old_sessions: OldSessions) -> Self {
         let program = find_program("haproxy").expect("HAProxy is not installed: use `just ha-test`");
         let port = free_port().unwrap();
@@ -36,18 +36,19 @@ impl Balancer {
         let daemon = folder.spawn(&program, &["-f".as_ref(), settings.as_os_str()], "haproxy.log", Signal::SIGKILL);
         let balancer = Self { port, daemon: daemon.unwrap() };
         let listens = async || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.is_ok();
-        let listening = balancer.daemon.until(PATIENCE, listens).await;
+        let listening = balancer.daemon.until(TIMEOUT, listens).await;
         listening.unwrap_or_else(|log| panic!("HAProxy does not start:\n{log}"));
         balancer
     }
 
-    /// What it logged.
+    /// The balancer's log.
     pub(crate) fn log(&self) -> String {
         self.daemon.log()
     }
 }
 
-/// Waits until each of a few connections in a row leads to the primary: HAProxy takes a server for up until its first check.
+/// Waits until several connections in a row lead to the primary: before its first check, HAProxy treats every server as
+/// up.
 pub(crate) async fn until_it_leads_to_the_primary(address: &ServerAddress) {
     let leads = eventually(|| async {
         for _ in 0..2 * NODES {

@@ -11,12 +11,12 @@ use crate::{
     variant::Variant,
 };
 
-/// Refusals that lie further apart, in seconds, are not of one outage.
+/// Refusals that are further apart than this, in seconds, belong to different outages.
 const PAUSE: f64 = 5.0;
-/// Seconds between a session that is ended and another's last write on the same server.
-const AT_ONCE: f64 = 0.5;
+/// Maximum seconds between the end of one session and the last write of another one on the same server.
+const TOLERANCE: f64 = 0.5;
 
-/// What was measured in one run.
+/// The measured values of one run.
 #[derive(Debug)]
 pub(crate) struct Figures {
     pub(crate) way: &'static str,
@@ -26,12 +26,12 @@ pub(crate) struct Figures {
     /// Seconds in which callers were answered 503.
     pub(crate) refusing: f64,
     pub(crate) refused: usize,
-    /// The longest time, in seconds, from new connections being writable (and none hanging) to the last request that was
-    /// still refused.
+    /// Maximum time, in seconds, from the moment when new connections can write and none hangs to the last request that
+    /// is still refused.
     pub(crate) back_after: f64,
-    /// The same to the next mail.
+    /// Maximum time, in seconds, from the end of an outage to the next mail.
     pub(crate) mails_after: f64,
-    /// The longest time that a caller waited for an answer, in seconds.
+    /// Maximum time, in seconds, that a caller waited for an answer.
     pub(crate) longest_answer: f64,
     pub(crate) accepted: usize,
     pub(crate) lost: usize,
@@ -40,7 +40,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// The figures of one run. `record` is that of all runs of the variant.
+    /// The figures of one run. `record` contains all runs of the variant.
     pub(crate) fn of(run: &Run, variant: &Variant, record: &Record) -> Self {
         let (asked, outages) = (&run.asked, &run.outages);
         let mut refusals: Vec<f64> = asked.iter().filter(|it| is_refused(it)).map(|it| it.request.answered).collect();
@@ -69,11 +69,11 @@ pub(crate) fn is_refused(asked: &Asked) -> bool {
     asked.request.answer == Ok(503)
 }
 
-/// Seconds from the time when new connections worked after the last outage until a request that was refused all the same.
-/// Infinite if there was no outage.
+/// Seconds from the moment when new connections worked after the last outage to this refused request. Infinite if there
+/// was no outage.
 fn late(refused: &Asked, run: &Run) -> f64 {
     let mut ends = run.outages.iter().zip(&run.settled);
-    let last = ends.rfind(|(outage, _)| outage.from - AT_ONCE <= refused.request.answered);
+    let last = ends.rfind(|(outage, _)| outage.from - TOLERANCE <= refused.request.answered);
     last.map_or(f64::INFINITY, |(_, settled)| (refused.request.at - settled).max(0.0))
 }
 
@@ -82,7 +82,7 @@ fn next_mail(record: &Record, after: f64) -> f64 {
     mails.filter(|seconds| *seconds > 0.0).fold(f64::INFINITY, f64::min)
 }
 
-/// Requests that were answered 200 and have no job.
+/// Number of requests that were answered 200 but have no job.
 fn lost(asked: &[Asked], record: &Record) -> usize {
     let jobs: HashSet<&str> = record.jobs.iter().map(|job| job.request_id.as_str()).collect();
     let accepted = asked.iter().filter(|it| it.request.answer == Ok(200));

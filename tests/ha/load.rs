@@ -1,4 +1,4 @@
-//! The people: 120 requests a second over both apis.
+//! The load: 120 requests a second over both apis.
 
 use std::time::Duration;
 
@@ -8,18 +8,18 @@ use tests::{
 };
 use tokio::{task::JoinSet, time::interval};
 
-/// Requests a second.
+/// Requests per second.
 pub(crate) const RATE: usize = 120;
-/// One request in so many is somebody's second, two seconds after the first.
+/// One in this many requests repeats a recipient's request, two seconds after the first.
 const REPEATS: usize = 20;
 
-/// A request, and which api was asked.
+/// A request, and the index of the api that it was sent to.
 pub(crate) struct Asked {
     pub(crate) api: usize,
     pub(crate) request: AskedRequest,
 }
 
-/// Sends requests for so long, and waits for the last answer. In the order of sending.
+/// Sends requests for this long, and waits for all answers. Returns them in the order of sending.
 pub(crate) async fn keep_asking(apis: Vec<String>, run: &'static str, time: Duration) -> Vec<Asked> {
     let client = sandbox::client().unwrap();
     let mut pace = interval(Duration::from_secs(1) / u32::try_from(RATE).unwrap());
@@ -37,9 +37,9 @@ pub(crate) async fn keep_asking(apis: Vec<String>, run: &'static str, time: Dura
     asked
 }
 
-/// Most people ask once. Of those who ask again, every second one clicks twice; the others want another page.
+/// Most people ask once. Every second person who asks again clicks twice; the others want another page.
 fn person_and_page(number: usize) -> (usize, usize) {
-    // An odd number, so that it was not itself a repeat.
+    // The distance is odd, so that the first request was not itself a repeat.
     let first = number.checked_sub(2 * RATE + 1);
     match first.filter(|_| number.is_multiple_of(REPEATS)) {
         Some(first) if number.is_multiple_of(2 * REPEATS) => (first, first),
@@ -48,11 +48,11 @@ fn person_and_page(number: usize) -> (usize, usize) {
     }
 }
 
-/// Where each api takes requests.
-pub(crate) async fn doors(system: &TestSystem) -> Vec<String> {
-    let mut doors = vec![];
+/// The URL for requests on each api.
+pub(crate) async fn urls(system: &TestSystem) -> Vec<String> {
+    let mut urls = vec![];
     for api in &system.apis {
-        doors.push(format!("http://{}/api/auth/send-magic-link", api.address().await.unwrap()));
+        urls.push(format!("http://{}/api/auth/send-magic-link", api.address().await.unwrap()));
     }
-    doors
+    urls
 }

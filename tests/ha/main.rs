@@ -1,11 +1,12 @@
 //! Both programs on a Postgres cluster that fails over: Patroni with synchronous replication, etcd, HAProxy and, in one
-//! variant, PgBouncer. `just ha-test`, which brings these programs; no part of `cargo test --workspace`. It takes about eight
-//! minutes, prints a table of what it measured, and writes it to `target/ha/figures.md`, beside the logs.
+//! variant, PgBouncer. `just ha-test` downloads these programs and runs the test; it is not part of `cargo test
+//! --workspace`. It takes about eight minutes, prints a table of the measurements, and writes it to
+//! `target/ha/figures.md` beside the logs.
 //!
-//! People ask 120 times a second while the primary is switched, killed or frozen. Then the promises are checked: nothing
-//! that was accepted is lost, every mail goes out once with a link that works, no program needs a restart, none says that it
-//! is ready when it is not, and the service is back within two seconds of a new connection being able to write.
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a test that cannot go on panics, and says what it does")]
+//! People send 120 requests a second while the primary is switched, killed or frozen. Then the promises are checked: no
+//! accepted request is lost, every mail is sent once with a link that works, no program needs a restart, no program
+//! reports ready while it is not, and the service is back within two seconds after new connections can write.
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a panic fails the test; the test prints its progress")]
 
 mod balancer;
 mod cluster;
@@ -32,7 +33,7 @@ use tests::{
 };
 use variant::{VARIANTS, Variant};
 
-/// How long the upstreams take, in milliseconds, so that mails are on their way at any time.
+/// Delays of the upstreams, in milliseconds, so that mails are in flight at any time.
 const LINK_TAKES: u64 = 100;
 const MAIL_TAKES: u64 = 150;
 
@@ -50,17 +51,17 @@ async fn a_failover_loses_nothing_and_needs_no_restart() {
         let table = figures::table(&figures);
         eprintln!("\n{table}");
         output::write("figures.md", &table);
-        let stories = broken.iter().map(|it: &Broken| format!("{}\n", it.promise)).collect::<String>();
-        assert!(broken.is_empty(), "{} promises broken (logs in target/ha):\n{stories}", broken.len());
+        let details = broken.iter().map(|it: &Broken| format!("{}\n", it.promise)).collect::<String>();
+        assert!(broken.is_empty(), "{} promises broken (logs in target/ha):\n{details}", broken.len());
     };
-    // At Ctrl-C everything is dropped, and so ended, too.
+    // Ctrl-C drops everything too, which stops it.
     tokio::select! {
         () = test => {}
         _ = tokio::signal::ctrl_c() => panic!("interrupted"),
     }
 }
 
-/// One after the other, the troubles of a variant. The programs are the same all along.
+/// Runs the troubles of a variant one after another, with the same programs.
 async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>, Vec<Broken>) {
     let troubles: Vec<_> = variant.troubles.iter().filter(|(it, _)| output::is_wanted(variant, *it)).collect();
     if troubles.is_empty() {
@@ -70,7 +71,7 @@ async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>,
     let folder = DaemonFolder::create("ha-balancer").unwrap();
     let balancer = Balancer::start(cluster, &folder, variant.old_sessions).await;
     let address = cluster.address_at(balancer.port);
-    cluster.until_whole().await.server.create_outbox(variant.name).await.unwrap();
+    cluster.until_complete().await.server.create_outbox(variant.name).await.unwrap();
     balancer::until_it_leads_to_the_primary(&address).await;
     let pooler = if variant.has_pooler { Some(start_pooler(&address).await) } else { None };
     let address = pooler.as_ref().map_or(address.clone(), |pooler| address.at_port(pooler.port()));
@@ -91,7 +92,7 @@ async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>,
     (figures, broken)
 }
 
-/// `server_login_retry`: it tries again after a second, not after 15, when it could not connect.
+/// `server_login_retry`: after a failed connection, PgBouncer retries after one second instead of 15.
 async fn start_pooler(address: &sandbox::ServerAddress) -> PgBouncer {
     let settings = [("pool_mode", "session"), ("default_pool_size", "60"), ("server_login_retry", "1")];
     PgBouncer::start(address, &settings).await.unwrap()

@@ -1,4 +1,4 @@
-//! The files in `target/ha`, and which runs are wanted.
+//! The files in `target/ha`, and the selection of runs.
 
 use std::{env, fs, path::PathBuf};
 
@@ -7,8 +7,8 @@ use tests::TestSystem;
 
 use crate::{balancer::Balancer, cluster::Cluster, run::Run, trouble::Trouble, variant::Variant};
 
-/// Whether a trouble of a variant is to be tried: `HA_ONLY` is a part of a name such as `shutdown-kill`; empty or not set, it is
-/// all of them.
+/// Whether a run is selected: `HA_ONLY` is a part of a name such as `shutdown-kill`. If it is empty or unset, all runs
+/// are selected.
 pub(crate) fn is_wanted(variant: &Variant, trouble: Trouble) -> bool {
     let only = env::var("HA_ONLY").unwrap_or_default();
     format!("{}-{}", variant.name, trouble.name()).contains(&only)
@@ -23,7 +23,7 @@ pub(crate) fn write(name: &str, text: &str) {
     fs::write(&file, text).unwrap();
 }
 
-/// Writes what every program and daemon has logged.
+/// Writes the logs of all programs and daemons.
 pub(crate) fn write_logs(variant: &Variant, runs: &[Run], system: &TestSystem, cluster: &Cluster, balancer: &Balancer) {
     let write = |program: &str, log: &str| write(&format!("{}/{program}.log", variant.name), log);
     let numbered = |programs: &[Program], name: &str| {

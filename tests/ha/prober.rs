@@ -1,4 +1,4 @@
-//! Tries every 100 ms whether a new connection can write, through the address that the programs use.
+//! Checks every 100 ms whether a new connection can write, through the address that the programs use.
 
 use std::time::Duration;
 
@@ -12,35 +12,35 @@ use tokio::{
 
 use crate::spans::{Span, gaps};
 
-const PACE: Duration = Duration::from_millis(100);
+const INTERVAL: Duration = Duration::from_millis(100);
 /// Maximum time for a connection and its write.
-const PATIENCE: Duration = Duration::from_secs(2);
-/// Maximum number of probes at a time. PgBouncer opens the sessions of a role one after the other: more would wait for each
-/// other there until they give up, for ever.
-const MOST_AT_ONCE: usize = 20;
-const MOST_THROUGH_A_POOLER: usize = 4;
-/// Without a write for so long, in seconds, there is no writable primary.
+const TIMEOUT: Duration = Duration::from_secs(2);
+/// Maximum number of concurrent probes. PgBouncer opens the sessions of a role one after another, so more probes would
+/// wait for each other until they time out, forever.
+const MAX_PROBES: usize = 20;
+const MAX_PROBES_THROUGH_A_POOLER: usize = 4;
+/// If no write succeeds for this many seconds, there is no writable primary.
 const AWAY: f64 = 0.5;
-/// Sessions on a read-only server that are kept to see whether somebody closes them.
-const MOST_WITNESSES: usize = 5;
+/// Number of sessions on read-only servers that are kept open to see whether the balancer closes them.
+const MAX_WITNESSES: usize = 5;
 
-/// Why a probe failed that got no answer in time.
+/// The failure of a probe that got no answer in time.
 const NO_ANSWER: &str = "no answer";
 
-/// A prober at work.
+/// A running prober.
 pub(crate) struct Prober {
     stop: watch::Sender<bool>,
     work: tokio::task::JoinHandle<Probes>,
 }
 
-/// What a prober has found.
+/// The results of a prober.
 #[derive(Debug, Default)]
 pub(crate) struct Probes {
     /// When each write was confirmed, in order.
     written: Vec<f64>,
     /// Sessions that turned out to be read-only.
     witnesses: Vec<PgConnection>,
-    /// Why others failed, and when.
+    /// When and why other probes failed.
     failures: Vec<(f64, String)>,
 }
 
@@ -51,21 +51,21 @@ enum Probe {
 }
 
 impl Prober {
-    /// Creates the prober's table. It is no part of the outbox.
+    /// Creates the prober's table, which is not part of the outbox.
     pub(crate) async fn prepare(url: &str) {
         let mut connection = PgConnection::connect(url).await.unwrap();
         let table = "create table if not exists probes (at timestamptz primary key default clock_timestamp())";
         sqlx::raw_sql(table).execute(&mut connection).await.unwrap();
     }
 
-    /// Starts to probe.
+    /// Starts the prober.
     pub(crate) fn start(url: String, has_pooler: bool) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let most = if has_pooler { MOST_THROUGH_A_POOLER } else { MOST_AT_ONCE };
+        let most = if has_pooler { MAX_PROBES_THROUGH_A_POOLER } else { MAX_PROBES };
         Self { stop, work: tokio::spawn(probe_until(stopped, url, most)) }
     }
 
-    /// Stops, and returns what was found.
+    /// Stops the prober and returns its results.
     pub(crate) async fn stop(self) -> Probes {
         self.stop.send_replace(true);
         self.work.await.unwrap()
@@ -73,13 +73,13 @@ impl Prober {
 }
 
 impl Probes {
-    /// When no new connection could write. Where none failed, the machine was busy.
+    /// When no new connection could write. A gap without failures only means that the machine was busy.
     pub(crate) fn outages(&self) -> Vec<Span> {
         let has_failures = |gap: &Span| self.failures.iter().any(|(at, _)| (gap.from..gap.to).contains(at));
         gaps(&self.written, AWAY).into_iter().filter(has_failures).collect()
     }
 
-    /// When, after an outage, the last new connection was begun that hung. A balancer that is slow to notice sends a part of
+    /// When the last new connection that hung after an outage was begun. A balancer that notices late sends some of
     /// them to a frozen server although another one is the primary.
     pub(crate) fn settled(&self, outage: &Span) -> f64 {
         let mut hung: Vec<f64> = self.failures.iter().filter(|(_, why)| why == NO_ANSWER).map(|(at, _)| *at).collect();
@@ -87,29 +87,29 @@ impl Probes {
         hung.into_iter().fold(outage.to, |last, at| if (last..=last + AWAY).contains(&at) { at } else { last })
     }
 
-    /// Why probes failed, a line each.
+    /// Why probes failed, one line each.
     pub(crate) fn failures(&self) -> String {
         self.failures.iter().map(|(at, why)| format!("{at:.1} {why}\n")).collect()
     }
 
-    /// Number of sessions on read-only servers that nobody has closed.
+    /// Number of sessions on read-only servers that are still open.
     pub(crate) async fn sessions_kept(self) -> usize {
         let mut kept = 0;
         for mut witness in self.witnesses {
             let asked = sqlx::query_scalar("select pg_is_in_recovery()").fetch_one(&mut witness);
-            if matches!(timeout(PATIENCE, asked).await, Ok(Ok(true))) {
+            if matches!(timeout(TIMEOUT, asked).await, Ok(Ok(true))) {
                 kept += 1;
             }
         }
         kept
     }
 
-    fn note(&mut self, probe: Probe) {
+    fn record(&mut self, probe: Probe) {
         match probe {
             Probe::Written(at) => self.written.push(at),
             Probe::ReadOnly { at, port, session } => {
                 self.failures.push((at, format!("the server at port {port} is read-only")));
-                if self.witnesses.len() < MOST_WITNESSES {
+                if self.witnesses.len() < MAX_WITNESSES {
                     self.witnesses.push(session);
                 }
             }
@@ -119,23 +119,23 @@ impl Probes {
 }
 
 async fn probe_until(mut stopped: watch::Receiver<bool>, url: String, most: usize) -> Probes {
-    let (mut pace, mut running, mut probes) = (interval(PACE), JoinSet::new(), Probes::default());
+    let (mut pace, mut running, mut probes) = (interval(INTERVAL), JoinSet::new(), Probes::default());
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while !*stopped.borrow() {
         tokio::select! {
             _ = pace.tick(), if running.len() < most => drop(running.spawn(probe(url.clone()))),
-            Some(done) = running.join_next() => probes.note(done.unwrap()),
+            Some(done) = running.join_next() => probes.record(done.unwrap()),
             _ = stopped.changed() => {}
         }
     }
-    running.join_all().await.into_iter().for_each(|probe| probes.note(probe));
+    running.join_all().await.into_iter().for_each(|probe| probes.record(probe));
     probes.written.sort_by(f64::total_cmp);
     probes
 }
 
 async fn probe(url: String) -> Probe {
     let began = now();
-    match timeout(PATIENCE, try_to_write(&url)).await {
+    match timeout(TIMEOUT, try_to_write(&url)).await {
         Ok(Ok(probe)) => probe,
         Ok(Err(error)) => Probe::Failed(began, error.to_string()),
         Err(_) => Probe::Failed(began, NO_ANSWER.to_owned()),

@@ -19,24 +19,27 @@ use crate::{
     variant::Variant,
 };
 
-/// Longest time, in seconds, that a program may say it is ready although it is not.
-const UNNOTICED: f64 = 3.0;
-/// Longest time, in seconds, from new connections being writable to the service.
-const BACK_AFTER: f64 = 2.0;
+/// Maximum time, in seconds, that a program may report ready although it is not.
+const MAX_UNNOTICED: f64 = 3.0;
+/// Maximum time, in seconds, from new connections being writable to the service being back.
+const MAX_BACK_AFTER: f64 = 2.0;
 
-/// What all runs of a variant broke.
+/// Violations in all runs of a variant.
 pub(crate) async fn broken(system: &TestSystem, record: &Record) -> Vec<Broken> {
     let mut broken = promises::broken(record);
     let dead = record.newest().filter(|job| record.is_dead(job));
-    broken
-        .extend(dead.map(|job| Broken::of(job, format!("the newest mail signs in: {:?}", record.opened.get(&job.id)))));
+    broken.extend(
+        dead.map(|job| {
+            Broken::of(job, format!("the newest mail's link does not work: {:?}", record.opened.get(&job.id)))
+        }),
+    );
     let copies = record.jobs.iter().filter(|job| record.mails_of(job).len() > 1);
-    broken.extend(copies.map(|job| Broken::of(job, "no answer was lost, and so no mail goes twice")));
+    broken.extend(copies.map(|job| Broken::of(job, "a mail was sent twice although no answer was lost")));
     let unsent = record.jobs.iter().filter(|job| !matches!(job.state.as_str(), "sent" | "superseded"));
-    broken.extend(unsent.map(|job| Broken::of(job, "no upstream fails, and so every mail is sent")));
+    broken.extend(unsent.map(|job| Broken::of(job, "a mail was not sent although no upstream failed")));
     for program in system.apis.iter().chain(&system.workers) {
         if has_ended(program).await {
-            broken.push(Broken::of_all(format!("no program ends:\n{}", program.log().join("\n"))));
+            broken.push(Broken::of_all(format!("a program exited:\n{}", program.log().join("\n"))));
         }
     }
     broken
@@ -46,41 +49,46 @@ async fn has_ended(program: &Program) -> bool {
     timeout(Duration::ZERO, program.wait()).await.is_ok()
 }
 
-/// What one run broke.
+/// Violations in one run.
 pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<Broken> {
     let mut broken = vec![];
-    let mut check = |holds: bool, promise: String| {
+    let mut check = |holds: bool, violation: String| {
         if !holds {
-            broken.push(Broken::of_all(format!("{}, {}: {promise}", figures.way, figures.trouble)));
+            broken.push(Broken::of_all(format!("{}, {}: {violation}", figures.way, figures.trouble)));
         }
     };
     let moves = run.trouble.moves_the_primary();
-    check(run.has_failed_over == moves, format!("another node is the primary: {}", run.has_failed_over));
     check(
-        !run.outages.is_empty() && (figures.refused > 0 || !moves),
-        "nothing could be written for a while".to_owned(),
+        run.has_failed_over == moves,
+        format!("whether another node is the primary is wrong: {}", run.has_failed_over),
     );
-    check(figures.back_after <= BACK_AFTER, format!("the service is back within 2 s: {:.1} s", figures.back_after));
+    check(!run.outages.is_empty() && (figures.refused > 0 || !moves), "the trouble caused no outage".to_owned());
+    check(figures.back_after <= MAX_BACK_AFTER, format!("the service was back only after {:.1} s", figures.back_after));
     for (api, ready) in run.readiness.apis.iter().enumerate() {
         let wrong = longest_overlap(ready, &refusing(&run.asked, api));
-        check(wrong <= UNNOTICED, format!("api {api} says ready for {wrong:.1} s while it refuses"));
+        check(wrong <= MAX_UNNOTICED, format!("api {api} reports ready for {wrong:.1} s while it refuses requests"));
     }
     for (worker, ready) in run.readiness.workers.iter().enumerate() {
         let wrong = longest_overlap(ready, &run.outages);
-        check(wrong <= UNNOTICED, format!("worker {worker} says ready for {wrong:.1} s without a writable primary"));
+        check(
+            wrong <= MAX_UNNOTICED,
+            format!("worker {worker} reports ready for {wrong:.1} s without a writable primary"),
+        );
     }
     let left = run.sessions_on_standbys;
-    check(left == 0, format!("{left} sessions of the programs are left on standbys"));
+    check(left == 0, format!("{left} sessions of the programs are still on standbys"));
     let kept = run.sessions_kept;
     match (variant.old_sessions, run.trouble) {
-        (OldSessions::ShutDown, _) => check(kept == 0, format!("the balancer keeps {kept} read-only sessions")),
-        (OldSessions::Keep, Trouble::Switchover) => check(kept > 0, "the balancer keeps read-only sessions".to_owned()),
+        (OldSessions::ShutDown, _) => check(kept == 0, format!("the balancer kept {kept} read-only sessions")),
+        (OldSessions::Keep, Trouble::Switchover) => {
+            check(kept > 0, "the balancer kept no read-only sessions".to_owned())
+        }
         (OldSessions::Keep, _) => {}
     }
     broken
 }
 
-/// When an api refused one request after the other.
+/// When an api refused all requests.
 fn refusing(asked: &[Asked], api: usize) -> Vec<Span> {
     let mut asked: Vec<&Asked> = asked.iter().filter(|it| it.api == api).collect();
     asked.sort_by(|one, other| one.request.answered.total_cmp(&other.request.answered));

@@ -1,4 +1,4 @@
-//! What `/health/ready` of each program says all the time.
+//! Polls `/health/ready` of each program.
 
 use std::time::Duration;
 
@@ -8,21 +8,21 @@ use tokio::{sync::watch, task::JoinHandle, time::sleep};
 
 use crate::spans::{Span, streaks};
 
-const PACE: Duration = Duration::from_millis(200);
-/// An answer that takes longer is none.
-const PATIENCE: Duration = Duration::from_secs(20);
+const INTERVAL: Duration = Duration::from_millis(200);
+/// An answer that takes longer counts as missing.
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Asks every program.
+/// Polls every program.
 pub(crate) struct Watch {
     stop: watch::Sender<bool>,
-    apis: Vec<JoinHandle<Vec<Look>>>,
-    workers: Vec<JoinHandle<Vec<Look>>>,
+    apis: Vec<JoinHandle<Vec<Poll>>>,
+    workers: Vec<JoinHandle<Vec<Poll>>>,
 }
 
-/// One answer: when it was asked for and there, and whether it was 200.
-type Look = (Span, bool);
+/// One answer: when it was requested and received, and whether it was 200.
+type Poll = (Span, bool);
 
-/// When each program said that it was ready.
+/// When each program reported ready.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     pub(crate) apis: Vec<Vec<Span>>,
@@ -30,7 +30,7 @@ pub(crate) struct Readiness {
 }
 
 impl Watch {
-    /// Starts to ask all programs of a system.
+    /// Starts to poll all programs of a system.
     pub(crate) async fn start(system: &TestSystem) -> Self {
         let (stop, stopped) = watch::channel(false);
         let client = sandbox::client().unwrap();
@@ -38,34 +38,34 @@ impl Watch {
         for (programs, watched) in [(&system.apis, &mut apis), (&system.workers, &mut workers)] {
             for program in programs {
                 let url = format!("http://{}/health/ready", program.address().await.unwrap());
-                watched.push(tokio::spawn(keep_looking(client.clone(), url, stopped.clone())));
+                watched.push(tokio::spawn(keep_polling(client.clone(), url, stopped.clone())));
             }
         }
         Self { stop, apis, workers }
     }
 
-    /// Stops, and returns when each was ready.
+    /// Stops, and returns when each program was ready.
     pub(crate) async fn stop(self) -> Readiness {
         self.stop.send_replace(true);
         Readiness { apis: ready_times(self.apis).await, workers: ready_times(self.workers).await }
     }
 }
 
-async fn ready_times(watched: Vec<JoinHandle<Vec<Look>>>) -> Vec<Vec<Span>> {
+async fn ready_times(watched: Vec<JoinHandle<Vec<Poll>>>) -> Vec<Vec<Span>> {
     let mut times = vec![];
-    for looks in watched {
-        times.push(streaks(looks.await.unwrap()));
+    for polls in watched {
+        times.push(streaks(polls.await.unwrap()));
     }
     times
 }
 
-async fn keep_looking(client: Client, url: String, stopped: watch::Receiver<bool>) -> Vec<Look> {
-    let mut looks = vec![];
+async fn keep_polling(client: Client, url: String, stopped: watch::Receiver<bool>) -> Vec<Poll> {
+    let mut polls = vec![];
     while !*stopped.borrow() {
         let from = now();
-        let answer = client.get(&url).timeout(PATIENCE).send().await;
-        looks.push((Span { from, to: now() }, answer.is_ok_and(|answer| answer.status() == 200)));
-        sleep(PACE).await;
+        let answer = client.get(&url).timeout(TIMEOUT).send().await;
+        polls.push((Span { from, to: now() }, answer.is_ok_and(|answer| answer.status() == 200)));
+        sleep(INTERVAL).await;
     }
-    looks
+    polls
 }

@@ -1,4 +1,4 @@
-//! One trouble while people ask, and what was seen meanwhile.
+//! A trouble while people send requests, and what was observed.
 
 use std::time::Duration;
 
@@ -14,27 +14,27 @@ use crate::{
     variant::Variant,
 };
 
-/// What was seen during one trouble.
+/// What was observed during one trouble.
 pub(crate) struct Run {
     pub(crate) trouble: Trouble,
-    /// Whether another node is the primary since.
+    /// Whether another node is the primary now.
     pub(crate) has_failed_over: bool,
     pub(crate) asked: Vec<Asked>,
     /// When no new connection could write.
     pub(crate) outages: Vec<Span>,
-    /// When, after each outage, new connections no longer hung.
+    /// When new connections stopped hanging after each outage.
     pub(crate) settled: Vec<f64>,
     pub(crate) readiness: Readiness,
     /// Why new connections could not write, for the logs.
     pub(crate) failed_probes: String,
-    /// Read-only sessions of the prober that the balancer has kept.
+    /// Number of the prober's read-only sessions that the balancer kept open.
     pub(crate) sessions_kept: usize,
-    /// The programs' sessions on servers that are no primary, in the end.
+    /// The programs' sessions on servers that are not the primary, at the end.
     pub(crate) sessions_on_standbys: usize,
 }
 
 impl Run {
-    /// Makes a trouble while people ask, and waits until all is well again.
+    /// Causes a trouble while people send requests, and waits until the system has recovered.
     pub(crate) async fn of(
         variant: &Variant,
         (trouble, time): (Trouble, Duration),
@@ -43,7 +43,7 @@ impl Run {
     ) -> Self {
         let prober = Prober::start(system.database_url.clone(), variant.has_pooler);
         let watch = Watch::start(system).await;
-        let asks = tokio::spawn(load::keep_asking(load::doors(system).await, trouble.name(), time));
+        let asks = tokio::spawn(load::keep_asking(load::urls(system).await, trouble.name(), time));
         let has_failed_over = trouble.make(cluster).await;
         let asked = asks.await.unwrap();
         system.until_idle().await;
@@ -66,7 +66,7 @@ impl Run {
         }
     }
 
-    /// Whether a recipient's address is one of this run's.
+    /// Whether a recipient's address belongs to this run.
     pub(crate) fn is_of(&self, recipient: &str) -> bool {
         recipient.strip_prefix(self.trouble.name()).is_some_and(|rest| rest.starts_with('-'))
     }

@@ -1,6 +1,6 @@
-//! Spans of time, in seconds since 1970.
+//! Spans of time, in Unix seconds.
 
-/// From one moment to another.
+/// From one time to another.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Span {
     pub(crate) from: f64,
@@ -12,18 +12,18 @@ impl Span {
         self.to - self.from
     }
 
-    /// Seconds that are in both; none if they do not meet.
+    /// Seconds that are in both spans. 0 if they do not overlap.
     pub(crate) fn overlap(&self, other: &Span) -> f64 {
         (self.to.min(other.to) - self.from.max(other.from)).max(0.0)
     }
 }
 
-/// Seconds of all together.
+/// The total length of all spans, in seconds.
 pub(crate) fn total(spans: &[Span]) -> f64 {
     spans.iter().map(Span::seconds).fold(0.0, |sum, seconds| sum + seconds)
 }
 
-/// Joins moments, in order, that lie closer together than `gap` seconds.
+/// Joins sorted times that are less than `gap` seconds apart.
 pub(crate) fn joined(moments: impl IntoIterator<Item = f64>, gap: f64) -> Vec<Span> {
     let mut spans: Vec<Span> = vec![];
     for moment in moments {
@@ -35,23 +35,23 @@ pub(crate) fn joined(moments: impl IntoIterator<Item = f64>, gap: f64) -> Vec<Sp
     spans
 }
 
-/// The spans between moments, in order, that lie at least `gap` seconds apart.
+/// The spans between sorted times that are at least `gap` seconds apart.
 pub(crate) fn gaps(moments: &[f64], gap: f64) -> Vec<Span> {
     let pairs = moments.windows(2).map(|pair| Span { from: pair[0], to: pair[1] });
     pairs.filter(|span| span.seconds() >= gap).collect()
 }
 
-/// The spans in which something held that was looked at again and again: from the first moment of each streak to the last.
-pub(crate) fn streaks(looks: impl IntoIterator<Item = (Span, bool)>) -> Vec<Span> {
+/// The spans in which a polled condition held: from the first to the last poll of each streak.
+pub(crate) fn streaks(polls: impl IntoIterator<Item = (Span, bool)>) -> Vec<Span> {
     let mut streaks: Vec<Span> = vec![];
-    let mut is_going_on = false;
-    for (look, held) in looks {
+    let mut continues = false;
+    for (poll, held) in polls {
         match streaks.last_mut() {
-            Some(last) if held && is_going_on => last.to = last.to.max(look.to),
-            _ if held => streaks.push(look),
+            Some(last) if held && continues => last.to = last.to.max(poll.to),
+            _ if held => streaks.push(poll),
             _ => {}
         }
-        is_going_on = held;
+        continues = held;
     }
     streaks
 }

@@ -1,4 +1,4 @@
-//! What happens to the cluster while people ask.
+//! The troubles that the cluster has while people send requests.
 
 use std::time::Duration;
 
@@ -6,29 +6,29 @@ use tokio::time::sleep;
 
 use crate::cluster::Cluster;
 
-/// Undisturbed time before the trouble.
+/// Time before the trouble.
 const BEFORE: Duration = Duration::from_secs(8);
-/// Time until a killed machine is started again.
-const DEAD: Duration = Duration::from_secs(30);
-/// Time that a machine hangs: longer than Patroni's TTL and than LEASE_SECONDS.
+/// Time until a killed node is restarted.
+const DOWN: Duration = Duration::from_secs(30);
+/// Time for which a node hangs: longer than Patroni's TTL and than LEASE_SECONDS.
 const FROZEN: Duration = Duration::from_secs(40);
-/// Time that the standby hangs: longer than `wal_sender_timeout`.
+/// Time for which the standby hangs: longer than `wal_sender_timeout`.
 const STANDBY_FROZEN: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Trouble {
-    /// An operator hands the primary's role to a standby.
+    /// An operator hands the primary role to a standby.
     Switchover,
-    /// The primary's Patroni and Postgres are killed, and started again later.
+    /// The primary's Patroni and Postgres are killed, and restarted later.
     Kill,
-    /// The primary's Patroni and Postgres hang, and go on later.
+    /// The primary's Patroni and Postgres freeze, and thaw later.
     Freeze,
-    /// Those of the standby that the primary waits for hang, and go on later.
+    /// Patroni and Postgres of the synchronous standby freeze, and thaw later.
     FreezeStandby,
 }
 
 impl Trouble {
-    /// A word for it, which is also the beginning of its people's addresses.
+    /// Its short name, with which its recipients' addresses begin.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Trouble::Switchover => "switchover",
@@ -47,32 +47,32 @@ impl Trouble {
         }
     }
 
-    /// Whether another node is the primary afterwards.
+    /// Whether another node is the primary after it.
     pub(crate) fn moves_the_primary(self) -> bool {
         self != Trouble::FreezeStandby
     }
 
-    /// Makes the trouble, and ends it. Returns whether another node is the primary now.
+    /// Causes the trouble and ends it. Returns whether another node is the primary now.
     pub(crate) async fn make(self, cluster: &mut Cluster) -> bool {
-        let primary = cluster.until_whole().await.name.clone();
+        let primary = cluster.until_complete().await.name.clone();
         sleep(BEFORE).await;
-        let struck = match self {
+        let target = match self {
             Trouble::FreezeStandby => cluster.synchronous_standby().await,
             Trouble::Switchover | Trouble::Kill | Trouble::Freeze => primary.clone(),
         };
-        eprintln!("ha:   {}: {struck}", self.description());
-        let struck = cluster.position(&struck);
+        eprintln!("ha:   {}: {target}", self.description());
+        let target = cluster.position(&target);
         match self {
-            Trouble::Switchover => cluster.switch_over(&cluster.nodes[struck]).await,
+            Trouble::Switchover => cluster.switch_over(&cluster.nodes[target]).await,
             Trouble::Kill => {
-                cluster.nodes[struck].kill();
-                sleep(DEAD).await;
-                cluster.restart(struck);
+                cluster.nodes[target].kill();
+                sleep(DOWN).await;
+                cluster.restart(target);
             }
-            Trouble::Freeze => cluster.nodes[struck].freeze_for(FROZEN).await,
-            Trouble::FreezeStandby => cluster.nodes[struck].freeze_for(STANDBY_FROZEN).await,
+            Trouble::Freeze => cluster.nodes[target].freeze_for(FROZEN).await,
+            Trouble::FreezeStandby => cluster.nodes[target].freeze_for(STANDBY_FROZEN).await,
         }
-        let now = cluster.until_whole().await.name.clone();
+        let now = cluster.until_complete().await.name.clone();
         eprintln!("ha:   the primary is {now}, and both standbys follow it");
         now != primary
     }

@@ -1,23 +1,23 @@
-//! The ways from the programs to the primary, and what happens in each.
+//! The connections from the programs to the primary, and the troubles to try with each.
 
 use std::time::Duration;
 
 use crate::{balancer::OldSessions, trouble::Trouble};
 
-/// How long people ask in most runs.
+/// How long people send requests in most runs.
 const MINUTE: Duration = Duration::from_secs(60);
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
-/// One way from the programs to the primary.
+/// One kind of connection from the programs to the primary.
 pub(crate) struct Variant {
     /// Also the name of its database.
     pub(crate) name: &'static str,
-    /// What is in between, for people.
+    /// What is in between, for the table.
     pub(crate) description: &'static str,
     pub(crate) old_sessions: OldSessions,
     /// Whether PgBouncer, in session mode, is between the programs and the balancer.
     pub(crate) has_pooler: bool,
-    /// What happens, and how long people ask meanwhile.
+    /// The troubles, and how long people send requests during each.
     pub(crate) troubles: &'static [(Trouble, Duration)],
 }
 

@@ -1,4 +1,4 @@
-//! What the protocol promises, as predicates over a moment.
+//! The promises of the protocol, as predicates over a state.
 
 use stateright::{Model as _, Property};
 
@@ -8,21 +8,21 @@ use crate::{
     world::ModelWorld,
 };
 
-pub(crate) const NOT_FORGOTTEN: &str = "an accepted request is a row, and ends once nothing fails any more";
-pub(crate) const NEWEST_LINK_WORKS: &str = "what was mailed for the newest request works";
-pub(crate) const BUT_FOR_LATE_CALLS: &str = "it works, unless Supabase carried out a call that came late";
-pub(crate) const ONE_LINK: &str = "all mails of a job carry one link and one Message-Id";
+pub(crate) const NOT_FORGOTTEN: &str = "every accepted request has a job, which ends once nothing fails any more";
+pub(crate) const NEWEST_LINK_WORKS: &str = "the link mailed for the newest request works";
+pub(crate) const BUT_FOR_LATE_CALLS: &str = "it works unless Supabase carried out a late call";
+pub(crate) const ONE_LINK: &str = "all mails of a job have one link and one Message-Id";
 pub(crate) const STALE_CHANGES_NOTHING: &str = "a write with an old token changes nothing";
-pub(crate) const ONE_OF_EACH: &str = "never do two jobs of a recipient run, and never do two wait";
+pub(crate) const ONE_OF_EACH: &str = "a recipient never has two running jobs or two waiting jobs";
 pub(crate) const ENDED_HOLD_NO_LINK: &str = "a job that has ended holds no link";
 pub(crate) const GIVES_WAY: &str = "no mail is cleared while a newer request waits";
 
 const BOTH_SENT: &str = "both requests are mailed";
-const FIRST_GAVE_WAY: &str = "a request for which a link was made gives way to a newer one";
+const FIRST_GAVE_WAY: &str = "a request for which a link was made is superseded by a newer one";
 const FAILED: &str = "a request fails";
 const EXPIRED: &str = "a request expires";
 
-/// No promises: what must be seen somewhere, or the model would be too narrow to tell anything.
+/// Not promises, but states that the checker must reach. Otherwise, the model would be too narrow to prove anything.
 pub(crate) const IS_REACHED: [&str; 4] = [BOTH_SENT, FIRST_GAVE_WAY, FAILED, EXPIRED];
 
 pub(crate) fn all() -> Vec<Property<Protocol>> {
@@ -36,7 +36,7 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         Property::always(ENDED_HOLD_NO_LINK, |_, world: &ModelWorld| {
             world.table.rows.iter().all(|row| row.is_open() || row.link.is_none())
         }),
-        Property::always(GIVES_WAY, |_, world: &ModelWorld| !world.seen.cleared_although_newer),
+        Property::always(GIVES_WAY, |_, world: &ModelWorld| !world.seen.cleared_despite_newer_request),
         Property::sometimes(BOTH_SENT, |_, world: &ModelWorld| {
             world.accepted == 2 && world.table.rows.iter().all(|row| row.state == ModelState::Ended(ModelEnd::Sent))
         }),
@@ -52,31 +52,30 @@ fn has_ended(world: &ModelWorld, end: ModelEnd) -> bool {
     world.table.rows.iter().any(|row| row.state == ModelState::Ended(end))
 }
 
-/// A run may stay for ever where nothing can happen but a fault, a request, or what need not come: a frozen worker
-/// that thaws, a stray call that arrives. Nothing may be open there, as long as one worker runs.
+/// A run can stay forever in a state in which only faults, requests or optional actions are possible: a frozen worker
+/// that thaws, or an orphaned call that arrives. In such a state, no job may be open as long as one worker runs.
 fn not_forgotten(protocol: &Protocol, world: &ModelWorld) -> bool {
     let all_there = world.table.rows.len() == world.accepted;
     let all_ended = !world.table.rows.iter().any(ModelRow::is_open);
-    all_there && (all_ended || both_frozen(world) || can_go_on(protocol, world))
+    all_there && (all_ended || both_frozen(world) || can_continue(protocol, world))
 }
 
 fn both_frozen(world: &ModelWorld) -> bool {
     world.deliveries().filter(|delivery| delivery.frozen).count() == world.workers.len()
 }
 
-fn can_go_on(protocol: &Protocol, world: &ModelWorld) -> bool {
+fn can_continue(protocol: &Protocol, world: &ModelWorld) -> bool {
     let mut actions = Vec::new();
     protocol.actions(world, &mut actions);
     actions.into_iter().any(|action| match action {
-        Action::Request | Action::Thaw(_) | Action::LandAdrift(_) => false,
-        // The call of a frozen worker, unless calls are over in time.
+        Action::Request | Action::Thaw(_) | Action::LandOrphaned(_) => false,
+        // A frozen worker's call lands in time, unless calls may land late.
         Action::Land(lease) => !protocol.calls_land_late || world.delivery(lease).is_some_and(|it| !it.frozen),
         action => !is_fault(world, action),
     })
 }
 
-/// Whatever Mailgun took for the newest request carries the link that Supabase takes, and if the job ended as sent,
-/// there is such a mail.
+/// All mails for the newest request contain the valid link, and there is one if the job ended as sent.
 fn newest_link_works(world: &ModelWorld) -> bool {
     let Some(newest) = world.accepted.checked_sub(1) else { return true };
     let mut mails = world.mails.iter().filter(|mail| mail.job == newest).peekable();

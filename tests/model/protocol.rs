@@ -1,4 +1,4 @@
-//! What can happen next. (What it leads to: `happen.rs`.)
+//! The possible actions in each state. `transitions.rs` has their effects.
 
 use stateright::{Model, Property};
 
@@ -6,21 +6,21 @@ use crate::{
     promises,
     safeguards::Safeguards,
     table::{ModelJob, ModelLease, ModelRow, ModelState},
-    worker::{Adrift, ModelDelivery, ModelStep, ModelWorker},
+    worker::{ModelDelivery, ModelStep, ModelWorker, OrphanedCall},
     world::ModelWorld,
 };
 
-/// The protocol between two requests of one recipient, two workers, and services that fail.
+/// The protocol for two requests of one recipient, two workers, and upstreams that fail.
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {
     pub(crate) guards: Safeguards,
-    /// Crashes, freezes, stops, lost or refusing answers and passed deadlines, all together.
+    /// Maximum number of faults: crashes, freezes, stops, lost or refusing answers, and passed deadlines.
     pub(crate) faults: u8,
-    /// Whether Supabase may carry out a call after its worker's lease has run out, or after the worker gave it up.
+    /// Whether Supabase may carry out a call after its worker's lease has expired or after the worker gave it up.
     pub(crate) calls_land_late: bool,
 }
 
-/// A worker's delivery goes by its lease: no other has the same.
+/// A delivery is identified by its lease, which is unique.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// `enqueue`: a request is accepted.
@@ -29,32 +29,32 @@ pub(crate) enum Action {
     PromoteDue,
     /// `expire`.
     Expire,
-    /// The first statement of `rescue`: it sees that a lease has run out.
-    LookForLost(ModelLease),
-    /// Its second. Any worker may do both, and stand still between them. (Of two that do it at once, the one that is
-    /// first changes the token under the other.)
+    /// The first statement of `rescue`, which finds an expired lease.
+    FindExpiredLease(ModelLease),
+    /// The second statement of `rescue`. Any worker may run both, and freeze between them. (If two workers run it, the
+    /// first one changes the token, so that the second changes nothing.)
     Rescue,
-    /// `claim`. (One whose answer is lost is a claim and a crash.)
+    /// `claim`. (A claim whose answer is lost equals a claim and a crash.)
     Claim,
-    /// The worker begins its call of `generate_link`, or runs its next statement: `seal`, `finish`, `requeue`.
-    Go(ModelLease),
+    /// The worker calls `generate_link`, or runs its next statement: `seal`, `finish`, `requeue`.
+    Proceed(ModelLease),
     /// An upstream carries out the worker's call.
     Land(ModelLease),
-    /// An upstream carries out a call that nobody waits for.
-    LandAdrift(Adrift),
-    /// The worker gives the job up: no answer in time, one that says "later", a stop, or a lease that is lost.
+    /// An upstream carries out a call whose worker no longer waits.
+    LandOrphaned(OrphanedCall),
+    /// The worker gives the job up: no answer in time, an answer that asks to retry later, a stop, or a lost lease.
     GiveUp(ModelLease),
     /// An upstream refuses the job for good.
     Reject(ModelLease),
     /// `renew_leases`, after a thaw.
     Renew(ModelLease),
-    /// The worker dies and starts anew, with no memory.
+    /// The worker dies and restarts without memory.
     Crash(ModelLease),
-    /// The worker stands still.
+    /// The worker freezes.
     Freeze(ModelLease),
-    /// It goes on from where it stood, whatever has happened since.
+    /// The worker thaws and continues where it stopped, whatever has happened since.
     Thaw(ModelLease),
-    /// A lease runs out that nobody renews.
+    /// A lease that nobody renews expires.
     LeaseEnds(ModelJob),
     /// A job's deadline passes.
     DeadlinePasses(ModelJob),
@@ -71,12 +71,12 @@ impl Model for Protocol {
     }
 
     fn actions(&self, world: &ModelWorld, actions: &mut Vec<Action>) {
-        self.of_the_table(world, actions);
+        self.table_actions(world, actions);
         for (job, row) in world.table.rows.iter().enumerate().filter(|(_, row)| row.is_open()) {
-            self.of_a_row(world, job, row, actions);
+            self.row_actions(world, job, row, actions);
         }
-        world.deliveries().for_each(|delivery| self.of_a_delivery(world, delivery, actions));
-        actions.extend(world.adrift.iter().copied().map(Action::LandAdrift));
+        world.deliveries().for_each(|delivery| self.delivery_actions(world, delivery, actions));
+        actions.extend(world.orphaned_calls.iter().copied().map(Action::LandOrphaned));
         actions.retain(|action| world.faults > 0 || !is_fault(world, *action));
     }
 
@@ -85,7 +85,7 @@ impl Model for Protocol {
         if is_fault(world, action) {
             next.faults = world.faults.checked_sub(1)?;
         }
-        self.happen(&mut next, action);
+        self.apply(&mut next, action);
         next.workers.sort();
         Some(next)
     }
@@ -96,7 +96,7 @@ impl Model for Protocol {
 }
 
 impl Protocol {
-    fn of_the_table(&self, world: &ModelWorld, actions: &mut Vec<Action>) {
+    fn table_actions(&self, world: &ModelWorld, actions: &mut Vec<Action>) {
         let rows = &world.table.rows;
         if world.accepted < REQUESTS {
             actions.push(Action::Request);
@@ -115,20 +115,20 @@ impl Protocol {
         }
     }
 
-    fn of_a_row(&self, world: &ModelWorld, job: ModelJob, row: &ModelRow, actions: &mut Vec<Action>) {
+    fn row_actions(&self, world: &ModelWorld, job: ModelJob, row: &ModelRow, actions: &mut Vec<Action>) {
         if !row.overdue {
             actions.push(Action::DeadlinePasses(job));
         }
         let Some(lease) = row.token.map(|token| ModelLease { job, token }) else { return };
         if row.expired && world.rescue.is_none() && self.guards.rescue {
-            actions.push(Action::LookForLost(lease));
+            actions.push(Action::FindExpiredLease(lease));
         }
         if !row.expired && self.nobody_renews(world, lease) {
             actions.push(Action::LeaseEnds(job));
         }
     }
 
-    fn of_a_delivery(&self, world: &ModelWorld, delivery: &ModelDelivery, actions: &mut Vec<Action>) {
+    fn delivery_actions(&self, world: &ModelWorld, delivery: &ModelDelivery, actions: &mut Vec<Action>) {
         let lease = delivery.lease;
         if delivery.call().is_some() {
             actions.push(Action::Land(lease));
@@ -137,10 +137,10 @@ impl Protocol {
             actions.push(Action::Thaw(lease));
             return;
         }
-        if self.may_go(delivery) {
-            actions.push(Action::Go(lease));
+        if self.may_proceed(delivery) {
+            actions.push(Action::Proceed(lease));
         }
-        if delivery.lapsed && world.table.is_held(lease) && !self.guards.run_out_is_lost {
+        if delivery.lapsed && world.table.is_held(lease) && !self.guards.expired_lease_is_lost {
             actions.push(Action::Renew(lease));
         }
         if delivery.can_be_given_up() {
@@ -152,24 +152,24 @@ impl Protocol {
         actions.extend([Action::Crash(lease), Action::Freeze(lease)]);
     }
 
-    fn may_go(&self, delivery: &ModelDelivery) -> bool {
+    fn may_proceed(&self, delivery: &ModelDelivery) -> bool {
         match delivery.step {
-            ModelStep::Ask => !(delivery.lapsed && self.guards.clock_before_call),
-            // The upstream's turn.
-            ModelStep::Asking | ModelStep::Send(_) => false,
+            ModelStep::GenerateLink => !(delivery.lapsed && self.guards.clock_before_call),
+            // Only the upstream can act.
+            ModelStep::GeneratingLink | ModelStep::Send(_) => false,
             ModelStep::Seal(_) | ModelStep::RecordSent | ModelStep::RecordFailed | ModelStep::Requeue => true,
         }
     }
 
-    /// A worker that runs renews its lease. One that stands still does not, and one that crashed has none; and their
-    /// call is over before the lease is, unless calls may land late.
+    /// A running worker renews its lease. A frozen worker does not, and a crashed one has none. Their calls end before
+    /// the lease does, unless calls may land late.
     fn nobody_renews(&self, world: &ModelWorld, lease: ModelLease) -> bool {
-        let over = |delivery: &ModelDelivery| self.calls_land_late || delivery.step != ModelStep::Asking;
+        let over = |delivery: &ModelDelivery| self.calls_land_late || delivery.step != ModelStep::GeneratingLink;
         world.delivery(lease).is_none_or(|delivery| delivery.frozen && over(delivery))
     }
 }
 
-/// Faults are counted. That a worker gives up a lease that has run out or is not its own any more is none.
+/// Whether an action counts as a fault. Giving up an expired or lost lease does not.
 pub(crate) fn is_fault(world: &ModelWorld, action: Action) -> bool {
     match action {
         Action::Reject(_) | Action::Crash(_) | Action::Freeze(_) | Action::DeadlinePasses(_) => true,

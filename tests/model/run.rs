@@ -1,4 +1,4 @@
-//! Whether every run comes to an end.
+//! Checks that every run terminates.
 
 use std::collections::HashSet;
 
@@ -6,9 +6,9 @@ use stateright::Model as _;
 
 use crate::{protocol::Protocol, world::ModelWorld};
 
-/// Follows every run, depth first, and panics at one that comes back to where it was. So there is no run without end,
-/// and "in the end" means: where nothing more can happen. (The checker takes a circle for a join, and would let a run
-/// in circles pass as one that gets there in the end.)
+/// Follows every run depth first, and panics if one returns to an earlier state. So no run is infinite, and "in the
+/// end" means: where no action is possible. (The checker treats a cycle like a join, and would accept an infinite run
+/// as one that ends.)
 pub(crate) fn assert_every_run_ends(protocol: &Protocol) {
     let mut path: Vec<(ModelWorld, Vec<ModelWorld>)> = Vec::new();
     let mut on_path = HashSet::new();
@@ -22,7 +22,7 @@ pub(crate) fn assert_every_run_ends(protocol: &Protocol) {
         }
         let Some((_, next)) = path.last_mut() else { return };
         if let Some(next) = next.pop() {
-            assert!(!on_path.contains(&next), "a run in a circle: it comes back to {next:#?}");
+            assert!(!on_path.contains(&next), "a run returns to {next:#?}");
             begin = Some(next).filter(|next| !done.contains(next));
         } else if let Some((world, _)) = path.pop() {
             on_path.remove(&world);

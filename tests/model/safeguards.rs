@@ -1,24 +1,24 @@
-//! What the protocol's promises rest on, each with a switch: a test turns one off and must see a promise broken.
+//! The safeguards on which the promises rest, each with a switch. A test turns one off and must see a broken promise.
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Safeguards {
-    /// Every write of a running job names the fencing token of its claim (`lease_token = …`).
+    /// Every write to a running job checks the fencing token of its claim (`lease_token = …`).
     pub(crate) fence: bool,
-    /// A retry mails the link that is sealed on the job, not a new one.
+    /// A retry mails the link that is sealed on the job instead of making a new one.
     pub(crate) link_is_kept: bool,
-    /// The seal gives way to a newer waiting job.
-    pub(crate) look_at_seal: bool,
-    /// A put-back gives way to a newer waiting job.
+    /// Sealing a link ends the job if a newer job is waiting.
+    pub(crate) check_on_seal: bool,
+    /// Requeueing ends the job if a newer job is waiting.
     pub(crate) check_on_requeue: bool,
-    /// Jobs whose lease has run out are put back.
+    /// Jobs with an expired lease are requeued.
     pub(crate) rescue: bool,
     /// No job is claimed while another of its recipient runs.
-    pub(crate) one_runs: bool,
-    /// A job that ends forgets its link.
+    pub(crate) one_running_per_recipient: bool,
+    /// Ending a job erases its link.
     pub(crate) link_is_erased: bool,
-    /// A lease that has run out is not renewed, even while nobody has taken the job: a rescue may be about to.
-    pub(crate) run_out_is_lost: bool,
-    /// Right before it asks for a link a worker looks at its own clock, and asks only within its lease.
+    /// An expired lease is never renewed, even if nobody has claimed the job: a rescue may be about to requeue it.
+    pub(crate) expired_lease_is_lost: bool,
+    /// Right before calling `generate_link`, a worker checks by its own clock that its lease has not expired.
     pub(crate) clock_before_call: bool,
 }
 
@@ -27,12 +27,12 @@ impl Safeguards {
     pub(crate) const ALL: Self = Self {
         fence: true,
         link_is_kept: true,
-        look_at_seal: true,
+        check_on_seal: true,
         check_on_requeue: true,
         rescue: true,
-        one_runs: true,
+        one_running_per_recipient: true,
         link_is_erased: true,
-        run_out_is_lost: true,
+        expired_lease_is_lost: true,
         clock_before_call: true,
     };
 }

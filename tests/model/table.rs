@@ -1,19 +1,19 @@
-//! The jobs' table as one recipient sees it: each function stands for one statement of `outbox`, and is as atomic.
+//! The jobs table for one recipient. Each function models one statement of `outbox`, and is as atomic.
 //!
-//! Left out, because it changes no answer here: quotas, places in the queue, the count of attempts, breakers, the
-//! journal, and double clicks (their rows are history at once). Enqueue and put-back lock the recipient's quota row
-//! and decide in a statement after that, so each is one step too.
+//! Left out, because they change no result here: quotas, queue places, the number of attempts, breakers, the journal,
+//! and double clicks (their jobs end at once). Enqueue and requeue lock the recipient's quota row and decide in a
+//! statement after that, so each is one step here too.
 
 use crate::safeguards::Safeguards;
 
-/// `seq` and `id` in one: the larger is the newer.
+/// `seq` and `id` in one number: a larger one is newer.
 pub(crate) type ModelJob = usize;
 
 /// A row of `email_jobs`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ModelRow {
     pub(crate) state: ModelState,
-    /// `lease_token`: there while the job runs.
+    /// `lease_token`. Set while the job runs.
     pub(crate) token: Option<u8>,
     /// `lease_expires_at` has passed.
     pub(crate) expired: bool,
@@ -39,21 +39,21 @@ pub(crate) enum ModelEnd {
     Superseded,
 }
 
-/// A link that Supabase made, by its number, and the Message-Id of the mail that is to carry it.
+/// A link that Supabase made, by its number, and the Message-Id of the mail that contains it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ModelLink {
     pub(crate) number: u8,
     pub(crate) message_id: u8,
 }
 
-/// The hold on a running job: what every later write names.
+/// The lease of a running job. Every later write names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ModelLease {
     pub(crate) job: ModelJob,
     pub(crate) token: u8,
 }
 
-/// What the seal says.
+/// The result of `seal`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ModelDecision {
     Send,
@@ -93,13 +93,13 @@ impl ModelRow {
 }
 
 impl Table {
-    /// `enqueue`: the waiting job gives way, and the new one waits.
+    /// `enqueue`: supersedes the waiting job and adds the new one.
     pub(crate) fn enqueue(&mut self, guards: &Safeguards) {
         self.rows.iter_mut().filter(|row| row.is_waiting()).for_each(|row| row.end(ModelEnd::Superseded, guards));
         self.rows.push(ModelRow { state: ModelState::Queued, token: None, expired: false, overdue: false, link: None });
     }
 
-    /// `promote_due`: a retrying job's time has come.
+    /// `promote_due`: retrying jobs are due.
     pub(crate) fn promote_due(&mut self) {
         self.rows
             .iter_mut()
@@ -107,15 +107,15 @@ impl Table {
             .for_each(|row| row.state = ModelState::Queued);
     }
 
-    /// What `claim` finds: the queued job, unless one of the recipient's is running.
+    /// The job that `claim` finds: a queued one, unless another job of the recipient is running.
     pub(crate) fn next(&self, guards: &Safeguards) -> Option<ModelJob> {
-        if guards.one_runs && self.rows.iter().any(|row| row.state == ModelState::Running) {
+        if guards.one_running_per_recipient && self.rows.iter().any(|row| row.state == ModelState::Running) {
             return None;
         }
         self.rows.iter().position(|row| row.state == ModelState::Queued && !row.overdue)
     }
 
-    /// `claim`, with the link that the row holds.
+    /// `claim`. Returns the link that the job already has.
     pub(crate) fn claim(&mut self, guards: &Safeguards) -> Option<(ModelLease, Option<ModelLink>)> {
         let job = self.next(guards)?;
         self.tokens += 1;
@@ -124,16 +124,17 @@ impl Table {
         Some((ModelLease { job, token: self.tokens }, row.link))
     }
 
-    /// `renew_leases`: offered only where the lease may still be renewed.
+    /// `renew_leases`. Called only if the lease may still be renewed.
     pub(crate) fn renew(&mut self, lease: ModelLease, guards: &Safeguards) {
         if let Some(row) = self.held(lease, guards) {
             row.expired = false;
         }
     }
 
-    /// `seal`: gives way to a newer waiting job, or ends past the deadline, or stores the link and clears the mail.
+    /// `seal`: ends the job if a newer one is waiting or the deadline has passed; otherwise stores the link and clears
+    /// the mail for sending.
     pub(crate) fn seal(&mut self, lease: ModelLease, link: ModelLink, guards: &Safeguards) -> ModelDecision {
-        let gives_way = guards.look_at_seal && self.newer_waits(lease.job);
+        let gives_way = guards.check_on_seal && self.newer_waits(lease.job);
         let Some(row) = self.held(lease, guards) else { return ModelDecision::LeaseLost };
         if gives_way || row.overdue {
             row.end(if gives_way { ModelEnd::Superseded } else { ModelEnd::Expired }, guards);
@@ -143,14 +144,14 @@ impl Table {
         ModelDecision::Send
     }
 
-    /// `finish`: the record of a mail that was taken, or of a failure.
+    /// `finish`: records an accepted mail or a failure.
     pub(crate) fn finish(&mut self, lease: ModelLease, end: ModelEnd, guards: &Safeguards) {
         if let Some(row) = self.held(lease, guards) {
             row.end(end, guards);
         }
     }
 
-    /// `requeue`: the job waits again, unless a newer one does.
+    /// `requeue`: the job waits again, unless a newer one is waiting.
     pub(crate) fn requeue(&mut self, lease: ModelLease, state: ModelState, guards: &Safeguards) {
         let gives_way = guards.check_on_requeue && self.newer_waits(lease.job);
         match self.held(lease, guards) {
@@ -160,18 +161,18 @@ impl Table {
         }
     }
 
-    /// `rescue`'s second statement, a `requeue` of what its first one saw. (Where it finds the attempts used up, it
-    /// ends the job as failed instead, under the same token.)
+    /// The second statement of `rescue`: a `requeue` of the lease that the first one found. (If the attempts are used
+    /// up, it fails the job instead, under the same token.)
     pub(crate) fn rescue(&mut self, lease: ModelLease, guards: &Safeguards) {
         self.requeue(lease, ModelState::Queued, guards);
     }
 
-    /// `expire`: what waits past its deadline ends.
+    /// `expire`: ends waiting jobs whose deadline has passed.
     pub(crate) fn expire(&mut self, guards: &Safeguards) {
         self.rows.iter_mut().filter(|row| row.is_late()).for_each(|row| row.end(ModelEnd::Expired, guards));
     }
 
-    /// Whether the lease is the one in force.
+    /// Whether the lease is the current one.
     pub(crate) fn is_held(&self, lease: ModelLease) -> bool {
         self.rows[lease.job].token == Some(lease.token)
     }

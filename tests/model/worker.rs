@@ -1,5 +1,5 @@
-//! A worker with its one delivery of this recipient, as `deliver.rs` has it: a link, the last look, the mail, the
-//! record.
+//! A worker with its delivery for this recipient, as in `deliver.rs`: get a link, seal it, send the mail, record the
+//! result.
 
 use crate::table::{ModelLease, ModelLink};
 
@@ -9,44 +9,44 @@ pub(crate) enum ModelWorker {
     Busy(ModelDelivery),
 }
 
-/// A claimed job on its way.
+/// A delivery in progress.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ModelDelivery {
     pub(crate) lease: ModelLease,
     pub(crate) step: ModelStep,
-    /// The process stands still: stopped, swapped out, or without its network.
+    /// Whether the process is frozen: stopped, swapped out, or without its network.
     pub(crate) frozen: bool,
-    /// Its lease has run out by its own clock, and was not renewed since.
+    /// Whether its lease has expired by its own clock without being renewed since.
     pub(crate) lapsed: bool,
 }
 
-/// What is to be done next.
+/// The next step of a delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ModelStep {
-    /// `generate_link` is to be called.
-    Ask,
-    /// The call is on the wire, and not yet carried out.
-    Asking,
-    /// The link is made (the answer is here or on its way) and is to be sealed.
+    /// Call `generate_link`.
+    GenerateLink,
+    /// The call is in flight and not carried out yet.
+    GeneratingLink,
+    /// The link was made (the answer has arrived or is on its way). Seal it.
     Seal(ModelLink),
-    /// The mail is cleared. It is on the wire, or about to be: no promise depends on which.
+    /// The mail is cleared for sending. It is in flight or about to be; no promise depends on which.
     Send(ModelLink),
-    /// Mailgun took the mail (the answer is here or on its way): to be recorded.
+    /// Mailgun accepted the mail (the answer has arrived or is on its way). Record it.
     RecordSent,
-    /// An upstream refused the job for good: to be recorded.
+    /// An upstream rejected the job. Record it.
     RecordFailed,
-    /// The job is to wait again.
+    /// Requeue the job.
     Requeue,
 }
 
-/// A call that its worker no longer waits for, and that may be carried out all the same.
+/// A call that its worker no longer waits for, but that may still be carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Adrift {
-    Ask(ModelLease),
+pub(crate) enum OrphanedCall {
+    GenerateLink(ModelLease),
     Send(ModelMail),
 }
 
-/// A mail that Mailgun took.
+/// A mail that Mailgun accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ModelMail {
     pub(crate) job: usize,
@@ -54,9 +54,9 @@ pub(crate) struct ModelMail {
 }
 
 impl ModelWorker {
-    /// A delivery that begins: with the sealed link of an earlier attempt, or by asking for one.
+    /// Begins a delivery: with the sealed link of an earlier attempt, or by requesting one.
     pub(crate) fn begin(lease: ModelLease, link: Option<ModelLink>) -> Self {
-        let step = link.map_or(ModelStep::Ask, ModelStep::Seal);
+        let step = link.map_or(ModelStep::GenerateLink, ModelStep::Seal);
         Self::Busy(ModelDelivery { lease, step, frozen: false, lapsed: false })
     }
 
@@ -69,24 +69,23 @@ impl ModelWorker {
 }
 
 impl ModelDelivery {
-    /// The call that may be on the wire now.
-    pub(crate) fn call(&self) -> Option<Adrift> {
+    /// The call that may be in flight now.
+    pub(crate) fn call(&self) -> Option<OrphanedCall> {
         match self.step {
-            ModelStep::Asking => Some(Adrift::Ask(self.lease)),
-            ModelStep::Send(link) => Some(Adrift::Send(ModelMail { job: self.lease.job, link })),
+            ModelStep::GeneratingLink => Some(OrphanedCall::GenerateLink(self.lease)),
+            ModelStep::Send(link) => Some(OrphanedCall::Send(ModelMail { job: self.lease.job, link })),
             _ => None,
         }
     }
 
-    /// Whether the delivery can be cut short here: by a stop, by a lost lease, by an answer that says "later" or does
-    /// not come. What is to be recorded or put back is written down all the same; but the answer of a Mailgun that
-    /// took the mail may not come either.
+    /// Whether the delivery can be given up here: by a stop, a lost lease, an answer that asks to retry later, or a
+    /// missing answer. Failures and requeues are always recorded; but Mailgun's answer to an accepted mail may be lost.
     pub(crate) fn can_be_given_up(&self) -> bool {
         !matches!(self.step, ModelStep::RecordFailed | ModelStep::Requeue)
     }
 
-    /// Whether an upstream's answer can be that this job never succeeds.
+    /// Whether an upstream's answer can reject the job.
     pub(crate) fn can_be_rejected(&self) -> bool {
-        matches!(self.step, ModelStep::Asking | ModelStep::Seal(_) | ModelStep::Send(_))
+        matches!(self.step, ModelStep::GeneratingLink | ModelStep::Seal(_) | ModelStep::Send(_))
     }
 }

@@ -1,10 +1,10 @@
-//! What can be at a moment: the table, two workers, and the two services that they call.
+//! A state of the model: the table, two workers, and the two upstreams that they call.
 
 use std::collections::BTreeSet;
 
 use crate::{
     table::{ModelLease, ModelLink, Table},
-    worker::{Adrift, ModelDelivery, ModelMail, ModelWorker},
+    worker::{ModelDelivery, ModelMail, ModelWorker, OrphanedCall},
 };
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -12,29 +12,29 @@ pub(crate) struct ModelWorld {
     pub(crate) table: Table,
     /// Requests that were answered with 200.
     pub(crate) accepted: usize,
-    /// They are alike: kept in order, so that two worlds that differ in their names only are one.
+    /// Sorted, because the workers are interchangeable: states that differ only in their names are equal.
     pub(crate) workers: [ModelWorker; 2],
-    /// What the rescue's first statement saw, until its second.
+    /// The lease that the first statement of `rescue` found, until the second one runs.
     pub(crate) rescue: Option<ModelLease>,
-    /// Links that Supabase made. Each kills the one before, so the last is the one that works.
+    /// Number of links that Supabase made. Each invalidates the previous one, so only the last works.
     pub(crate) links: u8,
-    /// Calls that are still under way without anybody waiting.
-    pub(crate) adrift: BTreeSet<Adrift>,
-    /// Mails that Mailgun took; a copy of one is the same mail.
+    /// Calls in flight whose worker no longer waits.
+    pub(crate) orphaned_calls: BTreeSet<OrphanedCall>,
+    /// Mails that Mailgun accepted. A copy is the same mail.
     pub(crate) mails: BTreeSet<ModelMail>,
     /// Faults that may still happen.
     pub(crate) faults: u8,
-    /// What must not have happened.
+    /// Events that the promises check.
     pub(crate) seen: Seen,
 }
 
-/// Marks of events, for the promises.
+/// Events that the promises check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Seen {
-    /// A write that named an old token changed the table.
+    /// A write with an old token changed the table.
     pub(crate) stale_write: bool,
-    /// A mail was cleared while a newer request waited.
-    pub(crate) cleared_although_newer: bool,
+    /// A mail was cleared for sending while a newer request waited.
+    pub(crate) cleared_despite_newer_request: bool,
     /// Supabase made a link for a worker that no longer held the job.
     pub(crate) late_link: bool,
 }
@@ -47,7 +47,7 @@ impl ModelWorld {
             workers: [ModelWorker::Idle, ModelWorker::Idle],
             rescue: None,
             links: 0,
-            adrift: BTreeSet::new(),
+            orphaned_calls: BTreeSet::new(),
             mails: BTreeSet::new(),
             faults,
             seen: Seen::default(),
@@ -69,15 +69,16 @@ impl ModelWorld {
         }
     }
 
-    /// Supabase carries out a call: the former link is dead.
+    /// Supabase carries out a call, which invalidates the previous link.
     pub(crate) fn make_link(&mut self, lease: ModelLease) -> ModelLink {
         self.seen.late_link |= !self.table.is_held(lease);
         self.links += 1;
-        // The worker makes a Message-Id for the link, and asks once a claim: the token tells it from all others.
+        // The worker makes one Message-Id for each link and requests one link for each claim, so the token identifies
+        // it.
         ModelLink { number: self.links, message_id: lease.token }
     }
 
-    /// A worker's write, by the table's statement `write`.
+    /// A worker's write, through the statement `write`.
     pub(crate) fn write<T>(&mut self, lease: ModelLease, write: impl FnOnce(&mut Table) -> T) -> T {
         let (stale, before) = (!self.table.is_held(lease), self.table.clone());
         let answer = write(&mut self.table);

@@ -1,6 +1,6 @@
-//! The programs behind a connection pooler. `just pgbouncer-test`; it needs PgBouncer, and so is no part of
-//! `cargo test --workspace`.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+//! The programs behind a connection pooler. Run with `just pgbouncer-test`. `cargo test --workspace` does not include
+//! these tests, because they need PgBouncer.
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::{
     collections::BTreeSet,
@@ -13,36 +13,36 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection, Row as _};
 use tests::{Plan, TestSystem, eventually};
 
-/// What both programs say about a pooler in transaction mode.
-const SENTENCE: &str = "DATABASE_URL leads to a connection pooler in transaction or statement mode: set the pooler to session \
+/// The message of both programs about a pooler in transaction mode.
+const MESSAGE: &str = "DATABASE_URL leads to a connection pooler in transaction or statement mode: set the pooler to session \
                         mode, or connect to Postgres directly";
 
-/// The key of webhooks.
+/// The signing key of the webhooks.
 const KEY: &str = "whsec-for-tests-only-0123456789abcdef";
 
-/// Time for one mail.
-const MAIL_PATIENCE: Duration = Duration::from_secs(20);
+/// Maximum time for a mail to arrive.
+const MAIL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// More runs than a pooler that happens to return the same sessions would pass.
+/// With this many runs, a pooler that returns the same session twice by chance does not pass unnoticed.
 const RUNS: u32 = 20;
 
-/// What a session has that was set up by one of the programs.
+/// Session state that the programs set.
 const TRACES: &str = "
     select pg_backend_pid(), concat_ws(' ', current_setting('jit'), current_setting('enable_seqscan'),
         current_setting('statement_timeout'), (select count(*) from pg_prepared_statements),
         (select count(*) from pg_listening_channels()))";
 
-/// Their values in a session that was left alone.
+/// Their values in an untouched session.
 const NO_TRACES: &str = "on on 0 0 0";
 
-/// A system without programs yet.
+/// A system in which no program was started yet.
 async fn without_programs() -> TestSystem {
     let plan = Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() };
     let plan = plan.api("MIGRATE_ON_START", "true").api("MAILGUN_WEBHOOK_SIGNING_KEY", KEY);
     TestSystem::with(plan.worker("MIGRATE_ON_START", "true")).await
 }
 
-/// Checks through a pooler with these settings, as the programs do at their start.
+/// Checks the pooler as the programs do when they start.
 async fn check(system: &TestSystem, pooler: &PgBouncer) -> Result<(), outbox::Error> {
     let pool = outbox::connect(&pooler.url(&system.database_url).into(), 1, "test").unwrap();
     outbox::check_pooler(&pool).await
@@ -54,7 +54,7 @@ async fn a_pooler_in_transaction_mode_is_refused_until_it_is_in_session_mode() {
 }
 
 #[tokio::test]
-async fn so_is_one_that_takes_turns_with_its_sessions() {
+async fn a_round_robin_pooler_in_transaction_mode_is_refused_until_it_is_in_session_mode() {
     let settings = [("pool_mode", "transaction"), ("default_pool_size", "3"), ("server_round_robin", "1")];
     start_behind_transaction_mode(&settings).await;
 }
@@ -70,12 +70,12 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
     system.start_api().await;
     system.start_worker().await;
 
-    until_both_say_it(&system).await;
+    until_both_report_it(&system).await;
     assert_eq!(system.ask("early@example.com").await.status, 503);
     assert_eq!(report(&system).await, 503);
     let mut neighbour = PgConnection::connect(&url).await.unwrap();
     let mut admin = PgConnection::connect(&direct).await.unwrap();
-    // The checks go on meanwhile.
+    // The programs keep checking meanwhile.
     let traces = traces_in_all_sessions(&mut neighbour, &mut admin).await;
     assert_eq!(traces, BTreeSet::from([NO_TRACES.to_owned()]));
     let relations = "select count(*) from pg_class where relnamespace = 'public'::regnamespace";
@@ -84,26 +84,27 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
     for program in system.apis.iter().chain(&system.workers) {
         let log = program.log();
         let errors: Vec<&String> = log.iter().filter(|line| line.contains(r#""level":"ERROR""#)).collect();
-        assert!(errors.len() == 1 && errors[0].contains(SENTENCE), "{log:#?}");
+        assert!(errors.len() == 1 && errors[0].contains(MESSAGE), "{log:#?}");
     }
 
     pooler.reconfigure(&[("pool_mode", "session"), ("default_pool_size", "60")]).unwrap();
     until_ready(&system, true).await;
     assert_eq!(report(&system).await, 200);
     assert_eq!(system.ask("hello@example.com").await.status, 200);
-    system.mailgun.wait_for_mail("hello@example.com", MAIL_PATIENCE).await.unwrap();
+    system.mailgun.wait_for_mail("hello@example.com", MAIL_TIMEOUT).await.unwrap();
 }
 
-/// Waits until neither program is ready, and both name the setting and say what to do. The public listener does not.
-async fn until_both_say_it(system: &TestSystem) {
+/// Waits until neither program is ready, and the private health checks of both name the setting and say what to do. The
+/// public health check must not.
+async fn until_both_report_it(system: &TestSystem) {
     eventually(|| async {
-        let (worker, worker_says) = system.worker_ready(0).await;
-        let (api, api_says) = system.api_ready(0).await;
-        let both_say_it = [&worker_says, &api_says].into_iter().all(|says| {
-            let database = &says["checks"]["database"];
-            database["message"] == SENTENCE && database["setting"] == "DATABASE_URL"
+        let (worker, worker_body) = system.worker_ready(0).await;
+        let (api, api_body) = system.api_ready(0).await;
+        let both_report_it = [&worker_body, &api_body].into_iter().all(|body| {
+            let database = &body["checks"]["database"];
+            database["message"] == MESSAGE && database["setting"] == "DATABASE_URL"
         });
-        if (worker, api) == (503, 503) && both_say_it { Ok(()) } else { Err(format!("{worker_says}\n{api_says}")) }
+        if (worker, api) == (503, 503) && both_report_it { Ok(()) } else { Err(format!("{worker_body}\n{api_body}")) }
     })
     .await
     .unwrap();
@@ -123,7 +124,7 @@ async fn until_ready(system: &TestSystem, is_ready: bool) {
 }
 
 #[tokio::test]
-async fn a_pooler_that_is_put_into_transaction_mode_is_noticed_while_the_programs_run() {
+async fn a_switch_to_transaction_mode_is_noticed_while_the_programs_run() {
     let mut system = without_programs().await;
     let server = system.server.as_ref().unwrap();
     let session_mode = [("pool_mode", "session"), ("default_pool_size", "60")];
@@ -134,18 +135,18 @@ async fn a_pooler_that_is_put_into_transaction_mode_is_noticed_while_the_program
     system.start_worker().await;
     until_ready(&system, true).await;
     assert_eq!(system.ask("before@example.com").await.status, 200);
-    system.mailgun.wait_for_mail("before@example.com", MAIL_PATIENCE).await.unwrap();
+    system.mailgun.wait_for_mail("before@example.com", MAIL_TIMEOUT).await.unwrap();
 
     pooler.reconfigure(&[("pool_mode", "transaction"), ("default_pool_size", "60")]).unwrap();
-    until_both_say_it(&system).await;
+    until_both_report_it(&system).await;
 
     pooler.reconfigure(&session_mode).unwrap();
     until_ready(&system, true).await;
     assert_eq!(system.ask("after@example.com").await.status, 200);
-    system.mailgun.wait_for_mail("after@example.com", MAIL_PATIENCE).await.unwrap();
+    system.mailgun.wait_for_mail("after@example.com", MAIL_TIMEOUT).await.unwrap();
 }
 
-/// Posts an event as Mailgun does, and returns the status of the answer.
+/// Posts an event like Mailgun, and returns the status of the answer.
 async fn report(system: &TestSystem) -> u16 {
     let event = json!({
         "id": "event", "event": "delivered", "timestamp": system.text("extract(epoch from now())").await.parse::<f64>().unwrap(),
@@ -156,7 +157,7 @@ async fn report(system: &TestSystem) -> u16 {
     tests::post_at(&system.url("/api/webhooks/mailgun").await, &sandbox::signed(KEY, &event)).await.status
 }
 
-/// Waits until a neighbour has had each of the pooler's server sessions, and returns what it found in them.
+/// Lets a neighbour use each of the pooler's server sessions, and returns the session states that it found.
 async fn traces_in_all_sessions(neighbour: &mut PgConnection, admin: &mut PgConnection) -> BTreeSet<String> {
     let sessions = "
         select pid from pg_stat_activity
@@ -171,7 +172,7 @@ async fn traces_in_all_sessions(neighbour: &mut PgConnection, admin: &mut PgConn
             return traces;
         }
     }
-    panic!("only these were had: {seen:?}");
+    panic!("the neighbour got only these sessions: {seen:?}");
 }
 
 #[tokio::test]
@@ -203,16 +204,16 @@ async fn a_pooler_in_another_mode_is_always_refused() {
         let pooler = PgBouncer::start(system.server.as_ref().unwrap(), &settings).await.unwrap();
         for run in 0..RUNS {
             let error = check(&system, &pooler).await.expect_err(&format!("run {run} with {settings:?}"));
-            assert_eq!(error.to_string(), SENTENCE, "{settings:?}");
+            assert_eq!(error.to_string(), MESSAGE, "{settings:?}");
             assert!(!error.is_outage());
         }
     }
 }
 
-/// A pooler keeps its sessions with the server when ours end, and hands them out again.
+/// A pooler keeps its sessions with the server when a client disconnects, and gives them to other clients.
 #[tokio::test]
-async fn read_only_sessions_that_a_pooler_keeps_do_not_outlive_a_failover() {
-    /// Longest that the programs may take to work again after the database does.
+async fn read_only_sessions_kept_by_a_pooler_are_replaced_after_a_failover() {
+    /// Maximum time for the programs to work again after the database does.
     const BACK_WITHIN: Duration = Duration::from_secs(10);
     let mut system = TestSystem::with(Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() }).await;
     let server = system.server.as_ref().unwrap();
@@ -223,7 +224,7 @@ async fn read_only_sessions_that_a_pooler_keeps_do_not_outlive_a_failover() {
     system.start_api().await;
     system.start_worker().await;
     until_ready(&system, true).await;
-    // In sessions that are opened from now on.
+    // Applies to sessions that are opened from now on.
     for role in ["magic_link_api", "magic_link_worker"] {
         system.execute(&format!("alter role {role} set default_transaction_read_only = on")).await;
     }
@@ -252,5 +253,5 @@ async fn migrate_refuses_a_pooler_in_transaction_mode() {
     let worker = &Programs::build().await.unwrap().worker;
     let migrate = Program::spawn(worker, "migrate", &settings, &["migrate"]).unwrap();
     assert_eq!(migrate.wait().await.code(), Some(1));
-    assert!(migrate.log().iter().any(|line| line.contains(SENTENCE)), "{:?}", migrate.log());
+    assert!(migrate.log().iter().any(|line| line.contains(MESSAGE)), "{:?}", migrate.log());
 }

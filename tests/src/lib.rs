@@ -1,11 +1,12 @@
-//! The whole system for a test: the real programs with their own database, between stand-ins of the upstreams.
+//! The whole system for a test: the real programs with their own database and stand-ins for the upstreams.
 //!
-//! [`TestSystem::start`] starts it. A test posts requests, reads the mailbox and queries the tables. Dropping it ends every
-//! process.
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a test that cannot go on panics")]
+//! [`TestSystem::start`] starts it. A test posts requests, reads the mailbox and queries the tables. Dropping it stops
+//! every process.
+#![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic fails the test")]
 
 pub mod record;
 mod server;
+pub mod settings;
 
 use std::time::Duration;
 
@@ -16,8 +17,8 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 pub use server::DatabaseUrls;
 
-/// Maximum time that a test waits for an event.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Maximum time to wait for an event.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Settings that differ from the defaults of the tests, and how many of each program to start.
 #[derive(Clone, Debug)]
@@ -72,9 +73,9 @@ pub struct Answer {
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
-    /// The body; null if it is not JSON.
+    /// The body. Null if it is not JSON.
     pub body: Value,
-    /// The request's id, which finds its job.
+    /// The request's id, by which its job can be found.
     pub request_id: String,
 }
 
@@ -88,11 +89,11 @@ pub struct TestSystem {
     pub supabase: SupabaseAuth,
     /// The stand-in for Mailgun.
     pub mailgun: Mailgun,
-    /// A pool on the system's database, as its superuser.
+    /// A pool on the system's database, as superuser.
     pub pool: PgPool,
-    /// Its own Postgres server, if the plan asked for one.
+    /// Its own Postgres server, if the plan has one.
     pub server: Option<Postgres>,
-    /// URL of the database, for its superuser.
+    /// URL of the database for the superuser.
     pub database_url: String,
     database: DatabaseUrls,
     plan: Plan,
@@ -104,7 +105,7 @@ impl TestSystem {
         Self::with(Plan::default()).await
     }
 
-    /// Starts a system by a plan.
+    /// Starts a system with this plan.
     pub async fn with(plan: Plan) -> Self {
         if plan.own_server {
             let (server, database) = server::own().await;
@@ -114,7 +115,7 @@ impl TestSystem {
         }
     }
 
-    /// Starts a system by a plan, with a database that exists already.
+    /// Starts a system with this plan on an existing database.
     pub async fn with_database(database: DatabaseUrls, plan: Plan) -> Self {
         Self::on(None, database, plan).await
     }
@@ -141,13 +142,13 @@ impl TestSystem {
         system
     }
 
-    /// Gives the programs that are started from now on another `DATABASE_URL`. The test itself keeps its pool.
+    /// Changes `DATABASE_URL` for programs that are started from now on. The test itself keeps its pool.
     pub fn connect_through(&mut self, api: String, worker: String) {
         self.database.api = api;
         self.database.worker = worker;
     }
 
-    /// Gives the workers that are started from now on another setting.
+    /// Adds a setting for workers that are started from now on.
     pub fn set_worker(&mut self, name: &'static str, value: &str) {
         self.plan.worker.push((name, value.to_owned()));
     }
@@ -169,7 +170,7 @@ impl TestSystem {
         self.apis.push(program);
     }
 
-    /// Waits until the last started api is ready. Until then it answers 503.
+    /// Waits until the newest api is ready. Before that, it answers 503.
     async fn until_api_is_ready(&self) {
         let address = self.apis[self.apis.len() - 1].address().await.unwrap();
         let url = format!("http://{address}/health/ready");
@@ -213,9 +214,18 @@ impl TestSystem {
             ("LOG_FORMAT", "json".to_owned()),
             ("RUST_LOG", "debug".to_owned()),
         ];
-        // Later ones win.
+        // A later value replaces an earlier one.
         let all = both.into_iter().chain(usual).chain(planned.iter().cloned());
         all.map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Runs a command of the worker, such as `upstreams`, and returns what it printed.
+    pub async fn worker_command(&self, arguments: &[&str]) -> Vec<String> {
+        let settings = [("DATABASE_URL".to_owned(), self.database.worker.clone())];
+        let worker = &Programs::build().await.unwrap().worker;
+        let command = Program::spawn(worker, "worker command", &settings, arguments).unwrap();
+        assert!(command.wait().await.success(), "{arguments:?}: {:?}", command.log());
+        command.log()
     }
 
     /// URL of a path on the first api.
@@ -228,7 +238,7 @@ impl TestSystem {
         self.post(&example(email)).await
     }
 
-    /// Requests a link to another page, so that it is not a double click.
+    /// Requests a link to another page, so that the request is not a double click.
     pub async fn ask_for(&self, email: &str, page: &str) -> Answer {
         let mut body = example(email);
         body["callback_next"] = page.into();
@@ -251,14 +261,14 @@ impl TestSystem {
         get_at(url).await
     }
 
-    /// Returns status and body of `/health/ready` of a worker.
+    /// Returns status and body of a worker's `/health/ready`.
     pub async fn worker_ready(&self, worker: usize) -> (u16, Value) {
         let address = self.workers[worker].address().await.unwrap();
         let (status, body) = self.get(&format!("http://{address}/health/ready")).await;
         (status, serde_json::from_str(&body).unwrap())
     }
 
-    /// Returns status and body of `/health/ready` of an api's private listener.
+    /// Returns status and body of `/health/ready` on an api's private listener.
     pub async fn api_ready(&self, api: usize) -> (u16, Value) {
         let (status, body) = self.get(&self.private_url(api, "/health/ready").await).await;
         (status, serde_json::from_str(&body).unwrap())
@@ -266,7 +276,7 @@ impl TestSystem {
 
     /// URL of a path on an api's private listener.
     pub async fn private_url(&self, api: usize, path: &str) -> String {
-        let line = self.apis[api].wait_for_line("listening privately", PATIENCE).await.unwrap();
+        let line = self.apis[api].wait_for_line("listening privately", TIMEOUT).await.unwrap();
         let line: Value = serde_json::from_str(&line).unwrap();
         format!("http://{}{path}", line["fields"]["address"].as_str().unwrap())
     }
@@ -282,13 +292,13 @@ impl TestSystem {
         sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&self.pool).await.unwrap();
     }
 
-    /// State and code of the job of a request.
+    /// State and code of a request's job.
     pub async fn state(&self, answer: &Answer) -> String {
         let id = &answer.request_id;
         self.text(&format!("select concat_ws(' ', state, code) from email_jobs where request_id = '{id}'")).await
     }
 
-    /// Waits until the job of a request has this state, or this `state code`.
+    /// Waits until a request's job has this state, or this `state code`.
     pub async fn until_state(&self, answer: &Answer, state: &str) {
         let seen = eventually(|| async {
             let seen = self.state(answer).await;
@@ -299,7 +309,7 @@ impl TestSystem {
         }
     }
 
-    /// Waits until the mail of a request has this delivery status.
+    /// Waits until a request's mail has this delivery status.
     pub async fn until_delivery(&self, answer: &Answer, delivery: &str) {
         let query = format!("select delivery from email_jobs where request_id = '{}'", answer.request_id);
         let seen = eventually(|| async {
@@ -322,13 +332,13 @@ impl TestSystem {
     }
 }
 
-/// The last lines of a program, for a failing test's output.
+/// A program's last lines, for the output of a failing test.
 fn log_of(program: &Program) -> String {
     let log = program.log();
     log[log.len().saturating_sub(40)..].join("\n") + "\n"
 }
 
-/// The published example's body, for an address.
+/// The body of the published example, with this address.
 #[must_use]
 pub fn example(email: &str) -> Value {
     json!({ "email": email, "callback_origin": "https://example.com", "callback_next": "example" })
@@ -339,7 +349,7 @@ pub fn example(email: &str) -> Value {
 /// # Errors
 /// The last failure, if the check does not succeed within 30 seconds.
 pub async fn eventually<T, E, F: Future<Output = Result<T, E>>>(mut ask: impl FnMut() -> F) -> Result<T, E> {
-    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TIMEOUT;
     let mut pace = tokio::time::interval(Duration::from_millis(10));
     loop {
         pace.tick().await;
@@ -354,7 +364,7 @@ pub async fn eventually<T, E, F: Future<Output = Result<T, E>>>(mut ask: impl Fn
 /// Posts a body with a new request id.
 ///
 /// # Panics
-/// If no answer comes.
+/// No answer comes.
 pub async fn post_at(url: &str, body: &Value) -> Answer {
     let request_id = uuid::Uuid::now_v7().to_string();
     let request = CLIENT.with(|client| client.post(url).header("x-request-id", &request_id).json(body));
@@ -367,7 +377,7 @@ pub async fn post_at(url: &str, body: &Value) -> Answer {
 /// Gets a page, and returns its status and text.
 ///
 /// # Panics
-/// If no answer comes.
+/// No answer comes.
 pub async fn get_at(url: &str) -> (u16, String) {
     let response = CLIENT.with(|client| client.get(url)).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())

@@ -1,15 +1,16 @@
-//! One Postgres server for all tests of a program, with a migrated template to clone each test's database from.
+//! One Postgres server for all tests of a test program, with a migrated template from which each test's database is
+//! cloned.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use sandbox::{Durability, Postgres, Role, ServerAddress};
 use tokio::sync::OnceCell;
 
-const TEMPLATE: &str = "template_house";
+const TEMPLATE: &str = "template_outbox";
 
-/// A database that is nobody else's, as its users see it.
+/// URLs of a database that belongs to one test.
 pub struct DatabaseUrls {
-    /// For the test itself: the superuser's.
+    /// For the test itself, as superuser.
     pub admin: String,
     /// For the api.
     pub api: String,
@@ -18,7 +19,7 @@ pub struct DatabaseUrls {
 }
 
 impl DatabaseUrls {
-    /// A database of a server, or of a proxy that leads to one.
+    /// URLs of a database on a server, directly or through a proxy.
     #[must_use]
     pub fn of(server: &ServerAddress, database: &str) -> Self {
         Self {
@@ -29,7 +30,7 @@ impl DatabaseUrls {
     }
 }
 
-/// A fresh database with all tables and roles.
+/// Clones a new database with all tables and roles.
 pub(crate) async fn fresh_database() -> DatabaseUrls {
     static SERVER: OnceCell<Postgres> = OnceCell::const_new();
     static DATABASES: AtomicU32 = AtomicU32::new(0);
@@ -45,7 +46,7 @@ pub(crate) async fn fresh_database() -> DatabaseUrls {
     DatabaseUrls::of(server, &name)
 }
 
-/// A server of one's own, with stock durability, and such a database in it.
+/// Starts a separate server with stock durability, and creates such a database on it.
 pub(crate) async fn own() -> (Postgres, DatabaseUrls) {
     let server = Postgres::start().await.unwrap();
     server.create_outbox("template_system").await.unwrap();

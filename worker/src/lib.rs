@@ -3,10 +3,12 @@
 //!
 //! Start reading at [`tasks::run`], which starts everything, then `deliver::run`, one delivery from claim to record.
 //! `upstream` holds the clients of Supabase Auth and Mailgun. [`upstream::verdict`] decides what a failed call means, with
-//! one table per upstream. `mail` renders the mail and seals its link. `runtime` is the state that all tasks share.
+//! one table per upstream. `mail` renders the mail and encrypts its link. `runtime` is the state that all tasks share.
+//! `commands` holds the subcommands.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod commands;
 mod deliver;
 mod mail;
 mod metrics;

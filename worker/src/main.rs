@@ -1,48 +1,73 @@
-//! `magic-link-worker`: reads its settings, starts logging and delivers mail; or only migrates, or forgets a person.
+//! `magic-link-worker`: reads its settings, starts the log, and delivers mail or runs a subcommand.
 
-use std::{io::Write as _, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::Parser as _;
-use outbox::{Email, Forgotten};
-use program::{LogSettings, SettingErrors, forbid_core_dumps, load_dotenv, refuse, start_log};
+use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
+use outbox::Email;
+use program::{
+    COMMIT, ListenError, LogSettings, SettingErrors, VERSION, fail, forbid_core_dumps, load_dotenv, refuse, start_log,
+};
 use worker::{
+    commands::{CommandError, example_env::print_example_env, forget::forget, migrate::migrate, upstreams::upstreams},
     settings::{DatabaseSettings, WorkerArguments, WorkerCommand, WorkerSettings},
-    tasks::{prepare, run::run},
+    tasks::run::run,
 };
 
-/// Building and sending mail allocates a lot, on all threads: with the system's allocator the worker mails a sixth to a
-/// third fewer. mimalloc takes twice the memory (docs/performance.md). The api gains nothing from it and does without.
+/// Rendering and sending mail allocates a lot on all threads. With the system's allocator, the worker sends 17 to 33 % fewer
+/// mails. mimalloc uses twice the memory (docs/performance.md). The api gains nothing from mimalloc and does not use it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() -> anyhow::Result<ExitCode> {
+fn main() -> ExitCode {
+    try_main().unwrap_or_else(|error| fail(format!("magic-link-worker: {error}")))
+}
+
+fn try_main() -> anyhow::Result<ExitCode> {
     forbid_core_dumps()?;
-    if let Err(errors) = load_dotenv() {
+    let dotenv = load_dotenv();
+    let matches = WorkerArguments::command().get_matches();
+    let arguments = WorkerArguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    // Run this command before any error in `.env` is reported: its users may not have a valid `.env` yet.
+    if let Some(WorkerCommand::ExampleEnv) = &arguments.command {
+        print_example_env()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Err(errors) = dotenv {
         return Ok(refuse(errors));
     }
-    let arguments = WorkerArguments::parse();
     match &arguments.command {
         Some(WorkerCommand::Migrate) => with_database(&arguments, async |database| migrate(database).await),
-        // An address that would be refused today may be in an old row.
+        Some(WorkerCommand::Upstreams) => with_database(&arguments, async |database| upstreams(database).await),
+        // An old row may contain an address that `Email::parse` rejects today.
         Some(WorkerCommand::Forget { address }) => match Email::parse(address)
             .or_else(|error| Email::from_stored(&address.trim().to_lowercase()).map_err(|_| error))
         {
             Ok(address) => with_database(&arguments, async |database| forget(database, &address).await),
             Err(error) => Ok(refuse([format!("{address}: {error}")])),
         },
-        None => with_settings(&arguments, WorkerSettings::read, async |settings| run(settings).await),
+        Some(WorkerCommand::ExampleEnv) | None => deliver(&arguments, &matches),
     }
 }
 
-/// Runs a command that needs the database and nothing else.
-fn with_database(
-    arguments: &WorkerArguments,
-    work: impl AsyncFnOnce(&DatabaseSettings) -> anyhow::Result<()>,
-) -> anyhow::Result<ExitCode> {
-    with_settings(arguments, DatabaseSettings::read, work)
+/// Delivers mail until SIGTERM or SIGINT.
+fn deliver(arguments: &WorkerArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
+    with_settings(arguments, WorkerSettings::read, async |settings| {
+        let changed = WorkerArguments::changed(matches);
+        let commit = COMMIT.unwrap_or("unknown");
+        tracing::info!(version = VERSION, commit, settings = changed, "magic-link-worker starts");
+        run(settings).await
+    })
 }
 
-/// Reads the settings of the log and those of the work, then starts both; or reports all bad settings at once.
+/// Runs a command that needs only the database settings.
+fn with_database(
+    arguments: &WorkerArguments,
+    work: impl AsyncFnOnce(&DatabaseSettings) -> Result<(), CommandError>,
+) -> anyhow::Result<ExitCode> {
+    with_settings(arguments, DatabaseSettings::read, async |database| work(database).await.map_err(Into::into))
+}
+
+/// Reads the settings of the log and of `work`, then starts the log and runs `work`. Reports all invalid settings at once.
 fn with_settings<S>(
     arguments: &WorkerArguments,
     read: fn(&WorkerArguments, &mut SettingErrors) -> Option<S>,
@@ -62,27 +87,10 @@ fn start(log: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> an
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider is installed already"))?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)?;
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn migrate(settings: &DatabaseSettings) -> anyhow::Result<()> {
-    let pool = outbox::connect(&settings.url, settings.max_connections, "magic-link-worker migrate")?;
-    outbox::check_pooler(&pool).await?;
-    prepare::migrate(&pool).await?;
-    tracing::info!("the tables are up to date");
-    Ok(())
-}
-
-/// Prints the counts to stdout, for the person who ran the command.
-async fn forget(settings: &DatabaseSettings, address: &Email) -> anyhow::Result<()> {
-    let pool = outbox::connect(&settings.url, settings.max_connections, "magic-link-worker forget")?;
-    outbox::check_pooler(&pool).await?;
-    let forgotten = outbox::forget(&pool, address).await?;
-    let mut out = std::io::stdout().lock();
-    for Forgotten { relation, rows } in forgotten {
-        writeln!(out, "{relation:<24} {rows:>6}")?;
+    match tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        // The address of the listener is a setting, but only listening shows whether it can be used.
+        Err(error) if error.is::<ListenError>() => Ok(refuse([error])),
+        Err(error) => Err(error),
     }
-    writeln!(out, "Supabase's user and what Mailgun keeps are theirs to delete.")?;
-    Ok(())
 }

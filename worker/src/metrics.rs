@@ -12,6 +12,8 @@ use outbox::{
     upstreams::UpstreamState,
 };
 
+const BUILD_INFO: &str = "magic_link_build_info";
+
 /// Histogram buckets in seconds: from a fast upstream call up to a job's default deadline.
 const SECONDS_BUCKETS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0, 900.0];
 
@@ -48,78 +50,93 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
 }
 
 fn describe() {
-    describe_counter!("magic_link_attempts_total", "Steps tried, by step (generate_link, send) and outcome.");
-    describe_counter!("magic_link_jobs_total", "Jobs that this worker ended or let go of, by what became of them.");
-    describe_counter!("magic_link_leases_rescued_total", "Running jobs taken back from workers that were gone.");
+    describe_gauge!(BUILD_INFO, "Always 1. The labels say which build of which program this is.");
+    describe_counter!("magic_link_attempts_total", "Attempts of a step, by step (generate_link, send) and outcome.");
+    describe_counter!("magic_link_jobs_total", "Jobs that this worker ended or requeued, by their new state.");
+    describe_counter!("magic_link_leases_rescued_total", "Running jobs that this worker rescued from dead workers.");
     describe_counter!(
         "magic_link_fenced_writes_total",
-        "Deliveries whose write changed nothing, since their lease was over. (Renewals of leases do not count.)"
+        "Deliveries whose result was discarded because their lease was lost. Renewals of leases do not count."
     );
     describe_counter!(
         "magic_link_redirect_not_allowed_total",
-        "Jobs failed because Supabase's redirect allow list lacks their callback URL."
+        "Jobs that failed because Supabase's redirect allow list refuses their callback URL."
     );
-    describe_gauge!("magic_link_database_up", "Whether this worker's last look at the database succeeded.");
+    describe_gauge!(
+        "magic_link_database_up",
+        "Whether this worker's last query for the gauges of the shared state succeeded."
+    );
     describe_gauge!("magic_link_jobs", "Open jobs of all workers, by state; NaN while the database is away.");
     describe_gauge!(
         "magic_link_oldest_job_seconds",
-        "Since the request of the oldest open job of all workers, by state; 0 if there is none."
+        "Seconds since the request of the oldest open job of all workers, by state; 0 if there is none."
     );
     describe_gauge!(
         "magic_link_oldest_unrefused_job_seconds",
-        "The same, without jobs that an upstream has refused or a hook of Supabase Auth holds up."
+        "Like magic_link_oldest_job_seconds, without jobs that an upstream has refused or a Supabase Auth hook delays."
     );
-    describe_gauge!("magic_link_breaker_open", "Whether nothing is claimed until an operator changes a setting.");
-    describe_gauge!("magic_link_upstream_paused", "Whether nothing is claimed, since the upstream asked for patience.");
+    describe_gauge!("magic_link_breaker_open", "Whether claims are stopped until an operator changes a setting.");
+    describe_gauge!("magic_link_upstream_paused", "Whether claims are paused because the upstream asked for a wait.");
     describe_gauge!(
         "magic_link_upstream_slow",
-        "Whether only single jobs are claimed, since the upstream fails for everybody."
+        "Whether jobs are claimed one at a time because the upstream fails for everybody."
     );
     describe_counter!(
         "magic_link_refused_recipients_total",
-        "Jobs that failed because the upstream refuses the recipient, which any stranger can cause."
+        "Jobs that failed because the upstream refuses the recipient. Anybody can cause this."
     );
     describe_counter!(
         "magic_link_suspects_total",
-        "Recipients for whom the upstream failed although it answers otherwise."
+        "Recipients for whom a call to the upstream failed although its check call succeeded."
     );
     describe_counter!(
         "magic_link_hook_failures_total",
-        "Calls to Supabase Auth that failed because a hook of the project failed."
+        "Calls to Supabase Auth that failed because an Auth hook of the project failed."
     );
     describe_gauge!("magic_link_programs", "Programs that are running, by kind (api, worker); NaN while unknown.");
     describe_gauge!(
         "magic_link_programs_warning",
         "Whether email_programs_summary has this warning: too_few_connections, sealing_keys_differ, versions_differ."
     );
-    describe_gauge!("magic_link_jobs_running", "Jobs that this worker holds now.");
+    describe_gauge!("magic_link_jobs_running", "Jobs that are running on this worker.");
     describe_gauge!(
         "magic_link_supabase_code_digits",
-        "Digits of the one-time code that Supabase makes beside each link; fewer than 8 can be guessed."
+        "Digits of the one-time code that Supabase creates with each link. A code of fewer than 8 digits can be guessed."
     );
     describe_histogram!(
         COMMIT_BATCH_SIZE,
-        "Records written in one commit, by kind: seal (a link, before it is mailed), end, return (to wait again)."
+        "Records written in one commit, by kind: seal (a link, before it is mailed), end (of a job), return (of a job to the queue)."
     );
-    describe_histogram!(COMMIT_SECONDS, "Seconds that a commit of records took, or failed after.");
-    describe_histogram!("magic_link_pickup_seconds", "From when a job was due to its claim.");
-    describe_histogram!("magic_link_job_seconds", "From a job's claim to its end or return, by what became of it.");
-    describe_histogram!("magic_link_request_to_sent_seconds", "From the request to Mailgun's taking the mail.");
-    describe_histogram!("magic_link_generate_link_seconds", "Calls to Supabase Auth.");
-    describe_histogram!("magic_link_send_seconds", "Calls to Mailgun.");
+    describe_histogram!(COMMIT_SECONDS, "Seconds that a commit of records took, whether it succeeded or failed.");
+    describe_histogram!("magic_link_pickup_seconds", "Seconds from when a job was due until its claim.");
+    describe_histogram!(
+        "magic_link_job_seconds",
+        "Seconds from a job's claim until its end or requeue, by its new state."
+    );
+    describe_histogram!(
+        "magic_link_request_to_sent_seconds",
+        "Seconds from the request until Mailgun accepted the mail."
+    );
+    describe_histogram!("magic_link_generate_link_seconds", "Seconds that calls to Supabase Auth took.");
+    describe_histogram!("magic_link_send_seconds", "Seconds that calls to Mailgun took.");
     describe_counter!(
         "magic_link_reconciled_total",
-        "Mails that Mailgun was asked about: found, young (too early to tell), absent, gave_up, failed (no answer)."
+        "Queries to Mailgun about a mail, by outcome: found, young (too early to tell), absent, gave_up, failed."
     );
-    describe_counter!("magic_link_deliveries_total", "Mails whose delivery became this, by what Mailgun reported.");
+    describe_counter!(
+        "magic_link_deliveries_total",
+        "Changes of a mail's delivery status that Mailgun reported, by new status."
+    );
     describe_counter!(
         "magic_link_suppressions_total",
-        "Recipients reported as not to be mailed, by reason; held_back: too many of a domain."
+        "Reports that suppress a recipient, by reason and outcome. held_back: too many recipients of one domain."
     );
 }
 
 /// Creates all series at the start, so that `rate` and `increase` include the first event.
 fn initialize() {
+    let commit = program::COMMIT.unwrap_or("unknown");
+    gauge!(BUILD_INFO, "version" => program::VERSION, "commit" => commit, "program" => "magic-link-worker").set(1.0);
     for step in [Step::GenerateLink, Step::Send] {
         for outcome in OUTCOMES {
             attempt_counter(step, outcome).absolute(0);
@@ -207,7 +224,7 @@ pub(crate) fn record_expired(expired: Expired) {
     job_counter("sent").increment(expired.sent);
 }
 
-/// Counts jobs whose lease expired because their worker died.
+/// Counts the jobs that were rescued because their worker died.
 pub(crate) fn record_rescued(rescued: Rescued) {
     let count = |jobs| u64::try_from(jobs).unwrap_or(u64::MAX);
     counter!("magic_link_leases_rescued_total").increment(count(rescued.requeued + rescued.exhausted));

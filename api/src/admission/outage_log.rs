@@ -5,34 +5,36 @@ use std::{
     time::{Duration, Instant},
 };
 
+use outbox::{OutageKind, OutageReason};
+
 /// Time between two lines during an outage.
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
 /// Time without an error after which an outage is over.
-const CALM: Duration = Duration::from_secs(3);
+const QUIET_PERIOD: Duration = Duration::from_secs(3);
 
-/// What is known of the current outage.
+/// Logs the current outage, if there is one.
 #[derive(Debug, Default)]
 pub(crate) struct OutageLog {
     outage: Mutex<Option<Outage>>,
-    /// When it was last logged that too many requests wait.
+    /// When the last line about too many waiting requests was written.
     busy_at: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug)]
 struct Outage {
     since: Instant,
-    reason: String,
+    reason: OutageReason,
     logged_at: Instant,
     last_error_at: Instant,
-    /// Requests and webhooks that were refused in it.
+    /// Number of requests and webhooks refused during the outage.
     refused: u64,
-    /// The same, up to the last line.
+    /// Value of `refused` at the last line.
     logged: u64,
 }
 
 impl Outage {
-    /// Counts requests that were refused. Returns whether a line about them is due.
+    /// Adds refused requests. Returns whether a line about them is due.
     fn count(&mut self, refused: u64, now: Instant) -> bool {
         self.refused += refused;
         self.last_error_at = now;
@@ -45,47 +47,56 @@ impl Outage {
 }
 
 impl OutageLog {
-    /// Records that the database is away.
-    pub(crate) fn note_away(&self, reason: String) {
+    /// Records that the database cannot be used.
+    pub(crate) fn note_outage(&self, reason: OutageReason) {
         self.update(reason, 0);
     }
 
-    /// Records that a request or webhook was refused because the database is away.
-    pub(crate) fn note_refused(&self, reason: String) {
+    /// Records that a request or webhook was refused because the database cannot be used.
+    pub(crate) fn note_refused(&self, reason: OutageReason) {
         self.update(reason, 1);
     }
 
-    fn update(&self, reason: String, refused: u64) {
+    fn update(&self, reason: OutageReason, refused: u64) {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         let now = Instant::now();
-        if let Some(outage) = outage.as_mut() {
-            outage.reason = reason;
-            if outage.count(refused, now) {
-                let seconds = outage.since.elapsed().as_secs();
-                tracing::warn!(error = outage.reason, refused = outage.refused, seconds, "the database is still away");
+        match outage.as_mut() {
+            Some(outage) if outage.reason.kind == reason.kind => {
+                outage.reason = reason;
+                if outage.count(refused, now) {
+                    let away_seconds = outage.since.elapsed().as_secs();
+                    let (error, refused) = (outage.reason.text.as_str(), outage.refused);
+                    tracing::warn!(error, refused, away_seconds, "the database still cannot be used");
+                }
             }
-        } else {
-            tracing::warn!(
-                error = reason,
-                "the database is away: requests are answered with 503 until it is back (DATABASE_URL)"
-            );
-            *outage = Some(Outage { since: now, reason, logged_at: now, last_error_at: now, refused, logged: refused });
+            // A new outage, or one of another kind.
+            _ => {
+                let before = outage.take();
+                let refused = refused + before.as_ref().map_or(0, |outage| outage.refused);
+                // If Postgres was away, it is back, with the tables of another version. If the tables were wrong, log no end: it
+                // is unknown whether they suit again while Postgres is away.
+                log_end(before.filter(|outage| outage.reason.kind == OutageKind::Away));
+                log_begin(&reason);
+                *outage =
+                    Some(Outage { since: now, reason, logged_at: now, last_error_at: now, refused, logged: refused });
+            }
         }
     }
 
     /// Records that the database cannot be used until an operator changes a setting.
     pub(crate) fn note_wrong_setting(&self, reason: String) {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        if outage.as_ref().is_some_and(|outage| outage.reason == reason) {
+        if outage.as_ref().is_some_and(|outage| outage.reason.text == reason) {
             return;
         }
         tracing::error!(error = reason, "the database cannot be used: requests are answered with 503 until it can be");
         let now = Instant::now();
         let (since, refused) = outage.as_ref().map_or((now, 0), |outage| (outage.since, outage.refused));
+        let reason = OutageReason::away(reason);
         *outage = Some(Outage { since, reason, logged_at: now, last_error_at: now, refused, logged: refused });
     }
 
-    /// Records that the database can be used, whatever was wrong with it at the start.
+    /// Records that the database can be used. Ends any outage.
     pub(crate) fn note_usable(&self) {
         let ended = self.outage.lock().unwrap_or_else(PoisonError::into_inner).take();
         log_end(ended);
@@ -100,24 +111,43 @@ impl OutageLog {
         }
     }
 
-    /// Records that the regular check of the database has succeeded. The outage is over if no request has met it for a while:
-    /// a full disk, for example, passes the check and refuses requests.
+    /// Records that the regular check of the database has succeeded. The outage is over if there was no error for a while.
+    /// One successful check is not enough: with a full disk, for example, the check succeeds and commits fail.
     pub(crate) fn note_checked(&self) {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
-        let ended = outage.take_if(|outage| outage.last_error_at.elapsed() >= CALM);
+        let ended = outage.take_if(|outage| outage.last_error_at.elapsed() >= QUIET_PERIOD);
         drop(outage);
         log_end(ended);
     }
 
-    /// Why the database is away; `None` if it is not.
-    pub(crate) fn reason(&self) -> Option<String> {
+    /// Why the database cannot be used; `None` if it can.
+    pub(crate) fn reason(&self) -> Option<OutageReason> {
         self.outage.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|outage| outage.reason.clone())
     }
 }
 
+fn log_begin(reason: &OutageReason) {
+    let error = reason.text.as_str();
+    match reason.kind {
+        OutageKind::Away => {
+            tracing::warn!(
+                error,
+                "the database is away: requests are answered with 503 until it is back (DATABASE_URL)"
+            );
+        }
+        OutageKind::WrongTables => {
+            tracing::error!(error, "the tables do not suit this version: requests are answered with 503 until they do");
+        }
+    }
+}
+
 fn log_end(ended: Option<Outage>) {
-    if let Some(Outage { since, refused, .. }) = ended {
-        tracing::info!(seconds = since.elapsed().as_secs(), refused, "the database is back");
+    if let Some(Outage { since, refused, reason, .. }) = ended {
+        let away_seconds = since.elapsed().as_secs();
+        match reason.kind {
+            OutageKind::Away => tracing::info!(away_seconds, refused, "the database is back"),
+            OutageKind::WrongTables => tracing::info!(away_seconds, refused, "the tables suit this version now"),
+        }
     }
 }
 
@@ -129,11 +159,17 @@ mod tests {
     fn refused_requests_are_logged_once_a_minute() {
         let began = Instant::now();
         let (reason, refused) = ("gone".to_owned(), 1);
-        let mut outage =
-            Outage { since: began, reason, logged_at: began, last_error_at: began, refused, logged: refused };
+        let mut outage = Outage {
+            since: began,
+            reason: OutageReason::away(reason),
+            logged_at: began,
+            last_error_at: began,
+            refused,
+            logged: refused,
+        };
         let mut lines = vec![];
         for second in 0..300 {
-            // Nobody asks in the third and fourth minute.
+            // There are no requests in the third and fourth minute.
             let refused = if (120..240).contains(&second) { 0 } else { 2 };
             if outage.count(refused, began + Duration::from_secs(second)) {
                 lines.push((second, outage.refused));

@@ -1,6 +1,6 @@
 //! Polls the outbox every second and keeps the result in memory: whether the tables exist, whether a request could be
 //! committed, how many jobs wait, and how fast workers mail them. Requests and health checks read this state and need no query of
-//! their own. A request that meets an outage changes it at once.
+//! their own. A request that fails in an outage updates the state at once.
 //!
 //! `server::prepare_database` reports when the tables are ready; polling starts after that.
 
@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::{CommitError, Error, Load, ProgramKind, ReasonSource};
+use outbox::{CommitError, Error, Load, OutageReason, ProgramKind, ReasonSource};
 use tokio::time::{interval, timeout};
 
 use super::{
@@ -43,7 +43,7 @@ pub(crate) struct QueueMonitor {
 /// Why the api cannot accept jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotReady {
-    /// Nothing could be committed at the last poll, or a request was refused since.
+    /// The last poll could not commit, or the commit of a request has failed since then.
     DatabaseUnreachable,
     /// The tables have not been prepared since the program started.
     DatabaseNotPrepared,
@@ -80,7 +80,7 @@ impl QueueMonitor {
     /// Records why the database cannot be used yet.
     pub(crate) fn note_unusable(&self, error: &Error) {
         if error.is_outage() {
-            self.outage.note_away(error.to_string());
+            self.outage.note_outage(error.outage());
         } else {
             self.outage.note_wrong_setting(error.to_string());
         }
@@ -99,6 +99,7 @@ impl QueueMonitor {
 
     /// Records that the tables are ready and that Postgres answers.
     pub(crate) fn note_prepared(&self) {
+        self.outage.note_usable();
         self.is_prepared.store(true, Relaxed);
         self.is_reachable.store(true, Relaxed);
     }
@@ -108,20 +109,20 @@ impl QueueMonitor {
         self.is_prepared.load(Relaxed)
     }
 
-    /// Records that the database took no request or webhook. Until the next poll, the api is not ready: the current one may
-    /// wait for seconds.
+    /// Records that a request or webhook could not be committed. If the commit failed, the api is not ready until a poll
+    /// succeeds. This does not wait for the current poll, which may take seconds.
     pub(crate) fn note_refused(&self, error: &CommitError) {
         match error {
             CommitError::Busy => self.outage.note_busy(),
             CommitError::Failed(error) => {
                 self.is_reachable.store(false, Relaxed);
-                self.outage.note_refused(error.to_string());
+                self.outage.note_refused(error.outage());
             }
         }
     }
 
-    /// Why the database is away, in the server's own words; `None` if it is not.
-    pub(crate) fn outage_reason(&self) -> Option<String> {
+    /// Why the database cannot be used, with Postgres's own message if there is one; `None` if it can be used.
+    pub(crate) fn outage_reason(&self) -> Option<OutageReason> {
         self.outage.reason()
     }
 
@@ -135,7 +136,7 @@ impl QueueMonitor {
         }
     }
 
-    fn record_poll(&self, result: Result<Load, String>) {
+    fn record_poll(&self, result: Result<Load, OutageReason>) {
         self.is_reachable.store(result.is_ok(), Relaxed);
         match result {
             Ok(load) => {
@@ -146,7 +147,7 @@ impl QueueMonitor {
                 log_change(before, self.decide(), &load);
                 self.outage.note_checked();
             }
-            Err(error) => self.outage.note_away(error),
+            Err(reason) => self.outage.note_outage(reason),
         }
     }
 }
@@ -160,10 +161,10 @@ fn log_change(before: AdmissionDecision, now: AdmissionDecision, load: &Load) {
                 waiting,
                 jobs_per_second,
                 is_stopped,
-                "requests are refused: they could not be mailed in time"
+                "requests are answered with 503: their mails could not be sent in time"
             );
         }
-        (true, false) => tracing::info!(waiting, jobs_per_second, "requests are taken"),
+        (true, false) => tracing::info!(waiting, jobs_per_second, "requests are accepted again"),
         _ => {}
     }
 }
@@ -179,30 +180,30 @@ pub(crate) async fn poll(state: Arc<AppState>) {
         ticks.tick().await;
         if queue.is_prepared.load(Relaxed) {
             let result = timeout(POLL_TIMEOUT, poll_once(&state, count_to)).await;
-            queue.record_poll(result.unwrap_or_else(|_| Err("it did not answer in time".to_owned())));
+            queue.record_poll(result.unwrap_or_else(|_| Err(OutageReason::away("it did not answer in time"))));
         }
     }
 }
 
-/// Reads the load, and checks that requests and webhooks could be committed now. Fails with the reason, in the server's own
-/// words where there are any.
-async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, String> {
+/// Reads the load, and checks that requests and webhooks can be committed. The error is the reason, with Postgres's own
+/// message if there is one.
+async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, OutageReason> {
     let load = async {
         outbox::check_schema(&state.pool, ProgramKind::Api).await?;
         outbox::load(&state.pool, count_to).await
     };
     let (load, requests, reports) = tokio::join!(load, state.requests.check(), state.reports.check());
-    let (error, source) = match (requests.and(reports), load) {
+    let (reason, source) = match (requests.and(reports), load) {
         (Ok(()), Ok(load)) => match state.pooler_monitor.check(&state.pool).await {
             Ok(()) => return Ok(load),
-            Err(error) => (error.to_string(), ReasonSource::Error),
+            Err(error) => (error.outage(), ReasonSource::Error),
         },
-        (Err(error), _) => (error.to_string(), error.reason_source()),
-        (Ok(()), Err(error)) => (error.to_string(), error.reason_source()),
+        (Err(error), _) => (error.outage(), error.reason_source()),
+        (Ok(()), Err(error)) => (error.outage(), error.reason_source()),
     };
-    // To find the reason may take seconds.
+    // Finding the reason may take seconds, and the api is not ready meanwhile.
     state.queue.is_reachable.store(false, Relaxed);
-    Err(outbox::outage_reason(&state.pool, &state.pooler_monitor, error, source).await)
+    Err(outbox::outage_reason(&state.pool, &state.pooler_monitor, reason, source).await)
 }
 
 #[cfg(test)]
@@ -236,13 +237,13 @@ mod tests {
     }
 
     #[test]
-    fn the_reason_for_not_being_ready_is_named() {
+    fn not_ready_names_the_reason() {
         let monitor = monitor();
         assert_eq!(monitor.not_ready(), Some(NotReady::DatabaseNotPrepared));
         monitor.is_prepared.store(true, Relaxed);
         monitor.record_poll(Ok(load(0)));
         assert_eq!(monitor.not_ready(), None);
-        monitor.record_poll(Err("gone".to_owned()));
+        monitor.record_poll(Err(OutageReason::away("gone")));
         assert_eq!(monitor.not_ready(), Some(NotReady::DatabaseUnreachable));
     }
 }

@@ -17,7 +17,7 @@ pub(crate) struct AllowedOrigins(Vec<AllowedOrigin>);
 #[derive(Debug, Clone)]
 struct AllowedOrigin {
     rule: OriginRule,
-    /// What the mail calls a portal that this entry allows.
+    /// The host that mails show for a portal that this entry allows.
     shown_host: ShownHost,
 }
 
@@ -37,7 +37,8 @@ impl AllowedOrigins {
         Origin::parse(text).filter(|origin| self.allows(origin))
     }
 
-    /// The portal with this origin, by the entry that names it, else by the first one that allows it. `None` if none does.
+    /// Returns the portal with this origin, or `None` if no entry allows it. An exact entry takes precedence, because it fixes
+    /// more of the host that mails show.
     pub(crate) fn find_portal(&self, origin: Origin) -> Option<Portal> {
         let allowing = self.0.iter().filter(|entry| entry.rule.allows(&origin));
         let entry = allowing.min_by_key(|entry| !matches!(entry.rule, OriginRule::Exact(_)))?;
@@ -86,7 +87,7 @@ impl FromStr for AllowedOrigins {
             .filter(|entry| !entry.is_empty())
             .map(parse_entry)
             .collect::<Result<_, _>>()?;
-        if entries.is_empty() { Err("names no origin".to_owned()) } else { Ok(Self(entries)) }
+        if entries.is_empty() { Err("contains no origin".to_owned()) } else { Ok(Self(entries)) }
     }
 }
 
@@ -99,7 +100,7 @@ fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
     let stars = text.matches('*').count();
     let Some((scheme, parent)) = text.split_once("://*.").filter(|_| stars == 1) else {
         if stars > 0 {
-            return Err(format!("`{text}`: a star may only stand for the whole first label"));
+            return Err(format!("`{text}`: a star must be the whole first label"));
         }
         let Portal { origin, shown_host } = Portal::parse(text).ok_or_else(|| not_an_origin(text))?;
         return Ok(AllowedOrigin { rule: OriginRule::Exact(origin), shown_host });
@@ -108,7 +109,7 @@ fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
     match &parent.origin.host {
         // Anybody can register a name under a public suffix and would then receive other people's sessions.
         Host::Domain(name) if psl::domain_str(name).is_none() => {
-            Err(format!("`{text}`: anybody may register a name under `{name}`; name your own domain"))
+            Err(format!("`{text}`: anybody can register a name under `{name}`; use a domain of your own"))
         }
         Host::Domain(_) => {
             Ok(AllowedOrigin { rule: OriginRule::Subdomain(parent.origin), shown_host: parent.shown_host })
@@ -194,9 +195,9 @@ mod tests {
         }
     }
 
-    /// A stranger chooses the label that a wildcard stands for, and the port of localhost.
+    /// The caller chooses the label behind a wildcard and the port of localhost, so mails must not show them.
     #[test]
-    fn a_portal_is_called_by_what_the_setting_fixes() {
+    fn mails_show_only_the_part_of_a_host_that_the_setting_fixes() {
         let entries = "https://*.preview.example.com:8443, https://pr-7.preview.example.com:8443, \
                        https://*.münchen.example, http://localhost:*, http://localhost:3000";
         let allowed: AllowedOrigins = entries.parse().unwrap();

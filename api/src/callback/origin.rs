@@ -2,7 +2,7 @@
 
 use url::{Host, Url};
 
-/// Maximum length of an origin in bytes. A scheme, a host name of 253 bytes and a port need about half of it.
+/// Maximum length of an origin in bytes. A scheme, a host name of 253 bytes and a port need about half of that.
 pub(crate) const MAX_BYTES: usize = 512;
 
 /// An origin such as `https://portal.example.com`, serialised by the WHATWG URL standard: lower case, without default
@@ -16,7 +16,7 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Parses an origin as the header `Origin` has it; one slash at the end is allowed. `None` for anything else.
+    /// Parses an origin in the form of the header `Origin`. One slash at the end is allowed. Returns `None` for anything else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         // The WHATWG parser removes blanks and line breaks and reads `\` as `/`. Reject such texts instead.
         let is_plain = text.len() <= MAX_BYTES && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_whole_origin_is_parsed() {
+    fn only_a_complete_origin_is_parsed() {
         for (text, expected) in [
             ("https://portal.example.com", "https://portal.example.com"),
             ("https://portal.example.com/", "https://portal.example.com"),

@@ -1,19 +1,19 @@
-//! A portal as `CALLBACK_ORIGINS` names it: its origin, and how a mail writes its host.
+//! A portal of `CALLBACK_ORIGINS`: its origin, and the host that mails show.
 //!
-//! A mail writes a host as the operator does: in Unicode only where the setting has Unicode. Otherwise a portal that is named
-//! in Punycode could look like another one.
+//! A mail shows the host as the operator wrote it: in Unicode only if the setting is in Unicode. A Punycode host that is shown
+//! in Unicode could look like another portal.
 
 use outbox::ShownHost;
 use url::Host;
 
 use super::origin::Origin;
 
-/// An allowed origin, and what a mail calls the portal there.
+/// An allowed origin, and the host that mails show for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Portal {
     /// The origin.
     pub(crate) origin: Origin,
-    /// Its host; for an entry with a wildcard, the part of the host that the setting fixes.
+    /// The host. For an entry with a wildcard, only the part that the setting fixes.
     pub(crate) shown_host: ShownHost,
 }
 
@@ -38,10 +38,10 @@ fn shown_host(host: &str, origin: &Origin) -> Option<ShownHost> {
     ShownHost::parse(text).ok()
 }
 
-/// The host, each label in Unicode if it is written so.
+/// The host, with a label in Unicode if `written` has that label in Unicode.
 fn as_written(written: &str, ascii: &str) -> String {
     let (labels, written): (Vec<&str>, Vec<&str>) = (ascii.split('.').collect(), written.split('.').collect());
-    // Other characters are read as dots too, such as U+3002.
+    // The URL parser also reads other characters as dots, such as U+3002.
     if labels.len() != written.len() {
         return ascii.to_owned();
     }
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_shown_as_the_setting_writes_it() {
+    fn mails_show_a_host_as_the_setting_writes_it() {
         for (text, origin, shown) in [
             ("https://Portal.Example.com", "https://portal.example.com", "portal.example.com"),
             ("https://portal.example.com:8443/", "https://portal.example.com:8443", "portal.example.com:8443"),
@@ -70,7 +70,7 @@ mod tests {
                 "https://xn--mnchen-3ya.xn--mnchen-3ya.example",
                 "münchen.xn--mnchen-3ya.example",
             ),
-            // Another character for the dot, and letters that are ASCII in another width.
+            // An ideographic full stop, and a full-width letter.
             ("https://münchen\u{3002}example", "https://xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
             ("https://\u{ff45}xample.com", "https://example.com", "example.com"),
         ] {

@@ -36,11 +36,11 @@ pub(crate) fn resolve(
 ) -> Result<Portal, CallbackOriginError> {
     let find = |text: &str| allowed.find_portal(Origin::parse(text)?);
     if let Some(text) = body {
-        return find(text).ok_or_else(|| explain("callback_origin", text));
+        return find(text).ok_or_else(|| explicit_origin_error("callback_origin", text));
     }
     if headers.contains_key(CALLBACK_ORIGIN_HEADER) {
         let text = single_header(headers, &HeaderName::from_static("x-apphandoff-callback-origin")).unwrap_or_default();
-        return find(text).ok_or_else(|| explain(CALLBACK_ORIGIN_HEADER, text));
+        return find(text).ok_or_else(|| explicit_origin_error(CALLBACK_ORIGIN_HEADER, text));
     }
     single_header(headers, &header::ORIGIN)
         .and_then(find)
@@ -51,15 +51,23 @@ pub(crate) fn resolve(
         .ok_or_else(origin_required)
 }
 
+/// Returns the text of the first source that is present, valid or not. `None` if no source is present.
+pub(crate) fn deciding_text<'a>(body: Option<&'a str>, headers: &'a HeaderMap) -> Option<&'a str> {
+    let explicit = HeaderName::from_static("x-apphandoff-callback-origin");
+    body.or_else(|| single_header(headers, &explicit))
+        .or_else(|| single_header(headers, &header::ORIGIN))
+        .or_else(|| single_header(headers, &header::REFERER))
+}
+
 /// The error for an explicit origin that is not allowed. `path` is the field or header that names it.
 pub(crate) fn origin_not_allowed(path: &str) -> CallbackOriginError {
     let message = "This origin is not one of the portal's allowed callback origins.";
     CallbackOriginError { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, message) }
 }
 
-/// The error for an explicit origin that is not allowed, with what is wrong with the text if it is no origin.
-fn explain(path: &str, text: &str) -> CallbackOriginError {
-    match find_fault(path, text) {
+/// The error for an explicit origin that is not allowed. If the text is not an origin, the message says what is wrong with it.
+fn explicit_origin_error(path: &str, text: &str) -> CallbackOriginError {
+    match find_problem(path, text) {
         Some(message) => CallbackOriginError {
             code: ErrorCode::CallbackOriginNotAllowed,
             issue: ValidationIssue::new(path, message),
@@ -68,7 +76,7 @@ fn explain(path: &str, text: &str) -> CallbackOriginError {
     }
 }
 
-fn find_fault(path: &str, text: &str) -> Option<String> {
+fn find_problem(path: &str, text: &str) -> Option<String> {
     if let Some(invisible) = CodePoint::first_invisible(text) {
         return Some(format!("{path} contains an invisible character ({invisible})."));
     }
@@ -151,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_explicit_origin_that_is_none_is_told_what_is_wrong_with_it() {
+    fn the_message_for_an_invalid_explicit_origin_says_what_is_wrong() {
         for (text, expected) in [
             ("https://portal.example.com/login", "without a path: send https://portal.example.com."),
             ("https://portal.example.com//", "without a path: send https://portal.example.com."),
@@ -171,7 +179,8 @@ mod tests {
             assert!(error.issue.message.contains(expected), "{text:?}: {}", error.issue.message);
         }
         let error = resolve(&allowed(), None, &headers_of(&[(EXPLICIT, "https://portal.example.com/x")])).unwrap_err();
-        let expected = "X-AppHandoff-Callback-Origin must be an origin without a path: send https://portal.example.com.";
+        let expected =
+            "X-AppHandoff-Callback-Origin must be an origin without a path: send https://portal.example.com.";
         assert_eq!(error.issue.message, expected);
     }
 

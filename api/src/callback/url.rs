@@ -5,8 +5,8 @@ use outbox::CallbackUrl;
 use super::{next::CallbackNext, origin::Origin};
 use crate::http::error::{ErrorCode, ValidationIssue};
 
-/// Maximum number of characters that the callback URL may take in a link, where it is percent-encoded once more. Some versions
-/// of Outlook cut links after 2,083 characters; the rest is for Supabase's own part.
+/// Maximum number of characters of the callback URL in a link, where it is percent-encoded once more. Some versions of Outlook
+/// cut links after 2,083 characters; the remaining characters are for Supabase's part of the link.
 const MAX_LENGTH_IN_LINK: usize = 1_700;
 
 /// The callback URL would make the link too long.
@@ -69,7 +69,7 @@ mod tests {
     #[test]
     fn a_callback_url_takes_at_most_1700_characters_in_a_link() {
         let rest = "https%3A%2F%2Fportal.example.com%2Fauth%2Fcallback%3Fnext%3D".len();
-        // A slash takes 5 characters there.
+        // A slash takes 5 characters in a link: %252F.
         let next_taking = |length: usize| format!("{}{}", "/a".repeat(200), "a".repeat(length - rest - 6 * 200));
         let build = |length| build_for("https://portal.example.com", "/auth/callback", &next_taking(length));
         assert_eq!(build(1_700).unwrap().len_in_link(), 1_700);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn an_origin_and_a_path_that_are_too_long_by_themselves_are_no_fault_of_next() {
+    fn if_origin_and_path_alone_are_too_long_the_issue_names_callback_origin() {
         let origin = format!("https://{0}.{0}.{0}.example.com", "a".repeat(60));
         let error = build_for(&origin, &"/&".repeat(256), "/").unwrap_err();
         assert_eq!((error.code, error.issue.path.as_str()), (ErrorCode::InvalidRequest, "callback_origin"));

@@ -18,7 +18,7 @@ use crate::{
     webhook,
 };
 
-/// The wait in the examples of rate limits.
+/// `retryAfter` in the examples of rate limits.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// Adds all examples to the document.
@@ -58,39 +58,39 @@ type ErrorExample = (&'static str, ErrorResponse);
 fn send_magic_link_errors() -> Vec<ErrorExample> {
     let invalid_email = MagicLinkRequest::parse(br#"{"email":"hello@"}"#).map(|body| body.issues).unwrap_or_default();
     vec![
-        ("The body is no JSON", send_magic_link::request::not_json()),
+        ("The body is not JSON", send_magic_link::request::not_json()),
         ("A field is wrong", ErrorResponse::with_issues(ErrorCode::InvalidRequest, invalid_email)),
         ("No source names an allowed origin", source::origin_required().into()),
         ("The origin is not allowed", source::origin_not_allowed("callback_origin").into()),
         (
-            "The place may lie outside the portal",
+            "The destination could lead out of the portal",
             ErrorResponse::with_issues(ErrorCode::CallbackNextUnsafe, vec![UnsafeCallbackNext::EmptySegment.issue()]),
         ),
-        ("Another method", ErrorResponse::method_not_allowed(paths::SEND_MAGIC_LINK_METHODS)),
-        ("Too many bytes", json_body::payload_too_large(paths::SEND_MAGIC_LINK_PATH)),
-        ("Not JSON by its header", json_body::unsupported_media_type()),
+        ("Wrong method", ErrorResponse::method_not_allowed(paths::SEND_MAGIC_LINK_METHODS)),
+        ("The body is too large", json_body::payload_too_large(paths::SEND_MAGIC_LINK_PATH)),
+        ("Wrong Content-Type", json_body::unsupported_media_type()),
         ("Too many requests from this network", middleware::ip_rate_limited(RETRY_AFTER.into())),
-        ("Too many mails for this address", send_magic_link::handler::recipient_rate_limited(RETRY_AFTER.into())),
-        ("A fault of ours", ErrorResponse::internal()),
-        ("Out of service for the moment", ErrorResponse::unavailable()),
+        ("Too many requests for this address", send_magic_link::handler::recipient_rate_limited(RETRY_AFTER.into())),
+        ("Internal error", ErrorResponse::internal()),
+        ("Temporarily unavailable", ErrorResponse::unavailable()),
     ]
 }
 
 fn webhook_errors() -> Vec<ErrorExample> {
     vec![
-        ("The body is no JSON", webhook::request::not_json()),
-        ("Not signed by the domain's key", webhook::handler::invalid_signature()),
-        ("No webhooks are taken here", ErrorResponse::not_found()),
-        ("Another method", ErrorResponse::method_not_allowed(paths::WEBHOOK_METHODS)),
-        ("Never to be sent again", webhook::handler::token_reused()),
-        ("Too many bytes", json_body::payload_too_large(paths::WEBHOOK_PATH)),
-        ("Not JSON by its header", json_body::unsupported_media_type()),
-        ("A fault of ours", ErrorResponse::internal()),
-        ("Out of service for the moment", ErrorResponse::unavailable()),
+        ("The body is not JSON", webhook::request::not_json()),
+        ("Not signed with the domain's key", webhook::handler::invalid_signature()),
+        ("Webhooks are not enabled", ErrorResponse::not_found()),
+        ("Wrong method", ErrorResponse::method_not_allowed(paths::WEBHOOK_METHODS)),
+        ("The token was used for another event", webhook::handler::token_reused()),
+        ("The body is too large", json_body::payload_too_large(paths::WEBHOOK_PATH)),
+        ("Wrong Content-Type", json_body::unsupported_media_type()),
+        ("Internal error", ErrorResponse::internal()),
+        ("Temporarily unavailable", ErrorResponse::unavailable()),
     ]
 }
 
-/// Adds the error responses to their status, each under its code, and the example of a 200.
+/// Adds an example of a 200, and the error responses to their statuses, each under its code.
 fn add_response_examples(document: &mut Value, operation: &str, errors: Vec<ErrorExample>) {
     set(document, &response_content(operation, 200), "example", json!({ "ok": true }));
     let mut by_status: Map<String, Value> = Map::new();
@@ -108,7 +108,7 @@ fn response_content(operation: &str, status: impl std::fmt::Display) -> String {
     format!("{operation}/responses/{status}/content/application~1json")
 }
 
-/// What Mailgun posts when a mail was delivered, shortened.
+/// What Mailgun posts when a mail was delivered, without the fields that the api ignores.
 fn webhook_example() -> Value {
     json!({
         "signature": {

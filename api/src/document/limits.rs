@@ -1,4 +1,4 @@
-//! The limits that the guide states in numbers: those of this server, or the default ones in the committed document.
+//! The limits that the guide states in numbers: this server's own, or the defaults in the committed document.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -9,7 +9,7 @@ use crate::settings::defaults;
 /// The part of the guide that [`PublishedLimits::fill_in`] replaces.
 const PLACEHOLDER: &str = "<!-- limits -->\n";
 
-/// The limits that callers may know.
+/// The limits that the document publishes.
 #[derive(Debug, Clone)]
 pub struct PublishedLimits {
     pub(crate) per_network: Quota,
@@ -18,7 +18,7 @@ pub struct PublishedLimits {
 }
 
 impl Default for PublishedLimits {
-    /// The limits of a server whose settings name none.
+    /// The limits of a server with default settings.
     fn default() -> Self {
         const VALID: &str = "the defaults are valid: a test reads them";
         Self {
@@ -66,7 +66,7 @@ fn quotas(quotas: &Quotas) -> String {
     quotas.iter().map(quota).collect::<Vec<_>>().join(" and ")
 }
 
-/// A time that a setting can name, in the largest unit that leaves no rest: `90 seconds`, `15 minutes`, `1 day`.
+/// A time in whole seconds, written in the largest unit that divides it: `90 seconds`, `15 minutes`, `1 day`.
 fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];
@@ -80,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn limits_are_written_in_words() {
+    fn quotas_are_written_in_words() {
         for (text, expected) in [
             ("30/1m", "30 per minute"),
             ("10/15m,30/1d", "10 per 15 minutes and 30 per day"),
@@ -94,9 +94,11 @@ mod tests {
     }
 
     #[test]
-    fn the_table_takes_the_place_of_the_placeholder() {
+    fn the_table_replaces_the_placeholder() {
         let guide = PublishedLimits::default().fill_in("before\n\n<!-- limits -->\n\nafter\n");
-        assert!(guide.starts_with("before\n\n| limit | on this server |\n|---|---|\n| Requests from one network | 30 per minute |\n"));
+        assert!(guide.starts_with(
+            "before\n\n| limit | on this server |\n|---|---|\n| Requests from one network | 30 per minute |\n"
+        ));
         assert!(guide.ends_with("| A link works for | 1 hour |\n\nafter\n"));
     }
 }

@@ -14,9 +14,9 @@ use crate::{callback::source, send_magic_link::handler::SendMagicLinkApi, webhoo
 
 const GUIDE: &str = include_str!("guide.md");
 
-/// The two endpoints, for routing and for the document. `limits` are stated in the guide.
+/// The two endpoints, for routing and for the document. The guide states `limits`.
 pub(crate) fn service(limits: &PublishedLimits) -> OpenApiService<(SendMagicLinkApi, WebhookApi), ()> {
-    // OpenAPI 3.0 allows only one licence URL, so it is that of the first of our two licences.
+    // OpenAPI 3.0 allows only one licence URL. This is the URL of the first of our two licences.
     let license = LicenseObject::new(env!("CARGO_PKG_LICENSE")).url("https://www.apache.org/licenses/LICENSE-2.0");
     // A relative URL, because the document does not know the operator's host name.
     let server = ServerObject::new("/api").description("The server that this document comes from.");
@@ -48,15 +48,15 @@ pub fn yaml(limits: &PublishedLimits) -> String {
 fn value(limits: &PublishedLimits) -> Value {
     let mut document: Value = serde_json::from_str(&service(limits).spec()).expect("poem-openapi writes JSON");
     use_plain_references(&mut document);
-    // An empty list states that no operation needs credentials; without it, the document would leave that open.
+    // An empty list states that no operation needs credentials. Without the list, the document says nothing about it.
     document["security"] = json!([]);
     add_header_parameter(&mut document);
     examples::add(&mut document);
     document
 }
 
-/// poem-openapi writes a described field of a named type as `allOf` with the type and the description, for which code
-/// generators create a second type. Replaces it by a plain reference; the named type has its own description.
+/// Replaces each `allOf` by a plain reference. poem-openapi writes a described field of a named type as `allOf` with the type
+/// and the description, and code generators create a second type for it. The named type has a description of its own.
 fn use_plain_references(value: &mut Value) {
     if let Some(reference) = value.pointer("/allOf/0/$ref").cloned() {
         *value = json!({ "$ref": reference });
@@ -75,8 +75,8 @@ fn add_header_parameter(document: &mut Value) {
         "name": source::CALLBACK_ORIGIN_HEADER,
         "in": "header",
         "required": false,
-        "description": "Origin of the portal that the link leads back to, where the body has no `callback_origin`: \
-                        then it must be one that the operator allows. Otherwise it is not looked at.",
+        "description": "Origin of the portal that the link leads back to. It is used only if the body has no `callback_origin`, \
+                        and must then be an origin that the operator allows.",
         "schema": { "type": "string" },
         "example": "https://example.com",
     });

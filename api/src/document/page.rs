@@ -23,12 +23,12 @@ const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
 );
 const READER_ASSET: &str = "scalar.js";
 const STYLE: &str = include_str!("page.css");
-/// For the reader's script, whose URL contains a hash of its content.
+/// `Cache-Control` for the reader's script, whose URL contains a hash of its content.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Leads from the API's base address, which people open first, to the page. The addresses are relative, since a proxy may
-/// serve all of it under a path of its own.
-pub(crate) async fn lead_to_page(api: Arc<impl Endpoint>, request: Request) -> poem::Result<Response> {
+/// Redirects from the API's base URL, which people often open first, to the page. The redirects are relative, because a
+/// proxy may serve the api under a path prefix.
+pub(crate) async fn redirect_to_page(api: Arc<impl Endpoint>, request: Request) -> poem::Result<Response> {
     let page = match request.original_uri().path() {
         "/api" => Some("api/docs"),
         "/api/" => Some("docs"),
@@ -40,7 +40,7 @@ pub(crate) async fn lead_to_page(api: Arc<impl Endpoint>, request: Request) -> p
     }
 }
 
-/// Adds the page and its two scripts. The root of the server leads to the page, too.
+/// Adds the page and its two scripts, and redirects from the server's root to the page.
 pub(crate) fn add_routes(route: Route) -> Route {
     route
         .at("/", get(make_sync(|_| Redirect::temporary("api/docs"))))
@@ -90,7 +90,7 @@ static PAGE: LazyLock<String> = LazyLock::new(|| {
 </head>
 <body>
 <div id="reader"></div>
-<noscript>This page needs scripts. The document itself: <a href="openapi.json">openapi.json</a>.</noscript>
+<noscript>This page needs JavaScript. The OpenAPI document is <a href="openapi.json">openapi.json</a>.</noscript>
 <script src="docs/reader.js?{hash}"></script>
 <script src="docs/start.js"></script>
 </body>

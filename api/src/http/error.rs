@@ -61,12 +61,12 @@ impl ErrorCode {
     }
 }
 
-/// One thing that is wrong with the request.
+/// One problem with the request.
 #[derive(Debug, Clone, PartialEq, Eq, Object)]
 pub(crate) struct ValidationIssue {
-    /// The field, or the header, that the issue is about; empty for the body as a whole.
+    /// The field or header that has the problem; empty for the body as a whole.
     pub(crate) path: String,
-    /// What the field must be, for people.
+    /// Human-readable description of the problem.
     pub(crate) message: String,
 }
 
@@ -77,7 +77,7 @@ impl ValidationIssue {
     }
 }
 
-/// The error object: the body of every answer that is not a success.
+/// The error object: the body of every unsuccessful response.
 #[derive(Debug, Object)]
 #[oai(rename_all = "camelCase")]
 pub(crate) struct ApiError {
@@ -89,15 +89,15 @@ pub(crate) struct ApiError {
     /// First validation message per field path.
     #[oai(skip_serializing_if_is_none)]
     field_errors: Option<BTreeMap<String, String>>,
-    /// Structured validation issues, all that were found.
+    /// Structured validation issues: every problem that was found.
     #[oai(skip_serializing_if_is_none)]
     issues: Option<Vec<ValidationIssue>>,
-    /// Seconds until the rate limit resets (429 responses), or until trying again makes sense (503 responses).
+    /// Seconds until the rate limit resets (429 responses), or to wait before the next try (503 responses).
     #[oai(skip_serializing_if_is_none)]
     retry_after: Option<RetryAfter>,
 }
 
-/// An error on its way to the caller: the content of [`ApiError`], and the headers to send with it.
+/// An error response before it is rendered: the content of [`ApiError`], and the headers to send with it.
 #[derive(Debug)]
 pub(crate) struct ErrorResponse {
     pub(crate) code: ErrorCode,
@@ -139,22 +139,22 @@ impl ErrorResponse {
 
     /// 503, with the header `Retry-After` and the field `retryAfter`. The wait is rounded up to seconds.
     pub(crate) fn unavailable_for(retry_after: Duration) -> Self {
-        Self::new(ErrorCode::Unavailable, "The service cannot take requests at the moment. Try again shortly.")
+        Self::new(ErrorCode::Unavailable, "The service cannot accept requests at the moment. Try again shortly.")
             .with_retry_after(retry_after.into())
     }
 
     /// 404.
     pub(crate) fn not_found() -> Self {
-        Self::new(ErrorCode::NotFound, "There is nothing at this address.")
+        Self::new(ErrorCode::NotFound, "There is nothing at this path.")
     }
 
     /// 405 with an `Allow` header.
     pub(crate) fn method_not_allowed(allowed: &'static str) -> Self {
-        Self::new(ErrorCode::MethodNotAllowed, "This address does not take this method.")
+        Self::new(ErrorCode::MethodNotAllowed, "This path does not allow this method.")
             .with_header(header::ALLOW, HeaderValue::from_static(allowed))
     }
 
-    /// 500. Only the log has the reason, under the request id.
+    /// 500. The reason is only in the log, in a line with the request id.
     pub(crate) fn internal() -> Self {
         Self::new(ErrorCode::InternalError, "Something went wrong on our side.")
     }

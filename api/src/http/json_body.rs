@@ -1,5 +1,5 @@
-//! The one extractor for JSON request bodies. It checks the headers that describe the body, takes the body that `body` has
-//! read, and lets the endpoint's request type parse it.
+//! The extractor for all JSON request bodies. It checks the headers that describe the body, takes the bytes that `body` has
+//! read, and lets the endpoint's request type parse them.
 //!
 //! poem-openapi's own `Json` stops at the first problem, does not name the field, and accepts numbers for strings.
 
@@ -33,7 +33,7 @@ pub(crate) trait JsonRequest: Sized {
     /// Parses the body, which may contain anything.
     ///
     /// # Errors
-    /// 400 if the body is not JSON, or not what the endpoint can work with.
+    /// 400 if the body is not JSON, or is JSON that the endpoint cannot read.
     fn parse(body: &[u8]) -> Result<Self, ErrorResponse>;
 }
 
@@ -86,7 +86,7 @@ fn read_bytes(request: &Request) -> Result<Bytes, ErrorResponse> {
     }
 }
 
-/// Whether `Content-Encoding` names a coding besides `identity`, which stands for none (RFC 9110 §8.4.1).
+/// Whether `Content-Encoding` names a coding other than `identity`, which means no encoding (RFC 9110 §8.4.1).
 fn is_compressed(headers: &HeaderMap) -> bool {
     let codings =
         headers.get_all(header::CONTENT_ENCODING).iter().flat_map(|line| line.as_bytes().split(|&b| b == b','));
@@ -108,6 +108,6 @@ pub(crate) fn unsupported_media_type() -> ErrorResponse {
 
 /// 413. The message names the limit of `path`.
 pub(crate) fn payload_too_large(path: &str) -> ErrorResponse {
-    let most = body::max_bytes(path) / 1024;
-    ErrorResponse::new(ErrorCode::PayloadTooLarge, format!("The body is larger than {most} KiB."))
+    let max_kib = body::max_bytes(path) / 1024;
+    ErrorResponse::new(ErrorCode::PayloadTooLarge, format!("The body is larger than {max_kib} KiB."))
 }

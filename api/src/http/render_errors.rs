@@ -30,6 +30,6 @@ fn to_error_response(error: &poem::Error, allowed_methods: &'static str) -> Erro
     if error.is::<MethodNotAllowedError>() {
         return ErrorResponse::method_not_allowed(allowed_methods);
     }
-    tracing::error!(status = error.status().as_u16(), %error, "a request failed in an unforeseen way");
+    tracing::error!(status = error.status().as_u16(), %error, "a request failed for an unforeseen reason");
     ErrorResponse::internal()
 }

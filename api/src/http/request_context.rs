@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_traceparent_is_valid_or_ignored() {
+    fn only_a_complete_traceparent_of_version_00_is_valid() {
         let valid = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
         assert!(is_traceparent(valid));
         for text in [

@@ -7,7 +7,7 @@ use serde_json::json;
 pub(crate) struct DocumentedHeader {
     name: &'static str,
     description: &'static str,
-    /// Regular expression for the value; `None` if the description says enough.
+    /// Regular expression for the value; `None` if the description is enough.
     pattern: Option<&'static str>,
     example: &'static str,
     /// Whether every response of the status has this header.
@@ -17,7 +17,7 @@ pub(crate) struct DocumentedHeader {
 /// On 429 and 503.
 pub(crate) const RETRY_AFTER: DocumentedHeader = DocumentedHeader {
     name: "Retry-After",
-    description: "Seconds until trying again makes sense: a whole number, at least 1.",
+    description: "Seconds to wait before the next try: a whole number, at least 1.",
     pattern: Some("^[1-9][0-9]*$"),
     example: "30",
     always: true,
@@ -25,7 +25,7 @@ pub(crate) const RETRY_AFTER: DocumentedHeader = DocumentedHeader {
 /// On 200, and on 429 by the IP rate limit (draft-ietf-httpapi-ratelimit-headers).
 pub(crate) const RATE_LIMIT: DocumentedHeader = DocumentedHeader {
     name: "RateLimit",
-    description: "The requests that the caller's network can still make at once (`r`), and the seconds until it can make \
+    description: "How many requests the caller's network can still make at once (`r`), and the seconds until it can make \
                   one more (`t`).",
     pattern: Some(RATE_LIMIT_PATTERN),
     example: "\"ip\";r=29;t=2",
@@ -39,9 +39,9 @@ pub(crate) const RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
     example: "\"ip\";q=30;w=60",
     always: true,
 };
-/// On 429. A recipient's limit has no such header: it would tell what others have asked for the address.
+/// On 429, but not by a recipient's limit: the header would reveal how often others request links for the address.
 pub(crate) const EXCEEDED_RATE_LIMIT: DocumentedHeader = DocumentedHeader {
-    description: "Only with `ip_rate_limited`: no request is left (`r`), and the seconds until there is one (`t`).",
+    description: "Only with `ip_rate_limited`: no request is left (`r`), and the seconds until the next one is allowed (`t`).",
     example: "\"ip\";r=0;t=30",
     always: false,
     ..RATE_LIMIT
@@ -65,7 +65,7 @@ pub(crate) const ACCEPT_ENCODING: DocumentedHeader = DocumentedHeader {
 /// On 405.
 pub(crate) const ALLOW: DocumentedHeader = DocumentedHeader {
     name: "Allow",
-    description: "The methods that this address takes.",
+    description: "The methods that this path allows.",
     pattern: None,
     example: "POST, OPTIONS",
     always: true,
@@ -73,7 +73,7 @@ pub(crate) const ALLOW: DocumentedHeader = DocumentedHeader {
 /// On every response.
 pub(crate) const REQUEST_ID: DocumentedHeader = DocumentedHeader {
     name: "X-Request-Id",
-    description: "The request's name in the operator's log: the caller's own `X-Request-Id`, or one made for it.",
+    description: "Identifies the request in the operator's log: the caller's own `X-Request-Id` if it is valid, or a new one.",
     pattern: Some("^[A-Za-z0-9._-]{1,64}$"),
     example: "019366a0-5c5e-7d6e-9f5b-3f1c2a7b8d90",
     always: true,

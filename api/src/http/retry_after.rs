@@ -32,7 +32,7 @@ impl From<Duration> for RetryAfter {
     }
 }
 
-/// The document says `number`, as the published reference does; poem-openapi's default would be `integer`.
+/// The type in the document is `number`, as in the published reference. poem-openapi's default would be `integer`.
 impl Type for RetryAfter {
     const IS_REQUIRED: bool = true;
     type RawValueType = Self;

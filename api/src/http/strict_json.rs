@@ -1,6 +1,6 @@
 //! Strict JSON: an object with a duplicate key is an error.
 //!
-//! RFC 8259 §4 leaves duplicate keys open. `JSON.parse` keeps the last value and other parsers keep the first, so two
+//! RFC 8259 §4 does not say what duplicate keys mean. `JSON.parse` keeps the last value and other parsers keep the first, so two
 //! programs could read two different requests from the same bytes.
 //!
 //! A byte order mark before the document is skipped, as RFC 8259 §8.1 allows: Windows editors and shells write one.
@@ -13,7 +13,8 @@ use serde_json::{Map, Number, Value};
 /// A byte order mark in UTF-8.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// Parses one JSON document, which may begin with a byte order mark. serde_json itself limits nesting to 128 levels and rejects lone surrogates.
+/// Parses one JSON document, which may begin with a byte order mark. serde_json itself limits nesting to 128 levels and
+/// rejects lone surrogates.
 ///
 /// # Errors
 /// The bytes are not exactly one JSON document, or an object has a duplicate key.
@@ -79,7 +80,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut object = Map::new();
         while let Some((key, StrictValue(value))) = entries.next_entry::<String, StrictValue>()? {
             if object.insert(key, value).is_some() {
-                return Err(A::Error::custom("a key stands twice"));
+                return Err(A::Error::custom("duplicate key"));
             }
         }
         Ok(Value::Object(object))

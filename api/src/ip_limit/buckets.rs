@@ -66,7 +66,7 @@ impl Buckets {
     /// counts as the limit.
     ///
     /// # Errors
-    /// The bucket has too few tokens: the time until it has enough.
+    /// The time until the bucket has enough tokens, if it has too few.
     pub(super) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<u32, Duration> {
         let last = self.levels.len() - 1;
         let with_room = self.levels[..last].iter().find(|(_, limiter)| limiter.len() < self.max_buckets);
@@ -104,7 +104,7 @@ mod tests {
 
     const PREFIX_LENGTHS: [PrefixLength; 2] = [PrefixLength { v4: 32, v6: 64 }, PrefixLength { v4: 24, v6: 48 }];
 
-    fn taken(buckets: &Buckets, ip: &str) -> bool {
+    fn is_accepted(buckets: &Buckets, ip: &str) -> bool {
         buckets.take(ip.parse().unwrap(), NonZeroU32::MIN).is_ok()
     }
 
@@ -121,7 +121,7 @@ mod tests {
             ("2001:db8:1:2::3", false),
             ("2001:db8:1:3::1", true),
         ] {
-            assert_eq!(taken(&buckets, ip), expected, "{ip}");
+            assert_eq!(is_accepted(&buckets, ip), expected, "{ip}");
         }
         let wait = buckets.take("203.0.113.7".parse().unwrap(), NonZeroU32::MIN).unwrap_err();
         assert!((1_790..=1_800).contains(&wait.as_secs()), "{wait:?}");
@@ -137,15 +137,15 @@ mod tests {
             ("192.0.3.1", false),
             ("10.0.0.1", false),
         ] {
-            assert_eq!(taken(&buckets, ip), expected, "{ip}");
+            assert_eq!(is_accepted(&buckets, ip), expected, "{ip}");
         }
     }
 
     #[test]
     fn a_bucket_in_use_is_not_removed() {
         let buckets = Buckets::new("1/1h".parse().unwrap(), &PREFIX_LENGTHS);
-        assert!(taken(&buckets, "203.0.113.7"));
+        assert!(is_accepted(&buckets, "203.0.113.7"));
         buckets.remove_idle();
-        assert!(!taken(&buckets, "203.0.113.7"));
+        assert!(!is_accepted(&buckets, "203.0.113.7"));
     }
 }

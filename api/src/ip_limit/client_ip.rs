@@ -16,7 +16,7 @@ use super::{
 #[derive(Debug, Clone, Default)]
 pub(crate) enum ClientIpSource {
     /// `X-Forwarded-For`, read from the right: the first address that is not a trusted proxy is the client. Entries
-    /// further left were written by the client and may be forged; poem's `RealIp` believes them.
+    /// further left were written by the client and may be forged; poem's `RealIp` trusts them.
     #[default]
     ForwardedFor,
     /// `TRUSTED_PROXY_HOPS`: the entry of `X-Forwarded-For` at this position from the right, where 1 is the last. For
@@ -67,8 +67,8 @@ impl ClientIpFinder {
         client
     }
 
-    /// Warns once about what is probably a proxy missing from `TRUSTED_PROXIES`: a private peer that sends the header in
-    /// which proxies name the client. All clients of such a proxy share one bucket.
+    /// Warns once if a proxy is probably missing from `TRUSTED_PROXIES`: a private peer sends the header in which proxies
+    /// name the client. All clients of such a proxy share one bucket.
     fn warn_about_untrusted_proxy(&self, peer: IpAddr, headers: &HeaderMap) {
         static WARNED: Once = Once::new();
         let header = match &self.source {
@@ -87,8 +87,8 @@ impl ClientIpFinder {
         }
     }
 
-    /// The client's address if it may be logged: that of a trusted proxy, or of a peer in a private network. Any other may
-    /// be a person's.
+    /// Returns the client's address if it may be logged: if it is a trusted proxy, or a peer in a private network. Any other
+    /// address may belong to a person.
     pub(super) fn loggable(&self, client: IpAddr, peer: IpAddr) -> Option<IpAddr> {
         let is_proxy = self.trusted.contains(client) || (client == peer.to_canonical() && is_private(client));
         is_proxy.then_some(client)
@@ -188,7 +188,7 @@ mod tests {
             (2, &["198.51.100.1", ""], "198.51.100.1"),
             (2, &["\u{ff}, 198.51.100.1, 203.0.113.99"], "198.51.100.1"),
             (3, &["198.51.100.1, 10.0.0.3, 10.0.0.2"], "198.51.100.1"),
-            // A trusted proxy at that position may be a back end that calls by itself.
+            // A trusted proxy at that position may be a back end that sends its own requests.
             (2, &["198.51.100.1, 10.0.0.3, 10.0.0.2"], "10.0.0.3"),
         ] {
             let source = ClientIpSource::ForwardedForHops(NonZeroUsize::new(hops).unwrap());
@@ -225,7 +225,7 @@ mod tests {
             (&["::ffff:198.51.100.1"], "198.51.100.1"),
             (&["2001:db8::1"], "2001:db8::1"),
             (&["[2001:db8::1]:5555"], "2001:db8::1"),
-            // A proxy may name another one, which then calls by itself.
+            // A proxy may name another trusted address: a back end that sends its own requests.
             (&["10.0.0.3"], "10.0.0.3"),
             (&[], "10.0.0.1"),
             (&[""], "10.0.0.1"),
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_address_that_is_not_a_persons_may_be_logged() {
+    fn only_addresses_of_proxies_and_private_peers_may_be_logged() {
         let finder = ClientIpFinder::new("10.0.0.0/8, 203.0.113.99".parse().unwrap(), ClientIpSource::default());
         for (client, peer, expected) in [
             ("10.0.0.1", "10.0.0.1", true),

@@ -7,12 +7,12 @@ use poem::http::{HeaderMap, HeaderName};
 /// The header to which each proxy appends the address that called it.
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The entries of all lines of `X-Forwarded-For`, the last one first. Empty entries count: a proxy that names nobody still
-/// takes its place.
+/// The entries of all lines of `X-Forwarded-For`, the last one first. Empty entries count, because a proxy that does not know
+/// its caller still adds an entry.
 pub(super) fn entries_from_the_right(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
     // Split the bytes of each line into entries. If a line were decoded as a whole, one invalid byte from the client would
-    // hide what a proxy appended to that line, and the client would be taken for the proxy.
+    // hide what a proxy appended to that line, and the proxy would count as the client.
     lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','))
 }
 

@@ -1,4 +1,4 @@
-//! Remembers which networks the last rate-limited requests came from, and reports when most of them came from one. It may be
+//! Remembers the networks of the last rate-limited requests, and reports if most of them came from one network. That may be
 //! one busy client, or a proxy whose callers share one bucket because a setting is missing.
 
 use std::{
@@ -11,9 +11,9 @@ use ipnet::IpNet;
 
 /// Number of limited requests to remember.
 const REMEMBERED: usize = 1_000;
-/// Number of limited requests below which nothing is reported.
+/// Minimum number of limited requests for a report.
 const MIN_REQUESTS: usize = 50;
-/// Shortest time between two warnings.
+/// Minimum time between two warnings.
 const INTERVAL: Duration = Duration::from_hours(1);
 
 /// The last limited requests.
@@ -83,14 +83,14 @@ mod tests {
     }
 
     #[test]
-    fn a_majority_is_told_from_the_fiftieth_request_on() {
+    fn a_majority_is_reported_from_the_fiftieth_request_on() {
         let (requests, now) = (LimitedRequests::default(), Instant::now());
         assert_eq!(note_all(&requests, now, (0..24).chain(vec![99; 25])), []);
         assert_eq!(note_all(&requests, now, [99]), [Majority { limited: 50, from_one: 26 }]);
     }
 
     #[test]
-    fn half_of_the_requests_are_no_majority() {
+    fn half_of_the_requests_is_not_a_majority() {
         let (requests, now) = (LimitedRequests::default(), Instant::now());
         assert_eq!(note_all(&requests, now, (0..500).flat_map(|other| [other, 999])), []);
         assert_eq!(note_all(&requests, now, [999]).len(), 1, "the oldest of a thousand no longer counts");
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_warning_comes_once_an_hour_and_only_for_new_requests() {
+    fn there_is_one_warning_an_hour_and_only_for_new_requests() {
         let (requests, start) = (LimitedRequests::default(), Instant::now());
         let hour = Duration::from_secs(3_600);
         assert_eq!(note_all(&requests, start, [7; 300]).len(), 1);

@@ -114,7 +114,7 @@ impl ClientAndSiteLimit {
     }
 }
 
-/// Takes `cost` tokens, and counts what is left in requests of that cost.
+/// Takes `cost` tokens. Returns the remaining quota as a number of requests of that cost.
 fn take(buckets: &Buckets, ip: IpAddr, cost: NonZeroU32) -> Result<QuotaState, QuotaState> {
     let Quota { limit, window } = buckets.quota();
     let quota = Quota { limit: (limit / cost).max(1), window };
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_remains_is_counted_in_requests_and_by_the_tighter_of_client_and_site() {
+    fn the_remaining_quota_is_in_requests_and_the_lower_one_of_client_and_site() {
         let limit = |quota: &str| {
             IpRateLimiter::new(ClientIpFinder::default(), quota.parse().unwrap(), &QuotaOverrides::default())
         };

@@ -1,6 +1,6 @@
 //! The rate limit per client network: finds the client's address (`client_ip`, `forwarded`, `trusted_proxies`), keeps its
 //! quotas (`limiter`, `buckets`), and rejects requests above them before their body is read (`middleware`).
-//! `limited_requests` notices when most of these have one address.
+//! `limited_requests` detects if most rejected requests come from one network.
 
 mod buckets;
 pub(crate) mod client_ip;

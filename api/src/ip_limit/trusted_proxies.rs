@@ -36,7 +36,7 @@ pub(crate) fn parse_network(text: &str) -> Result<IpNet, String> {
         Err(_) => text.parse().map_err(|_| format!("`{text}` is not a network like 10.0.0.0/8"))?,
     };
     if network.prefix_len() == 0 {
-        return Err(format!("`{text}` is the whole world: name the proxies' own networks"));
+        return Err(format!("`{text}` contains every address: list smaller networks"));
     }
     match network {
         IpNet::V6(v6) if v6.addr().to_ipv4_mapped().is_some() => Err(format!("write `{text}` as IPv4")),

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-/// The portals that every text is tried with. The fuzzers' words and seeds name the first one.
+/// The portals that each text is resolved against. The fuzzers' dictionaries and seeds name the first one.
 pub(super) const PORTALS: [&str; 4] =
     ["https://portal.example.com", "https://portal.example.com:8443", "http://localhost:3000", "http://[::1]"];
 
@@ -42,7 +42,7 @@ fn clean_like_browser(text: &str) -> String {
 }
 
 /// The text percent-decoded once and twice: as `decodeURIComponent` does, and as forms do, which also read `+` as a space.
-/// Escapes that are none stay.
+/// Invalid escapes are kept.
 pub(super) fn decoded(text: &str) -> Vec<String> {
     let once = [decode_component(text), decode_form(text)];
     let twice = once.iter().flat_map(|text| [decode_component(text), decode_form(text)]).collect::<Vec<_>>();

@@ -79,8 +79,8 @@ fn assert_readings_stay_inside(portal: &Url, next: &str) {
     }
 }
 
-/// A router or server that splits the path and decodes each segment, once or twice, finds one segment of visible
-/// characters that leads neither up nor to another site.
+/// A router or server that splits the path and decodes the segment, once or twice, reads one segment of visible characters
+/// that is not a dot segment.
 fn assert_is_one_segment(segment: &str) {
     let once = decode_component(segment);
     let twice = decode_component(&once);

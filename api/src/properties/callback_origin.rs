@@ -15,7 +15,7 @@ use crate::{
 const ALLOWED: &str =
     "https://portal.example.com, https://*.preview.example.com, https://*.dev.example.com:8443, http://localhost:*";
 
-/// What a mail may call the portals of [`ALLOWED`].
+/// The hosts that a mail may show for the portals of [`ALLOWED`].
 const SHOWN: [&str; 4] = ["portal.example.com", "preview.example.com", "dev.example.com:8443", "localhost"];
 
 /// Reads the input's lines as body, explicit header, `Origin`, `Referer` and allow list; an empty line means that the
@@ -56,12 +56,12 @@ fn assert_resolves_correctly(list: &str, [body, explicit, origin, referer]: [Opt
             let found = portal.origin.as_str();
             let shown = portal.shown_host.as_str();
             assert!(list != ALLOWED || SHOWN.contains(&shown), "the mail shows {shown:?} for {found}");
-            let names_it = |text: Option<&str>| text.and_then(browser_origin).is_some_and(|seen| seen == found);
+            let names_found = |text: Option<&str>| text.and_then(browser_origin).is_some_and(|seen| seen == found);
             assert!(is_listed(list, found), "{found} is not in {list:?}");
             let is_from_first_source = match (body, explicit) {
-                (Some(_), _) => names_it(body),
-                (None, Some(_)) => names_it(explicit),
-                (None, None) => names_it(origin) || names_it(referer),
+                (Some(_), _) => names_found(body),
+                (None, Some(_)) => names_found(explicit),
+                (None, None) => names_found(origin) || names_found(referer),
             };
             assert!(is_from_first_source, "{found} for {body:?}, {explicit:?}, {origin:?}, {referer:?}");
             true

@@ -30,7 +30,7 @@ const APPENDED_BY_PROXIES: [(&str, &str, &str); 12] = [
     ("127.0.0.1", "198.51.100.1", "127.0.0.1"),
 ];
 
-/// The same for proxies of which the last adds an address of its own: hops, peer, appended text, client.
+/// The same with `TRUSTED_PROXY_HOPS`, for platforms that append an address of their own: hops, peer, appended text, client.
 const APPENDED_BY_HOPS: [(usize, &str, &str, &str); 8] = [
     (1, "10.0.0.1", "203.0.113.7", "203.0.113.7"),
     (2, "10.0.0.1", "203.0.113.7, 198.51.100.99", "203.0.113.7"),
@@ -57,7 +57,7 @@ pub fn client_ip(input: &[u8]) -> bool {
     }
     assert_hops_cannot_be_forged(&sent);
     assert_named_header_is_one_address(&sent);
-    assert_setting_trusts_not_everybody(input);
+    assert_setting_does_not_trust_everybody(input);
     assert_entries_to_the_left_change_nothing(&finder, &sent)
 }
 
@@ -87,11 +87,11 @@ fn assert_hops_cannot_be_forged(sent: &[&[u8]]) {
     assert_eq!(client_of(&finder, "10.0.0.1", sent), address("10.0.0.1"), "{sent:?} has fewer entries than hops");
 }
 
-/// The platform's header counts only as one line with one address.
+/// `CLIENT_IP_HEADER` counts only if it is one line with one address.
 fn assert_named_header_is_one_address(lines: &[&[u8]]) {
     let finder = finder(TRUSTED, ClientIpSource::Header(NAMED_HEADER));
     let client_of = |peer| finder.client_ip(address(peer), &headers(&NAMED_HEADER, lines));
-    assert_eq!(client_of("203.0.113.9"), address("203.0.113.9"), "{lines:?} from somebody else");
+    assert_eq!(client_of("203.0.113.9"), address("203.0.113.9"), "{lines:?} from an untrusted peer");
     let client = client_of("10.0.0.1");
     let only = if let [only] = lines { str::from_utf8(only).unwrap_or_default().trim_ascii() } else { "" };
     if only.is_empty() || only.contains([',', ' ', '\t', '"', '/']) {
@@ -122,7 +122,7 @@ fn assert_entries_to_the_left_change_nothing(finder: &ClientIpFinder, lines: &[&
     true
 }
 
-fn assert_setting_trusts_not_everybody(input: &[u8]) {
+fn assert_setting_does_not_trust_everybody(input: &[u8]) {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let Ok(trusted) = text.parse() else { return };
     let finder = ClientIpFinder::new(trusted, ClientIpSource::ForwardedFor);

@@ -1,9 +1,9 @@
-//! `.env`: what is read can be written down and read again, a plain value is read as it stands, and no error shows a part
-//! of the file.
+//! `.env`: parsed values are the same after they are written and parsed again, a plain value is literal, and no error shows
+//! a part of the file.
 
 use program::dotenv::{Assignment, BadLine, parse};
 
-/// Every text that an error can have after its line.
+/// Every problem that an error can name.
 const PROBLEMS: [BadLine; 6] = [
     BadLine::NotAssignment,
     BadLine::NeedsQuotes,
@@ -13,12 +13,12 @@ const PROBLEMS: [BadLine; 6] = [
     BadLine::NotUtf8,
 ];
 
-/// Parses the input as a `.env` file and returns whether every line of it was good.
+/// Parses the input as a `.env` file and returns whether every line is valid.
 pub fn dotenv(input: &[u8]) -> bool {
-    assert_plain_value_stands_for_itself(input);
+    assert_plain_value_is_literal(input);
     match parse(input) {
         Ok(assignments) => {
-            assert_is_read_again(&assignments);
+            assert_round_trip(&assignments);
             true
         }
         Err(errors) => {
@@ -38,8 +38,8 @@ pub fn dotenv(input: &[u8]) -> bool {
     }
 }
 
-/// Between quotes of either kind, every value is read as it was.
-fn assert_is_read_again(assignments: &[Assignment]) {
+/// In quotes of either kind, every value is parsed to itself.
+fn assert_round_trip(assignments: &[Assignment]) {
     let mut file = String::new();
     for Assignment { name, value } in assignments {
         assert!(name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'), "{name:?}");
@@ -55,8 +55,8 @@ fn assert_is_read_again(assignments: &[Assignment]) {
     assert_eq!(parse(file.as_bytes()).ok().as_deref(), Some(assignments), "{file:?}");
 }
 
-/// A value without quotes, backslashes and blanks needs no quotes, whatever else is in it.
-fn assert_plain_value_stands_for_itself(input: &[u8]) {
+/// A value without quotes, backslashes and white space needs no quotes, whatever else it contains.
+fn assert_plain_value_is_literal(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let is_plain = |c: char| c != '\0' && c != '\\' && c != '\'' && c != '"' && !c.is_whitespace();
     let value: String = text.trim_start_matches('#').chars().filter(|&c| is_plain(c)).collect();

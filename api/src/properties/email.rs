@@ -14,7 +14,7 @@ pub fn email(input: &[u8]) -> bool {
     assert!(!address.contains(|c| ",;:<>()[]\"\\".contains(c)), "{address:?} could be more than one recipient");
     assert_eq!(address.matches('@').count(), 1, "{address:?}");
     assert!(!text.contains(char::is_control), "{text:?} contains a control character");
-    // Only at the ends may something be left out.
+    // Only characters at the ends may be removed.
     let inner = text.trim_matches(|c: char| c.is_whitespace() || is_invisible(c));
     assert!(!inner.contains(is_invisible), "{text:?} contains an invisible character");
     assert_has_a_mail_domain(address);
@@ -31,7 +31,7 @@ fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')
 }
 
-/// SMTP's lengths, and labels as DNS has them.
+/// The lengths are within SMTP's limits, and the labels are valid in DNS.
 fn assert_has_a_mail_domain(address: &str) {
     let (local, domain) = address.split_once('@').expect("exactly one @, asserted before");
     let labels: Vec<&str> = domain.split('.').collect();
@@ -43,14 +43,14 @@ fn assert_has_a_mail_domain(address: &str) {
     }
 }
 
-/// The domain in its own script is the same domain, unless it can only be written as punycode. Then it is refused, and
-/// never another domain. A browser reads both as the same host.
+/// The domain in its own script is accepted as the same domain, or refused if it can only be written as punycode. It is never
+/// another domain. A browser reads both spellings as the same host.
 fn assert_domain_may_be_written_in_its_script(email: &Email) {
     let (local, domain) = email.as_str().split_once('@').expect("exactly one @, asserted before");
     let labels = domain.split('.').map(|label| match label.strip_prefix("xn--") {
         Some(encoded) => {
             let decoded = idna::punycode::decode_to_string(encoded);
-            decoded.unwrap_or_else(|| panic!("{label:?} is no punycode"))
+            decoded.unwrap_or_else(|| panic!("{label:?} is not punycode"))
         }
         None => label.to_owned(),
     });

@@ -27,12 +27,12 @@ pub fn json_body(input: &[u8]) -> bool {
     parsed.is_some()
 }
 
-/// Whether an endpoint can read the body as JSON, whatever it thinks of its fields.
+/// Whether an endpoint accepts the body as JSON. Its fields may still be invalid.
 fn is_json_to<T: JsonRequest>(body: &[u8]) -> bool {
     T::parse(body).map_or_else(|error| error.code != ErrorCode::InvalidJson, |_| true)
 }
 
-/// Keys of all objects in a value, each counted once per object.
+/// Number of keys of all objects in a value. An object counts each key once.
 fn count_keys(value: &Value) -> usize {
     match value {
         Value::Array(items) => items.iter().map(count_keys).sum(),
@@ -41,7 +41,7 @@ fn count_keys(value: &Value) -> usize {
     }
 }
 
-/// Colons outside strings of a valid document: one for each key that is written in it.
+/// Number of colons outside strings. A valid document has one for each key as written.
 fn count_colons(document: &[u8]) -> usize {
     let (mut colons, mut in_string, mut is_escaped) = (0, false, false);
     for byte in document {

@@ -3,7 +3,7 @@
 //! A property takes any bytes, panics if the parser breaks a rule, and returns whether the parser accepted the input.
 //! `cargo test` runs them with proptest, on the seeds in `fuzz/` and on mixtures of words from the fuzzers'
 //! dictionaries. `just fuzz-parsers` runs them with libFuzzer, which searches for new code paths. The properties model
-//! what reads the result (browsers, mail programs, proxies) and do not call the parsers' own helper functions.
+//! the readers of the result (browsers, mail programs, proxies) and do not call the parsers' own helper functions.
 
 mod browser;
 mod callback_next;

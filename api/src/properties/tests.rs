@@ -84,12 +84,12 @@ fn segment() -> impl Strategy<Value = String> {
     let first = prop_oneof![range('a', 'z'), range('一', '龥')];
     (first, vec(prop_oneof![letters, select(signs)], 0..12))
         .prop_map(|(first, rest)| std::iter::once(first).chain(rest).collect::<String>())
-        // A percent sign that begins no escape: `%2500` is refused, as it hides a NUL.
+        // No percent sign may begin an escape: `%2500`, for example, is refused because it hides a NUL.
         .prop_map(|segment| segment.replace('%', "%-"))
 }
 
 #[test]
-fn every_seed_meets_its_property_and_is_accepted_or_rejected_as_its_name_says() {
+fn every_seed_satisfies_its_property_and_is_accepted_or_rejected_as_its_name_says() {
     let parsers: [(&str, Property); 6] = [
         ("email", email),
         ("callback_origin", callback_origin),
@@ -131,7 +131,7 @@ proptest! {
     }
 
     #[test]
-    fn a_body_is_read_in_one_way_only(input in mixtures("json_body")) {
+    fn a_json_body_has_only_one_reading(input in mixtures("json_body")) {
         json_body(&input.0);
     }
 

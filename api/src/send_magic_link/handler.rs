@@ -36,7 +36,7 @@ use crate::{
 
 #[derive(Tags)]
 enum PortalTag {
-    /// What a portal calls, from its page or its back end.
+    /// Endpoints for portals, called from the sign-in page or from the back end.
     #[oai(rename = "Sign-in")]
     SignIn,
 }
@@ -53,7 +53,7 @@ impl SendMagicLinkApi {
     /// in-portal destination after the email link completes.
     ///
     /// Call it from the portal's sign-in page, or from its back end. A 200 means that the request is stored and its mail is
-    /// about to go out; the answer is the same whether or not the address has an account. On a 400, show `fieldErrors`
+    /// about to be sent. The response is the same whether or not the address has an account. On a 400, show `fieldErrors`
     /// beside the fields. On a 429 or 503, count down from `retryAfter` and let the person try again.
     #[oai(path = "/auth/send-magic-link", method = "post", operation_id = "sendMagicLink")]
     async fn send_magic_link(
@@ -111,6 +111,7 @@ fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Re
         match source::resolve(&state.allowed_origins, callback_origin.as_deref(), headers) {
             Ok(resolved) => portal = Some(resolved),
             Err(error) => {
+                state.refused_origins.note(callback_origin.as_deref(), headers);
                 codes.push(error.code);
                 issues.push(error.issue);
             }

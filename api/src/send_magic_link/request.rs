@@ -18,7 +18,7 @@ use crate::{
 const EMAIL_PATTERN: &str = "^[^@\u{ff20}\u{fe6b}]+[@\u{ff20}\u{fe6b}][^@\u{ff20}\u{fe6b}]+$";
 /// Scheme, host and port, with an optional slash at the end.
 const ORIGIN_PATTERN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s]+/?$";
-/// Empty, or visible ASCII without backslashes that begins with `/` or like a name.
+/// Empty, or visible ASCII without backslashes that begins with `/` or the first character of a name.
 const NEXT_PATTERN: &str = r"^([A-Za-z0-9_/-][!-\[\]-~]*)?$";
 
 /// The fields of the body. Unknown fields are ignored, and `null` counts as absent for optional fields.
@@ -36,7 +36,7 @@ pub(crate) struct MagicLinkRequest {
 
 impl JsonRequest for MagicLinkRequest {
     const SCHEMA: &'static str = "MagicLinkRequest";
-    const DESCRIPTION: &'static str = "Whom to mail, and where the link leads.";
+    const DESCRIPTION: &'static str = "The recipient of the link, and the page that it leads to.";
 
     fn schema() -> MetaSchema {
         schema()
@@ -100,9 +100,9 @@ fn schema() -> MetaSchema {
     let callback_origin = MetaSchema {
         format: Some("uri"),
         description: Some(
-            "Origin of the portal that the link leads back to: scheme, host and port, without a path. It must be one \
-             that the operator allows. Absent or null: the header `X-AppHandoff-Callback-Origin` counts, else \
-             `Origin`, else the origin of `Referer`.",
+            "Origin of the portal that the link leads back to: scheme, host and port, without a path. The operator \
+             must allow it. If it is absent or null, the header `X-AppHandoff-Callback-Origin` is used, otherwise \
+             `Origin`, otherwise the origin of `Referer`.",
         ),
         nullable: true,
         max_length: Some(origin::MAX_BYTES),
@@ -112,14 +112,14 @@ fn schema() -> MetaSchema {
     };
     let callback_next = MetaSchema {
         description: Some(
-            "Place inside the portal to go to after sign-in: an absolute path, a path relative to the portal's root \
-             (`example` is `/example`), or a URL of the callback origin itself. `location.pathname + location.search` \
-             of a page of the portal is one, with `%20` and encoded letters in it. Refused are, in the path, encoded \
-             slashes (`%2F`), empty segments (`//`), encoded dot segments (`%2E%2E`), and encoded format characters and \
-             lookalikes of slashes and dots (U+FF0F, U+3002); everywhere, backslashes and control characters, encoded \
-             or not. The issue names the broken rule. Absent, null or empty: the link carries no `next`. A link carries it \
-             percent-encoded twice, with the origin and the path of the callback page, in at most 1,700 characters: \
-             1,024 letters and digits fit, and a slash takes five.",
+            "Page of the portal to open after sign-in: an absolute path, a path relative to the portal's root (`example` \
+             is `/example`), or a URL of the callback origin. Send `location.pathname + location.search` of the page; \
+             escapes such as `%20` are fine. The path must not contain encoded slashes (`%2F`), empty segments (`//`), \
+             encoded dot segments (`%2E%2E`), encoded format characters, or encoded lookalikes of slashes and dots \
+             (U+FF0F, U+3002). Backslashes and control characters are refused everywhere, encoded or not. The issue \
+             names the broken rule. If it is absent, null or empty, the link carries no `next`. In the link, it is \
+             percent-encoded twice, and may take at most 1,700 characters together with the origin and the path of the \
+             callback page: 1,024 letters and digits fit, and a slash takes five characters.",
         ),
         nullable: true,
         max_length: Some(next::MAX_BYTES),
@@ -130,7 +130,7 @@ fn schema() -> MetaSchema {
     MetaSchema {
         ty: "object",
         title: Some(MagicLinkRequest::SCHEMA.to_owned()),
-        description: Some("Whom to mail, and where the link leads. Unknown fields are ignored."),
+        description: Some("The recipient of the link, and the page that it leads to. Unknown fields are ignored."),
         required: vec!["email"],
         properties: vec![
             ("email", field(email)),

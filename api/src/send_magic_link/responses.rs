@@ -16,7 +16,7 @@ use crate::http::{
     responses::{DocumentedErrors, DocumentedResponse, response},
 };
 
-/// The request was accepted: its link is about to be mailed.
+/// The request was accepted, and its mail is about to be sent.
 #[derive(Debug, Object)]
 struct MagicLinkAccepted {
     /// Always true: the job that mails the link is stored.
@@ -56,6 +56,6 @@ impl DocumentedErrors for SendMagicLinkErrors {
         (415, "The body is not sent as application/json, or is compressed", &[ACCEPT_ENCODING]),
         (429, "Rate limited", &[RETRY_AFTER, EXCEEDED_RATE_LIMIT, EXCEEDED_RATE_LIMIT_POLICY]),
         (500, "Something went wrong on our side", &[]),
-        (503, "The service cannot take requests at the moment: send it again later", &[RETRY_AFTER]),
+        (503, "The service cannot accept requests at the moment: try again later", &[RETRY_AFTER]),
     ];
 }

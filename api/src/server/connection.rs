@@ -74,7 +74,7 @@ pub(super) async fn serve(
         if http.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
-        // hyper would close a connection of which only a part of the next head has arrived.
+        // Not while a head is arriving: hyper would close the connection without reading the rest of the head.
         if !is_closing && asked_to_close.as_mut().poll(context).is_ready() && deadline.phase() != Phase::Head {
             is_closing = true;
             http.as_mut().graceful_shutdown();
@@ -91,7 +91,7 @@ pub(super) async fn serve(
     .await;
 }
 
-/// Calls the app, and closes the connection with its response where the connection must not be kept.
+/// Calls the app, and adds `Connection: close` to the response if the connection must not be kept open.
 async fn respond(request: Request, context: &ConnectionContext, deadline: &ConnectionDeadline) -> Response {
     let mut response = context.app.get_response(request).await;
     if context.draining.is_cancelled() || deadline.connection().closes_after_response() {

@@ -45,22 +45,22 @@ impl ConnectionDeadline {
         Self { connection, keep_alive, state: Mutex::new((Phase::Opened, Instant::now() + HEAD_TIMEOUT)) }
     }
 
-    /// The connection's place among those of its listener.
+    /// The connection's entry in the listener's open connections.
     pub(super) fn connection(&self) -> &OpenConnection {
         &self.connection
     }
 
-    /// The handler has been called.
+    /// Records that the handler has been called.
     pub(super) fn note_request(&self) {
         self.enter(Phase::Handler);
     }
 
-    /// The handler has returned a response.
+    /// Records that the handler has returned a response.
     pub(super) fn note_response(&self) {
         self.enter(Phase::Response);
     }
 
-    /// Bytes were read from the socket. Only the first byte of a head starts its time; further bytes do not extend it.
+    /// Records that bytes were read from the socket. The first byte of a head starts its time limit; further bytes do not extend it.
     pub(super) fn note_read(&self) {
         match self.phase() {
             Phase::Opened => self.state().0 = Phase::Head,
@@ -69,14 +69,14 @@ impl ConnectionDeadline {
         }
     }
 
-    /// Bytes were written to the socket.
+    /// Records that bytes were written to the socket.
     pub(super) fn note_write(&self) {
         if matches!(self.phase(), Phase::Response | Phase::Idle) {
             self.enter(Phase::Response);
         }
     }
 
-    /// Everything was written to the socket.
+    /// Records that hyper has written everything to the socket.
     pub(super) fn note_flush(&self) {
         if self.phase() == Phase::Response {
             self.enter(Phase::Idle);

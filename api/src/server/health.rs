@@ -1,12 +1,13 @@
-//! Health checks: `live` says that the program runs, `ready` whether it can accept a job, and if not, what is missing. From
-//! the first signal to stop on, it is not ready.
+//! Health checks. `live` says that the program runs. `ready` says whether it can accept a job, and if not, why. From the first
+//! stop signal on, it is not ready.
 //!
-//! They run no query: the queue monitor polls every second whether a request could be committed, and hears of each that is
-//! refused. On the public listener they reveal no settings; on the private one `ready` names the setting, has the server's own
-//! words, and tells which programs run.
+//! They run no query, but read the queue monitor: it polls every second whether a request could be committed, and notes each
+//! commit that fails. The public listener reveals no settings. On the private listener, `ready` names the setting to check,
+//! contains Postgres's own message, and lists the running programs.
 
 use std::sync::Arc;
 
+use outbox::OutageReason;
 use poem::{Response, handler, http::StatusCode, web::Data};
 use serde_json::{Value, json};
 
@@ -45,13 +46,13 @@ pub(crate) fn ready_in_detail(state: Data<&Arc<AppState>>) -> Response {
 }
 
 fn describe_outage(queue: &QueueMonitor, not_ready: NotReady) -> Value {
-    let message = queue.outage_reason().unwrap_or_else(|| match not_ready {
-        NotReady::DatabaseUnreachable => "it does not answer".to_owned(),
-        NotReady::DatabaseNotPrepared => {
-            "its tables are not those of this version, or cannot be made: see the log".to_owned()
-        }
+    let OutageReason { text, .. } = queue.outage_reason().unwrap_or_else(|| {
+        OutageReason::away(match not_ready {
+            NotReady::DatabaseUnreachable => "it does not answer",
+            NotReady::DatabaseNotPrepared => "its tables are not prepared yet",
+        })
     });
-    json!({ "status": "down", "code": "database_unavailable", "message": message, "setting": "DATABASE_URL" })
+    json!({ "status": "down", "code": "database_unavailable", "message": text, "setting": "DATABASE_URL" })
 }
 
 /// `GET /health/ready` of the public listener

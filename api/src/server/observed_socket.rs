@@ -1,5 +1,5 @@
-//! A socket that tells a [`ConnectionDeadline`] what is read and written. hyper flushes it whenever it has written all that
-//! it has to write.
+//! A socket that reports reads, writes and flushes to a [`ConnectionDeadline`]. hyper flushes the socket whenever it has
+//! nothing more to write.
 
 use std::{
     io,
@@ -15,7 +15,7 @@ use tokio::{
 
 use super::deadline::ConnectionDeadline;
 
-/// A socket that reports reads and writes to its [`ConnectionDeadline`].
+/// The socket of a connection, with the [`ConnectionDeadline`] to report to.
 pub(super) struct ObservedSocket {
     socket: TcpStream,
     deadline: Arc<ConnectionDeadline>,

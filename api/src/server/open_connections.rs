@@ -1,8 +1,8 @@
-//! The open connections of one listener, and which of them make room for new ones.
+//! The open connections of one listener, and which of them close to make room for new ones.
 //!
-//! Load balancers and browsers keep idle connections for minutes, and whoever opens many could otherwise keep everybody
-//! else out. From four fifths of the limit on, each new connection therefore closes the one that is idle longest. If none
-//! is idle, connections close after their next response. A request in flight is never cut off.
+//! Load balancers and browsers keep idle connections for minutes, and a caller with many connections could block all others.
+//! Above four fifths of the limit, each new connection therefore closes the longest idle one. If no connection is idle,
+//! connections close after their next response. A request in flight is never cut off.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 /// All open connections of a listener.
 #[derive(Debug)]
 pub(super) struct OpenConnections {
-    /// Number of connections up to which all may stay.
-    comfortable: usize,
+    /// Maximum number of connections that may stay open: four fifths of the listener's limit.
+    soft_limit: usize,
     /// Called with the number of open connections when it changes.
     on_change: fn(usize),
     state: Mutex<State>,
@@ -24,7 +24,7 @@ pub(super) struct OpenConnections {
 #[derive(Debug, Default)]
 struct State {
     open: HashMap<u64, Entry>,
-    /// Idle connections that stay: the time at which they became idle, as a counter, and their keys in `open`.
+    /// Keys in `open` of the idle connections that may stay, in the order in which they became idle.
     idle: BTreeMap<u64, u64>,
     /// Number of open connections that are asked to close.
     leaving: usize,
@@ -39,7 +39,7 @@ struct Entry {
     is_leaving: bool,
 }
 
-/// One open connection. Dropping it says that it is closed.
+/// One open connection. Drop it when the connection is closed.
 #[derive(Debug)]
 pub(super) struct OpenConnection {
     connections: Arc<OpenConnections>,
@@ -48,9 +48,9 @@ pub(super) struct OpenConnection {
 }
 
 impl OpenConnections {
-    /// No connection is open yet. `max` is the number that the listener accepts.
+    /// Starts without connections. `max` is the listener's limit.
     pub(super) fn new(max: usize, on_change: fn(usize)) -> Arc<Self> {
-        Arc::new(Self { comfortable: max * 4 / 5, on_change, state: Mutex::default() })
+        Arc::new(Self { soft_limit: max * 4 / 5, on_change, state: Mutex::default() })
     }
 
     /// Adds a connection, and asks idle ones to close if there are too many. `closing` is cancelled when this connection is
@@ -59,7 +59,7 @@ impl OpenConnections {
         let mut state = self.state();
         let key = state.next();
         state.open.insert(key, Entry { closing: closing.clone(), idle_since: None, is_leaving: false });
-        while state.staying() > self.comfortable && state.close_longest_idle() {}
+        while state.staying() > self.soft_limit && state.close_longest_idle() {}
         (self.on_change)(state.open.len());
         OpenConnection { connections: self.clone(), key, closing }
     }
@@ -96,11 +96,11 @@ impl OpenConnection {
         }
     }
 
-    /// Whether the connection is to close after the response that it is about to send. That is so if too many are open and
-    /// none of the others is idle.
+    /// Whether the connection must close after its current response. It must if too many connections are open and no other
+    /// one is idle.
     pub(super) fn closes_after_response(&self) -> bool {
         let mut state = self.connections.state();
-        if state.staying() > self.connections.comfortable && !state.close_longest_idle() {
+        if state.staying() > self.connections.soft_limit && !state.close_longest_idle() {
             state.close(self.key);
         }
         self.closing.is_cancelled()
@@ -130,7 +130,7 @@ impl State {
         self.open.len() - self.leaving
     }
 
-    /// Returns whether there was an idle connection.
+    /// Asks the longest idle connection to close. Returns whether there was one.
     fn close_longest_idle(&mut self) -> bool {
         let longest = self.idle.pop_first();
         if let Some((_, key)) = longest {
@@ -182,7 +182,7 @@ mod tests {
         for index in [3, 0, 5, 1] {
             first[index].note_idle();
         }
-        // Connection 0 has answered another request meanwhile, and 5 is just being asked one.
+        // Connection 0 has served another request since then, and a request is arriving on connection 5.
         first[0].note_busy();
         first[0].note_idle();
         first[5].note_busy();
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_that_was_closed_makes_room() {
+    fn a_closed_connection_makes_room_for_a_new_one() {
         let connections = connections(10);
         let mut first = open(&connections, 8);
         first.iter().for_each(OpenConnection::note_idle);
@@ -209,18 +209,18 @@ mod tests {
     }
 
     #[test]
-    fn if_none_is_idle_connections_close_after_their_responses_until_enough_have_left() {
+    fn without_idle_connections_just_enough_busy_ones_close_after_their_responses() {
         let connections = connections(10);
         let open = open(&connections, 10);
         assert!(open[4].closes_after_response());
         assert!(open[2].closes_after_response());
         assert!(!open[0].closes_after_response());
-        assert!(open[4].closes_after_response(), "still");
+        assert!(open[4].closes_after_response(), "it is still asked to close");
         assert_eq!(closing(&open), [2, 4]);
     }
 
     #[test]
-    fn an_idle_connection_closes_before_one_that_responds() {
+    fn an_idle_connection_closes_instead_of_one_that_responds() {
         let connections = connections(10);
         let open = open(&connections, 9);
         open[7].note_idle();

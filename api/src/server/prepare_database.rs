@@ -1,6 +1,6 @@
 //! Background task that checks how the database is reached, migrates the database and creates partitions ahead of time.
 //!
-//! The api starts without Postgres: it retries until the tables are ready, and requests are answered 503 until then.
+//! The api starts without Postgres: it retries until the tables are ready, and requests are answered with 503 until then.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,25 +9,19 @@ use tokio::time::sleep;
 
 use crate::admission::queue_monitor::QueueMonitor;
 
-/// Time between two checks while there is a pooler in transaction mode.
+/// Time between two checks while a pooler is in the wrong mode.
 const POOLER_INTERVAL: Duration = Duration::from_secs(2);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Partitions are created a week ahead, so a failed day does no harm.
 const PARTITIONS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Checks how the database is reached and prepares the tables, retrying until both succeed, and reports it to the queue
-/// monitor. Then creates partitions once a day. Never returns. Without `migrate` it waits for another program to migrate the
-/// database.
+/// Checks how the database is reached and prepares the tables. Retries until both succeed, and reports the result to the
+/// queue monitor. Then creates partitions once a day. Never returns. Without `migrate`, it waits until another program has
+/// migrated the database.
 pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, migrate: bool) {
-    check_pooler(&pool, &queue).await;
-    let mut last_problem = String::new();
+    wait_for_own_sessions(&pool, &queue).await;
     while let Err(error) = try_to_prepare(&pool, migrate).await {
-        // Log each problem once, not at every retry.
-        let problem = error.to_string();
-        if problem != last_problem {
-            tracing::warn!(error = problem, "the tables are not ready yet");
-            last_problem = problem;
-        }
+        queue.note_unusable(&error);
         sleep(RETRY_INTERVAL).await;
     }
     queue.note_prepared();
@@ -35,13 +29,13 @@ pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, mig
     loop {
         sleep(PARTITIONS_INTERVAL).await;
         if let Err(error) = outbox::partitions::make(&pool).await {
-            tracing::warn!(%error, "making the days ahead failed: the next try is tomorrow");
+            tracing::warn!(%error, "the partitions of the coming days could not be made: trying again tomorrow");
         }
     }
 }
 
-/// Returns when each connection has a server session of its own. Until that is known, the api sends the database nothing else.
-async fn check_pooler(pool: &PgPool, queue: &QueueMonitor) {
+/// Waits until each connection has a server session of its own. Until then, the api runs no other query.
+async fn wait_for_own_sessions(pool: &PgPool, queue: &QueueMonitor) {
     while let Err(error) = outbox::check_pooler(pool).await {
         queue.note_unusable(&error);
         sleep(if error.is_outage() { RETRY_INTERVAL } else { POOLER_INTERVAL }).await;

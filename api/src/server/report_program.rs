@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::state::AppState;
 
-/// Time between two looks at whether the tables are ready.
+/// Time between two checks whether the tables are ready.
 const NOT_PREPARED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reports the api every 10 seconds once the tables are ready. Never returns.
@@ -19,7 +19,7 @@ pub(super) async fn run(state: Arc<AppState>) {
         }
         if let Err(error) = state.reporter.report(&state.pool).await {
             // The queue monitor logs outages.
-            tracing::debug!(%error, "could not report this api: trying again in 10 seconds");
+            tracing::debug!(%error, "this api could not be reported in email_programs: trying again in 10 seconds");
         }
         sleep(REPORT_INTERVAL).await;
     }

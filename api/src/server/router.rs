@@ -26,7 +26,7 @@ pub(crate) fn public_app(state: Arc<AppState>) -> BoxEndpoint<'static, Response>
     let cors_state = state.clone();
     let limits = &state.published_limits;
     document::page::add_routes(Route::new())
-        .nest("/api", document::service(limits).around(document::page::lead_to_page))
+        .nest("/api", document::service(limits).around(document::page::redirect_to_page))
         .at("/api/openapi.json", get(static_document("application/json", document::json(limits))))
         .at("/api/openapi.yaml", get(static_document("application/yaml", document::yaml(limits))))
         .at("/health/live", get(health::live))
@@ -67,7 +67,7 @@ fn static_document(content_type: &'static str, document: String) -> impl Endpoin
 
 /// 500 without details. The panic hook has already written the message and its location to stderr.
 fn panic_response(_: Box<dyn std::any::Any + Send>) -> Response {
-    tracing::error!("a request panicked");
+    tracing::error!("the handler of a request panicked: it was answered with 500");
     ErrorResponse::internal().into_response()
 }
 

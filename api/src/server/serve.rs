@@ -1,10 +1,10 @@
 //! Runs the program: opens both listeners, starts the background tasks, and serves until it is stopped.
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{io, sync::Arc};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{Response, endpoint::BoxEndpoint};
-use program::StopSignals;
+use program::{ListenError, StopSignals, io_problem};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -26,32 +26,25 @@ pub enum ServeError {
     #[error("DATABASE_URL: is not a Postgres URL (example: postgres://api:secret@db.internal/outbox)")]
     DatabaseUrl,
     /// An address to listen on is in use or not available on this machine.
-    #[error("{variable}: cannot listen on {address}: {source}")]
-    Listen {
-        /// The setting.
-        variable: &'static str,
-        /// Its value.
-        address: SocketAddr,
-        /// The operating system's error.
-        source: io::Error,
-    },
-    /// The system did not install the signal handlers.
-    #[error("cannot wait for signals: {0}")]
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The operating system could not install the signal handlers.
+    #[error("cannot wait for signals: {}", io_problem(.0))]
     Signals(io::Error),
     /// The operating system could not start a thread.
-    #[error("cannot start a thread: {0}")]
+    #[error("cannot start a thread: {}", io_problem(.0))]
     Threads(io::Error),
     /// The metrics recorder could not be installed.
-    #[error("metrics: {0}")]
+    #[error("metrics cannot be recorded: {0}")]
     Metrics(String),
 }
 
-/// Serves until SIGTERM or SIGINT, then goes on for `DRAIN_SECONDS` and lets requests finish; a second signal ends it at
-/// once.
+/// Serves until SIGTERM or SIGINT. Then accepts requests for another `DRAIN_SECONDS`, and lets the requests in flight finish.
+/// A second signal ends it at once.
 ///
 /// # Errors
-/// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered 503 until
-/// it is back.
+/// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered with 503
+/// until it is back.
 pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let mut signals = StopSignals::new().map_err(ServeError::Signals)?;
     let prometheus = metrics::install().map_err(|error| ServeError::Metrics(error.to_string()))?;
@@ -61,11 +54,14 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     if state.allowed_origins.any_localhost() {
         tracing::warn!("CALLBACK_ORIGINS allows http://localhost:*, which is for development");
     }
-    let private = bind("API_PRIVATE_LISTEN", settings.private_listen).await?;
-    let public = bind("API_LISTEN", settings.listen).await?;
-    log_address("listening privately", &private);
-    log_address("listening", &public);
-    tracing::info!(connections = state::max_connections(&settings), "connections to the database, at most");
+    let private = program::listen("API_PRIVATE_LISTEN", settings.private_listen).await?;
+    let public = program::listen("API_LISTEN", settings.listen).await?;
+    log_address("listening privately for metrics and health checks", &private);
+    log_address("listening for requests", &public);
+    tracing::info!(
+        max_connections = state::max_connections(&settings),
+        "the api opens no more connections to the database"
+    );
 
     let shutdown = Shutdown {
         draining: state.draining.clone(),
@@ -83,6 +79,7 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let reports = tokio::spawn(report_program::run(state.clone()));
     if shutdown.run(&mut signals).await {
         reports.abort();
+        state.webhook_log.write();
         state.reporter.report_stop(&state.pool).await;
     }
     Ok(())
@@ -104,14 +101,12 @@ fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, m
     tokio::spawn(queue_monitor::poll(state.clone()));
     let limiter = state.ip_limiter.clone();
     tokio::spawn(async move { limiter.run_cleanup().await });
+    let state = state.clone();
+    tokio::spawn(async move { state.webhook_log.run().await });
     tokio::spawn(metrics::run_upkeep(prometheus));
 }
 
-async fn bind(variable: &'static str, address: SocketAddr) -> Result<TcpListener, ServeError> {
-    TcpListener::bind(address).await.map_err(|source| ServeError::Listen { variable, address, source })
-}
-
-/// Logs the address of a listener. Scripts and tests wait for this line to learn the port if the setting says port 0.
+/// Logs the address of a listener. Scripts and tests wait for this line, which shows the port that the system chose for port 0.
 fn log_address(message: &'static str, listener: &TcpListener) {
     match listener.local_addr() {
         Ok(address) => tracing::info!(address = address.to_string(), "{message}"),

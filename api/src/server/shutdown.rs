@@ -1,7 +1,7 @@
-//! How the api stops. A load balancer notices only after some time that an instance is going away; until then it sends
-//! requests, which must be answered.
+//! How the api stops. A load balancer notices a stopping instance only after some time. Until then it sends requests, and the
+//! api must answer them.
 //!
-//! 1. At the first signal, `/health/ready` answers 503. Requests are still taken for `DRAIN_SECONDS`, on new connections and
+//! 1. At the first signal, `/health/ready` answers 503. Requests are still accepted for `DRAIN_SECONDS`, on new connections and
 //!    on open ones, and each response closes its connection.
 //! 2. Then nothing more is accepted, idle connections close, and requests in flight get ten seconds to finish.
 //!
@@ -13,14 +13,14 @@ use program::StopSignals;
 use tokio::time::{sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-/// Longest time to let requests finish once nothing more is accepted.
-const STOP_TIME: Duration = Duration::from_secs(10);
+/// Maximum time for requests in flight to finish after the listeners have closed.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The steps of a stop, and their times.
 pub(super) struct Shutdown {
     /// Cancelled at the first signal.
     pub(super) draining: CancellationToken,
-    /// Time for which requests are taken after the first signal.
+    /// Time for which requests are accepted after the first signal.
     pub(super) drain: Duration,
     /// Cancelled after that time. Listeners and idle connections then close.
     pub(super) stop: CancellationToken,
@@ -29,14 +29,14 @@ pub(super) struct Shutdown {
 }
 
 impl Shutdown {
-    /// Waits for a signal and stops. Returns when the program may end: false if it must end at once.
+    /// Waits for a signal, and stops. Returns false if a second signal asks to end at once.
     pub(super) async fn run(self, signals: &mut StopSignals) -> bool {
         signals.next().await;
         self.draining.cancel();
         tokio::select! {
             () = self.finish() => true,
             () = signals.next() => {
-                tracing::warn!("stopped at once, on a second signal");
+                tracing::warn!("the api stops at once, on a second signal");
                 false
             }
         }
@@ -44,9 +44,9 @@ impl Shutdown {
 
     async fn finish(&self) {
         if !self.drain.is_zero() {
-            let seconds = self.drain.as_secs();
+            let drain_seconds = self.drain.as_secs();
             tracing::info!(
-                seconds,
+                drain_seconds,
                 "stopping: not ready any more; requests are taken until load balancers have noticed"
             );
             sleep(self.drain).await;
@@ -54,7 +54,7 @@ impl Shutdown {
         tracing::info!("stopping: requests in flight may finish");
         self.stop.cancel();
         self.connections.close();
-        let finished = timeout(STOP_TIME, self.connections.wait()).await;
-        tracing::info!(all_finished = finished.is_ok(), "stopped");
+        let finished = timeout(FINISH_TIMEOUT, self.connections.wait()).await;
+        tracing::info!(all_finished = finished.is_ok(), "the api has stopped");
     }
 }

@@ -1,9 +1,12 @@
-//! The command line of `magic-link-api`, which is also its `--help`: every setting with its variable, default and an
-//! example. The values stay text here, so that [`ApiSettings`](super::ApiSettings) can report all bad ones at once.
+//! The command line of `magic-link-api`, which is also its `--help` and its part of docs/settings.md: every setting with its
+//! variable, default and an example. The values stay text here, so that [`ApiSettings`](super::ApiSettings) can report all bad
+//! ones at once.
+#![allow(rustdoc::bare_urls, reason = "--help shows the same text")]
 
 use std::convert::Infallible;
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
+use program::changed_settings;
 use secrecy::SecretString;
 
 use super::defaults;
@@ -11,101 +14,129 @@ use super::defaults;
 /// Takes requests for sign-in links and puts them into the outbox, from which magic-link-worker mails them.
 ///
 /// Settings come from the environment, and from the file .env in the current directory if there is one. In .env, values
-/// with blanks need quotes, and a $ stands for itself.
+/// with blanks need quotes, and a $ stands for itself. A setting without a default that is not marked as required may be left
+/// out.
 #[derive(Debug, Parser)]
-#[command(name = "magic-link-api", version)]
+#[command(
+    name = "magic-link-api",
+    version,
+    max_term_width = 110,
+    after_help = "`magic-link-worker example-env` prints a .env for both programs, with every setting."
+)]
 pub struct ApiArguments {
-    /// Postgres, required. Example: postgres://api:secret@db.internal/outbox
-    #[arg(long, env, hide_env_values = true, value_name = "URL", value_parser = secret)]
+    /// Required. URL of the Postgres database, the same one for both programs. Special characters of the password must
+    /// be percent-encoded. Example: postgres://magic_link:secret@db.internal/magic_link
+    #[arg(long, env, hide_env_values = true, value_name = "URL", help_heading = "Postgres", value_parser = secret)]
     pub(super) database_url: Option<SecretString>,
-    /// Most connections to Postgres, 1 to 1000, and 3 more for commits. Example: 10
-    #[arg(long, env, default_value = "10", value_name = "NUMBER")]
+    /// Maximum number of connections to Postgres, 1 to 1000 (for the worker: 2 to 1000). Each program opens up to 3
+    /// more for its commits. Example: 20
+    #[arg(long, env, default_value = "10", value_name = "NUMBER", help_heading = "Postgres")]
     pub(super) database_max_connections: String,
-    /// Whether to bring the tables up to date at the start. Example: false
-    #[arg(long, env, default_value = "true", value_name = "BOOL")]
+    /// Whether the program brings the tables up to date when it starts: true or false. With false, run
+    /// `magic-link-worker migrate` first. Example: false
+    #[arg(long, env, default_value = "true", value_name = "BOOL", help_heading = "Postgres")]
     pub(super) migrate_on_start: String,
-    /// How long a link works: MAILER_OTP_EXP of Supabase Auth. At least JOB_DEADLINE and five minutes. Example: 1h
-    #[arg(long, env, default_value = defaults::LINK_LIFETIME, value_name = "TIME")]
-    pub(super) link_lifetime: String,
-    /// How the log is written: text or json. Example: json
-    #[arg(long, env, default_value = "text", value_name = "FORMAT")]
+    /// Form of the log lines on stdout: text or json. Text has colours on a terminal, unless NO_COLOR is set. Example:
+    /// json
+    #[arg(long, env, default_value = "text", value_name = "FORMAT", help_heading = "Log")]
     pub(super) log_format: String,
-    /// What is logged: off, error, warn, info, debug or trace, also for a part alone. Example: info,api=debug
-    #[arg(long, env, default_value = "info", value_name = "FILTER")]
+    /// Least severe lines that are logged: off, error, warn, info, debug or trace. A part of the program may have a
+    /// level of its own. Example: info,outbox=debug
+    #[arg(long, env, default_value = "info", value_name = "FILTER", help_heading = "Log")]
     pub(super) rust_log: String,
-    /// Address of the public listener; port 0 takes any. Example: 0.0.0.0:8080
-    #[arg(long, env, default_value = "127.0.0.1:8080", value_name = "ADDRESS")]
+    /// How long Supabase Auth lets a link work: its MAILER_OTP_EXP. It must be at least five minutes longer than
+    /// JOB_DEADLINE. Example: 1h
+    #[arg(long, env, default_value = defaults::LINK_LIFETIME, value_name = "TIME", help_heading = "Links")]
+    pub(super) link_lifetime: String,
+    /// Address of the public listener. Port 0 takes any free port. Example: 0.0.0.0:8080
+    #[arg(long, env, default_value = "127.0.0.1:8080", value_name = "ADDRESS", help_heading = "Connections")]
     pub(super) api_listen: String,
-    /// Address of the private listener (metrics and health). Example: 10.0.0.5:8082
-    #[arg(long, env, default_value = "127.0.0.1:8082", value_name = "ADDRESS")]
+    /// Address of the private listener, for metrics and detailed health checks. Do not make it public. Example:
+    /// 10.0.0.5:8082
+    #[arg(long, env, default_value = "127.0.0.1:8082", value_name = "ADDRESS", help_heading = "Connections")]
     pub(super) api_private_listen: String,
-    /// How long a connection may be idle between requests, 1s to 1h; longer than the load balancer keeps one, or it sends
-    /// requests on a connection that closes. Example: 620s
-    #[arg(long, env, default_value = "620s", value_name = "TIME")]
+    /// How long a connection may be idle between two requests, 1s to 1h. It must be longer than the load balancer keeps
+    /// an idle connection, or callers get a 502 now and then. Example: 620s
+    #[arg(long, env, default_value = "620s", value_name = "TIME", help_heading = "Connections")]
     pub(super) api_keep_alive: String,
-    /// Most open connections per listener, 10 to 100000. From four fifths of them on, those that are idle longest are
-    /// closed for new ones. Example: 10000
-    #[arg(long, env, default_value = "10000", value_name = "NUMBER")]
+    /// Maximum number of open connections of each listener, 10 to 100000. Further ones wait. Each connection is an open
+    /// file. From four fifths of the maximum on, the connections that are idle longest are closed for new ones.
+    /// Example: 10000
+    #[arg(long, env, default_value = "10000", value_name = "NUMBER", help_heading = "Connections")]
     pub(super) api_max_connections: String,
-    /// Seconds after SIGTERM for which requests are still taken while /health/ready answers 503, 0 to 3600: as long as the
-    /// load balancer needs to notice. Example: 5
-    #[arg(long, env, default_value = "5", value_name = "SECONDS")]
+    /// Seconds for which requests are still taken after SIGTERM, 0 to 3600. /health/ready answers 503 meanwhile, so
+    /// this must be as long as the load balancer needs to notice. Example: 5
+    #[arg(long, env, default_value = "5", value_name = "SECONDS", help_heading = "Connections")]
     pub(super) drain_seconds: String,
-    /// Portals that links may lead back to, required: origins, with commas; the first label may be `*`;
-    /// `http://localhost:*` for development. Hosts may be in Unicode, and mails show them as they stand here. Example: `https://example.com,https://*.preview.example.com`
-    #[arg(long, env, value_name = "ORIGINS")]
+    /// Required. Origins of the portals that links may lead back to, separated by commas. The first label may be a
+    /// wildcard: `https://*.preview.example.com`. `http://localhost:*` allows any port of localhost, for development. A
+    /// host may be in Unicode, and mails show it as it is written here. Example: https://portal.example.com
+    #[arg(long, env, value_name = "ORIGINS", help_heading = "Portals")]
     pub(super) callback_origins: Option<String>,
-    /// The portals' callback page. Example: /auth/callback
-    #[arg(long, env, default_value = "/auth/callback", value_name = "PATH")]
+    /// Path of the portals' callback page. Example: /auth/callback
+    #[arg(long, env, default_value = "/auth/callback", value_name = "PATH", help_heading = "Portals")]
     pub(super) callback_path: String,
-    /// Parts of the portal that `callback_next` may name, with commas; default: all. Example: /app,/docs
-    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "PATHS")]
+    /// Paths under which callback_next must be, separated by commas. Without them, it may be any page of the portal.
+    /// Example: /app,/docs
+    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "PATHS", help_heading = "Portals")]
     pub(super) callback_next_prefixes: String,
-    /// Networks of the proxies (and portal back ends) whose forwarding headers are trusted, with commas; default: none.
-    /// Unless one of the next two is set, the caller is the last address in X-Forwarded-For outside these networks.
-    /// Example: 10.0.0.0/8,fd00::/8
-    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NETWORKS")]
+    /// Networks of the proxies, and of the portals' back ends, whose forwarding headers are trusted, separated by
+    /// commas. The caller is then the last address in X-Forwarded-For that is outside of them, unless one of the next
+    /// two settings is set. Without it, no header is trusted. Example: 10.0.0.0/8,2001:db8::/32
+    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NETWORKS", help_heading = "Callers")]
     pub(super) trusted_proxies: String,
-    /// Header in which the platform in front names the caller on every request: Fly-Client-IP (Fly), CF-Connecting-IP
-    /// (Cloudflare), True-Client-IP (Akamai). Unless it is one line with one address, the proxy's own address counts. Needs
-    /// TRUSTED_PROXIES. Example: Fly-Client-IP
-    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "HEADER")]
+    /// Header in which the platform in front names the caller of every request: Fly-Client-IP (Fly), CF-Connecting-IP
+    /// (Cloudflare) or True-Client-IP (Akamai). If it is missing, repeated or not one address, the proxy's own address
+    /// counts. Needs TRUSTED_PROXIES. Example: Fly-Client-IP
+    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "HEADER", help_heading = "Callers")]
     pub(super) client_ip_header: String,
-    /// Number of proxies that every request comes through, 1 to 16, for platforms that add their own address to
-    /// X-Forwarded-For: the caller is the entry at this position from the right. Needs TRUSTED_PROXIES. Example: 2
-    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NUMBER")]
+    /// Position of the caller in X-Forwarded-For, counted from the right, 1 to 16. For platforms that append an address
+    /// of their own after the caller's. Needs TRUSTED_PROXIES, and cannot be combined with CLIENT_IP_HEADER. Example: 2
+    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NUMBER", help_heading = "Callers")]
     pub(super) trusted_proxy_hops: String,
-    /// Requests per IPv4 address or IPv6 /64. Example: 30/1m
-    #[arg(long, env, default_value = defaults::IP_RATE_LIMIT, value_name = "QUOTA")]
+    /// Maximum number of requests from one IPv4 address or one IPv6 /64. Each api counts for itself. Example: 30/1m
+    #[arg(long, env, default_value = defaults::IP_RATE_LIMIT, value_name = "QUOTA", help_heading = "Limits")]
     pub(super) ip_rate_limit: String,
-    /// Networks with another quota, such as a portal's back end, with commas; default: none.
-    /// Example: 10.1.0.0/16=600/1m
-    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NETWORK=QUOTA")]
+    /// Networks with another limit, such as that of a portal's back end, separated by commas. Example:
+    /// 10.1.0.0/16=600/1m
+    #[arg(
+        long,
+        env,
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NETWORK=QUOTA",
+        help_heading = "Limits"
+    )]
     pub(super) ip_rate_limit_overrides: String,
-    /// Requests per recipient, whoever asks; all must hold. Example: 10/15m,30/1d
-    #[arg(long, env, default_value = defaults::RECIPIENT_RATE_LIMIT, value_name = "QUOTAS")]
+    /// Maximum number of mails to one person, whoever asks. All of the limits must hold, over all apis together.
+    /// Example: 10/15m,30/1d
+    #[arg(long, env, default_value = defaults::RECIPIENT_RATE_LIMIT, value_name = "QUOTAS", help_heading = "Limits")]
     pub(super) recipient_rate_limit: String,
-    /// Requests per recipient from one network; all must hold. Example: 3/15m,10/1d
-    #[arg(long, env, default_value = defaults::RECIPIENT_CLIENT_RATE_LIMIT, value_name = "QUOTAS")]
+    /// Maximum number of mails to one person that were asked for from one network. All of the limits must hold, over
+    /// all apis together. Example: 3/15m,10/1d
+    #[arg(long, env, default_value = defaults::RECIPIENT_CLIENT_RATE_LIMIT, value_name = "QUOTAS", help_heading = "Limits")]
     pub(super) recipient_client_rate_limit: String,
-    /// Within this time the same request again is a double click. Example: 10s
-    #[arg(long, env, default_value = defaults::DUPLICATE_WINDOW, value_name = "TIME")]
+    /// Time within which the same request again counts as a double click and sends no second mail, 1h at most. Example:
+    /// 10s
+    #[arg(long, env, default_value = defaults::DUPLICATE_WINDOW, value_name = "TIME", help_heading = "Limits")]
     pub(super) duplicate_window: String,
-    /// A mail that is not sent by then is not sent at all. Example: 15m
-    #[arg(long, env, default_value = defaults::JOB_DEADLINE, value_name = "TIME")]
+    /// Time after which a mail that is still not sent expires. Example: 15m
+    #[arg(long, env, default_value = defaults::JOB_DEADLINE, value_name = "TIME", help_heading = "Limits")]
     pub(super) job_deadline: String,
-    /// With more jobs than this waiting, no more are accepted. Example: 100000
-    #[arg(long, env, default_value = "100000", value_name = "NUMBER")]
+    /// Maximum number of jobs that wait. Beyond it, requests are answered with 503; also below it, if the workers could
+    /// not mail all of them in time. Example: 100000
+    #[arg(long, env, default_value = "100000", value_name = "NUMBER", help_heading = "Limits")]
     pub(super) queue_limit: String,
-    /// Keys of Mailgun's webhooks, with commas while they change; without one, no webhooks are taken.
-    /// Example: key-3ax6xnjp29jd6fds4gc373sgvjxteol0
-    #[arg(long, env, hide_env_values = true, value_name = "KEYS", value_parser = secret)]
+    /// Key with which Mailgun signs its webhooks. Two keys, separated by a comma, while you change it. Without a key,
+    /// no webhook is accepted. Example: key-3ax6xnjp29jd6fds4gc373sgvjxteol0
+    #[arg(long, env, hide_env_values = true, value_name = "KEYS", help_heading = "Mailgun", value_parser = secret)]
     pub(super) mailgun_webhook_signing_key: Option<SecretString>,
-    /// A webhook signed longer ago is refused, 5m to 1d; Mailgun tries for 8 hours. Example: 12h
-    #[arg(long, env, default_value = "12h", value_name = "TIME")]
+    /// Age at which a signed webhook is refused, 5m to 1d. Mailgun repeats a webhook for 8 hours. Example: 12h
+    #[arg(long, env, default_value = "12h", value_name = "TIME", help_heading = "Mailgun")]
     pub(super) webhook_max_age: String,
-    /// The domain that mail is sent from: events of others are refused; default: none are. Example: mg.example.com
-    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "DOMAIN")]
+    /// Domain that mail is sent from. Webhook events of other domains are refused; without it, none are. Example:
+    /// mg.example.com
+    #[arg(long, env, default_value = "", hide_default_value = true, value_name = "DOMAIN", help_heading = "Mailgun")]
     pub(super) mailgun_domain: String,
     /// What to do instead of serving.
     #[command(subcommand)]
@@ -117,6 +148,43 @@ pub struct ApiArguments {
 pub enum ApiCommand {
     /// Print the OpenAPI document. Needs no settings.
     Openapi,
+}
+
+/// The settings that the log may show: all but keys, and the URL with the database's password.
+const PUBLIC: [&str; 25] = [
+    "DATABASE_MAX_CONNECTIONS",
+    "MIGRATE_ON_START",
+    "LOG_FORMAT",
+    "RUST_LOG",
+    "LINK_LIFETIME",
+    "API_LISTEN",
+    "API_PRIVATE_LISTEN",
+    "API_KEEP_ALIVE",
+    "API_MAX_CONNECTIONS",
+    "DRAIN_SECONDS",
+    "CALLBACK_ORIGINS",
+    "CALLBACK_PATH",
+    "CALLBACK_NEXT_PREFIXES",
+    "TRUSTED_PROXIES",
+    "CLIENT_IP_HEADER",
+    "TRUSTED_PROXY_HOPS",
+    "IP_RATE_LIMIT",
+    "IP_RATE_LIMIT_OVERRIDES",
+    "RECIPIENT_RATE_LIMIT",
+    "RECIPIENT_CLIENT_RATE_LIMIT",
+    "DUPLICATE_WINDOW",
+    "JOB_DEADLINE",
+    "QUEUE_LIMIT",
+    "WEBHOOK_MAX_AGE",
+    "MAILGUN_DOMAIN",
+];
+
+impl ApiArguments {
+    /// The public settings that are not the default, for the first line of the log.
+    #[must_use]
+    pub fn changed(matches: &ArgMatches) -> String {
+        changed_settings(&Self::command(), matches, &PUBLIC)
+    }
 }
 
 fn secret(text: &str) -> Result<SecretString, Infallible> {

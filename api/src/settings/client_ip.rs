@@ -1,4 +1,4 @@
-//! The settings that say how to find a caller's address: `TRUSTED_PROXIES`, and at most one of `CLIENT_IP_HEADER` and
+//! The settings for finding a caller's address: `TRUSTED_PROXIES`, and at most one of `CLIENT_IP_HEADER` and
 //! `TRUSTED_PROXY_HOPS`.
 
 use std::num::NonZeroUsize;
@@ -15,8 +15,8 @@ use crate::ip_limit::{
 
 const HEADER: (&str, &str) = ("CLIENT_IP_HEADER", "Fly-Client-IP");
 const HOPS: (&str, &str) = ("TRUSTED_PROXY_HOPS", "2");
-/// More proxies than anybody puts in a row.
-const MOST_HOPS: usize = 16;
+/// Maximum of `TRUSTED_PROXY_HOPS`. No setup has more proxies in a row.
+const MAX_HOPS: usize = 16;
 
 pub(super) fn read(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ClientIpFinder> {
     let trusted: Option<TrustedProxies> = errors.parse("TRUSTED_PROXIES", "10.0.0.0/8", &arguments.trusted_proxies);
@@ -40,7 +40,7 @@ fn read_source(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<C
         (true, true) => Some(ClientIpSource::ForwardedFor),
         (false, true) => errors.read(HEADER.0, HEADER.1, parse_header(header)).map(ClientIpSource::Header),
         (true, false) => {
-            let hops = errors.in_range(HOPS.0, HOPS.1, hops, 1..=MOST_HOPS);
+            let hops = errors.in_range(HOPS.0, HOPS.1, hops, 1..=MAX_HOPS);
             hops.and_then(NonZeroUsize::new).map(ClientIpSource::ForwardedForHops)
         }
         (false, false) => {
@@ -55,9 +55,7 @@ fn read_source(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<C
 fn parse_header(text: &str) -> Result<HeaderName, String> {
     let name: HeaderName = text.parse().map_err(|_| format!("`{text}` is not the name of a header"))?;
     if name == FORWARDED_FOR {
-        return Err(format!(
-            "`{text}` holds a list: set only TRUSTED_PROXIES to read it, or TRUSTED_PROXY_HOPS besides"
-        ));
+        return Err(format!("`{text}` holds a list: to read it, set only TRUSTED_PROXIES, or also TRUSTED_PROXY_HOPS"));
     }
     if name == header::FORWARDED {
         return Err(format!(

@@ -16,7 +16,7 @@ pub(crate) struct ConnectionSettings {
     pub(crate) keep_alive: Duration,
     /// Maximum number of open connections per listener.
     pub(crate) max: usize,
-    /// Time for which requests are taken after the first signal to stop.
+    /// Time for which requests are accepted after the first stop signal.
     pub(crate) drain: Duration,
 }
 

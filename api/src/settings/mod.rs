@@ -23,11 +23,11 @@ use crate::{
     ip_limit::{client_ip::ClientIpFinder, limiter::QuotaOverrides},
 };
 
-/// Time that Mailgun gets to deliver a mail handed over right at the job's deadline, before the link expires.
+/// Time for Mailgun to deliver a mail that it accepted right at the job's deadline, before the link expires.
 const DELIVERY_TIME: Duration = Duration::from_mins(5);
 
-/// Smallest `WEBHOOK_MAX_AGE`: Mailgun's clock and ours may differ by as much.
-const SHORTEST_WEBHOOK_AGE: Duration = Duration::from_mins(5);
+/// Minimum of `WEBHOOK_MAX_AGE`. The clocks of Mailgun and of this server may differ by that much.
+const MIN_WEBHOOK_AGE: Duration = Duration::from_mins(5);
 
 /// Everything that the api needs to serve.
 #[derive(Debug)]
@@ -55,11 +55,11 @@ pub struct ApiSettings {
 /// The settings of the webhook endpoint.
 #[derive(Debug, Clone)]
 pub(crate) struct WebhookSettings {
-    /// Keys that may have signed a webhook. Without any, the api has no webhook route.
+    /// Keys that may have signed a webhook. Without keys, every webhook gets a 404.
     pub(crate) signing_keys: Vec<SecretString>,
     /// Maximum age of a signature.
     pub(crate) max_age: Duration,
-    /// The domain that our mail is sent from. Events of other domains are refused; without a domain, none are.
+    /// The domain that mail is sent from. Events of other domains are refused; `None` accepts all domains.
     pub(crate) domain: Option<String>,
 }
 
@@ -67,8 +67,8 @@ impl ApiSettings {
     /// Parses and checks all settings.
     ///
     /// # Errors
-    /// Every bad setting, in the order of `--help`, except that `LINK_LIFETIME` comes after `JOB_DEADLINE`, with which
-    /// it is compared.
+    /// Every bad setting, in the order of `--help`, except that `LINK_LIFETIME` comes after `JOB_DEADLINE`, because the
+    /// two are compared.
     pub fn read(arguments: &ApiArguments) -> Result<Self, SettingErrors> {
         let mut errors = SettingErrors::default();
         let settings = read_all(arguments, &mut errors);
@@ -81,10 +81,10 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
     let database_url = read_database_url(arguments, errors);
     let database_max_connections =
         errors.in_range("DATABASE_MAX_CONNECTIONS", "10", &arguments.database_max_connections, 1..=1_000);
-    let migrate_on_start = errors.parse("MIGRATE_ON_START", "true", &arguments.migrate_on_start);
+    let migrate_on_start = errors.parse_bool("MIGRATE_ON_START", "true", &arguments.migrate_on_start);
     let log = LogSettings::read(&arguments.log_format, &arguments.rust_log, errors);
-    let listen = errors.parse("API_LISTEN", "127.0.0.1:8080", &arguments.api_listen);
-    let private_listen = errors.parse("API_PRIVATE_LISTEN", "127.0.0.1:8082", &arguments.api_private_listen);
+    let listen = errors.parse_address("API_LISTEN", "127.0.0.1:8080", &arguments.api_listen);
+    let private_listen = errors.parse_address("API_PRIVATE_LISTEN", "127.0.0.1:8082", &arguments.api_private_listen);
     let connections = ConnectionSettings::read(arguments, errors);
     let callback = read_callback(arguments, errors);
     let client_ips = client_ip::read(arguments, errors);
@@ -135,7 +135,7 @@ fn read_callback(
     Some((origins?, path?, prefixes?))
 }
 
-/// The rules of accepting a request, and `LINK_LIFETIME`.
+/// Reads the rules for accepting a request, and `LINK_LIFETIME`.
 fn read_admission(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<(EnqueuePolicy, Duration)> {
     let per_recipient: Option<Quotas> =
         errors.parse("RECIPIENT_RATE_LIMIT", "10/15m,30/1d", &arguments.recipient_rate_limit);
@@ -166,7 +166,7 @@ fn read_webhooks(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option
     let keys = arguments.mailgun_webhook_signing_key.as_ref().map(|keys| keys.expose_secret()).unwrap_or_default();
     let keys = keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(SecretString::from);
     let max_age = errors.read("WEBHOOK_MAX_AGE", "12h", parse_duration(&arguments.webhook_max_age))?;
-    if !(SHORTEST_WEBHOOK_AGE..=LONGEST_REPORT_AGE).contains(&max_age) {
+    if !(MIN_WEBHOOK_AGE..=LONGEST_REPORT_AGE).contains(&max_age) {
         errors.add("WEBHOOK_MAX_AGE", "12h", "is not from 5m to 1d".to_owned());
         return None;
     }

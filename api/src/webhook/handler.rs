@@ -39,7 +39,7 @@ const NO_SIGNING_KEY: &str = "no_key";
 
 #[derive(Tags)]
 enum WebhookTag {
-    /// What Mailgun calls. Not for portals.
+    /// Endpoints for Mailgun. Portals do not call them.
     Webhooks,
 }
 
@@ -51,7 +51,7 @@ impl WebhookApi {
     /// Receive a Mailgun event
     ///
     /// For Mailgun's webhooks of the types `accepted`, `delivered`, `permanent_fail`, `temporary_fail` and
-    /// `complained`. Others are answered 200 and ignored. The same event again is answered 200 and changes nothing.
+    /// `complained`. Other types get a 200 and are ignored. A repeated event gets a 200 and changes nothing.
     #[oai(path = "/webhooks/mailgun", method = "post", operation_id = "receiveMailgunEvent")]
     async fn receive_mailgun_event(
         &self,
@@ -59,17 +59,20 @@ impl WebhookApi {
         body: JsonBody<MailgunWebhook>,
     ) -> Result<EventTakenResponse, EndpointError<WebhookErrors>> {
         match process(&state, body.0).await {
-            Ok(processed) => {
-                log_processed(&processed);
-                metrics::count_webhook(processed.event, processed.outcome);
+            Ok(ProcessedWebhook { event, outcome, job }) => {
+                // At debug, because every mail causes about three events and the tables hold them all.
+                let job_id = job.map(tracing::field::display);
+                tracing::debug!(event, outcome, job_id, "a webhook event was processed");
+                state.webhook_log.count_event(outcome);
+                metrics::count_webhook(event, outcome);
                 Ok(EventTakenResponse)
             }
             Err(RejectedWebhook { reason, response }) => {
-                // Without a signing key the operator wants no webhooks, so rejecting one is nothing to look into.
+                // Without a signing key the operator expects no webhooks, so a rejected one needs no warning.
                 if reason == NO_SIGNING_KEY {
-                    tracing::debug!(why = reason, "webhook refused");
+                    tracing::debug!(reason, "a webhook was refused");
                 } else {
-                    tracing::warn!(why = reason, "webhook refused");
+                    state.webhook_log.count_refused(reason);
                 }
                 metrics::count_webhook("none", reason);
                 Err(response.into())
@@ -87,7 +90,7 @@ struct ProcessedWebhook {
 
 /// A webhook that was not accepted.
 struct RejectedWebhook {
-    /// Value of the field `why` in the log and of the label `outcome` in the metrics.
+    /// Value of the field `reason` in the log and of the label `outcome` in the metrics.
     reason: &'static str,
     response: ErrorResponse,
 }
@@ -107,7 +110,7 @@ async fn process(state: &AppState, webhook: MailgunWebhook) -> Result<ProcessedW
         Ok(MailgunEvent::Delivery(event)) => event,
         Ok(MailgunEvent::Other) => return Ok(ProcessedWebhook { event: "other", outcome: "ignored", job: None }),
         Err(Malformed(reason)) => {
-            let response = event_refused("The event is not one of this service's mails.");
+            let response = event_refused("The event is not about a mail of this service.");
             return Err(RejectedWebhook::new(reason, response));
         }
     };
@@ -157,16 +160,6 @@ fn verify_signature(
     Ok(signature)
 }
 
-fn log_processed(processed: &ProcessedWebhook) {
-    let ProcessedWebhook { event, outcome, job } = processed;
-    let job_id = job.map(tracing::field::display);
-    // At debug, because every mail causes about three events and the tables hold them all.
-    match *outcome {
-        "unmatched" => tracing::info!(event, job_id, "a webhook fits no job"),
-        outcome => tracing::debug!(event, outcome, job_id, "webhook"),
-    }
-}
-
 /// Counts a changed delivery and a suppression. Warns if a domain's suppressions are held back.
 fn count_outcome(event: &DeliveryEvent, recorded: ReportOutcome) {
     if let Some(delivery) = recorded.moved_to {
@@ -183,12 +176,15 @@ fn count_outcome(event: &DeliveryEvent, recorded: ReportOutcome) {
 
 /// 401.
 pub(crate) fn invalid_signature() -> ErrorResponse {
-    ErrorResponse::new(ErrorCode::InvalidSignature, "The signature is not by the key of MAILGUN_WEBHOOK_SIGNING_KEY.")
+    ErrorResponse::new(
+        ErrorCode::InvalidSignature,
+        "The signature was not made with a key of MAILGUN_WEBHOOK_SIGNING_KEY.",
+    )
 }
 
 /// 406 for a token that is stored with another event. The OpenAPI document uses this as the example of a 406.
 pub(crate) fn token_reused() -> ErrorResponse {
-    event_refused("The token came with another event before.")
+    event_refused("The token was already used for another event.")
 }
 
 /// 406: Mailgun does not send the event again.

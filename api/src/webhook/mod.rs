@@ -1,7 +1,8 @@
 //! `POST /api/webhooks/mailgun`: parses the body (`request`), verifies Mailgun's signature (`signature`), records the
-//! event on its job (`handler`), and lists the endpoint's responses for the document (`responses`).
+//! event on its job (`handler`), logs the counts (`log`), and lists the endpoint's responses for the document (`responses`).
 
 pub(crate) mod handler;
+pub(crate) mod log;
 pub(crate) mod request;
 mod responses;
 mod signature;

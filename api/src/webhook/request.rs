@@ -56,19 +56,19 @@ fn schema() -> MetaSchema {
     };
     let signature = MetaSchema {
         ty: "object",
-        description: Some("By the domain's webhook signing key."),
+        description: Some("Signature with the domain's webhook signing key."),
         required: vec!["timestamp", "token", "signature"],
         properties: vec![
-            ("timestamp", field("Seconds since 1970, when it was signed.", "string")),
-            ("token", field("Random: at most 64 letters and digits.", "string")),
-            ("signature", field("HMAC-SHA256 over timestamp and token, in hex.", "string")),
+            ("timestamp", field("When the webhook was signed, in seconds since the Unix epoch.", "string")),
+            ("token", field("A random text of 1 to 64 letters and digits.", "string")),
+            ("signature", field("HMAC-SHA256 of timestamp and token, in hex.", "string")),
         ],
         ..MetaSchema::ANY
     };
     MetaSchema {
         ty: "object",
         title: Some(MailgunWebhook::SCHEMA.to_owned()),
-        description: Some("A webhook as Mailgun posts it. Fields besides are ignored."),
+        description: Some("A webhook as Mailgun posts it. Other fields are ignored."),
         required: vec!["signature", "event-data"],
         properties: vec![
             ("signature", MetaSchemaRef::Inline(Box::new(signature))),

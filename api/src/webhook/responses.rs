@@ -13,10 +13,10 @@ use crate::http::{
     responses::{DocumentedErrors, DocumentedResponse, response},
 };
 
-/// The event was taken, or needs nothing.
+/// The event was recorded, or there was nothing to record.
 #[derive(Debug, Object)]
 struct EventTaken {
-    /// Always true: there is no reason to send it again.
+    /// Always true: do not send the event again.
     ok: bool,
 }
 
@@ -33,7 +33,12 @@ impl IntoResponse for EventTakenResponse {
 impl ApiResponse for EventTakenResponse {
     fn meta() -> MetaResponses {
         MetaResponses {
-            responses: vec![response(200, "Taken, known already, or of no interest", EventTaken::schema_ref(), &[])],
+            responses: vec![response(
+                200,
+                "The event was recorded, was already known, or is ignored",
+                EventTaken::schema_ref(),
+                &[],
+            )],
         }
     }
 
@@ -49,13 +54,21 @@ pub(super) struct WebhookErrors;
 impl DocumentedErrors for WebhookErrors {
     const RESPONSES: &[DocumentedResponse] = &[
         (400, "The body is not JSON", &[]),
-        (401, "The signature is missing or wrong: sent again, it may be right after a key is mended", &[]),
+        (
+            401,
+            "The signature is missing or wrong: send the webhook again, because the operator may correct the signing key",
+            &[],
+        ),
         (404, "No signing key is set", &[]),
-        (406, "Never to be sent again: too old, from the future, of another domain, or its token was used before", &[]),
+        (
+            406,
+            "The event is too old, from the future or about another domain, or its token is not new: do not send it again",
+            &[],
+        ),
         (405, "The method is not POST", &[ALLOW]),
         (413, "The body is larger than 256 KiB", &[]),
         (415, "The body is not sent as application/json, or is compressed", &[ACCEPT_ENCODING]),
         (500, "Something went wrong on our side", &[]),
-        (503, "The database is away: send it again later", &[RETRY_AFTER]),
+        (503, "The database is unreachable: send the webhook again later", &[RETRY_AFTER]),
     ];
 }

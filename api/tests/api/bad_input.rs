@@ -227,11 +227,11 @@ async fn a_bad_explicit_header_is_an_error_and_bad_browser_headers_count_as_miss
 }
 
 #[tokio::test]
-async fn all_issues_are_reported_at_once() {
+async fn all_issues_of_a_request_are_reported_at_once() {
     let api = TestApi::start(&[]).await;
     let body = json!({"email": "hello", "callback_origin": "https://evil.example", "callback_next": "//evil.example"});
     let response = api.post(&body).await;
-    assert_error(&response, 400, "invalid_request", "three kinds");
+    assert_error(&response, 400, "invalid_request", "three fields");
     assert_eq!(issue_paths(&response), ["email", "callback_origin", "callback_next"]);
     let body = json!({"email": 1, "callback_origin": 2, "callback_next": 3});
     let response = api.post(&body).await;
@@ -261,7 +261,7 @@ async fn other_methods_paths_types_and_sizes_get_the_error_object_too() {
         assert_error(&response, 415, "unsupported_media_type", kind);
     }
     let response = RawRequest::new("POST", PATH).body("{}").send(api.public).await;
-    assert_error(&response, 415, "unsupported_media_type", "no type");
+    assert_error(&response, 415, "unsupported_media_type", "no content type");
     for kib in [17, 200] {
         let body = json!({"email": "a@b.c", "callback_origin": PORTAL, "x": "x".repeat(kib * 1024)}).to_string();
         assert_error(&post(body).send(api.public).await, 413, "payload_too_large", "KiB");
@@ -271,12 +271,12 @@ async fn other_methods_paths_types_and_sizes_get_the_error_object_too() {
 }
 
 #[tokio::test]
-async fn a_compressed_body_gets_415_that_says_so() {
+async fn a_compressed_body_gets_415_with_a_message_about_content_encoding() {
     let api = TestApi::start(&[]).await;
     let body = json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string();
     for path in [PATH, "/api/webhooks/mailgun"] {
         for codings in [&["gzip"][..], &["deflate"], &["br"], &["X-GZIP"], &["identity, gzip"], &["identity", "gzip"]] {
-            // It is above the limit on the size, too, so that it is refused before anything else is looked at.
+            // The second body is also too large: 415 takes precedence over 413.
             for compressed in [b"\x1f\x8b\x08\x00".to_vec(), vec![0; 20_000]] {
                 let request = RawRequest::new("POST", path).header("Content-Type", "application/json").body(compressed);
                 let request =

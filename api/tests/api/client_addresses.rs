@@ -1,4 +1,4 @@
-//! The address that a request is counted under: the caller's, as a trusted proxy names it, and nobody's choice.
+//! The address that a request is counted under. A trusted proxy names it, and no caller can choose it.
 
 use serde_json::{Value, json};
 
@@ -56,7 +56,7 @@ async fn statuses(api: &TestApi, header: &str, requests: &[&[&str]]) -> Vec<u16>
 }
 
 #[tokio::test]
-async fn with_a_named_header_its_one_address_counts_and_else_the_proxy() {
+async fn client_ip_header_names_the_client_and_otherwise_the_proxy_counts() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "1/1h"), ("CLIENT_IP_HEADER", "Fly-Client-IP")]).await;
     let requests: [&[&str]; 10] = [
         &["203.0.113.7"],
@@ -78,38 +78,42 @@ async fn with_a_named_header_its_one_address_counts_and_else_the_proxy() {
     let direct = [("IP_RATE_LIMIT", "1/1h"), ("CLIENT_IP_HEADER", "Fly-Client-IP"), ("TRUSTED_PROXIES", "10.0.0.0/8")];
     let api = api.restart(&direct).await;
     let requests: [&[&str]; 2] = [&["203.0.113.7"], &["203.0.113.8"]];
-    assert_eq!(statuses(&api, "Fly-Client-IP", &requests).await, [200, 429], "nobody else is believed");
+    assert_eq!(
+        statuses(&api, "Fly-Client-IP", &requests).await,
+        [200, 429],
+        "the header of an untrusted peer is ignored"
+    );
 }
 
 #[tokio::test]
-async fn people_behind_one_edge_have_their_own_limits_if_its_hop_is_counted() {
+async fn with_trusted_proxy_hops_each_client_behind_one_edge_has_its_own_limit() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "1/1h"), ("TRUSTED_PROXY_HOPS", "2")]).await;
     for person in 1..=33 {
         let line = format!("6.6.6.6, 203.0.113.{person}, 198.51.100.99");
         assert_eq!(statuses(&api, "X-Forwarded-For", &[&[&line], &[&line]]).await, [200, 429], "{line}");
     }
-    // Without the edge's entry, or without an address in its place, the proxy's own address counts.
+    // If the edge's entry is missing, or there is no address at the position, the proxy's own address counts.
     let requests: [&[&str]; 3] = [&["203.0.113.77"], &["203.0.113.78"], &["unknown, 198.51.100.99"]];
     assert_eq!(statuses(&api, "X-Forwarded-For", &requests).await, [200, 429, 429]);
 }
 
-/// The warnings about one address after this many "request answered" lines are logged.
-async fn warnings_after(api: &TestApi, answers: usize) -> Vec<Value> {
+/// Waits for this many "request answered" lines, and returns the warnings about one address.
+async fn warnings_after(api: &TestApi, responses: usize) -> Vec<Value> {
     let lines =
         |part: &str| -> Vec<String> { api.program.log().into_iter().filter(|line| line.contains(part)).collect() };
-    eventually("all answers are logged", async || lines("\"request answered\"").len() >= answers).await;
+    eventually("all responses are logged", async || lines("\"request answered\"").len() >= responses).await;
     let warnings = lines("came from one address");
     warnings.iter().map(|line| serde_json::from_str::<Value>(line).unwrap()["fields"].take()).collect()
 }
 
 #[tokio::test]
-async fn one_address_above_its_limit_fifty_times_is_warned_of_once() {
+async fn fifty_limited_requests_from_one_address_cause_one_warning() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "1/1h")]).await;
     let person = request_for("hello@example.com").header("X-Forwarded-For", "203.0.113.7");
     for _ in 0..50 {
         person.send(api.public).await;
     }
-    assert_eq!(warnings_after(&api, 50).await, Vec::<Value>::new(), "49 were refused");
+    assert_eq!(warnings_after(&api, 50).await, Vec::<Value>::new(), "49 refused requests cause no warning");
     for _ in 0..60 {
         person.send(api.public).await;
     }
@@ -123,7 +127,7 @@ async fn one_address_above_its_limit_fifty_times_is_warned_of_once() {
 }
 
 #[tokio::test]
-async fn a_proxy_whose_callers_share_one_limit_is_named() {
+async fn the_warning_names_a_proxy_whose_callers_share_one_limit() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "1/1h"), ("TRUSTED_PROXIES", "10.0.0.0/8")]).await;
     for person in 0..51 {
         let request = request_for("hello@example.com").header("X-Forwarded-For", &format!("203.0.113.{person}"));
@@ -135,7 +139,7 @@ async fn a_proxy_whose_callers_share_one_limit_is_named() {
 }
 
 #[tokio::test]
-async fn many_addresses_above_their_limits_are_no_reason_to_warn() {
+async fn limited_requests_from_many_addresses_cause_no_warning() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "1/1h")]).await;
     for person in 0..60 {
         for _ in 0..2 {

@@ -9,7 +9,7 @@ use crate::{
     http::{RawConnection, RawRequest},
 };
 
-/// When the api closes the connection of a slow caller, in seconds. The upper bounds leave room for a busy machine.
+/// Seconds after which the api closes the connection of a slow caller. The upper bounds leave room for a busy machine.
 const HEAD_TIMEOUT: std::ops::RangeInclusive<f64> = 4.5..=8.0;
 const BODY_TIMEOUT: std::ops::RangeInclusive<f64> = 9.5..=13.0;
 
@@ -46,8 +46,8 @@ async fn a_connection_with_a_slow_head_is_closed_and_an_idle_one_stays_open() {
         connection.read_until_closed().await
     };
     let (silent, partial, (), second) = tokio::join!(silent, partial, dripping, second);
-    let taken = started.elapsed().as_secs_f64();
-    assert!(HEAD_TIMEOUT.contains(&taken), "{taken}");
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(HEAD_TIMEOUT.contains(&seconds), "{seconds}");
     assert!(silent.is_empty() && partial.is_empty() && second.is_empty());
 
     idle.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
@@ -62,8 +62,8 @@ async fn a_body_that_does_not_arrive_gets_an_error_and_the_connection_is_closed(
     connection.write(&valid_request().head("keep-alive")).await;
     connection.write(b"{").await;
     let response = connection.read_response().await;
-    let taken = started.elapsed().as_secs_f64();
-    assert!(BODY_TIMEOUT.contains(&taken), "{taken}");
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(BODY_TIMEOUT.contains(&seconds), "{seconds}");
     assert_eq!((response.status, response.code().as_str()), (400, "invalid_request"));
     connection.read_until_closed().await;
 }
@@ -110,7 +110,7 @@ async fn a_connection_can_be_reused_after_a_wrong_method_with_a_body() {
             connection.write(&other.head("keep-alive")).await;
             connection.write(b"{\"email\":1}").await;
             if method == "HEAD" {
-                // A response to HEAD names the length of a body that is not sent.
+                // A response to HEAD has the length of a body that is not sent.
                 assert_eq!(connection.read_status().await, 405, "{method} {path}");
             } else {
                 let response = connection.read_response().await;

@@ -7,7 +7,7 @@ use crate::{
     http::RawRequest,
 };
 
-/// What our own fields need, what tracing libraries add to every request, and what Supabase's client adds.
+/// Headers that the api reads, that tracing libraries add to every request, and that Supabase's client adds.
 const REQUEST_HEADERS: [&str; 10] = [
     "content-type",
     "x-apphandoff-callback-origin",

@@ -61,7 +61,7 @@ fn the_operation_is_the_published_one() {
     let path = published["path"].as_str().unwrap();
     assert_eq!(document["paths"][path][published["method"].as_str().unwrap()], operation);
     assert_eq!(operation["summary"], published["summary"]);
-    // The published description, and more for portal developers.
+    // The published description comes first; ours for portal developers follows.
     let description = operation["description"].as_str().unwrap().replace('\n', " ");
     assert!(description.starts_with(published["description"].as_str().unwrap()), "{description}");
     let body = &operation["requestBody"];
@@ -239,7 +239,7 @@ async fn every_response_matches_the_document() {
 }
 
 #[tokio::test]
-async fn the_examples_are_real_responses() {
+async fn the_examples_equal_real_responses() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "9/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
     let body = |origin: &str, next: &str| json!({"email": "a@b.c", "callback_origin": origin, "callback_next": next});
     let requests = [
@@ -270,7 +270,7 @@ async fn the_examples_are_real_responses() {
 }
 
 #[tokio::test]
-async fn the_guide_states_the_limits_of_this_server() {
+async fn the_guide_states_the_limits_of_the_server() {
     let table = |document: &Value| {
         let guide = document["info"]["description"].as_str().unwrap();
         guide.lines().skip_while(|line| *line != "| limit | on this server |").take(8).collect::<Vec<_>>().join("\n")

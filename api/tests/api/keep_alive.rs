@@ -1,4 +1,4 @@
-//! How long idle connections live, and which of them close when there are too many.
+//! How long idle connections stay open, and which connections close if there are too many.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use crate::{
     http::{HttpResponse, RawConnection, RawRequest},
 };
 
-/// With this limit, eight connections may stay.
+/// With this limit, up to eight connections stay open.
 const LIMIT: [(&str, &str); 1] = [("API_MAX_CONNECTIONS", "10")];
 
-/// Asks for something on a connection that is kept.
+/// Sends a health check on a connection that stays open afterwards.
 async fn ask(connection: &mut RawConnection) -> HttpResponse {
     connection.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
     let response = connection.read_response().await;
@@ -20,7 +20,7 @@ async fn ask(connection: &mut RawConnection) -> HttpResponse {
     response
 }
 
-/// Opens connections that have each been used once, the one that is idle longest first.
+/// Opens connections, uses each once and returns them, the longest idle one first.
 async fn idle_connections(api: &TestApi, count: usize) -> Vec<RawConnection> {
     let mut connections = vec![];
     for _ in 0..count {
@@ -31,7 +31,7 @@ async fn idle_connections(api: &TestApi, count: usize) -> Vec<RawConnection> {
     connections
 }
 
-/// A request whose body is still to come, and its body.
+/// Sends the head of a request. Returns the connection and the body, which is not sent yet.
 async fn begin_request(api: &TestApi, person: usize) -> (RawConnection, String) {
     let body = json!({"email": format!("{person}@example.com"), "callback_origin": PORTAL}).to_string();
     let mut connection = RawConnection::open(api.public).await;
@@ -40,7 +40,7 @@ async fn begin_request(api: &TestApi, person: usize) -> (RawConnection, String) 
 }
 
 #[tokio::test]
-async fn an_idle_connection_lives_for_api_keep_alive_and_a_head_has_five_seconds() {
+async fn an_idle_connection_closes_after_api_keep_alive_and_a_slow_head_after_five_seconds() {
     let api = TestApi::start(&[("API_KEEP_ALIVE", "2s")]).await;
     let [mut idle, mut slow] = idle_connections(&api, 2).await.try_into().ok().unwrap();
     let started = Instant::now();
@@ -55,10 +55,10 @@ async fn an_idle_connection_lives_for_api_keep_alive_and_a_head_has_five_seconds
 }
 
 #[tokio::test]
-async fn from_four_fifths_of_the_limit_on_the_longest_idle_connection_closes_for_a_new_one() {
+async fn above_four_fifths_of_the_limit_a_new_connection_closes_the_longest_idle_one() {
     let api = TestApi::start(&LIMIT).await;
     let mut connections = idle_connections(&api, 8).await;
-    // The oldest is now the one that was idle for the shortest time.
+    // The oldest connection is now the one that was used last.
     ask(&mut connections[0]).await;
     for longest_idle in 1..=3 {
         connections.extend(idle_connections(&api, 1).await);
@@ -84,7 +84,7 @@ async fn a_request_in_flight_is_not_cut_off_for_a_new_connection() {
 }
 
 #[tokio::test]
-async fn when_all_connections_are_busy_those_that_get_their_responses_make_room() {
+async fn when_all_connections_are_busy_one_closes_after_its_response_to_make_room() {
     let api = TestApi::start(&LIMIT).await;
     let mut busy = vec![];
     for person in 0..10 {

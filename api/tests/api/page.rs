@@ -26,11 +26,11 @@ async fn the_page_loads_only_from_this_server() {
 }
 
 #[tokio::test]
-async fn the_addresses_above_the_page_lead_to_it() {
+async fn the_root_and_the_base_url_redirect_to_the_page() {
     let api = TestApi::start(&[]).await;
     for (path, location) in [("/", "api/docs"), ("/api", "api/docs"), ("/api/", "docs")] {
-        let answer = api.get(path).await;
-        assert_eq!((answer.status, answer.header("location")), (307, Some(location)), "{path}");
+        let response = api.get(path).await;
+        assert_eq!((response.status, response.header("location")), (307, Some(location)), "{path}");
     }
     assert_eq!(api.get("/api/unknown").await.status, 404);
 }

@@ -70,9 +70,9 @@ async fn the_callback_url_combines_origin_path_and_next() {
     }
 }
 
-/// A stranger chooses the label that a wildcard stands for, and it would be the subject of somebody's mail.
+/// A stranger chooses the label behind a wildcard, so it must not be in the subject of a mail.
 #[tokio::test]
-async fn a_job_names_the_portal_as_the_setting_does() {
+async fn a_job_stores_the_portals_host_as_the_setting_writes_it() {
     let origins =
         "https://*.preview.example.com,https://münchen.example,https://xn--bcher-kva.example,http://localhost:*";
     let api = TestApi::start(&[("CALLBACK_ORIGINS", origins)]).await;
@@ -108,7 +108,7 @@ async fn a_byte_order_mark_before_the_json_is_skipped() {
     let body = format!("\u{feff}{}", json!({"email": "hello@example.com", "callback_origin": PORTAL}));
     assert_eq!(post(body.clone()).send(api.public).await.json(), json!({ "ok": true }));
     assert_eq!(api.jobs().await[0].0, "hello@example.com");
-    // Only one, and only there.
+    // Only one mark is skipped, and only at the beginning.
     for bad in [format!("\u{feff}{body}"), format!(" {body}"), "\u{feff}".to_owned()] {
         assert_eq!(post(bad.clone()).send(api.public).await.code(), "invalid_json", "{bad:?}");
     }

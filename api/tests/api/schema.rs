@@ -38,7 +38,7 @@ pub(crate) fn assert_valid(document: &Value, schema: &Value, value: &Value) {
         assert!(allowed.contains(value), "{value} is not one of {allowed:?}");
     }
     for name in schema["required"].as_array().into_iter().flatten() {
-        assert!(!value[name.as_str().unwrap()].is_null(), "{value} lacks {name}");
+        assert!(!value[name.as_str().unwrap()].is_null(), "{name} is missing in {value}");
     }
     for item in value.as_array().into_iter().flatten() {
         assert_valid(document, &schema["items"], item);

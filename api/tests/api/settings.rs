@@ -1,4 +1,4 @@
-//! Missing or invalid settings stop the program, with one line per setting that says how to fix it.
+//! The program does not start with missing or invalid settings. One line per setting says how to fix it.
 
 use std::path::Path;
 
@@ -71,15 +71,15 @@ async fn each_bad_setting_is_named_with_an_example() {
     ] {
         let (code, lines) = run_with(&[(variable, value)]).await;
         assert_eq!(code, Some(2), "{variable}={value}: {lines:?}");
-        let faults: Vec<&String> = lines.iter().filter(|line| !line.starts_with('{')).collect();
-        assert_eq!(faults.len(), 1, "{variable}={value}: {lines:?}");
-        assert!(faults[0].starts_with(variable), "{variable}={value}: {lines:?}");
+        let errors: Vec<&String> = lines.iter().filter(|line| !line.starts_with('{')).collect();
+        assert_eq!(errors.len(), 1, "{variable}={value}: {lines:?}");
+        assert!(errors[0].starts_with(variable), "{variable}={value}: {lines:?}");
         assert!(!lines.concat().contains("hidden-password"), "{lines:?}");
     }
 }
 
 #[tokio::test]
-async fn settings_that_do_not_fit_together_are_one_error() {
+async fn conflicting_settings_cause_one_error() {
     let header = ("CLIENT_IP_HEADER", "Fly-Client-IP");
     let hops = ("TRUSTED_PROXY_HOPS", "2");
     let nobody = ("TRUSTED_PROXIES", "");
@@ -106,7 +106,7 @@ async fn settings_that_do_not_fit_together_are_one_error() {
 }
 
 #[tokio::test]
-async fn a_fault_is_told_in_words_that_say_what_to_write() {
+async fn an_error_says_what_to_write() {
     for (variable, value, line) in [
         ("CALLBACK_ORIGINS", "", "CALLBACK_ORIGINS: is empty (example: https://example.com)"),
         ("DATABASE_URL", " ", "DATABASE_URL: is empty (example: postgres://api:secret@db.internal/outbox)"),
@@ -124,7 +124,7 @@ async fn a_fault_is_told_in_words_that_say_what_to_write() {
 #[tokio::test]
 async fn a_header_that_holds_a_list_is_refused_with_advice() {
     for (value, advice) in [
-        ("X-Forwarded-For", "set only TRUSTED_PROXIES to read it, or TRUSTED_PROXY_HOPS besides"),
+        ("X-Forwarded-For", "to read it, set only TRUSTED_PROXIES, or also TRUSTED_PROXY_HOPS"),
         ("Forwarded", "have the proxy set X-Forwarded-For, or a header with the address alone"),
     ] {
         let (code, lines) = run_with(&[("CLIENT_IP_HEADER", value)]).await;
@@ -134,7 +134,7 @@ async fn a_header_that_holds_a_list_is_refused_with_advice() {
 }
 
 #[tokio::test]
-async fn the_example_of_the_readme_starts_as_it_stands() {
+async fn the_example_of_the_readme_starts_unchanged() {
     let readme = include_str!("../../../README.md");
     let example = readme.split_once("```dotenv\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
     let environment = [
@@ -151,7 +151,7 @@ async fn the_example_of_the_readme_starts_as_it_stands() {
 }
 
 #[tokio::test]
-async fn all_faults_are_reported_at_once_one_per_line() {
+async fn all_bad_settings_are_reported_at_once_one_per_line() {
     let changes = [
         ("DATABASE_URL", ""),
         ("CALLBACK_ORIGINS", ""),
@@ -173,7 +173,7 @@ async fn a_development_origin_is_logged_as_a_warning_at_every_start() {
     let program = spawn(&settings);
     program.address().await.unwrap();
     assert!(program.log().iter().any(|line| line.contains("WARN") && line.contains("http://localhost:*")));
-    let listening = program.log().iter().filter(|line| line.contains(r#""message":"listening""#)).count();
+    let listening = program.log().iter().filter(|line| line.contains(r#""message":"listening for requests""#)).count();
     assert_eq!(listening, 1);
 }
 

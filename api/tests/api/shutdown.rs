@@ -9,13 +9,14 @@ use crate::{
     http::{RawConnection, RawRequest},
 };
 
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Maximum wait for a log line or for the program to end.
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 fn valid_request() -> RawRequest {
     post(json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string())
 }
 
-/// Opens a connection that has been used once and is kept.
+/// Opens a connection and uses it once. It stays open.
 async fn idle_connection(api: &TestApi) -> RawConnection {
     let mut idle = RawConnection::open(api.public).await;
     idle.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
@@ -24,7 +25,7 @@ async fn idle_connection(api: &TestApi) -> RawConnection {
 }
 
 #[tokio::test]
-async fn shutdown_finishes_the_request_in_flight_and_accepts_no_more() {
+async fn at_shutdown_the_request_in_flight_finishes_and_no_new_one_is_accepted() {
     let api = TestApi::start(&[]).await;
     let body = json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string();
     let mut in_flight = RawConnection::open(api.public).await;
@@ -60,11 +61,11 @@ async fn a_second_signal_stops_the_program_at_once() {
 }
 
 #[tokio::test]
-async fn until_load_balancers_have_noticed_a_stop_it_is_not_ready_and_requests_are_taken() {
+async fn during_the_drain_the_api_is_not_ready_and_still_accepts_requests() {
     let api = TestApi::start(&[("DRAIN_SECONDS", "3600")]).await;
     let mut idle = idle_connection(&api).await;
     api.program.terminate();
-    api.program.wait_for_line("stopping: not ready", PATIENCE).await.unwrap();
+    api.program.wait_for_line("stopping: not ready", MAX_WAIT).await.unwrap();
 
     let ready = RawRequest::new("GET", "/health/ready");
     let public = ready.send(api.public).await;
@@ -74,7 +75,7 @@ async fn until_load_balancers_have_noticed_a_stop_it_is_not_ready_and_requests_a
     assert_eq!((private.status, &private.json()["checks"]["shutdown"]["code"]), (503, &json!("stopping")));
     assert_eq!(api.get("/health/live").await.status, 200);
 
-    // An idle connection still takes a request, because one may be on its way. Its response says that it closes.
+    // An idle connection still accepts a request, because one may be on its way. The response closes the connection.
     let body = json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string();
     let request = [post(body.clone()).head("keep-alive"), body.into_bytes()].concat();
     for connection in [&mut idle, &mut RawConnection::open(api.public).await] {
@@ -87,7 +88,7 @@ async fn until_load_balancers_have_noticed_a_stop_it_is_not_ready_and_requests_a
     let started = Instant::now();
     api.program.terminate();
     assert_eq!(api.program.wait().await.code(), Some(0));
-    assert!(started.elapsed() < PATIENCE, "a second signal ends the drain: {:?}", started.elapsed());
+    assert!(started.elapsed() < MAX_WAIT, "a second signal ends the drain: {:?}", started.elapsed());
 }
 
 #[tokio::test]
@@ -102,7 +103,7 @@ async fn after_the_drain_nothing_more_is_accepted_and_the_request_in_flight_is_a
 
     let started = Instant::now();
     api.program.terminate();
-    api.program.wait_for_line("stopping: requests in flight", PATIENCE).await.unwrap();
+    api.program.wait_for_line("stopping: requests in flight", MAX_WAIT).await.unwrap();
     assert!(started.elapsed() >= Duration::from_millis(900), "{:?}", started.elapsed());
     assert!(idle.read_until_closed().await.is_empty());
     eventually("refused", async || tokio::net::TcpStream::connect(api.public).await.is_err()).await;

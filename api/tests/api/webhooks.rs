@@ -36,7 +36,7 @@ fn fixture(name: &str) -> Value {
     serde_json::from_str::<Value>(&fs::read_to_string(path).unwrap()).unwrap()["event-data"].take()
 }
 
-/// A recorded event, changed to be about this job.
+/// A recorded event, changed so that it is about this job.
 fn event(name: &str, job: &SentJob) -> Value {
     let mut event = fixture(name);
     event["recipient"] = json!(job.recipient);
@@ -203,7 +203,7 @@ async fn shuffled_and_repeated_events_end_in_the_same_state_as_ordered_ones() {
 }
 
 #[tokio::test]
-async fn a_token_is_good_for_one_event_even_after_a_restart() {
+async fn a_token_is_valid_for_one_event_even_after_a_restart() {
     let (api, pool) = start().await;
     let job = &send_jobs(&api, &pool, ["ann@example.org".to_owned()]).await[0];
     let token = fresh_token();

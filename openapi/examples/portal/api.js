@@ -1,13 +1,13 @@
-// The one request of this portal.
+// The portal's request to the api.
 
 import { api } from './config.js';
 
 /**
- * Asks for a sign-in mail.
+ * Requests a sign-in mail.
  * @param {string} email as typed; the api checks it
- * @param {string | null} next the page of this portal to land on
+ * @param {string | null} next the page of this portal to open after sign-in
  * @returns {Promise<{ok: true} | {ok: false, code: string, fieldErrors?: Record<string, string>, retryAfter?: number}>}
- *   besides the api's codes: `page_refused`, `unreachable`
+ *   `code` is one of the api's codes, `page_refused` or `unreachable`
  */
 export async function sendMagicLink(email, next) {
   try {
@@ -20,12 +20,12 @@ export async function sendMagicLink(email, next) {
     if (answer.ok) return { ok: true };
     return { ok: false, code: body.code, fieldErrors: body.fieldErrors, retryAfter: body.retryAfter };
   } catch {
-    // No network, no server, a proxy's own page, or an origin that the api does not allow.
+    // There is no network or server, a proxy sent its own page, or the api does not allow this origin.
     return { ok: false, code: (await isReachable()) ? 'page_refused' : 'unreachable' };
   }
 }
 
-/** Whether the api answers at all. To a page whose origin is not allowed, a browser does not show why a request failed. */
+/** Whether the api answers at all. A browser does not tell a page whose origin is not allowed why a request failed. */
 async function isReachable() {
   try {
     await fetch(new URL('/health/live', api), { mode: 'no-cors' });

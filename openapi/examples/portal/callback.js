@@ -1,11 +1,11 @@
-// The callback page's duty, in this order: take the session out of the address, clean the address, only then go on.
-// The server must answer this page with 200: browsers carry a fragment along on a 3xx, tokens and all, to wherever it
-// leads.
+// The callback page must do this, in this order: read the session from the URL, remove it from the URL, then continue.
+// The server must answer this page with 200: on a 3xx, browsers send the fragment, with the tokens, to the redirect's
+// target.
 
 const fragment = new URLSearchParams(location.hash.slice(1));
 history.replaceState(null, '', location.pathname + location.search);
 
-// Not imported at the top: the address is clean even if these do not load.
+// These are imported only now, so that the tokens are removed from the URL even if the imports fail.
 const { keepSession, placeAfter, readSession } = await import('./session.js');
 const { linkMessages } = await import('./messages.js');
 
@@ -17,7 +17,7 @@ if (fragment.get('access_token') && fragment.get('refresh_token')) {
     refresh_token: fragment.get('refresh_token'),
     expires_at: Number(fragment.get('expires_at')),
   });
-  // replace: going back must not lead here again.
+  // Use replace, so that the back button does not lead here again.
   location.replace(placeAfter(next));
 } else {
   explain(fragment.get('error_code'));

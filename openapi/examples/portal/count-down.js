@@ -1,9 +1,9 @@
-// A button that is disabled for some seconds and shows for how long.
+// A button that is disabled for some seconds and shows the remaining time.
 
 /**
- * Disables the button and counts down on it, by the clock: a tab in the background may tick rarely. Meanwhile the button
- * says `waitingWord in 0:30`, and afterwards `word`.
- * @returns {() => void} ends the wait at once
+ * Disables the button and counts down on it. It uses the clock, because timers are slow in background tabs. The button
+ * shows `waitingWord in 0:30`, and `word` after that.
+ * @returns {() => void} stops the countdown
  */
 export function countDown(button, seconds, word, waitingWord) {
   const end = performance.now() + seconds * 1000;

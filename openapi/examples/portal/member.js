@@ -1,4 +1,4 @@
-// A page for people who are signed in. Everybody else is sent to the form, and comes back here.
+// A page for people who are signed in. Others are sent to the form, and come back here after signing in.
 
 import { emailOf, forgetSession, readSession } from './session.js';
 
@@ -11,7 +11,7 @@ if (session) {
   leaveForForm();
 }
 
-/** To the form, which leads back to this page. */
+/** Opens the form, which leads back to this page. */
 function leaveForForm() {
   location.replace(`/?next=${encodeURIComponent(location.pathname + location.search)}`);
 }

@@ -1,16 +1,16 @@
-// What the page says, by the `code` of the answer. Field errors come from the api and are shown at the field.
+// The page's messages for each `code`. Messages for fields come from the api and are shown at the field.
 
 const ours = 'This is not your fault. Please tell the people who run this portal.';
 
 export const messages = {
-  // What a person can correct.
+  // Problems that a person can correct.
   invalid_request: 'Please check the address.',
-  // What a person can wait for; the countdown is added.
+  // Problems that pass with time. The countdown is added.
   ip_rate_limited: 'Too many sign-in mails have been requested from your network.',
   recipient_rate_limited: 'We have already sent several mails to this address. Check your inbox and your spam folder, and use the newest mail.',
   unavailable: 'Sign-in is not available at the moment. Your mail may not have been sent.',
   internal_error: 'Something went wrong on our side. Please try again.',
-  // What only the portal's or the api's operators can correct.
+  // Problems that only the operators of the portal or of the api can correct.
   callback_origin_required: `This page did not send its address (callback_origin_required). ${ours}`,
   callback_origin_not_allowed: `Sign-in is not set up for this address of the portal (callback_origin_not_allowed). ${ours}`,
   callback_next_unsafe: 'We cannot take you back to the page that you came from. Please sign in from the start page.',
@@ -19,13 +19,13 @@ export const messages = {
   payload_too_large: 'That is too long. Please enter only your address.',
   method_not_allowed: `This page used the sign-in service in the wrong way (method_not_allowed). ${ours}`,
   not_found: `This page did not find the sign-in service (not_found). ${ours}`,
-  // Not codes of the api: the page could not read an answer.
+  // Not codes of the api: the page received no readable answer.
   page_refused: `The sign-in service does not accept requests from this page. ${ours}`,
   unreachable: 'The sign-in service cannot be reached. Check your connection, and try again.',
 };
 
-/** What went wrong with a link, by the `error_code` in the callback's address. Supabase's own text is never shown, because
- *  anybody can write anything into an address. */
+/** Messages for the `error_code` in the callback's URL. Supabase's own text is never shown, because anybody can write any
+ *  text into a URL. */
 export const linkMessages = {
   otp_expired: 'It has been used already, it is too old, or there is a newer mail. Use the newest mail: once you have signed in, older links no longer work.',
   user_banned: 'This account is blocked.',

@@ -1,7 +1,8 @@
-// The session that a link brought, and where to go with it.
+// The session from the link, and where to go after signing in.
 //
-// It lies where supabase-js would keep it. A portal that uses supabase-js calls `supabase.auth.setSession` in place of
-// `keepSession`. Either way, what the page believes is for show: a server that is asked for data checks the token.
+// It is kept in localStorage, like supabase-js does. A portal that uses supabase-js calls `supabase.auth.setSession`
+// instead of `keepSession`. In both cases, the page only uses the session for display: a server that returns data must
+// check the token.
 
 const KEY = 'portal-session';
 
@@ -13,7 +14,7 @@ export function forgetSession() {
   localStorage.removeItem(KEY);
 }
 
-/** The session, or null where there is none that still works. */
+/** The session, or null if there is none or it has expired. */
 export function readSession() {
   try {
     const session = JSON.parse(localStorage.getItem(KEY));
@@ -23,7 +24,7 @@ export function readSession() {
   }
 }
 
-/** Whose session it is, from the token's claims: not checked, so only to be shown. */
+/** The user's address from the token's claims. They are not verified, so only show it. */
 export function emailOf(session) {
   try {
     const claims = session.access_token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');
@@ -34,9 +35,9 @@ export function emailOf(session) {
 }
 
 /**
- * Where to go after signing in: `next` if it is a page of this portal, else the start page. The api has checked it
- * before, but anybody can write a link to the callback page. What the browser itself makes of it is compared, and that
- * is what is gone to: no reading of slashes and dots of our own.
+ * Where to go after signing in: `next` if it is a page of this portal, otherwise the start page. The api has checked
+ * `next`, but anybody can write a link to the callback page. So compare and use the URL as the browser parses it,
+ * instead of parsing slashes and dots here.
  */
 export function placeAfter(next) {
   const start = new URL('/home', location.origin);

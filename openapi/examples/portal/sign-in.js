@@ -1,4 +1,4 @@
-// The sign-in form, and what comes after it: "check your mail", with a button that sends again.
+// The sign-in form, and the page after it: "Check your mail", with a button that sends again.
 
 import { sendMagicLink } from './api.js';
 import { resendAfter } from './config.js';
@@ -11,7 +11,7 @@ const at = (id) => document.getElementById(id);
 const form = at('form');
 const email = at('email');
 
-/** What the waiting button is, so that a new start ends the old wait. */
+/** Stops the current countdown, so that a new one can start. */
 let stopWaiting = () => {};
 
 function wait(button, seconds, word, waitingWord) {
@@ -24,7 +24,7 @@ function show(section, heading) {
   at(heading).focus();
 }
 
-/** Says what is wrong: at the field what concerns the field, else above the button. */
+/** Shows what is wrong: at the field if it concerns the field, otherwise above the button. */
 function complain(answer, notice) {
   const atField = answer.fieldErrors?.email;
   at('email-error').textContent = atField ?? '';
@@ -40,7 +40,7 @@ function clear() {
   email.removeAttribute('aria-invalid');
 }
 
-/** Sends from one of the two places; the button is busy meanwhile, so that a double click is one request. */
+/** Sends a request from one of the two buttons. The button is disabled meanwhile, so that a double click sends one request. */
 async function send(button, word, notice) {
   if (button.disabled) return;
   clear();
@@ -76,13 +76,13 @@ at('other').addEventListener('click', () => {
   email.focus();
 });
 
-// Somebody who waited for one address may try another at once.
+// A person who waits with one address may try another one at once.
 email.addEventListener('input', () => {
   stopWaiting();
   clear();
 });
 
-// The link opens in a tab of its own. This tab goes on, too.
+// The link opens in a new tab. This tab continues too.
 function goOnIfSignedIn() {
   if (readSession()) location.replace(placeAfter(next));
 }

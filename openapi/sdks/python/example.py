@@ -1,4 +1,4 @@
-"""What a caller writes: the README shows it, line by line."""
+"""An example of a caller. The README shows its lines."""
 
 # README
 from magic_links import Client

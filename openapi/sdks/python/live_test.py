@@ -1,4 +1,4 @@
-"""The generated Python client against a live api, over all that a portal branches on. `just sdk-test` runs it."""
+"""Tests the generated Python client against a live api. `just sdk-test` runs it."""
 
 import os
 import unittest
@@ -51,7 +51,7 @@ class Live(unittest.TestCase):
         self.assertGreaterEqual(error.retry_after, 1)
         self.assertEqual(float(answer.headers["Retry-After"]), error.retry_after)
 
-    def test_503_the_database_is_away(self) -> None:
+    def test_503_the_database_is_down(self) -> None:
         answer = ask("python@example.com", api="API_WITHOUT_DATABASE_URL")
         self.assertEqual(answer.status_code, 503)
         error = self.refusal(answer)

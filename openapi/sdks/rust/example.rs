@@ -1,13 +1,13 @@
-//! What a caller writes: the README shows it, line by line.
+//! An example of a caller. The README shows its lines.
 
 // README
 use magic_links::{Client, Error, types::MagicLinkRequest};
 // end
 
-/// Asks for a mail.
+/// Requests a sign-in mail.
 ///
 /// # Errors
-/// A field that cannot be right, and no answer that the document knows.
+/// A field is invalid, or the answer is not in the document.
 pub async fn ask(api: &str, email: &str) -> Result<(), Box<dyn std::error::Error>> {
     // README
     let body = MagicLinkRequest { email: email.try_into()?, callback_origin: None, callback_next: None };

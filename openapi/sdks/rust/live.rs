@@ -1,4 +1,4 @@
-//! The generated Rust client against a live api, over all that a portal branches on. `just sdk-test` runs it.
+//! Tests the generated Rust client against a live api. `just sdk-test` runs it.
 
 use magic_links::{
     Client, Error, ResponseValue,
@@ -29,7 +29,7 @@ fn retry_after(refusal: &ResponseValue<ApiError>) -> f64 {
 }
 
 #[tokio::test]
-async fn the_published_example_is_taken() {
+async fn the_published_example_is_accepted() {
     let answer = ask("API_URL", "rust@example.com", "example").await.unwrap();
     assert_eq!(answer.status(), 200);
     assert!(answer.ok);
@@ -37,7 +37,7 @@ async fn the_published_example_is_taken() {
 }
 
 #[tokio::test]
-async fn a_bad_request_has_its_code_the_field_errors_and_all_issues() {
+async fn a_400_has_a_code_field_errors_and_all_issues() {
     let refusal = refusal(ask("API_URL", "no address@example.com", "//elsewhere.example").await);
     assert_eq!(refusal.status(), 400);
     assert_eq!(refusal.code, Some(ErrorCode::InvalidRequest));
@@ -48,7 +48,7 @@ async fn a_bad_request_has_its_code_the_field_errors_and_all_issues() {
 }
 
 #[tokio::test]
-async fn a_limit_says_how_long_to_wait_in_the_body_and_in_the_header() {
+async fn a_429_has_the_seconds_to_wait_in_the_body_and_in_the_header() {
     for page in 0..10 {
         let answer = ask("API_URL", "rust-often@example.com", &format!("page-{page}")).await;
         if answer.is_ok() {
@@ -62,11 +62,11 @@ async fn a_limit_says_how_long_to_wait_in_the_body_and_in_the_header() {
         assert_eq!(retry_after(&refusal), seconds);
         return;
     }
-    panic!("never limited");
+    panic!("no request was limited");
 }
 
 #[tokio::test]
-async fn an_api_without_its_database_says_unavailable() {
+async fn an_api_without_its_database_answers_503() {
     let refusal = refusal(ask("API_WITHOUT_DATABASE_URL", "rust@example.com", "example").await);
     assert_eq!(refusal.status(), 503);
     assert_eq!(refusal.code, Some(ErrorCode::Unavailable));

@@ -1,4 +1,4 @@
-// The generated TypeScript client against a live api, over all that a portal branches on. `just sdk-test` runs it.
+// Tests the generated TypeScript client against a live api. `just sdk-test` runs it.
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
@@ -6,7 +6,7 @@ import test from 'node:test';
 import { type ErrorCode, type ValidationIssue, sendMagicLink } from '../../../target/sdk/typescript/index.js';
 
 const baseUrl = process.env['API_URL'] ?? assert.fail('API_URL is not set');
-const away = process.env['API_WITHOUT_DATABASE_URL'] ?? assert.fail('API_WITHOUT_DATABASE_URL is not set');
+const withoutDatabase = process.env['API_WITHOUT_DATABASE_URL'] ?? assert.fail('API_WITHOUT_DATABASE_URL is not set');
 
 const body = (email: string, callback_next = 'example') => ({ email, callback_origin: 'https://example.com', callback_next });
 
@@ -39,11 +39,11 @@ test('429: seconds to wait, in the body and in the header', async () => {
     assert.equal(response.headers.get('Retry-After'), String(seconds));
     return;
   }
-  assert.fail('never limited');
+  assert.fail('no request was limited');
 });
 
-test('503: the database is away, with the seconds to wait', async () => {
-  const { error, response } = await sendMagicLink({ baseUrl: away, body: body('typescript@example.com') });
+test('503: the database is down; the answer has the seconds to wait', async () => {
+  const { error, response } = await sendMagicLink({ baseUrl: withoutDatabase, body: body('typescript@example.com') });
   assert.equal(response?.status, 503);
   assert.equal(error?.code, 'unavailable');
   const seconds: number | undefined = error.retryAfter;

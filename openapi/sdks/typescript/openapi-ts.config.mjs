@@ -1,4 +1,4 @@
-// What is generated: types, one function per operation, and a client over fetch, which is all that it needs.
+// Generates types, one function per operation, and a client that needs only fetch.
 export default {
   input: '../../openapi.json',
   output: { path: '../../../target/sdk/typescript', importFileExtension: '.js' },

@@ -1,10 +1,10 @@
-//! The api's one write: checks quotas, supersedes older jobs and adds new ones, for a batch of requests.
+//! The api's only write: checks quotas, supersedes older jobs and adds new ones, for a batch of requests.
 //!
-//! If nothing is known about any recipient of the batch, one statement adds all jobs. Otherwise one statement reads what
-//! is known, the decision is made here, and a second statement writes it.
+//! If no recipient of the batch has a quota row or a suppression, one statement adds all jobs. Otherwise one statement reads
+//! the recipients' state, the decision is made here, and a second statement writes it.
 //!
-//! Requests for one recipient, from any replica of the api, are ordered by the recipient's quota row: Postgres refuses a
-//! write that is based on a row which has changed, and the batch is decided again. No lock is held in between.
+//! The recipient's quota row orders the requests for one recipient across all replicas of the api: Postgres refuses a write
+//! if the row has changed since it was read, and the batch is decided again. No lock is held in between.
 
 use sqlx::PgConnection;
 
@@ -23,8 +23,8 @@ use crate::{
     },
 };
 
-/// Accepts a batch of requests in order and returns what became of each. They are committed when it returns; it wakes no
-/// worker.
+/// Accepts a batch of requests in order and returns the outcome of each. They are committed when it returns. It does not
+/// notify the workers.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was accepted.
@@ -33,7 +33,7 @@ pub(crate) async fn enqueue_in(
     policy: &EnqueuePolicy,
     requests: &[NewJob],
 ) -> Result<Vec<Enqueued>, Error> {
-    // The shortcut is tried once. After a collision, something is known about some recipient.
+    // The shortcut is tried once. After a collision, at least one recipient is no longer a newcomer.
     let mut newcomers = newcomers::distinct_mailboxes(requests);
     persist!(session, |connection| enqueue_once(connection, policy, requests, newcomers.take()))
 }

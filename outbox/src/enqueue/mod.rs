@@ -1,5 +1,5 @@
-//! Accepts requests. `batch` is the entry point: it reads what is known about the recipients (`recipient_state`), decides
-//! which requests are accepted (`decide`) and writes the jobs (`write`), or takes the shortcut for `newcomers`.
+//! Accepts requests. `batch` is the entry point: it reads the state of the recipients (`recipient_state`), decides which
+//! requests are accepted (`decide`) and writes the jobs (`write`), or takes the shortcut for `newcomers`.
 
 pub(crate) mod batch;
 mod decide;

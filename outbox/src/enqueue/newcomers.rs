@@ -1,4 +1,4 @@
-//! The shortcut for recipients about whom nothing is known: one round trip for a whole batch.
+//! The shortcut for newcomers, which are recipients without a quota row or a suppression: one round trip for a whole batch.
 
 use std::collections::HashSet;
 
@@ -10,17 +10,17 @@ use super::{
 };
 use crate::model::{mailbox::Mailbox, quota::Quotas};
 
-/// The mailboxes of a batch, or `None` if one of them occurs twice: then each request changes what the next one meets.
+/// The mailboxes of a batch, or `None` if one of them occurs twice: then the first request affects the decision on the next.
 pub(super) fn distinct_mailboxes(requests: &[NewJob]) -> Option<Vec<Mailbox>> {
     let mailboxes: Vec<Mailbox> = requests.iter().map(|request| request.recipient.mailbox()).collect();
     let distinct: HashSet<&Mailbox> = mailboxes.iter().collect();
     (distinct.len() == mailboxes.len()).then_some(mailboxes)
 }
 
-/// Adds jobs for unknown recipients, committed when it returns. If anything is known about any of them, it adds nothing and
-/// returns what is known.
+/// Adds jobs for newcomers, committed when it returns. If one of the recipients is not a newcomer, it adds nothing and returns
+/// the state of the recipients.
 ///
-/// Unknown recipients need no quota check, because every quota allows at least one request.
+/// Newcomers need no quota check, because every quota allows at least one request.
 pub(super) async fn add(
     connection: &mut PgConnection,
     policy: &EnqueuePolicy,

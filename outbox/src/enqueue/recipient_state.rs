@@ -1,4 +1,4 @@
-//! What is known about the recipients of a batch: their quotas, their last request, and whether they are suppressed.
+//! The state of a batch's recipients: their quotas, their last request, and whether they are suppressed.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -11,7 +11,7 @@ use sqlx::{PgConnection, types::Json};
 use super::request::{EnqueuePolicy, NewJob};
 use crate::model::mailbox::Mailbox;
 
-/// What is known about the recipients of a batch. It is read from the tables and then updated by each decision.
+/// The state of a batch's recipients. It is read from the tables and then updated by each decision.
 #[derive(Default)]
 pub(super) struct RecipientState {
     pub(super) mailboxes: HashMap<Mailbox, MailboxState>,
@@ -29,7 +29,7 @@ pub(super) type Clients = HashMap<String, Tats>;
 /// A row of `recipient_quotas`.
 #[derive(Debug, Default)]
 pub(super) struct MailboxState {
-    /// Version of the row that was read, if there is one.
+    /// Version of the row; `None` if there is no row yet.
     pub(super) version: Option<i64>,
     pub(super) tats: Tats,
     pub(super) clients: Clients,
@@ -37,14 +37,14 @@ pub(super) struct MailboxState {
     pub(super) last: Option<(String, String)>,
 }
 
-/// Why an address is not mailed for a while.
+/// The suppression of an address.
 #[derive(Debug)]
 pub(super) struct Suppression {
     pub(super) reason: String,
     pub(super) until: DateTime<Utc>,
 }
 
-/// A row of `email_read_recipients`: either of a mailbox, or of a suppressed address.
+/// A row of `email_read_recipients`. It is about either a mailbox or a suppressed address.
 pub(super) struct RecipientRow {
     pub(super) key: Option<String>,
     pub(super) version: Option<i64>,
@@ -75,7 +75,7 @@ macro_rules! recipient_rows {
 pub(super) use recipient_rows;
 
 impl RecipientState {
-    /// Reads what is known about the recipients of these requests.
+    /// Reads the state of the recipients of these requests.
     pub(super) async fn read(
         connection: &mut PgConnection,
         policy: &EnqueuePolicy,
@@ -85,7 +85,7 @@ impl RecipientState {
         let mailboxes: Vec<&str> = mailboxes.iter().map(Mailbox::as_str).collect();
         let addresses: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
         let rows = recipient_rows!(
-            "-- A row at least, for the time.
+            "-- At least one row, because the caller needs the time.
             from (select) as always
             left join email_read_recipients($1, $2) on true",
             &mailboxes as &[&str],

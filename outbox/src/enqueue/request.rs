@@ -1,4 +1,4 @@
-//! A validated request, the policy that it must meet, and what became of it.
+//! A validated request, the policy that it must meet, and its outcome.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ pub struct NewJob {
     pub id: JobId,
     /// The address that the link is mailed to.
     pub recipient: Email,
-    /// Where the link leads.
+    /// The URL that the link leads to.
     pub callback_url: CallbackUrl,
-    /// What the mail calls the portal.
+    /// The portal's host as the mail shows it.
     pub shown_host: ShownHost,
-    /// The client's network as the IP limit counts it. Part of the key of the tighter quota.
+    /// The client's network as the IP limit counts it. The tighter quota is counted per recipient and client.
     pub client: String,
     /// The request's `X-Request-Id`, 1 to 64 bytes.
     pub request_id: String,
@@ -28,7 +28,7 @@ pub struct NewJob {
 pub struct EnqueuePolicy {
     /// Quotas of a recipient over all clients.
     pub per_recipient: Quotas,
-    /// Tighter quotas of a recipient and one client's network.
+    /// Tighter quotas per recipient and client network.
     pub per_recipient_and_client: Quotas,
     /// Within this time, the same request for the same recipient counts as a double click.
     pub duplicate_window: Duration,
@@ -36,14 +36,14 @@ pub struct EnqueuePolicy {
     pub deadline: Duration,
 }
 
-/// What became of a request.
+/// Outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enqueued {
     /// Its job waits for a worker.
     Queued,
     /// A double click. The first request's mail answers both; this job's row is already in the history.
     Duplicate,
-    /// The recipient is suppressed. The job's row is already in the history, as failed. Callers must not learn this.
+    /// The recipient is suppressed. The job's row is already in the history, as failed. The api's answer must not reveal this.
     Suppressed,
     /// A quota of the recipient was exceeded. Nothing was written, and no quota was used up.
     Limited {

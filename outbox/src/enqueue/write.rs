@@ -1,4 +1,4 @@
-//! Writes a decided batch: new jobs, the jobs that they supersede, and their recipients' quotas, in one statement.
+//! Writes a decided batch in one statement: adds jobs, supersedes older jobs, and updates the recipients' quotas.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -49,7 +49,7 @@ pub(super) async fn write(
     Ok(())
 }
 
-/// How a request ends that never waits: its row is written to the history at once.
+/// The end of a request that is never queued. Its row is written to the history at once.
 struct ImmediateEnd {
     state: &'static str,
     code: &'static str,
@@ -58,7 +58,7 @@ struct ImmediateEnd {
 
 impl ImmediateEnd {
     fn duplicate() -> Self {
-        let message = "The same request came a moment before: its mail is the answer to both.".to_owned();
+        let message = "Repeat of a request made moments earlier: the mail of that request answers both.".to_owned();
         Self { state: "superseded", code: "duplicate", message }
     }
 
@@ -73,7 +73,8 @@ impl ImmediateEnd {
             format!(" ({}, until {until})", suppression.reason)
         });
         let message = format!(
-            "The recipient is suppressed{why}: nothing was mailed. To lift it: select email_lift_suppression(recipient)."
+            "The recipient is suppressed{why}, so nothing was mailed. To lift the suppression: select \
+             email_lift_suppression(recipient)."
         );
         Self { state: "failed", code: "recipient_suppressed", message }
     }
@@ -134,7 +135,7 @@ impl<'a> JobRows<'a> {
 struct QuotaRows<'a> {
     mailboxes: Vec<&'a str>,
     versions: Vec<Option<i64>>,
-    /// As literals of `timestamptz[]`, because arrays of arrays must all have the same length.
+    /// As literals of `timestamptz[]`: in a Postgres array of arrays, all inner arrays must have the same length.
     tats: Vec<String>,
     clients: Vec<Json<&'a Clients>>,
     last_recipients: Vec<&'a str>,
@@ -142,14 +143,14 @@ struct QuotaRows<'a> {
 }
 
 impl<'a> QuotaRows<'a> {
-    /// In the byte order of the keys, so that concurrent callers cannot deadlock.
+    /// Collects the rows in the byte order of their keys, so that concurrent callers cannot deadlock.
     fn collect(state: &'a RecipientState, requests: &[NewJob], outcomes: &[Enqueued]) -> Self {
         let is_accepted = |outcome: &Enqueued| matches!(outcome, Enqueued::Queued | Enqueued::Suppressed);
         let accepted = requests.iter().zip(outcomes).filter(|(_, outcome)| is_accepted(outcome));
         let changed: BTreeSet<Mailbox> = accepted.map(|(request, _)| request.recipient.mailbox()).collect();
         let mut rows = Self::default();
         for (key, mailbox) in changed.iter().filter_map(|key| state.mailboxes.get_key_value(key)) {
-            // An accepted request is always its mailbox's last one.
+            // Always present, because an accepted request becomes its mailbox's last request.
             let Some((last_recipient, last_callback_url)) = &mailbox.last else { continue };
             let tats: Vec<String> = mailbox.tats.iter().map(DateTime::to_rfc3339).collect();
             rows.mailboxes.push(key.as_str());

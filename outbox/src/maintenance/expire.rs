@@ -10,17 +10,17 @@ use crate::postgres::{
 /// Maximum number of jobs that one statement ends.
 const BATCH: i64 = 1_000;
 
-/// How many jobs ended, by state.
+/// Number of jobs that ended, by state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Expired {
     /// Expired: nothing was mailed, as far as is known.
     pub expired: u64,
-    /// Sent after all: Mailgun has reported the mail of an attempt whose answer was lost.
+    /// Sent: Mailgun has reported the mail of an attempt whose answer was lost.
     pub sent: u64,
 }
 
-/// Ends the waiting jobs whose deadline has passed, and returns how many. Running jobs may finish: the seal checks the
-/// deadline once more.
+/// Ends the waiting jobs whose deadline has passed, and returns how many. Running jobs are left alone: the seal checks their
+/// deadline.
 ///
 /// # Errors
 /// [`Error::Database`].

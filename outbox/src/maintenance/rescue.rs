@@ -1,4 +1,4 @@
-//! Rescues jobs whose worker died: the lease expired, so they are claimable again at once.
+//! Rescues jobs whose worker died: their lease has expired, so they are requeued at once.
 
 use std::time::Duration;
 
@@ -16,19 +16,19 @@ use crate::{
     },
 };
 
-/// What a rescue found.
+/// Number of jobs that a rescue requeued or ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rescued {
-    /// Jobs that wait again.
+    /// Jobs that were requeued.
     pub requeued: usize,
     /// Jobs that failed because they had used up all attempts.
     pub exhausted: usize,
 }
 
 /// Requeues running jobs whose lease has expired. A job that has had `max_attempts` ends as failed (`attempts_exhausted`),
-/// because it may be what kills its workers.
+/// because the job itself may crash its workers.
 ///
-/// Several workers may do this at the same time: the fencing token lets one of them win.
+/// Several workers may do this at the same time: the fencing token lets only one of them change a job.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -50,7 +50,7 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
     for row in lost {
         let lease = Lease { job: JobId(row.id), token: row.lease_token };
         if row.attempt >= max_attempts {
-            let why = format!("Its worker was lost {} times; the last did not live to say why.", row.attempt);
+            let why = format!("The worker of its last attempt (attempt {}) stopped renewing the lease.", row.attempt);
             let end = JobEnd::Failed(Failure::new("attempts_exhausted", why));
             exhausted.push(Finish { lease, end, step: None });
         } else {
@@ -65,7 +65,7 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
             });
         }
     }
-    // Another worker's rescue may have been faster, so only writes that took effect count.
+    // Another worker may have rescued some of these jobs, so only writes that took effect count.
     let mut rescued = Rescued::default();
     if !exhausted.is_empty() {
         let ended = finish(pool, &exhausted).await?;

@@ -6,8 +6,8 @@ use sqlx::PgPool;
 
 use crate::postgres::error::{Error, in_time};
 
-/// Counts jobs and reports since the last call, up to one hour of them. Returns whether there is more, so that the caller
-/// repeats it. While another worker does this, it returns at once.
+/// Counts the jobs and reports since the last call, at most one hour of them. Returns whether there is more to count: then
+/// call it again. Returns false at once while another worker is counting.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was counted.

@@ -1,12 +1,11 @@
-//! Characters that nobody can see, and how a message names them.
+//! Invisible characters, and how messages name them.
 
 use std::fmt;
 
 use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 
-/// A character as a message names it: by its code point and, if it is a common one, by its name
-/// (`U+200B zero width space`). The character itself is not shown, because it may be invisible or change how the rest
-/// of the message is displayed.
+/// A character that a message shows as its code point and, if it is a common one, its name (`U+200B zero width space`). The
+/// character itself is not shown, because it may be invisible or change how the rest of the message is displayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodePoint(pub char);
 
@@ -17,14 +16,14 @@ impl CodePoint {
         text.chars().map(Self).find(|c| c.is_invisible())
     }
 
-    /// Whether the character leaves no mark where it stands: Unicode's `Default_Ignorable_Code_Point`, which includes
-    /// zero-width and bidi characters, the byte order mark, and variation selectors.
+    /// Whether the character is invisible: Unicode's `Default_Ignorable_Code_Point`, which includes zero-width and bidi
+    /// characters, the byte order mark, and variation selectors.
     #[must_use]
     pub fn is_invisible(self) -> bool {
         CodePointSetData::new::<DefaultIgnorableCodePoint>().contains(self.0)
     }
 
-    /// Unicode's name in lower case, for characters that people paste without noticing.
+    /// Unicode's name, for characters that people often paste without noticing.
     fn name(self) -> Option<&'static str> {
         Some(match self.0 {
             '\u{ad}' => "soft hyphen",

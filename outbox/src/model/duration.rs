@@ -1,4 +1,4 @@
-//! The notation of times in settings: `15m`. Quotas use it for their windows, and both programs for their own settings.
+//! The notation of durations in settings, such as `15m`. Quotas and the settings of both programs use it.
 
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ const LONGEST_SECONDS: u64 = 366 * 86_400;
 /// ```
 ///
 /// # Errors
-/// A sentence that says what is wrong, for the person who wrote the setting.
+/// What is wrong, for the operator who wrote the setting.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
-    let wrong = || format!("`{text}` is not a length of time like 10s, 15m, 1h or 1d");
+    let wrong = || format!("`{text}` is not a duration like 10s, 15m, 1h or 1d");
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let seconds: u64 = match unit {
         "s" => 1,
@@ -26,7 +26,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     };
     let number: u32 = number.parse().map_err(|_| wrong())?;
     match u64::from(number) * seconds {
-        0 => Err(format!("`{text}` is no time at all")),
+        0 => Err(format!("`{text}` is zero: use at least 1s")),
         total if total > LONGEST_SECONDS => Err(format!("`{text}` is more than a year")),
         total => Ok(Duration::from_secs(total)),
     }

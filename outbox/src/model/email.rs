@@ -18,7 +18,7 @@ pub enum EmailError {
     /// It is not exactly one `local@host`.
     #[error("Enter one email address, like name@example.com.")]
     Shape,
-    /// An invisible character stands between others.
+    /// There is an invisible character inside the address.
     #[error("The address contains an invisible character ({0}): delete it, or type the address by hand.")]
     Invisible(CodePoint),
     /// The part before the `@` is not ASCII.
@@ -69,7 +69,7 @@ impl Email {
         if trimmed.is_empty() {
             return Err(EmailError::Empty);
         }
-        // Before normalising, which would delete some of them or hide which one it was.
+        // Checked before normalising, which deletes some invisible characters and replaces others.
         if let Some(invisible) = CodePoint::first_invisible(trimmed) {
             return Err(EmailError::Invisible(invisible));
         }
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_address_is_accepted_in_its_plain_form() {
+    fn an_accepted_address_is_normalised() {
         for (text, address) in [
             ("hello@example.com", "hello@example.com"),
             ("  Hello@Example.COM ", "hello@example.com"),
@@ -256,16 +256,16 @@ mod tests {
         );
     }
 
-    /// So looking for them before NFKC is enough.
+    /// `parse` relies on this: it looks for invisible characters only before NFKC.
     #[test]
-    fn normalising_never_makes_an_invisible_character() {
+    fn normalising_never_creates_an_invisible_character() {
         for c in ('\0'..=char::MAX).filter(|&c| !CodePoint(c).is_invisible()) {
             assert!(!c.nfkc().any(|c| CodePoint(c).is_invisible()), "{c:?}");
         }
     }
 
     #[test]
-    fn an_address_of_an_older_row_is_read_though_it_would_be_refused_today() {
+    fn addresses_in_older_rows_are_read_even_if_parse_would_refuse_them_now() {
         let long = format!("{}@example.com", "a".repeat(65));
         for text in ["hello@example.com", "a@b", "a@xn--a.example", "a@xn--mller-kva.example", &long] {
             assert_eq!(Email::from_stored(text).map(|e| e.0).as_deref(), Ok(text));

@@ -1,8 +1,7 @@
 //! The domain of an email address, in the form that DNS and SMTP carry: ASCII, with punycode for labels of other scripts.
 //!
 //! UTS #46 alone is not strict enough for an address that a person types: it accepts emoji, and deletes invisible
-//! characters. So a label is checked before it is encoded. A label that is punycode already is decoded and must be
-//! valid.
+//! characters. So each label is checked before it is encoded. A label that is already punycode is decoded and must be valid.
 
 use icu_properties::{
     CodePointMapData,
@@ -48,8 +47,8 @@ fn is_label(label: &str) -> bool {
         && !has_reserved_hyphens(label)
 }
 
-/// Whether a label of another script, also one that is written as punycode, has hyphens in its third and fourth place. They
-/// are reserved (RFC 5891 §4.2.3.1), and `xn--` in such a label would be punycode of punycode.
+/// Whether a non-ASCII label, in Unicode or as punycode, has hyphens in its third and fourth place. They are reserved
+/// (RFC 5891 §4.2.3.1), and `xn--` in such a label would be punycode of punycode.
 fn has_reserved_hyphens(label: &str) -> bool {
     let encoded = label.get(..4).filter(|prefix| prefix.eq_ignore_ascii_case("xn--")).map(|_| &label[4..]);
     let unicode = match encoded {
@@ -69,7 +68,7 @@ fn is_label_char(c: char) -> bool {
             category,
             GeneralCategory::NonspacingMark | GeneralCategory::SpacingMark | GeneralCategory::DecimalNumber
         )
-        // The zero of Chinese and Japanese: to Unicode a letter number, like the Roman numerals.
+        // The Chinese and Japanese zero. Unicode classifies it as a letter number, like the Roman numerals.
         || c == '〇';
     // Some of these are invisible, such as variation selectors, and UTS #46 deletes them.
     is_letter_mark_or_digit && !CodePoint(c).is_invisible()
@@ -98,7 +97,7 @@ mod tests {
             ("〇一.example", "xn--w6j351g.example"),
             ("उदाहरण.परीक्षा", "xn--p1b6ci4b4b3a.xn--11b5bs3a9aj6g"),
             ("مثال.إختبار", "xn--mgbh0fb.xn--kgbechtv"),
-            // Joiners are invisible, so nobody can type them; but a domain in which they are right may be pasted.
+            // Joiners are invisible, so typed ones are refused. As punycode, a domain with valid joiners is accepted.
             ("xn--mgba3gch31f060k.example", "xn--mgba3gch31f060k.example"),
         ] {
             assert_eq!(to_ascii(domain).as_deref(), Ok(ascii), "{domain}");
@@ -153,7 +152,7 @@ mod tests {
         for label in ["xn--", "xn---", "xn--a", "xn--a-", "xn--abc-", "xn--0", "xn--99999999", "xn--mller-kva-"] {
             assert_eq!(to_ascii(&format!("{label}.example")), Err(EmailError::Domain), "{label}");
         }
-        // Encoded though they are not what UTS #46 maps a label to, or no label at all.
+        // Punycode of texts that are not valid labels, or not in the form that UTS #46 maps labels to.
         for text in [
             "mÜller",
             "oﬃce",
@@ -183,10 +182,10 @@ mod tests {
         assert_eq!(to_ascii(&["b"; 128].join(".")), Err(EmailError::Domain));
     }
 
-    /// UTS #46 maps each character that a label may have to other such characters. None disappears, none separates.
+    /// `is_label` checks a label only before UTS #46 maps it, so the mapping must not delete characters or add dots.
     #[test]
     fn no_character_of_a_label_is_deleted_or_becomes_a_dot() {
-        // Left out: 100,000 ideographs and Hangul syllables, which have no case.
+        // Skips 100,000 ideographs and Hangul syllables, which have no case.
         let others = ('\u{80}'..'\u{3400}').chain('\u{a000}'..'\u{ac00}').chain('\u{d7a4}'..'\u{20000}');
         for c in others.chain('\u{e0000}'..'\u{e1000}').filter(|&c| is_label_char(c)) {
             let Ok(ascii) = to_ascii(&format!("a{c}.example")) else { continue };

@@ -1,4 +1,4 @@
-//! What identifies a job, and a worker's claim to it.
+//! The id of a job, and a worker's lease of it.
 
 use std::fmt;
 
@@ -37,8 +37,8 @@ pub struct Lease {
     pub(crate) token: i64,
 }
 
-/// Sorts a batch by job. Whoever writes several running jobs locks them in this order, so that nobody waits for a job while
-/// holding a later one: a deadlock costs a second.
+/// Sorts a batch by job. Every write to several running jobs locks them in this order, so that two writes cannot deadlock. A
+/// deadlock would delay both by a second.
 pub(crate) fn in_lock_order<T>(batch: &[T], job: impl Fn(&T) -> JobId) -> Vec<&T> {
     let mut sorted: Vec<&T> = batch.iter().collect();
     sorted.sort_unstable_by_key(|it| job(it));

@@ -1,10 +1,10 @@
-//! The mailbox behind an address, which quotas are counted by.
+//! The mailbox that an address reaches. Quotas are counted per mailbox.
 
 use std::fmt;
 
-/// The mailbox that an address reaches, as far as that can be known: without `+tag`, and without dots at Gmail.
+/// The mailbox that an address reaches, as far as is known: without `+tag`, and without dots at Gmail.
 ///
-/// It is the key of a recipient's quota. Otherwise one person would have as many quotas as there are tags. Only
+/// It is the key of a recipient's quota. If the address were the key, each tag would have a quota of its own. Only
 /// [`Email::mailbox`](super::email::Email::mailbox) and rows of `recipient_quotas` create one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mailbox(String);
@@ -24,7 +24,7 @@ impl Mailbox {
         })
     }
 
-    /// The key of a row of `recipient_quotas`, which was a mailbox when it was written.
+    /// Creates a mailbox from the key of a row of `recipient_quotas`, without checks.
     pub(crate) fn from_key(key: String) -> Self {
         Self(key)
     }

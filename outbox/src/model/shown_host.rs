@@ -1,7 +1,7 @@
-//! What a mail calls the portal.
+//! The portal's host as a mail shows it.
 
-/// The host that a mail names as the portal's, with the port if it has one: `portal.example.com`, `münchen.example:8443`. The
-/// api takes it from its settings, so that nobody can write a text of their own into somebody's mail.
+/// The portal's host as a mail shows it, with the port if it has one: `portal.example.com`, `münchen.example:8443`. The api
+/// takes it from its settings, so that a stranger cannot put a text of their own into somebody's mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownHost(String);
 
@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_host_is_one_word_and_nothing_of_a_url_or_a_mail() {
+    fn only_a_host_with_an_optional_port_is_accepted() {
         for text in ["portal.example.com", "münchen.example:8443", "[::1]:3000", "localhost"] {
             assert_eq!(ShownHost::parse(text).unwrap().as_str(), text);
         }

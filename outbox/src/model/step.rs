@@ -1,4 +1,4 @@
-//! The steps of a delivery, and the record of one that was tried.
+//! The steps of a delivery, and the record of a step that was tried.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,9 +9,9 @@ use super::failure::Failure;
 /// A step of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Supabase Auth is asked for the link.
+    /// Ask Supabase Auth for the link.
     GenerateLink,
-    /// The mail is handed to Mailgun.
+    /// Hand the mail to Mailgun.
     Send,
 }
 
@@ -71,7 +71,7 @@ pub struct StepRecord {
     pub outcome: StepOutcome,
     /// HTTP status of the answer, if one came.
     pub http_status: Option<u16>,
-    /// Why it failed. Beside [`StepOutcome::Ok`]: why an earlier link was replaced, if one was.
+    /// Why it failed. With [`StepOutcome::Ok`]: why the link of an earlier attempt was replaced, if it was.
     pub failure: Option<Failure>,
     /// When it started, by the worker's clock.
     pub started_at: DateTime<Utc>,

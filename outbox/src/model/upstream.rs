@@ -6,7 +6,7 @@
 pub enum Upstream {
     /// Supabase Auth, which creates the links.
     Supabase,
-    /// Mailgun, which takes the mail.
+    /// Mailgun, which sends the mails.
     Mailgun,
 }
 

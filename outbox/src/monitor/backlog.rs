@@ -1,5 +1,5 @@
-//! How many jobs are open, and for how long. Each worker reads it every few seconds, so it is one scan of the open
-//! partition, whose cost does not depend on the history.
+//! How many jobs are open, and for how long. Each worker reads this every few seconds, so it is one scan of the open
+//! partition, and its cost does not depend on the history.
 
 use std::time::Duration;
 
@@ -12,12 +12,12 @@ use crate::postgres::error::Error;
 pub struct Backlog {
     /// `queued`, `running` or `retrying`.
     pub state: String,
-    /// How many.
+    /// Number of jobs.
     pub jobs: i64,
-    /// Time since the request of the oldest one; zero if there is none.
+    /// Time since the request of the oldest job; zero if there is none.
     pub oldest: Duration,
-    /// Time since the request of the oldest one that neither an upstream has refused nor a hook holds up; zero if there is
-    /// none. Strangers can cause both, for as long as they like.
+    /// Time since the request of the oldest job that was not refused by an upstream and does not wait for a failing hook; zero
+    /// if there is none. Strangers can keep such jobs in the queue for as long as they like.
     pub oldest_unrefused: Duration,
 }
 

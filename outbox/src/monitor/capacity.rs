@@ -1,4 +1,4 @@
-//! How fast workers end jobs, and the queue load that the api checks before it accepts more.
+//! The throughput of the workers, and the queue load that the api checks before it accepts a request.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use crate::postgres::error::Error;
 
-/// Publishes how many jobs a worker ends per second, measured while it had a backlog.
+/// Publishes the number of jobs that a worker ends per second, measured while there was a backlog.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -18,7 +18,7 @@ use crate::postgres::{
 /// Time between two reports. A program that has not reported for three times as long is left out of the summary.
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Longest time that a stop waits for the database.
+/// Maximum time that a stopping program waits for the database.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
 
 /// A running program.
@@ -34,7 +34,7 @@ pub struct Program {
     pub commit: Option<&'static str>,
     /// Maximum number of connections to Postgres that it opens.
     pub max_connections: u32,
-    /// Ids of a worker's sealing keys, of which the first seals. `None` for an api.
+    /// Ids of a worker's sealing keys. The first key encrypts new links. `None` for an api.
     pub sealing_keys: Option<Vec<String>>,
 }
 
@@ -53,11 +53,11 @@ pub struct ProgramsSummary {
     pub versions: Vec<String>,
     /// The distinct lists of sealing keys among the workers, each with its ids separated by spaces.
     pub sealing_keys: Vec<String>,
-    /// What an operator should look at. Empty if nothing.
+    /// Problems that an operator should look at.
     pub warnings: Vec<ProgramsWarning>,
 }
 
-/// Something that an operator should look at.
+/// A problem that an operator should look at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramsWarning {
     /// One of [`ProgramsWarning::CODES`].
@@ -87,7 +87,7 @@ impl ProgramReporter {
     /// Reports that the program is running, and logs each new warning.
     ///
     /// # Errors
-    /// [`Error::Database`] or [`Error::TimedOut`]. There is no summary then.
+    /// [`Error::Database`] or [`Error::TimedOut`]. [`latest`](Self::latest) then returns `None`.
     pub async fn report(&self, pool: &PgPool) -> Result<(), Error> {
         let reported = in_time(self.program.report(pool)).await;
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,7 +108,7 @@ impl ProgramReporter {
     pub async fn report_stop(&self, pool: &PgPool) {
         let stopped = timeout(STOP_PATIENCE, self.program.report_stop(pool)).await;
         if !matches!(stopped, Ok(Ok(()))) {
-            tracing::debug!("this program's row in email_programs stays: it is ignored after 30 seconds");
+            tracing::debug!("could not delete this program's row in email_programs; it is ignored after 30 seconds");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Which callbacks Supabase's redirect allow list accepts, as far as workers have checked. All workers share the answers.
+//! Which callbacks Supabase's redirect allow list accepts, as far as workers have checked. All workers share the results.
 
 use std::time::Duration;
 
@@ -6,19 +6,19 @@ use sqlx::PgPool;
 
 use crate::postgres::error::Error;
 
-/// How long a callback counts as allowed. An operator rarely removes an entry, and the worker compares the redirect once
-/// more when it has the link.
+/// How long a callback counts as allowed. An operator rarely removes an entry, and the worker checks the redirect of each
+/// link anyway.
 pub const ALLOWED_FOR: Duration = Duration::from_hours(1);
 
-/// How long a refusal counts. Short, because the operator who adds the missing entry must not have to wait.
+/// How long a refusal counts. Short, so that a missing entry takes effect soon after an operator adds it.
 pub const REFUSED_FOR: Duration = Duration::from_mins(1);
 
 /// Maximum number of rows. A wildcard in `CALLBACK_ORIGINS` lets strangers make up origins, so the table needs a limit.
 ///
-/// A full table takes no new callback until rows have become invalid; a valid row never makes room for another. If the
-/// oldest row made room, a stranger with enough made-up origins could push out the portal's own. This way the portal's own
-/// row stays, and can be renewed, and a callback without a row only costs requests. In practice a worker checks four
-/// callbacks in a minute at most, so a hundred workers would have to be kept busy for an hour to fill the table.
+/// A full table takes no new callback until rows have become invalid. A valid row is never deleted to make room: otherwise a
+/// stranger with enough made-up origins could push out the portal's own row. The portal's row stays and can be renewed, and a
+/// callback without a row only costs extra requests to Supabase. A worker checks at most four callbacks in a minute, so a
+/// hundred workers would need an hour to fill the table.
 const MAX_ROWS: i64 = 10_000;
 
 /// How long the result of a check counts.
@@ -30,8 +30,8 @@ pub fn valid_for(is_allowed: bool) -> Duration {
 /// What is known about a callback.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RedirectCheck {
-    /// Whether the allow list accepts the callback without a query and with any `?next=`. If not, it may still accept some
-    /// of its URLs.
+    /// Whether the allow list accepts the callback without a query and with any `?next=`. If false, it may still accept some
+    /// of the callback's URLs.
     pub is_allowed: bool,
     /// How long this is valid from now.
     pub valid_for: Duration,
@@ -60,8 +60,8 @@ pub async fn find(pool: &PgPool, origin_and_path: &str) -> Result<Option<Redirec
     }))
 }
 
-/// Stores the result of a check. Returns whether it was stored: not if the table is full and the callback has no row yet,
-/// and not if `origin_and_path` has more than 2,048 bytes.
+/// Stores the result of a check. Returns whether it was stored: false if the table is full and the callback has no row yet,
+/// or if `origin_and_path` has more than 2,048 bytes.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -7,7 +7,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgExecutor, PgPool, Row
 
 use super::{
     database_url::{self, DatabaseUrlError},
-    error::{Error, READ_ONLY, ReasonSource},
+    error::{Error, OutageReason, READ_ONLY, ReasonSource},
     pooler::{DISTRUST, PoolerMonitor},
     schema::newest_migration,
 };
@@ -16,31 +16,32 @@ use super::{
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A connection that was idle for longer is checked before it is used, so that a restart of Postgres is noticed. Under load,
-/// when each round trip counts, no connection is idle for so long.
+/// when each round trip counts, no connection is idle that long.
 pub(crate) const TRUSTED_FOR: Duration = Duration::from_millis(50);
 
 /// A connection that was returned in the middle of a statement, for example after a timeout, is closed unless it answers
 /// within this time. sqlx checks it too, but without a timeout: on a silent network each statement would cost the pool a
-/// connection. (One that falls silent between both checks is lost until the network's own timeout. A pool has others;
-/// committers have one, and so keep it: see `session`.)
+/// connection. (A connection that falls silent between the two checks is lost until the network's own timeout. A pool has
+/// others. A committer has only one, so it does not return it: see `session`.)
 pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Settings of each session. A frozen client's locks hide rows from SKIP LOCKED, and a hung statement blocks a connection, so
-/// both end after a while. They are set by `set`, because poolers drop unknown startup options. `outbox.migration`, which is
-/// set with them, tells the tables which version this is: see `schema`.
+/// Settings of each session. The timeouts end a frozen client's transaction, whose locks hide rows from SKIP LOCKED, and a
+/// hung statement, which blocks a connection. The settings are made with `set`, because poolers drop unknown startup options.
+/// `outbox.migration`, which is set with them, tells the functions in the database which version this program is: see
+/// `schema`.
 const SESSION_SETTINGS: &str = "
 set idle_in_transaction_session_timeout = '5s';
 set statement_timeout = '10s';
 set lock_timeout = '5s';
--- Compiling a statement takes longer than any of ours runs, and daily partitions have no
--- statistics from which Postgres could know that.
+-- JIT compilation takes longer than any of our statements runs. Postgres cannot know that, because
+-- new day partitions have no statistics.
 set jit = off;
--- Each statement is planned once, and uses indexes whatever the statistics say: the open partition
--- grows from empty to a hundred thousand rows within a minute, so its statistics are outdated.
+-- Plan each statement once, and use indexes whatever the statistics say: the open partition grows
+-- from empty to a hundred thousand rows within a minute, so its statistics are outdated.
 set plan_cache_mode = force_generic_plan;
 set enable_seqscan = off;
--- No bitmap of all waiting jobs that is sorted afterwards: the queue's index is in order, and a claim
--- needs only the first few.
+-- A bitmap scan would collect and sort all waiting jobs. The queue's index is already in order, and a
+-- claim needs only the first few.
 set enable_bitmapscan = off;
 set enable_hashjoin = off;
 set enable_mergejoin = off;
@@ -48,18 +49,18 @@ set timezone = 'UTC';
 -- A pooler may pass on a session with the statements of another connection.
 deallocate all";
 
-/// Whether a session can write. It cannot if its server is a standby, or was made one since, or if an operator has made it
-/// read-only.
+/// Whether a session can write. It cannot if its server is a standby, became one since, or was made read-only by an operator.
 const IS_WRITABLE: &str = "select current_setting('transaction_read_only') = 'off'";
 
-/// Whether a session can write. Costs one round trip, as a ping does.
+/// Whether a session can write. Costs one round trip, like a ping.
 pub(crate) async fn is_writable<'c>(session: impl PgExecutor<'c>) -> Result<bool, sqlx::Error> {
     let row = sqlx::raw_sql(IS_WRITABLE).fetch_one(session).await?;
     row.try_get(0)
 }
 
-/// A pooler keeps its session with the server when ours ends, and would hand a read-only one out again and again, after a
-/// failover for as long as an hour. A session that is older than our connection to it is such a one.
+/// Ends the server session of a read-only connection that came from a pooler. When our connection closes, a pooler keeps its
+/// server session, and after a failover it would hand out the read-only session again for up to an hour. A server session
+/// that is older than our connection must come from a pooler.
 const END_IF_POOLED: &str = "
 select pg_terminate_backend(pid)
 from pg_stat_activity
@@ -76,7 +77,7 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
     Ok(PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // `before_acquire` checks idle connections only: a check of each would be one more round trip per statement.
+        // `before_acquire` checks only idle connections. Checking every connection would add a round trip to each statement.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             let is_distrusted = DISTRUST.concerns(meta.age);
@@ -103,14 +104,14 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
         })
         .after_connect(|connection, _| {
             Box::pin(async move {
-                // One round trip for all of it.
+                // All in one round trip.
                 let statements =
                     format!("{SESSION_SETTINGS}; set outbox.migration = '{}'; {IS_WRITABLE}", newest_migration());
                 let row = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_one(&mut *connection).await?;
                 if row.try_get(0)? {
                     return Ok(());
                 }
-                // Its answer is an error: the session has ended.
+                // It returns an error if it ends the session.
                 let _ = sqlx::raw_sql(END_IF_POOLED).execute(connection).await;
                 Err(sqlx::Error::Protocol(READ_ONLY.to_owned()))
             })
@@ -126,17 +127,22 @@ pub fn check_url(url: &str) -> Result<(), DatabaseUrlError> {
     database_url::parse(url).map(drop)
 }
 
-/// Why the database is away, for operators: `error`, or what stands behind it.
-pub async fn outage_reason(pool: &PgPool, monitor: &PoolerMonitor, error: String, source: ReasonSource) -> String {
+/// Why the database cannot be used, for operators: `reason` itself, or what a new connection or a check of the pooler found.
+pub async fn outage_reason(
+    pool: &PgPool,
+    monitor: &PoolerMonitor,
+    reason: OutageReason,
+    source: ReasonSource,
+) -> OutageReason {
     let found = match source {
         ReasonSource::Error => Ok(()),
         ReasonSource::NewConnection => try_connection(pool).await,
         ReasonSource::Pooler => monitor.check_now(pool).await,
     };
-    found.map_or_else(|reason| reason.to_string(), |()| error)
+    found.map_or_else(|error| error.outage(), |()| reason)
 }
 
-/// Opens one more connection and closes it again. The pool hides why it has no connection; this tells it.
+/// Opens one more connection and closes it again, to learn why the pool has no connection: the pool does not say.
 async fn try_connection(pool: &PgPool) -> Result<(), Error> {
     let attempt = async {
         let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;

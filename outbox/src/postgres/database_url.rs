@@ -1,5 +1,5 @@
-//! `DATABASE_URL`: checked before it is parsed, because sqlx logs what it does not understand, and that may be a piece of the
-//! password.
+//! Parses `DATABASE_URL`. The text is checked first, because sqlx logs what it does not understand, and that may be part of
+//! the password.
 
 use sqlx::postgres::PgConnectOptions;
 use url::{Host, Url};
@@ -7,17 +7,17 @@ use url::{Host, Url};
 /// Why a text cannot be used as `DATABASE_URL`. The messages show no part of a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
-    /// Another scheme, or not a URL.
+    /// It has another scheme, or is not a URL.
     #[error("is not a Postgres URL")]
     NotPostgres,
     /// A `/`, `?` or `#` in the password ends the host part of a URL too early.
-    #[error("has an @ behind the host: percent-encode the password (/ is %2F, ? is %3F, # is %23, @ is %40)")]
+    #[error("has an @ after the host: percent-encode the password (/ is %2F, ? is %3F, # is %23, @ is %40)")]
     UnencodedPassword,
-    /// sqlx would ignore the parameter.
-    #[error("has a parameter that is not known: {0}")]
+    /// It has a parameter that sqlx would ignore.
+    #[error("has an unknown parameter: {0}")]
     UnknownParameter(String),
-    /// A known parameter has a value that it cannot have.
-    #[error("has a port or a parameter with a value that is not possible")]
+    /// The port or a known parameter has an invalid value.
+    #[error("has a port or a parameter with an invalid value")]
     BadValue,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn parse(text: &str) -> Result<PgConnectOptions, DatabaseUrlError> {
     let text = text.trim();
     let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     let rest = rest.ok_or(DatabaseUrlError::NotPostgres)?;
-    // The host part ends at the first of these characters. What is behind it has no @, unless the password has one of them.
+    // The host part ends at the first of these characters. There is an @ after it only if the password contains one of them.
     let (_, behind_host) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if behind_host.contains(['@', '#']) {
         return Err(DatabaseUrlError::UnencodedPassword);
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn urls_of_postgres_are_parsed() {
+    fn postgres_urls_are_parsed() {
         for (text, host, port) in [
             ("postgres://user:secret@db.internal/outbox", "db.internal", 5432),
             ("postgresql://user:p%3Fa%23b%2Fc%40d@db.internal:6543/outbox?sslmode=require", "db.internal", 6543),
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn no_message_shows_a_piece_of_a_password() {
+    fn no_message_shows_any_part_of_a_password() {
         for password in
             ["se?same", "se#same", "se/same", "12?sesame", "12#sesame", "12/sesame", "?sesame", "s@e?sesame=1&x"]
         {

@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use sqlx::postgres::{PgDatabaseError, PgSeverity};
+use sqlx::{
+    migrate::MigrateError,
+    postgres::{PgDatabaseError, PgSeverity},
+};
 
-use super::database_url::DatabaseUrlError;
+use super::{
+    database_url::DatabaseUrlError,
+    describe::{describe, describe_migration},
+};
 
-/// Maximum time for a statement or transaction, including the network. Postgres ends a statement sooner (see `connect`); this
-/// is for a peer that disappears, for which the kernel would wait a quarter of an hour.
+/// Maximum time for a statement or transaction, including the network. Postgres ends a slow statement sooner (see `connect`).
+/// This timeout is for a peer that disappears: the kernel would wait for it for 15 minutes.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The message of [`Error::ReadOnly`].
@@ -16,21 +22,21 @@ pub(crate) const READ_ONLY: &str = "the server is read-only: a standby, or defau
 /// A statement failed. The text contains no value that was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Postgres, or the connection to it.
+    /// Postgres or the connection to it failed.
     #[error("{}", describe(.0))]
     Database(#[from] sqlx::Error),
     /// The server takes no writes: it is a standby, or was made read-only.
     #[error("{READ_ONLY}")]
     ReadOnly,
-    /// The tables lack migrations of this version.
-    #[error("the tables lack migrations up to {needed}: run `magic-link-worker migrate` of this version")]
+    /// Migrations of this version have not been applied.
+    #[error("the database is not migrated to version {needed}: run this version's `magic-link-worker migrate`")]
     TablesTooOld {
         /// The newest migration that this version knows.
         needed: i64,
     },
     /// A newer version has migrated the tables in a way that this version does not understand.
     #[error(
-        "the tables need a version that knows migration {needed}, and this one knows {knows}: run the newer version"
+        "the tables need a program that knows migration {needed}, and this one knows only up to {knows}: run the newer version"
     )]
     ProgramTooOld {
         /// The newest migration that this version knows.
@@ -48,12 +54,12 @@ pub enum Error {
     /// `DATABASE_URL` cannot be used.
     #[error("DATABASE_URL {0}")]
     Url(#[from] DatabaseUrlError),
-    /// No answer came in time. The statement may have been executed.
+    /// There was no answer in time. The statement may have been executed.
     #[error("the database did not answer within {} s", STATEMENT_TIMEOUT.as_secs())]
     TimedOut,
     /// A migration could not be applied.
-    #[error("migrating the database: {0}")]
-    Migrate(#[from] sqlx::migrate::MigrateError),
+    #[error("the tables cannot be migrated: {}", describe_migration(.0))]
+    Migrate(#[from] MigrateError),
 }
 
 impl Error {
@@ -85,13 +91,58 @@ impl Error {
                     | sqlx::Error::PoolClosed
                     | sqlx::Error::WorkerCrashed
             ),
-            // Another version is being rolled out: this passes, or this program is replaced.
+            // The last two happen while another version is rolled out: they pass, or this program is replaced.
             Self::TimedOut | Self::ReadOnly | Self::TablesTooOld { .. } | Self::ProgramTooOld { .. } => true,
             Self::Url(_) | Self::TransactionPooler { .. } => false,
             // The tables belong to another version, or the role may not create them: an operator must act.
-            Self::Migrate(sqlx::migrate::MigrateError::Execute(error)) => error.as_database_error().is_none(),
+            Self::Migrate(MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _)) => {
+                error.as_database_error().is_none()
+            }
             Self::Migrate(_) => false,
         }
+    }
+
+    /// Why the database cannot be used, for an error that [is an outage](Self::is_outage).
+    #[must_use]
+    pub fn outage(&self) -> OutageReason {
+        let kind = if self.is_about_tables() { OutageKind::WrongTables } else { OutageKind::Away };
+        OutageReason { kind, text: self.to_string() }
+    }
+
+    /// Whether Postgres answers, and its tables are missing or belong to another version.
+    fn is_about_tables(&self) -> bool {
+        match self {
+            Self::TablesTooOld { .. } | Self::ProgramTooOld { .. } => true,
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| matches!(&*code, UNDEFINED_TABLE | TABLES_FOR_NEWER))
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Why the database cannot be used now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutageReason {
+    /// What an operator must look at.
+    pub kind: OutageKind,
+    /// The reason, in the server's own words where there are any.
+    pub text: String,
+}
+
+/// What an operator must look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OutageKind {
+    /// Postgres does not answer, refuses connections or takes no writes.
+    Away,
+    /// Postgres answers, but its tables are missing or belong to another version. The reason names the command to run.
+    WrongTables,
+}
+
+impl OutageReason {
+    /// The database is away.
+    pub fn away(text: impl Into<String>) -> Self {
+        Self { kind: OutageKind::Away, text: text.into() }
     }
 }
 
@@ -100,45 +151,10 @@ impl Error {
 pub enum ReasonSource {
     /// In the error itself.
     Error,
-    /// In the server's answer to a new connection: the pool says only that it has none.
+    /// In the server's answer to a new connection. The pool's error says only that no connection was available.
     NewConnection,
-    /// Perhaps a pooler in transaction mode: the session is not the one that it was.
+    /// In a check of the pooler: the connection has got another session, perhaps from a pooler in transaction mode.
     Pooler,
-}
-
-/// What happened, in words that tell what to do where the library's own do not.
-fn describe(error: &sqlx::Error) -> String {
-    match error {
-        sqlx::Error::PoolTimedOut => "no connection could be had in time".to_owned(),
-        // A refused certificate comes as an I/O error.
-        sqlx::Error::Tls(_) | sqlx::Error::Io(_) => {
-            let text = error.to_string();
-            describe_certificate(&text).map_or(text, str::to_owned)
-        }
-        other => other.to_string(),
-    }
-}
-
-/// What to do about a certificate that was refused, by rustls's words for it (seen with Postgres 15).
-fn describe_certificate(error: &str) -> Option<&'static str> {
-    let advice = [
-        ("UnsupportedCertVersion", "the server's TLS certificate is of X.509 version 1: give it one of version 3"),
-        (
-            "CaUsedAsEndEntity",
-            "the server's TLS certificate is that of a certificate authority: give the server one of its own, signed by it",
-        ),
-        (
-            "UnknownIssuer",
-            "the server's TLS certificate is signed by an authority that is not known: add \
-             sslrootcert=/path/to/the/authority.pem to DATABASE_URL",
-        ),
-        (
-            "not valid for name",
-            "the server's TLS certificate is for another host name: use that name in DATABASE_URL, or sslmode=verify-ca",
-        ),
-        ("certificate expired", "the server's TLS certificate has expired"),
-    ];
-    advice.into_iter().find(|(words, _)| error.contains(words)).map(|(_, advice)| advice)
 }
 
 fn describe_pooler(is_supabase: bool) -> &'static str {
@@ -150,13 +166,20 @@ fn describe_pooler(is_supabase: bool) -> &'static str {
     }
 }
 
-/// Cancels work that takes longer than any statement may. Its connection is checked before it is used again.
+/// Cancels work that takes longer than the maximum for a statement. Its connection is checked before it is used again.
 ///
 /// # Errors
 /// [`Error::TimedOut`], and those of the work.
 pub async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::time::timeout(STATEMENT_TIMEOUT, work).await.unwrap_or(Err(Error::TimedOut))
 }
+
+/// A table that a migration has yet to create.
+pub(super) const UNDEFINED_TABLE: &str = "42P01";
+/// A function that a migration has yet to create.
+pub(super) const UNDEFINED_FUNCTION: &str = "42883";
+/// The tables are for newer programs (our own SQLSTATE).
+const TABLES_FOR_NEWER: &str = "OB001";
 
 /// SQLSTATEs that can pass without a change on our side (Postgres, appendix A): connection errors (08), resources (53: disk,
 /// memory, connections), operator intervention (57: shutdown, timeouts), system errors (58), a read-only server after a
@@ -165,18 +188,18 @@ pub async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<
 /// pooler in transaction mode causes.
 fn is_outage_code(code: &str) -> bool {
     matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58"))
-        || matches!(code, "25006" | "25P03" | "55P03" | "42P01" | "OB001")
+        || matches!(code, "25006" | "25P03" | "55P03" | UNDEFINED_TABLE | TABLES_FOR_NEWER)
         || is_session_code(code)
 }
 
-/// SQLSTATEs of a connection that has got another server session, whose prepared statements are not its own: one that does not
-/// exist (26000), exists already (42P05) or takes other parameters (08P01).
+/// SQLSTATEs of a connection that has got another server session, whose prepared statements differ: a statement does not exist
+/// (26000), already exists (42P05) or takes other parameters (08P01).
 fn is_session_code(code: &str) -> bool {
     matches!(code, "26000" | "42P05" | "08P01")
 }
 
-/// Whether Postgres, or a pooler in front of it, has ended the session or refused it, whatever the code: a wrong password
-/// after a rotation (28P01), a pooler that is full (XX000), a database that is being renamed (3D000).
+/// Whether Postgres, or a pooler in front of it, has ended or refused the session, whatever the code. Examples: a wrong
+/// password after a rotation (28P01), a full pooler (XX000), a database that is being renamed (3D000).
 fn ends_session(error: &dyn sqlx::error::DatabaseError) -> bool {
     error
         .try_downcast_ref::<PgDatabaseError>()
@@ -198,33 +221,12 @@ pub(crate) fn is_missing_partition(error: &sqlx::Error) -> bool {
         .is_some_and(|error| error.code() == "23514" && error.constraint().is_none())
 }
 
-/// Whether a function is called that a migration has yet to create.
+/// Whether the function does not exist, because its migration has not been applied.
 pub(crate) fn is_undefined_function(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some("42883")
+    error.as_database_error().and_then(sqlx::error::DatabaseError::code).as_deref() == Some(UNDEFINED_FUNCTION)
 }
 
 /// Whether a unique index refused the row.
 pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_refused_certificate_says_what_to_do() {
-        for (words, advice) in [
-            ("invalid peer certificate: Other(OtherError(UnsupportedCertVersion))", "version 3"),
-            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "one of its own"),
-            ("invalid peer certificate: UnknownIssuer", "sslrootcert="),
-            ("invalid peer certificate: certificate not valid for name \"127.0.0.1\"; it is for db", "verify-ca"),
-        ] {
-            let error = Error::from(sqlx::Error::Io(std::io::Error::other(words)));
-            assert!(error.to_string().contains(advice), "{error}");
-            assert!(error.is_outage());
-        }
-        let refused = Error::from(sqlx::Error::Io(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)));
-        assert!(refused.to_string().contains("connection refused"), "{refused}");
-    }
 }

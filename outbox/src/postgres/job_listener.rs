@@ -1,4 +1,4 @@
-//! Wakes a worker when there may be a job to claim: LISTEN, with the caller's poll as the fallback.
+//! Wakes a worker when there may be a job to claim, with LISTEN. If a notification is lost, the caller's poll finds the job.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,15 +11,16 @@ use tokio::{
 
 use super::{connect::is_writable, error::READ_ONLY};
 
-/// After this time without a notification, the connection is checked: a proxy that drops packets, or a dead peer, looks
-/// like a quiet night.
+/// After this time without a notification, the connection is checked. A proxy that drops packets, or a dead peer, cannot
+/// otherwise be told from an idle queue.
 const SILENCE: Duration = Duration::from_secs(5);
-/// Time that the check may take before the connection is replaced.
+/// Maximum time for the check. After that, the connection is replaced.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 /// Time between two attempts to listen.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// Receives notifications of new or requeued jobs from all programs. A notification that comes while nobody waits is kept.
+/// Receives notifications of new or requeued jobs from all programs. A notification that arrives between two calls of
+/// [`wait`](Self::wait) ends the next one.
 pub struct JobListener {
     notified: Arc<Notify>,
     task: JoinHandle<()>,
@@ -36,7 +37,7 @@ impl JobListener {
 
     /// Waits for a notification, but not longer than `max_wait`.
     pub async fn wait(&self, max_wait: Duration) {
-        // The caller looks for jobs in both cases.
+        // The caller looks for jobs after a timeout, too.
         let _ = timeout(max_wait, self.notified.notified()).await;
     }
 
@@ -55,7 +56,7 @@ impl Drop for JobListener {
 async fn listen(pool: PgPool, notified: Arc<Notify>) {
     loop {
         if let Err(error) = listen_once(&pool, &notified).await {
-            tracing::debug!(%error, "listening is not possible for now: polling");
+            tracing::debug!(%error, "cannot listen for new jobs; retrying, and polling meanwhile");
         }
         sleep(RETRY_PAUSE).await;
     }
@@ -65,7 +66,7 @@ async fn listen(pool: PgPool, notified: Arc<Notify>) {
 async fn listen_once(pool: &PgPool, notified: &Notify) -> Result<(), sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen("email_jobs").await?;
-    // Jobs that were enqueued before the LISTEN took effect sent no notification here.
+    // Jobs that were enqueued before the LISTEN took effect caused no notification here.
     notified.notify_one();
     loop {
         match timeout(SILENCE, listener.try_recv()).await {
@@ -75,7 +76,7 @@ async fn listen_once(pool: &PgPool, notified: &Notify) -> Result<(), sqlx::Error
             Err(_silence) => {
                 let check = timeout(CHECK_TIMEOUT, is_writable(&mut listener));
                 if !check.await.unwrap_or(Err(sqlx::Error::PoolTimedOut))? {
-                    // Nobody notifies a standby.
+                    // A standby receives no notifications.
                     return Err(sqlx::Error::Protocol(READ_ONLY.to_owned()));
                 }
             }

@@ -1,7 +1,8 @@
-//! Access to Postgres: connections, errors, sessions that retry a write, NOTIFY and LISTEN, and the daily partitions.
+//! Access to Postgres: connections, errors, sessions that retry a write, NOTIFY and LISTEN, and the day partitions.
 
 pub(crate) mod connect;
 pub(crate) mod database_url;
+mod describe;
 pub(crate) mod error;
 pub(crate) mod job_listener;
 pub(crate) mod notify;

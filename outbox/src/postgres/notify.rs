@@ -10,8 +10,8 @@ use tokio::{
 
 use super::error::{Error, in_time};
 
-/// Minimum time between two notifications. The first of a burst wakes the workers at once; the following ones wait no
-/// longer than this, and save the server a notification per commit.
+/// Minimum time between two notifications. The first commit of a burst wakes the workers at once. The following ones wait at
+/// most this long and share a notification.
 const MIN_INTERVAL: Duration = Duration::from_millis(5);
 /// How often the task checks whether it is still needed.
 const LIFE_CHECK: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ const LIFE_CHECK: Duration = Duration::from_secs(1);
 pub(crate) struct NotifyLimiter(Arc<Notify>);
 
 impl NotifyLimiter {
-    /// Starts its task on the current runtime. The task ends with the last clone, or with the runtime.
+    /// Starts its task on the current runtime. The task ends when the last clone is dropped, or with the runtime.
     pub(crate) fn start(pool: PgPool) -> Self {
         let requested = Arc::new(Notify::new());
         let weak = Arc::downgrade(&requested);
@@ -35,7 +35,7 @@ impl NotifyLimiter {
                     continue;
                 }
                 if let Err(error) = notify(&pool).await {
-                    tracing::debug!(%error, "the workers were not woken: they poll");
+                    tracing::debug!(%error, "could not notify the workers; they find the jobs when they poll");
                 }
                 sleep(MIN_INTERVAL).await;
             }

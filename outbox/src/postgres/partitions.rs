@@ -1,7 +1,7 @@
-//! The daily partitions of the history: created a week ahead, dropped when they are older than the retention.
+//! The day partitions of the history: created a week ahead, dropped when they are older than the retention.
 //!
-//! Both programs create them, because both write history and a missing partition would be an outage of the api. The date is
-//! Postgres's and not this machine's: a clock that is a month ahead would drop the whole history.
+//! Both programs create them, because both write history, and a missing partition would be an outage of the api. The date is
+//! Postgres's and not this machine's: a machine whose clock is a month ahead would drop the whole history.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -38,7 +38,8 @@ pub struct Dropped {
 pub async fn drop_old(pool: &PgPool, retention_days: u64) -> Result<Dropped, Error> {
     let retention_days = i32::try_from(retention_days).unwrap_or(i32::MAX);
     let mut dropped = Dropped::default();
-    // One per transaction: each drop blocks other statements for a moment, and all together would block them for longer.
+    // One per transaction: each drop blocks other statements for a moment, and a single transaction would block them for all
+    // drops together.
     loop {
         let next = sqlx::query!(
             r#"select name as "name!", is_dropped as "is_dropped!" from email_drop_partition($1)"#,

@@ -1,7 +1,7 @@
 //! Detects a connection pooler in transaction or statement mode (PgBouncer, Supavisor).
 //!
-//! Such a pooler gives each transaction any of its server sessions. What this project does to a session would then hold for
-//! the statements of other clients, not for its own: settings, prepared statements and LISTEN.
+//! Such a pooler runs each transaction in any of its server sessions. Settings, prepared statements and LISTEN would then
+//! apply to the statements of other clients, and not to our own.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -12,13 +12,13 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Row as _, Transactio
 
 use super::error::{Error, in_time};
 
-/// A pooler may return the same session twice by chance.
+/// Number of comparisons. One is not enough, because a pooler may use the same session twice by chance.
 const ROUNDS: u32 = 3;
 
 /// Time between two checks while a program runs.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A server session. The start time tells apart two sessions whose process ids are the same. It is text that does not depend
+/// Identifies a server session. The start time distinguishes two sessions with the same process id. As text it does not depend
 /// on the session's time zone.
 const SERVER_SESSION: &str = "
     select concat_ws(' ', pid, extract(epoch from backend_start)) from pg_stat_activity where pid = pg_backend_pid()";
@@ -27,7 +27,7 @@ const SERVER_SESSION: &str = "
 /// uses the pool. It opens two connections of its own and sends nothing that outlives a transaction.
 ///
 /// # Errors
-/// [`Error::TransactionPooler`] if it does. [`Error::Database`] or [`Error::TimedOut`] if that cannot be told now.
+/// [`Error::TransactionPooler`] if it does. [`Error::Database`] or [`Error::TimedOut`] if the check failed.
 pub async fn check_pooler(pool: &PgPool) -> Result<(), Error> {
     let options = pool.connect_options();
     let is_kept = in_time(async { Ok(compare_new_sessions(&options).await?) }).await?;
@@ -53,14 +53,15 @@ impl PoolerMonitor {
     /// Checks with two connections of the pool. Does nothing if a check in the last 10 seconds found nothing wrong.
     ///
     /// # Errors
-    /// [`Error::TransactionPooler`]. Not that the pool has no connections, or that one fails: other checks notice that.
+    /// [`Error::TransactionPooler`]. If the pool has no connection, or a connection fails, it returns `Ok`: other checks notice
+    /// that.
     pub async fn check(&self, pool: &PgPool) -> Result<(), Error> {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(last, LastCheck::Good(at) if at.elapsed() < RECHECK_INTERVAL) {
             return Ok(());
         }
         let checked = check_pooled(pool).await;
-        // Also at the first good check after a bad one: sessions were mixed up until then.
+        // Also after the first good check that follows a bad one, because sessions were mixed up until then.
         if checked.is_err() || matches!(last, LastCheck::Bad) {
             DISTRUST.begin();
         }
@@ -68,7 +69,7 @@ impl PoolerMonitor {
         checked
     }
 
-    /// Checks at once, and has all connections replaced, because the session of one is not its own.
+    /// Checks at once, and has all connections replaced, because one of them has got another server session.
     ///
     /// # Errors
     /// As [`check`](Self::check).
@@ -84,7 +85,7 @@ impl PoolerMonitor {
     }
 }
 
-/// Which connections of this program must not be used again. All of its pools lead to the same database.
+/// One value for the whole program, because all of its pools lead to the same database.
 pub(super) static DISTRUST: Distrust = Distrust { until: Mutex::new(None) };
 
 /// Which connections must not be used again, because a pooler has mixed up their sessions.
@@ -106,7 +107,7 @@ impl Distrust {
     }
 }
 
-/// Checks with two connections of the pool. If that is not possible, it finds nothing wrong.
+/// Checks with two connections of the pool. Returns `Ok` if the check is not possible.
 async fn check_pooled(pool: &PgPool) -> Result<(), Error> {
     let is_kept = in_time(async { Ok(compare_pooled_sessions(pool).await?) }).await;
     if matches!(is_kept, Ok(false)) { Err(transaction_pooler(pool)) } else { Ok(()) }
@@ -116,8 +117,8 @@ fn transaction_pooler(pool: &PgPool) -> Error {
     Error::TransactionPooler { is_supabase: is_supabase(pool.connect_options().get_host()) }
 }
 
-/// Whether each connection keeps its server session from one transaction to the next. A pool of one connection is not
-/// enough; the result is then that of two new ones.
+/// Whether each connection keeps its server session from one transaction to the next. If the pool has only one connection,
+/// compares two new ones.
 async fn compare_pooled_sessions(pool: &PgPool) -> Result<bool, sqlx::Error> {
     if pool.options().get_max_connections() < 2 {
         return compare_new_sessions(&pool.connect_options()).await;
@@ -126,29 +127,30 @@ async fn compare_pooled_sessions(pool: &PgPool) -> Result<bool, sqlx::Error> {
     compare_sessions(&mut first, &mut second).await
 }
 
-/// The same, with two connections that are not from the pool, whose connections begin with SET.
+/// The same, with two new connections. A connection of the pool would first send SET.
 async fn compare_new_sessions(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
     let mut first = PgConnection::connect_with(options).await?;
     let mut second = PgConnection::connect_with(options).await?;
     let kept = compare_sessions(&mut first, &mut second).await?;
-    // The answer is known, and the server notices a connection that was not closed properly.
+    // Errors do not matter: the result is known, and the server notices a connection that was not closed properly.
     let _ = tokio::join!(first.close(), second.close());
     Ok(kept)
 }
 
-/// Sends simple queries only: a pooler may not pass on prepared statements.
+/// Whether each connection keeps its server session. Sends only simple queries, because a pooler may not support prepared
+/// statements.
 async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    // RDS Proxy changes sessions between transactions, too, but no longer once a connection has declared a cursor or SET
-    // something, as all of ours do. To others, this cursor is gone when its transaction ends.
+    // RDS Proxy changes sessions between transactions, too, but stops once a connection has declared a cursor or used SET, as
+    // all of ours do. With other poolers the cursor has no effect, because it ends with its transaction.
     let Some(mut transaction) = begin(first).await? else { return Ok(false) };
     sqlx::raw_sql("declare pooler_check cursor for select 1").execute(&mut *transaction).await?;
     transaction.rollback().await?;
     for _ in 0..ROUNDS {
         let before = server_session(first).await?;
         let Some(mut transaction) = begin(second).await? else { return Ok(false) };
-        // A transaction holds its session, so the first connection may have lost its own now.
+        // The open transaction of the second connection holds its session, which may be the one that the first had.
         let is_taken = server_session(&mut transaction).await? == before;
-        // If it was taken, the pooler may have no other, and there would be no answer.
+        // Do not ask the first connection if its session was taken: the pooler may have no other, and would not answer.
         let is_kept = !is_taken && server_session(first).await? == before;
         transaction.rollback().await?;
         if !is_kept {
@@ -162,7 +164,7 @@ async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -
 async fn begin(connection: &mut PgConnection) -> Result<Option<Transaction<'_, Postgres>>, sqlx::Error> {
     match connection.begin().await {
         Ok(transaction) => Ok(Some(transaction)),
-        // PgBouncer's code (08P01) is also that of other refusals.
+        // PgBouncer uses its code (08P01) for other refusals, too.
         Err(sqlx::Error::Database(error)) if error.message().contains("statement pooling") => Ok(None),
         Err(error) => Err(error),
     }
@@ -182,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn supabases_poolers_are_told_by_their_host() {
+    fn supabase_poolers_are_recognised_by_their_host() {
         for (host, expected) in [
             ("aws-0-eu-central-1.pooler.supabase.com", true),
             ("AWS-0-eu-central-1.Pooler.Supabase.com.", true),

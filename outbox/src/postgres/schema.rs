@@ -1,5 +1,5 @@
-//! Migrations, and which versions of the programs the tables suit. While an upgrade is rolled out, or after it was rolled
-//! back, programs run with tables that a newer version has migrated.
+//! Migrations, and which program versions the tables support. While an upgrade is rolled out, or after it was rolled back,
+//! programs run with tables that a newer version has migrated.
 
 use sqlx::{PgPool, migrate::Migrator};
 
@@ -43,7 +43,7 @@ pub async fn migrate(pool: &PgPool) -> Result<(), Error> {
     Ok(migrator.run(pool).await?)
 }
 
-/// Checks that a server that takes writes answers, and that its tables suit this version of the program.
+/// Checks that the server answers, and that its tables support this version of the program.
 ///
 /// # Errors
 /// [`Error::Database`], [`Error::TablesTooOld`] or [`Error::ProgramTooOld`].

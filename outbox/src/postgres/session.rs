@@ -1,4 +1,4 @@
-//! A session with Postgres that retries a write when that helps.
+//! A session with Postgres that repeats a write after a collision, or after creating a missing partition.
 
 use std::time::{Duration, Instant};
 
@@ -13,16 +13,16 @@ use super::{
 };
 
 /// Maximum number of retries after a collision. At each collision another program's write succeeded, and each program has one
-/// write at a time, so this many replicas may write for the same recipient at once.
+/// write at a time. So this many replicas can write for the same recipient at once.
 const MAX_COLLISIONS: u32 = 32;
 
-/// A connection that is older goes back to the pool, which replaces it: a server process grows with the tables that it has
-/// seen.
+/// Maximum age of a connection. An older one goes back to the pool, which replaces it, because the memory of a server process
+/// grows with the number of tables that it has used.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
-/// A connection of the pool that is taken when it is first needed, and kept from one write to the next. Returning it and
-/// taking another would cost round trips for each write. And the pool pings what is returned without a time limit: if the
-/// server falls silent just then, the connection is lost to the pool, which for a committer is its only one.
+/// A connection of the pool that is taken when it is first needed, and kept from one write to the next. Returning it after
+/// each write would cost round trips. Also, the pool pings a returned connection without a time limit: if the server stops
+/// answering at that moment, the pool loses the connection, and a committer has only one.
 #[derive(Debug)]
 pub(crate) struct Session {
     pool: PgPool,
@@ -33,7 +33,7 @@ pub(crate) struct Session {
 struct HeldConnection {
     connection: PoolConnection<Postgres>,
     taken_at: Instant,
-    /// Since when nothing has been written on it, or `None` while it is in use.
+    /// When it became idle; `None` while it is in use.
     idle_since: Option<Instant>,
     /// Whether the last statement failed.
     has_failed: bool,
@@ -45,7 +45,7 @@ impl Session {
         Self { pool: pool.clone(), held: None }
     }
 
-    /// Records that there is nothing to write for now. The connection is checked before it is used again, unless that is soon.
+    /// Records that there is nothing to write for now. If the connection is idle for too long, it is checked before its next use.
     pub(crate) fn pause(&mut self) {
         self.held.take_if(|held| held.taken_at.elapsed() > MAX_AGE);
         if let Some(held) = &mut self.held {
@@ -71,39 +71,39 @@ impl Session {
             }
             Ok(done) => Some(Ok(done)),
             Err(error) => {
-                self.doubt(&error);
+                self.handle_error(&error);
                 Some(Err(error))
             }
         }
     }
 
-    /// After an error: gives up a connection that was silent, and has any other checked before it is used again.
-    fn doubt(&mut self, error: &Error) {
+    /// Handles an error: drops the connection if it timed out, and otherwise has it checked before its next use.
+    fn handle_error(&mut self, error: &Error) {
         if matches!(error, Error::TimedOut)
             && let Some(held) = self.held.take()
         {
-            // A close in order would wait for the server.
+            // Closing it properly would wait for the server.
             drop(held.connection.detach());
         } else if let Some(held) = &mut self.held {
             held.has_failed = true;
         }
     }
 
-    /// Checks that there is a connection to a server that takes writes, or that one can be had.
+    /// Checks that there is, or can be, a connection to a server that accepts writes.
     pub(crate) async fn check(&mut self) -> Result<(), Error> {
-        // A connection that is held has just been used or checked; the pool checks those that it hands out.
+        // `connection` checks an idle one, and the pool checks those that it hands out.
         let checked = in_time(async { Ok(self.connection().await.map(drop)?) }).await;
         self.pause();
         checked
     }
 
-    /// The connection; taken from the pool if there is none that works.
+    /// Returns the connection. Takes one from the pool if there is none that works.
     pub(crate) async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        let sound = match self.held.take() {
-            Some(held) => held.if_sound().await,
+        let usable = match self.held.take() {
+            Some(held) => held.into_usable().await,
             None => None,
         };
-        let held = match sound {
+        let held = match usable {
             Some(held) => held,
             None => HeldConnection::from(self.pool.acquire().await?),
         };
@@ -116,9 +116,9 @@ impl HeldConnection {
         Self { connection, taken_at: Instant::now(), idle_since: None, has_failed: false }
     }
 
-    /// Returns the connection to use it, unless it was idle or has failed and its server does not answer in time that it takes
-    /// writes, or unless a pooler has mixed up sessions since it was taken.
-    async fn if_sound(mut self) -> Option<Self> {
+    /// Returns the connection if it can be used. If it was idle or a statement failed, its server must first confirm in time
+    /// that it accepts writes. `None` if it does not, or if a pooler has mixed up sessions since the connection was taken.
+    async fn into_usable(mut self) -> Option<Self> {
         if DISTRUST.concerns(self.taken_at.elapsed()) {
             drop(self.connection.detach());
             return None;
@@ -132,7 +132,7 @@ impl HeldConnection {
     }
 }
 
-/// What previous tries met.
+/// What earlier tries of a write ran into.
 #[derive(Debug, Default)]
 pub(crate) struct RetryState {
     collisions: u32,
@@ -145,10 +145,10 @@ impl RetryState {
     }
 }
 
-/// Runs a statement or transaction in a session, within the statement timeout. It is repeated if it collided with another one,
-/// and if the partition of its day was missing.
+/// Runs a statement or transaction in a session, within the statement timeout. Repeats it if it collided with another one, or
+/// if the partition of its day was missing.
 ///
-/// The second name in the closure is true if an earlier try collided.
+/// The optional second name in the closure is true if an earlier try collided.
 ///
 /// This is a macro because the compiler cannot prove that the future of a closure that borrows the connection is `Send`.
 macro_rules! persist {

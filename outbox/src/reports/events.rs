@@ -44,7 +44,7 @@ pub struct DeliveryEvent {
     pub message: Option<String>,
     /// The delivery status that it stands for; `None` for a mail in test mode.
     pub delivery: Option<DeliveryStatus>,
-    /// Why its recipient should not be mailed for a while, if so.
+    /// Why its recipient should not be mailed for a while, if there is a reason.
     pub suppression: Option<SuppressionReason>,
     /// When it happened, by Mailgun's clock.
     pub occurred_at: DateTime<Utc>,
@@ -75,7 +75,7 @@ pub struct ReportOutcome {
     pub status: ReportStatus,
     /// The job's new delivery status, if the report changed it.
     pub moved_to: Option<DeliveryStatus>,
-    /// Whether the recipient was suppressed, if the report gave a reason to.
+    /// Whether the recipient was suppressed; `None` if the report was no reason to.
     pub suppression: Option<SuppressionOutcome>,
 }
 
@@ -85,11 +85,11 @@ pub struct ReportOutcome {
 pub enum ReportStatus {
     /// The event is recorded on its job.
     Recorded,
-    /// It had been recorded before: nothing was changed.
+    /// It was recorded before: nothing was changed.
     Known,
-    /// It matches no job, and is stored apart.
+    /// It matches no job, and is stored in `email_events_unmatched`.
     Unmatched,
-    /// Its token came with another event before: nothing was changed.
+    /// Its token was used before with another event: nothing was changed.
     TokenReused,
 }
 
@@ -106,14 +106,13 @@ impl ReportStatus {
     }
 }
 
-/// Whether a recipient was suppressed after a report that gave a reason to.
+/// Whether a recipient was suppressed after a report that was a reason to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum SuppressionOutcome {
     /// It is not mailed for a while.
     Suppressed,
-    /// So many addresses of its domain were reported at once that the domain's server must be at fault: none of them is
-    /// suppressed.
+    /// None of the domain's recent addresses is suppressed: so many were reported at once that the fault must be the server's.
     HeldBack,
 }
 

@@ -1,5 +1,5 @@
-//! Reads an event of Mailgun's, from a webhook or from its events API. Nothing in an event is signed: malformed values are
-//! refused or left out, and no text passes that could contain a link, an address or a token.
+//! Reads a Mailgun event, from a webhook or from the events API. Nothing in an event is signed, so malformed values are
+//! refused or left out, and texts that could contain a link, an address or a token are redacted.
 
 use std::time::Duration;
 
@@ -27,12 +27,12 @@ pub struct Malformed(pub &'static str);
 const KINDS: [&str; 5] = ["accepted", "delivered", "failed", "complained", "rejected"];
 /// Mailgun's SMTP code for a mail in test mode, which was not sent.
 const TEST_MODE: i32 = 650;
-/// Words that only a failure of TLS has.
+/// Words that occur only in failures of TLS.
 const TLS_WORDS: [&str; 6] = ["certificate", "certificates", "x509", "tls", "starttls", "ssl"];
 
 impl MailgunEvent {
-    /// Reads an event. It must not have happened after `latest` (time since 1970), and must be about a mail of `domain`, if
-    /// that is given.
+    /// Reads an event. It must not have happened after `latest` (time since 1970). If `domain` is given, the event must be about
+    /// a mail of that domain.
     ///
     /// # Errors
     /// [`Malformed`].
@@ -81,7 +81,7 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
             .and_then(|id| id.parse().ok())
             .map(JobId),
         message_id: message_id.map(|id| format!("<{id}>")),
-        recipient: text(event, "/recipient", 254).map(|text| as_in_a_job(&text)).unwrap_or_default(),
+        recipient: text(event, "/recipient", 254).map(|text| job_recipient(&text)).unwrap_or_default(),
         severity,
         reason,
         smtp_code,
@@ -93,8 +93,8 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
     })))
 }
 
-/// A recipient as `email_jobs.recipient` has it. An event may write the domain in its own script.
-fn as_in_a_job(recipient: &str) -> String {
+/// Converts a recipient to the form of `email_jobs.recipient`. An event may have the domain in Unicode.
+fn job_recipient(recipient: &str) -> String {
     Email::parse(recipient).map_or_else(|_| recipient.to_lowercase(), |email| email.to_string())
 }
 
@@ -106,7 +106,7 @@ struct Facts<'a> {
     enhanced_code: Option<&'a str>,
     smtp_code: Option<i32>,
     words: &'a str,
-    /// Whether Mailgun says that it has not verified the certificate of the recipient's server.
+    /// Whether Mailgun could not verify the certificate of the recipient's server.
     is_certificate_bad: bool,
 }
 
@@ -118,7 +118,7 @@ impl Facts<'_> {
             ("delivered", _) => Some(DeliveryStatus::Delivered),
             ("complained", _) => Some(DeliveryStatus::Complained),
             ("rejected", _) => Some(DeliveryStatus::Undelivered),
-            // Mailgun has given up, also if it calls the failure temporary.
+            // Mailgun has given up, even if it calls the failure temporary.
             ("failed", Some("temporary" | "permanent")) if self.reason == "old" => Some(DeliveryStatus::Undelivered),
             ("failed", Some("temporary")) => Some(DeliveryStatus::Deferred),
             ("failed", Some("permanent")) if self.reason.starts_with("suppress-") => Some(DeliveryStatus::Suppressed),
@@ -130,7 +130,7 @@ impl Facts<'_> {
         }
     }
 
-    /// Without an enhanced status, 552 means that the mailbox is full.
+    /// Whether the mailbox is full or a policy forbade the mail. Without an enhanced status, 552 means a full mailbox.
     fn is_full_or_policy(&self) -> bool {
         match self.enhanced_code {
             Some(code) => code.starts_with("5.2.") || code.starts_with("5.7."),
@@ -138,8 +138,8 @@ impl Facts<'_> {
         }
     }
 
-    /// Mailgun could not set up a connection that is encrypted and verified, so the recipient's server was never asked about
-    /// the mailbox. Mailgun documents no code for this: only the flag, and it describes the failure in words.
+    /// Whether Mailgun could not set up an encrypted and verified connection. The recipient's server was then never asked about
+    /// the mailbox. Mailgun documents no code for this, only the flag and a description in words.
     fn is_tls_failure(&self) -> bool {
         let has_reply = self.smtp_code.is_some_and(|code| (500..600).contains(&code));
         let mut words = self.words.split(|c: char| !c.is_ascii_alphanumeric());
@@ -148,8 +148,8 @@ impl Facts<'_> {
                 || words.any(|word| TLS_WORDS.contains(&&*word.to_ascii_lowercase())))
     }
 
-    /// Suppress only if the mailbox does not exist (RFC 3463 §3.2, RFC 7505 §4.2; Exchange Online says it with 5.4.1) or its
-    /// owner wants no mail. A full mailbox or a policy against our address says nothing about the next mail.
+    /// The reason to suppress the recipient: the mailbox does not exist (RFC 3463 §3.2, RFC 7505 §4.2; Exchange Online uses
+    /// 5.4.1), or its owner wants no mail. A full mailbox or a policy against us says nothing about the next mail.
     fn suppression(&self) -> Option<SuppressionReason> {
         match (self.kind, self.severity, self.reason, self.enhanced_code) {
             ("complained", ..) => Some(SuppressionReason::Complaint),
@@ -164,7 +164,7 @@ impl Facts<'_> {
     }
 }
 
-/// What the recipient's server or Mailgun says of a failure.
+/// What the recipient's server or Mailgun says about a failure.
 fn words(event: &Value) -> Option<String> {
     let places = ["/delivery-status/message", "/delivery-status/description"];
     places.into_iter().filter_map(|place| text(event, place, 4_000)).find(|words| !words.is_empty())
@@ -191,7 +191,7 @@ fn cut(mut text: String, longest: usize) -> String {
     text
 }
 
-/// Events contain the Message-Id without angle brackets, answers to a send with them.
+/// Removes angle brackets. Events have the Message-Id without them, responses to a send have them.
 fn bare(message_id: &str) -> &str {
     message_id.trim().trim_start_matches('<').trim_end_matches('>')
 }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_of_tls_is_no_bounce() {
+    fn a_tls_failure_is_not_a_bounce() {
         let failed = |status: Value| {
             let failed =
                 json!({"id": "1", "timestamp": 1.0, "event": "failed", "severity": "permanent", "reason": "generic"});
@@ -228,7 +228,7 @@ mod tests {
         ] {
             assert_eq!(delivery(&failed(status.clone())), Some(DeliveryStatus::Undelivered), "{status}");
         }
-        // The recipient's server has answered: it makes no difference over what kind of connection.
+        // The recipient's server has answered, so the kind of connection does not matter.
         for status in [
             json!({"code": 550, "message": "5.1.1 No such user", "certificate-verified": false, "tls": false}),
             json!({"code": 550, "message": "No such user", "certificate-verified": false, "tls": false}),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_that_mailgun_has_given_up_is_undelivered() {
+    fn a_mail_that_mailgun_gives_up_on_is_undelivered() {
         for (severity, reason, wanted) in [
             ("temporary", "old", DeliveryStatus::Undelivered),
             ("permanent", "old", DeliveryStatus::Undelivered),
@@ -256,14 +256,14 @@ mod tests {
     }
 
     #[test]
-    fn the_recipient_is_the_jobs_however_its_domain_is_written() {
-        for (told, recipient) in [
+    fn the_recipient_is_converted_to_the_form_in_the_job() {
+        for (reported, recipient) in [
             ("Hello@Example.com", "hello@example.com"),
             ("info@xn--mller-kva.example", "info@xn--mller-kva.example"),
             ("Info@Müller.example", "info@xn--mller-kva.example"),
             ("Root@Intranet", "root@intranet"),
         ] {
-            let event = json!({"id": "1", "timestamp": 1.0, "event": "delivered", "recipient": told});
+            let event = json!({"id": "1", "timestamp": 1.0, "event": "delivered", "recipient": reported});
             match MailgunEvent::read(&event, Duration::from_secs(2), None).unwrap() {
                 MailgunEvent::Delivery(read) => assert_eq!(read.recipient, recipient),
                 MailgunEvent::Other => panic!("{event}"),

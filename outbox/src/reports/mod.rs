@@ -1,5 +1,5 @@
-//! What Mailgun reports about mails: parsing an event, recording it on its job, suppressing recipients, and asking
-//! about mails that were never reported.
+//! Mailgun's reports about mails: parses events, records them on their jobs, suppresses recipients, and lists the mails that
+//! Mailgun must be asked about because it never reported them.
 
 pub(crate) mod events;
 pub(crate) mod mailgun_event;

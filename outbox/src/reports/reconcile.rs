@@ -1,6 +1,6 @@
-//! The list of mails that Mailgun is asked about: jobs that handed a mail over, or may have, and whose final status was not
-//! reported in time. One worker at a time works on it. It is a table, so the next worker continues where the last one
-//! stopped.
+//! The list of mails that a worker asks Mailgun about: mails that were handed over, or may have been, and whose final status
+//! was not reported in time. Only one worker at a time works on the list. It is a table, so the next worker continues where
+//! the last one stopped.
 
 use std::time::Duration;
 
@@ -20,11 +20,11 @@ pub struct UnreportedMail {
     pub ended_at: DateTime<Utc>,
     /// Time since then.
     pub age: Duration,
-    /// How many times Mailgun was asked without learning the final status.
+    /// Number of queries to Mailgun that did not return the final status.
     pub asks: u16,
 }
 
-/// Takes the turn for `hold`, or renews it. Returns false if another worker has it, or if there is a pause.
+/// Takes the lease of the list for `hold`, or renews it. Returns false if another worker holds it, or during a pause.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -44,7 +44,7 @@ pub async fn take_turn(pool: &PgPool, worker: &str, hold: Duration) -> Result<bo
     Ok(taken.rows_affected() == 1)
 }
 
-/// Ends the turn. With a reason, no worker takes the next one before `pause` is over.
+/// Ends the lease. With a reason, no worker gets the next one before `pause` is over.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -64,8 +64,8 @@ pub async fn end_turn(pool: &PgPool, worker: &str, pause: Duration, reason: Opti
     Ok(())
 }
 
-/// Adds jobs to the list that ended more than `patience` ago with a mail whose final status was not reported. One call reads
-/// at most an hour of history, and none older than `oldest`.
+/// Adds mails to the list whose job ended more than `patience` ago and whose final status was not reported. One call reads at
+/// most an hour of history, and nothing older than `oldest`.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -120,7 +120,7 @@ pub struct Enlisted {
     pub more: bool,
 }
 
-/// Mails that Mailgun is due to be asked about, the longest due first.
+/// Mails whose next query is due, the longest overdue first.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -170,7 +170,7 @@ pub async fn ask_again(pool: &PgPool, mail: &UnreportedMail, after_the_end: Dura
     Ok(())
 }
 
-/// Removes a mail from the list: its final status is known, or is not expected any more.
+/// Removes a mail from the list, because its final status is known or no longer expected.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -179,7 +179,8 @@ pub async fn settle(pool: &PgPool, mail: &UnreportedMail) -> Result<(), Error> {
     Ok(())
 }
 
-/// Records on the job, once, that Mailgun has no record of its mail; a later report undoes that. Returns whether it did.
+/// Records on the job that Mailgun has no record of its mail. Returns false if that was recorded before. A later report undoes
+/// it.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -189,7 +190,7 @@ pub async fn mark_no_trace(pool: &PgPool, mail: &UnreportedMail) -> Result<bool,
         update email_jobs
         set code = case when state = 'sent' then 'no_trace' else code end,
           message = case
-            when state = 'sent' then 'Mailgun took the mail, and half an hour later has no trace of it.'
+            when state = 'sent' then 'Mailgun accepted the mail, but half an hour later it had no trace of it.'
             else left(concat_ws(' ', message, 'Mailgun has no trace of the mail: it was not sent.'), 1000)
           end
         where id = $1

@@ -4,7 +4,7 @@
 /// Maximum length of the result, in characters.
 const LONGEST: usize = 500;
 
-/// A run of this many token characters that includes a digit is a token: a link's hash has 56, a JWT hundreds.
+/// A run of this many token characters that includes a digit is a token. A link's hash has 56 characters, a JWT hundreds.
 const LONGEST_WORD: usize = 24;
 
 /// Replaces secrets by placeholders, and cuts the text.

@@ -1,5 +1,5 @@
-//! Suppressed addresses, which are not mailed for a while. `email_take_reports` suppresses them and lifts suppressions, the
-//! api checks them before it accepts a request, and an operator lifts one with
+//! Suppressed addresses, which are not mailed for a while. `email_take_reports` adds and lifts suppressions, the api checks
+//! them before it accepts a request, and an operator lifts one with
 //! `select email_lift_suppression('ann@example.com')`.
 
 use std::time::Duration;
@@ -19,10 +19,10 @@ pub enum SuppressionReason {
     /// Mailgun does not mail the address, because it is on its list of bounces.
     #[sqlx(rename = "suppress-bounce")]
     ListedBounce,
-    /// The same for its list of complaints.
+    /// Mailgun does not mail the address, because it is on its list of complaints.
     #[sqlx(rename = "suppress-complaint")]
     ListedComplaint,
-    /// The same for its list of unsubscribes.
+    /// Mailgun does not mail the address, because it is on its list of unsubscribes.
     #[sqlx(rename = "suppress-unsubscribe")]
     ListedUnsubscribe,
 }
@@ -45,7 +45,8 @@ impl SuppressionReason {
     }
 }
 
-/// Deletes suppressions that ended more than `after` ago; the next one counts as the first again. Returns how many.
+/// Deletes suppressions that ended more than `after` ago, so that the next one counts as the first. Returns the number of
+/// deleted rows.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -99,7 +100,7 @@ pub async fn unchecked(pool: &PgPool, every: Duration, limit: i64) -> Result<Vec
     Ok(rows.into_iter().map(|row| (row.recipient, row.reason)).collect())
 }
 
-/// Records whether the address is on Mailgun's list. If it no longer is, the suppression is lifted: then it returns true.
+/// Records whether the address is on Mailgun's list. If it no longer is, lifts the suppression and returns true.
 ///
 /// # Errors
 /// [`Error::Database`].

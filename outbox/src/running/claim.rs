@@ -31,16 +31,16 @@ pub struct ClaimOptions<'a> {
     pub limit: i64,
 }
 
-/// A job that this worker has leased.
+/// A job that was claimed, with its lease.
 #[derive(Debug, Clone)]
 pub struct ClaimedJob {
     /// The lease.
     pub lease: Lease,
     /// The address that the link is mailed to.
     pub recipient: Email,
-    /// Where the link leads.
+    /// The URL that the link leads to.
     pub callback_url: CallbackUrl,
-    /// What the mail calls the portal. `None` if an api of an earlier version added the job.
+    /// The portal's host as the mail shows it. `None` if an api of an earlier version added the job.
     pub shown_host: Option<ShownHost>,
     /// Number of this attempt, from 1.
     pub attempt: i16,
@@ -58,11 +58,11 @@ pub struct ClaimedJob {
     pub code: Option<String>,
     /// The upstream that last failed for the job in a way that may concern only this recipient, if one did.
     pub suspected_upstream: Option<Upstream>,
-    /// The upstream that has refused the job and then succeeded for another recipient, if there is one. Another refusal by
-    /// it concerns only this recipient. Decided at the claim, because a success that comes later may mark the end of a fault
-    /// that has concerned everybody.
+    /// The upstream that refused the job and then succeeded for another recipient, if there is one. If it refuses the job
+    /// again, that concerns only this recipient. Decided at the claim, because a success during the attempt may mark the end of
+    /// a fault that concerned everybody.
     pub personally_refused_by: Option<Upstream>,
-    /// Whether an upstream was stopped or had suspects at the time of the claim. Then a success must be recorded.
+    /// Whether an upstream was stopped or had suspects at the time of the claim. If so, a success must be recorded.
     pub has_suspects: bool,
     /// The link of an earlier attempt, if there is one.
     pub link: Option<SealedLink>,
@@ -80,7 +80,7 @@ pub struct SealedLink {
 }
 
 /// Queues up to 1,000 retrying jobs whose `run_at` has passed, and returns how many. This is a statement of its own so that
-/// a claim never has to skip jobs that are not due.
+/// claims never have to skip jobs that are not due.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -104,7 +104,7 @@ pub async fn promote_due(pool: &PgPool) -> Result<u64, Error> {
     Ok(promoted.rows_affected())
 }
 
-/// Time until the next retrying job is due: zero if one is overdue, `None` if there is none.
+/// Time until the next retrying job is due. Zero if a job is overdue, `None` if there is no retrying job.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -128,22 +128,22 @@ pub async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Error> {
 /// # Errors
 /// [`Error::Database`].
 pub async fn claim(pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<ClaimedJob>, Error> {
-    Ok(claim_behind(pool, options, START).await?.jobs)
+    Ok(claim_after(pool, options, START).await?.jobs)
 }
 
-/// A place before all jobs.
+/// A place before every job in the queue.
 pub(crate) const START: i64 = i64::MIN;
 
 /// Claimed jobs.
 pub(crate) struct ClaimBatch {
     pub(crate) jobs: Vec<ClaimedJob>,
-    /// The last place among them, including rows that could not be read.
+    /// The last place among the claimed rows, including those that could not be read.
     pub(crate) last: Option<i64>,
 }
 
-/// Claims jobs behind a place in the queue. A row that does not hold a valid job, such as one edited by hand, ends as
-/// failed, so that it cannot stop the others.
-pub(crate) async fn claim_behind(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Result<ClaimBatch, Error> {
+/// Claims jobs after a place in the queue. A row without a valid job, for example one that was edited by hand, ends as failed,
+/// so that it cannot block other jobs.
+pub(crate) async fn claim_after(pool: &PgPool, options: ClaimOptions<'_>, place: i64) -> Result<ClaimBatch, Error> {
     loop {
         match try_claim(pool, options, place).await {
             Ok((batch, unreadable)) => {
@@ -155,7 +155,7 @@ pub(crate) async fn claim_behind(pool: &PgPool, options: ClaimOptions<'_>, place
                     return Ok(batch);
                 }
             }
-            // Another worker has just claimed a job of one of these recipients. A new snapshot shows it.
+            // Another worker has just claimed a job of one of these recipients. The next try sees that job.
             Err(error) if is_unique_violation(&error) => {}
             Err(error) => return Err(error.into()),
         }
@@ -185,7 +185,8 @@ struct ClaimedRow {
     has_suspects: bool,
 }
 
-/// `sqlx::query_as!` for [`ClaimedRow`]s. `$next` is literals with `+` between, and selects the ids to claim; its own parameters start at $3.
+/// `sqlx::query_as!` for [`ClaimedRow`]s. `$next` selects the ids to claim. It is a list of string literals with `+` between
+/// them, and its own parameters start at $3.
 macro_rules! claim_rows {
     ($options:expr, [$($next:tt)+], $($parameter:expr),* $(,)?) => {
         sqlx::query_as!(
@@ -302,8 +303,8 @@ async fn try_claim(
     Ok(read_rows(rows))
 }
 
-/// Claims one job as a probe of a stopped upstream: one that was never probed, or else the one that was probed longest ago, so
-/// that one bad job cannot be every probe. Call it only after [`take_probe`](crate::upstreams::take_probe).
+/// Claims one job as a probe of a stopped upstream: a job that was never probed, or else the one that was probed longest ago.
+/// This way a job that always fails cannot take every probe. Call it only after [`take_probe`](crate::upstreams::take_probe).
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -312,8 +313,8 @@ pub async fn claim_probe(
     options: ClaimOptions<'_>,
     order: ProbeOrder,
 ) -> Result<Option<ClaimedJob>, Error> {
-    // A statement of its own: it reads the queue in order and stops at the first such job. A long queue has one, so the
-    // sort of the second statement sees short queues only.
+    // Two statements. The first reads the queue in order and stops at the first job that was never probed. A long queue has
+    // such a job, so the second statement only ever sorts a short queue.
     let rows = match order {
         ProbeOrder::OldestFirst => probe_rows!(pool, options, "probed_at is null", "place").await?,
         ProbeOrder::NewestFirst => probe_rows!(pool, options, "probed_at is null", "place desc").await?,
@@ -333,7 +334,7 @@ async fn first_job(pool: &PgPool, rows: Vec<ClaimedRow>) -> Result<Option<Claime
     Ok(batch.jobs.into_iter().next())
 }
 
-/// Splits rows into claimed jobs, and the ends of rows that do not hold a valid job.
+/// Splits rows into claimed jobs, and the ends of rows without a valid job.
 fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
     let last = rows.iter().map(|row| row.place).max();
     let mut batch = ClaimBatch { jobs: Vec::with_capacity(rows.len()), last };
@@ -378,7 +379,7 @@ fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
     (batch, unreadable)
 }
 
-/// The end of a job whose row was changed to something that no request can have written.
+/// The end of a job whose row has a value that no request can have written.
 fn unreadable_job(lease: Lease, column: &str, why: &str) -> Finish {
     let message = format!("The job's {column} cannot be used: {why}. The row was changed after it was accepted.");
     Finish { lease, end: JobEnd::Failed(Failure::new("job_unreadable", message)), step: None }

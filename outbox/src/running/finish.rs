@@ -42,10 +42,10 @@ impl JobEnd {
     }
 }
 
-/// Whether a fenced write took effect.
+/// Whether a write that carries a lease took effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recorded {
-    /// It did.
+    /// The write took effect.
     Done,
     /// The lease is outdated: nothing was changed.
     LeaseLost,

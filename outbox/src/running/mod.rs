@@ -1,6 +1,6 @@
-//! What workers do with a job: claim it, store its link, requeue it or finish it, and record each step they tried.
+//! What workers do with a job: claim it, store its link, requeue or finish it, and record each step that they tried.
 //!
-//! Each write is fenced by the job's lease, and each is a single statement or transaction.
+//! Each write carries the job's lease, and is a single statement or transaction.
 
 pub(crate) mod claim;
 pub(crate) mod finish;

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgPool;
 
-use super::claim::{ClaimBatch, ClaimOptions, ClaimedJob, START, claim_behind};
+use super::claim::{ClaimBatch, ClaimOptions, ClaimedJob, START, claim_after};
 use crate::postgres::error::Error;
 
-/// Minimum time between two claims from the start of the queue while there is a backlog. A retry that has become due, or a
-/// job whose recipient had a running one, stands before the jobs that were claimed since.
+/// Minimum time between two claims from the start of the queue while there is a backlog. A retry that has become due, or a job
+/// that had to wait for its recipient's running job, is before the cursor.
 const FROM_START_EVERY: Duration = Duration::from_millis(100);
 /// Claims from the start take at most this share of the time, as 1 / `SHARE`.
 const SHARE: u32 = 10;
@@ -38,14 +38,14 @@ impl QueueCursor {
     /// [`Error::Database`].
     pub async fn claim(&mut self, pool: &PgPool, options: ClaimOptions<'_>) -> Result<Vec<ClaimedJob>, Error> {
         if let Some(Position { place, until }) = self.0.take().filter(|position| Instant::now() < position.until) {
-            let claimed = claim_behind(pool, options, place).await?;
+            let claimed = claim_after(pool, options, place).await?;
             if !claimed.jobs.is_empty() {
                 self.remember(&claimed, options.limit, until);
                 return Ok(claimed.jobs);
             }
         }
         let began = Instant::now();
-        let claimed = claim_behind(pool, options, START).await?;
+        let claimed = claim_after(pool, options, START).await?;
         let pause = (began.elapsed() * SHARE).clamp(FROM_START_EVERY, FROM_START_AT_LEAST_EVERY);
         self.remember(&claimed, options.limit, Instant::now() + pause);
         Ok(claimed.jobs)

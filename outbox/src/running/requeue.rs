@@ -19,18 +19,18 @@ use crate::{
     },
 };
 
-/// A running job that is to wait again.
+/// A running job to requeue.
 #[derive(Debug, Clone)]
 pub struct Requeue {
     /// The worker's lease, which ends.
     pub lease: Lease,
-    /// Time until the job may be claimed again; zero for at once.
+    /// Time until the job may be claimed again. Zero means at once.
     pub delay: Duration,
-    /// Why. Required with a delay, because a retrying job says why it waits.
+    /// Why it is requeued. Required with a delay, because a retrying job must have a reason.
     pub failure: Option<Failure>,
-    /// Whether the attempt is given back: it reached no upstream, or could not have succeeded.
+    /// Whether the attempt does not count, because it reached no upstream or could not have succeeded.
     pub is_uncounted: bool,
-    /// The failure that may concern only this recipient, if that is why. Other jobs are better probes then.
+    /// The failure, if it may concern only this recipient. Such a job is a poor probe, so others are probed before it.
     pub suspected: Option<SuspectedFailure>,
     /// The step that led here.
     pub step: Option<StepRecord>,
@@ -45,10 +45,10 @@ pub struct SuspectedFailure {
     pub is_refusal: bool,
 }
 
-/// What happened to a job that was to be requeued.
+/// Outcome of a requeue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Requeued {
-    /// It waits.
+    /// The job waits again.
     Waiting,
     /// A newer request of the recipient is already waiting, so the job has ended as superseded.
     Superseded,
@@ -77,15 +77,15 @@ pub(crate) async fn requeue_in(session: &mut Session, jobs: &[Requeue]) -> Resul
     Ok(jobs.iter().map(|job| outcomes.get(&job.lease.job.0).copied().unwrap_or(Requeued::LeaseLost)).collect())
 }
 
-/// Locks the recipients' quota rows, in the same order as an enqueue. A newer request that commits later finds the job
-/// waiting; one that has committed is visible to the next statement.
+/// Locks the recipients' quota rows, in the same order as an enqueue. A newer request that commits later then finds the job
+/// waiting, and one that has already committed is visible to the next statement.
 async fn lock_recipients(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"
         insert into recipient_quotas (key)
         select mailbox from email_jobs_open where id = any($1)
         group by mailbox
-        -- By bytes, as an enqueue sorts them, whatever the database's language.
+        -- In byte order, as an enqueue sorts them, whatever the database's collation.
         order by mailbox collate "C"
         on conflict (key) do update set key = excluded.key
         "#,
@@ -129,7 +129,7 @@ async fn move_back(
             case when given.upstream is null then job.probed_at else clock_timestamp() end as probed_at,
             case
               when given.upstream is null then job.refused_at
-              -- The first refusal of this upstream counts.
+              -- Keep the time of the first refusal by this upstream.
               when job.refused_at is not null and job.suspected_upstream = given.upstream then job.refused_at
               when given.refused then clock_timestamp()
             end as refused_at,
@@ -151,7 +151,7 @@ async fn move_back(
           from unnest($12::uuid[], $13::bigint[], $14::float8[], $15::text[], $16::text[], $17::bool[], $18::text[], $19::bool[])
             as given (id, lease_token, delay, code, message, uncounted, upstream, refused)
           join email_jobs_open as job using (id, lease_token)
-          -- An upstream that is stopped by now fails for everybody: no attempt is lost to it.
+          -- An upstream that is stopped by now fails for everybody, so its failures must not use up attempts.
           cross join lateral (
             select exists (
               select from upstreams where name = given.upstream and stopped_by is not null
@@ -176,7 +176,7 @@ async fn move_back(
             email_job_ended(gone.job, 'superseded', 'newer_request', 'A newer request of this recipient took its place.', statement_timestamp()) as ended
           returning id
         ),
-        -- Otherwise asking again during an attempt would buy the next probe, or another first refusal.
+        -- Otherwise a new request during an attempt would be probed next, or count as not refused yet.
         inherited as (
           update email_jobs_open as newer
           set probed_at = mine.probed_at, refused_at = mine.refused_at, suspected_upstream = mine.upstream

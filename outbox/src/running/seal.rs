@@ -1,4 +1,4 @@
-//! The last check before a mail goes out: stores the sealed link and decides whether to send.
+//! The last step before a mail is sent: stores the sealed link and decides whether to send.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -21,13 +21,13 @@ use crate::{
 pub struct NewLink {
     /// The ciphertext.
     pub sealed: Vec<u8>,
-    /// The Message-Id that the mail will carry, with angle brackets.
+    /// The Message-Id of the mail, with angle brackets.
     pub message_id: String,
-    /// Time since the call for the link began. The link's lifetime is counted from there.
+    /// Time since the call for the link began. The link's lifetime is counted from the start of that call.
     pub age: Duration,
 }
 
-/// Whether a mail may go out.
+/// Whether to send a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SendDecision {
     /// Send it.
@@ -61,7 +61,7 @@ enum EndState {
 pub struct Seal {
     /// The worker's lease.
     pub lease: Lease,
-    /// The link, if it was created just now; `None` if the stored one is to be mailed.
+    /// The link, if it was just created. `None` to mail the stored link.
     pub link: Option<NewLink>,
     /// The step that created the link.
     pub step: Option<StepRecord>,
@@ -109,7 +109,7 @@ async fn seal_once(
                   and (newer.state = 'running') is false
                   and newer.seq > job.seq
               ) then 'superseded'
-              -- Mailgun has reported the mail with this link.
+              -- Mailgun has reported that it accepted the mail with this link.
               when given.sealed_link is null and delivery is not null then 'sent'
               when deadline_at <= clock_timestamp() then 'expired'
             end as end_state
@@ -134,7 +134,7 @@ async fn seal_once(
               gone.end_state,
               case gone.end_state
                 when 'superseded' then 'newer_request'
-                -- What held it up, if that is known.
+                -- The reason of the last failure, if there was one.
                 when 'expired' then coalesce((gone.job).code, 'deadline_passed')
               end,
               case
@@ -146,7 +146,7 @@ async fn seal_once(
               statement_timestamp()
             ) as ended
         ),
-        -- As in a requeue: asking again during a probe does not buy the next one.
+        -- As in a requeue: a new request during a probe must not be probed next.
         inherited as (
           update email_jobs_open as newer
           set probed_at = mine.probed_at, refused_at = mine.refused_at, suspected_upstream = mine.suspected_upstream
@@ -160,7 +160,7 @@ async fn seal_once(
           set
             sealed_link = coalesce(mine.sealed_link, job.sealed_link),
             message_id = coalesce(mine.message_id, job.message_id),
-            -- The reports were about a mail with an older link, which is dead now.
+            -- Earlier reports were about a mail with an older link, which no longer works.
             delivery = case when mine.sealed_link is null then job.delivery end,
             delivery_at = case when mine.sealed_link is null then job.delivery_at end,
             link_created_at = case

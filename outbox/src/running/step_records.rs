@@ -1,7 +1,7 @@
 //! Writes step records (rows of `email_attempts`) in the same statement as the change that they led to.
 //!
-//! A step is recorded even if its worker has lost the lease in the meantime, because it did happen. A write whose answer
-//! was lost is repeated, and then the row may exist already. That is not an error.
+//! A step is recorded even if its worker has lost the lease in the meantime, because the step did happen. If the answer to a
+//! write was lost, the write is repeated, and the row may already exist. That is not an error.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use crate::{
     postgres::error::Error,
 };
 
-/// Counts the steps of a job that ended with this code.
+/// Returns the number of the job's steps that ended with this code.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -48,7 +48,7 @@ impl<'a> StepColumns<'a> {
     /// Collects the records of a batch. A job without a record adds nothing.
     pub(crate) fn collect(records: impl IntoIterator<Item = (JobId, Option<&'a StepRecord>)>) -> Self {
         let mut columns = Self::default();
-        // A repeated write may be in a batch twice. Postgres compares times by the microsecond, so we do too.
+        // A batch may contain a write and its repetition. Times are compared in microseconds, as Postgres stores them.
         let mut keys = HashSet::new();
         for (job, record) in records {
             if let Some(record) = record

@@ -1,4 +1,4 @@
-//! Who gets which job, and how long it is held.
+//! Claims, leases and rescues.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use outbox::{ClaimOptions, Failure, JobEnd, Recorded, Requeued, Upstream, upstre
 use crate::test_outbox::{TestOutbox, request, request_for};
 
 #[tokio::test]
-async fn jobs_are_claimed_once_and_in_their_order() {
+async fn jobs_are_claimed_once_and_in_queue_order() {
     let outbox = TestOutbox::new().await;
     let mut ids = Vec::new();
     for n in 0..6 {
@@ -32,7 +32,7 @@ async fn a_recipient_never_has_two_running_jobs() {
 
     outbox.seal(&running).await;
     outbox.finish(&running, JobEnd::Failed(Failure::new("test", "test"))).await;
-    // The seal has already ended it in favour of the newer one.
+    // The seal has already ended it as superseded.
     assert_eq!(outbox.state(running.lease.job).await, "superseded newer_request");
     assert_eq!(outbox.claim_one().await.lease.job, second);
 }
@@ -56,7 +56,7 @@ async fn a_stale_lease_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_lease_is_renewed_while_it_lasts_and_not_after() {
+async fn an_expired_lease_is_not_renewed() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
@@ -71,7 +71,7 @@ async fn a_lease_is_renewed_while_it_lasts_and_not_after() {
 }
 
 #[tokio::test]
-async fn a_job_that_outlives_its_workers_too_often_ends() {
+async fn a_job_whose_workers_keep_dying_fails_after_its_last_attempt() {
     let outbox = TestOutbox::new().await;
     let id = outbox.queued(request("hello@example.com")).await;
     for _ in 0..2 {
@@ -83,7 +83,7 @@ async fn a_job_that_outlives_its_workers_too_often_ends() {
 }
 
 #[tokio::test]
-async fn a_retrying_job_is_claimed_when_it_is_due_and_not_before() {
+async fn a_retrying_job_is_not_claimed_before_it_is_due() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
@@ -100,7 +100,7 @@ async fn a_retrying_job_is_claimed_when_it_is_due_and_not_before() {
 }
 
 #[tokio::test]
-async fn a_stopped_upstream_and_a_pause_stop_claims_and_a_probe_passes_the_stop_only() {
+async fn breakers_and_pauses_stop_claims_and_only_a_breaker_allows_probes() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let why = Failure::new("bad_jwt", "The key is wrong.");
@@ -117,7 +117,7 @@ async fn a_stopped_upstream_and_a_pause_stop_claims_and_a_probe_passes_the_stop_
 }
 
 #[tokio::test]
-async fn a_claim_reads_the_queues_index_and_no_job_that_waits_for_its_time() {
+async fn a_claim_uses_the_queue_index_and_reads_no_retrying_job() {
     let outbox = TestOutbox::new().await;
     outbox
         .execute(
@@ -134,7 +134,7 @@ async fn a_claim_reads_the_queues_index_and_no_job_that_waits_for_its_time() {
 }
 
 #[tokio::test]
-async fn a_row_that_holds_no_valid_job_fails_alone() {
+async fn a_row_without_a_valid_job_fails_and_others_are_claimed() {
     let outbox = TestOutbox::new().await;
     let no_address = outbox.queued(request("hello@example.com")).await;
     let no_url = outbox.queued(request("eve@example.com")).await;
@@ -144,7 +144,6 @@ async fn a_row_that_holds_no_valid_job_fails_alone() {
     outbox.execute(&format!("update email_jobs set callback_url = '/nowhere' where id = '{no_url}'")).await;
     outbox.execute(&format!("update email_jobs set shown_host = 'Pay now' where id = '{no_host}'")).await;
 
-    // Also if a claim finds nothing else.
     for id in [no_address, no_url, no_host] {
         assert_eq!(outbox.state(id).await, "queued");
     }

@@ -1,4 +1,4 @@
-//! How jobs end, and what their rows then say.
+//! How jobs end, and what their rows then contain.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use outbox::{Expired, Failure, JobEnd, Recorded, Requeued, SendDecision, Step, S
 use crate::test_outbox::{TestOutbox, ok, record, request, request_for};
 
 #[tokio::test]
-async fn a_sent_job_is_history_without_its_link_and_with_its_steps() {
+async fn a_sent_job_moves_to_the_history_without_its_link_and_with_its_steps() {
     let outbox = TestOutbox::new().await;
     let id = outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
@@ -33,7 +33,7 @@ async fn a_sent_job_is_history_without_its_link_and_with_its_steps() {
 }
 
 #[tokio::test]
-async fn a_retry_finds_the_link_that_was_made() {
+async fn a_retry_gets_the_stored_link() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let first = outbox.claim_one().await;
@@ -48,7 +48,7 @@ async fn a_retry_finds_the_link_that_was_made() {
 }
 
 #[tokio::test]
-async fn a_running_job_gives_way_to_a_newer_one_before_it_is_mailed() {
+async fn a_newer_request_supersedes_a_running_job_at_the_seal() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request_for("hello@example.com", "1")).await;
     let job = outbox.claim_one().await;
@@ -59,7 +59,7 @@ async fn a_running_job_gives_way_to_a_newer_one_before_it_is_mailed() {
 }
 
 #[tokio::test]
-async fn a_job_that_goes_back_gives_way_to_a_newer_one() {
+async fn a_newer_request_supersedes_a_running_job_at_the_requeue() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request_for("hello@example.com", "1")).await;
     let job = outbox.claim_one().await;
@@ -70,7 +70,7 @@ async fn a_job_that_goes_back_gives_way_to_a_newer_one() {
 }
 
 #[tokio::test]
-async fn a_rescue_and_an_enqueue_at_once_leave_one_waiting_job() {
+async fn a_concurrent_rescue_and_enqueue_leave_one_waiting_job() {
     let outbox = TestOutbox::new().await;
     for round in 0..20 {
         outbox.queued(request_for("hello@example.com", &format!("{round}-a"))).await;
@@ -87,7 +87,7 @@ async fn a_rescue_and_an_enqueue_at_once_leave_one_waiting_job() {
 }
 
 #[tokio::test]
-async fn waiting_jobs_expire_at_their_deadline_and_say_what_kept_them() {
+async fn waiting_jobs_expire_at_their_deadline_with_a_reason() {
     let outbox = TestOutbox::new().await;
     let idle = outbox.queued(request("idle@example.com")).await;
     outbox.execute("update email_jobs set place = 1000").await;
@@ -107,7 +107,7 @@ const LATE: &str =
     "update email_jobs_open set created_at = now() - interval '1 hour', deadline_at = now() - interval '1 s'";
 
 #[tokio::test]
-async fn a_job_that_expires_during_a_pause_says_so() {
+async fn a_job_that_expires_during_a_pause_has_the_pause_as_its_reason() {
     let outbox = TestOutbox::new().await;
     let job = outbox.queued(request("hello@example.com")).await;
     outbox::upstreams::pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap();
@@ -119,7 +119,7 @@ async fn a_job_that_expires_during_a_pause_says_so() {
 }
 
 #[tokio::test]
-async fn a_job_that_expires_in_a_workers_hands_says_what_kept_it_before() {
+async fn a_running_job_that_expires_keeps_the_reason_of_its_last_failure() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
@@ -146,7 +146,7 @@ async fn a_job_past_its_deadline_is_not_mailed() {
 }
 
 #[tokio::test]
-async fn a_pause_of_mailgun_holds_a_job_and_keeps_its_link() {
+async fn a_mailgun_pause_holds_a_job_and_keeps_its_link() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
@@ -209,10 +209,10 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
     let seal = outbox::Seal { lease: job.lease, link: Some(link), step: step.clone() };
     // Postgres keeps microseconds.
     let same = outbox::Seal { step: record(&job, at(7_999)), ..seal.clone() };
-    // In the same batch as itself, and again alone and so.
+    // First in the same batch as its repetition, then alone, then twice in a batch.
     for batch in [vec![seal.clone(), same], vec![seal.clone()], vec![seal.clone(), seal]] {
-        let cleared = outbox::test_support::seal(&outbox.pool, &batch).await.unwrap();
-        assert!(cleared.iter().all(|cleared| matches!(cleared, SendDecision::Send)), "{cleared:?}");
+        let decisions = outbox::test_support::seal(&outbox.pool, &batch).await.unwrap();
+        assert!(decisions.iter().all(|decision| matches!(decision, SendDecision::Send)), "{decisions:?}");
     }
     let back = outbox::Requeue {
         lease: job.lease,
@@ -227,11 +227,11 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
     assert_eq!(outbox.text("select count(*) from email_attempts").await, "1");
 }
 
-/// What a report about the job's mail does to its row.
+/// Changes the job's row as a report about its mail does.
 const REPORTED: &str = "update email_jobs_open set delivery = 'delivered', delivery_at = clock_timestamp()";
 
 #[tokio::test]
-async fn a_mail_that_was_reported_needs_no_copy() {
+async fn a_mail_that_mailgun_has_reported_is_not_sent_again() {
     let outbox = TestOutbox::new().await;
     let id = outbox.queued(request("hello@example.com")).await;
     let first = outbox.claim_one().await;
@@ -245,14 +245,14 @@ async fn a_mail_that_was_reported_needs_no_copy() {
 }
 
 #[tokio::test]
-async fn what_was_reported_of_a_mail_says_nothing_of_one_with_a_new_link() {
+async fn a_report_about_an_older_link_does_not_count_for_a_new_link() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     let first = outbox.claim_one().await;
     outbox.seal(&first).await;
     outbox.requeue(&first, Duration::ZERO).await;
     outbox.execute(REPORTED).await;
-    // Its link was too old, and is replaced.
+    // The link was too old, so the second attempt replaces it.
     let second = outbox.claim_one().await;
     assert!(matches!(outbox.seal(&second).await, SendDecision::Send));
     outbox.requeue(&second, Duration::ZERO).await;
@@ -262,7 +262,7 @@ async fn what_was_reported_of_a_mail_says_nothing_of_one_with_a_new_link() {
 }
 
 #[tokio::test]
-async fn a_job_whose_mail_was_reported_does_not_expire() {
+async fn a_job_whose_mail_was_reported_ends_as_sent_and_not_as_expired() {
     let outbox = TestOutbox::new().await;
     let id = outbox.queued(request("hello@example.com")).await;
     let job = outbox.claim_one().await;
@@ -276,7 +276,7 @@ async fn a_job_whose_mail_was_reported_does_not_expire() {
 }
 
 #[tokio::test]
-async fn each_record_of_a_batch_has_its_own_outcome() {
+async fn each_job_of_a_batch_has_its_own_outcome() {
     let outbox = TestOutbox::new().await;
     let mut jobs = Vec::new();
     for n in 0..5 {
@@ -289,11 +289,11 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
         jobs[2].lease.job
     );
     outbox.execute(&late).await;
-    // Another worker has taken it over, and holds it by another lease.
+    // Another worker has claimed the fourth job under a new lease.
     outbox.requeue(&jobs[3], Duration::ZERO).await;
     let taken_over = outbox.claim(10).await.into_iter().find(|job| job.lease.job == jobs[3].lease.job).unwrap();
 
-    // Of one job taken twice, the second delivery's steps begin later.
+    // The same job is in the batch twice; the steps of the second attempt begin later.
     let step = |job: &outbox::ClaimedJob, step| StepRecord {
         started_at: Utc::now() + TimeDelta::milliseconds(job.attempt.into()),
         ..ok(step)
@@ -308,10 +308,10 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
         step: record(job, step(job, Step::GenerateLink)),
     };
     let seals: Vec<_> = jobs.iter().chain([&taken_over]).map(seal).collect();
-    let cleared = outbox::test_support::seal(&outbox.pool, &seals).await.unwrap();
+    let decisions = outbox::test_support::seal(&outbox.pool, &seals).await.unwrap();
     assert!(
         matches!(
-            cleared[..],
+            decisions[..],
             [
                 SendDecision::Send,
                 SendDecision::Superseded,
@@ -321,10 +321,10 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
                 SendDecision::Send
             ]
         ),
-        "{cleared:?}"
+        "{decisions:?}"
     );
     let own = "select bool_and(convert_from(sealed_link, 'utf8') = recipient) from email_jobs_open where sealed_link is not null";
-    assert_eq!(outbox.text(own).await, "true", "each has its own link");
+    assert_eq!(outbox.text(own).await, "true", "a job has the link of another");
 
     let failed = JobEnd::Failed(Failure::new("test", "Words."));
     let ends = [(&jobs[4], failed), (&jobs[3], JobEnd::Sent), (&jobs[0], JobEnd::Sent), (&taken_over, JobEnd::Sent)];
@@ -338,5 +338,5 @@ async fn each_record_of_a_batch_has_its_own_outcome() {
         "person-0@example.com sent, person-1@example.com superseded newer_request, \
          person-2@example.com expired deadline_passed, person-3@example.com sent, person-4@example.com failed test"
     );
-    assert_eq!(outbox.text("select count(*) from email_attempts").await, "10", "each step that was tried is recorded");
+    assert_eq!(outbox.text("select count(*) from email_attempts").await, "10", "not every step was recorded");
 }

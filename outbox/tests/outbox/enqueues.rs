@@ -1,4 +1,4 @@
-//! What the door writes: quotas, latest-wins, double clicks, batches, races.
+//! Enqueues: quotas, superseded jobs, double clicks, batches and races.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use outbox::{Enqueued, Failure, GroupCommit, JobEnd, NewJob, ShownHost};
 use crate::test_outbox::{TestOutbox, request, request_for};
 
 #[tokio::test]
-async fn a_request_becomes_a_job_that_waits() {
+async fn a_request_becomes_a_queued_job() {
     let outbox = TestOutbox::new().await;
     let id = outbox.queued(request("hello@example.com")).await;
 
@@ -36,13 +36,13 @@ async fn a_second_request_supersedes_the_waiting_one_and_takes_its_place() {
 }
 
 #[tokio::test]
-async fn a_job_keeps_what_its_own_request_calls_the_portal() {
+async fn each_job_keeps_the_shown_host_of_its_own_request() {
     let outbox = TestOutbox::new().await;
     let named = |page: &str, host: &str| {
         let shown_host = ShownHost::parse(host).unwrap();
         NewJob { shown_host, ..request_for("hello@example.com", page) }
     };
-    // The first goes the short way, as a newcomer's; the others supersede each other, the last two within a batch.
+    // The first request takes the shortcut for newcomers. The others supersede each other, the last two within a batch.
     outbox.queued(named("a", "a.example.com")).await;
     outbox.queued(named("b", "b.example.com")).await;
     outbox.enqueue(&[named("c", "c.example.com"), named("d", "d.example.com"), named("d", "e.example.com")]).await;
@@ -59,9 +59,10 @@ async fn a_job_keeps_what_its_own_request_calls_the_portal() {
     );
 }
 
-/// An operator who lets a person ask again at once deletes the mailbox's quotas: whoever waits is a newcomer by them.
+/// An operator may delete a mailbox's quota row so that the person can make requests again at once. A recipient with a waiting
+/// job then looks like a newcomer.
 #[tokio::test]
-async fn a_waiting_job_whose_quotas_were_deleted_is_superseded_all_the_same() {
+async fn a_waiting_job_is_superseded_even_if_its_quota_row_was_deleted() {
     let outbox = TestOutbox::new().await;
     let first = outbox.queued(request_for("hello@example.com", "a")).await;
     outbox.execute("delete from recipient_quotas").await;
@@ -76,26 +77,26 @@ async fn a_waiting_job_whose_quotas_were_deleted_is_superseded_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_newcomers_request_takes_as_much_of_each_window_as_anybodys() {
+async fn a_newcomers_request_uses_as_much_quota_as_any_other() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("newcomer@example.com")).await;
-    // Two of one mailbox in a batch go the long way, and the second is a double click.
+    // Two requests for one mailbox in a batch do not take the shortcut, and the second is a double click.
     outbox.enqueue(&[request("known@example.com"), request("known@example.com")]).await;
-    let charged = "select string_agg(distinct
-        (select string_agg(date_trunc('second', tat - last_at + '0.5 s')::text, ' ') from unnest(tats) as tat) || ' of it, '
+    let used = "select string_agg(distinct
+        (select string_agg(date_trunc('second', tat - last_at + '0.5 s')::text, ' ') from unnest(tats) as tat) || ' of the recipient, '
           || (select string_agg(date_trunc('second', tat::timestamptz - last_at + '0.5 s')::text, ' ')
-              from jsonb_each(clients) as client, jsonb_array_elements_text(client.value) as tat) || ' of its client',
+              from jsonb_each(clients) as client, jsonb_array_elements_text(client.value) as tat) || ' of the client',
         '; ')
       from recipient_quotas";
     assert_eq!(
-        outbox.text(charged).await,
-        "00:01:30 00:48:00 of it, 00:03:00 02:24:00 of its client",
-        "90 s of 15 min are a tenth"
+        outbox.text(used).await,
+        "00:01:30 00:48:00 of the recipient, 00:03:00 02:24:00 of the client",
+        "90 s are a tenth of 15 min"
     );
 }
 
 #[tokio::test]
-async fn a_double_click_is_one_mail_and_two_rows_and_takes_no_quota() {
+async fn a_double_click_adds_a_row_but_no_mail_and_uses_no_quota() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient_and_client = "1/1h".parse().unwrap();
     let first = outbox.queued(request("hello@example.com")).await;
@@ -120,7 +121,7 @@ async fn the_same_request_after_the_window_is_a_new_job() {
 }
 
 #[tokio::test]
-async fn the_same_page_again_after_another_page_is_no_double_click() {
+async fn a_repeat_after_a_different_request_is_not_a_double_click() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request_for("hello@example.com", "a")).await;
     let running = outbox.claim_one().await;
@@ -132,7 +133,7 @@ async fn the_same_page_again_after_another_page_is_no_double_click() {
 }
 
 #[tokio::test]
-async fn repeats_take_as_much_quota_whether_the_job_was_sent_or_failed() {
+async fn repeats_use_the_same_quota_whether_the_job_was_sent_or_failed() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient_and_client = "3/15m".parse().unwrap();
     let mut answers = Vec::new();
@@ -147,11 +148,11 @@ async fn repeats_take_as_much_quota_whether_the_job_was_sent_or_failed() {
             answers.push(outbox.enqueue(&[request(recipient)]).await);
         }
     }
-    assert_eq!(answers[..4], answers[4..], "an account would show");
+    assert_eq!(answers[..4], answers[4..], "the answers reveal who has an account");
 }
 
 #[tokio::test]
-async fn a_refused_request_uses_up_nothing_in_any_window() {
+async fn a_refused_request_uses_no_quota_of_any_window() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "3/1h".parse().unwrap();
     outbox.admission.per_recipient_and_client = "1/1h".parse().unwrap();
@@ -171,7 +172,7 @@ async fn a_refused_request_uses_up_nothing_in_any_window() {
 }
 
 #[tokio::test]
-async fn tags_of_one_mailbox_share_its_quota() {
+async fn addresses_with_different_tags_share_a_quota() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "1/1h".parse().unwrap();
     outbox.queued(request("hello+1@example.com")).await;
@@ -180,7 +181,7 @@ async fn tags_of_one_mailbox_share_its_quota() {
 }
 
 #[tokio::test]
-async fn a_batch_is_answered_one_by_one_in_the_order_of_arrival() {
+async fn the_requests_of_a_batch_are_decided_in_order_of_arrival() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "2/1h".parse().unwrap();
     let batch = [
@@ -202,7 +203,7 @@ async fn a_batch_is_answered_one_by_one_in_the_order_of_arrival() {
 }
 
 #[tokio::test]
-async fn replicas_at_once_leave_one_waiting_job_and_let_in_no_more_than_the_quota() {
+async fn concurrent_replicas_leave_one_waiting_job_and_do_not_exceed_the_quota() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "7/1h".parse().unwrap();
     outbox.admission.per_recipient_and_client = "100/1h".parse().unwrap();
@@ -213,7 +214,7 @@ async fn replicas_at_once_leave_one_waiting_job_and_let_in_no_more_than_the_quot
         replicas.spawn(async move {
             let mut taken = 0;
             for turn in 0..5 {
-                // Two recipients in both orders: the quota rows' order must prevent a deadlock.
+                // Two recipients in both orders: quota rows must be locked in a fixed order to prevent a deadlock.
                 let mut batch = vec![
                     request_for("a@example.com", &format!("{replica}-{turn}")),
                     request_for("b@example.com", &format!("{replica}-{turn}")),
@@ -243,7 +244,7 @@ async fn replicas_at_once_leave_one_waiting_job_and_let_in_no_more_than_the_quot
 }
 
 #[tokio::test]
-async fn idle_quotas_are_forgotten_and_others_kept() {
+async fn only_idle_quotas_are_deleted() {
     let mut outbox = TestOutbox::new().await;
     outbox.queued(request("a@example.com")).await;
     outbox.admission.per_recipient = "1000000/1s".parse().unwrap();
@@ -251,7 +252,7 @@ async fn idle_quotas_are_forgotten_and_others_kept() {
     outbox.queued(request("b@example.com")).await;
     let idle = "update recipient_quotas set tats = array[clock_timestamp()] where key = 'b@example.com'";
     outbox.execute(idle).await;
-    assert_eq!(outbox::forget_idle_quotas(&outbox.pool).await.unwrap(), 0, "the last request may yet be repeated");
+    assert_eq!(outbox::forget_idle_quotas(&outbox.pool).await.unwrap(), 0, "the last request may still be repeated");
     outbox.execute("update recipient_quotas set last_at = last_at - interval '61 min'").await;
     let of_client = "update recipient_quotas set tats = array[clock_timestamp()] where key = 'a@example.com'";
     outbox.execute(of_client).await;
@@ -260,13 +261,13 @@ async fn idle_quotas_are_forgotten_and_others_kept() {
     assert_eq!(
         outbox.text("select string_agg(key, '|' order by key) from recipient_quotas").await,
         "a@example.com",
-        "its client has used up some of its quota"
+        "the quota of its client is in use"
     );
 }
 
-/// Whoever writes quotas does it in the order of their keys: nobody waits for a row while holding one that comes later.
+/// All writers of quota rows lock them in the order of their keys, so that two writers cannot deadlock.
 #[tokio::test]
-async fn newcomers_in_any_order_wait_for_others_in_the_order_of_their_keys() {
+async fn newcomers_are_locked_in_the_order_of_their_keys() {
     let outbox = TestOutbox::new().await;
     let mut other = outbox.admin.begin().await.unwrap();
     let add =
@@ -277,17 +278,17 @@ async fn newcomers_in_any_order_wait_for_others_in_the_order_of_their_keys() {
         let waiting = "select count(*) from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";
         while outbox.text(waiting).await == "0" {}
-        sqlx::raw_sql(add("b")).execute(&mut *other).await.expect("nobody holds what comes later");
+        sqlx::raw_sql(add("b")).execute(&mut *other).await.expect("the enqueue holds a lock on the later row");
         other.commit().await.unwrap();
     });
     assert_eq!(outcomes, [Enqueued::Queued, Enqueued::Queued]);
-    // Counted at once by the session that met it.
+    // The session that has a deadlock counts it at once.
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(outbox.text(deadlocks).await, "0");
 }
 
 #[tokio::test]
-async fn requests_that_come_together_are_answered_each_for_itself_by_few_commits() {
+async fn concurrent_requests_share_a_few_commits_and_get_their_own_outcomes() {
     let mut outbox = TestOutbox::new().await;
     outbox.admission.per_recipient = "2/1h".parse().unwrap();
     let commit = GroupCommit::of_requests(&outbox.api, outbox.admission.clone(), |_, _| ()).unwrap();
@@ -304,7 +305,7 @@ async fn requests_that_come_together_are_answered_each_for_itself_by_few_commits
 }
 
 #[tokio::test]
-async fn a_crowd_does_not_wait_for_a_commit_that_takes_long() {
+async fn a_burst_of_requests_does_not_wait_for_a_blocked_commit() {
     let outbox = TestOutbox::new().await;
     let commit = GroupCommit::of_requests(&outbox.api, outbox.admission.clone(), |_, _| ()).unwrap();
     let mut other = outbox.admin.begin().await.unwrap();
@@ -318,7 +319,7 @@ async fn a_crowd_does_not_wait_for_a_commit_that_takes_long() {
         while outbox.text(waiting).await == "0" {}
         let mut crowd: FuturesUnordered<_> =
             (0..100).map(|n| commit.commit(request(&format!("person-{n}@example.com")))).collect();
-        // Too few for a batch of their own wait: so may the last of them.
+        // The last requests may wait, because they are too few for a batch of the helper's.
         for answered in 1..=64 {
             let answer = tokio::time::timeout(Duration::from_secs(3), crowd.next()).await;
             assert!(matches!(answer, Ok(Some(Ok(Enqueued::Queued)))), "number {answered}: {answer:?}");
@@ -329,7 +330,7 @@ async fn a_crowd_does_not_wait_for_a_commit_that_takes_long() {
 }
 
 #[tokio::test]
-async fn a_row_that_postgres_refuses_fails_alone() {
+async fn a_row_that_postgres_refuses_does_not_fail_its_batch() {
     let outbox = TestOutbox::new().await;
     let commit = GroupCommit::of_requests(&outbox.api, outbox.admission.clone(), |_, _| ()).unwrap();
     let bad = NewJob { request_id: "x".repeat(65), ..request("bad@example.com") };

@@ -1,4 +1,4 @@
-//! A person who wants to be forgotten is, and everybody's counts stay.
+//! Forgetting a person removes everything about them, and keeps the counts.
 
 use outbox::{DeliveryEvent, DeliveryStatus, Email, Failure, JobEnd, Recorded, Report, SuppressionReason};
 
@@ -15,9 +15,9 @@ async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
             suppression: Some(SuppressionReason::Complaint),
             ..mail.event("complained", DeliveryStatus::Complained)
         };
-        let strange =
+        let unmatched =
             DeliveryEvent { message_id: Some("<other@test>".to_owned()), ..mail.event("x", DeliveryStatus::Bounced) };
-        let reports = [bounce, strange].map(|event| Report { event, signed: None });
+        let reports = [bounce, unmatched].map(|event| Report { event, signed: None });
         outbox.report(&reports).await;
         outbox.execute(&format!("insert into suppression_lifts (recipient) values ('{person}')")).await;
     }
@@ -27,9 +27,9 @@ async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
     let jobs = outbox.text("select count(*) from email_jobs").await;
 
     let forgotten = outbox::forget(&outbox.pool, &Email::parse(ann).unwrap()).await.unwrap();
-    let told: Vec<_> = forgotten.iter().filter(|f| f.rows > 0).map(|f| (f.relation.as_str(), f.rows)).collect();
+    let changed: Vec<_> = forgotten.iter().filter(|f| f.rows > 0).map(|f| (f.relation.as_str(), f.rows)).collect();
     assert_eq!(
-        told,
+        changed,
         [
             ("email_jobs", 2),
             ("email_events", 1),
@@ -46,10 +46,13 @@ async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
         assert_eq!(left, "0", "{table}");
     }
     assert_eq!(outbox.text("select count(*) from email_jobs").await, jobs, "counts stay");
-    let theirs = "select string_agg(concat_ws(' ', state, code, delivery, recipient), ', ' order by seq)
+    let forgotten_jobs = "select string_agg(concat_ws(' ', state, code, delivery, recipient), ', ' order by seq)
                   from email_jobs where recipient like 'forgotten%'";
-    assert_eq!(outbox.text(theirs).await, "sent complained forgotten@invalid, failed forgotten forgotten@invalid",);
-    // A worker that was at it finds its lease gone.
+    assert_eq!(
+        outbox.text(forgotten_jobs).await,
+        "sent complained forgotten@invalid, failed forgotten forgotten@invalid",
+    );
+    // The worker that was running the job has lost its lease.
     let late = JobEnd::Failed(Failure::new("late", "Too late."));
     assert_eq!(outbox.finish(&running, late).await, Recorded::LeaseLost);
     assert_eq!(outbox.text(&format!("select count(*) from email_jobs where recipient = '{bob}'")).await, "1");
@@ -57,7 +60,7 @@ async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
 }
 
 #[tokio::test]
-async fn a_mailbox_is_the_same_in_sql_as_in_rust() {
+async fn sql_and_rust_agree_on_the_mailbox_of_an_address() {
     let outbox = TestOutbox::new().await;
     for address in [
         "ann@example.com",

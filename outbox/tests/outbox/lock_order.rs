@@ -1,5 +1,5 @@
-//! Whoever writes several running jobs at once locks them in the order of their ids: nobody waits for a job while holding a
-//! later one. A worker renews leases while its committers write the same jobs, and a deadlock would cost both a second.
+//! Every write to several running jobs locks them in the order of their ids, so that two writes cannot deadlock. A worker
+//! renews leases while its committers write the same jobs, and a deadlock would delay both by a second.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use outbox::{ClaimedJob, Error, Failure, Finish, JobEnd, Lease, Requeue, Seal};
 
 use crate::test_outbox::{TestOutbox, request};
 
-/// The later job first.
+/// Leases of two running jobs, the later job first.
 async fn claimed_in_reverse() -> (TestOutbox, Vec<Lease>) {
     let outbox = TestOutbox::new().await;
     for recipient in ["a@example.com", "b@example.com"] {
@@ -18,8 +18,9 @@ async fn claimed_in_reverse() -> (TestOutbox, Vec<Lease>) {
     (outbox, leases)
 }
 
-/// Runs a write while somebody else holds the earlier job, and takes the later one as well before letting go.
-async fn waits_without_holding_the_later_job(
+/// Runs a write while another transaction holds a lock on the earlier job, and checks that this transaction can then lock the
+/// later job, too.
+async fn assert_waits_without_holding_the_later_job(
     outbox: &TestOutbox,
     leases: &[Lease],
     write: impl Future<Output = Result<usize, Error>>,
@@ -33,44 +34,44 @@ async fn waits_without_holding_the_later_job(
         let waiting = "select count(*) from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";
         while outbox.text(waiting).await == "0" {}
-        sqlx::raw_sql(lock(&leases[0])).execute(&mut *other).await.expect("nobody holds the later job");
+        sqlx::raw_sql(lock(&leases[0])).execute(&mut *other).await.expect("the write holds a lock on the later job");
         other.commit().await.unwrap();
     });
     assert_eq!(written.unwrap(), leases.len());
-    // Counted at once by the session that met it.
+    // The session that has a deadlock counts it at once.
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(outbox.text(deadlocks).await, "0");
 }
 
 #[tokio::test]
-async fn leases_are_renewed_in_the_order_of_their_jobs() {
+async fn leases_are_renewed_in_lock_order() {
     let (outbox, leases) = claimed_in_reverse().await;
     let renew = async {
         let renewed = outbox::renew_leases(&outbox.pool, &leases, Duration::from_secs(30)).await?;
         Ok(renewed.len())
     };
-    waits_without_holding_the_later_job(&outbox, &leases, renew).await;
+    assert_waits_without_holding_the_later_job(&outbox, &leases, renew).await;
 }
 
 #[tokio::test]
-async fn links_are_stored_in_the_order_of_their_jobs() {
+async fn links_are_stored_in_lock_order() {
     let (outbox, leases) = claimed_in_reverse().await;
     let seals: Vec<Seal> = leases.iter().map(|lease| Seal { lease: *lease, link: None, step: None }).collect();
     let seal = async { Ok(outbox::test_support::seal(&outbox.pool, &seals).await?.len()) };
-    waits_without_holding_the_later_job(&outbox, &leases, seal).await;
+    assert_waits_without_holding_the_later_job(&outbox, &leases, seal).await;
 }
 
 #[tokio::test]
-async fn jobs_end_in_their_order() {
+async fn jobs_are_finished_in_lock_order() {
     let (outbox, leases) = claimed_in_reverse().await;
     let end = JobEnd::Failed(Failure::new("unknown_user", "There is no such account."));
     let ends: Vec<Finish> = leases.iter().map(|lease| Finish { lease: *lease, end: end.clone(), step: None }).collect();
     let finish = async { Ok(outbox::finish(&outbox.pool, &ends).await?.len()) };
-    waits_without_holding_the_later_job(&outbox, &leases, finish).await;
+    assert_waits_without_holding_the_later_job(&outbox, &leases, finish).await;
 }
 
 #[tokio::test]
-async fn jobs_are_requeued_in_their_order() {
+async fn jobs_are_requeued_in_lock_order() {
     let (outbox, leases) = claimed_in_reverse().await;
     let requeue = |lease: &Lease| Requeue {
         lease: *lease,
@@ -82,5 +83,5 @@ async fn jobs_are_requeued_in_their_order() {
     };
     let requeues: Vec<Requeue> = leases.iter().map(requeue).collect();
     let requeue = async { Ok(outbox::requeue(&outbox.pool, &requeues).await?.len()) };
-    waits_without_holding_the_later_job(&outbox, &leases, requeue).await;
+    assert_waits_without_holding_the_later_job(&outbox, &leases, requeue).await;
 }

@@ -1,7 +1,8 @@
-//! The outbox's promises, on a real Postgres.
+//! Tests of the outbox on a real Postgres.
 #![allow(clippy::unwrap_used)]
 
 mod claims;
+mod documented_queries;
 mod ends;
 mod enqueues;
 mod forgetting;
@@ -10,13 +11,13 @@ mod migrations;
 mod partitions;
 mod plans;
 mod programs;
+mod public_roles;
 mod queue_cursor;
 mod reconciling;
 mod redirect_checks;
 mod reports;
 mod roles;
-mod silence;
-mod strangers;
+mod silent_network;
 mod test_outbox;
 mod upstreams;
 mod views;

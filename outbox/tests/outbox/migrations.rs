@@ -1,4 +1,4 @@
-//! Migrations: what has been released stays as it is, and the tables suit what operators do with them.
+//! Migrations: landed ones do not change, older and newer programs work with the tables, and operators can replicate them.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -6,8 +6,8 @@ use outbox::{Error, JobEnd, ProgramKind, Step, check_schema};
 
 use crate::test_outbox::{TestOutbox, ok, request};
 
-/// Version and checksum (the first 8 bytes of SHA-384) of each migration. A database that has applied a migration refuses
-/// another text of it, so change none of these: add a new migration, and its line here.
+/// Version and checksum (the first 8 bytes of SHA-384) of each migration. A database that has applied a migration refuses a
+/// changed one. So never change a line: add a new migration and its line here.
 const CHECKSUMS: &str = "
 0001 e2d26c456db93a6e
 0002 d5ccfe4c226fa861
@@ -24,10 +24,11 @@ const CHECKSUMS: &str = "
 0013 28009e6592aed518
 0014 53b75e53a93f239c
 0015 ac22826aef875135
+0016 d81171240d9907d1
 ";
 
 #[test]
-fn no_migration_changes() {
+fn landed_migrations_do_not_change() {
     let mut seen = String::new();
     for migration in sqlx::migrate!("../migrations").iter() {
         let checksum = migration.checksum[..8].iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
@@ -58,9 +59,9 @@ async fn every_table_can_be_in_a_publication() {
     outbox::forget_reports(&outbox.pool, Duration::ZERO).await.unwrap();
 }
 
-/// A version that was rolled back, or is not rolled out yet, meets what a newer one has migrated.
+/// An older program runs with newer tables during an upgrade or after a rollback.
 #[tokio::test]
-async fn a_program_starts_with_the_tables_of_a_newer_version_unless_they_need_that() {
+async fn a_program_starts_with_newer_tables_unless_they_require_a_newer_version() {
     let outbox = TestOutbox::new().await;
     let check = async |program| check_schema(&outbox.pool, program).await.map_err(|error| error.to_string());
     assert_eq!(check(ProgramKind::Worker).await, Ok(()));
@@ -80,7 +81,7 @@ async fn a_program_starts_with_the_tables_of_a_newer_version_unless_they_need_th
 }
 
 #[tokio::test]
-async fn a_program_waits_for_tables_that_an_older_version_has_migrated() {
+async fn a_program_waits_until_the_tables_are_migrated_to_its_version() {
     let outbox = TestOutbox::new().await;
     outbox.execute("delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)").await;
     let error = check_schema(&outbox.pool, ProgramKind::Worker).await.unwrap_err();
@@ -106,9 +107,9 @@ async fn an_outdated_worker_claims_nothing_and_an_outdated_api_adds_nothing() {
     outbox.queued(request("newcomer@example.com")).await;
 }
 
-/// The statements of the version before 0015, whose api runs on while an upgrade is rolled out or after it was rolled back.
+/// Runs the statements of an api from before migration 0015. Such an api still runs during an upgrade or after a rollback.
 #[tokio::test]
-async fn an_older_api_adds_jobs_that_say_nothing_of_the_portal() {
+async fn an_older_api_adds_jobs_without_a_shown_host() {
     let outbox = TestOutbox::new().await;
     let as_api = async |statement: &str| {
         sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).fetch_all(&outbox.api).await.unwrap().len()
@@ -119,7 +120,7 @@ async fn an_older_api_adds_jobs_that_say_nothing_of_the_portal() {
            array['ann@example.com'], array['ann@example.com'], array['https://example.com/a'], array['203.0.113.7'],
            array['first'], array[null], '15 min')",
     );
-    assert_eq!(known.await, 0, "nothing was known about her");
+    assert_eq!(known.await, 0, "the address is not a newcomer");
     as_api(
         "select email_add_jobs(
            array['bob@example.com'], array[null::bigint], array['{}'], array['{}'::jsonb], array['bob@example.com'],

@@ -1,4 +1,4 @@
-//! Days come and go without anybody waiting.
+//! Day partitions are created and dropped without blocking anybody.
 
 use crate::test_outbox::{TestOutbox, ok, request};
 use outbox::{JobEnd, Step, partitions};
@@ -6,7 +6,7 @@ use outbox::{JobEnd, Step, partitions};
 const TODAY: &str = "to_char(now() at time zone 'utc', 'YYYYMMDD')";
 
 #[tokio::test]
-async fn a_days_missing_partition_is_made_when_a_job_needs_it() {
+async fn a_missing_partition_is_created_when_a_job_needs_it() {
     let outbox = TestOutbox::new().await;
     let today = outbox.text(&format!("select {TODAY}")).await;
     outbox.execute(&format!("drop table email_jobs_{today}, email_attempts_{today}")).await;
@@ -19,7 +19,7 @@ async fn a_days_missing_partition_is_made_when_a_job_needs_it() {
 }
 
 #[tokio::test]
-async fn a_week_stands_ready_and_programs_may_make_it_together() {
+async fn partitions_are_created_a_week_ahead_even_by_concurrent_programs() {
     let outbox = TestOutbox::new().await;
     outbox.execute("drop table email_jobs_open cascade").await;
     for table in ["email_jobs", "email_attempts"] {
@@ -31,7 +31,7 @@ async fn a_week_stands_ready_and_programs_may_make_it_together() {
 
     let ahead = outbox.text("select count(*) from pg_inherits where inhparent = 'email_jobs'::regclass").await;
     assert_eq!(ahead, "9");
-    // What is made by day reads as well as the whole.
+    // Partitions have the comments of the table.
     assert_eq!(
         outbox.text(&format!("select col_description(('email_jobs_' || {TODAY})::regclass, 2) is not null")).await,
         "true"
@@ -39,7 +39,7 @@ async fn a_week_stands_ready_and_programs_may_make_it_together() {
 }
 
 #[tokio::test]
-async fn old_days_are_dropped_and_nothing_else() {
+async fn only_old_partitions_are_dropped() {
     let outbox = TestOutbox::new().await;
     outbox
         .execute(
@@ -56,13 +56,13 @@ async fn old_days_are_dropped_and_nothing_else() {
 
     assert_eq!(dropped.names, ["email_events_20200101", "email_jobs_20200101"]);
     let kept = "select to_regclass('email_attempts_20200102') is not null";
-    assert_eq!(outbox.text(kept).await, "true", "somebody's own");
+    assert_eq!(outbox.text(kept).await, "true", "a table that is not a partition was dropped");
     assert_eq!(partitions::drop_old(&outbox.pool, 1).await.unwrap(), partitions::Dropped::default());
     assert_eq!(outbox.text(days).await.parse::<i32>().unwrap(), before.parse::<i32>().unwrap() - 1);
 }
 
 #[tokio::test]
-async fn a_day_that_is_being_read_is_dropped_later_and_holds_up_nobody() {
+async fn a_partition_in_use_is_dropped_later_and_blocks_nobody() {
     let outbox = TestOutbox::new().await;
     outbox
         .execute(

@@ -1,4 +1,4 @@
-//! Every statement of the hot path finds its rows by an index, however many there are and whatever the statistics say.
+//! Every statement of the hot path uses an index, however many rows there are and whatever the statistics say.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use outbox::{ClaimedJob, Finish, GroupCommit, JobEnd, NewLink, Seal};
 use crate::test_outbox::{TestOutbox, request_for};
 
 #[tokio::test]
-async fn each_statement_of_the_hot_path_has_an_index_for_each_table() {
+async fn every_statement_of_the_hot_path_uses_indexes() {
     let outbox = TestOutbox::new().await;
     let nulls = |count: usize| vec!["null"; count].join(", ");
     for (name, part, parameters) in [
@@ -25,8 +25,8 @@ async fn each_statement_of_the_hot_path_has_an_index_for_each_table() {
         ("renew", "as held (id, lease_token)", 3),
         ("seal", "as given (id, lease_token, sealed_link, message_id, age)", 16),
         ("finish", "returning job, given.state", 16),
-        ("put back", "as gives_way", 19),
-        ("put back's locks", "where id = any($1)\n        group by mailbox", 1),
+        ("requeue", "as gives_way", 19),
+        ("locks of a requeue", "where id = any($1)\n        group by mailbox", 1),
         ("rescue", "lease_expires_at < clock_timestamp()", 0),
         ("expire", "with late as (", 1),
     ] {
@@ -34,16 +34,16 @@ async fn each_statement_of_the_hot_path_has_an_index_for_each_table() {
             if parameters == 0 { "execute it".to_owned() } else { format!("execute it ({})", nulls(parameters)) };
         let plan = outbox.plan_of(part, &execute).await;
         assert!(plan.contains("Index"), "{name}\n{plan}");
-        // A table of two rows.
+        // `upstreams` has only two rows.
         let scans: Vec<&str> =
             plan.lines().filter(|line| line.contains("Seq Scan") && !line.contains("upstreams")).collect();
         assert!(scans.is_empty(), "{name}: {scans:?}\n{plan}");
     }
 }
 
-/// What plans do not show, since it stands in functions, Postgres's counters do.
+/// Plans do not show statements inside functions, so this test reads Postgres's counters.
 #[tokio::test]
-async fn a_jobs_way_through_the_outbox_scans_no_table() {
+async fn a_job_passes_through_the_outbox_without_table_scans() {
     let outbox = TestOutbox::new().await;
     let commit = GroupCommit::of_requests(&outbox.api, outbox.admission.clone(), |_, _| ()).unwrap();
     let ask = |n: usize| commit.commit(request_for(&format!("person-{n}@example.com"), "page"));
@@ -64,18 +64,18 @@ async fn a_jobs_way_through_the_outbox_scans_no_table() {
 
     drop(commit);
     tokio::join!(outbox.pool.close(), outbox.api.close());
-    outbox.no_programs_session().await;
+    outbox.wait_until_sessions_end().await;
     let scans = "select string_agg(relname || ' ' || seq_scan, ', ') from pg_stat_user_tables
                  where relname ~ '^(email_jobs|email_attempts|recipient_quotas|suppressed_recipients)' and seq_scan > 0";
     assert_eq!(outbox.text(&format!("select coalesce(({scans}), 'none')")).await, "none");
     let found = "select idx_scan > 1000 from pg_stat_user_tables where relname = 'email_jobs_open'";
-    assert_eq!(outbox.text(found).await, "true", "the counters count");
+    assert_eq!(outbox.text(found).await, "true", "the counters were not updated");
 }
 
-/// Statistics of the open partition are always of another time: with none of the values but a true size, Postgres once
-/// read the deadlines of all waiting jobs for each new one.
+/// The statistics of the open partition are always outdated. When only its size was known, Postgres once read the deadlines
+/// of all waiting jobs for each new one.
 #[tokio::test]
-async fn none_who_wait_are_read_for_a_request_of_another() {
+async fn an_enqueue_does_not_read_the_waiting_jobs_of_others() {
     let outbox = TestOutbox::new().await;
     let people = |some: std::ops::Range<u32>| {
         some.map(|n| request_for(&format!("person-{n}@example.com"), "page")).collect::<Vec<_>>()
@@ -94,10 +94,10 @@ async fn none_who_wait_are_read_for_a_request_of_another() {
         )
         .await;
     outbox.execute("vacuum email_jobs_open").await;
-    // Those of connections before, which planned while the table was empty.
+    // Close the connections that made their plans while the table was empty.
     let reads = "select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes where relname = 'email_jobs_open'";
     outbox.api.close().await;
-    outbox.no_programs_session().await;
+    outbox.wait_until_sessions_end().await;
     let before: i64 = outbox.text(reads).await.parse().unwrap();
 
     let later = outbox::connect(&outbox.api_url.clone().into(), 1, "test").unwrap();
@@ -106,7 +106,7 @@ async fn none_who_wait_are_read_for_a_request_of_another() {
         assert!(matches!(outcome, outbox::Enqueued::Queued | outbox::Enqueued::Duplicate), "{outcome:?}");
     }
     later.close().await;
-    outbox.no_programs_session().await;
+    outbox.wait_until_sessions_end().await;
     let read = outbox.text(reads).await.parse::<i64>().unwrap() - before;
     assert!(read < 1_000, "{read} entries were read for 200 requests");
 }

@@ -1,4 +1,4 @@
-//! What is known of the programs that run.
+//! The summary of running programs, and its warnings.
 
 use outbox::{
     PgPool, ProgramKind,
@@ -38,7 +38,7 @@ fn codes(summary: &ProgramsSummary) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn programs_that_run_are_summed_up_until_they_stop_or_fall_silent() {
+async fn programs_are_in_the_summary_until_they_stop_or_no_longer_report() {
     let outbox = TestOutbox::new().await;
     report(&outbox.api, api()).await;
     let summary = report(&outbox.pool, worker("worker-a", &["aaaaaaaa"])).await;
@@ -65,14 +65,14 @@ async fn programs_that_run_are_summed_up_until_they_stop_or_fall_silent() {
 }
 
 #[tokio::test]
-async fn a_worker_that_cannot_open_anothers_links_is_a_warning() {
+async fn a_worker_that_cannot_open_another_workers_links_causes_a_warning() {
     let outbox = TestOutbox::new().await;
     let pair = async |first: &[&str], second: &[&str]| {
         outbox.execute("delete from email_programs").await;
         report(&outbox.pool, worker("worker-a", first)).await;
         report(&outbox.pool, worker("worker-b", second)).await
     };
-    // The steps in which a key is replaced.
+    // The steps of replacing a key.
     for (first, second) in [
         (&["aaaaaaaa"][..], &["aaaaaaaa"][..]),
         (&["aaaaaaaa"], &["aaaaaaaa", "bbbbbbbb"]),
@@ -85,7 +85,7 @@ async fn a_worker_that_cannot_open_anothers_links_is_a_warning() {
     }
     for (first, second) in [
         (&["aaaaaaaa"][..], &["bbbbbbbb"][..]),
-        // Links that the second seals are unknown to the first.
+        // The first worker cannot open the links that the second one seals.
         (&["aaaaaaaa"], &["bbbbbbbb", "aaaaaaaa"]),
         (&["bbbbbbbb"], &["aaaaaaaa", "bbbbbbbb"]),
     ] {
@@ -97,7 +97,7 @@ async fn a_worker_that_cannot_open_anothers_links_is_a_warning() {
 }
 
 #[tokio::test]
-async fn mixed_versions_and_too_many_connections_are_warnings() {
+async fn mixed_versions_and_too_many_connections_cause_warnings() {
     let outbox = TestOutbox::new().await;
     report(&outbox.api, api()).await;
     let newer = Program { commit: None, max_connections: 9_000, ..worker("worker-a", &["aaaaaaaa"]) };
@@ -106,7 +106,7 @@ async fn mixed_versions_and_too_many_connections_are_warnings() {
     assert!(summary.warnings[0].message.contains("may open 9013 connections"), "{summary:?}");
     assert!(summary.warnings[1].message.contains("0.1.0 0123456789ab, 0.2.0"), "{summary:?}");
 
-    // A limit of the database counts, too.
+    // The connection limit of the database counts, too.
     outbox.execute("delete from email_programs").await;
     assert_eq!(codes(&report(&outbox.api, api()).await), [""; 0]);
     let database = outbox.text("select current_database()").await;
@@ -116,7 +116,7 @@ async fn mixed_versions_and_too_many_connections_are_warnings() {
 }
 
 #[tokio::test]
-async fn people_see_the_programs_in_two_views() {
+async fn the_viewer_role_sees_the_programs_in_two_views() {
     let outbox = TestOutbox::new().await;
     report(&outbox.api, api()).await;
     report(&outbox.pool, worker("worker-a", &["aaaaaaaa", "bbbbbbbb"])).await;

@@ -1,4 +1,4 @@
-//! A worker's place in the queue: it spares what has gone, and passes nobody over.
+//! A worker's position in the queue saves it from reading deleted jobs, and skips no job.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -6,9 +6,9 @@ use outbox::{ClaimOptions, ClaimedJob, Failure, Finish, JobEnd, PgPool, QueueCur
 
 use crate::test_outbox::TestOutbox;
 
-/// A dump, a long report: as long as its snapshot lives, the entries of jobs that have gone stay in the index.
+/// A dump or a long report holds a snapshot. Until it ends, the entries of deleted jobs stay in the index.
 #[tokio::test]
-async fn claims_do_not_read_what_has_gone_while_a_snapshot_is_held() {
+async fn claims_do_not_read_deleted_jobs_while_a_snapshot_is_held() {
     const CLAIMS: i64 = 100;
     const LIMIT: i64 = 50;
     let outbox = TestOutbox::new().await;
@@ -19,81 +19,81 @@ async fn claims_do_not_read_what_has_gone_while_a_snapshot_is_held() {
         "set transaction isolation level repeatable read; set local idle_in_transaction_session_timeout = 0; select 1";
     sqlx::raw_sql(hold).execute(&mut *report).await.unwrap();
 
-    let mut head = QueueCursor::default();
+    let mut cursor = QueueCursor::default();
     for _ in 0..CLAIMS {
-        let claimed = take(&mut head, &outbox.pool, LIMIT).await;
+        let claimed = take(&mut cursor, &outbox.pool, LIMIT).await;
         assert_eq!(claimed.len(), 50);
-        let gone = Failure::new("bad_email", "Refused.");
-        let end = |job: &ClaimedJob| Finish { lease: job.lease, end: JobEnd::Failed(gone.clone()), step: None };
+        let refused = Failure::new("bad_email", "Refused.");
+        let end = |job: &ClaimedJob| Finish { lease: job.lease, end: JobEnd::Failed(refused.clone()), step: None };
         outbox::finish(&outbox.pool, &claimed.iter().map(end).collect::<Vec<_>>()).await.unwrap();
     }
     let read = entries_read(&outbox, "email_jobs_open_queue").await;
-    // From the beginning each time: 50 + 100 + 150 + … = 252,500.
+    // Claims from the start of the queue would read 50 + 100 + 150 + … = 252,500.
     assert!(read < 100_000, "{read} entries were read for {CLAIMS} claims of {LIMIT}");
-    assert!(read >= CLAIMS * LIMIT, "the counters count");
+    assert!(read >= CLAIMS * LIMIT, "only {read} entries were counted");
 }
 
-/// Statistics are always of another time: with those of an empty queue, claims once read all that waited, to sort them.
+/// Statistics are always outdated. With those of an empty queue, claims once read and sorted all waiting jobs.
 #[tokio::test]
-async fn a_claim_reads_no_more_than_it_takes_whatever_the_statistics_say() {
+async fn a_claim_reads_only_what_it_takes_whatever_the_statistics_say() {
     let outbox = TestOutbox::new().await;
     outbox.execute("alter table email_jobs_open set (autovacuum_enabled = off); analyze email_jobs_open").await;
-    let mut head = QueueCursor::default();
-    take(&mut head, &outbox.pool, 10).await;
+    let mut cursor = QueueCursor::default();
+    take(&mut cursor, &outbox.pool, 10).await;
     wait_at(&outbox, 1..=5_000).await;
     for _ in 0..10 {
-        assert_eq!(take(&mut head, &outbox.pool, 10).await.len(), 10);
+        assert_eq!(take(&mut cursor, &outbox.pool, 10).await.len(), 10);
     }
     let read = entries_read(&outbox, "email_jobs_open_queue").await;
     assert!((100..2_000).contains(&read), "{read} entries were read for 100 jobs of 5,000");
 }
 
-/// Whether somebody's job runs is looked up by who it is. With statistics of a moment when none ran, claims once read all that
-/// run, by their leases, for each that waits.
+/// A claim looks up by recipient whether there is a running job. With statistics from a moment without running jobs, claims
+/// once read all running jobs, by their leases, for each waiting one.
 #[tokio::test]
-async fn none_who_run_are_read_for_a_job_of_another() {
+async fn a_claim_does_not_read_the_running_jobs_of_others() {
     let outbox = TestOutbox::new().await;
     outbox.execute("alter table email_jobs_open set (autovacuum_enabled = off)").await;
     wait_at(&outbox, 1..=1_000).await;
-    // In an order of their own, as people ask.
+    // In random order, as in practice.
     outbox.execute("update email_jobs set recipient = md5(recipient) || '@example.com'").await;
     outbox.execute("vacuum (analyze) email_jobs_open").await;
-    let mut head = QueueCursor::default();
+    let mut cursor = QueueCursor::default();
     for _ in 0..10 {
-        assert_eq!(take(&mut head, &outbox.pool, 100).await.len(), 100);
+        assert_eq!(take(&mut cursor, &outbox.pool, 100).await.len(), 100);
     }
     let read = entries_read(&outbox, "email_jobs_open_lease").await;
-    assert_eq!(read, 0, "leases were read for claims");
+    assert_eq!(read, 0, "claims read entries of the index of leases");
 }
 
 #[tokio::test]
-async fn a_job_further_ahead_is_taken_as_soon_as_nobody_else_waits() {
+async fn a_job_before_the_cursor_is_claimed_when_no_other_waits() {
     let outbox = TestOutbox::new().await;
-    let mut head = QueueCursor::default();
+    let mut cursor = QueueCursor::default();
     wait_at(&outbox, 5..=6).await;
-    assert_eq!(take(&mut head, &outbox.pool, 2).await.len(), 2);
+    assert_eq!(take(&mut cursor, &outbox.pool, 2).await.len(), 2);
     wait_at(&outbox, 1..=1).await;
-    assert_eq!(take(&mut head, &outbox.pool, 2).await[0].recipient.as_str(), "at-1@example.com");
+    assert_eq!(take(&mut cursor, &outbox.pool, 2).await[0].recipient.as_str(), "at-1@example.com");
 }
 
 #[tokio::test]
-async fn a_job_further_ahead_is_taken_before_a_long_queue_has_gone() {
+async fn a_job_before_the_cursor_does_not_wait_for_a_long_queue() {
     let outbox = TestOutbox::new().await;
-    let mut head = QueueCursor::default();
+    let mut cursor = QueueCursor::default();
     wait_at(&outbox, 2..=5_000).await;
-    take(&mut head, &outbox.pool, 1).await;
+    take(&mut cursor, &outbox.pool, 1).await;
     wait_at(&outbox, 1..=1).await;
-    // It waits for the next look from the beginning, a tenth of a second later, and not for 5,000 claims.
+    // It is claimed by the next claim from the start of the queue, after a tenth of a second, and not after 5,000 claims.
     let mut claims = 1;
-    while take(&mut head, &outbox.pool, 1).await.first().expect("it is passed over").recipient.as_str()
+    while take(&mut cursor, &outbox.pool, 1).await.first().expect("the job was skipped").recipient.as_str()
         != "at-1@example.com"
     {
         claims += 1;
     }
-    assert!(claims > 1, "the next claim began where the last one ended");
+    assert!(claims > 1, "each claim started at the beginning of the queue");
 }
 
-/// Jobs that wait, each at its place.
+/// Adds waiting jobs at these places.
 async fn wait_at(outbox: &TestOutbox, places: RangeInclusive<i64>) {
     let (first, last) = (places.start(), places.end());
     outbox
@@ -105,15 +105,15 @@ async fn wait_at(outbox: &TestOutbox, places: RangeInclusive<i64>) {
         .await;
 }
 
-/// Of an index, by all claims.
+/// Number of entries of an index that all claims have read.
 async fn entries_read(outbox: &TestOutbox, index: &str) -> i64 {
     outbox.pool.close().await;
-    outbox.no_programs_session().await;
+    outbox.wait_until_sessions_end().await;
     let reads = format!("select idx_tup_read from pg_stat_user_indexes where indexrelname = '{index}'");
     outbox.text(&reads).await.parse().unwrap()
 }
 
-async fn take(head: &mut QueueCursor, pool: &PgPool, limit: i64) -> Vec<ClaimedJob> {
+async fn take(cursor: &mut QueueCursor, pool: &PgPool, limit: i64) -> Vec<ClaimedJob> {
     let options = ClaimOptions { worker: "test", lease: Duration::from_secs(60), limit };
-    head.claim(pool, options).await.unwrap()
+    cursor.claim(pool, options).await.unwrap()
 }

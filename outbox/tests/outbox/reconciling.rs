@@ -1,4 +1,4 @@
-//! Whom Mailgun is asked about, by whom, and what is said where it knows nothing.
+//! The list of mails that workers ask Mailgun about, and what happens if Mailgun has no trace of a mail.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const TEN_MINUTES: Duration = Duration::from_secs(600);
 const A_DAY: Duration = Duration::from_secs(24 * 3_600);
 
 impl TestOutbox {
-    /// As if all jobs had ended so much earlier.
+    /// Moves the end of all ended jobs into the past.
     async fn let_history_age(&self, interval: &str) {
         self.execute(&format!(
             "update email_jobs set finished_at = finished_at - interval '{interval}' where finished_at < 'infinity'"
@@ -31,7 +31,7 @@ impl TestOutbox {
 }
 
 #[tokio::test]
-async fn mails_without_an_end_are_asked_about_in_good_time() {
+async fn mails_without_a_final_status_are_listed_after_ten_minutes() {
     let outbox = TestOutbox::new().await;
     let silent = outbox.mailed("silent@example.com").await;
     for (name, delivery) in [("accepted", DeliveryStatus::Accepted), ("delivered", DeliveryStatus::Delivered)] {
@@ -39,11 +39,11 @@ async fn mails_without_an_end_are_asked_about_in_good_time() {
         outbox.report(&[Report { event: mail.event(name, delivery), signed: None }]).await;
     }
     outbox.execute("update email_reconciler set enlisted_to = now() - interval '3 days'").await;
-    assert_eq!(outbox.enlisted().await, 0, "too young");
+    assert_eq!(outbox.enlisted().await, 0, "the jobs ended less than ten minutes ago");
     outbox.let_history_age("11 min").await;
     outbox.execute("update email_reconciler set enlisted_to = now() - interval '3 days'").await;
     assert_eq!(outbox.enlisted().await, 2);
-    assert_eq!(outbox.enlisted().await, 0, "nobody twice");
+    assert_eq!(outbox.enlisted().await, 0, "a mail was listed twice");
 
     let mails = reconcile::unreported_mails(&outbox.pool, 10).await.unwrap();
     assert_eq!(mails.len(), 2);
@@ -56,12 +56,12 @@ async fn mails_without_an_end_are_asked_about_in_good_time() {
 
     let silent = mails.iter().find(|mail| mail.job.to_string() == silent.id()).unwrap();
     assert!(reconcile::mark_no_trace(&outbox.pool, silent).await.unwrap());
-    assert!(!reconcile::mark_no_trace(&outbox.pool, silent).await.unwrap(), "once");
+    assert!(!reconcile::mark_no_trace(&outbox.pool, silent).await.unwrap(), "it was marked twice");
     assert_eq!(outbox.state(silent.job).await, "sent no_trace");
 }
 
 #[tokio::test]
-async fn what_is_said_of_a_mail_without_a_trace_is_taken_back_by_a_report() {
+async fn a_late_report_removes_no_trace() {
     let outbox = TestOutbox::new().await;
     let mail = outbox.mailed("a@example.com").await;
     outbox.let_history_age("31 min").await;
@@ -76,16 +76,16 @@ async fn what_is_said_of_a_mail_without_a_trace_is_taken_back_by_a_report() {
 }
 
 #[tokio::test]
-async fn one_worker_asks_at_a_time_and_nobody_while_mailgun_wants_patience() {
+async fn one_worker_asks_at_a_time_and_none_during_a_pause() {
     let outbox = TestOutbox::new().await;
     let turn = async |worker| reconcile::take_turn(&outbox.pool, worker, Duration::from_secs(60)).await.unwrap();
     assert!(turn("one").await);
-    assert!(turn("one").await, "goes on");
+    assert!(turn("one").await, "the worker cannot renew its lease");
     assert!(!turn("two").await);
     reconcile::end_turn(&outbox.pool, "one", Duration::ZERO, None).await.unwrap();
     assert!(turn("two").await);
-    reconcile::end_turn(&outbox.pool, "two", Duration::from_secs(60), Some("patience")).await.unwrap();
+    reconcile::end_turn(&outbox.pool, "two", Duration::from_secs(60), Some("rate limit")).await.unwrap();
     assert!(!turn("two").await && !turn("one").await);
     outbox.execute("update email_reconciler set held_until = now()").await;
-    assert!(turn("one").await, "a dead worker's turn, or a pause, ends by itself");
+    assert!(turn("one").await, "an expired lease or pause still blocks");
 }

@@ -35,7 +35,7 @@ async fn an_allowed_callback_is_known_for_an_hour_and_a_refused_one_for_a_minute
 }
 
 #[tokio::test]
-async fn maintenance_deletes_exactly_the_rows_that_are_no_longer_valid() {
+async fn only_rows_that_are_no_longer_valid_are_deleted() {
     let outbox = TestOutbox::new().await;
     store(&outbox.pool, "https://allowed-old.example.com/", true).await.unwrap();
     age_rows(&outbox, ALLOWED_FOR.as_secs()).await;
@@ -64,8 +64,8 @@ async fn made_up_origins_cannot_push_out_a_valid_row() {
         .await;
 
     assert!(!store(&outbox.pool, "https://one-too-many.preview.example.com/", true).await.unwrap());
-    assert_eq!(is_allowed(&outbox, CALLBACK).await, Some(true), "the oldest row has made room");
-    assert!(store(&outbox.pool, CALLBACK, true).await.unwrap(), "a row that is there can be renewed");
+    assert_eq!(is_allowed(&outbox, CALLBACK).await, Some(true), "the valid row was deleted to make room");
+    assert!(store(&outbox.pool, CALLBACK, true).await.unwrap(), "an existing row cannot be renewed");
     assert_eq!(outbox.text("select count(*) from redirect_checks").await, "10000");
 
     outbox

@@ -1,4 +1,4 @@
-//! What Mailgun reports, a batch at a time: tokens, deliveries, and whom it leaves unmailed for a while.
+//! Batches of Mailgun's reports: tokens, delivery statuses and suppressions.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use outbox::{
@@ -9,7 +9,7 @@ use rand::seq::SliceRandom as _;
 
 use crate::test_outbox::{TestOutbox, request, request_for};
 
-/// A mail that Mailgun took.
+/// A mail that Mailgun accepted.
 pub(crate) struct SentMail {
     job: JobId,
     recipient: String,
@@ -38,7 +38,7 @@ impl TestOutbox {
         .await
     }
 
-    /// As if all that was reported had been reported so much earlier.
+    /// Moves all suppressions into the past, and deletes the quotas.
     async fn let_time_pass(&self, interval: &str) {
         self.execute(&format!(
             "update suppressed_recipients set since = since - interval '{interval}', until = until - interval '{interval}';
@@ -91,8 +91,8 @@ fn signed(event: DeliveryEvent, token: &str, digest: u8) -> Report {
     Report { event, signed: Some(SignedToken { token: token.to_owned(), digest: [digest; 32] }) }
 }
 
-fn outcomes(told: &[ReportOutcome]) -> Vec<ReportStatus> {
-    told.iter().map(|told| told.status).collect()
+fn statuses(outcomes: &[ReportOutcome]) -> Vec<ReportStatus> {
+    outcomes.iter().map(|outcome| outcome.status).collect()
 }
 
 #[tokio::test]
@@ -102,33 +102,37 @@ async fn each_report_of_a_batch_has_its_own_outcome() {
     let stranger = SentMail { job: JobId::new(), recipient: "c@example.com".to_owned() };
     let forged =
         DeliveryEvent { recipient: "victim@example.com".to_owned(), ..mail.event("forged", DeliveryStatus::Bounced) };
-    let nobodys = DeliveryEvent { job: None, ..mail.event("nobodys", DeliveryStatus::Delivered) };
+    let without_job = DeliveryEvent { job: None, ..mail.event("without_job", DeliveryStatus::Delivered) };
 
     let batch = [
         signed(mail.event("1", DeliveryStatus::Delivered), "one", 1),
-        // The same post again, the same event signed anew, and another event under a token that was used.
+        // The same webhook again, the same event with a new token, and another event with a used token.
         signed(mail.event("1", DeliveryStatus::Delivered), "one", 1),
         signed(mail.event("1", DeliveryStatus::Delivered), "two", 1),
         signed(other.event("2", DeliveryStatus::Bounced), "one", 2),
         signed(mail.event("0", DeliveryStatus::Accepted), "three", 3),
         signed(stranger.event("4", DeliveryStatus::Delivered), "four", 4),
         signed(forged, "five", 5),
-        signed(nobodys, "six", 6),
+        signed(without_job, "six", 6),
     ];
-    let told = outbox.report(&batch).await;
+    let outcomes = outbox.report(&batch).await;
     use ReportStatus::{Known, Recorded, TokenReused, Unmatched};
     assert_eq!(
-        outcomes(&told),
+        statuses(&outcomes),
         [Recorded, Known, Known, TokenReused, Recorded, Unmatched, Unmatched, Unmatched],
-        "in the order given"
+        "not in the order of the batch"
     );
-    let moved: Vec<_> = told.iter().map(|told| told.moved_to).collect();
-    assert_eq!((moved[0], moved[4]), (Some(DeliveryStatus::Delivered), None), "only the furthest moves its job");
+    let moved: Vec<_> = outcomes.iter().map(|outcome| outcome.moved_to).collect();
+    assert_eq!(
+        (moved[0], moved[4]),
+        (Some(DeliveryStatus::Delivered), None),
+        "only the most advanced event changes the job"
+    );
     assert!(moved.iter().skip(1).all(Option::is_none));
 
     let again = outbox.report(&batch).await;
-    assert_eq!(outcomes(&again)[..3], [Known, Known, Known]);
-    assert_eq!(again[3].status, TokenReused, "the database remembers");
+    assert_eq!(statuses(&again)[..3], [Known, Known, Known]);
+    assert_eq!(again[3].status, TokenReused, "the used token is stored");
     let jobs = "select string_agg(concat_ws(' ', recipient, delivery), ', ' order by recipient) from email_jobs";
     assert_eq!(outbox.text(jobs).await, "a@example.com delivered, b@example.com");
     let events =
@@ -139,7 +143,7 @@ async fn each_report_of_a_batch_has_its_own_outcome() {
 }
 
 #[tokio::test]
-async fn batches_at_the_same_time_end_as_one_after_the_other() {
+async fn concurrent_batches_have_the_same_result_as_consecutive_ones() {
     let outbox = TestOutbox::new().await;
     let mut mails = Vec::new();
     for n in 0..20 {
@@ -147,7 +151,7 @@ async fn batches_at_the_same_time_end_as_one_after_the_other() {
     }
     let happened = Utc::now();
     let at = |seconds| happened + TimeDelta::seconds(seconds);
-    let story = |mail: &SentMail| {
+    let events_of = |mail: &SentMail| {
         [
             (DeliveryStatus::Accepted, 0),
             (DeliveryStatus::Deferred, 1),
@@ -159,17 +163,17 @@ async fn batches_at_the_same_time_end_as_one_after_the_other() {
             unsigned(DeliveryEvent { occurred_at: at(second), ..mail.event(&id, delivery) })
         })
     };
-    let mut reports: Vec<Report> = mails.iter().flat_map(story).collect();
+    let mut reports: Vec<Report> = mails.iter().flat_map(events_of).collect();
     reports.extend(reports.clone());
     reports.shuffle(&mut rand::rng());
     let batches: Vec<_> = reports.chunks(16).map(|batch| outbox.report(batch)).collect();
-    let told = futures_util::future::join_all(batches).await.concat();
+    let outcomes = futures_util::future::join_all(batches).await.concat();
 
-    assert_eq!(told.iter().filter(|told| told.status == ReportStatus::Recorded).count(), 80);
-    assert_eq!(told.iter().filter(|told| told.status == ReportStatus::Known).count(), 80);
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.status == ReportStatus::Recorded).count(), 80);
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.status == ReportStatus::Known).count(), 80);
     let jobs = format!("select count(*) from email_jobs where delivery = 'complained' and delivery_at = '{}'", at(9));
     assert_eq!(outbox.text(&jobs).await, "20");
-    // What moved adds up: nobody was counted twice, whatever came first.
+    // The changes add up: each mail is counted once, whatever the order of the events.
     let sums = "select count(*) filter (where moves and delivery = 'complained')
                   - count(*) filter (where moves and moved_from = 'complained')
                 from email_events";
@@ -177,25 +181,29 @@ async fn batches_at_the_same_time_end_as_one_after_the_other() {
 }
 
 #[tokio::test]
-async fn a_mailbox_that_is_not_there_is_left_alone_for_longer_each_time() {
+async fn a_missing_mailbox_is_suppressed_for_longer_each_time() {
     let outbox = TestOutbox::new().await;
     for (times, time, passes) in
         [(1, "01:00:00", "61 min"), (2, "1 day", "25 h"), (3, "7 days", "8 d"), (4, "7 days", "0")]
     {
-        let (mail, on_its_way) = (outbox.mailed("a@example.com").await, outbox.mailed("a@example.com").await);
-        let told = outbox.report(&[unsigned(mail.suppressing(SuppressionReason::Bounce))]).await;
-        assert_eq!(told[0].suppression, Some(SuppressionOutcome::Suppressed));
+        let (mail, earlier_mail) = (outbox.mailed("a@example.com").await, outbox.mailed("a@example.com").await);
+        let outcomes = outbox.report(&[unsigned(mail.suppressing(SuppressionReason::Bounce))]).await;
+        assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::Suppressed));
         let wanted = format!("a bounce {times} {time}");
         assert_eq!(outbox.suppressions().await, wanted);
-        let told = outbox.report(&[unsigned(on_its_way.suppressing(SuppressionReason::Bounce))]).await;
-        assert_eq!((told[0].status, told[0].suppression), (ReportStatus::Recorded, None), "not another time");
+        let outcomes = outbox.report(&[unsigned(earlier_mail.suppressing(SuppressionReason::Bounce))]).await;
+        assert_eq!(
+            (outcomes[0].status, outcomes[0].suppression),
+            (ReportStatus::Recorded, None),
+            "a mail from before the suppression does not extend it"
+        );
         assert_eq!(outbox.suppressions().await, wanted);
         outbox.let_time_pass(passes).await;
     }
 }
 
 #[tokio::test]
-async fn a_suppressed_recipients_request_ends_at_once_and_takes_its_quota() {
+async fn a_suppressed_recipients_request_fails_at_once_and_uses_quota() {
     let outbox = TestOutbox::new().await;
     let mail = outbox.mailed("a@example.com").await;
     outbox.report(&[unsigned(mail.suppressing(SuppressionReason::Bounce))]).await;
@@ -207,15 +215,15 @@ async fn a_suppressed_recipients_request_ends_at_once_and_takes_its_quota() {
     let message = outbox.text(&format!("select message from email_jobs where id = '{id}'")).await;
     assert!(message.starts_with("The recipient is suppressed (bounce, until 2"), "{message}");
     assert!(outbox.claim(10).await.is_empty());
-    // As for everybody: the same click is a double click, and quotas run out.
+    // As for any recipient: a repeat is a double click, and quotas run out.
     assert_eq!(outbox.enqueue(&[request("a@example.com")]).await, [Enqueued::Duplicate]);
-    let mut taken = 0;
-    while outbox.enqueue(&[request_for("a@example.com", &taken.to_string())]).await == [Enqueued::Suppressed] {
-        taken += 1;
+    let mut accepted = 0;
+    while outbox.enqueue(&[request_for("a@example.com", &accepted.to_string())]).await == [Enqueued::Suppressed] {
+        accepted += 1;
     }
-    assert_eq!(taken, 3, "five in all");
+    assert_eq!(accepted, 3, "five requests in all");
 
-    // Another address of the same mailbox's domain is not concerned.
+    // Another address of the domain is not suppressed.
     assert_eq!(outbox.enqueue(&[request("b@example.com")]).await, [Enqueued::Queued]);
     assert_eq!(outbox.text("select email_lift_suppression(' A@Example.com')").await, "true");
     outbox.execute("delete from recipient_quotas").await;
@@ -224,7 +232,7 @@ async fn a_suppressed_recipients_request_ends_at_once_and_takes_its_quota() {
 }
 
 #[tokio::test]
-async fn a_mail_that_arrives_lifts_a_bounce_but_no_complaint() {
+async fn a_delivered_mail_lifts_a_bounce_but_not_a_complaint() {
     let outbox = TestOutbox::new().await;
     let (bounced, complained) = (outbox.mailed("a@example.com").await, outbox.mailed("b@example.com").await);
     let later: Vec<SentMail> = vec![outbox.mailed("a@example.com").await, outbox.mailed("b@example.com").await];
@@ -242,7 +250,7 @@ async fn a_mail_that_arrives_lifts_a_bounce_but_no_complaint() {
 }
 
 #[tokio::test]
-async fn a_report_that_comes_late_suppresses_from_when_it_happened() {
+async fn a_late_report_suppresses_from_the_time_of_its_event() {
     let outbox = TestOutbox::new().await;
     let mail = outbox.mailed("a@example.com").await;
     let bounce = mail.suppressing(SuppressionReason::Bounce);
@@ -252,7 +260,7 @@ async fn a_report_that_comes_late_suppresses_from_when_it_happened() {
 }
 
 #[tokio::test]
-async fn a_domain_that_bounces_everybody_suppresses_nobody() {
+async fn a_domain_that_bounces_every_mail_suppresses_nobody() {
     let outbox = TestOutbox::new().await;
     let mut mails = Vec::new();
     for n in 0..23 {
@@ -265,26 +273,26 @@ async fn a_domain_that_bounces_everybody_suppresses_nobody() {
     let now = Utc::now();
     let suppressed_now = "select count(*) from suppressed_recipients where until > since";
     let first: Vec<Report> = mails[..20].iter().map(|mail| bounced(mail, now)).collect();
-    let told = outbox.report(&first).await;
-    assert!(told.iter().all(|told| told.suppression == Some(SuppressionOutcome::Suppressed)));
+    let outcomes = outbox.report(&first).await;
+    assert!(outcomes.iter().all(|outcome| outcome.suppression == Some(SuppressionOutcome::Suppressed)));
     assert_eq!(outbox.text(suppressed_now).await, "20");
 
-    let told = outbox.report(&[bounced(&mails[20], now), bounced(&elsewhere, now)]).await;
-    assert_eq!(told[0].suppression, Some(SuppressionOutcome::HeldBack));
-    assert_eq!(told[1].suppression, Some(SuppressionOutcome::Suppressed), "another domain's counts");
-    assert_eq!(outbox.text(suppressed_now).await, "1", "those before the crowd was seen count no more");
-    let told = outbox.report(&[bounced(&mails[21], now)]).await;
-    assert_eq!(told[0].suppression, Some(SuppressionOutcome::HeldBack));
+    let outcomes = outbox.report(&[bounced(&mails[20], now), bounced(&elsewhere, now)]).await;
+    assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::HeldBack));
+    assert_eq!(outcomes[1].suppression, Some(SuppressionOutcome::Suppressed), "a bounce at another domain suppresses");
+    assert_eq!(outbox.text(suppressed_now).await, "1", "the earlier suppressions of the domain have ended");
+    let outcomes = outbox.report(&[bounced(&mails[21], now)]).await;
+    assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::HeldBack));
     assert_eq!(outbox.enqueue(&[request("person-00@broken.example")]).await, [Enqueued::Queued]);
 
     outbox.let_time_pass("11 min").await;
-    let told = outbox.report(&[bounced(&mails[22], Utc::now())]).await;
-    assert_eq!(told[0].suppression, Some(SuppressionOutcome::Suppressed), "the domain is believed again");
+    let outcomes = outbox.report(&[bounced(&mails[22], Utc::now())]).await;
+    assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::Suppressed), "bounces of the domain suppress again");
     assert_eq!(outbox.text("select times from suppressed_recipients where recipient like '%-22@%'").await, "1");
 }
 
 #[tokio::test]
-async fn a_crowd_that_comes_in_one_batch_is_a_crowd_too() {
+async fn many_bounces_of_one_domain_in_one_batch_suppress_nobody() {
     let outbox = TestOutbox::new().await;
     let mut batch = Vec::new();
     for n in 0..30 {

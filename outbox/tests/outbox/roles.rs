@@ -1,12 +1,12 @@
-//! Each role can do what its program must, and no more. That it can is shown by all the other tests, which run under
-//! these roles; here is what it cannot.
+//! Each role has only the rights that its program needs. All other tests run under these roles and show that the rights are
+//! sufficient. These tests show what the roles cannot do.
 
 use sqlx::{Connection as _, PgConnection};
 
 use crate::test_outbox::{TestOutbox, request, server};
 
 #[tokio::test]
-async fn no_role_can_do_more_than_it_must() {
+async fn no_role_can_do_more_than_it_needs_to() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("a@example.com")).await;
     let sent = outbox.claim_one().await;
@@ -40,7 +40,7 @@ async fn no_role_can_do_more_than_it_must() {
         ("api", &outbox.api, "select key from recipient_quotas", REFUSED),
         ("api", &outbox.api, "select * from redirect_checks", REFUSED),
         ("api", &outbox.api, "select state from email_jobs_open", "0 rows"),
-        // It may ask how many wait.
+        // The api may read the number of waiting jobs.
         ("api", &outbox.api, "select waiting from email_admission(10)", "1 rows"),
         ("api", &outbox.api, "select * from email_programs", REFUSED),
         ("worker", &outbox.pool, "select * from email_programs", REFUSED),
@@ -57,6 +57,8 @@ async fn no_role_can_do_more_than_it_must() {
         ("viewer", &outbox.viewer, "select callback_url from email_jobs", REFUSED),
         ("viewer", &outbox.viewer, "select * from email_jobs_open", REFUSED),
         ("viewer", &outbox.viewer, "select * from email_attempts", REFUSED),
+        ("viewer", &outbox.viewer, "select suspects from upstreams", REFUSED),
+        ("viewer", &outbox.viewer, "select worker from email_attempts", REFUSED),
         ("viewer", &outbox.viewer, "select * from redirect_checks", REFUSED),
         ("viewer", &outbox.viewer, "update email_jobs set code = null", REFUSED),
         ("viewer", &outbox.viewer, "select email_take_reports('[]')", REFUSED),
@@ -65,9 +67,9 @@ async fn no_role_can_do_more_than_it_must() {
     }
 }
 
-/// A schema that comes first in somebody's search path must not stand in for ours in what runs as the owner.
+/// A function that runs as the owner must not use objects of another schema that is in the caller's search path.
 #[tokio::test]
-async fn what_runs_as_the_owner_looks_in_our_schema_only() {
+async fn functions_that_run_as_the_owner_have_a_fixed_search_path() {
     let outbox = TestOutbox::new().await;
     let unpinned = "select coalesce(string_agg(proname, ' '), '') from pg_proc
                     where pronamespace = 'public'::regnamespace and prosecdef
@@ -78,7 +80,7 @@ async fn what_runs_as_the_owner_looks_in_our_schema_only() {
 
 /// An operator may migrate first, and create the roles later.
 #[tokio::test]
-async fn what_another_role_has_migrated_becomes_the_owners() {
+async fn the_owner_role_takes_over_what_another_role_has_migrated() {
     let server = server().await;
     server.create_database("migrated_by_another").await.unwrap();
     let url = server.url("migrated_by_another");

@@ -1,4 +1,4 @@
-//! A database of its own for each test, cloned from one that is migrated once.
+//! Gives each test its own database, cloned from a template that is migrated once.
 
 use std::{
     sync::atomic::{AtomicU32, Ordering},
@@ -27,11 +27,12 @@ pub(crate) async fn server() -> &'static Postgres {
 }
 
 pub(crate) struct TestOutbox {
-    /// As the worker's role: what only the api does goes through `api`, and what tests look at or turn through `admin`.
+    /// Connects as the worker's role.
     pub(crate) pool: PgPool,
     pub(crate) api: PgPool,
+    /// For what tests read or change themselves.
     pub(crate) admin: PgPool,
-    /// The worker's role's.
+    /// URL of the worker's role.
     pub(crate) url: String,
     pub(crate) api_url: String,
     pub(crate) viewer: PgPool,
@@ -58,8 +59,8 @@ impl TestOutbox {
         Self { pool, api, admin, viewer, url, api_url, admission }
     }
 
-    /// A session tells what it did when it ends: waits for the counters.
-    pub(crate) async fn no_programs_session(&self) {
+    /// Waits until the sessions of the programs' roles have ended. Only then does Postgres count all that they read.
+    pub(crate) async fn wait_until_sessions_end(&self) {
         let others =
             "select count(*) from pg_stat_activity where datname = current_database() and usename <> current_user";
         while self.text(others).await != "0" {}
@@ -69,7 +70,7 @@ impl TestOutbox {
         outbox::test_support::enqueue(&self.api, &self.admission, requests).await.unwrap()
     }
 
-    /// Enqueues one request and expects it to be taken.
+    /// Enqueues one request and expects that it is accepted.
     pub(crate) async fn queued(&self, request: NewJob) -> JobId {
         let id = request.id;
         assert_eq!(self.enqueue(&[request]).await, [Enqueued::Queued]);
@@ -83,7 +84,7 @@ impl TestOutbox {
 
     pub(crate) async fn claim_one(&self) -> ClaimedJob {
         let mut claimed = self.claim(1).await;
-        assert_eq!(claimed.len(), 1, "one job is claimable");
+        assert_eq!(claimed.len(), 1, "there is no claimable job");
         claimed.remove(0)
     }
 
@@ -96,7 +97,7 @@ impl TestOutbox {
         self.seal_with(job, Some(link)).await
     }
 
-    /// Seals a job with this link, or clears it for the one that is stored.
+    /// Seals a job with a new link, or asks to send the stored one.
     pub(crate) async fn seal_with(&self, job: &ClaimedJob, link: Option<NewLink>) -> SendDecision {
         let step = link.as_ref().and_then(|_| record(job, ok(Step::GenerateLink)));
         outbox::test_support::seal(&self.pool, &[Seal { lease: job.lease, link, step }]).await.unwrap()[0]
@@ -106,7 +107,7 @@ impl TestOutbox {
         outbox::finish(&self.pool, &[Finish { lease: job.lease, end, step: None }]).await.unwrap()[0]
     }
 
-    /// Ends a job by the step that led there.
+    /// Ends a job, and records the step that led to the end.
     pub(crate) async fn finish_by(&self, job: &ClaimedJob, end: JobEnd, step: StepRecord) -> Recorded {
         let finish = Finish { lease: job.lease, end, step: record(job, step) };
         outbox::finish(&self.pool, &[finish]).await.unwrap()[0]
@@ -123,7 +124,8 @@ impl TestOutbox {
         sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select ({query})::text"))).fetch_one(&self.admin).await.unwrap()
     }
 
-    /// The plan of one of the outbox's own statements, found by a part of it, for an `execute it (…)`.
+    /// The plan of one of the outbox's statements. `part` is a text that only this statement contains, and `execute` is an
+    /// `execute it (…)` with its parameters.
     pub(crate) async fn plan_of(&self, part: &str, execute: &str) -> String {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../.sqlx");
         let files =
@@ -162,7 +164,7 @@ pub(crate) fn request(recipient: &str) -> NewJob {
     }
 }
 
-/// A request that differs from others of its recipient, so that it is no double click.
+/// A request for a page, so that it is not a double click of a request for another page.
 pub(crate) fn request_for(recipient: &str, page: &str) -> NewJob {
     let url = format!("https://portal.example.com/auth/callback?next=%2F{page}");
     NewJob { callback_url: CallbackUrl::parse(url).unwrap(), ..request(recipient) }

@@ -46,7 +46,7 @@ async fn one_caller_stops_an_upstream_and_one_resumes_it() {
     assert_eq!(before.len(), 1);
     assert_eq!((before[0].upstream, before[0].kind, &before[0].failure), (Upstream::Supabase, StopKind::Breaker, &why));
     let other = Failure::new("wrong_url", "Nobody is there.");
-    assert!(outbox.stop(StoppedBy::Answer, &other).await, "a new reason is logged");
+    assert!(outbox.stop(StoppedBy::Answer, &other).await, "the new reason must be logged");
     assert!(!outbox.stop(StoppedBy::Answer, &other).await);
     let now = stops(&outbox.pool).await.unwrap();
     assert_eq!((now[0].since, &now[0].failure, now[0].setting.as_str()), (before[0].since, &other, "SUPABASE_URL"));
@@ -70,18 +70,22 @@ async fn a_check_resumes_only_what_a_check_has_stopped() {
     }
     outbox.stop(StoppedBy::Answer, &why).await;
     outbox.stop(StoppedBy::Check, &why).await;
-    assert!(resume(&outbox.pool, Upstream::Supabase, ago(NOW), true).await.unwrap(), "the check has confirmed it");
+    assert!(resume(&outbox.pool, Upstream::Supabase, ago(NOW), true).await.unwrap(), "a failed check has taken over");
 }
 
 #[tokio::test]
 async fn three_recipients_without_a_later_success_stop_an_upstream() {
     let outbox = TestOutbox::new().await;
     for _ in 0..5 {
-        assert_eq!(outbox.suspect(1, NOW).await, Suspicion::Personal, "one recipient, however often");
+        assert_eq!(outbox.suspect(1, NOW).await, Suspicion::Personal, "one recipient fails several times");
     }
     assert_eq!(outbox.suspect(2, NOW).await, Suspicion::Personal);
     record_success(&outbox.pool, Upstream::Supabase, ago(Duration::from_secs(60))).await.unwrap();
-    assert_eq!(outbox.suspect(3, NOW).await, Suspicion::Stopped { is_new: true }, "that success began before them");
+    assert_eq!(
+        outbox.suspect(3, NOW).await,
+        Suspicion::Stopped { is_new: true },
+        "the success began before the failures"
+    );
     assert_eq!(outbox.suspect(4, NOW).await, Suspicion::Stopped { is_new: false });
 
     resume(&outbox.pool, Upstream::Supabase, ago(NOW), false).await.unwrap();
@@ -95,14 +99,14 @@ async fn three_recipients_without_a_later_success_stop_an_upstream() {
 }
 
 impl TestOutbox {
-    /// Claims a job and puts it back after a failure that may concern only its recipient.
+    /// Claims a job and requeues it after a failure that may concern only its recipient.
     async fn fail(&self, upstream: Upstream, is_refusal: bool) -> ClaimedJob {
         let job = self.claim_one().await;
-        self.put_back_after_failure(&job, upstream, is_refusal).await;
+        self.requeue_after_failure(&job, upstream, is_refusal).await;
         job
     }
 
-    async fn put_back_after_failure(&self, job: &ClaimedJob, upstream: Upstream, is_refusal: bool) -> Requeued {
+    async fn requeue_after_failure(&self, job: &ClaimedJob, upstream: Upstream, is_refusal: bool) -> Requeued {
         let requeue = outbox::Requeue {
             lease: job.lease,
             delay: Duration::from_millis(1),
@@ -120,7 +124,7 @@ impl TestOutbox {
 }
 
 #[tokio::test]
-async fn all_attempts_spent_on_what_concerned_everybody_are_given_back() {
+async fn attempts_used_up_by_a_fault_that_concerns_everybody_are_given_back() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("ada@example.com")).await;
     for _ in 0..3 {
@@ -135,18 +139,18 @@ async fn all_attempts_spent_on_what_concerned_everybody_are_given_back() {
     assert_eq!(outbox.attempts_of("eve@example.com").await, "1", "Mailgun is not stopped");
 
     outbox.stop(StoppedBy::Check, &Failure::new("supabase_unavailable", "It fails for everybody.")).await;
-    assert_eq!(outbox.attempts_of("ada@example.com").await, "0", "given back once");
+    assert_eq!(outbox.attempts_of("ada@example.com").await, "0", "the attempts are given back once");
 }
 
 #[tokio::test]
-async fn a_job_that_is_put_back_after_the_stop_gets_all_its_attempts_back_too() {
+async fn a_job_that_is_requeued_after_the_stop_gets_its_attempts_back() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("ada@example.com")).await;
     outbox.fail(Upstream::Supabase, true).await;
     outbox.execute("update email_jobs_open set state = 'queued'").await;
     let job = outbox.claim_one().await;
     outbox.stop(StoppedBy::Suspects, &Failure::new("other_code", "It fails for everybody.")).await;
-    outbox.put_back_after_failure(&job, Upstream::Supabase, true).await;
+    outbox.requeue_after_failure(&job, Upstream::Supabase, true).await;
     assert_eq!(outbox.attempts_of("ada@example.com").await, "0");
 }
 
@@ -164,9 +168,9 @@ async fn a_refusal_is_personal_if_a_later_call_has_succeeded_before_the_claim() 
     };
     assert_eq!(refused_by().await, None);
     record_success(&outbox.pool, Upstream::Supabase, ago(Duration::from_secs(20))).await.unwrap();
-    assert_eq!(refused_by().await, None, "that call began before the refusal");
+    assert_eq!(refused_by().await, None, "the successful call began before the refusal");
     record_success(&outbox.pool, Upstream::Mailgun, ago(Duration::from_secs(5))).await.unwrap();
-    assert_eq!(refused_by().await, None, "that is not the upstream that refused it");
+    assert_eq!(refused_by().await, None, "another upstream succeeded");
     record_success(&outbox.pool, Upstream::Supabase, ago(Duration::from_secs(5))).await.unwrap();
     assert_eq!(refused_by().await, Some(Upstream::Supabase));
 }
@@ -174,7 +178,7 @@ async fn a_refusal_is_personal_if_a_later_call_has_succeeded_before_the_claim() 
 #[tokio::test]
 async fn the_first_refusal_of_the_last_upstream_counts() {
     let outbox = TestOutbox::new().await;
-    // The number of days is the number of failures since that refusal, because each one moves it to the day before.
+    // Each failure moves the refusal back by a day, so the number of days is the number of failures since the refusal.
     let refused_at = "select coalesce((current_date - refused_at::date)::text, 'none') || ' ' || suspected_upstream from email_jobs_open";
     outbox.queued(request("ada@example.com")).await;
     for (upstream, is_refusal, expected) in [
@@ -191,21 +195,21 @@ async fn the_first_refusal_of_the_last_upstream_counts() {
 }
 
 #[tokio::test]
-async fn asking_again_inherits_probe_and_refusal_with_the_place() {
+async fn a_newer_job_inherits_probe_and_refusal_with_the_place() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("ada@example.com")).await;
-    outbox.execute(MET).await;
+    outbox.execute(PROBED_AND_REFUSED).await;
     let newer = outbox.queued(crate::test_outbox::request_for("ada@example.com", "2")).await;
     assert_eq!(outbox.text(&inherited_by(newer)).await, "2026-01-01 2026-01-02 supabase");
 }
 
 #[tokio::test]
-async fn asking_again_during_an_attempt_inherits_probe_and_refusal_when_that_gives_way() {
+async fn a_newer_job_inherits_probe_and_refusal_when_it_supersedes_a_running_job() {
     for ends_at_the_seal in [false, true] {
         let outbox = TestOutbox::new().await;
         outbox.queued(request("ada@example.com")).await;
         let job = outbox.claim_one().await;
-        outbox.execute(MET).await;
+        outbox.execute(PROBED_AND_REFUSED).await;
         let newer = outbox.queued(crate::test_outbox::request_for("ada@example.com", "2")).await;
         if ends_at_the_seal {
             assert_eq!(outbox.seal(&job).await, SendDecision::Superseded);
@@ -217,20 +221,20 @@ async fn asking_again_during_an_attempt_inherits_probe_and_refusal_when_that_giv
 }
 
 #[tokio::test]
-async fn asking_again_during_the_first_refused_attempt_inherits_the_refusal() {
+async fn a_newer_job_inherits_the_first_refusal_of_a_running_job() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("ada@example.com")).await;
     let job = outbox.claim_one().await;
     let newer = outbox.queued(crate::test_outbox::request_for("ada@example.com", "2")).await;
-    assert_eq!(outbox.put_back_after_failure(&job, Upstream::Mailgun, true).await, Requeued::Superseded);
+    assert_eq!(outbox.requeue_after_failure(&job, Upstream::Mailgun, true).await, Requeued::Superseded);
     let has_both = format!(
         "select (probed_at <= refused_at)::text || ' ' || suspected_upstream from email_jobs where id = '{newer}'"
     );
     assert_eq!(outbox.text(&has_both).await, "true mailgun");
 }
 
-/// A probe and a refusal of all jobs.
-const MET: &str =
+/// Marks all jobs as probed and refused.
+const PROBED_AND_REFUSED: &str =
     "update email_jobs set probed_at = '2026-01-01', refused_at = '2026-01-02', suspected_upstream = 'supabase'";
 
 fn inherited_by(job: JobId) -> String {
@@ -250,27 +254,27 @@ async fn all_workers_together_check_once_per_interval() {
 }
 
 #[tokio::test]
-async fn probes_come_after_one_two_and_then_every_five_seconds() {
+async fn probes_are_due_after_one_two_and_then_every_five_seconds() {
     let outbox = TestOutbox::new().await;
     assert_eq!(take_probe(&outbox.pool).await.unwrap(), None);
     outbox.stop(StoppedBy::Answer, &Failure::new("x", "y")).await;
-    assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "not at once");
+    assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "a probe was due at once");
     outbox.execute("update upstreams set probe_at = clock_timestamp() where open_since is not null").await;
-    assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "not without a job");
+    assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "a probe was taken without a queued job");
     outbox.queued(request("hello@example.com")).await;
 
     let mut waits = Vec::new();
     for _ in 0..4 {
         outbox.execute("update upstreams set probe_at = clock_timestamp() where open_since is not null").await;
         assert_eq!(take_probe(&outbox.pool).await.unwrap(), Some(ProbeOrder::OldestFirst));
-        assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "one at a time");
+        assert_eq!(take_probe(&outbox.pool).await.unwrap(), None, "two probes were taken at the same time");
         waits.push(stopped_for(&outbox.pool).await.unwrap().unwrap().as_secs_f64().ceil());
     }
     assert_eq!(waits, [2.0, 5.0, 5.0, 5.0]);
 }
 
 impl TestOutbox {
-    /// Claims a job as a probe, puts it back, and returns the part of its address before the `@`.
+    /// Claims a job as a probe, requeues it, and returns the part of its address before the `@`.
     async fn probe(&self, order: ProbeOrder) -> String {
         let options = outbox::ClaimOptions { worker: "test", lease: Duration::from_secs(30), limit: 64 };
         let job = outbox::claim_probe(&self.pool, options, order).await.unwrap().unwrap();
@@ -292,12 +296,12 @@ impl TestOutbox {
 }
 
 #[tokio::test]
-async fn of_two_workers_that_want_a_probe_at_the_same_time_one_takes_it() {
+async fn only_one_of_two_concurrent_workers_takes_a_probe() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("hello@example.com")).await;
     outbox.stop(StoppedBy::Answer, &Failure::new("x", "y")).await;
     outbox.execute("update upstreams set probe_at = clock_timestamp() where open_since is not null").await;
-    // Both find the probe due, and wait for the row.
+    // Both workers find the probe due, and wait for the row's lock.
     let mut lock = outbox.pool.begin().await.unwrap();
     sqlx::query("select from upstreams for update").execute(&mut *lock).await.unwrap();
     let (one, two, ()) = tokio::join!(take_probe(&outbox.pool), take_probe(&outbox.pool), async {
@@ -324,7 +328,7 @@ async fn each_probe_takes_the_job_that_was_probed_longest_ago() {
 }
 
 #[tokio::test]
-async fn every_other_probe_of_what_suspects_have_stopped_takes_the_newest_job() {
+async fn every_other_probe_takes_the_newest_job_if_suspects_stopped_the_upstream() {
     let outbox = TestOutbox::new().await;
     for name in ["a", "b", "c", "d", "e"] {
         outbox.queued(request(&format!("{name}@example.com"))).await;
@@ -336,7 +340,7 @@ async fn every_other_probe_of_what_suspects_have_stopped_takes_the_newest_job() 
         let order = take_probe(&outbox.pool).await.unwrap().unwrap();
         probed += &outbox.probe(order).await;
     }
-    assert_eq!(probed, "eadbcea", "all have a turn before the first one has another");
+    assert_eq!(probed, "eadbcea", "a job was probed twice before all were probed once");
 }
 
 #[tokio::test]
@@ -350,19 +354,19 @@ async fn a_pause_is_never_shortened() {
 }
 
 #[tokio::test]
-async fn one_worker_learns_of_each_end_of_a_pause() {
+async fn only_one_worker_is_told_of_the_start_and_end_of_a_pause() {
     let outbox = TestOutbox::new().await;
     assert!(pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(60)).await.unwrap());
-    assert!(!pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(90)).await.unwrap(), "it was paused");
+    assert!(!pause(&outbox.pool, Upstream::Mailgun, Duration::from_secs(90)).await.unwrap(), "it was already paused");
     assert_eq!(end_pauses(&outbox.pool).await.unwrap(), []);
     outbox.execute("update upstreams set paused_until = clock_timestamp() where name = 'mailgun'").await;
     assert_eq!(end_pauses(&outbox.pool).await.unwrap(), [Upstream::Mailgun]);
     assert_eq!(end_pauses(&outbox.pool).await.unwrap(), []);
 }
 
-/// Three strangers whom a firewall refuses may stop Supabase. Their old jobs must not make the api refuse everybody else.
+/// Three recipients whom a firewall refuses can stop Supabase. Their old jobs must not make the api refuse other requests.
 #[tokio::test]
-async fn jobs_with_trouble_of_their_own_neither_close_the_door_nor_look_like_an_outage() {
+async fn refused_jobs_neither_stop_admission_nor_count_as_an_outage() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("ada@example.com")).await;
     outbox.fail(Upstream::Supabase, true).await;
@@ -379,7 +383,7 @@ async fn jobs_with_trouble_of_their_own_neither_close_the_door_nor_look_like_an_
 }
 
 #[tokio::test]
-async fn a_failure_of_a_call_from_before_the_upstream_worked_again_stops_nobody() {
+async fn a_failed_call_from_before_the_resume_does_not_stop_the_upstream() {
     let outbox = TestOutbox::new().await;
     let failure = Failure::new("supabase_unavailable", "It fails for everybody.");
     outbox.stop(StoppedBy::Check, &failure).await;

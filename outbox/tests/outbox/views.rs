@@ -1,4 +1,4 @@
-//! What operators look at.
+//! The views for operators.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::reports::SentMail;
 use crate::test_outbox::{TestOutbox, request, request_for};
 
 #[tokio::test]
-async fn the_views_tell_what_waits_what_happened_and_what_failed() {
+async fn the_views_show_waiting_recent_and_failed_jobs() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("sent@example.com")).await;
     let sent = outbox.claim_one().await;
@@ -52,7 +52,7 @@ async fn the_views_tell_what_waits_what_happened_and_what_failed() {
 }
 
 #[tokio::test]
-async fn a_domains_mail_is_counted_by_what_became_of_it() {
+async fn mails_are_counted_by_domain_and_delivery_status() {
     let outbox = TestOutbox::new().await;
     let report = async |mail: &SentMail, id: &str, delivery, after: i64| {
         let occurred_at = Utc::now() + TimeDelta::milliseconds(after);
@@ -72,7 +72,7 @@ async fn a_domains_mail_is_counted_by_what_became_of_it() {
     report(&bounced, "bounced", DeliveryStatus::Bounced, 0).await;
     outbox.mailed("silent@b.example").await;
 
-    // Rows this young may yet get company that began before them: they are counted later.
+    // Rows this recent are counted later, because a transaction that began before them may still commit.
     assert!(!outbox::roll_up(&outbox.pool).await.unwrap());
     let view = "select string_agg(concat_ws(' ', domain, sent, delivered, deferred, bounced, complained,
                   p50_seconds between 3 and 30, p95_seconds between 3 and 30), '; ')
@@ -89,15 +89,15 @@ async fn a_domains_mail_is_counted_by_what_became_of_it() {
     while outbox::roll_up(&outbox.pool).await.unwrap() {
         calls += 1;
     }
-    assert_eq!(calls, 4, "an hour at a time");
+    assert_eq!(calls, 4, "each call counts at most one hour");
     let wanted = "a.example 4 4 0 0 1 t t; b.example 2 0 0 1 0";
     assert_eq!(outbox.text(view).await, wanted);
     outbox::roll_up(&outbox.pool).await.unwrap();
-    assert_eq!(outbox.text(view).await, wanted, "nothing is counted twice");
+    assert_eq!(outbox.text(view).await, wanted, "a mail was counted twice");
 }
 
 #[tokio::test]
-async fn quantiles_are_guessed_within_their_bucket() {
+async fn quantiles_are_interpolated_within_their_bucket() {
     let outbox = TestOutbox::new().await;
     for (counts, quantile, wanted) in [
         ("{0,0,0}", 0.5, "null"),
@@ -112,12 +112,12 @@ async fn quantiles_are_guessed_within_their_bucket() {
     }
 }
 
-/// However long the history: none of the views sorts it or reads it all.
+/// No view sorts or reads the whole history.
 #[tokio::test]
-async fn the_views_read_no_more_than_they_show() {
+async fn the_views_do_not_read_the_whole_history() {
     let outbox = TestOutbox::new().await;
     let mut connection = outbox.viewer.acquire().await.unwrap();
-    // Tables this small would be read whole all the same.
+    // Postgres would scan tables as small as these even with an index.
     sqlx::raw_sql("set enable_seqscan = off; set enable_bitmapscan = off").execute(&mut *connection).await.unwrap();
     let mut plan = async |query: &str| {
         let explain = sqlx::AssertSqlSafe(format!("explain (costs off) {query}"));

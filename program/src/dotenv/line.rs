@@ -2,7 +2,7 @@
 
 use super::parse::Assignment;
 
-/// What is wrong with a line. The text shows nothing of it.
+/// What is wrong with a line. The text shows no part of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadLine {
     /// It does not begin with a name and `=`.
@@ -11,13 +11,13 @@ pub enum BadLine {
     /// Something follows the value after a blank.
     #[error("quote the value, because a blank ends it (example: NAME='one two')")]
     NeedsQuotes,
-    /// A quote is opened and not closed until the end of the file.
+    /// A quote is opened, but not closed before the end of the file.
     #[error("quote the value on both sides: a quote is opened, but not closed (example: NAME='one two')")]
     UnclosedQuote,
-    /// A backslash stands before a character that it cannot escape, or at the end.
+    /// A backslash is followed by a character that it cannot escape, or by nothing.
     #[error("quote the value in single quotes, because a backslash in it escapes nothing (example: NAME='a\\b')")]
     BadEscape,
-    /// The value contains a NUL, which no variable can.
+    /// The value contains a NUL, which a variable cannot contain.
     #[error("contains a NUL character")]
     Nul,
     /// It is not UTF-8.
@@ -25,8 +25,8 @@ pub enum BadLine {
     NotUtf8,
 }
 
-/// Parses what begins at the first line of a text: `None` for a blank line or a comment. Also returns the text from the next
-/// line on.
+/// Parses the first line of a text, together with the lines on which its value continues. Returns `None` for a blank line or a
+/// comment. Also returns the text that follows.
 pub(super) fn parse_assignment(text: &str) -> (Result<Option<Assignment>, BadLine>, &str) {
     let line = text.split_inclusive('\n').next().unwrap_or_default();
     let after_line = &text[line.len()..];
@@ -36,7 +36,7 @@ pub(super) fn parse_assignment(text: &str) -> (Result<Option<Assignment>, BadLin
     }
     let Some((name, value)) = split_name(content) else { return (Err(BadLine::NotAssignment), after_line) };
     let name = name.to_owned();
-    // The value may go on beyond the line.
+    // A quoted value may continue on the next lines.
     let mut value = Value::new(&text[line.len() - value.len()..]);
     match value.parse() {
         Ok(()) if value.parsed.contains('\0') => (Err(BadLine::Nul), value.rest),
@@ -60,7 +60,7 @@ fn split_name(line: &str) -> Option<(&str, &str)> {
     Some((name, rest.trim_start_matches(|c: char| c.is_whitespace() && c != '\n')))
 }
 
-/// A name at the beginning of a line, and what follows it after white space.
+/// Splits a line into the name at its beginning and the text that follows, without the white space between them.
 fn split_word(line: &str) -> Option<(&str, &str)> {
     let end = line.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '.')).unwrap_or(line.len());
     let (name, rest) = line.split_at(end);

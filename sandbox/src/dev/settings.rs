@@ -1,18 +1,18 @@
-//! The settings that `cargo dev` hands the two programs: all that they get, and all made up here.
+//! The settings that `cargo dev` gives to the two programs. They get no others, and all values are made up here.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-/// The sandbox's own keys; no other server takes them.
+/// The stand-ins' keys. No other server accepts them.
 pub(super) const SERVICE_ROLE_KEY: &str = "sandbox-service-role-key";
 pub(super) const MAILGUN_KEY: &str = "key-sandbox";
 pub(super) const MAILGUN_EVENTS_KEY: &str = "events-key-sandbox";
 pub(super) const MAILGUN_DOMAIN: &str = "mg.example.com";
 pub(super) const WEBHOOK_SIGNING_KEY: &str = "sandbox-webhook-signing-key";
 
-/// Where everything listens.
+/// The addresses and ports of all parts.
 #[derive(Clone, Debug)]
 pub(super) struct DevAddresses {
-    /// The database, as each program's role.
+    /// The database URLs, one for each program's role.
     pub(super) api_database: String,
     pub(super) worker_database: String,
     pub(super) supabase: String,
@@ -22,7 +22,7 @@ pub(super) struct DevAddresses {
     pub(super) worker: u16,
 }
 
-/// The libraries' own small talk is left out.
+/// Hides libraries' routine messages.
 const LOG: &str = "info,sqlx::postgres::notice=warn,tokio_cron_scheduler=warn,poem::server=warn";
 
 type ProgramSettings = Vec<(String, String)>;
@@ -31,7 +31,7 @@ pub(super) fn for_migrate(database: &str) -> ProgramSettings {
     owned([("DATABASE_URL", database.to_owned())])
 }
 
-/// Limits wide enough for somebody who tries things out; any port of localhost is a portal.
+/// Allows many requests in a short time, and any port of localhost as a portal.
 pub(super) fn for_api(at: &DevAddresses) -> ProgramSettings {
     owned([
         ("DATABASE_URL", at.api_database.clone()),
@@ -50,7 +50,7 @@ pub(super) fn for_api(at: &DevAddresses) -> ProgramSettings {
     ])
 }
 
-/// An api that is tried out by itself: nobody is refused for asking often, but for one person's mail.
+/// For an api under test: no limit by client address is ever reached, but each recipient's limit is the default.
 pub(super) fn for_lone_api(database: String) -> ProgramSettings {
     owned([
         ("DATABASE_URL", database),

@@ -1,5 +1,5 @@
-//! `/_sandbox/faults`: the queue over HTTP. JSON only, so that no foreign web page can post to it
-//! without a preflight, which nobody answers.
+//! `/_sandbox/faults`: the fault queue over HTTP. It accepts only JSON, so that another site's page cannot post to it:
+//! a browser would send a preflight request first, and nothing answers that.
 
 use super::{Fault, Faults};
 use poem::{
@@ -8,7 +8,7 @@ use poem::{
     web::{Data, Json},
 };
 
-/// `GET`, `POST` and `DELETE` on the path that this is nested at.
+/// Serves `GET`, `POST` and `DELETE` on the path that it is nested at.
 pub(crate) fn routes(faults: Faults) -> impl IntoEndpoint {
     Route::new().at("/", get(list).post(add).delete(clear).data(faults))
 }

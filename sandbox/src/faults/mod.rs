@@ -1,16 +1,16 @@
-//! Faults on demand: what a provider does on a bad day, told to a stand-in by a test, by the mailbox
-//! page or over HTTP. They wait in a queue; each call takes the first one that is meant for it.
+//! Faults on demand: makes a stand-in fail as the real provider does. Tests, the mailbox page and HTTP clients add
+//! faults to a queue. Each call takes the first fault in the queue that applies to it.
 //!
-//! The HTTP side, on each stand-in: `GET /_sandbox/faults` lists them, `DELETE` forgets them all,
-//! `POST` with `content-type: application/json` adds one:
+//! Over HTTP, on each stand-in: `GET /_sandbox/faults` lists the faults, `DELETE` removes all, and `POST` with
+//! `content-type: application/json` adds one:
 //! ```json
 //! {"kind": "status", "status": 500, "lasts": {"times": 3}, "to": "ada@example.com"}
 //! {"kind": "status", "status": 429, "headers": {"Retry-After": "10"}, "lasts": {"seconds": 10}}
 //! {"kind": "cut_after"}
 //! {"kind": "delay", "millis": 500, "lasts": "always"}
 //! ```
-//! Kinds: `status`, `status_after`, `delay`, `hang`, `hang_after`, `cut`, `cut_after`. Without `lasts`
-//! a fault strikes once; without `to` it strikes whoever comes.
+//! Kinds: `status`, `status_after`, `delay`, `hang`, `hang_after`, `cut`, `cut_after`. Without `lasts`, a fault applies
+//! to one call. Without `to`, it applies to any recipient.
 
 mod api;
 mod queue;
@@ -21,64 +21,64 @@ pub use queue::Faults;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What goes wrong.
+/// What the stand-in does instead of answering normally.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FaultKind {
-    /// Nothing is done; this is answered.
+    /// Sends this answer without carrying out the request.
     Status(CannedAnswer),
-    /// The request is carried out, then this is answered: a 500 for a mail that was taken.
+    /// Carries out the request, then sends this answer: for example, a 500 for an accepted mail.
     StatusAfter(CannedAnswer),
-    /// Waits, then does and answers as on a good day.
+    /// Waits, then carries out the request and answers normally.
     Delay {
         /// Milliseconds.
         millis: u64,
     },
-    /// Nothing is done and nothing is answered, until the client leaves.
+    /// Does nothing and never answers. The connection stays open until the client closes it.
     Hang,
-    /// The request is carried out, but the answer never comes.
+    /// Carries out the request, but never answers.
     HangAfter,
-    /// Nothing is done; the connection is closed without an answer.
+    /// Does nothing and closes the connection without an answer.
     Cut,
-    /// The request is carried out; the connection is closed without an answer.
+    /// Carries out the request, then closes the connection without an answer.
     CutAfter,
 }
 
-/// An answer made up beforehand.
+/// The answer that a fault sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CannedAnswer {
     /// 100 to 999.
     pub status: u16,
-    /// The body; without one, what the provider is known to say with this status.
+    /// The body. The default is what the provider usually sends with this status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<String>,
-    /// Further headers; `content-type` is `application/json` unless named.
+    /// More headers. `content-type` is `application/json` unless given here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
 }
 
-/// How often or how long a fault strikes.
+/// How many calls or how long a fault applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lasts {
-    /// This many calls.
+    /// To this many calls.
     Times(u32),
-    /// Every call within this many seconds from now.
+    /// To every call in this many seconds from now.
     Seconds(u64),
-    /// Every call until it is cleared.
+    /// To every call until it is cleared.
     Always,
 }
 
-/// A fault waiting for a call.
+/// A fault in the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fault {
-    /// What goes wrong.
+    /// What happens to the call.
     #[serde(flatten)]
     pub kind: FaultKind,
-    /// How often; once, if not said.
+    /// How long it applies. Default: one call.
     #[serde(default = "once")]
     pub lasts: Lasts,
-    /// Only for calls about this e-mail address, letter case aside.
+    /// Apply only to calls about this email address. Case-insensitive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<String>,
 }
@@ -88,25 +88,25 @@ fn once() -> Lasts {
 }
 
 impl From<FaultKind> for Fault {
-    /// Strikes once, whoever comes.
+    /// Applies to one call, for any recipient.
     fn from(kind: FaultKind) -> Self {
         Fault { kind, lasts: once(), to: None }
     }
 }
 
 impl Fault {
-    /// Answers `status`, with what the provider says then, and does nothing.
+    /// Answers `status` with the provider's usual body, without carrying out the request.
     pub fn status(status: u16) -> Fault {
         FaultKind::Status(CannedAnswer::new(status)).into()
     }
 
-    /// Answers `status` with a body of your own, and does nothing.
+    /// Answers `status` with this body, without carrying out the request.
     pub fn answer(status: u16, body: impl Into<String>) -> Fault {
         let answer = CannedAnswer { body: Some(body.into()), ..CannedAnswer::new(status) };
         FaultKind::Status(answer).into()
     }
 
-    /// Carries the request out, then answers `status`.
+    /// Carries out the request, then answers `status`.
     pub fn status_after(status: u16) -> Fault {
         FaultKind::StatusAfter(CannedAnswer::new(status)).into()
     }
@@ -120,28 +120,28 @@ impl Fault {
         self
     }
 
-    /// Strikes this many calls.
+    /// Applies to this many calls.
     #[must_use]
     pub fn times(self, times: u32) -> Fault {
         let lasts = Lasts::Times(times);
         Fault { lasts, ..self }
     }
 
-    /// Strikes every call within this many seconds.
+    /// Applies to every call in this many seconds.
     #[must_use]
     pub fn seconds(self, seconds: u64) -> Fault {
         let lasts = Lasts::Seconds(seconds);
         Fault { lasts, ..self }
     }
 
-    /// Strikes until it is cleared.
+    /// Applies until it is cleared.
     #[must_use]
     pub fn always(self) -> Fault {
         let lasts = Lasts::Always;
         Fault { lasts, ..self }
     }
 
-    /// Strikes only calls about this address.
+    /// Applies only to calls about this address.
     #[must_use]
     pub fn to(self, address: &str) -> Fault {
         let to = Some(address.to_owned());

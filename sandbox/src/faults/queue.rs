@@ -1,4 +1,4 @@
-//! The faults that wait, and what they do to a call.
+//! The queue of faults, and how a fault changes a call.
 
 use super::{CannedAnswer, Fault, FaultKind, Lasts};
 use crate::server::Cut;
@@ -10,25 +10,25 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// What a provider says with a status when a fault names no body.
+/// Returns a provider's usual body for a status, for faults that name no body.
 pub(crate) type UsualBody = fn(u16) -> String;
 
-/// The faults of one stand-in. A clone is the same queue.
+/// The faults of one stand-in. Clones share the queue.
 #[derive(Clone, Debug)]
 pub struct Faults {
-    queue: Arc<Mutex<Vec<WaitingCall>>>,
+    queue: Arc<Mutex<Vec<QueuedFault>>>,
     last_failure: Arc<Mutex<Option<FaultKind>>>,
     changed: watch::Sender<u64>,
     usual_body: UsualBody,
 }
 
 #[derive(Clone, Debug)]
-struct WaitingCall {
+struct QueuedFault {
     fault: Fault,
     since: Instant,
 }
 
-impl WaitingCall {
+impl QueuedFault {
     fn is_over(&self) -> bool {
         match self.fault.lasts {
             Lasts::Times(times) => times == 0,
@@ -47,33 +47,33 @@ impl Faults {
         Faults { queue: Arc::default(), last_failure: Arc::default(), changed: watch::Sender::new(0), usual_body }
     }
 
-    /// Queues a fault behind those that wait already.
+    /// Adds a fault at the end of the queue.
     pub fn add(&self, fault: impl Into<Fault>) {
         let fault = fault.into();
         let since = Instant::now();
-        self.with(|queue| queue.push(WaitingCall { fault, since }));
+        self.with(|queue| queue.push(QueuedFault { fault, since }));
         self.touch();
     }
 
-    /// Forgets every fault: a good day again. Calls that hang go on hanging.
+    /// Removes all faults. Calls that hang keep hanging.
     pub fn clear(&self) {
         self.with(Vec::clear);
         self.note_failure(None);
         self.touch();
     }
 
-    /// Forgets the faults for which `is_kept` is false. Calls that hang go on hanging.
+    /// Removes the faults for which `is_kept` is false. Calls that hang keep hanging.
     pub fn retain(&self, is_kept: impl Fn(&Fault) -> bool) {
-        self.with(|queue| queue.retain(|waiting| is_kept(&waiting.fault)));
+        self.with(|queue| queue.retain(|queued| is_kept(&queued.fault)));
         self.touch();
     }
 
-    /// Those still waiting, with what is left of them.
+    /// The queued faults, with the remaining number of calls.
     pub fn list(&self) -> Vec<Fault> {
-        self.with(|queue| queue.iter().map(|waiting| waiting.fault.clone()).collect())
+        self.with(|queue| queue.iter().map(|queued| queued.fault.clone()).collect())
     }
 
-    /// The fault that struck the last call; `None` if that call went well, or was only late.
+    /// The fault that the last call met. `None` if that call succeeded or was only delayed.
     pub(crate) fn last_failure(&self) -> Option<FaultKind> {
         self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -91,36 +91,36 @@ impl Faults {
         self.changed.subscribe()
     }
 
-    /// Takes the first fault meant for a call about `addresses`.
+    /// Takes the first fault that applies to a call about `addresses`.
     fn take(&self, addresses: &[String]) -> Option<FaultKind> {
-        let struck = self.with(|queue| {
-            let waiting = queue.iter_mut().find(|waiting| waiting.is_for(addresses))?;
-            if let Lasts::Times(times) = &mut waiting.fault.lasts {
+        let taken = self.with(|queue| {
+            let queued = queue.iter_mut().find(|queued| queued.is_for(addresses))?;
+            if let Lasts::Times(times) = &mut queued.fault.lasts {
                 *times -= 1;
             }
-            Some(waiting.fault.kind.clone())
+            Some(queued.fault.kind.clone())
         });
-        if struck.is_some() {
+        if taken.is_some() {
             self.touch();
         }
-        struck
+        taken
     }
 
-    /// Does `work` for a call that names no recipient. A fault for everybody strikes it and is not used up, unless it is for
-    /// a single call only.
+    /// Carries out a call that names no recipient. It meets the first fault that is for everybody and for more than one
+    /// call, and does not use that fault up.
     pub(crate) async fn around_check(&self, work: impl FnOnce() -> Response) -> Response {
         let is_general = |fault: &Fault| fault.to.is_none() && fault.lasts != Lasts::Times(1);
         let kind =
-            self.with(|queue| queue.iter().find(|waiting| is_general(&waiting.fault)).map(|it| it.fault.kind.clone()));
-        self.strike(kind, work).await
+            self.with(|queue| queue.iter().find(|queued| is_general(&queued.fault)).map(|it| it.fault.kind.clone()));
+        self.apply(kind, work).await
     }
 
-    /// Does `work` for a call about `addresses`, as well or as badly as the day is.
+    /// Carries out a call about `addresses`, with the first fault that applies to it.
     pub(crate) async fn around(&self, addresses: &[String], work: impl FnOnce() -> Response) -> Response {
-        self.strike(self.take(addresses), work).await
+        self.apply(self.take(addresses), work).await
     }
 
-    async fn strike(&self, kind: Option<FaultKind>, work: impl FnOnce() -> Response) -> Response {
+    async fn apply(&self, kind: Option<FaultKind>, work: impl FnOnce() -> Response) -> Response {
         self.note_failure(kind.as_ref().filter(|kind| !matches!(kind, FaultKind::Delay { .. })));
         match kind {
             None => work(),
@@ -156,12 +156,12 @@ impl Faults {
         response.body(answer.body.clone().unwrap_or_else(usual))
     }
 
-    /// Those that are over are gone before anybody looks.
-    fn with<R>(&self, work: impl FnOnce(&mut Vec<WaitingCall>) -> R) -> R {
+    /// Drops expired faults before and after `work`.
+    fn with<R>(&self, work: impl FnOnce(&mut Vec<QueuedFault>) -> R) -> R {
         let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.retain(|waiting| !waiting.is_over());
+        queue.retain(|queued| !queued.is_over());
         let result = work(&mut queue);
-        queue.retain(|waiting| !waiting.is_over());
+        queue.retain(|queued| !queued.is_over());
         result
     }
 

@@ -1,8 +1,8 @@
-//! The mailbox page's buttons that simulate failures: each makes one fault in one of the stand-ins.
+//! The mailbox page's buttons that simulate failures. Each one adds one fault to one of the stand-ins.
 
 use crate::faults::{Fault, FaultKind, Faults, Lasts};
 
-/// A button: its value in the form, its label, and what it does.
+/// A button: its form value, its label, and the fault that it adds.
 struct Button {
     name: &'static str,
     label: &'static str,
@@ -20,10 +20,10 @@ const BUTTONS: [Button; 8] = [
     Button { name: "always", label: "Answer 500 until reset", fault: || Fault::status(500).always() },
 ];
 
-/// The value of the button that ends all faults.
+/// The form value of the button that removes all faults.
 const RESET: &str = "clear";
 
-/// Does what the button of this name says; false when there is none.
+/// Presses the button with this form value. Returns false if there is none.
 pub(super) fn press(faults: &Faults, name: &str) -> bool {
     if name == RESET {
         faults.clear();
@@ -33,7 +33,7 @@ pub(super) fn press(faults: &Faults, name: &str) -> bool {
     button.map(|button| faults.add((button.fault)())).is_some()
 }
 
-/// One stand-in's row of buttons, with what is wrong with it.
+/// Renders the buttons of one stand-in, with its current state.
 pub(super) fn render(target: &str, title: &str, faults: &Faults) -> String {
     let (class, state) = state(faults);
     let state = crate::html::escape(&state);
@@ -50,7 +50,7 @@ pub(super) fn render(target: &str, title: &str, faults: &Faults) -> String {
     )
 }
 
-/// What is wrong with a stand-in: the faults that wait; otherwise, until a call succeeds, the last one that struck.
+/// The state of a stand-in: its queued faults, or else, until a call succeeds, the fault that the last call met.
 fn state(faults: &Faults) -> (&'static str, String) {
     let waiting: Vec<String> = faults.list().iter().map(describe).collect();
     if !waiting.is_empty() {

@@ -1,15 +1,15 @@
-//! The mailbox page's list of jobs that have no mail yet, and why. The page knows them only if somebody tells it: see
+//! The mailbox page's list of unfinished jobs, with the reason for each. Needs
 //! [`MailgunSettings::jobs`](super::MailgunSettings::jobs).
 
 use crate::html::escape;
 use chrono::{DateTime, SecondsFormat, Utc};
 
-/// What is known of the jobs without a mail.
+/// The jobs that have no mail yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OpenJobs {
     /// The jobs, newest first.
     pub jobs: Vec<OpenJob>,
-    /// Why no mail goes out at all; empty if it does.
+    /// Why the breakers stop all mail. Empty while mail goes out.
     pub stops: Vec<String>,
 }
 
@@ -20,13 +20,13 @@ pub struct OpenJob {
     pub recipient: String,
     /// `queued`, `running`, `retrying`, `failed` or `expired`.
     pub state: String,
-    /// What happened last; `None` if nothing was tried yet.
+    /// The result of the last attempt. `None` before the first one.
     pub reason: Option<String>,
     /// When a waiting job is tried next.
     pub next_try: DateTime<Utc>,
 }
 
-/// The list; empty if there is nothing to tell.
+/// Renders the list. Empty if there is nothing to show.
 pub(super) fn render(open: &OpenJobs) -> String {
     let stops = open.stops.iter().map(|stop| format!("<p class=\"stop\">Mail is stopped: {}</p>", escape(stop)));
     let jobs = open.jobs.iter().map(|job| format!("<li>{}</li>", describe(job)));

@@ -1,19 +1,19 @@
-//! Mailgun's own lists of addresses that it does not mail: bounces, complaints, unsubscribes. A mail to one of them is
-//! taken all the same, and fails at once.
+//! Mailgun's own suppression lists: bounces, complaints, unsubscribes. Mailgun still accepts a mail to a listed
+//! address, but the mail fails at once.
 
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// One of the lists.
+/// A suppression list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SuppressionList {
-    /// Addresses that a server refused for good.
+    /// Addresses that a mail server rejected permanently.
     Bounces,
-    /// Addresses whose readers called a mail spam.
+    /// Addresses whose owner marked a mail as spam.
     Complaints,
-    /// Addresses whose readers want no mail.
+    /// Addresses whose owner unsubscribed.
     Unsubscribes,
 }
 
@@ -21,7 +21,7 @@ impl SuppressionList {
     const ALL: [SuppressionList; 3] =
         [SuppressionList::Bounces, SuppressionList::Complaints, SuppressionList::Unsubscribes];
 
-    /// As it stands in a path.
+    /// The list's name in a path.
     pub(super) fn name(self) -> &'static str {
         match self {
             SuppressionList::Bounces => "bounces",
@@ -35,7 +35,7 @@ impl SuppressionList {
     }
 }
 
-/// Who is on which list. Shared: a clone is the same.
+/// The entries of all lists. Clones share them.
 #[derive(Clone, Default)]
 pub(super) struct Lists(Arc<Mutex<BTreeSet<(SuppressionList, String)>>>);
 
@@ -44,7 +44,7 @@ impl Lists {
         self.with(|entries| entries.insert((list, address.to_lowercase())));
     }
 
-    /// Whether it was on it.
+    /// Removes an address. Returns whether it was on the list.
     pub(super) fn remove(&self, list: SuppressionList, address: &str) -> bool {
         self.with(|entries| entries.remove(&(list, address.to_lowercase())))
     }
@@ -53,7 +53,7 @@ impl Lists {
         self.with(|entries| entries.contains(&(list, address.to_lowercase())))
     }
 
-    /// The first list that an address is on.
+    /// The first list that contains the address.
     pub(super) fn of(&self, address: &str) -> Option<SuppressionList> {
         SuppressionList::ALL.into_iter().find(|list| self.has(*list, address))
     }

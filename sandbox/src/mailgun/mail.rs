@@ -1,58 +1,58 @@
-//! A mail that was taken, and the rules of addresses.
+//! An accepted mail, and the rules for addresses.
 
 use std::time::SystemTime;
 
-/// One mail, as Mailgun would have it: a field with a comma has become two recipients.
+/// One mail as Mailgun understands it: a `to` field with a comma is two recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
-    /// Its place in the order of arrival, from 0.
+    /// Its place in the order of arrival, counted from 0.
     pub number: usize,
-    /// When it was taken.
+    /// When it was accepted.
     pub received: SystemTime,
-    /// As sent, name and all.
+    /// The sender as sent, including the name.
     pub from: String,
-    /// Each recipient as sent, name and all.
+    /// Each recipient as sent, including the name.
     pub to: Vec<String>,
     /// The subject.
     pub subject: String,
-    /// The plain text; empty when there was none.
+    /// The plain text. Empty if there was none.
     pub text: String,
-    /// The HTML; empty when there was none.
+    /// The HTML. Empty if there was none.
     pub html: String,
-    /// `h:` fields, without the prefix, in the order sent.
+    /// `h:` fields without the prefix, in the order sent.
     pub headers: Vec<(String, String)>,
-    /// `o:` fields, without the prefix, in the order sent.
+    /// `o:` fields without the prefix, in the order sent.
     pub options: Vec<(String, String)>,
-    /// `v:` fields, without the prefix, in the order sent.
+    /// `v:` fields without the prefix, in the order sent.
     pub variables: Vec<(String, String)>,
-    /// The id answered, in angle brackets.
+    /// The Message-Id in the answer, in angle brackets.
     pub message_id: String,
 }
 
 impl Mail {
-    /// The one URL in the text, if there is exactly one.
+    /// The URL in the text, if there is exactly one.
     pub fn link(&self) -> Option<&str> {
         let mut links = urls(&self.text);
         let link = links.next()?;
         links.next().is_none().then_some(link)
     }
 
-    /// Whether this address is among the recipients, letter case and names aside.
+    /// Whether this address is among the recipients, ignoring case and names.
     pub fn is_to(&self, address: &str) -> bool {
         self.to.iter().any(|to| bare_address(to).eq_ignore_ascii_case(address))
     }
 
-    /// The first header, option or variable of this name: `mail.option("tag")`.
+    /// The first `o:` option with this name: `mail.option("tag")`.
     pub fn option(&self, name: &str) -> Option<&str> {
         first(&self.options, name)
     }
 
-    /// The first `h:` header of this name, letter case aside.
+    /// The first `h:` header with this name, ignoring case.
     pub fn header(&self, name: &str) -> Option<&str> {
         first(&self.headers, name)
     }
 
-    /// The first `v:` variable of this name.
+    /// The first `v:` variable with this name.
     pub fn variable(&self, name: &str) -> Option<&str> {
         first(&self.variables, name)
     }
@@ -62,13 +62,13 @@ fn first<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
     fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-/// The http and https URLs in a text: up to white space or what cannot stand in one.
+/// The http and https URLs in a text. A URL ends at white space, `<`, `>` or `"`.
 pub(super) fn urls(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"'))
         .filter(|word| word.starts_with("https://") || word.starts_with("http://"))
 }
 
-/// `Ada <ada@example.com>` is `ada@example.com`.
+/// The address in `Ada <ada@example.com>`: `ada@example.com`.
 pub(super) fn bare_address(address: &str) -> &str {
     match address.rsplit_once('<') {
         Some((_, rest)) => rest.trim_end().trim_end_matches('>'),
@@ -76,7 +76,7 @@ pub(super) fn bare_address(address: &str) -> &str {
     }
 }
 
-/// Splits a field at its commas, those in quotes aside, as Mailgun does.
+/// Splits a field at commas outside of quotes, as Mailgun does.
 pub(super) fn recipients(field: &str) -> Vec<String> {
     let mut quoted = false;
     field
@@ -88,7 +88,7 @@ pub(super) fn recipients(field: &str) -> Vec<String> {
         .collect()
 }
 
-/// An address or `Name <address>` that a mail could go to.
+/// Whether `field` is an address or `Name <address>` that a mail could be sent to.
 pub(super) fn is_address(field: &str) -> bool {
     let named = field.contains('<');
     let address = bare_address(field);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses_are_told_from_other_text() {
+    fn addresses_are_distinguished_from_other_text() {
         for (field, valid) in [
             ("ada@example.com", true),
             ("Ada <ada@example.com>", true),

@@ -1,5 +1,5 @@
-// Keeps the page up to date without a reload. What is open, chosen, focused or scrolled stays as it is: only new mails are
-// put in, and the jobs, the providers' states and what webhooks told are exchanged.
+// Updates the page without a reload. It inserts new mails, and replaces the jobs, the providers' states and the
+// delivery events. Everything that is open, selected, focused or scrolled stays as it is.
 'use strict';
 
 function localTimes(root) {
@@ -10,7 +10,7 @@ function localTimes(root) {
   }
 }
 
-// How long until each waiting job is tried again.
+// Shows the time until the next try of each waiting job.
 function countDown() {
   for (const time of document.querySelectorAll('.countdown')) {
     const seconds = Math.max(0, Math.round((new Date(time.dateTime) - Date.now()) / 1000));
@@ -18,7 +18,7 @@ function countDown() {
   }
 }
 
-// Tells a screen reader.
+// Announces new mails to screen readers.
 function announce(mails) {
   const recipients = mails.map((mail) => mail.querySelector('.to strong').textContent);
   if (recipients.length) document.getElementById('news').textContent = `New mail to ${recipients.join(', ')}`;
@@ -37,7 +37,7 @@ async function refresh() {
   const mails = document.getElementById('mails');
   if (page.querySelector('.mail')) mails.querySelector('.empty')?.remove();
   const arrived = [...page.querySelectorAll('.mail')].filter((mail) => !document.getElementById(mail.id));
-  // The newest is open; those before it close, unless somebody has touched them.
+  // Only the newest mail is open. Close the earlier ones, unless the user has clicked in them.
   if (arrived.length) for (const mail of mails.querySelectorAll('.mail:not([data-touched])')) mail.open = false;
   for (const mail of arrived) {
     mail.classList.add('new');
@@ -55,7 +55,7 @@ async function update() {
   busy = true;
   while (again) {
     again = false;
-    try { await refresh(); } catch { /* the sandbox has stopped; the event stream tries again */ }
+    try { await refresh(); } catch { /* the sandbox has stopped; the event stream reconnects */ }
   }
   busy = false;
 }

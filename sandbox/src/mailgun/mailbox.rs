@@ -1,11 +1,11 @@
-//! The mailbox page: what arrived, newest first, with what webhooks told of it, and what has not been mailed yet, readable
-//! without scripts; and the buttons that make a provider fail. Whatever came with a mail is shown escaped, its HTML in a frame that runs nothing
-//! and loads nothing.
+//! The mailbox page: the mails, newest first, with their delivery events; the jobs without a mail; and the buttons that
+//! make a stand-in fail. It works without scripts. All content of a mail is escaped, and its HTML is shown in a frame
+//! that runs and loads nothing.
 
 use super::{
     MailgunState, SentWebhook, buttons, jobs,
     mail::{Mail, urls},
-    told,
+    mail_status,
 };
 use crate::html::escape;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -30,10 +30,10 @@ const PAGE: &str = include_str!("mailbox.html");
 const STYLE: &str = include_str!("mailbox.css");
 const SCRIPT: &str = include_str!("mailbox.js");
 
-/// More than anybody reads; the rest is there, but not shown.
+/// Maximum number of mails shown.
 const SHOWN: usize = 100;
 
-/// The page and what belongs to it.
+/// The routes of the page and of its files, events and buttons.
 pub(super) fn routes(state: MailgunState) -> impl Endpoint<Output = Response> {
     Route::new()
         .at("/", get(page))
@@ -43,16 +43,16 @@ pub(super) fn routes(state: MailgunState) -> impl Endpoint<Output = Response> {
         .at("/faults", post(press))
         .data(state)
         .around(|pages, request| async move {
-            match is_ours(&request) {
+            match is_same_origin(&request) {
                 true => pages.call(request).await.map(IntoResponse::into_response),
                 false => Ok(StatusCode::FORBIDDEN.into_response()),
             }
         })
 }
 
-/// Keeps foreign web pages out, which could reach loopback through a name of their own (DNS rebinding,
-/// told by Host) or post a form (told by Origin).
-fn is_ours(request: &Request) -> bool {
+/// Keeps other sites' pages out. They could reach loopback through a name of their own (DNS rebinding, visible in Host)
+/// or post a form (visible in Origin).
+fn is_same_origin(request: &Request) -> bool {
     let host = request.header(header::HOST).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let loopback = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
@@ -69,7 +69,7 @@ fn page(Data(state): Data<&MailgunState>) -> Response {
     }
     let open = is_broken(state);
     let waiting = state.jobs.as_ref().map(|jobs| jobs::render(&jobs.borrow())).unwrap_or_default();
-    // The mails come last: nothing in them is taken for a placeholder.
+    // Insert the mails last, so that nothing in them is taken for a placeholder.
     let page = PAGE
         .replace("{{summary}}", &summary(mails.len()))
         .replace("{{open}}", if open { " open" } else { "" })
@@ -88,7 +88,7 @@ fn page(Data(state): Data<&MailgunState>) -> Response {
         .body(page)
 }
 
-/// Whether a stand-in fails now, or has just failed.
+/// Whether a stand-in fails now or failed in its last call.
 fn is_broken(state: &MailgunState) -> bool {
     let all = [Some(&state.faults), state.supabase_faults.as_ref()];
     all.into_iter().flatten().any(|faults| !faults.list().is_empty() || faults.last_failure().is_some())
@@ -118,7 +118,7 @@ fn empty(hint: Option<&str>) -> String {
              </p><pre>{}</pre>",
             escape(command)
         ),
-        None => "<p>What is sent through this Mailgun appears here by itself.</p>".into(),
+        None => "<p>Mails sent through this Mailgun appear here by themselves.</p>".into(),
     };
     format!("<section class=\"empty\"><h2>No mail yet</h2>{how}</section>")
 }
@@ -144,14 +144,14 @@ fn article(mail: &Mail, webhooks: &[SentWebhook], open: bool) -> String {
         people = received.format("%H:%M:%S UTC"),
         to = escape(&mail.to.join(", ")),
         from = escape(&mail.from),
-        told = told::render(number, webhooks),
+        told = mail_status::render(number, webhooks),
         follow = follow.unwrap_or_default(),
         views = views(mail),
         fields = fields(mail),
     )
 }
 
-/// Text and HTML behind two labels that need no script.
+/// The mail's HTML and text behind two labels, which work without scripts.
 fn views(mail: &Mail) -> String {
     let number = mail.number;
     let shown = [
@@ -174,7 +174,7 @@ fn views(mail: &Mail) -> String {
     views + "</div>"
 }
 
-/// The text with its URLs as links.
+/// The text, with its URLs as links.
 fn text_view(text: &str) -> String {
     let mut view = String::from("<pre>");
     let mut rest = text;
@@ -190,7 +190,7 @@ fn text_view(text: &str) -> String {
     view + &escape(rest) + "</pre>"
 }
 
-/// In a frame without scripts and without anything from elsewhere; links open beside the page.
+/// The HTML in a frame that runs no scripts and loads nothing. Its links open in a new tab.
 fn html_view(html: &str) -> String {
     let alone = "<meta http-equiv=\"content-security-policy\" content=\"default-src 'none'; \
                  style-src 'unsafe-inline'; img-src data:\"><base target=\"_blank\">";
@@ -227,7 +227,7 @@ fn script() -> Response {
     Response::builder().content_type("text/javascript; charset=utf-8").body(SCRIPT)
 }
 
-/// One event for every change of the mails, of their webhooks, of the faults or of the jobs.
+/// Sends an event for every change of the mails, their webhooks, the faults or the jobs.
 #[handler]
 fn events(Data(state): Data<&MailgunState>) -> SSE {
     SSE::new(changes(state)).keep_alive(Duration::from_secs(15))

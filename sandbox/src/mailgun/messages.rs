@@ -1,5 +1,5 @@
-//! `POST /v3/{domain}/messages`: what Mailgun takes and what it refuses, from its OpenAPI document, its
-//! manual and its official clients.
+//! `POST /v3/{domain}/messages`: what Mailgun accepts and rejects, according to its OpenAPI document, its manual and
+//! its official clients.
 
 use super::mail::{Mail, bare_address, is_address, recipients};
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -7,12 +7,12 @@ use poem::{Body, FromRequest, Request, RequestBody, Response, http::StatusCode, 
 use serde_json::json;
 use std::time::SystemTime;
 
-/// The form's fields in the order sent; a name may come more than once.
+/// The form's fields in the order sent. A name can occur more than once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Form(pub(super) Vec<(String, String)>);
 
 impl Form {
-    /// multipart/form-data as the official clients send it, or urlencoded as many others do.
+    /// Reads multipart/form-data, which the official clients send, or urlencoded, which many others send.
     pub(super) async fn read(request: &Request, body: Body) -> poem::Result<Form> {
         let multipart = request.content_type().is_some_and(|kind| kind.starts_with("multipart/form-data"));
         if multipart {
@@ -43,17 +43,17 @@ impl Form {
         self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The fields under a prefix such as `h:`, without it.
+    /// The fields whose name starts with a prefix such as `h:`, without the prefix.
     fn under(&self, prefix: &str) -> Vec<(String, String)> {
         self.0.iter().filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))).collect()
     }
 
-    /// Everybody in `to`, each on their own.
+    /// All recipients in `to`.
     pub(super) fn to(&self) -> Vec<String> {
         self.all("to").flat_map(recipients).collect()
     }
 
-    /// The bare addresses of all recipients, for faults that are meant for one of them.
+    /// The bare addresses of all recipients, to find the faults that apply to one of them.
     pub(super) fn addresses(&self) -> Vec<String> {
         self.to().iter().map(|to| bare_address(to).to_owned()).collect()
     }
@@ -67,7 +67,7 @@ pub(super) fn is_authorized(header: Option<&str>, api_key: &str) -> bool {
         .is_some_and(|pair| pair == format!("api:{api_key}").as_bytes())
 }
 
-/// Takes the mail, or says in Mailgun's words why not.
+/// Accepts the mail, or returns Mailgun's error message.
 pub(super) fn accept(form: &Form, domain: &str) -> Result<Mail, String> {
     check(form)?;
     Ok(Mail {
@@ -153,7 +153,7 @@ fn whole_minutes(value: &str) -> Option<u32> {
     value.strip_suffix('m')?.parse().ok()
 }
 
-/// The caller's own Message-Id when it is shaped like one, else one of ours.
+/// The caller's Message-Id if it has the right form, otherwise a new one.
 fn message_id(form: &Form, domain: &str) -> String {
     let given =
         form.0.iter().find(|(name, _)| name.eq_ignore_ascii_case("h:Message-Id")).map(|(_, value)| value.trim());
@@ -169,7 +169,7 @@ fn is_message_id(id: &str) -> bool {
     inner.and_then(|inner| inner.split_once('@')).is_some_and(|(left, right)| plain(left) && plain(right))
 }
 
-/// A JSON object with a `message`, as most of Mailgun's answers are.
+/// A JSON object with a `message`, like most of Mailgun's answers.
 pub(super) fn message(status: StatusCode, text: &str) -> Response {
     Response::builder().status(status).content_type("application/json").body(json!({"message": text}).to_string())
 }
@@ -179,12 +179,12 @@ pub(super) fn queued(message_id: &str) -> Response {
     Response::builder().content_type("application/json").body(body.to_string())
 }
 
-/// 401 is a bare word, not JSON.
+/// The body of a 401 is a bare word, not JSON.
 pub(super) fn forbidden() -> Response {
     Response::builder().status(StatusCode::UNAUTHORIZED).content_type("text/plain; charset=utf-8").body("Forbidden")
 }
 
-/// What is said with a status when a fault names no body.
+/// Mailgun's usual body for a status, for faults without a body.
 pub(super) fn usual_body(status: u16) -> String {
     let text = match status {
         401 => return "Forbidden".into(),
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_message_id_shaped_like_one_is_kept() {
+    fn only_a_well_formed_message_id_is_kept() {
         for (id, valid) in [
             ("<job@mg.example.com>", true),
             ("job@mg.example.com", false),

@@ -1,14 +1,14 @@
-//! A stand-in for Mailgun: `POST /v3/{domain}/messages`, signed webhooks, lists of events and suppressions, a mailbox page at `/` that shows what was
-//! sent, and faults (`/_sandbox/faults`, or the page's buttons). All in memory.
+//! A stand-in for Mailgun: `POST /v3/{domain}/messages`, signed webhooks, the lists of events and suppressions, a
+//! mailbox page at `/`, and faults (`/_sandbox/faults`, or the page's buttons). All state is in memory.
 
 mod buttons;
 mod jobs;
 mod lists;
 mod mail;
+mod mail_status;
 mod mailbox;
 mod messages;
 mod reads;
-mod told;
 mod webhooks;
 
 pub use jobs::{OpenJob, OpenJobs};
@@ -42,22 +42,22 @@ use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::DropGuard;
 use webhooks::Webhooks;
 
-/// How the stand-in is set up.
+/// Settings of the stand-in.
 #[derive(Clone, Debug)]
 pub struct MailgunSettings {
-    /// Where it listens; port 0 takes a free one.
+    /// The address to listen on. Port 0 takes a free port.
     pub listen: SocketAddr,
-    /// The only domain that it sends for.
+    /// The only domain that mails can be sent for.
     pub domain: String,
     /// The only key that may send.
     pub api_key: String,
-    /// The only key that may ask for events, and read and change suppressions.
+    /// The only key that may read events, and read and change suppressions.
     pub events_key: String,
-    /// A command that makes a mail; the empty mailbox shows it.
+    /// A command that sends a mail. The empty mailbox page shows it.
     pub hint: Option<String>,
     /// The other stand-in's faults, for buttons on the same page.
     pub supabase_faults: Option<Faults>,
-    /// Tells the page which jobs have no mail yet.
+    /// The unfinished jobs, for the mailbox page.
     pub jobs: Option<watch::Receiver<OpenJobs>>,
 }
 
@@ -78,23 +78,23 @@ impl Default for MailgunSettings {
 /// A call of `/v3/{domain}/messages`.
 #[derive(Clone, Debug)]
 pub struct SendCall {
-    /// When it came.
+    /// When it arrived.
     pub at: SystemTime,
     /// The form's fields in the order sent.
     pub fields: Vec<(String, String)>,
-    /// The header of that name.
+    /// The header `User-Agent`.
     pub user_agent: Option<String>,
-    /// The header of that name, without parameters such as the boundary.
+    /// The header `Content-Type`, without parameters such as the boundary.
     pub content_type: Option<String>,
-    /// The status with which the call was carried out, 200 being a mail taken; none when a fault kept
-    /// it from being.
+    /// The status with which the stand-in carried out the call; 200 if it accepted the mail. `None` if a fault
+    /// prevented that.
     pub carried_out: Option<u16>,
-    /// The status that the caller got; none while, or because, no answer came.
+    /// The status that the caller received. `None` until then, or if the caller received none.
     pub answered: Option<u16>,
 }
 
 impl SendCall {
-    /// The first field of this name.
+    /// The first field with this name.
     pub fn field(&self, name: &str) -> Option<&str> {
         let found = self.fields.iter().find(|(key, _)| key == name);
         found.map(|(_, value)| value.as_str())
@@ -120,7 +120,7 @@ struct MailgunState {
     jobs: Option<watch::Receiver<OpenJobs>>,
 }
 
-/// The running stand-in; dropping it closes it.
+/// The running stand-in. Dropping it stops it.
 pub struct Mailgun {
     server: Server,
     state: MailgunState,
@@ -128,10 +128,10 @@ pub struct Mailgun {
 }
 
 impl Mailgun {
-    /// Starts it; it runs on the current runtime.
+    /// Starts the stand-in on the current runtime.
     ///
     /// # Errors
-    /// When the address is taken.
+    /// The address is taken.
     pub async fn start(settings: MailgunSettings) -> io::Result<Mailgun> {
         let listener = TcpListener::bind(settings.listen).await?;
         let lists = Lists::default();
@@ -157,49 +157,50 @@ impl Mailgun {
         Ok(Mailgun { server, state, _stop_webhooks: stop_webhooks })
     }
 
-    /// Its address, as MAILGUN_BASE_URL wants it; the mailbox page's too.
+    /// Its base URL, for MAILGUN_BASE_URL. The mailbox page has the same address.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    /// The mails taken so far, oldest first.
+    /// The accepted mails, oldest first.
     pub fn mails(&self) -> Vec<Mail> {
         self.state.mails.all()
     }
 
-    /// Those to one address, letter case aside.
+    /// The mails to one address, ignoring case.
     pub fn mails_to(&self, address: &str) -> Vec<Mail> {
         let mut mails = self.mails();
         mails.retain(|mail| mail.is_to(address));
         mails
     }
 
-    /// The first mail to an address, as soon as it is there.
+    /// Waits for the first mail to an address.
     ///
     /// # Errors
-    /// When none comes within `patience`.
-    pub async fn wait_for_mail(&self, address: &str, patience: Duration) -> Result<Mail, TimedOut> {
+    /// None arrives within `timeout`.
+    pub async fn wait_for_mail(&self, address: &str, timeout: Duration) -> Result<Mail, TimedOut> {
         let wanted = format!("a mail to {address}");
         self.state
             .mails
-            .wait_for(patience, &wanted, seen, |mails| mails.iter().find(|mail| mail.is_to(address)).cloned())
+            .wait_for(timeout, &wanted, seen, |mails| mails.iter().find(|mail| mail.is_to(address)).cloned())
             .await
     }
 
-    /// Waits up to 20 s until this many mails were taken.
+    /// Waits up to 20 s until this many mails were accepted.
     ///
     /// # Errors
-    /// When there were fewer.
+    /// There were fewer.
     pub async fn wait_for_mails(&self, count: usize) -> Result<Vec<Mail>, TimedOut> {
         self.state.mails.wait_for_count(count, "mails", seen).await
     }
 
-    /// The number of mails without a recipient so far. They ask about the server, and are not in the journal.
+    /// How many check calls there were: mails without a recipient, with which the worker tests Mailgun. They are not in
+    /// the journal.
     pub fn checks(&self) -> usize {
         self.state.checks.load(Ordering::Relaxed)
     }
 
-    /// The calls so far, oldest first, those included that a fault struck.
+    /// The calls so far, oldest first, including those that met a fault.
     pub fn journal(&self) -> Vec<SendCall> {
         self.state.journal.all()
     }
@@ -207,12 +208,12 @@ impl Mailgun {
     /// Waits up to 20 s until there were this many calls, answered or not.
     ///
     /// # Errors
-    /// When there were fewer.
+    /// There were fewer.
     pub async fn wait_for_calls(&self, count: usize) -> Result<Vec<SendCall>, TimedOut> {
         self.state.journal.wait_for_count(count, "calls", |calls| format!("{calls:#?}")).await
     }
 
-    /// What goes wrong in its calls.
+    /// The faults of its sending endpoint.
     pub fn faults(&self) -> &Faults {
         &self.state.faults
     }
@@ -236,7 +237,7 @@ async fn send(Data(state): Data<&MailgunState>, Path(domain): Path<String>, requ
         Ok(form) => form,
         Err(error) => return messages::message(StatusCode::BAD_REQUEST, &error.to_string()),
     };
-    // A mail without a recipient asks about the server.
+    // A mail without a recipient is a check call.
     if form.to().is_empty() {
         state.checks.fetch_add(1, Ordering::Relaxed);
         let authorization = request.header(header::AUTHORIZATION);
@@ -282,7 +283,7 @@ fn carry_out(state: &MailgunState, authorization: Option<&str>, domain: &str, fo
         Ok(mail) => {
             let id = mail.message_id.clone();
             let number = state.mails.add(|number| Mail { number, ..mail.clone() });
-            state.webhooks.tell_of(&Mail { number, ..mail });
+            state.webhooks.start_events(&Mail { number, ..mail });
             messages::queued(&id)
         }
         Err(why) => messages::message(StatusCode::BAD_REQUEST, &why),

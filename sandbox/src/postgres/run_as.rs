@@ -1,4 +1,4 @@
-//! The user that the server runs as. Postgres refuses root, so root hands it to somebody else.
+//! The user that servers run as. Postgres refuses to run as root, so root runs it as another user.
 
 use nix::unistd::{Gid, Uid, User, chown};
 use std::{
@@ -8,12 +8,12 @@ use std::{
     process::Command,
 };
 
-/// Who runs Postgres.
+/// The user that runs a server.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum RunAs {
-    /// Whoever we are.
+    /// The current user.
     Ourselves,
-    /// Root starts it as this user.
+    /// Another user, because the current one is root.
     Other { uid: Uid, gid: Gid },
 }
 
@@ -22,7 +22,7 @@ impl RunAs {
         Uid::effective().is_root()
     }
 
-    /// `postgres` if there is such a user, else `nobody`, if there is one.
+    /// As root: `postgres` if that user exists, otherwise `nobody` if that user exists.
     pub(crate) fn choose() -> Option<RunAs> {
         if !RunAs::other_user_needed() {
             return Some(RunAs::Ourselves);
@@ -48,7 +48,7 @@ impl RunAs {
         }
     }
 
-    /// A folder for temporary files that this user can walk into.
+    /// A temporary folder that this user can enter.
     pub(crate) fn temp_folder(self) -> PathBuf {
         let ours = std::env::temp_dir();
         match self {

@@ -1,6 +1,5 @@
-//! A child process that outlives no test and no runtime: started from a thread that lives as long as
-//! this program, reaped by a thread of its own, dead when this program is dead.
-//! Used for Postgres and for the programs under test.
+//! Child processes that end with this program at the latest, also if it is killed. One thread, which never ends, starts
+//! them; each has a thread that reaps it. Postgres and the programs under test are such processes.
 
 mod orphan;
 
@@ -18,7 +17,7 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// A running child, or one that has ended.
+/// A child process, running or exited.
 #[derive(Debug)]
 pub(crate) struct Process {
     pid: u32,
@@ -26,9 +25,9 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `command`; the child gets `orphan_signal` when this program dies.
+    /// Starts `command`. The child gets `orphan_signal` when this program dies.
     pub(crate) fn spawn(mut command: Command, orphan_signal: Signal) -> io::Result<Process> {
-        orphan::dies_with_its_parent(&mut command, orphan_signal);
+        orphan::die_with_parent(&mut command, orphan_signal);
         let mut child = spawn_from_lasting_thread(command)?;
         let pid = child.id();
         let (tell, exit) = watch::channel(None);
@@ -44,22 +43,22 @@ impl Process {
         self.pid
     }
 
-    /// How it ended, if it did.
+    /// Its exit status, if it has exited.
     pub(crate) fn exit_status(&self) -> Option<ExitStatus> {
         *self.exit.borrow()
     }
 
-    /// Sends a signal; a process that has ended gets none.
+    /// Sends a signal, unless the process has exited.
     pub(crate) fn signal(&self, signal: Signal) {
         if self.exit_status().is_none()
             && let Ok(pid) = i32::try_from(self.pid)
         {
-            // ESRCH: it ended in this moment.
+            // ESRCH: it exited just now.
             kill(Pid::from_raw(pid), signal).ok();
         }
     }
 
-    /// Waits for its end.
+    /// Waits for it to exit.
     pub(crate) async fn wait(&self) -> ExitStatus {
         let mut exit = self.exit.clone();
         match exit.wait_for(Option::is_some).await {
@@ -68,9 +67,9 @@ impl Process {
         }
     }
 
-    /// Waits for its end without a runtime, for `Drop`; false when `patience` ran out.
-    pub(crate) fn wait_blocking(&self, patience: Duration) -> bool {
-        let deadline = Instant::now() + patience;
+    /// Waits for it to exit without a runtime, for `Drop`. Returns false after `timeout`.
+    pub(crate) fn wait_blocking(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
         while self.exit_status().is_none() {
             if Instant::now() > deadline {
                 return false;
@@ -83,8 +82,8 @@ impl Process {
 
 type Order = (Command, mpsc::Sender<io::Result<Child>>);
 
-/// PR_SET_PDEATHSIG fires when the *thread* that forked ends: a test's thread, or one of a runtime,
-/// would take the child along. So one thread that never ends forks them all.
+/// PR_SET_PDEATHSIG fires when the *thread* that forked ends. A test's thread or a runtime's thread would kill the
+/// child when it ends, so one thread that never ends forks all children.
 fn spawn_from_lasting_thread(command: Command) -> io::Result<Child> {
     static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(|| {

@@ -1,14 +1,14 @@
-//! A child that dies with its parent, even when the parent is killed with SIGKILL.
-//! The one place with `unsafe`: what runs between fork and exec.
+//! Makes a child die with its parent, even if the parent is killed with SIGKILL. The only `unsafe` code: it runs
+//! between fork and exec.
 
 use nix::sys::signal::Signal;
 use std::process::Command;
 
-/// Has the kernel send `signal` to the child when the thread that forks it ends (prctl(2),
-/// PR_SET_PDEATHSIG). std runs this after it has switched uid and gid, which would reset the setting.
+/// Makes the kernel send `signal` to the child when the thread that forks it ends (prctl(2), PR_SET_PDEATHSIG). std
+/// runs this after it has switched uid and gid, which would reset the setting.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "pre_exec runs between fork and exec; only system calls are made")]
-pub(super) fn dies_with_its_parent(command: &mut Command, signal: Signal) {
+pub(super) fn die_with_parent(command: &mut Command, signal: Signal) {
     use nix::{errno::Errno, sys::prctl, unistd::getppid};
     use std::os::unix::process::CommandExt;
 
@@ -26,6 +26,6 @@ pub(super) fn dies_with_its_parent(command: &mut Command, signal: Signal) {
     }
 }
 
-/// Elsewhere there is no such call: a parent killed with SIGKILL leaves the child behind.
+/// Other systems have no such call: a parent killed with SIGKILL leaves the child behind.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn dies_with_its_parent(_command: &mut Command, _signal: Signal) {}
+pub(super) fn die_with_parent(_command: &mut Command, _signal: Signal) {}

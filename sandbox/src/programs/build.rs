@@ -1,5 +1,5 @@
-//! Builds the real programs, the way `cargo build` at the workspace root does: with the features that
-//! `cargo test --workspace` has unified, so that nothing is compiled twice.
+//! Builds the programs like `cargo build` at the workspace root: with the features that `cargo test --workspace`
+//! unifies, so that nothing is compiled twice.
 
 use super::ProgramError;
 use crate::process::Process;
@@ -12,8 +12,8 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Where each program lies, by name. cargo's own messages go to stderr: all of them when `visibly`,
-/// else only errors.
+/// Returns the path of each program by name. cargo's messages go to stderr: all of them if `visibly`, otherwise only
+/// errors.
 pub(super) async fn build(visibly: bool) -> Result<HashMap<String, PathBuf>, ProgramError> {
     let (mut output, writer) = io::pipe().map_err(ProgramError::Cargo)?;
     let command = cargo(visibly, writer.into());
@@ -38,8 +38,8 @@ fn cargo(visibly: bool, output: Stdio) -> Command {
         .current_dir(workspace_root())
         .stdin(Stdio::null())
         .stdout(output);
-    // What an outer `cargo run` or `cargo test` says of its own package: build scripts that look at it would
-    // run again, and all that depends on them be compiled again.
+    // Remove what an outer `cargo run` or `cargo test` sets for its own package. Otherwise build scripts that read
+    // these variables run again, and everything that depends on them is compiled again.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         if ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"].iter().any(|prefix| name.starts_with(prefix)) {
@@ -61,7 +61,7 @@ pub(crate) fn workspace_root() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-/// A `compiler-artifact` message that names a program.
+/// The program named in a `compiler-artifact` message.
 fn executable(message: &str) -> Option<(String, PathBuf)> {
     let message: Value = serde_json::from_str(message).ok()?;
     let path = message.get("executable")?.as_str()?;

@@ -1,12 +1,12 @@
-//! The real programs as processes: built, started with exactly the settings given, followed by their
-//! log. They inherit nothing: no environment, no `.env`, no terminal; and none survives its owner.
+//! Builds the programs and runs them as child processes with exactly the given settings, and follows their logs. They
+//! inherit no environment, no `.env` and no terminal, and end with their owner.
 
 mod build;
 
 pub(crate) use build::workspace_root;
 
 use crate::{
-    journal::{Journal, PATIENCE, TimedOut},
+    journal::{Journal, TIMEOUT, TimedOut},
     process::Process,
 };
 use nix::sys::signal::Signal;
@@ -23,13 +23,13 @@ use std::{
 };
 use tokio::sync::{OnceCell, watch};
 
-/// Why a program could not be built or started, or did not do what was waited for.
+/// Why a program could not be built or started, or did not do what the caller waited for.
 #[derive(Debug, thiserror::Error)]
 pub enum ProgramError {
-    /// cargo itself could not be run.
+    /// cargo could not be run.
     #[error("cannot run cargo: {0}")]
     Cargo(io::Error),
-    /// cargo has said why on stderr.
+    /// The build failed; cargo has printed why on stderr.
     #[error("the programs do not build")]
     Build,
     /// The workspace builds, but has no such program.
@@ -38,27 +38,27 @@ pub enum ProgramError {
     /// The program could not be started.
     #[error("cannot start {name}: {source}")]
     Start {
-        /// Which program.
+        /// The program's name.
         name: String,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
-    /// It ended while something was still expected of it.
+    /// The program exited too early.
     #[error("{name} ended ({status}); its output:\n{output}")]
     Ended {
-        /// Which program.
+        /// The program's name.
         name: String,
-        /// How it ended.
+        /// Its exit status.
         status: ExitStatus,
-        /// All that it wrote.
+        /// Its whole output.
         output: String,
     },
-    /// It runs, but what was waited for did not come.
+    /// The program runs, but the expected line was not logged in time.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
 }
 
-/// The programs of this workspace, built.
+/// The built programs of this workspace.
 #[derive(Debug)]
 pub struct Programs {
     /// `magic-link-api`.
@@ -68,15 +68,15 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Builds them, once per process; in the release profile when this code is.
+    /// Builds the programs once per process, in the release profile if this crate is.
     ///
     /// # Errors
-    /// When they do not build; cargo's messages are on stderr.
+    /// The build fails; cargo's messages are on stderr.
     pub async fn build() -> Result<&'static Programs, ProgramError> {
         Programs::build_once(false).await
     }
 
-    /// The same, with cargo's progress on stderr.
+    /// Like [`Programs::build`], with cargo's progress on stderr.
     pub(crate) async fn build_visibly() -> Result<&'static Programs, ProgramError> {
         Programs::build_once(true).await
     }
@@ -96,7 +96,7 @@ fn find(built: &HashMap<String, PathBuf>, name: &'static str) -> Result<PathBuf,
     built.get(name).cloned().ok_or(ProgramError::Missing(name))
 }
 
-/// What to do with each line besides keeping it.
+/// Called with each line of output.
 pub(crate) type Echo = Box<dyn Fn(&str) + Send>;
 
 /// A started program. Dropping it kills it.
@@ -110,11 +110,11 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts the program at `path` with these environment variables and no others (but PATH), in an
-    /// empty folder. `name` is for messages.
+    /// Starts the program at `path` in an empty folder, with PATH and these environment variables only. `name` is for
+    /// messages.
     ///
     /// # Errors
-    /// When it cannot be started.
+    /// The program cannot be started.
     pub fn spawn(
         path: &Path,
         name: &str,
@@ -154,25 +154,25 @@ impl Program {
         start().map_err(|source| ProgramError::Start { name: name.to_owned(), source })
     }
 
-    /// The address of its public listener, once it has logged it (with `LOG_FORMAT=json`: a line with
-    /// the message `listening` and a field `address`). Waits up to 20 s.
+    /// The address of its public listener. Waits up to 20 s for the line that logs it (with `LOG_FORMAT=json`: a message that
+    /// begins with `listening for`, and a field `address`).
     ///
     /// # Errors
-    /// When it ends before, with its output; when no such line comes.
+    /// The program exits first (with its output), or logs no such line.
     pub async fn address(&self) -> Result<SocketAddr, ProgramError> {
-        self.until("its `listening` line", PATIENCE, listening).await
+        self.until("its `listening for` line", TIMEOUT, listening).await
     }
 
-    /// Waits for a line that contains `part`; one that was logged before counts too.
+    /// Waits for a line that contains `part`. A line that was logged before the call counts too.
     ///
     /// # Errors
-    /// When it ends before, or no such line comes within `patience`.
-    pub async fn wait_for_line(&self, part: &str, patience: Duration) -> Result<String, ProgramError> {
+    /// The program exits first, or logs no such line within `timeout`.
+    pub async fn wait_for_line(&self, part: &str, timeout: Duration) -> Result<String, ProgramError> {
         let wanted = format!("a line with {part:?}");
-        self.until(&wanted, patience, |line| line.contains(part).then(|| line.to_owned())).await
+        self.until(&wanted, timeout, |line| line.contains(part).then(|| line.to_owned())).await
     }
 
-    /// All lines so far, stdout and stderr as they came.
+    /// All lines so far, of stdout and stderr in the order of arrival.
     pub fn log(&self) -> Vec<String> {
         self.log.all()
     }
@@ -182,27 +182,27 @@ impl Program {
         self.process.pid()
     }
 
-    /// Asks it to stop (SIGTERM).
+    /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.process.signal(Signal::SIGTERM);
     }
 
-    /// Kills it (SIGKILL).
+    /// Sends SIGKILL.
     pub fn kill(&self) {
         self.process.signal(Signal::SIGKILL);
     }
 
-    /// Stops it in its tracks (SIGSTOP): alive, but not a step further.
+    /// Freezes the program (SIGSTOP).
     pub fn freeze(&self) {
         self.process.signal(Signal::SIGSTOP);
     }
 
-    /// Lets a frozen one go on (SIGCONT).
+    /// Resumes a frozen program (SIGCONT).
     pub fn thaw(&self) {
         self.process.signal(Signal::SIGCONT);
     }
 
-    /// Waits for its end, its output included.
+    /// Waits for the program to exit and for the end of its output.
     pub async fn wait(&self) -> ExitStatus {
         let status = self.process.wait().await;
         let mut ended = self.output_ended.clone();
@@ -214,7 +214,7 @@ impl Program {
     async fn until<R>(
         &self,
         wanted: &str,
-        patience: Duration,
+        timeout: Duration,
         found: impl Fn(&str) -> Option<R>,
     ) -> Result<R, ProgramError> {
         let wanted = format!("{wanted} of {}", self.name);
@@ -222,7 +222,7 @@ impl Program {
         let seen = |lines: &[String]| format!("\n{}", lines.join("\n"));
         tokio::select! {
             biased;
-            line = self.log.wait_for(patience, &wanted, seen, in_log) => Ok(line?),
+            line = self.log.wait_for(timeout, &wanted, seen, in_log) => Ok(line?),
             status = self.wait() => match in_log(&self.log()) {
                 Some(line) => Ok(line),
                 None => Err(self.ended(status)),
@@ -241,7 +241,7 @@ impl Drop for Program {
     }
 }
 
-/// Reads the program's output to its end, on a thread: it outlives the runtime of a single test.
+/// Reads the program's output to its end on a thread, which outlives the runtime of a single test.
 fn follow(output: PipeReader, log: Journal<String>, echo: Echo) -> io::Result<watch::Receiver<bool>> {
     let (tell, ended) = watch::channel(false);
     thread::Builder::new().spawn(move || {
@@ -256,10 +256,13 @@ fn follow(output: PipeReader, log: Journal<String>, echo: Echo) -> io::Result<wa
     Ok(ended)
 }
 
+/// How both programs begin the line about their listener.
+const LISTENING: &str = "listening for ";
+
 fn listening(line: &str) -> Option<SocketAddr> {
     let line: Value = serde_json::from_str(line).ok()?;
     let fields = line.get("fields")?;
-    if fields.get("message")?.as_str()? != "listening" {
+    if !fields.get("message")?.as_str()?.starts_with(LISTENING) {
         return None;
     }
     fields.get("address")?.as_str()?.parse().ok()
@@ -271,12 +274,12 @@ mod tests {
 
     #[test]
     fn the_address_is_read_from_the_listening_line_only() {
-        let line = r#"{"level":"INFO","fields":{"message":"listening","address":"127.0.0.1:412"}}"#;
+        let line = r#"{"level":"INFO","fields":{"message":"listening for requests","address":"127.0.0.1:412"}}"#;
         assert_eq!(listening(line), "127.0.0.1:412".parse().ok());
         for other in [
-            "listening 127.0.0.1:412",
+            "listening for requests 127.0.0.1:412",
             r#"{"fields":{"message":"ready","address":"127.0.0.1:412"}}"#,
-            r#"{"fields":{"message":"listening"}}"#,
+            r#"{"fields":{"message":"listening for requests"}}"#,
         ] {
             assert_eq!(listening(other), None, "{other}");
         }

@@ -1,10 +1,9 @@
-//! Where a link may lead: Supabase Auth's check of `redirect_to` against SITE_URL and URI_ALLOW_LIST
-//! (internal/utilities/request.go, IsRedirectURLValid). A miss is never an error there: the caller
-//! falls back to SITE_URL.
+//! Supabase Auth's check of `redirect_to` against SITE_URL and URI_ALLOW_LIST (internal/utilities/request.go,
+//! IsRedirectURLValid). A redirect that is not allowed is not an error: Supabase uses SITE_URL instead.
 
 use std::net::IpAddr;
 
-/// The two settings that decide.
+/// The two settings that decide which redirects are allowed.
 #[derive(Clone, Debug)]
 pub(super) struct AllowList {
     pub(super) site_url: String,
@@ -23,7 +22,7 @@ impl AllowList {
             return address.is_loopback();
         }
         if target.host.chars().all(|c| c.is_ascii_digit()) {
-            // A decimal number is an IPv4 address to many a browser.
+            // Many browsers read a decimal number as an IPv4 address.
             return false;
         }
         let without_fragment = redirect_to.split('#').next().unwrap_or_default();
@@ -35,8 +34,8 @@ impl AllowList {
     }
 }
 
-/// Scheme, host and port as written: Go's url.Parse neither folds the host's case nor drops a default
-/// port, so `https://Portal…` and `:443` do not match.
+/// Scheme, host and port as written. Go's url.Parse neither lower-cases the host nor drops a default port, so
+/// `https://Portal…` and `:443` do not match.
 struct PatternOrigin<'a> {
     scheme: &'a str,
     host: &'a str,
@@ -56,7 +55,7 @@ impl<'a> PatternOrigin<'a> {
         (!host.is_empty()).then_some(PatternOrigin { scheme, host, port })
     }
 
-    /// SITE_URL lets everything on its own host through; on loopback at any port.
+    /// SITE_URL allows everything on its own host; on loopback, at any port.
     fn is_home_of(&self, target: &PatternOrigin<'_>) -> bool {
         let same_host = self.scheme == target.scheme && self.host == target.host;
         same_host && (self.port == target.port || self.is_loopback())
@@ -71,13 +70,13 @@ impl<'a> PatternOrigin<'a> {
     }
 }
 
-/// Whether a link to this place stays on this machine.
+/// Whether a URL stays on this machine.
 pub(super) fn is_loopback_url(url: &str) -> bool {
     PatternOrigin::of(url).is_some_and(|origin| origin.is_loopback() || origin.host.ends_with(".localhost"))
 }
 
-/// gobwas/glob with the separators `.` and `/`: `*` and `?` stop at them, `**` does not, a backslash
-/// takes the next character as it is. (Its classes and alternatives are left out.)
+/// gobwas/glob with the separators `.` and `/`: `*` and `?` do not match a separator, `**` does, and a backslash makes
+/// the next character literal. Character classes and alternatives are not implemented.
 fn glob(pattern: &[char], text: &[char]) -> bool {
     match pattern {
         [] => text.is_empty(),
@@ -111,9 +110,9 @@ mod tests {
         }
     }
 
-    /// Measured with a real server: entry by entry, which forms of the callback get through.
+    /// Measured with a real server: which forms of the callback each entry allows.
     #[test]
-    fn entries_let_through_what_a_real_server_lets_through() {
+    fn entries_allow_what_a_real_server_allows() {
         let forms = ["", "?next=%2Fprojects%2F42", "?next=%2Fa.b%2Fc", "?next=/projects/42"];
         type PatternCase<'a> = (&'a [&'a str], [bool; 4], &'a [&'a str], &'a [&'a str]);
         let table: [PatternCase<'_>; 7] = [
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_compared_as_written_and_loopback_addresses_pass() {
+    fn hosts_are_compared_as_written_and_loopback_addresses_are_allowed() {
         let list = list(&["…", "http://localhost:*/**"]);
         for (url, allowed) in [
             ("https://www.example.org/any/path?x=1", true),
@@ -163,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loopback_site_url_serves_every_port() {
+    fn a_loopback_site_url_allows_every_port() {
         let list = AllowList { site_url: "http://localhost:3000".into(), entries: vec![] };
         assert!(list.allows("http://localhost:5173/x"));
         assert!(!list.allows("https://localhost:5173/x"));

@@ -1,16 +1,15 @@
-//! Supabase Auth's answers: JSON as Go writes it, and errors in two shapes
-//! (internal/api/errors.go, apiversions.go).
+//! Supabase Auth's answers: JSON as Go encodes it, and errors in two shapes (internal/api/errors.go, apiversions.go).
 
 use poem::{Request, Response, http::StatusCode};
 use serde_json::{Value, json};
 
-/// An error before it is known in which shape the caller wants it.
+/// An error, independent of the shape in which it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct AuthError {
     pub(super) status: StatusCode,
     pub(super) code: &'static str,
     pub(super) message: String,
-    /// A hook's refusal has no `x-sb-error-code`.
+    /// Whether a hook caused it. Such an error has no `x-sb-error-code`.
     pub(super) from_hook: bool,
 }
 
@@ -24,7 +23,7 @@ impl AuthError {
     }
 }
 
-/// Which shape of errors a request asked for.
+/// The shape of errors that a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApiVersion {
     Initial,
@@ -37,7 +36,7 @@ const V20240101: &str = "2024-01-01";
 impl ApiVersion {
     pub(super) fn of(request: &Request) -> ApiVersion {
         match request.header(VERSION_HEADER) {
-            // Dates in this form are ordered like text.
+            // Dates in this form sort like text.
             Some(asked) if asked.len() == V20240101.len() && asked >= V20240101 => ApiVersion::V20240101,
             _ => ApiVersion::Initial,
         }
@@ -65,13 +64,13 @@ pub(super) fn error(error: &AuthError, version: ApiVersion) -> Response {
     response
 }
 
-/// Go's encoder escapes what could be HTML: whoever searches the body instead of parsing it is caught.
+/// Escapes HTML characters as Go's encoder does, so that a client that searches the body instead of parsing it fails.
 pub(super) fn json_answer(status: StatusCode, body: &Value) -> Response {
     let body = body.to_string().replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
     Response::builder().status(status).content_type("application/json").header("vary", "Origin").body(body)
 }
 
-/// What is said with a status when a fault names no body.
+/// Supabase's usual body for a status, for faults without a body.
 pub(super) fn usual_body(status: u16) -> String {
     let (code, message) = match status {
         401 => ("no_authorization", "This endpoint requires a valid Bearer token"),

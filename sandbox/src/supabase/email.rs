@@ -1,8 +1,8 @@
-//! Which addresses Supabase Auth takes.
+//! Supabase Auth's rules for addresses.
 
 use super::answer::AuthError;
 
-/// The HTML5 shape, ASCII only, then in lower case (mail.go, validateEmail).
+/// Accepts the HTML5 format, ASCII only, and returns the address in lower case (mail.go, validateEmail).
 pub(super) fn valid_email(email: &str) -> Result<String, AuthError> {
     if email.is_empty() {
         return Err(AuthError::validation("An email address is required"));

@@ -1,4 +1,4 @@
-//! `POST /admin/generate_link` (internal/api/mail.go): makes a link, and an account for a stranger.
+//! `POST /admin/generate_link` (internal/api/mail.go): makes a link, and an account if the address has none.
 
 use super::{
     AuthState, SupabaseSettings,
@@ -11,26 +11,26 @@ use super::{
 use poem::{Request, Response, http::StatusCode};
 use serde_json::{Map, Value, json};
 
-/// What a request says besides its body.
+/// The parts of a request besides its body.
 #[derive(Debug)]
-pub(super) struct LinkQuestion {
+pub(super) struct RequestHead {
     pub(super) version: ApiVersion,
     authorization: Option<String>,
     apikey: Option<String>,
     is_form: bool,
-    /// From the header of that name, else from the query.
+    /// From the header `redirect_to`, otherwise from the query.
     redirect_to: String,
     referer: String,
 }
 
-impl LinkQuestion {
-    pub(super) fn of(request: &Request) -> LinkQuestion {
+impl RequestHead {
+    pub(super) fn of(request: &Request) -> RequestHead {
         let header = |name: &str| request.header(name).map(str::to_owned);
         let query = request.uri().query().unwrap_or_default();
         let in_query = url::form_urlencoded::parse(query.as_bytes())
             .find(|(name, _)| name == "redirect_to")
             .map(|(_, value)| value.into_owned());
-        LinkQuestion {
+        RequestHead {
             version: ApiVersion::of(request),
             authorization: header("authorization"),
             apikey: header("apikey"),
@@ -41,24 +41,24 @@ impl LinkQuestion {
     }
 }
 
-/// The whole answer: gateway, credentials, body, link; in the real one's order.
-pub(super) fn respond(world: &mut AuthState, asked: &LinkQuestion, body: &[u8]) -> Response {
-    if let Some(refused) = gateway(&world.settings, asked) {
+/// Checks gateway, credentials and body and makes the link, in the same order as the real server.
+pub(super) fn respond(auth: &mut AuthState, head: &RequestHead, body: &[u8]) -> Response {
+    if let Some(refused) = gateway(&auth.settings, head) {
         return refused;
     }
-    let outcome = check_credentials(&world.settings, asked)
-        .and_then(|()| LinkRequest::parse(if asked.is_form { b"" } else { body }))
-        .and_then(|link| generate(world, asked, &link));
+    let outcome = check_credentials(&auth.settings, head)
+        .and_then(|()| LinkRequest::parse(if head.is_form { b"" } else { body }))
+        .and_then(|link| generate(auth, head, &link));
     match outcome {
         Ok(body) => answer::json_answer(StatusCode::OK, &Value::Object(body)),
-        Err(error) => answer::error(&error, asked.version),
+        Err(error) => answer::error(&error, head.version),
     }
 }
 
-/// The hosted product's gateway wants the key in `apikey` too, equal to the Bearer when both are there.
-fn gateway(settings: &SupabaseSettings, asked: &LinkQuestion) -> Option<Response> {
-    let bearer = asked.authorization.as_deref().and_then(|value| value.strip_prefix("Bearer "));
-    let (message, hint) = match (&asked.apikey, bearer) {
+/// The hosted product's gateway also needs the key in `apikey`, equal to the Bearer token if both are sent.
+fn gateway(settings: &SupabaseSettings, head: &RequestHead) -> Option<Response> {
+    let bearer = head.authorization.as_deref().and_then(|value| value.strip_prefix("Bearer "));
+    let (message, hint) = match (&head.apikey, bearer) {
         _ if !settings.gateway => return None,
         (None, _) => ("No API key found in request", "No `apikey` request header or url param was found."),
         (Some(key), Some(bearer)) if key != bearer => {
@@ -70,8 +70,8 @@ fn gateway(settings: &SupabaseSettings, asked: &LinkQuestion) -> Option<Response
     Some(answer::json_answer(StatusCode::UNAUTHORIZED, &body))
 }
 
-fn check_credentials(settings: &SupabaseSettings, asked: &LinkQuestion) -> Result<(), AuthError> {
-    let authorization = asked.authorization.as_deref().unwrap_or_default();
+fn check_credentials(settings: &SupabaseSettings, head: &RequestHead) -> Result<(), AuthError> {
+    let authorization = head.authorization.as_deref().unwrap_or_default();
     let Some(key) = authorization.strip_prefix("Bearer ") else {
         let message = "This endpoint requires a valid Bearer token";
         return Err(AuthError::new(StatusCode::UNAUTHORIZED, "no_authorization", message));
@@ -90,18 +90,18 @@ fn check_credentials(settings: &SupabaseSettings, asked: &LinkQuestion) -> Resul
     )
 }
 
-fn generate(world: &mut AuthState, asked: &LinkQuestion, link: &LinkRequest) -> Result<Map<String, Value>, AuthError> {
+fn generate(auth: &mut AuthState, head: &RequestHead, link: &LinkRequest) -> Result<Map<String, Value>, AuthError> {
     let email = valid_email(&link.email)?;
-    let known = world.users.find(&email).is_some();
+    let known = auth.users.find(&email).is_some();
     let (verification_type, kind) =
-        kind_of_link(&link.kind, known, || world.users.find(&email).is_some_and(|user| user.confirmed_at.is_some()))?;
-    if !known && let Some((status, message)) = &world.settings.hook_rejects {
+        kind_of_link(&link.kind, known, || auth.users.find(&email).is_some_and(|user| user.confirmed_at.is_some()))?;
+    if !known && let Some((status, message)) = &auth.settings.hook_rejects {
         return Err(hook_refusal(*status, message));
     }
-    let redirect_to = redirect(&world.settings.allow_list(), asked, link);
-    let (user, token) = world.users.issue(&email, link.data.clone(), kind, world.settings.otp_length);
+    let redirect_to = redirect(&auth.settings.allow_list(), head, link);
+    let (user, token) = auth.users.issue(&email, link.data.clone(), kind, auth.settings.otp_length);
     let mut fields = user.to_json();
-    let SupabaseSettings { external_url, verify_path, .. } = &world.settings;
+    let SupabaseSettings { external_url, verify_path, .. } = &auth.settings;
     for (name, value) in [
         ("email_otp", token.otp.clone()),
         ("hashed_token", token.hash.clone()),
@@ -121,15 +121,15 @@ fn generate(world: &mut AuthState, asked: &LinkQuestion, link: &LinkRequest) -> 
     Ok(fields)
 }
 
-/// The verification type answered, and the kind of token made.
+/// The verification type for the answer, and the kind of token to make.
 fn kind_of_link(
-    asked: &str,
+    requested: &str,
     known: bool,
     confirmed: impl FnOnce() -> bool,
 ) -> Result<(&'static str, TokenKind), AuthError> {
-    match asked {
+    match requested {
         "magiclink" if known => Ok(("magiclink", TokenKind::Recovery)),
-        // A stranger's magic link is a sign-up.
+        // A magic link for an address without an account is a sign-up.
         "magiclink" => Ok(("signup", TokenKind::Confirmation)),
         "recovery" if known => Ok(("recovery", TokenKind::Recovery)),
         "recovery" => Err(AuthError::new(StatusCode::NOT_FOUND, "user_not_found", "User with this email not found")),
@@ -150,21 +150,21 @@ fn hook_refusal(status: u16, message: &str) -> AuthError {
     }
 }
 
-/// The first that the allow list takes: body, header or query, Referer; else SITE_URL, without a word.
-fn redirect(allow_list: &AllowList, asked: &LinkQuestion, link: &LinkRequest) -> String {
-    [&link.redirect_to, &asked.redirect_to, &asked.referer]
+/// The first candidate that the allow list allows: body, header or query, Referer. If there is none, SITE_URL.
+fn redirect(allow_list: &AllowList, head: &RequestHead, link: &LinkRequest) -> String {
+    [&link.redirect_to, &head.redirect_to, &head.referer]
         .into_iter()
         .find(|candidate| allow_list.allows(candidate))
         .unwrap_or(&allow_list.site_url)
         .clone()
 }
 
-/// Percent-encoded only if it has one of `& = #`, else as it is (templatemailer.go, encodeRedirectURL).
+/// Percent-encodes a URL only if it contains one of `& = #` (templatemailer.go, encodeRedirectURL).
 fn encoded_redirect(redirect_to: &str) -> String {
     if !redirect_to.contains(['&', '=', '#']) {
         return redirect_to.to_owned();
     }
     let encoded: String = url::form_urlencoded::byte_serialize(redirect_to.as_bytes()).collect();
-    // Where Go's QueryEscape differs from the form encoding.
+    // Go's QueryEscape differs from the form encoding in these two characters.
     encoded.replace('*', "%2A").replace("%7E", "~")
 }

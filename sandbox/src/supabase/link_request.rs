@@ -1,10 +1,10 @@
-//! The body of generate_link, refused in the words of Go's JSON decoder.
+//! The body of generate_link, with the error messages of Go's JSON decoder.
 
 use super::answer::AuthError;
 use poem::http::StatusCode;
 use serde_json::{Map, Value};
 
-/// The body's fields that matter here; unknown ones are ignored, absent ones are empty.
+/// The fields that the stand-in uses. It ignores unknown fields; a missing one is empty.
 #[derive(Clone, Debug, Default)]
 pub(super) struct LinkRequest {
     pub(super) kind: String,
@@ -16,7 +16,7 @@ pub(super) struct LinkRequest {
 const MAX_BODY: usize = 1_048_576;
 
 impl LinkRequest {
-    /// Errors in the words of Go's JSON decoder.
+    /// Parses the body. Errors have the wording of Go's JSON decoder.
     pub(super) fn parse(body: &[u8]) -> Result<LinkRequest, AuthError> {
         if body.len() > MAX_BODY {
             let message = format!("Request body too large (max {MAX_BODY} bytes)");

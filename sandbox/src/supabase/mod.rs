@@ -1,7 +1,6 @@
-//! A stand-in for Supabase Auth: `POST /auth/v1/admin/generate_link`, `GET` and `POST /auth/v1/verify`,
-//! `GET /auth/v1/health`, as a real server (supabase/auth v2.196) was seen to answer them. All state is
-//! in memory. Faults: `/_sandbox/faults`; they strike generate_link. Tests make `/verify` fail through
-//! `verify_faults`.
+//! A stand-in for Supabase Auth: `POST /auth/v1/admin/generate_link`, `GET` and `POST /auth/v1/verify`, and `GET
+//! /auth/v1/health`, with the answers of a real server (supabase/auth v2.196). All state is in memory. Faults from
+//! `/_sandbox/faults` apply to generate_link; tests make `/verify` fail through `verify_faults`.
 
 mod allow_list;
 mod answer;
@@ -39,36 +38,36 @@ use users::Users;
 /// A call of generate_link.
 #[derive(Clone, Debug)]
 pub struct LinkCall {
-    /// When it came.
+    /// When it arrived.
     pub at: SystemTime,
-    /// The body's `type`, as sent.
+    /// The body's `type`.
     pub kind: String,
-    /// The body's `email`, as sent; empty when the body could not be read.
+    /// The body's `email`. Empty if the body could not be parsed.
     pub email: String,
-    /// The body's `redirect_to`, as sent.
+    /// The body's `redirect_to`.
     pub redirect_to: String,
-    /// The header of that name.
+    /// The header `User-Agent`.
     pub user_agent: Option<String>,
-    /// The header of that name, which could become the redirect.
+    /// The header `Referer`, which could become the redirect.
     pub referer: Option<String>,
     /// The header `X-Supabase-Api-Version`.
     pub api_version: Option<String>,
     /// Whether there was an `apikey` header.
     pub apikey_present: bool,
-    /// The status with which the call was carried out; none when a fault kept it from being.
+    /// The status with which the stand-in carried out the call. `None` if a fault prevented that.
     pub carried_out: Option<u16>,
-    /// The status that the caller got; none while, or because, no answer came.
+    /// The status that the caller received. `None` until then, or if the caller received none.
     pub answered: Option<u16>,
 }
 
-/// A GET of `/verify`: a link was opened, or a token was tried that belongs to no link.
+/// A GET of `/verify`: somebody opened a link, or tried a token that belongs to no link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyCall {
     /// The path, such as `/auth/v1/verify`.
     pub path: String,
     /// The query's `type`.
     pub kind: String,
-    /// The query's `token` if no link ever had it; else none, since the token of a link is a secret.
+    /// The query's `token` if it never belonged to a link. Otherwise `None`, because a link's token is a secret.
     pub unknown_token: Option<String>,
     /// The query's `redirect_to`, decoded.
     pub redirect_to: String,
@@ -76,17 +75,17 @@ pub struct VerifyCall {
     pub key_present: bool,
 }
 
-/// What became of a link that was opened.
+/// The result of opening a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// `signed_in`, or Supabase's error code, such as `otp_expired`.
     pub code: String,
-    /// Where the browser is sent, without the fragment that carries the tokens.
+    /// Where the browser is sent, without the fragment that contains the tokens.
     pub redirect_to: String,
 }
 
 impl Outcome {
-    /// Whether the link worked.
+    /// Whether the link signed somebody in.
     pub fn signed_in(&self) -> bool {
         self.code == "signed_in"
     }
@@ -99,7 +98,7 @@ struct AuthState {
 
 #[derive(Clone)]
 struct State {
-    world: Arc<Mutex<AuthState>>,
+    auth: Arc<Mutex<AuthState>>,
     journal: Journal<LinkCall>,
     faults: Faults,
     checks: Arc<AtomicUsize>,
@@ -109,11 +108,11 @@ struct State {
 
 impl State {
     fn with<R>(&self, work: impl FnOnce(&mut AuthState) -> R) -> R {
-        work(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
+        work(&mut self.auth.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-/// The running stand-in; dropping it closes it.
+/// The running stand-in. Dropping it stops it.
 pub struct SupabaseAuth {
     server: Server,
     state: State,
@@ -122,10 +121,10 @@ pub struct SupabaseAuth {
 }
 
 impl SupabaseAuth {
-    /// Starts it; it runs on the current runtime.
+    /// Starts the stand-in on the current runtime.
     ///
     /// # Errors
-    /// When the address is taken, or reqwest cannot set itself up.
+    /// The address is taken, or reqwest cannot build a client.
     pub async fn start(mut settings: SupabaseSettings) -> io::Result<SupabaseAuth> {
         let listener = TcpListener::bind(settings.listen).await?;
         if settings.external_url.is_empty() {
@@ -133,7 +132,7 @@ impl SupabaseAuth {
         }
         let users = Users::default();
         let state = State {
-            world: Arc::new(Mutex::new(AuthState { settings, users })),
+            auth: Arc::new(Mutex::new(AuthState { settings, users })),
             journal: Journal::new(),
             faults: Faults::new(answer::usual_body),
             checks: Arc::default(),
@@ -144,12 +143,13 @@ impl SupabaseAuth {
         Ok(SupabaseAuth { server, state, browser: http::client().map_err(io::Error::other)? })
     }
 
-    /// Its address, as SUPABASE_URL wants it.
+    /// Its base URL, for SUPABASE_URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
     }
 
-    /// The number of calls of generate_link without a type so far. They ask about the server, and are not in the journal.
+    /// How many check calls there were: calls of generate_link without a type, with which the worker tests Supabase.
+    /// They are not in the journal.
     pub fn checks(&self) -> usize {
         self.state.checks.load(Ordering::Relaxed)
     }
@@ -162,12 +162,12 @@ impl SupabaseAuth {
     /// Waits up to 20 s until there were this many calls, answered or not.
     ///
     /// # Errors
-    /// When there were fewer.
+    /// There were fewer.
     pub async fn wait_for_calls(&self, count: usize) -> Result<Vec<LinkCall>, TimedOut> {
         self.state.journal.wait_for_count(count, "calls", |calls| format!("{calls:#?}")).await
     }
 
-    /// What goes wrong in the calls of generate_link.
+    /// The faults of generate_link.
     pub fn faults(&self) -> &Faults {
         &self.state.faults
     }
@@ -177,82 +177,82 @@ impl SupabaseAuth {
         self.state.verify_journal.all()
     }
 
-    /// What goes wrong in the GETs of `/auth/v1/verify`. A fault for one address strikes nobody: a link does not name one.
+    /// The faults of `GET /auth/v1/verify`. One with an address never applies, because a link contains no address.
     pub fn verify_faults(&self) -> &Faults {
         &self.state.verify_faults
     }
 
-    /// Everybody with an account.
+    /// All users.
     pub fn users(&self) -> Vec<User> {
-        self.state.with(|world| world.users.all())
+        self.state.with(|auth| auth.users.all())
     }
 
-    /// Makes an account whose address is not confirmed yet, as if it had signed up.
+    /// Creates an account with an unconfirmed address, like a sign-up.
     pub fn add_user(&self, email: &str) {
-        self.state.with(|world| {
-            world.users.create(&email.to_lowercase(), serde_json::Map::new());
+        self.state.with(|auth| {
+            auth.users.create(&email.to_lowercase(), serde_json::Map::new());
         });
     }
 
-    /// Makes an account whose address is confirmed.
+    /// Creates an account with a confirmed address.
     pub fn add_confirmed_user(&self, email: &str) {
-        self.state.with(|world| {
-            let user = world.users.create(&email.to_lowercase(), serde_json::Map::new());
+        self.state.with(|auth| {
+            let user = auth.users.create(&email.to_lowercase(), serde_json::Map::new());
             user.confirmed_at = Some(user.created_at);
         });
     }
 
-    /// Bans somebody for a day; links are still made, but do not work. Makes the account if need be.
+    /// Bans a user for a day. Links are still made, but do not work. Creates the account if it does not exist.
     pub fn ban(&self, email: &str) {
         self.ban_until(email, Utc::now() + TimeDelta::days(1));
     }
 
-    /// Bans somebody until a time, which may have passed already. Makes the account if need be.
+    /// Bans a user until a time, which may be in the past. Creates the account if it does not exist.
     pub fn ban_until(&self, email: &str, until: DateTime<Utc>) {
         self.add_confirmed_user(email);
-        self.state.with(|world| {
-            if let Some(user) = world.users.find(&email.to_lowercase()) {
+        self.state.with(|auth| {
+            if let Some(user) = auth.users.find(&email.to_lowercase()) {
                 user.banned_until = Some(until);
             }
         });
     }
 
-    /// Makes every link that is out there too old to work.
+    /// Makes all existing links too old to work.
     pub fn expire_links(&self) {
-        self.state.with(|world| world.users.expire_links());
+        self.state.with(|auth| auth.users.expire_links());
     }
 
-    /// Changes the path of the links that are made from now on.
+    /// Changes the path of links that are made from now on.
     pub fn set_verify_path(&self, path: &str) {
-        self.state.with(|world| path.clone_into(&mut world.settings.verify_path));
+        self.state.with(|auth| path.clone_into(&mut auth.settings.verify_path));
     }
 
     /// Changes SITE_URL.
     pub fn set_site_url(&self, url: &str) {
-        self.state.with(|world| url.clone_into(&mut world.settings.site_url));
+        self.state.with(|auth| url.clone_into(&mut auth.settings.site_url));
     }
 
     /// Changes URI_ALLOW_LIST.
     pub fn set_allow_list(&self, entries: &[&str]) {
         let entries = entries.iter().map(|entry| (*entry).to_owned()).collect();
-        self.state.with(|world| world.settings.uri_allow_list = entries);
+        self.state.with(|auth| auth.settings.uri_allow_list = entries);
     }
 
-    /// Sets or removes the hook that refuses strangers.
+    /// Sets or removes the hook that rejects new users.
     pub fn set_hook_rejects(&self, refusal: Option<(u16, &str)>) {
         let refusal = refusal.map(|(status, message)| (status, message.to_owned()));
-        self.state.with(|world| world.settings.hook_rejects = refusal);
+        self.state.with(|auth| auth.settings.hook_rejects = refusal);
     }
 
-    /// The one-time codes that work now: what nothing may write down.
+    /// The one-time codes that work now. No log and no table may contain them.
     pub fn live_codes(&self) -> Vec<String> {
         self.users().iter().flat_map(User::live_codes).map(str::to_owned).collect()
     }
 
-    /// Opens a link as a browser would (GET, which uses it up), without following where it leads.
+    /// Opens a link as a browser does (GET, which uses it up), without following the redirect.
     ///
     /// # Errors
-    /// When nobody answers at the link's address.
+    /// The link's server does not answer.
     pub async fn verify(&self, link: &str) -> Result<Outcome, reqwest::Error> {
         let answer = self.browser.get(link).send().await?;
         let header = |name: &str| {

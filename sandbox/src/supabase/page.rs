@@ -1,4 +1,4 @@
-//! What somebody sees who opens a link whose callback is not on this machine. It carries no token.
+//! The page for a link whose callback is not on this machine. It contains no token.
 
 use super::{answer::AuthError, users::User};
 use crate::html::escape;
@@ -6,7 +6,7 @@ use poem::{Response, http::StatusCode};
 
 const PAGE: &str = include_str!("page.html");
 
-/// 200 for a link that signed somebody in, 403 for one that did not.
+/// Status 200 for a link that signed somebody in, 403 for one that did not.
 pub(super) fn show(outcome: &Result<User, AuthError>, redirect_to: &str) -> Response {
     let (status, name, title, what) = match outcome {
         Ok(user) => {

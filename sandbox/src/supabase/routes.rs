@@ -1,9 +1,9 @@
-//! The stand-in's paths, and what is noted of each call.
+//! The stand-in's paths, and the journal entry of each call.
 
 use super::{
     LinkCall, State, VerifyCall,
     answer::{self, ApiVersion},
-    generate_link::{self, LinkQuestion},
+    generate_link::{self, RequestHead},
     link_request::LinkRequest,
     verify::{self, LinkQuery},
 };
@@ -13,7 +13,7 @@ use poem::{
 };
 use std::{sync::atomic::Ordering, time::SystemTime};
 
-/// Everything under one address.
+/// All paths of the stand-in.
 pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
     let auth = Route::new()
         .at("/admin/generate_link", RouteMethod::new().post(on_body(state, make_link)))
@@ -22,13 +22,14 @@ pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
             RouteMethod::new()
                 .get(on_body(state, verify_get))
                 .post(on_body(state, verify_post))
-                // poem would answer HEAD through GET, which uses the link up. The real one does not.
+                // poem would answer HEAD through GET, which uses up the link. The real server does not.
                 .head(make(|_| async { method_not_allowed() })),
         )
         .at("/health", health());
     Route::new()
         .nest("/auth/v1", auth)
-        // Where links lead if `verify_path` is the real server's default: nobody's, and noted so that tests can count.
+        // Links lead here if `verify_path` is the real server's default. Nothing is served here, but the call is
+        // recorded so that tests can count it.
         .at("/verify", RouteMethod::new().get(on_body(state, verify_elsewhere)))
         .nest("/_sandbox/faults", faults::routes(state.faults.clone()))
         .catch_error(|_: poem::error::NotFoundError| async { not_found() })
@@ -47,7 +48,7 @@ fn health() -> RouteMethod {
     }))
 }
 
-/// An endpoint that works on the state, with the body read.
+/// An endpoint that gets the state and the body.
 fn on_body<F, Fut>(state: &State, work: F) -> impl Endpoint<Output = Response> + 'static
 where
     F: Fn(State, Request, Vec<u8>) -> Fut + Clone + Send + Sync + 'static,
@@ -67,16 +68,16 @@ where
 }
 
 async fn make_link(state: State, request: Request, body: Vec<u8>) -> Response {
-    let asked = LinkQuestion::of(&request);
+    let head = RequestHead::of(&request);
     let link = LinkRequest::parse(&body).unwrap_or_default();
-    // A call without a type asks about the server and not for a link.
+    // A call without a type is a check call.
     if link.kind.is_empty() && !link.email.is_empty() {
         state.checks.fetch_add(1, Ordering::Relaxed);
-        return state.faults.around_check(|| state.with(|world| generate_link::respond(world, &asked, &body))).await;
+        return state.faults.around_check(|| state.with(|auth| generate_link::respond(auth, &head, &body))).await;
     }
     let number = state.journal.add(|_| note(&request, &link));
     let work = || {
-        let response = state.with(|world| generate_link::respond(world, &asked, &body));
+        let response = state.with(|auth| generate_link::respond(auth, &head, &body));
         let status = response.status().as_u16();
         state.journal.update(number, |call| call.carried_out = Some(status));
         response
@@ -107,7 +108,7 @@ fn note(request: &Request, link: &LinkRequest) -> LinkCall {
 
 async fn verify_get(state: State, request: Request, _: Vec<u8>) -> Response {
     state.verify_journal.add(|_| note_verify(&state, &request));
-    state.verify_faults.around(&[], || state.with(|world| verify::get(world, &request))).await
+    state.verify_faults.around(&[], || state.with(|auth| verify::get(auth, &request))).await
 }
 
 async fn verify_elsewhere(state: State, request: Request, _: Vec<u8>) -> Response {
@@ -117,7 +118,7 @@ async fn verify_elsewhere(state: State, request: Request, _: Vec<u8>) -> Respons
 
 fn note_verify(state: &State, request: &Request) -> VerifyCall {
     let LinkQuery { kind, hash, redirect_to } = LinkQuery::of(request);
-    let is_known = state.with(|world| world.users.have_issued(&hash));
+    let is_known = state.with(|auth| auth.users.have_issued(&hash));
     VerifyCall {
         path: request.original_uri().path().to_owned(),
         kind,
@@ -129,7 +130,7 @@ fn note_verify(state: &State, request: &Request) -> VerifyCall {
 
 async fn verify_post(state: State, request: Request, body: Vec<u8>) -> Response {
     let version = ApiVersion::of(&request);
-    state.with(|world| verify::post(world, version, &body))
+    state.with(|auth| verify::post(auth, version, &body))
 }
 
 fn not_found() -> Response {

@@ -1,4 +1,4 @@
-//! How the stand-in is set up.
+//! Settings of the stand-in.
 
 use super::allow_list::AllowList;
 use std::{
@@ -6,31 +6,31 @@ use std::{
     time::Duration,
 };
 
-/// How the stand-in is set up; the names are those of Supabase's own settings.
+/// Settings of the stand-in. The names in parentheses are Supabase's own settings.
 #[derive(Clone, Debug)]
 pub struct SupabaseSettings {
-    /// Where it listens; port 0 takes a free one.
+    /// The address to listen on. Port 0 takes a free port.
     pub listen: SocketAddr,
     /// The key that may generate links.
     pub service_role_key: String,
-    /// A good key without that right: 403 `not_admin`.
+    /// A valid key without that right: 403 `not_admin`.
     pub anon_key: String,
-    /// Whether the hosted product's gateway stands in front, which asks for `apikey` too.
+    /// Whether to act like the hosted product's gateway, which also needs the header `apikey`.
     pub gateway: bool,
-    /// Where a link leads whose `redirect_to` is not allowed.
+    /// Where a link leads if its `redirect_to` is not allowed.
     pub site_url: String,
-    /// Globs, each one entry of URI_ALLOW_LIST.
+    /// Globs, one for each entry of URI_ALLOW_LIST.
     pub uri_allow_list: Vec<String>,
-    /// The origin of the links; empty: the stand-in's own address.
+    /// The origin of the links. If empty, the stand-in's own address.
     pub external_url: String,
-    /// The path of the links (MAILER_URLPATHS_*). The stand-in serves `/auth/v1/verify` only, as behind a gateway that
-    /// routes only `/auth/v1`: links to the real server's default, `/verify`, find a 404.
+    /// The path of the links (MAILER_URLPATHS_*). The stand-in serves only `/auth/v1/verify`, like a gateway that
+    /// routes only `/auth/v1`: links with the real server's default, `/verify`, get a 404.
     pub verify_path: String,
     /// How long a link works (MAILER_OTP_EXP).
     pub otp_exp: Duration,
     /// Digits of the one-time code beside each link, 6 to 10 (MAILER_OTP_LENGTH).
     pub otp_length: usize,
-    /// A before_user_created hook that refuses every stranger: status and message.
+    /// A before_user_created hook that rejects every new user with this status and message.
     pub hook_rejects: Option<(u16, String)>,
 }
 

@@ -1,5 +1,5 @@
-//! The people that the stand-in knows, and their live tokens: at most one of each kind. The first that is used ends the
-//! others, except for one code (models/one_time_token.go; measured).
+//! The stand-in's users and their live tokens, at most one of each kind. Using one ends the other, except for one code
+//! (models/one_time_token.go; measured).
 
 use super::answer::AuthError;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -13,20 +13,20 @@ use std::{
 };
 use uuid::Uuid;
 
-/// Somebody with an account.
+/// A user.
 #[derive(Clone, Debug)]
 pub struct User {
     /// The account's id.
     pub id: Uuid,
     /// The address, in lower case.
     pub email: String,
-    /// When the account was made.
+    /// When the account was created.
     pub created_at: DateTime<Utc>,
-    /// When the address was first confirmed, by using a link.
+    /// When a link was first used, which confirms the address.
     pub confirmed_at: Option<DateTime<Utc>>,
-    /// The last use of a link.
+    /// When a link was last used.
     pub last_sign_in_at: Option<DateTime<Utc>>,
-    /// A banned user gets links that do not work.
+    /// Until when the user is banned. Links of a banned user do not work.
     pub banned_until: Option<DateTime<Utc>>,
     metadata: Map<String, Value>,
     updated_at: DateTime<Utc>,
@@ -35,12 +35,12 @@ pub struct User {
     recovery: TokenSlot,
 }
 
-/// The newest token of a kind, and when it was made, which the user's JSON tells.
+/// The newest token of a kind, and when it was made.
 #[derive(Clone, Debug, Default)]
 struct TokenSlot {
     token: Option<Token>,
     sent_at: Option<DateTime<Utc>>,
-    /// Whether the link is dead and only the one-time code still signs in.
+    /// Whether the link is dead and only the one-time code still works.
     is_code_only: bool,
 }
 
@@ -57,16 +57,16 @@ impl TokenSlot {
     }
 }
 
-/// What somebody signs in with.
+/// The proof with which somebody signs in.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Proof<'a> {
-    /// The hash that a link carries.
+    /// The hash that a link contains.
     Hash(&'a str),
     /// An address and its one-time code.
     Code { email: &'a str, otp: &'a str },
 }
 
-/// The two kinds of token that links carry. A recovery link shares the magic link's.
+/// The two kinds of token that links contain. Recovery links and magic links share one kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TokenKind {
     Confirmation,
@@ -74,7 +74,7 @@ pub(super) enum TokenKind {
 }
 
 impl TokenKind {
-    /// The kinds that a verification type stands for.
+    /// The kinds of token that a verification type accepts.
     pub(super) fn of_type(verification_type: &str) -> Option<&'static [TokenKind]> {
         match verification_type {
             "signup" | "invite" => Some(&[TokenKind::Confirmation]),
@@ -85,7 +85,7 @@ impl TokenKind {
     }
 }
 
-/// A token as handed out.
+/// A newly made token.
 #[derive(Clone, Debug)]
 pub(super) struct Token {
     pub(super) otp: String,
@@ -143,7 +143,7 @@ impl User {
         slot.takes(&self.email, proof, lifetime)
     }
 
-    /// A confirmation ends the other kind's link, but not its code. A recovery ends everything.
+    /// Signs in. A confirmation ends the other kind's link, but not its code. A recovery ends both.
     fn sign_in(&mut self, kind: TokenKind) {
         let now = Utc::now();
         self.confirmed_at.get_or_insert(now);
@@ -160,7 +160,7 @@ impl User {
         self.banned_until.is_some_and(|until| until > Utc::now())
     }
 
-    /// The user's part of an answer (models/user.go).
+    /// The user's fields in an answer (models/user.go).
     pub(super) fn to_json(&self) -> Map<String, Value> {
         let mut fields = Map::new();
         fields.insert("id".into(), json!(self.id.to_string()));
@@ -211,11 +211,11 @@ impl User {
     }
 }
 
-/// Everybody.
+/// All users.
 #[derive(Debug, Default)]
 pub(super) struct Users {
     by_email: BTreeMap<String, User>,
-    /// Whose each token was that was ever made, live or dead, by its hash.
+    /// The owner of every token that was ever made, live or dead, by the token's hash.
     owners: HashMap<String, String>,
 }
 
@@ -228,7 +228,8 @@ impl Users {
         self.by_email.entry(email.to_owned()).or_insert_with(|| User::new(email, metadata))
     }
 
-    /// A new token of this kind for somebody, who may be new; the one before is dead.
+    /// Makes a new token of this kind, and a user if the address has none. The previous token of the kind stops
+    /// working.
     pub(super) fn issue(
         &mut self,
         email: &str,
@@ -241,7 +242,7 @@ impl Users {
         (&self.by_email[email], token)
     }
 
-    /// Whether a link with this token was ever made, also if it no longer works.
+    /// Whether a link with this token was ever made, even if it no longer works.
     pub(super) fn have_issued(&self, hash: &str) -> bool {
         self.owners.contains_key(hash)
     }
@@ -250,7 +251,7 @@ impl Users {
         self.by_email.values().cloned().collect()
     }
 
-    /// Makes every link that is out there too old.
+    /// Makes all existing links too old to work.
     pub(super) fn expire_links(&mut self) {
         for user in self.by_email.values_mut() {
             for kind in [TokenKind::Confirmation, TokenKind::Recovery] {
@@ -261,8 +262,8 @@ impl Users {
         }
     }
 
-    /// Uses a token: the user is signed in. A wrong, used, superseded or expired one cannot be told apart, and changes
-    /// nothing.
+    /// Uses a token, which signs the user in. A wrong, used, superseded or expired token gets the same error for all,
+    /// and changes nothing.
     pub(super) fn use_token(
         &mut self,
         kinds: &[TokenKind],

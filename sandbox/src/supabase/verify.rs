@@ -1,5 +1,5 @@
-//! `/verify` (internal/api/verify.go): a link is used. GET is what a browser sends, POST what a portal's
-//! own back end sends. Both consume the token.
+//! `/verify` (internal/api/verify.go) uses a link. Browsers send GET, a portal's back end sends POST. Both consume the
+//! token.
 
 use super::{
     AuthState,
@@ -16,13 +16,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded;
 
-/// Says on every answer to GET how it went; for tests, since the page that it leads to may not exist.
+/// Reports the result in every answer to GET. For tests, since the page that the redirect leads to may not exist.
 pub(super) const OUTCOME_HEADER: &str = "x-sandbox-outcome";
 /// Where the browser is or would be sent.
 pub(super) const REDIRECT_HEADER: &str = "x-sandbox-redirect-to";
 const SESSION_SECONDS: i64 = 3600;
 
-/// The query of a link that somebody opens. What is missing is empty.
+/// The query of a link. Missing parameters are empty.
 pub(super) struct LinkQuery {
     pub(super) kind: String,
     pub(super) hash: String,
@@ -42,8 +42,8 @@ impl LinkQuery {
     }
 }
 
-/// A link that somebody opens.
-pub(super) fn get(world: &mut AuthState, request: &Request) -> Response {
+/// A browser opens a link.
+pub(super) fn get(auth: &mut AuthState, request: &Request) -> Response {
     let LinkQuery { kind, hash, redirect_to } = LinkQuery::of(request);
     let missing = if kind.is_empty() {
         Some("Verify requires a verification type")
@@ -53,16 +53,17 @@ pub(super) fn get(world: &mut AuthState, request: &Request) -> Response {
     if let Some(missing) = missing {
         return answer::error(&AuthError::validation(missing), ApiVersion::of(request));
     }
-    // Looked at once more: the allow list may have changed since the link was made.
-    let allow_list = world.settings.allow_list();
+    // Check again: the allow list may have changed since the link was made.
+    let allow_list = auth.settings.allow_list();
     let redirect_to = Some(redirect_to).filter(|target| allow_list.allows(target)).unwrap_or(allow_list.site_url);
-    let is_known = world.users.have_issued(&hash);
-    let outcome = use_hash(world, &kind, &hash);
+    let is_known = auth.users.have_issued(&hash);
+    let outcome = use_hash(auth, &kind, &hash);
     send_browser(&outcome, &redirect_to, &kind, is_known)
 }
 
-/// Loopback callbacks get the real redirect, tokens and all. Any other would carry the tokens off this machine: there a
-/// page tells what happened to the link. A token of no link signs nobody in, so its redirect is always the real one.
+/// Redirects to loopback callbacks like the real server, with tokens. A redirect elsewhere would carry the tokens off
+/// this machine, so a page shows the result instead. A token of no link signs nobody in, so its redirect is always the
+/// real one.
 fn send_browser(outcome: &Result<User, AuthError>, redirect_to: &str, kind: &str, is_known: bool) -> Response {
     let (name, fragment) = match outcome {
         Ok(user) => ("signed_in", session_fragment(user, kind)),
@@ -118,10 +119,10 @@ struct VerifyBody {
     redirect_to: String,
 }
 
-/// A portal's back end hands in a hash, or an address with its six digits.
-pub(super) fn post(world: &mut AuthState, version: ApiVersion, body: &[u8]) -> Response {
+/// A portal's back end sends a hash, or an address with its one-time code.
+pub(super) fn post(auth: &mut AuthState, version: ApiVersion, body: &[u8]) -> Response {
     let session = parse_post(body).and_then(|body| {
-        if body.token_hash.is_empty() { use_otp(world, &body) } else { use_hash(world, &body.r#type, &body.token_hash) }
+        if body.token_hash.is_empty() { use_otp(auth, &body) } else { use_hash(auth, &body.r#type, &body.token_hash) }
     });
     match session {
         Ok(user) => answer::json_answer(StatusCode::OK, &Value::Object(session_json(&user))),
@@ -148,16 +149,16 @@ fn parse_post(body: &[u8]) -> Result<VerifyBody, AuthError> {
     Err(AuthError::validation(refused))
 }
 
-fn use_hash(world: &mut AuthState, kind: &str, hash: &str) -> Result<User, AuthError> {
-    let lifetime = world.settings.otp_exp;
-    world.users.use_token(kinds_of(kind)?, lifetime, Proof::Hash(hash))
+fn use_hash(auth: &mut AuthState, kind: &str, hash: &str) -> Result<User, AuthError> {
+    let lifetime = auth.settings.otp_exp;
+    auth.users.use_token(kinds_of(kind)?, lifetime, Proof::Hash(hash))
 }
 
-fn use_otp(world: &mut AuthState, body: &VerifyBody) -> Result<User, AuthError> {
+fn use_otp(auth: &mut AuthState, body: &VerifyBody) -> Result<User, AuthError> {
     let email = valid_email(&body.email)?;
-    let lifetime = world.settings.otp_exp;
+    let lifetime = auth.settings.otp_exp;
     let proof = Proof::Code { email: &email, otp: &body.token };
-    world.users.use_token(kinds_of(&body.r#type)?, lifetime, proof)
+    auth.users.use_token(kinds_of(&body.r#type)?, lifetime, proof)
 }
 
 fn kinds_of(kind: &str) -> Result<&'static [TokenKind], AuthError> {
@@ -176,7 +177,7 @@ fn session_json(user: &User) -> Map<String, Value> {
     fields
 }
 
-/// An access token in the form of a JWT, signed by nobody; a refresh token; when the first expires.
+/// An unsigned access token in the form of a JWT, a refresh token, and when the access token expires.
 fn new_session(user: &User) -> (String, String, i64) {
     let expires_at = Utc::now().timestamp() + SESSION_SECONDS;
     let claims = json!({

@@ -1,4 +1,4 @@
-//! The `sandbox` program: what it starts, and that nothing of it stays behind.
+//! The `sandbox` program stops everything that it starts.
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -8,25 +8,25 @@ use sandbox::{Program, ProgramError};
 use std::{path::Path, time::Duration};
 
 const SANDBOX: &str = env!("CARGO_BIN_EXE_sandbox");
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn shell(script: &str) -> Program {
     Program::spawn(Path::new("/bin/sh"), "sh", &[], &["-c", script]).unwrap()
 }
 
-/// `sandbox database` with a shell command that tells its pid, and the server's.
+/// Runs `sandbox database` with a shell command that prints its database URL and pid.
 async fn with_database(script: &str) -> Program {
     let command = format!("echo url=$DATABASE_URL; echo pid=$$; {script}");
     let args = ["database", "--", "sh", "-c", &command];
     Program::spawn(Path::new(SANDBOX), "sandbox", &[], &args).unwrap()
 }
 
-async fn told(program: &Program, name: &str) -> String {
-    let line = program.wait_for_line(&format!("{name}="), PATIENCE).await.unwrap();
+async fn printed(program: &Program, name: &str) -> String {
+    let line = program.wait_for_line(&format!("{name}="), TIMEOUT).await.unwrap();
     line.split_once('=').unwrap().1.to_owned()
 }
 
-/// The postmaster listening at this URL is the only child of `sandbox` besides the command.
+/// The child processes of `sandbox`: the postmaster and the command.
 fn children(of: u32) -> Vec<i32> {
     let threads = std::fs::read_dir(format!("/proc/{of}/task")).unwrap();
     let lists =
@@ -38,18 +38,18 @@ fn children(of: u32) -> Vec<i32> {
 
 async fn until_gone(pid: i32) {
     let gone = async {
-        // A zombie that nobody reaps has no program any more.
+        // A zombie has no program any more.
         while std::fs::read_link(format!("/proc/{pid}/exe")).is_ok() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, gone).await.unwrap();
+    tokio::time::timeout(TIMEOUT, gone).await.unwrap();
 }
 
 #[tokio::test]
-async fn database_runs_a_command_on_a_migrated_database_and_exits_as_it_does() {
+async fn database_runs_a_command_on_a_migrated_database_and_exits_with_its_code() {
     let sandbox = with_database("exit 7").await;
-    let url = told(&sandbox, "url").await;
+    let url = printed(&sandbox, "url").await;
     assert!(url.starts_with("postgres://postgres:"), "{url}");
     assert_eq!(sandbox.wait().await.code(), Some(7), "{:?}", sandbox.log());
 }
@@ -57,7 +57,7 @@ async fn database_runs_a_command_on_a_migrated_database_and_exits_as_it_does() {
 #[tokio::test]
 async fn a_killed_sandbox_leaves_no_process_behind() {
     let sandbox = with_database("exec sleep 60").await;
-    told(&sandbox, "pid").await;
+    printed(&sandbox, "pid").await;
     let started = children(sandbox.pid());
     assert_eq!(started.len(), 2, "the server and the command: {started:?}");
     sandbox.kill();
@@ -69,7 +69,7 @@ async fn a_killed_sandbox_leaves_no_process_behind() {
 #[tokio::test]
 async fn a_terminated_sandbox_leaves_no_process_behind() {
     let sandbox = with_database("exec sleep 60").await;
-    told(&sandbox, "pid").await;
+    printed(&sandbox, "pid").await;
     let started = children(sandbox.pid());
     sandbox.terminate();
     assert_eq!(sandbox.wait().await.code(), Some(143));
@@ -91,8 +91,8 @@ async fn a_program_gets_its_own_settings_only_and_an_empty_folder() {
 }
 
 #[tokio::test]
-async fn a_program_tells_its_address_or_why_it_ended() {
-    let line = r#"{"fields":{"message":"listening","address":"127.0.0.1:4123"}}"#;
+async fn waiting_for_an_address_returns_it_or_the_output_of_the_program_that_exited() {
+    let line = r#"{"fields":{"message":"listening for requests","address":"127.0.0.1:4123"}}"#;
     let up = shell(&format!("echo '{line}'; exec sleep 60"));
     assert_eq!(up.address().await.unwrap(), "127.0.0.1:4123".parse().unwrap());
 
@@ -105,20 +105,20 @@ async fn a_program_tells_its_address_or_why_it_ended() {
 #[tokio::test]
 async fn a_program_can_be_frozen_thawed_and_asked_to_stop() {
     let program = shell("trap 'echo polite; exit 3' TERM; echo up; while :; do sleep 0.01; done");
-    program.wait_for_line("up", PATIENCE).await.unwrap();
+    program.wait_for_line("up", TIMEOUT).await.unwrap();
     program.freeze();
     program.terminate();
     let while_frozen = program.wait_for_line("polite", Duration::from_millis(50)).await;
     assert!(matches!(while_frozen, Err(ProgramError::TimedOut(_))));
     program.thaw();
-    program.wait_for_line("polite", PATIENCE).await.unwrap();
+    program.wait_for_line("polite", TIMEOUT).await.unwrap();
     assert_eq!(program.wait().await.code(), Some(3));
 }
 
 #[tokio::test]
 async fn a_dropped_program_is_killed() {
     let program = shell("echo up; exec sleep 60");
-    program.wait_for_line("up", PATIENCE).await.unwrap();
+    program.wait_for_line("up", TIMEOUT).await.unwrap();
     let pid = i32::try_from(program.pid()).unwrap();
     kill(Pid::from_raw(pid), None::<Signal>).unwrap();
     drop(program);

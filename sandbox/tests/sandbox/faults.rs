@@ -1,4 +1,4 @@
-//! Each kind of fault, as a client sees it and as the journal tells it.
+//! Each kind of fault, as a client sees it and as the journal records it.
 
 use crate::mailgun::{mail, mailgun, send};
 use sandbox::{Fault, FaultKind, client};
@@ -6,7 +6,7 @@ use serde_json::json;
 use std::time::{Duration, Instant};
 
 #[tokio::test]
-async fn a_status_is_answered_and_nothing_done_as_often_as_asked() {
+async fn a_status_fault_answers_without_carrying_out_as_many_calls_as_set() {
     let mailgun = mailgun().await;
     mailgun.faults().add(Fault::status(500).times(2));
     mailgun.faults().add(Fault::answer(429, "slow down").header("Retry-After", "7"));
@@ -20,7 +20,7 @@ async fn a_status_is_answered_and_nothing_done_as_often_as_asked() {
 }
 
 #[tokio::test]
-async fn status_after_takes_the_mail_and_denies_it() {
+async fn status_after_accepts_the_mail_and_answers_an_error() {
     let mailgun = mailgun().await;
     mailgun.faults().add(Fault::status_after(502));
     assert_eq!(send(&mailgun, &mail(&[])).await.unwrap().0, 502);
@@ -61,7 +61,7 @@ async fn a_hanging_call_ends_with_its_client() {
 }
 
 #[tokio::test]
-async fn a_late_answer_is_a_good_one() {
+async fn a_delayed_call_succeeds() {
     let mailgun = mailgun().await;
     mailgun.faults().add(FaultKind::Delay { millis: 50 });
     let started = Instant::now();
@@ -70,7 +70,7 @@ async fn a_late_answer_is_a_good_one() {
 }
 
 #[tokio::test]
-async fn a_fault_for_one_address_leaves_the_others_alone() {
+async fn a_fault_for_one_address_does_not_apply_to_others() {
     let mailgun = mailgun().await;
     mailgun.faults().add(Fault::status(500).to("Bob@example.com").always());
     for (to, status) in [("ada@example.com", 200), ("Bob <bob@example.com>", 500)] {

@@ -11,7 +11,7 @@ async fn page(mailgun: &Mailgun) -> String {
 }
 
 #[tokio::test]
-async fn an_empty_mailbox_says_what_to_do() {
+async fn an_empty_mailbox_shows_the_command_that_sends_a_mail() {
     let settings = MailgunSettings { hint: Some("curl -d '{\"email\":\"a&b\"}'".into()), ..MailgunSettings::default() };
     let mailgun = Mailgun::start(settings).await.unwrap();
     let page = page(&mailgun).await;
@@ -19,7 +19,7 @@ async fn an_empty_mailbox_says_what_to_do() {
 }
 
 #[tokio::test]
-async fn the_newest_mail_stands_first_with_its_link() {
+async fn the_newest_mail_comes_first_with_its_link() {
     let mailgun = mailgun().await;
     send(&mailgun, &mail(&[])).await.unwrap();
     send(&mailgun, &mail(&[("to", "bob@example.com")])).await.unwrap();
@@ -31,7 +31,7 @@ async fn the_newest_mail_stands_first_with_its_link() {
 }
 
 #[tokio::test]
-async fn nothing_in_a_mail_becomes_part_of_the_page() {
+async fn all_content_of_a_mail_is_escaped() {
     let mailgun = mailgun().await;
     let evil = "</h2><script>alert(1)</script>{{faults}}\" onload='x'";
     let changes = [
@@ -51,7 +51,7 @@ async fn nothing_in_a_mail_becomes_part_of_the_page() {
 }
 
 #[tokio::test]
-async fn a_button_breaks_either_stand_in_and_another_mends_it() {
+async fn buttons_add_faults_to_either_stand_in_and_reset_removes_them() {
     let supabase = SupabaseAuth::start(SupabaseSettings::default()).await.unwrap();
     let settings = MailgunSettings { supabase_faults: Some(supabase.faults().clone()), ..MailgunSettings::default() };
     let mailgun = Mailgun::start(settings).await.unwrap();
@@ -73,14 +73,14 @@ async fn a_button_breaks_either_stand_in_and_another_mends_it() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_not_loopback_sees_no_mail() {
+async fn a_request_with_another_host_is_forbidden() {
     let mailgun = mailgun().await;
     let request = client().unwrap().get(mailgun.url()).header("host", "rebound.example");
     assert_eq!(request.send().await.unwrap().status(), 403);
 }
 
 #[tokio::test]
-async fn an_arriving_mail_is_told_to_an_open_page() {
+async fn an_open_page_gets_an_event_for_a_new_mail() {
     let mailgun = mailgun().await;
     let url = format!("{}/events", mailgun.url());
     let mut events = client().unwrap().get(url).send().await.unwrap().bytes_stream();
@@ -109,7 +109,7 @@ async fn a_stand_in_is_shown_as_broken_until_a_call_succeeds() {
 }
 
 #[tokio::test]
-async fn jobs_without_a_mail_are_listed_with_what_holds_them_up() {
+async fn jobs_without_a_mail_are_listed_with_the_reason() {
     let job = |state: &str, reason: Option<&str>| OpenJob {
         recipient: format!("{state}@example.com"),
         state: state.to_owned(),

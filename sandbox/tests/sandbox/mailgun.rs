@@ -1,4 +1,4 @@
-//! The stand-in Mailgun: what it takes, in the forms of the official clients, and what it refuses.
+//! The stand-in Mailgun: what it accepts from the official clients, and what it rejects.
 
 use sandbox::{Mailgun, MailgunSettings, client};
 use serde_json::Value;
@@ -54,7 +54,7 @@ fn urlencoded(fields: &Fields) -> String {
 }
 
 #[tokio::test]
-async fn it_takes_what_the_official_clients_send_in_both_encodings() {
+async fn mails_of_the_official_clients_are_accepted_in_both_encodings() {
     let clients: Vec<Value> = serde_json::from_str(CLIENTS).unwrap();
     assert!(clients.len() >= 5);
     for sender in &clients {
@@ -78,7 +78,7 @@ async fn it_takes_what_the_official_clients_send_in_both_encodings() {
 }
 
 #[tokio::test]
-async fn it_refuses_what_mailgun_refuses() {
+async fn mails_that_mailgun_rejects_are_rejected() {
     let mailgun = mailgun().await;
     let long = "x".repeat(17 * 1024);
     let crowd = vec!["a@b.example"; 1001].join(",");
@@ -120,7 +120,7 @@ async fn a_wrong_key_is_forbidden_and_a_wrong_domain_not_found() {
 }
 
 #[tokio::test]
-async fn a_mail_keeps_all_that_was_sent_and_its_message_id() {
+async fn a_mail_keeps_all_fields_and_its_message_id() {
     let mailgun = mailgun().await;
     let id = "<job-1@mg.example.com>";
     let changes = [
@@ -144,11 +144,11 @@ async fn a_mail_keeps_all_that_was_sent_and_its_message_id() {
 }
 
 #[tokio::test]
-async fn waiting_for_a_mail_that_does_not_come_says_what_came() {
+async fn a_timeout_names_the_mail_waited_for_and_those_that_came() {
     let mailgun = mailgun().await;
     send(&mailgun, &mail(&[])).await.unwrap();
-    let patience = Duration::from_millis(1);
-    let told = mailgun.wait_for_mail("eve@example.com", patience).await.unwrap_err();
-    assert!(told.to_string().contains("a mail to eve@example.com"), "{told}");
-    assert!(told.to_string().contains("ada@example.com"), "{told}");
+    let timeout = Duration::from_millis(1);
+    let error = mailgun.wait_for_mail("eve@example.com", timeout).await.unwrap_err();
+    assert!(error.to_string().contains("a mail to eve@example.com"), "{error}");
+    assert!(error.to_string().contains("ada@example.com"), "{error}");
 }

@@ -1,5 +1,5 @@
-//! The sandbox against what the real providers were seen to do, and against its own promises.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Tests of the sandbox: against recorded answers of the real providers, and of its own functions.
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod children;
 mod faults;

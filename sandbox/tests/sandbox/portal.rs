@@ -1,4 +1,4 @@
-//! The example portal, as far as it can be seen without a browser.
+//! Tests of the example portal that need no browser.
 
 use sandbox::{Portal, PortalSettings, client};
 use serde_json::Value;
@@ -8,7 +8,7 @@ const DOCUMENT: &str = include_str!("../../../openapi/openapi.json");
 const MESSAGES: &str = include_str!("../../../openapi/examples/portal/messages.js");
 const CONFIG: &str = include_str!("../../../openapi/examples/portal/config.js");
 
-/// Each code that the endpoint may answer with, by the examples of the document; and what lies beside the endpoint.
+/// The error codes in the document's examples for this endpoint, and `not_found`, which any wrong path gets.
 fn codes() -> BTreeSet<String> {
     let document: Value = serde_json::from_str(DOCUMENT).unwrap();
     let answers = document["paths"]["/auth/send-magic-link"]["post"]["responses"].as_object().unwrap();
@@ -51,14 +51,14 @@ async fn the_callback_is_a_page_and_never_a_redirect() {
 }
 
 #[tokio::test]
-async fn the_config_names_the_api_that_it_is_served_for() {
+async fn the_served_config_has_the_address_of_the_api() {
     let api = "http://127.0.0.1:4711/api".to_owned();
     let portal = Portal::start(PortalSettings { api, ..PortalSettings::default() }).await.unwrap();
     let port = portal.url().rsplit_once(':').unwrap().1.to_owned();
     let answer = client().unwrap().get(format!("http://127.0.0.1:{port}/config.js")).send().await.unwrap();
     let served = answer.text().await.unwrap();
     assert_eq!(served, "export const api = \"http://127.0.0.1:4711/api\";\nexport const resendAfter = 30;\n");
-    // The file that it takes the place of exports the same names.
+    // The file that it replaces exports the same names.
     let names = |text: &str| -> BTreeSet<String> {
         text.lines()
             .filter_map(|line| Some(line.strip_prefix("export const ")?.split(' ').next()?.to_owned()))
@@ -68,7 +68,7 @@ async fn the_config_names_the_api_that_it_is_served_for() {
 }
 
 #[tokio::test]
-async fn by_another_name_the_portal_leads_to_its_own() {
+async fn a_request_by_another_host_name_is_redirected_to_localhost() {
     let portal = Portal::start(PortalSettings::default()).await.unwrap();
     let other = portal.url().replace("localhost", "127.0.0.1");
     for path in ["/?next=/projects/42", "/projects/42?tab=files", "//example.com/"] {

@@ -1,4 +1,4 @@
-//! The server of one's own.
+//! Tests of the Postgres server that the sandbox starts.
 
 use sandbox::{Durability, Postgres};
 use sqlx::{Connection, Executor, PgConnection};
@@ -13,7 +13,7 @@ async fn count(postgres: &Postgres, database: &str) -> i64 {
 }
 
 #[tokio::test]
-async fn databases_are_made_cloned_and_dropped_and_survive_a_crash() {
+async fn databases_can_be_created_cloned_and_dropped_and_survive_a_crash() {
     let postgres = Postgres::start_with(Durability::Stock).await.unwrap();
     postgres.create_database("template").await.unwrap();
     let mut connection = connect(&postgres, "template").await.unwrap();
@@ -37,7 +37,7 @@ async fn databases_are_made_cloned_and_dropped_and_survive_a_crash() {
 }
 
 #[tokio::test]
-async fn it_is_set_up_for_tests_and_closed_to_others() {
+async fn the_server_has_the_settings_for_tests_and_refuses_a_wrong_password() {
     let postgres = Postgres::start_with(Durability::Off).await.unwrap();
     let mut connection = connect(&postgres, "postgres").await.unwrap();
     for (setting, value) in [
@@ -48,9 +48,9 @@ async fn it_is_set_up_for_tests_and_closed_to_others() {
         ("unix_socket_directories", ""),
         ("fsync", "off"),
     ] {
-        let told: String =
+        let actual: String =
             sqlx::query_scalar("select current_setting($1)").bind(setting).fetch_one(&mut connection).await.unwrap();
-        assert_eq!(told, value, "{setting}");
+        assert_eq!(actual, value, "{setting}");
     }
     let mut url = url::Url::parse(&postgres.url("postgres")).unwrap();
     url.set_password(Some("wrong")).unwrap();
@@ -58,7 +58,7 @@ async fn it_is_set_up_for_tests_and_closed_to_others() {
 }
 
 #[tokio::test]
-async fn a_dropped_server_is_gone_with_its_data() {
+async fn dropping_a_server_kills_it_and_removes_its_data() {
     let postgres = Postgres::start_with(Durability::Off).await.unwrap();
     let mut connection = connect(&postgres, "postgres").await.unwrap();
     let data: String = sqlx::query_scalar("show data_directory").fetch_one(&mut connection).await.unwrap();

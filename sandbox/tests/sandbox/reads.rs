@@ -1,4 +1,4 @@
-//! What the stand-in Mailgun tells those who ask: events, logs, suppression lists.
+//! The stand-in Mailgun's read endpoints: events, logs, suppression lists.
 
 use crate::{
     mailgun::{mail, mailgun, send},
@@ -9,7 +9,7 @@ use sandbox::{Mailgun, MailgunSettings, SuppressionList, client};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// A stand-in that has had a mail to each of these, and whose webhooks are lost.
+/// A stand-in that has accepted a mail to each address and drops its webhooks.
 async fn mailed(addresses: &[&str]) -> (Mailgun, Receiver) {
     let (mailgun, receiver) = (mailgun().await, Receiver::start().await);
     mailgun.set_webhook(receiver.url(), "key");
@@ -38,12 +38,12 @@ fn kinds(page: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn events_of_one_mail_are_found_page_by_page() {
+async fn events_can_be_filtered_by_mail_and_paged() {
     let (mailgun, receiver) = mailed(&["ada@example.com", "bounce@example.com"]).await;
     let events = format!("{}/v3/mg.example.com/events", mailgun.url());
     let (status, all) = get(&events).await;
     assert_eq!((status, kinds(&all)), (200, vec!["accepted", "delivered", "accepted", "failed"]));
-    assert_eq!(all["items"][0]["id"], mailgun.webhooks()[0].id, "the same as the webhooks'");
+    assert_eq!(all["items"][0]["id"], mailgun.webhooks()[0].id, "both lists have the same ids");
     assert!(receiver.bodies().is_empty());
 
     let (_, page) = get(&format!("{events}?message-id=1@mg.example.com&limit=1")).await;
@@ -51,7 +51,7 @@ async fn events_of_one_mail_are_found_page_by_page() {
     let (_, page) = get(page["paging"]["next"].as_str().unwrap()).await;
     assert_eq!(kinds(&page), ["failed"]);
     let (_, page) = get(page["paging"]["next"].as_str().unwrap()).await;
-    assert_eq!(kinds(&page), Vec::<&str>::new(), "there is always one more, and it is empty");
+    assert_eq!(kinds(&page), Vec::<&str>::new(), "the page after the last event is empty");
 
     assert_eq!(get(&format!("{events}?limit=301")).await.0, 400);
     mailgun.lag(true);
@@ -82,7 +82,7 @@ async fn logs_are_filtered_by_attributes_and_paged_by_tokens() {
 }
 
 #[tokio::test]
-async fn an_address_that_bounced_is_not_tried_again_until_it_is_off_the_list() {
+async fn an_address_that_bounced_is_suppressed_until_it_is_taken_off_the_list() {
     let (mailgun, _receiver) = mailed(&["bounce@example.com", "bounce@example.com"]).await;
     let reasons = |mailgun: &Mailgun| -> Vec<String> {
         let events = mailgun.webhooks();
@@ -106,7 +106,7 @@ async fn an_address_that_bounced_is_not_tried_again_until_it_is_off_the_list() {
 }
 
 #[tokio::test]
-async fn a_sending_key_may_ask_nothing() {
+async fn a_sending_key_cannot_read() {
     let (mailgun, _receiver) = mailed(&["ada@example.com"]).await;
     for path in ["v3/mg.example.com/events", "v3/mg.example.com/bounces/ada@example.com"] {
         let url = format!("{}/{path}", mailgun.url());

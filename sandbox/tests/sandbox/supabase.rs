@@ -1,4 +1,4 @@
-//! The stand-in Supabase Auth against the recorded answers of a real server, and the rules of tokens.
+//! The stand-in Supabase Auth against the recorded answers of a real server, and the rules for tokens.
 
 use sandbox::{SupabaseAuth, SupabaseSettings, client};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ fn recorded_settings() -> SupabaseSettings {
     }
 }
 
-/// A stand-in in the state in which the real server was for this case.
+/// A stand-in in the state that the real server had in this case.
 async fn stand_in_for(case: &str) -> SupabaseAuth {
     let auth = SupabaseAuth::start(recorded_settings()).await.unwrap();
     for email in ["confirmed@example.com", "mixed@example.com"] {
@@ -44,7 +44,7 @@ async fn stand_in_for(case: &str) -> SupabaseAuth {
     auth
 }
 
-/// The recorded JWTs are masked: which one it was is in the case's name.
+/// The recorded JWTs are masked. The case's name tells which key it was.
 fn key_for(case: &str, recorded: &str) -> String {
     match recorded {
         "Bearer <JWT>" | "<JWT>" if case.starts_with("auth-anon") => "sandbox-anon-key".to_owned(),
@@ -78,7 +78,7 @@ async fn replay(auth: &SupabaseAuth, case: &Value) -> (u16, Vec<(String, String)
 }
 
 #[tokio::test]
-async fn it_answers_as_the_real_server_was_seen_to() {
+async fn the_answers_are_those_recorded_from_a_real_server() {
     let cases: Vec<Value> = serde_json::from_str(CASES).unwrap();
     assert!(cases.len() > 90);
     for case in &cases {
@@ -117,7 +117,7 @@ fn compare_bodies(name: &str, status: u16, body: &str, expected: &Value) {
 
 fn keys(body: &Value) -> BTreeSet<&str> {
     let keys = body.as_object().unwrap().keys().map(String::as_str);
-    // Whether somebody was confirmed by an earlier case, or signed in, is no matter of shape.
+    // These fields depend on earlier cases: whether somebody was confirmed or signed in.
     keys.filter(|key| !key.ends_with("_sent_at") && *key != "last_sign_in_at").collect()
 }
 
@@ -128,7 +128,7 @@ fn without_token(body: &Value) -> String {
     body["action_link"].as_str().unwrap().replace(token, "<token>")
 }
 
-/// A stand-in as `cargo dev` has it, and its links.
+/// A stand-in with the settings of `cargo dev`, and calls for its links.
 struct Links(SupabaseAuth);
 
 impl Links {
@@ -171,7 +171,7 @@ impl Links {
 const ADA: &str = "ada@example.com";
 
 #[tokio::test]
-async fn a_second_link_kills_the_first_and_works_once() {
+async fn a_second_link_invalidates_the_first_and_works_once() {
     let links = Links::new().await;
     links.0.add_confirmed_user(ADA);
     let first = links.link("magiclink", ADA).await;
@@ -182,7 +182,7 @@ async fn a_second_link_kills_the_first_and_works_once() {
 }
 
 #[tokio::test]
-async fn a_strangers_first_link_survives_a_later_one_until_either_is_used() {
+async fn a_newcomers_first_link_works_beside_a_later_one_until_either_is_used() {
     let links = Links::new().await;
     let signup = links.link("magiclink", ADA).await;
     assert_eq!(signup["verification_type"], "signup");
@@ -196,7 +196,7 @@ async fn a_strangers_first_link_survives_a_later_one_until_either_is_used() {
 }
 
 #[tokio::test]
-async fn a_strangers_first_link_leaves_the_later_code_and_a_later_link_leaves_nothing() {
+async fn using_a_newcomers_first_link_leaves_the_later_code_valid_but_not_vice_versa() {
     for (opened, code_of_the_other) in [("signup", 200), ("magiclink", 403)] {
         let links = Links::new().await;
         let signup = links.link("magiclink", ADA).await;
@@ -211,7 +211,7 @@ async fn a_strangers_first_link_leaves_the_later_code_and_a_later_link_leaves_no
 }
 
 #[tokio::test]
-async fn a_hash_verifies_as_the_types_of_its_kind_and_a_failed_try_uses_nothing() {
+async fn a_hash_works_for_the_types_of_its_kind_and_a_failed_try_does_not_use_it_up() {
     let links = Links::new().await;
     for (made_as, verifies_as, status) in [
         ("recovery", "magiclink", 200),
@@ -238,7 +238,7 @@ async fn a_hash_verifies_as_the_types_of_its_kind_and_a_failed_try_uses_nothing(
 }
 
 #[tokio::test]
-async fn six_digits_and_the_address_sign_in_too() {
+async fn the_one_time_code_and_the_address_sign_in_too() {
     let links = Links::new().await;
     let link = links.link("magiclink", ADA).await;
     let (status, session) = links.post(json!({"type": "email", "email": ADA, "token": link["email_otp"]})).await;
@@ -248,7 +248,7 @@ async fn six_digits_and_the_address_sign_in_too() {
 }
 
 #[tokio::test]
-async fn links_of_the_banned_and_old_links_do_not_work() {
+async fn links_of_banned_users_and_expired_links_do_not_work() {
     let links = Links::new().await;
     links.0.ban("banned@example.com");
     let banned = links.link("magiclink", "banned@example.com").await;
@@ -259,7 +259,7 @@ async fn links_of_the_banned_and_old_links_do_not_work() {
 }
 
 #[tokio::test]
-async fn head_and_options_use_nothing() {
+async fn head_and_options_do_not_use_up_a_link() {
     let links = Links::new().await;
     let link = links.link("magiclink", ADA).await;
     let url = link["action_link"].as_str().unwrap();
@@ -272,7 +272,7 @@ async fn head_and_options_use_nothing() {
 }
 
 #[tokio::test]
-async fn a_callback_elsewhere_gets_a_page_and_no_token_leaves() {
+async fn a_callback_elsewhere_gets_a_page_without_tokens() {
     let links = Links::new().await;
     let link = links.link("magiclink", ADA).await;
     let url = link["action_link"].as_str().unwrap();
@@ -287,9 +287,10 @@ async fn a_callback_elsewhere_gets_a_page_and_no_token_leaves() {
     }
 }
 
-/// Recorded: `verify-get-second`. A token of no link carries no session, so nothing leaves this machine with it.
+/// Recorded: `verify-get-second`. A token of no link carries no session, so the redirect takes nothing off this
+/// machine.
 #[tokio::test]
-async fn a_token_of_no_link_gets_the_real_redirect_and_is_noted() {
+async fn a_token_of_no_link_gets_the_real_redirect_and_is_recorded() {
     let links = Links::new().await;
     let allowed = "https://example.com/auth/callback?next=%2Fa.b%2Fc%3Fd%3De";
     for (redirect_to, leads_to) in [(allowed, allowed), ("https://example.net/x", "https://www.example.org")] {
@@ -305,10 +306,11 @@ async fn a_token_of_no_link_gets_the_real_redirect_and_is_noted() {
     links.open(&link).await;
 
     let calls = links.0.verify_journal();
-    let noted: Vec<_> = calls.iter().map(|call| (call.unknown_token.as_deref(), call.redirect_to.as_str())).collect();
+    let recorded: Vec<_> =
+        calls.iter().map(|call| (call.unknown_token.as_deref(), call.redirect_to.as_str())).collect();
     let of_the_link = "https://example.com/auth/callback?next=%2Fexample";
     assert_eq!(
-        noted,
+        recorded,
         [(Some("no-token"), allowed), (Some("no-token"), "https://example.net/x"), (None, of_the_link)],
         "the token of a link is a secret"
     );
@@ -316,7 +318,7 @@ async fn a_token_of_no_link_gets_the_real_redirect_and_is_noted() {
 }
 
 #[tokio::test]
-async fn links_with_the_servers_default_path_find_nothing_behind_the_gateway() {
+async fn links_with_the_servers_default_path_get_a_404_behind_the_gateway() {
     let links = Links::new().await;
     links.0.set_verify_path("/verify");
     let link = links.link("magiclink", ADA).await;
@@ -349,9 +351,9 @@ async fn a_callback_on_this_machine_gets_the_real_redirect() {
     }
 }
 
-/// Escapes but none of `& = #`: inserted raw, so decoded once more on the way.
+/// A URL with escapes but none of `& = #` is inserted without encoding, so it is decoded once too often.
 #[tokio::test]
-async fn a_redirect_with_escapes_only_loses_them() {
+async fn a_redirect_with_escapes_only_arrives_decoded() {
     let links = Links::new().await;
     let callback = "http://localhost:5173/callback/%7Euser";
     let body = json!({"type": "magiclink", "email": ADA, "redirect_to": callback});
@@ -361,7 +363,7 @@ async fn a_redirect_with_escapes_only_loses_them() {
 }
 
 #[tokio::test]
-async fn the_gateway_wants_the_key_in_apikey_too() {
+async fn the_gateway_also_needs_the_key_in_apikey() {
     let links = Links::new().await;
     let key = "sandbox-service-role-key";
     for (apikey, bearer, status) in [

@@ -1,4 +1,4 @@
-//! The stand-in Mailgun's webhooks, as a small receiver gets them.
+//! The stand-in Mailgun's webhooks, as a receiver gets them.
 
 use crate::{
     mailgun::{mail, mailgun, send},
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 const KEY: &str = "key-of-the-tests";
 
-async fn told() -> (Mailgun, Receiver) {
+async fn with_webhook() -> (Mailgun, Receiver) {
     let (mailgun, receiver) = (mailgun().await, Receiver::start().await);
     mailgun.set_webhook(receiver.url(), KEY);
     mailgun.set_webhook_delay(Duration::ZERO);
@@ -31,7 +31,7 @@ fn names(events: &[SentWebhook]) -> Vec<&str> {
 
 #[tokio::test]
 async fn each_event_is_signed_and_names_its_mail() {
-    let (mailgun, receiver) = told().await;
+    let (mailgun, receiver) = with_webhook().await;
     let changes = [
         ("to", "Ada <ada@example.com>"),
         ("h:Message-Id", "<job-1@mg.example.com>"),
@@ -56,7 +56,7 @@ async fn each_event_is_signed_and_names_its_mail() {
 }
 
 #[tokio::test]
-async fn the_recipients_name_decides_what_happens() {
+async fn the_recipients_name_selects_the_events() {
     let user_unknown = "5.1.1 <bounce+1@example.com>: Recipient address rejected: User unknown";
     for (name, expected) in [
         ("ada", vec![json!(["delivered", null, null, 250, null])]),
@@ -75,15 +75,15 @@ async fn the_recipients_name_decides_what_happens() {
         ),
         ("complaint", vec![json!(["delivered", null, null, 250, null]), json!(["complained", null, null, null, null])]),
     ] {
-        let (mailgun, _receiver) = told().await;
+        let (mailgun, _receiver) = with_webhook().await;
         mail_to(&mailgun, &format!("{name}@example.com")).await;
         let events = mailgun.wait_for_webhooks(1 + expected.len()).await.unwrap();
         assert_eq!(events[0].event, "accepted", "{name}");
-        let told = events[1..].iter().map(SentWebhook::event_data).map(|data| {
+        let actual = events[1..].iter().map(SentWebhook::event_data).map(|data| {
             let status = &data["delivery-status"];
             json!([data["event"], data["severity"], data["reason"], status["code"], status["enhanced-code"]])
         });
-        assert_eq!(told.collect::<Vec<_>>(), expected, "{name}");
+        assert_eq!(actual.collect::<Vec<_>>(), expected, "{name}");
         if name == "bounce+1" {
             assert_eq!(events[1].event_data()["delivery-status"]["message"], user_unknown);
         }
@@ -91,8 +91,8 @@ async fn the_recipients_name_decides_what_happens() {
 }
 
 #[tokio::test]
-async fn a_post_that_fails_is_tried_again_under_another_token() {
-    let (mailgun, receiver) = told().await;
+async fn a_failed_post_is_retried_with_another_token() {
+    let (mailgun, receiver) = with_webhook().await;
     receiver.answer_next([500]);
     mail_to(&mailgun, "ada@example.com").await;
     let events = mailgun.wait_for_webhooks(2).await.unwrap();
@@ -106,8 +106,8 @@ async fn a_post_that_fails_is_tried_again_under_another_token() {
 }
 
 #[tokio::test]
-async fn after_three_retries_it_is_given_up() {
-    let (mailgun, receiver) = told().await;
+async fn an_event_is_given_up_after_three_retries() {
+    let (mailgun, receiver) = with_webhook().await;
     receiver.answer_next([503; 8]);
     mail_to(&mailgun, "ada@example.com").await;
     let events = mailgun.wait_for_webhooks(2).await.unwrap();
@@ -115,8 +115,8 @@ async fn after_three_retries_it_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_406_is_not_tried_again() {
-    let (mailgun, receiver) = told().await;
+async fn a_406_is_not_retried() {
+    let (mailgun, receiver) = with_webhook().await;
     receiver.answer_next([406, 406]);
     mail_to(&mailgun, "ada@example.com").await;
     let events = mailgun.wait_for_webhooks(2).await.unwrap();
@@ -124,7 +124,7 @@ async fn a_406_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn nothing_is_told_of_mails_from_before() {
+async fn mails_from_before_the_webhook_was_set_have_no_events() {
     let mailgun = mailgun().await;
     let receiver = Receiver::start().await;
     mail_to(&mailgun, "ada@example.com").await;
@@ -137,8 +137,8 @@ async fn nothing_is_told_of_mails_from_before() {
 }
 
 #[tokio::test]
-async fn what_was_dropped_can_be_sent_late_and_twice() {
-    let (mailgun, receiver) = told().await;
+async fn dropped_events_can_be_posted_late_and_twice() {
+    let (mailgun, receiver) = with_webhook().await;
     mailgun.drop_webhooks(true);
     mail_to(&mailgun, "bounce@example.com").await;
     let events = mailgun.wait_for_webhooks(2).await.unwrap();
@@ -156,15 +156,15 @@ async fn what_was_dropped_can_be_sent_late_and_twice() {
     assert_eq!(mailgun.webhooks()[1].answers, [Some(200); 3]);
     assert!(matches!(mailgun.redeliver(2, Signing::Same).await, Err(WebhookError::NoSuchEvent(2))));
 
-    // Nobody listens there: it is a port for others.
+    // Nobody listens on port 1.
     mailgun.set_webhook("http://127.0.0.1:1/", KEY);
     assert!(matches!(mailgun.redeliver(0, Signing::Anew).await, Err(WebhookError::NoAnswer(_))));
     assert_eq!(mailgun.webhooks()[0].answers, [None]);
 }
 
 #[tokio::test]
-async fn an_event_that_is_made_up_is_signed_with_the_key_of_the_moment() {
-    let (mailgun, receiver) = told().await;
+async fn a_made_up_event_is_signed_with_the_current_key() {
+    let (mailgun, receiver) = with_webhook().await;
     receiver.answer_next([200, 401]);
     let event = json!({"event": "delivered", "message": {"headers": {"message-id": "stranger@mg.example.com"}}});
     assert_eq!(mailgun.post_event(event.clone()).await.unwrap(), 200);
@@ -172,14 +172,14 @@ async fn an_event_that_is_made_up_is_signed_with_the_key_of_the_moment() {
     assert_eq!(mailgun.post_event(event.clone()).await.unwrap(), 401);
     let bodies = receiver.bodies();
     assert!(bodies.iter().all(|body| body["event-data"] == event));
-    let rightly: Vec<bool> = bodies.iter().map(|body| Receiver::is_signed(body, KEY)).collect();
-    assert_eq!(rightly, [true, false]);
+    let signed: Vec<bool> = bodies.iter().map(|body| Receiver::is_signed(body, KEY)).collect();
+    assert_eq!(signed, [true, false]);
     assert!(mailgun.webhooks().is_empty());
 }
 
 #[tokio::test]
-async fn the_mailbox_page_shows_what_was_told_and_answered() {
-    let (mailgun, receiver) = told().await;
+async fn the_mailbox_page_shows_the_events_and_rejected_webhooks() {
+    let (mailgun, receiver) = with_webhook().await;
     mail_to(&mailgun, "ada@example.com").await;
     mailgun.wait_for_webhooks(2).await.unwrap();
     receiver.answer_next([406, 406]);

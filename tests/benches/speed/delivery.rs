@@ -1,5 +1,5 @@
-//! The real programs from end to end: how soon a request is picked up, how fast a backlog is worked off with stand-ins
-//! over HTTP, and what the programs take of the machine meanwhile.
+//! The real programs end to end: how soon a request is picked up, how fast a backlog drains with stand-ins over HTTP,
+//! and how much CPU and memory the programs use.
 
 use std::{
     collections::HashMap,
@@ -18,11 +18,11 @@ use crate::{
     statistics::{millis, quantile, rate},
 };
 
-/// Jobs of the backlog.
+/// Number of jobs in the backlog.
 const BACKLOG: u64 = 20_000;
-/// Of each measurement of pickup.
+/// Duration of each measurement of pickup.
 const LOAD: Duration = Duration::from_secs(10);
-/// Of the measurement of idle programs.
+/// Duration of the measurement of idle programs.
 const IDLE: Duration = Duration::from_secs(20);
 const FIREWALL: &str = "<html><head><title>403 Forbidden</title></head><body>Request blocked</body></html>";
 
@@ -54,8 +54,8 @@ pub(crate) async fn measure(figures: &mut Figures) {
     pickup(&system, figures, full / 2.0, "half of full load", None).await;
 }
 
-/// From the answer's arrival to the call of `generate_link`, at so many requests a second. The address `refused`, which is
-/// not measured, is asked for first.
+/// Measures the time from the arrival of the answer to the call of `generate_link`, at `a_second` requests a second.
+/// The address `refused` is requested first and is not measured.
 async fn pickup(system: &TestSystem, figures: &mut Figures, a_second: f64, name: &str, refused: Option<&str>) {
     system.until_idle().await;
     let known = system.supabase.journal().len();
@@ -86,7 +86,7 @@ async fn pickup(system: &TestSystem, figures: &mut Figures, a_second: f64, name:
     system.until_idle().await;
     let answered = answered.lock().unwrap();
     let calls = system.supabase.journal();
-    // A call may come before the answer has crossed back: that is no wait at all.
+    // The call may come before the answer has arrived. That counts as no wait.
     let wait =
         |called: SystemTime, answered: SystemTime| called.duration_since(answered).unwrap_or_default().as_secs_f64();
     let mut waits: Vec<f64> =

@@ -1,5 +1,5 @@
-//! Jobs through the outbox as a worker takes them, with upstreams that answer at once: claim, link stored under its seal,
-//! journal of both steps, end. In process and without HTTP, so that what is measured is the outbox.
+//! Runs jobs through the outbox like a worker whose upstreams answer at once: claim, seal the link, record both steps,
+//! end. It runs in process and without HTTP, so that it measures only the outbox.
 
 use std::{
     sync::{
@@ -20,14 +20,14 @@ use uuid::Uuid;
 
 use crate::{figures::Figures, statistics::rate};
 
-/// As long as a link of Supabase's, sealed.
+/// The size of a sealed link of Supabase.
 const SEALED_BYTES: usize = 240;
 
-/// Puts so many jobs into the queue, each of somebody else's: with ids as the api gives them, each after the one before, and
-/// addresses in no order.
+/// Enqueues jobs of different recipients, with ascending ids like the api's and addresses in random order.
 pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
     let ids: Vec<Uuid> = (0..jobs).map(|_| JobId::new().0).collect();
-    // One by one: neither a checkpoint nor a vacuum runs within a transaction. The checkpoint comes first, as with the peers.
+    // Run the statements separately, because neither a checkpoint nor a vacuum runs within a transaction. The
+    // checkpoint comes first, as for the peers.
     sqlx::raw_sql("checkpoint").execute(admin).await.unwrap();
     sqlx::query(
         "insert into email_jobs (id, state, recipient, mailbox, callback_url, deadline_at, request_id, place, seq)
@@ -45,7 +45,8 @@ pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
     sqlx::raw_sql("vacuum (analyze) email_jobs_open").execute(admin).await.unwrap();
 }
 
-/// Drains with an empty history and over long ones, in turns, since the machine's mood changes; and what they leave.
+/// Measures the drain with an empty history and with long ones, in turns, because the machine's speed varies; and the
+/// dead tuples that it leaves.
 pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
     let server = Postgres::start().await.unwrap();
     let mut databases = Vec::new();
@@ -76,7 +77,7 @@ pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
     println!("  the open partition with its indexes after {} jobs: {size}", JOBS * 5);
 }
 
-/// What is held against the peers, once more.
+/// Repeats the measurements that are compared with the peers.
 pub(crate) async fn measure_again(figures: &mut Figures) {
     let server = Postgres::start().await.unwrap();
     let database = BenchDatabase::open(&server, 0, 0).await;
@@ -85,12 +86,12 @@ pub(crate) async fn measure_again(figures: &mut Figures) {
     }
 }
 
-/// Jobs of each drain.
+/// Number of jobs of each drain.
 const JOBS: u64 = 100_000;
-/// Deliveries at a time.
+/// Number of concurrent deliveries.
 const CONCURRENCY: usize = 1_000;
 
-/// A database with so many ended jobs.
+/// A database with a history of ended jobs.
 struct BenchDatabase {
     database: String,
     history: u64,
@@ -108,7 +109,7 @@ impl BenchDatabase {
             println!("  filling {history} ended jobs …");
             let mut connection = PgConnection::connect(&server.url(&name)).await.unwrap();
             let fill = format!("set fill.jobs = {history}; {}", include_str!("../../fill_history.sql"));
-            // What ended days ago has long been vacuumed: autovacuum is not to do it beside the drain.
+            // Vacuum now what would have been vacuumed days ago, so that autovacuum does not run during the drain.
             for statement in [&fill, "vacuum (analyze)", "checkpoint"] {
                 sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
             }
@@ -116,7 +117,7 @@ impl BenchDatabase {
         Self { database: name, history, admin, worker }
     }
 
-    /// One in which ended jobs lie where the open ones do, as they would without partitions.
+    /// Opens a database in which ended jobs are in the same table as open ones, as they would be without partitions.
     async fn without_a_hot_partition(server: &Postgres) -> Self {
         const ENDED: u64 = 1_000_000;
         let database = Self::open(server, usize::MAX, 0).await;
@@ -149,7 +150,8 @@ impl BenchDatabase {
         drain(&self.worker, jobs, concurrency, batching).await
     }
 
-    /// With a snapshot from before the first claim, as a dump or a long report holds one: nothing that goes can be cleared away.
+    /// Drains while a transaction holds a snapshot from before the first claim, like a dump or a long report. Dead
+    /// tuples cannot be removed meanwhile.
     async fn drain_beside_a_dump(&self) -> f64 {
         fill(&self.admin, JOBS).await;
         let mut dump = self.admin.begin().await.unwrap();
@@ -158,7 +160,7 @@ impl BenchDatabase {
         drain(&self.worker, JOBS, CONCURRENCY, Batching::Grouped).await
     }
 
-    /// As the peers are asked: a second after the drain, before a vacuum comes by.
+    /// Measures soon after the drain, before a vacuum, like the peers.
     async fn dead_tuples_per_job(&self) -> f64 {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let dead = self.text("n_dead_tup from pg_stat_user_tables where relname = 'email_jobs_open'").await;
@@ -173,16 +175,16 @@ impl BenchDatabase {
     }
 }
 
-/// How records are written.
+/// How records are committed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Batching {
-    /// As workers do.
+    /// In groups, as workers do.
     Grouped,
-    /// Each by a commit of its own.
+    /// Each in its own commit.
     Single,
 }
 
-/// Jobs a second until all are done, by so many deliveries at a time.
+/// Drains all jobs with this many concurrent deliveries. Returns jobs per second.
 async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching) -> f64 {
     let slots = Arc::new(Semaphore::new(concurrency));
     let worker = Arc::new(BenchWorker {
@@ -196,7 +198,7 @@ async fn drain(pool: &PgPool, jobs: u64, concurrency: usize, batching: Batching)
     let mut head = QueueCursor::default();
     let began = Instant::now();
     while worker.done.load(Ordering::Relaxed) < jobs {
-        // Room for one at least, and then for all that there is.
+        // Wait for one free slot, then claim as many jobs as there are free slots.
         drop(slots.acquire().await.unwrap());
         let options = ClaimOptions {
             worker: &worker.name,

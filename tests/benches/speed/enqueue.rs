@@ -1,4 +1,4 @@
-//! Requests into the outbox: through its Rust face alone, and over HTTP through the real api.
+//! Enqueues requests through the Rust API of the outbox alone, and over HTTP through the real api.
 
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,10 @@ use crate::{
     statistics::{millis, quantile},
 };
 
-/// Of each measurement.
+/// Duration of each measurement.
 const LOAD: Duration = Duration::from_secs(6);
 
-/// The floor and all that is held against it, on one server.
+/// Measures the floor and everything that is compared with it on one server.
 pub(crate) async fn measure(figures: &mut Figures) {
     let system = TestSystem::with(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
     let server = system.server.as_ref().unwrap();
@@ -42,7 +42,7 @@ pub(crate) async fn measure(figures: &mut Figures) {
     inserts(figures, server).await;
 }
 
-/// What is held against the peers, once more.
+/// Repeats the measurements that are compared with the peers.
 pub(crate) async fn measure_again(figures: &mut Figures) {
     let system = TestSystem::with(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
     let server = system.server.as_ref().unwrap();
@@ -81,7 +81,7 @@ fn admission() -> EnqueuePolicy {
     }
 }
 
-/// Requests a second, each for somebody else; in groups, or each by a commit of its own.
+/// Requests per second, each for another recipient; in groups, or each in its own commit.
 async fn through_the_outbox(server: &Postgres, callers: usize, in_groups: bool) -> f64 {
     let connections = if in_groups { 4 } else { u32::try_from(callers).unwrap() };
     let pool = outbox::connect(&server.url_as("alone", Role::Api).into(), connections, "bench").unwrap();

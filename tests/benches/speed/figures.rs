@@ -1,4 +1,4 @@
-//! What was measured: told as it comes, then as a table, as JSON, and as a plot.
+//! The measured values: printed at once, then as a table, as JSON, and as a plot.
 
 use std::{fmt::Write as _, path::Path};
 
@@ -7,29 +7,29 @@ use serde_json::{Value, json};
 /// One measured value.
 #[derive(Debug, Clone)]
 pub(crate) struct Figure {
-    /// What it belongs to, such as `drain`.
+    /// Its group, such as `drain`.
     pub(crate) group: &'static str,
-    /// What it is.
+    /// What was measured.
     pub(crate) name: String,
-    /// How much.
+    /// The value in `unit`.
     pub(crate) value: f64,
-    /// Of what: `/s`, `ms`, `MB`, `%`, `×`.
+    /// `/s`, `ms`, `MB`, `%` or `×`.
     pub(crate) unit: &'static str,
 }
 
-/// All of a run.
+/// All values of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Figures(pub(crate) Vec<Figure>);
 
 impl Figures {
-    /// Notes a value, and tells it.
+    /// Adds a value and prints it.
     pub(crate) fn add(&mut self, group: &'static str, name: impl Into<String>, value: f64, unit: &'static str) {
         let figure = Figure { group, name: name.into(), value, unit };
         println!("  {}", figure.line());
         self.0.push(figure);
     }
 
-    /// The median of all values of that name: sections are measured more than once.
+    /// The median of all values with this name; sections can be measured several times.
     pub(crate) fn median(&self, group: &str, name: &str) -> Option<f64> {
         let mut values: Vec<f64> =
             self.0.iter().filter(|f| f.group == group && f.name == name).map(|f| f.value).collect();
@@ -38,14 +38,14 @@ impl Figures {
         Some(f64::midpoint(*lower, *upper))
     }
 
-    /// Notes how many times another value one is, if both were measured.
+    /// Adds the ratio of two values, if both were measured.
     pub(crate) fn add_ratio(&mut self, name: &str, of: (&'static str, &str), to: (&'static str, &str)) {
         if let (Some(of), Some(to)) = (self.median(of.0, of.1), self.median(to.0, to.1)) {
             self.add("ratio", name, of / to, "×");
         }
     }
 
-    /// A line per name, group by group, with the median and how far its values lie apart.
+    /// One line for each name, by group, with the median, the lowest and the highest value.
     pub(crate) fn summary(&self) -> Vec<(Figure, f64, f64)> {
         let mut lines: Vec<(Figure, f64, f64)> = Vec::new();
         for figure in &self.0 {
@@ -67,7 +67,7 @@ impl Figures {
         lines
     }
 
-    /// In Markdown.
+    /// The table in Markdown.
     pub(crate) fn table(&self) -> String {
         let mut table = "| | figure | lowest – highest |\n|---|---:|---:|\n".to_owned();
         let mut group = "";
@@ -82,7 +82,7 @@ impl Figures {
         table
     }
 
-    /// Writes all of it as JSON.
+    /// Writes all values as JSON.
     pub(crate) fn write_json(&self, path: &Path) {
         let figures: Value = self
             .0
@@ -99,7 +99,7 @@ impl Figure {
     }
 }
 
-/// Three digits that count.
+/// Three significant digits.
 pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),

@@ -1,5 +1,5 @@
-//! Requests over HTTP, as many as the other side takes: a connection each for some callers, who ask again as soon as they
-//! are answered. Bytes only, so that the load costs its machine little.
+//! Requests over HTTP as fast as the api answers them. Each caller has its own connection and sends the next request
+//! when the answer arrives. It writes raw bytes, so that the load itself costs little CPU.
 
 use std::{
     sync::{
@@ -14,15 +14,15 @@ use tokio::{
     net::TcpStream,
 };
 
-/// What came of a load.
+/// The result of a load.
 pub(crate) struct Answered {
-    /// Requests a second, all of them answered 200.
+    /// Requests per second. All were answered with 200.
     pub(crate) rate: f64,
-    /// Seconds from request to answer, in order.
+    /// Seconds from request to answer, in ascending order.
     pub(crate) seconds: Vec<f64>,
 }
 
-/// Asks for links for so long, each for somebody else.
+/// Requests links for this long, each for another recipient.
 pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> Answered {
     let address: Arc<str> = address.into();
     let began = Instant::now();
@@ -48,11 +48,12 @@ pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> An
     Answered { rate, seconds }
 }
 
-/// The address of somebody who has not asked before. In no order: one after the other they would all be the last in each index.
+/// The address of a new recipient. Addresses are in no order, because ascending ones would always be last in each
+/// index.
 pub(crate) fn newcomer() -> String {
     static PEOPLE: AtomicU64 = AtomicU64::new(0);
     let number = PEOPLE.fetch_add(1, Ordering::Relaxed);
-    // An odd factor, so that no two are the same.
+    // Multiplying by an odd factor never gives the same number twice.
     format!("{:016x}@example.com", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 
@@ -70,7 +71,7 @@ impl Caller {
         Self { stream, host: address.to_owned(), answer: Vec::with_capacity(1_024) }
     }
 
-    /// Asks for a link for a person, and waits for the answer, which must be 200.
+    /// Requests a link and waits for the answer, which must be 200.
     pub(crate) async fn ask(&mut self, email: &str) {
         let body =
             format!(r#"{{"email":"{email}","callback_origin":"https://example.com","callback_next":"/projects/42"}}"#);
@@ -82,7 +83,7 @@ impl Caller {
         self.stream.write_all(request.as_bytes()).await.unwrap();
         self.answer.clear();
         loop {
-            assert!(self.stream.read_buf(&mut self.answer).await.unwrap() > 0, "the api hung up");
+            assert!(self.stream.read_buf(&mut self.answer).await.unwrap() > 0, "the api closed the connection");
             // The only body of a 200.
             if self.answer.ends_with(b"{\"ok\":true}") {
                 return;

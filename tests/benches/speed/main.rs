@@ -1,11 +1,16 @@
-//! `cargo bench --bench speed`: how fast requests come in and mails go out, against what the machine gives at best and,
-//! with `PEERS`, against what others reach on it. Real programs in a release build, a Postgres of its own with stock
-//! durability, everything on this machine; so only ratios within one run say something.
+//! `cargo bench --bench speed` measures how fast requests are accepted and mails are sent, compared with the best that
+//! the machine can do and, with `PEERS`, with other job queues. It runs a release build of the programs and a Postgres
+//! with stock durability, all on this machine. So only ratios within one run are meaningful.
 //!
-//! `cargo bench --bench speed -- enqueue drain` runs these sections only (enqueue, drain, delivery, peers); `HISTORY`
-//! lists how many ended jobs to drain over (by default 1000000,10000000); `ROUNDS` how often all is measured (1).
-//! It tells each figure as it comes, then prints a table, and writes `target/speed/figures.json` and `rates.svg`.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench prints for people, and stops at the first fault")]
+//! `cargo bench --bench speed -- enqueue drain` runs only these sections (enqueue, drain, delivery, peers). `HISTORY`
+//! lists the numbers of ended jobs to drain over (default: 1000000,10000000), `ROUNDS` the number of repetitions
+//! (default: 1). It prints each value at once and a table at the end, and writes `target/speed/figures.json` and
+//! `rates.svg`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench prints its results and panics at the first error"
+)]
 
 mod delivery;
 mod drain;
@@ -44,7 +49,7 @@ async fn main() {
             delivery::measure(&mut figures).await;
         }
         if wants("peers") && peers::measure(&mut figures).await {
-            // They took minutes, and the machine's mood changes: measured on both sides of them, by turns, we meet the same.
+            // The peers take minutes, and the machine's speed varies. Measure our figures both before and after them.
             if wants("enqueue") {
                 enqueue::measure_again(&mut figures).await;
             }
@@ -61,7 +66,7 @@ async fn main() {
     println!("\n{}\nwritten to {}", figures.table(), folder.canonicalize().unwrap().display());
 }
 
-/// What the figures are held against.
+/// Adds the ratios that the figures are compared by.
 fn ratios(figures: &mut Figures) {
     let pgbench = ("floor", "single-row prepared INSERT by pgbench, 32 clients");
     let drained = ("drain", "instant upstreams, 1000 at a time");
@@ -84,7 +89,7 @@ fn ratios(figures: &mut Figures) {
     }
 }
 
-/// The log level of production, and no limit in the way.
+/// The log level of production, and no limits.
 fn quiet(plan: Plan) -> Plan {
     plan.api("RUST_LOG", "info")
         .worker("RUST_LOG", "info")

@@ -1,7 +1,7 @@
-//! What others reach on this machine: their own bench, run as it is.
+//! Runs the unchanged benches of other job queues on this machine.
 //!
-//! `PEERS` names a folder with `all.sh OUT [PEER…]`, which prints a JSON line per measurement: `peer`, `mode` (enqueue,
-//! drain, pickup), and `jobs_per_s` or `p50_ms` and `p99_ms`. `PEER_NAMES` says which (by default all).
+//! `PEERS` names a folder with `all.sh OUT [PEER…]`, which prints a JSON line for each measurement: `peer`, `mode`
+//! (enqueue, drain, pickup), and `jobs_per_s` or `p50_ms` and `p99_ms`. `PEER_NAMES` selects peers (default: all).
 
 use std::{path::Path, process::Stdio};
 
@@ -10,7 +10,7 @@ use tokio::process::Command;
 
 use crate::figures::Figures;
 
-/// Runs them, if there is such a folder, and tells whether.
+/// Runs the peers if there is such a folder. Returns whether it did.
 pub(crate) async fn measure(figures: &mut Figures) -> bool {
     let Ok(folder) = std::env::var("PEERS") else { return false };
     let names = std::env::var("PEER_NAMES").unwrap_or_default();
@@ -31,7 +31,7 @@ pub(crate) async fn measure(figures: &mut Figures) -> bool {
         let callers = line["C"].as_u64().map(|c| format!(", {c} at a time")).unwrap_or_default();
         let history = line["history"].as_u64().map(|jobs| format!(", over {jobs} ended")).unwrap_or_default();
         let default = if text("setting") == "default" { ", default settings" } else { "" };
-        // Without its version, which the line above tells.
+        // Without the version, which the printed line has.
         let peer = text("peer");
         let peer = peer.split(' ').next().unwrap_or_default();
         let name = format!("{peer} {}{callers}{default}{history}", text("mode"));

@@ -1,4 +1,4 @@
-//! Rates side by side, as bars: what people would rather look at than read.
+//! A bar chart of all rates.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ const BAR: i32 = 26;
 const LEFT: i32 = 460;
 const WIDTH: i32 = 1_000;
 
-/// One plot of all rates (jobs or requests a second).
+/// Writes one chart of all rates (jobs or requests per second).
 pub(crate) fn write(figures: &Figures, path: &Path) {
     let rates: Vec<_> = figures.summary().into_iter().filter(|(figure, ..)| figure.unit == "/s").collect();
     let most = rates.iter().map(|(_, _, most)| *most).fold(1.0, f64::max);

@@ -1,26 +1,26 @@
-//! What a program takes of the machine, by /proc.
+//! A program's CPU and memory usage, from /proc.
 
 use std::time::Duration;
 
 use sandbox::Program;
 
-/// A line of `/proc/PID/status`, in MB: `VmRSS` (now), `VmHWM` (at most so far).
+/// A line of `/proc/PID/status` in MB: `VmRSS` (current) or `VmHWM` (peak).
 pub(crate) fn megabytes(program: &Program, line: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{}/status", program.pid())).unwrap();
     let line = status.lines().find(|known| known.starts_with(line)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1_024.0
 }
 
-/// Seconds of CPU that it has used.
+/// CPU time that the program has used, in seconds.
 pub(crate) fn cpu_seconds(program: &Program) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{}/stat", program.pid())).unwrap();
-    // Behind the name, which may hold anything: state is field 3, utime 14, stime 15, in ticks of 10 ms.
+    // After the name, which may contain anything: state is field 3, utime 14 and stime 15, in ticks of 10 ms.
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
     let ticks: f64 = fields[11..=12].iter().map(|ticks| ticks.parse::<f64>().unwrap()).sum();
     ticks / 100.0
 }
 
-/// Percent of one core that each uses over so long.
+/// Percentage of one core that each program uses over this time.
 pub(crate) async fn cpu_percent(programs: &[&Program], over: Duration) -> Vec<f64> {
     let before: Vec<f64> = programs.iter().map(|program| cpu_seconds(program)).collect();
     tokio::time::sleep(over).await;

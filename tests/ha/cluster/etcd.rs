@@ -1,4 +1,4 @@
-//! The one etcd, which holds the cluster's state.
+//! The single etcd server that holds the cluster's state.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -6,9 +6,9 @@ use nix::sys::signal::Signal;
 use sandbox::{Daemon, DaemonFolder, find_program, free_port};
 use tokio::net::TcpStream;
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Starts it, and returns the port for its clients.
+/// Starts etcd and returns its client port.
 pub(super) async fn start(folder: &DaemonFolder) -> (Daemon, u16) {
     let program = find_program("etcd").expect("etcd is not installed: use `just ha-test`");
     let (clients, peers) = (free_port().unwrap(), free_port().unwrap());
@@ -21,12 +21,12 @@ pub(super) async fn start(folder: &DaemonFolder) -> (Daemon, u16) {
         format!("--initial-advertise-peer-urls={}", url(peers)),
         format!("--initial-cluster=default={}", url(peers)),
         "--log-outputs=stderr".to_owned(),
-        // Patroni 3.0.2, Debian 12's, must not be used with etcd's v3 API: a primary that was frozen for longer than the TTL
-        // may write the leader's key without a look at who has it by now, and then the new primary's commits are lost.
+        // Patroni 3.0.2 (Debian 12) must not use etcd's v3 API: a primary that was frozen for longer than the TTL may
+        // overwrite the leader key without checking who holds it now, and the new primary's commits are lost.
         "--enable-v2=true".to_owned(),
     ];
     let etcd = folder.spawn(&program, &args, "etcd.log", Signal::SIGKILL).unwrap();
     let listens = async || TcpStream::connect((Ipv4Addr::LOCALHOST, clients)).await.is_ok();
-    etcd.until(PATIENCE, listens).await.unwrap_or_else(|log| panic!("etcd does not start:\n{log}"));
+    etcd.until(TIMEOUT, listens).await.unwrap_or_else(|log| panic!("etcd does not start:\n{log}"));
     (etcd, clients)
 }

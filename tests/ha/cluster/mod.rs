@@ -1,4 +1,4 @@
-//! Three Postgres servers under Patroni, with one etcd. Everything listens on loopback; nothing outlives the cluster.
+//! Three Postgres servers under Patroni, with one etcd. Everything listens on loopback and stops with the cluster.
 
 mod etcd;
 mod node;
@@ -15,18 +15,18 @@ use tests::eventually;
 
 pub(crate) use node::Node;
 
-/// Patroni's settings of the whole cluster. Its defaults are 30, 10 and 10 s.
+/// Patroni's settings for the cluster. Its defaults are 30, 10 and 10 s.
 pub(crate) const TTL: u32 = 15;
 pub(crate) const LOOP_WAIT: u32 = 3;
 pub(crate) const RETRY_TIMEOUT: u32 = 5;
 
-/// After this time, the primary no longer waits for a standby that does not answer. Postgres's default is 60 s.
+/// After this time, the primary stops waiting for a standby that does not answer. Postgres's default is 60 s.
 pub(crate) const WAL_SENDER_TIMEOUT: &str = "5s";
 
-/// Number of nodes: a primary, the standby that it waits for, and one that can take that one's place.
+/// Number of nodes: a primary, its synchronous standby, and a standby that can replace that one.
 pub(crate) const NODES: usize = 3;
 
-/// How many standbys receive what the primary writes, and how many of them the primary waits for.
+/// The number of streaming standbys, and the number of synchronous ones among them.
 const STANDBYS: &str = "
     select count(*) || ' ' || count(*) filter (where sync_state = 'sync')
     from pg_stat_replication
@@ -41,18 +41,18 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// Starts it, and waits until both standbys follow the primary.
+    /// Starts the cluster and waits until both standbys follow the primary.
     pub(crate) async fn start() -> Self {
         let folder = DaemonFolder::create("ha").unwrap();
         let (etcd, etcd_port) = etcd::start(&folder).await;
         let password = format!("{:032x}", rand::random::<u128>());
         let nodes = (1..=NODES).map(|number| Node::start(&folder, number, etcd_port, &password)).collect();
         let cluster = Self { nodes, etcd, folder, client: sandbox::client().unwrap() };
-        cluster.until_whole().await;
+        cluster.until_complete().await;
         cluster
     }
 
-    /// The password of all roles, at a port that leads to one of the servers.
+    /// The address of a port that leads to one of the servers, with the password of all roles.
     pub(crate) fn address_at(&self, port: u16) -> ServerAddress {
         self.nodes[0].server.at_port(port)
     }
@@ -68,30 +68,30 @@ impl Cluster {
         if let [primary] = primaries[..] { Some(primary) } else { None }
     }
 
-    /// Whether Patroni says that a node has this role.
+    /// Whether Patroni reports this role for a node.
     async fn is(&self, node: &Node, role: &str) -> bool {
         let asked = self.client.get(node.rest_url(role)).timeout(Duration::from_secs(1)).send().await;
         asked.is_ok_and(|answer| answer.status() == 200)
     }
 
     /// Waits until there is one primary with two standbys, one of them synchronous. Returns the primary.
-    pub(crate) async fn until_whole(&self) -> &Node {
-        let whole = eventually(|| async {
+    pub(crate) async fn until_complete(&self) -> &Node {
+        let complete = eventually(|| async {
             let Some(primary) = self.primary().await else { return Err("no primary".to_owned()) };
             match standbys(primary).await {
                 Ok(standbys) if standbys == "2 1" => Ok(primary),
-                other => Err(format!("{} is the primary, standbys and synchronous ones: {other:?}", primary.name)),
+                other => Err(format!("{} is the primary; standbys and synchronous standbys: {other:?}", primary.name)),
             }
         });
-        whole.await.unwrap_or_else(|what| panic!("the cluster is not whole: {what}\n{}", self.logs()))
+        complete.await.unwrap_or_else(|what| panic!("the cluster is incomplete: {what}\n{}", self.logs()))
     }
 
-    /// The place of a node in `nodes`.
+    /// The index of a node in `nodes`.
     pub(crate) fn position(&self, name: &str) -> usize {
         self.nodes.iter().position(|node| node.name == name).unwrap()
     }
 
-    /// The standby that the primary waits for.
+    /// The name of the synchronous standby.
     pub(crate) async fn synchronous_standby(&self) -> String {
         const NAME: &str = "select application_name from pg_stat_replication where sync_state = 'sync'";
         let primary = self.primary().await.unwrap();
@@ -99,19 +99,19 @@ impl Cluster {
         sqlx::query_scalar(NAME).fetch_one(&mut connection).await.unwrap()
     }
 
-    /// Hands the primary's role to a standby, as an operator plans it. Returns once Patroni says so.
+    /// Hands the primary role to a standby, like a planned switchover. Returns once Patroni confirms it.
     pub(crate) async fn switch_over(&self, from: &Node) {
         let request = self.client.post(from.rest_url("switchover")).json(&json!({ "leader": from.name }));
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200, "{:?}", answer.text().await);
     }
 
-    /// Starts a node again that was killed.
+    /// Restarts a killed node.
     pub(crate) fn restart(&mut self, node: usize) {
         self.nodes[node].restart(&self.folder);
     }
 
-    /// Number of the programs' sessions on servers that are no primary.
+    /// Number of the programs' sessions on servers that are not the primary.
     pub(crate) async fn sessions_on_standbys(&self) -> usize {
         const SESSIONS: &str = "
             select count(*) from pg_stat_activity where usename like 'magic_link_%' and pg_is_in_recovery()";

@@ -1,4 +1,4 @@
-//! One of the cluster's nodes: Patroni and the Postgres server that it manages.
+//! A node of the cluster: Patroni and the Postgres server that it manages.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,12 +11,12 @@ use tokio::time::sleep;
 
 use super::{LOOP_WAIT, RETRY_TIMEOUT, TTL, WAL_SENDER_TIMEOUT, postmaster::Postmaster};
 
-/// Lines of Patroni's log that a failing test shows.
-const LINES: usize = 30;
+/// Number of lines of Patroni's log in the output of a failing test.
+const LOG_LINES: usize = 30;
 
 pub(crate) struct Node {
     pub(crate) name: String,
-    /// The server itself, past any balancer.
+    /// The address of the server itself, without the balancer.
     pub(crate) server: ServerAddress,
     pub(crate) rest_port: u16,
     data: PathBuf,
@@ -40,13 +40,13 @@ impl Node {
         format!("http://127.0.0.1:{}/{path}", self.rest_port)
     }
 
-    /// Kills Patroni and all processes of its server (SIGKILL), as a machine dies.
+    /// Kills Patroni and all processes of its server (SIGKILL), as if the machine died.
     pub(crate) fn kill(&self) {
         self.signal(Signal::SIGKILL);
     }
 
-    /// Stops all of them in their tracks (SIGSTOP) for a while, as a machine that hangs. Connections stay open. Afterwards
-    /// they do not know that time has passed.
+    /// Stops all of them (SIGSTOP) for a while, as if the machine hung. Connections stay open. After that, the
+    /// processes do not know that time has passed.
     pub(crate) async fn freeze_for(&self, time: Duration) {
         self.signal(Signal::SIGSTOP);
         sleep(time).await;
@@ -73,17 +73,17 @@ impl Node {
     pub(super) fn last_lines(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
-        format!("{}:\n{}\n", self.name, lines[lines.len().saturating_sub(LINES)..].join("\n"))
+        format!("{}:\n{}\n", self.name, lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"))
     }
 }
 
-/// Should the test be killed, SIGTERM has Patroni stop its server.
+/// Starts Patroni. If the test is killed, Patroni gets SIGTERM and stops its server.
 fn spawn(folder: &DaemonFolder, name: &str, settings: &Path) -> Daemon {
     let program = find_program("patroni").expect("Patroni is not installed: use `just ha-test`");
     folder.spawn(&program, &[settings], &format!("{name}.log"), Signal::SIGTERM).unwrap()
 }
 
-/// Patroni's settings, those of a cluster that is meant for use: only addresses and passwords are the test's own.
+/// Patroni's settings, as for a production cluster. Only addresses and passwords belong to the test.
 fn settings(name: &str, rest_port: u16, port: u16, etcd_port: u16, data: &Path, password: &str) -> String {
     let (data, pgpass) = (data.display(), data.with_extension("pgpass"));
     let pg_rewind = find_program("pg_rewind").expect("Postgres's programs are not installed: use `just ha-test`");

@@ -1,4 +1,4 @@
-//! The processes of a Postgres server that Patroni has started. Patroni is not their parent.
+//! The processes of a Postgres server that Patroni started. Patroni is not their parent.
 
 use std::{fs, path::Path};
 
@@ -13,16 +13,16 @@ pub(super) struct Postmaster {
 }
 
 impl Postmaster {
-    /// The server that runs on this data folder, if there is one.
+    /// The server that runs on this data folder, if any.
     pub(super) fn of(data: &Path) -> Option<Self> {
         let pid = fs::read_to_string(data.join("postmaster.pid")).ok()?.lines().next()?.trim().parse().ok()?;
-        // The file of a killed server stays, and its number may be another process's by now.
+        // A killed server leaves this file, and another process may have its pid by now.
         let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let is_it = String::from_utf8_lossy(&arguments).split('\0').any(|argument| Path::new(argument) == data);
         is_it.then_some(Self { pid })
     }
 
-    /// Sends a signal to the server and to all of its processes. The server comes first, so that it starts no others.
+    /// Sends a signal to the server and to all of its processes. The server gets it first, so that it starts no others.
     pub(super) fn signal_all(&self, signal: Signal) {
         let children = self.children();
         send(self.pid, signal);
@@ -36,13 +36,13 @@ impl Postmaster {
     }
 }
 
-/// The second field after the program's name, which is in parentheses and may have spaces (proc(5)).
+/// The second field after the program's name, which is in parentheses and may contain spaces (proc(5)).
 fn parent_of(pid: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn send(pid: i32, signal: Signal) {
-    // An error means that it has ended.
+    // An error means that the process has ended.
     let _ = kill(Pid::from_raw(pid), signal);
 }

@@ -1,4 +1,4 @@
-//! What the promises rest on, each with a switch: a test turns one off and must see a promise broken.
+//! The safeguards on which the promises rest, each with a switch. A test turns one off and must see a broken promise.
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SuspicionGuards {
@@ -6,7 +6,7 @@ pub(crate) struct SuspicionGuards {
     pub(crate) probes_take_turns: bool,
     /// A newer request inherits `probed_at` and `refused_at` from the waiting job that it supersedes.
     pub(crate) newer_inherits: bool,
-    /// It inherits them from a running job too, when that job is put back and gives way.
+    /// A newer request also inherits them from a running job that is requeued and thereby superseded.
     pub(crate) newer_inherits_from_running: bool,
     /// A success clears suspects only if its call began after the first suspect's call.
     pub(crate) clearing_call_began_later: bool,
@@ -14,18 +14,18 @@ pub(crate) struct SuspicionGuards {
     pub(crate) resuming_call_began_later: bool,
     /// A failure stops an upstream only if its call began after the call that last resumed it.
     pub(crate) stopping_call_began_later: bool,
-    /// A check call resumes only what a check call has stopped.
+    /// A check call resumes only upstreams that a check call has stopped.
     pub(crate) check_resumes_its_own: bool,
     /// Failures of three recipients stop an upstream, not three failures.
     pub(crate) suspects_are_distinct: bool,
-    /// A job fails at a later refusal only if another recipient's call, begun after the first refusal, has succeeded.
+    /// A job fails at a second refusal only if another recipient's call, begun after the first refusal, has succeeded.
     pub(crate) success_since_refusal: bool,
     /// That success was recorded before the refused call began.
     pub(crate) success_before_call: bool,
-    /// A stop gives every waiting job its last attempt back, and not only jobs that were claimed after the first suspect's
-    /// call began and whose retry is not due yet.
+    /// A stop gives every waiting job its last attempt back, not only the jobs that were claimed after the first
+    /// suspect's call began and whose retry is not due yet.
     pub(crate) all_waiting_are_given_back: bool,
-    /// A job that is put back while the upstream is stopped gets its attempt back.
+    /// A job that is requeued while the upstream is stopped gets its attempt back.
     pub(crate) put_back_looks_at_stop: bool,
 }
 

@@ -1,9 +1,9 @@
-//! What the protocol promises, as predicates over a moment.
+//! The promises of the protocol, as predicates over a state.
 
 use stateright::Property;
 
 use super::{
-    calm,
+    liveness,
     protocol::SuspicionProtocol,
     queue::QueuedState,
     upstream::{MAX_SUSPECTS, ModelStoppedBy},
@@ -12,11 +12,11 @@ use super::{
 
 pub(crate) const ORDINARY_SENT: &str = "once no fault lasts, jobs of ordinary people are sent after a few claims";
 pub(crate) const ORDINARY_NOT_FAILED: &str = "no job of ordinary people fails because of a general fault";
-pub(crate) const NOT_STOPPED_BY_FEW: &str = "two recipients who are refused do not stop the upstream";
-pub(crate) const NOT_RESUMED_EARLY: &str = "while a general fault lasts, nothing resumes what it has stopped";
-pub(crate) const NOT_STOPPED_LATE: &str = "a call that began before the one that resumed the upstream does not stop it";
+pub(crate) const NOT_STOPPED_BY_FEW: &str = "two refused recipients do not stop the upstream";
+pub(crate) const NOT_RESUMED_EARLY: &str = "while a general fault lasts, nothing resumes the upstream that it stopped";
+pub(crate) const NOT_STOPPED_LATE: &str = "a call that began before the upstream was resumed does not stop it";
 pub(crate) const NOT_CLEARED_EARLY: &str = "a success clears no suspects whose first call began after it";
-pub(crate) const PROBED_IN_TURN: &str = "nobody is probed again before all others have been";
+pub(crate) const PROBED_IN_TURN: &str = "nobody is probed again before all others were";
 pub(crate) const GIVEN_BACK: &str =
     "while the upstream is stopped, no waiting job has lost its last attempt to the fault";
 
@@ -27,13 +27,13 @@ pub(crate) const RESUMED_BY_JOB: &str = "a job's success resumes the upstream";
 pub(crate) const FAILED_AS_PERSONAL: &str = "a job fails as refused personally";
 pub(crate) const EXPIRED: &str = "a job expires";
 
-/// No promises: what must be seen somewhere, or the model would be too narrow to tell anything.
+/// Not promises, but states that the checker must reach. Otherwise, the model would be too narrow to prove anything.
 pub(crate) const IS_REACHED: [&str; 6] =
     [STOPPED_BY_CHECK, STOPPED_BY_SUSPECTS, RESUMED_BY_CHECK, RESUMED_BY_JOB, FAILED_AS_PERSONAL, EXPIRED];
 
 pub(crate) fn all() -> Vec<Property<SuspicionProtocol>> {
     vec![
-        Property::always(ORDINARY_SENT, calm::ordinary_jobs_are_sent),
+        Property::always(ORDINARY_SENT, liveness::ordinary_jobs_are_sent),
         Property::always(ORDINARY_NOT_FAILED, |protocol: &SuspicionProtocol, world: &SuspicionWorld| {
             !world.rows.iter().any(|row| row.state == QueuedState::Failed && !protocol.is_refused(row.recipient))
         }),
@@ -43,7 +43,7 @@ pub(crate) fn all() -> Vec<Property<SuspicionProtocol>> {
         Property::always(NOT_RESUMED_EARLY, |_, world: &SuspicionWorld| !world.marks.resumed_too_early),
         Property::always(NOT_STOPPED_LATE, |_, world: &SuspicionWorld| !world.marks.stopped_too_late),
         Property::always(NOT_CLEARED_EARLY, |_, world: &SuspicionWorld| !world.marks.cleared_too_early),
-        Property::always(PROBED_IN_TURN, |_, world: &SuspicionWorld| !world.marks.jumped_the_turn),
+        Property::always(PROBED_IN_TURN, |_, world: &SuspicionWorld| !world.marks.probed_out_of_turn),
         Property::always(GIVEN_BACK, |_, world: &SuspicionWorld| {
             world.upstream.stop.is_none() || world.rows.iter().all(|row| row.spent_at.is_none())
         }),

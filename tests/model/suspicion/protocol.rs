@@ -1,4 +1,4 @@
-//! What can happen next. (What it leads to: `happen.rs`.)
+//! The possible actions in each state. `transitions.rs` has their effects.
 
 use stateright::{Model, Property};
 
@@ -14,9 +14,9 @@ pub(crate) struct SuspicionProtocol {
     pub(crate) guards: SuspicionGuards,
     /// Number of recipients, each with a job at the start.
     pub(crate) recipients: usize,
-    /// How many of them, from the first, a firewall refuses.
+    /// The first ones are refused by a firewall; this is their number.
     pub(crate) refused: usize,
-    /// Whether a general fault may begin.
+    /// Whether there is a general fault.
     pub(crate) general: General,
     /// How often the first recipient may ask again.
     pub(crate) requests: u8,
@@ -29,32 +29,32 @@ pub(crate) enum General {
     Never,
     /// The check call fails too.
     MetByCheck,
-    /// The check call passes all the same.
+    /// The check call succeeds nevertheless.
     HiddenFromCheck,
 }
 
-/// A call goes by its index among the two.
+/// A call is identified by its index, 0 or 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Happening {
+pub(crate) enum SuspicionAction {
     FaultBegins,
     FaultEnds,
     /// `enqueue`, for the first recipient.
     Request,
     PromoteDue,
-    /// `claim`, or `take_probe` and `claim_probe`; and the call begins.
+    /// `claim`, or `take_probe` and `claim_probe`; then the call begins.
     Claim,
-    /// The upstream answers a call. If it refuses, a check call is made, or another one answers for it.
+    /// The upstream answers a call. After a refusal, a check call is made, or the answer of another one is used.
     Answer(usize),
-    /// It refuses, and there is no turn for a check call.
+    /// The upstream refuses a call, and no check call is allowed yet.
     RefuseUnchecked(usize),
-    /// The worker records what it has learnt: `stop`, `suspect`, `requeue`, `finish`, `record_success` with `resume`.
+    /// The worker records the result: `stop`, `suspect`, `requeue`, `finish`, `record_success` with `resume`.
     Record(usize),
-    /// It ends the job without recording the success, because it knows of no suspects.
+    /// The worker ends the job without recording the success, because it knows of no suspects.
     FinishOnly(usize),
-    /// The regular check call is made. If it fails, the upstream is stopped at once. (A failure that is recorded late is
-    /// that of a check call after a refusal.)
+    /// The regular check call is made. If it fails, the upstream is stopped at once. (Late recorded failures are
+    /// modelled by the check call after a refusal.)
     Check,
-    /// `resume` after the check call has passed. (A call that is answered late counts from its begin on as well.)
+    /// `resume` after the check call has succeeded. (A call that is answered late also counts from its start.)
     CheckRecorded,
     /// A waiting job's deadline passes, and `expire` ends it.
     Expire(usize),
@@ -62,42 +62,42 @@ pub(crate) enum Happening {
 
 impl Model for SuspicionProtocol {
     type State = SuspicionWorld;
-    type Action = Happening;
+    type Action = SuspicionAction;
 
     fn init_states(&self) -> Vec<SuspicionWorld> {
         vec![SuspicionWorld::new(self.recipients, self.requests, self.deadlines)]
     }
 
-    fn actions(&self, world: &SuspicionWorld, actions: &mut Vec<Happening>) {
+    fn actions(&self, world: &SuspicionWorld, actions: &mut Vec<SuspicionAction>) {
         match world.fault {
-            GeneralFault::NotYet if self.general != General::Never => actions.push(Happening::FaultBegins),
-            GeneralFault::Lasts => actions.push(Happening::FaultEnds),
+            GeneralFault::NotYet if self.general != General::Never => actions.push(SuspicionAction::FaultBegins),
+            GeneralFault::Lasts => actions.push(SuspicionAction::FaultEnds),
             GeneralFault::NotYet | GeneralFault::Over => {}
         }
         if world.requests > 0 && world.rows.iter().any(|row| row.recipient == 0 && row.is_open()) {
-            actions.push(Happening::Request);
+            actions.push(SuspicionAction::Request);
         }
         if world.rows.iter().any(|row| row.state == queue::QueuedState::Retrying) {
-            actions.push(Happening::PromoteDue);
+            actions.push(SuspicionAction::PromoteDue);
         }
         if world.calls.contains(&None) && queue::claimable(&world.rows).next().is_some() {
-            actions.push(Happening::Claim);
+            actions.push(SuspicionAction::Claim);
         }
         for (index, call) in world.calls.iter().enumerate() {
             if let Some(call) = call {
-                self.of_a_call(world, index, call, actions);
+                self.call_actions(world, index, call, actions);
             }
         }
-        actions.extend(self.of_the_check(world));
+        actions.extend(self.check_action(world));
         if world.deadlines > 0 {
             let waiting = world.rows.iter().enumerate().filter(|(_, row)| row.is_waiting());
-            actions.extend(waiting.map(|(job, _)| Happening::Expire(job)));
+            actions.extend(waiting.map(|(job, _)| SuspicionAction::Expire(job)));
         }
     }
 
-    fn next_state(&self, world: &SuspicionWorld, action: Happening) -> Option<SuspicionWorld> {
+    fn next_state(&self, world: &SuspicionWorld, action: SuspicionAction) -> Option<SuspicionWorld> {
         let mut next = world.clone();
-        self.happen(&mut next, action);
+        self.apply(&mut next, action);
         next.normalize();
         Some(next)
     }
@@ -112,39 +112,39 @@ impl SuspicionProtocol {
         recipient < self.refused
     }
 
-    /// Whether a check call that is answered now fails.
+    /// Whether a check call fails if it is answered now.
     pub(crate) fn check_fails(&self, world: &SuspicionWorld) -> bool {
         world.fault == GeneralFault::Lasts && self.general == General::MetByCheck
     }
 
-    fn of_a_call(&self, world: &SuspicionWorld, index: usize, call: &ModelCall, actions: &mut Vec<Happening>) {
+    fn call_actions(&self, world: &SuspicionWorld, index: usize, call: &ModelCall, actions: &mut Vec<SuspicionAction>) {
         match call.step {
             CallStep::OnWire => {
-                actions.push(Happening::Answer(index));
-                // Otherwise it makes no difference.
+                actions.push(SuspicionAction::Answer(index));
+                // Without such a fault, it makes no difference.
                 if self.check_fails(world) {
-                    actions.push(Happening::RefuseUnchecked(index));
+                    actions.push(SuspicionAction::RefuseUnchecked(index));
                 }
             }
             CallStep::Succeeded => {
-                actions.push(Happening::Record(index));
-                // A worker that knows of suspects from its own calls records the success too.
+                actions.push(SuspicionAction::Record(index));
+                // A worker that knows of suspects from its own calls also records the success.
                 if !(call.is_probe || call.has_suspects) {
-                    actions.push(Happening::FinishOnly(index));
+                    actions.push(SuspicionAction::FinishOnly(index));
                 }
             }
-            CallStep::Refused { .. } | CallStep::Personal => actions.push(Happening::Record(index)),
+            CallStep::Refused { .. } | CallStep::Personal => actions.push(SuspicionAction::Record(index)),
         }
     }
 
-    fn of_the_check(&self, world: &SuspicionWorld) -> Option<Happening> {
+    fn check_action(&self, world: &SuspicionWorld) -> Option<SuspicionAction> {
         match world.passed_check {
-            Some(_) => Some(Happening::CheckRecorded),
-            None => self.check_matters(world).then_some(Happening::Check),
+            Some(_) => Some(SuspicionAction::CheckRecorded),
+            None => self.check_matters(world).then_some(SuspicionAction::Check),
         }
     }
 
-    /// Whether a check call that is made now may stop or resume the upstream.
+    /// Whether a check call could stop or resume the upstream now.
     fn check_matters(&self, world: &SuspicionWorld) -> bool {
         let may_resume = |stop: ModelStop| stop.by == ModelStoppedBy::Check || !self.guards.check_resumes_its_own;
         self.check_fails(world) || world.upstream.stop.is_some_and(may_resume)

@@ -1,4 +1,4 @@
-//! The open jobs: each function stands for one statement of `outbox`.
+//! The open jobs. Each function models one statement of `outbox`.
 
 use super::{
     guards::SuspicionGuards,
@@ -12,7 +12,7 @@ pub(crate) struct QueuedJob {
     pub(crate) place: usize,
     pub(crate) probed_at: Option<Time>,
     pub(crate) refused_at: Option<Time>,
-    /// The claim of the last attempt, if that attempt was counted and failed.
+    /// When the last attempt was claimed, if it was counted and failed.
     pub(crate) spent_at: Option<Time>,
 }
 
@@ -27,12 +27,12 @@ pub(crate) enum QueuedState {
     Superseded,
 }
 
-/// How a running job is put back.
+/// How a running job is requeued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PutBack {
     /// When it was claimed, if the attempt counts.
     pub(crate) spent_at: Option<Time>,
-    /// Now, if the job was refused for a reason that may be its own.
+    /// The current time, if the job was refused for a reason that may concern only its recipient.
     pub(crate) refused_at: Option<Time>,
     pub(crate) has_delay: bool,
 }
@@ -50,7 +50,7 @@ impl QueuedJob {
         self.is_waiting() || self.state == QueuedState::Running
     }
 
-    /// The row in the history. What only a waiting job needs is forgotten, so that there are fewer worlds.
+    /// Ends a job. Fields that only waiting jobs need are reset, so that there are fewer states.
     pub(crate) fn end(&mut self, state: QueuedState) {
         *self = Self { state, ..Self::new(self.recipient, 0) };
     }
@@ -61,7 +61,7 @@ impl QueuedJob {
     }
 }
 
-/// `enqueue`: the recipient's waiting job gives way.
+/// `enqueue`: supersedes the recipient's waiting job.
 pub(crate) fn enqueue(rows: &mut Vec<QueuedJob>, recipient: Recipient, guards: &SuspicionGuards) {
     let mut newer = QueuedJob::new(recipient, rows.len());
     if let Some(older) = rows.iter_mut().find(|row| row.recipient == recipient && row.is_waiting()) {
@@ -74,7 +74,7 @@ pub(crate) fn enqueue(rows: &mut Vec<QueuedJob>, recipient: Recipient, guards: &
     rows.push(newer);
 }
 
-/// The jobs that a claim may take: those in the queue whose recipient has no running job.
+/// The jobs that can be claimed: queued jobs whose recipient has no running job.
 pub(crate) fn claimable(rows: &[QueuedJob]) -> impl Iterator<Item = (usize, &QueuedJob)> {
     let is_running = |recipient| rows.iter().any(|row| row.recipient == recipient && row.state == QueuedState::Running);
     rows.iter().enumerate().filter(move |(_, row)| row.state == QueuedState::Queued && !is_running(row.recipient))
@@ -87,7 +87,7 @@ pub(crate) fn next(rows: &[QueuedJob], is_probe: bool, guards: &SuspicionGuards)
     claimable(rows).min_by_key(order).map(|(job, _)| job)
 }
 
-/// `requeue`: the job waits again, or gives way to a newer request.
+/// `requeue`: the job waits again, or is superseded by a newer request.
 pub(crate) fn put_back(rows: &mut [QueuedJob], job: usize, how: PutBack, guards: &SuspicionGuards) {
     let row = &mut rows[job];
     row.refused_at = row.refused_at.or(how.refused_at);

@@ -1,4 +1,4 @@
-//! The upstream's row, which all workers share: each function stands for one statement of `outbox::upstreams`.
+//! The upstream's row, which all workers share. Each function models one statement of `outbox::upstreams`.
 
 use super::{
     guards::SuspicionGuards,
@@ -10,13 +10,13 @@ pub(crate) const MAX_SUSPECTS: usize = 3;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct ModelUpstream {
     pub(crate) stop: Option<ModelStop>,
-    /// In order, so that two worlds that differ in the order of failures only are one.
+    /// Sorted, so that states that differ only in the order of failures are equal.
     pub(crate) suspects: Vec<Recipient>,
     /// When the first suspect's call began.
     pub(crate) suspected_since: Option<Time>,
-    /// When the last recorded success began.
+    /// When the latest successful call that was recorded began.
     pub(crate) last_success_at: Option<Time>,
-    /// When the call began that last resumed the upstream.
+    /// When the call that last resumed the upstream began.
     pub(crate) resumed_at: Option<Time>,
 }
 
@@ -32,23 +32,23 @@ pub(crate) enum ModelStoppedBy {
     Suspects,
 }
 
-/// What a refusal means after it was recorded.
+/// What a recorded refusal means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ModelSuspicion {
     Personal,
-    /// It is stopped, or was when the call was made.
+    /// The upstream is stopped, or was stopped when the call was made.
     IsStopped,
-    /// The third suspect: the caller is to stop the upstream.
+    /// This is the third suspect: the caller must stop the upstream.
     Stops(ModelStoppedBy),
 }
 
 impl ModelUpstream {
-    /// Whether a failed call says nothing any more, because one that began later has resumed the upstream.
+    /// Whether a failed call is outdated, because a call that began later has resumed the upstream.
     fn is_outdated(&self, began: Time, guards: &SuspicionGuards) -> bool {
         self.resumed_at > Some(began) && guards.stopping_call_began_later
     }
 
-    /// `stop`, without the attempts that it gives back. Returns whether the upstream was not stopped, and is now.
+    /// `stop`, without giving attempts back. Returns whether this call stopped the upstream.
     pub(crate) fn stop(&mut self, by: ModelStoppedBy, began: Time, now: Time, guards: &SuspicionGuards) -> bool {
         if self.is_outdated(began, guards) {
             return false;
@@ -103,7 +103,7 @@ impl ModelUpstream {
         resumes
     }
 
-    /// Whether another recipient's call that began after a job's first refusal has succeeded.
+    /// Whether another recipient's call, begun after a job's first refusal, has succeeded.
     pub(crate) fn has_succeeded_since(&self, refused_at: Option<Time>, guards: &SuspicionGuards) -> bool {
         refused_at.is_some_and(|refused_at| self.last_success_at > Some(refused_at) || !guards.success_since_refusal)
     }

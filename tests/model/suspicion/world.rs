@@ -1,4 +1,4 @@
-//! What can be at a moment: the jobs, the upstream's row, two workers' calls, a check call, and what really is the matter.
+//! A state of the model: the jobs, the upstream's row, two workers' calls, a check call, and the actual fault.
 
 use std::collections::BTreeSet;
 
@@ -7,32 +7,32 @@ use super::{
     upstream::ModelUpstream,
 };
 
-/// A moment. Only the order of moments matters, so they are renumbered after each action: otherwise no two worlds would
-/// ever be the same.
+/// A point in time. Only the order of times matters, so they are renumbered after each action. Otherwise, no two states
+/// would ever be equal.
 pub(crate) type Time = u8;
 
-/// The first few recipients are those that a firewall refuses.
+/// The first recipients are those that a firewall refuses.
 pub(crate) type Recipient = usize;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct SuspicionWorld {
     pub(crate) upstream: ModelUpstream,
     pub(crate) rows: Vec<QueuedJob>,
-    /// They are alike: kept in order.
+    /// Sorted, because the workers are interchangeable.
     pub(crate) calls: [Option<ModelCall>; 2],
-    /// When the worker's regular check call began that has passed, until that is recorded.
+    /// When the regular check call that succeeded began, until that is recorded.
     pub(crate) passed_check: Option<Time>,
     pub(crate) fault: GeneralFault,
-    /// Requests of the first recipient that may still come.
+    /// How many more requests the first recipient may make.
     pub(crate) requests: u8,
-    /// Deadlines that may still pass.
+    /// How many more deadlines may pass.
     pub(crate) deadlines: u8,
-    /// When each recipient's open job, or one that it superseded, was probed last, whatever the rows say.
+    /// When each recipient's open job, or a job that it superseded, was really probed last, regardless of the rows.
     pub(crate) last_probes: Vec<Option<Time>>,
     pub(crate) marks: Marks,
 }
 
-/// The upstream fails for everybody, once, for some time.
+/// A fault of the upstream for everybody, which happens once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum GeneralFault {
     NotYet,
@@ -40,7 +40,7 @@ pub(crate) enum GeneralFault {
     Over,
 }
 
-/// A claimed job, and the call that is made for it.
+/// A claimed job and its call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ModelCall {
     pub(crate) job: usize,
@@ -59,12 +59,12 @@ pub(crate) struct ModelCall {
 pub(crate) enum CallStep {
     OnWire,
     Succeeded,
-    /// The upstream has refused the call. The check call after it began at this time and has failed, or it has passed or
-    /// told nothing.
+    /// The upstream has refused the call. `failed_check` is when the check call after it began, if that failed.
+    /// Otherwise, the check call succeeded or was not made.
     Refused {
         failed_check: Option<Time>,
     },
-    /// It concerns this recipient, as far as is known: the job is to be retried, or to fail.
+    /// As far as is known, the refusal concerns this recipient: the job is to be retried, or to fail.
     Personal,
 }
 
@@ -74,18 +74,18 @@ pub(crate) enum ModelResumedBy {
     Job,
 }
 
-/// Marks of events, for the promises.
+/// Events that the promises check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Marks {
     /// A recipient was probed again before another one had its turn.
-    pub(crate) jumped_the_turn: bool,
+    pub(crate) probed_out_of_turn: bool,
     /// A success cleared suspects whose first call began after it.
     pub(crate) cleared_too_early: bool,
-    /// A call that began before the upstream was resumed has stopped it.
+    /// A call that began before the upstream was resumed stopped it.
     pub(crate) stopped_too_late: bool,
     /// The upstream was resumed while the general fault lasted.
     pub(crate) resumed_too_early: bool,
-    /// What has resumed the upstream in this moment.
+    /// What resumed the upstream in the last action.
     pub(crate) just_resumed: Option<ModelResumedBy>,
 }
 
@@ -105,7 +105,7 @@ impl SuspicionWorld {
         }
     }
 
-    /// A job ends. A newer request of its recipient, even if it waits already, has a turn of its own.
+    /// Ends a job. A newer request of its recipient, even if it is waiting already, counts as not probed yet.
     pub(crate) fn end(&mut self, job: usize, state: QueuedState) {
         let recipient = self.rows[job].recipient;
         self.rows[job].end(state);
@@ -114,20 +114,20 @@ impl SuspicionWorld {
         }
     }
 
-    /// A moment after all others.
+    /// A time after all others.
     pub(crate) fn now(&self) -> Time {
         let mut last = 0;
         self.clone().each_time(|_, time| last = last.max(*time));
         last + 1
     }
 
-    /// Makes worlds alike that nothing that may happen can tell apart.
+    /// Makes states equal that no later action can distinguish.
     pub(crate) fn normalize(&mut self) {
-        // Later refusals come after it anyway.
+        // Later refusals come after the success anyway.
         let first_refusal = self.rows.iter().filter_map(|row| row.refused_at).min();
         self.upstream.last_success_at =
             self.upstream.last_success_at.filter(|success| first_refusal.is_some_and(|refusal| refusal < *success));
-        // Only calls that are under way can have begun before it.
+        // Only calls in flight can have begun before it.
         let first_call = self.calls.iter().flatten().map(|call| call.began_at).min();
         self.upstream.resumed_at =
             self.upstream.resumed_at.filter(|resumed| first_call.is_some_and(|began| began < *resumed));
@@ -171,8 +171,8 @@ impl SuspicionWorld {
     }
 }
 
-/// Which times are compared: probes with each other, calls with each other and with all events. So of the events between
-/// two calls none is the first.
+/// Which times are compared: probes with each other, and calls with each other and with all events. Events between the
+/// same two calls get the same number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TimeKind {
     Probe,

@@ -7,9 +7,9 @@ use sqlx::{FromRow, PgPool};
 pub struct JobFacts {
     /// Its id.
     pub id: String,
-    /// Its place in the order of acceptance.
+    /// Its position in the order of acceptance.
     pub seq: i64,
-    /// Who asked.
+    /// The recipient's address.
     pub recipient: String,
     /// Where its link leads.
     pub callback_url: String,
@@ -17,21 +17,21 @@ pub struct JobFacts {
     pub request_id: String,
     /// `sent`, `failed`, and so on.
     pub state: String,
-    /// Why it ended so.
+    /// Why it ended in this state.
     pub code: Option<String>,
-    /// Number of times that it was claimed.
+    /// How often it was claimed.
     pub attempt: i16,
-    /// When its link was made, in seconds since 1970; so are all times.
+    /// When its link was made. All times are Unix seconds.
     pub link_made_at: Option<f64>,
     /// When it was last claimed.
     pub attempted_at: Option<f64>,
     /// When an upstream first refused it in a way that may concern its recipient only.
     pub refused_at: Option<f64>,
-    /// Infinite while it is open.
+    /// When it ended. Infinite while it is open.
     pub ended: f64,
-    /// Whether a lease or a link is on it.
-    pub holds_something: bool,
-    /// All of it but the link, for its story.
+    /// Whether it still has a lease or a link.
+    pub has_lease_or_link: bool,
+    /// The whole row without the link, for the failure report.
     pub row: String,
 }
 
@@ -42,7 +42,7 @@ const JOBS: &str = "
       extract(epoch from attempted_at)::float8 as attempted_at,
       extract(epoch from refused_at)::float8 as refused_at,
       coalesce(extract(epoch from nullif(finished_at, 'infinity')), 'infinity')::float8 as ended,
-      num_nonnulls(lease_token, lease_expires_at, sealed_link) > 0 as holds_something,
+      num_nonnulls(lease_token, lease_expires_at, sealed_link) > 0 as has_lease_or_link,
       (to_jsonb(email_jobs) - 'sealed_link')::text as row
     from email_jobs
     order by seq";

@@ -1,9 +1,9 @@
-//! What a run with many requests leaves behind (the answers, the jobs, the mails, and whether their links work), and what
-//! must hold of it.
+//! Everything that a run with many requests leaves behind (the answers, the jobs, the mails, and whether their links
+//! work), and the promises that must hold for it.
 
-mod asked;
 mod jobs;
 pub mod promises;
+mod requests;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,30 +13,30 @@ use std::{
 use futures_util::{StreamExt as _, stream};
 use sandbox::{Mail, SupabaseAuth};
 
-pub use asked::{AskedRequest, ask};
 pub use jobs::JobFacts;
 pub use promises::Broken;
+pub use requests::{AskedRequest, ask};
 
 use crate::TestSystem;
 
-/// Number of links that are opened at a time.
+/// Number of links that are opened at the same time.
 const OPENED_AT_ONCE: usize = 16;
 
-/// What a run left behind, gathered once all jobs have ended.
+/// Everything that a run left behind, read once all jobs have ended.
 #[derive(Debug, Default)]
 pub struct Record {
     /// The requests.
     pub asked: Vec<AskedRequest>,
-    /// In the order of acceptance.
+    /// All jobs, in the order of acceptance.
     pub jobs: Vec<JobFacts>,
-    /// By job, in order.
+    /// The mails of each job, in the order of arrival.
     pub mails: HashMap<String, Vec<Mail>>,
-    /// What became of the link of each recipient's newest job, by job, where that was sent.
+    /// The result of opening the link, by job, for each recipient whose newest job was sent.
     pub opened: HashMap<String, String>,
 }
 
 impl Record {
-    /// Reads the tables and the mailbox, and opens the newest link of each person.
+    /// Reads the tables and the mailbox, and opens the newest link of each recipient.
     pub async fn gather(system: &TestSystem, asked: Vec<AskedRequest>) -> Self {
         let jobs = jobs::read(&system.pool).await;
         let mails = by(system.mailgun.mails(), |mail| mail.variable("job_id").unwrap_or_default().to_owned());
@@ -56,7 +56,7 @@ impl Record {
         outcomes.collect().await
     }
 
-    /// The newest job of each recipient. A double click stands for the job that it repeats.
+    /// The newest job of each recipient. Double clicks are skipped in favour of the job that they repeat.
     pub fn newest(&self) -> impl Iterator<Item = &JobFacts> {
         let newest: BTreeMap<&str, &JobFacts> = self
             .jobs
@@ -67,20 +67,20 @@ impl Record {
         newest.into_values()
     }
 
-    /// The mails of a job, in order.
+    /// The mails of a job, in the order of arrival.
     #[must_use]
     pub fn mails_of(&self, job: &JobFacts) -> &[Mail] {
         self.mails.get(&job.id).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether this job, the newest of its recipient, was mailed, and its link does not work.
+    /// Whether this job, the newest of its recipient, was mailed but its link does not work.
     #[must_use]
     pub fn is_dead(&self, job: &JobFacts) -> bool {
         job.state == "sent" && self.opened.get(&job.id).is_none_or(|outcome| outcome != "signed_in")
     }
 }
 
-/// Groups things by a key, each group in order.
+/// Groups items by a key. Each group keeps the order.
 pub fn by<T>(things: Vec<T>, key: impl Fn(&T) -> String) -> HashMap<String, Vec<T>> {
     let mut groups: HashMap<String, Vec<T>> = HashMap::new();
     for thing in things {
@@ -89,13 +89,13 @@ pub fn by<T>(things: Vec<T>, key: impl Fn(&T) -> String) -> HashMap<String, Vec<
     groups
 }
 
-/// Seconds since 1970, on the one clock that the programs, the stand-ins and Postgres share here.
+/// Unix seconds, on the clock that the programs, the stand-ins and Postgres share.
 #[must_use]
 pub fn now() -> f64 {
     moment(SystemTime::now())
 }
 
-/// The same of a time.
+/// A time in Unix seconds.
 #[must_use]
 pub fn moment(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap().as_secs_f64()

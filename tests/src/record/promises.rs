@@ -1,15 +1,15 @@
-//! What holds after every run, whatever happened in it: each promise is a function from the record to what broke it.
+//! What must hold after every run. Each promise is a function that returns its violations in a record.
 
 use std::collections::{HashMap, HashSet};
 
 use super::{JobFacts, Record};
 
-/// A promise that was not kept.
+/// A broken promise.
 #[derive(Debug)]
 pub struct Broken {
     /// What was promised, and what was seen instead.
     pub promise: String,
-    /// Whose story tells why.
+    /// The job that it concerns.
     pub job: Option<String>,
 }
 
@@ -25,29 +25,31 @@ impl Broken {
     }
 }
 
-/// What the run broke of these promises.
+/// All violations of these promises.
 #[must_use]
 pub fn broken(record: &Record) -> Vec<Broken> {
     [
-        the_door_answers,
-        what_was_accepted_is_there_once,
-        every_job_has_ended_and_says_why,
-        what_is_sent_is_in_the_mailbox,
-        all_mails_of_a_job_are_one,
+        every_request_is_answered_200_or_503,
+        each_accepted_request_has_one_job,
+        every_job_ended_with_a_reason,
+        every_sent_job_has_a_mail,
+        all_mails_of_a_job_are_copies,
     ]
     .into_iter()
     .flat_map(|promise| promise(record))
     .collect()
 }
 
-/// With 200 or, while Postgres is away, 503. No api was ever stopped, so that an answer that never came is a fault.
-fn the_door_answers(record: &Record) -> Vec<Broken> {
+/// Every request is answered with 200 or, during an outage of Postgres, with 503. No api is ever stopped, so a missing
+/// answer is a fault.
+fn every_request_is_answered_200_or_503(record: &Record) -> Vec<Broken> {
     let other = record.asked.iter().filter(|asked| !matches!(asked.answer, Ok(200 | 503)));
-    other.map(|asked| Broken::of_all(format!("the door answers with 200 or 503: {asked:?}"))).collect()
+    other.map(|asked| Broken::of_all(format!("a request was not answered with 200 or 503: {asked:?}"))).collect()
 }
 
-/// A request that was refused may have been committed, its answer lost: at most once.
-fn what_was_accepted_is_there_once(record: &Record) -> Vec<Broken> {
+/// An accepted request has one job. A refused one has at most one, because it may have been committed before its answer
+/// was lost.
+fn each_accepted_request_has_one_job(record: &Record) -> Vec<Broken> {
     let mut rows: HashMap<&str, Vec<&JobFacts>> = HashMap::new();
     record.jobs.iter().for_each(|job| rows.entry(&job.request_id).or_default().push(job));
     let mut broken = vec![];
@@ -55,31 +57,35 @@ fn what_was_accepted_is_there_once(record: &Record) -> Vec<Broken> {
         match rows.remove(asked.request_id.as_str()).unwrap_or_default()[..] {
             [job] if job.recipient == asked.recipient => {}
             [] if asked.answer != Ok(200) => {}
-            ref jobs => broken.push(Broken::of_all(format!("an accepted request is one job: {asked:?} {jobs:?}"))),
+            ref jobs => {
+                broken.push(Broken::of_all(format!("a request does not have exactly one job: {asked:?} {jobs:?}")))
+            }
         }
     }
     let unasked = rows.into_values().flatten();
-    broken.extend(unasked.map(|job| Broken::of(job, "nobody asked for this job")));
+    broken.extend(unasked.map(|job| Broken::of(job, "no request belongs to this job")));
     broken
 }
 
-fn every_job_has_ended_and_says_why(record: &Record) -> Vec<Broken> {
+fn every_job_ended_with_a_reason(record: &Record) -> Vec<Broken> {
     let mut broken = vec![];
     for job in &record.jobs {
         match (job.state.as_str(), job.code.as_deref()) {
-            ("sent" | "failed" | "expired", _) if job.holds_something => {
-                broken.push(Broken::of(job, "a job that ended still has a lease or a link"));
+            ("sent" | "failed" | "expired", _) if job.has_lease_or_link => {
+                broken.push(Broken::of(job, "an ended job still has a lease or a link"));
             }
             ("sent", None) | ("failed" | "expired", Some(_)) | ("superseded", Some("newer_request" | "duplicate")) => {}
-            (state, code) => broken.push(Broken::of(job, format!("a job ends and says why: {state} {code:?}"))),
+            (state, code) => {
+                broken.push(Broken::of(job, format!("a job has not ended with a reason: {state} {code:?}")))
+            }
         }
     }
-    broken.extend(gave_way_to_nobody(record));
+    broken.extend(superseded_by_nothing(record));
     broken
 }
 
-/// Jobs that ended for a newer request that is not there, or as a double click of nothing.
-fn gave_way_to_nobody(record: &Record) -> Vec<Broken> {
+/// Jobs that ended as superseded without a newer request, or as duplicates without an original.
+fn superseded_by_nothing(record: &Record) -> Vec<Broken> {
     let newest: HashMap<&str, i64> = record.newest().map(|job| (job.recipient.as_str(), job.seq)).collect();
     let real: HashSet<(&str, &str)> = record
         .jobs
@@ -87,26 +93,26 @@ fn gave_way_to_nobody(record: &Record) -> Vec<Broken> {
         .filter(|job| job.code.as_deref() != Some("duplicate"))
         .map(|job| (job.recipient.as_str(), job.callback_url.as_str()))
         .collect();
-    let lonely = |job: &&JobFacts| match job.code.as_deref() {
+    let is_unexplained = |job: &&JobFacts| match job.code.as_deref() {
         Some("newer_request") => newest[job.recipient.as_str()] <= job.seq,
         Some("duplicate") => !real.contains(&(job.recipient.as_str(), job.callback_url.as_str())),
         _ => false,
     };
-    record.jobs.iter().filter(lonely).map(|job| Broken::of(job, "a job gave way to nobody")).collect()
+    record.jobs.iter().filter(is_unexplained).map(|job| Broken::of(job, "a job was superseded by nothing")).collect()
 }
 
-fn what_is_sent_is_in_the_mailbox(record: &Record) -> Vec<Broken> {
+fn every_sent_job_has_a_mail(record: &Record) -> Vec<Broken> {
     let sent = record.jobs.iter().filter(|job| job.state == "sent");
     let missing = sent.filter(|job| !record.mails_of(job).iter().any(|mail| mail.is_to(&job.recipient)));
-    missing.map(|job| Broken::of(job, "the mail of a sent job is in the mailbox")).collect()
+    missing.map(|job| Broken::of(job, "a sent job has no mail")).collect()
 }
 
-fn all_mails_of_a_job_are_one(record: &Record) -> Vec<Broken> {
+fn all_mails_of_a_job_are_copies(record: &Record) -> Vec<Broken> {
     let differ = |job: &&JobFacts| {
         let mails = record.mails_of(job);
         let kinds: HashSet<_> = mails.iter().map(|mail| (mail.link(), &mail.message_id, &mail.to)).collect();
         kinds.len() > 1 || mails.iter().any(|mail| mail.link().is_none() || !mail.is_to(&job.recipient))
     };
     let jobs = record.jobs.iter().filter(differ);
-    jobs.map(|job| Broken::of(job, "all mails of a job carry one link and one Message-Id")).collect()
+    jobs.map(|job| Broken::of(job, "the mails of a job differ in their link or Message-Id")).collect()
 }

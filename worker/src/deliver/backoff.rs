@@ -1,4 +1,4 @@
-//! How long to wait before the next attempt. The whole policy is the two schedules below.
+//! The wait before the next attempt. The two schedules below are the whole policy.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use std::time::Duration;
 /// jobs that failed together do not retry together. The last maximum repeats.
 const RETRY: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 
-/// Waits in seconds when the mail may have been sent. They are longer, because each retry may send a duplicate. The last
-/// wait repeats.
+/// Waits in seconds after a call that may have sent the mail. They are longer than those above, because each retry may send
+/// a duplicate. The last wait repeats.
 const UNKNOWN: [u64; 5] = [5, 20, 60, 180, 300];
 
 /// The wait after a call without effect: 100 ms to 128 s. `attempt` is the number of the job's attempt, from 1.
@@ -30,7 +30,7 @@ pub(crate) fn unknown(since_first_send: Duration) -> Duration {
     Duration::from_secs(wait).mul_f64(rand::random_range(1.0..1.1))
 }
 
-/// The schedule's step for an attempt number from 1.
+/// The schedule's entry for an attempt. Attempts are numbered from 1.
 fn step(schedule: &[u64], attempt: i16) -> Duration {
     let index = usize::try_from(attempt.max(1) - 1).unwrap_or_default().min(schedule.len() - 1);
     Duration::from_secs(schedule[index])

@@ -1,4 +1,4 @@
-//! What each step of a delivery needs: the job and its lease, checks that stop the delivery in time, and outbox writes that
+//! The context of a delivery's steps: the job and its lease, checks that stop the delivery in time, and outbox writes that
 //! are retried while Postgres is away.
 
 use std::{sync::Arc, time::Duration};
@@ -35,8 +35,8 @@ impl DeliveryRun<'_> {
         self.job.link.as_ref().map_or(Duration::ZERO, |link| link.age + self.claimed_at.elapsed())
     }
 
-    /// Call this before every upstream call. Supabase does not check the fencing token: if another worker has the job by
-    /// now, a new link would invalidate the link that the other worker mails.
+    /// Call this before every upstream call. Supabase does not check the fencing token: if another worker has claimed the
+    /// job, a new link would invalidate the link that the other worker mails.
     pub(super) fn ensure_not_interrupted(&self) -> Result<(), Interruption> {
         if self.held_lease.lost.is_cancelled() || !self.held_lease.is_valid() {
             return Err(Interruption::LeaseLost);

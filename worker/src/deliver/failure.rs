@@ -19,18 +19,18 @@ use crate::{
     },
 };
 
-/// Timeout of a check call after a failure, unless `UPSTREAM_TIMEOUT` is shorter. A healthy upstream refuses the call within
-/// a fraction of a second, and until it is answered nobody knows whom the failure concerns.
+/// Timeout of a check call after a failure, unless `UPSTREAM_TIMEOUT` is shorter. A healthy upstream responds within a fraction
+/// of a second, and the delivery waits for the result.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Whom a suspicious failure concerns.
-enum Concern {
-    /// Everybody: the upstream is stopped.
+/// Which recipients a failure affects.
+enum FailureScope {
+    /// All recipients. The upstream is stopped.
     Everybody,
-    /// Only this recipient, as far as is known.
+    /// Probably only this recipient.
     Recipient,
-    /// Only this recipient, for sure: a later call for another recipient has succeeded since the first refusal.
-    RecipientForSure,
+    /// Only this recipient: after the first refusal, a call for another recipient succeeded.
+    ConfirmedRecipient,
 }
 
 impl DeliveryRun<'_> {
@@ -60,19 +60,19 @@ impl DeliveryRun<'_> {
             Verdict::RejectRecipient => refused(upstream, reason, step),
             Verdict::Hook => {
                 self.worker.supabase.record_hook_failure(&reason);
-                // It says nothing about the upstream, so other jobs are better probes.
+                // A failed hook says nothing about the upstream itself, so other jobs are better probes.
                 let failure = SuspectedFailure { upstream, is_refusal: false };
                 suspected(backoff::retry(number), reason, step, false, failure)
             }
             Verdict::RetryUpTo { .. } => self.retry(backoff::retry(number), reason, step),
             Verdict::Retry { not_before: Some(wait) } => {
-                // `observe` has logged an error. Without the pause, the other workers get the same response themselves.
+                // `observe` logs an error. If the pause is not stored, each worker gets the same response itself.
                 let _ = self.worker.outage.observe(upstream_stop::pause(self.worker, upstream, wait, &reason).await);
                 uncounted(wait, reason, step)
             }
             Verdict::Configuration { .. } => {
-                self.stop_everybody(upstream, StoppedBy::Answer, began_at, failure).await;
-                // The stopped upstream holds the job in the queue, so it needs no delay.
+                self.stop_upstream(upstream, StoppedBy::Answer, began_at, failure).await;
+                // The job needs no delay: it stays in the queue until the upstream resumes.
                 uncounted(Duration::ZERO, reason, step)
             }
             Verdict::Retry { not_before: None } | Verdict::Unknown | Verdict::Refused { .. } => {
@@ -81,7 +81,7 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Handles a failure that may concern this recipient only, or everybody.
+    /// Handles a failure that may affect only this recipient or everybody.
     async fn handle_suspicion(
         &self,
         upstream: Upstream,
@@ -95,43 +95,45 @@ impl DeliveryRun<'_> {
             Verdict::Unknown => backoff::unknown(self.since_first_send()),
             _ => backoff::retry(self.job.attempt),
         };
-        match self.find_concern(upstream, failure, began_at).await {
-            Concern::Everybody => {
+        match self.determine_scope(upstream, failure, began_at).await {
+            FailureScope::Everybody => {
                 if is_refusal {
                     step.outcome = StepOutcome::Configuration;
                 }
-                // A mail that may have been sent still waits: each retry may send a duplicate.
+                // Keep the delay if the mail may have been sent: each retry may send a duplicate.
                 let delay = if failure.verdict == Verdict::Unknown { delay } else { Duration::ZERO };
                 suspected(delay, reason, step, true, SuspectedFailure { upstream, is_refusal: false })
             }
-            Concern::RecipientForSure => refused(upstream, reason, step),
-            Concern::Recipient
+            FailureScope::ConfirmedRecipient => refused(upstream, reason, step),
+            FailureScope::Recipient
                 if !is_refusal && !self.is_probe && self.job.attempt >= self.worker.limits.max_attempts =>
             {
                 self.retry(delay, reason, step)
             }
-            Concern::Recipient => {
+            FailureScope::Recipient => {
                 suspected(delay, reason, step, self.is_probe, SuspectedFailure { upstream, is_refusal })
             }
         }
     }
 
-    /// A counted retry; or the end of the job if it was the last attempt.
+    /// Retries the job and counts the attempt. Fails the job if this was its last attempt.
     fn retry(&self, delay: Duration, reason: Failure, step: StepRecord) -> DeliveryOutcome {
         let number = self.job.attempt;
         if number >= self.worker.limits.max_attempts {
-            let message = format!("After {number} attempts. The last: {}", reason.message);
+            let message = format!("All {number} attempts failed. The last failure: {}", reason.message);
             return DeliveryOutcome::Failed(Failure::new("attempts_exhausted", message), Some(step));
         }
         DeliveryOutcome::retry(delay, reason, step)
     }
 
-    /// Finds out whom a failure concerns: everybody if the check call fails too, or if it is the third suspect.
-    async fn find_concern(&self, upstream: Upstream, failure: &UpstreamFailure, began_at: Instant) -> Concern {
+    /// Determines which recipients a failure affects: everybody if the check call fails too, or if this is the third recipient
+    /// under suspicion.
+    async fn determine_scope(&self, upstream: Upstream, failure: &UpstreamFailure, began_at: Instant) -> FailureScope {
         let worker = self.worker;
         worker.upstream_monitor.note_suspicion(upstream);
         let check = async {
-            // The regular checks decide when a stopped upstream works again; one more call would only get in their way.
+            // The regular checks decide when a stopped upstream works again. Another check call would delay them, because all
+            // workers together make at most one per second.
             if upstreams::is_stopped(&worker.pool, upstream).await? {
                 return Ok((Instant::now(), CheckResult::Unclear));
             }
@@ -140,16 +142,16 @@ impl DeliveryRun<'_> {
         };
         match self.unless_interrupted(check).await.map(|result| worker.outage.observe(result)) {
             Ok(Ok((began_at, CheckResult::Failed(failure)))) => {
-                self.stop_everybody(upstream, StoppedBy::Check, began_at, &failure).await;
-                return Concern::Everybody;
+                self.stop_upstream(upstream, StoppedBy::Check, began_at, &failure).await;
+                return FailureScope::Everybody;
             }
             Ok(Ok((_, CheckResult::Passed | CheckResult::Unclear))) => {}
-            // Without the database or the time for a check, the attempt counts, as it would without checks.
-            Ok(Err(_)) | Err(_) => return Concern::Recipient,
+            // If the check cannot be made or is interrupted, count the attempt.
+            Ok(Err(_)) | Err(_) => return FailureScope::Recipient,
         }
         let is_refusal = matches!(failure.verdict, Verdict::Refused { .. });
         if is_refusal && self.job.personally_refused_by == Some(upstream) {
-            return Concern::RecipientForSure;
+            return FailureScope::ConfirmedRecipient;
         }
         let recipient = Sha256::digest(self.job.recipient.as_str()).into();
         let reason = failure.stop_reason(upstream);
@@ -159,30 +161,32 @@ impl DeliveryRun<'_> {
                 if is_new {
                     upstream_stop::log_stop(upstream, failure);
                 }
-                Concern::Everybody
+                FailureScope::Everybody
             }
             Ok(Suspicion::Personal) | Err(_) => {
                 if self.job.suspected_upstream != Some(upstream) {
                     metrics::record_suspect(upstream);
                 }
-                Concern::Recipient
+                FailureScope::Recipient
             }
         }
     }
 
-    async fn stop_everybody(&self, upstream: Upstream, by: StoppedBy, began_at: Instant, failure: &UpstreamFailure) {
+    async fn stop_upstream(&self, upstream: Upstream, by: StoppedBy, began_at: Instant, failure: &UpstreamFailure) {
         let stop = || upstream_stop::stop(self.worker, upstream, by, began_at, failure);
         match self.retry_until_interrupted(stop).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, upstream = upstream.as_str(), "an upstream could not be stopped"),
+            Ok(Err(error)) => {
+                tracing::error!(%error, upstream = upstream.as_str(), "the stop of an upstream could not be recorded")
+            }
             Err(interruption) => {
-                tracing::debug!(interrupted = %interruption, "an upstream could not be stopped");
+                tracing::debug!(interrupted = %interruption, "the stop of an upstream could not be recorded");
             }
         }
     }
 
-    /// Records a call that began at `began_at` and succeeded, if anybody is waiting to hear of it: it clears suspects and
-    /// resumes a stopped upstream.
+    /// Records a successful call that began at `began_at`, if the upstream may have suspects or be stopped: the success
+    /// clears the suspects and resumes the upstream.
     pub(super) async fn record_success(&self, upstream: Upstream, began_at: Instant) {
         let worker = self.worker;
         let has_suspicion = worker.upstream_monitor.take_suspicion(upstream);
@@ -196,7 +200,7 @@ impl DeliveryRun<'_> {
     }
 }
 
-/// The end of a job whose recipient an upstream refuses.
+/// Fails a job whose recipient an upstream refuses.
 fn refused(upstream: Upstream, reason: Failure, step: StepRecord) -> DeliveryOutcome {
     metrics::record_refused_recipient(upstream);
     DeliveryOutcome::Failed(reason, Some(StepRecord { outcome: StepOutcome::Reject, ..step }))
@@ -207,7 +211,7 @@ fn uncounted(delay: Duration, reason: Failure, step: StepRecord) -> DeliveryOutc
     DeliveryOutcome::Requeue { delay, failure: Some(reason), is_uncounted: true, suspected: None, step: Some(step) }
 }
 
-/// A requeue after a failure that may concern only this recipient: other jobs are better probes.
+/// A requeue after a failure that may affect only this recipient. Other jobs are better probes.
 fn suspected(
     delay: Duration,
     reason: Failure,

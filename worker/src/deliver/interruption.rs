@@ -1,4 +1,4 @@
-//! Why a delivery stops before it has reached an end.
+//! Why a delivery stops before it is finished.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub(crate) enum Interruption {
 impl Interruption {
     pub(super) fn failure(self) -> Failure {
         match self {
-            Self::LeaseLost => Failure::new("lease_lost", "The lease ended before it could be renewed."),
+            Self::LeaseLost => Failure::new("lease_lost", "The lease expired before it could be renewed."),
             Self::WorkerStopped => Failure::new("worker_stopped", "The worker was stopped."),
         }
     }

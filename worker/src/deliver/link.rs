@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{backoff, context::DeliveryRun, interruption::Interruption, outcome::DeliveryOutcome};
 use crate::{
     mail::link_seal::SealContext,
-    settings::SHORTEST_USE,
+    settings::MIN_LINK_LIFETIME,
     upstream::{
         supabase::GeneratedLink,
         verdict::{HOOK_FAILED, UpstreamFailure, Verdict},
@@ -59,9 +59,9 @@ impl DeliveryRun<'_> {
     pub(super) fn open_stored_link(&self) -> Result<SignInLink, Option<Failure>> {
         let Some(stored) = &self.job.link else { return Err(None) };
         let remaining = self.worker.limits.link_lifetime.saturating_sub(stored.age);
-        if remaining < SHORTEST_USE {
-            let reason =
-                Failure::new("sealed_link_too_old", "The link of an earlier attempt was too old: a new one was made.");
+        if remaining < MIN_LINK_LIFETIME {
+            let message = "The link of an earlier attempt would expire too soon, so the worker requested a new link.";
+            let reason = Failure::new("sealed_link_too_old", message);
             tracing::info!(code = reason.code, "{}", reason.message);
             return Err(Some(reason));
         }
@@ -72,7 +72,8 @@ impl DeliveryRun<'_> {
                 Ok(SignInLink { url, message_id: stored.message_id.clone(), created_at, fresh: None })
             }
             Err(error) => {
-                let message = "No key opened the link of an earlier attempt: a new one was made.";
+                let message =
+                    "The link of an earlier attempt could not be decrypted, so the worker requested a new link.";
                 let reason = Failure::new("sealed_link_unreadable", message);
                 tracing::warn!(code = reason.code, %error, "{}", reason.message);
                 Err(Some(reason))
@@ -80,9 +81,9 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Requests a new link from Supabase and rejects a link that does not lead to the callback URL: the check before the
-    /// call may have had no answer, or an old one. `unusable` is the reason why a stored link was not used; the record of the
-    /// step stores it.
+    /// Requests a new link from Supabase. Rejects a link that does not lead to the callback URL, because the check before the
+    /// call may have been unclear or based on an old answer. `unusable` is the reason why a stored link was not used; the
+    /// record of the step stores it.
     ///
     /// # Errors
     /// The outcome of the delivery if there is no link to mail.
@@ -92,8 +93,8 @@ impl DeliveryRun<'_> {
         length.map_err(|reason| DeliveryOutcome::Failed(reason, None))?;
         self.ensure_redirect_allowed().await?;
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
-        // Retries after a failed hook may take only half of the slots, so that a hook that hangs cannot hold up people whom it
-        // does not concern.
+        // Retries after a failed hook may use only half of the slots, so that a hanging hook cannot delay recipients for whom
+        // it does not run.
         let _hook_slot = if job.code.as_deref() == Some(HOOK_FAILED) {
             Some(worker.supabase.try_acquire_hook_slot().ok_or_else(|| self.retry_hook_later())?)
         } else {
@@ -135,14 +136,14 @@ impl DeliveryRun<'_> {
         Ok(SignInLink { url: generated.url, message_id, created_at: stopwatch.started, fresh: Some(fresh) })
     }
 
-    /// Puts the job back, because enough other jobs wait for the hook.
+    /// Requeues the job, because other jobs use all slots for retries after a failed hook.
     fn retry_hook_later(&self) -> DeliveryOutcome {
         let delay = backoff::retry(self.job.attempt);
         DeliveryOutcome::Requeue { delay, failure: None, is_uncounted: true, suspected: None, step: None }
     }
 
-    /// Checks that a server answers where a new link leads, and that Supabase kept the callback URL. Records the success of
-    /// the call only after the first: it would close the breaker that a dead path has opened.
+    /// Checks that a server serves the path of a new link, and that Supabase kept the callback URL. Records the call as a
+    /// success only after the first check: a success would close the breaker that an unserved path has opened.
     async fn check_generated_link(&self, generated: &GeneratedLink, began_at: Instant) -> Result<(), UpstreamFailure> {
         let (job, worker) = (self.job, self.worker);
         self.ensure_link_path_is_served(generated).await?;

@@ -1,6 +1,6 @@
-//! One delivery: get a link (`redirect`, `link`, `link_path`), mail it (`send`), and record how the delivery ended (`outcome`). `run` holds the
-//! steps in order. `context` holds what every step needs, `failure` decides what to do after a failed call, `backoff` when
-//! to retry, and `stopwatch` times each call.
+//! One delivery. `run` lists the steps in order. `redirect`, `link` and `link_path` get the link, `send` mails it, and
+//! `outcome` records the result. `context` holds what every step needs, `failure` decides what to do after a failed call,
+//! `backoff` decides when to retry, `stopwatch` times each call, and `interruption` says why a delivery stops early.
 
 pub(crate) mod backoff;
 pub(crate) mod context;

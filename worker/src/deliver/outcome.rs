@@ -1,4 +1,4 @@
-//! How a delivery ends, and the only place that records the outcome in the outbox.
+//! The outcomes of a delivery. Only this file records them in the outbox.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ impl DeliveryRun<'_> {
         let state = match outcome {
             DeliveryOutcome::Sent(step) => self.finish(JobEnd::Sent, Some(step)).await,
             DeliveryOutcome::Failed(failure, step) => {
-                tracing::warn!(code = failure.code, reason = failure.message, "job failed");
+                tracing::warn!(code = failure.code, reason = failure.message, "the job fails and is not tried again");
                 self.finish(JobEnd::Failed(failure), step).await
             }
             DeliveryOutcome::Requeue { delay, failure, is_uncounted, suspected, step } => {
@@ -78,7 +78,7 @@ impl DeliveryRun<'_> {
             _ => {}
         }
         let duration_ms = u64::try_from(since_claim.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(state, duration_ms, "delivery finished");
+        tracing::info!(state, attempts = self.job.attempt, duration_ms, "delivery finished");
     }
 
     /// Ends the job. Returns the job's new state, `lease_lost` or `unrecorded`.

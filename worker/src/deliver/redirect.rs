@@ -1,4 +1,4 @@
-//! Fails a job whose callback Supabase's redirect allow list refuses, before a link is made.
+//! Fails a job before a link is requested if Supabase's redirect allow list refuses its callback.
 
 use outbox::{CallbackUrl, Failure};
 
@@ -6,11 +6,11 @@ use super::{context::DeliveryRun, outcome::DeliveryOutcome};
 use crate::{metrics, upstream::verdict::verify::RedirectAnswer};
 
 impl DeliveryRun<'_> {
-    /// Checks that links may lead to the job's callback URL. Succeeds also if that cannot be found out now.
+    /// Checks that links may lead to the job's callback URL. Also succeeds if the answer is unclear.
     ///
     /// # Errors
-    /// The outcome of the delivery if Supabase would replace the callback URL, or if the delivery is interrupted. No link
-    /// was made, so this is not recorded as a step.
+    /// The outcome of the delivery if Supabase would replace the callback URL, or if the delivery is interrupted. It has no
+    /// step, because no link was requested.
     pub(super) async fn ensure_redirect_allowed(&self) -> Result<(), DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
         let check = worker.redirect_checker.check(&worker.pool, &worker.outage, &job.callback_url);
@@ -27,22 +27,23 @@ impl DeliveryRun<'_> {
     /// contain the requested URL. The mail would lead people to the wrong page, so log an error that names the missing
     /// entries.
     pub(super) fn redirect_not_allowed(&self, leads_to: &str) -> Failure {
-        let wanted = self.job.callback_url.origin_and_path();
-        let got = CallbackUrl::parse(leads_to)
-            .map_or_else(|_| "something that is no URL".to_owned(), |url| url.origin_and_path());
-        let entry = format!("{wanted},{wanted}\\?**");
+        let callback = self.job.callback_url.origin_and_path();
+        let actual = CallbackUrl::parse(leads_to)
+            .map_or_else(|_| "something that is not a URL".to_owned(), |url| url.origin_and_path());
+        let entry = format!("{callback},{callback}\\?**");
         metrics::record_redirect_not_allowed();
         tracing::error!(
             code = "redirect_not_allowed",
-            // `Display` writes them as they must be pasted: a URL parser has written them, so they have no spaces and no control
-            // characters. `Debug` would quote them and double the backslash.
-            callback = %wanted,
+            // Use `Display`, so that operators can paste the values. They come from a URL parser, so they contain no spaces
+            // and no control characters. `Debug` would quote them and double the backslash.
+            %callback,
             add_to_allow_list = %entry,
             "Supabase's redirect allow list (URI_ALLOW_LIST, Redirect URLs) lacks this callback: add both entries \
              there; nothing was mailed"
         );
-        let message =
-            format!("Supabase would lead to {got} instead. Add to its redirect allow list (Redirect URLs): {entry}");
+        let message = format!(
+            "The link would lead to {actual} instead. Add to Supabase's redirect allow list (Redirect URLs): {entry}"
+        );
         Failure::new("redirect_not_allowed", message)
     }
 }

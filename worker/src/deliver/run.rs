@@ -1,5 +1,5 @@
-//! One delivery, from the top: get a link, wait for Mailgun's rate limit, check that the mail is still wanted, send the
-//! mail, and record the result.
+//! Runs one delivery: gets a link, waits for Mailgun's rate limit, checks that the mail is still wanted, sends the mail, and
+//! records the result.
 //!
 //! Each step either succeeds or returns the outcome of the delivery. `record` writes every outcome to the outbox.
 

@@ -33,7 +33,7 @@ impl DeliveryRun<'_> {
             // A probe passes an open breaker, because it tests whether the breaker can close. It still respects a pause.
             SendDecision::Hold { pause } if self.is_probe && pause.is_zero() => Ok(()),
             SendDecision::Hold { pause } => {
-                let reason = Failure::new("mailgun_on_hold", "Mailgun asked for a pause, or needs an operator.");
+                let reason = Failure::new("mailgun_on_hold", "Sending through Mailgun is paused or stopped.");
                 Err(DeliveryOutcome::Requeue {
                     delay: pause,
                     failure: Some(reason),

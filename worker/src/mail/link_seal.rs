@@ -1,4 +1,4 @@
-//! Encrypts links with XChaCha20-Poly1305 and `LINK_SEALING_KEY`, so that a link can wait in the database for a retry.
+//! Encrypts links with XChaCha20-Poly1305 and `LINK_SEALING_KEY`, so that a link can be stored in the database for a retry.
 //!
 //! A sealed link can be opened only for the mail it was created for: the job, recipient, callback URL and Message-Id are
 //! authenticated. Format: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag.
@@ -48,13 +48,13 @@ pub struct SealContext<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// The bytes do not have the expected format or version.
-    #[error("it is not in the form that this version seals in")]
+    #[error("its format or version is not supported")]
     Format,
     /// The link was sealed with a key that is not in `LINK_SEALING_KEY`.
     #[error("its key is not in LINK_SEALING_KEY")]
     UnknownKey,
     /// The bytes were changed, or the link belongs to another mail.
-    #[error("it was changed, or belongs to another mail")]
+    #[error("it was changed, or it belongs to another mail")]
     Forged,
 }
 
@@ -75,9 +75,9 @@ impl SealingKeys {
         [&[VERSION][..], &key.id, &nonce, &ciphertext].concat()
     }
 
-    /// Whether new links are sealed with the key of the README's example: 32 zero bytes.
+    /// Whether new links are sealed with the example key of the README: 32 zero bytes.
     #[must_use]
-    pub fn seals_with_example(&self) -> bool {
+    pub fn seals_with_example_key(&self) -> bool {
         self.0[0].id[..] == Sha256::digest([0; 32])[..KEY_ID_LENGTH]
     }
 
@@ -159,13 +159,13 @@ mod tests {
     }
 
     #[test]
-    fn the_key_of_the_readme_is_recognised_where_it_seals() {
-        assert!(keys(&[0]).seals_with_example() && keys(&[0, 1]).seals_with_example());
-        assert!(!keys(&[1]).seals_with_example() && !keys(&[1, 0]).seals_with_example());
+    fn the_readmes_example_key_is_recognised_if_it_seals_new_links() {
+        assert!(keys(&[0]).seals_with_example_key() && keys(&[0, 1]).seals_with_example_key());
+        assert!(!keys(&[1]).seals_with_example_key() && !keys(&[1, 0]).seals_with_example_key());
     }
 
     #[test]
-    fn a_link_opens_for_its_own_mail() {
+    fn a_sealed_link_opens_with_the_context_of_its_mail() {
         let context = context(JobId::new());
         let sealed = keys(&[1]).seal(LINK, &context);
         assert_eq!(keys(&[1]).open(&sealed, &context), Ok(LINK.to_owned()));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_opens_for_no_other_mail() {
+    fn a_sealed_link_does_not_open_with_another_context() {
         let context = context(JobId::new());
         let sealed = keys(&[1]).seal(LINK, &context);
         for other in [

@@ -1,4 +1,4 @@
-//! The mail: `render` writes its subject and bodies, `portal_host` finds what it calls the portal, and `link_seal` encrypts the
+//! The mail. `render` writes its subject and bodies, `portal_host` chooses the host that it shows, and `link_seal` encrypts the
 //! links that are stored in the outbox.
 
 pub(crate) mod link_seal;

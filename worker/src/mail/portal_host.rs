@@ -1,12 +1,13 @@
-//! What a mail calls the portal if an api of an earlier version has added the job and stored no host.
+//! The host that a mail shows if the job has no stored host, because an earlier version of the api added the job.
 
 use outbox::CallbackUrl;
 
-/// The registrable domain of the callback, in ASCII: `example.com` for `https://portal.example.com/auth/callback`. Of an entry
-/// of `CALLBACK_ORIGINS` with a wildcard, a stranger chooses the label in front of it, and of `http://localhost:*` the port.
+/// The registrable domain of the callback, in ASCII: `example.com` for `https://portal.example.com/auth/callback`. The rest is
+/// left out, because anybody who requests a link may have chosen it: the first label if `CALLBACK_ORIGINS` has a wildcard, and
+/// the port with `http://localhost:*`.
 pub(crate) fn portal_host(callback_url: &CallbackUrl) -> &str {
     let host = callback_url.host();
-    // The list would take the last parts of an IP address for a domain.
+    // The public suffix list would treat the last parts of an IP address as a domain.
     let is_name = host.starts_with(|c: char| c != '[') && host.parse::<std::net::IpAddr>().is_err();
     psl::domain_str(host).filter(|_| is_name).unwrap_or(host)
 }
@@ -16,7 +17,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_label_that_a_stranger_chose_is_left_out() {
+    fn labels_that_a_requester_can_choose_are_left_out() {
         for (url, host) in [
             ("https://portal.example.com/auth/callback?next=%2Fx", "example.com"),
             ("https://your-account-is-locked.preview.example.co.uk/auth/callback", "example.co.uk"),

@@ -1,5 +1,5 @@
 //! Renders the sign-in mail. The mail shows only the portal's host and the time of the request. Nothing else from the request
-//! may appear in the mail, because a stranger could use the request to send text in the portal's name.
+//! may appear in the mail, because anybody could use a request to send text in the portal's name.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 pub(crate) struct MailContent<'a> {
     /// The sign-in link: printable ASCII without quotes or angle brackets.
     pub link: &'a str,
-    /// What the mail calls the portal.
+    /// The portal's host, as the mail shows it.
     pub host: &'a str,
     /// When the link was requested.
     pub requested_at: DateTime<Utc>,
@@ -35,21 +35,21 @@ pub struct RenderedMail {
 #[derive(Template)]
 #[template(path = "sign_in.txt")]
 struct TextBody<'a> {
-    words: &'a CommonText,
+    values: &'a SharedValues,
     link: &'a str,
 }
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct HtmlBody<'a> {
-    words: &'a CommonText,
+    values: &'a SharedValues,
     /// Already escaped.
     link: &'a str,
     subject: &'a str,
 }
 
 /// The values that both bodies show.
-struct CommonText {
+struct SharedValues {
     host: String,
     requested: String,
     lifetime: String,
@@ -62,17 +62,18 @@ struct CommonText {
 /// A template cannot be rendered.
 pub(crate) fn render(content: &MailContent<'_>) -> askama::Result<RenderedMail> {
     let until = content.link_created_at + TimeDelta::from_std(content.link_lifetime).unwrap_or_default();
-    let words = CommonText {
+    let values = SharedValues {
         // Without the scheme, because the link must be the only URL in the mail.
         host: content.host.to_owned(),
         requested: content.requested_at.format("%H:%M:%S UTC on %-d %B %Y").to_string(),
         lifetime: lifetime(content.link_lifetime),
         until: until.format("%H:%M UTC").to_string(),
     };
-    // Mail programs fold mails with the same subject into one conversation and hide the newest, so each request has its own.
-    let subject = format!("Your sign-in link for {}, {}", words.host, content.requested_at.format("%H:%M:%S UTC"));
-    let text = TextBody { words: &words, link: content.link }.render()?;
-    let html = HtmlBody { words: &words, link: &escape(content.link), subject: &subject }.render()?;
+    // Mail programs group mails with the same subject into one conversation and hide the newest, so each request gets its own
+    // subject.
+    let subject = format!("Your sign-in link for {}, {}", values.host, content.requested_at.format("%H:%M:%S UTC"));
+    let text = TextBody { values: &values, link: content.link }.render()?;
+    let html = HtmlBody { values: &values, link: &escape(content.link), subject: &subject }.render()?;
     Ok(RenderedMail { subject, text, html })
 }
 
@@ -114,12 +115,12 @@ mod tests {
     }
 
     #[test]
-    fn it_shows_the_host_the_time_and_how_long_the_link_works() {
+    fn the_mail_shows_the_host_the_time_and_how_long_the_link_works() {
         let mail = mail();
         assert_eq!(mail.subject, "Your sign-in link for portal.example.com, 13:04:50 UTC");
         for form in [&mail.text, &mail.html] {
             let text = form.split_whitespace().collect::<Vec<_>>().join(" ");
-            for words in [
+            for part in [
                 "portal.example.com",
                 "13:04:50 UTC on 23 November 2026",
                 "60 minutes",
@@ -127,7 +128,7 @@ mod tests {
                 "use the newest mail: once you have signed in, older links no longer work",
                 "ignore",
             ] {
-                assert!(text.contains(words), "{words}: {form}");
+                assert!(text.contains(part), "{part}: {form}");
             }
         }
     }
@@ -140,12 +141,12 @@ mod tests {
         let escaped = LINK.replace('&', "&amp;");
         assert_eq!(mail.html.matches("href").count(), 1);
         assert!(mail.html.contains(&format!("href=\"{escaped}\"")), "{}", mail.html);
-        assert_eq!(mail.html.matches(&escaped).count(), 2, "once to click, once to read");
+        assert_eq!(mail.html.matches(&escaped).count(), 2, "the link must appear once as a button and once as text");
         assert_eq!(mail.html.replace(&escaped, "").matches("://").count(), 0);
     }
 
     #[test]
-    fn nothing_of_the_callback_url_is_shown_but_the_link() {
+    fn the_mail_shows_the_callback_url_only_inside_the_link() {
         let mail = mail();
         let without_link = |form: &str| form.replace(LINK, "").replace(&LINK.replace('&', "&amp;"), "");
         for form in [&mail.subject, &mail.text, &mail.html] {

@@ -1,6 +1,6 @@
 //! Measures how many jobs per second this worker ends while there is a backlog. The api uses the rate to accept only as many
-//! requests as can be mailed in time. Without a backlog, or without the database, there is no measurement, because the rate of an
-//! idle worker does not show its capacity.
+//! requests as can be mailed in time. The rate is not measured without a backlog or during a database outage, because the rate
+//! of an idle worker does not show its capacity.
 
 use std::{
     collections::VecDeque,
@@ -39,8 +39,8 @@ impl Capacity {
         }
     }
 
-    /// Records that the database is away. What does not end meanwhile shows nothing; nor do the moments after it, until a
-    /// claim has found a backlog.
+    /// Records a database outage. No job can end during an outage, so measuring starts again only when a claim finds a
+    /// backlog.
     pub(crate) fn record_outage(&self) {
         self.has_backlog.store(false, Relaxed);
     }
@@ -71,7 +71,7 @@ impl RateWindow {
         self.0.push_back(ended);
         let sum: u32 = self.0.iter().sum();
         let is_measured = self.0.len() >= if sum == 0 { STANDSTILL_SECONDS } else { MIN_SECONDS };
-        #[expect(clippy::cast_precision_loss, reason = "ten at most")]
+        #[expect(clippy::cast_precision_loss, reason = "the window has at most ten seconds")]
         let seconds = self.0.len() as f64;
         is_measured.then(|| f64::from(sum) / seconds)
     }

@@ -18,7 +18,7 @@ pub struct Committers {
 }
 
 impl Committers {
-    /// Each committer has a connection of its own.
+    /// Number of database connections: one for each committer.
     pub const CONNECTIONS: u32 = 3;
 
     /// Starts the committers. They stop when this value is dropped.
@@ -35,10 +35,10 @@ impl Committers {
         })
     }
 
-    /// Whether results could be recorded now.
+    /// Checks that every committer can write to the database now.
     ///
     /// # Errors
-    /// Why a committer could not.
+    /// The error of the first committer that cannot.
     pub async fn check(&self) -> Result<(), CommitError> {
         tokio::try_join!(self.seals.check(), self.finishes.check(), self.requeues.check()).map(drop)
     }

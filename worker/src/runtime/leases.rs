@@ -1,4 +1,4 @@
-//! Renews the leases of the jobs that are running here. One statement renews all of them, three times per lease duration.
+//! Renews the leases of this worker's running jobs. One statement renews all of them, three times per lease duration.
 //!
 //! A delivery is cancelled when its lease is lost or is about to expire, because another worker may then claim the job. A
 //! delivery that does not stop in time is harmless: its fencing token is out of date, so its writes change nothing.

@@ -1,8 +1,8 @@
-//! Finds out whether links lead to a server that serves them. Supabase takes the path of a link from its own settings; behind
-//! a gateway that routes only `/auth/v1`, the default path is nobody's, and every link in every mail would be dead.
+//! Checks that a server serves the path of links. Supabase takes the path from its own settings. Behind a gateway that routes
+//! only `/auth/v1`, nothing serves the default path, and no mailed link would work.
 //!
-//! Answers are remembered in this process only: the path comes from Supabase's settings and not from strangers, so there
-//! are one or two, and a request from each worker in an hour costs less than a shared table.
+//! Answers are cached in this process only. The path comes from Supabase's settings and not from the requests of portals, so
+//! there are only one or two paths, and one request per worker and hour costs less than a shared table.
 
 use std::time::Duration;
 
@@ -10,30 +10,30 @@ use outbox::CallbackUrl;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::recent::Recent;
+use super::ttl_cache::TtlCache;
 use crate::upstream::{verdict::verify::LinkPathAnswer, verify::VerifyClient};
 
 /// Checks the origin and path of links.
 pub struct LinkPathChecker {
     client: VerifyClient,
-    answers: Recent<LinkPathAnswer>,
-    /// Locked while a request is made, so that deliveries that start together ask once.
-    turn: Mutex<()>,
+    answers: TtlCache<LinkPathAnswer>,
+    /// Locked during a request, so that concurrent deliveries make only one.
+    request_lock: Mutex<()>,
 }
 
 impl LinkPathChecker {
-    /// Creates a checker that knows nothing yet.
+    /// Creates a checker with an empty cache.
     pub(crate) fn new(client: VerifyClient) -> Self {
-        Self { client, answers: Recent::default(), turn: Mutex::default() }
+        Self { client, answers: TtlCache::default(), request_lock: Mutex::default() }
     }
 
-    /// Whether `link_path`, the origin and path of a link, is served. Asks there if it is not known.
+    /// Whether `link_path`, the origin and path of a link, is served. Makes a request if the answer is not cached.
     pub async fn check(&self, link_path: &Url, callback_url: &CallbackUrl) -> LinkPathAnswer {
         if let Some(answer) = self.answers.get(link_path.as_str()) {
             return answer;
         }
-        let _turn = self.turn.lock().await;
-        // Another delivery may have asked in the meantime.
+        let _guard = self.request_lock.lock().await;
+        // Another delivery may have cached the answer in the meantime.
         if let Some(answer) = self.answers.get(link_path.as_str()) {
             return answer;
         }
@@ -46,9 +46,9 @@ impl LinkPathChecker {
 fn valid_for(answer: LinkPathAnswer) -> Duration {
     match answer {
         LinkPathAnswer::Served => Duration::from_hours(1),
-        // For the deliveries that were under way when the breaker opened. Its probes must ask again.
+        // Long enough for the deliveries that run while the breaker opens, and short enough that each probe checks again.
         LinkPathAnswer::NotFound => Duration::from_millis(500),
-        // A server that does not answer must not delay each delivery.
+        // A server that does not respond must not delay each delivery.
         LinkPathAnswer::Unclear => Duration::from_mins(1),
     }
 }

@@ -1,8 +1,8 @@
-//! What this program knows about the database: whether it is away, since when, and why. Many tasks see the errors of an
-//! outage; one line is logged when it begins and one when it ends.
+//! Tracks database outages: whether the database is away, since when, and why. Many tasks see the errors of an outage, but
+//! only its start and its end are logged.
 //!
-//! Any task may find that the database is away. Only the regular check of `tasks::check_database` finds that it is back,
-//! because it tests everything that a delivery needs. A task that did not touch the database proves nothing.
+//! Any task can report the start of an outage. Only the regular check of `tasks::check_database` can end it, because that
+//! check tests everything that a delivery needs. The success of another task proves nothing: it may not have used the database.
 
 use std::{
     fmt::Display,
@@ -10,27 +10,33 @@ use std::{
     time::Duration,
 };
 
-use outbox::ReasonSource;
+use outbox::{OutageKind, OutageReason, ReasonSource};
 use tokio::{sync::Notify, time::Instant};
 
-/// The same refused statement is logged again after this time.
+/// Minimum time between two log lines about the same refused statement.
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
-/// The outage is over if the regular check succeeds and no task has met an error for this time. Tasks retry at least every
-/// two seconds.
-const CALM: Duration = Duration::from_secs(3);
+/// An outage is over when the regular check succeeds and no task has reported an error for this time. Tasks retry at least
+/// every two seconds.
+const MIN_TIME_WITHOUT_ERROR: Duration = Duration::from_secs(3);
 
 /// A database error that may mean an outage.
 pub trait OutageError: Display {
     /// True if the database is unavailable; false if it rejected the statement.
     fn is_outage(&self) -> bool;
-    /// Where its reason can be found.
+    /// Why the database cannot be used, if this is an outage.
+    fn outage(&self) -> OutageReason;
+    /// Where to find the reason of the outage.
     fn reason_source(&self) -> ReasonSource;
 }
 
 impl OutageError for outbox::Error {
     fn is_outage(&self) -> bool {
         Self::is_outage(self)
+    }
+
+    fn outage(&self) -> OutageReason {
+        Self::outage(self)
     }
 
     fn reason_source(&self) -> ReasonSource {
@@ -43,12 +49,16 @@ impl OutageError for outbox::CommitError {
         Self::is_outage(self)
     }
 
+    fn outage(&self) -> OutageReason {
+        Self::outage(self)
+    }
+
     fn reason_source(&self) -> ReasonSource {
         Self::reason_source(self)
     }
 }
 
-/// What is known about the database.
+/// The state of the database. Logs the start and the end of each outage.
 #[derive(Debug)]
 pub struct OutageLog {
     state: Mutex<DatabaseState>,
@@ -58,11 +68,11 @@ pub struct OutageLog {
 
 #[derive(Debug)]
 struct DatabaseState {
-    /// Since when it is away, and why.
-    away: Option<(Instant, String)>,
+    /// Since when the database cannot be used, and why. `None` if it can.
+    away: Option<(Instant, OutageReason)>,
     /// Whether the last check found that results can be recorded.
     can_record: bool,
-    /// The last sign of an outage, or the start of this program.
+    /// The last error of an outage, or the start of this program.
     last_error_at: Instant,
     /// The last statement that was refused, and when that was logged.
     refused: Option<(String, Instant)>,
@@ -76,7 +86,7 @@ impl Default for OutageLog {
 }
 
 impl OutageLog {
-    /// Returns `result` unchanged. Logs the begin of an outage, and a statement that the database refuses.
+    /// Returns `result` unchanged. Logs the start of an outage, and a statement that the database refuses.
     ///
     /// # Errors
     /// The error in `result`.
@@ -86,7 +96,7 @@ impl OutageLog {
             if error.is_outage() {
                 state.last_error_at = Instant::now();
                 if error.reason_source() == ReasonSource::Error {
-                    state.go_away(error.to_string());
+                    state.start_outage(error.outage());
                 }
                 self.error_seen.notify_one();
             } else {
@@ -96,22 +106,22 @@ impl OutageLog {
         result
     }
 
-    /// Records the result of a regular check: the reason if results cannot be recorded now.
-    pub fn record_check(&self, result: Result<(), String>) {
+    /// Records the result of a regular check. `Err` holds the reason why results cannot be recorded now.
+    pub fn record_check(&self, result: Result<(), OutageReason>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.can_record = result.is_ok();
         match result {
             Ok(()) => {
-                // A full disk, for example, passes the check and refuses writes: tasks go on to report errors.
-                if state.last_error_at.elapsed() >= CALM
-                    && let Some((since, _)) = state.away.take()
+                // With a full disk, for example, the check succeeds although writes fail and tasks keep reporting errors.
+                if state.last_error_at.elapsed() >= MIN_TIME_WITHOUT_ERROR
+                    && let Some((since, reason)) = state.away.take()
                 {
-                    tracing::info!(seconds = since.elapsed().as_secs(), "the database is back");
+                    log_end(since, reason.kind);
                 }
             }
             Err(reason) => {
                 state.last_error_at = Instant::now();
-                state.go_away(reason);
+                state.start_outage(reason);
             }
         }
     }
@@ -120,45 +130,52 @@ impl OutageLog {
     pub fn record_wrong_setting(&self, reason: String) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.last_error_at = Instant::now();
-        if state.away.as_ref().is_none_or(|(_, known)| *known != reason) {
+        if state.away.as_ref().is_none_or(|(_, known)| known.text != reason) {
             tracing::error!(error = reason, "the database cannot be used: checking until that is corrected");
         }
         let since = state.away.as_ref().map_or_else(Instant::now, |(since, _)| *since);
-        state.away = Some((since, reason));
+        state.away = Some((since, OutageReason::away(reason)));
     }
 
     /// Waits for an error, but not longer than `max_wait`.
     pub async fn wait_for_error(&self, max_wait: Duration) {
-        // The caller checks in both cases.
+        // The caller checks the database after an error and after the timeout.
         let _ = tokio::time::timeout(max_wait, self.error_seen.notified()).await;
     }
 
-    /// Whether the result of a delivery could be recorded at the last check.
+    /// Whether the last check found that results can be recorded.
     pub fn can_record(&self) -> bool {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).can_record
     }
 
-    /// Why the database is away; `None` if it is not.
-    pub fn reason(&self) -> Option<String> {
+    /// Why the database cannot be used; `None` if it can.
+    pub fn reason(&self) -> Option<OutageReason> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.away.as_ref().map(|(_, reason)| reason.clone())
     }
 
-    /// Time since the last sign of an outage, or since the start of this program.
-    pub fn calm_for(&self) -> Duration {
+    /// Time since the last error of an outage, or since the start of this program.
+    pub fn time_since_error(&self) -> Duration {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).last_error_at.elapsed()
     }
 }
 
 impl DatabaseState {
-    fn go_away(&mut self, reason: String) {
-        match &mut self.away {
-            Some((_, known)) => *known = reason,
-            None => {
-                tracing::warn!(error = reason, "the database is away: trying again until it is back (DATABASE_URL)");
-                self.away = Some((Instant::now(), reason));
+    /// Records an outage. Logs its start, unless an outage of the same kind has already begun.
+    fn start_outage(&mut self, reason: OutageReason) {
+        let since = match self.away.take() {
+            Some((since, known)) if known.kind == reason.kind => since,
+            before => {
+                // The outage has ended if Postgres is back, even with the tables of another version. In the opposite case, log no
+                // end: whether the tables match again is not known while Postgres is away.
+                if let Some((since, OutageReason { kind: OutageKind::Away, .. })) = before {
+                    log_end(since, OutageKind::Away);
+                }
+                log_begin(&reason);
+                Instant::now()
             }
-        }
+        };
+        self.away = Some((since, reason));
     }
 
     fn log_refused(&mut self, error: String) {
@@ -167,5 +184,23 @@ impl DatabaseState {
             tracing::error!(error, "the database refuses a statement: trying again");
             self.refused = Some((error, Instant::now()));
         }
+    }
+}
+
+fn log_begin(reason: &OutageReason) {
+    let error = reason.text.as_str();
+    match reason.kind {
+        OutageKind::Away => tracing::warn!(error, "the database is away: trying again until it is back (DATABASE_URL)"),
+        OutageKind::WrongTables => {
+            tracing::error!(error, "the tables do not suit this version: nothing is mailed until they do");
+        }
+    }
+}
+
+fn log_end(since: Instant, kind: OutageKind) {
+    let away_seconds = since.elapsed().as_secs();
+    match kind {
+        OutageKind::Away => tracing::info!(away_seconds, "the database is back"),
+        OutageKind::WrongTables => tracing::info!(away_seconds, "the tables suit this version now"),
     }
 }

@@ -1,11 +1,11 @@
-//! Finds out, before a link is made, whether Supabase's redirect allow list accepts a callback. A link whose redirect is
-//! replaced has already invalidated the person's earlier link, and a stranger could cause that for any address.
+//! Checks, before a link is created, whether Supabase's redirect allow list accepts the callback. Without this check, a link
+//! with a refused callback would still invalidate the person's earlier link, and anybody could cause that for any address.
 //!
-//! A callback counts as allowed if the list accepts three test URLs of it. Otherwise each job's own callback URL decides. The
-//! check only avoids damage: if it has no answer, the delivery continues and compares the redirect of the link itself.
+//! A callback counts as allowed if the list accepts its three test URLs. Otherwise each job's own callback URL decides. The
+//! check only prevents damage: if its answer is unclear, the delivery continues and compares the redirect of the created link.
 //!
-//! Answers are shared by all workers in `redirect_checks`, and remembered here, so that most jobs need neither a request
-//! nor a statement.
+//! All workers share the answers in the table `redirect_checks`, and each worker caches them, so that most jobs need neither a
+//! request nor a statement.
 
 use outbox::{
     CallbackUrl, PgPool,
@@ -13,34 +13,34 @@ use outbox::{
 };
 use tokio::{sync::Mutex, time::Instant};
 
-use super::{outage::OutageLog, recent::Recent, request_budget::RequestBudget};
+use super::{outage::OutageLog, request_budget::RequestBudget, ttl_cache::TtlCache};
 use crate::upstream::{verdict::verify::RedirectAnswer, verify::VerifyClient};
 
 /// The queries of the test URLs, encoded as the api encodes `callback_next`: none, `/`, and `/a.b/c?d=e`. A `*` in an entry
-/// of the allow list stops at dots and slashes, so an entry can accept the second and refuse the third.
+/// of the allow list does not match dots and slashes, so an entry can accept the second test URL and refuse the third.
 const TEST_QUERIES: [&str; 3] = ["", "?next=%2F", "?next=%2Fa.b%2Fc%3Fd%3De"];
 
 /// Checks callbacks against Supabase's redirect allow list.
 pub struct RedirectChecker {
     client: VerifyClient,
-    /// By origin and path: whether all test URLs are allowed.
-    callbacks: Recent<bool>,
-    /// By callback URL: its own answer. The budget limits how many there are: 240 in an hour.
-    urls: Recent<RedirectAnswer>,
-    /// Locked while a request is made, so that deliveries that start together ask once.
+    /// Whether all test URLs are allowed, by origin and path of the callback.
+    callbacks: TtlCache<bool>,
+    /// The answers for single URLs, by URL. The budget limits their number to 240 in an hour.
+    urls: TtlCache<RedirectAnswer>,
+    /// Locked during a request, so that concurrent deliveries make only one.
     budget: Mutex<RequestBudget>,
 }
 
 impl RedirectChecker {
-    /// Creates a checker that knows nothing yet.
+    /// Creates a checker with an empty cache.
     pub(crate) fn new(client: VerifyClient) -> Self {
-        Self { client, callbacks: Recent::default(), urls: Recent::default(), budget: Mutex::default() }
+        Self { client, callbacks: TtlCache::default(), urls: TtlCache::default(), budget: Mutex::default() }
     }
 
-    /// Whether links may lead to `callback_url`. Asks Supabase if nobody knows, at most four times a minute.
+    /// Whether links may lead to `callback_url`. Asks Supabase if the answer is not cached, at most four times a minute.
     pub async fn check(&self, pool: &PgPool, outage: &OutageLog, callback_url: &CallbackUrl) -> RedirectAnswer {
-        let callback = TestableCallback::of(callback_url);
-        if let Some(answer) = self.recall(callback_url, callback.as_ref()) {
+        let callback = TestableCallback::from_url(callback_url);
+        if let Some(answer) = self.cached(callback_url, callback.as_ref()) {
             return answer;
         }
         if let Some(callback) = &callback
@@ -49,13 +49,13 @@ impl RedirectChecker {
             self.load(pool, outage, callback).await;
         }
         let mut budget = self.budget.lock().await;
-        // Another delivery may have asked in the meantime, or the shared answer is enough.
-        if let Some(answer) = self.recall(callback_url, callback.as_ref()) {
+        // Another delivery may have cached the answer in the meantime, or the shared answer is sufficient.
+        if let Some(answer) = self.cached(callback_url, callback.as_ref()) {
             return answer;
         }
         if let Some(callback) = &callback
             && self.callbacks.get(&callback.0).is_none()
-            // An incomplete test proves nothing. What is left of the budget is better spent on the job's own URL.
+            // An incomplete test proves nothing, so keep the rest of the budget for the job's own URL.
             && budget.remaining(Instant::now()) >= TEST_QUERIES.len()
         {
             match self.ask_test_urls(&mut budget, callback).await {
@@ -70,27 +70,27 @@ impl RedirectChecker {
         self.ask(&mut budget, callback_url.as_str()).await
     }
 
-    /// Records that Supabase replaced `callback_url` in a link, whatever an earlier check found: an operator may have
-    /// removed the entry.
+    /// Records that Supabase replaced `callback_url` in a link. This overrides an earlier answer, because an operator may have
+    /// removed the entry from the allow list.
     pub async fn record_refused(&self, pool: &PgPool, outage: &OutageLog, callback_url: &CallbackUrl, leads_to: &str) {
         self.urls.insert(callback_url.as_str(), RedirectAnswer::Refused { leads_to: leads_to.to_owned() }, REFUSED_FOR);
-        if let Some(callback) = TestableCallback::of(callback_url) {
+        if let Some(callback) = TestableCallback::from_url(callback_url) {
             self.store(pool, outage, &callback, false).await;
         }
     }
 
-    /// What this worker remembers. A URL's own answer goes first.
-    fn recall(&self, callback_url: &CallbackUrl, callback: Option<&TestableCallback>) -> Option<RedirectAnswer> {
+    /// The cached answer. The answer for the URL itself takes precedence over the answer for its callback.
+    fn cached(&self, callback_url: &CallbackUrl, callback: Option<&TestableCallback>) -> Option<RedirectAnswer> {
         self.urls.get(callback_url.as_str()).or_else(|| {
             let is_allowed = callback.and_then(|callback| self.callbacks.get(&callback.0));
             (is_allowed == Some(true)).then_some(RedirectAnswer::Allowed)
         })
     }
 
-    /// Remembers what any worker has stored about the callback.
+    /// Caches the answer that any worker has stored for the callback.
     async fn load(&self, pool: &PgPool, outage: &OutageLog, callback: &TestableCallback) {
         let found = outbox::in_time(redirect_checks::find(pool, &callback.0)).await;
-        // `observe` has logged an error. Without the shared answer, this worker asks for itself.
+        // `observe` logs an error. Without the shared answer, this worker asks Supabase itself.
         if let Ok(Some(check)) = outage.observe(found) {
             self.callbacks.insert(&callback.0, check.is_allowed, check.valid_for);
         }
@@ -99,11 +99,11 @@ impl RedirectChecker {
     async fn store(&self, pool: &PgPool, outage: &OutageLog, callback: &TestableCallback, is_allowed: bool) {
         self.callbacks.insert(&callback.0, is_allowed, redirect_checks::valid_for(is_allowed));
         let stored = outbox::in_time(redirect_checks::store(pool, &callback.0, is_allowed)).await;
-        // `observe` has logged an error. Without the row, the other workers ask for themselves.
+        // `observe` logs an error. Without the row, the other workers ask Supabase themselves.
         let _ = outage.observe(stored);
     }
 
-    /// `Allowed` if all test URLs are; otherwise the first other answer.
+    /// Asks about the test URLs. Returns `Allowed` if all of them are allowed, otherwise the first other answer.
     async fn ask_test_urls(&self, budget: &mut RequestBudget, callback: &TestableCallback) -> RedirectAnswer {
         for query in TEST_QUERIES {
             match self.ask(budget, &format!("{}{query}", callback.0)).await {
@@ -114,7 +114,7 @@ impl RedirectChecker {
         RedirectAnswer::Allowed
     }
 
-    /// Asks about one URL, unless its answer is known or the budget is used up.
+    /// Asks Supabase about one URL, unless its answer is cached or the budget is used up.
     async fn ask(&self, budget: &mut RequestBudget, url: &str) -> RedirectAnswer {
         if let Some(answer) = self.urls.get(url) {
             return answer;
@@ -125,25 +125,26 @@ impl RedirectChecker {
         let answer = self.client.ask_redirect(url).await;
         match &answer {
             RedirectAnswer::Allowed => self.urls.insert(url, answer.clone(), ALLOWED_FOR),
-            // An operator who adds the missing entry must not have to wait for an hour.
+            // Cache a refusal for a short time only, so that an entry that an operator adds takes effect soon.
             RedirectAnswer::Refused { .. } => self.urls.insert(url, answer.clone(), REFUSED_FOR),
             RedirectAnswer::Unclear => {
                 // The next requests would probably fail too, and each delivery would wait for its timeout.
                 budget.exhaust(Instant::now());
-                tracing::debug!("Supabase's redirect allow list cannot be checked now; continuing without");
+                tracing::debug!("Supabase's redirect allow list cannot be checked now: continuing without the check");
             }
         }
         answer
     }
 }
 
-/// The origin and path of a callback URL that the test URLs stand for: one without a query, or with `next` alone.
+/// The origin and path of a callback URL that the test URLs represent: a URL without a query, or with only `next` in it.
 struct TestableCallback(String);
 
 impl TestableCallback {
-    fn of(callback_url: &CallbackUrl) -> Option<Self> {
+    fn from_url(callback_url: &CallbackUrl) -> Option<Self> {
         let origin_and_path = callback_url.origin_and_path();
-        // Supabase compares texts: a default port or an upper-case host makes another URL of the same place.
+        // Supabase compares URLs as text. With an explicit default port or an upper-case host, the URL differs from the test
+        // URLs.
         let query = callback_url.as_str().strip_prefix(&origin_and_path)?;
         let is_next_alone = query.starts_with("?next=") && !query.contains(['&', '#']);
         (query.is_empty() || is_next_alone).then_some(Self(origin_and_path))
@@ -155,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_test_urls_stand_for_a_callback_as_the_api_makes_it() {
+    fn the_test_urls_represent_callback_urls_in_the_form_that_the_api_writes() {
         for (callback_url, is_testable) in [
             ("https://portal.example.com/auth/callback", true),
             ("https://portal.example.com/auth/callback?next=%2Fa.b%2Fc%26d", true),
@@ -165,9 +166,9 @@ mod tests {
             ("https://portal.example.com:443/auth/callback", false),
             ("https://Portal.example.com/auth/callback", false),
         ] {
-            let callback = TestableCallback::of(&CallbackUrl::parse(callback_url).unwrap());
-            let wanted = is_testable.then_some("https://portal.example.com/auth/callback");
-            assert_eq!(callback.as_ref().map(|callback| callback.0.as_str()), wanted, "{callback_url}");
+            let callback = TestableCallback::from_url(&CallbackUrl::parse(callback_url).unwrap());
+            let expected = is_testable.then_some("https://portal.example.com/auth/callback");
+            assert_eq!(callback.as_ref().map(|callback| callback.0.as_str()), expected, "{callback_url}");
         }
     }
 }

@@ -1,12 +1,12 @@
-//! Limits how often this worker asks Supabase about redirects.
+//! Limits how often this worker makes redirect checks.
 
 use std::{collections::VecDeque, time::Duration};
 
 use tokio::time::Instant;
 
-/// Maximum number of requests in any minute. Enough for one new callback, with the three test URLs and the job's own.
-/// Supabase serves `/verify` to one client address about six times a minute, once 30 requests have been made (measured,
-/// where its rate limit is on), and people who share the worker's address sign in there too.
+/// Maximum number of requests in any minute: enough for one new callback with its three test URLs and the job's own URL. If
+/// its rate limit is on, Supabase serves `/verify` to one client address about six times a minute after the first 30 requests
+/// (measured), and people who sign in from the worker's address use up the same limit.
 const MAX_REQUESTS: usize = 4;
 const WINDOW: Duration = Duration::from_mins(1);
 
@@ -15,7 +15,7 @@ const WINDOW: Duration = Duration::from_mins(1);
 pub(super) struct RequestBudget(VecDeque<Instant>);
 
 impl RequestBudget {
-    /// How many requests may be made at `now`.
+    /// Number of requests that may be made at `now`.
     pub(super) fn remaining(&mut self, now: Instant) -> usize {
         while self.0.front().is_some_and(|sent_at| now.duration_since(*sent_at) >= WINDOW) {
             self.0.pop_front();
@@ -32,7 +32,7 @@ impl RequestBudget {
         is_left
     }
 
-    /// Gives up all requests for a minute.
+    /// Uses up the budget for one minute.
     pub(super) fn exhaust(&mut self, now: Instant) {
         self.0 = VecDeque::from([now; MAX_REQUESTS]);
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn four_requests_in_any_minute() {
+    fn any_minute_has_at_most_four_requests() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let mut budget = RequestBudget::default();

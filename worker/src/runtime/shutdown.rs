@@ -1,5 +1,5 @@
-//! How the worker stops. The first signal ends new claims; when the time for running deliveries is up, they are
-//! cancelled and handed back. A second signal ends the process at once.
+//! Stops the worker. The first signal stops new claims. Running deliveries get time to finish; then they are cancelled and
+//! their jobs are requeued. A second signal ends the process at once.
 
 use std::{process, time::Duration};
 
@@ -7,23 +7,23 @@ use program::StopSignals;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// The two steps of a stop. Clones share them.
+/// The two steps of a shutdown. Clones share the tokens.
 #[derive(Debug, Clone, Default)]
 pub struct Shutdown {
     /// Once cancelled, no new jobs are claimed.
     pub claims: CancellationToken,
-    /// Once cancelled, running deliveries are handed back.
+    /// Once cancelled, running deliveries stop and requeue their jobs.
     pub deliveries: CancellationToken,
 }
 
-/// Time that cancelled deliveries get to record in the outbox that they were handed back.
-pub(crate) const TIME_TO_HAND_BACK: Duration = Duration::from_secs(3);
+/// Time that cancelled deliveries get to requeue their jobs.
+pub(crate) const REQUEUE_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Shutdown {
     /// Cancels `claims` at the first SIGTERM or SIGINT, and ends the process at the second.
     ///
     /// # Errors
-    /// The system installs no signal handler.
+    /// The signal handlers cannot be installed.
     pub fn on_signals(&self) -> std::io::Result<()> {
         let mut signals = StopSignals::new()?;
         let claims = self.claims.clone();
@@ -38,14 +38,14 @@ impl Shutdown {
         Ok(())
     }
 
-    /// Waits until the worker is idle. After `patience`, cancels running deliveries and gives them
-    /// [`TIME_TO_HAND_BACK`].
-    pub async fn wind_down(&self, idle: impl Future<Output = ()>, patience: Duration) {
+    /// Waits until the worker is idle. After `grace_period`, cancels the running deliveries and gives them
+    /// [`REQUEUE_TIMEOUT`].
+    pub async fn wind_down(&self, idle: impl Future<Output = ()>, grace_period: Duration) {
         tokio::pin!(idle);
-        if timeout(patience, &mut idle).await.is_err() {
-            tracing::info!("handing running jobs back");
+        if timeout(grace_period, &mut idle).await.is_err() {
+            tracing::info!("stopping: running jobs are handed over to other workers");
             self.deliveries.cancel();
-            if timeout(TIME_TO_HAND_BACK, idle).await.is_err() {
+            if timeout(REQUEUE_TIMEOUT, idle).await.is_err() {
                 tracing::warn!("not all jobs could be handed back: they are taken over when their leases end");
             }
         }

@@ -1,5 +1,5 @@
-//! Makes check calls, shares their results between the deliveries of this process, and remembers whether this process has
-//! seen a failure that may concern everybody.
+//! Makes check calls and shares their results between the deliveries of this process. Also tracks whether this process has
+//! seen a failure that may affect everybody.
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
@@ -14,50 +14,51 @@ use crate::upstream::check::CheckResult;
 /// Minimum time between two check calls of all workers together.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time between two attempts to get the turn for a check call after a failure.
+/// After a failure, time between two attempts to get the turn for the next check call of all workers.
 const TRY_INTERVAL: Duration = Duration::from_millis(250);
-/// Maximum number of attempts to get the turn: other workers may take it each time.
+/// Maximum number of attempts to get the turn. Another worker may get it each time.
 const MAX_TRIES: u32 = 8;
 
-/// What this process knows about both upstreams.
+/// The state of both upstreams, as this process has seen it.
 #[derive(Debug, Default)]
 pub struct UpstreamMonitor {
-    supabase: Monitored,
-    mailgun: Monitored,
+    supabase: MonitorState,
+    mailgun: MonitorState,
 }
 
 #[derive(Debug, Default)]
-struct Monitored {
+struct MonitorState {
     /// The last check call of this process. Locked during a check call, so that other deliveries wait for its result.
     last_check: Mutex<Option<(Instant, CheckResult)>>,
-    /// Whether this process has seen a suspicious failure since its last recorded success.
+    /// Whether this process has seen a failure that may affect everybody since its last recorded success.
     has_suspicion: AtomicBool,
 }
 
 impl UpstreamMonitor {
-    fn of(&self, upstream: Upstream) -> &Monitored {
+    fn state(&self, upstream: Upstream) -> &MonitorState {
         match upstream {
             Upstream::Supabase => &self.supabase,
             Upstream::Mailgun => &self.mailgun,
         }
     }
 
-    /// Remembers a failure that may concern everybody: the next successes must be recorded.
+    /// Notes a failure that may affect everybody, so that the next success is recorded.
     pub fn note_suspicion(&self, upstream: Upstream) {
-        self.of(upstream).has_suspicion.store(true, Relaxed);
+        self.state(upstream).has_suspicion.store(true, Relaxed);
     }
 
-    /// Whether there was a suspicious failure, and forgets it.
+    /// Returns whether such a failure was noted, and clears the note.
     pub fn take_suspicion(&self, upstream: Upstream) -> bool {
-        self.of(upstream).has_suspicion.swap(false, Relaxed)
+        self.state(upstream).has_suspicion.swap(false, Relaxed)
     }
 
-    /// Checks an upstream after a call, begun at `since`, that failed. Uses the result of a check call that began later than
-    /// that; otherwise makes one with `call`, as soon as no worker has begun one within the last second. The result is unclear
-    /// if that takes longer than [`MAX_TRIES`] times [`TRY_INTERVAL`]. Returns when the check call began, too.
+    /// Checks an upstream after a failed call that began at `since`. Reuses the result of a check call that began later.
+    /// Otherwise makes a check call with `call`, as soon as no worker has begun one within the last second. The result is
+    /// unclear if this worker does not get the turn within [`MAX_TRIES`] times [`TRY_INTERVAL`]. Also returns when the check
+    /// call began.
     ///
     /// # Errors
-    /// The database refused the turn.
+    /// The database cannot be used to take the turn.
     pub async fn check_after_failure(
         &self,
         pool: &PgPool,
@@ -65,7 +66,7 @@ impl UpstreamMonitor {
         since: Instant,
         call: impl Future<Output = CheckResult>,
     ) -> Result<(Instant, CheckResult), Error> {
-        let mut last = self.of(upstream).last_check.lock().await;
+        let mut last = self.state(upstream).last_check.lock().await;
         if let Some((began_at, result)) = &*last
             && *began_at >= since
         {
@@ -85,11 +86,11 @@ impl UpstreamMonitor {
         Ok((began_at, result))
     }
 
-    /// Checks an upstream with `call`, unless any worker has begun a check call within `min_interval`. Returns the result and when the
-    /// call began.
+    /// Checks an upstream with `call`, unless any worker has begun a check call within `min_interval`. Returns the result and
+    /// when the call began.
     ///
     /// # Errors
-    /// The database refused the turn.
+    /// The database cannot be used to take the turn.
     pub async fn check_if_due(
         &self,
         pool: &PgPool,
@@ -97,7 +98,7 @@ impl UpstreamMonitor {
         min_interval: Duration,
         call: impl Future<Output = CheckResult>,
     ) -> Result<Option<(Instant, CheckResult)>, Error> {
-        let mut last = self.of(upstream).last_check.lock().await;
+        let mut last = self.state(upstream).last_check.lock().await;
         if !upstreams::take_check(pool, upstream, min_interval.max(MIN_INTERVAL)).await? {
             return Ok(None);
         }

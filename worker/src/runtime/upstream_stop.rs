@@ -1,4 +1,4 @@
-//! Stops an upstream for all workers, pauses it and resumes it, and logs both ends.
+//! Stops, pauses and resumes an upstream for all workers, and logs the start and the end of each stop and pause.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use super::worker::Worker;
 use crate::upstream::verdict::UpstreamFailure;
 
-/// Stops an upstream because a call that began at `began_at` failed for a reason that concerns everybody. Only the worker that stops it, or changes its reason, logs
-/// it.
+/// Stops an upstream because a call that began at `began_at` failed for a reason that affects everybody. Only the worker that
+/// stops the upstream or changes the reason logs the stop.
 pub(crate) async fn stop(
     worker: &Worker,
     upstream: Upstream,
@@ -48,16 +48,22 @@ pub(crate) fn log_stop(upstream: Upstream, failure: &UpstreamFailure) {
     }
 }
 
-/// Pauses an upstream for as long as it asked for, and logs it if it was not paused.
+/// Pauses an upstream for the time that it asked for. Logs the pause if the upstream was not paused before.
 pub(crate) async fn pause(worker: &Worker, upstream: Upstream, time: Duration, reason: &Failure) -> Result<(), Error> {
     if upstreams::pause(&worker.pool, upstream, time).await? {
-        let (upstream, code, seconds) = (upstream.as_str(), reason.code.as_str(), time.as_secs());
-        tracing::warn!(upstream, code, seconds, "{}. Sending is paused for as long as it asked for", reason.message);
+        let (upstream, code, pause_seconds) = (upstream.as_str(), reason.code.as_str(), time.as_secs());
+        tracing::warn!(
+            upstream,
+            code,
+            pause_seconds,
+            "{}. Sending is paused for as long as it asked for",
+            reason.message
+        );
     }
     Ok(())
 }
 
-/// Logs the pauses that are over, each by one worker only.
+/// Logs the pauses that are over. Only one worker logs each pause.
 pub(crate) async fn end_pauses(worker: &Worker) -> Result<(), Error> {
     for upstream in upstreams::end_pauses(&worker.pool).await? {
         tracing::info!(upstream = upstream.as_str(), "the pause is over: sending again");
@@ -65,7 +71,7 @@ pub(crate) async fn end_pauses(worker: &Worker) -> Result<(), Error> {
     Ok(())
 }
 
-/// Resumes an upstream after a call that began at `began_at` and succeeded, and logs it if the upstream was stopped.
+/// Resumes an upstream after a successful call that began at `began_at`. Logs this if the upstream was stopped.
 pub(crate) async fn resume(
     worker: &Worker,
     upstream: Upstream,
@@ -73,7 +79,7 @@ pub(crate) async fn resume(
     is_check: bool,
 ) -> Result<(), Error> {
     if upstreams::resume(&worker.pool, upstream, began_at, is_check).await? {
-        tracing::info!(upstream = upstream.as_str(), "recovered: sending again");
+        tracing::info!(upstream = upstream.as_str(), "the upstream has recovered: sending again");
     }
     Ok(())
 }

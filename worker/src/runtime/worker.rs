@@ -31,7 +31,7 @@ pub struct Worker {
     pub committers: Committers,
     /// The worker's name in the job tables: host, process id and start time. At most 128 bytes.
     pub name: Arc<str>,
-    /// Reports this worker, and knows of all programs.
+    /// Reports that this worker is running, and holds the latest summary of all running programs.
     pub reporter: ProgramReporter,
     /// Durations and counts from the settings.
     pub limits: Limits,
@@ -51,17 +51,17 @@ pub struct Worker {
     pub lease_renewer: LeaseRenewer,
     /// Measures how many jobs end per second.
     pub capacity: Capacity,
-    /// Check calls, and what this process has seen of the upstreams.
+    /// Makes check calls, and holds the state of the upstreams that this process has seen.
     pub upstream_monitor: UpstreamMonitor,
-    /// Logs when the database goes away and when it is back.
+    /// Logs the start and the end of database outages.
     pub outage: OutageLog,
-    /// Whether each connection has a server session of its own. Until that is known, nothing may use the pool.
+    /// Whether each connection is known to have its own server session. Until then, nothing may use the pool.
     pub has_own_sessions: AtomicBool,
     /// Notices when a pooler changes its mode.
     pub pooler_monitor: PoolerMonitor,
     /// Whether the tables have been checked and match this version.
     pub is_prepared: AtomicBool,
-    /// Signals the tasks to stop.
+    /// Tells the tasks to stop.
     pub shutdown: Shutdown,
 }
 
@@ -108,7 +108,7 @@ impl Worker {
         })
     }
 
-    /// Makes a check call, which fails if it is not answered in time.
+    /// Makes a check call. `UPSTREAM_TIMEOUT` limits `timeout`.
     pub(crate) async fn check(&self, upstream: Upstream, timeout: Duration) -> CheckResult {
         let timeout = timeout.min(self.limits.upstream_timeout);
         match upstream {

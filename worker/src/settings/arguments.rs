@@ -1,166 +1,286 @@
-//! The command line of `magic-link-worker`, which is also its `--help`: every setting with its variable, default and an
-//! example. The values stay text here, so that [`WorkerSettings`](super::WorkerSettings) can report all bad ones at once.
-#![allow(rustdoc::bare_urls, reason = "--help shows the same text")]
+//! The command line of `magic-link-worker`, which is also its `--help` and its part of docs/settings.md: every setting with
+//! its variable, default and an example. The values stay text here, so that [`WorkerSettings`](super::WorkerSettings) can
+//! report all bad ones at once.
+#![allow(rustdoc::bare_urls, rustdoc::invalid_html_tags, reason = "--help shows the same text")]
 
-use clap::{Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
+use program::changed_settings;
 
 /// Mails sign-in links: takes jobs from the outbox, asks Supabase Auth for the link, hands the mail to Mailgun.
 ///
-/// Every setting is an environment variable (a `.env` file in the current directory is read when present: values with
-/// blanks need quotes there, and a $ stands for itself); the flags are there for trying things out.
+/// Settings come from the environment, and from the file .env in the current directory if there is one. In .env, values
+/// with blanks need quotes, and a $ stands for itself. A setting without a default that is not marked as required may be left
+/// out.
 // No Debug, since it holds secrets.
 #[derive(Parser)]
-#[command(name = "magic-link-worker", version, max_term_width = 110)]
+#[command(
+    name = "magic-link-worker",
+    version,
+    max_term_width = 110,
+    after_help = "`magic-link-worker example-env` prints a .env for both programs, with every setting."
+)]
 pub struct WorkerArguments {
     /// What to do instead of delivering mail.
     #[command(subcommand)]
     pub command: Option<WorkerCommand>,
 
-    /// Postgres, as the api uses it. Example: postgres://magic_link:secret@db.internal/magic_link
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true)]
+    /// Required. URL of the Postgres database, the same one for both programs. Special characters of the password must
+    /// be percent-encoded. Example: postgres://magic_link:secret@db.internal/magic_link
+    #[arg(
+        long,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        help_heading = "Postgres",
+        global = true
+    )]
     pub database_url: Option<String>,
 
-    /// Connections to Postgres, 2 to 1000, and 3 more for commits. Example: 10
-    #[arg(long, env = "DATABASE_MAX_CONNECTIONS", default_value = "10", global = true)]
+    /// Maximum number of connections to Postgres, 1 to 1000 (for the worker: 2 to 1000). Each program opens up to 3
+    /// more for its commits. Example: 20
+    #[arg(
+        long,
+        env = "DATABASE_MAX_CONNECTIONS",
+        default_value = "10",
+        value_name = "NUMBER",
+        help_heading = "Postgres",
+        global = true
+    )]
     pub database_max_connections: String,
 
-    /// Whether to bring the tables up to date at the start; `magic-link-worker migrate` does it alone. Example: false
-    #[arg(long, env = "MIGRATE_ON_START", default_value = "true", global = true)]
+    /// Whether the program brings the tables up to date when it starts: true or false. With false, run
+    /// `magic-link-worker migrate` first. Example: false
+    #[arg(
+        long,
+        env = "MIGRATE_ON_START",
+        default_value = "true",
+        value_name = "BOOL",
+        help_heading = "Postgres",
+        global = true
+    )]
     pub migrate_on_start: String,
 
-    /// How long Supabase lets a link work: its MAILER_OTP_EXP. Example: 1h
-    #[arg(long, env = "LINK_LIFETIME", default_value = "1h")]
-    pub link_lifetime: String,
-
-    /// How logs are written to stdout: text or json. Example: json
-    #[arg(long, env = "LOG_FORMAT", default_value = "text", global = true)]
+    /// Form of the log lines on stdout: text or json. Text has colours on a terminal, unless NO_COLOR is set. Example:
+    /// json
+    #[arg(
+        long,
+        env = "LOG_FORMAT",
+        default_value = "text",
+        value_name = "FORMAT",
+        help_heading = "Log",
+        global = true
+    )]
     pub log_format: String,
 
-    /// Which log lines are written: off, error, warn, info, debug or trace, also for a part alone. Example:
-    /// info,worker=debug
-    #[arg(long, env = "RUST_LOG", default_value = "info", global = true)]
+    /// Least severe lines that are logged: off, error, warn, info, debug or trace. A part of the program may have a
+    /// level of its own. Example: info,outbox=debug
+    #[arg(long, env = "RUST_LOG", default_value = "info", value_name = "FILTER", help_heading = "Log", global = true)]
     pub rust_log: String,
 
-    /// Where /health/live, /health/ready and /metrics are served; keep it private. Example: 0.0.0.0:8081
-    #[arg(long, env = "WORKER_LISTEN", default_value = "127.0.0.1:8081")]
-    pub worker_listen: String,
+    /// How long Supabase Auth lets a link work: its MAILER_OTP_EXP. It must be at least five minutes longer than
+    /// JOB_DEADLINE. Example: 1h
+    #[arg(long, env = "LINK_LIFETIME", default_value = "1h", value_name = "TIME", help_heading = "Links")]
+    pub link_lifetime: String,
 
-    /// The Supabase project, without /auth/v1. Example: https://abcdefghijklmnopqrst.supabase.co
-    #[arg(long, env = "SUPABASE_URL")]
-    pub supabase_url: Option<String>,
-
-    /// A PEM file of certificate authorities that are trusted for SUPABASE_URL, and for it alone, beside the public ones.
-    /// Example: /etc/ssl/company-ca.pem
-    #[arg(long, env = "SUPABASE_CA_FILE")]
-    pub supabase_ca_file: Option<String>,
-
-    /// Its secret key (sb_secret_…), or the JWT of its service_role; not its publishable or anon key. Example:
-    /// sb_secret_…
-    #[arg(long, env = "SUPABASE_SERVICE_ROLE_KEY", hide_env_values = true)]
-    pub supabase_service_role_key: Option<String>,
-
-    /// Origins that links may lead to, comma-separated; SUPABASE_URL's unless set. Example: https://auth.example.com
-    #[arg(long, env = "LINK_ORIGINS")]
+    /// Origins that links may lead to, separated by commas. Without it, that of SUPABASE_URL. Example:
+    /// https://auth.example.com
+    #[arg(long, env = "LINK_ORIGINS", value_name = "ORIGINS", help_heading = "Links")]
     pub link_origins: Option<String>,
 
-    /// Calls to Supabase at a time, 1 to 1000. Example: 16
-    #[arg(long, env = "SUPABASE_CONCURRENCY", default_value = "16")]
-    pub supabase_concurrency: String,
-
-    /// Whether an unknown address gets an account: `allow` (Supabase creates one for whoever asks, whatever its own
-    /// sign-up setting says) or `deny` (nothing is created or mailed). Example: deny
-    #[arg(long, env = "SIGNUPS", default_value = "allow")]
-    pub signups: String,
-
-    /// Mailgun's API in the region of the domain. Example: https://api.eu.mailgun.net
-    #[arg(long, env = "MAILGUN_BASE_URL", default_value = "https://api.mailgun.net")]
-    pub mailgun_base_url: String,
-
-    /// The domain that mail is sent from. Example: mg.example.com
-    #[arg(long, env = "MAILGUN_DOMAIN")]
-    pub mailgun_domain: Option<String>,
-
-    /// A sending key of that domain. Example: 0123456789abcdef0123456789abcdef-01234567-89abcdef
-    #[arg(long, env = "MAILGUN_API_KEY", hide_env_values = true)]
-    pub mailgun_api_key: Option<String>,
-
-    /// Who the mail is from; in .env with quotes around it. Example: Example Portal <sign-in@mg.example.com>
-    #[arg(long, env = "MAIL_FROM")]
-    pub mail_from: Option<String>,
-
-    /// Whether Mailgun delivers over TLS only; `false`: in plain text too, to servers that offer no TLS. Example: false
-    #[arg(long, env = "MAILGUN_REQUIRE_TLS", default_value = "true")]
-    pub mailgun_require_tls: String,
-
-    /// Whether Mailgun takes any certificate of a recipient's server; `false`: only one that it can verify.
-    /// Example: true
-    #[arg(long, env = "MAILGUN_SKIP_VERIFICATION", default_value = "false")]
-    pub mailgun_skip_verification: String,
-
-    /// Mails that this worker hands over at most, after a first burst of as many. Example: 20/1s
-    #[arg(long, env = "MAILGUN_RATE", default_value = "20/1s")]
-    pub mailgun_rate: String,
-
-    /// A key that may read the domain's events and suppressions: with it, Mailgun is asked about mails of which it has
-    /// not told the end. Example: 0123456789abcdef0123456789abcdef-01234567-89abcdef
-    #[arg(long, env = "MAILGUN_EVENTS_KEY", hide_env_values = true)]
-    pub mailgun_events_key: Option<String>,
-
-    /// What it is asked through: `events` (GET /v3/{domain}/events) or its successor `logs` (POST
-    /// /v1/analytics/logs). Example: logs
-    #[arg(long, env = "MAILGUN_EVENTS_API", default_value = "events")]
-    pub mailgun_events_api: String,
-
-    /// HTTP proxy for the calls to Supabase and Mailgun (https_proxy counts too). Calls to this machine never use it.
-    /// Example: http://proxy.internal:3128
-    #[arg(long, env = "HTTPS_PROXY", hide_env_values = true)]
-    pub https_proxy: Option<String>,
-
-    /// Hosts, domains and networks that are called without the proxy, comma-separated (no_proxy counts too).
-    /// Example: supabase.internal,10.0.0.0/8
-    #[arg(long, env = "NO_PROXY")]
-    pub no_proxy: Option<String>,
-
-    /// 32 bytes in base64 that links wait under; several, comma-separated: the first seals, all open. The same for
-    /// all workers. Example: the output of `openssl rand -base64 32`
-    #[arg(long, env = "LINK_SEALING_KEY", hide_env_values = true)]
+    /// Required. Key that encrypts links while they are stored: 32 bytes in base64, the same for all workers. Several
+    /// keys are separated by commas: the first one encrypts, and all of them decrypt. Example: the output of `openssl
+    /// rand -base64 32`
+    #[arg(long, env = "LINK_SEALING_KEY", hide_env_values = true, value_name = "KEYS", help_heading = "Links")]
     pub link_sealing_key: Option<String>,
 
-    /// Deliveries at a time, 1 to 10000. Example: 64
-    #[arg(long, env = "WORKER_CONCURRENCY", default_value = "64")]
+    /// Address of the listener for health checks and metrics. Do not make it public. Port 0 takes any free port.
+    /// Example: 0.0.0.0:8081
+    #[arg(
+        long,
+        env = "WORKER_LISTEN",
+        default_value = "127.0.0.1:8081",
+        value_name = "ADDRESS",
+        help_heading = "Health"
+    )]
+    pub worker_listen: String,
+
+    /// Required. URL of the Supabase project, without /auth/v1. Example: https://abcdefghijklmnopqrst.supabase.co
+    #[arg(long, env = "SUPABASE_URL", value_name = "URL", help_heading = "Supabase Auth")]
+    pub supabase_url: Option<String>,
+
+    /// Required. Secret key of the project (sb_secret_…), or the JWT of its service_role. A publishable or anon key
+    /// stops the start. Example: sb_secret_example
+    #[arg(
+        long,
+        env = "SUPABASE_SERVICE_ROLE_KEY",
+        hide_env_values = true,
+        value_name = "KEY",
+        help_heading = "Supabase Auth"
+    )]
+    pub supabase_service_role_key: Option<String>,
+
+    /// PEM file with certificate authorities that are trusted for SUPABASE_URL, and for nothing else, besides the
+    /// public ones. Example: /etc/ssl/company-ca.pem
+    #[arg(long, env = "SUPABASE_CA_FILE", value_name = "FILE", help_heading = "Supabase Auth")]
+    pub supabase_ca_file: Option<String>,
+
+    /// Maximum number of calls to Supabase at a time, 1 to 1000. Example: 16
+    #[arg(
+        long,
+        env = "SUPABASE_CONCURRENCY",
+        default_value = "16",
+        value_name = "NUMBER",
+        help_heading = "Supabase Auth"
+    )]
+    pub supabase_concurrency: String,
+
+    /// Whether a person without an account gets one: allow or deny. With allow, Supabase creates an account for whoever
+    /// asks, whatever its own sign-up setting says. With deny, such a person gets no mail and no account. Example: deny
+    #[arg(long, env = "SIGNUPS", default_value = "allow", value_name = "ALLOW", help_heading = "Supabase Auth")]
+    pub signups: String,
+
+    /// URL of Mailgun's API in the region of the domain. Example: https://api.eu.mailgun.net
+    #[arg(
+        long,
+        env = "MAILGUN_BASE_URL",
+        default_value = "https://api.mailgun.net",
+        value_name = "URL",
+        help_heading = "Mailgun"
+    )]
+    pub mailgun_base_url: String,
+
+    /// Required. Domain that mail is sent from. Example: mg.example.com
+    #[arg(long, env = "MAILGUN_DOMAIN", value_name = "DOMAIN", help_heading = "Mailgun")]
+    pub mailgun_domain: Option<String>,
+
+    /// Required. Sending key of that domain. Example: key-example
+    #[arg(long, env = "MAILGUN_API_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Mailgun")]
+    pub mailgun_api_key: Option<String>,
+
+    /// Required. Sender of the mails: an address of MAILGUN_DOMAIN or of the domain above it. In .env, put quotes
+    /// around it. Example: Example Portal <sign-in@mg.example.com>
+    #[arg(long, env = "MAIL_FROM", value_name = "SENDER", help_heading = "Mailgun")]
+    pub mail_from: Option<String>,
+
+    /// Maximum rate at which each worker hands mails to Mailgun. After a pause, as many may go out at once. Example:
+    /// 20/1s
+    #[arg(long, env = "MAILGUN_RATE", default_value = "20/1s", value_name = "QUOTA", help_heading = "Mailgun")]
+    pub mailgun_rate: String,
+
+    /// Whether Mailgun delivers over TLS only: true or false. With false, mail to a server without TLS goes out in
+    /// plain text. Example: false
+    #[arg(long, env = "MAILGUN_REQUIRE_TLS", default_value = "true", value_name = "BOOL", help_heading = "Mailgun")]
+    pub mailgun_require_tls: String,
+
+    /// Whether Mailgun accepts any certificate of a recipient's server: true or false. With false, only one that it can
+    /// verify. Example: true
+    #[arg(
+        long,
+        env = "MAILGUN_SKIP_VERIFICATION",
+        default_value = "false",
+        value_name = "BOOL",
+        help_heading = "Mailgun"
+    )]
+    pub mailgun_skip_verification: String,
+
+    /// Key that may read the domain's events and change its suppressions. With it, the worker asks Mailgun about mails
+    /// whose end was not reported. Without it, Mailgun is asked nothing. Example: key-example-of-events
+    #[arg(long, env = "MAILGUN_EVENTS_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Mailgun")]
+    pub mailgun_events_key: Option<String>,
+
+    /// Interface of Mailgun that is asked: events is GET /v3/{domain}/events, and logs its successor, POST
+    /// /v1/analytics/logs. Example: logs
+    #[arg(long, env = "MAILGUN_EVENTS_API", default_value = "events", value_name = "NAME", help_heading = "Mailgun")]
+    pub mailgun_events_api: String,
+
+    /// HTTP proxy for the calls to Supabase and Mailgun. The variable may also be in lower case. Calls to this machine
+    /// never use it. Example: http://proxy.internal:3128
+    #[arg(long, env = "HTTPS_PROXY", hide_env_values = true, value_name = "URL", help_heading = "Proxy")]
+    pub https_proxy: Option<String>,
+
+    /// Hosts, domains and networks that are called without the proxy, separated by commas. The variable may also be in
+    /// lower case. Example: supabase.internal,10.0.0.0/8
+    #[arg(long, env = "NO_PROXY", value_name = "HOSTS", help_heading = "Proxy")]
+    pub no_proxy: Option<String>,
+
+    /// Maximum number of deliveries at a time, 1 to 10000. Example: 64
+    #[arg(long, env = "WORKER_CONCURRENCY", default_value = "64", value_name = "NUMBER", help_heading = "Deliveries")]
     pub worker_concurrency: String,
 
-    /// Seconds after which the jobs of a dead worker are taken over, at least 5. Example: 30
-    #[arg(long, env = "LEASE_SECONDS", default_value = "30")]
+    /// Seconds after which other workers take over the jobs of a dead worker, 5 to 3600. Example: 30
+    #[arg(long, env = "LEASE_SECONDS", default_value = "30", value_name = "SECONDS", help_heading = "Deliveries")]
     pub lease_seconds: String,
 
-    /// Attempts after which a job fails, 1 to 1000. Example: 20
-    #[arg(long, env = "MAX_ATTEMPTS", default_value = "20")]
+    /// Number of attempts after which a job fails, 1 to 1000. Example: 20
+    #[arg(long, env = "MAX_ATTEMPTS", default_value = "20", value_name = "NUMBER", help_heading = "Deliveries")]
     pub max_attempts: String,
 
-    /// Time for one call to Supabase or Mailgun. Supabase itself gives up after 10s, so less is warned of at the start.
-    /// Example: 12s
-    #[arg(long, env = "UPSTREAM_TIMEOUT", default_value = "12s")]
+    /// Timeout of one call to Supabase or Mailgun. Supabase gives up after ten seconds, so the worker warns of less
+    /// than that when it starts. Example: 12s
+    #[arg(long, env = "UPSTREAM_TIMEOUT", default_value = "12s", value_name = "TIME", help_heading = "Deliveries")]
     pub upstream_timeout: String,
 
-    /// Seconds that running deliveries get at a stop before they are handed back. Example: 25
-    #[arg(long, env = "SHUTDOWN_SECONDS", default_value = "25")]
+    /// Seconds that running deliveries get to finish after SIGTERM, 0 to 3600. Then they are handed over to other
+    /// workers. Example: 25
+    #[arg(long, env = "SHUTDOWN_SECONDS", default_value = "25", value_name = "SECONDS", help_heading = "Deliveries")]
     pub shutdown_seconds: String,
 
-    /// Days that the history of jobs is kept. Example: 30
-    #[arg(long, env = "RETENTION_DAYS", default_value = "30")]
+    /// Days for which the history of jobs is kept, 1 to 3650. Example: 30
+    #[arg(long, env = "RETENTION_DAYS", default_value = "30", value_name = "DAYS", help_heading = "Deliveries")]
     pub retention_days: String,
 }
 
 /// What the program can do instead of delivering mail.
 #[derive(Subcommand)]
 pub enum WorkerCommand {
-    /// Brings the tables up to date and makes the coming days' partitions; needs DATABASE_URL only.
+    /// Brings the tables up to date and makes the partitions of the coming days. Needs DATABASE_URL only.
     Migrate,
-    /// Removes a person's address, and what was said about it, from all tables, and tells how many rows held it. Counts
+    /// Removes a person's address, and what was said about it, from all tables, and prints how many rows held it. Counts
     /// stay. Needs DATABASE_URL only.
     Forget {
         /// The address. Example: ann@example.com
         address: String,
     },
+    /// Prints whether Supabase and Mailgun are stopped or paused, and why. Needs DATABASE_URL only.
+    Upstreams,
+    /// Prints an example of a .env for both programs: every setting with an explanation, and a fresh LINK_SEALING_KEY.
+    /// Needs no settings.
+    ExampleEnv,
+}
+
+/// The settings that the log may show: all but keys, the URLs of the database and of the proxy, which may hold passwords, and
+/// MAIL_FROM, which is an address.
+const PUBLIC: [&str; 24] = [
+    "DATABASE_MAX_CONNECTIONS",
+    "MIGRATE_ON_START",
+    "LOG_FORMAT",
+    "RUST_LOG",
+    "LINK_LIFETIME",
+    "LINK_ORIGINS",
+    "WORKER_LISTEN",
+    "SUPABASE_URL",
+    "SUPABASE_CA_FILE",
+    "SUPABASE_CONCURRENCY",
+    "SIGNUPS",
+    "MAILGUN_BASE_URL",
+    "MAILGUN_DOMAIN",
+    "MAILGUN_RATE",
+    "MAILGUN_REQUIRE_TLS",
+    "MAILGUN_SKIP_VERIFICATION",
+    "MAILGUN_EVENTS_API",
+    "NO_PROXY",
+    "WORKER_CONCURRENCY",
+    "LEASE_SECONDS",
+    "MAX_ATTEMPTS",
+    "UPSTREAM_TIMEOUT",
+    "SHUTDOWN_SECONDS",
+    "RETENTION_DAYS",
+];
+
+impl WorkerArguments {
+    /// The public settings that are not the default, for the first line of the log.
+    #[must_use]
+    pub fn changed(matches: &ArgMatches) -> String {
+        changed_settings(&Self::command(), matches, &PUBLIC)
+    }
 }

@@ -1,7 +1,8 @@
-//! How connections to an upstream are made: through which proxy, and which certificates are trusted.
+//! The connection settings of an upstream: its proxy and the trusted certificates.
 
 use std::fs;
 
+use program::io_problem;
 use rustls::{
     RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
@@ -9,27 +10,27 @@ use rustls::{
 
 use super::ProxySettings;
 
-/// How connections to one upstream are made. The default: directly, and the public certificate authorities are trusted.
+/// How to connect to one upstream. By default, connections are direct, and only the public certificate authorities are trusted.
 #[derive(Clone, Default)]
 pub struct ConnectionSettings {
     /// The proxy for everything but this machine.
     pub proxy: Option<ProxySettings>,
-    /// Certificate authorities that are trusted for this upstream beside the public ones.
+    /// Certificate authorities that are trusted for this upstream in addition to the public ones.
     pub extra_roots: Vec<CertificateDer<'static>>,
 }
 
-/// Reads the certificates of a PEM file. Other parts of the file, such as keys, are passed over.
+/// Reads the certificates of a PEM file. Ignores other parts of the file, such as keys.
 pub(super) fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
-    let pem = fs::read(path).map_err(|error| format!("`{path}` cannot be read: {error}"))?;
+    let pem = fs::read(path).map_err(|error| format!("`{path}` cannot be read: {}", io_problem(&error)))?;
     let mut store = RootCertStore::empty();
     let mut certificates = Vec::new();
     for (index, certificate) in CertificateDer::pem_slice_iter(&pem).enumerate() {
-        // The error would show a line of the file.
+        // Leave out the error, because it contains a line of the file.
         let certificate = certificate.map_err(|_| format!("`{path}` is not well-formed PEM"))?;
         let number = index + 1;
         store
             .add(certificate.clone())
-            .map_err(|error| format!("certificate {number} of `{path}` cannot be used: {error}"))?;
+            .map_err(|_| format!("certificate {number} of `{path}` is not one of a certificate authority"))?;
         certificates.push(certificate);
     }
     if certificates.is_empty() {
@@ -70,7 +71,7 @@ mod tests {
         assert_eq!(read(&broken), Err("`FILE` is not well-formed PEM".to_owned()));
         let not_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
         let error = read(&format!("{CA}{not_der}")).unwrap_err();
-        assert!(error.starts_with("certificate 2 of `FILE` cannot be used: "), "{error}");
+        assert!(error == "certificate 2 of `FILE` is not one of a certificate authority", "{error}");
         let error = read_certificates("/nowhere/ca.pem").unwrap_err();
         assert!(error.starts_with("`/nowhere/ca.pem` cannot be read: "), "{error}");
     }

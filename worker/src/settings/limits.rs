@@ -1,4 +1,4 @@
-//! Times and counts that bound the worker's deliveries.
+//! The limits of deliveries: durations and counts.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use program::SettingErrors;
 
 use super::WorkerArguments;
 
-/// A link that expires sooner than this is not worth mailing. Also the shortest `o:deliver-within` that Mailgun takes.
-pub const SHORTEST_USE: Duration = Duration::from_mins(5);
+/// Minimum remaining lifetime of a link that is mailed. Also the shortest `o:deliver-within` that Mailgun accepts.
+pub const MIN_LINK_LIFETIME: Duration = Duration::from_mins(5);
 
-/// Times and counts.
+/// Durations and counts.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     /// How long a link works: Supabase's MAILER_OTP_EXP.
@@ -52,5 +52,5 @@ impl Limits {
 
 fn parse_link_lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = parse_duration(text)?;
-    if lifetime > SHORTEST_USE { Ok(lifetime) } else { Err("must be more than 5m".to_owned()) }
+    if lifetime > MIN_LINK_LIFETIME { Ok(lifetime) } else { Err("must be more than 5m".to_owned()) }
 }

@@ -1,4 +1,4 @@
-//! How to reach Mailgun: to send mail, and to ask what became of it.
+//! The settings of Mailgun, for sending mail and for querying events.
 
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use super::{
     values::{header_secret, mail_from, mailgun_domain, upstream_url},
 };
 
-/// How to reach Mailgun, and how fast.
+/// The settings of Mailgun.
 pub struct MailgunClientSettings {
     /// Mailgun's API in the region of the domain.
     pub url: Url,
@@ -22,13 +22,13 @@ pub struct MailgunClientSettings {
     pub key: SecretString,
     /// Sender of the mail: `Name <address>` or an address.
     pub from: String,
-    /// How connections are made.
+    /// How to connect to Mailgun.
     pub connection: ConnectionSettings,
     /// Whether Mailgun may deliver only over TLS.
     pub require_tls: bool,
     /// Whether Mailgun accepts any certificate of a recipient's server.
     pub skip_verification: bool,
-    /// Maximum rate at which this worker hands over mail.
+    /// Maximum rate at which this worker sends mail.
     pub rate: Quota,
     /// A key that may read events, and read and delete suppressions.
     pub events_key: Option<SecretString>,
@@ -36,7 +36,7 @@ pub struct MailgunClientSettings {
     pub events_api: EventsApi,
 }
 
-/// The APIs through which Mailgun tells the events of a mail.
+/// Mailgun's APIs for the events of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventsApi {
     /// `GET /v3/{domain}/events`: deprecated, but its filter by Message-Id is documented.
@@ -76,9 +76,9 @@ impl MailgunClientSettings {
         let from = errors
             .required("MAIL_FROM", FROM, arguments.mail_from.as_ref())
             .and_then(|text| errors.read("MAIL_FROM", FROM, mail_from(text)));
-        let require_tls = errors.parse("MAILGUN_REQUIRE_TLS", "true", &arguments.mailgun_require_tls);
+        let require_tls = errors.parse_bool("MAILGUN_REQUIRE_TLS", "true", &arguments.mailgun_require_tls);
         let skip_verification =
-            errors.parse("MAILGUN_SKIP_VERIFICATION", "false", &arguments.mailgun_skip_verification);
+            errors.parse_bool("MAILGUN_SKIP_VERIFICATION", "false", &arguments.mailgun_skip_verification);
         let rate = errors.parse("MAILGUN_RATE", "20/1s", &arguments.mailgun_rate);
         let events_key = read_events_key(arguments, errors);
         let events_api = errors.parse("MAILGUN_EVENTS_API", "logs", &arguments.mailgun_events_api);
@@ -96,8 +96,8 @@ impl MailgunClientSettings {
         })
     }
 
-    /// Whether the sender's domain is the sending domain or one above it. If not, the domain in `From` and the one that signs
-    /// differ, which is what a forged mail looks like (RFC 7489 §3.1).
+    /// Whether the sender's domain is the sending domain or a parent domain of it. If it is not, the domain in `From` does not
+    /// match the domain that signs the mail, and receivers may treat the mail as forged (DMARC, RFC 7489 §3.1).
     #[must_use]
     pub fn is_sender_aligned(&self) -> bool {
         is_aligned(&self.from, &self.domain)
@@ -109,7 +109,7 @@ fn is_aligned(from: &str, domain: &str) -> bool {
     domain.strip_suffix(&sender).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 
-/// `Some(None)` if no key is set, `None` if the key is bad.
+/// `Some(None)` if no key is set, `None` if the key is invalid.
 fn read_events_key(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Option<SecretString>> {
     match arguments.mailgun_events_key.as_ref().filter(|key| !key.trim().is_empty()) {
         None => Some(None),
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sender_is_aligned_with_the_sending_domain_and_those_above_it() {
+    fn a_sender_is_aligned_with_the_sending_domain_and_its_parent_domains() {
         for (from, aligned) in [
             ("sign-in@mg.example.com", true),
             ("Portal <sign-in@MG.Example.com>", true),

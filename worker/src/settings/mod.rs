@@ -1,5 +1,5 @@
-//! The settings, parsed once at the start. All bad settings are reported together, each with its variable and an
-//! example; no error shows a secret.
+//! The settings, parsed once at the start. All invalid settings are reported together, each with its variable and an example.
+//! No error shows a secret.
 
 mod arguments;
 mod connection;
@@ -19,7 +19,7 @@ use program::SettingErrors;
 pub use arguments::{WorkerArguments, WorkerCommand};
 pub use connection::ConnectionSettings;
 pub use database::DatabaseSettings;
-pub use limits::{Limits, SHORTEST_USE};
+pub use limits::{Limits, MIN_LINK_LIFETIME};
 pub use mailgun::{EventsApi, MailgunClientSettings};
 pub use proxy::ProxySettings;
 pub use supabase::{Signups, SupabaseClientSettings};
@@ -29,32 +29,32 @@ use crate::mail::link_seal::SealingKeys;
 
 /// Everything that the worker needs to deliver mail.
 pub struct WorkerSettings {
-    /// How to reach Postgres.
+    /// Postgres.
     pub database: DatabaseSettings,
-    /// How to reach Supabase Auth, which creates the links.
+    /// Supabase Auth, which creates the links.
     pub supabase: SupabaseClientSettings,
-    /// How to reach Mailgun, which mails them.
+    /// Mailgun, which sends the mails.
     pub mailgun: MailgunClientSettings,
     /// Address at which health and metrics are served.
     pub listen: SocketAddr,
-    /// Keys that links are sealed with.
+    /// Keys that encrypt stored links.
     pub sealing_keys: SealingKeys,
-    /// Times and counts.
+    /// Durations and counts.
     pub limits: Limits,
 }
 
 impl WorkerSettings {
-    /// Logs a warning for each setting that the worker can work with, but that is rarely meant.
+    /// Logs a warning for each setting that is valid but probably a mistake.
     pub(crate) fn log_warnings(&self) {
-        warnings::of(self).into_iter().for_each(|warning| tracing::warn!("{warning}"));
+        warnings::collect(self).into_iter().for_each(|warning| tracing::warn!("{warning}"));
     }
 
-    /// Parses and checks all settings. `None` if an error was added.
+    /// Parses and checks all settings. Adds an error for each invalid one, and returns `None` if there are any.
     pub fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
         const KEY: &str = "the output of `openssl rand -base64 32`";
-        // Every setting is read before the first `?`, so that no error is left out.
+        // Read every setting before the first `?`, so that all errors are reported.
         let database = DatabaseSettings::read(arguments, errors);
-        let listen = errors.parse("WORKER_LISTEN", "127.0.0.1:8081", &arguments.worker_listen);
+        let listen = errors.parse_address("WORKER_LISTEN", "127.0.0.1:8081", &arguments.worker_listen);
         let proxy = ProxySettings::read(arguments, errors);
         let supabase = SupabaseClientSettings::read(arguments, proxy.as_ref(), errors);
         let mailgun = MailgunClientSettings::read(arguments, proxy.as_ref(), errors);
@@ -102,7 +102,7 @@ mod tests {
     fn read(changes: &[&'static str]) -> Result<WorkerSettings, Vec<&'static str>> {
         let name = |argument: &str| argument.split('=').next().map(str::to_owned);
         let kept = GOOD.into_iter().filter(|good| !changes.iter().any(|change| name(change) == name(good)));
-        // The environment in which the tests run must not matter: every setting read here is an argument.
+        // Every setting that these tests check is an argument, so that the environment of the test run does not matter.
         let arguments = WorkerArguments::parse_from(kept.chain(changes.iter().copied()));
         let mut errors = SettingErrors::default();
         let settings = WorkerSettings::read(&arguments, &mut errors);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn links_may_by_default_lead_to_supabase_only() {
+    fn by_default_links_may_lead_only_to_the_origin_of_supabase_url() {
         let settings = read(&[]).ok().unwrap();
         assert_eq!(settings.supabase.link_origins, ["https://abc.supabase.co"]);
         assert_eq!(settings.limits.lease, Duration::from_secs(30));

@@ -1,5 +1,5 @@
-//! `HTTPS_PROXY` and `NO_PROXY`: through which proxy the upstreams are called. Calls to this machine never use it, and plain
-//! http is spoken to this machine alone, so `HTTP_PROXY` would have nothing to do.
+//! `HTTPS_PROXY` and `NO_PROXY`: the proxy for calls to the upstreams. Calls to this machine never use the proxy. Plain http is
+//! allowed only for this machine, so `HTTP_PROXY` would have no effect and is not read.
 
 use std::env;
 
@@ -21,13 +21,13 @@ pub struct ProxySettings {
     pub address: String,
 }
 
-/// What [`is_loopback`](super::is_loopback) calls this machine, in the form of `NO_PROXY`.
+/// The hosts for which [`is_loopback`](super::is_loopback) returns true, in the form of `NO_PROXY`.
 const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
 
 impl ProxySettings {
     /// `None` if no proxy is set, or if an error was added.
     pub(super) fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
-        // Both spellings are in use, and clap takes one name per setting.
+        // Both spellings are common, and clap supports only one variable per setting.
         let (variable, url) =
             first_set([("HTTPS_PROXY", arguments.https_proxy.clone()), ("https_proxy", env::var("https_proxy").ok())])?;
         let no_proxy = [("NO_PROXY", arguments.no_proxy.clone()), ("no_proxy", env::var("no_proxy").ok())];
@@ -35,7 +35,7 @@ impl ProxySettings {
         errors.read(variable, "http://proxy.internal:3128", Self::parse(&url, &direct))
     }
 
-    /// The messages never show the URL.
+    /// The error messages never show the URL.
     fn parse(text: &str, direct: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
@@ -46,7 +46,7 @@ impl ProxySettings {
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err("must be the address of a proxy alone: no path, no query, no fragment");
         }
-        // Without a proxy that it can read, reqwest would connect directly and say nothing.
+        // reqwest would silently connect directly if it could not parse the URL.
         url.as_str().parse::<Uri>().map_err(|_| "is not the URL of a proxy")?;
         let address = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80));
         Ok(Self { url: String::from(url).into(), direct: format!("{direct},{THIS_MACHINE}"), address })
@@ -61,7 +61,7 @@ impl ProxySettings {
     }
 }
 
-/// The first variable that is set to something.
+/// The first variable whose value is not blank.
 fn first_set(variables: [(&'static str, Option<String>); 2]) -> Option<(&'static str, String)> {
     let set =
         |(name, value): (&'static str, Option<String>)| Some((name, value.filter(|text| !text.trim().is_empty())?));
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_variable_with_a_value_counts() {
+    fn the_first_variable_that_is_not_blank_is_used() {
         let value = |text: &str| Some(text.to_owned());
         assert_eq!(first_set([("A", value("a")), ("a", value("b"))]), Some(("A", "a".to_owned())));
         assert_eq!(first_set([("A", value(" ")), ("a", value("b"))]), Some(("a", "b".to_owned())));

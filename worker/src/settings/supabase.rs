@@ -1,4 +1,4 @@
-//! How to reach Supabase Auth, and what it may do.
+//! The settings of Supabase Auth.
 
 use std::str::FromStr;
 
@@ -13,15 +13,15 @@ use super::{
     values::{origin, upstream_url},
 };
 
-/// How to reach Supabase Auth, and what it may do.
+/// The settings of Supabase Auth.
 pub struct SupabaseClientSettings {
     /// The project's URL, without `/auth/v1`.
     pub url: Url,
     /// The JWT of the service role, or an `sb_secret_…` key.
     pub key: SecretString,
-    /// Origins that links may point to, serialised as browsers do.
+    /// Origins that links may lead to, serialised as browsers serialise them.
     pub link_origins: Vec<String>,
-    /// How connections are made.
+    /// How to connect to Supabase Auth.
     pub connection: ConnectionSettings,
     /// Maximum number of calls at a time.
     pub concurrency: usize,

@@ -1,4 +1,5 @@
-//! `SUPABASE_SERVICE_ROLE_KEY`. A Supabase project shows its keys side by side, and only some may create links.
+//! Parses `SUPABASE_SERVICE_ROLE_KEY`. Supabase's dashboard shows all keys of a project side by side, but only some may create
+//! links.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::SecretString;
@@ -6,27 +7,27 @@ use serde_json::Value;
 
 use super::values::header_secret;
 
-/// Parses the key. A key that every visitor of a portal has is refused here, because Supabase would refuse it for every
-/// person.
+/// Parses the key. Rejects the public keys, which browsers get, because Supabase would refuse every call with such a key.
 ///
 /// # Errors
-/// What is wrong with the key. The text does not show it.
+/// What is wrong with the key. The message does not contain the key.
 pub(super) fn supabase_key(text: &str) -> Result<SecretString, String> {
     let key = text.trim();
     if key.starts_with("sb_publishable_") {
-        return Err(format!("is a publishable key, {WANTED}"));
+        return Err(format!("is a publishable key, {REQUIRED_KEY}"));
     }
     match jwt_role(key).as_deref() {
-        Some("") => Err(format!("is a JWT without a role, {WANTED}")),
-        Some(role @ ("anon" | "authenticated")) => Err(format!("is the key of the role {role}, {WANTED}")),
-        // Which other roles may create links is a setting of Supabase Auth (JWT_ADMIN_ROLES).
+        Some("") => Err(format!("is a JWT without a role, {REQUIRED_KEY}")),
+        Some(role @ ("anon" | "authenticated")) => Err(format!("is the key of the role {role}, {REQUIRED_KEY}")),
+        // Other roles may be allowed to create links, by a setting of Supabase Auth (JWT_ADMIN_ROLES).
         _ => Ok(header_secret(key)?),
     }
 }
 
-const WANTED: &str = "which may not create links: set the secret key (sb_secret_…) or the JWT of the role service_role";
+const REQUIRED_KEY: &str =
+    "which may not create links: set the secret key (sb_secret_…) or the JWT of the role service_role";
 
-/// The role that a JWT names, empty if it names none. `None` if the key is no JWT. The signature is not checked.
+/// The role in a JWT, empty if it has none. `None` if the key is not a JWT. Does not check the signature.
 fn jwt_role(key: &str) -> Option<String> {
     let [_, payload, _] = <[&str; 3]>::try_from(key.split('.').collect::<Vec<_>>()).ok()?;
     let payload: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
@@ -44,7 +45,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_may_create_links_is_kept_as_it_is() {
+    fn a_key_that_may_create_links_is_accepted_unchanged() {
         for key in [
             "sb_secret_abc",
             "sandbox-service-role-key",
@@ -59,8 +60,8 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_may_not_is_refused_and_not_shown() {
-        for (key, words) in [
+    fn a_key_that_may_not_create_links_is_rejected_and_not_shown() {
+        for (key, start) in [
             ("sb_publishable_abc".to_owned(), "is a publishable key, which"),
             (jwt(r#"{"iss":"supabase","role":"anon"}"#), "is the key of the role anon, which"),
             (jwt(r#"{"role":"authenticated"}"#), "is the key of the role authenticated, which"),
@@ -70,7 +71,7 @@ mod tests {
             ("a\u{7f}b".to_owned(), "holds a character"),
         ] {
             let error = supabase_key(&key).unwrap_err();
-            assert!(error.starts_with(words), "{error}");
+            assert!(error.starts_with(start), "{error}");
             assert!(!error.contains("abc") && !error.contains("eyJ") && !error.contains("c2ln"), "{error}");
         }
     }

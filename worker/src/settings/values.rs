@@ -6,11 +6,11 @@ use outbox::Email;
 use secrecy::SecretString;
 use url::{Host, Url};
 
-/// Parses the base URL of an upstream. It must be https, or http on this machine, since keys and links are sent there.
+/// Parses the base URL of an upstream. It must be https, or http on this machine, because keys and links are sent there.
 /// The result ends with `/`, so that paths can be joined to it.
 pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
     let text = text.trim();
-    let mut url = Url::parse(text).map_err(|error| format!("`{text}` is not a URL: {error}"))?;
+    let mut url = Url::parse(text).map_err(|_| format!("`{text}` is not a URL"))?;
     match url.scheme() {
         "https" => {}
         "http" if is_loopback(&url) => {}
@@ -46,7 +46,7 @@ pub(super) fn origin(text: &str) -> Result<String, String> {
     Ok(url.origin().ascii_serialization())
 }
 
-/// Parses a sending domain. With a slash in it, Mailgun would answer 200 for a path that sends nothing.
+/// Parses a sending domain. Rejects a slash, because Mailgun would then respond with 200 without sending anything.
 pub(super) fn mailgun_domain(text: &str) -> Result<String, String> {
     let domain = text.trim().to_ascii_lowercase();
     let plain = domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-');
@@ -56,8 +56,8 @@ pub(super) fn mailgun_domain(text: &str) -> Result<String, String> {
     Err(format!("`{domain}` is not a domain"))
 }
 
-/// Parses a sender, `Name <address>` or an address alone. The mail shows it as it is written here, except for a domain that
-/// is not ASCII: Mailgun gets it as punycode.
+/// Parses a sender, `Name <address>` or only an address. The mail shows it unchanged, except for a domain that is not ASCII:
+/// the worker sends such a domain to Mailgun as punycode.
 pub(super) fn mail_from(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.chars().any(char::is_control) {
@@ -81,7 +81,7 @@ pub(super) fn mail_from(text: &str) -> Result<String, String> {
     Ok(format!("{name}{address}{end}"))
 }
 
-/// Parses a key that is sent in a header: visible ASCII only.
+/// Parses a key that is sent in a header. It must be visible ASCII.
 pub(super) fn header_secret(text: &str) -> Result<SecretString, &'static str> {
     let key = text.trim();
     if key.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -96,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn upstreams_are_reached_by_https_or_on_this_machine() {
+    fn an_upstream_url_must_be_https_or_on_this_machine() {
         for (text, url) in [
             ("https://abc.supabase.co", "https://abc.supabase.co/"),
             (" https://abc.supabase.co/ ", "https://abc.supabase.co/"),

@@ -1,14 +1,14 @@
-//! Settings that the worker can work with, but that are rarely meant.
+//! Warnings about settings that are valid but probably a mistake.
 
 use std::time::Duration;
 
 use super::WorkerSettings;
 
-/// Supabase Auth gives a call up after this time and undoes what it did (504 `request_timeout`).
+/// Supabase Auth cancels a call after this time and rolls its changes back (504 `request_timeout`).
 const SUPABASE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// One line per such setting, for the log.
-pub(super) fn of(settings: &WorkerSettings) -> Vec<&'static str> {
+/// The warnings to log, one for each such setting.
+pub(super) fn collect(settings: &WorkerSettings) -> Vec<&'static str> {
     let mut warnings = Vec::new();
     if settings.limits.upstream_timeout < SUPABASE_TIMEOUT {
         warnings.push(
@@ -16,7 +16,7 @@ pub(super) fn of(settings: &WorkerSettings) -> Vec<&'static str> {
              Supabase may still replace the person's link",
         );
     }
-    if settings.sealing_keys.seals_with_example() {
+    if settings.sealing_keys.seals_with_example_key() {
         warnings.push(
             "LINK_SEALING_KEY is the key of the README's example, which everybody knows. Set the output of \
              `openssl rand -base64 32`",

@@ -1,15 +1,15 @@
-//! Checks every two seconds that results can be recorded: that the pool and each committer have a connection to a server that
-//! takes writes, or get one, that the tables suit this version, and that no pooler is in transaction mode. While that is not so,
-//! the worker claims nothing and is not ready.
+//! Checks every two seconds that results can be recorded: that the pool and each committer can connect to a server that accepts
+//! writes, that the tables match this version, and that no pooler is in transaction mode. While a check fails, the worker claims
+//! no jobs and is not ready.
 
 use std::{sync::Arc, time::Duration};
 
-use outbox::ProgramKind;
+use outbox::{OutageReason, ProgramKind};
 use tokio::time::{sleep, timeout};
 
 use crate::runtime::{outage::OutageError, worker::Worker};
 
-/// Time between two checks while all is well.
+/// Time between two checks while they succeed.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Time between two checks during an outage.
 const AWAY_INTERVAL: Duration = Duration::from_millis(500);
@@ -20,31 +20,31 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) async fn run(worker: Arc<Worker>) {
     loop {
         let checked = timeout(CHECK_TIMEOUT, check(&worker)).await;
-        let result = checked.unwrap_or_else(|_| Err("it did not answer in time".to_owned()));
-        let is_well = result.is_ok();
+        let result = checked.unwrap_or_else(|_| Err(OutageReason::away("it did not answer in time")));
+        let is_ok = result.is_ok();
         worker.outage.record_check(result);
-        if is_well {
+        if is_ok {
             worker.outage.wait_for_error(INTERVAL).await;
         }
-        // Not at once after an error, either: there may be many.
+        // Pause after an error that a task reports, too, because there may be many.
         sleep(AWAY_INTERVAL).await;
     }
 }
 
-/// Checks what a delivery needs.
+/// Checks everything that a delivery needs to record its result.
 ///
 /// # Errors
-/// Why it could not be recorded now, in the server's own words where there are any.
-pub(crate) async fn check(worker: &Worker) -> Result<(), String> {
+/// Why a result cannot be recorded now, in the server's own words if it sent any.
+pub(crate) async fn check(worker: &Worker) -> Result<(), OutageReason> {
     let (pool, committers) =
         tokio::join!(outbox::check_schema(&worker.pool, ProgramKind::Worker), worker.committers.check());
     match (pool, committers) {
-        (Ok(()), Ok(())) => worker.pooler_monitor.check(&worker.pool).await.map_err(|error| error.to_string()),
+        (Ok(()), Ok(())) => worker.pooler_monitor.check(&worker.pool).await.map_err(|error| error.outage()),
         (Err(error), _) => Err(explain(worker, &error).await),
         (_, Err(error)) => Err(explain(worker, &error).await),
     }
 }
 
-async fn explain(worker: &Worker, error: &impl OutageError) -> String {
-    outbox::outage_reason(&worker.pool, &worker.pooler_monitor, error.to_string(), error.reason_source()).await
+async fn explain(worker: &Worker, error: &impl OutageError) -> OutageReason {
+    outbox::outage_reason(&worker.pool, &worker.pooler_monitor, error.outage(), error.reason_source()).await
 }

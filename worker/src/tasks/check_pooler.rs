@@ -9,14 +9,14 @@ use crate::runtime::worker::Worker;
 
 /// Time between two checks while the database is away.
 const AWAY_INTERVAL: Duration = Duration::from_millis(500);
-/// Time between two checks while there is such a pooler.
+/// Time between two checks while a pooler is in transaction mode.
 const POOLER_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Returns when each connection has a server session of its own.
 pub(crate) async fn run(worker: &Worker) {
     while let Err(error) = outbox::check_pooler(&worker.pool).await {
         let pause = if error.is_outage() {
-            worker.outage.record_check(Err(error.to_string()));
+            worker.outage.record_check(Err(error.outage()));
             AWAY_INTERVAL
         } else {
             worker.outage.record_wrong_setting(error.to_string());

@@ -1,5 +1,5 @@
-//! Checks the upstreams without waiting for a person to ask: at the start, every two seconds while one is stopped, and
-//! otherwise every minute (Mailgun: every five). So a wrong key is known before the first job, and a corrected one within
+//! Checks the upstreams independently of jobs: at the start, every two seconds while an upstream is stopped, and otherwise every
+//! minute (Mailgun: every five minutes). A wrong key is therefore detected before the first job, and a corrected key within
 //! seconds. Also logs the ends of pauses.
 
 use std::{sync::Arc, time::Duration};
@@ -15,19 +15,20 @@ use crate::{
     upstream::check::CheckResult,
 };
 
-/// Time between two looks at whether a check is due.
+/// How often to find out whether a check is due.
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two checks of a stopped upstream.
 const STOPPED_INTERVAL: Duration = Duration::from_secs(2);
-/// Timeout of such a check. Short, because an upstream that comes back may never answer a call that was sent before. No
-/// answer within this time says nothing new; the next check is soon.
+/// Timeout of a check of a stopped upstream. It is short, because an upstream that recovers may never respond to a call that was
+/// sent before. A check that times out changes nothing, and the next check follows soon.
 const STOPPED_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time between two checks of Supabase while it works.
 const SUPABASE_INTERVAL: Duration = Duration::from_secs(60);
-/// Time between two checks of Mailgun while it works. Longer, because Mailgun's log shows each of them.
+/// Time between two checks of Mailgun while it works. It is longer, because Mailgun's log shows each check.
 const MAILGUN_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// Checks both upstreams, each at its own pace, so that one that does not answer does not delay the other. Never returns.
+/// Checks both upstreams. Each has its own loop, so that an upstream that does not respond does not delay the other. Never
+/// returns.
 pub(crate) async fn run(worker: Arc<Worker>) {
     tokio::join!(
         check_regularly(&worker, Upstream::Supabase, SUPABASE_INTERVAL),
@@ -42,7 +43,7 @@ async fn check_regularly(worker: &Worker, upstream: Upstream, usual_interval: Du
     loop {
         ticks.tick().await;
         let min_interval = if is_first { TICK } else { usual_interval };
-        // `observe` has logged an error; the next tick tries again.
+        // `observe` logs an error; the next tick tries again.
         if worker.outage.observe(check_if_due(worker, upstream, min_interval).await).is_ok() {
             is_first = false;
         }
@@ -53,7 +54,7 @@ async fn end_pauses(worker: &Worker) {
     let mut ticks = ticks();
     loop {
         ticks.tick().await;
-        // `observe` has logged an error; the next tick tries again.
+        // `observe` logs an error; the next tick tries again.
         let _ = worker.outage.observe(upstream_stop::end_pauses(worker).await);
     }
 }
@@ -82,7 +83,7 @@ async fn apply(worker: &Worker, upstream: Upstream, began_at: Instant, result: &
     match result {
         CheckResult::Passed => upstream_stop::resume(worker, upstream, began_at, true).await,
         CheckResult::Failed(failure) => {
-            // A job that was claimed before the stop may be the first to succeed.
+            // A job that was claimed before the stop may be the first to succeed. Its success must be recorded.
             worker.upstream_monitor.note_suspicion(upstream);
             upstream_stop::stop(worker, upstream, StoppedBy::Check, began_at, failure).await
         }

@@ -15,7 +15,7 @@ use crate::{deliver::context::DeliveryRun, metrics, runtime::worker::Worker};
 /// Maximum time between two claims, in case a notification is lost.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time between two looks at whether results can be recorded again.
+/// How often to find out whether results can be recorded again.
 const UNREADY_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Minimum wait after a claim without jobs. A job that is due may be locked by another worker at this moment.
@@ -32,7 +32,7 @@ pub(crate) async fn run(worker: &Arc<Worker>) {
     let mut claimer = Claimer { worker, cursor: QueueCursor::default(), promoted_at: None };
     let deliveries = TaskTracker::new();
     while !worker.shutdown.claims.is_cancelled() {
-        // A delivery whose result cannot be recorded may be repeated, and its mail with it.
+        // If the result of a delivery cannot be recorded, another worker may repeat the delivery and send the mail again.
         if !worker.outage.can_record() {
             tokio::select! {
                 () = tokio::time::sleep(UNREADY_INTERVAL) => {}

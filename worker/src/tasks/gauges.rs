@@ -1,5 +1,5 @@
-//! Publishes the state that all workers share, the queue and the upstreams, as gauges. Reads the state from the database
-//! every 5 seconds.
+//! Publishes the state that all workers share as gauges: the queue and the upstreams. Reads the state from the database every
+//! 5 seconds.
 //!
 //! While the database is away, the gauges are NaN and `magic_link_database_up` is 0. A dashboard then shows a gap, and an
 //! alert does not use an old value. `OutageLog` logs the outage.
@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{metrics, runtime::worker::Worker};
 
-/// At least as often as Prometheus usually scrapes, and a negligible load for the database.
+/// At least as often as Prometheus usually scrapes. The load on the database is negligible.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Updates the gauges every 5 seconds. Never returns.

@@ -1,6 +1,5 @@
-//! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` names
-//! what is wrong and which setting to check, and tells which programs run. From the first signal to stop on, the worker is not
-//! ready.
+//! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` shows what
+//! is wrong, which setting to check, and which programs are running. After the first signal to stop, the worker is not ready.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +9,7 @@ use std::{
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use outbox::{
-    ProgramKind, Upstream,
+    OutageReason, ProgramKind, Upstream,
     programs::ProgramsSummary,
     upstreams::{self, Stop},
 };
@@ -89,33 +88,27 @@ async fn run_checks(worker: &Worker) -> HealthReport {
 /// Checks the database, and reads from it which upstreams are stopped.
 async fn check_database(worker: &Worker) -> (Check, Vec<Stop>) {
     if !worker.has_own_sessions.load(Ordering::Relaxed) {
-        return (database_down(&reason(worker, "it has not answered yet".to_owned())), Vec::new());
+        return (database_down(worker, OutageReason::away("it has not answered yet")), Vec::new());
     }
     let (stops, recording) = tokio::join!(
         timeout(DATABASE_TIMEOUT, read_stops(worker)),
         timeout(DATABASE_TIMEOUT, worker.committers.check())
     );
-    // What makes the worker unready is logged, too.
+    // `observe` logs the errors that make the worker unready.
     let stops = stops.map(|stops| worker.outage.observe(stops));
     let recording = recording.map(|recording| worker.outage.observe(recording));
     match stops {
         Ok(Ok(stops)) if !worker.is_prepared.load(Ordering::Relaxed) => {
-            let tables = "its tables are not those of this version, or cannot be made: see the log";
-            (database_down(&reason(worker, tables.to_owned())), stops)
+            (database_down(worker, OutageReason::away("its tables cannot be prepared: see the log")), stops)
         }
         Ok(Ok(stops)) => match recording {
             Ok(Ok(())) => (Check::Ok, stops),
-            Ok(Err(error)) => (database_down(&reason(worker, error.to_string())), stops),
-            Err(_) => (database_down(&reason(worker, "it does not answer".to_owned())), stops),
+            Ok(Err(error)) => (database_down(worker, error.outage()), stops),
+            Err(_) => (database_down(worker, OutageReason::away("it does not answer")), stops),
         },
-        Ok(Err(error)) => (database_down(&reason(worker, error.to_string())), Vec::new()),
-        Err(_) => (database_down(&reason(worker, "it does not answer".to_owned())), Vec::new()),
+        Ok(Err(error)) => (database_down(worker, error.outage()), Vec::new()),
+        Err(_) => (database_down(worker, OutageReason::away("it does not answer")), Vec::new()),
     }
-}
-
-/// The reason that the regular checks have found, which is the server's own; otherwise `error`.
-fn reason(worker: &Worker, error: String) -> String {
-    worker.outage.reason().unwrap_or(error)
 }
 
 async fn read_stops(worker: &Worker) -> Result<Vec<Stop>, outbox::Error> {
@@ -131,15 +124,14 @@ fn stopping() -> Check {
     }
 }
 
-fn database_down(message: &str) -> Check {
-    Check::Down {
-        code: "database_unavailable".to_owned(),
-        message: message.to_owned(),
-        setting: "DATABASE_URL".to_owned(),
-    }
+/// Reports the database as down. Prefers the reason that the regular checks have found, because it may be in the server's own
+/// words, to `found`.
+fn database_down(worker: &Worker, found: OutageReason) -> Check {
+    let OutageReason { text, .. } = worker.outage.reason().unwrap_or(found);
+    Check::Down { code: "database_unavailable".to_owned(), message: text, setting: "DATABASE_URL".to_owned() }
 }
 
-/// Reports an upstream as down while it is stopped, which concerns all workers.
+/// Reports an upstream as down while it is stopped. A stop applies to all workers.
 fn check_upstream(stops: &[Stop], upstream: Upstream) -> Check {
     match stops.iter().find(|stop| stop.upstream == upstream) {
         Some(stop) => Check::Down {

@@ -1,5 +1,5 @@
-//! Periodic maintenance: rescues and expires jobs, and manages partitions and old rows. Every worker runs all tasks, because
-//! jobs of a dead worker must not wait for one particular worker. Each task is safe to run in several workers at once.
+//! Periodic maintenance: rescues and expires jobs, manages partitions, and deletes old rows. Every worker runs all tasks, so that
+//! no task depends on one particular worker. Each task is safe to run in several workers at once.
 
 use std::{fmt::Display, sync::Arc, time::Duration};
 
@@ -21,8 +21,8 @@ const DELETE_OLD_REDIRECT_CHECKS: &str = "15 * * * * *";
 const ROLL_UP: &str = "*/10 * * * * *";
 const RECONCILE: &str = "2/5 * * * * *";
 
-/// Time after the last sign of a database outage, or after the start, before a worker rescues jobs. Workers that hold jobs
-/// try again at most every 2 seconds.
+/// Minimum time after the last error of a database outage, or after the start, before a worker rescues jobs. Workers that hold
+/// jobs retry within 2 seconds.
 const RESCUE_AFTER_OUTAGE: Duration = Duration::from_secs(5);
 
 /// Starts all maintenance tasks. They run until the returned scheduler is shut down.
@@ -55,7 +55,7 @@ where
         let (worker, in_progress) = (Arc::clone(&worker), Arc::clone(&in_progress));
         Box::pin(async move {
             if let Ok(_guard) = in_progress.try_lock() {
-                // `observe` has logged an error; the next run tries again.
+                // `observe` logs an error; the next run tries again.
                 let _ = worker.outage.observe(task(Arc::clone(&worker)).await);
             }
         })
@@ -63,8 +63,8 @@ where
 }
 
 async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
-    // During an outage no lease can be renewed, and no result recorded. Give their workers time to do so first.
-    if worker.outage.calm_for() < RESCUE_AFTER_OUTAGE {
+    // During an outage, workers cannot renew leases or record results. After it, give them time to do so.
+    if worker.outage.time_since_error() < RESCUE_AFTER_OUTAGE {
         return Ok(());
     }
     let rescued = outbox::rescue(&worker.pool, worker.limits.max_attempts).await?;
@@ -73,10 +73,10 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
         tracing::error!(
             jobs = rescued.exhausted,
             code = "attempts_exhausted",
-            "jobs failed whose workers died each time"
+            "jobs have failed, because their workers died each time"
         );
     }
-    log_count("rescued jobs of workers that are gone", rescued.requeued);
+    log_count("took over the jobs of workers that are gone", rescued.requeued);
     Ok(())
 }
 
@@ -98,20 +98,23 @@ async fn maintain_partitions(worker: Arc<Worker>) -> Result<(), Error> {
 }
 
 async fn delete_idle_quotas(worker: Arc<Worker>) -> Result<(), Error> {
-    log_count("forgot idle quotas", outbox::forget_idle_quotas(&worker.pool).await?);
+    log_count("deleted quotas that nobody uses", outbox::forget_idle_quotas(&worker.pool).await?);
     Ok(())
 }
 
 async fn delete_old_reports(worker: Arc<Worker>) -> Result<(), Error> {
     let deleted = outbox::forget_reports(&worker.pool, retention(&worker)).await?;
-    log_count("forgot old webhook tokens and events that fit no job", deleted);
+    log_count("deleted old webhook tokens, and old events that fit no job", deleted);
     Ok(())
 }
 
 async fn delete_old_history(worker: Arc<Worker>) -> Result<(), Error> {
     let after = retention(&worker);
-    log_count("forgot hours of deliveries older than RETENTION_DAYS", outbox::forget_hours(&worker.pool, after).await?);
-    log_count("forgot suppressions that ended long ago", outbox::suppression::forget(&worker.pool, after).await?);
+    log_count(
+        "deleted the delivery counts of hours older than RETENTION_DAYS",
+        outbox::forget_hours(&worker.pool, after).await?,
+    );
+    log_count("deleted suppressions that ended long ago", outbox::suppression::forget(&worker.pool, after).await?);
     Ok(())
 }
 

@@ -1,6 +1,7 @@
-//! The worker's tasks. `run` starts and stops them: `claim_loop` delivers jobs, `maintenance` and `reconcile` run on a
-//! schedule, `gauges` and `report_capacity` publish the state, and `health` serves it. `check_pooler` and
-//! `prepare` come first: whether the database can be used, and its tables.
+//! The worker's tasks. `run` starts and stops them. `check_pooler` and `prepare` run first, to check that the database can be
+//! used and to prepare its tables. Then `claim_loop` delivers jobs, `check_database` and `check_upstreams` run regularly, and
+//! `maintenance` and `reconcile` run on a schedule. `gauges`, `report_capacity` and `report_program` publish the state, and
+//! `health` serves it.
 
 mod check_database;
 mod check_pooler;

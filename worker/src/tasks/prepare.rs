@@ -1,4 +1,4 @@
-//! Prepares the database: migrates or checks the tables, and creates the partitions of the next days. Waits for Postgres as
+//! Prepares the database: migrates or checks the tables, and creates the partitions of the next days. Waits for Postgres for as
 //! long as necessary.
 
 use std::{sync::atomic::Ordering, time::Duration};
@@ -20,7 +20,7 @@ pub async fn prepare(worker: &Worker, migrate: bool) {
             Err(error) => Err(error),
         };
         if worker.outage.observe(prepared).is_ok() {
-            tracing::debug!("the database is ready");
+            tracing::info!("the tables are ready");
             worker.is_prepared.store(true, Ordering::Relaxed);
             return;
         }

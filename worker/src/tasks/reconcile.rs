@@ -1,6 +1,6 @@
-//! Queries Mailgun for what its webhooks did not report: mails without a final event, and suppressed addresses that may be
-//! off its lists. Only one worker at a time does this, within Mailgun's rate limit. Each step is stored at once, so an
-//! interrupted run loses nothing.
+//! Queries Mailgun for what its webhooks did not report: events of mails without a final event, and suppressed addresses that may
+//! no longer be on its lists. Only one worker at a time does this, within Mailgun's rate limit. Each result is stored at once, so
+//! an interrupted run loses nothing.
 
 use std::{
     sync::Arc,
@@ -104,7 +104,7 @@ impl ReconcileTurn<'_> {
                 self.query_mail(mail).await?;
             }
         }
-        self.remove_wanted_from_lists().await?;
+        self.remove_lifted_from_lists().await?;
         self.check_lists().await
     }
 
@@ -156,13 +156,13 @@ impl ReconcileTurn<'_> {
         Ok(events.iter().filter_map(of_this_mail).collect())
     }
 
-    /// Removes from Mailgun's lists the addresses that operators want to be mailed again.
-    async fn remove_wanted_from_lists(&self) -> Result<(), TurnEnd> {
+    /// Removes from Mailgun's lists the addresses whose suppression an operator has lifted.
+    async fn remove_lifted_from_lists(&self) -> Result<(), TurnEnd> {
         for address in suppression::wanted_lifts(&self.worker.pool, BATCH_SIZE).await? {
             self.extend().await?;
             self.mailgun.remove_from_lists(&address).await?;
             suppression::mark_lifted(&self.worker.pool, &address).await?;
-            tracing::info!("took an address off Mailgun's lists, as asked");
+            tracing::info!("an address was removed from Mailgun's lists, as an operator has asked");
         }
         Ok(())
     }
@@ -173,7 +173,7 @@ impl ReconcileTurn<'_> {
             self.extend().await?;
             let is_listed = self.mailgun.is_listed(&address, reason).await?;
             if suppression::set_listed(&self.worker.pool, &address, is_listed).await? {
-                tracing::info!("a suppressed address is off Mailgun's list: it is mailed again");
+                tracing::info!("a suppressed address is no longer on Mailgun's list: it gets mail again");
             }
         }
         Ok(())

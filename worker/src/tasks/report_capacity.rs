@@ -8,8 +8,9 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::runtime::{capacity::RateWindow, worker::Worker};
 
 const INTERVAL: Duration = Duration::from_secs(1);
-/// A second with an error of the database in it does not count, nor the one after it, when the first jobs are claimed.
-const CALM: Duration = Duration::from_secs(2);
+/// Minimum time since the last database error before a second is measured. A second with an error is not measured, nor is the
+/// next one, in which the first jobs are claimed again.
+const MIN_TIME_WITHOUT_ERROR: Duration = Duration::from_secs(2);
 
 /// Publishes the rate every second while there is a backlog. Never returns.
 pub(crate) async fn run(worker: Arc<Worker>) {
@@ -18,12 +19,12 @@ pub(crate) async fn run(worker: Arc<Worker>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        if worker.outage.calm_for() < CALM {
+        if worker.outage.time_since_error() < MIN_TIME_WITHOUT_ERROR {
             worker.capacity.record_outage();
         }
         if let Some(rate) = window.push(worker.capacity.take_second()) {
             let published = outbox::in_time(outbox::publish_capacity(&worker.pool, &worker.name, rate)).await;
-            // `observe` has logged an error; the next second publishes again.
+            // `observe` logs an error; the next second publishes again.
             let _ = worker.outage.observe(published);
         }
     }

@@ -1,4 +1,4 @@
-//! Reports that this worker is running, and publishes what is known of all programs.
+//! Reports that this worker is running, and publishes metrics about all running programs.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ pub(crate) async fn run(worker: Arc<Worker>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // `observe` has logged an error; the next report follows in any case.
+        // `observe` logs an error. The next report follows in any case.
         let _ = worker.outage.observe(worker.reporter.report(&worker.pool).await);
         metrics::set_programs(worker.reporter.latest().as_ref());
     }

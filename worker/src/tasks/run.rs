@@ -1,10 +1,11 @@
-//! The worker from start to stop: serve health checks at once, check and prepare the database, deliver jobs until a signal.
+//! Runs the worker from start to stop: serves health checks at once, checks and prepares the database, and delivers jobs until a
+//! signal.
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::anyhow;
 use poem::{Server, listener::TcpAcceptor};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::task::JoinHandle;
 
 use super::{
     check_database, check_pooler, check_upstreams, claim_loop, gauges, health, maintenance, prepare::prepare,
@@ -32,7 +33,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     }
     let renewer = spawn_lease_renewer(&worker);
     let database_checks = tokio::spawn(check_database::run(Arc::clone(&worker)));
-    tracing::info!(connections = max_connections(settings), "connections to the database, at most");
+    tracing::info!(max_connections = max_connections(settings), "the worker opens no more connections to the database");
 
     tokio::select! {
         () = prepare(&worker, settings.database.migrate_on_start) => {}
@@ -43,10 +44,11 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     let checks = tokio::spawn(check_upstreams::run(Arc::clone(&worker)));
     let reports = tokio::spawn(report_program::run(Arc::clone(&worker)));
     let capacity = tokio::spawn(report_capacity::run(Arc::clone(&worker)));
-    let mut scheduler = maintenance::start(&worker).await.context("the scheduler")?;
+    let mut scheduler =
+        maintenance::start(&worker).await.map_err(|error| anyhow!("the scheduler cannot start: {error}"))?;
     claim_loop::run(&worker).await;
 
-    scheduler.shutdown().await.context("the scheduler")?;
+    scheduler.shutdown().await.map_err(|error| anyhow!("the scheduler cannot stop: {error}"))?;
     reports.abort();
     worker.reporter.report_stop(&worker.pool).await;
     renewer.abort();
@@ -55,23 +57,21 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     checks.abort();
     database_checks.abort();
     health.abort();
-    tracing::info!("stopped");
+    tracing::info!("the worker has stopped");
     Ok(())
 }
 
-/// Starts the HTTP server for health and metrics. It also runs while the database is away.
+/// Starts the HTTP server for health checks and metrics. It also runs while the database is away.
 async fn serve_health(
     worker: &Arc<Worker>,
     settings: &WorkerSettings,
 ) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
     let prometheus = metrics::install()?;
     tokio::spawn(metrics::run_upkeep(prometheus.clone()));
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("WORKER_LISTEN: {} cannot be listened on", settings.listen))?;
+    let listener = program::listen("WORKER_LISTEN", settings.listen).await?;
     let address = listener.local_addr()?;
     let acceptor = TcpAcceptor::from_tokio(listener)?;
-    tracing::info!(%address, worker = %worker.name, "listening");
+    tracing::info!(%address, worker = %worker.name, "listening for health checks and metrics");
     let server = Server::new_with_acceptor(acceptor).idle_timeout(Duration::from_secs(60));
     Ok(tokio::spawn(server.run(health::routes(Arc::clone(worker), prometheus))))
 }

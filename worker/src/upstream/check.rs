@@ -1,5 +1,5 @@
-//! Check calls: they ask an upstream about itself, without side effects, so that a fault that concerns everybody is told
-//! apart from one that concerns a single recipient.
+//! Results of check calls. A check call tests an upstream without side effects. It distinguishes a fault that affects
+//! everybody from one that affects a single recipient.
 
 use super::verdict::{UpstreamFailure, Verdict};
 
@@ -10,12 +10,12 @@ pub enum CheckResult {
     Passed,
     /// The upstream fails for everybody.
     Failed(UpstreamFailure),
-    /// The answer says neither, for example because of a rate limit.
+    /// The response shows neither, for example because of a rate limit.
     Unclear,
 }
 
 impl CheckResult {
-    /// The result for an answer that is not the expected refusal.
+    /// The result for a response that is not the expected refusal.
     pub(super) fn from_failure(failure: UpstreamFailure) -> Self {
         match failure.verdict {
             Verdict::Configuration { .. }

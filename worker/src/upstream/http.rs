@@ -1,4 +1,4 @@
-//! Makes one HTTP call to an upstream. Returns the response, or whether the request can have arrived.
+//! Makes one HTTP call to an upstream. Returns the response, or whether the request may have arrived.
 //!
 //! The client does not follow redirects, sends no Referer, and reads at most 256 KiB of a response.
 
@@ -99,7 +99,7 @@ pub async fn call(request: RequestBuilder) -> CallResult {
         UpstreamResponse { status: incoming.status().as_u16(), headers: incoming.headers().clone(), body: Vec::new() };
     while let Some(chunk) = incoming.chunk().await.map_err(call_error)? {
         if response.body.len() + chunk.len() > MAX_BODY_BYTES {
-            return Err(CallError::ResponseLost("its answer was longer than 256 KiB".to_owned()));
+            return Err(CallError::ResponseLost("the response is longer than 256 KiB".to_owned()));
         }
         response.body.extend_from_slice(&chunk);
     }
@@ -119,7 +119,7 @@ fn call_error(error: reqwest::Error) -> CallError {
     }
     match (is_not_sent, is_timeout) {
         (true, _) => CallError::NotSent(redact(&text)),
-        (false, true) => CallError::ResponseLost("no answer came in time (UPSTREAM_TIMEOUT)".to_owned()),
+        (false, true) => CallError::ResponseLost("no response within UPSTREAM_TIMEOUT".to_owned()),
         (false, false) => CallError::ResponseLost(redact(&text)),
     }
 }

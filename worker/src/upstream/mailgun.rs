@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     mail::render::RenderedMail,
-    settings::{MailgunClientSettings, SHORTEST_USE},
+    settings::{MIN_LINK_LIFETIME, MailgunClientSettings},
 };
 
 /// A client that sends mail for one domain.
@@ -44,8 +44,8 @@ pub struct Envelope<'a> {
 }
 
 impl MailgunClient {
-    /// Creates a client. Makes no call. `timeout` limits each call. Logs a warning if receivers may take the mails for
-    /// forged.
+    /// Creates a client. Makes no call. `timeout` limits each call. Logs a warning if `MAIL_FROM` and `MAILGUN_DOMAIN` do not
+    /// match, because receivers may then treat the mails as forged.
     ///
     /// # Errors
     /// The settings contain an unusable rate or URL, or the HTTP client cannot be created.
@@ -55,8 +55,8 @@ impl MailgunClient {
         if !settings.is_sender_aligned() {
             tracing::warn!(
                 mailgun_domain = settings.domain,
-                "MAIL_FROM is of another domain than MAILGUN_DOMAIN, so receivers may take the mails for forged (DMARC): use \
-                 an address of MAILGUN_DOMAIN or of the domain above it"
+                "MAIL_FROM is of another domain than MAILGUN_DOMAIN, so receivers may treat the mails as forged (DMARC): use \
+                 an address of MAILGUN_DOMAIN or of its parent domain"
             );
         }
         Ok(Self {
@@ -97,8 +97,8 @@ impl MailgunClient {
         verdict::classify(&response)
     }
 
-    /// Asks Mailgun about itself, without side effects: a mail without `to` is refused, but only after the key and the domain
-    /// were accepted (measured with Mailgun's own mock).
+    /// Makes a check call without side effects. Mailgun refuses a mail without `to`, but only after it has accepted the key and
+    /// the domain (measured with Mailgun's own mock).
     pub async fn check(&self, timeout: Duration) -> CheckResult {
         let form = Form::new().text("from", self.from.clone()).text("subject", "check").text("text", "check");
         let request = self
@@ -136,7 +136,8 @@ impl MailgunClient {
             .text("o:deliver-within", deliver_within(envelope.deliver_within))
             .text("v:job_id", envelope.job.to_string())
             .text("h:Message-Id", envelope.message_id.to_owned())
-            // Keep the mails of several requests apart: each belongs to a conversation of its own. (Gmail reads the second.)
+            // Keep mail programs from grouping the mails of several requests into one conversation. Gmail reads the second
+            // header.
             .text("h:References", conversation_id(envelope.message_id))
             .text("h:X-Entity-Ref-ID", envelope.message_id.trim_matches(['<', '>']).to_owned())
             // Suppress automatic replies (RFC 3834 for the first header; Exchange reads the second). `All` may suppress
@@ -146,7 +147,7 @@ impl MailgunClient {
     }
 }
 
-/// The id of a mail that does not exist and begins the conversation of this one. A copy of the mail has the same.
+/// The id of a mail that does not exist: the start of this mail's conversation. A repeated send of the mail has the same id.
 fn conversation_id(message_id: &str) -> String {
     message_id.replacen('<', "<conversation.", 1)
 }
@@ -158,7 +159,7 @@ fn yes_or_no(is_set: bool) -> &'static str {
 /// Formats `o:deliver-within` as `[h]h[m]m`, 5 minutes to 24 hours. Rounds down to whole minutes, so that Mailgun never
 /// delivers an expired link.
 fn deliver_within(time: Duration) -> String {
-    let minutes = time.clamp(SHORTEST_USE, Duration::from_secs(24 * 3_600)).as_secs() / 60;
+    let minutes = time.clamp(MIN_LINK_LIFETIME, Duration::from_secs(24 * 3_600)).as_secs() / 60;
     match (minutes / 60, minutes % 60) {
         (0, minutes) => format!("{minutes}m"),
         (hours, 0) => format!("{hours}h"),

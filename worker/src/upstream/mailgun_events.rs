@@ -53,8 +53,8 @@ impl MailgunEventsClient {
         }))
     }
 
-    /// All events of a mail, in Mailgun's own JSON. Empty if Mailgun has no events of the mail, or none yet: its
-    /// manual advises polling only for events that are older than half an hour.
+    /// All events of a mail, in Mailgun's own JSON. Empty if Mailgun has no events of the mail, or none yet: Mailgun's manual
+    /// advises polling only for events that are older than half an hour.
     ///
     /// # Errors
     /// [`QueryError`] if a page cannot be read.
@@ -79,7 +79,7 @@ impl MailgunEventsClient {
         Ok(events)
     }
 
-    /// `GET /v3/{domain}/events`, or the page at the URL `next`. Mailgun names a next page until a page is empty.
+    /// `GET /v3/{domain}/events`, or the page at the URL `next`. Mailgun returns a next page until a page is empty.
     async fn events_page(&self, message_id: &str, next: Option<String>) -> Result<EventsPage, QueryError> {
         let request = match next {
             None => {

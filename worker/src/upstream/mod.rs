@@ -1,5 +1,5 @@
 //! The clients of Supabase Auth (`supabase`, `verify`) and Mailgun (`mailgun`, `mailgun_events`), built on `http`. [`verdict`]
-//! decides what a failed call means. `check` holds calls that ask an upstream about itself.
+//! decides what a failed call means. `check` classifies the results of check calls.
 
 pub(crate) mod check;
 pub mod http;

@@ -41,7 +41,7 @@ pub struct SupabaseClient {
     hook_slots: Semaphore,
     /// When a failed hook was last logged as an error.
     hook_error_at: Mutex<Option<Instant>>,
-    /// Address that check calls name. It never reaches a mailbox.
+    /// Recipient of check calls. No mail is sent to it.
     check_address: String,
     signups: Signups,
     /// Digits of the one-time code that Supabase creates with each link; 0 before the first response.
@@ -51,16 +51,16 @@ pub struct SupabaseClient {
 /// Minimum time between two error lines about failing hooks.
 const HOOK_ERROR_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// Supabase creates a valid one-time code with each link. A shorter code can be guessed within its lifetime.
+/// Supabase creates a valid one-time code with each link. A code with fewer digits than this can be guessed within its lifetime.
 const SAFE_CODE_DIGITS: usize = 8;
 
-/// Maximum length of a link, in characters. Some versions of Outlook open only the first 2,083 characters of a link (the limit
-/// of the library that they call).
-const MAX_LINK: usize = 2_083;
+/// Maximum length of a link, in characters. Some versions of Outlook open only the first 2,083 characters of a link, the limit
+/// of the library that they use.
+const MAX_LINK_LENGTH: usize = 2_083;
 
-/// Characters of every link beside the server's origin and the callback URL: at least one for the path, then `?token=` with 56
-/// digits, `&type=signup` and `&redirect_to=` (measured).
-const REST_OF_LINK: usize = 1 + 7 + 56 + 12 + 13;
+/// Minimum length of a link without the server's origin and the callback URL, in characters: 1 for the path, then `?token=`
+/// with 56 digits, `&type=signup` and `&redirect_to=` (measured).
+const MIN_REST_LENGTH: usize = 1 + 7 + 56 + 12 + 13;
 
 /// A link that Supabase created. `Debug` does not show the link, because anybody who has the link can sign in.
 pub struct GeneratedLink {
@@ -93,7 +93,7 @@ struct GenerateLinkResponse {
     action_link: String,
     redirect_to: String,
     email_otp: Option<SecretString>,
-    /// Supabase makes a link for a banned user too, and refuses it when it is opened (measured).
+    /// Supabase creates links for banned users too, and refuses them when they are opened (measured).
     banned_until: Option<DateTime<Utc>>,
 }
 
@@ -123,13 +123,13 @@ impl SupabaseClient {
         })
     }
 
-    /// Waits for one of the `SUPABASE_CONCURRENCY` slots. Hold the permit during the call. More calls at a time would only
+    /// Waits for one of the `SUPABASE_CONCURRENCY` slots. Hold the permit during the call. More concurrent calls would only
     /// make each call slower.
     pub async fn acquire_slot(&self) -> tokio::sync::SemaphorePermit<'_> {
         self.slots.acquire().await.expect("the semaphore is never closed")
     }
 
-    /// Takes a slot for a retry after a failed hook. `None` if half of the slots are taken by such retries.
+    /// Takes a slot for a retry after a failed hook. `None` if such retries already use half of the slots.
     pub fn try_acquire_hook_slot(&self) -> Option<tokio::sync::SemaphorePermit<'_>> {
         self.hook_slots.try_acquire().ok()
     }
@@ -143,13 +143,13 @@ impl SupabaseClient {
             tracing::error!(
                 code = reason.code,
                 reason = reason.message,
-                "a hook of Supabase Auth fails: the people whom it concerns get no mail until it is fixed; retrying automatically"
+                "a Supabase Auth hook fails: the people for whom it runs get no mail until it is fixed; retrying automatically"
             );
         }
     }
 
-    /// Asks Supabase Auth about itself, without side effects: a call without a `type` is refused as invalid, but only after
-    /// the key was accepted and the database was asked (measured).
+    /// Makes a check call without side effects. Supabase Auth refuses a call without a `type` as invalid, but only after it has
+    /// accepted the key and queried its database (measured).
     pub async fn check(&self, timeout: Duration) -> CheckResult {
         let body = serde_json::json!({ "email": self.check_address });
         let request =
@@ -184,15 +184,15 @@ impl SupabaseClient {
         self.check_link(&response, email, body)
     }
 
-    /// Checks that a link to this callback URL can be short enough. Call it before a link is created, which may end the
-    /// person's earlier one.
+    /// Checks that a link to this callback URL can be short enough. Call this before creating a link, because a new link may
+    /// invalidate the person's earlier link.
     ///
     /// # Errors
-    /// Every link to it is longer than some mail programs can open.
+    /// Every link to this callback URL would be longer than some mail programs can open.
     pub fn check_link_length(&self, callback_url: &CallbackUrl) -> Result<(), Failure> {
         let origin = self.link_origins.iter().map(String::len).min().unwrap_or_default();
-        let shortest = origin + REST_OF_LINK + callback_url.len_in_link();
-        if shortest > MAX_LINK { Err(link_too_long(shortest)) } else { Ok(()) }
+        let shortest = origin + MIN_REST_LENGTH + callback_url.len_in_link();
+        if shortest > MAX_LINK_LENGTH { Err(link_too_long(shortest)) } else { Ok(()) }
     }
 
     /// The type of link to request. Supabase creates a `recovery` link only for an existing user. A recovery link also
@@ -213,8 +213,8 @@ impl SupabaseClient {
         if digits != previous && (1..SAFE_CODE_DIGITS).contains(&digits) {
             tracing::warn!(
                 digits,
-                "beside each link Supabase makes a one-time code that can be guessed: set its length (Email OTP length, \
-                 MAILER_OTP_LENGTH) to {SAFE_CODE_DIGITS} or more"
+                "Supabase creates a one-time code with each link, and a code of this length can be guessed: set the length \
+                 (Email OTP length, MAILER_OTP_LENGTH) to {SAFE_CODE_DIGITS} or more"
             );
         }
     }
@@ -232,7 +232,7 @@ impl SupabaseClient {
             http_status: Some(response.status),
         };
         if !body.email.eq_ignore_ascii_case(email.as_str()) {
-            let message = "Supabase made a link for another address than it was asked for".to_owned();
+            let message = "Supabase returned a link for another address than the requested one".to_owned();
             return Err(failure(Verdict::Reject, "link_of_another_address", message));
         }
         if let Some(until) = body.banned_until.filter(|until| *until > Utc::now()) {
@@ -248,8 +248,8 @@ impl SupabaseClient {
             Url::parse(&format!("{origin}{}", url.path())).map_err(|_| verdict::classify(response))?;
         if !self.link_origins.contains(&origin) {
             let message = format!(
-                "Supabase makes links to {origin}, which is not in LINK_ORIGINS: set the server's API_EXTERNAL_URL, \
-                 or list its origin"
+                "Supabase creates links to {origin}, which is not in LINK_ORIGINS: set Supabase's API_EXTERNAL_URL, or \
+                 add the origin to LINK_ORIGINS"
             );
             return Err(failure(
                 Verdict::Configuration { setting: "LINK_ORIGINS" },
@@ -261,7 +261,7 @@ impl SupabaseClient {
             Signups::Allow => body.action_link,
             Signups::Deny => as_magic_link(&body.action_link),
         };
-        if url.len() > MAX_LINK {
+        if url.len() > MAX_LINK_LENGTH {
             let reason = link_too_long(url.len());
             return Err(UpstreamFailure { verdict: Verdict::Reject, reason, http_status: Some(response.status) });
         }
@@ -271,8 +271,8 @@ impl SupabaseClient {
 
 fn link_too_long(length: usize) -> Failure {
     let message = format!(
-        "The link has {length} characters or more, and some mail programs open at most {MAX_LINK}: nothing was mailed. The \
-         portal must send a shorter callback_next."
+        "The link has at least {length} characters, and some mail programs open only {MAX_LINK_LENGTH}: nothing was mailed. \
+         The portal must send a shorter callback_next."
     );
     Failure::new("link_too_long", message)
 }

@@ -1,8 +1,8 @@
-//! Asks Supabase's `/verify` with a token that no link has. The answer shows what Supabase's settings do to a link, and the
-//! request has no effect: nobody is signed in and no link stops working.
+//! Calls Supabase's `/verify` with a token that no link has. The response shows how Supabase's settings affect a link. The
+//! request has no side effects: it signs nobody in and invalidates no link.
 //!
-//! The requests carry no key. A token is a SHA-224 in 56 hexadecimal digits (measured), so the texts below can never be
-//! one.
+//! The requests carry no key. The token of a link is a SHA-224 hash in 56 hexadecimal digits (measured), so no link has one of
+//! the tokens below.
 
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use super::{
 };
 use crate::settings::SupabaseClientSettings;
 
-/// The two tokens differ, so that Supabase's log tells the two kinds of requests apart.
+/// The two tokens differ, so that the two kinds of requests can be distinguished in Supabase's log.
 const TOKEN_FOR_REDIRECTS: &str = "no-token-redirect-check";
 const TOKEN_FOR_LINK_PATHS: &str = "no-token-link-path-check";
 
-/// Maximum time for a request. A delivery waits for it, and continues without an answer.
+/// Maximum time for a request. The delivery waits for the response, and continues without one.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client without a key for one Supabase project.
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn no_link_can_have_the_tokens() {
+    fn the_check_tokens_cannot_be_those_of_a_link() {
         for token in [TOKEN_FOR_REDIRECTS, TOKEN_FOR_LINK_PATHS] {
             assert!(token.len() != 56 && token.bytes().any(|byte| !byte.is_ascii_hexdigit()), "{token}");
         }

@@ -1,5 +1,5 @@
-//! Errors that only an operator can fix: they use up no attempts, name the setting to check, and the worker recovers by itself
-//! after the fix.
+//! Configuration errors: they do not count as attempts, they name the setting to check, and the worker recovers by itself after
+//! an operator has fixed the setting.
 
 use futures_util::future::join_all;
 use sandbox::{Fault, FaultKind, Program, SupabaseAuth, SupabaseSettings, VerifyCall};
@@ -107,7 +107,7 @@ async fn links_to_an_unknown_server_are_not_mailed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn links_to_a_path_that_nobody_serves_are_not_mailed() {
+async fn links_to_a_path_that_no_server_serves_are_not_mailed() {
     let test = TestWorker::new().await;
     test.supabase.set_verify_path("/verify");
     let worker = test.start_worker();
@@ -119,8 +119,8 @@ async fn links_to_a_path_that_nobody_serves_are_not_mailed() {
     let message = health["checks"]["supabase"]["message"].as_str().unwrap();
     assert!(message.contains(&format!("{}/verify, where", test.supabase.url())), "{message}");
     assert!(message.contains("MAILER_URLPATHS_MAGIC_LINK") && message.contains("API_EXTERNAL_URL"), "{message}");
-    // A probe finds the path still dead, and the breaker stays open.
-    eventually("a probe", async || match link_path_checks(&test) {
+    // A probe finds that the path is still not served, and the breaker stays open.
+    eventually("a check of the path by a probe", async || match link_path_checks(&test) {
         calls if calls.iter().filter(|call| call.path == "/verify").count() >= 3 => Ok(()),
         calls => Err(format!("{calls:#?}")),
     })
@@ -130,24 +130,28 @@ async fn links_to_a_path_that_nobody_serves_are_not_mailed() {
 
     test.supabase.set_verify_path("/auth/v1/verify");
     for job in jobs {
-        assert_eq!(test.wait_for_state(job, "sent").await.attempt, 1, "it was counted as an attempt");
+        assert_eq!(
+            test.wait_for_state(job, "sent").await.attempt,
+            1,
+            "the configuration error was counted as an attempt"
+        );
     }
     let served = link_path_checks(&test).into_iter().filter(|call| call.path == "/auth/v1/verify").count();
     assert_eq!(served, 1, "the path was checked more than once");
     for call in link_path_checks(&test) {
         assert_eq!((call.kind.as_str(), call.redirect_to.as_str()), ("magiclink", CALLBACK_URL));
-        assert!(!call.key_present, "the key was sent along");
+        assert!(!call.key_present, "the request contained the key");
     }
 }
 
-/// The requests that asked whether the path of links is served, oldest first.
+/// The requests that checked whether a server serves the path of links, oldest first.
 fn link_path_checks(test: &TestWorker) -> Vec<VerifyCall> {
     let calls = test.supabase.verify_journal().into_iter();
     calls.filter(|call| call.unknown_token.as_deref() == Some("no-token-link-path-check")).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_link_path_without_a_clear_answer_is_mailed() {
+async fn a_link_is_mailed_if_the_check_of_its_path_is_unclear() {
     for fault in [Fault::status(500), FaultKind::Cut.into()] {
         let test = TestWorker::new().await;
         test.supabase.verify_faults().add(fault.always());

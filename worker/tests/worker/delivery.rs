@@ -24,7 +24,7 @@ async fn a_job_is_mailed_and_its_link_works_once() {
     assert!(!done.has_link, "the sealed link was not deleted");
     assert_eq!(done.message_id.as_deref(), mail.header("Message-Id"));
     assert_eq!(test.outcomes(job).await, "generate_link ok, send ok");
-    assert_eq!(count_log_lines(&worker, "\"listening\""), 1);
+    assert_eq!(count_log_lines(&worker, "\"listening for health checks"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,7 +54,7 @@ async fn upstream_calls_have_the_required_fields() {
         ("o:require-tls", "yes"),
         ("o:skip-verification", "no"),
         ("h:Auto-Submitted", "auto-generated"),
-        // `All` may swallow bounces.
+        // `All` may suppress bounces.
         ("h:X-Auto-Response-Suppress", "OOF, AutoReply"),
         ("o:deliver-within", "59m"),
         ("v:job_id", &job.to_string()),
@@ -69,7 +69,7 @@ async fn upstream_calls_have_the_required_fields() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn mailgun_is_told_how_strict_to_be_about_tls() {
+async fn the_tls_settings_are_sent_to_mailgun() {
     let mut test = TestWorker::new().await;
     test.set("MAILGUN_REQUIRE_TLS", "false");
     test.set("MAILGUN_SKIP_VERIFICATION", "true");
@@ -80,9 +80,9 @@ async fn mailgun_is_told_how_strict_to_be_about_tls() {
     assert_eq!(mail.option("skip-verification"), Some("yes"));
 }
 
-/// Gmail folds mails with one subject and hides the newest.
+/// Gmail groups mails with the same subject and hides the newest.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_mails_of_two_requests_are_not_folded_into_one_conversation() {
+async fn the_mails_of_two_requests_are_not_grouped_into_one_conversation() {
     let test = TestWorker::new().await;
     let _worker = test.start_worker();
     let mut references = std::collections::HashSet::new();
@@ -96,7 +96,7 @@ async fn the_mails_of_two_requests_are_not_folded_into_one_conversation() {
         assert_eq!(mail.subject, format!("Your sign-in link for example.com, {time} UTC"));
         let reference = mail.header("References").unwrap();
         assert!(reference.starts_with('<') && reference.ends_with("@mg.example.com>"), "{reference}");
-        assert_ne!(Some(reference), mail.header("Message-Id"), "a mail does not refer to itself");
+        assert_ne!(Some(reference), mail.header("Message-Id"), "the mail refers to itself");
         for header in ["References", "X-Entity-Ref-ID"] {
             let value = mail.header(header).unwrap();
             assert!(!value.contains("ada") && value.contains(&job.to_string()), "{header}: {value}");
@@ -187,7 +187,7 @@ async fn logs_and_metrics_contain_no_secret() {
     let token = link.split("token=").nth(1).unwrap().split('&').next().unwrap().to_owned();
     let output = worker.log().join("\n") + &metrics;
     for secret in ["ada@example.com", &token, "verify?", "sandbox-service-role-key", "key-sandbox", "AAECAwQF"] {
-        assert!(!output.contains(secret), "{secret} was written");
+        assert!(!output.contains(secret), "{secret} is in the log or the metrics");
     }
     assert!(output.contains("a-request") && output.contains(&job.to_string()));
 }
@@ -216,7 +216,8 @@ async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
     let rest = "/auth/v1/verify?token=".len() + 56 + "&type=signup&redirect_to=".len();
     let callback = "https%3A%2F%2Fexample.com%2Fauth%2Fcallback%3Fnext%3D%252F".len();
     let page = |link: usize| "a".repeat(link - origin - rest - callback);
-    // Length of the link, and calls to Supabase: a link that is too long for sure is not made, since it may end an earlier one.
+    // Length of the link, state of the job, and calls to Supabase. A link that is certain to be too long is not created, because
+    // it could invalidate an earlier link.
     for (length, state, calls) in [(2_083, "sent", 1), (2_084, "failed", 1), (2_200, "failed", 0)] {
         let before = test.supabase.journal().len();
         let callback_url = format!("https://example.com/auth/callback?next=%2F{}", page(length));
@@ -231,9 +232,9 @@ async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
     assert_eq!(test.mailgun.mails().len(), 1);
 }
 
-/// An api of an earlier version stores no host, and a stranger may have chosen the first label of the callback's.
+/// Earlier versions of the api store no host. Anybody who requests a link may have chosen the first label of the callback's host.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_names_the_host_that_the_api_stored_else_the_registrable_domain() {
+async fn a_mail_shows_the_host_that_the_api_stored_or_else_the_registrable_domain() {
     let test = TestWorker::new().await;
     test.supabase.set_allow_list(&["https://*.preview.example.com/auth/callback"]);
     let callback_url = "https://your-account-is-locked.preview.example.com/auth/callback";

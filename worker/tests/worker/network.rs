@@ -1,4 +1,4 @@
-//! The way to the upstreams: a certificate authority of one's own, and a proxy.
+//! Connections to the upstreams: a private certificate authority, and a proxy.
 
 use std::{
     collections::HashMap,
@@ -25,8 +25,8 @@ const CREDENTIALS: &str = "ann:p%40ssword";
 /// `Basic` and `ann:p@ssword` in base64.
 const AUTHORIZATION: &str = "Basic YW5uOnBAc3N3b3Jk";
 
-/// A server with a certificate of the test authority in front of a stand-in. Returns its address.
-async fn tls_in_front_of(url: &str) -> SocketAddr {
+/// Starts a TLS server with a certificate of the test authority, which forwards to a stand-in. Returns its address.
+async fn start_tls_proxy(url: &str) -> SocketAddr {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let certificate = CertificateDer::from_pem_slice(include_bytes!("../fixtures/tls/server.pem")).unwrap();
     let key = PrivateKeyDer::from_pem_slice(include_bytes!("../fixtures/tls/server.key")).unwrap();
@@ -39,7 +39,7 @@ async fn tls_in_front_of(url: &str) -> SocketAddr {
         while let Ok((client, _)) = listener.accept().await {
             let (acceptor, target) = (acceptor.clone(), target.clone());
             tokio::spawn(async move {
-                // A client that does not trust the certificate gives up here.
+                // The handshake fails if the client does not trust the certificate.
                 let Ok(mut client) = acceptor.accept(client).await else { return };
                 let mut server = TcpStream::connect(&target).await.unwrap();
                 let _ = copy_bidirectional(&mut client, &mut server).await;
@@ -49,20 +49,20 @@ async fn tls_in_front_of(url: &str) -> SocketAddr {
     address
 }
 
-/// An HTTP proxy that knows some hosts. `Clone` is the same proxy.
+/// An HTTP proxy that resolves only the given hosts. Clones share its state.
 #[derive(Clone)]
 struct ConnectProxy {
     address: SocketAddr,
     hosts: Arc<HashMap<&'static str, SocketAddr>>,
-    /// Whom it was asked to connect to, and with what `Proxy-Authorization`.
-    asked: Arc<Mutex<Vec<(String, String)>>>,
+    /// The targets of the `CONNECT` requests, each with its `Proxy-Authorization`.
+    requests: Arc<Mutex<Vec<(String, String)>>>,
 }
 
 impl ConnectProxy {
     async fn start(hosts: impl IntoIterator<Item = (&'static str, SocketAddr)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let proxy = Self { address, hosts: Arc::new(hosts.into_iter().collect()), asked: Arc::default() };
+        let proxy = Self { address, hosts: Arc::new(hosts.into_iter().collect()), requests: Arc::default() };
         let server = proxy.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -90,21 +90,21 @@ impl ConnectProxy {
         });
         let authorization = authorization.map_or_else(String::new, |(_, value)| value.to_owned());
         let host = target.split(':').next().unwrap().to_owned();
-        self.asked.lock().unwrap().push((target, authorization));
+        self.requests.lock().unwrap().push((target, authorization));
         let mut server = TcpStream::connect(self.hosts[host.as_str()]).await.unwrap();
         client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
         let _ = copy_bidirectional(&mut client, &mut server).await;
     }
 
-    fn asked(&self) -> Vec<(String, String)> {
-        self.asked.lock().unwrap().clone()
+    fn requests(&self) -> Vec<(String, String)> {
+        self.requests.lock().unwrap().clone()
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_private_authority_is_trusted_for_supabase_alone() {
+async fn a_private_certificate_authority_is_trusted_only_for_supabase() {
     let mut test = TestWorker::new().await;
-    let supabase = tls_in_front_of(&test.supabase.url()).await;
+    let supabase = start_tls_proxy(&test.supabase.url()).await;
     test.set("LINK_ORIGINS", &test.supabase.url());
     test.set("SUPABASE_URL", &format!("https://localhost:{}", supabase.port()));
     {
@@ -118,9 +118,9 @@ async fn a_private_authority_is_trusted_for_supabase_alone() {
         let _worker = test.start_worker();
         let job = test.enqueue("ben@example.com").await;
         test.wait_for_state(job, "sent").await;
-        assert!(!test.supabase.verify_journal().is_empty(), "the callback was checked through TLS too");
+        assert!(!test.supabase.verify_journal().is_empty(), "the callback was not checked over TLS");
     }
-    let mailgun = tls_in_front_of(&test.mailgun.url()).await;
+    let mailgun = start_tls_proxy(&test.mailgun.url()).await;
     test.set("MAILGUN_BASE_URL", &format!("https://localhost:{}", mailgun.port()));
     let _worker = test.start_worker();
     test.enqueue("eve@example.com").await;
@@ -128,7 +128,7 @@ async fn a_private_authority_is_trusted_for_supabase_alone() {
     assert!(test.mailgun.mails_to("eve@example.com").is_empty());
 }
 
-/// Why an upstream is stopped, as soon as it is stopped because of its certificate.
+/// Waits until an upstream is stopped because of its certificate, and returns the code and message.
 async fn stop_of(test: &TestWorker, upstream: &str) -> String {
     let query = "select coalesce(code || ': ' || message, 'not stopped') from upstreams where name = $1";
     eventually("a stop because of the certificate", async || {
@@ -139,10 +139,10 @@ async fn stop_of(test: &TestWorker, upstream: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn upstreams_are_called_through_a_proxy_and_this_machine_never_is() {
+async fn upstreams_are_called_through_the_proxy_and_loopback_addresses_directly() {
     for variable in ["HTTPS_PROXY", "https_proxy"] {
         let mut test = TestWorker::new().await;
-        let supabase = tls_in_front_of(&test.supabase.url()).await;
+        let supabase = start_tls_proxy(&test.supabase.url()).await;
         let proxy = ConnectProxy::start([("supabase.test", supabase)]).await;
         test.set("LINK_ORIGINS", &test.supabase.url());
         test.set("SUPABASE_URL", "https://supabase.test");
@@ -153,24 +153,27 @@ async fn upstreams_are_called_through_a_proxy_and_this_machine_never_is() {
         let job = test.enqueue("ada@example.com").await;
         test.wait_for_state(job, "sent").await;
 
-        let asked = proxy.asked();
-        let wanted = ("supabase.test:443".to_owned(), AUTHORIZATION.to_owned());
-        assert!(!asked.is_empty() && asked.iter().all(|asked| *asked == wanted), "{variable}: {asked:?}");
-        assert_eq!(test.mailgun.mails().len(), 1, "Mailgun is on this machine");
+        let requests = proxy.requests();
+        let expected = ("supabase.test:443".to_owned(), AUTHORIZATION.to_owned());
+        assert!(
+            !requests.is_empty() && requests.iter().all(|request| *request == expected),
+            "{variable}: {requests:?}"
+        );
+        assert_eq!(test.mailgun.mails().len(), 1, "the call to the Mailgun stand-in on this machine failed");
         assert_eq!(count_log_lines(&worker, "are called through a proxy"), 1);
         let log = worker.log().join("\n");
         for secret in ["p%40ssword", "p@ssword", "YW5uOnBAc3N3b3Jk"] {
-            assert!(!log.contains(secret), "{variable}: {secret} was written");
+            assert!(!log.contains(secret), "{variable}: {secret} is in the log");
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hosts_of_no_proxy_are_called_directly() {
+async fn hosts_in_no_proxy_are_called_directly() {
     for variable in ["NO_PROXY", "no_proxy"] {
         let mut test = TestWorker::new().await;
         let proxy = ConnectProxy::start([]).await;
-        // Nobody has this name, so a direct call finds nobody.
+        // This name does not resolve, so a direct call fails.
         test.set("SUPABASE_URL", "https://supabase.test");
         test.set("HTTPS_PROXY", &format!("http://{}", proxy.address));
         test.set(variable, "10.0.0.0/8, .test");
@@ -178,6 +181,6 @@ async fn hosts_of_no_proxy_are_called_directly() {
         let job = test.enqueue("ada@example.com").await;
         let waiting = test.wait_for(job, "a failure", |job| job.code.is_some()).await;
         assert_eq!(waiting.code.as_deref(), Some("supabase_unreachable"), "{variable}");
-        assert_eq!(proxy.asked(), [], "{variable}");
+        assert_eq!(proxy.requests(), [], "{variable}");
     }
 }

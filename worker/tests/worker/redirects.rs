@@ -1,5 +1,5 @@
-//! Supabase's redirect allow list: a job whose callback it refuses fails before a link is made, so that the person's earlier
-//! link still works.
+//! Supabase's redirect allow list: if it refuses the callback of a job, the job fails before a link is created, so that the
+//! person's earlier link still works.
 
 use sandbox::{Fault, FaultKind, VerifyCall};
 
@@ -8,7 +8,7 @@ use crate::test_worker::{CALLBACK_URL, TIMEOUT, TestWorker, count_log_lines, get
 const CALLBACK: &str = "https://example.com/auth/callback";
 const REFUSED: &str = "https://portal.example.net/auth/callback";
 
-/// The requests that asked whether a redirect is allowed, oldest first.
+/// The requests that checked whether a redirect is allowed, oldest first.
 fn redirect_checks(test: &TestWorker) -> Vec<VerifyCall> {
     let calls = test.supabase.verify_journal().into_iter();
     calls.filter(|call| call.unknown_token.as_deref() == Some("no-token-redirect-check")).collect()
@@ -40,13 +40,13 @@ async fn a_refused_redirect_fails_the_job_and_the_earlier_link_still_works() {
     let message = failed.message.unwrap();
     assert!(message.contains(r"https://portal.example.net/auth/callback,https://portal.example.net/auth/callback\?**"));
     assert!(message.contains("lead to https://www.example.org/ instead"), "{message}");
-    assert_eq!(test.outcomes(refused).await, "", "a call that was not made has no record");
-    assert_eq!(test.supabase.journal().len(), 1, "a link was made for the refused callback");
+    assert_eq!(test.outcomes(refused).await, "", "a step was recorded although no call was made");
+    assert_eq!(test.supabase.journal().len(), 1, "a link was created for the refused callback");
     assert_eq!(test.mailgun.journal().len(), 1);
     assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1);
     assert!(http_get(&worker, "/metrics").await.1.contains("magic_link_redirect_not_allowed_total 1"));
     assert_eq!(get_ready(&worker).await.0, 200);
-    assert!(test.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in(), "the earlier link was replaced");
+    assert!(test.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in(), "the earlier link no longer works");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,13 +70,13 @@ async fn an_allowed_callback_is_checked_once_for_all_jobs_and_workers() {
     assert_eq!(checked_urls(&test), test_urls);
     for call in redirect_checks(&test) {
         assert_eq!((call.path.as_str(), call.kind.as_str()), ("/auth/v1/verify", "magiclink"));
-        assert!(!call.key_present, "the key was sent along");
+        assert!(!call.key_present, "the request contained the key");
     }
     assert_eq!(rows(&test).await, [format!("{CALLBACK} true")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_check_is_repeated_after_its_time() {
+async fn a_redirect_check_is_repeated_after_it_expires() {
     let test = TestWorker::new().await;
     let first = test.start_worker();
     let refused = test.enqueue_to("ada@example.com", &format!("{REFUSED}?next=%2Fa")).await;
@@ -100,15 +100,15 @@ async fn a_check_is_repeated_after_its_time() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_job_fails_only_if_its_own_callback_url_is_refused() {
     let test = TestWorker::new().await;
-    // Accepts no `next` with a dot.
+    // This entry does not match a `next` with a dot.
     test.supabase.set_allow_list(&[&format!("{CALLBACK}*")]);
     let _worker = test.start_worker();
     let plain = test.enqueue_to("ada@example.com", &format!("{CALLBACK}?next=%2Fprojects%2F42")).await;
     test.wait_for_state(plain, "sent").await;
-    assert_eq!(redirect_checks(&test).len(), 4, "three test URLs and its own");
+    assert_eq!(redirect_checks(&test).len(), 4, "expected the three test URLs and the job's own URL");
     assert_eq!(rows(&test).await, [format!("{CALLBACK} false")]);
 
-    // Both answers are known by now.
+    // The answers for both of these URLs are cached by now.
     let dotted = test.enqueue_to("eve@example.com", &format!("{CALLBACK}?next=%2Fa.b%2Fc%3Fd%3De")).await;
     test.wait_for_state(dotted, "failed").await;
     let bare = test.enqueue_to("joe@example.com", CALLBACK).await;
@@ -118,7 +118,7 @@ async fn a_job_fails_only_if_its_own_callback_url_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_worker_asks_at_most_four_times_a_minute() {
+async fn a_worker_makes_at_most_four_redirect_checks_a_minute() {
     let test = TestWorker::new().await;
     let _worker = test.start_worker();
     let mut jobs = Vec::new();
@@ -132,14 +132,14 @@ async fn a_worker_asks_at_most_four_times_a_minute() {
     assert_eq!(redirect_checks(&test).len(), 4);
     assert!(test.mailgun.journal().is_empty());
 
-    // The limit holds up nobody else.
+    // The limit does not delay other jobs.
     let allowed = test.enqueue("eve@example.com").await;
     test.wait_for_state(allowed, "sent").await;
     assert_eq!(redirect_checks(&test).len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_clear_answer_the_redirect_of_the_link_decides() {
+async fn if_a_redirect_check_is_unclear_the_redirect_of_the_link_decides() {
     for fault in [Fault::status(500), Fault::status(429), Fault::answer(200, "<html>"), FaultKind::Hang.into()] {
         let test = TestWorker::new().await;
         test.supabase.verify_faults().add(fault.clone().always());
@@ -152,10 +152,14 @@ async fn without_a_clear_answer_the_redirect_of_the_link_decides() {
 
         let allowed = test.enqueue_to("eve@example.com", CALLBACK_URL).await;
         test.wait_for_state(allowed, "sent").await;
-        assert_eq!(redirect_checks(&test).len(), 1, "{fault:?}: no more requests after one without an answer");
+        assert_eq!(
+            redirect_checks(&test).len(),
+            1,
+            "{fault:?}: the worker made another request after an unclear answer"
+        );
         assert_eq!(get_ready(&worker).await.0, 200);
 
-        // The refusal is known now, so the next job for the callback does no damage.
+        // The refusal is cached now, so the next job with this callback creates no link.
         let again = test.enqueue_to("ada@example.com", &format!("{REFUSED}?next=%2Fa")).await;
         test.wait_for_state(again, "failed").await;
         assert_eq!(test.supabase.journal().len(), 2, "{fault:?}");
@@ -163,7 +167,7 @@ async fn without_a_clear_answer_the_redirect_of_the_link_decides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_was_removed_within_the_hour_is_noticed() {
+async fn a_removed_allow_list_entry_is_noticed_despite_a_valid_check() {
     let test = TestWorker::new().await;
     let _worker = test.start_worker();
     let sent = test.enqueue("ada@example.com").await;

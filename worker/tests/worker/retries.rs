@@ -57,7 +57,7 @@ async fn each_response_has_the_effect_of_its_verdict() {
         assert!(test.outcomes(job).await.starts_with(outcomes), "{name}: {}", test.outcomes(job).await);
         let message = row.message.unwrap();
         assert!(!message.contains('@') && !message.contains("://"), "{name}: {message}");
-        // A success in between, so that three of these failures in a row do not stop the upstream.
+        // A success after each failure, because three failures in a row would stop the upstream.
         let other = test.enqueue(&format!("other-{name}@example.com")).await;
         test.wait_for_state(other, "sent").await;
     }
@@ -115,14 +115,14 @@ async fn after_a_timeout_the_same_mail_is_sent_again() {
     test.wait_for_state(job, "sent").await;
 
     let mails = test.mailgun.mails_to("ada@example.com");
-    assert_eq!(mails.len(), 2, "the stand-in also accepted the first mail");
+    assert_eq!(mails.len(), 2, "the stand-in accepts the first mail, too");
     assert_eq!(mails[0].link(), mails[1].link());
     for header in ["Message-Id", "References", "X-Entity-Ref-ID"] {
         assert!(mails[0].header(header).is_some(), "{header}");
         assert_eq!(mails[0].header(header), mails[1].header(header), "{header}");
     }
     assert_eq!(mails[0].subject, mails[1].subject);
-    assert_eq!(test.supabase.journal().len(), 1, "a second link would have invalidated the first");
+    assert_eq!(test.supabase.journal().len(), 1, "the worker created a second link, which invalidates the first");
     assert!(test.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
     assert_eq!(test.outcomes(job).await, "generate_link ok, send unknown, send ok");
     assert!(started_at.elapsed().unwrap() >= Duration::from_secs(1), "the worker did not wait for the response");
@@ -132,7 +132,7 @@ async fn after_a_timeout_the_same_mail_is_sent_again() {
 async fn a_failing_upstream_is_called_for_one_job_at_a_time() {
     let test = TestWorker::new().await;
     let worker = test.start_worker();
-    // Otherwise its first check would stop the upstream before the first call for a job.
+    // Without this job, the first check call would stop the upstream before the first call for a job.
     let first = test.enqueue("first@example.com").await;
     test.wait_for_state(first, "sent").await;
     test.supabase.faults().add(Fault::status(503).always());

@@ -1,11 +1,11 @@
-//! Settings and commands: which settings stop the start, and the commands `migrate` and `forget`.
+//! Settings and subcommands: settings with which the worker does not start, and `migrate` and `forget`.
 
 use sandbox::Program;
 
 use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, spawn};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn all_faulty_settings_are_reported_at_once() {
+async fn all_invalid_settings_are_reported_at_once() {
     let worker = spawn(&[], &[]);
     let status = worker.wait().await;
     assert_eq!(status.code(), Some(2));
@@ -41,7 +41,7 @@ async fn help_shows_every_setting_and_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sender_of_another_domain_is_warned_of_once() {
+async fn a_sender_of_another_domain_is_logged_as_one_warning() {
     let mut test = TestWorker::new().await;
     for (from, warnings) in [("a@example.org", 1), ("Portal <a@example.com>", 0)] {
         test.set("MAIL_FROM", from);
@@ -76,7 +76,7 @@ async fn forget_removes_an_address_and_prints_the_tables() {
         .unwrap();
     assert_eq!(left, 0);
 
-    // An older version accepted an address without a dot.
+    // Earlier versions accepted a domain without a dot.
     sqlx::query("insert into suppression_lifts (recipient) values ('ann@intranet')").execute(&test.pool).await.unwrap();
     let forget = spawn(&url, &["forget", "Ann@intranet "]);
     assert!(forget.wait().await.success(), "{:?}", forget.log());
@@ -88,7 +88,7 @@ async fn forget_removes_an_address_and_prints_the_tables() {
     assert!(nobody.log()[0].starts_with("not an address: "), "{:?}", nobody.log());
 }
 
-/// Starts the worker with a `.env` file in its folder, and with these environment variables.
+/// Starts the worker with a `.env` file in its working directory and with these environment variables.
 fn spawn_with_dotenv(dotenv: &str, environment: &[(&str, &str)]) -> Program {
     let environment: Vec<_> = environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
     let script = r#"printf %s "$1" > .env; exec "$0""#;
@@ -97,7 +97,7 @@ fn spawn_with_dotenv(dotenv: &str, environment: &[(&str, &str)]) -> Program {
 }
 
 #[tokio::test]
-async fn a_bad_line_of_a_dotenv_file_is_named_by_its_number_and_not_shown() {
+async fn an_invalid_line_in_a_dotenv_file_is_reported_by_number_and_not_shown() {
     let worker = spawn_with_dotenv("MAILGUN_DOMAIN=mg.example.com\nMAIL_FROM=nobody\n", &[]);
     assert_eq!(worker.wait().await.code(), Some(2));
     let log = worker.log().join("\n");
@@ -113,7 +113,7 @@ async fn a_bad_line_of_a_dotenv_file_is_named_by_its_number_and_not_shown() {
 }
 
 #[tokio::test]
-async fn a_dollar_in_a_dotenv_file_stands_for_itself() {
+async fn a_dollar_sign_in_a_dotenv_file_is_literal() {
     let worker = spawn_with_dotenv("MAIL_FROM=$HOME\nLINK_ORIGINS=\"$$a ${b}\"\n", &[("HOME", "/root")]);
     assert_eq!(worker.wait().await.code(), Some(2));
     let log = worker.log().join("\n");
@@ -121,10 +121,10 @@ async fn a_dollar_in_a_dotenv_file_stands_for_itself() {
 }
 
 #[tokio::test]
-async fn the_example_of_the_readme_starts_as_it_stands() {
+async fn the_readmes_example_starts_unchanged() {
     let readme = include_str!("../../../README.md");
     let example = readme.split_once("```dotenv\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
-    // Without a database, the worker asks nobody anything.
+    // Without a database, the worker calls no upstream.
     let environment = [
         ("DATABASE_URL", "postgres://nobody@127.0.0.1:1/nothing"),
         ("WORKER_LISTEN", "127.0.0.1:0"),
@@ -151,7 +151,7 @@ async fn a_key_that_may_not_create_links_is_refused_and_not_shown() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_timeout_below_that_of_supabase_is_warned_of() {
+async fn a_timeout_below_supabases_is_logged_as_a_warning() {
     let mut test = TestWorker::new().await;
     for (timeout, is_warned_of) in [("9s", true), ("10s", false)] {
         test.set("UPSTREAM_TIMEOUT", timeout);

@@ -27,12 +27,15 @@ async fn with_denied_signups_a_known_user_gets_a_magic_link() {
     let mail = test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
     test.wait_for_state(job, "sent").await;
     let link = mail.link().unwrap();
-    assert!(link.contains("type=magiclink") && !link.contains("recovery"), "the page would offer a new password");
+    assert!(
+        link.contains("type=magiclink") && !link.contains("recovery"),
+        "a recovery link was mailed: the portal would offer to set a new password"
+    );
     assert!(test.supabase.verify(link).await.unwrap().signed_in());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn short_one_time_codes_are_logged_once_and_shown_as_a_metric() {
+async fn short_one_time_codes_are_logged_once_and_published_as_a_metric() {
     let test = TestWorker::new().await;
     let worker = test.start_worker();
     for name in ["ada", "ben"] {

@@ -1,4 +1,4 @@
-//! One person's trouble stops nobody, and a fault of an upstream is known before a person meets it.
+//! A failure for one recipient does not delay others, and a fault of an upstream is detected without a job.
 
 use std::time::{Duration, Instant};
 
@@ -41,7 +41,7 @@ async fn wait_until_ready_is(worker: &Program, status: u16) -> serde_json::Value
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_firewall_that_refuses_one_address_stops_nobody() {
+async fn a_firewall_that_refuses_one_address_delays_nobody_else() {
     for (status, body) in [(403, FIREWALL), (406, FIREWALL), (302, ""), (400, FIREWALL)] {
         let test = TestWorker::new().await;
         let address = "x'or'1'='1@example.com";
@@ -69,7 +69,7 @@ async fn a_firewall_that_refuses_one_address_stops_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_refused_address_alone_waits_for_somebody_elses_success() {
+async fn a_refused_job_fails_only_after_another_recipient_succeeds() {
     let test = TestWorker::new().await;
     test.supabase.faults().add(Fault::answer(403, FIREWALL).always().to("ada@example.com"));
     let _worker = test.start_worker();
@@ -82,7 +82,7 @@ async fn a_refused_address_alone_waits_for_somebody_elses_success() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recipient_that_a_mailgun_sandbox_does_not_know_fails_alone() {
+async fn a_recipient_that_a_mailgun_sandbox_does_not_authorise_fails_alone() {
     let test = TestWorker::new().await;
     test.mailgun.faults().add(Fault::answer(403, SANDBOX_DOMAIN).always().to("ada@example.com"));
     let worker = test.start_worker();
@@ -99,11 +99,11 @@ async fn a_recipient_that_a_mailgun_sandbox_does_not_know_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mailgun_sandbox_that_refuses_everybody_is_a_setting_and_ends_no_job() {
+async fn a_mailgun_sandbox_that_refuses_everybody_is_a_configuration_error_and_ends_no_job() {
     let test = TestWorker::new().await;
     test.mailgun.faults().add(Fault::answer(403, SANDBOX_DOMAIN).always());
     let worker = test.start_worker();
-    // The check call must not meet it: Mailgun looks at the recipient only after `to` is there.
+    // The check call must succeed: it has no `to`, and Mailgun refuses only calls with a recipient.
     test.mailgun.faults().clear();
     wait_until_ready_is(&worker, 200).await;
     for number in 0..6 {
@@ -121,21 +121,21 @@ async fn a_mailgun_sandbox_that_refuses_everybody_is_a_setting_and_ends_no_job()
     test.mailgun.faults().clear();
     test.wait_for_all(&jobs, "sent").await;
     for job in jobs {
-        assert!(test.job(job).await.attempt <= 2, "attempts were spent on what concerned everybody");
+        assert!(test.job(job).await.attempt <= 2, "refusals of everybody were counted as attempts");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failing_hook_holds_up_newcomers_only() {
+async fn a_failing_hook_delays_only_new_users() {
     let test = TestWorker::new().await;
     for number in 0..30 {
         let fault = if number % 2 == 0 { Fault::answer(500, HOOK_RAISES) } else { hook_timeout() };
-        test.supabase.faults().add(fault.always().to(&format!("newcomer-{number}@example.com")));
+        test.supabase.faults().add(fault.always().to(&format!("new-user-{number}@example.com")));
     }
     let worker = test.start_worker();
     wait_until_ready_is(&worker, 200).await;
-    let newcomers = test.enqueue_all("newcomer", 30).await;
-    for job in &newcomers {
+    let new_users = test.enqueue_all("new-user", 30).await;
+    for job in &new_users {
         test.wait_for(*job, "hook_failed", |job| job.code.as_deref() == Some("hook_failed")).await;
     }
     let started_at = Instant::now();
@@ -143,7 +143,7 @@ async fn a_failing_hook_holds_up_newcomers_only() {
     test.wait_for_all(&known, "sent").await;
     assert!(started_at.elapsed() < Duration::from_secs(2), "{:?}", started_at.elapsed());
     assert!(!test.is_stopped().await);
-    assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1, "one error line names the hook");
+    assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1, "expected one error line about the hook");
     assert!(http_get(&worker, "/metrics").await.1.contains("magic_link_hook_failures_total"));
 
     sqlx::query(
@@ -152,23 +152,23 @@ async fn a_failing_hook_holds_up_newcomers_only() {
     .execute(&test.pool)
     .await
     .unwrap();
-    let expired = test.wait_for_state(newcomers[0], "expired").await;
+    let expired = test.wait_for_state(new_users[0], "expired").await;
     assert_eq!(expired.code.as_deref(), Some("hook_failed"));
 }
 
-/// Supabase does not always say that a hook has failed. Then the failures of three newcomers stop it for everybody, and a
-/// person whom the hook does not concern waits for one probe.
+/// Supabase does not always report that a hook has failed. Then the failures of three new users stop it for everybody, and a
+/// known user, for whom the hook does not run, waits for one probe.
 #[tokio::test(flavor = "multi_thread")]
-async fn newcomers_who_fail_for_an_unknown_reason_cost_known_people_one_probe() {
+async fn unexplained_failures_of_new_users_delay_known_users_by_one_probe() {
     let test = TestWorker::new().await;
     let unknown = r#"{"code":"unexpected_failure","message":"Unexpected failure, please check server logs"}"#;
     for number in 0..30 {
-        let address = format!("newcomer-{number}@example.com");
+        let address = format!("new-user-{number}@example.com");
         test.supabase.faults().add(Fault::answer(500, unknown).always().to(&address));
     }
     let worker = test.start_worker();
     wait_until_ready_is(&worker, 200).await;
-    test.enqueue_all("newcomer", 30).await;
+    test.enqueue_all("new-user", 30).await;
     wait_until_ready_is(&worker, 503).await;
     let known = test.enqueue_all("known", 10).await;
     let started_at = Instant::now();
@@ -184,13 +184,13 @@ fn hook_timeout() -> Fault {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hook_that_asks_for_patience_delays_its_own_job_only() {
+async fn a_rate_limit_of_a_hook_delays_only_its_own_job() {
     let test = TestWorker::new().await;
     let body = r#"{"code":"unknown","message":"try again after 600 seconds"}"#;
-    test.supabase.faults().add(Fault::answer(429, body).always().to("stranger@example.com"));
+    test.supabase.faults().add(Fault::answer(429, body).always().to("rate-limited@example.com"));
     let worker = test.start_worker();
-    let stranger = test.enqueue("stranger@example.com").await;
-    let waiting = test.wait_for(stranger, "hook_failed", |job| job.code.as_deref() == Some("hook_failed")).await;
+    let delayed = test.enqueue("rate-limited@example.com").await;
+    let waiting = test.wait_for(delayed, "hook_failed", |job| job.code.as_deref() == Some("hook_failed")).await;
     assert!(waiting.due_in < 5.0, "{}", waiting.due_in);
     let others = test.enqueue_all("person", 5).await;
     test.wait_for_all(&others, "sent").await;
@@ -199,7 +199,7 @@ async fn a_hook_that_asks_for_patience_delays_its_own_job_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_ends_of_a_pause_name_the_upstream_once() {
+async fn the_start_and_the_end_of_a_pause_are_logged_once_with_the_upstream() {
     let test = TestWorker::new().await;
     let workers = [test.start_worker(), test.start_worker()];
     for worker in &workers {
@@ -210,7 +210,7 @@ async fn both_ends_of_a_pause_name_the_upstream_once() {
     let jobs = test.enqueue_all("person", 5).await;
     test.wait_for_all(&jobs, "sent").await;
     let count = |text: &str| workers.iter().map(|worker| count_log_lines(worker, text)).sum::<usize>();
-    eventually("the line at the end", async || match count("the pause is over") {
+    eventually("the log line at the end of the pause", async || match count("the pause is over") {
         0 => Err(String::new()),
         _ => Ok(()),
     })
@@ -220,7 +220,7 @@ async fn both_ends_of_a_pause_name_the_upstream_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_gateway_that_refuses_everybody_is_named_and_costs_no_attempt() {
+async fn a_gateway_that_refuses_everybody_is_reported_and_costs_no_attempt() {
     for status in [400, 410, 421, 431] {
         let test = TestWorker::new().await;
         let worker = test.start_worker();
@@ -239,7 +239,7 @@ async fn a_gateway_that_refuses_everybody_is_named_and_costs_no_attempt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_an_outage_all_mail_is_out_within_seconds() {
+async fn after_an_outage_all_mail_is_sent_within_seconds() {
     let faults = [Fault::status(503), FaultKind::Hang.into()];
     futures_util::future::join_all(faults.map(outage)).await;
 }
@@ -265,7 +265,7 @@ async fn outage(fault: Fault) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_key_is_known_without_a_job_and_so_is_a_fixed_one() {
+async fn a_wrong_key_and_its_correction_are_detected_without_a_job() {
     let test = TestWorker::new().await;
     test.mailgun.faults().add(Fault::status(401).always());
     test.supabase.faults().add(Fault::answer(403, r#"{"code":"not_admin","message":"User not allowed"}"#).always());
@@ -275,7 +275,7 @@ async fn a_wrong_key_is_known_without_a_job_and_so_is_a_fixed_one() {
     {
         health
     } else {
-        eventually("both named", async || {
+        eventually("both upstreams to be down", async || {
             let (_, body) = get_ready(&worker).await;
             let both = ["supabase", "mailgun"].iter().all(|name| body["checks"][name]["status"] == "down");
             if both { Ok(body) } else { Err(body.to_string()) }
@@ -287,12 +287,12 @@ async fn a_wrong_key_is_known_without_a_job_and_so_is_a_fixed_one() {
     test.mailgun.faults().clear();
     test.supabase.faults().clear();
     wait_until_ready_is(&worker, 200).await;
-    assert!(test.supabase.journal().is_empty() && test.mailgun.journal().is_empty(), "no link and no mail was made");
+    assert!(test.supabase.journal().is_empty() && test.mailgun.journal().is_empty(), "a link or a mail was requested");
     assert!(test.supabase.users().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_job_that_expires_behind_a_breaker_says_what_held_it_up() {
+async fn a_job_that_expires_behind_an_open_breaker_records_the_cause() {
     let test = TestWorker::new().await;
     test.supabase.faults().add(Fault::answer(401, r#"{"message":"Invalid API key"}"#).always());
     let worker = test.start_worker();
@@ -312,21 +312,21 @@ async fn a_job_that_expires_behind_a_breaker_says_what_held_it_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn strangers_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_outage() {
+async fn recipients_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_outage() {
     let test = TestWorker::new().await;
     for number in 0..3 {
-        let address = format!("stranger-{number}@example.com");
+        let address = format!("refused-{number}@example.com");
         test.supabase.faults().add(Fault::answer(403, FIREWALL).always().to(&address));
     }
     let worker = test.start_worker();
     wait_until_ready_is(&worker, 200).await;
-    test.enqueue_all("stranger", 3).await;
+    test.enqueue_all("refused", 3).await;
     eventually("a stop", async || if test.is_stopped().await { Ok(()) } else { Err(String::new()) }).await;
     let started_at = Instant::now();
     let person = test.enqueue("ada@example.com").await;
     test.wait_for_state(person, "sent").await;
     assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
-    assert!(!test.is_stopped().await, "the success has resumed Supabase");
+    assert!(!test.is_stopped().await, "the success did not resume Supabase");
 
     test.supabase.faults().add(FaultKind::Cut);
     test.supabase.faults().add(Fault::status(500).always());
@@ -336,22 +336,22 @@ async fn strangers_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_out
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn people_whom_a_hook_holds_up_are_not_probed_before_others() {
+async fn jobs_that_a_hook_delays_are_not_probed_before_others() {
     let test = TestWorker::new().await;
     for number in 0..8 {
-        let address = format!("newcomer-{number}@example.com");
+        let address = format!("new-user-{number}@example.com");
         test.supabase.faults().add(Fault::answer(500, HOOK_RAISES).always().to(&address));
     }
     for number in 0..3 {
-        let address = format!("stranger-{number}@example.com");
+        let address = format!("refused-{number}@example.com");
         test.supabase.faults().add(Fault::answer(403, FIREWALL).always().to(&address));
     }
     let worker = test.start_worker();
     wait_until_ready_is(&worker, 200).await;
-    for job in test.enqueue_all("newcomer", 8).await {
+    for job in test.enqueue_all("new-user", 8).await {
         test.wait_for(job, "hook_failed", |job| job.code.as_deref() == Some("hook_failed")).await;
     }
-    test.enqueue_all("stranger", 3).await;
+    test.enqueue_all("refused", 3).await;
     eventually("a stop", async || if test.is_stopped().await { Ok(()) } else { Err(String::new()) }).await;
     sqlx::query("update email_jobs_open set run_at = clock_timestamp()").execute(&test.pool).await.unwrap();
     let started_at = Instant::now();

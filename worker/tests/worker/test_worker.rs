@@ -20,7 +20,7 @@ pub(crate) const CALLBACK_URL: &str = "https://example.com/auth/callback?next=%2
 
 const TEMPLATE: &str = "template_of_tests";
 
-/// The Postgres server that all tests share. A static is never dropped, so the next test run removes the server's files.
+/// The Postgres server that all tests share. Statics are never dropped, so the next test run deletes the server's files.
 async fn shared_server() -> &'static Postgres {
     static SERVER: OnceCell<Postgres> = OnceCell::const_new();
     SERVER
@@ -109,7 +109,7 @@ impl TestWorker {
         spawn(&self.settings, &[])
     }
 
-    /// Enqueues a job in the same way as the api.
+    /// Enqueues a job with the same statement as the api.
     pub(crate) async fn enqueue(&self, recipient: &str) -> JobId {
         self.enqueue_to(recipient, CALLBACK_URL).await
     }
@@ -131,7 +131,7 @@ impl TestWorker {
             duplicate_window: Duration::ZERO,
             deadline: Duration::from_secs(900),
         };
-        // On a busy machine, a new connection may take longer than a pool waits.
+        // On a busy machine, opening a connection may take longer than the pool's timeout.
         let mut tries = 0;
         let enqueued = loop {
             match outbox::test_support::enqueue(&self.pool, &policy, std::slice::from_ref(&job)).await {
@@ -170,9 +170,9 @@ impl TestWorker {
         attempts.iter().map(|a| format!("{} {}", a.step, a.outcome)).collect::<Vec<_>>().join(", ")
     }
 
-    /// Waits until a job's row matches. `wanted` describes the expected row in the panic message.
-    pub(crate) async fn wait_for(&self, id: JobId, wanted: &str, matches: impl Fn(&JobRow) -> bool) -> JobRow {
-        eventually(wanted, async || {
+    /// Waits until a job's row matches. `expected` describes the row in the panic message.
+    pub(crate) async fn wait_for(&self, id: JobId, expected: &str, matches: impl Fn(&JobRow) -> bool) -> JobRow {
+        eventually(expected, async || {
             let job = self.job(id).await;
             if matches(&job) { Ok(job) } else { Err(format!("{job:?}, {:?}", self.attempts(id).await)) }
         })
@@ -214,14 +214,14 @@ pub(crate) async fn http_get(worker: &Program, path: &str) -> (u16, String) {
     (response.status().as_u16(), response.text().await.unwrap())
 }
 
-/// Calls `check` every 10 ms until it returns `Ok`. Panics after [`TIMEOUT`] with `wanted` and the last `Err`.
-pub(crate) async fn eventually<T>(wanted: &str, check: impl AsyncFn() -> Result<T, String>) -> T {
+/// Calls `check` every 10 ms until it returns `Ok`. Panics after [`TIMEOUT`] with `expected` and the last `Err`.
+pub(crate) async fn eventually<T>(expected: &str, check: impl AsyncFn() -> Result<T, String>) -> T {
     let deadline = tokio::time::Instant::now() + TIMEOUT;
     loop {
         match check().await {
             Ok(found) => return found,
             Err(seen) if tokio::time::Instant::now() > deadline => {
-                panic!("timed out waiting for {wanted}; last seen: {seen}")
+                panic!("timed out waiting for {expected}; last seen: {seen}")
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
         }

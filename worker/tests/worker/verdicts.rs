@@ -58,7 +58,7 @@ fn label(failure: &UpstreamFailure) -> &'static str {
 #[test]
 fn mailguns_responses_have_the_expected_verdicts() {
     assert_eq!(mailgun::classify(&mailgun_response("200-queued")), Ok(()));
-    for (name, wanted, code) in [
+    for (name, expected, code) in [
         ("200-magnificent", "MAILGUN_DOMAIN", "mailgun_wrong_path"),
         ("400-domain-unverified", "MAILGUN_DOMAIN", "mailgun_domain_not_allowed"),
         ("400-invalid-to", "reject recipient", "recipient_refused"),
@@ -79,7 +79,7 @@ fn mailguns_responses_have_the_expected_verdicts() {
         ("503-empty", "unknown", "mailgun_unavailable"),
     ] {
         let failure = mailgun::classify(&mailgun_response(name)).expect_err(name);
-        assert_eq!((label(&failure), failure.reason.code.as_str()), (wanted, code), "{name}");
+        assert_eq!((label(&failure), failure.reason.code.as_str()), (expected, code), "{name}");
         assert!(!failure.reason.message.contains('<'), "{name}: {}", failure.reason.message);
     }
     let seconds = mailgun::classify(&mailgun_response("429-seconds")).unwrap_err();
@@ -99,7 +99,10 @@ fn only_a_response_with_an_id_confirms_the_mail() {
         let response = UpstreamResponse { status: 200, headers: HeaderMap::new(), body: body.into() };
         let result = mailgun::classify(&response);
         assert_eq!(result.is_ok(), is_accepted, "{body}");
-        assert!(result.is_ok() || label(&result.unwrap_err()) == "unknown", "{body}: it may have been taken");
+        assert!(
+            result.is_ok() || label(&result.unwrap_err()) == "unknown",
+            "{body}: Mailgun may have accepted the mail"
+        );
     }
     let error =
         UpstreamResponse { status: 500, headers: HeaderMap::new(), body: r#"{"id":"<1@mg.example.com>"}"#.into() };
@@ -109,7 +112,7 @@ fn only_a_response_with_an_id_confirms_the_mail() {
 #[test]
 fn supabases_responses_have_the_expected_verdicts() {
     const KEY: &str = "SUPABASE_SERVICE_ROLE_KEY";
-    for (name, wanted, code) in [
+    for (name, expected, code) in [
         ("auth-absent", KEY, "no_authorization"),
         ("auth-absent.v20240101", KEY, "no_authorization"),
         ("auth-anon-role", KEY, "not_admin"),
@@ -133,7 +136,7 @@ fn supabases_responses_have_the_expected_verdicts() {
         ("signup-confirmed-user.v20240101", "reject recipient", "supabase_refused"),
     ] {
         let failure = supabase::classify(&supabase_response(name));
-        assert_eq!((label(&failure), failure.reason.code.as_str()), (wanted, code), "{name}");
+        assert_eq!((label(&failure), failure.reason.code.as_str()), (expected, code), "{name}");
         assert!(!failure.reason.message.contains('@'), "{name}: {}", failure.reason.message);
     }
 }
@@ -141,7 +144,7 @@ fn supabases_responses_have_the_expected_verdicts() {
 #[test]
 fn responses_of_gateways_and_proxies_have_the_expected_verdicts() {
     let no_headers = HeaderMap::new;
-    for (status, body, wanted) in [
+    for (status, body, expected) in [
         (401, r#"{"message":"Invalid API key","hint":"Double check"}"#, "SUPABASE_SERVICE_ROLE_KEY"),
         (401, "", "SUPABASE_SERVICE_ROLE_KEY"),
         (301, "", "refused"),
@@ -159,9 +162,9 @@ fn responses_of_gateways_and_proxies_have_the_expected_verdicts() {
         (540, "", "retry"),
     ] {
         let response = UpstreamResponse { status, headers: no_headers(), body: body.into() };
-        assert_eq!(label(&supabase::classify(&response)), wanted, "{status} {body}");
+        assert_eq!(label(&supabase::classify(&response)), expected, "{status} {body}");
     }
-    for (status, body, wanted) in [
+    for (status, body, expected) in [
         (301, "", "refused"),
         (404, "404 page not found", "refused"),
         (403, "", "refused"),
@@ -172,13 +175,13 @@ fn responses_of_gateways_and_proxies_have_the_expected_verdicts() {
         (400, r#"{"message":"from parameter is not a valid address. please check documentation"}"#, "MAIL_FROM"),
     ] {
         let response = UpstreamResponse { status, headers: no_headers(), body: body.into() };
-        assert_eq!(label(&mailgun::classify(&response).unwrap_err()), wanted, "{status} {body}");
+        assert_eq!(label(&mailgun::classify(&response).unwrap_err()), expected, "{status} {body}");
     }
 }
 
 #[test]
-fn a_failing_hook_is_told_apart_from_one_that_refuses() {
-    for (status, body, wanted) in [
+fn a_failing_hook_is_distinguished_from_one_that_rejects() {
+    for (status, body, expected) in [
         (403, r#"{"code":"unknown","message":"Accounts are by invitation only"}"#, "reject recipient"),
         (400, r#"{"code":"unknown","message":"No"}"#, "reject recipient"),
         (422, r#"{"code":"unknown","message":"No"}"#, "reject recipient"),
@@ -202,7 +205,7 @@ fn a_failing_hook_is_told_apart_from_one_that_refuses() {
         (500, r#"{"code":"unexpected_failure","message":"Database error finding user"}"#, "retry"),
     ] {
         let response = UpstreamResponse { status, headers: HeaderMap::new(), body: body.into() };
-        assert_eq!(label(&supabase::classify(&response)), wanted, "{status} {body}");
+        assert_eq!(label(&supabase::classify(&response)), expected, "{status} {body}");
     }
 }
 
@@ -216,16 +219,16 @@ fn a_lost_response_is_unknown_only_for_a_mail() {
 }
 
 #[test]
-fn only_verifys_own_redirect_tells_whether_a_callback_is_allowed() {
+fn only_a_redirect_by_verify_shows_whether_a_callback_is_allowed() {
     const CALLBACK: &str = "https://portal.example.com/auth/callback?next=%2Fprojects%2F42";
     const ERROR: &str = "#error=access_denied&error_code=otp_expired&error_description=Email+link+is+invalid&sb=";
     let refused = |leads_to: &str| RedirectAnswer::Refused { leads_to: leads_to.to_owned() };
-    for (status, location, wanted) in [
+    for (status, location, expected) in [
         (303, format!("{CALLBACK}{ERROR}"), RedirectAnswer::Allowed),
         (303, CALLBACK.to_owned(), RedirectAnswer::Allowed),
         (303, format!("https://www.example.org{ERROR}"), refused("https://www.example.org")),
         (303, format!("https://www.example.org/welcome?a=b{ERROR}"), refused("https://www.example.org/welcome?a=b")),
-        // Begins like the portal.
+        // Starts with the portal's origin.
         (
             303,
             format!("https://portal.example.com.evil.example/{ERROR}"),
@@ -234,7 +237,7 @@ fn only_verifys_own_redirect_tells_whether_a_callback_is_allowed() {
         // The callback in another notation.
         (303, format!("{CALLBACK}1{ERROR}"), RedirectAnswer::Unclear),
         (303, format!("https://portal.example.com/auth/callback?next=/projects/42{ERROR}"), RedirectAnswer::Unclear),
-        // A gateway's or a login page's.
+        // Redirects of a gateway or a login page.
         (303, "https://login.example.org/?back=verify".to_owned(), RedirectAnswer::Unclear),
         (
             303,
@@ -250,7 +253,7 @@ fn only_verifys_own_redirect_tells_whether_a_callback_is_allowed() {
     ] {
         let headers = HeaderMap::from_iter([(LOCATION, location.parse().unwrap())]);
         let response = UpstreamResponse { status, headers, body: Vec::new() };
-        assert_eq!(classify_redirect(&response, CALLBACK), wanted, "{status} {location}");
+        assert_eq!(classify_redirect(&response, CALLBACK), expected, "{status} {location}");
     }
     assert_eq!(
         classify_redirect(&UpstreamResponse { status: 303, ..UpstreamResponse::default() }, CALLBACK),
@@ -260,8 +263,8 @@ fn only_verifys_own_redirect_tells_whether_a_callback_is_allowed() {
 }
 
 #[test]
-fn only_a_404_means_that_nobody_serves_a_link() {
-    for (status, wanted) in [
+fn only_a_404_means_that_no_server_serves_a_link() {
+    for (status, expected) in [
         (303, LinkPathAnswer::Served),
         (404, LinkPathAnswer::NotFound),
         (200, LinkPathAnswer::Unclear),
@@ -272,6 +275,6 @@ fn only_a_404_means_that_nobody_serves_a_link() {
         (502, LinkPathAnswer::Unclear),
     ] {
         let response = UpstreamResponse { status, ..UpstreamResponse::default() };
-        assert_eq!(classify_link_path(&response), wanted, "{status}");
+        assert_eq!(classify_link_path(&response), expected, "{status}");
     }
 }

@@ -1,4 +1,5 @@
-//! Percent-decoding: strictly, as a caller must have encoded, and leniently, as a portal may decode once too often.
+//! Percent-decoding. The strict variant checks what a caller has encoded. The lenient variant predicts what a portal reads if
+//! it decodes once too often.
 
 use super::error::UnsafeCallbackNext;
 
@@ -11,7 +12,7 @@ pub(super) fn decode_strictly(text: &str) -> Result<String, UnsafeCallbackNext> 
     String::from_utf8(bytes).ok().filter(|_| is_complete).ok_or(UnsafeCallbackNext::BadEscape)
 }
 
-/// Decodes a text once. Incomplete escapes stay, and bytes that are not UTF-8 become U+FFFD.
+/// Decodes a text once. Incomplete escapes are kept, and bytes that are not UTF-8 become U+FFFD.
 pub(super) fn decode_leniently(text: &str) -> String {
     String::from_utf8_lossy(&decode(text).0).into_owned()
 }
@@ -56,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_escape_stays_or_is_an_error() {
+    fn an_invalid_escape_is_an_error_or_is_kept() {
         for (text, decoded) in
             [("%", "%"), ("%2", "%2"), ("%zz%20", "%zz "), ("%%20", "% "), ("%C3é", "\u{fffd}é"), ("%ff", "\u{fffd}")]
         {

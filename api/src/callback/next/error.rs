@@ -1,4 +1,4 @@
-//! Why a text is refused as `callback_next`. Each rule has its own message, so that a portal's developer knows what to
+//! The reasons for refusing a `callback_next`. Each rule has its own message, so that a portal's developer knows what to
 //! change.
 
 use outbox::CodePoint;
@@ -9,28 +9,28 @@ use crate::http::error::ValidationIssue;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnsafeCallbackNext {
     /// It is longer than [`MAX_BYTES`](super::MAX_BYTES), as sent or as a browser writes it.
-    #[error("callback_next has at most 1,024 bytes.")]
+    #[error("callback_next must not be longer than 1,024 bytes.")]
     TooLong,
     /// It contains an invisible character.
     #[error("callback_next contains an invisible character ({0}).")]
     Invisible(CodePoint),
     /// It contains a space, a control character or a character that is not ASCII.
-    #[error("callback_next must percent-encode spaces, control characters and all that is not ASCII.")]
+    #[error("callback_next must percent-encode spaces, control characters and non-ASCII characters.")]
     NotEncoded,
     /// It is a URL of another origin.
-    #[error("callback_next is a URL, but not one of the callback origin.")]
+    #[error("callback_next is a URL, but its origin is not the callback origin.")]
     OtherOrigin,
     /// A browser would read its beginning, once decoded, as a scheme.
     #[error("callback_next must not begin with a scheme, such as javascript:.")]
     Scheme,
-    /// It begins neither with a slash nor like a name.
-    #[error("callback_next must begin with a slash, or with a name: /orders and orders are the same place.")]
+    /// It begins neither with a slash nor with a name.
+    #[error("callback_next must begin with a slash or a name: /orders and orders are the same page.")]
     NotAPath,
     /// It contains a `%` that is no escape, or escapes that are not UTF-8.
-    #[error("callback_next contains a % that does not begin an escape of UTF-8. Write %25 for a percent sign.")]
+    #[error("callback_next contains a % that does not begin an escape of valid UTF-8. Write %25 for a percent sign.")]
     BadEscape,
     /// Its path contains a segment without a visible character.
-    #[error("The path of callback_next must not contain an empty segment (//), nor one of spaces only.")]
+    #[error("The path of callback_next must not contain an empty segment (//) or a segment of spaces only.")]
     EmptySegment,
     /// Its path contains an encoded slash.
     #[error("The path of callback_next must not contain an encoded slash (%2F).")]
@@ -50,7 +50,7 @@ pub(crate) enum UnsafeCallbackNext {
     /// Its path contains an encoded character that some programs read as a slash, a backslash or a dot.
     #[error("The path of callback_next must not contain {0}, which some programs read as a slash or a dot.")]
     Lookalike(CodePoint),
-    /// It lies under none of `CALLBACK_NEXT_PREFIXES`.
+    /// It is not under one of `CALLBACK_NEXT_PREFIXES`.
     #[error("callback_next is not under a path that this service allows.")]
     OutsidePrefixes,
 }

@@ -1,9 +1,9 @@
 //! `callback_next`: the destination inside the portal after sign-in. An accepted value cannot lead to another site or out
 //! of `CALLBACK_NEXT_PREFIXES`, neither in a browser nor in a portal that percent-decodes the value once too often.
 //!
-//! It takes what `location.pathname + location.search` yields in a browser, unless the path holds something that a
-//! browser, a router or a server may read as a separator or a way up (`segment`). The rules check the text itself as well
-//! as the result of the `url` crate, because browsers and the crate differ in places (`url/tests/expected_failures.txt`).
+//! It accepts any `location.pathname + location.search` of a browser, unless the path contains something that a browser,
+//! router or server may read as a separator or as `..` (`segment`). The rules check both the text and the result of the
+//! `url` crate, because browsers and the crate differ in places (`url/tests/expected_failures.txt`).
 
 mod decode;
 mod error;
@@ -49,10 +49,10 @@ impl CallbackNext {
         if normal.len() > MAX_BYTES {
             return Err(UnsafeCallbackNext::TooLong);
         }
-        // Nothing that the browser's form adds is decoded to something else. Checked all the same: this is what is used.
+        // Resolving dot segments and adding escapes breaks no rule. Check anyway, because this is the value that is used.
         check(&normal)?;
-        // Prefixes contain no escapes, and decoding a segment makes neither more segments of it nor a dot segment, so
-        // the path as it stands decides for its decoded readings, too.
+        // If this path is under a prefix, its decoded readings are too: prefixes contain no escapes, and decoding a
+        // segment yields neither further segments nor a dot segment.
         if prefixes.contain(split_path(&normal).0) {
             Ok(Self(normal))
         } else {
@@ -60,7 +60,7 @@ impl CallbackNext {
         }
     }
 
-    /// The value of a query parameter: every byte except RFC 3986's unreserved characters is percent-encoded.
+    /// The value for a query parameter: every byte except RFC 3986's unreserved characters is percent-encoded.
     pub(crate) fn percent_encoded(&self) -> String {
         self.0.bytes().fold(String::with_capacity(self.0.len() * 2), |mut out, byte| {
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
@@ -93,8 +93,8 @@ fn check_text(text: &str) -> Result<(), UnsafeCallbackNext> {
     text.chars().try_for_each(segment::check_char_anywhere)
 }
 
-/// Turns the text into a path from the portal's root: adds the slash that a relative path lacks, or removes the
-/// portal's own origin.
+/// Turns the text into a path from the portal's root: adds the leading slash of a relative path, or removes the portal's
+/// own origin.
 fn to_absolute_path(text: &str, origin: Option<&Origin>) -> Result<String, UnsafeCallbackNext> {
     if text.starts_with('/') {
         return Ok(text.to_owned());
@@ -155,7 +155,7 @@ fn normalize(path: &str) -> Result<String, UnsafeCallbackNext> {
     Ok(url[url::Position::BeforePath..].to_owned())
 }
 
-/// The path, and what follows it: query and fragment.
+/// Splits a text into the path, and the query with the fragment.
 fn split_path(text: &str) -> (&str, &str) {
     text.split_at(text.find(['?', '#']).unwrap_or(text.len()))
 }

@@ -1,8 +1,8 @@
-//! `CALLBACK_NEXT_PREFIXES`: the parts of the portal that `callback_next` may name.
+//! Parses `CALLBACK_NEXT_PREFIXES`, and other paths of the settings.
 
 use std::str::FromStr;
 
-/// `CALLBACK_NEXT_PREFIXES`: the parts of the portal that `callback_next` may name. Empty: the whole portal.
+/// `CALLBACK_NEXT_PREFIXES`: the paths under which `callback_next` must be. If empty, the whole portal is allowed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NextPrefixes(Vec<String>);
 
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_the_settings_is_plain() {
+    fn a_prefix_must_be_a_plain_absolute_path() {
         for text in ["app", "/a//b", "/a?b", "/a#b", "/a/../b", "/%61", "/a b", "/ä"] {
             assert!(text.parse::<NextPrefixes>().is_err(), "{text}");
         }

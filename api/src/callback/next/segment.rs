@@ -1,7 +1,7 @@
 //! The rules for a segment of the path: decoded once or twice, it must still be one ordinary segment.
 //!
-//! Routers and servers decode segments after they have split the path, and some do so twice. A segment must then neither
-//! separate nor climb: no slash, no backslash, no `..`, whatever a program takes for one of them.
+//! Routers and servers decode segments after splitting the path, and some decode twice. A decoded segment must therefore
+//! contain no slash and no backslash, must not be `..`, and must contain nothing that a program may read as one of them.
 
 use icu_properties::{CodePointMapData, props::GeneralCategory};
 use outbox::CodePoint;
@@ -14,7 +14,7 @@ use super::{decode::decode_leniently, error::UnsafeCallbackNext};
 /// # Errors
 /// The first rule that one of these readings breaks.
 pub(super) fn check(segment: &str) -> Result<(), UnsafeCallbackNext> {
-    // A browser resolves plain dot segments before anything else is done with the path.
+    // A browser resolves plain dot segments before any program sees the path.
     if segment == "." || segment == ".." {
         return Ok(());
     }
@@ -52,7 +52,7 @@ fn check_char(c: char) -> Result<(), UnsafeCallbackNext> {
     }
 }
 
-/// The rules that hold in the query and fragment, too.
+/// The rules that also apply to the query and fragment.
 pub(super) fn check_char_anywhere(c: char) -> Result<(), UnsafeCallbackNext> {
     match c {
         '\\' => Err(UnsafeCallbackNext::Backslash),
@@ -63,8 +63,8 @@ pub(super) fn check_char_anywhere(c: char) -> Result<(), UnsafeCallbackNext> {
     }
 }
 
-/// What a program may drop from a segment before it compares it with `..`: white space, which a form writes as `+`, and
-/// invisible characters.
+/// Whether a program may drop the character before it compares a segment with `..`: white space, `+` (a space in form
+/// encoding), and invisible characters.
 fn is_dropped(c: char) -> bool {
     c.is_whitespace() || c == '+' || CodePoint(c).is_invisible()
 }
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_segment_of_letters_in_any_encoding_is_ordinary() {
+    fn an_ordinary_segment_is_accepted_in_any_encoding() {
         for segment in [
             "",
             "a",
@@ -96,7 +96,7 @@ mod tests {
             "%E2%9D%A4%EF%B8%8F",
             "%25ff",
             "%252",
-            // Resolved by the browser.
+            // A browser resolves these.
             ".",
             "..",
         ] {
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn a_segment_that_separates_climbs_or_hides_something_is_refused() {
+    fn a_segment_with_a_separator_a_dot_segment_or_an_invisible_character_is_refused() {
         use UnsafeCallbackNext::*;
         for (segment, expected) in [
             ("a%2Fb", EncodedSlash),
@@ -130,7 +130,7 @@ mod tests {
             ("..%3Fa", DotSegment),
             ("..%23", DotSegment),
             (".%EF%B8%8F.", DotSegment),
-            // Fullwidth full stops, a two dot leader.
+            // Full-width full stops, and a two dot leader.
             ("%EF%BC%8E%EF%BC%8E", DotSegment),
             ("%E2%80%A5", DotSegment),
             ("%20", EmptySegment),

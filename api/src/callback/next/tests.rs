@@ -1,4 +1,4 @@
-//! Which destinations are accepted, and by which rule the others are refused.
+//! Accepted destinations, and the rule by which each of the others is refused.
 
 use super::{
     UnsafeCallbackNext::{
@@ -207,7 +207,7 @@ fn a_destination_inside_the_portal_is_accepted() {
 
 #[test]
 fn a_destination_that_could_leave_the_portal_is_refused_with_the_rule_that_it_breaks() {
-    // A browser escapes the brace.
+    // The brace of the second text becomes three bytes in a browser.
     for text in [format!("/{}", "a".repeat(1_024)), format!("/{}{{", "a".repeat(1_022))] {
         assert_eq!(parse(&text), Err(UnsafeCallbackNext::TooLong));
     }

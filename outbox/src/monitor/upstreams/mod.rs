@@ -1,5 +1,5 @@
-//! The state of the upstream services that all workers share: one row per service, with its breaker and slow pace (`stop`),
-//! the turns of probes (`probe`), the recipients for whom it failed (`suspicion`), and its pause (`pause`).
+//! The state of the upstream services, which all workers share. Each service has one row, with its breaker and slow pace
+//! (`stop`), the schedule of its probes (`probe`), the recipients for whom it failed (`suspicion`), and its pause (`pause`).
 
 mod pause;
 mod probe;

@@ -1,4 +1,4 @@
-//! Pauses that a service asked for by rate limiting.
+//! Pauses that a service asks for when it limits our rate.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use sqlx::PgPool;
 
 use crate::{model::upstream::Upstream, postgres::error::Error};
 
-/// Pauses all claims and sends for a while, because the service asked for it. A pause is never shortened. Returns true if
-/// the service was not paused: then the caller logs it, and no other worker does.
+/// Pauses claims, and sends if the service is Mailgun, because the service asked for it. A pause is never shortened. Returns
+/// true if the service was not paused before: then only this caller logs the pause.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -31,7 +31,7 @@ pub async fn pause(pool: &PgPool, upstream: Upstream, time: Duration) -> Result<
     Ok(is_new)
 }
 
-/// Removes pauses that are over, and returns whose: the caller logs it, and no other worker does.
+/// Removes pauses that are over and returns their services. Only one worker gets each of them, and logs it.
 ///
 /// # Errors
 /// [`Error::Database`].

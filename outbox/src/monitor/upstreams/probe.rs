@@ -1,4 +1,4 @@
-//! When a worker may claim a job although a service is stopped.
+//! Probes: single jobs that workers claim while a service is stopped, to see whether it works again.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use crate::postgres::error::Error;
 /// Seconds between the probes of a stopped service; the last value repeats.
 pub(super) const PROBE_INTERVALS: [i32; 3] = [1, 2, 5];
 
-/// Which of the jobs that were never probed is probed first.
+/// The order in which jobs that were never probed are probed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProbeOrder {
-    /// The one that has waited longest.
+    /// The job that has waited longest.
     OldestFirst,
-    /// The one that was requested last. If suspects have stopped the service, every other probe takes it; otherwise somebody
-    /// who asks after thirty refused recipients would wait for thirty probes.
+    /// The job that was requested last. If suspects stopped the service, every other probe uses this order. Otherwise a job
+    /// behind those of thirty refused recipients would wait for thirty probes.
     NewestFirst,
 }
 
@@ -28,7 +28,7 @@ pub async fn take_probe(pool: &PgPool) -> Result<Option<ProbeOrder>, Error> {
     let is_newest_first = sqlx::query_scalar!(
         r#"
         with stopped as (
-          -- Locked before it is looked at. Otherwise two workers could both find the probe due.
+          -- Locked before it is read. Otherwise two workers could both find the probe due.
           select probe_at from upstreams where stopped_by is not null order by name for update
         )
         update upstreams

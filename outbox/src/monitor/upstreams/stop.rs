@@ -1,4 +1,4 @@
-//! Breakers and slow paces: while a service is stopped, workers claim only single jobs as probes.
+//! Breakers and slow paces. While a service is stopped by either, workers claim only single jobs as probes.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -23,7 +23,7 @@ pub enum StopKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum StoppedBy {
-    /// An answer that says itself that a setting is wrong.
+    /// A response that shows that a setting is wrong.
     Answer,
     /// A failed check call. A later check call that succeeds resumes the service.
     Check,
@@ -69,11 +69,11 @@ pub struct Stop {
     pub setting: String,
 }
 
-/// Stops a service after a call that began at `began_at` and failed, or updates the reason of a stopped one. Does nothing if
-/// the service has worked since: a later call has resumed it. Gives back the attempts that jobs have spent on
-/// failures of it that seemed to concern one recipient only, and clears the suspects. Returns true if the service was not
-/// stopped or had another reason:
-/// then the caller logs it, and no other worker does.
+/// Stops a service after a call that began at `began_at` and failed, or updates the reason if it is already stopped. Does
+/// nothing if a call that began later has resumed the service. Gives back the attempts that jobs have used up on failures of
+/// this service that seemed to concern only one recipient, and clears the suspects.
+///
+/// Returns true if the service was not stopped before, or was stopped for another reason: then only this caller logs it.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -85,7 +85,7 @@ pub async fn stop(
     reason: &StopReason<'_>,
 ) -> Result<bool, Error> {
     let StopReason { kind, failure, setting } = *reason;
-    // The wait for a connection must not make the call younger.
+    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
     let mut connection = pool.acquire().await?;
     let stopped = sqlx::query_scalar!(
         r#"
@@ -104,7 +104,7 @@ pub async fn stop(
           set
             open_since = case when $2 then coalesce(open_since, clock_timestamp()) end,
             slow_since = case when not $2 then coalesce(slow_since, clock_timestamp()) end,
-            -- A check call that fails too takes over: then a check call may resume the service.
+            -- If a check call fails later, a check call may resume the service.
             stopped_by = case when $3 = 'check' or before.stopped_by is null then $3 else before.stopped_by end,
             code = $4,
             message = $5,
@@ -116,13 +116,13 @@ pub async fn stop(
           where upstreams.name = before.name
             and applies
         ),
-        -- What concerns everybody must not use up a job's attempts.
+        -- A failure that concerns everybody must not use up a job's attempts.
         given_back as (
           update email_jobs_open as job
           set
             attempt = greatest(attempt - suspect_attempts, 0),
             suspect_attempts = 0,
-            -- A mail that may have been sent keeps its delay: each attempt may send another one.
+            -- With Mailgun the delay stays, because each attempt may send another copy of the mail.
             run_at = case when name = 'supabase' then least(run_at, clock_timestamp()) else run_at end
           from before
           where applies
@@ -130,7 +130,7 @@ pub async fn stop(
             and job.state in ('queued', 'retrying')
             and job.suspected_upstream = name
             and job.suspect_attempts > 0
-            -- A failing hook is not what has stopped the service.
+            -- Failures of a hook did not stop the service.
             and job.code is distinct from 'hook_failed'
         )
         select applies and code is distinct from $4 as "is_new!" from before
@@ -149,14 +149,14 @@ pub async fn stop(
     Ok(stopped)
 }
 
-/// Resumes a service after a call that began at `began_at` and succeeded. A success of `by` check calls resumes only what a
-/// check call has stopped; a success for a job resumes every service that was stopped before the call began. Returns true if
-/// the service was stopped, and then wakes all workers.
+/// Resumes a service after a call that began at `began_at` and succeeded, if it was stopped before the call began. If
+/// `is_check`, the call was a check call, which resumes only a service that a check call has stopped. Returns true if the
+/// service was resumed, and then wakes all workers.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn resume(pool: &PgPool, upstream: Upstream, began_at: Instant, is_check: bool) -> Result<bool, Error> {
-    // The wait for a connection must not make the call younger.
+    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
     let mut connection = pool.acquire().await?;
     let resumed = sqlx::query!(
         r#"

@@ -1,7 +1,7 @@
-//! Suspicion: a service failed for a recipient, and it is not yet known whether it fails for this recipient only.
+//! Suspects: recipients for whom a service failed, while it is not yet known whether it fails for everybody.
 //!
-//! A check call decides at once if it fails too. If it succeeds, the recipient joins the suspects. A success for another
-//! recipient clears them; three suspects without one mean that the service fails for everybody after all.
+//! The worker makes a check call. If that fails too, the service is stopped at once. If it succeeds, the recipient becomes a
+//! suspect. A success for another recipient clears the suspects. Three suspects without such a success stop the service.
 
 use std::time::Duration;
 
@@ -14,19 +14,19 @@ use crate::{model::upstream::Upstream, postgres::error::Error};
 /// Number of suspects that stop a service.
 const MAX_SUSPECTS: i32 = 3;
 
-/// What a failure means after it was recorded.
+/// Whom a recorded failure concerns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suspicion {
-    /// It concerns this recipient only, as far as is known.
+    /// Only this recipient, as far as is known.
     Personal,
-    /// It concerns everybody: the service is stopped, or was stopped when the call was made.
+    /// Everybody: the service is stopped, or was stopped when the call began.
     Stopped {
-        /// Whether this failure stopped it: then the caller logs it, and no other worker does.
+        /// Whether this failure stopped it. Then only this caller logs it.
         is_new: bool,
     },
 }
 
-/// Takes the turn for a check call: returns true unless any worker has begun one within `min_interval`.
+/// Reserves a check call: returns true unless any worker has started one within `min_interval`.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -58,7 +58,7 @@ pub async fn suspect(
     began_at: Instant,
     reason: &StopReason<'_>,
 ) -> Result<Suspicion, Error> {
-    // The wait for a connection must not make the call younger.
+    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
     let mut connection = pool.acquire().await?;
     let count = sqlx::query_scalar!(
         r#"
@@ -88,13 +88,13 @@ pub async fn suspect(
     }
 }
 
-/// Records that a call for a recipient, begun at `began_at`, succeeded: it clears suspects whose first failed call began before
-/// it. Call it only while there are suspects.
+/// Records that a call for a recipient, begun at `began_at`, succeeded. This clears the suspects if the first of their failed
+/// calls began earlier. Call it only while there are suspects.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn record_success(pool: &PgPool, upstream: Upstream, began_at: Instant) -> Result<(), Error> {
-    // The wait for a connection must not make the call younger.
+    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
     let mut connection = pool.acquire().await?;
     sqlx::query!(
         "

@@ -1,5 +1,5 @@
-//! Both lists of events. Their shapes are those of Mailgun's OpenAPI document; that logs can be filtered by
-//! `message-id` is not in it, but in what Mailgun's own client sends.
+//! Both lists of events. Their shapes are those in Mailgun's OpenAPI document. The filter `message-id` for logs is not
+//! in the document, but Mailgun's own client sends it.
 
 use super::{json_answer, page::PageQuery};
 use crate::mailgun::{MailgunState, messages::message};
@@ -25,7 +25,7 @@ pub(super) fn first_page(state: &MailgunState, base: &str, domain: &str, query: 
     list(state, base, domain, &wanted)
 }
 
-/// A page's own address: always there, and empty behind the last event.
+/// A page by its token. It always exists, and is empty after the last event.
 pub(super) fn page(state: &MailgunState, base: &str, domain: &str, token: &str) -> Response {
     match PageQuery::from_token(token) {
         Some(wanted) => list(state, base, domain, &wanted),

@@ -1,5 +1,5 @@
-//! What Mailgun tells those who ask: events by `GET /v3/{domain}/events` and by its successor `POST
-//! /v1/analytics/logs`, and its suppression lists. For a key of its own: a sending key may only send.
+//! Mailgun's read endpoints: events by `GET /v3/{domain}/events` and its successor `POST /v1/analytics/logs`, and the
+//! suppression lists. They need their own key, because a sending key may only send.
 
 mod events;
 mod page;
@@ -17,48 +17,48 @@ use poem::{
 };
 use serde_json::{Value, json};
 
-/// A question, and what it was answered.
+/// A call of a read endpoint.
 #[derive(Clone, Debug)]
 pub struct ReadCall {
-    /// `GET /v3/mg.example.com/events?message-id=…`, as it came.
+    /// The request line, such as `GET /v3/mg.example.com/events?message-id=…`.
     pub request: String,
-    /// The JSON of a question in a body.
+    /// The JSON body, if there was one.
     pub body: Value,
-    /// The status; none while, or because, no answer came.
+    /// The status. `None` until the call is answered, or if it was not answered.
     pub answered: Option<u16>,
 }
 
-/// Questions.
+/// The read endpoints.
 impl Mailgun {
-    /// The questions so far, oldest first.
+    /// The read calls so far, oldest first.
     pub fn reads(&self) -> Vec<ReadCall> {
         self.state.reads.all()
     }
 
-    /// Waits up to 20 s until there were this many, answered or not.
+    /// Waits up to 20 s until there were this many read calls, answered or not.
     ///
     /// # Errors
-    /// When there were fewer.
+    /// There were fewer.
     pub async fn wait_for_reads(&self, count: usize) -> Result<Vec<ReadCall>, TimedOut> {
-        self.state.reads.wait_for_count(count, "questions", |calls| format!("{calls:#?}")).await
+        self.state.reads.wait_for_count(count, "read calls", |calls| format!("{calls:#?}")).await
     }
 
-    /// What goes wrong with questions.
+    /// The faults of the read endpoints.
     pub fn read_faults(&self) -> &Faults {
         &self.state.read_faults
     }
 
-    /// While true, no question is told of any event: lists of events lag behind, by half an hour at worst.
+    /// While true, the lists of events are empty. Mailgun's lists can lag by up to half an hour.
     pub fn lag(&self, lags: bool) {
         self.state.lags.store(lags, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Puts an address on a suppression list, as a bounce does, or as somebody at the console.
+    /// Puts an address on a suppression list, as a bounce or somebody at the console does.
     pub fn suppress(&self, list: SuppressionList, address: &str) {
         self.state.lists.add(list, address);
     }
 
-    /// Takes an address off a list, as somebody at the console.
+    /// Removes an address from a list, as somebody at the console does.
     pub fn unsuppress(&self, list: SuppressionList, address: &str) {
         self.state.lists.remove(list, address);
     }
@@ -99,7 +99,7 @@ async fn list_logs(state: Data<&MailgunState>, request: &Request, Json(question)
     answer(&state, None, request, question.clone(), || events::logs(&state, &question)).await
 }
 
-/// Words as in Mailgun's OpenAPI document and manual (suppressions).
+/// Messages as in Mailgun's OpenAPI document and manual (suppressions).
 #[handler]
 async fn entry(
     state: Data<&MailgunState>,
@@ -124,7 +124,7 @@ async fn entry(
     answer(&state, Some(&domain), request, Value::Null, work).await
 }
 
-/// Notes a question, and answers it if its key and domain are right and no fault is in the way.
+/// Records a read call. Answers it if the key and the domain are right and no fault applies.
 async fn answer(
     state: &MailgunState,
     domain: Option<&str>,

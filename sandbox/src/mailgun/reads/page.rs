@@ -1,10 +1,10 @@
-//! Which events somebody wants, and where in them they are: what the opaque tokens of both lists hold.
+//! Filters and offset of a page of events. The opaque tokens of both lists encode them.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A question's filters and place. An empty filter lets everything through.
+/// A page's filters and offset. An empty filter matches everything.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct PageQuery {
     pub(super) message_id: String,
@@ -32,7 +32,7 @@ impl PageQuery {
             && (self.events.is_empty() || self.events.iter().any(|kind| is("/event", kind)))
     }
 
-    /// This page's events, the question for the next page, and how many events there are in all.
+    /// This page's events, the next page, and the total number of matching events.
     pub(super) fn of(&self, events: impl IntoIterator<Item = Value>) -> (Vec<Value>, PageQuery, usize) {
         let all: Vec<Value> = events.into_iter().filter(|event| self.fits(event)).collect();
         let total = all.len();

@@ -1,10 +1,10 @@
-//! Signed webhooks, as Mailgun sends them: for each mail that was taken, `accepted` at once and then, a moment later,
-//! what became of it. The recipient's name decides that (see [`Mailgun::set_webhook`]). Here is what tests can see and
-//! steer; `sender` does the posting.
+//! Signed webhooks, as Mailgun sends them. Each accepted mail gets the event `accepted` at once, and then the events
+//! that its recipient's name selects (see [`Mailgun::set_webhook`]). This module is the interface for tests; `sender`
+//! posts the events.
 
+mod mail_events;
 mod sender;
 mod signature;
-mod story;
 
 pub(super) use sender::Webhooks;
 pub use signature::signed;
@@ -14,47 +14,47 @@ use crate::journal::TimedOut;
 use serde_json::Value;
 use std::time::Duration;
 
-/// An event of a mail, and what its webhook was answered.
+/// An event of a mail, and the answers to its webhook.
 #[derive(Clone, Debug)]
 pub struct SentWebhook {
-    /// Its place in the order of events, from 0, as [`Mailgun::redeliver`] wants it.
+    /// Its place in the order of events, counted from 0, for [`Mailgun::redeliver`].
     pub number: usize,
     /// The number of its mail.
     pub mail: usize,
-    /// Mailgun's id of the event, the same in each of its posts.
+    /// Mailgun's id of the event, which is the same in each of its posts.
     pub id: String,
     /// `accepted`, `delivered`, `failed` or `complained`.
     pub event: String,
-    /// The body last posted; of an event that was not posted, what it would have been.
+    /// The body of the last post. Before the first post, the body that it would have.
     pub body: Value,
-    /// What each post was answered, in order; none where no answer came. Empty when nothing was posted.
+    /// The status of each post, in order; `None` for a post that was not answered. Empty if nothing was posted.
     pub answers: Vec<Option<u16>>,
-    /// Whether nothing more is posted by itself: it was taken, refused with 406, given up, or kept back.
+    /// Whether no more posts follow by themselves: the event was accepted, rejected with 406, given up or dropped.
     pub settled: bool,
 }
 
 impl SentWebhook {
-    /// What the last post was answered; none when no answer came or nothing was posted.
+    /// The status of the last post. `None` if it was not answered, or if nothing was posted.
     pub fn status(&self) -> Option<u16> {
         self.answers.last().copied().flatten()
     }
 
-    /// The event itself, without its signature.
+    /// The event without its signature.
     pub fn event_data(&self) -> &Value {
         &self.body["event-data"]
     }
 }
 
-/// How an event that is posted again is signed.
+/// How an event is signed when it is posted again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signing {
-    /// With the timestamp, token and signature of its last post, as somebody would who has recorded it.
+    /// With the timestamp, token and signature of its last post, like a replay attack.
     Same,
-    /// With a timestamp and token of its own.
+    /// With a new timestamp and token.
     Anew,
 }
 
-/// A webhook that got no answer.
+/// Why a webhook was not posted or not answered.
 #[derive(Debug, thiserror::Error)]
 pub enum WebhookError {
     /// [`Mailgun::set_webhook`] was not called.
@@ -63,23 +63,23 @@ pub enum WebhookError {
     /// There are fewer events.
     #[error("there is no event {0}")]
     NoSuchEvent(usize),
-    /// Nobody listens there, or not within ten seconds.
+    /// Nobody listens there, or the answer took more than ten seconds.
     #[error("the webhook was not answered")]
     NoAnswer(#[from] reqwest::Error),
 }
 
-/// Webhooks.
+/// The webhooks.
 impl Mailgun {
-    /// Tells this URL of every mail that is taken from now on, signed with this key; nothing is told of mails before.
-    /// Another call replaces both, for retries of earlier events too.
+    /// Posts events to this URL, signed with this key, for each mail that is accepted from now on. Mails before that
+    /// have no events. Another call replaces both the URL and the key, also for retries of earlier events.
     ///
-    /// What happens is decided by the recipient's local part, up to a `+`:
+    /// The recipient's local part, up to a `+`, selects the events:
     ///
     /// | name | events after `accepted` |
     /// |---|---|
     /// | `bounce` | `failed`, permanent: bounce, 550 5.1.1 |
     /// | `full` | `failed`, permanent: bounce, 552 5.2.2 |
-    /// | `denied` | `failed`, permanent: bounce, 550 5.4.1, as Exchange Online says that there is no such mailbox |
+    /// | `denied` | `failed`, permanent: bounce, 550 5.4.1, Exchange Online's answer for a missing mailbox |
     /// | `blocked` | `failed`, permanent: bounce, 550 5.7.1 |
     /// | `certificate` | `failed`, permanent: generic, the server's certificate could not be verified |
     /// | `suppressed` | `failed`, permanent: suppress-bounce, 605 |
@@ -89,20 +89,20 @@ impl Mailgun {
     /// | `complaint` | `delivered`, then `complained` |
     /// | any other | `delivered` |
     ///
-    /// A post answered neither 2xx nor 406, or not within ten seconds, is tried again after 1 s, 2 s and 4 s (Mailgun's
-    /// own pauses add up to hours), each time with a new token. An event's first post ends before the next event comes;
-    /// retries run beside that.
+    /// A post that is answered neither 2xx nor 406, or not within ten seconds, is retried after 1 s, 2 s and 4 s
+    /// (Mailgun's own pauses add up to hours), each time with a new token. The next event of a mail waits for the first
+    /// post of the previous event, but not for its retries.
     pub fn set_webhook(&self, url: &str, signing_key: &str) {
         self.state.webhooks.set_target(url, signing_key);
     }
 
-    /// How long after `accepted`, and then after each event, the next one comes: 1 s unless told.
+    /// Sets the pause between the events of a mail. Default: 1 s.
     pub fn set_webhook_delay(&self, delay: Duration) {
         self.state.webhooks.set_delay(delay);
     }
 
-    /// While true, nothing is posted by itself, retries included; the events are kept, and [`Mailgun::redeliver`] can
-    /// post them late.
+    /// While true, nothing is posted, and no retries are. The events are kept, and [`Mailgun::redeliver`] can post them
+    /// later.
     pub fn drop_webhooks(&self, dropped: bool) {
         self.state.webhooks.set_dropped(dropped);
     }
@@ -112,31 +112,31 @@ impl Mailgun {
         self.state.webhooks.events().all()
     }
 
-    /// Waits up to 20 s until this many events are settled, and gives all events.
+    /// Waits up to 20 s until this many events are settled, and returns all events.
     ///
     /// # Errors
-    /// When there were fewer.
+    /// There were fewer.
     pub async fn wait_for_webhooks(&self, count: usize) -> Result<Vec<SentWebhook>, TimedOut> {
         let enough = |events: &[SentWebhook]| {
             (events.iter().filter(|event| event.settled).count() >= count).then(|| events.to_vec())
         };
         let wanted = format!("{count} settled webhooks");
-        self.state.webhooks.events().wait_for(crate::journal::PATIENCE, &wanted, seen, enough).await
+        self.state.webhooks.events().wait_for(crate::journal::TIMEOUT, &wanted, seen, enough).await
     }
 
-    /// Posts an event again, or at last, and gives the status. There are no retries.
+    /// Posts a recorded event, once, and returns the status. There are no retries.
     ///
     /// # Errors
-    /// When there is no such event, or no answer.
+    /// There is no such event, or no answer.
     pub async fn redeliver(&self, number: usize, signing: Signing) -> Result<u16, WebhookError> {
-        self.state.webhooks.post_kept(number, signing).await
+        self.state.webhooks.post_recorded(number, signing).await
     }
 
-    /// Posts any `event-data`, rightly signed, and gives the status; it is not among the events. For events that are
-    /// made up, or those of [`Mailgun::webhooks`] with something changed. There are no retries.
+    /// Posts any `event-data` with a valid signature and returns the status. For made-up events, or changed ones of
+    /// [`Mailgun::webhooks`]. The event is not recorded, and there are no retries.
     ///
     /// # Errors
-    /// When there is no webhook, or no answer.
+    /// No webhook is set, or there is no answer.
     pub async fn post_event(&self, event_data: Value) -> Result<u16, WebhookError> {
         self.state.webhooks.post_event(&event_data).await
     }

@@ -1,7 +1,7 @@
-//! Posts what happens to each mail, and tries again what was not taken. Each mail's story is a task of its own; all of
-//! them end with the stand-in.
+//! Posts the events of each mail, and retries those that were not accepted. Each mail has a task of its own, which ends
+//! with the stand-in.
 
-use super::{SentWebhook, Signing, WebhookError, signature, story};
+use super::{SentWebhook, Signing, WebhookError, mail_events, signature};
 use crate::{
     http,
     journal::Journal,
@@ -18,13 +18,13 @@ use std::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// The pauses before each retry; after the last one it is given up. Mailgun's own are from 5 minutes to 4 hours. It is
-/// said not to retry `delivered`; here that is retried like the others.
+/// The pauses before the retries; then the event is given up. Mailgun's own pauses are 5 minutes to 4 hours. Mailgun is
+/// said not to retry `delivered`; the stand-in does.
 const RETRIES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
-/// How long an answer may take.
+/// Maximum time for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What tests and `cargo dev` have said.
+/// What tests and `cargo dev` have set.
 struct Rules {
     target: Option<Target>,
     delay: Duration,
@@ -37,7 +37,7 @@ struct Target {
     key: String,
 }
 
-/// Shared: a clone is the same sender.
+/// Posts webhooks. Clones share their state.
 #[derive(Clone)]
 pub(in crate::mailgun) struct Webhooks {
     rules: Arc<Mutex<Rules>>,
@@ -74,37 +74,37 @@ impl Webhooks {
         self.with(|rules| rules.dropped = dropped);
     }
 
-    /// Every event so far.
+    /// All events so far.
     pub(in crate::mailgun) fn events(&self) -> &Journal<SentWebhook> {
         &self.events
     }
 
-    /// Begins the story of a mail that was taken: one for each recipient. Without a target there is none.
-    pub(in crate::mailgun) fn tell_of(&self, mail: &Mail) {
+    /// Starts the events of an accepted mail, for each of its recipients. Does nothing without a target.
+    pub(in crate::mailgun) fn start_events(&self, mail: &Mail) {
         if self.target().is_err() {
             return;
         }
         for to in &mail.to {
             let (webhooks, mail, recipient) = (self.clone(), mail.clone(), bare_address(to).to_owned());
-            self.spawn(async move { webhooks.tell(&mail, &recipient).await });
+            self.spawn(async move { webhooks.run_events(&mail, &recipient).await });
         }
     }
 
-    async fn tell(&self, mail: &Mail, recipient: &str) {
-        for (place, happening) in story::of(recipient, self.lists.of(recipient)).iter().enumerate() {
+    async fn run_events(&self, mail: &Mail, recipient: &str) {
+        for (place, event) in mail_events::of(recipient, self.lists.of(recipient)).iter().enumerate() {
             if place > 0 {
                 tokio::time::sleep(self.with(|rules| rules.delay)).await;
             }
-            if let Some(list) = happening.lists() {
+            if let Some(list) = event.suppression_list() {
                 self.lists.add(list, recipient);
             }
-            if let Ok(number) = self.keep(mail.number, &happening.event_data(mail, recipient)) {
+            if let Ok(number) = self.record(mail.number, &event.event_data(mail, recipient)) {
                 self.send(number).await;
             }
         }
     }
 
-    fn keep(&self, mail: usize, event_data: &Value) -> Result<usize, WebhookError> {
+    fn record(&self, mail: usize, event_data: &Value) -> Result<usize, WebhookError> {
         let body = signature::signed(&self.target()?.key, event_data);
         let text = |name: &str| event_data[name].as_str().unwrap_or_default().to_owned();
         let (id, event) = (text("id"), text("event"));
@@ -112,9 +112,9 @@ impl Webhooks {
         Ok(self.events.add(entry))
     }
 
-    /// The first post; retries run beside the story, as the next event does not wait for them at Mailgun's either.
+    /// Makes the first post. Retries run in a task of their own, because Mailgun's next event does not wait for them either.
     async fn send(&self, number: usize) {
-        if self.is_dropped() || is_final(&self.post_kept(number, Signing::Same).await) {
+        if self.is_dropped() || is_final(&self.post_recorded(number, Signing::Same).await) {
             return self.settle(number);
         }
         let webhooks = self.clone();
@@ -124,15 +124,15 @@ impl Webhooks {
     async fn retry(&self, number: usize) {
         for pause in RETRIES {
             tokio::time::sleep(pause).await;
-            if self.is_dropped() || is_final(&self.post_kept(number, Signing::Anew).await) {
+            if self.is_dropped() || is_final(&self.post_recorded(number, Signing::Anew).await) {
                 break;
             }
         }
         self.settle(number);
     }
 
-    /// Posts an event once, and notes the answer.
-    pub(super) async fn post_kept(&self, number: usize, signing: Signing) -> Result<u16, WebhookError> {
+    /// Posts a recorded event once, and records the answer.
+    pub(super) async fn post_recorded(&self, number: usize, signing: Signing) -> Result<u16, WebhookError> {
         let target = self.target()?;
         let event = self.events.get(number).ok_or(WebhookError::NoSuchEvent(number))?;
         let body = match signing {
@@ -145,7 +145,7 @@ impl Webhooks {
         answer
     }
 
-    /// Posts an event that is not kept.
+    /// Posts an event without recording it.
     pub(super) async fn post_event(&self, event_data: &Value) -> Result<u16, WebhookError> {
         let target = self.target()?;
         self.post(&target, &signature::signed(&target.key, event_data)).await
@@ -177,7 +177,7 @@ impl Webhooks {
     }
 }
 
-/// Taken, or refused for good.
+/// Whether the event was accepted, or rejected for good.
 fn is_final(answer: &Result<u16, WebhookError>) -> bool {
     matches!(answer, Ok(200..=299 | 406))
 }

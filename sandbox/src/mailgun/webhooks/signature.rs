@@ -1,11 +1,11 @@
-//! How Mailgun signs: hex HMAC-SHA256 over timestamp and token. The event itself is not signed.
+//! Mailgun's signature: hex HMAC-SHA256 over timestamp and token. It does not cover the event itself.
 
 use hmac::{Hmac, Mac};
 use serde_json::{Value, json};
 use sha2::Sha256;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A webhook's body: the event, with a timestamp of now and a token never used before.
+/// A webhook's body: the event, signed with the current time and a new token.
 pub fn signed(key: &str, event_data: &Value) -> Value {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let (timestamp, token) = (seconds.to_string(), hex(&rand::random::<[u8; 25]>()));
@@ -31,9 +31,9 @@ fn hex(bytes: &[u8]) -> String {
 mod tests {
     use super::*;
 
-    /// mailgun-go's verifier and Node's crypto agree on this one.
+    /// mailgun-go's verifier and Node's crypto both accept this signature.
     #[test]
-    fn it_signs_as_mailgun_does() {
+    fn the_signature_is_the_one_that_mailgun_computes() {
         let token = "17b9639c99eebb8bf27dc599a4ae762accf05843cd8d926270";
         assert_eq!(
             signature("whsec-for-tests-only-0123456789abcdef", "1789732803", token),

@@ -1,5 +1,5 @@
-//! Classifies Mailgun's responses to a mail. Mailgun has no idempotency keys, so a mail that Mailgun may have accepted is
-//! `Unknown`, and only the same mail may be sent after it.
+//! Classifies Mailgun's responses to a mail. Mailgun has no idempotency keys. If Mailgun may have accepted a mail, the verdict
+//! is `Unknown`, and a retry must send the same mail.
 
 use outbox::Failure;
 use serde::Deserialize;
@@ -22,7 +22,7 @@ fn verdict_for(status: u16, message: &str, response: &UpstreamResponse) -> (Verd
         }
         420 | 429 => (retry_after(rate_limit::wait_or_default(response, message)), "mailgun_rate_limited"),
 
-        // Of sandbox domains and free accounts. The message may also say "not allowed to send".
+        // The responses for sandbox domains and free accounts. The message may also say "not allowed to send".
         400..=499 if says("for test purposes only") || says("authorized recipient") => {
             (refused("MAILGUN_DOMAIN"), "mailgun_recipient_not_authorized")
         }
@@ -49,29 +49,31 @@ fn verdict_for(status: u16, message: &str, response: &UpstreamResponse) -> (Verd
 /// The explanation of a code, for operators.
 fn explanation(code: &str) -> &'static str {
     match code {
-        "mailgun_rate_limited" => "Mailgun asked for patience",
+        "mailgun_rate_limited" => "Mailgun limits the rate of our calls",
         "mailgun_key_refused" => {
-            "Mailgun does not take the key: set a sending key of MAILGUN_DOMAIN; a domain in the EU needs \
+            "Mailgun does not accept the key: set a sending key of MAILGUN_DOMAIN; a domain in the EU needs \
              MAILGUN_BASE_URL=https://api.eu.mailgun.net"
         }
         "mailgun_recipient_not_authorized" => {
-            "Mailgun sends from this domain only to authorised recipients: authorise the recipient, or use a domain of your \
-             own and a paid plan"
+            "Mailgun sends from this domain only to authorised recipients: authorise the recipient, or use your own domain \
+             and a paid plan"
         }
-        "mailgun_payment_required" => "Mailgun's account is restricted: see its billing page",
-        "mailgun_domain_not_allowed" => "Mailgun lets this domain send nothing: verify it, or see the account's state",
-        "mailgun_forbidden" => "Mailgun forbids our calls: see the account's IP allow list",
+        "mailgun_payment_required" => "The Mailgun account is restricted: see its billing page",
+        "mailgun_domain_not_allowed" => {
+            "Mailgun does not let this domain send: verify the domain, or check the state of the account"
+        }
+        "mailgun_forbidden" => "Mailgun forbids our calls: check the account's IP allow list",
         "mailgun_domain_not_found" => {
-            "Mailgun has no such domain in this region: see MAILGUN_DOMAIN; a domain in the EU needs \
+            "Mailgun does not know this domain in this region: check MAILGUN_DOMAIN; a domain in the EU needs \
              MAILGUN_BASE_URL=https://api.eu.mailgun.net"
         }
-        "mailgun_wrong_path" => "Mailgun takes no mail at this path: see MAILGUN_DOMAIN and MAILGUN_BASE_URL",
-        "mailgun_wrong_url" => "There is no Mailgun at MAILGUN_BASE_URL",
-        "mailgun_sender_refused" => "Mailgun does not take the sender",
-        "mailgun_unavailable" => "Mailgun is in trouble, and may have taken the mail",
+        "mailgun_wrong_path" => "Mailgun does not accept mail at this path: check MAILGUN_DOMAIN and MAILGUN_BASE_URL",
+        "mailgun_wrong_url" => "MAILGUN_BASE_URL does not lead to Mailgun",
+        "mailgun_sender_refused" => "Mailgun does not accept the sender: check MAIL_FROM",
+        "mailgun_unavailable" => "Mailgun is unavailable, and may have accepted the mail",
         "mailgun_unreadable" => "Mailgun did not confirm the mail",
-        "recipient_refused" => "Mailgun does not take this address",
-        "mail_too_large" => "Mailgun finds the mail too large",
+        "recipient_refused" => "Mailgun does not accept this address",
+        "mail_too_large" => "The mail is larger than Mailgun accepts",
         _ => "Mailgun refused the mail",
     }
 }
@@ -124,7 +126,7 @@ pub fn classify_call_error(error: &CallError) -> UpstreamFailure {
         CallError::ResponseLost(why) => (
             Verdict::Unknown,
             "mailgun_no_answer",
-            format!("Mailgun may have taken the mail, but did not say so: {why}"),
+            format!("Mailgun may have accepted the mail, but its response was lost: {why}"),
         ),
     };
     UpstreamFailure { verdict, reason: Failure::new(code, message), http_status: None }

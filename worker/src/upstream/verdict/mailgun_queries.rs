@@ -27,17 +27,15 @@ pub struct QueryError {
 pub fn classify(response: &UpstreamResponse) -> Result<(), QueryError> {
     let (reason, pause) = match response.status {
         200..=299 => return Ok(()),
-        401..=403 => {
-            ("Mailgun refuses the key: it must be one that may read events (MAILGUN_EVENTS_KEY)", MISCONFIGURED)
-        }
+        401..=403 => ("Mailgun refuses the key: MAILGUN_EVENTS_KEY must be allowed to read events", MISCONFIGURED),
         404 => (
-            "Mailgun does not know the domain, or not in this region (MAILGUN_DOMAIN, MAILGUN_BASE_URL)",
+            "Mailgun does not know the domain in this region: check MAILGUN_DOMAIN and MAILGUN_BASE_URL",
             MISCONFIGURED,
         ),
-        400 | 405 => ("Mailgun does not understand the question (MAILGUN_EVENTS_API, MAILGUN_BASE_URL)", MISCONFIGURED),
+        400 | 405 => ("Mailgun rejects the query: check MAILGUN_EVENTS_API and MAILGUN_BASE_URL", MISCONFIGURED),
         420 | 429 => {
             let message = String::from_utf8_lossy(&response.body).to_lowercase();
-            ("Mailgun asked for patience", rate_limit::wait_or_default(response, &message))
+            ("Mailgun limits the rate of our queries", rate_limit::wait_or_default(response, &message))
         }
         _ => ("Mailgun is unavailable", UNAVAILABLE),
     };
@@ -47,14 +45,14 @@ pub fn classify(response: &UpstreamResponse) -> Result<(), QueryError> {
 /// Classifies a query without a response.
 #[must_use]
 pub fn classify_call_error(_error: &CallError) -> QueryError {
-    QueryError { reason: "Mailgun does not answer", pause: UNAVAILABLE }
+    QueryError { reason: "Mailgun does not respond", pause: UNAVAILABLE }
 }
 
 /// The error for a successful response without the expected content, or for a URL that cannot be used.
 #[must_use]
 pub fn unreadable() -> QueryError {
     QueryError {
-        reason: "Mailgun answers what cannot be read (MAILGUN_BASE_URL, MAILGUN_EVENTS_API)",
+        reason: "Mailgun's response cannot be read: check MAILGUN_BASE_URL and MAILGUN_EVENTS_API",
         pause: MISCONFIGURED,
     }
 }
@@ -69,7 +67,7 @@ mod tests {
             let response = UpstreamResponse { status, body: body.as_bytes().to_vec(), ..UpstreamResponse::default() };
             classify(&response).err().map(|error| error.pause.as_secs())
         };
-        for (status, body, wanted) in [
+        for (status, body, expected) in [
             (200, "", None),
             (401, "Forbidden", Some(300)),
             (403, "", Some(300)),
@@ -80,7 +78,7 @@ mod tests {
             (500, "", Some(30)),
             (302, "", Some(30)),
         ] {
-            assert_eq!(pause(status, body), wanted, "{status} {body}");
+            assert_eq!(pause(status, body), expected, "{status} {body}");
         }
     }
 }

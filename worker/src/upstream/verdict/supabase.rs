@@ -59,9 +59,9 @@ const ADDRESS_CODES: [&str; 6] = [
     "user_banned",
 ];
 
-/// Whether a hook failed, as opposed to one that refused the account. Supabase passes on a hook's own status with the code
-/// `unknown`; a hook that raises or cannot be reached has a `hook_…` code, or `unexpected_failure` with a message such as
-/// "Error running hook URI" or "Unexpected status code returned from hook: 500".
+/// Whether a hook failed, as opposed to a hook that ran and rejected the account. Supabase forwards a hook's own status with
+/// the code `unknown`. For a hook that raises an error or cannot be reached, the code is `hook_…`, or `unexpected_failure`
+/// with a message such as "Error running hook URI" or "Unexpected status code returned from hook: 500".
 fn is_hook_failure(status: u16, code: &str, message: &str) -> bool {
     let is_own_code = code.starts_with("hook_");
     let is_from_hook = is_own_code || code == "unknown" || message.to_lowercase().contains("hook");
@@ -71,21 +71,21 @@ fn is_hook_failure(status: u16, code: &str, message: &str) -> bool {
 /// The explanation of a code, for operators.
 fn explanation(code: &str) -> &'static str {
     match code {
-        "supabase_rate_limited" => "Supabase asked for patience",
-        HOOK_FAILED => "A hook of Supabase failed: see the project's Auth hooks and their logs",
-        "hook_rejected" => "A hook of Supabase refused this account",
-        "no_authorization" => "Supabase does not take the key: set the project's secret key",
-        "bad_jwt" => "Supabase does not take the key: it is wrong, expired, or of another project",
-        "not_admin" => "The key is not the service role's: set the secret one, not the public one",
-        "supabase_forbidden" => "Something before Supabase Auth refuses our calls",
+        "supabase_rate_limited" => "Supabase limits the rate of our calls",
+        HOOK_FAILED => "A Supabase Auth hook failed: see the project's Auth hooks and their logs",
+        "hook_rejected" => "A Supabase Auth hook rejected this account",
+        "no_authorization" => "Supabase does not accept the key: set the project's secret key",
+        "bad_jwt" => "Supabase does not accept the key: it is wrong, expired, or from another project",
+        "not_admin" => "The key does not have the role service_role: set the secret key, not the publishable one",
+        "supabase_forbidden" => "A firewall or gateway in front of Supabase Auth refuses the call",
         "supabase_payment_required" => "The Supabase project is restricted: see its billing page",
-        "unknown_user" => "Nobody has an account with this address, and SIGNUPS=deny makes none",
-        "supabase_wrong_url" => "No Supabase Auth at SUPABASE_URL: set the project's URL, without /auth/v1",
-        "user_not_saved" => "Supabase could not create the user: see its Auth logs",
-        "supabase_timeout" => "Supabase Auth gave up waiting for its database",
-        "supabase_unavailable" => "Supabase Auth is in trouble",
-        "supabase_unreadable" => "Supabase answered something that is no link",
-        "validation_failed" => "Supabase does not take this address",
+        "unknown_user" => "The address has no account, and SIGNUPS=deny creates none",
+        "supabase_wrong_url" => "SUPABASE_URL does not lead to Supabase Auth: set the project's URL, without /auth/v1",
+        "user_not_saved" => "Supabase could not save the new user: see its Auth logs",
+        "supabase_timeout" => "Supabase Auth timed out, probably while waiting for its database",
+        "supabase_unavailable" => "Supabase Auth is unavailable",
+        "supabase_unreadable" => "Supabase's response contains no link",
+        "validation_failed" => "Supabase does not accept this address",
         _ => "Supabase refused the request",
     }
 }
@@ -136,7 +136,7 @@ pub fn classify_call_error(error: &CallError) -> UpstreamFailure {
     let (CallError::NotSent(why) | CallError::ResponseLost(why)) = error;
     UpstreamFailure {
         verdict: RETRY,
-        reason: Failure::new("supabase_unreachable", format!("Supabase did not answer: {why}")),
+        reason: Failure::new("supabase_unreachable", format!("Supabase did not respond: {why}")),
         http_status: None,
     }
 }

@@ -10,29 +10,31 @@ use outbox::{
 /// What a failed call means for this job and for the other jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// The call had no effect. Without a requested wait (5xx, or no connection) it may concern this recipient or everybody.
+    /// The call had no effect. Without a requested wait (5xx, or no connection), the failure may affect only this recipient or
+    /// everybody.
     Retry {
         /// The wait that the upstream asked for, from now. It applies to all jobs. `None`: use our own backoff.
         not_before: Option<Duration>,
     },
-    /// The failure concerns this job only and may be temporary. Retry, but reject the job after a few such failures.
+    /// The failure affects only this job and may be temporary. Retry, but reject the job after a few such failures.
     RetryUpTo {
         /// Maximum number of attempts of the job that may fail with this code, including this one.
         attempts: i64,
     },
-    /// The call may have taken effect. Repeat the same mail; never create a new link. It may concern this recipient or
-    /// everybody.
+    /// The call may have taken effect. Repeat the same mail; never create a new link. The failure may affect only this recipient
+    /// or everybody.
     Unknown,
-    /// The call was refused with 4xx, and it is not known whether for this recipient or for everybody.
+    /// The call was refused with 4xx, either for this recipient or for everybody.
     Refused {
-        /// The setting to check if it concerns everybody.
+        /// The setting to check if all calls are refused.
         setting: &'static str,
     },
-    /// A hook of Supabase failed. It runs only for this recipient, so other jobs are not affected. Retry.
+    /// A Supabase Auth hook failed. It runs only for some recipients, so other jobs may not be affected. Retry.
     Hook,
     /// This job can never succeed. Other jobs are not affected.
     Reject,
-    /// This address or account can never get a link or a mail: the refusal says so itself. Any stranger can cause it.
+    /// The response says that this address or account can never get a link or a mail. Anybody can cause this by requesting a
+    /// link for such an address.
     RejectRecipient,
     /// No job can succeed until an operator changes a setting.
     Configuration {
@@ -66,7 +68,7 @@ pub struct UpstreamFailure {
 }
 
 impl UpstreamFailure {
-    /// How the upstream is stopped if this concerns everybody.
+    /// How to stop the upstream if the failure affects everybody.
     #[must_use]
     pub fn stop_kind(&self) -> StopKind {
         match self.verdict {
@@ -75,7 +77,7 @@ impl UpstreamFailure {
         }
     }
 
-    /// The setting to check if this concerns everybody.
+    /// The setting to check if the failure affects everybody.
     #[must_use]
     pub fn setting(&self, upstream: Upstream) -> &'static str {
         match (self.verdict, upstream) {
@@ -85,7 +87,7 @@ impl UpstreamFailure {
         }
     }
 
-    /// Why the upstream is stopped if this concerns everybody.
+    /// Why the upstream is stopped if the failure affects everybody.
     #[must_use]
     pub fn stop_reason(&self, upstream: Upstream) -> StopReason<'_> {
         StopReason { kind: self.stop_kind(), failure: &self.reason, setting: self.setting(upstream) }
@@ -116,7 +118,7 @@ pub(super) const fn retry_after(wait: Duration) -> Verdict {
     Verdict::Retry { not_before: Some(wait) }
 }
 
-/// The code of jobs that a hook of Supabase held up.
+/// The code of jobs that a failed Supabase Auth hook delays.
 pub const HOOK_FAILED: &str = "hook_failed";
 
 pub(super) const fn refused(setting: &'static str) -> Verdict {

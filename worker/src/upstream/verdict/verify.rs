@@ -1,6 +1,6 @@
-//! Classifies the answers of Supabase's `/verify` to a token that no link has. The server redirects such a request to the
-//! callback if its allow list accepts the callback, and to its SITE_URL otherwise, with the error in the fragment
-//! (Supabase: internal/api/verify.go; also measured). Anything else is `Unclear`: it must not fail a job.
+//! Classifies the responses of Supabase's `/verify` to a token that no link has. The server redirects such a request to the
+//! callback if its allow list accepts the callback, and otherwise to its SITE_URL. The error is in the fragment (Supabase:
+//! internal/api/verify.go; also measured). Any other response is `Unclear` and must not fail a job.
 
 use reqwest::header::LOCATION;
 use url::{Url, form_urlencoded};
@@ -21,32 +21,32 @@ pub enum RedirectAnswer {
     Unclear,
 }
 
-/// Whether a server answers at the path of the links.
+/// Whether a server serves the path of the links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LinkPathAnswer {
-    /// Supabase Auth answers there.
+    /// Supabase Auth serves the path.
     Served,
-    /// The server there answers 404.
+    /// The server responds with 404.
     NotFound,
     /// Not known.
     Unclear,
 }
 
-/// Classifies the answer for a callback URL.
+/// Classifies the response for a callback URL.
 #[must_use]
 pub fn classify_redirect(response: &UpstreamResponse, callback_url: &str) -> RedirectAnswer {
     let Some(location) = response.header(LOCATION).filter(|_| response.status == 303) else {
         return RedirectAnswer::Unclear;
     };
-    // Compare exactly, and do not only look for the beginning: `https://portal.example.com.evil.example` begins like the
-    // portal.
+    // Compare the whole URL, not a prefix: `https://portal.example.com.evil.example` starts with the portal's origin.
     if location == callback_url || location.strip_prefix(callback_url).is_some_and(|rest| rest.starts_with('#')) {
         return RedirectAnswer::Allowed;
     }
     let (Ok(callback), Ok(url)) = (Url::parse(callback_url), Url::parse(location)) else {
         return RedirectAnswer::Unclear;
     };
-    // A SITE_URL with the callback's origin would have accepted the callback, so this is a callback in another notation.
+    // Supabase accepts every callback with the origin of its SITE_URL. So a redirect to the callback's own origin is not the
+    // SITE_URL but the callback in another notation.
     if !is_error_of_verify(&url) || url.origin() == callback.origin() {
         return RedirectAnswer::Unclear;
     }
@@ -54,7 +54,7 @@ pub fn classify_redirect(response: &UpstreamResponse, callback_url: &str) -> Red
     RedirectAnswer::Refused { leads_to }
 }
 
-/// Classifies the answer at the path of a link.
+/// Classifies the response at the path of a link.
 #[must_use]
 pub fn classify_link_path(response: &UpstreamResponse) -> LinkPathAnswer {
     match response.status {

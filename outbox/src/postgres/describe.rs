@@ -1,0 +1,126 @@
+//! Words for the errors of the database library that tell an operator what to do. They contain no value that was sent, and
+//! nothing of Postgres's or the library's source.
+
+use std::io::ErrorKind;
+
+use sqlx::migrate::MigrateError;
+
+use super::error::{UNDEFINED_FUNCTION, UNDEFINED_TABLE};
+
+/// What happened.
+pub(super) fn describe(error: &sqlx::Error) -> String {
+    match error {
+        sqlx::Error::PoolTimedOut => "no connection could be had in time".to_owned(),
+        sqlx::Error::Database(error) => {
+            let message = error.message();
+            match error.code() {
+                Some(code) if [UNDEFINED_TABLE, UNDEFINED_FUNCTION].contains(&&*code) => {
+                    format!(
+                        "a part of the tables is missing ({message}): run `magic-link-worker migrate` of this version"
+                    )
+                }
+                Some(code) => format!("Postgres says: {message} (SQLSTATE {code})"),
+                None => format!("Postgres says: {message}"),
+            }
+        }
+        // A refused certificate comes as an I/O error.
+        sqlx::Error::Io(error) => {
+            let text = error.to_string();
+            describe_certificate(&text).map_or_else(|| describe_connection(error), str::to_owned)
+        }
+        sqlx::Error::Tls(error) => {
+            let text = error.to_string();
+            describe_certificate(&text).map_or_else(|| format!("TLS to Postgres failed: {text}"), str::to_owned)
+        }
+        sqlx::Error::Protocol(message) => message.clone(),
+        sqlx::Error::WorkerCrashed => "the connection to Postgres ended unexpectedly".to_owned(),
+        other => other.to_string(),
+    }
+}
+
+/// Why the tables cannot be migrated.
+pub(super) fn describe_migration(error: &MigrateError) -> String {
+    match error {
+        MigrateError::Execute(error) => describe(error),
+        MigrateError::ExecuteMigration(error, version) => format!("migration {version}: {}", describe(error)),
+        MigrateError::VersionMismatch(version) | MigrateError::Dirty(version) => {
+            format!("the database has another form of migration {version} than this program: which build migrated it?")
+        }
+        other => other.to_string(),
+    }
+}
+
+/// What became of the connection.
+fn describe_connection(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    let words = match error.kind() {
+        ErrorKind::ConnectionRefused => "connection refused: no server listens at the host and port of DATABASE_URL",
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "the host of DATABASE_URL cannot be reached",
+        ErrorKind::ConnectionReset
+        | ErrorKind::ConnectionAborted
+        | ErrorKind::BrokenPipe
+        | ErrorKind::UnexpectedEof => "the connection to Postgres was lost",
+        ErrorKind::TimedOut => "Postgres did not answer in time",
+        ErrorKind::NotFound => "a file that DATABASE_URL names is not there (a socket, or the file of sslrootcert)",
+        ErrorKind::PermissionDenied => {
+            "this user may not use a file that DATABASE_URL names (a socket, or a certificate)"
+        }
+        _ if text.contains("lookup address") => "the host name in DATABASE_URL is not known",
+        // Without the system's number of the error.
+        _ => return text.split(" (os error").next().unwrap_or_default().to_owned(),
+    };
+    words.to_owned()
+}
+
+/// What to do about a certificate that was refused, by rustls's words for it (seen with Postgres 15).
+fn describe_certificate(error: &str) -> Option<&'static str> {
+    let advice = [
+        ("UnsupportedCertVersion", "the server's TLS certificate is of X.509 version 1: give it one of version 3"),
+        (
+            "CaUsedAsEndEntity",
+            "the server's TLS certificate is that of a certificate authority: give the server one of its own, signed by it",
+        ),
+        (
+            "UnknownIssuer",
+            "the server's TLS certificate is signed by an authority that is not known: add \
+             sslrootcert=/path/to/the/authority.pem to DATABASE_URL",
+        ),
+        (
+            "not valid for name",
+            "the server's TLS certificate is for another host name: use that name in DATABASE_URL, or sslmode=verify-ca",
+        ),
+        ("certificate expired", "the server's TLS certificate has expired"),
+    ];
+    advice.into_iter().find(|(words, _)| error.contains(words)).map(|(_, advice)| advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Error as IoError;
+
+    use crate::Error;
+
+    #[test]
+    fn a_refused_certificate_says_what_to_do() {
+        for (words, advice) in [
+            ("invalid peer certificate: Other(OtherError(UnsupportedCertVersion))", "version 3"),
+            ("invalid peer certificate: Other(OtherError(CaUsedAsEndEntity))", "one of its own"),
+            ("invalid peer certificate: UnknownIssuer", "sslrootcert="),
+            ("invalid peer certificate: certificate not valid for name \"127.0.0.1\"; it is for db", "verify-ca"),
+        ] {
+            let error = Error::from(sqlx::Error::Io(IoError::other(words)));
+            assert!(error.to_string().contains(advice), "{error}");
+            assert!(error.is_outage());
+        }
+    }
+
+    #[test]
+    fn a_lost_connection_is_told_without_the_systems_number() {
+        for (number, words) in
+            [(111, "connection refused: "), (104, "was lost"), (113, "cannot be reached"), (24, "open files")]
+        {
+            let error = Error::from(sqlx::Error::Io(IoError::from_raw_os_error(number))).to_string();
+            assert!(error.contains(words) && !error.contains("os error"), "{error}");
+        }
+    }
+}

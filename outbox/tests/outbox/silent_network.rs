@@ -1,0 +1,193 @@
+//! Behaviour on a network that silently drops packets, as after a failover or with an expired NAT entry.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use outbox::{Enqueued, GroupCommit, JobListener};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{
+        TcpListener, TcpStream,
+        tcp::{OwnedReadHalf, OwnedWriteHalf},
+    },
+    sync::watch,
+};
+
+use crate::test_outbox::{TestOutbox, request};
+
+/// Which connections' bytes the proxy drops.
+#[derive(Clone, Copy, Debug)]
+enum Dropped {
+    None,
+    All,
+    /// Those of connections that were opened before.
+    OpenedBefore(Instant),
+    /// Those of the first connection, after it has written something and then got the answer to a check.
+    FirstAfterItsCheck,
+}
+
+/// Progress of a connection that falls silent after its check.
+#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+enum Progress {
+    Opened,
+    HasWritten,
+    IsChecked,
+    IsSilent,
+}
+
+/// Forwards bytes unless they are to be dropped.
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, dropped: watch::Receiver<Dropped>) {
+    let made = Instant::now();
+    let drops = || match *dropped.borrow() {
+        Dropped::None => false,
+        Dropped::All => true,
+        Dropped::OpenedBefore(time) => made < time,
+        // Handled by `pass_until_checked`.
+        Dropped::FirstAfterItsCheck => false,
+    };
+    let mut buffer = vec![0; 16 * 1024];
+    while let Ok(read) = from.read(&mut buffer).await {
+        if read == 0 || (!drops() && to.write_all(&buffer[..read]).await.is_err()) {
+            return;
+        }
+    }
+}
+
+/// Forwards bytes until the client has the answer to a check that follows a write. Then it drops everything.
+async fn pass_until_checked(client: TcpStream, server: TcpStream) {
+    let ((mut from_client, mut to_client), (mut from_server, mut to_server)) =
+        (client.into_split(), server.into_split());
+    let (mut request, mut answer) = (vec![0; 16 * 1024], vec![0; 16 * 1024]);
+    let mut progress = Progress::Opened;
+    loop {
+        tokio::select! {
+            read = from_client.read(&mut request) => {
+                let sent = &request[..read.unwrap()];
+                let contains = |text: &[u8]| sent.windows(text.len()).any(|part| part == text);
+                if progress == Progress::Opened && contains(b"email_") {
+                    progress = Progress::HasWritten;
+                } else if progress == Progress::HasWritten && contains(b"transaction_read_only") {
+                    progress = Progress::IsChecked;
+                }
+                if sent.is_empty() {
+                    return;
+                }
+                if progress < Progress::IsSilent {
+                    to_server.write_all(sent).await.unwrap();
+                }
+            }
+            read = from_server.read(&mut answer) => {
+                to_client.write_all(&answer[..read.unwrap()]).await.unwrap();
+                if progress == Progress::IsChecked {
+                    progress = Progress::IsSilent;
+                }
+            }
+        }
+    }
+}
+
+/// Starts a proxy in front of the server of `url`. Returns the proxy's URL, and what it drops.
+async fn proxy_to(url: &str) -> (String, watch::Sender<Dropped>) {
+    let (dropped, what_is_dropped) = watch::channel(Dropped::None);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server: Arc<str> = url.split(['@', '/']).nth(3).unwrap().into();
+    let proxy = url.replace(&*server, &listener.local_addr().unwrap().to_string());
+    let mode = dropped.clone();
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            if matches!(*what_is_dropped.borrow(), Dropped::FirstAfterItsCheck) {
+                tokio::spawn(pass_until_checked(client, TcpStream::connect(&*server).await.unwrap()));
+                mode.send_replace(Dropped::None);
+                continue;
+            }
+            let (from_client, to_client) = client.into_split();
+            let (from_server, to_server) = TcpStream::connect(&*server).await.unwrap().into_split();
+            tokio::spawn(pass(from_client, to_server, what_is_dropped.clone()));
+            tokio::spawn(pass(from_server, to_client, what_is_dropped.clone()));
+        }
+    });
+    (proxy, dropped)
+}
+
+#[tokio::test]
+async fn a_silent_network_is_an_outage_until_it_answers_again() {
+    let outbox = TestOutbox::new().await;
+    let (url, dropped) = proxy_to(&outbox.api_url).await;
+    // With one connection: if the pool lost it for good, no request would be accepted any more.
+    let pool = outbox::connect(&url.into(), 1, "test").unwrap();
+    let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
+    assert_eq!(commit.commit(request("a@example.com")).await.unwrap(), Enqueued::Queued);
+
+    dropped.send(Dropped::All).unwrap();
+    let began = Instant::now();
+    let refused = commit.commit(request("b@example.com")).await.unwrap_err();
+    assert!(refused.is_outage(), "{refused}");
+    assert!(began.elapsed() < Duration::from_secs(14), "{:?}", began.elapsed());
+
+    dropped.send(Dropped::None).unwrap();
+    let again = loop {
+        match commit.commit(request("c@example.com")).await {
+            Ok(outcome) => break outcome,
+            Err(error) => assert!(error.is_outage() && began.elapsed() < Duration::from_secs(60), "{error}"),
+        }
+    };
+    assert_eq!(again, Enqueued::Queued);
+}
+
+/// A committer has one connection. If the pool waited on it without a limit, no request would be accepted for as long as the
+/// server is silent.
+#[tokio::test]
+async fn a_committers_connection_that_falls_silent_after_its_check_is_replaced() {
+    let outbox = TestOutbox::new().await;
+    let (url, dropped) = proxy_to(&outbox.api_url).await;
+    dropped.send(Dropped::FirstAfterItsCheck).unwrap();
+    let pool = outbox::connect(&url.into(), 1, "test").unwrap();
+    let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
+    let began = Instant::now();
+    let mut refusals = 0;
+    for number in 0..2 {
+        loop {
+            match commit.commit(request(&format!("person-{number}@example.com"))).await {
+                Ok(outcome) => break assert_eq!(outcome, Enqueued::Queued),
+                Err(error) => {
+                    assert!(error.is_outage() && began.elapsed() < Duration::from_secs(30), "{error}");
+                    refusals += 1;
+                }
+            }
+        }
+        // Wait until the connection counts as idle and is checked.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert!(refusals <= 1, "{refusals} refusals");
+}
+
+#[tokio::test]
+async fn a_listener_that_no_longer_receives_is_replaced() {
+    let outbox = TestOutbox::new().await;
+    let (url, dropped) = proxy_to(&outbox.url).await;
+    let pool = outbox::connect(&url.into(), 2, "test").unwrap();
+    let listener = JobListener::start(&pool);
+    listener.wait(MAX_WAIT).await;
+    outbox.queued(request("a@example.com")).await;
+    assert!(is_notified(&listener).await, "the listener received no notification");
+
+    // Open connections stay silent for ever. New ones work.
+    dropped.send(Dropped::OpenedBefore(Instant::now())).unwrap();
+    let silent_since = Instant::now();
+    // A new connection notifies once, for jobs that were added in the meantime.
+    assert!(is_notified(&listener).await, "the dead connection was not replaced");
+    assert!(silent_since.elapsed() < Duration::from_secs(20), "replaced after {:?}", silent_since.elapsed());
+    outbox.queued(request("b@example.com")).await;
+    assert!(is_notified(&listener).await, "the new connection received no notification");
+}
+
+/// Longer than it takes to replace a dead connection.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+async fn is_notified(listener: &JobListener) -> bool {
+    let began = Instant::now();
+    listener.wait(MAX_WAIT).await;
+    began.elapsed() < MAX_WAIT
+}

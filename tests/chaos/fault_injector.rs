@@ -1,0 +1,341 @@
+//! Injects faults at random, one after another, and records them.
+
+use std::time::Duration;
+
+use outbox::Upstream;
+use rand::{Rng as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
+use sandbox::{Fault, FaultKind, Lasts, Program};
+use tests::{TestSystem, record::now};
+use tokio::time::{Instant, sleep};
+use uuid::Uuid;
+
+use crate::{
+    faults,
+    gateway::Gateways,
+    personal::{PersonalFaults, faults_of},
+    run::Run,
+};
+
+/// Milliseconds between two faults.
+const INTERVAL_MS: std::ops::Range<u64> = 80..220;
+/// How long a worker is frozen, in milliseconds, unless it stays frozen until its jobs are taken over.
+const FREEZE: std::ops::Range<u64> = 1_000..8_000;
+/// Maximum time to freeze until a takeover: a lease, the wait for the rescue, and time for another worker to start on
+/// the job.
+const LONGEST_FREEZE: Duration = Duration::from_secs(12);
+/// How often a worker stays frozen until another worker is busy with one of its jobs. The fencing token must then
+/// reject its writes.
+const UNTIL_TAKEN_OVER: f64 = 0.6;
+/// Maximum number of faults queued at an upstream for anybody, and the same number for particular people.
+const MAX_QUEUED: usize = 3;
+/// How often a fault is a refused key, which opens the breaker; and how long no other fault follows it.
+const KEY_REFUSED: f64 = 0.01;
+const QUIET: Duration = Duration::from_secs(4);
+/// How often a stopped upstream is repaired instead of getting another fault.
+const REPAIRED: f64 = 0.3;
+/// When Postgres crashes, in percent of the run.
+const CRASHES: [std::ops::Range<u32>; 2] = [20..40, 55..80];
+/// How long Postgres stays down, in milliseconds, the second time for longer than a lease; and how long Mailgun takes
+/// for each mail then.
+const AWAY: [std::ops::Range<u64>; 2] = [100..2_500, 6_000..7_000];
+const SHORT_DELAY: u64 = 300;
+
+/// An injected fault.
+#[derive(Clone, Debug)]
+pub(crate) struct Incident {
+    pub(crate) kind: IncidentKind,
+    /// The worker's process id. 0 for Postgres.
+    pub(crate) pid: u32,
+    pub(crate) from: f64,
+    pub(crate) to: f64,
+}
+
+/// When a failover makes both programs' sessions read-only, in percent of the run; and for how many milliseconds.
+const FAILOVER: std::ops::Range<u32> = 42..54;
+const READ_ONLY: std::ops::Range<u64> = 1_000..3_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum IncidentKind {
+    Kill,
+    Freeze,
+    Stop,
+    PostgresCrash,
+    ReadOnly,
+}
+
+#[derive(Debug)]
+struct Frozen {
+    pid: u32,
+    since: f64,
+    until: Instant,
+    /// The jobs that it held. It thaws once another worker holds one of them.
+    jobs: Vec<Uuid>,
+}
+
+#[derive(Debug)]
+pub(crate) struct FaultInjector {
+    rng: StdRng,
+    frozen: Vec<Frozen>,
+    pub(crate) incidents: Vec<Incident>,
+    pub(crate) faults: usize,
+    /// No fault is added before this time.
+    quiet_until: Instant,
+    /// Workers that were killed or stopped, kept for their logs.
+    pub(crate) ended_workers: Vec<Program>,
+    pub(crate) personal: PersonalFaults,
+    pub(crate) gateways: Gateways,
+}
+
+impl FaultInjector {
+    /// Starts with the personal faults that exist from the beginning.
+    pub(crate) fn begin(system: &TestSystem, run: &Run) -> Self {
+        let mut rng = StdRng::seed_from_u64(run.seed.wrapping_add(2));
+        let mut personal = PersonalFaults::choose(run.seed);
+        personal.update(system, 0);
+        Self {
+            frozen: vec![],
+            incidents: vec![],
+            faults: 0,
+            quiet_until: Instant::now(),
+            ended_workers: vec![],
+            personal,
+            gateways: Gateways::plan(&mut rng, run.time),
+            rng,
+        }
+    }
+
+    /// Injects faults for this long.
+    pub(crate) async fn run(&mut self, system: &mut TestSystem, time: Duration) {
+        let begin = Instant::now();
+        let mut crashes = CRASHES.map(|part| time * self.rng.random_range(part) / 100).into_iter().zip(AWAY).peekable();
+        let mut failover = Some(time * self.rng.random_range(FAILOVER) / 100);
+        while begin.elapsed() < time {
+            self.thaw_when_taken_over(system).await;
+            self.thaw(system, Instant::now());
+            self.personal.update(system, percent(begin.elapsed(), time));
+            let stopped = stopped(system).await;
+            self.fail_behind_a_gateway(system, begin.elapsed(), &stopped).await;
+            self.fail_calls(system, &stopped);
+            if let Some((_, away)) = crashes.next_if(|(at, _)| begin.elapsed() > *at) {
+                self.crash_postgres(system, away).await;
+            }
+            if failover.take_if(|at| begin.elapsed() > *at).is_some() {
+                self.make_read_only(system).await;
+            }
+            match self.rng.random_range(0..100) {
+                0..5 => self.kill(system).await,
+                5..15 => self.freeze(system).await,
+                15..19 => self.stop(system).await,
+                _ => {}
+            }
+            sleep(Duration::from_millis(self.rng.random_range(INTERVAL_MS))).await;
+        }
+    }
+
+    /// Ends all faults except permanent personal ones, and thaws all workers.
+    pub(crate) fn end_faults(&mut self, system: &TestSystem) {
+        self.gateways.end(system, &self.personal);
+        for service in [system.supabase.faults(), system.mailgun.faults()] {
+            service.retain(|fault| self.personal.is_permanent_fault(fault));
+        }
+        let last = self.frozen.iter().map(|frozen| frozen.until).max();
+        self.thaw(system, last.unwrap_or_else(Instant::now));
+    }
+
+    /// Begins a gateway fault only while both upstreams work, so that calls are in flight.
+    async fn fail_behind_a_gateway(&mut self, system: &TestSystem, since: Duration, stopped: &[Upstream]) {
+        self.gateways.end_if_over(system, &self.personal);
+        if stopped.is_empty() && self.gateways.begin_if_due(system, &self.personal, &mut self.rng, since).await {
+            self.faults += 1;
+        }
+    }
+
+    /// Adds a fault unless many are queued already, because then it would take long until the last ones apply.
+    fn fail_calls(&mut self, system: &TestSystem, stopped: &[Upstream]) {
+        let upstreams = [Upstream::Supabase, Upstream::Mailgun];
+        let upstream = upstreams[self.rng.random_range(0..upstreams.len())];
+        if Instant::now() < self.quiet_until {
+            return;
+        }
+        if self.gateways.current().is_none() && self.rng.random_bool(KEY_REFUSED) {
+            // Remove other faults: each probe that meets one makes the next probe later, and soon nothing would happen.
+            upstreams.iter().for_each(|it| faults_of(system, *it).retain(|fault| self.personal.is_personal(fault)));
+            self.quiet_until = Instant::now() + QUIET;
+            self.faults += 1;
+            return faults_of(system, upstream).add(faults::key_refused(&mut self.rng));
+        }
+        if stopped.contains(&upstream) {
+            return self.repair(system, upstream);
+        }
+        let fault = faults::any(&mut self.rng);
+        if self.gateways.current() == Some(upstream) || self.is_never_met(&fault) {
+            return;
+        }
+        let service = faults_of(system, upstream);
+        let is_alike = |waiting: &Fault| waiting.lasts != Lasts::Always && waiting.to.is_some() == fault.to.is_some();
+        if service.list().iter().filter(|waiting| is_alike(waiting)).count() < MAX_QUEUED {
+            service.add(fault);
+            self.faults += 1;
+        }
+    }
+
+    /// Removes queued faults for everybody. Check calls meet them without using them up, so a stopped upstream would
+    /// stay stopped.
+    fn repair(&mut self, system: &TestSystem, upstream: Upstream) {
+        if self.rng.random_bool(REPAIRED) {
+            faults_of(system, upstream).retain(|fault| fault.lasts == Lasts::Always || fault.to.is_some());
+        }
+    }
+
+    /// Whether a fault would be queued behind a permanent one for the same person.
+    fn is_never_met(&self, fault: &Fault) -> bool {
+        fault.to.as_ref().is_some_and(|to| self.personal.kind_of(to).is_some())
+    }
+
+    async fn kill(&mut self, system: &mut TestSystem) {
+        let Some(worker) = self.pick(system) else { return };
+        worker.kill();
+        self.note(IncidentKind::Kill, worker.pid(), now());
+        self.replace(system, worker).await;
+    }
+
+    /// Thaws a frozen worker too, so that it gets the SIGTERM.
+    async fn stop(&mut self, system: &mut TestSystem) {
+        let Some(worker) = self.pick(system) else { return };
+        worker.terminate();
+        worker.thaw();
+        self.note(IncidentKind::Stop, worker.pid(), now());
+        self.replace(system, worker).await;
+    }
+
+    /// Removes a random worker that is not waiting for a takeover.
+    fn pick(&mut self, system: &mut TestSystem) -> Option<Program> {
+        let awaited: Vec<u32> = self.frozen.iter().filter(|it| !it.jobs.is_empty()).map(|it| it.pid).collect();
+        let workers = system.workers.iter().enumerate();
+        let others: Vec<usize> =
+            workers.filter(|(_, it)| !awaited.contains(&it.pid())).map(|(which, _)| which).collect();
+        Some(system.workers.remove(*others.choose(&mut self.rng)?))
+    }
+
+    async fn replace(&mut self, system: &mut TestSystem, worker: Program) {
+        let thawed = self.frozen.extract_if(.., |frozen| frozen.pid == worker.pid()).collect::<Vec<_>>();
+        thawed.iter().for_each(|frozen| self.note(IncidentKind::Freeze, frozen.pid, frozen.since));
+        self.ended_workers.push(worker);
+        system.start_worker().await;
+    }
+
+    async fn freeze(&mut self, system: &TestSystem) {
+        let worker = &system.workers[self.rng.random_range(0..system.workers.len())];
+        let time = Duration::from_millis(self.rng.random_range(FREEZE));
+        // Leave at least one worker that can take over.
+        let until_taken_over = self.rng.random_bool(UNTIL_TAKEN_OVER) && self.frozen.len() + 1 < system.workers.len();
+        let worker = if until_taken_over { busiest(system).await.unwrap_or(worker) } else { worker };
+        if self.frozen.iter().any(|frozen| frozen.pid == worker.pid()) {
+            return;
+        }
+        worker.freeze();
+        let since = now();
+        if until_taken_over {
+            self.until_taken_over(system, worker.pid(), since).await;
+        } else {
+            self.frozen.push(Frozen { pid: worker.pid(), since, until: Instant::now() + time, jobs: vec![] });
+        }
+    }
+
+    /// Keeps a worker frozen until another one is busy with a job that it holds; only briefly if it holds none.
+    async fn until_taken_over(&mut self, system: &TestSystem, pid: u32, since: f64) {
+        let held = held_by(system, pid).await;
+        for (_, recipient) in held.iter().filter(|(_, recipient)| self.personal.kind_of(recipient).is_none()) {
+            let slow = Fault::from(FaultKind::Delay { millis: faults::LONGEST_DELAY }).to(recipient).times(2);
+            system.supabase.faults().add(slow.clone());
+            system.mailgun.faults().add(slow);
+        }
+        let longest = if held.is_empty() { Duration::ZERO } else { LONGEST_FREEZE };
+        let jobs = held.into_iter().map(|(job, _)| job).collect();
+        self.frozen.push(Frozen { pid, since, until: Instant::now() + longest, jobs });
+    }
+
+    /// Lets workers thaw whose jobs were taken over.
+    async fn thaw_when_taken_over(&mut self, system: &TestSystem) {
+        for frozen in &mut self.frozen {
+            if !frozen.jobs.is_empty() && taken_over(system, frozen).await {
+                frozen.until = Instant::now();
+            }
+        }
+    }
+
+    /// Thaws workers that were frozen long enough.
+    fn thaw(&mut self, system: &TestSystem, time: Instant) {
+        for frozen in self.frozen.extract_if(.., |frozen| frozen.until <= time).collect::<Vec<_>>() {
+            system.workers.iter().filter(|worker| worker.pid() == frozen.pid).for_each(Program::thaw);
+            self.note(IncidentKind::Freeze, frozen.pid, frozen.since);
+        }
+    }
+
+    async fn make_read_only(&mut self, system: &TestSystem) {
+        let from = now();
+        for role in ["magic_link_api", "magic_link_worker"] {
+            system.execute(&format!("alter role {role} set default_transaction_read_only = on")).await;
+        }
+        system
+            .execute("select pg_terminate_backend(pid) from pg_stat_activity where usename like 'magic_link_%'")
+            .await;
+        sleep(Duration::from_millis(self.rng.random_range(READ_ONLY))).await;
+        for role in ["magic_link_api", "magic_link_worker"] {
+            system.execute(&format!("alter role {role} reset default_transaction_read_only")).await;
+        }
+        self.note(IncidentKind::ReadOnly, 0, from);
+    }
+
+    async fn crash_postgres(&mut self, system: &TestSystem, away: std::ops::Range<u64>) {
+        let (server, from) = (system.server.as_ref().unwrap(), now());
+        // Delay mails, so that Mailgun accepts some while no result can be recorded.
+        system.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: SHORT_DELAY }).times(20));
+        sleep(Duration::from_millis(SHORT_DELAY / 2)).await;
+        server.halt().await;
+        sleep(Duration::from_millis(self.rng.random_range(away))).await;
+        let worker = &system.workers[self.rng.random_range(0..system.workers.len())];
+        let is_new = self.frozen.iter().all(|frozen| frozen.pid != worker.pid());
+        worker.freeze();
+        let since = now();
+        server.resume().await.unwrap();
+        self.note(IncidentKind::PostgresCrash, 0, from);
+        if is_new {
+            self.until_taken_over(system, worker.pid(), since).await;
+        }
+    }
+
+    fn note(&mut self, kind: IncidentKind, pid: u32, from: f64) {
+        self.incidents.push(Incident { kind, pid, from, to: now() });
+    }
+}
+
+/// The stopped upstreams.
+async fn stopped(system: &TestSystem) -> Vec<Upstream> {
+    let stopped = "select name from upstreams where stopped_by is not null";
+    sqlx::query_scalar(stopped).fetch_all(&system.pool).await.unwrap()
+}
+
+fn percent(elapsed: Duration, time: Duration) -> u32 {
+    u32::try_from(elapsed.as_millis() * 100 / time.as_millis().max(1)).unwrap_or(u32::MAX)
+}
+
+/// The worker that holds the most jobs.
+async fn busiest(system: &TestSystem) -> Option<&Program> {
+    let busiest = "select split_part(worker, ':', 2) from email_jobs_open where state = 'running'
+                   group by 1 order by count(*) desc limit 1";
+    let pid: Option<String> = sqlx::query_scalar(busiest).fetch_optional(&system.pool).await.unwrap();
+    system.workers.iter().find(|worker| Some(worker.pid().to_string()) == pid)
+}
+
+/// A worker's running jobs and their recipients.
+async fn held_by(system: &TestSystem, pid: u32) -> Vec<(Uuid, String)> {
+    let held = "select id, recipient from email_jobs_open where state = 'running' and split_part(worker, ':', 2) = $1";
+    sqlx::query_as(held).bind(pid.to_string()).fetch_all(&system.pool).await.unwrap()
+}
+
+async fn taken_over(system: &TestSystem, frozen: &Frozen) -> bool {
+    let others = "select exists (
+        select from email_jobs_open where state = 'running' and split_part(worker, ':', 2) <> $1 and id = any($2))";
+    sqlx::query_scalar(others).bind(frozen.pid.to_string()).bind(&frozen.jobs).fetch_one(&system.pool).await.unwrap()
+}

@@ -1,0 +1,62 @@
+//! Links from documents to other documents, to their headings and to files of the repository.
+
+use std::{fs, path::Path};
+
+use crate::{files, headings::anchors, prose, workspace};
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let documents = files(workspace(), "md");
+    assert!(documents.len() > 15, "{documents:?}");
+    let broken: Vec<String> = documents.iter().flat_map(|document| broken_links(document)).collect();
+    assert!(broken.is_empty(), "{broken:#?}");
+}
+
+/// The links of a document that lead nowhere, each with the document's path. Links to other servers are not followed.
+fn broken_links(document: &Path) -> Vec<String> {
+    let text = fs::read_to_string(document).unwrap();
+    let is_broken =
+        |target: &&str| !target.contains("://") && !target.starts_with("mailto:") && !leads(document, target);
+    // By paragraph, because `code` may go on in the next line.
+    let paragraphs = prose(&text).collect::<Vec<_>>().join("\n");
+    let paragraphs: Vec<String> = paragraphs.split("\n\n").map(without_code).collect();
+    let targets = paragraphs.iter().flat_map(|paragraph| targets(paragraph));
+    targets.filter(is_broken).map(|target| format!("{}: {target}", document.display())).collect()
+}
+
+/// Whether a relative link leads to a file, and to one of its headings if it names one.
+fn leads(document: &Path, target: &str) -> bool {
+    let (path, heading) = target.split_once('#').map_or((target, None), |(path, heading)| (path, Some(heading)));
+    let file = if path.is_empty() { document.to_owned() } else { document.parent().unwrap().join(path) };
+    match heading {
+        None => file.exists(),
+        Some(heading) => {
+            fs::read_to_string(file).is_ok_and(|text| anchors(&text).iter().any(|anchor| anchor == heading))
+        }
+    }
+}
+
+/// The targets of the links and images of a text: `[text](target)` and `[text](target "title")`.
+fn targets(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    targets.filter_map(|(target, _)| target.split_whitespace().next())
+}
+
+/// A text without its `code`.
+fn without_code(text: &str) -> String {
+    text.split('`').step_by(2).collect::<Vec<_>>().join("")
+}
+
+#[test]
+fn a_link_to_a_missing_file_or_heading_is_broken() {
+    let folder = tempfile::tempdir().unwrap();
+    let (document, other) = (folder.path().join("document.md"), folder.path().join("other.md"));
+    fs::write(&other, "# One thing\n").unwrap();
+    let text = "# Here\n[a](other.md) ![b](other.md#one-thing \"title\"), [`c`](#here) [d](https://example.com/x)\n\
+                [e](missing.md) and [f](other.md#another-thing), [g](#there)\n\
+                `[h](code.md)` and `code\n[j](code.md)`\n```\n[i](block.md)\n```\n";
+    fs::write(&document, text).unwrap();
+    let found = broken_links(&document);
+    let expected = ["missing.md", "other.md#another-thing", "#there"];
+    assert_eq!(found, expected.map(|target| format!("{}: {target}", document.display())));
+}

@@ -1,0 +1,49 @@
+//! What the documents say about the source holds: links, headings, names of tests, alerts and error codes. Needs no program
+//! and no Postgres.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+
+mod headings;
+mod links;
+mod test_names;
+mod troubleshooting;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Folders that hold what is built or installed.
+const NOT_OURS: [&str; 2] = ["target", "node_modules"];
+
+/// The folder of the workspace.
+fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
+}
+
+/// All files below a folder whose names end with `.{extension}`, except for hidden folders and what is not ours.
+fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_string_lossy().into_owned();
+        if name.starts_with('.') || NOT_OURS.contains(&name.as_str()) {
+            continue;
+        }
+        if path.is_dir() {
+            found.extend(files(&path, extension));
+        } else if path.extension().is_some_and(|found| found == extension) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// The lines of a Markdown document that are not in a fenced block of code.
+fn prose(document: &str) -> impl Iterator<Item = &str> {
+    let mut is_code = false;
+    document.lines().filter(move |line| {
+        let is_fence = line.trim_start().starts_with("```");
+        is_code ^= is_fence;
+        !is_code && !is_fence
+    })
+}

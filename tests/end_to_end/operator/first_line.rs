@@ -1,0 +1,51 @@
+//! The first line of each program says which build it is and which public settings differ from the defaults.
+
+use sandbox::Program;
+use tests::{Plan, TestSystem};
+
+use super::fields;
+
+fn first_fields(program: &Program) -> (String, String) {
+    let line = &program.log()[0];
+    let fields = fields(line);
+    assert!(fields["version"] == env!("CARGO_PKG_VERSION") && fields["commit"].is_string(), "{line}");
+    let text = |name: &str| fields[name].as_str().unwrap().to_owned();
+    (text("message"), text("settings"))
+}
+
+#[tokio::test]
+async fn the_first_line_has_the_build_and_the_changed_settings_but_no_secret() {
+    let plan = Plan::default()
+        .api("MAILGUN_WEBHOOK_SIGNING_KEY", "signing-sesame")
+        .api("CALLBACK_PATH", "/auth/callback")
+        .worker("HTTPS_PROXY", "http://ann:sesame@proxy.internal:3128")
+        .worker("MAILGUN_EVENTS_KEY", "events-sesame");
+    let system = TestSystem::with(plan).await;
+    for (program, name, shown, hidden) in [
+        (&system.apis[0], "magic-link-api starts", "IP_RATE_LIMIT=100000/1m", "CALLBACK_PATH"),
+        (&system.workers[0], "magic-link-worker starts", "MAILGUN_RATE=1000/1s", "LEASE_SECONDS"),
+    ] {
+        let (message, settings) = first_fields(program);
+        assert_eq!(message, name);
+        assert!(settings.contains(shown) && !settings.contains(hidden), "{settings}");
+        for secret in ["DATABASE_URL", "postgres://", "KEY", "sesame", "service-role", "@", "PROXY"] {
+            assert!(!settings.contains(secret), "{secret}: {settings}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_metric_of_both_programs_says_which_build_it_is() {
+    let system = TestSystem::start().await;
+    let worker = format!("http://{}/metrics", system.workers[0].address().await.unwrap());
+    for (url, program) in [(system.private_url(0, "/metrics").await, "magic-link-api"), (worker, "magic-link-worker")] {
+        let (_, metrics) = system.get(&url).await;
+        let info: Vec<&str> = metrics.lines().filter(|line| line.starts_with("magic_link_build_info{")).collect();
+        assert!(info.len() == 1 && info[0].ends_with("} 1"), "{info:?}");
+        let version = concat!("version=\"", env!("CARGO_PKG_VERSION"), "\"");
+        for label in [version, "commit=\"", &format!("program=\"{program}\"")] {
+            assert!(info[0].contains(label), "{label}: {info:?}");
+        }
+    }
+    assert!(include_str!("../../../docs/operating.md").contains("| `magic_link_build_info` by "));
+}

@@ -1,0 +1,72 @@
+//! What the log says of single jobs, refused origins and webhooks.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tests::{Plan, TestSystem, eventually};
+
+use super::{PATIENCE, fields};
+
+#[tokio::test]
+async fn each_finished_job_has_one_line() {
+    let system = TestSystem::start().await;
+    let answer = system.ask("hello@example.com").await;
+    system.until_state(&answer, "sent").await;
+    let worker = &system.workers[0];
+    let line = worker.wait_for_line("delivery finished", PATIENCE).await.unwrap();
+    let id = system.text("select id from email_jobs").await;
+    let (span, told): (Value, Value) = (serde_json::from_str::<Value>(&line).unwrap()["span"].clone(), fields(&line));
+    assert_eq!((&span["job_id"], &span["request_id"]), (&json!(id), &json!(answer.request_id)), "{line}");
+    assert_eq!((&told["state"], &told["attempts"]), (&json!("sent"), &json!(1)), "{line}");
+    assert!(told["duration_ms"].is_u64(), "{line}");
+    let lines = worker.log().iter().filter(|line| line.contains("delivery finished")).count();
+    assert_eq!((lines, worker.log().concat().contains("hello@")), (1, false));
+}
+
+#[tokio::test]
+async fn a_refused_origin_is_logged_by_its_host_and_not_again_and_again() {
+    let system = TestSystem::start().await;
+    let secret = "https://ann:sesame@lost-portal.example.org:8443/ann?token=sesame";
+    let hostile = "https://evil.example\",\"level\":\"ERROR\n2026 ERROR forged";
+    let flood = (0..40).map(|number| format!("https://flood-{number}.example"));
+    for origin in [secret.to_owned(), secret.to_owned(), hostile.to_owned()].into_iter().chain(flood) {
+        let body = json!({ "email": "hello@example.com", "callback_origin": origin });
+        let answer = system.post(&body).await;
+        assert_eq!((answer.status, &answer.body["code"]), (400, &json!("callback_origin_not_allowed")));
+    }
+    let log = system.apis[0].log();
+    let lines: Vec<&String> = log.iter().filter(|line| line.contains("CALLBACK_ORIGINS does not allow")).collect();
+    assert_eq!(lines.len(), 5, "{lines:?}");
+    assert_eq!(fields(lines[0])["host"], "\"lost-portal.example.org\"");
+    assert_eq!(lines.iter().filter(|line| line.contains("lost-portal")).count(), 1);
+    assert_eq!(fields(lines[1])["unlogged_refusals"], 1, "{lines:?}");
+    for hidden in ["sesame", "ann:", "forged", "8443"] {
+        assert!(!log.concat().contains(hidden), "{hidden}: {lines:?}");
+    }
+}
+
+#[tokio::test]
+async fn webhooks_are_logged_in_batches() {
+    let system = TestSystem::with(Plan::default().api("MAILGUN_WEBHOOK_SIGNING_KEY", "a-key")).await;
+    system.mailgun.set_webhook_delay(Duration::ZERO);
+    system.mailgun.set_webhook(&system.url("/api/webhooks/mailgun").await, "a-key");
+    let answer = system.ask("hello@example.com").await;
+    system.until_delivery(&answer, "delivered").await;
+    let url = system.url("/api/webhooks/mailgun").await;
+    let forged = json!({ "signature": { "timestamp": "1", "token": "t", "signature": "s" }, "event-data": {} });
+    assert_eq!(tests::post_at(&url, &forged).await.status, 401);
+    let api = &system.apis[0];
+    let recorded = eventually(|| async {
+        let log = api.log();
+        let lines = log.iter().filter(|line| line.contains("an unknown event fits no job"));
+        let counts: Vec<Value> = lines.map(|line| fields(line)).collect();
+        let sum = |name: &str| counts.iter().filter_map(|fields| fields[name].as_u64()).sum::<u64>();
+        if sum("events_recorded") >= 2 && sum("events_unknown") == 0 { Ok(()) } else { Err(log.join("\n")) }
+    });
+    recorded.await.unwrap();
+    let refused = api.wait_for_line("webhooks were refused", PATIENCE).await.unwrap();
+    assert_eq!(
+        (&fields(&refused)["reason"], &fields(&refused)["webhooks_refused"]),
+        (&json!("bad_signature"), &json!(1))
+    );
+}

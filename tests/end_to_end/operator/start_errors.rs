@@ -1,0 +1,133 @@
+//! Each mistake of an operator is one line in our own words, with an exit code.
+
+use std::net::TcpListener;
+
+use sandbox::{Program, Programs, Role, ServerAddress};
+
+use super::{PATIENCE, Setting, Which, end_of, fields, server, start};
+
+/// Words of libraries, which help nobody who runs the programs.
+const FOREIGN: [&str; 9] = [
+    "invalid digit",
+    "os error",
+    "Caused by",
+    "at line",
+    "returned from database",
+    "communicating with database",
+    "panicked",
+    "Error {",
+    "sesame",
+];
+
+fn assert_ours(lines: &[String]) {
+    for words in FOREIGN {
+        assert!(!lines.concat().contains(words), "{words}: {lines:?}");
+    }
+}
+
+/// Runs a program that must end with this code and one line with these words.
+async fn assert_refused(which: Which, changes: &[Setting<'_>], arguments: &[&str], code: i32, words: &str) {
+    let (ended, lines) = end_of(start(which, changes, arguments).await).await;
+    assert_eq!((ended, lines.len()), (Some(code), 1), "{which:?} {changes:?} {arguments:?}: {lines:?}");
+    assert!(lines[0].contains(words), "{words}: {lines:?}");
+    assert_ours(&lines);
+}
+
+#[tokio::test]
+async fn a_bad_value_is_told_in_our_words() {
+    for (which, variable, value, words) in [
+        (Which::Api, "API_MAX_CONNECTIONS", "many", "API_MAX_CONNECTIONS: `many` is not a number from 10 to 100000"),
+        (Which::Api, "DATABASE_MAX_CONNECTIONS", "", "`` is not a number from 1 to 1000"),
+        (Which::Api, "QUEUE_LIMIT", "99999999999999999999", "is not a number from 1 to 100000000"),
+        (Which::Api, "MIGRATE_ON_START", "yes", "`yes` is neither true nor false"),
+        (Which::Api, "API_LISTEN", "8080", "`8080` is not an IP address with a port"),
+        (Which::Api, "API_LISTEN", "192.0.2.1:1", "this machine has no such address"),
+        (Which::Worker, "MAX_ATTEMPTS", "x", "MAX_ATTEMPTS: `x` is not a number from 1 to 1000"),
+        (Which::Worker, "WORKER_LISTEN", "localhost", "`localhost` is not an IP address with a port"),
+        (Which::Worker, "MAILGUN_REQUIRE_TLS", "1", "`1` is neither true nor false"),
+        (Which::Worker, "SUPABASE_URL", "abc", "`abc` is not a URL"),
+        (Which::Worker, "SUPABASE_CA_FILE", "/nowhere/ca.pem", "cannot be read: there is no such file"),
+        (Which::Worker, "SUPABASE_CA_FILE", "/", "cannot be read: it is a directory"),
+        (Which::Worker, "SUPABASE_CA_FILE", "/dev/null", "holds no certificate in PEM"),
+        (Which::Worker, "LINK_SEALING_KEY", "!", "is not base64"),
+    ] {
+        assert_refused(which, &[(variable, value)], &[], 2, words).await;
+    }
+}
+
+#[tokio::test]
+async fn a_busy_port_is_one_line_and_a_bad_setting() {
+    let busy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = busy.local_addr().unwrap().to_string();
+    for (which, variable) in
+        [(Which::Api, "API_LISTEN"), (Which::Api, "API_PRIVATE_LISTEN"), (Which::Worker, "WORKER_LISTEN")]
+    {
+        let words = format!("{variable}: cannot listen on {address}: another program listens there already");
+        assert_refused(which, &[(variable, &address)], &[], 2, &words).await;
+    }
+}
+
+#[tokio::test]
+async fn a_dotenv_that_cannot_be_read_is_told_in_our_words() {
+    let programs = Programs::build().await.unwrap();
+    for path in [&programs.api, &programs.worker] {
+        let arguments = ["-c", r#"mkdir .env; exec "$0""#, path.to_str().unwrap()];
+        let program = Program::spawn("/bin/sh".as_ref(), "dotenv", &[], &arguments).unwrap();
+        let (code, lines) = end_of(program).await;
+        assert_eq!((code, lines), (Some(2), vec![".env: cannot be read: it is a directory".to_owned()]));
+    }
+}
+
+/// `DATABASE_URL`s that lead nowhere, and what is said about each.
+async fn bad_databases() -> [(String, &'static str); 4] {
+    let server = server().await;
+    let name = "postgres";
+    let wrong = ServerAddress::new(server.port(), "sesame").url(name);
+    [
+        (
+            "postgres://ann:sesame@127.0.0.1:1/nothing".to_owned(),
+            "no server listens at the host and port of DATABASE_URL",
+        ),
+        (wrong, "password authentication failed"),
+        (server.url("no_such_database"), "database \"no_such_database\" does not exist"),
+        ("postgres://ann:sesame@host.invalid/nothing".to_owned(), "the host name in DATABASE_URL is not known"),
+    ]
+}
+
+#[tokio::test]
+async fn a_command_without_its_database_says_why_in_one_line() {
+    for (url, words) in bad_databases().await {
+        for arguments in [&["migrate"][..], &["upstreams"], &["forget", "ann@example.com"]] {
+            assert_refused(Which::Worker, &[("DATABASE_URL", &url)], arguments, 1, words).await;
+        }
+    }
+    server().await.create_database("without_tables").await.unwrap();
+    let empty = server().await.url("without_tables");
+    for arguments in [&["upstreams"][..], &["forget", "ann@example.com"]] {
+        let words = "run `magic-link-worker migrate` of this version";
+        assert_refused(Which::Worker, &[("DATABASE_URL", &empty)], arguments, 1, words).await;
+    }
+    assert_refused(Which::Worker, &[], &["forget", "nobody"], 2, "nobody: ").await;
+}
+
+#[tokio::test]
+async fn a_program_without_its_database_waits_and_says_why() {
+    for (url, words) in bad_databases().await {
+        for which in [Which::Api, Which::Worker] {
+            let program = start(which, &[("DATABASE_URL", &url)], &[]).await;
+            let line = program.wait_for_line("the database is away", PATIENCE).await.unwrap();
+            let error = fields(&line)["error"].as_str().unwrap().to_owned();
+            assert!(error.contains(words), "{which:?} {words}: {line}");
+            assert_ours(&program.log());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_role_that_may_not_migrate_is_told_so() {
+    let server = server().await;
+    server.create_database("no_migration").await.unwrap();
+    server.set_roles("no_migration").await.unwrap();
+    let url = server.url_as("no_migration", Role::Viewer);
+    assert_refused(Which::Worker, &[("DATABASE_URL", &url)], &["migrate"], 1, "the tables cannot be migrated: ").await;
+}

@@ -1,0 +1,79 @@
+//! Missing or old tables are not an outage: the line about them says which command to run.
+
+use sandbox::Role;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use tests::{TestSystem, eventually};
+
+use super::{PATIENCE, Which, fields, server, start};
+
+const COMMAND: &str = "run `magic-link-worker migrate` of this version";
+
+async fn execute(database: &str, statement: &str) {
+    let mut admin = PgConnection::connect(&server().await.url(database)).await.unwrap();
+    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut admin).await.unwrap();
+}
+
+/// Starts both programs on a database without the tables that they need, then provides them.
+async fn assert_told(database: &str, provide: &str) {
+    let url = server().await.url(database);
+    let settings = [("DATABASE_URL", url.as_str()), ("MIGRATE_ON_START", "false")];
+    let programs = [start(Which::Api, &settings, &[]).await, start(Which::Worker, &settings, &[]).await];
+    for program in &programs {
+        let line = program.wait_for_line("the tables do not suit this version", PATIENCE).await.unwrap();
+        assert!(fields(&line)["error"].as_str().unwrap().contains(COMMAND), "{line}");
+    }
+    let migrate = start(Which::Worker, &[("DATABASE_URL", &url)], &["migrate"]).await;
+    if provide.is_empty() {
+        assert!(migrate.wait().await.success());
+    } else {
+        execute(database, provide).await;
+    }
+    for program in &programs {
+        program.wait_for_line("the tables suit this version now", PATIENCE).await.unwrap();
+        assert!(!program.log().concat().contains("the database is away"), "{:?}", program.log());
+    }
+}
+
+#[tokio::test]
+async fn an_empty_database_is_to_be_migrated() {
+    server().await.create_database("empty").await.unwrap();
+    assert_told("empty", "").await;
+}
+
+#[tokio::test]
+async fn tables_of_an_older_version_are_to_be_migrated() {
+    server().await.create_outbox("older").await.unwrap();
+    let newest = "where version = (select max(version) from _sqlx_migrations)";
+    execute("older", &format!("create table taken as select * from _sqlx_migrations {newest}")).await;
+    execute("older", &format!("delete from _sqlx_migrations {newest}")).await;
+    assert_told("older", "insert into _sqlx_migrations select * from taken").await;
+}
+
+#[tokio::test]
+async fn a_table_that_goes_missing_is_not_an_outage() {
+    let system = TestSystem::start().await;
+    let worker = &system.workers[0];
+    eventually(|| async { if system.worker_ready(0).await.0 == 200 { Ok(()) } else { Err(()) } }).await.unwrap();
+    system.execute("alter table upstreams rename to elsewhere").await;
+    let line = worker.wait_for_line("the tables do not suit this version", PATIENCE).await.unwrap();
+    assert!(fields(&line)["error"].as_str().unwrap().contains(COMMAND), "{line}");
+    let (status, body) = system.worker_ready(0).await;
+    let message = body["checks"]["database"]["message"].as_str().unwrap_or_default();
+    assert!(status == 503 && message.contains(COMMAND), "{body}");
+    system.execute("alter table elsewhere rename to upstreams").await;
+    worker.wait_for_line("the tables suit this version now", PATIENCE).await.unwrap();
+    assert!(!worker.log().concat().contains("the database is away"));
+    let answer = system.ask("hello@example.com").await;
+    system.until_state(&answer, "sent").await;
+}
+
+#[tokio::test]
+async fn the_command_migrates_as_the_owner() {
+    let server = server().await;
+    server.create_database("by_command").await.unwrap();
+    server.set_roles("by_command").await.unwrap();
+    let url = server.url_as("by_command", Role::Owner);
+    let migrate = start(Which::Worker, &[("DATABASE_URL", &url)], &["migrate"]).await;
+    assert!(migrate.wait().await.success(), "{:?}", migrate.log());
+    assert!(migrate.log().concat().contains("the tables are up to date"));
+}

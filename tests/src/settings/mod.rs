@@ -1,0 +1,90 @@
+//! The settings of both programs, as their command lines define them: for docs/settings.md and for the example of a `.env`,
+//! which `cargo run --example write_settings` writes.
+
+mod env;
+mod page;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Command, CommandFactory as _};
+
+/// A setting of one program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The environment variable.
+    pub variable: String,
+    /// The heading of `--help` that it stands under.
+    pub heading: String,
+    /// The default; `None` if the setting is required or may be left out.
+    pub default: Option<String>,
+    /// Whether the program does not start without it.
+    pub is_required: bool,
+    /// What `--help` says, without the example.
+    pub description: String,
+    /// A value that would be accepted, or how to get one.
+    pub example: String,
+}
+
+/// The settings of both programs: those that both have in the same form, and each program's own.
+pub struct Settings {
+    /// Both programs have them, and describe them in the same words.
+    pub both: Vec<Setting>,
+    /// Those of the api alone.
+    pub api: Vec<Setting>,
+    /// Those of the worker alone.
+    pub worker: Vec<Setting>,
+}
+
+impl Settings {
+    /// Reads the command lines of both programs.
+    #[must_use]
+    pub fn read() -> Self {
+        let api = settings_of(&api::settings::ApiArguments::command());
+        let worker = settings_of(&worker::settings::WorkerArguments::command());
+        let both = api.iter().filter(|setting| worker.contains(setting)).cloned().collect::<Vec<_>>();
+        let own = |settings: Vec<Setting>| settings.into_iter().filter(|setting| !both.contains(setting)).collect();
+        Self { api: own(api), worker: own(worker), both }
+    }
+
+    /// The names of all settings.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.both.iter().chain(&self.api).chain(&self.worker).map(|setting| setting.variable.as_str())
+    }
+
+    /// The files that are written from the settings, and what they must hold.
+    #[must_use]
+    pub fn files(&self) -> [(PathBuf, String); 2] {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        [
+            (workspace.join("docs/settings.md"), page::render(self)),
+            (workspace.join("worker/templates/example.env"), env::render(self)),
+        ]
+    }
+}
+
+fn settings_of(command: &Command) -> Vec<Setting> {
+    let with_variables = command.get_arguments().filter_map(|argument| Some((argument, argument.get_env()?)));
+    let settings = with_variables.map(|(argument, variable)| {
+        let variable = variable.to_str().unwrap().to_owned();
+        let help = argument.get_help().unwrap_or_else(|| panic!("{variable} has no help")).to_string();
+        let (description, example) =
+            help.split_once(" Example: ").unwrap_or_else(|| panic!("{variable} has no example: {help}"));
+        let without_mark = description.strip_prefix("Required. ");
+        let default = argument.get_default_values().first().map(|default| default.to_str().unwrap().to_owned());
+        Setting {
+            heading: argument.get_help_heading().unwrap_or_else(|| panic!("{variable} has no heading")).to_owned(),
+            default: default.filter(|default| !default.is_empty()),
+            is_required: without_mark.is_some(),
+            description: without_mark.unwrap_or(description).to_owned(),
+            example: example.to_owned(),
+            variable,
+        }
+    });
+    settings.collect()
+}
+
+/// The settings under each heading, in the order of `--help`.
+fn by_heading(settings: &[Setting]) -> impl Iterator<Item = (&str, &[Setting])> {
+    let groups = settings.chunk_by(|one, next| one.heading == next.heading);
+    groups.map(|group| (group[0].heading.as_str(), group))
+}

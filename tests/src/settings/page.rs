@@ -1,0 +1,48 @@
+//! docs/settings.md.
+
+use std::fmt::Write as _;
+
+use super::{Setting, Settings, by_heading};
+
+const INTRODUCTION: &str = "# Settings
+
+Both programs read the environment, and `.env` in the working directory; the environment wins. A missing or wrong setting stops the
+start with exit code 2 and one line per fault. `magic-link-worker example-env` prints a `.env` for both programs with every setting.
+The first line that a program logs names its settings that are not the default, without keys and other secrets.
+
+Times are a whole number and a unit: `10s`, `15m`, `1h`, `1d`. A quota is a number in a time: `30/1m`.
+
+`just settings` writes this page from the `--help` of both programs.
+";
+
+pub(super) fn render(settings: &Settings) -> String {
+    let mut page = INTRODUCTION.to_owned();
+    for (title, settings) in [
+        ("Both programs", &settings.both),
+        ("`magic-link-api`", &settings.api),
+        ("`magic-link-worker`", &settings.worker),
+    ] {
+        write!(page, "\n## {title}\n").unwrap();
+        for (heading, settings) in by_heading(settings) {
+            write!(page, "\n### {heading}\n\n| setting | default | description |\n|---|---|---|\n").unwrap();
+            settings.iter().for_each(|setting| page += &row(setting));
+        }
+    }
+    page
+}
+
+fn row(setting: &Setting) -> String {
+    let Setting { variable, default, is_required, description, example, .. } = setting;
+    // An example that is described has code of its own.
+    let example_code = if example.contains('`') { example.clone() } else { format!("`{example}`") };
+    let example = match default {
+        Some(default) if default == example => String::new(),
+        _ => format!(" Example: {example_code}"),
+    };
+    let default = match default {
+        Some(default) => format!("`{default}`"),
+        None if *is_required => "required".to_owned(),
+        None => String::new(),
+    };
+    format!("| `{variable}` | {default} | {}{example} |\n", description.replace('|', "\\|"))
+}

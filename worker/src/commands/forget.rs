@@ -1,0 +1,23 @@
+//! `magic-link-worker forget`: removes a person's address from the database.
+
+use std::io::{Write as _, stdout};
+
+use outbox::{Email, Forgotten};
+
+use super::{CommandError, connect};
+use crate::settings::DatabaseSettings;
+
+/// Removes a person's address from all tables, and prints for each table how many rows contained it.
+///
+/// # Errors
+/// [`CommandError::Database`] or [`CommandError::Output`].
+pub async fn forget(settings: &DatabaseSettings, address: &Email) -> Result<(), CommandError> {
+    let pool = connect(settings, "magic-link-worker forget").await?;
+    let forgotten = outbox::forget(&pool, address).await?;
+    let mut out = stdout().lock();
+    for Forgotten { relation, rows } in forgotten {
+        writeln!(out, "{relation:<24} {rows:>6}")?;
+    }
+    writeln!(out, "Delete the user in Supabase, and what Mailgun keeps, separately.")?;
+    Ok(())
+}

@@ -1,0 +1,32 @@
+//! The subcommands, one file each. Each prints its result to stdout for the person who runs it.
+
+pub mod example_env;
+pub mod forget;
+pub mod migrate;
+pub mod upstreams;
+
+use outbox::{Error, PgPool};
+use program::io_problem;
+
+use crate::settings::DatabaseSettings;
+
+/// Why a command failed. The message is for the person who ran it.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// The database is away, or refused a statement.
+    #[error("{0}")]
+    Database(#[from] Error),
+    /// The result cannot be printed.
+    #[error("the result cannot be printed: {}", io_problem(.0))]
+    Output(#[from] std::io::Error),
+    /// The system cannot generate a random key.
+    #[error("the system has no random numbers for a key")]
+    Random,
+}
+
+/// Connects to the database. Fails if the connection leads to a pooler in transaction mode.
+async fn connect(settings: &DatabaseSettings, program: &str) -> Result<PgPool, Error> {
+    let pool = outbox::connect(&settings.url, settings.max_connections, program)?;
+    outbox::check_pooler(&pool).await?;
+    Ok(pool)
+}

@@ -1,0 +1,78 @@
+//! `magic-link-worker upstreams`: prints the state of the upstreams, as `/health/ready` and `/metrics` of each worker show it. It
+//! also works while no worker runs.
+
+use std::io::{Write as _, stdout};
+
+use chrono::SecondsFormat;
+use outbox::{
+    ProgramKind,
+    upstreams::{self, Stop, StopKind, UpstreamState},
+};
+
+use super::{CommandError, connect};
+use crate::settings::DatabaseSettings;
+
+/// Prints one line per upstream: whether it is stopped or paused, since when, and which setting to check.
+///
+/// # Errors
+/// [`CommandError::Database`] or [`CommandError::Output`].
+pub async fn upstreams(settings: &DatabaseSettings) -> Result<(), CommandError> {
+    let pool = connect(settings, "magic-link-worker upstreams").await?;
+    outbox::check_schema(&pool, ProgramKind::Worker).await?;
+    let (states, stops) = (upstreams::upstream_states(&pool).await?, upstreams::stops(&pool).await?);
+    let mut out = stdout().lock();
+    for state in states {
+        let stop = stops.iter().find(|stop| stop.upstream == state.upstream);
+        writeln!(out, "{:<9} {}", state.upstream.as_str(), describe(state, stop))?;
+    }
+    Ok(())
+}
+
+fn describe(state: UpstreamState, stop: Option<&Stop>) -> String {
+    let pause = if state.is_paused { "paused, because it limits our rate" } else { "" };
+    let Some(stop) = stop else {
+        return if state.is_paused { pause.to_owned() } else { "ok".to_owned() };
+    };
+    let kind = match stop.kind {
+        StopKind::Breaker => "down (breaker open)",
+        StopKind::SlowPace => "down (slow pace)",
+    };
+    let since = stop.since.to_rfc3339_opts(SecondsFormat::Secs, true);
+    let Stop { failure, setting, .. } = stop;
+    let stopped = format!("{kind} since {since}: {}: {} Look at {setting}.", failure.code, sentence(&failure.message));
+    if state.is_paused { format!("{stopped} Also {pause}.") } else { stopped }
+}
+
+fn sentence(text: &str) -> String {
+    if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+    use outbox::{Failure, Upstream};
+
+    use super::*;
+
+    #[test]
+    fn each_state_is_described_with_the_setting_to_check() {
+        let state =
+            |is_slow, is_paused| UpstreamState { upstream: Upstream::Mailgun, is_open: false, is_slow, is_paused };
+        let stop = Stop {
+            upstream: Upstream::Mailgun,
+            kind: StopKind::SlowPace,
+            since: DateTime::from_timestamp(1_800_000_000, 0).unwrap(),
+            failure: Failure { code: "mailgun_no_answer".to_owned(), message: "Mailgun does not answer".to_owned() },
+            setting: "MAILGUN_BASE_URL".to_owned(),
+        };
+        assert_eq!(describe(state(false, false), None), "ok");
+        assert_eq!(describe(state(false, true), None), "paused, because it limits our rate");
+        let down = "down (slow pace) since 2027-01-15T08:00:00Z: mailgun_no_answer: Mailgun does not answer. \
+                    Look at MAILGUN_BASE_URL.";
+        assert_eq!(describe(state(true, false), Some(&stop)), down);
+        assert_eq!(
+            describe(state(true, true), Some(&stop)),
+            format!("{down} Also paused, because it limits our rate.")
+        );
+    }
+}
