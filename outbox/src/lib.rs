@@ -25,7 +25,8 @@ pub mod test_support;
 pub use enqueue::request::{EnqueuePolicy, Enqueued, NewJob};
 pub use group_commit::{CommitError, GroupCommit, OnCommit};
 pub use maintenance::{
-    expire::{Expired, expire},
+    ended_job::EndedJob,
+    expire::expire,
     forget::{Forgotten, forget},
     forget_idle_quotas::{LONGEST_DUPLICATE_WINDOW, forget_idle_quotas},
     rescue::{Rescued, rescue},

@@ -6,7 +6,7 @@ use std::time::Duration;
 use metrics::{Counter, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use outbox::{
-    Backlog, DeliveryEvent, DeliveryStatus, Expired, ReportOutcome, Rescued, Step, StepOutcome, StepRecord,
+    Backlog, DeliveryEvent, DeliveryStatus, EndedJob, ReportOutcome, Rescued, Step, StepOutcome, StepRecord,
     SuppressionOutcome, SuppressionReason, Upstream,
     programs::{ProgramsSummary, ProgramsWarning},
     upstreams::UpstreamState,
@@ -219,16 +219,15 @@ fn job_counter(state: &'static str) -> Counter {
 }
 
 /// Counts waiting jobs that ended at their deadline.
-pub(crate) fn record_expired(expired: Expired) {
-    job_counter("expired").increment(expired.expired);
-    job_counter("sent").increment(expired.sent);
+pub(crate) fn record_expired(ended: &[EndedJob]) {
+    ended.iter().for_each(|job| job_counter(job.state).increment(1));
 }
 
 /// Counts the jobs that were rescued because their worker died.
-pub(crate) fn record_rescued(rescued: Rescued) {
+pub(crate) fn record_rescued(rescued: &Rescued) {
     let count = |jobs| u64::try_from(jobs).unwrap_or(u64::MAX);
-    counter!("magic_link_leases_rescued_total").increment(count(rescued.requeued + rescued.exhausted));
-    job_counter("failed").increment(count(rescued.exhausted));
+    counter!("magic_link_leases_rescued_total").increment(count(rescued.requeued + rescued.exhausted.len()));
+    job_counter("failed").increment(count(rescued.exhausted.len()));
 }
 
 /// Counts a delivery whose write changed nothing because its lease was lost.

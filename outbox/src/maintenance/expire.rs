@@ -1,44 +1,43 @@
 //! Ends jobs that waited past their deadline. A sign-in mail that late is useless.
 
+use std::time::Duration;
+
 use sqlx::PgPool;
 
-use crate::postgres::{
-    error::Error,
-    session::{Session, persist},
+use super::ended_job::EndedJob;
+use crate::{
+    model::job_id::JobId,
+    postgres::{
+        error::Error,
+        session::{Session, persist},
+    },
 };
 
 /// Maximum number of jobs that one statement ends.
-const BATCH: i64 = 1_000;
+const BATCH: usize = 1_000;
 
-/// Number of jobs that ended, by state.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Expired {
-    /// Expired: nothing was mailed, as far as is known.
-    pub expired: u64,
-    /// Sent: Mailgun has reported the mail of an attempt whose answer was lost.
-    pub sent: u64,
-}
-
-/// Ends the waiting jobs whose deadline has passed, and returns how many. Running jobs are left alone: the seal checks their
+/// Ends the waiting jobs whose deadline has passed, and returns them. Running jobs are left alone: the seal checks their
 /// deadline.
+///
+/// A job ends as `expired`, or as `sent` if Mailgun has reported the mail of an attempt whose answer was lost.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn expire(pool: &PgPool) -> Result<Expired, Error> {
-    let mut ended = Expired::default();
+pub async fn expire(pool: &PgPool) -> Result<Vec<EndedJob>, Error> {
+    let mut ended = vec![];
     loop {
-        let (expired, sent) = expire_batch(pool).await?;
-        ended.expired += expired.unsigned_abs();
-        ended.sent += sent.unsigned_abs();
-        if expired + sent < BATCH {
+        let batch = expire_batch(pool).await?;
+        let is_last = batch.len() < BATCH;
+        ended.extend(batch);
+        if is_last {
             return Ok(ended);
         }
     }
 }
 
-/// Numbers of jobs that ended as expired and as sent.
-async fn expire_batch(pool: &PgPool) -> Result<(i64, i64), Error> {
-    let row = persist!(&mut Session::of(pool), |connection| async {
+async fn expire_batch(pool: &PgPool) -> Result<Vec<EndedJob>, Error> {
+    let limit = i64::try_from(BATCH).unwrap_or(i64::MAX);
+    let rows = persist!(&mut Session::of(pool), |connection| async {
         sqlx::query!(
             r#"
             with late as (
@@ -83,17 +82,29 @@ async fn expire_batch(pool: &PgPool) -> Result<(i64, i64), Error> {
                   end,
                   statement_timestamp()
                 ) as ended
-              returning state
+              returning id, request_id, state, attempt, code, created_at
             )
             select
-              count(*) filter (where state = 'expired') as "expired!",
-              count(*) filter (where state = 'sent') as "sent!"
+              id as "id!",
+              request_id as "request_id!",
+              state as "state!",
+              attempt as "attempt!",
+              code,
+              extract(epoch from clock_timestamp() - created_at)::float8 as "age!"
             from history
             "#,
-            BATCH,
+            limit,
         )
-        .fetch_one(connection)
+        .fetch_all(connection)
         .await
     })?;
-    Ok((row.expired, row.sent))
+    let ended = rows.into_iter().map(|row| EndedJob {
+        job: JobId(row.id),
+        request_id: row.request_id,
+        state: if row.state == "sent" { "sent" } else { "expired" },
+        attempts: row.attempt,
+        code: row.code,
+        age: Duration::try_from_secs_f64(row.age).unwrap_or_default(),
+    });
+    Ok(ended.collect())
 }

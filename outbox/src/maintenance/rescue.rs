@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
+use super::ended_job::EndedJob;
 use crate::{
     model::{
         failure::Failure,
@@ -16,13 +17,15 @@ use crate::{
     },
 };
 
-/// Number of jobs that a rescue requeued or ended.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
+
+/// What a rescue did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rescued {
-    /// Jobs that were requeued.
+    /// Number of jobs that were requeued.
     pub requeued: usize,
     /// Jobs that failed because they had used up all attempts.
-    pub exhausted: usize,
+    pub exhausted: Vec<EndedJob>,
 }
 
 /// Requeues running jobs whose lease has expired. A job that has had `max_attempts` ends as failed (`attempts_exhausted`),
@@ -35,7 +38,9 @@ pub struct Rescued {
 pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> {
     let lost = sqlx::query!(
         r#"
-        select id, lease_token as "lease_token!", attempt
+        select
+          id, lease_token as "lease_token!", attempt, request_id,
+          extract(epoch from clock_timestamp() - created_at)::float8 as "age!"
         from email_jobs_open
         where state = 'running'
           and lease_expires_at < clock_timestamp()
@@ -45,14 +50,22 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
     )
     .fetch_all(pool)
     .await?;
-    let mut exhausted = Vec::new();
+    let (mut exhausted, mut ending) = (Vec::new(), Vec::new());
     let mut again = Vec::new();
     for row in lost {
         let lease = Lease { job: JobId(row.id), token: row.lease_token };
         if row.attempt >= max_attempts {
             let why = format!("The worker of its last attempt (attempt {}) stopped renewing the lease.", row.attempt);
-            let end = JobEnd::Failed(Failure::new("attempts_exhausted", why));
+            let end = JobEnd::Failed(Failure::new(ATTEMPTS_EXHAUSTED, why));
             exhausted.push(Finish { lease, end, step: None });
+            ending.push(EndedJob {
+                job: lease.job,
+                request_id: row.request_id,
+                state: "failed",
+                attempts: row.attempt,
+                code: Some(ATTEMPTS_EXHAUSTED.to_owned()),
+                age: Duration::try_from_secs_f64(row.age).unwrap_or_default(),
+            });
         } else {
             let why = Failure::new("worker_lost", "Its worker stopped renewing the lease.");
             again.push(Requeue {
@@ -69,7 +82,8 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
     let mut rescued = Rescued::default();
     if !exhausted.is_empty() {
         let ended = finish(pool, &exhausted).await?;
-        rescued.exhausted = ended.iter().filter(|ended| **ended == Recorded::Done).count();
+        let done = ending.into_iter().zip(ended).filter(|(_, ended)| *ended == Recorded::Done);
+        rescued.exhausted = done.map(|(job, _)| job).collect();
     }
     if !again.is_empty() {
         let requeued = requeue(pool, &again).await?;

@@ -24,6 +24,28 @@ async fn each_finished_job_has_one_line() {
 }
 
 #[tokio::test]
+async fn a_job_that_ends_while_it_waits_has_a_line_too() {
+    let mut system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
+    let answer = system.ask("hello@example.com").await;
+    let late =
+        "update email_jobs_open set created_at = created_at - interval '1 hour', deadline_at = clock_timestamp()";
+    system.execute(late).await;
+    system.start_worker().await;
+    system.until_state(&answer, "expired").await;
+    let worker = &system.workers[0];
+    let line = worker.wait_for_line("job ended while it waited", PATIENCE).await.unwrap();
+    let told = fields(&line);
+    let id = system.text("select id from email_jobs").await;
+    assert_eq!((&told["job_id"], &told["request_id"]), (&json!(id), &json!(answer.request_id)), "{line}");
+    assert_eq!(
+        (&told["state"], &told["attempts"], &told["code"]),
+        (&json!("expired"), &json!(0), &json!("deadline_passed"))
+    );
+    assert!(told["age_ms"].as_u64() >= Some(3_600_000), "{line}");
+    assert!(!worker.log().concat().contains("hello@"));
+}
+
+#[tokio::test]
 async fn a_refused_origin_is_logged_by_its_host_and_not_again_and_again() {
     let system = TestSystem::start().await;
     let secret = "https://ann:sesame@lost-portal.example.org:8443/ann?token=sesame";

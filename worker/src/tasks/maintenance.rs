@@ -3,7 +3,7 @@
 
 use std::{fmt::Display, sync::Arc, time::Duration};
 
-use outbox::{Error, partitions};
+use outbox::{EndedJob, Error, partitions};
 use tokio::sync::Mutex;
 use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 
@@ -68,10 +68,11 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
         return Ok(());
     }
     let rescued = outbox::rescue(&worker.pool, worker.limits.max_attempts).await?;
-    metrics::record_rescued(rescued);
-    if rescued.exhausted > 0 {
+    metrics::record_rescued(&rescued);
+    log_ended(&rescued.exhausted);
+    if !rescued.exhausted.is_empty() {
         tracing::error!(
-            jobs = rescued.exhausted,
+            jobs = rescued.exhausted.len(),
             code = "attempts_exhausted",
             "jobs have failed, because their workers died each time"
         );
@@ -81,9 +82,10 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
 }
 
 async fn expire(worker: Arc<Worker>) -> Result<(), Error> {
-    let expired = outbox::expire(&worker.pool).await?;
-    metrics::record_expired(expired);
-    log_count("ended jobs past their deadline", expired.expired + expired.sent);
+    let ended = outbox::expire(&worker.pool).await?;
+    metrics::record_expired(&ended);
+    log_ended(&ended);
+    log_count("ended jobs past their deadline", ended.len());
     Ok(())
 }
 
@@ -130,6 +132,21 @@ async fn roll_up(worker: Arc<Worker>) -> Result<(), Error> {
 
 fn retention(worker: &Worker) -> Duration {
     Duration::from_hours(24 * worker.limits.retention_days)
+}
+
+/// Logs a line for each job, as a delivery does for the jobs that it ends.
+fn log_ended(ended: &[EndedJob]) {
+    for job in ended {
+        tracing::info!(
+            job_id = %job.job,
+            request_id = job.request_id,
+            state = job.state,
+            attempts = job.attempts,
+            code = job.code,
+            age_ms = u64::try_from(job.age.as_millis()).unwrap_or(u64::MAX),
+            "job ended while it waited"
+        );
+    }
 }
 
 /// Logs at info if `count` is not zero, otherwise at debug.
