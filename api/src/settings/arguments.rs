@@ -127,6 +127,18 @@ pub struct ApiArguments {
     /// not mail all of them in time. Example: 100000
     #[arg(long, env, default_value = "100000", value_name = "NUMBER", help_heading = "Limits")]
     pub(super) queue_limit: String,
+    /// Public https address of the api, for LINK_STYLE=confirm. The confirm page is below it. Set it for both programs.
+    /// Example: https://login.example.com
+    #[arg(long, env, value_name = "URL", help_heading = "Links")]
+    pub(super) public_url: Option<String>,
+    /// Key that encrypts the links to the confirm page: 32 bytes in base64 (openssl rand -base64 32), the same for both
+    /// programs. Several keys, separated by commas, while you change it; the first one makes new links. Needs PUBLIC_URL.
+    /// Example: QkRkWmJIdk5qTXlGcVJzVHVXeFl6QTEyMzQ1Njc4OTA=
+    #[arg(long, env, hide_env_values = true, value_name = "KEYS", help_heading = "Links", value_parser = secret)]
+    pub(super) confirm_key: Option<SecretString>,
+    /// Maximum number of requests for the confirm page per network. Mail scanners open it several times. Example: 300/1m
+    #[arg(long, env, default_value = "300/1m", value_name = "QUOTA", help_heading = "Limits")]
+    pub(super) confirm_rate_limit: String,
     /// Key with which Mailgun signs its webhooks. Two keys, separated by a comma, while you change it. Without a key,
     /// no webhook is accepted. Example: key-3ax6xnjp29jd6fds4gc373sgvjxteol0
     #[arg(long, env, hide_env_values = true, value_name = "KEYS", help_heading = "Mailgun", value_parser = secret)]
@@ -151,7 +163,7 @@ pub enum ApiCommand {
 }
 
 /// The settings that the log may show: all but keys, and the URL with the database's password.
-const PUBLIC: [&str; 25] = [
+const PUBLIC: [&str; 27] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",
     "LOG_FORMAT",
@@ -177,6 +189,8 @@ const PUBLIC: [&str; 25] = [
     "QUEUE_LIMIT",
     "WEBHOOK_MAX_AGE",
     "MAILGUN_DOMAIN",
+    "PUBLIC_URL",
+    "CONFIRM_RATE_LIMIT",
 ];
 
 impl ApiArguments {

@@ -11,5 +11,5 @@ mod handler;
 mod page;
 mod settings;
 
-pub(crate) use handler::add_routes;
+pub(crate) use handler::ConfirmPage;
 pub(crate) use settings::ConfirmSettings;

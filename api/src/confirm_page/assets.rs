@@ -16,6 +16,9 @@ pub(super) fn script() -> impl Endpoint<Output = Response> {
 /// A text that browsers may keep for five minutes: short, because its address does not change with its content.
 fn asset(content_type: &'static str, content: &'static str) -> impl Endpoint<Output = Response> {
     make_sync(move |_| {
-        Response::builder().content_type(content_type).header(header::CACHE_CONTROL, "public, max-age=300").body(content)
+        Response::builder()
+            .content_type(content_type)
+            .header(header::CACHE_CONTROL, "public, max-age=300")
+            .body(content)
     })
 }

@@ -12,8 +12,7 @@ pub(super) fn is_foreign(headers: &HeaderMap, own_origin: &str) -> bool {
     let has_foreign_origin =
         headers.contains_key(header::ORIGIN) && single_header(headers, &header::ORIGIN) != Some(own_origin);
     let fetch_site = single_header(headers, &SEC_FETCH_SITE);
-    let is_cross_site =
-        headers.contains_key(SEC_FETCH_SITE) && !matches!(fetch_site, Some("same-origin" | "none"));
+    let is_cross_site = headers.contains_key(SEC_FETCH_SITE) && !matches!(fetch_site, Some("same-origin" | "none"));
     has_foreign_origin || is_cross_site
 }
 

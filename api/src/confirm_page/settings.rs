@@ -1,6 +1,7 @@
 //! What the confirm page needs from the settings.
 
 use confirm::{ConfirmKeys, PublicUrl};
+use outbox::Quota;
 
 /// The settings of the confirm page. Without them, the api has no such page.
 #[derive(Clone)]
@@ -9,6 +10,8 @@ pub(crate) struct ConfirmSettings {
     pub(crate) public_url: PublicUrl,
     /// `CONFIRM_KEY`.
     pub(crate) keys: ConfirmKeys,
+    /// `CONFIRM_RATE_LIMIT`: requests for the page per network.
+    pub(crate) rate_limit: Quota,
 }
 
 impl std::fmt::Debug for ConfirmSettings {

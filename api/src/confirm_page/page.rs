@@ -8,6 +8,8 @@ use poem::{
 };
 use url::Url;
 
+use crate::http::retry_after::RetryAfter;
+
 /// `same-origin`, because with `no-referrer` a browser sends `Origin: null` with the page's own POST.
 const PAGE_REFERRER_POLICY: HeaderValue = HeaderValue::from_static("same-origin");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -40,6 +42,8 @@ pub(super) enum Problem {
     NotAllowed,
     /// Another site sent the POST.
     Foreign,
+    /// Too many requests came from the person's network.
+    Limited { retry_after: RetryAfter },
 }
 
 impl Problem {
@@ -48,6 +52,18 @@ impl Problem {
             Self::Unreadable => StatusCode::NOT_FOUND,
             Self::Expired { .. } => StatusCode::GONE,
             Self::NotAllowed | Self::Foreign => StatusCode::FORBIDDEN,
+            Self::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
+        }
+    }
+
+    /// The value of the metric's label `result`.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Unreadable => "unreadable",
+            Self::Expired { .. } => "expired",
+            Self::NotAllowed => "not_allowed",
+            Self::Foreign => "foreign",
+            Self::Limited { .. } => "limited",
         }
     }
 
@@ -57,6 +73,7 @@ impl Problem {
             Self::Expired { .. } => "This link has expired",
             Self::NotAllowed => "This link cannot be used",
             Self::Foreign => "Please open the link from your mail",
+            Self::Limited { .. } => "Too many requests",
         }
     }
 
@@ -69,6 +86,9 @@ impl Problem {
             Self::Expired { .. } => "Ask for a new one, and use the newest mail.",
             Self::NotAllowed => "The portal that it leads to has moved. Go to the portal, and ask for a new link.",
             Self::Foreign => "Another site tried to sign you in. Nothing has happened.",
+            Self::Limited { .. } => {
+                "Your network has opened too many sign-in links. Wait a minute, and open the link again."
+            }
         }
     }
 }
@@ -90,7 +110,11 @@ pub(super) fn problem(problem: &Problem) -> Response {
         _ => None,
     };
     let template = ProblemTemplate { title: problem.title(), text: problem.text(), sign_in };
-    html(problem.status(), &template, "")
+    let mut response = html(problem.status(), &template, "");
+    if let Problem::Limited { retry_after } = problem {
+        response.headers_mut().insert(header::RETRY_AFTER, retry_after.header_value());
+    }
+    response
 }
 
 /// Where the form may lead: browsers apply `form-action` to redirects, too. From the page to Supabase, and from there to the
