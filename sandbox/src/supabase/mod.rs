@@ -255,6 +255,11 @@ impl SupabaseAuth {
         self.users().iter().flat_map(User::live_codes).map(str::to_owned).collect()
     }
 
+    /// The token hashes of the links that work now. No log and no table may contain them.
+    pub fn live_token_hashes(&self) -> Vec<String> {
+        self.users().iter().flat_map(User::live_token_hashes).map(str::to_owned).collect()
+    }
+
     /// Signs in with an address and its one-time code, as a portal does (`POST /verify`). Returns `signed_in`, or
     /// Supabase's error code.
     ///
