@@ -40,7 +40,7 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
     let dump = dump(&system).await;
     assert!(dump.contains("ann@example.com"), "the dump contains the tables");
     let logs = [&system.apis[0], &system.workers[0]].map(Program::log).concat().join("\n");
-    assert!(logs.contains("DEBUG"), "the programs log at debug");
+    assert_eq!(logs.matches("RUST_LOG=debug").count(), 2, "both programs log at debug");
     let answer = format!("{:?}{}", refused.headers, refused.body);
     let api_metrics = system.private_url(0, "/metrics").await;
     let worker_metrics = format!("http://{}/metrics", system.workers[0].address().await.unwrap());
