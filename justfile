@@ -116,4 +116,4 @@ deb-test:
     deploy/debian/test
 
 # Run everything that a change must pass, fastest first.
-check: lint test pgbouncer-test browser-test openapi-lint contract-test sdk-test openapi-breaking sqlx-check deny deb-test
+check: lint test pgbouncer-test fuzz-seeds browser-test openapi-lint openapi-breaking contract-test sdk-test sqlx-check deny deb-test

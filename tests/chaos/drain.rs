@@ -17,6 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// same length.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 
+const PACE: Duration = Duration::from_millis(250);
 /// Makes retries and probes due at once, so that the test need not wait for backoffs.
 const FORWARD: &str = "
     update email_jobs_open set run_at = clock_timestamp() where state = 'retrying';
@@ -37,11 +38,31 @@ const UNFINISHED: &str = "
       + (select count(*) from upstreams where stopped_by is not null or suspects <> '{}')";
 
 /// Waits until no job is open, or for the timeout. The last open jobs belong to people with a permanent fault; their
-/// deadlines pass.
-pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector) {
-    let (began, began_at) = (Instant::now(), now());
+/// deadlines pass. Returns the requests that it made.
+///
+/// A refusal is final only after a success for somebody else. So the refused people ask at first, and somebody else later.
+pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector, api: &str) -> Vec<AskedRequest> {
+    let began = Instant::now();
+    let mut asked = people::ask_refused(api, &injector.personal).await;
+    settle(system, injector, began).await;
+    asked.push(people::ask_ordinary(api, &injector.personal, 1).await);
+    settle(system, injector, began).await;
+    settle(system, injector, began).await;
     let faulty: Vec<&str> = injector.personal.permanent(&PersonalKind::ALL).into_iter().collect();
-    let mut pace = interval(Duration::from_millis(250));
+    let mut pace = interval(PACE);
+    while began.elapsed() < TIMEOUT && system.text(OPEN).await != "0" {
+        sqlx::query(TOO_LATE).bind(&faulty).execute(&system.pool).await.unwrap();
+        pace.tick().await;
+    }
+    eprintln!("chaos: drained within {:?}", began.elapsed());
+    asked
+}
+
+/// Waits until each open job belongs to somebody with a permanent fault, and was tried since this began.
+async fn settle(system: &TestSystem, injector: &FaultInjector, began: Instant) {
+    let began_at = now();
+    let faulty: Vec<&str> = injector.personal.permanent(&PersonalKind::ALL).into_iter().collect();
+    let mut pace = interval(PACE);
     while began.elapsed() < TIMEOUT {
         let unsettled = sqlx::query_scalar(UNSETTLED).bind(&faulty).bind(began_at).fetch_one(&system.pool).await;
         if unsettled.unwrap_or(1_i64) == 0 {
@@ -50,11 +71,6 @@ pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector) {
         system.execute(FORWARD).await;
         pace.tick().await;
     }
-    while began.elapsed() < TIMEOUT && system.text(OPEN).await != "0" {
-        sqlx::query(TOO_LATE).bind(&faulty).execute(&system.pool).await.unwrap();
-        pace.tick().await;
-    }
-    eprintln!("chaos: drained within {:?}", began.elapsed());
 }
 
 /// With no fault left, one more request must be mailed: upstreams that other people's faults stopped or suspected must
@@ -63,8 +79,8 @@ pub(crate) async fn ask_last(system: &TestSystem, injector: &FaultInjector, api:
     system.supabase.faults().clear();
     system.mailgun.faults().clear();
     let began = Instant::now();
-    let mut pace = interval(Duration::from_millis(250));
-    let mut asked = vec![people::ask_last(api, &injector.personal).await];
+    let mut pace = interval(PACE);
+    let mut asked = vec![people::ask_ordinary(api, &injector.personal, 0).await];
     while began.elapsed() < TIMEOUT
         && (asked.last().is_some_and(|it| it.answer != Ok(200)) || is_unfinished(system).await)
     {
@@ -72,7 +88,7 @@ pub(crate) async fn ask_last(system: &TestSystem, injector: &FaultInjector, api:
         pace.tick().await;
         // Retry a refusal: the api may still have counted the late jobs.
         if asked.last().is_some_and(|it| it.answer != Ok(200)) {
-            asked.push(people::ask_last(api, &injector.personal).await);
+            asked.push(people::ask_ordinary(api, &injector.personal, 0).await);
         }
     }
     asked

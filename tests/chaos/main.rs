@@ -44,7 +44,7 @@ async fn every_accepted_request_ends_as_promised_whatever_fails() {
     injector.run(&mut system, run.time).await;
     let mut asked = asks.await.unwrap();
     injector.end_faults(&system);
-    drain::drain(&system, &injector).await;
+    asked.extend(drain::drain(&system, &injector, &apis[0]).await);
     asked.extend(drain::ask_last(&system, &injector, &apis[0]).await);
     let mut broken = drain::stop(&system, &injector).await;
 

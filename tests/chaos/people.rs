@@ -59,8 +59,17 @@ pub(crate) async fn keep_asking(apis: Vec<String>, run: Run) -> Vec<AskedRequest
     asks.join_all().await
 }
 
-/// A person without any personal fault asks once more, for a page that nobody has asked for.
-pub(crate) async fn ask_last(api: &str, personal: &PersonalFaults) -> AskedRequest {
+/// Everybody whom an upstream refuses for good asks once more.
+pub(crate) async fn ask_refused(api: &str, personal: &PersonalFaults) -> Vec<AskedRequest> {
+    let refused = personal.permanent(&[PersonalKind::Firewall, PersonalKind::NotAuthorized]);
+    let client = sandbox::client().unwrap();
+    let asks =
+        refused.into_iter().map(|recipient| ask(client.clone(), api.to_owned(), recipient.to_owned(), usize::MAX));
+    futures_util::future::join_all(asks).await
+}
+
+/// A person without any personal fault asks once more, for a page that nobody has asked for. `times` counts these requests.
+pub(crate) async fn ask_ordinary(api: &str, personal: &PersonalFaults, times: usize) -> AskedRequest {
     let recipient = (0..PEOPLE).map(address).find(|address| personal.kind_of(address).is_none()).unwrap();
-    ask(sandbox::client().unwrap(), api.to_owned(), recipient, usize::MAX).await
+    ask(sandbox::client().unwrap(), api.to_owned(), recipient, usize::MAX - times).await
 }

@@ -1,7 +1,8 @@
-//! What the documents say about the source holds: links, headings, names of tests, alerts and error codes. Needs no program
-//! and no Postgres.
+//! What the documents say about the source holds: links, headings, names of tests, alerts and error codes; and the two lists of
+//! checks agree. Needs no program and no Postgres.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
+mod check_steps;
 mod headings;
 mod links;
 mod test_names;
