@@ -127,13 +127,13 @@ pub struct ApiArguments {
     /// not mail all of them in time. Example: 100000
     #[arg(long, env, default_value = "100000", value_name = "NUMBER", help_heading = "Limits")]
     pub(super) queue_limit: String,
-    /// Public https address of the api, for LINK_STYLE=confirm. The confirm page is below it. Set it for both programs.
+    /// Address at which browsers reach the api: https, without a query. The links of LINK_STYLE=confirm lead to it.
     /// Example: https://login.example.com
     #[arg(long, env, value_name = "URL", help_heading = "Links")]
     pub(super) public_url: Option<String>,
-    /// Key that encrypts the links to the confirm page: 32 bytes in base64 (openssl rand -base64 32), the same for both
-    /// programs. Several keys, separated by commas, while you change it; the first one makes new links. Needs PUBLIC_URL.
-    /// Example: QkRkWmJIdk5qTXlGcVJzVHVXeFl6QTEyMzQ1Njc4OTA=
+    /// Key that encrypts the links of LINK_STYLE=confirm: 32 bytes in base64, the same for both programs. Several keys
+    /// are separated by commas: the first one encrypts, and all of them decrypt. Example: the output of `openssl rand
+    /// -base64 32`
     #[arg(long, env, hide_env_values = true, value_name = "KEYS", help_heading = "Links", value_parser = secret)]
     pub(super) confirm_key: Option<SecretString>,
     /// Maximum number of requests for the confirm page per network. Mail scanners open it several times. Example: 300/1m
