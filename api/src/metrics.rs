@@ -8,6 +8,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use outbox::{DeliveryStatus, Load, SuppressionOutcome, SuppressionReason};
 
 const REQUESTS: &str = "magic_link_api_requests_total";
+const CONFIRM_REQUESTS: &str = "magic_link_api_confirm_requests_total";
 const ENQUEUE_SECONDS: &str = "magic_link_api_enqueue_seconds";
 const WAITING_JOBS: &str = "magic_link_api_waiting_jobs";
 const CAPACITY: &str = "magic_link_api_capacity_jobs_per_second";
@@ -54,6 +55,10 @@ fn describe() {
         REQUESTS,
         "Responses of the send-magic-link endpoint, by status and error code (ok without an error)."
     );
+    describe_counter!(
+        CONFIRM_REQUESTS,
+        "Responses of the confirm page, by step (open: GET and HEAD; press: POST) and result (ok, or the problem)."
+    );
     describe_histogram!(ENQUEUE_SECONDS, "Seconds to store a job in the outbox, whether or not it succeeded.");
     describe_histogram!(ENQUEUE_BATCH_SIZE, "Requests in one commit.");
     describe_histogram!(ENQUEUE_COMMIT_SECONDS, "Seconds per commit of requests, whether or not it succeeded.");
@@ -98,6 +103,11 @@ pub(crate) fn count_response(status: u16, code: String) {
 /// Records how long enqueuing a job took, whether or not it succeeded.
 pub(crate) fn observe_enqueue(duration: Duration) {
     histogram!(ENQUEUE_SECONDS).record(duration.as_secs_f64());
+}
+
+/// Counts a response of the confirm page. `step` is `open` or `press`.
+pub(crate) fn count_confirm(step: &'static str, result: &'static str) {
+    counter!(CONFIRM_REQUESTS, "step" => step, "result" => result).increment(1);
 }
 
 /// Counts a webhook. `event` is `none` for a rejected one, and `outcome` is then the reason.

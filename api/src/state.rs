@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
     callback::{allowed_origins::AllowedOrigins, next::NextPrefixes, refused_origins::RefusedOrigins},
+    confirm_page::ConfirmSettings,
     document::PublishedLimits,
-    ip_limit::limiter::IpRateLimiter,
+    ip_limit::limiter::{IpRateLimiter, QuotaOverrides},
     metrics,
     settings::{ApiSettings, WebhookSettings},
     webhook::log::WebhookLog,
@@ -35,6 +36,9 @@ pub(crate) struct AppState {
     pub(crate) callback_next_prefixes: NextPrefixes,
     pub(crate) queue: Arc<QueueMonitor>,
     pub(crate) published_limits: PublishedLimits,
+    pub(crate) confirm: Option<ConfirmSettings>,
+    /// For the confirm page, which has a limit of its own.
+    pub(crate) confirm_limiter: Option<Arc<IpRateLimiter>>,
     pub(crate) webhooks: WebhookSettings,
     /// Counts the webhooks for the log.
     pub(crate) webhook_log: WebhookLog,
@@ -74,6 +78,11 @@ impl AppState {
                 admission: settings.admission.clone(),
                 link_lifetime: settings.link_lifetime,
             },
+            confirm: settings.confirm.clone(),
+            confirm_limiter: settings.confirm.as_ref().map(|confirm| {
+                let client_ips = settings.client_ips.clone();
+                Arc::new(IpRateLimiter::new(client_ips, confirm.rate_limit, &QuotaOverrides::default()))
+            }),
             webhooks: settings.webhooks.clone(),
             webhook_log: WebhookLog::default(),
             reporter: ProgramReporter::new(Program {

@@ -4,6 +4,7 @@
 
 mod accessibility;
 mod chromium;
+mod confirming;
 mod mailbox;
 mod pictures;
 mod refusals;

@@ -12,10 +12,10 @@ use crate::{
 };
 
 /// Name, width, height, whether dark.
-const LOOKS: [(&str, u32, u32, bool); 3] =
+pub(crate) const LOOKS: [(&str, u32, u32, bool); 3] =
     [("light", 1100, 700, false), ("dark", 1100, 700, true), ("phone", 390, 780, false)];
 
-async fn look_like(browser: &Browser, (_, width, height, dark): (&str, u32, u32, bool)) {
+pub(crate) async fn look_like(browser: &Browser, (_, width, height, dark): (&str, u32, u32, bool)) {
     let tools = browser.driver.cdp();
     let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
     tools.send_raw("Emulation.setDeviceMetricsOverride", screen).await.unwrap();
@@ -24,13 +24,13 @@ async fn look_like(browser: &Browser, (_, width, height, dark): (&str, u32, u32,
     tools.send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
 }
 
-async fn assert_readable(browser: &Browser, what: &str) {
+pub(crate) async fn assert_readable(browser: &Browser, what: &str) {
     let wide = browser.value("document.documentElement.scrollWidth - innerWidth").await;
     assert!(wide.as_i64().unwrap() <= 0, "{what} scrolls sideways by {wide} px");
     browser.assert_accessible(what).await;
 }
 
-async fn keep(browser: &Browser, name: &str) {
+pub(crate) async fn keep(browser: &Browser, name: &str) {
     let Some(folder) = std::env::var_os("SCREENSHOTS") else {
         return;
     };

@@ -1,16 +1,20 @@
-//! No link, token, one-time code or key appears in the database, in a log at `debug`, or in an answer.
+//! No link, token, one-time code or key appears in the database, in a log at `debug`, in a metric, or in an answer.
 
 use std::time::Duration;
 
 use sandbox::{Fault, FaultKind, MailgunSettings, Program, SupabaseSettings};
 use serde_json::json;
-use tests::{Plan, TestSystem};
+use tests::{Plan, TestSystem, get_at};
+
+const CONFIRM_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 
 #[tokio::test]
 async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answers() {
     // These codes are long enough not to occur by chance in a time or a number.
     let supabase = SupabaseSettings { otp_length: 10, ..SupabaseSettings::default() };
-    let system = TestSystem::with(Plan { supabase, ..Plan::default() }.worker("UPSTREAM_TIMEOUT", "1s")).await;
+    let plan = Plan { supabase, ..Plan::default() }.worker("UPSTREAM_TIMEOUT", "1s");
+    let plan = plan.worker("PUBLIC_URL", "https://login.example.com").worker("CONFIRM_KEY", CONFIRM_KEY);
+    let system = TestSystem::with(plan.worker("LINK_STYLE", "confirm").worker("MAIL_CODE", "on")).await;
     // Upstream answers that contain secrets.
     let leak = r#"{"code":"unexpected_failure","message":"no http://127.0.0.1/auth/v1/verify?token=leaked-token for lea@example.com"}"#;
     system.supabase.faults().add(Fault::answer(500, leak).to("lea@example.com"));
@@ -36,8 +40,12 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
     let dump = dump(&system).await;
     assert!(dump.contains("ann@example.com"), "the dump contains the tables");
     let logs = [&system.apis[0], &system.workers[0]].map(Program::log).concat().join("\n");
-    assert!(logs.contains("DEBUG"), "the programs log at debug");
+    assert_eq!(logs.matches("RUST_LOG=debug").count(), 2, "both programs log at debug");
     let answer = format!("{:?}{}", refused.headers, refused.body);
+    let api_metrics = system.private_url(0, "/metrics").await;
+    let worker_metrics = format!("http://{}/metrics", system.workers[0].address().await.unwrap());
+    let metrics = get_at(&api_metrics).await.1 + &get_at(&worker_metrics).await.1;
+    assert!(metrics.contains("magic_link_jobs_total") && metrics.contains("magic_link_api_requests_total"));
 
     let mut secrets = vec![
         "leaked-token".to_owned(),
@@ -45,21 +53,29 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
         MailgunSettings::default().api_key,
         "YXBpOmtleS1zYW5kYm94".to_owned(),
         "dGVzdHMgb25seTogdGhpcnR5LXR3byBieXRlcyBrZXk".to_owned(),
+        CONFIRM_KEY.to_owned(),
         "token=".to_owned(),
     ];
     let codes = system.supabase.live_codes();
     assert!(codes.len() >= 3 && codes.iter().all(|code| code.len() == 10), "{codes:?}");
+    assert!(system.mailgun.mails().iter().all(|mail| codes.iter().any(|code| mail.text.contains(code.as_str()))));
     secrets.extend(codes);
+    let hashes = system.supabase.live_token_hashes();
+    assert!(hashes.len() >= 3 && hashes.iter().all(|hash| hash.len() == 56), "{hashes:?}");
+    secrets.extend(hashes);
     for mail in system.mailgun.mails() {
         let link = mail.link().unwrap();
-        let token = link.split("token=").nth(1).unwrap().split('&').next().unwrap();
-        assert!(token.len() > 30, "{link}");
-        // A bytea column is dumped as hex.
-        let hex = link.bytes().map(|byte| format!("{byte:02x}")).collect();
-        secrets.extend([link.to_owned(), token.to_owned(), hex]);
+        let word = link.strip_prefix("https://login.example.com/auth/confirm/").unwrap();
+        assert!(word.len() > 100, "{link}");
+        secrets.extend([link.to_owned(), word.to_owned()]);
     }
+    // A bytea column is dumped as hex.
+    let hex = |secret: &String| secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let in_hex: Vec<String> = secrets.iter().map(hex).collect();
+    secrets.extend(in_hex);
     for secret in &secrets {
-        for (place, text) in [("the database", &dump), ("the logs", &logs), ("an answer", &answer)] {
+        let places = [("the database", &dump), ("the logs", &logs), ("the metrics", &metrics), ("an answer", &answer)];
+        for (place, text) in places {
             assert!(
                 !text.contains(secret.as_str()),
                 "{secret} is in {place}: {:?}",

@@ -103,6 +103,10 @@ fn describe() {
         "magic_link_supabase_code_digits",
         "Digits of the one-time code that Supabase creates with each link. A code of fewer than 8 digits can be guessed."
     );
+    describe_counter!(
+        "magic_link_code_too_short_total",
+        "Links whose mail shows no one-time code, although MAIL_CODE is on, because Supabase's codes are too short."
+    );
     describe_histogram!(
         COMMIT_BATCH_SIZE,
         "Records written in one commit, by kind: seal (a link, before it is mailed), end (of a job), return (of a job to the queue)."
@@ -161,6 +165,7 @@ fn initialize() {
     }
     counter!("magic_link_redirect_not_allowed_total").absolute(0);
     counter!("magic_link_hook_failures_total").absolute(0);
+    counter!("magic_link_code_too_short_total").absolute(0);
     for upstream in [Upstream::Supabase, Upstream::Mailgun] {
         refused_recipient_counter(upstream).absolute(0);
         suspect_counter(upstream).absolute(0);
@@ -318,6 +323,11 @@ pub(crate) fn record_hook_failure() {
 /// Sets the length of Supabase's one-time codes.
 pub(crate) fn set_code_digits(digits: usize) {
     gauge!("magic_link_supabase_code_digits").set(u32::try_from(digits).unwrap_or(u32::MAX));
+}
+
+/// Counts a link whose code is too short to be mailed.
+pub(crate) fn record_code_too_short() {
+    counter!("magic_link_code_too_short_total").increment(1);
 }
 
 /// Adds `change` to the number of jobs that are running here.

@@ -84,13 +84,13 @@ struct ClientAndSiteLimit {
 
 /// A client's quota after a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct QuotaState {
+pub(crate) struct QuotaState {
     /// The quota that leaves the client the fewest requests: its own, or its IPv6 site's.
-    pub(super) quota: Quota,
+    pub(crate) quota: Quota,
     /// Requests that the client can still make at once.
-    pub(super) remaining: u32,
+    pub(crate) remaining: u32,
     /// Time until the client can make one more.
-    pub(super) until_more: Duration,
+    pub(crate) until_more: Duration,
 }
 
 impl ClientAndSiteLimit {
@@ -134,7 +134,7 @@ impl IpRateLimiter {
     }
 
     /// The client's address; see [`ClientIpFinder::client_ip`].
-    pub(super) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    pub(crate) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         self.client_ips.client_ip(peer, headers)
     }
 
@@ -142,7 +142,7 @@ impl IpRateLimiter {
     ///
     /// # Errors
     /// The quota is used up.
-    pub(super) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<QuotaState, QuotaState> {
+    pub(crate) fn take(&self, ip: IpAddr, cost: NonZeroU32) -> Result<QuotaState, QuotaState> {
         let matching = self.overrides.iter().find(|(network, _)| network.contains(&ip));
         matching.map_or(&self.default, |(_, limit)| limit).take(ip, cost)
     }

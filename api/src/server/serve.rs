@@ -99,8 +99,9 @@ fn acceptor(
 fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, migrate_on_start: bool) {
     tokio::spawn(prepare_database(state.pool.clone(), state.queue.clone(), migrate_on_start));
     tokio::spawn(queue_monitor::poll(state.clone()));
-    let limiter = state.ip_limiter.clone();
-    tokio::spawn(async move { limiter.run_cleanup().await });
+    for limiter in [Some(&state.ip_limiter), state.confirm_limiter.as_ref()].into_iter().flatten().cloned() {
+        tokio::spawn(async move { limiter.run_cleanup().await });
+    }
     let state = state.clone();
     tokio::spawn(async move { state.webhook_log.run().await });
     tokio::spawn(metrics::run_upkeep(prometheus));

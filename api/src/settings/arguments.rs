@@ -127,6 +127,18 @@ pub struct ApiArguments {
     /// not mail all jobs in time. Example: 100000
     #[arg(long, env, default_value = "100000", value_name = "NUMBER", help_heading = "Limits")]
     pub(super) queue_limit: String,
+    /// Address at which browsers reach the api: https, without a query. The links of LINK_STYLE=confirm lead to it.
+    /// Example: https://login.example.com
+    #[arg(long, env, value_name = "URL", help_heading = "Links")]
+    pub(super) public_url: Option<String>,
+    /// Key that encrypts the links of LINK_STYLE=confirm: 32 bytes in base64, the same for both programs. Several keys
+    /// are separated by commas: the first one encrypts, and all of them decrypt. Example: the output of `openssl rand
+    /// -base64 32`
+    #[arg(long, env, hide_env_values = true, value_name = "KEYS", help_heading = "Links", value_parser = secret)]
+    pub(super) confirm_key: Option<SecretString>,
+    /// Maximum number of requests for the confirm page per network. Mail scanners open it several times. Example: 300/1m
+    #[arg(long, env, default_value = "300/1m", value_name = "QUOTA", help_heading = "Limits")]
+    pub(super) confirm_rate_limit: String,
     /// Key with which Mailgun signs its webhooks. Set two keys, separated by a comma, while you replace one. Without a key,
     /// no webhook is accepted. Example: key-3ax6xnjp29jd6fds4gc373sgvjxteol0
     #[arg(long, env, hide_env_values = true, value_name = "KEYS", help_heading = "Mailgun", value_parser = secret)]
@@ -151,7 +163,7 @@ pub enum ApiCommand {
 }
 
 /// The settings that the log may show: all except keys, and the URL with the database's password.
-const PUBLIC: [&str; 25] = [
+const PUBLIC: [&str; 27] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",
     "LOG_FORMAT",
@@ -177,6 +189,8 @@ const PUBLIC: [&str; 25] = [
     "QUEUE_LIMIT",
     "WEBHOOK_MAX_AGE",
     "MAILGUN_DOMAIN",
+    "PUBLIC_URL",
+    "CONFIRM_RATE_LIMIT",
 ];
 
 impl ApiArguments {

@@ -3,6 +3,7 @@
 
 mod arguments;
 mod client_ip;
+mod confirm_page;
 mod connections;
 pub(crate) mod defaults;
 
@@ -20,6 +21,7 @@ use crate::{
         allowed_origins::AllowedOrigins,
         next::{NextPrefixes, parse_path},
     },
+    confirm_page::ConfirmSettings,
     ip_limit::{client_ip::ClientIpFinder, limiter::QuotaOverrides},
 };
 
@@ -49,6 +51,8 @@ pub struct ApiSettings {
     pub(crate) admission: EnqueuePolicy,
     pub(crate) link_lifetime: Duration,
     pub(crate) queue_limit: u32,
+    /// `None`: there is no confirm page.
+    pub(crate) confirm: Option<ConfirmSettings>,
     pub(crate) webhooks: WebhookSettings,
 }
 
@@ -93,6 +97,7 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
         errors.parse("IP_RATE_LIMIT_OVERRIDES", "10.1.0.0/16=600/1m", &arguments.ip_rate_limit_overrides);
     let (admission, link_lifetime) = read_admission(arguments, errors).unzip();
     let queue_limit = errors.in_range("QUEUE_LIMIT", "100000", &arguments.queue_limit, 1..=100_000_000);
+    let confirm = confirm_page::read(arguments, errors);
     let webhooks = read_webhooks(arguments, errors);
     let (allowed_origins, callback_path, callback_next_prefixes) = callback?;
     Some(ApiSettings {
@@ -112,6 +117,7 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
         admission: admission?,
         link_lifetime: link_lifetime?,
         queue_limit: queue_limit?,
+        confirm: confirm?,
         webhooks: webhooks?,
     })
 }

@@ -86,6 +86,16 @@ impl RawRequest {
     }
 }
 
+impl RawRequest {
+    /// Sends the request on a new connection, and returns all that comes until the server closes it: the response to HEAD has
+    /// a length and no body.
+    pub(crate) async fn send_for_head(&self, address: SocketAddr) -> String {
+        let mut connection = RawConnection::open(address).await;
+        connection.write(&self.head("close")).await;
+        String::from_utf8(connection.read_until_closed().await).unwrap()
+    }
+}
+
 /// A TCP connection to the api.
 pub(crate) struct RawConnection(TcpStream);
 

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod client_addresses;
+mod confirm_page;
 mod connections;
 mod cors;
 mod document;

@@ -128,6 +128,15 @@ impl User {
             .map(|token| token.otp.as_str())
     }
 
+    /// The token hashes of the links that work now.
+    pub(super) fn live_token_hashes(&self) -> impl Iterator<Item = &str> {
+        [&self.confirmation, &self.recovery]
+            .into_iter()
+            .filter(|slot| !slot.is_code_only)
+            .filter_map(|slot| slot.token.as_ref())
+            .map(|token| token.hash.as_str())
+    }
+
     fn slot(&mut self, kind: TokenKind) -> &mut TokenSlot {
         match kind {
             TokenKind::Confirmation => &mut self.confirmation,

@@ -10,4 +10,5 @@ mod postgres;
 mod reads;
 mod receiver;
 mod supabase;
+mod verify;
 mod webhooks;

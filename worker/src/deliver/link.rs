@@ -2,12 +2,18 @@
 
 use std::time::Duration;
 
-use outbox::{Failure, NewLink, Step, StepRecord, Upstream};
+use outbox::{Failure, NewLink, SealedLink, Step, StepRecord, Upstream};
 use tokio::time::Instant;
 
 use super::{backoff, context::DeliveryRun, interruption::Interruption, outcome::DeliveryOutcome};
 use crate::{
-    mail::link_seal::SealContext,
+    mail::{
+        link_parts::LinkParts,
+        link_seal::{OpenError, OpenedLink, SealContext},
+        link_url::MissingConfirmKey,
+        mailed_link::MailedLink,
+        render::TEMPLATE,
+    },
     settings::MIN_LINK_LIFETIME,
     upstream::{
         supabase::GeneratedLink,
@@ -17,12 +23,21 @@ use crate::{
 
 /// A sign-in link and the Message-Id of its mail. Has no `Debug`, because anybody who has the link can sign in.
 pub(crate) struct SignInLink {
-    pub(super) url: String,
+    pub(super) mailed: MailedLink,
     pub(super) message_id: String,
     /// The start of the link's lifetime.
     pub(super) created_at: Instant,
     /// `Some` if the link is new and must be stored before it is mailed.
     pub(super) fresh: Option<FreshLink>,
+}
+
+/// Why a stored link cannot be mailed again.
+#[derive(Debug, thiserror::Error)]
+enum UnusableLink {
+    #[error(transparent)]
+    NotOpened(#[from] OpenError),
+    #[error(transparent)]
+    NotBuilt(#[from] MissingConfirmKey),
 }
 
 /// What to store for a new link.
@@ -58,27 +73,42 @@ impl DeliveryRun<'_> {
     /// `None` if there is no stored link; otherwise the reason why the stored link cannot be used.
     pub(super) fn open_stored_link(&self) -> Result<SignInLink, Option<Failure>> {
         let Some(stored) = &self.job.link else { return Err(None) };
-        let remaining = self.worker.limits.link_lifetime.saturating_sub(stored.age);
+        let mailed = self.open(stored).map_err(|error| {
+            let message = "The link of an earlier attempt could not be read, so the worker requested a new link.";
+            let reason = Failure::new("sealed_link_unreadable", message);
+            tracing::warn!(code = reason.code, %error, "{}", reason.message);
+            reason
+        })?;
+        // The lifetime in the settings may have changed since the first mail. The shorter one counts.
+        let remaining = mailed.lifetime.min(self.worker.limits.link_lifetime).saturating_sub(stored.age);
         if remaining < MIN_LINK_LIFETIME {
             let message = "The link of an earlier attempt would expire too soon, so the worker requested a new link.";
             let reason = Failure::new("sealed_link_too_old", message);
             tracing::info!(code = reason.code, "{}", reason.message);
             return Err(Some(reason));
         }
-        match self.worker.sealing_keys.open(&stored.sealed, &self.seal_context(&stored.message_id)) {
-            Ok(url) => {
-                // The subtraction fails if the link is older than the range of the monotonic clock.
-                let created_at = Instant::now().checked_sub(stored.age).unwrap_or_else(Instant::now);
-                Ok(SignInLink { url, message_id: stored.message_id.clone(), created_at, fresh: None })
+        // The subtraction fails if the link is older than the range of the monotonic clock.
+        let created_at = Instant::now().checked_sub(stored.age).unwrap_or_else(Instant::now);
+        Ok(SignInLink { mailed, message_id: stored.message_id.clone(), created_at, fresh: None })
+    }
+
+    fn open(&self, stored: &SealedLink) -> Result<MailedLink, UnusableLink> {
+        let opened = self.worker.sealing_keys.open(&stored.sealed, &self.seal_context(&stored.message_id))?;
+        let parts = match opened {
+            OpenedLink::Text(url) => {
+                return Ok(MailedLink::from_text(url, stored.age, self.worker.limits.link_lifetime));
             }
-            Err(error) => {
-                let message =
-                    "The link of an earlier attempt could not be decrypted, so the worker requested a new link.";
-                let reason = Failure::new("sealed_link_unreadable", message);
-                tracing::warn!(code = reason.code, %error, "{}", reason.message);
-                Err(Some(reason))
-            }
+            OpenedLink::Parts(parts) => parts,
+        };
+        if parts.template != TEMPLATE {
+            let (first, now) = (parts.template, TEMPLATE);
+            tracing::info!(
+                first,
+                now,
+                "the templates of mails have changed since the first mail: its copy has another text"
+            );
         }
+        Ok(MailedLink::from_parts(&parts, self.link_context())?)
     }
 
     /// Requests a new link from Supabase. Rejects a link that does not lead to the callback URL, because the check before the
@@ -89,8 +119,7 @@ impl DeliveryRun<'_> {
     /// The outcome of the delivery if there is no link to mail.
     pub(super) async fn create_link(&self, unusable: Option<Failure>) -> Result<SignInLink, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
-        let length = worker.supabase.check_link_length(&job.callback_url);
-        length.map_err(|reason| DeliveryOutcome::Failed(reason, None))?;
+        self.check_link_length().map_err(|reason| DeliveryOutcome::Failed(reason, None))?;
         self.ensure_redirect_allowed().await?;
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
         // Retries after a failed hook may use only half of the slots, so that a hanging hook cannot delay recipients for whom
@@ -108,18 +137,17 @@ impl DeliveryRun<'_> {
         let interrupted = |interruption: Interruption| {
             DeliveryOutcome::interrupted(interruption, Some(stopwatch.interrupted(interruption)))
         };
-        let mut result = self.unless_interrupted(call).await.map_err(interrupted)?;
+        let result = self.unless_interrupted(call).await.map_err(interrupted)?;
         drop(slot);
-        if let Ok(generated) = &result
-            && let Err(failure) = self
-                .unless_interrupted(self.check_generated_link(generated, stopwatch.started))
-                .await
-                .map_err(interrupted)?
-        {
-            result = Err(failure);
-        }
-        let generated = match result {
-            Ok(generated) => generated,
+        let checked = match result {
+            Ok(generated) => {
+                let check = self.check_generated_link(generated, stopwatch.started);
+                self.unless_interrupted(check).await.map_err(interrupted)?
+            }
+            Err(failure) => Err(failure),
+        };
+        let (parts, mailed) = match checked {
+            Ok(checked) => checked,
             Err(failure) => {
                 let failure = self.apply_attempt_limit(failure).await;
                 return Err(self
@@ -130,10 +158,10 @@ impl DeliveryRun<'_> {
         // A new link needs a new Message-Id: a mailbox may drop a mail whose Message-Id it has seen before, and this mail has
         // the only link that works.
         let message_id = worker.mailgun.message_id(job.lease.job);
-        let sealed = worker.sealing_keys.seal(&generated.url, &self.seal_context(&message_id));
+        let sealed = worker.sealing_keys.seal(&parts, &self.seal_context(&message_id));
         let step = StepRecord { failure: unusable, ..stopwatch.ok(200) };
         let fresh = FreshLink { sealed, step };
-        Ok(SignInLink { url: generated.url, message_id, created_at: stopwatch.started, fresh: Some(fresh) })
+        Ok(SignInLink { mailed, message_id, created_at: stopwatch.started, fresh: Some(fresh) })
     }
 
     /// Requeues the job, because other jobs use all slots for retries after a failed hook.
@@ -144,17 +172,21 @@ impl DeliveryRun<'_> {
 
     /// Checks that a server serves the path of a new link, and that Supabase kept the callback URL. Records the call as a
     /// success only after the first check: a success would close the breaker that an unserved path has opened.
-    async fn check_generated_link(&self, generated: &GeneratedLink, began_at: Instant) -> Result<(), UpstreamFailure> {
+    async fn check_generated_link(
+        &self,
+        generated: GeneratedLink,
+        began_at: Instant,
+    ) -> Result<(LinkParts, MailedLink), UpstreamFailure> {
         let (job, worker) = (self.job, self.worker);
-        self.ensure_link_path_is_served(generated).await?;
+        let reject = |reason| UpstreamFailure { verdict: Verdict::Reject, reason, http_status: Some(200) };
+        self.ensure_link_path_is_served(&generated).await?;
         self.record_success(Upstream::Supabase, began_at).await;
         let leads_to = &generated.redirect_to;
-        if leads_to == job.callback_url.as_str() {
-            return Ok(());
+        if worker.links.style.leads_through_supabase() && leads_to != job.callback_url.as_str() {
+            worker.redirect_checker.record_refused(&worker.pool, &worker.outage, &job.callback_url, leads_to).await;
+            return Err(reject(self.redirect_not_allowed(leads_to)));
         }
-        worker.redirect_checker.record_refused(&worker.pool, &worker.outage, &job.callback_url, leads_to).await;
-        let reason = self.redirect_not_allowed(leads_to);
-        Err(UpstreamFailure { verdict: Verdict::Reject, reason, http_status: Some(200) })
+        self.present(generated, began_at).map_err(reject)
     }
 
     fn seal_context<'a>(&'a self, message_id: &'a str) -> SealContext<'a> {

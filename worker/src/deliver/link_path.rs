@@ -9,13 +9,17 @@ use crate::upstream::{
 };
 
 impl DeliveryRun<'_> {
-    /// Checks that a server serves the path of the link. Also succeeds if the answer is unclear.
+    /// Checks that a server serves the path of the link. Also succeeds if the answer is unclear, or if the mail does
+    /// not lead there.
     ///
     /// # Errors
     /// A configuration error if the server responds with 404. No other link would work either until an operator changes a
     /// setting.
     pub(super) async fn ensure_link_path_is_served(&self, generated: &GeneratedLink) -> Result<(), UpstreamFailure> {
-        let link_path = &generated.origin_and_path;
+        if !self.worker.links.style.leads_through_supabase() {
+            return Ok(());
+        }
+        let link_path = &generated.verify_url;
         match self.worker.link_path_checker.check(link_path, &self.job.callback_url).await {
             LinkPathAnswer::Served | LinkPathAnswer::Unclear => Ok(()),
             LinkPathAnswer::NotFound => {

@@ -8,6 +8,7 @@ mod failure;
 mod interruption;
 mod link;
 mod link_path;
+mod new_link;
 mod outcome;
 mod redirect;
 pub(crate) mod run;

@@ -6,13 +6,17 @@ use super::{context::DeliveryRun, outcome::DeliveryOutcome};
 use crate::{metrics, upstream::verdict::verify::RedirectAnswer};
 
 impl DeliveryRun<'_> {
-    /// Checks that links may lead to the job's callback URL. Also succeeds if the answer is unclear.
+    /// Checks that links may lead to the job's callback URL. Also succeeds if the answer is unclear, or if
+    /// Supabase does not redirect.
     ///
     /// # Errors
     /// The outcome of the delivery if Supabase would replace the callback URL, or if the delivery is interrupted. It has no
     /// step, because no link was requested.
     pub(super) async fn ensure_redirect_allowed(&self) -> Result<(), DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
+        if !worker.links.style.leads_through_supabase() {
+            return Ok(());
+        }
         let check = worker.redirect_checker.check(&worker.pool, &worker.outage, &job.callback_url);
         let answer = self.unless_interrupted(check).await;
         match answer.map_err(|interruption| DeliveryOutcome::interrupted(interruption, None))? {

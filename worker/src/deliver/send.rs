@@ -1,14 +1,10 @@
 //! Sends the mail: waits for the rate limit, checks that the mail is still wanted, and calls Mailgun.
 
-use chrono::{TimeDelta, Utc};
-use outbox::{Failure, Seal, SendDecision, ShownHost, Step, StepRecord, Upstream};
+use outbox::{Failure, Seal, SendDecision, Step, StepRecord, Upstream};
 
 use super::{backoff, context::DeliveryRun, link::SignInLink, outcome::DeliveryOutcome};
 use crate::{
-    mail::{
-        portal_host::portal_host,
-        render::{self, MailContent},
-    },
+    mail::render::{self, MailContent},
     upstream::mailgun::Envelope,
 };
 
@@ -52,21 +48,14 @@ impl DeliveryRun<'_> {
     /// Renders the mail and sends it through Mailgun. If the call is interrupted, Mailgun may have accepted the mail.
     pub(super) async fn send(&self, link: &SignInLink) -> Result<StepRecord, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
-        let lifetime = worker.limits.link_lifetime;
-        let age = link.age();
-        let mail = render::render(&MailContent {
-            link: &link.url,
-            host: job.shown_host.as_ref().map_or_else(|| portal_host(&job.callback_url), ShownHost::as_str),
-            requested_at: job.created_at,
-            link_created_at: Utc::now() - TimeDelta::from_std(age).unwrap_or_default(),
-            link_lifetime: lifetime,
-        })
-        .map_err(|error| DeliveryOutcome::Failed(Failure::new("mail_not_rendered", error.to_string()), None))?;
+        let mail =
+            render::render(&MailContent { link: &link.mailed, host: self.shown_host(), requested_at: job.created_at })
+                .map_err(|error| DeliveryOutcome::Failed(Failure::new("mail_not_rendered", error.to_string()), None))?;
         let envelope = Envelope {
             job: job.lease.job,
             to: &job.recipient,
             message_id: &link.message_id,
-            deliver_within: lifetime.saturating_sub(age),
+            deliver_within: link.mailed.lifetime.saturating_sub(link.age()),
         };
         // Check before the stopwatch starts: a call that is never made must not be recorded as an unknown send.
         self.ensure_not_interrupted().map_err(|interruption| DeliveryOutcome::interrupted(interruption, None))?;

@@ -1,7 +1,8 @@
 //! Encrypts links with XChaCha20-Poly1305 and `LINK_SEALING_KEY`, so that a link can be stored in the database for a retry.
 //!
 //! A sealed link can be opened only for the mail it was created for: the job, recipient, callback URL and Message-Id are
-//! authenticated. Format: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag.
+//! authenticated. Format: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag. The plaintext of version 1
+//! is the text of the link, and that of version 2 its parts. New links have version 2.
 
 use std::str::FromStr;
 
@@ -13,7 +14,12 @@ use chacha20poly1305::{
 use outbox::JobId;
 use sha2::{Digest as _, Sha256};
 
-const VERSION: u8 = 1;
+use super::link_parts::LinkParts;
+
+/// The plaintext is the text of a link.
+const VERSION_TEXT: u8 = 1;
+/// The plaintext is the parts of a link.
+const VERSION_PARTS: u8 = 2;
 const KEY_ID_LENGTH: usize = 4;
 const NONCE_LENGTH: usize = 24;
 
@@ -44,6 +50,15 @@ pub struct SealContext<'a> {
     pub message_id: &'a str,
 }
 
+/// An opened link. Has no `Debug`, because anybody who has the link can sign in.
+#[derive(PartialEq, Eq)]
+pub enum OpenedLink {
+    /// The text of a link to Supabase, sealed by an earlier version of the worker.
+    Text(String),
+    /// The parts of a link.
+    Parts(Box<LinkParts>),
+}
+
 /// Why a sealed link cannot be opened. In each case the worker requests a new link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
@@ -67,12 +82,16 @@ impl SealingKeys {
 
     /// Seals a link with the first key.
     #[must_use]
-    pub fn seal(&self, link: &str, context: &SealContext<'_>) -> Vec<u8> {
+    pub fn seal(&self, link: &LinkParts, context: &SealContext<'_>) -> Vec<u8> {
+        self.seal_bytes(VERSION_PARTS, &link.to_bytes(), context)
+    }
+
+    fn seal_bytes(&self, version: u8, plaintext: &[u8], context: &SealContext<'_>) -> Vec<u8> {
         let key = &self.0[0];
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
-        let payload = Payload { msg: link.as_bytes(), aad: &associated_data(key.id, context) };
+        let payload = Payload { msg: plaintext, aad: &associated_data(version, key.id, context) };
         let ciphertext = key.cipher.encrypt(&nonce, payload).expect("a link is far shorter than the cipher's limit");
-        [&[VERSION][..], &key.id, &nonce, &ciphertext].concat()
+        [&[version][..], &key.id, &nonce, &ciphertext].concat()
     }
 
     /// Whether new links are sealed with the example key of the README: 32 zero bytes.
@@ -85,23 +104,29 @@ impl SealingKeys {
     ///
     /// # Errors
     /// [`OpenError`] if the link cannot be opened.
-    pub fn open(&self, sealed: &[u8], context: &SealContext<'_>) -> Result<String, OpenError> {
+    pub fn open(&self, sealed: &[u8], context: &SealContext<'_>) -> Result<OpenedLink, OpenError> {
         let (&version, rest) = sealed.split_first().ok_or(OpenError::Format)?;
         let (id, rest) = rest.split_first_chunk::<KEY_ID_LENGTH>().ok_or(OpenError::Format)?;
         let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(OpenError::Format)?;
-        if version != VERSION {
+        if ![VERSION_TEXT, VERSION_PARTS].contains(&version) {
             return Err(OpenError::Format);
         }
         let key = self.0.iter().find(|key| key.id == *id).ok_or(OpenError::UnknownKey)?;
-        let payload = Payload { msg: ciphertext, aad: &associated_data(key.id, context) };
-        let link = key.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| OpenError::Forged)?;
-        String::from_utf8(link).map_err(|_| OpenError::Forged)
+        let payload = Payload { msg: ciphertext, aad: &associated_data(version, key.id, context) };
+        let plaintext = key.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| OpenError::Forged)?;
+        match version {
+            VERSION_TEXT => String::from_utf8(plaintext).map(OpenedLink::Text).map_err(|_| OpenError::Format),
+            // A later version of the worker may have sealed a form that this version does not know.
+            _ => {
+                LinkParts::from_bytes(&plaintext).map(|parts| OpenedLink::Parts(parts.into())).ok_or(OpenError::Format)
+            }
+        }
     }
 }
 
 /// The data that is authenticated with the ciphertext. Each part is preceded by its length, so that two different contexts
 /// never give the same bytes.
-fn associated_data(key: KeyId, context: &SealContext<'_>) -> Vec<u8> {
+fn associated_data(version: u8, key: KeyId, context: &SealContext<'_>) -> Vec<u8> {
     let parts: [&[u8]; 5] = [
         &key,
         context.job.0.as_bytes(),
@@ -109,7 +134,7 @@ fn associated_data(key: KeyId, context: &SealContext<'_>) -> Vec<u8> {
         context.callback_url.as_bytes(),
         context.message_id.as_bytes(),
     ];
-    let mut data = vec![VERSION];
+    let mut data = vec![version];
     for part in parts {
         data.extend((part.len() as u64).to_be_bytes());
         data.extend(part);
@@ -141,8 +166,7 @@ impl FromStr for SealingKey {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const LINK: &str = "https://abc.supabase.co/auth/v1/verify?token=0123&type=magiclink";
+    use crate::mail::link_parts::example;
 
     fn keys(seeds: &[u8]) -> SealingKeys {
         let keys: Vec<String> = seeds.iter().map(|seed| BASE64_STANDARD.encode([*seed; 32])).collect();
@@ -158,6 +182,10 @@ mod tests {
         }
     }
 
+    fn is_example(opened: Result<OpenedLink, OpenError>) -> bool {
+        opened.is_ok_and(|link| link == OpenedLink::Parts(example().into()))
+    }
+
     #[test]
     fn the_readmes_example_key_is_recognised_if_it_seals_new_links() {
         assert!(keys(&[0]).seals_with_example_key() && keys(&[0, 1]).seals_with_example_key());
@@ -167,16 +195,16 @@ mod tests {
     #[test]
     fn a_sealed_link_opens_with_the_context_of_its_mail() {
         let context = context(JobId::new());
-        let sealed = keys(&[1]).seal(LINK, &context);
-        assert_eq!(keys(&[1]).open(&sealed, &context), Ok(LINK.to_owned()));
+        let sealed = keys(&[1]).seal(&example(), &context);
+        assert!(is_example(keys(&[1]).open(&sealed, &context)));
         assert!(!sealed.windows(8).any(|window| window == b"supabase"), "the link is not encrypted");
-        assert_ne!(keys(&[1]).seal(LINK, &context), sealed, "a nonce was used twice");
+        assert_ne!(keys(&[1]).seal(&example(), &context), sealed, "a nonce was used twice");
     }
 
     #[test]
     fn a_sealed_link_does_not_open_with_another_context() {
         let context = context(JobId::new());
-        let sealed = keys(&[1]).seal(LINK, &context);
+        let sealed = keys(&[1]).seal(&example(), &context);
         for other in [
             SealContext { job: JobId::new(), ..context },
             SealContext { recipient: "eve@example.com", ..context },
@@ -189,14 +217,14 @@ mod tests {
                 ..context
             },
         ] {
-            assert_eq!(keys(&[1]).open(&sealed, &other), Err(OpenError::Forged), "{other:?}");
+            assert_eq!(keys(&[1]).open(&sealed, &other).err(), Some(OpenError::Forged), "{other:?}");
         }
     }
 
     #[test]
     fn no_byte_of_a_sealed_link_can_be_changed() {
         let context = context(JobId::new());
-        let sealed = keys(&[1]).seal(LINK, &context);
+        let sealed = keys(&[1]).seal(&example(), &context);
         for index in 0..sealed.len() {
             let mut changed = sealed.clone();
             changed[index] ^= 1;
@@ -210,11 +238,31 @@ mod tests {
     #[test]
     fn an_old_key_opens_links_while_it_is_listed() {
         let context = context(JobId::new());
-        let sealed = keys(&[1]).seal(LINK, &context);
-        assert_eq!(keys(&[2, 1]).open(&sealed, &context), Ok(LINK.to_owned()));
-        assert_eq!(keys(&[2]).open(&sealed, &context), Err(OpenError::UnknownKey));
-        let sealed_with_new_key = keys(&[2, 1]).seal(LINK, &context);
-        assert_eq!(keys(&[2]).open(&sealed_with_new_key, &context), Ok(LINK.to_owned()));
+        let sealed = keys(&[1]).seal(&example(), &context);
+        assert!(is_example(keys(&[2, 1]).open(&sealed, &context)));
+        assert_eq!(keys(&[2]).open(&sealed, &context).err(), Some(OpenError::UnknownKey));
+        let sealed_with_new_key = keys(&[2, 1]).seal(&example(), &context);
+        assert!(is_example(keys(&[2]).open(&sealed_with_new_key, &context)));
+    }
+
+    #[test]
+    fn a_link_of_version_1_opens_as_its_text() {
+        // Sealed by a worker of version 1, with the job and the context below.
+        let sealed = "AXLNboQAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcQpK/17qv4p4IkCWZnRwbRl9fvq9Yo7/1BeY/ZwAoiTMe2POCmxx+OHUXMroei\
+                      WfH8QdLrKcjeWDZai4Iccxe3Nkyvuk3s8BbVYPg+w8Op/A==";
+        let job = JobId("01931c2e-7a00-7000-8000-000000000001".parse().unwrap());
+        let opened = keys(&[1]).open(&BASE64_STANDARD.decode(sealed).unwrap(), &context(job));
+        let link = "https://abc.supabase.co/auth/v1/verify?token=0123&type=magiclink".to_owned();
+        assert!(opened.is_ok_and(|opened| opened == OpenedLink::Text(link)));
+    }
+
+    #[test]
+    fn parts_of_a_later_version_have_an_unknown_format() {
+        let context = context(JobId::new());
+        for (version, plaintext) in [(VERSION_PARTS, &b"{}"[..]), (VERSION_PARTS, b""), (3, b"{}"), (0, b"")] {
+            let sealed = keys(&[1]).seal_bytes(version, plaintext, &context);
+            assert_eq!(keys(&[1]).open(&sealed, &context).err(), Some(OpenError::Format), "{version}");
+        }
     }
 
     #[test]

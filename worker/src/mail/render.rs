@@ -6,19 +6,21 @@ use std::time::Duration;
 use askama::Template;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::mailed_link::MailedLink;
+
+/// The version of the templates. A copy of a mail has the text of the first mail as long as it is rendered with the same
+/// version, so raise the number with every change of a template.
+pub(crate) const TEMPLATE: u8 = 1;
+
 /// The content of a mail. Has no `Debug`, because it contains the link.
 #[derive(Clone)]
 pub(crate) struct MailContent<'a> {
-    /// The sign-in link: printable ASCII without quotes or angle brackets.
-    pub link: &'a str,
+    /// The link and the code.
+    pub link: &'a MailedLink,
     /// The portal's host, as the mail shows it.
     pub host: &'a str,
     /// When the link was requested.
     pub requested_at: DateTime<Utc>,
-    /// When Supabase created the link.
-    pub link_created_at: DateTime<Utc>,
-    /// How long the link works after `link_created_at`.
-    pub link_lifetime: Duration,
 }
 
 /// A mail that is ready to be sent.
@@ -26,9 +28,9 @@ pub(crate) struct MailContent<'a> {
 pub struct RenderedMail {
     /// The subject, one line.
     pub subject: String,
-    /// The plain-text body. Its only URL is the link.
+    /// The plain-text body. Its only URL is the link, if the mail has one.
     pub text: String,
-    /// The HTML body. It has exactly one `href`, the link.
+    /// The HTML body. Its only `href` is the link, if the mail has one.
     pub html: String,
 }
 
@@ -36,7 +38,8 @@ pub struct RenderedMail {
 #[template(path = "sign_in.txt")]
 struct TextBody<'a> {
     values: &'a SharedValues,
-    link: &'a str,
+    link: Option<&'a str>,
+    code: Option<&'a str>,
 }
 
 #[derive(Template)]
@@ -44,7 +47,10 @@ struct TextBody<'a> {
 struct HtmlBody<'a> {
     values: &'a SharedValues,
     /// Already escaped.
-    link: &'a str,
+    link: Option<String>,
+    code: Option<&'a str>,
+    /// The code for screen readers, which would read `4081726359` as a number of billions.
+    spelled_code: String,
     subject: &'a str,
 }
 
@@ -61,25 +67,29 @@ struct SharedValues {
 /// # Errors
 /// A template cannot be rendered.
 pub(crate) fn render(content: &MailContent<'_>) -> askama::Result<RenderedMail> {
-    let until = content.link_created_at + TimeDelta::from_std(content.link_lifetime).unwrap_or_default();
+    let MailedLink { url, code, created_at, lifetime } = content.link;
+    let until = *created_at + TimeDelta::from_std(*lifetime).unwrap_or_default();
+    let (link, code) = (url.as_deref(), code.as_deref());
     let values = SharedValues {
         // Without the scheme, because the link must be the only URL in the mail.
         host: content.host.to_owned(),
         requested: content.requested_at.format("%H:%M:%S UTC on %-d %B %Y").to_string(),
-        lifetime: lifetime(content.link_lifetime),
+        lifetime: in_largest_unit(*lifetime),
         until: until.format("%H:%M UTC").to_string(),
     };
     // Mail programs group mails with the same subject into one conversation and hide the newest, so each request gets its own
     // subject.
-    let subject = format!("Your sign-in link for {}, {}", values.host, content.requested_at.format("%H:%M:%S UTC"));
-    let text = TextBody { values: &values, link: content.link }.render()?;
-    let html = HtmlBody { values: &values, link: &escape(content.link), subject: &subject }.render()?;
+    let what = if link.is_some() { "link" } else { "code" };
+    let subject = format!("Your sign-in {what} for {}, {}", values.host, content.requested_at.format("%H:%M:%S UTC"));
+    let text = TextBody { values: &values, link, code }.render()?;
+    let spelled_code = code.map(spell).unwrap_or_default();
+    let html = HtmlBody { values: &values, link: link.map(escape), code, spelled_code, subject: &subject }.render()?;
     Ok(RenderedMail { subject, text, html })
 }
 
 /// Formats a lifetime in the largest unit that divides it evenly. Anything below two hours is in minutes, and one
 /// day is 24 hours.
-fn lifetime(time: Duration) -> String {
+fn in_largest_unit(time: Duration) -> String {
     let minutes = time.as_secs() / 60;
     match minutes {
         0..=119 => format!("{minutes} minutes"),
@@ -87,6 +97,11 @@ fn lifetime(time: Duration) -> String {
         _ if minutes.is_multiple_of(60) => format!("{} hours", minutes / 60),
         _ => format!("{minutes} minutes"),
     }
+}
+
+/// Separates the digits of a code, so that screen readers read one after the other.
+fn spell(code: &str) -> String {
+    code.chars().map(String::from).collect::<Vec<_>>().join(" ")
 }
 
 /// Escapes the link for an attribute and for text. Writes `&amp;`, which even a very simple HTML parser decodes; askama's
@@ -102,16 +117,75 @@ mod tests {
     const LINK: &str = "https://abc.supabase.co/auth/v1/verify?token=0123abcd&type=magiclink&redirect_to=\
                         https://portal.example.com/auth/callback?next=%2Fsecret%2Fplace";
 
+    const CODE: &str = "4081726359";
+
+    fn mail_with(url: Option<&str>, code: Option<&str>) -> RenderedMail {
+        let created_at: DateTime<Utc> = "2026-11-23T13:05:30Z".parse().unwrap();
+        let link = MailedLink {
+            url: url.map(str::to_owned),
+            code: code.map(str::to_owned),
+            created_at,
+            lifetime: Duration::from_hours(1),
+        };
+        let requested_at = created_at - TimeDelta::seconds(40);
+        render(&MailContent { link: &link, host: "portal.example.com", requested_at }).unwrap()
+    }
+
     fn mail() -> RenderedMail {
-        let created: DateTime<Utc> = "2026-11-23T13:05:30Z".parse().unwrap();
-        render(&MailContent {
-            link: LINK,
-            host: "portal.example.com",
-            requested_at: created - TimeDelta::seconds(40),
-            link_created_at: created,
-            link_lifetime: Duration::from_secs(3_600),
-        })
-        .unwrap()
+        mail_with(Some(LINK), None)
+    }
+
+    /// The text of a body without tags, with single spaces, as a preview begins with it.
+    fn visible(html: &str) -> String {
+        let body = html.split_once("<body").unwrap().1;
+        let text = body.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text);
+        text.collect::<String>().split_whitespace().collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_code_is_shown_with_where_to_type_it_and_until_when() {
+        for (url, instruction) in [
+            (Some(LINK), "It works once, until 14:05 UTC, if you have not used the link"),
+            (None, "The code works once, for 60 minutes, until 14:05 UTC"),
+        ] {
+            let mail = mail_with(url, Some(CODE));
+            assert!(mail.text.lines().any(|line| line == CODE), "{}", mail.text);
+            assert_eq!(mail.html.matches(CODE).count(), 1);
+            let spelled = "role=\"img\" aria-label=\"4 0 8 1 7 2 6 3 5 9\"";
+            assert!(mail.html.contains(spelled) && mail.html.contains("user-select:all"), "{}", mail.html);
+            for text in [visible(&mail.html), mail.text.split_whitespace().collect::<Vec<_>>().join(" ")] {
+                assert!(text.contains(instruction) && text.contains("Type it only at portal.example.com"), "{text}");
+                let position = text.find(CODE).unwrap();
+                assert!(position > 250, "a preview of the mail may show the code: {text}");
+            }
+            assert!(!mail.subject.contains(CODE));
+        }
+    }
+
+    #[test]
+    fn a_mail_with_only_a_code_has_no_url_and_says_nothing_of_a_link() {
+        let mail = mail_with(None, Some(CODE));
+        assert_eq!(mail.subject, "Your sign-in code for portal.example.com, 13:04:50 UTC");
+        for form in [&mail.text, &mail.html] {
+            assert!(!form.contains("://") && !form.contains("href"), "{form}");
+        }
+        for text in [visible(&mail.html), mail.text] {
+            assert!(!text.contains("link"), "{text}");
+        }
+    }
+
+    /// A retry renders the mail again, perhaps by another version of the worker.
+    #[test]
+    fn a_changed_template_has_a_new_version() {
+        use sha2::{Digest as _, Sha256};
+
+        let mut digests = vec![];
+        for mail in [mail(), mail_with(Some(LINK), Some(CODE)), mail_with(None, Some(CODE))] {
+            let digest = Sha256::digest([mail.subject, mail.text, mail.html].join("\0"));
+            digests.push(digest[..4].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
+        }
+        let known = (1, ["2a999d35".to_owned(), "3ce0c18d".to_owned(), "45f6b35a".to_owned()].to_vec());
+        assert_eq!((TEMPLATE, digests), known, "raise TEMPLATE, and note its digests here");
     }
 
     #[test]
@@ -184,7 +258,7 @@ mod tests {
             (2_880, "2 days"),
             (150, "150 minutes"),
         ] {
-            assert_eq!(lifetime(Duration::from_secs(minutes * 60)), text);
+            assert_eq!(in_largest_unit(Duration::from_secs(minutes * 60)), text);
         }
     }
 }

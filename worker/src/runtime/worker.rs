@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     mail::link_seal::SealingKeys,
-    settings::{Limits, WorkerSettings},
+    settings::{Limits, LinkSettings, WorkerSettings},
     upstream::{
         check::CheckResult, mailgun::MailgunClient, mailgun_events::MailgunEventsClient, supabase::SupabaseClient,
         verify::VerifyClient,
@@ -45,6 +45,8 @@ pub struct Worker {
     pub mailgun: MailgunClient,
     /// Queries Mailgun's events; `None` without `MAILGUN_EVENTS_KEY`.
     pub mailgun_events: Option<MailgunEventsClient>,
+    /// What links lead to.
+    pub links: LinkSettings,
     /// Encrypts links that are stored in the outbox.
     pub sealing_keys: SealingKeys,
     /// The leases of the jobs that are running here.
@@ -71,7 +73,7 @@ impl Worker {
     /// # Errors
     /// A client cannot be created from the settings, or the system cannot start the committers' threads.
     pub fn new(settings: &WorkerSettings) -> anyhow::Result<Self> {
-        let WorkerSettings { database, supabase, mailgun, sealing_keys, limits, .. } = settings;
+        let WorkerSettings { database, supabase, mailgun, links, sealing_keys, limits, .. } = settings;
         let verify = VerifyClient::new(supabase, limits.upstream_timeout)?;
         if let Some(proxy) = &mailgun.connection.proxy {
             tracing::info!(proxy = proxy.address, "calling Supabase and Mailgun through a proxy");
@@ -91,11 +93,12 @@ impl Worker {
             pool,
             name: name.into(),
             limits: *limits,
-            supabase: SupabaseClient::new(supabase, &mailgun.domain, limits.upstream_timeout)?,
+            supabase: SupabaseClient::new(supabase, links, &mailgun.domain, limits.upstream_timeout)?,
             redirect_checker: RedirectChecker::new(verify.clone()),
             link_path_checker: LinkPathChecker::new(verify),
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
             mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
+            links: links.clone(),
             sealing_keys: sealing_keys.clone(),
             lease_renewer: LeaseRenewer::new(limits.lease),
             capacity: Capacity::default(),

@@ -83,6 +83,29 @@ pub struct WorkerArguments {
     #[arg(long, env = "LINK_LIFETIME", default_value = "1h", value_name = "TIME", help_heading = "Links")]
     pub link_lifetime: String,
 
+    /// What links lead to: confirm (the api's page with a button, which survives mail scanners that open links), verify
+    /// (Supabase's own address), token_hash (the portal's callback, for portals that render on the server) or code (no
+    /// link at all). Without it, confirm if PUBLIC_URL and CONFIRM_KEY are set, otherwise verify. Example: confirm
+    #[arg(long, env = "LINK_STYLE", value_name = "STYLE", help_heading = "Links")]
+    pub link_style: Option<String>,
+
+    /// Whether mails also show Supabase's one-time code, which a portal takes with verifyOtp: off, on (only codes of 10
+    /// digits) or on-rate-limited (8 or more, if you have checked that wrong codes meet a 429). Supabase's
+    /// MAILER_OTP_LENGTH sets the length. LINK_STYLE=code needs it. Example: on
+    #[arg(long, env = "MAIL_CODE", default_value = "off", value_name = "WHEN", help_heading = "Links")]
+    pub mail_code: String,
+
+    /// Address at which browsers reach the api: https, without a query. The links of LINK_STYLE=confirm lead to it.
+    /// Example: https://login.example.com
+    #[arg(long, env = "PUBLIC_URL", value_name = "URL", help_heading = "Links")]
+    pub public_url: Option<String>,
+
+    /// Key that encrypts the links of LINK_STYLE=confirm: 32 bytes in base64, the same for both programs. Several keys
+    /// are separated by commas: the first one encrypts, and all of them decrypt. Example: the output of `openssl rand
+    /// -base64 32`
+    #[arg(long, env = "CONFIRM_KEY", hide_env_values = true, value_name = "KEYS", help_heading = "Links")]
+    pub confirm_key: Option<String>,
+
     /// Origins that links may lead to, separated by commas. Without it, only the origin of SUPABASE_URL. Example:
     /// https://auth.example.com
     #[arg(long, env = "LINK_ORIGINS", value_name = "ORIGINS", help_heading = "Links")]
@@ -252,12 +275,15 @@ pub enum WorkerCommand {
 
 /// The settings that the log may show: all except keys, the URLs of the database and of the proxy, which may hold passwords,
 /// and MAIL_FROM, which is an address.
-const PUBLIC: [&str; 24] = [
+const PUBLIC: [&str; 27] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",
     "LOG_FORMAT",
     "RUST_LOG",
     "LINK_LIFETIME",
+    "LINK_STYLE",
+    "MAIL_CODE",
+    "PUBLIC_URL",
     "LINK_ORIGINS",
     "WORKER_LISTEN",
     "SUPABASE_URL",

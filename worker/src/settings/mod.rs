@@ -5,6 +5,7 @@ mod arguments;
 mod connection;
 mod database;
 mod limits;
+mod links;
 mod mailgun;
 mod proxy;
 mod supabase;
@@ -20,6 +21,7 @@ pub use arguments::{WorkerArguments, WorkerCommand};
 pub use connection::ConnectionSettings;
 pub use database::DatabaseSettings;
 pub use limits::{Limits, MIN_LINK_LIFETIME};
+pub use links::{LinkSettings, LinkStyle, MailCode};
 pub use mailgun::{EventsApi, MailgunClientSettings};
 pub use proxy::ProxySettings;
 pub use supabase::{Signups, SupabaseClientSettings};
@@ -37,6 +39,8 @@ pub struct WorkerSettings {
     pub mailgun: MailgunClientSettings,
     /// Address at which health and metrics are served.
     pub listen: SocketAddr,
+    /// What links lead to.
+    pub links: LinkSettings,
     /// Keys that encrypt stored links.
     pub sealing_keys: SealingKeys,
     /// Durations and counts.
@@ -58,6 +62,7 @@ impl WorkerSettings {
         let proxy = ProxySettings::read(arguments, errors);
         let supabase = SupabaseClientSettings::read(arguments, proxy.as_ref(), errors);
         let mailgun = MailgunClientSettings::read(arguments, proxy.as_ref(), errors);
+        let links = LinkSettings::read(arguments, errors);
         let sealing_keys = errors
             .required("LINK_SEALING_KEY", KEY, arguments.link_sealing_key.as_ref())
             .and_then(|text| errors.parse("LINK_SEALING_KEY", KEY, text));
@@ -67,6 +72,7 @@ impl WorkerSettings {
             supabase: supabase?,
             mailgun: mailgun?,
             listen: listen?,
+            links: links?,
             sealing_keys: sealing_keys?,
             limits: limits?,
         })

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::WorkerSettings;
+use super::{LinkStyle, WorkerSettings};
 
 /// Supabase Auth cancels a call after this time and rolls its changes back (504 `request_timeout`).
 const SUPABASE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,6 +20,12 @@ pub(super) fn collect(settings: &WorkerSettings) -> Vec<&'static str> {
         warnings.push(
             "LINK_SEALING_KEY is the example key of the README, which everybody knows. Set it to the output of \
              `openssl rand -base64 32`",
+        );
+    }
+    if settings.links.is_half_confirm && settings.links.style == LinkStyle::Verify {
+        warnings.push(
+            "only one of PUBLIC_URL and CONFIRM_KEY is set, so links lead to Supabase, and a mail scanner that opens them uses \
+             them up. Set both, or neither",
         );
     }
     warnings

@@ -2,10 +2,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
@@ -22,12 +19,13 @@ use url::Url;
 
 use super::{
     check::CheckResult,
+    code_gate::CodeGate,
     http::{self, UpstreamResponse},
     verdict::{UpstreamFailure, Verdict, supabase as verdict},
 };
 use crate::{
     metrics,
-    settings::{Signups, SupabaseClientSettings},
+    settings::{LinkSettings, Signups, SupabaseClientSettings},
 };
 
 /// A client of one Supabase project.
@@ -36,6 +34,8 @@ pub struct SupabaseClient {
     endpoint: Url,
     headers: HeaderMap,
     link_origins: Vec<String>,
+    /// Whether links must lead to one of `link_origins`.
+    is_origin_checked: bool,
     slots: Semaphore,
     /// Slots for retries after a failed hook: half of `slots`, at least one.
     hook_slots: Semaphore,
@@ -44,30 +44,22 @@ pub struct SupabaseClient {
     /// Recipient of check calls. No mail is sent to it.
     check_address: String,
     signups: Signups,
-    /// Digits of the one-time code that Supabase creates with each link; 0 before the first response.
-    code_digits: AtomicUsize,
+    code_gate: CodeGate,
 }
 
 /// Minimum time between two error lines about failing hooks.
 const HOOK_ERROR_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// Supabase creates a valid one-time code with each link. A code with fewer digits than this can be guessed within its lifetime.
-const SAFE_CODE_DIGITS: usize = 8;
-
-/// Maximum length of a link, in characters. Some versions of Outlook open only the first 2,083 characters of a link, the limit
-/// of the library that they use.
-const MAX_LINK_LENGTH: usize = 2_083;
-
-/// Minimum length of a link without the server's origin and the callback URL, in characters: 1 for the path, then `?token=`
-/// with 56 digits, `&type=signup` and `&redirect_to=` (measured).
-const MIN_REST_LENGTH: usize = 1 + 7 + 56 + 12 + 13;
-
-/// A link that Supabase created. `Debug` does not show the link, because anybody who has the link can sign in.
+/// A link that Supabase created. `Debug` shows neither hash nor code, because anybody who has one of them can sign in.
 pub struct GeneratedLink {
-    /// The link to mail.
-    pub url: String,
-    /// The server and path that the link leads to. `LINK_ORIGINS` lists the origin.
-    pub origin_and_path: Url,
+    /// The server and path that the link leads to.
+    pub verify_url: Url,
+    /// The token hash of the link.
+    pub token_hash: String,
+    /// The verification type of the link.
+    pub kind: String,
+    /// The one-time code, if the mail shows it.
+    pub code: Option<String>,
     /// Where the link leads. Supabase may have replaced the requested URL.
     pub redirect_to: String,
 }
@@ -102,7 +94,12 @@ impl SupabaseClient {
     ///
     /// # Errors
     /// The key is not a valid header value, or the HTTP client cannot be created.
-    pub fn new(settings: &SupabaseClientSettings, mail_domain: &str, timeout: Duration) -> anyhow::Result<Self> {
+    pub fn new(
+        settings: &SupabaseClientSettings,
+        links: &LinkSettings,
+        mail_domain: &str,
+        timeout: Duration,
+    ) -> anyhow::Result<Self> {
         let mut headers = HeaderMap::new();
         // Supabase's gateway reads `apikey`; the auth server reads the bearer token.
         headers.insert(HeaderName::from_static("apikey"), sensitive_header(settings.key.expose_secret())?);
@@ -114,12 +111,13 @@ impl SupabaseClient {
             endpoint: settings.url.join("auth/v1/admin/generate_link")?,
             headers,
             link_origins: settings.link_origins.clone(),
+            is_origin_checked: links.style.leads_through_supabase(),
             slots: Semaphore::new(settings.concurrency),
             hook_slots: Semaphore::new((settings.concurrency / 2).max(1)),
             hook_error_at: Mutex::default(),
             check_address: format!("probe@{mail_domain}"),
             signups: settings.signups,
-            code_digits: AtomicUsize::new(0),
+            code_gate: CodeGate::new(links),
         })
     }
 
@@ -180,19 +178,14 @@ impl SupabaseClient {
             None
         };
         let body = body.ok_or_else(|| verdict::classify(&response))?;
-        self.check_code_length(body.email_otp.as_ref());
+        self.code_gate.observe_length(body.email_otp.as_ref());
         self.check_link(&response, email, body)
     }
 
-    /// Checks that a link to this callback URL can be short enough. Call this before creating a link, because a new link may
-    /// invalidate the person's earlier link.
-    ///
-    /// # Errors
-    /// Every link to this callback URL would be longer than some mail programs can open.
-    pub fn check_link_length(&self, callback_url: &CallbackUrl) -> Result<(), Failure> {
-        let origin = self.link_origins.iter().map(String::len).min().unwrap_or_default();
-        let shortest = origin + MIN_REST_LENGTH + callback_url.len_in_link();
-        if shortest > MAX_LINK_LENGTH { Err(link_too_long(shortest)) } else { Ok(()) }
+    /// The shortest address that links may lead to.
+    pub fn shortest_verify_url(&self) -> String {
+        let origin = self.link_origins.iter().min_by_key(|origin| origin.len());
+        format!("{}/", origin.map(String::as_str).unwrap_or_default())
     }
 
     /// The type of link to request. Supabase creates a `recovery` link only for an existing user. A recovery link also
@@ -205,21 +198,7 @@ impl SupabaseClient {
         }
     }
 
-    /// Publishes the length of the one-time code as a metric, and logs a warning when the length changes and is too short.
-    fn check_code_length(&self, code: Option<&SecretString>) {
-        let digits = code.map_or(0, |code| code.expose_secret().len());
-        let previous = self.code_digits.swap(digits, Ordering::Relaxed);
-        metrics::set_code_digits(digits);
-        if digits != previous && (1..SAFE_CODE_DIGITS).contains(&digits) {
-            tracing::warn!(
-                digits,
-                "Supabase creates a one-time code with each link, and a code of this length can be guessed: set the length \
-                 (Email OTP length, MAILER_OTP_LENGTH) to {SAFE_CODE_DIGITS} or more"
-            );
-        }
-    }
-
-    /// Checks that the link is for the recipient, works for them, and leads to a known server.
+    /// Checks that the link is for the recipient and works for them, and, if the mail leads to it, that a known server has it.
     fn check_link(
         &self,
         response: &UpstreamResponse,
@@ -244,9 +223,8 @@ impl SupabaseClient {
         let Some(url) = url else { return Err(verdict::classify(response)) };
         let origin = url.origin().ascii_serialization();
         // Without the query, which contains the token.
-        let origin_and_path =
-            Url::parse(&format!("{origin}{}", url.path())).map_err(|_| verdict::classify(response))?;
-        if !self.link_origins.contains(&origin) {
+        let verify_url = Url::parse(&format!("{origin}{}", url.path())).map_err(|_| verdict::classify(response))?;
+        if self.is_origin_checked && !self.link_origins.contains(&origin) {
             let message = format!(
                 "Supabase creates links to {origin}, which is not in LINK_ORIGINS: set Supabase's API_EXTERNAL_URL, or \
                  add the origin to LINK_ORIGINS"
@@ -257,31 +235,20 @@ impl SupabaseClient {
                 message,
             ));
         }
-        let url = match self.signups {
-            Signups::Allow => body.action_link,
-            Signups::Deny => as_magic_link(&body.action_link),
+        let parameter = |wanted: &str| {
+            let found = url.query_pairs().find(|(name, value)| name == wanted && !value.is_empty());
+            found.map(|(_, value)| value.into_owned()).ok_or_else(|| verdict::classify(response))
         };
-        if url.len() > MAX_LINK_LENGTH {
-            let reason = link_too_long(url.len());
-            return Err(UpstreamFailure { verdict: Verdict::Reject, reason, http_status: Some(response.status) });
-        }
-        Ok(GeneratedLink { url, origin_and_path, redirect_to: body.redirect_to })
+        let (token_hash, kind) = (parameter("token")?, as_magic_link(parameter("type")?));
+        let code = self.code_gate.admit(body.email_otp.as_ref())?;
+        Ok(GeneratedLink { verify_url, token_hash, kind, code, redirect_to: body.redirect_to })
     }
-}
-
-fn link_too_long(length: usize) -> Failure {
-    let message = format!(
-        "The link has at least {length} characters, and some mail programs open only {MAX_LINK_LENGTH}: nothing was mailed. \
-         The portal must send a shorter callback_next."
-    );
-    Failure::new("link_too_long", message)
 }
 
 /// Changes the type of a recovery link to `magiclink`. With a recovery link, a portal's callback page would offer to set a
 /// new password.
-fn as_magic_link(link: &str) -> String {
-    // `type` comes before `redirect_to`, and any `=` in `redirect_to` is percent-encoded, so the first match is `type`.
-    link.replacen("&type=recovery", "&type=magiclink", 1)
+fn as_magic_link(kind: String) -> String {
+    if kind == "recovery" { "magiclink".to_owned() } else { kind }
 }
 
 fn sensitive_header(text: &str) -> anyhow::Result<HeaderValue> {

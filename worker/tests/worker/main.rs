@@ -5,6 +5,9 @@
 mod configuration;
 mod delivery;
 mod leases;
+mod link_retries;
+mod link_secrets;
+mod link_styles;
 mod network;
 mod redirects;
 mod retries;

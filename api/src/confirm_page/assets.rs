@@ -1,0 +1,24 @@
+//! The page's style and script, at `/auth/confirm.css` and `/auth/confirm.js`.
+
+use poem::{Endpoint, Response, endpoint::make_sync, http::header};
+
+const STYLE: &str = include_str!("confirm.css");
+const SCRIPT: &str = include_str!("confirm.js");
+
+pub(super) fn style() -> impl Endpoint<Output = Response> {
+    asset("text/css; charset=utf-8", STYLE)
+}
+
+pub(super) fn script() -> impl Endpoint<Output = Response> {
+    asset("text/javascript; charset=utf-8", SCRIPT)
+}
+
+/// A text that browsers may keep for five minutes: short, because its address does not change with its content.
+fn asset(content_type: &'static str, content: &'static str) -> impl Endpoint<Output = Response> {
+    make_sync(move |_| {
+        Response::builder()
+            .content_type(content_type)
+            .header(header::CACHE_CONTROL, "public, max-age=300")
+            .body(content)
+    })
+}

@@ -1,0 +1,121 @@
+//! What a word holds.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::fields::{self, Reader, Tag};
+
+/// Seconds since 1970 until which a link works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Expiry(pub u64);
+
+impl Expiry {
+    /// Whether the link has expired by this clock.
+    #[must_use]
+    pub fn has_passed(self, now: SystemTime) -> bool {
+        now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs() >= self.0
+    }
+}
+
+/// What the confirm page needs. Has no `Debug`, because whoever has the token hash can sign in.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Content {
+    /// Supabase's address that verifies a token, without a query: `https://project.supabase.co/auth/v1/verify`.
+    pub verify_url: String,
+    /// Supabase's `hashed_token`.
+    pub token_hash: String,
+    /// The recipient's address. `None` if the link would be too long with it.
+    pub recipient: Option<String>,
+    /// Where Supabase leads the person back to.
+    pub callback_url: String,
+    /// What the page calls the portal: `portal.example.com`.
+    pub shown_host: String,
+    /// Whether the mail also shows a one-time code.
+    pub has_code: bool,
+    /// Until when the link works.
+    pub expires_at: Expiry,
+}
+
+impl Content {
+    /// The fields in a compact binary form. `None` if one of them is too long.
+    pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
+        let mut bytes = vec![];
+        fields::push(&mut bytes, Tag::VerifyUrl, self.verify_url.as_bytes())?;
+        match hash_from_hex(&self.token_hash) {
+            // Half as long.
+            Some(hash) => fields::push(&mut bytes, Tag::TokenHash, &hash)?,
+            None => fields::push(&mut bytes, Tag::TokenText, self.token_hash.as_bytes())?,
+        }
+        if let Some(recipient) = &self.recipient {
+            fields::push(&mut bytes, Tag::Recipient, recipient.as_bytes())?;
+        }
+        fields::push(&mut bytes, Tag::CallbackUrl, self.callback_url.as_bytes())?;
+        fields::push(&mut bytes, Tag::ShownHost, self.shown_host.as_bytes())?;
+        if self.has_code {
+            fields::push(&mut bytes, Tag::HasCode, &[])?;
+        }
+        fields::push(&mut bytes, Tag::ExpiresAt, &self.expires_at.0.to_be_bytes())?;
+        Some(bytes)
+    }
+
+    /// `None` if a field is missing or malformed. Fields that this version does not know are ignored.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let fields: Reader = Reader::parse(bytes)?;
+        let hash = fields.get(Tag::TokenHash).map(hex);
+        Some(Self {
+            verify_url: fields.text(Tag::VerifyUrl)?,
+            token_hash: hash.or_else(|| fields.text(Tag::TokenText))?,
+            recipient: fields.text(Tag::Recipient),
+            callback_url: fields.text(Tag::CallbackUrl)?,
+            shown_host: fields.text(Tag::ShownHost)?,
+            has_code: fields.get(Tag::HasCode).is_some(),
+            expires_at: Expiry(u64::from_be_bytes(fields.get(Tag::ExpiresAt)?.try_into().ok()?)),
+        })
+    }
+}
+
+/// The bytes of lower-case hexadecimal digits. `None` for any other text, which could not be restored from bytes.
+fn hash_from_hex(text: &str) -> Option<Vec<u8>> {
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    if !text.len().is_multiple_of(2) || !text.bytes().all(is_hex) {
+        return None;
+    }
+    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).ok()).collect()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn every_content_can_be_read_back(
+            verify_url in ".{0,80}", token_hash in prop_oneof!["[0-9a-f]{56}", "[0-9a-fA-F]{0,60}", ".{0,60}"],
+            recipient in proptest::option::of(".{0,80}"), callback_url in ".{0,300}", shown_host in ".{0,80}",
+            has_code: bool, expires_at: u64,
+        ) {
+            let content = Content {
+                verify_url, token_hash, recipient, callback_url, shown_host, has_code, expires_at: Expiry(expires_at),
+            };
+            prop_assert!(Content::from_bytes(&content.to_bytes().unwrap()) == Some(content));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(bytes: Vec<u8>) {
+            Content::from_bytes(&bytes);
+        }
+    }
+
+    #[test]
+    fn a_link_expires_at_its_second() {
+        let at = |seconds| UNIX_EPOCH + Duration::from_secs(seconds);
+        assert!(!Expiry(100).has_passed(at(99)));
+        assert!(Expiry(100).has_passed(at(100)));
+        assert!(!Expiry(100).has_passed(UNIX_EPOCH - Duration::from_secs(1)));
+    }
+}

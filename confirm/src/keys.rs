@@ -1,0 +1,243 @@
+//! `CONFIRM_KEY`, and the words that are made with it.
+//!
+//! A word is, in base64url without padding: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag
+//! (XChaCha20-Poly1305). The nonce is an HMAC of the content, so the same content gives the same word: a retry mails the very
+//! same link, from any worker.
+
+use std::str::FromStr;
+
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use chacha20poly1305::{
+    Key as CipherKey, KeyInit as _, XChaCha20Poly1305, XNonce,
+    aead::{Aead as _, Payload},
+};
+use hmac::{Hmac, Mac};
+use sha2::{Digest as _, Sha256};
+
+use super::{content::Content, mend::mend};
+
+const VERSION: u8 = 1;
+const KEY_ID_LENGTH: usize = 4;
+const NONCE_LENGTH: usize = 24;
+/// Longest text, in bytes, that is looked at. A link has at most 2,000 characters; the rest is room for what was added.
+const LONGEST_TEXT: usize = 8 * 1024;
+
+/// The first bytes of a key's SHA-256. They identify the key and do not reveal it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyId(pub [u8; KEY_ID_LENGTH]);
+
+/// The keys. The first key makes new words, and every key can read words, so that a key can be replaced while links wait in
+/// inboxes. Has no `Debug`.
+#[derive(Clone)]
+pub struct ConfirmKeys(Vec<ConfirmKey>);
+
+#[derive(Clone)]
+struct ConfirmKey {
+    id: KeyId,
+    cipher: XChaCha20Poly1305,
+    /// Makes nonces. Another key than the cipher's, because one key should serve one purpose.
+    nonces: Hmac<Sha256>,
+}
+
+/// Why a text is no word of these keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DecodeError {
+    /// The text is cut off, too long, or no word at all.
+    #[error("the text is no word, or is cut off")]
+    Format,
+    /// The word was made with a key that is not listed.
+    #[error("its key is not in CONFIRM_KEY")]
+    UnknownKey,
+    /// The word was changed.
+    #[error("the word was changed")]
+    Forged,
+}
+
+impl ConfirmKeys {
+    /// The keys' ids in hexadecimal digits, in order.
+    #[must_use]
+    pub fn ids(&self) -> Vec<String> {
+        self.0.iter().map(|key| key.id.0.iter().map(|byte| format!("{byte:02x}")).collect()).collect()
+    }
+
+    /// The key that makes new words.
+    #[must_use]
+    pub fn current(&self) -> KeyId {
+        self.0[0].id
+    }
+
+    /// The word for a content, made with the key of this id. `None` if the key is not listed, or if a field has more than
+    /// 64 KiB.
+    #[must_use]
+    pub fn encode(&self, content: &Content, key: KeyId) -> Option<String> {
+        let key = self.0.iter().find(|known| known.id == key)?;
+        let bytes = content.to_bytes()?;
+        let digest = key.nonces.clone().chain_update(&bytes).finalize().into_bytes();
+        let nonce = &digest[..NONCE_LENGTH];
+        let payload = Payload { msg: &bytes, aad: &associated_data(key.id) };
+        // Fails only for contents of 256 GiB.
+        let ciphertext = key.cipher.encrypt(XNonce::from_slice(nonce), payload).ok()?;
+        Some(BASE64_URL_SAFE_NO_PAD.encode([&[VERSION][..], &key.id.0, nonce, &ciphertext].concat()))
+    }
+
+    /// Reads a word as it came in a URL's path. What mail programs add to links is removed first.
+    ///
+    /// # Errors
+    /// [`DecodeError`] if the text is no word of these keys.
+    pub fn decode(&self, text: &str) -> Result<Content, DecodeError> {
+        if text.len() > LONGEST_TEXT {
+            return Err(DecodeError::Format);
+        }
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&*mend(text)).map_err(|_| DecodeError::Format)?;
+        let (&version, rest) = bytes.split_first().ok_or(DecodeError::Format)?;
+        let (id, rest) = rest.split_first_chunk::<KEY_ID_LENGTH>().ok_or(DecodeError::Format)?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_LENGTH>().ok_or(DecodeError::Format)?;
+        if version != VERSION {
+            return Err(DecodeError::Format);
+        }
+        let key = self.0.iter().find(|key| key.id.0 == *id).ok_or(DecodeError::UnknownKey)?;
+        let payload = Payload { msg: ciphertext, aad: &associated_data(key.id) };
+        let content = key.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| DecodeError::Forged)?;
+        Content::from_bytes(&content).ok_or(DecodeError::Forged)
+    }
+}
+
+/// What is authenticated with the ciphertext: the purpose, the version and the key.
+fn associated_data(key: KeyId) -> Vec<u8> {
+    [b"confirm link".as_slice(), &[VERSION], &key.0].concat()
+}
+
+impl FromStr for ConfirmKeys {
+    type Err = &'static str;
+
+    /// Parses one or more comma-separated keys, each 32 bytes in base64. Error messages never contain a key.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        text.split(',').map(|key| key.trim().parse()).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+impl FromStr for ConfirmKey {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bytes = BASE64_STANDARD.decode(text).map_err(|_| "is not base64")?;
+        let key: [u8; 32] = bytes.try_into().map_err(|_| "is not 32 bytes long")?;
+        let hash = Sha256::digest(key);
+        let id = hash.first_chunk().copied().map(KeyId).ok_or("is not 32 bytes long")?;
+        let nonce_key = Sha256::new().chain_update(b"confirm link nonce").chain_update(key).finalize();
+        let nonces = <Hmac<Sha256> as Mac>::new_from_slice(&nonce_key).map_err(|_| "is not 32 bytes long")?;
+        Ok(Self { id, cipher: XChaCha20Poly1305::new(CipherKey::from_slice(&key)), nonces })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Expiry;
+
+    fn keys(seeds: &[u8]) -> ConfirmKeys {
+        let keys: Vec<String> = seeds.iter().map(|seed| BASE64_STANDARD.encode([*seed; 32])).collect();
+        keys.join(", ").parse().unwrap_or_else(|error: &str| panic!("{error}"))
+    }
+
+    fn content() -> Content {
+        Content {
+            verify_url: "https://abcdefghijklmnopqrst.supabase.co/auth/v1/verify".to_owned(),
+            token_hash: "0123456789abcdef0123456789abcdef0123456789abcdef01234567".to_owned(),
+            recipient: Some("ann@example.com".to_owned()),
+            callback_url: "https://portal.example.com/auth/callback?next=%2Fprojects%2F42".to_owned(),
+            shown_host: "portal.example.com".to_owned(),
+            has_code: true,
+            expires_at: Expiry(1_800_000_000),
+        }
+    }
+
+    fn word(keys: &ConfirmKeys) -> String {
+        keys.encode(&content(), keys.current()).unwrap()
+    }
+
+    fn error(result: Result<Content, DecodeError>) -> Option<DecodeError> {
+        result.err()
+    }
+
+    #[test]
+    fn a_word_gives_its_content_back_and_shows_nothing_of_it() {
+        let keys = keys(&[1]);
+        let word = word(&keys);
+        assert!(keys.decode(&word) == Ok(content()));
+        assert!(word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{word}");
+        assert_eq!(word.len(), 336, "short enough for every mail program");
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&word).unwrap();
+        assert!(!bytes.windows(8).any(|window| window == b"supabase"), "the content is not encrypted");
+    }
+
+    #[test]
+    fn the_same_content_gives_the_same_word_and_another_content_another_nonce() {
+        let keys = keys(&[1]);
+        assert_eq!(word(&keys), word(&keys));
+        let other = keys.encode(&Content { has_code: false, ..content() }, keys.current()).unwrap();
+        assert_ne!(word(&keys)[..40], other[..40]);
+    }
+
+    #[test]
+    fn every_cut_and_every_changed_byte_is_refused() {
+        let keys = keys(&[1]);
+        let word = word(&keys);
+        for length in 0..word.len() {
+            assert!(keys.decode(&word[..length]).is_err(), "cut to {length}");
+        }
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&word).unwrap();
+        for at in 0..bytes.len() {
+            let mut changed = bytes.clone();
+            changed[at] ^= 1;
+            let changed = BASE64_URL_SAFE_NO_PAD.encode(changed);
+            assert!(keys.decode(&changed).is_err(), "byte {at}");
+        }
+    }
+
+    #[test]
+    fn a_word_of_another_key_is_refused_and_an_old_key_reads_its_words() {
+        let old = word(&keys(&[1]));
+        assert_eq!(error(keys(&[2]).decode(&old)), Some(DecodeError::UnknownKey));
+        let both = keys(&[2, 1]);
+        assert!(both.decode(&old) == Ok(content()));
+        // A retry makes the word with the key of the first mail.
+        assert_eq!(both.encode(&content(), keys(&[1]).current()), Some(old));
+        assert_eq!(keys(&[2]).encode(&content(), keys(&[1]).current()), None);
+    }
+
+    #[test]
+    fn what_mail_programs_add_does_not_matter() {
+        let keys = keys(&[1]);
+        let word = word(&keys);
+        let (first, second) = word.split_at(76);
+        for text in [format!("{word}>"), format!("{word}."), format!("{word}%20"), format!("{first}%0D%0A{second}")] {
+            assert!(keys.decode(&text) == Ok(content()), "{text}");
+        }
+        assert!(keys.decode(&word.to_uppercase()).is_err(), "letters of the wrong case cannot be mended");
+    }
+
+    #[test]
+    fn a_huge_text_is_not_read() {
+        assert_eq!(error(keys(&[1]).decode(&"A".repeat(100 * 1024))), Some(DecodeError::Format));
+    }
+
+    #[test]
+    fn a_key_is_32_bytes_of_base64() {
+        for text in ["", "AAAA", "not base64!", &format!("{},", BASE64_STANDARD.encode([0; 32]))] {
+            assert!(text.parse::<ConfirmKeys>().is_err(), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in ".*") {
+            prop_assert!(keys(&[1]).decode(&text).is_err());
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The confirm link: `{PUBLIC_URL}/auth/confirm/{word}`. The worker mails it, and the api's page behind it lets the person
+//! press a button, so that a mail scanner that opens the link does not use it up.
+//!
+//! The word holds everything that the page needs ([`Content`]), encrypted and authenticated with `CONFIRM_KEY`
+//! ([`ConfirmKeys`]). Nobody without a key can read a word, or make the page say or do anything.
+
+mod content;
+mod fields;
+mod keys;
+mod mend;
+mod public_url;
+
+pub use content::{Content, Expiry};
+pub use keys::{ConfirmKeys, DecodeError, KeyId};
+pub use public_url::{CONFIRM_PATH, PublicUrl};

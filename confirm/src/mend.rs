@@ -1,0 +1,70 @@
+//! Repairs what mail programs do to a link's last part.
+//!
+//! A word consists of `A-Z`, `a-z`, `0-9`, `-` and `_` only, so every other character was added on the way. Removing too much
+//! is harmless: the word is authenticated.
+
+use std::borrow::Cow;
+
+/// Removes characters that no word has: a `>` or `.` behind a link in a text, line breaks and blanks, encoded or not.
+pub(crate) fn mend(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(is_of_a_word) {
+        return Cow::Borrowed(text);
+    }
+    let mut mended = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let skipped = if character == '%' && is_escape(rest) { 3 } else { character.len_utf8() };
+        if skipped == 1 && is_of_a_word(character as u8) {
+            mended.push(character);
+        }
+        rest = &rest[skipped..];
+    }
+    Cow::Owned(mended)
+}
+
+fn is_of_a_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// Whether the text begins with a `%` and two hexadecimal digits.
+fn is_escape(text: &str) -> bool {
+    text.as_bytes().get(1..3).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_mail_programs_add_is_removed() {
+        for (text, expected) in [
+            ("AbC-_9", "AbC-_9"),
+            ("AbC>", "AbC"),
+            ("AbC.", "AbC"),
+            ("AbC%20", "AbC"),
+            ("Ab%0D%0AC", "AbC"),
+            ("Ab\r\n C", "AbC"),
+            ("AbC%3E", "AbC"),
+            ("AbC)\"'", "AbC"),
+            ("AbC%", "AbC"),
+            ("AbC\u{a0}é", "AbC"),
+            ("", ""),
+        ] {
+            assert_eq!(mend(text), expected, "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_mended_word_has_only_characters_of_a_word(text in ".*") {
+            prop_assert!(mend(&text).bytes().all(is_of_a_word));
+        }
+
+        #[test]
+        fn a_word_stays_as_it_is(word in "[A-Za-z0-9_-]*") {
+            prop_assert_eq!(&*mend(&word), &*word);
+        }
+    }
+}

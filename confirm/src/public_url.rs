@@ -1,0 +1,98 @@
+//! `PUBLIC_URL`: the api's address as people's browsers reach it.
+
+use std::str::FromStr;
+
+use url::{Host, Url};
+
+/// The path of the confirm page, below [`PublicUrl`].
+pub const CONFIRM_PATH: &str = "/auth/confirm/";
+
+/// An https address, or http on a loopback host, without query, fragment and user. It may have a path, if a proxy serves the
+/// api below one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicUrl {
+    /// Without a slash at the end.
+    text: String,
+    origin: String,
+}
+
+impl PublicUrl {
+    /// The address of the confirm page for a word.
+    #[must_use]
+    pub fn confirm_link(&self, word: &str) -> String {
+        format!("{}{CONFIRM_PATH}{word}", self.text)
+    }
+
+    /// The origin, as browsers send it in the header `Origin`.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// The address without a slash at the end.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl FromStr for PublicUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let url = Url::parse(text).map_err(|_| format!("`{text}` is not a URL"))?;
+        let is_loopback = match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        };
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
+            return Err(format!("`{text}` does not begin with https:// (http is only for loopback)"));
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(format!("`{text}` has a query or a fragment"));
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("has a user name or a password".to_owned());
+        }
+        let text = url.as_str().trim_end_matches('/').to_owned();
+        Ok(Self { text, origin: url.origin().ascii_serialization() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_is_https_or_loopback_and_has_nothing_behind_its_path() {
+        for (text, link, origin) in [
+            ("https://login.example.com", "https://login.example.com/auth/confirm/W", "https://login.example.com"),
+            ("https://login.example.com/", "https://login.example.com/auth/confirm/W", "https://login.example.com"),
+            (
+                "HTTPS://Login.example.com:443/a/",
+                "https://login.example.com/a/auth/confirm/W",
+                "https://login.example.com",
+            ),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080/auth/confirm/W", "http://127.0.0.1:8080"),
+            ("http://localhost:8080", "http://localhost:8080/auth/confirm/W", "http://localhost:8080"),
+        ] {
+            let url: PublicUrl = text.parse().unwrap();
+            assert_eq!((url.confirm_link("W").as_str(), url.origin()), (link, origin));
+        }
+        for text in [
+            "",
+            "login.example.com",
+            "http://login.example.com",
+            "ftp://login.example.com",
+            "https://login.example.com/?a=b",
+            "https://login.example.com?",
+            "https://login.example.com/#a",
+            "https://user:secret@login.example.com",
+        ] {
+            let error = text.parse::<PublicUrl>().unwrap_err();
+            assert!(!error.contains("secret"), "{error}");
+        }
+    }
+}

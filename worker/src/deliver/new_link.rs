@@ -1,0 +1,100 @@
+//! Turns a link of Supabase into what the mail shows, in the style that `LINK_STYLE` says.
+
+use chrono::{TimeDelta, Utc};
+use outbox::{Failure, ShownHost};
+use tokio::time::Instant;
+
+use super::context::DeliveryRun;
+use crate::{
+    mail::{
+        link_form::{LinkTooLong, MAX_LINK_LENGTH, choose_form},
+        link_parts::{LinkForm, LinkParts},
+        link_url::LinkContext,
+        mailed_link::MailedLink,
+        portal_host::portal_host,
+        render::TEMPLATE,
+    },
+    upstream::supabase::GeneratedLink,
+};
+
+/// Number of characters of Supabase's token hash: SHA-224 in hexadecimal digits (measured).
+const TOKEN_HASH_LENGTH: usize = 56;
+
+impl DeliveryRun<'_> {
+    /// Checks that a link to the job's callback can be short enough. Call this before creating a link, because a new link may
+    /// invalidate the person's earlier link.
+    ///
+    /// # Errors
+    /// Every link would be longer than some mail programs can open.
+    pub(super) fn check_link_length(&self) -> Result<(), Failure> {
+        let shortest = LinkParts {
+            verify_url: self.worker.supabase.shortest_verify_url(),
+            token_hash: "0".repeat(TOKEN_HASH_LENGTH),
+            kind: "signup".to_owned(),
+            ..self.parts(Instant::now())
+        };
+        choose_form(&self.worker.links.style, shortest, self.link_context()).map(drop).map_err(link_too_long)
+    }
+
+    /// The parts of a new link that was requested at `requested_at`, and what its mail shows.
+    ///
+    /// # Errors
+    /// The link is longer than some mail programs can open.
+    pub(super) fn present(
+        &self,
+        generated: GeneratedLink,
+        requested_at: Instant,
+    ) -> Result<(LinkParts, MailedLink), Failure> {
+        let parts = LinkParts {
+            verify_url: generated.verify_url.into(),
+            token_hash: generated.token_hash,
+            kind: generated.kind,
+            code: generated.code,
+            ..self.parts(requested_at)
+        };
+        let context = self.link_context();
+        let parts = choose_form(&self.worker.links.style, parts, context).map_err(link_too_long)?;
+        let mailed = MailedLink::from_parts(&parts, context);
+        let mailed = mailed.map_err(|error| Failure::new("mail_not_rendered", error.to_string()))?;
+        Ok((parts, mailed))
+    }
+
+    /// What the links of this job need besides their parts.
+    pub(super) fn link_context(&self) -> LinkContext<'_> {
+        LinkContext {
+            confirm_keys: self.worker.links.confirm_keys.as_ref(),
+            recipient: self.job.recipient.as_str(),
+            shown_host: self.shown_host(),
+        }
+    }
+
+    /// What the mail calls the portal.
+    pub(super) fn shown_host(&self) -> &str {
+        self.job.shown_host.as_ref().map_or_else(|| portal_host(&self.job.callback_url), ShownHost::as_str)
+    }
+
+    /// The parts that do not come from Supabase.
+    fn parts(&self, requested_at: Instant) -> LinkParts {
+        let created_at = Utc::now() - TimeDelta::from_std(requested_at.elapsed()).unwrap_or_default();
+        LinkParts {
+            verify_url: String::new(),
+            token_hash: String::new(),
+            kind: String::new(),
+            code: None,
+            callback_url: self.job.callback_url.as_str().to_owned(),
+            created_at,
+            expires_at: created_at + TimeDelta::from_std(self.worker.limits.link_lifetime).unwrap_or_default(),
+            form: LinkForm::Verify,
+            template: TEMPLATE,
+        }
+    }
+}
+
+fn link_too_long(error: LinkTooLong) -> Failure {
+    let length = error.length;
+    let message = format!(
+        "The link has at least {length} characters, and some mail programs open only {MAX_LINK_LENGTH}: nothing was mailed. \
+         The portal must send a shorter callback_next."
+    );
+    Failure::new("link_too_long", message)
+}

@@ -1,0 +1,200 @@
+//! Builds the link that a mail shows from the parts of the link. The same parts give the same link.
+
+use confirm::{ConfirmKeys, Content, Expiry, KeyId, PublicUrl};
+use url::form_urlencoded;
+
+use super::link_parts::{LinkForm, LinkParts};
+
+/// The parameters of a callback that lets the portal verify the token hash itself, as in Supabase's guide for server-side
+/// rendering.
+const TOKEN_HASH_PARAMETERS: [&str; 2] = ["token_hash", "type"];
+
+/// What a link needs besides its parts.
+#[derive(Clone, Copy)]
+pub(crate) struct LinkContext<'a> {
+    /// `CONFIRM_KEY`.
+    pub confirm_keys: Option<&'a ConfirmKeys>,
+    /// The recipient's address.
+    pub recipient: &'a str,
+    /// What the mail calls the portal.
+    pub shown_host: &'a str,
+}
+
+/// The link of the first mail cannot be built again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("its confirm link needs a key that is not in CONFIRM_KEY")]
+pub(crate) struct MissingConfirmKey;
+
+impl LinkParts {
+    /// The link to mail; `None` if the mail has only a code.
+    ///
+    /// # Errors
+    /// The link leads to the confirm page, and the key that made it is not listed.
+    pub(crate) fn url(&self, context: LinkContext<'_>) -> Result<Option<String>, MissingConfirmKey> {
+        match &self.form {
+            LinkForm::Confirm { public_url, key, names_recipient } => {
+                let recipient = names_recipient.then(|| context.recipient.to_owned());
+                let url = self.confirm_url(public_url, KeyId(*key), recipient, context);
+                url.map(Some).ok_or(MissingConfirmKey)
+            }
+            LinkForm::Verify => Ok(Some(self.verify_link())),
+            LinkForm::TokenHash => Ok(Some(with_token_hash(&self.callback_url, &self.token_hash))),
+            LinkForm::Code => Ok(None),
+        }
+    }
+
+    fn confirm_url(
+        &self,
+        public_url: &str,
+        key: KeyId,
+        recipient: Option<String>,
+        context: LinkContext<'_>,
+    ) -> Option<String> {
+        let public_url: PublicUrl = public_url.parse().ok()?;
+        let content = Content {
+            verify_url: self.verify_url.clone(),
+            token_hash: self.token_hash.clone(),
+            recipient,
+            callback_url: self.callback_url.clone(),
+            shown_host: context.shown_host.to_owned(),
+            has_code: self.code.is_some(),
+            expires_at: Expiry(u64::try_from(self.expires_at.timestamp()).unwrap_or_default()),
+        };
+        let word = context.confirm_keys?.encode(&content, key)?;
+        Some(public_url.confirm_link(&word))
+    }
+
+    /// The link as Supabase writes it. The callback is always encoded: Supabase leaves it as it is if it has none of `&`, `=`
+    /// and `#`, and then decodes its escapes once too often (measured).
+    fn verify_link(&self) -> String {
+        let callback = encode(&self.callback_url);
+        format!(
+            "{}?token={}&type={}&redirect_to={callback}",
+            self.verify_url,
+            encode(&self.token_hash),
+            encode(&self.kind)
+        )
+    }
+}
+
+/// Percent-encodes a value of a query, like Supabase (Go: `url.QueryEscape`).
+fn encode(value: &str) -> String {
+    form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().replace("%7E", "~").replace('*', "%2A")
+}
+
+/// Adds the token hash and `type=email`, which fits links of every kind (Supabase: internal/api/verify.go), to the query of
+/// the callback. Parameters of these names that the callback already has are removed, because only one of two values would
+/// count, and each portal decides by itself which one. The other parameters stay byte for byte.
+fn with_token_hash(callback_url: &str, token_hash: &str) -> String {
+    let (rest, fragment) = callback_url.split_once('#').map_or((callback_url, None), |(rest, end)| (rest, Some(end)));
+    let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let is_ours = |pair: &str| {
+        let name = form_urlencoded::parse(pair.as_bytes()).next().map(|(name, _)| name.into_owned());
+        name.is_some_and(|name| TOKEN_HASH_PARAMETERS.contains(&name.as_str()))
+    };
+    let mut link = format!("{base}?");
+    for pair in query.split('&').filter(|pair| !pair.is_empty() && !is_ours(pair)) {
+        link += pair;
+        link.push('&');
+    }
+    link += &format!("token_hash={}&type=email", encode(token_hash));
+    if let Some(fragment) = fragment {
+        link.push('#');
+        link += fragment;
+    }
+    link
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
+    use super::*;
+    use crate::mail::link_parts::example;
+
+    const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef01234567";
+
+    fn context(confirm_keys: Option<&ConfirmKeys>) -> LinkContext<'_> {
+        LinkContext { confirm_keys, recipient: "ann@example.com", shown_host: "portal.example.com" }
+    }
+
+    fn keys(text: &str) -> ConfirmKeys {
+        text.parse().unwrap_or_else(|error: &str| panic!("{error}"))
+    }
+
+    fn confirm_form(keys: &ConfirmKeys, names_recipient: bool) -> LinkForm {
+        let public_url = "https://login.example.com".to_owned();
+        LinkForm::Confirm { public_url, key: keys.current().0, names_recipient }
+    }
+
+    #[test]
+    fn a_verify_link_is_the_one_that_supabase_makes() {
+        let url = example().url(context(None)).unwrap().unwrap();
+        assert_eq!(
+            url,
+            format!(
+                "https://abc.supabase.co/auth/v1/verify?token={HASH}&type=magiclink&redirect_to=\
+                 https%3A%2F%2Fportal.example.com%2Fauth%2Fcallback%3Fnext%3D%252Fprojects%252F42"
+            )
+        );
+        let parts = LinkParts { callback_url: "https://portal.example.com/%7Ea~b*".to_owned(), ..example() };
+        let url = url::Url::parse(&parts.url(context(None)).unwrap().unwrap()).unwrap();
+        assert!(url.query_pairs().any(|(name, value)| name == "redirect_to" && value == parts.callback_url));
+        assert!(url.as_str().ends_with("%2F%257Ea~b%2A"), "{url}");
+    }
+
+    #[test]
+    fn a_confirm_link_holds_what_the_page_needs() {
+        let keys = keys("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        for names_recipient in [true, false] {
+            let parts = LinkParts { form: confirm_form(&keys, names_recipient), ..example() };
+            let url = parts.url(context(Some(&keys))).unwrap().unwrap();
+            assert_eq!(parts.url(context(Some(&keys))), Ok(Some(url.clone())), "a copy of the mail has another link");
+            let word = url.strip_prefix("https://login.example.com/auth/confirm/").unwrap();
+            let content = keys.decode(word).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(content.recipient.as_deref(), names_recipient.then_some("ann@example.com"));
+            assert_eq!((content.token_hash.as_str(), content.has_code), (HASH, true));
+            assert_eq!((content.verify_url, content.callback_url), (parts.verify_url, parts.callback_url));
+            assert_eq!(content.shown_host, "portal.example.com");
+            let expiry = UNIX_EPOCH + Duration::from_secs(content.expires_at.0);
+            assert_eq!(chrono::DateTime::<chrono::Utc>::from(expiry).to_rfc3339(), "2026-11-23T14:05:30+00:00");
+        }
+    }
+
+    #[test]
+    fn a_confirm_link_needs_the_key_of_the_first_mail() {
+        let old = keys("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        let parts = LinkParts { form: confirm_form(&old, true), ..example() };
+        let new = keys("/////////////////////////////////////////w8=");
+        assert_eq!(parts.url(context(Some(&new))), Err(MissingConfirmKey));
+        assert_eq!(parts.url(context(None)), Err(MissingConfirmKey));
+        let both = keys("/////////////////////////////////////////w8=,AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        assert_eq!(parts.url(context(Some(&both))), parts.url(context(Some(&old))));
+    }
+
+    #[test]
+    fn a_token_hash_is_added_to_the_callbacks_query() {
+        for (callback_url, expected) in [
+            ("https://a.example/cb", "https://a.example/cb?HERE"),
+            ("https://a.example/cb?", "https://a.example/cb?HERE"),
+            ("https://a.example/cb?next=%2Fa%3Fb%3Dc", "https://a.example/cb?next=%2Fa%3Fb%3Dc&HERE"),
+            ("https://a.example/cb?next=%2Fa+b#top", "https://a.example/cb?next=%2Fa+b&HERE#top"),
+            ("https://a.example/cb#top?a=b", "https://a.example/cb?HERE#top?a=b"),
+            // Parameters of the same names cannot stay.
+            ("https://a.example/cb?token_hash=x&next=%2F&type=recovery", "https://a.example/cb?next=%2F&HERE"),
+            ("https://a.example/cb?token%5Fhash=x&a&token_hash&ty%70e=", "https://a.example/cb?a&HERE"),
+            (
+                "https://a.example/cb?my_token_hash=x&types=y&Type=z",
+                "https://a.example/cb?my_token_hash=x&types=y&Type=z&HERE",
+            ),
+        ] {
+            let link = with_token_hash(callback_url, HASH);
+            assert_eq!(link, expected.replace("HERE", &format!("token_hash={HASH}&type=email")), "{callback_url}");
+        }
+    }
+
+    #[test]
+    fn a_mail_of_style_code_has_no_link() {
+        assert_eq!(LinkParts { form: LinkForm::Code, ..example() }.url(context(None)), Ok(None));
+    }
+}

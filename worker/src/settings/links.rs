@@ -1,0 +1,148 @@
+//! The settings of links: what they lead to, and whether mails show a code.
+
+use std::str::FromStr;
+
+use confirm::{ConfirmKeys, KeyId, PublicUrl};
+use program::SettingErrors;
+
+use super::WorkerArguments;
+
+const KEY: &str = "the output of `openssl rand -base64 32`";
+const PUBLIC_URL: &str = "https://login.example.com";
+
+/// The settings of links. Has no `Debug`, because it contains keys.
+#[derive(Clone)]
+pub struct LinkSettings {
+    /// What links lead to.
+    pub style: LinkStyle,
+    /// Which codes mails show.
+    pub mail_code: MailCode,
+    /// `CONFIRM_KEY`. Also needed without [`LinkStyle::Confirm`], to repeat mails from before a change of the style.
+    pub confirm_keys: Option<ConfirmKeys>,
+    /// Whether only one of `PUBLIC_URL` and `CONFIRM_KEY` is set.
+    pub is_half_confirm: bool,
+}
+
+/// What the links of new mails lead to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkStyle {
+    /// The api's confirm page, where a button leads on to Supabase.
+    Confirm {
+        /// The api's address.
+        public_url: PublicUrl,
+        /// The key that encrypts new links.
+        key: KeyId,
+    },
+    /// Supabase's verify address.
+    Verify,
+    /// The portal's callback, with the token hash in its query.
+    TokenHash,
+    /// Nothing. The mail has only a code.
+    Code,
+}
+
+impl LinkStyle {
+    /// Whether the person passes Supabase's verify address on the way to the portal. Otherwise, the settings of that address
+    /// and of Supabase's redirects have no effect on the link.
+    #[must_use]
+    pub fn leads_through_supabase(&self) -> bool {
+        matches!(self, Self::Confirm { .. } | Self::Verify)
+    }
+}
+
+/// Which of Supabase's one-time codes mails show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailCode {
+    /// None.
+    Off,
+    /// Only codes that nobody can guess while they work, however often they may be tried.
+    On,
+    /// Also shorter ones. The operator has checked that Supabase limits wrong codes.
+    OnRateLimited,
+}
+
+impl MailCode {
+    /// The minimum number of digits of a code that is mailed. `None` if no code is mailed.
+    #[must_use]
+    pub fn min_digits(self) -> Option<usize> {
+        match self {
+            Self::Off => None,
+            Self::On => Some(10),
+            Self::OnRateLimited => Some(8),
+        }
+    }
+}
+
+impl FromStr for MailCode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            "on" => Ok(Self::On),
+            "on-rate-limited" => Ok(Self::OnRateLimited),
+            _ => Err(format!("`{text}` is none of off, on and on-rate-limited")),
+        }
+    }
+}
+
+impl LinkSettings {
+    pub(super) fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
+        let public_url = given(arguments.public_url.as_deref());
+        let public_url = optional(public_url.map(|text| errors.parse("PUBLIC_URL", PUBLIC_URL, text)));
+        let keys = given(arguments.confirm_key.as_deref());
+        let keys = optional(keys.map(|text| errors.parse::<ConfirmKeys>("CONFIRM_KEY", KEY, text)));
+        let mail_code = errors.parse("MAIL_CODE", "on", &arguments.mail_code);
+        let (public_url, confirm_keys) = (public_url?, keys?);
+        let style = match given(arguments.link_style.as_deref()) {
+            None => match (&public_url, &confirm_keys) {
+                (Some(public_url), Some(keys)) => confirm(public_url, keys),
+                _ => LinkStyle::Verify,
+            },
+            Some("confirm") => {
+                let missing = |variable, example, errors: &mut SettingErrors| {
+                    errors.add(variable, example, "is missing: LINK_STYLE=confirm needs it".to_owned());
+                };
+                if public_url.is_none() {
+                    missing("PUBLIC_URL", PUBLIC_URL, errors);
+                }
+                if confirm_keys.is_none() {
+                    missing("CONFIRM_KEY", KEY, errors);
+                }
+                confirm(public_url.as_ref()?, confirm_keys.as_ref()?)
+            }
+            Some("verify") => LinkStyle::Verify,
+            Some("token_hash") => LinkStyle::TokenHash,
+            Some("code") => LinkStyle::Code,
+            Some(other) => {
+                let problem = format!("`{other}` is none of confirm, verify, token_hash and code");
+                errors.add("LINK_STYLE", "confirm", problem);
+                return None;
+            }
+        };
+        let mail_code = mail_code?;
+        if style == LinkStyle::Code && mail_code == MailCode::Off {
+            errors.add("MAIL_CODE", "on", "is off, but with LINK_STYLE=code, mails have only a code".to_owned());
+            return None;
+        }
+        let is_half_confirm = public_url.is_some() != confirm_keys.is_some();
+        Some(Self { style, mail_code, confirm_keys, is_half_confirm })
+    }
+}
+
+fn confirm(public_url: &PublicUrl, keys: &ConfirmKeys) -> LinkStyle {
+    LinkStyle::Confirm { public_url: public_url.clone(), key: keys.current() }
+}
+
+/// A setting that may be left out, without the white space around it. An empty value counts as left out.
+fn given(text: Option<&str>) -> Option<&str> {
+    text.map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// The value of a setting that may be left out. `None` if it is given and cannot be used.
+fn optional<T>(parsed: Option<Option<T>>) -> Option<Option<T>> {
+    match parsed {
+        None => Some(None),
+        Some(value) => value.map(Some),
+    }
+}

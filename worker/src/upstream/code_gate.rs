@@ -1,0 +1,123 @@
+//! Decides whether a mail shows the one-time code that Supabase creates with each link. Supabase does not limit how often a
+//! code may be tried, unless it sees the visitors' addresses (measured: about 1,900 tries a second). So a short code would be
+//! guessed while it works.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use outbox::Failure;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::verdict::{UpstreamFailure, Verdict};
+use crate::{
+    metrics,
+    settings::{LinkSettings, LinkStyle, MailCode},
+};
+
+/// A code with fewer digits than this can be guessed within its lifetime, even if the mail does not show it.
+const SAFE_CODE_DIGITS: usize = 8;
+
+/// Supabase's setting of the codes' length.
+const SETTING: &str = "MAILER_OTP_LENGTH";
+
+/// Admits the codes that are long enough for `MAIL_CODE`.
+pub(super) struct CodeGate {
+    mail_code: MailCode,
+    /// Whether the code is all that a mail has.
+    is_required: bool,
+    /// Digits of Supabase's codes. [`UNKNOWN`] before the first response.
+    digits: AtomicUsize,
+}
+
+const UNKNOWN: usize = usize::MAX;
+
+impl CodeGate {
+    pub(super) fn new(links: &LinkSettings) -> Self {
+        let is_required = links.style == LinkStyle::Code;
+        Self { mail_code: links.mail_code, is_required, digits: AtomicUsize::new(UNKNOWN) }
+    }
+
+    /// Publishes the length of the codes as a metric. Logs a line when the length changes and is too short.
+    pub(super) fn observe_length(&self, code: Option<&SecretString>) {
+        let digits = count_digits(code);
+        let previous = self.digits.swap(digits, Ordering::Relaxed);
+        metrics::set_code_digits(digits);
+        if digits == previous {
+            return;
+        }
+        match self.mail_code.min_digits() {
+            // Without a code, the configuration error says so.
+            Some(min) if digits < min && !self.is_required => tracing::error!(
+                digits,
+                required_digits = min,
+                "Supabase's one-time codes are too short to be mailed, so mails go out without a code: set Supabase's \
+                 {SETTING} (Email OTP length) to {min}"
+            ),
+            _ if (1..SAFE_CODE_DIGITS).contains(&digits) => tracing::warn!(
+                digits,
+                "Supabase creates a one-time code with each link, and a code of this length can be guessed: set the length \
+                 (Email OTP length, {SETTING}) to {SAFE_CODE_DIGITS} or more"
+            ),
+            _ => {}
+        }
+    }
+
+    /// The code that the mail shows, if any. Counts mails that lack a code because it is too short.
+    ///
+    /// # Errors
+    /// The mail would have nothing but a code, and the code is too short. Every other code would be, too.
+    pub(super) fn admit(&self, code: Option<&SecretString>) -> Result<Option<String>, UpstreamFailure> {
+        let Some(min) = self.mail_code.min_digits() else { return Ok(None) };
+        let digits = count_digits(code);
+        if digits >= min {
+            return Ok(code.map(|code| code.expose_secret().to_owned()));
+        }
+        metrics::record_code_too_short();
+        if !self.is_required {
+            return Ok(None);
+        }
+        let message = format!(
+            "Supabase's one-time codes have {digits} digits, and MAIL_CODE mails only codes of {min} or more: set Supabase's \
+             {SETTING} (Email OTP length) to {min}, or choose another LINK_STYLE"
+        );
+        Err(UpstreamFailure {
+            verdict: Verdict::Configuration { setting: SETTING },
+            reason: Failure::new("code_too_short", message),
+            http_status: Some(200),
+        })
+    }
+}
+
+/// The number of digits of a code. 0 if there is no code, or if it is not made of digits.
+fn count_digits(code: Option<&SecretString>) -> usize {
+    let code = code.map(|code| code.expose_secret()).unwrap_or_default();
+    if code.bytes().all(|byte| byte.is_ascii_digit()) { code.len() } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_codes_that_are_long_enough_are_admitted() {
+        for (mail_code, style, code, admitted) in [
+            (MailCode::Off, LinkStyle::Verify, "4081726359", Ok(None)),
+            (MailCode::On, LinkStyle::Verify, "4081726359", Ok(Some("4081726359"))),
+            (MailCode::On, LinkStyle::Verify, "408172635", Ok(None)),
+            (MailCode::On, LinkStyle::Verify, "408172635a", Ok(None)),
+            (MailCode::On, LinkStyle::Verify, "40817 26359", Ok(None)),
+            (MailCode::On, LinkStyle::Verify, "", Ok(None)),
+            (MailCode::OnRateLimited, LinkStyle::TokenHash, "40817263", Ok(Some("40817263"))),
+            (MailCode::OnRateLimited, LinkStyle::TokenHash, "4081726", Ok(None)),
+            (MailCode::On, LinkStyle::Code, "4081726359", Ok(Some("4081726359"))),
+            (MailCode::On, LinkStyle::Code, "40817263", Err("code_too_short")),
+            (MailCode::OnRateLimited, LinkStyle::Code, "40817263", Ok(Some("40817263"))),
+            (MailCode::OnRateLimited, LinkStyle::Code, "408172", Err("code_too_short")),
+        ] {
+            let links = LinkSettings { style, mail_code, confirm_keys: None, is_half_confirm: false };
+            let result = CodeGate::new(&links).admit(Some(&code.into()));
+            let result = result.map_err(|failure| failure.reason.code);
+            let expected = admitted.map(|code| code.map(str::to_owned)).map_err(str::to_owned);
+            assert_eq!(result, expected, "{mail_code:?}, {code}");
+        }
+    }
+}
