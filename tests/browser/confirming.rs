@@ -94,6 +94,7 @@ async fn a_link_that_a_scanner_has_opened_still_signs_in() {
         browser.until("performance.now() > 600").await;
         browser.click("sign-in").await;
         browser.until_text("title", "This link did not sign you in").await;
+        street.finish();
     })
     .await;
 }
@@ -107,6 +108,7 @@ async fn with_supabases_own_link_a_scanner_spends_it() {
         scan(&browser, &link).await;
         browser.go(&link).await;
         browser.until_text("title", "This link did not sign you in").await;
+        street.finish();
     })
     .await;
 }
@@ -124,6 +126,7 @@ async fn the_confirm_page_works_without_scripts() {
         tools.send_raw("Emulation.setScriptExecutionDisabled", serde_json::json!({ "value": false })).await.unwrap();
         browser.driver.refresh().await.unwrap();
         assert_signed_in(&browser, &street).await;
+        street.finish();
     })
     .await;
 }
@@ -136,6 +139,7 @@ async fn every_problem_of_the_confirm_page_is_accessible() {
         browser.go(&link[..link.len() - 3]).await;
         browser.until("document.querySelector('h1').innerText === 'This link is incomplete'").await;
         browser.assert_accessible("a confirm link that was cut off").await;
+        street.finish();
     })
     .await;
 }

@@ -73,6 +73,7 @@ async fn a_retry_with_other_settings_mails_the_very_same_mail() {
         assert!(mails[0].header("Message-Id").is_some());
         assert_eq!(test.supabase.journal().len(), 1, "{style}: a second link was created");
         assert_eq!(count_log_lines(&worker, "sealed_link_unreadable"), 0, "{style}");
+        test.finish_without_faults().await;
     }
 }
 
@@ -93,6 +94,7 @@ async fn a_confirm_link_whose_key_is_gone_is_replaced() {
         assert_ne!(mails[0].header("Message-Id"), mails[1].header("Message-Id"));
         let page = "https://login.example.com/auth/confirm/";
         assert_eq!(mails[1].link().unwrap().starts_with(page), !key.is_empty(), "{:?}", mails[1].link());
+        test.finish_without_faults().await;
     }
 }
 
@@ -134,6 +136,7 @@ async fn a_link_that_an_earlier_version_sealed_is_mailed_as_it_was() {
     assert_eq!((second.link(), &second.subject, &second.headers), (Some(link), &first.subject, &first.headers));
     assert_eq!(test.supabase.journal().len(), 1);
     assert!(test.supabase.verify(link).await.unwrap().signed_in());
+    test.finish_without_faults().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -157,5 +160,6 @@ async fn in_every_style_the_newest_mail_is_the_one_that_signs_in() {
         };
         assert_eq!(test.supabase.verify_code(ADA, &code(&mails[0])).await.unwrap(), "otp_expired", "{style}");
         assert_eq!(test.supabase.verify_code(ADA, &code(&mails[1])).await.unwrap(), "signed_in", "{style}");
+        test.finish_without_faults().await;
     }
 }

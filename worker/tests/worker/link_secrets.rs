@@ -47,6 +47,7 @@ async fn in_no_style_is_a_hash_a_code_or_a_link_in_a_log_a_metric_an_error_or_a_
                 assert!(line.is_none(), "{style}: {secret} is in the {place}: {line:?}");
             }
         }
+        test.finish_without_faults().await;
     }
 }
 

@@ -1,9 +1,7 @@
 //! `LINK_STYLE` and `MAIL_CODE`: what the mail of each style contains, and that it signs the person in.
 
 use confirm::{ConfirmKeys, Content};
-use sandbox::{Mail, Program};
-
-use sandbox::eventually;
+use sandbox::{Mail, Program, eventually};
 
 use crate::test_worker::{CALLBACK_URL, TIMEOUT, TestWorker, count_log_lines, get_ready, http_get};
 
@@ -72,6 +70,7 @@ async fn a_confirm_link_leads_to_the_page_and_from_there_to_the_callback() {
         assert!(outcome.signed_in(), "{recipient}: {outcome:?}");
         assert_eq!(outcome.redirect_to, CALLBACK_URL);
     }
+    test.finish_without_faults().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,6 +89,7 @@ async fn a_confirm_link_that_would_be_too_long_is_shortened_or_replaced() {
     let link = length_of(longest_with_address + 40).await;
     assert!(link.len() <= 2_083 && link.starts_with(&test.supabase.url()), "{link}");
     assert!(test.supabase.verify(&link).await.unwrap().signed_in());
+    test.finish_without_faults().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,6 +109,7 @@ async fn a_token_hash_link_leads_to_the_callback_and_the_portal_verifies_the_has
         assert_eq!(test.supabase.verify_token_hash(hash).await.unwrap(), "signed_in");
         assert_eq!(test.supabase.verify_token_hash(hash).await.unwrap(), "otp_expired");
     }
+    test.finish_without_faults().await;
 }
 
 /// Such a link does not pass Supabase, whose address may be reachable for the portal alone.
@@ -124,6 +125,7 @@ async fn a_token_hash_link_needs_neither_the_verify_address_nor_the_redirect_all
     assert!(mail.link().unwrap().starts_with(CALLBACK_URL));
     assert!(test.supabase.verify_journal().is_empty(), "settings that have no effect were checked");
     assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 0);
+    test.finish_without_faults().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,6 +141,7 @@ async fn a_mail_of_style_code_has_a_code_that_signs_in_and_no_link() {
     assert_eq!(code.len(), 10);
     assert_eq!(test.supabase.verify_code(ADA, code).await.unwrap(), "signed_in");
     assert_eq!(test.supabase.verify_code(ADA, code).await.unwrap(), "otp_expired");
+    test.finish_without_faults().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,6 +169,7 @@ async fn a_mailed_code_and_its_link_end_each_other_and_the_code_is_only_in_the_b
             }
         };
         assert_eq!(outcome, "otp_expired", "{style}");
+        test.finish_without_faults().await;
     }
 }
 
@@ -196,6 +200,7 @@ async fn short_codes_are_not_mailed_and_one_error_line_names_supabases_setting()
         test.supabase.set_otp_length(too_short);
         assert!(code_in(&mail_to(&test, ADA, CALLBACK_URL).await).is_none());
         assert_eq!(errors(), 2, "{mail_code}: the length has changed");
+        test.finish_without_faults().await;
     }
 }
 
@@ -207,6 +212,7 @@ async fn without_mail_code_no_code_is_mailed() {
     let code = test.supabase.live_codes().pop().unwrap();
     assert!(code.len() == 10 && !mail.text.contains(&code) && !mail.html.contains(&code));
     metric(&worker, "magic_link_code_too_short_total 0").await;
+    test.finish_without_faults().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -230,6 +236,7 @@ async fn with_style_code_short_codes_stop_all_mail_until_the_setting_is_changed(
     assert_eq!(done.attempt, 1, "a fault of the settings was counted as an attempt");
     assert!(code_in(&test.mailgun.mails_to(ADA)[0]).is_some());
     assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1);
+    test.finish_without_faults().await;
 }
 
 /// Starts a worker with these settings besides the usual ones, and returns the variables of its setting errors.
@@ -261,6 +268,7 @@ async fn settings_of_links_that_do_not_fit_together_stop_the_start() {
     ] {
         assert_eq!(setting_errors(&test, &settings).await, errors, "{settings:?}");
     }
+    test.finish_without_faults().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -270,4 +278,5 @@ async fn one_of_public_url_and_confirm_key_alone_is_warned_of() {
     let worker = test.start_worker();
     worker.wait_for_line("only one of PUBLIC_URL and CONFIRM_KEY is set", TIMEOUT).await.unwrap();
     assert!(mail_to(&test, ADA, CALLBACK_URL).await.link().unwrap().starts_with(&test.supabase.url()));
+    test.finish_without_faults().await;
 }
