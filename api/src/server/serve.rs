@@ -99,7 +99,7 @@ fn acceptor(
 fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, migrate_on_start: bool) {
     tokio::spawn(prepare_database(state.pool.clone(), state.queue.clone(), migrate_on_start));
     tokio::spawn(queue_monitor::poll(state.clone()));
-    for limiter in [Some(&state.ip_limiter), state.confirm_limiter.as_ref()].into_iter().flatten().cloned() {
+    for limiter in [Some(state.ip_limiter.clone()), state.confirm_limiter.clone()].into_iter().flatten() {
         tokio::spawn(async move { limiter.run_cleanup().await });
     }
     let state = state.clone();
