@@ -92,5 +92,5 @@ async fn with_a_half_full_queue_the_limit_per_network_is_a_third() {
     let refused = system.ask("eighth@example.com").await;
     assert_eq!((refused.status, code(&refused)), (429, "ip_rate_limited"));
     assert_eq!(refused.headers["ratelimit-policy"], "\"ip\";q=3;w=3600");
-    system.finish().await;
+    system.finish_with_open_jobs(7).await;
 }

@@ -106,5 +106,5 @@ async fn a_stopped_api_answers_the_request_in_flight() {
     assert_eq!(answer.status, 200);
     assert!(system.apis[0].wait().await.success());
     assert_eq!(system.scalar::<i64>("select count(*) from email_jobs").await, 1);
-    system.finish().await;
+    system.finish_with_open_jobs(1).await;
 }

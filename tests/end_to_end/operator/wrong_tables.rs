@@ -6,7 +6,7 @@ use tests::TestSystem;
 
 use super::{MAX_WAIT, Which, fields, server, start};
 
-const COMMAND: &str = "run `magic-link-worker migrate` of this version";
+const COMMAND: &str = "`magic-link-worker migrate`";
 
 async fn execute(database: &str, statement: &str) {
     let mut admin = PgConnection::connect(&server().await.url(database)).await.unwrap();
