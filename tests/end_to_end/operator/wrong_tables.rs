@@ -6,7 +6,7 @@ use tests::{TestSystem, eventually};
 
 use super::{MAX_WAIT, Which, fields, server, start};
 
-const COMMAND: &str = "run `magic-link-worker migrate` of this version";
+const COMMAND: &str = "run this version's `magic-link-worker migrate`";
 
 async fn execute(database: &str, statement: &str) {
     let mut admin = PgConnection::connect(&server().await.url(database)).await.unwrap();
@@ -14,7 +14,7 @@ async fn execute(database: &str, statement: &str) {
 }
 
 /// Starts both programs on a database without the tables that they need, then provides them.
-async fn assert_told(database: &str, provide: &str) {
+async fn assert_reported(database: &str, provide: &str) {
     let url = server().await.url(database);
     let settings = [("DATABASE_URL", url.as_str()), ("MIGRATE_ON_START", "false")];
     let programs = [start(Which::Api, &settings, &[]).await, start(Which::Worker, &settings, &[]).await];
@@ -35,18 +35,18 @@ async fn assert_told(database: &str, provide: &str) {
 }
 
 #[tokio::test]
-async fn an_empty_database_is_to_be_migrated() {
+async fn an_empty_database_is_reported_with_the_command_to_run() {
     server().await.create_database("empty").await.unwrap();
-    assert_told("empty", "").await;
+    assert_reported("empty", "").await;
 }
 
 #[tokio::test]
-async fn tables_of_an_older_version_are_to_be_migrated() {
+async fn tables_of_an_older_version_are_reported_with_the_command_to_run() {
     server().await.create_outbox("older").await.unwrap();
     let newest = "where version = (select max(version) from _sqlx_migrations)";
     execute("older", &format!("create table taken as select * from _sqlx_migrations {newest}")).await;
     execute("older", &format!("delete from _sqlx_migrations {newest}")).await;
-    assert_told("older", "insert into _sqlx_migrations select * from taken").await;
+    assert_reported("older", "insert into _sqlx_migrations select * from taken").await;
 }
 
 #[tokio::test]
