@@ -136,7 +136,7 @@ impl DevStack {
         self.worker.terminate();
         let both = async { tokio::join!(self.api.wait(), self.worker.wait()) };
         if tokio::time::timeout(STOP_TIMEOUT, both).await.is_err() {
-            say("a program did not stop in time and is killed");
+            say("a program did not stop in time: killing it");
         }
         drop((self.api, self.worker));
         self.database.stop().await;

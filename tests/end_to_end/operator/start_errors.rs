@@ -104,7 +104,7 @@ async fn a_command_without_its_database_says_why_in_one_line() {
     server().await.create_database("without_tables").await.unwrap();
     let empty = server().await.url("without_tables");
     for arguments in [&["upstreams"][..], &["forget", "ann@example.com"]] {
-        let words = "`magic-link-worker migrate`";
+        let words = "run this version's `magic-link-worker migrate`";
         assert_refused(Which::Worker, &[("DATABASE_URL", &empty)], arguments, 1, words).await;
     }
     assert_refused(Which::Worker, &[], &["forget", "nobody"], 2, "nobody: ").await;

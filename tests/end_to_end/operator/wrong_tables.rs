@@ -1,12 +1,12 @@
 //! Missing or old tables are not an outage: the line about them says which command to run.
 
-use sandbox::{Role, eventually};
+use sandbox::Role;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tests::TestSystem;
+use tests::{TestSystem, eventually};
 
 use super::{MAX_WAIT, Which, fields, server, start};
 
-const COMMAND: &str = "`magic-link-worker migrate`";
+const COMMAND: &str = "run this version's `magic-link-worker migrate`";
 
 async fn execute(database: &str, statement: &str) {
     let mut admin = PgConnection::connect(&server().await.url(database)).await.unwrap();
@@ -14,7 +14,7 @@ async fn execute(database: &str, statement: &str) {
 }
 
 /// Starts both programs on a database without the tables that they need, then provides them.
-async fn assert_told(database: &str, provide: &str) {
+async fn assert_reported(database: &str, provide: &str) {
     let url = server().await.url(database);
     let settings = [("DATABASE_URL", url.as_str()), ("MIGRATE_ON_START", "false")];
     let programs = [start(Which::Api, &settings, &[]).await, start(Which::Worker, &settings, &[]).await];
@@ -35,26 +35,25 @@ async fn assert_told(database: &str, provide: &str) {
 }
 
 #[tokio::test]
-async fn an_empty_database_is_to_be_migrated() {
+async fn an_empty_database_is_reported_with_the_command_to_run() {
     server().await.create_database("empty").await.unwrap();
-    assert_told("empty", "").await;
+    assert_reported("empty", "").await;
 }
 
 #[tokio::test]
-async fn tables_of_an_older_version_are_to_be_migrated() {
+async fn tables_of_an_older_version_are_reported_with_the_command_to_run() {
     server().await.create_outbox("older").await.unwrap();
     let newest = "where version = (select max(version) from _sqlx_migrations)";
     execute("older", &format!("create table taken as select * from _sqlx_migrations {newest}")).await;
     execute("older", &format!("delete from _sqlx_migrations {newest}")).await;
-    assert_told("older", "insert into _sqlx_migrations select * from taken").await;
+    assert_reported("older", "insert into _sqlx_migrations select * from taken").await;
 }
 
 #[tokio::test]
 async fn a_table_that_goes_missing_is_not_an_outage() {
     let system = TestSystem::start().await;
     let worker = &system.workers[0];
-    eventually("the worker to be ready", async || if system.worker_ready(0).await.0 == 200 { Ok(()) } else { Err(()) })
-        .await;
+    eventually(|| async { if system.worker_ready(0).await.0 == 200 { Ok(()) } else { Err(()) } }).await.unwrap();
     system.execute("alter table upstreams rename to elsewhere").await;
     let line = worker.wait_for_line("the tables do not match this version", MAX_WAIT).await.unwrap();
     assert!(fields(&line)["error"].as_str().unwrap().contains(COMMAND), "{line}");
@@ -66,7 +65,6 @@ async fn a_table_that_goes_missing_is_not_an_outage() {
     assert!(!worker.log().concat().contains("the database is unavailable"));
     let answer = system.ask("hello@example.com").await;
     system.until_state(&answer, "sent").await;
-    system.finish().await;
 }
 
 #[tokio::test]

@@ -6,11 +6,12 @@ use super::{Setting, Settings, by_heading};
 
 const INTRODUCTION: &str = "# Settings
 
-Both programs read the environment, and `.env` in the working directory; the environment wins. A missing or wrong setting stops the
-start with exit code 2 and one line per fault. `magic-link-worker example-env` prints a `.env` for both programs with every setting.
-The first line that a program logs names its settings that are not the default, without keys and other secrets.
+Both programs read the environment, and `.env` in the working directory. The environment takes precedence. If a setting is missing or
+wrong, the program exits with code 2 and prints one line per problem. `magic-link-worker example-env` prints a `.env` for both
+programs with every setting. The first line that a program logs lists the settings that differ from their defaults, without keys and
+other secrets.
 
-Times are a whole number and a unit: `10s`, `15m`, `1h`, `1d`. A quota is a number in a time: `30/1m`.
+A time is a whole number and a unit: `10s`, `15m`, `1h`, `1d`. A quota is a number per time: `30/1m`.
 
 `just settings` writes this page from the `--help` of both programs.
 ";
