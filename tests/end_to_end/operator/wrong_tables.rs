@@ -1,8 +1,8 @@
 //! Missing or old tables are not an outage: the line about them says which command to run.
 
-use sandbox::Role;
+use sandbox::{Role, eventually};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
-use tests::{TestSystem, eventually};
+use tests::TestSystem;
 
 use super::{MAX_WAIT, Which, fields, server, start};
 
@@ -53,7 +53,8 @@ async fn tables_of_an_older_version_are_reported_with_the_command_to_run() {
 async fn a_table_that_goes_missing_is_not_an_outage() {
     let system = TestSystem::start().await;
     let worker = &system.workers[0];
-    eventually(|| async { if system.worker_ready(0).await.0 == 200 { Ok(()) } else { Err(()) } }).await.unwrap();
+    eventually("the worker to be ready", async || if system.worker_ready(0).await.0 == 200 { Ok(()) } else { Err(()) })
+        .await;
     system.execute("alter table upstreams rename to elsewhere").await;
     let line = worker.wait_for_line("the tables do not match this version", MAX_WAIT).await.unwrap();
     assert!(fields(&line)["error"].as_str().unwrap().contains(COMMAND), "{line}");
@@ -65,6 +66,7 @@ async fn a_table_that_goes_missing_is_not_an_outage() {
     assert!(!worker.log().concat().contains("the database is unavailable"));
     let answer = system.ask("hello@example.com").await;
     system.until_state(&answer, "sent").await;
+    system.finish().await;
 }
 
 #[tokio::test]
