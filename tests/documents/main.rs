@@ -4,6 +4,7 @@
 
 mod check_steps;
 mod headings;
+mod image;
 mod links;
 mod test_names;
 mod troubleshooting;

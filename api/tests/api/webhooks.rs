@@ -115,7 +115,7 @@ struct BounceRow {
     event: String,
     severity: String,
     reason: String,
-    smtp_code: i16,
+    smtp_code: i32,
     enhanced_code: String,
     message: String,
 }
