@@ -109,10 +109,13 @@ async fn a_private_certificate_authority_is_trusted_only_for_supabase() {
     test.set("LINK_ORIGINS", &test.supabase.url());
     test.set("SUPABASE_URL", &format!("https://localhost:{}", supabase.port()));
     {
-        let _worker = test.start_worker();
+        let worker = test.start_worker();
         test.enqueue("ada@example.com").await;
         assert!(stop_of(&test, "supabase").await.starts_with("supabase_unreachable: "));
         assert!(test.supabase.journal().is_empty());
+        // The worker hands back the job, which it may be trying at the moment.
+        worker.terminate();
+        worker.wait().await;
     }
     test.set("SUPABASE_CA_FILE", CA_FILE);
     {
