@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
     callback::{allowed_origins::AllowedOrigins, next::NextPrefixes, refused_origins::RefusedOrigins},
-    confirm_page::ConfirmSettings,
+    confirm_page::ConfirmPage,
     document::PublishedLimits,
     ip_limit::limiter::{IpRateLimiter, QuotaOverrides},
     metrics,
@@ -36,9 +36,8 @@ pub(crate) struct AppState {
     pub(crate) callback_next_prefixes: NextPrefixes,
     pub(crate) queue: Arc<QueueMonitor>,
     pub(crate) published_limits: PublishedLimits,
-    pub(crate) confirm: Option<ConfirmSettings>,
-    /// For the confirm page, which has a limit of its own.
-    pub(crate) confirm_limiter: Option<Arc<IpRateLimiter>>,
+    /// `None` without its settings.
+    pub(crate) confirm_page: Option<Arc<ConfirmPage>>,
     pub(crate) webhooks: WebhookSettings,
     /// Counts the webhooks for the log.
     pub(crate) webhook_log: WebhookLog,
@@ -78,10 +77,10 @@ impl AppState {
                 admission: settings.admission.clone(),
                 link_lifetime: settings.link_lifetime,
             },
-            confirm: settings.confirm.clone(),
-            confirm_limiter: settings.confirm.as_ref().map(|confirm| {
-                let client_ips = settings.client_ips.clone();
-                Arc::new(IpRateLimiter::new(client_ips, confirm.rate_limit, &QuotaOverrides::default()))
+            confirm_page: settings.confirm.as_ref().map(|confirm| {
+                let limiter =
+                    IpRateLimiter::new(settings.client_ips.clone(), confirm.rate_limit, &QuotaOverrides::default());
+                Arc::new(ConfirmPage::new(confirm.clone(), settings.allowed_origins.clone(), limiter))
             }),
             webhooks: settings.webhooks.clone(),
             webhook_log: WebhookLog::default(),

@@ -6,28 +6,21 @@
 
 use std::str::FromStr;
 
-use base64::{
-    Engine as _,
-    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
-};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use chacha20poly1305::{
     Key as CipherKey, KeyInit as _, XChaCha20Poly1305, XNonce,
     aead::{Aead as _, Payload},
 };
 use hmac::{Hmac, Mac};
+use program::{KEY_ID_LENGTH, KeyId, SecretKey, parse_keys};
 use sha2::{Digest as _, Sha256};
 
 use super::{content::Content, mend::mend};
 
 const VERSION: u8 = 1;
-const KEY_ID_LENGTH: usize = 4;
 const NONCE_LENGTH: usize = 24;
 /// Longest text, in bytes, that is looked at. A link has at most 2,000 characters; the rest is room for what was added.
 const LONGEST_TEXT: usize = 8 * 1024;
-
-/// The first bytes of a key's SHA-256. They identify the key and do not reveal it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct KeyId(pub [u8; KEY_ID_LENGTH]);
 
 /// The keys. The first key makes new words, and every key can read words, so that a key can be replaced while links wait in
 /// inboxes. Has no `Debug`.
@@ -46,7 +39,7 @@ struct ConfirmKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The text is cut off, too long, or no word at all.
-    #[error("the text is no word, or is cut off")]
+    #[error("the text is not a word, or it is cut off")]
     Format,
     /// The word was made with a key that is not listed.
     #[error("its key is not in CONFIRM_KEY")]
@@ -60,7 +53,7 @@ impl ConfirmKeys {
     /// The keys' ids in hexadecimal digits, in order.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
-        self.0.iter().map(|key| key.id.0.iter().map(|byte| format!("{byte:02x}")).collect()).collect()
+        self.0.iter().map(|key| key.id.to_string()).collect()
     }
 
     /// The key that makes new words.
@@ -115,26 +108,21 @@ impl FromStr for ConfirmKeys {
 
     /// Parses one or more comma-separated keys, each 32 bytes in base64. Error messages never contain a key.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.split(',').map(|key| key.trim().parse()).collect::<Result<_, _>>().map(Self)
+        Ok(Self(parse_keys(text)?.iter().map(ConfirmKey::new).collect()))
     }
 }
 
-impl FromStr for ConfirmKey {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bytes = BASE64_STANDARD.decode(text).map_err(|_| "is not base64")?;
-        let key: [u8; 32] = bytes.try_into().map_err(|_| "is not 32 bytes long")?;
-        let hash = Sha256::digest(key);
-        let id = hash.first_chunk().copied().map(KeyId).ok_or("is not 32 bytes long")?;
-        let nonce_key = Sha256::new().chain_update(b"confirm link nonce").chain_update(key).finalize();
-        let nonces = <Hmac<Sha256> as Mac>::new_from_slice(&nonce_key).map_err(|_| "is not 32 bytes long")?;
-        Ok(Self { id, cipher: XChaCha20Poly1305::new(CipherKey::from_slice(&key)), nonces })
+impl ConfirmKey {
+    fn new(SecretKey { id, bytes }: &SecretKey) -> Self {
+        let nonce_key = Sha256::new().chain_update(b"confirm link nonce").chain_update(bytes).finalize();
+        let nonces = <Hmac<Sha256> as Mac>::new_from_slice(&nonce_key).expect("HMAC takes keys of every length");
+        Self { id: *id, cipher: XChaCha20Poly1305::new(CipherKey::from_slice(bytes)), nonces }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use base64::prelude::BASE64_STANDARD;
     use proptest::prelude::*;
 
     use super::*;

@@ -11,5 +11,6 @@ mod mend;
 mod public_url;
 
 pub use content::{Content, Expiry};
-pub use keys::{ConfirmKeys, DecodeError, KeyId};
+pub use keys::{ConfirmKeys, DecodeError};
+pub use program::KeyId;
 pub use public_url::{CONFIRM_PATH, PublicUrl};

@@ -1,5 +1,5 @@
-//! Code that `magic-link-api` and `magic-link-worker` share: version and instance name, `.env` and setting errors, logging,
-//! listeners, process limits, stop signals and exit codes.
+//! Code that `magic-link-api` and `magic-link-worker` share: version and instance name, `.env` and setting errors, keys,
+//! logging, listeners, process limits, stop signals and exit codes.
 //!
 //! The crate knows nothing about jobs, mail or Postgres. Each program decides what its settings mean.
 
@@ -8,6 +8,7 @@ pub mod dotenv;
 mod exit;
 mod identity;
 mod io_problem;
+mod keys;
 mod limits;
 mod listen;
 mod log;
@@ -19,6 +20,7 @@ pub use dotenv::load_dotenv;
 pub use exit::{fail, refuse};
 pub use identity::{COMMIT, VERSION, instance_name};
 pub use io_problem::io_problem;
+pub use keys::{KEY_ID_LENGTH, KeyId, SecretKey, parse_keys};
 pub use limits::{LimitError, forbid_core_dumps, raise_open_files_limit};
 pub use listen::{ListenError, listen};
 pub use log::{LogFormat, LogSettings, start_log};

@@ -23,22 +23,27 @@ use crate::{
 };
 
 /// The page.
+#[derive(Debug)]
 pub(crate) struct ConfirmPage {
     settings: ConfirmSettings,
     origins: AllowedOrigins,
-    limiter: Arc<IpRateLimiter>,
+    limiter: IpRateLimiter,
 }
 
 impl ConfirmPage {
     /// A page that leads to the portals of `origins`. `limiter` must serve no other requests.
-    pub(crate) fn new(settings: ConfirmSettings, origins: AllowedOrigins, limiter: Arc<IpRateLimiter>) -> Self {
+    pub(crate) fn new(settings: ConfirmSettings, origins: AllowedOrigins, limiter: IpRateLimiter) -> Self {
         Self { settings, origins, limiter }
     }
 
+    /// Removes what the rate limit no longer needs to know. Never returns.
+    pub(crate) async fn run_cleanup(&self) {
+        self.limiter.run_cleanup().await;
+    }
+
     /// Adds the page, its style and its script.
-    pub(crate) fn add_routes(self, route: Route) -> Route {
-        let page = Arc::new(self);
-        let posted = page.clone();
+    pub(crate) fn add_routes(self: Arc<Self>, route: Route) -> Route {
+        let (page, posted) = (self.clone(), self);
         let show = make_sync(move |request| page.show(&request));
         let press = make_sync(move |request| posted.press(&request));
         route

@@ -13,7 +13,6 @@ use poem::{
 
 use super::{cors, health};
 use crate::{
-    confirm_page::ConfirmPage,
     document,
     http::{body, error::ErrorResponse, render_errors::render_errors, request_context},
     ip_limit::middleware,
@@ -26,7 +25,12 @@ pub(crate) fn public_app(state: Arc<AppState>) -> BoxEndpoint<'static, Response>
     let (limiter, queue) = (state.ip_limiter.clone(), state.queue.clone());
     let cors_state = state.clone();
     let limits = &state.published_limits;
-    add_confirm_page(document::page::add_routes(Route::new()), &state)
+    let route = document::page::add_routes(Route::new());
+    let route = match &state.confirm_page {
+        Some(page) => page.clone().add_routes(route),
+        None => route,
+    };
+    route
         .nest("/api", document::service(limits).around(document::page::redirect_to_page))
         .at("/api/openapi.json", get(static_document("application/json", document::json(limits))))
         .at("/api/openapi.yaml", get(static_document("application/yaml", document::yaml(limits))))
@@ -44,16 +48,6 @@ pub(crate) fn public_app(state: Arc<AppState>) -> BoxEndpoint<'static, Response>
         .around(request_context::trace_request)
         .map_to_response()
         .boxed()
-}
-
-/// Adds the confirm page, if `PUBLIC_URL` and `CONFIRM_KEY` are set.
-fn add_confirm_page(route: Route, state: &AppState) -> Route {
-    match (&state.confirm, &state.confirm_limiter) {
-        (Some(settings), Some(limiter)) => {
-            ConfirmPage::new(settings.clone(), state.allowed_origins.clone(), limiter.clone()).add_routes(route)
-        }
-        _ => route,
-    }
 }
 
 /// The routes of the private listener: metrics, and the health checks for probes that cannot reach the public listener.

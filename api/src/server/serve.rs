@@ -99,8 +99,10 @@ fn acceptor(
 fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, migrate_on_start: bool) {
     tokio::spawn(prepare_database(state.pool.clone(), state.queue.clone(), migrate_on_start));
     tokio::spawn(queue_monitor::poll(state.clone()));
-    for limiter in [Some(state.ip_limiter.clone()), state.confirm_limiter.clone()].into_iter().flatten() {
-        tokio::spawn(async move { limiter.run_cleanup().await });
+    let limiter = state.ip_limiter.clone();
+    tokio::spawn(async move { limiter.run_cleanup().await });
+    if let Some(page) = state.confirm_page.clone() {
+        tokio::spawn(async move { page.run_cleanup().await });
     }
     let state = state.clone();
     tokio::spawn(async move { state.webhook_log.run().await });

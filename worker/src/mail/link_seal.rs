@@ -6,12 +6,12 @@
 
 use std::str::FromStr;
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use chacha20poly1305::{
     AeadCore as _, Key as CipherKey, KeyInit as _, XChaCha20Poly1305, XNonce,
     aead::{Aead as _, OsRng, Payload},
 };
 use outbox::JobId;
+use program::{KEY_ID_LENGTH, KeyId, SecretKey, parse_keys};
 use sha2::{Digest as _, Sha256};
 
 use super::link_parts::LinkParts;
@@ -20,10 +20,7 @@ use super::link_parts::LinkParts;
 const VERSION_TEXT: u8 = 1;
 /// The plaintext is the parts of a link.
 const VERSION_PARTS: u8 = 2;
-const KEY_ID_LENGTH: usize = 4;
 const NONCE_LENGTH: usize = 24;
-
-type KeyId = [u8; KEY_ID_LENGTH];
 
 /// The sealing keys. The first key seals new links, and every key can open links, so that a key can be replaced while sealed
 /// links wait in the database.
@@ -32,7 +29,6 @@ pub struct SealingKeys(Vec<SealingKey>);
 
 #[derive(Clone)]
 struct SealingKey {
-    /// The first bytes of the key's SHA-256. They identify the key and do not reveal it.
     id: KeyId,
     cipher: XChaCha20Poly1305,
 }
@@ -77,7 +73,7 @@ impl SealingKeys {
     /// The keys' ids, in order. They do not reveal the keys.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
-        self.0.iter().map(|key| key.id.iter().map(|byte| format!("{byte:02x}")).collect()).collect()
+        self.0.iter().map(|key| key.id.to_string()).collect()
     }
 
     /// Seals a link with the first key.
@@ -91,13 +87,13 @@ impl SealingKeys {
         let nonce = XChaCha20Poly1305::generate_nonce(&mut OsRng);
         let payload = Payload { msg: plaintext, aad: &associated_data(version, key.id, context) };
         let ciphertext = key.cipher.encrypt(&nonce, payload).expect("a link is far shorter than the cipher's limit");
-        [&[version][..], &key.id, &nonce, &ciphertext].concat()
+        [&[version][..], &key.id.0, &nonce, &ciphertext].concat()
     }
 
     /// Whether new links are sealed with the example key of the README: 32 zero bytes.
     #[must_use]
     pub fn seals_with_example_key(&self) -> bool {
-        self.0[0].id[..] == Sha256::digest([0; 32])[..KEY_ID_LENGTH]
+        self.0[0].id.0[..] == Sha256::digest([0; 32])[..KEY_ID_LENGTH]
     }
 
     /// Opens a link that was sealed with the same context.
@@ -111,7 +107,7 @@ impl SealingKeys {
         if ![VERSION_TEXT, VERSION_PARTS].contains(&version) {
             return Err(OpenError::Format);
         }
-        let key = self.0.iter().find(|key| key.id == *id).ok_or(OpenError::UnknownKey)?;
+        let key = self.0.iter().find(|key| key.id.0 == *id).ok_or(OpenError::UnknownKey)?;
         let payload = Payload { msg: ciphertext, aad: &associated_data(version, key.id, context) };
         let plaintext = key.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| OpenError::Forged)?;
         match version {
@@ -128,7 +124,7 @@ impl SealingKeys {
 /// never give the same bytes.
 fn associated_data(version: u8, key: KeyId, context: &SealContext<'_>) -> Vec<u8> {
     let parts: [&[u8]; 5] = [
-        &key,
+        &key.0,
         context.job.0.as_bytes(),
         context.recipient.as_bytes(),
         context.callback_url.as_bytes(),
@@ -147,19 +143,11 @@ impl FromStr for SealingKeys {
 
     /// Parses one or more comma-separated keys, each 32 bytes in base64. Error messages never contain a key.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.split(',').map(|key| key.trim().parse()).collect::<Result<_, _>>().map(Self)
-    }
-}
-
-impl FromStr for SealingKey {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let bytes = BASE64_STANDARD.decode(text).map_err(|_| "is not base64")?;
-        let key: [u8; 32] = bytes.try_into().map_err(|_| "is not 32 bytes long")?;
-        let hash = Sha256::digest(key);
-        let id = hash.first_chunk().copied().ok_or("is not 32 bytes long")?;
-        Ok(Self { id, cipher: XChaCha20Poly1305::new(CipherKey::from_slice(&key)) })
+        let seals = |key: SecretKey| SealingKey {
+            id: key.id,
+            cipher: XChaCha20Poly1305::new(CipherKey::from_slice(&key.bytes)),
+        };
+        Ok(Self(parse_keys(text)?.into_iter().map(seals).collect()))
     }
 }
 
@@ -167,6 +155,7 @@ impl FromStr for SealingKey {
 mod tests {
     use super::*;
     use crate::mail::link_parts::example;
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
 
     fn keys(seeds: &[u8]) -> SealingKeys {
         let keys: Vec<String> = seeds.iter().map(|seed| BASE64_STANDARD.encode([*seed; 32])).collect();
