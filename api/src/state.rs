@@ -91,6 +91,8 @@ impl AppState {
                 commit: program::COMMIT,
                 max_connections: max_connections(settings),
                 sealing_keys: None,
+                link_style: None,
+                confirm_keys: settings.confirm.as_ref().map(|confirm| confirm.keys.ids()),
             }),
             pooler_monitor: PoolerMonitor::default(),
             draining: CancellationToken::new(),

@@ -14,6 +14,7 @@ pub struct PublicUrl {
     /// Without a slash at the end.
     text: String,
     origin: String,
+    host: Host,
 }
 
 impl PublicUrl {
@@ -29,6 +30,21 @@ impl PublicUrl {
         &self.origin
     }
 
+    /// Whether a host belongs to the same registrable domain, such as `example.com` (<https://publicsuffix.org>). People and
+    /// mail filters distrust a mail from one domain that links to another. Also true if one of the two is no public name, such
+    /// as `localhost` or an IP address.
+    #[must_use]
+    pub fn shares_domain_with(&self, host: &str) -> bool {
+        let host = Host::parse(host);
+        match (&self.host, &host) {
+            (Host::Domain(own), Ok(Host::Domain(other))) => match (psl::domain_str(own), psl::domain_str(other)) {
+                (Some(own), Some(other)) => own == other,
+                _ => true,
+            },
+            _ => true,
+        }
+    }
+
     /// The address without a slash at the end.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -41,13 +57,8 @@ impl FromStr for PublicUrl {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|_| format!("`{text}` is not a URL"))?;
-        let is_loopback = match url.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(ip)) => ip.is_loopback(),
-            Some(Host::Ipv6(ip)) => ip.is_loopback(),
-            None => false,
-        };
-        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback) {
+        let host = url.host().ok_or_else(|| format!("`{text}` has no host"))?.to_owned();
+        if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&host)) {
             return Err(format!("`{text}` does not begin with https:// (http is only for loopback)"));
         }
         if url.query().is_some() || url.fragment().is_some() {
@@ -57,7 +68,15 @@ impl FromStr for PublicUrl {
             return Err("has a user name or a password".to_owned());
         }
         let text = url.as_str().trim_end_matches('/').to_owned();
-        Ok(Self { text, origin: url.origin().ascii_serialization() })
+        Ok(Self { text, origin: url.origin().ascii_serialization(), host })
+    }
+}
+
+fn is_loopback(host: &Host) -> bool {
+    match host {
+        Host::Domain(name) => name == "localhost",
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
     }
 }
 
@@ -93,6 +112,27 @@ mod tests {
         ] {
             let error = text.parse::<PublicUrl>().unwrap_err();
             assert!(!error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn hosts_of_one_registrable_domain_share_it() {
+        for (url, host, shares) in [
+            ("https://login.example.com", "example.com", true),
+            ("https://login.example.com", "portal.EXAMPLE.com", true),
+            ("https://login.example.com", "mg.example.org", false),
+            ("https://login.example.com", "notexample.com", false),
+            ("https://a.example.co.uk", "b.example.co.uk", true),
+            ("https://a.example.co.uk", "example2.co.uk", false),
+            // Anybody can register a name under github.io.
+            ("https://ann.github.io", "bob.github.io", false),
+            ("https://login.xn--bcher-kva.example", "bücher.example", true),
+            ("http://127.0.0.1:8080", "example.com", true),
+            ("http://localhost:8080", "example.com", true),
+            ("https://login.example.com", "localhost", true),
+            ("https://login.example.com", "127.0.0.1", true),
+        ] {
+            assert_eq!(url.parse::<PublicUrl>().unwrap().shares_domain_with(host), shares, "{url} {host}");
         }
     }
 }

@@ -25,7 +25,6 @@ pub mod test_support;
 pub use enqueue::request::{EnqueuePolicy, Enqueued, NewJob};
 pub use group_commit::{CommitError, GroupCommit, OnCommit};
 pub use maintenance::{
-    ended_job::EndedJob,
     expire::expire,
     forget::{Forgotten, forget},
     forget_idle_quotas::{LONGEST_DUPLICATE_WINDOW, forget_idle_quotas},
@@ -38,6 +37,7 @@ pub use model::{
     delivery_status::DeliveryStatus,
     duration::parse_duration,
     email::{Email, EmailError},
+    ended_job::EndedJob,
     failure::Failure,
     job_id::{JobId, Lease},
     mailbox::Mailbox,

@@ -1,11 +1,17 @@
 //! The private health checks describe all running programs.
 
+use std::time::Duration;
+
 use sandbox::eventually;
 use serde_json::Value;
 use tests::{Plan, TestSystem};
 
 /// A key that differs from the key of all other test workers.
 const OTHER_KEY: &str = "YW5vdGhlciBrZXkgZm9yIHRlc3RzOiAzMiBieXRlcyE=";
+/// 32 bytes 0x01.
+const EXAMPLE_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+/// A program reports itself every ten seconds, also the one that started first.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Waits until the private health checks of both programs show an expected state.
 async fn until_shown(system: &TestSystem, is_expected: impl Fn(&Value) -> bool) {
@@ -47,5 +53,20 @@ async fn private_health_checks_show_the_running_programs_and_their_differences()
     assert!(stopped.wait().await.success());
     assert_eq!(system.scalar::<i64>("select count(*) from email_programs").await, 3);
     until_shown(&system, |programs| programs["workers"] == 1 && programs["warnings"] == Value::Array(vec![])).await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn different_confirm_keys_are_found_at_start() {
+    let url = "http://127.0.0.1:8080";
+    let plan = Plan::default().api("PUBLIC_URL", url).worker("PUBLIC_URL", url);
+    let plan = plan.api("CONFIRM_KEY", OTHER_KEY).worker("CONFIRM_KEY", EXAMPLE_KEY);
+    let system = TestSystem::with(plan).await;
+    until_shown(&system, |programs| programs["warnings"][0]["code"] == "confirm_keys_differ").await;
+    for program in [&system.workers[0], &system.apis[0]] {
+        let line = program.wait_for_line("cannot read the links that the worker", MAX_WAIT).await.unwrap();
+        assert!(line.contains("WARN") && line.contains("Give all programs the same CONFIRM_KEY"), "{line}");
+        assert!(!program.log().concat().contains(OTHER_KEY) && !program.log().concat().contains(EXAMPLE_KEY));
+    }
     system.finish().await;
 }

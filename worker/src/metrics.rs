@@ -96,7 +96,8 @@ fn describe() {
     describe_gauge!("magic_link_programs", "Programs that are running, by kind (api, worker); NaN while unknown.");
     describe_gauge!(
         "magic_link_programs_warning",
-        "Whether email_programs_summary has this warning: too_few_connections, sealing_keys_differ, versions_differ."
+        "Whether email_programs_summary has this warning: too_few_connections, sealing_keys_differ, confirm_keys_differ, \
+         versions_differ."
     );
     describe_gauge!("magic_link_jobs_running", "Jobs that are running on this worker.");
     describe_gauge!(

@@ -45,6 +45,14 @@ impl AllowedOrigins {
         Some(Portal { origin, shown_host: entry.shown_host.clone() })
     }
 
+    /// The host of each entry, of a wildcard entry without its wildcard.
+    pub(crate) fn hosts(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|entry| match &entry.rule {
+            OriginRule::Exact(origin) | OriginRule::Subdomain(origin) => origin.host.to_string(),
+            OriginRule::Localhost => "localhost".to_owned(),
+        })
+    }
+
     fn allows(&self, origin: &Origin) -> bool {
         self.0.iter().any(|entry| entry.rule.allows(origin))
     }

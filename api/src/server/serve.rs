@@ -54,6 +54,7 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     if state.allowed_origins.any_localhost() {
         tracing::warn!("CALLBACK_ORIGINS allows http://localhost:*, which is meant for development only");
     }
+    warn_of_foreign_portals(&settings);
     let private = program::listen("API_PRIVATE_LISTEN", settings.private_listen).await?;
     let public = program::listen("API_LISTEN", settings.listen).await?;
     log_address("listening privately for metrics and health checks", &private);
@@ -107,6 +108,21 @@ fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, m
     let state = state.clone();
     tokio::spawn(async move { state.webhook_log.run().await });
     tokio::spawn(metrics::run_upkeep(prometheus));
+}
+
+/// Warns of portals that have another domain than the confirm page. A person who sees one domain in the portal and another in
+/// the mail has reason for distrust.
+fn warn_of_foreign_portals(settings: &ApiSettings) {
+    let Some(confirm) = &settings.confirm else { return };
+    let is_foreign = |host: &String| !confirm.public_url.shares_domain_with(host);
+    let foreign: Vec<String> = settings.allowed_origins.hosts().filter(is_foreign).collect();
+    if !foreign.is_empty() {
+        tracing::warn!(
+            portals = foreign.join(","),
+            "PUBLIC_URL shares no registrable domain with these portals of CALLBACK_ORIGINS. People and mail filters distrust \
+             a mail whose link leads to another domain than the portal's. Use one domain for both"
+        );
+    }
 }
 
 /// Logs the address of a listener. Scripts and tests wait for this line, which shows the port that the system chose for port 0.

@@ -16,15 +16,15 @@ use super::{
     write::write,
 };
 use crate::{
-    model::mailbox::Mailbox,
+    model::{ended_job::EndedJob, mailbox::Mailbox},
     postgres::{
         error::Error,
         session::{Session, persist},
     },
 };
 
-/// Accepts a batch of requests in order and returns the outcome of each. They are committed when it returns. It does not
-/// notify the workers.
+/// Accepts a batch of requests in order and returns the outcome of each. They are committed when it returns. It logs a line
+/// for each job that has ended, and does not notify the workers.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was accepted.
@@ -53,7 +53,8 @@ async fn enqueue_once(
     };
     let outcomes = decide(policy, &mut state, requests);
     if outcomes.iter().any(|outcome| !matches!(outcome, Enqueued::Limited { .. })) {
-        write(connection, policy, &state, requests, &outcomes).await?;
+        let ended = write(connection, policy, &state, requests, &outcomes).await?;
+        ended.iter().for_each(EndedJob::log);
     }
     Ok(outcomes)
 }

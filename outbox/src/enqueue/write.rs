@@ -1,6 +1,9 @@
 //! Writes a decided batch in one statement: adds jobs, supersedes older jobs, and updates the recipients' quotas.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 
 use chrono::DateTime;
 use sqlx::{PgConnection, types::Json};
@@ -9,21 +12,27 @@ use super::{
     recipient_state::{Clients, RecipientState, Suppression},
     request::{EnqueuePolicy, Enqueued, NewJob},
 };
-use crate::model::mailbox::Mailbox;
+use crate::model::{ended_job::EndedJob, job_id::JobId, mailbox::Mailbox};
 
-/// Adds a job per accepted request, and updates the quotas.
+/// Adds a job per accepted request, and updates the quotas. Returns the jobs that have ended: the waiting jobs that the new
+/// requests supersede, and the requests that are never queued.
 pub(super) async fn write(
     connection: &mut PgConnection,
     policy: &EnqueuePolicy,
     state: &RecipientState,
     requests: &[NewJob],
     outcomes: &[Enqueued],
-) -> Result<(), sqlx::Error> {
+) -> Result<Vec<EndedJob>, sqlx::Error> {
     let quotas = QuotaRows::collect(state, requests, outcomes);
     let rows = JobRows::collect(state, requests, outcomes);
-    sqlx::query!(
+    let superseded = sqlx::query!(
         r#"
-        select email_enqueue(
+        select
+          job_id as "job_id!",
+          job_request_id as "request_id!",
+          attempts as "attempts!",
+          extract(epoch from clock_timestamp() - requested_at)::float8 as "age!"
+        from email_enqueue_batch(
           $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, make_interval(secs => $17))
         "#,
         &quotas.mailboxes as &[&str],
@@ -46,7 +55,15 @@ pub(super) async fn write(
     )
     .fetch_all(connection)
     .await?;
-    Ok(())
+    let superseded = superseded.into_iter().map(|row| EndedJob {
+        job: JobId(row.job_id),
+        request_id: row.request_id,
+        state: "superseded",
+        attempts: row.attempts,
+        code: Some("newer_request".to_owned()),
+        age: Duration::try_from_secs_f64(row.age).unwrap_or_default(),
+    });
+    Ok(superseded.chain(rows.ended()).collect())
 }
 
 /// The end of a request that is never queued. Its row is written to the history at once.
@@ -114,6 +131,20 @@ impl<'a> JobRows<'a> {
             rows.push(request, end);
         }
         rows
+    }
+
+    /// The rows of requests that are never queued.
+    fn ended(&self) -> impl Iterator<Item = EndedJob> {
+        self.codes.iter().enumerate().filter_map(|(index, code)| {
+            Some(EndedJob {
+                job: JobId(self.ids[index]),
+                request_id: self.request_ids[index].to_owned(),
+                state: self.states[index],
+                attempts: 0,
+                code: Some((*code)?.to_owned()),
+                age: Duration::ZERO,
+            })
+        })
     }
 
     fn push(&mut self, request: &'a NewJob, end: Option<ImmediateEnd>) {

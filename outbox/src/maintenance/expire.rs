@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use super::ended_job::EndedJob;
 use crate::{
-    model::job_id::JobId,
+    model::{ended_job::EndedJob, job_id::JobId},
     postgres::{
         error::Error,
         session::{Session, persist},

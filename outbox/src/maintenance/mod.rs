@@ -2,7 +2,6 @@
 //!
 //! Every worker runs them; each is safe to run on several workers at once.
 
-pub(crate) mod ended_job;
 pub(crate) mod expire;
 pub(crate) mod forget;
 pub(crate) mod forget_idle_quotas;

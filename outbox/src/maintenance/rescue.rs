@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 
-use super::ended_job::EndedJob;
 use crate::{
     model::{
+        ended_job::EndedJob,
         failure::Failure,
         job_id::{JobId, Lease},
     },
@@ -26,6 +26,8 @@ pub struct Rescued {
     pub requeued: usize,
     /// Jobs that failed because they had used up all attempts.
     pub exhausted: Vec<EndedJob>,
+    /// Requeued jobs that ended at once, because a newer request of their recipient is waiting.
+    pub superseded: Vec<EndedJob>,
 }
 
 /// Requeues running jobs whose lease has expired. A job that has had `max_attempts` ends as failed (`attempts_exhausted`),
@@ -50,22 +52,23 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
     )
     .fetch_all(pool)
     .await?;
-    let (mut exhausted, mut ending) = (Vec::new(), Vec::new());
-    let mut again = Vec::new();
+    let (mut exhausted, mut failed) = (Vec::new(), Vec::new());
+    let (mut again, mut superseded) = (Vec::new(), Vec::new());
     for row in lost {
         let lease = Lease { job: JobId(row.id), token: row.lease_token };
+        let ended = |state, code: &str| EndedJob {
+            job: lease.job,
+            request_id: row.request_id,
+            state,
+            attempts: row.attempt,
+            code: Some(code.to_owned()),
+            age: Duration::try_from_secs_f64(row.age).unwrap_or_default(),
+        };
         if row.attempt >= max_attempts {
             let why = format!("The worker of its last attempt (attempt {}) stopped renewing the lease.", row.attempt);
             let end = JobEnd::Failed(Failure::new(ATTEMPTS_EXHAUSTED, why));
             exhausted.push(Finish { lease, end, step: None });
-            ending.push(EndedJob {
-                job: lease.job,
-                request_id: row.request_id,
-                state: "failed",
-                attempts: row.attempt,
-                code: Some(ATTEMPTS_EXHAUSTED.to_owned()),
-                age: Duration::try_from_secs_f64(row.age).unwrap_or_default(),
-            });
+            failed.push(ended("failed", ATTEMPTS_EXHAUSTED));
         } else {
             let why = Failure::new("worker_lost", "Its worker stopped renewing the lease.");
             again.push(Requeue {
@@ -76,18 +79,21 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
                 suspected: None,
                 step: None,
             });
+            superseded.push(ended("superseded", "newer_request"));
         }
     }
     // Another worker may have rescued some of these jobs, so only writes that took effect count.
     let mut rescued = Rescued::default();
     if !exhausted.is_empty() {
         let ended = finish(pool, &exhausted).await?;
-        let done = ending.into_iter().zip(ended).filter(|(_, ended)| *ended == Recorded::Done);
+        let done = failed.into_iter().zip(ended).filter(|(_, ended)| *ended == Recorded::Done);
         rescued.exhausted = done.map(|(job, _)| job).collect();
     }
     if !again.is_empty() {
         let requeued = requeue(pool, &again).await?;
         rescued.requeued = requeued.iter().filter(|requeued| **requeued != Requeued::LeaseLost).count();
+        let gone = superseded.into_iter().zip(requeued).filter(|(_, requeued)| *requeued == Requeued::Superseded);
+        rescued.superseded = gone.map(|(job, _)| job).collect();
     }
     Ok(rescued)
 }

@@ -7,6 +7,7 @@ pub(crate) mod delivery_status;
 pub(crate) mod duration;
 pub(crate) mod email;
 mod email_domain;
+pub(crate) mod ended_job;
 pub(crate) mod failure;
 pub(crate) mod job_id;
 pub(crate) mod mailbox;

@@ -1,5 +1,5 @@
 //! Which programs run. Each program reports itself every [`REPORT_INTERVAL`] and gets a summary of all of them, so that its
-//! health check can show whether their connections exceed the server's limit, and whether versions or sealing keys differ.
+//! health check can show whether their connections exceed the server's limit, and whether versions or keys differ.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -36,6 +36,10 @@ pub struct Program {
     pub max_connections: u32,
     /// Ids of a worker's sealing keys. The first key encrypts new links. `None` for an api.
     pub sealing_keys: Option<Vec<String>>,
+    /// What the links in a worker's new mails lead to: `confirm`, `verify`, `token_hash` or `code`. `None` for an api.
+    pub link_style: Option<&'static str>,
+    /// Ids of the keys of confirm links. The first key encrypts new links. `None` without `CONFIRM_KEY`.
+    pub confirm_keys: Option<Vec<String>>,
 }
 
 /// The programs that are running.
@@ -68,7 +72,8 @@ pub struct ProgramsWarning {
 
 impl ProgramsWarning {
     /// All codes.
-    pub const CODES: [&str; 3] = ["sealing_keys_differ", "too_few_connections", "versions_differ"];
+    pub const CODES: [&str; 4] =
+        ["confirm_keys_differ", "sealing_keys_differ", "too_few_connections", "versions_differ"];
 }
 
 /// Reports one program and keeps the last summary.
@@ -138,7 +143,7 @@ impl Program {
               coalesce(versions, '{}') as "versions!",
               coalesce(sealing_keys, '{}') as "sealing_keys!",
               coalesce(warnings, '[]') as "warnings!: Json<Vec<ProgramsWarning>>"
-            from email_report_program($1, $2, $3, $4, $5, $6, $7)
+            from email_program_running($1, $2, $3, $4, $5, $6, $7, $8, $9)
             "#,
             self.name,
             self.kind.as_str(),
@@ -147,6 +152,8 @@ impl Program {
             i32::try_from(newest_migration()).unwrap_or(i32::MAX),
             i32::try_from(self.max_connections).unwrap_or(i32::MAX),
             self.sealing_keys.as_deref(),
+            self.link_style,
+            self.confirm_keys.as_deref(),
         )
         .fetch_one(pool)
         .await?;

@@ -25,6 +25,7 @@ const CHECKSUMS: &str = "
 0014 53b75e53a93f239c
 0015 ac22826aef875135
 0016 d81171240d9907d1
+0017 fd916cfb0976a2a6
 ";
 
 #[test]

@@ -15,6 +15,8 @@ fn api() -> Program {
         commit: Some("0123456789ab"),
         max_connections: 13,
         sealing_keys: None,
+        link_style: None,
+        confirm_keys: None,
     }
 }
 
@@ -93,6 +95,49 @@ async fn a_worker_that_cannot_open_another_workers_links_causes_a_warning() {
         assert_eq!(codes(&summary), ["sealing_keys_differ"], "{first:?} {second:?}");
         let message = &summary.warnings[0].message;
         assert!(message.contains("The worker worker-a cannot open links that worker-b has sealed"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_program_that_cannot_read_a_workers_confirm_links_causes_a_warning() {
+    fn with_keys(program: Program, keys: &[&str]) -> Program {
+        let keys: Vec<String> = keys.iter().map(|&key| key.to_owned()).collect();
+        Program { confirm_keys: Some(keys).filter(|keys| !keys.is_empty()), ..program }
+    }
+    let outbox = TestOutbox::new().await;
+    let mail = async |style: &'static str, sender: &[&str], api_keys: &[&str], second: &[&str]| {
+        outbox.execute("delete from email_programs").await;
+        let a = Program { link_style: Some(style), ..with_keys(worker("worker-a", &["aaaaaaaa"]), sender) };
+        let b = Program { link_style: Some("verify"), ..with_keys(worker("worker-b", &["aaaaaaaa"]), second) };
+        report(&outbox.pool, a).await;
+        report(&outbox.pool, b).await;
+        report(&outbox.api, with_keys(api(), api_keys)).await
+    };
+    // The steps of replacing a key, and links that need no key.
+    for (style, sender, api_keys) in [
+        ("confirm", &["11111111"][..], &["11111111"][..]),
+        ("confirm", &["11111111"], &["11111111", "22222222"]),
+        ("confirm", &["11111111", "22222222"], &["22222222", "11111111"]),
+        ("confirm", &["22222222"], &["22222222"]),
+        ("verify", &[], &[]),
+        ("verify", &[], &["11111111"]),
+        ("token_hash", &["11111111"], &[]),
+    ] {
+        let summary = mail(style, sender, api_keys, sender).await;
+        assert_eq!(codes(&summary), [""; 0], "{style} {sender:?} {api_keys:?}");
+    }
+    for (sender, api_keys, second, reader) in [
+        (&["11111111"][..], &["22222222"][..], &["11111111"][..], "The api "),
+        (&["11111111"], &[], &["11111111"], "The api "),
+        (&["22222222", "11111111"], &["11111111"], &["22222222"], "The api "),
+        (&["11111111"], &["11111111"], &["22222222"], "The worker worker-b"),
+        (&["11111111"], &["11111111"], &[], "The worker worker-b"),
+    ] {
+        let summary = mail("confirm", sender, api_keys, second).await;
+        assert_eq!(codes(&summary), ["confirm_keys_differ"], "{sender:?} {api_keys:?} {second:?}");
+        let message = &summary.warnings[0].message;
+        assert!(message.starts_with(reader), "{message}");
+        assert!(message.contains("cannot read the links that the worker worker-a mails"), "{message}");
     }
 }
 

@@ -52,6 +52,33 @@ async fn a_job_that_ends_while_it_waits_has_a_line_too() {
 }
 
 #[tokio::test]
+async fn a_request_that_supersedes_a_waiting_job_or_needs_no_mail_has_a_line_too() {
+    let plan = Plan { workers: 0, ..Plan::default() }.api("DUPLICATE_WINDOW", "1m");
+    let mut system = TestSystem::with(plan).await;
+    let first = system.ask_for("hello@example.com", "one").await;
+    let second = system.ask_for("hello@example.com", "two").await;
+    let repeated = system.ask_for("hello@example.com", "two").await;
+    let api = &system.apis[0];
+    for (answer, message, code) in [
+        (&first, "job ended while it waited", "newer_request"),
+        (&repeated, "request gets no mail of its own", "duplicate"),
+    ] {
+        let line = api.wait_for_line(message, MAX_WAIT).await.unwrap();
+        let (told, job) = (fields(&line), system.job(answer).await);
+        let ids = (&json!(job.id.to_string()), &json!(answer.request_id));
+        assert_eq!((&told["job_id"], &told["request_id"]), ids, "{line}");
+        let outcome = (&told["state"], &told["attempts"], &told["code"]);
+        assert_eq!(outcome, (&json!("superseded"), &json!(0), &json!(code)), "{line}");
+        assert!(told["age_ms"].is_u64(), "{line}");
+    }
+    let lines = api.log().iter().filter(|line| line.contains("job ended") || line.contains("gets no mail")).count();
+    assert_eq!((lines, api.log().concat().contains("hello@")), (2, false));
+    system.start_worker().await;
+    system.until_state(&second, "sent").await;
+    system.finish().await;
+}
+
+#[tokio::test]
 async fn a_refused_origin_is_logged_by_its_host_and_not_again_and_again() {
     let system = TestSystem::start().await;
     let secret = "https://ann:sesame@lost-portal.example.org:8443/ann?token=sesame";

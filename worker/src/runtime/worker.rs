@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use confirm::ConfirmKeys;
 use outbox::{
     PgPool, PoolerMonitor, ProgramKind, Upstream,
     programs::{Program, ProgramReporter},
@@ -88,6 +89,8 @@ impl Worker {
                 commit: program::COMMIT,
                 max_connections: max_connections(settings),
                 sealing_keys: Some(sealing_keys.ids()),
+                link_style: Some(links.style.name()),
+                confirm_keys: links.confirm_keys.as_ref().map(ConfirmKeys::ids),
             }),
             committers: Committers::start(&pool)?,
             pool,

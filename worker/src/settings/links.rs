@@ -19,8 +19,6 @@ pub struct LinkSettings {
     pub mail_code: MailCode,
     /// `CONFIRM_KEY`. Also needed without [`LinkStyle::Confirm`], to repeat mails from before a change of the style.
     pub confirm_keys: Option<ConfirmKeys>,
-    /// Whether only one of `PUBLIC_URL` and `CONFIRM_KEY` is set.
-    pub is_half_confirm: bool,
 }
 
 /// What the links of new mails lead to.
@@ -42,6 +40,17 @@ pub enum LinkStyle {
 }
 
 impl LinkStyle {
+    /// Its value of `LINK_STYLE`.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Confirm { .. } => "confirm",
+            Self::Verify => "verify",
+            Self::TokenHash => "token_hash",
+            Self::Code => "code",
+        }
+    }
+
     /// Whether the person passes Supabase's verify address on the way to the portal. Otherwise, the settings of that address
     /// and of Supabase's redirects have no effect on the link.
     #[must_use]
@@ -95,19 +104,18 @@ impl LinkSettings {
         let mail_code = errors.parse("MAIL_CODE", "on", &arguments.mail_code);
         let (public_url, confirm_keys) = (public_url?, keys?);
         let style = match given(arguments.link_style.as_deref()) {
-            None => match (&public_url, &confirm_keys) {
-                (Some(public_url), Some(keys)) => confirm(public_url, keys),
-                _ => LinkStyle::Verify,
-            },
-            Some("confirm") => {
-                let missing = |variable, example, errors: &mut SettingErrors| {
-                    errors.add(variable, example, "is missing: LINK_STYLE=confirm needs it".to_owned());
+            None if public_url.is_none() && confirm_keys.is_none() => LinkStyle::Verify,
+            given @ (None | Some("confirm")) => {
+                let why = if given.is_some() {
+                    "is missing: LINK_STYLE=confirm needs it"
+                } else {
+                    "is missing: set both PUBLIC_URL and CONFIRM_KEY, or neither, or another LINK_STYLE"
                 };
                 if public_url.is_none() {
-                    missing("PUBLIC_URL", PUBLIC_URL, errors);
+                    errors.add("PUBLIC_URL", PUBLIC_URL, why.to_owned());
                 }
                 if confirm_keys.is_none() {
-                    missing("CONFIRM_KEY", KEY, errors);
+                    errors.add("CONFIRM_KEY", KEY, why.to_owned());
                 }
                 confirm(public_url.as_ref()?, confirm_keys.as_ref()?)
             }
@@ -125,8 +133,7 @@ impl LinkSettings {
             errors.add("MAIL_CODE", "on", "is off, but with LINK_STYLE=code, mails have only a code".to_owned());
             return None;
         }
-        let is_half_confirm = public_url.is_some() != confirm_keys.is_some();
-        Some(Self { style, mail_code, confirm_keys, is_half_confirm })
+        Some(Self { style, mail_code, confirm_keys })
     }
 }
 

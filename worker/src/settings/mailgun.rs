@@ -102,10 +102,19 @@ impl MailgunClientSettings {
     pub fn is_sender_aligned(&self) -> bool {
         is_aligned(&self.from, &self.domain)
     }
+
+    /// The domain of the sender's address.
+    pub(super) fn sender_domain(&self) -> &str {
+        sender_domain(&self.from)
+    }
+}
+
+fn sender_domain(from: &str) -> &str {
+    from.trim_end_matches('>').rsplit('@').next().unwrap_or_default()
 }
 
 fn is_aligned(from: &str, domain: &str) -> bool {
-    let sender = from.trim_end_matches('>').rsplit('@').next().unwrap_or_default().to_ascii_lowercase();
+    let sender = sender_domain(from).to_ascii_lowercase();
     domain.strip_suffix(&sender).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
 }
 

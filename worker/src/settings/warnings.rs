@@ -22,10 +22,12 @@ pub(super) fn collect(settings: &WorkerSettings) -> Vec<&'static str> {
              `openssl rand -base64 32`",
         );
     }
-    if settings.links.is_half_confirm && settings.links.style == LinkStyle::Verify {
+    if let LinkStyle::Confirm { public_url, .. } = &settings.links.style
+        && !public_url.shares_domain_with(settings.mailgun.sender_domain())
+    {
         warnings.push(
-            "only one of PUBLIC_URL and CONFIRM_KEY is set, so links lead to Supabase, and a mail scanner that opens them uses \
-             them up. Set both, or neither",
+            "PUBLIC_URL and MAIL_FROM share no registrable domain. People and mail filters distrust a mail whose link leads to \
+             another domain than the sender's. Use one domain for both",
         );
     }
     warnings

@@ -69,7 +69,7 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
     }
     let rescued = outbox::rescue(&worker.pool, worker.limits.max_attempts).await?;
     metrics::record_rescued(&rescued);
-    log_ended(&rescued.exhausted);
+    rescued.exhausted.iter().chain(&rescued.superseded).for_each(EndedJob::log);
     if !rescued.exhausted.is_empty() {
         tracing::error!(
             jobs = rescued.exhausted.len(),
@@ -84,7 +84,7 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
 async fn expire(worker: Arc<Worker>) -> Result<(), Error> {
     let ended = outbox::expire(&worker.pool).await?;
     metrics::record_expired(&ended);
-    log_ended(&ended);
+    ended.iter().for_each(EndedJob::log);
     log_count("ended jobs past their deadline", ended.len());
     Ok(())
 }
@@ -132,21 +132,6 @@ async fn roll_up(worker: Arc<Worker>) -> Result<(), Error> {
 
 fn retention(worker: &Worker) -> Duration {
     Duration::from_hours(24 * worker.limits.retention_days)
-}
-
-/// Logs a line for each job, as a delivery does for the jobs that it ends.
-fn log_ended(ended: &[EndedJob]) {
-    for job in ended {
-        tracing::info!(
-            job_id = %job.job,
-            request_id = job.request_id,
-            state = job.state,
-            attempts = job.attempts,
-            code = job.code,
-            age_ms = u64::try_from(job.age.as_millis()).unwrap_or(u64::MAX),
-            "job ended while it waited"
-        );
-    }
 }
 
 /// Logs at info if `count` is not zero, otherwise at debug.

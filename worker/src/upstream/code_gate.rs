@@ -113,7 +113,7 @@ mod tests {
             (MailCode::OnRateLimited, LinkStyle::Code, "40817263", Ok(Some("40817263"))),
             (MailCode::OnRateLimited, LinkStyle::Code, "408172", Err("code_too_short")),
         ] {
-            let links = LinkSettings { style, mail_code, confirm_keys: None, is_half_confirm: false };
+            let links = LinkSettings { style, mail_code, confirm_keys: None };
             let result = CodeGate::new(&links).admit(Some(&code.into()));
             let result = result.map_err(|failure| failure.reason.code);
             let expected = admitted.map(|code| code.map(str::to_owned)).map_err(str::to_owned);

@@ -3,7 +3,7 @@
 use confirm::{ConfirmKeys, Content};
 use sandbox::{Mail, Program, eventually};
 
-use crate::test_worker::{CALLBACK_URL, TIMEOUT, TestWorker, count_log_lines, get_ready, http_get};
+use crate::test_worker::{CALLBACK_URL, TestWorker, count_log_lines, get_ready, http_get};
 
 const ADA: &str = "ada@example.com";
 const CONFIRM_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
@@ -258,6 +258,9 @@ async fn settings_of_links_that_do_not_fit_together_stop_the_start() {
         (vec![("LINK_STYLE", "confirm")], vec!["PUBLIC_URL", "CONFIRM_KEY"]),
         (vec![("LINK_STYLE", "confirm"), url], vec!["CONFIRM_KEY"]),
         (vec![("LINK_STYLE", "confirm"), key], vec!["PUBLIC_URL"]),
+        // Without LINK_STYLE, one of the two alone is a mistake, as it is for the api.
+        (vec![url], vec!["CONFIRM_KEY"]),
+        (vec![key], vec!["PUBLIC_URL"]),
         (vec![("LINK_STYLE", "magic"), url, key], vec!["LINK_STYLE"]),
         (vec![("LINK_STYLE", "code")], vec!["MAIL_CODE"]),
         (vec![("MAIL_CODE", "yes")], vec!["MAIL_CODE"]),
@@ -272,11 +275,15 @@ async fn settings_of_links_that_do_not_fit_together_stop_the_start() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_of_public_url_and_confirm_key_alone_is_warned_of() {
-    let mut test = TestWorker::new().await;
-    test.set("PUBLIC_URL", PUBLIC_URL);
-    let worker = test.start_worker();
-    worker.wait_for_line("only one of PUBLIC_URL and CONFIRM_KEY is set", TIMEOUT).await.unwrap();
-    assert!(mail_to(&test, ADA, CALLBACK_URL).await.link().unwrap().starts_with(&test.supabase.url()));
-    test.finish_without_faults().await;
+async fn a_sender_of_another_domain_than_the_link_is_warned_of() {
+    const WARNING: &str = "PUBLIC_URL and MAIL_FROM share no registrable domain";
+    for (public_url, is_warned_of) in [("https://login.example.org", true), ("https://login.example.com", false)] {
+        let mut test = TestWorker::new().await;
+        test.set("PUBLIC_URL", public_url);
+        test.set("CONFIRM_KEY", CONFIRM_KEY);
+        let worker = test.start_worker();
+        mail_to(&test, ADA, CALLBACK_URL).await;
+        assert_eq!(count_log_lines(&worker, WARNING), usize::from(is_warned_of), "{public_url}");
+        test.finish_without_faults().await;
+    }
 }

@@ -1,0 +1,38 @@
+//! A job that ended without a worker that was delivering it, for the log.
+
+use std::time::Duration;
+
+use super::job_id::JobId;
+
+/// A job that ended while it waited, or as soon as it was requested.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedJob {
+    /// The job.
+    pub job: JobId,
+    /// The id of the request that added it.
+    pub request_id: String,
+    /// `expired`, `sent`, `failed` or `superseded`.
+    pub state: &'static str,
+    /// Number of attempts.
+    pub attempts: i16,
+    /// Why it ended, unless it is sent.
+    pub code: Option<String>,
+    /// Time since the request. Zero if the request was never queued.
+    pub age: Duration,
+}
+
+impl EndedJob {
+    /// Logs one line, as a delivery does for a job that it ends.
+    pub fn log(&self) {
+        tracing::info!(
+            job_id = %self.job,
+            request_id = self.request_id,
+            state = self.state,
+            attempts = self.attempts,
+            code = self.code,
+            age_ms = u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX),
+            "{}",
+            if self.age.is_zero() { "request gets no mail of its own" } else { "job ended while it waited" }
+        );
+    }
+}
