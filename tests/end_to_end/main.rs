@@ -11,6 +11,7 @@ mod deliveries;
 mod dev;
 mod failovers;
 mod latest_wins;
+mod link_lengths;
 mod main_job;
 mod metrics;
 mod operator;

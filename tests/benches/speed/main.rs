@@ -2,7 +2,7 @@
 //! the machine can do and, with `PEERS`, with other job queues. It runs a release build of the programs and a Postgres with
 //! default durability, all on this machine. So only ratios within one run are meaningful.
 //!
-//! `cargo bench --bench speed -- enqueue drain` runs only these sections (enqueue, drain, delivery, peers). `HISTORY`
+//! `cargo bench --bench speed -- enqueue drain` runs only these sections (enqueue, drain, delivery, confirm, peers). `HISTORY`
 //! lists the numbers of ended jobs to drain over (default: 1000000,10000000), `ROUNDS` the number of repetitions
 //! (default: 1). It prints each value at once and a table at the end, and writes `target/speed/figures.json` and
 //! `rates.svg`.
@@ -12,6 +12,7 @@
     reason = "a bench prints its results and panics at the first error"
 )]
 
+mod confirm;
 mod delivery;
 mod drain;
 mod enqueue;
@@ -47,6 +48,9 @@ async fn main() {
         }
         if wants("delivery") {
             delivery::measure(&mut figures).await;
+        }
+        if wants("confirm") {
+            confirm::measure(&mut figures).await;
         }
         if wants("peers") && peers::measure(&mut figures).await {
             // The peers take minutes, and the machine's speed varies. Measure our figures both before and after them.

@@ -42,6 +42,19 @@ fn behind_the_button(content: &Content) -> String {
     url::Url::parse_with_params(&content.verify_url, parameters).unwrap().into()
 }
 
+/// What happens to a person who uses a link of this style: `signed_in`, or Supabase's error code.
+async fn follow(test: &TestWorker, style: &str, link: &str) -> String {
+    let outcome = match style {
+        "confirm" => test.supabase.verify(&behind_the_button(&content(link))).await.unwrap(),
+        "verify" => test.supabase.verify(link).await.unwrap(),
+        _ => {
+            let hash = link.split_once("token_hash=").unwrap().1.split('&').next().unwrap();
+            return test.supabase.verify_token_hash(hash).await.unwrap();
+        }
+    };
+    if outcome.signed_in() { "signed_in".to_owned() } else { outcome.code }
+}
+
 /// The one-time code in a mail: a line of digits in the text, and the same digits in the HTML.
 fn code_in(mail: &Mail) -> Option<&str> {
     let is_code = |line: &&str| line.len() > 5 && line.bytes().all(|byte| byte.is_ascii_digit());
@@ -71,6 +84,38 @@ async fn a_confirm_link_leads_to_the_page_and_from_there_to_the_callback() {
         assert_eq!(outcome.redirect_to, CALLBACK_URL);
     }
     test.finish_without_faults().await;
+}
+
+/// Supabase makes links of three kinds: `magiclink`, `signup` for new users, and `recovery` with `SIGNUPS=deny`.
+#[tokio::test(flavor = "multi_thread")]
+async fn links_and_codes_of_every_style_work_for_every_kind_of_account() {
+    for signups in ["allow", "deny"] {
+        for style in ["confirm", "verify", "token_hash", "code"] {
+            let mut test = confirm_test().await;
+            test.set("SIGNUPS", signups);
+            test.set("LINK_STYLE", style);
+            test.set("MAIL_CODE", "on");
+            let _worker = test.start_worker();
+            for account in ["confirmed", "unconfirmed", "new"] {
+                let recipient = format!("{account}@example.com");
+                match account {
+                    "confirmed" => test.supabase.add_confirmed_user(&recipient),
+                    "unconfirmed" => test.supabase.add_user(&recipient),
+                    _ if signups == "deny" => continue,
+                    _ => {}
+                }
+                let case = format!("{signups} {style} {account}");
+                if style != "code" {
+                    let mail = mail_to(&test, &recipient, CALLBACK_URL).await;
+                    assert_eq!(follow(&test, style, mail.link().unwrap()).await, "signed_in", "{case}");
+                }
+                let mail = mail_to(&test, &recipient, CALLBACK_URL).await;
+                let code = code_in(&mail).unwrap();
+                assert_eq!(test.supabase.verify_code(&recipient, code).await.unwrap(), "signed_in", "{case}");
+            }
+            test.finish_without_faults().await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,14 +205,7 @@ async fn a_mailed_code_and_its_link_end_each_other_and_the_code_is_only_in_the_b
             assert!(content(link).has_code);
         }
         assert_eq!(test.supabase.verify_code(ADA, code).await.unwrap(), "signed_in", "{style}");
-        let outcome = match style {
-            "confirm" => test.supabase.verify(&behind_the_button(&content(link))).await.unwrap().code,
-            "verify" => test.supabase.verify(link).await.unwrap().code,
-            _ => {
-                let hash = link.split_once("token_hash=").unwrap().1.split('&').next().unwrap();
-                test.supabase.verify_token_hash(hash).await.unwrap()
-            }
-        };
+        let outcome = follow(&test, style, link).await;
         assert_eq!(outcome, "otp_expired", "{style}");
         test.finish_without_faults().await;
     }

@@ -1,0 +1,125 @@
+//! A flood of confirm pages, and how long requests for links take meanwhile.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use tests::{Plan, TestSystem};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+use crate::{
+    figures::Figures,
+    load::{Caller, newcomer},
+    quiet,
+    statistics::{millis, quantile, rate},
+};
+
+/// Duration of each measurement.
+const LOAD: Duration = Duration::from_secs(10);
+/// Requests for links per second during a measurement.
+const REQUESTS_PER_SECOND: f64 = 100.0;
+/// Connections of the flood.
+const CONNECTIONS: usize = 32;
+const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+pub(crate) async fn measure(figures: &mut Figures) {
+    // The default limit answers most of a network's flood with 429. Without a limit, the api renders every page.
+    for (limit, name) in [("1000000/1s", "every page rendered"), ("300/1m", "most answered with 429")] {
+        let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
+        let url = format!("http://{address}");
+        let plan = Plan { own_server: true, ..Plan::default() };
+        let plan = plan.api("API_LISTEN", &address).api("PUBLIC_URL", &url).api("CONFIRM_KEY", KEY);
+        let plan = plan.api("CONFIRM_RATE_LIMIT", limit).worker("PUBLIC_URL", &url).worker("CONFIRM_KEY", KEY);
+        let system = TestSystem::with(quiet(plan)).await;
+        system.ask("ann@example.com").await;
+        let mail = system.mailgun.wait_for_mail("ann@example.com", LOAD).await.unwrap();
+        let path = mail.link().unwrap().strip_prefix(&url).unwrap().to_owned();
+
+        requests(figures, &address, "without a flood").await;
+        let flood = Flood::start(&address, &path);
+        requests(figures, &address, &format!("beside a flood of confirm pages, {name}")).await;
+        figures.add("confirm", format!("pages, {name}"), flood.stop(), "/s");
+        system.finish_with_any_jobs();
+    }
+}
+
+/// Measures requests for links at [`REQUESTS_PER_SECOND`].
+async fn requests(figures: &mut Figures, address: &str, name: &str) {
+    const CALLERS: u32 = 16;
+    let began = Instant::now();
+    let asking = (0..CALLERS).map(|caller| {
+        let address = address.to_owned();
+        tokio::spawn(async move {
+            let mut connection = Caller::connect(&address).await;
+            let mut seconds = Vec::new();
+            for turn in 0.. {
+                let due = began + Duration::from_secs_f64(f64::from(turn * CALLERS + caller) / REQUESTS_PER_SECOND);
+                if due > began + LOAD {
+                    break;
+                }
+                tokio::time::sleep_until(due.into()).await;
+                connection.ask(&newcomer()).await;
+                // From when it was due: a late request counts its delay, too.
+                seconds.push(due.elapsed().as_secs_f64());
+            }
+            seconds
+        })
+    });
+    let answered = futures_util::future::join_all(asking).await;
+    let mut seconds: Vec<f64> = answered.into_iter().flat_map(Result::unwrap).collect();
+    seconds.sort_by(f64::total_cmp);
+    figures.add("confirm", format!("requests {name}, p50"), millis(quantile(&seconds, 0.5)), "ms");
+    figures.add("confirm", format!("requests {name}, p99"), millis(quantile(&seconds, 0.99)), "ms");
+}
+
+/// Opens the page as often as one thread can.
+struct Flood {
+    is_over: Arc<AtomicBool>,
+    pages: Arc<AtomicU64>,
+    began: Instant,
+    thread: thread::JoinHandle<()>,
+}
+
+impl Flood {
+    fn start(address: &str, path: &str) -> Self {
+        let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\n\r\n");
+        let (is_over, pages) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let (over, opened, address) = (Arc::clone(&is_over), Arc::clone(&pages), address.to_owned());
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let visitors = (0..CONNECTIONS).map(|_| visit(&address, &request, &over, &opened));
+            runtime.block_on(futures_util::future::join_all(visitors));
+        });
+        Self { is_over, pages, began: Instant::now(), thread }
+    }
+
+    /// Ends the flood. Returns the number of pages per second.
+    fn stop(self) -> f64 {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap();
+        rate(self.pages.load(Ordering::Relaxed), self.began.elapsed())
+    }
+}
+
+/// Opens the page again and again on one connection.
+async fn visit(address: &str, request: &str, is_over: &AtomicBool, pages: &AtomicU64) {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let mut answer = Vec::with_capacity(16 * 1_024);
+    while !is_over.load(Ordering::Relaxed) {
+        stream.write_all(request.as_bytes()).await.unwrap();
+        answer.clear();
+        while !answer.trim_ascii_end().ends_with(b"</html>") {
+            assert!(stream.read_buf(&mut answer).await.unwrap() > 0, "the api closed the connection");
+        }
+        pages.fetch_add(1, Ordering::Relaxed);
+    }
+}

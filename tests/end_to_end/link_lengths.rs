@@ -1,0 +1,55 @@
+//! Links that mail programs can open: the longest callback that the api accepts, in every style.
+
+use serde_json::json;
+use tests::{Plan, TestSystem};
+
+/// 32 bytes 0x01.
+const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+/// Maximum length of a local part.
+const LONGEST_LOCAL_PART: usize = 64;
+
+/// Posts ever longer destinations until the api refuses one, and returns the longest that it accepts. `unit` is repeated; the
+/// more characters it takes in a link, the shorter the destination.
+async fn longest_next(system: &TestSystem, unit: &str) -> String {
+    let next = |count: usize| format!("/{}", unit.repeat(count));
+    let (mut accepted, mut refused) = (0, 2_000);
+    while refused - accepted > 1 {
+        let count = usize::midpoint(accepted, refused);
+        // Without a plausible address, nothing is enqueued, and all issues are reported together.
+        let body = json!({ "email": "", "callback_origin": "https://example.com", "callback_next": next(count) });
+        let answer = system.post(&body).await;
+        assert_eq!(answer.status, 400);
+        let is_refused = !answer.body["fieldErrors"]["callback_next"].is_null();
+        if is_refused { refused = count } else { accepted = count }
+    }
+    next(accepted)
+}
+
+#[tokio::test]
+async fn with_the_longest_accepted_callback_a_link_of_any_style_stays_under_2000_characters() {
+    let url = "https://login.example.com";
+    let plan = Plan { workers: 0, ..Plan::default() }.api("PUBLIC_URL", url).api("CONFIRM_KEY", KEY);
+    let mut system = TestSystem::with(plan.worker("PUBLIC_URL", url).worker("CONFIRM_KEY", KEY)).await;
+    let mut destinations = vec![];
+    // Escaped twice in Supabase's own link, a slash takes five characters and an umlaut fourteen.
+    for unit in ["a", "a/", "\u{fc}"] {
+        destinations.push(longest_next(&system, unit).await);
+    }
+    for style in ["confirm", "verify", "token_hash"] {
+        system.set_worker("LINK_STYLE", style);
+        system.start_worker().await;
+        for (number, next) in destinations.iter().enumerate() {
+            let email = format!("{:x<LONGEST_LOCAL_PART$}@example.com", format!("{style}{number}"));
+            let answer = system.ask_for(&email, next).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            system.until_state(&answer, "sent").await;
+            let mail = system.mailgun.mails_to(&email).pop().unwrap();
+            let link = mail.link().unwrap();
+            assert!(link.len() < 2_000, "{style}: {} characters", link.len());
+        }
+        let worker = system.workers.pop().unwrap();
+        worker.terminate();
+        assert!(worker.wait().await.success());
+    }
+    system.finish().await;
+}
