@@ -87,11 +87,11 @@ begin
   -- the owner to add jobs, to count the waiting jobs and to report.
   grant select (state) on email_jobs_open to magic_link_api;
   grant execute on function
-    email_admission, email_read_recipients, email_enqueue_batch, email_enqueue_newcomers, email_take_reports,
+    email_admission, email_read_recipients, email_enqueue_batch, email_enqueue_newcomer_batch, email_take_reports,
     email_make_partitions
     to magic_link_api;
   -- For apis of the previous version during an upgrade.
-  grant execute on function email_add_jobs, email_add_newcomers, email_enqueue to magic_link_api;
+  grant execute on function email_add_jobs, email_add_newcomers, email_enqueue, email_enqueue_newcomers to magic_link_api;
   grant execute on function
     outbox_suits, outbox_versions, email_program_running, email_report_program, email_program_stopped
     to magic_link_worker, magic_link_api;

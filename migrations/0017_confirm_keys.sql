@@ -1,6 +1,4 @@
--- Two things that were known too late. That the api and the worker have different CONFIRM_KEYs: only the first person who
--- opened a link would have noticed. And which waiting jobs a newer request supersedes: the api that writes the request now
--- learns it, and can log a line for each finished job.
+-- Each program reports the ids of its CONFIRM_KEYs, so that a difference is found before the first person opens a link.
 
 alter table email_programs
   add column link_style text,
@@ -145,123 +143,8 @@ $$;
 comment on function email_report_program is
   'email_program_running() for programs that do not know email_programs.confirm_keys.';
 
--- As email_enqueue, but returns the superseded jobs. It has a name of its own, because a function's result cannot be changed.
-create function email_enqueue_batch(
-  quota_keys text[], quota_versions bigint[], quota_tats text[], quota_clients jsonb[], quota_recipients text[],
-  quota_callback_urls text[], ids uuid[], recipients text[], mailboxes text[], callback_urls text[], shown_hosts text[],
-  request_ids text[], traceparents text[], states text[], codes text[], messages text[], deadline interval)
-returns table (job_id uuid, job_request_id text, attempts smallint, requested_at timestamptz)
-language plpgsql as $$
-declare
-  known constant int := cardinality(array_remove(quota_versions, null));
-  moved_on int;
-  superseded text[];
-  places bigint[];
-  probes timestamptz[];
-  refusals timestamptz[];
-  suspicions text[];
-  superseded_ids uuid[];
-  superseded_request_ids text[];
-  superseded_attempts smallint[];
-  superseded_created_at timestamptz[];
-begin
-  if not outbox_suits('api') then
-    raise exception 'these tables need a newer version of the program' using errcode = 'OB001';
-  end if;
-  if known > 0 then
-    update recipient_quotas as quota
-    set tats = moved.tats::timestamptz[], clients = moved.clients, last_recipient = moved.last_recipient,
-      last_callback_url = moved.last_callback_url, last_at = clock_timestamp()
-    from unnest(quota_keys, quota_versions, quota_tats, quota_clients, quota_recipients, quota_callback_urls)
-      as moved (key, version, tats, clients, last_recipient, last_callback_url)
-    where quota.key = moved.key and quota.xmin::text::bigint = moved.version;
-    get diagnostics moved_on = row_count;
-    if moved_on < known then
-      raise exception 'a recipient''s quota has changed since it was read' using errcode = 'serialization_failure';
-    end if;
-  end if;
-  if known < cardinality(quota_keys) then
-    insert into recipient_quotas (key, tats, clients, last_recipient, last_callback_url, last_at)
-    select moved.key, moved.tats::timestamptz[], moved.clients, moved.last_recipient, moved.last_callback_url, clock_timestamp()
-    from unnest(quota_keys, quota_versions, quota_tats, quota_clients, quota_recipients, quota_callback_urls)
-      as moved (key, version, tats, clients, last_recipient, last_callback_url)
-    where moved.version is null;
-  end if;
-
-  with gone as (
-    delete from email_jobs_open as job
-    using unnest(recipients, states) as added (recipient, state)
-    where added.state = 'queued'
-      and job.recipient = added.recipient
-      and (job.state = 'running') is false
-    returning job
-  ),
-  ended as (
-    insert into email_jobs as past
-    select ended.*
-    from gone,
-      email_job_ended(
-        gone.job, 'superseded', 'newer_request', 'A newer request of this recipient took its place.', statement_timestamp()) as ended
-    returning
-      past.recipient, past.place, past.probed_at, past.refused_at, past.suspected_upstream, past.id, past.request_id,
-      past.attempt, past.created_at
-  )
-  select
-    array_agg(recipient), array_agg(place), array_agg(probed_at), array_agg(refused_at), array_agg(suspected_upstream),
-    array_agg(id), array_agg(request_id), array_agg(attempt), array_agg(created_at)
-  into
-    superseded, places, probes, refusals, suspicions,
-    superseded_ids, superseded_request_ids, superseded_attempts, superseded_created_at
-  from ended;
-
-  insert into email_jobs (
-    id, state, recipient, mailbox, callback_url, shown_host, code, message, created_at, run_at, deadline_at, finished_at,
-    request_id, traceparent, place, seq, probed_at, refused_at, suspected_upstream)
-  select
-    id, state, recipient, mailbox, callback_url, shown_host, code, message, now, now, now + deadline,
-    case when state = 'queued' then 'infinity' else now end,
-    request_id, traceparent, coalesce(places[array_position(superseded, recipient)], seq), seq,
-    -- Inherited with the place. Otherwise asking again would buy every probe and another first refusal.
-    case when state = 'queued' then probes[array_position(superseded, recipient)] end,
-    case when state = 'queued' then refusals[array_position(superseded, recipient)] end,
-    case when state = 'queued' then suspicions[array_position(superseded, recipient)] end
-  from (
-    -- nextval is called only after the quota rows are written and thereby locked, so that the later of two requests of
-    -- one recipient gets the larger seq.
-    select *, nextval('email_jobs_seq') as seq, clock_timestamp() as now
-    from unnest(
-      ids, recipients, mailboxes, callback_urls, shown_hosts, request_ids, traceparents, states, codes, messages)
-      with ordinality as given (
-        id, recipient, mailbox, callback_url, shown_host, request_id, traceparent, state, code, message, position)
-    order by position
-  ) as added;
-
-  return query
-  select ended.* from unnest(superseded_ids, superseded_request_ids, superseded_attempts, superseded_created_at) as ended;
-end $$;
-comment on function email_enqueue_batch is
-  'The api calls it last in an enqueue. Adds accepted requests as jobs, supersedes the waiting jobs of their recipients, and '
-  'updates their quotas. Returns the superseded jobs. Fails with 40001 or 23505 if the quota rows are not as '
-  'email_read_recipients() returned them.';
-
--- For apis of the previous version, for one release.
-create or replace function email_enqueue(
-  quota_keys text[], quota_versions bigint[], quota_tats text[], quota_clients jsonb[], quota_recipients text[],
-  quota_callback_urls text[], ids uuid[], recipients text[], mailboxes text[], callback_urls text[], shown_hosts text[],
-  request_ids text[], traceparents text[], states text[], codes text[], messages text[], deadline interval)
-returns void
-language plpgsql as $$
-begin
-  perform email_enqueue_batch(
-    quota_keys, quota_versions, quota_tats, quota_clients, quota_recipients, quota_callback_urls, ids, recipients, mailboxes,
-    callback_urls, shown_hosts, request_ids, traceparents, states, codes, messages, deadline);
-end $$;
-comment on function email_enqueue is 'email_enqueue_batch() for apis that do not read the superseded jobs.';
-
 select outbox_runs_as_owner(routine)
-from unnest(
-  array['email_program_running', 'email_report_program', 'email_enqueue_batch', 'email_enqueue']::regproc[]::regprocedure[])
-  as routine;
+from unnest(array['email_program_running', 'email_report_program']::regproc[]::regprocedure[]) as routine;
 
 -- So that an upgrade works before deploy/roles.sql has been run again.
 do $$
@@ -271,7 +154,4 @@ begin
   for program in select rolname from pg_roles where rolname in ('magic_link_api', 'magic_link_worker') loop
     execute format('grant execute on function email_program_running to %I', program);
   end loop;
-  if exists (select from pg_roles where rolname = 'magic_link_api') then
-    grant execute on function email_enqueue_batch to magic_link_api;
-  end if;
 end $$;

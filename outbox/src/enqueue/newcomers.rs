@@ -33,14 +33,16 @@ pub(super) async fn add(
     let recipients: Vec<&str> = requests.iter().map(|request| request.recipient.as_str()).collect();
     let callback_urls: Vec<&str> = requests.iter().map(|request| request.callback_url.as_str()).collect();
     let shown_hosts: Vec<&str> = requests.iter().map(|request| request.shown_host.as_str()).collect();
+    let languages: Vec<&str> = requests.iter().map(|request| request.language.as_str()).collect();
+    let time_zones: Vec<Option<&str>> = requests.iter().map(|request| request.time_zone.as_deref()).collect();
     let clients: Vec<&str> = requests.iter().map(|request| request.client.as_str()).collect();
     let request_ids: Vec<&str> = requests.iter().map(|request| request.request_id.as_str()).collect();
     let traceparents: Vec<Option<&str>> = requests.iter().map(|request| request.traceparent.as_deref()).collect();
     let rows = recipient_rows!(
-        "from email_enqueue_newcomers(
+        "from email_enqueue_newcomer_batch(
           (select array_agg(make_interval(secs => seconds)) from unnest($1::float8[]) as seconds),
           (select array_agg(make_interval(secs => seconds)) from unnest($2::float8[]) as seconds),
-          $3, $4, $5, $6, $7, $8, $9, $10, make_interval(secs => $11))",
+          $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, make_interval(secs => $13))",
         &intervals(&policy.per_recipient),
         &intervals(&policy.per_recipient_and_client),
         &ids,
@@ -48,6 +50,8 @@ pub(super) async fn add(
         &mailboxes as &[&str],
         &callback_urls as &[&str],
         &shown_hosts as &[&str],
+        &languages as &[&str],
+        &time_zones as &[Option<&str>],
         &clients as &[&str],
         &request_ids as &[&str],
         &traceparents as &[Option<&str>],

@@ -15,6 +15,10 @@ pub struct NewJob {
     pub callback_url: CallbackUrl,
     /// The portal's host as the mail shows it.
     pub shown_host: ShownHost,
+    /// The mail's language, a BCP 47 tag.
+    pub language: String,
+    /// The time zone in which the mail shows times, a name of the tz database. `None` for UTC.
+    pub time_zone: Option<String>,
     /// The client's network as the IP limit counts it. The tighter quota is counted per recipient and client.
     pub client: String,
     /// The request's `X-Request-Id`, 1 to 64 bytes.

@@ -33,7 +33,8 @@ pub(super) async fn write(
           attempts as "attempts!",
           extract(epoch from clock_timestamp() - requested_at)::float8 as "age!"
         from email_enqueue_batch(
-          $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, make_interval(secs => $17))
+          $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
+          make_interval(secs => $19))
         "#,
         &quotas.mailboxes as &[&str],
         &quotas.versions as &[Option<i64>],
@@ -46,6 +47,8 @@ pub(super) async fn write(
         &rows.mailboxes as &[String],
         &rows.callback_urls as &[&str],
         &rows.shown_hosts as &[&str],
+        &rows.languages as &[&str],
+        &rows.time_zones as &[Option<&str>],
         &rows.request_ids as &[&str],
         &rows.traceparents as &[Option<&str>],
         &rows.states as &[&str],
@@ -105,6 +108,8 @@ struct JobRows<'a> {
     mailboxes: Vec<String>,
     callback_urls: Vec<&'a str>,
     shown_hosts: Vec<&'a str>,
+    languages: Vec<&'a str>,
+    time_zones: Vec<Option<&'a str>>,
     request_ids: Vec<&'a str>,
     traceparents: Vec<Option<&'a str>>,
     states: Vec<&'static str>,
@@ -153,6 +158,8 @@ impl<'a> JobRows<'a> {
         self.mailboxes.push(request.recipient.mailbox().to_string());
         self.callback_urls.push(request.callback_url.as_str());
         self.shown_hosts.push(request.shown_host.as_str());
+        self.languages.push(&request.language);
+        self.time_zones.push(request.time_zone.as_deref());
         self.request_ids.push(&request.request_id);
         self.traceparents.push(request.traceparent.as_deref());
         self.states.push(end.as_ref().map_or("queued", |end| end.state));

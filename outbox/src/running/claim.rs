@@ -42,6 +42,10 @@ pub struct ClaimedJob {
     pub callback_url: CallbackUrl,
     /// The portal's host as the mail shows it. `None` if an api of an earlier version added the job.
     pub shown_host: Option<ShownHost>,
+    /// The mail's language, a BCP 47 tag. `None` if the api that added the job did not know this field.
+    pub language: Option<String>,
+    /// The time zone in which the mail shows times, a name of the tz database. `None` for UTC.
+    pub time_zone: Option<String>,
     /// Number of this attempt, from 1.
     pub attempt: i16,
     /// When the request was accepted.
@@ -169,6 +173,8 @@ struct ClaimedRow {
     recipient: String,
     callback_url: String,
     shown_host: Option<String>,
+    language: Option<String>,
+    time_zone: Option<String>,
     attempt: i16,
     created_at: DateTime<Utc>,
     waited: f64,
@@ -210,6 +216,8 @@ macro_rules! claim_rows {
               recipient,
               callback_url,
               shown_host,
+              language,
+              time_zone,
               attempt,
               created_at,
               extract(epoch from clock_timestamp() - created_at)::float8 as "waited!",
@@ -358,6 +366,8 @@ fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
             recipient,
             callback_url,
             shown_host,
+            language: row.language,
+            time_zone: row.time_zone,
             attempt: row.attempt,
             created_at: row.created_at,
             waited: seconds(row.waited),
