@@ -11,6 +11,7 @@ use url::Url;
 use super::{allowed_origins::AllowedOrigins, origin::Origin, portal::Portal};
 use crate::http::{
     error::{ErrorCode, ErrorResponse, ValidationIssue},
+    issue_code::IssueCode,
     single_header::single_header,
 };
 
@@ -62,31 +63,33 @@ pub(crate) fn deciding_text<'a>(body: Option<&'a str>, headers: &'a HeaderMap) -
 /// The error for an explicit origin that is not allowed. `path` is the field or header that names it.
 pub(crate) fn origin_not_allowed(path: &str) -> CallbackOriginError {
     let message = "This origin is not one of the portal's allowed callback origins.";
-    CallbackOriginError { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, message) }
+    CallbackOriginError { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, IssueCode::CallbackOriginNotAllowed, message) }
 }
 
 /// The error for an explicit origin that is not allowed. If the text is not an origin, the message says what is wrong with it.
 fn explicit_origin_error(path: &str, text: &str) -> CallbackOriginError {
     match find_problem(path, text) {
-        Some(message) => CallbackOriginError {
+        Some((issue, message)) => CallbackOriginError {
             code: ErrorCode::CallbackOriginNotAllowed,
-            issue: ValidationIssue::new(path, message),
+            issue: ValidationIssue::new(path, issue, message),
         },
         None => origin_not_allowed(path),
     }
 }
 
-fn find_problem(path: &str, text: &str) -> Option<String> {
+fn find_problem(path: &str, text: &str) -> Option<(IssueCode, String)> {
     if let Some(invisible) = CodePoint::first_invisible(text) {
-        return Some(format!("{path} contains an invisible character ({invisible})."));
+        let message = format!("{path} contains an invisible character ({invisible}).");
+        return Some((IssueCode::CallbackOriginInvisibleCharacter, message));
     }
     let Some((scheme, rest)) = text.split_once("://") else {
-        return Some(format!("{path} must be an origin, such as https://portal.example.com."));
+        let message = format!("{path} must be an origin, such as https://portal.example.com.");
+        return Some((IssueCode::CallbackOriginInvalid, message));
     };
     let url = Url::parse(text).ok()?;
     let Some(origin) = Origin::from_url(&url) else {
         let message = format!("{path} must use https. http is only for localhost and other loopback addresses.");
-        return scheme.eq_ignore_ascii_case("http").then_some(message);
+        return scheme.eq_ignore_ascii_case("http").then_some((IssueCode::CallbackOriginNotHttps, message));
     };
     let superfluous = if url.path() != "/" || rest.contains(['?', '#']) {
         "path"
@@ -95,7 +98,8 @@ fn find_problem(path: &str, text: &str) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("{path} must be an origin without a {superfluous}: send {}.", origin.as_str()))
+    let message = format!("{path} must be an origin without a {superfluous}: send {}.", origin.as_str());
+    Some((IssueCode::CallbackOriginHasMore, message))
 }
 
 /// The error for a request in which no source names an allowed origin.
@@ -103,7 +107,7 @@ pub(crate) fn origin_required() -> CallbackOriginError {
     let message = "Name the portal's origin: in callback_origin, or in the header X-AppHandoff-Callback-Origin.";
     CallbackOriginError {
         code: ErrorCode::CallbackOriginRequired,
-        issue: ValidationIssue::new("callback_origin", message),
+        issue: ValidationIssue::new("callback_origin", IssueCode::CallbackOriginRequired, message),
     }
 }
 

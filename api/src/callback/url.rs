@@ -3,7 +3,10 @@
 use outbox::CallbackUrl;
 
 use super::{next::CallbackNext, origin::Origin};
-use crate::http::error::{ErrorCode, ValidationIssue};
+use crate::http::{
+    error::{ErrorCode, ValidationIssue},
+    issue_code::IssueCode,
+};
 
 /// Maximum number of characters of the callback URL in a link, where it is percent-encoded again. Some versions of Outlook
 /// cut links after 2,083 characters; the remaining characters are for Supabase's part of the link.
@@ -36,16 +39,16 @@ pub(crate) fn build(origin: &Origin, path: &str, next: Option<&CallbackNext>) ->
     if length <= MAX_LENGTH_IN_LINK {
         return Ok(url);
     }
-    let (code, field) = if join("").len_in_link() <= MAX_LENGTH_IN_LINK {
-        (ErrorCode::CallbackNextUnsafe, "callback_next")
+    let (code, field, issue) = if join("").len_in_link() <= MAX_LENGTH_IN_LINK {
+        (ErrorCode::CallbackNextUnsafe, "callback_next", IssueCode::CallbackNextTooLong)
     } else {
-        (ErrorCode::InvalidRequest, "callback_origin")
+        (ErrorCode::InvalidRequest, "callback_origin", IssueCode::CallbackOriginTooLong)
     };
     let message = format!(
         "{field} makes the link longer than some mail programs can open: in the link, the callback URL would take {length} \
          characters, of at most 1,700. Each character that is not a letter, a digit or one of - . _ ~ takes several."
     );
-    Err(CallbackTooLong { code, issue: ValidationIssue::new(field, message) })
+    Err(CallbackTooLong { code, issue: ValidationIssue::new(field, issue, message) })
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use outbox::EmailError;
 use poem_openapi::types::ToJSON as _;
 use serde_json::{Map, Value, json};
 
@@ -10,6 +11,7 @@ use crate::{
     callback::{next::UnsafeCallbackNext, source},
     http::{
         error::{ErrorCode, ErrorResponse},
+        issue_code::IssueCode,
         json_body::{self, JsonRequest as _},
         paths,
     },
@@ -35,16 +37,17 @@ pub(super) fn add(document: &mut Value) {
 
 /// Adds examples to the fields of the response schemas.
 fn add_field_examples(document: &mut Value) {
-    let message = "Enter an email address.";
+    let (message, code) = (EmailError::Empty.to_string(), IssueCode::EmailRequired.as_str());
     let examples = [
         ("MagicLinkAccepted", "ok", json!(true)),
         ("EventTaken", "ok", json!(true)),
         ("ApiError", "error", json!(message)),
         ("ApiError", "fieldErrors", json!({ "email": message })),
-        ("ApiError", "issues", json!([{ "path": "email", "message": message }])),
+        ("ApiError", "issues", json!([{ "path": "email", "message": message, "code": code }])),
         ("ApiError", "retryAfter", json!(RETRY_AFTER.as_secs())),
         ("ValidationIssue", "path", json!("email")),
         ("ValidationIssue", "message", json!(message)),
+        ("ValidationIssue", "code", json!(code)),
     ];
     for (schema, field, example) in examples {
         set(document, &format!("/components/schemas/{schema}/properties/{field}"), "example", example);

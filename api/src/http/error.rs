@@ -11,7 +11,7 @@ use poem::{
 };
 use poem_openapi::{Enum, Object, types::ToJSON as _};
 
-use super::retry_after::RetryAfter;
+use super::{issue_code::IssueCode, retry_after::RetryAfter};
 
 /// Stable machine-readable error code for client branching.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Enum)]
@@ -66,14 +66,18 @@ impl ErrorCode {
 pub(crate) struct ValidationIssue {
     /// The field or header that has the problem; empty for the body as a whole.
     pub(crate) path: String,
-    /// Human-readable description of the problem.
+    /// Human-readable description of the problem, in English.
     pub(crate) message: String,
+    /// Stable machine-readable code of the problem, for messages in the person's language. The guide lists the codes; expect
+    /// new ones.
+    #[oai(skip_serializing_if_is_none)]
+    pub(crate) code: Option<String>,
 }
 
 impl ValidationIssue {
     /// Creates an issue for one field or header.
-    pub(crate) fn new(path: &str, message: impl Into<String>) -> Self {
-        Self { path: path.to_owned(), message: message.into() }
+    pub(crate) fn new(path: &str, code: IssueCode, message: impl Into<String>) -> Self {
+        Self { path: path.to_owned(), message: message.into(), code: Some(code.as_str().to_owned()) }
     }
 }
 

@@ -3,6 +3,7 @@
 
 pub(crate) mod body;
 pub(crate) mod error;
+pub(crate) mod issue_code;
 pub(crate) mod json_body;
 pub(crate) mod paths;
 pub(crate) mod render_errors;

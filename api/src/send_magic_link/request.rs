@@ -1,7 +1,7 @@
 //! Parses the request body. Every problem with a field's type or with the address becomes an issue, so that the
 //! response can list them all. The handler checks the callback fields, because that needs the headers and the settings.
 
-use outbox::Email;
+use outbox::{Email, EmailError};
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
 use serde_json::{Map, Value, json};
 
@@ -9,6 +9,7 @@ use crate::{
     callback::{next, origin},
     http::{
         error::{ErrorCode, ErrorResponse, ValidationIssue},
+        issue_code::IssueCode,
         json_body::JsonRequest,
         strict_json,
     },
@@ -47,19 +48,32 @@ impl JsonRequest for MagicLinkRequest {
             return Err(ErrorResponse::new(ErrorCode::InvalidJson, "The request has no body: send a JSON object."));
         }
         let Value::Object(mut fields) = strict_json::parse(body).map_err(|_| not_json())? else {
-            let issue = ValidationIssue::new("", "The body must be a JSON object.");
+            let issue = ValidationIssue::new("", IssueCode::BodyNotAnObject, "The body must be a JSON object.");
             return Err(ErrorResponse::with_issues(ErrorCode::InvalidRequest, vec![issue]));
         };
         let mut issues = Vec::new();
         let email = match fields.remove("email") {
-            None => Err("Enter an email address.".to_owned()),
-            Some(Value::String(text)) => Email::parse(&text).map_err(|error| error.to_string()),
-            Some(_) => Err("The email address must be a string.".to_owned()),
+            None => Err((IssueCode::EmailRequired, EmailError::Empty.to_string())),
+            Some(Value::String(text)) => Email::parse(&text).map_err(|error| (code_of(error), error.to_string())),
+            Some(_) => Err((IssueCode::NotAString, "The email address must be a string.".to_owned())),
         };
-        let email = email.map_err(|message| issues.push(ValidationIssue::new("email", message))).ok();
+        let email = email.map_err(|(code, message)| issues.push(ValidationIssue::new("email", code, message))).ok();
         let callback_origin = optional_text(&mut fields, "callback_origin", &mut issues);
         let callback_next = optional_text(&mut fields, "callback_next", &mut issues);
         Ok(Self { email, callback_origin, callback_next, issues })
+    }
+}
+
+fn code_of(error: EmailError) -> IssueCode {
+    match error {
+        EmailError::Empty => IssueCode::EmailRequired,
+        EmailError::TooLong => IssueCode::EmailTooLong,
+        EmailError::Shape => IssueCode::EmailInvalid,
+        EmailError::Invisible(_) => IssueCode::EmailInvisibleCharacter,
+        EmailError::NonAsciiLocalPart => IssueCode::EmailLocalPartNotAscii,
+        EmailError::LongLocalPart => IssueCode::EmailLocalPartTooLong,
+        EmailError::Domain => IssueCode::EmailDomainInvalid,
+        EmailError::NoDot => IssueCode::EmailDomainWithoutDot,
     }
 }
 
@@ -68,7 +82,7 @@ fn optional_text(fields: &mut Map<String, Value>, name: &str, issues: &mut Vec<V
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text),
         Some(_) => {
-            issues.push(ValidationIssue::new(name, format!("{name} must be a string.")));
+            issues.push(ValidationIssue::new(name, IssueCode::NotAString, format!("{name} must be a string.")));
             None
         }
     }

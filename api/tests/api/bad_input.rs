@@ -295,3 +295,49 @@ async fn a_compressed_body_gets_415_with_a_message_about_content_encoding() {
         assert_eq!(request.send(api.public).await.status, 200, "{codings:?}");
     }
 }
+
+#[tokio::test]
+async fn each_issue_has_a_code_of_its_own() {
+    let api = TestApi::start(&[]).await;
+    let next = |next: &str| json!({ "email": "a@example.com", "callback_origin": PORTAL, "callback_next": next });
+    let origin = |origin: &str| json!({ "email": "a@example.com", "callback_origin": origin });
+    let email = |email: &str| json!({ "email": email, "callback_origin": PORTAL });
+    for (body, code) in [
+        (json!([]), "body_not_an_object"),
+        (json!({ "email": 1, "callback_origin": PORTAL }), "not_a_string"),
+        (json!({ "callback_origin": PORTAL }), "email_required"),
+        (email(" "), "email_required"),
+        (email("ann"), "email_invalid"),
+        (email(&format!("{}@example.com", "a".repeat(250))), "email_too_long"),
+        (email("a\u{200b}nn@example.com"), "email_invisible_character"),
+        (email("änn@example.com"), "email_local_part_not_ascii"),
+        (email(&format!("{}@example.com", "a".repeat(65))), "email_local_part_too_long"),
+        (email("ann@exa mple.com"), "email_domain_invalid"),
+        (email("ann@localhost"), "email_domain_without_dot"),
+        (json!({ "email": "a@example.com" }), "callback_origin_required"),
+        (origin("https://evil.example"), "callback_origin_not_allowed"),
+        (origin("portal.example.com"), "callback_origin_invalid"),
+        (origin("https://portal\u{200b}.example.com"), "callback_origin_invisible_character"),
+        (origin("http://portal.example.com"), "callback_origin_not_https"),
+        (origin("https://portal.example.com/a"), "callback_origin_has_more"),
+        (next(&format!("/{}", "a".repeat(1_024))), "callback_next_too_long"),
+        (next(&"/a".repeat(500)), "callback_next_too_long"),
+        (next("/\u{200b}"), "callback_next_invisible_character"),
+        (next("/a b"), "callback_next_not_encoded"),
+        (next("https://evil.example/"), "callback_next_other_origin"),
+        (next("javascript:alert(1)"), "callback_next_scheme"),
+        (next("?a"), "callback_next_not_a_path"),
+        (next("/100%"), "callback_next_bad_escape"),
+        (next("//evil.example"), "callback_next_empty_segment"),
+        (next("/a%2Fb"), "callback_next_encoded_slash"),
+        (next("/a\\b"), "callback_next_backslash"),
+        (next("/a?b=%0A"), "callback_next_control_character"),
+        (next("/a/%2E%2E/b"), "callback_next_dot_segment"),
+        (next("/%E2%80%8B"), "callback_next_format_character"),
+        (next("/%EF%BC%8F"), "callback_next_lookalike"),
+    ] {
+        let response = api.post(&body).await;
+        assert_eq!((response.status, &response.json()["issues"][0]["code"]), (400, &json!(code)), "{body}");
+    }
+    assert!(api.jobs().await.is_empty());
+}

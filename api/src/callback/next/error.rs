@@ -3,7 +3,7 @@
 
 use outbox::CodePoint;
 
-use crate::http::error::ValidationIssue;
+use crate::http::{error::ValidationIssue, issue_code::IssueCode};
 
 /// The rule that `callback_next` breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -58,6 +58,26 @@ pub(crate) enum UnsafeCallbackNext {
 impl UnsafeCallbackNext {
     /// The issue for the response.
     pub(crate) fn issue(self) -> ValidationIssue {
-        ValidationIssue::new("callback_next", self.to_string())
+        ValidationIssue::new("callback_next", self.code(), self.to_string())
+    }
+
+    fn code(self) -> IssueCode {
+        match self {
+            Self::TooLong => IssueCode::CallbackNextTooLong,
+            Self::Invisible(_) => IssueCode::CallbackNextInvisibleCharacter,
+            Self::NotEncoded => IssueCode::CallbackNextNotEncoded,
+            Self::OtherOrigin => IssueCode::CallbackNextOtherOrigin,
+            Self::Scheme => IssueCode::CallbackNextScheme,
+            Self::NotAPath => IssueCode::CallbackNextNotAPath,
+            Self::BadEscape => IssueCode::CallbackNextBadEscape,
+            Self::EmptySegment => IssueCode::CallbackNextEmptySegment,
+            Self::EncodedSlash => IssueCode::CallbackNextEncodedSlash,
+            Self::Backslash => IssueCode::CallbackNextBackslash,
+            Self::Control => IssueCode::CallbackNextControlCharacter,
+            Self::DotSegment => IssueCode::CallbackNextDotSegment,
+            Self::Format(_) => IssueCode::CallbackNextFormatCharacter,
+            Self::Lookalike(_) => IssueCode::CallbackNextLookalike,
+            Self::OutsidePrefixes => IssueCode::CallbackNextOutsidePrefixes,
+        }
     }
 }

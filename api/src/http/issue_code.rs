@@ -1,0 +1,105 @@
+//! The codes of validation issues, by which portals show messages in their own language.
+
+/// Declares the codes once, with the texts that responses show.
+macro_rules! issue_codes {
+    ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
+        /// What is wrong with one field. Codes may be added, so callers must expect unknown ones.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum IssueCode {
+            $($(#[$doc])* $variant,)+
+        }
+
+        impl IssueCode {
+            /// All codes.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The code as responses show it.
+            pub(crate) fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)+
+                }
+            }
+        }
+    };
+}
+
+issue_codes! {
+    /// The body is JSON, but not an object.
+    BodyNotAnObject = "body_not_an_object",
+    /// The field must be a string.
+    NotAString = "not_a_string",
+    /// There is no address, or only spaces.
+    EmailRequired = "email_required",
+    /// The address is not exactly one `name@host`.
+    EmailInvalid = "email_invalid",
+    /// The address has more than 254 characters.
+    EmailTooLong = "email_too_long",
+    /// There is an invisible character inside the address.
+    EmailInvisibleCharacter = "email_invisible_character",
+    /// The part before the `@` is not ASCII.
+    EmailLocalPartNotAscii = "email_local_part_not_ascii",
+    /// The part before the `@` has more than 64 characters.
+    EmailLocalPartTooLong = "email_local_part_too_long",
+    /// The part after the `@` is not a domain.
+    EmailDomainInvalid = "email_domain_invalid",
+    /// The part after the `@` has no dot.
+    EmailDomainWithoutDot = "email_domain_without_dot",
+    /// No source names an allowed origin.
+    CallbackOriginRequired = "callback_origin_required",
+    /// The origin is not on the allow list.
+    CallbackOriginNotAllowed = "callback_origin_not_allowed",
+    /// The text is not an origin.
+    CallbackOriginInvalid = "callback_origin_invalid",
+    /// The origin contains an invisible character.
+    CallbackOriginInvisibleCharacter = "callback_origin_invisible_character",
+    /// The origin uses http and is not on loopback.
+    CallbackOriginNotHttps = "callback_origin_not_https",
+    /// The text has a path, a query, a fragment or a user name behind or in the origin.
+    CallbackOriginHasMore = "callback_origin_has_more",
+    /// Origin and callback path alone make the link too long.
+    CallbackOriginTooLong = "callback_origin_too_long",
+    /// The destination has over 1,024 bytes, or makes the link too long.
+    CallbackNextTooLong = "callback_next_too_long",
+    /// It contains an invisible character.
+    CallbackNextInvisibleCharacter = "callback_next_invisible_character",
+    /// Spaces, control characters or characters that are not ASCII must be percent-encoded.
+    CallbackNextNotEncoded = "callback_next_not_encoded",
+    /// It is a URL of another origin.
+    CallbackNextOtherOrigin = "callback_next_other_origin",
+    /// It begins with a scheme.
+    CallbackNextScheme = "callback_next_scheme",
+    /// It begins neither with a slash nor with a name.
+    CallbackNextNotAPath = "callback_next_not_a_path",
+    /// A `%` begins no escape of valid UTF-8.
+    CallbackNextBadEscape = "callback_next_bad_escape",
+    /// Its path has an empty segment.
+    CallbackNextEmptySegment = "callback_next_empty_segment",
+    /// Its path has an encoded slash.
+    CallbackNextEncodedSlash = "callback_next_encoded_slash",
+    /// It has a backslash.
+    CallbackNextBackslash = "callback_next_backslash",
+    /// It has an encoded control character.
+    CallbackNextControlCharacter = "callback_next_control_character",
+    /// Its path has an encoded or disguised dot segment.
+    CallbackNextDotSegment = "callback_next_dot_segment",
+    /// Its path has an encoded format character.
+    CallbackNextFormatCharacter = "callback_next_format_character",
+    /// Its path has an encoded character that some programs read as a slash or a dot.
+    CallbackNextLookalike = "callback_next_lookalike",
+    /// It is outside the paths that the operator allows.
+    CallbackNextOutsidePrefixes = "callback_next_outside_prefixes",
+}
+
+#[cfg(test)]
+mod tests {
+    use super::IssueCode;
+
+    #[test]
+    fn the_guide_lists_every_code() {
+        let guide = include_str!("../document/guide.md");
+        for code in IssueCode::ALL {
+            assert!(guide.contains(&format!("`{}`", code.as_str())), "{}", code.as_str());
+        }
+    }
+}
