@@ -6,7 +6,7 @@ use std::{
 };
 
 use outbox::{Enqueued, GroupCommit, JobListener};
-use sandbox::eventually;
+use sandbox::{Role, eventually};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -115,7 +115,7 @@ async fn proxy_to(url: &str) -> (String, watch::Sender<Dropped>) {
 #[tokio::test]
 async fn a_silent_network_is_an_outage_until_it_answers_again() {
     let outbox = TestOutbox::new().await;
-    let (url, dropped) = proxy_to(&outbox.api_url).await;
+    let (url, dropped) = proxy_to(&outbox.url_as(Role::Api)).await;
     // With one connection: if the pool lost it for good, no request would be accepted any more.
     let pool = outbox::connect(&url.into(), 1, "test").unwrap();
     let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
@@ -142,7 +142,7 @@ async fn a_silent_network_is_an_outage_until_it_answers_again() {
 #[tokio::test]
 async fn a_committers_connection_that_falls_silent_after_its_check_is_replaced() {
     let outbox = TestOutbox::new().await;
-    let (url, dropped) = proxy_to(&outbox.api_url).await;
+    let (url, dropped) = proxy_to(&outbox.url_as(Role::Api)).await;
     dropped.send(Dropped::FirstAfterItsCheck).unwrap();
     let pool = outbox::connect(&url.into(), 1, "test").unwrap();
     let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
@@ -166,7 +166,7 @@ async fn a_committers_connection_that_falls_silent_after_its_check_is_replaced()
 #[tokio::test]
 async fn a_listener_that_no_longer_receives_is_replaced() {
     let outbox = TestOutbox::new().await;
-    let (url, dropped) = proxy_to(&outbox.url).await;
+    let (url, dropped) = proxy_to(&outbox.url_as(Role::Worker)).await;
     let pool = outbox::connect(&url.into(), 2, "test").unwrap();
     let listener = JobListener::start(&pool);
     listener.wait(MAX_WAIT).await;
