@@ -111,4 +111,5 @@ async fn an_enqueue_does_not_read_the_waiting_jobs_of_others() {
     outbox.wait_until_sessions_end().await;
     let read = outbox.scalar::<i64>(reads).await - before;
     assert!(read < 1_000, "{read} entries were read for 200 requests");
+    outbox.expect_open_jobs(40_250);
 }

@@ -65,6 +65,7 @@ async fn no_role_can_do_more_than_it_needs_to() {
     ] {
         assert_eq!(run(pool, statement).await, wanted, "{role}: {statement}");
     }
+    outbox.expect_open_jobs(1);
 }
 
 /// A function that runs as the owner must not use objects of another schema that is in the caller's search path.

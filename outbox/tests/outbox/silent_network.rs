@@ -135,6 +135,7 @@ async fn a_silent_network_is_an_outage_until_it_answers_again() {
     })
     .await;
     assert_eq!(again, Enqueued::Queued);
+    outbox.expect_open_jobs(2);
 }
 
 /// A committer has one connection. If the pool waited on it without a limit, no request would be accepted for as long as the
@@ -161,6 +162,7 @@ async fn a_committers_connection_that_falls_silent_after_its_check_is_replaced()
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(refusals <= 1, "{refusals} refusals");
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -179,6 +181,7 @@ async fn a_listener_that_no_longer_receives_is_replaced() {
     assert!(is_notified(&listener).await, "the dead connection was not replaced");
     outbox.queued(request("b@example.com")).await;
     assert!(is_notified(&listener).await, "the new connection received no notification");
+    outbox.expect_open_jobs(2);
 }
 
 /// Longer than it takes to replace a dead connection.
