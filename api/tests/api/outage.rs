@@ -39,6 +39,7 @@ async fn requests_are_rejected_while_postgres_is_down_and_accepted_afterwards() 
     assert_eq!(api.request_link("3@example.com").await.status, 200);
     let recipients: Vec<String> = api.jobs().await.into_iter().map(|job| job.recipient).collect();
     assert_eq!(recipients, ["1@example.com", "3@example.com"]);
+    api.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -54,6 +55,7 @@ async fn the_api_starts_without_postgres_and_migrates_it_later() {
     postgres.resume().await.unwrap();
     eventually("accepted", async || api.request_link("2@example.com").await.with_status(200)).await;
     assert_eq!(api.get("/health/ready").await.status, 200);
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -63,6 +65,7 @@ async fn without_migrate_on_start_the_api_waits_for_another_program_to_migrate()
     assert_eq!(waiting.request_link("1@example.com").await.code(), "unavailable");
     let _migrating = TestApi::start_unprepared(database, &[]).await;
     eventually("accepted", async || waiting.request_link("2@example.com").await.with_status(200)).await;
+    waiting.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -77,4 +80,5 @@ async fn requests_are_rejected_while_the_queue_is_over_its_limit() {
     assert_eq!(rejected.code(), "unavailable");
     api.execute("delete from email_jobs_open").await;
     eventually("accepted", async || api.request_link("one-more@example.com").await.with_status(200)).await;
+    api.expect_open_jobs(1);
 }
