@@ -74,7 +74,7 @@ impl JobRow {
     ///
     /// # Panics
     /// The query fails.
-    pub async fn all(pool: &PgPool) -> Vec<Self> {
+    pub(crate) async fn all(pool: &PgPool) -> Vec<Self> {
         rows(pool, &format!("{JOBS} order by seq")).await
     }
 
@@ -90,7 +90,7 @@ impl JobRow {
     ///
     /// # Panics
     /// The query fails.
-    pub async fn find_by_request(pool: &PgPool, request_id: &str) -> Option<Self> {
+    pub(crate) async fn find_by_request(pool: &PgPool, request_id: &str) -> Option<Self> {
         rows(pool, &format!("{JOBS} where request_id = '{request_id}'")).await.pop()
     }
 
@@ -106,7 +106,7 @@ impl JobRow {
     ///
     /// # Panics
     /// There is no job, or another one.
-    pub async fn only(pool: &PgPool) -> Self {
+    pub(crate) async fn only(pool: &PgPool) -> Self {
         let mut jobs = Self::all(pool).await;
         assert_eq!(jobs.len(), 1, "{jobs:#?}");
         jobs.remove(0)
@@ -149,7 +149,7 @@ impl StepRow {
     ///
     /// # Panics
     /// The query fails.
-    pub async fn all(pool: &PgPool) -> Vec<Self> {
+    pub(crate) async fn all(pool: &PgPool) -> Vec<Self> {
         rows(
             pool,
             "select job_id, attempt, step, outcome, http_status, code, message, duration_ms, worker,
