@@ -8,7 +8,6 @@ mod database;
 mod dev;
 mod eventually;
 mod faults;
-mod finish_guard;
 mod html;
 mod http;
 mod journal;
@@ -24,13 +23,14 @@ mod rows;
 mod server;
 mod server_address;
 mod supabase;
+mod test_database;
+pub mod test_settings;
 
 pub use daemon::{Daemon, DaemonFolder, find_program};
 pub use database::{Database, DatabaseError};
 pub use dev::{Stop, dev, with_api};
 pub use eventually::{eventually, eventually_within};
 pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
-pub use finish_guard::FinishGuard;
 pub use http::client;
 pub use journal::TimedOut;
 pub use mailgun::{
@@ -46,3 +46,4 @@ pub use roles::{Role, RolesError};
 pub use rows::{JobRow, StepRow, rows, scalar};
 pub use server_address::ServerAddress;
 pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User, VerifyCall};
+pub use test_database::{SeenOpenJobs, TestDatabase};

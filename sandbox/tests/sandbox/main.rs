@@ -10,5 +10,6 @@ mod postgres;
 mod reads;
 mod receiver;
 mod supabase;
+mod test_database;
 mod verify;
 mod webhooks;
