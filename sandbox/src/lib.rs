@@ -27,7 +27,7 @@ mod supabase;
 
 pub use daemon::{Daemon, DaemonFolder, find_program};
 pub use database::{Database, DatabaseError};
-pub use dev::{Stop, dev, with_api};
+pub use dev::{DevLinkStyle, Stop, dev, with_api};
 pub use eventually::{eventually, eventually_within};
 pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
 pub use finish_guard::FinishGuard;
