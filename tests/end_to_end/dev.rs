@@ -94,7 +94,7 @@ async fn cargo_dev_starts_everything_and_a_signal_stops_it() {
     let answer = post_the_example(&dev).await;
     assert_eq!((answer.status, answer.body.to_string().as_str()), (200, r#"{"ok":true}"#));
     let confirm_page = format!("{}/auth/confirm/", address(&dev, "api docs").trim_end_matches("/api/docs"));
-    let parts = ["hello@example.com", "sign-in link", &confirm_page, "Type this code there"];
+    let parts = ["hello@example.com", "sign-in link", &confirm_page, "Type this code there", "Scan this mail"];
     until_mailbox_contains(&dev, &parts).await;
     let complaints = complaints(&dev);
     assert!(complaints.iter().all(|line| line.contains("CALLBACK_ORIGINS allows")), "{complaints:#?}");

@@ -185,6 +185,7 @@ async fn stand_ins(api_port: u16, database: &str) -> anyhow::Result<(SupabaseAut
         jobs: Some(watch_jobs::start(database)?),
     })
     .await?;
+    mailgun.set_link_tokens(supabase.link_tokens());
     let webhook = format!("http://{}/api/webhooks/mailgun", loopback(api_port));
     mailgun.set_webhook(&webhook, settings::WEBHOOK_SIGNING_KEY);
     Ok((supabase, mailgun))
