@@ -4,7 +4,9 @@
 
 mod accessibility;
 mod chromium;
+mod confirm_states;
 mod confirming;
+mod looks;
 mod mailbox;
 mod pictures;
 mod refusals;
@@ -15,7 +17,7 @@ use sandbox::{Portal, PortalSettings};
 use tests::{Plan, TestSystem};
 
 /// 32 bytes 0x01.
-const CONFIRM_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+pub(crate) const CONFIRM_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// A system with the confirm page, which mails links of this `LINK_STYLE`.
 pub(crate) fn plan_with(link_style: &str) -> Plan {

@@ -7,7 +7,7 @@ use crate::{
     Street,
     chromium::{Browser, browse},
     confirming::{ask, assert_signed_in},
-    pictures::{LOOKS, assert_readable, keep, look_like},
+    looks::ALL_LOOKS,
     plan_with, plan_with_code,
 };
 
@@ -67,10 +67,9 @@ async fn a_scan_leaves_a_confirm_link_working() {
             !shown.contains(&link) && shown.contains(&link[link.len() - 8..]),
             "the link must be shortened: {shown}"
         );
-        for look in LOOKS {
-            look_like(&browser, look).await;
-            assert_readable(&browser, &format!("a scanned mail, {}", look.0)).await;
-            keep(&browser, &format!("scan-{}", look.0)).await;
+        for look in ALL_LOOKS {
+            browser.look_like(look).await;
+            browser.assert_readable(&format!("a scanned mail, {}", look.name)).await;
         }
 
         browser.driver.find(By::Css(".mail a.follow")).await.unwrap().click().await.unwrap();
