@@ -1,14 +1,15 @@
-//! How the pages look: nothing scrolls sideways on a phone, and axe finds no violation in light and dark.
-//! With `SCREENSHOTS=folder`, the test saves screenshots there. `just browser-pictures` updates those in docs/images.
+//! How the pages and the mails look: nothing scrolls sideways on a phone, and axe finds no violation in light and dark.
+//! With `SCREENSHOTS=folder`, the tests save screenshots there. `just browser-pictures` updates those in docs/images.
 
 use std::{path::PathBuf, time::Duration};
 
-use tests::Plan;
+use tests::TestSystem;
 
 use crate::{
     Street,
     chromium::{Browser, browse},
-    looks::LOOKS,
+    looks::{LOOKS, Look, NARROW},
+    plan_with, plan_with_code,
 };
 
 async fn keep(browser: &Browser, name: &str) {
@@ -21,7 +22,7 @@ async fn keep(browser: &Browser, name: &str) {
 
 #[tokio::test]
 async fn every_page_is_readable_light_dark_and_on_a_phone() {
-    let street = Street::of(Plan::default(), 30).await;
+    let street = Street::of(plan_with_code("confirm"), 30).await;
     browse(|browser| async move {
         for (number, look) in LOOKS.into_iter().enumerate() {
             let name = look.name;
@@ -36,11 +37,16 @@ async fn every_page_is_readable_light_dark_and_on_a_phone() {
             browser.assert_readable(&format!("the portal, {name}")).await;
             keep(&browser, &format!("portal-{name}")).await;
 
-            street.system.mailgun.wait_for_mail(&person, Duration::from_secs(10)).await.unwrap();
+            let mail = street.system.mailgun.wait_for_mail(&person, Duration::from_secs(10)).await.unwrap();
             browser.go(&street.mailbox()).await;
             browser.until_shown("mails").await;
             browser.assert_readable(&format!("the mailbox, {name}")).await;
             keep(&browser, &format!("mailbox-{name}")).await;
+
+            browser.go(mail.link().unwrap()).await;
+            browser.until_shown("sign-in").await;
+            browser.assert_readable(&format!("the confirm page, {name}")).await;
+            keep(&browser, &format!("confirm-{name}")).await;
 
             browser.go(&street.page("/auth/callback#error=access_denied&error_code=otp_expired")).await;
             browser.until_shown("title").await;
@@ -54,4 +60,42 @@ async fn every_page_is_readable_light_dark_and_on_a_phone() {
         street.finish();
     })
     .await;
+}
+
+/// The mails of `LINK_STYLE=confirm`, with and without a code, and a mail with only a code.
+#[tokio::test]
+async fn every_mail_is_readable_light_dark_and_on_a_phone() {
+    browse(|browser| async move {
+        for (mail, plan) in [
+            ("link-and-code", plan_with_code("confirm")),
+            ("link", plan_with("confirm")),
+            ("code", plan_with_code("code")),
+        ] {
+            let system = TestSystem::with(plan).await;
+            system.ask("ada@example.com").await;
+            let html = system.mailgun.wait_for_mail("ada@example.com", Duration::from_secs(10)).await.unwrap().html;
+            show_mail(&browser, &html, NARROW).await;
+            browser.assert_fits(&format!("the mail with {mail}, {}", NARROW.name)).await;
+            for look in LOOKS {
+                show_mail(&browser, &html, look).await;
+                let what = format!("the mail with {mail}, {}", look.name);
+                browser.assert_fits(&what).await;
+                browser.assert_mail_accessible(&what).await;
+                keep(&browser, &format!("mail-{mail}-{}", look.name)).await;
+            }
+            system.finish_with_any_jobs();
+        }
+    })
+    .await;
+}
+
+/// Shows the HTML of a mail alone, at the width of a mail program, and as high as the mail is.
+async fn show_mail(browser: &Browser, html: &str, look: Look) {
+    let look = Look { width: look.width.min(700), height: 300, ..look };
+    browser.look_like(look).await;
+    browser.go("about:blank").await;
+    let write = format!("(document.open(), document.write({}), document.close())", serde_json::json!(html));
+    browser.value(&write).await;
+    let height = browser.value("document.documentElement.scrollHeight").await;
+    browser.look_like(Look { height: height.as_u64().unwrap().try_into().unwrap(), ..look }).await;
 }
