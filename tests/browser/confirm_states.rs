@@ -45,10 +45,22 @@ async fn assert_readable(browser: &Browser, state: &str, title: &str) {
     for look in ALL_LOOKS {
         browser.look_like(look).await;
         browser.assert_readable(&format!("the confirm page, {state}, {}", look.name)).await;
+        assert_names_are_whole(browser, state).await;
         if look.has_forced_colors {
             assert_edges_are_visible(browser, state).await;
         }
     }
+}
+
+/// Whether every address and host on the page that fits on a line is on one line.
+async fn assert_names_are_whole(browser: &Browser, state: &str) {
+    let broken = browser
+        .value(
+            "[...document.querySelectorAll('bdi')].filter((name) => name.textContent.length < 25) \
+             .filter((name) => name.getBoundingClientRect().height > 1.6 * parseFloat(getComputedStyle(name).fontSize)).length",
+        )
+        .await;
+    assert_eq!(broken, 0, "{state}: a short name is broken");
 }
 
 /// Forced colours remove the background that makes a button look like one.
@@ -73,6 +85,7 @@ async fn the_confirm_page_is_readable_whatever_it_shows() {
     let ready = [
         ("with an address", good.clone()),
         ("with a link that was wrapped", format!("{start}%0D%0A%20{end}%3E")),
+        ("with a hyphen", word(&Content { recipient: Some("person-1@example.com".to_owned()), ..content() })),
         ("with a code", word(&Content { has_code: true, ..content() })),
         ("without an address", word(&Content { recipient: None, ..content() })),
         ("with a long address", word(&Content { recipient: Some(LONG_ADDRESS.to_owned()), ..content() })),
