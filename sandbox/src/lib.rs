@@ -28,7 +28,7 @@ pub mod test_settings;
 
 pub use daemon::{Daemon, DaemonFolder, find_program};
 pub use database::{Database, DatabaseError};
-pub use dev::{Stop, dev, with_api};
+pub use dev::{DevLinkStyle, Stop, dev, with_api};
 pub use eventually::{eventually, eventually_within};
 pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
 pub use http::client;
@@ -45,5 +45,5 @@ pub use programs::{Program, ProgramError, Programs};
 pub use roles::{Role, RolesError};
 pub use rows::{JobRow, StepRow, rows, scalar};
 pub use server_address::ServerAddress;
-pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User, VerifyCall};
+pub use supabase::{LinkCall, LinkTokens, Outcome, SupabaseAuth, SupabaseSettings, User, VerifyCall};
 pub use test_database::{SeenOpenJobs, TestDatabase};

@@ -4,14 +4,36 @@
 
 mod accessibility;
 mod chromium;
+mod confirm_states;
 mod confirming;
+mod looks;
 mod mailbox;
 mod pictures;
 mod refusals;
+mod scanning;
 mod signing_in;
 
 use sandbox::{Portal, PortalSettings};
 use tests::{Plan, TestSystem};
+
+/// 32 bytes 0x01.
+pub(crate) const CONFIRM_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+/// A system with the confirm page, which mails links of this `LINK_STYLE`.
+pub(crate) fn plan_with(link_style: &str) -> Plan {
+    let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
+    let url = format!("http://{address}");
+    let plan = Plan::default().api("API_LISTEN", &address).api("PUBLIC_URL", &url).api("CONFIRM_KEY", CONFIRM_KEY);
+    let plan = plan.worker("PUBLIC_URL", &url).worker("CONFIRM_KEY", CONFIRM_KEY);
+    plan.worker("LINK_STYLE", link_style)
+}
+
+/// The same, with a one-time code in each mail.
+pub(crate) fn plan_with_code(link_style: &str) -> Plan {
+    let mut plan = plan_with(link_style).worker("MAIL_CODE", "on");
+    plan.supabase.otp_length = 10;
+    plan
+}
 
 /// The whole system, with a portal in front of it.
 pub(crate) struct Street {
@@ -22,6 +44,7 @@ pub(crate) struct Street {
 impl Street {
     pub(crate) async fn of(plan: Plan, resend_after: u32) -> Street {
         let system = TestSystem::with(plan).await;
+        system.mailgun.set_link_tokens(system.supabase.link_tokens());
         let api = system.url("/api").await;
         let portal = Portal::start(PortalSettings { api, resend_after, ..PortalSettings::default() }).await.unwrap();
         Street { system, portal }

@@ -7,12 +7,14 @@ mod answer;
 mod email;
 mod generate_link;
 mod link_request;
+mod link_tokens;
 mod page;
 mod routes;
 mod settings;
 mod users;
 mod verify;
 
+pub use link_tokens::LinkTokens;
 pub use settings::SupabaseSettings;
 pub use users::User;
 
@@ -181,6 +183,11 @@ impl SupabaseAuth {
     /// The faults of `GET /auth/v1/verify`. One with an address never applies, because a link contains no address.
     pub fn verify_faults(&self) -> &Faults {
         &self.state.verify_faults
+    }
+
+    /// Answers whether a link still signs in, without using it.
+    pub fn link_tokens(&self) -> LinkTokens {
+        LinkTokens(self.state.clone())
     }
 
     /// All users.

@@ -9,6 +9,7 @@ mod portal;
 mod postgres;
 mod reads;
 mod receiver;
+mod scan;
 mod supabase;
 mod test_database;
 mod verify;
