@@ -45,4 +45,4 @@ pub use programs::{Program, ProgramError, Programs};
 pub use roles::{Role, RolesError};
 pub use rows::{JobRow, StepRow, rows, scalar};
 pub use server_address::ServerAddress;
-pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User, VerifyCall};
+pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User, VerifyCall, VerifyPost};

@@ -4,13 +4,19 @@
 
 mod accessibility;
 mod chromium;
+mod codes;
 mod confirming;
 mod mailbox;
 mod pictures;
 mod refusals;
+mod scanner;
+mod sessions;
 mod signing_in;
 
-use sandbox::{Portal, PortalSettings};
+use std::time::Duration;
+
+use sandbox::{Mail, Portal, PortalSettings};
+use serde_json::json;
 use tests::{Plan, TestSystem};
 
 /// The whole system, with a portal in front of it.
@@ -21,9 +27,14 @@ pub(crate) struct Street {
 
 impl Street {
     pub(crate) async fn of(plan: Plan, resend_after: u32) -> Street {
+        Street::with_portal(plan, PortalSettings { resend_after, ..PortalSettings::default() }).await
+    }
+
+    /// Starts the system, and a portal with these settings and the system's addresses.
+    pub(crate) async fn with_portal(plan: Plan, portal: PortalSettings) -> Street {
         let system = TestSystem::with(plan).await;
-        let api = system.url("/api").await;
-        let portal = Portal::start(PortalSettings { api, resend_after, ..PortalSettings::default() }).await.unwrap();
+        let (api, supabase_url) = (system.url("/api").await, system.supabase.url());
+        let portal = Portal::start(PortalSettings { api, supabase_url, ..portal }).await.unwrap();
         Street { system, portal }
     }
 
@@ -35,6 +46,18 @@ impl Street {
     /// A page of the portal.
     pub(crate) fn page(&self, path: &str) -> String {
         format!("{}{path}", self.portal.url())
+    }
+
+    /// Requests a mail as somebody does who uses another device.
+    pub(crate) async fn mail_asked_elsewhere(&self, email: &str, next: &str) -> Mail {
+        let body = json!({ "email": email, "callback_origin": self.portal.url(), "callback_next": next });
+        assert_eq!(self.system.post(&body).await.status, 200);
+        self.mail_to(email).await
+    }
+
+    /// Waits for the first mail to this address.
+    pub(crate) async fn mail_to(&self, email: &str) -> Mail {
+        self.system.mailgun.wait_for_mail(email, Duration::from_secs(10)).await.unwrap()
     }
 
     /// The mailbox page, under the host name that it accepts.

@@ -30,6 +30,15 @@ pub(crate) async fn assert_readable(browser: &Browser, what: &str) {
     browser.assert_accessible(what).await;
 }
 
+/// Checks a state of a page in every look, and on the narrowest phone.
+pub(crate) async fn assert_readable_everywhere(browser: &Browser, what: &str) {
+    for look in LOOKS.into_iter().chain([("narrow", 320, 640, false)]) {
+        look_like(browser, look).await;
+        assert_readable(browser, &format!("{what}, {}", look.0)).await;
+    }
+    look_like(browser, LOOKS[0]).await;
+}
+
 pub(crate) async fn keep(browser: &Browser, name: &str) {
     let Some(folder) = std::env::var_os("SCREENSHOTS") else {
         return;

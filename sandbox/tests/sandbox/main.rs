@@ -9,6 +9,7 @@ mod portal;
 mod postgres;
 mod reads;
 mod receiver;
+mod sessions;
 mod supabase;
 mod verify;
 mod webhooks;
