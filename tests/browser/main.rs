@@ -10,6 +10,7 @@ mod mailbox;
 mod pictures;
 mod refusals;
 mod scanner;
+mod server_rendered;
 mod sessions;
 mod signing_in;
 
@@ -50,18 +51,28 @@ impl Street {
 
     /// Requests a mail as somebody does who uses another device.
     pub(crate) async fn mail_asked_elsewhere(&self, email: &str, next: &str) -> Mail {
-        let body = json!({ "email": email, "callback_origin": self.portal.url(), "callback_next": next });
-        assert_eq!(self.system.post(&body).await.status, 200);
-        self.mail_to(email).await
+        mail_asked_elsewhere(&self.system, &self.portal.url(), email, next).await
     }
 
     /// Waits for the first mail to this address.
     pub(crate) async fn mail_to(&self, email: &str) -> Mail {
-        self.system.mailgun.wait_for_mail(email, Duration::from_secs(10)).await.unwrap()
+        mail_to(&self.system, email).await
     }
 
     /// The mailbox page, under the host name that it accepts.
     pub(crate) fn mailbox(&self) -> String {
         format!("{}/", self.system.mailgun.url())
     }
+}
+
+/// Requests a mail whose link leads to `portal`, without its pages.
+pub(crate) async fn mail_asked_elsewhere(system: &TestSystem, portal: &str, email: &str, next: &str) -> Mail {
+    let body = json!({ "email": email, "callback_origin": portal, "callback_next": next });
+    assert_eq!(system.post(&body).await.status, 200);
+    mail_to(system, email).await
+}
+
+/// Waits for the first mail to this address.
+pub(crate) async fn mail_to(system: &TestSystem, email: &str) -> Mail {
+    system.mailgun.wait_for_mail(email, Duration::from_secs(10)).await.unwrap()
 }
