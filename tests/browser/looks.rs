@@ -55,3 +55,12 @@ impl Browser {
         assert!(wide.as_i64().unwrap() <= 0, "{what} scrolls sideways by {wide} px");
     }
 }
+
+/// Checks a state of a page in every look, and then shows it in the first one again.
+pub(crate) async fn assert_readable_everywhere(browser: &Browser, what: &str) {
+    for look in ALL_LOOKS {
+        browser.look_like(look).await;
+        browser.assert_readable(&format!("{what}, {}", look.name)).await;
+    }
+    browser.look_like(LIGHT).await;
+}

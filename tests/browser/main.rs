@@ -4,16 +4,23 @@
 
 mod accessibility;
 mod chromium;
+mod codes;
 mod confirm_states;
 mod confirming;
 mod looks;
 mod mailbox;
 mod pictures;
 mod refusals;
+mod scanner;
 mod scanning;
+mod server_rendered;
+mod sessions;
 mod signing_in;
 
-use sandbox::{Portal, PortalSettings};
+use std::time::Duration;
+
+use sandbox::{Mail, Portal, PortalSettings};
+use serde_json::json;
 use tests::{Plan, TestSystem};
 
 /// 32 bytes 0x01.
@@ -43,10 +50,15 @@ pub(crate) struct Street {
 
 impl Street {
     pub(crate) async fn of(plan: Plan, resend_after: u32) -> Street {
+        Street::with_portal(plan, PortalSettings { resend_after, ..PortalSettings::default() }).await
+    }
+
+    /// Starts the system, and a portal with these settings and the system's addresses.
+    pub(crate) async fn with_portal(plan: Plan, portal: PortalSettings) -> Street {
         let system = TestSystem::with(plan).await;
         system.mailgun.set_link_tokens(system.supabase.link_tokens());
-        let api = system.url("/api").await;
-        let portal = Portal::start(PortalSettings { api, resend_after, ..PortalSettings::default() }).await.unwrap();
+        let (api, supabase_url) = (system.url("/api").await, system.supabase.url());
+        let portal = Portal::start(PortalSettings { api, supabase_url, ..portal }).await.unwrap();
         Street { system, portal }
     }
 
@@ -60,8 +72,30 @@ impl Street {
         format!("{}{path}", self.portal.url())
     }
 
+    /// Requests a mail as somebody does who uses another device.
+    pub(crate) async fn mail_asked_elsewhere(&self, email: &str, next: &str) -> Mail {
+        mail_asked_elsewhere(&self.system, &self.portal.url(), email, next).await
+    }
+
+    /// Waits for the first mail to this address.
+    pub(crate) async fn mail_to(&self, email: &str) -> Mail {
+        mail_to(&self.system, email).await
+    }
+
     /// The mailbox page, under the host name that it accepts.
     pub(crate) fn mailbox(&self) -> String {
         format!("{}/", self.system.mailgun.url())
     }
+}
+
+/// Requests a mail whose link leads to `portal`, without its pages.
+pub(crate) async fn mail_asked_elsewhere(system: &TestSystem, portal: &str, email: &str, next: &str) -> Mail {
+    let body = json!({ "email": email, "callback_origin": portal, "callback_next": next });
+    assert_eq!(system.post(&body).await.status, 200);
+    mail_to(system, email).await
+}
+
+/// Waits for the first mail to this address.
+pub(crate) async fn mail_to(system: &TestSystem, email: &str) -> Mail {
+    system.mailgun.wait_for_mail(email, Duration::from_secs(10)).await.unwrap()
 }

@@ -83,7 +83,7 @@ impl DevStack {
             },)?;
         let api_port = port("api", 8080)?;
         let (supabase, mailgun) = stand_ins(api_port, database.url()).await?;
-        let portal = portal(api_port).await?;
+        let portal = portal(api_port, supabase.url()).await?;
         let addresses = DevAddresses {
             api_database: database.url_as(Role::Api),
             worker_database: database.url_as(Role::Worker),
@@ -191,10 +191,10 @@ async fn stand_ins(api_port: u16, database: &str) -> anyhow::Result<(SupabaseAut
     Ok((supabase, mailgun))
 }
 
-async fn portal(api_port: u16) -> io::Result<Portal> {
+async fn portal(api_port: u16, supabase_url: String) -> io::Result<Portal> {
     let listen = loopback(port("portal", 8090)?);
     let api = format!("http://{}/api", loopback(api_port));
-    Portal::start(PortalSettings { listen, api, ..PortalSettings::default() }).await
+    Portal::start(PortalSettings { listen, api, supabase_url, ..PortalSettings::default() }).await
 }
 
 async fn migrate(worker: &Path, database: &str) -> Result<(), ProgramError> {

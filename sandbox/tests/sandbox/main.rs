@@ -10,6 +10,7 @@ mod postgres;
 mod reads;
 mod receiver;
 mod scan;
+mod sessions;
 mod supabase;
 mod test_database;
 mod verify;
