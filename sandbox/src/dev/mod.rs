@@ -194,7 +194,8 @@ async fn stand_ins(api_port: u16, database: &str) -> anyhow::Result<(SupabaseAut
 async fn portal(api_port: u16, supabase_url: String) -> io::Result<Portal> {
     let listen = loopback(port("portal", 8090)?);
     let api = format!("http://{}/api", loopback(api_port));
-    Portal::start(PortalSettings { listen, api, supabase_url, ..PortalSettings::default() }).await
+    let settings = PortalSettings { listen, api, supabase_url, mails_show_code: true, ..PortalSettings::default() };
+    Portal::start(settings).await
 }
 
 async fn migrate(worker: &Path, database: &str) -> Result<(), ProgramError> {
