@@ -16,16 +16,17 @@ test:
 chaos seconds="60" seed="":
     CHAOS_SECONDS={{seconds}} CHAOS_SEED={{seed}} cargo test -p tests --test chaos -- --nocapture
 
-# Install the accessibility checker that the browser tests inject (needs npm).
-_axe:
+# Install the accessibility checker that the browser tests inject, and the rendered portal's packages (needs npm).
+_browser-packages:
     cd tests/browser/axe && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+    cd openapi/examples/portal-ssr && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
-# Test all pages in a headless browser, with axe (needs npm, chromium and chromedriver).
-browser-test: _axe
+# Test all pages in a headless browser, with axe (needs npm with Node 20, chromium and chromedriver).
+browser-test: _browser-packages
     cargo test --workspace --features tests/browser --test browser -- --test-threads=2
 
 # Take the screenshots in docs/images (needs what `browser-test` needs).
-browser-pictures: _axe
+browser-pictures: _browser-packages
     SCREENSHOTS="$PWD/docs/images" cargo test --workspace --features tests/browser --test browser pictures
 
 # Test the programs behind a connection pooler (needs pgbouncer).

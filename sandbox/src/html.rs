@@ -1,4 +1,4 @@
-//! HTML escaping for the pages of both stand-ins.
+//! HTML escaping for the pages of both stand-ins, and its reverse.
 
 /// Escapes text for HTML content and attribute values.
 pub(crate) fn escape(text: &str) -> String {
@@ -16,10 +16,23 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
+/// The text of an attribute that escapes no other characters than [`escape`] does.
+pub(crate) fn unescape(attribute: &str) -> String {
+    let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
+    pairs.iter().fold(attribute.to_owned(), |text, (escaped, character)| text.replace(escaped, character))
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
     fn escaped_text_opens_no_tag_and_closes_no_attribute() {
         assert_eq!(super::escape(r#"<a href="x" id='y'>&"#), "&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;&amp;");
+    }
+
+    #[test]
+    fn escaped_text_can_be_read_back() {
+        for text in [r#"<a href="x" id='y'>&"#, "&amp;lt;", "a&lt=1"] {
+            assert_eq!(super::unescape(&super::escape(text)), text);
+        }
     }
 }

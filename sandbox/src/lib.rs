@@ -1,5 +1,5 @@
 //! Everything that the programs need from outside, on one machine: a Postgres server, stand-ins for Supabase Auth and
-//! Mailgun with a mailbox page, an example portal; and the programs themselves as child processes. `cargo dev` and all
+//! Mailgun with a mailbox page, the example portals; and the programs themselves as child processes. `cargo dev` and all
 //! tests use it. It depends on no other crate of the workspace, so that the tests of each crate can use it. Everything
 //! listens on loopback and stops with its owner.
 
@@ -8,13 +8,13 @@ mod database;
 mod dev;
 mod eventually;
 mod faults;
-mod finish_guard;
 mod html;
 mod http;
 mod journal;
 mod mailgun;
 mod pgbouncer;
 mod portal;
+mod portal_ssr;
 mod ports;
 mod postgres;
 mod process;
@@ -24,13 +24,14 @@ mod rows;
 mod server;
 mod server_address;
 mod supabase;
+mod test_database;
+pub mod test_settings;
 
 pub use daemon::{Daemon, DaemonFolder, find_program};
 pub use database::{Database, DatabaseError};
-pub use dev::{Stop, dev, with_api};
+pub use dev::{DevLinkStyle, Stop, dev, with_api};
 pub use eventually::{eventually, eventually_within};
 pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
-pub use finish_guard::FinishGuard;
 pub use http::client;
 pub use journal::TimedOut;
 pub use mailgun::{
@@ -39,10 +40,12 @@ pub use mailgun::{
 };
 pub use pgbouncer::{PgBouncer, PgBouncerError};
 pub use portal::{Portal, PortalSettings};
+pub use portal_ssr::{PortalSsr, PortalSsrSettings};
 pub use ports::free_port;
 pub use postgres::{Durability, OLDEST_POSTGRES, Postgres, PostgresError};
 pub use programs::{Program, ProgramError, Programs};
 pub use roles::{Role, RolesError};
 pub use rows::{JobRow, StepRow, rows, scalar};
 pub use server_address::ServerAddress;
-pub use supabase::{LinkCall, Outcome, SupabaseAuth, SupabaseSettings, User, VerifyCall};
+pub use supabase::{LinkCall, LinkTokens, Outcome, SupabaseAuth, SupabaseSettings, User, VerifyCall, VerifyPost};
+pub use test_database::{SeenOpenJobs, TestDatabase};

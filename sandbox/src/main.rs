@@ -2,7 +2,7 @@
 #![expect(clippy::print_stderr, reason = "prints errors for the person at the terminal")]
 
 use clap::{Parser, Subcommand};
-use sandbox::{Database, Stop};
+use sandbox::{Database, DevLinkStyle, Stop};
 use std::{ffi::OsString, os::unix::process::ExitStatusExt, process::ExitStatus};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -21,7 +21,11 @@ enum SandboxCommand {
     /// Reads no .env. The programs get only settings of the sandbox. SANDBOX_DATABASE_URL names a database to use
     /// instead: on this machine, and empty or created by an earlier sandbox. SANDBOX_POSTGRES_DOWNLOAD=1 downloads a
     /// Postgres server even if one is installed.
-    Dev,
+    Dev {
+        /// What the links in mails lead to: the worker's LINK_STYLE.
+        #[arg(long, value_enum, value_name = "STYLE", default_value_t)]
+        link_style: DevLinkStyle,
+    },
     /// Runs a command with DATABASE_URL set to a migrated database, which is removed afterwards.
     ///
     /// Example: sandbox database -- cargo sqlx prepare --workspace
@@ -55,7 +59,7 @@ fn main() {
 #[tokio::main]
 async fn run(command: SandboxCommand) -> anyhow::Result<i32> {
     match command {
-        SandboxCommand::Dev => Ok(match sandbox::dev().await? {
+        SandboxCommand::Dev { link_style } => Ok(match sandbox::dev(link_style).await? {
             Stop::Requested => 0,
             Stop::ProgramEnded => 1,
         }),

@@ -1,7 +1,7 @@
 //! Serves the example portal (`openapi/examples/portal`) on a separate origin, so that browsers make real
 //! cross-origin requests. It reads the files at each request: a reload shows a change.
 
-use crate::{programs::workspace_root, server::Server};
+use crate::{SupabaseSettings, programs::workspace_root, server::Server};
 use poem::{
     Endpoint, EndpointExt, IntoResponse, Request, Response,
     endpoint::make_sync,
@@ -17,8 +17,20 @@ use std::{
 use tokio::net::TcpListener;
 
 const FOLDER: &str = "openapi/examples/portal";
-const SCRIPTS: [&str; 8] =
-    ["api.js", "callback.js", "config.js", "count-down.js", "member.js", "messages.js", "session.js", "sign-in.js"];
+const SCRIPTS: [&str; 12] = [
+    "address.js",
+    "api.js",
+    "asked.js",
+    "callback.js",
+    "code.js",
+    "config.js",
+    "count-down.js",
+    "member.js",
+    "messages.js",
+    "session.js",
+    "sign-in.js",
+    "supabase.js",
+];
 
 /// Settings of the portal.
 #[derive(Clone, Debug)]
@@ -29,6 +41,12 @@ pub struct PortalSettings {
     pub api: String,
     /// Seconds until a person may ask for a second mail.
     pub resend_after: u32,
+    /// Supabase's URL, without `/auth/v1`.
+    pub supabase_url: String,
+    /// Supabase's public key.
+    pub supabase_key: String,
+    /// Whether mails show a code (MAIL_CODE of the worker), so that the portal has a field for it.
+    pub mails_show_code: bool,
 }
 
 impl Default for PortalSettings {
@@ -37,6 +55,9 @@ impl Default for PortalSettings {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
             api: "http://127.0.0.1:8080/api".into(),
             resend_after: 30,
+            supabase_url: "http://127.0.0.1:8054".into(),
+            supabase_key: SupabaseSettings::default().anon_key,
+            mails_show_code: false,
         }
     }
 }
@@ -87,7 +108,7 @@ fn page(settings: &PortalSettings, request: &Request) -> Response {
         .content_type(kind)
         .header(header::CACHE_CONTROL, "no-store")
         .header(header::X_CONTENT_TYPE_OPTIONS, "nosniff")
-        .header(header::CONTENT_SECURITY_POLICY, policy(&settings.api))
+        .header(header::CONTENT_SECURITY_POLICY, policy(settings))
         .body(content)
 }
 
@@ -117,16 +138,25 @@ fn file_of(path: &str) -> (&'static str, &'static str) {
 }
 
 fn config(settings: &PortalSettings) -> String {
-    // JSON strings are valid JavaScript.
-    let (api, seconds) = (json!(settings.api), settings.resend_after);
-    format!("export const api = {api};\nexport const resendAfter = {seconds};\n")
+    let PortalSettings { api, resend_after, supabase_url, supabase_key, mails_show_code, .. } = settings;
+    // JSON is valid JavaScript.
+    let supabase = json!({"url": supabase_url, "key": supabase_key});
+    [
+        ("api", json!(api)),
+        ("resendAfter", json!(resend_after)),
+        ("supabase", supabase),
+        ("mailsShowCode", json!(mails_show_code)),
+    ]
+    .map(|(name, value)| format!("export const {name} = {value};\n"))
+    .concat()
 }
 
-/// Allows the portal's own scripts and styles and requests to the api, and nothing else.
-fn policy(api: &str) -> String {
-    let origin = url::Url::parse(api).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+/// Allows the portal's own scripts and styles and requests to the api and to Supabase, and nothing else.
+fn policy(settings: &PortalSettings) -> String {
+    let origin = |url: &str| url::Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
+    let (api, supabase) = (origin(&settings.api), origin(&settings.supabase_url));
     format!(
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src {origin}; \
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src {api} {supabase}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 }

@@ -1,7 +1,7 @@
 //! What tests read from the outbox's tables: typed values, and rows as structs. A query that fails or that returns no row
 //! fails the test.
 
-use sqlx::{AssertSqlSafe, Decode, FromRow, PgPool, Postgres, Type, postgres::PgRow};
+use sqlx::{AssertSqlSafe, Decode, FromRow, PgExecutor, PgPool, Postgres, Type, postgres::PgRow};
 use uuid::Uuid;
 
 /// The only value of the only row of a query.
@@ -20,11 +20,11 @@ where
 ///
 /// # Panics
 /// The query fails, or returns other columns.
-pub async fn rows<Row>(pool: &PgPool, query: &str) -> Vec<Row>
+pub async fn rows<Row>(executor: impl PgExecutor<'_>, query: &str) -> Vec<Row>
 where
     Row: for<'r> FromRow<'r, PgRow> + Send + Unpin,
 {
-    let rows = sqlx::query_as(AssertSqlSafe(query.to_owned())).fetch_all(pool).await;
+    let rows = sqlx::query_as(AssertSqlSafe(query.to_owned())).fetch_all(executor).await;
     rows.unwrap_or_else(|error| panic!("{query}: {error}"))
 }
 
@@ -74,7 +74,7 @@ impl JobRow {
     ///
     /// # Panics
     /// The query fails.
-    pub async fn all(pool: &PgPool) -> Vec<Self> {
+    pub(crate) async fn all(pool: &PgPool) -> Vec<Self> {
         rows(pool, &format!("{JOBS} order by seq")).await
     }
 
@@ -90,7 +90,7 @@ impl JobRow {
     ///
     /// # Panics
     /// The query fails.
-    pub async fn find_by_request(pool: &PgPool, request_id: &str) -> Option<Self> {
+    pub(crate) async fn find_by_request(pool: &PgPool, request_id: &str) -> Option<Self> {
         rows(pool, &format!("{JOBS} where request_id = '{request_id}'")).await.pop()
     }
 
@@ -98,15 +98,15 @@ impl JobRow {
     ///
     /// # Panics
     /// The query fails.
-    pub async fn first_open(pool: &PgPool) -> Vec<Self> {
-        rows(pool, &format!("{JOBS} where finished_at = 'infinity' order by seq limit 20")).await
+    pub(crate) async fn first_open(executor: impl PgExecutor<'_>) -> Vec<Self> {
+        rows(executor, &format!("{JOBS} where finished_at = 'infinity' order by seq limit 20")).await
     }
 
     /// The only job.
     ///
     /// # Panics
     /// There is no job, or another one.
-    pub async fn only(pool: &PgPool) -> Self {
+    pub(crate) async fn only(pool: &PgPool) -> Self {
         let mut jobs = Self::all(pool).await;
         assert_eq!(jobs.len(), 1, "{jobs:#?}");
         jobs.remove(0)
@@ -149,7 +149,7 @@ impl StepRow {
     ///
     /// # Panics
     /// The query fails.
-    pub async fn all(pool: &PgPool) -> Vec<Self> {
+    pub(crate) async fn all(pool: &PgPool) -> Vec<Self> {
         rows(
             pool,
             "select job_id, attempt, step, outcome, http_status, code, message, duration_ms, worker,

@@ -75,7 +75,7 @@ async fn events_of(system: &TestSystem, mails: usize) -> Vec<String> {
         .await;
     let jobs: Vec<(String, String, String)> =
         sqlx::query_as("select id::text, recipient, message_id from email_jobs where state = 'sent' order by seq")
-            .fetch_all(&system.pool)
+            .fetch_all(&system.admin)
             .await
             .unwrap();
     let now = system.scalar::<f64>("select extract(epoch from now())::float8").await;

@@ -4,14 +4,43 @@
 
 mod accessibility;
 mod chromium;
+mod codes;
+mod confirm_states;
 mod confirming;
+mod looks;
 mod mailbox;
 mod pictures;
 mod refusals;
+mod scanner;
+mod scanning;
+mod server_rendered;
+mod sessions;
 mod signing_in;
 
-use sandbox::{Portal, PortalSettings};
+use std::time::Duration;
+
+use sandbox::{Mail, Portal, PortalSettings};
+use serde_json::json;
 use tests::{Plan, TestSystem};
+
+/// 32 bytes 0x01.
+pub(crate) const CONFIRM_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+/// A system with the confirm page, which mails links of this `LINK_STYLE`.
+pub(crate) fn plan_with(link_style: &str) -> Plan {
+    let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
+    let url = format!("http://{address}");
+    let plan = Plan::default().api("API_LISTEN", &address).api("PUBLIC_URL", &url).api("CONFIRM_KEY", CONFIRM_KEY);
+    let plan = plan.worker("PUBLIC_URL", &url).worker("CONFIRM_KEY", CONFIRM_KEY);
+    plan.worker("LINK_STYLE", link_style)
+}
+
+/// The same, with a one-time code in each mail.
+pub(crate) fn plan_with_code(link_style: &str) -> Plan {
+    let mut plan = plan_with(link_style).worker("MAIL_CODE", "on");
+    plan.supabase.otp_length = 10;
+    plan
+}
 
 /// The whole system, with a portal in front of it.
 pub(crate) struct Street {
@@ -21,9 +50,15 @@ pub(crate) struct Street {
 
 impl Street {
     pub(crate) async fn of(plan: Plan, resend_after: u32) -> Street {
+        Street::with_portal(plan, PortalSettings { resend_after, ..PortalSettings::default() }).await
+    }
+
+    /// Starts the system, and a portal with these settings and the system's addresses.
+    pub(crate) async fn with_portal(plan: Plan, portal: PortalSettings) -> Street {
         let system = TestSystem::with(plan).await;
-        let api = system.url("/api").await;
-        let portal = Portal::start(PortalSettings { api, resend_after, ..PortalSettings::default() }).await.unwrap();
+        system.mailgun.set_link_tokens(system.supabase.link_tokens());
+        let (api, supabase_url) = (system.url("/api").await, system.supabase.url());
+        let portal = Portal::start(PortalSettings { api, supabase_url, ..portal }).await.unwrap();
         Street { system, portal }
     }
 
@@ -37,8 +72,30 @@ impl Street {
         format!("{}{path}", self.portal.url())
     }
 
+    /// Requests a mail as somebody does who uses another device.
+    pub(crate) async fn mail_asked_elsewhere(&self, email: &str, next: &str) -> Mail {
+        mail_asked_elsewhere(&self.system, &self.portal.url(), email, next).await
+    }
+
+    /// Waits for the first mail to this address.
+    pub(crate) async fn mail_to(&self, email: &str) -> Mail {
+        mail_to(&self.system, email).await
+    }
+
     /// The mailbox page, under the host name that it accepts.
     pub(crate) fn mailbox(&self) -> String {
         format!("{}/", self.system.mailgun.url())
     }
+}
+
+/// Requests a mail whose link leads to `portal`, without its pages.
+pub(crate) async fn mail_asked_elsewhere(system: &TestSystem, portal: &str, email: &str, next: &str) -> Mail {
+    let body = json!({ "email": email, "callback_origin": portal, "callback_next": next });
+    assert_eq!(system.post(&body).await.status, 200);
+    mail_to(system, email).await
+}
+
+/// Waits for the first mail to this address.
+pub(crate) async fn mail_to(system: &TestSystem, email: &str) -> Mail {
+    system.mailgun.wait_for_mail(email, Duration::from_secs(10)).await.unwrap()
 }

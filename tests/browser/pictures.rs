@@ -1,36 +1,18 @@
-//! How the pages look: nothing scrolls sideways on a phone, and axe finds no violation in light and dark.
-//! With `SCREENSHOTS=folder`, the test saves screenshots there. `just browser-pictures` updates those in docs/images.
+//! How the pages and the mails look: nothing scrolls sideways on a phone, and axe finds no violation in light and dark.
+//! With `SCREENSHOTS=folder`, the tests save screenshots there. `just browser-pictures` updates those in docs/images.
 
 use std::{path::PathBuf, time::Duration};
 
-use serde_json::json;
-use tests::Plan;
+use tests::TestSystem;
 
 use crate::{
     Street,
     chromium::{Browser, browse},
+    looks::{LOOKS, Look, NARROW},
+    plan_with, plan_with_code,
 };
 
-/// Name, width, height, whether dark.
-pub(crate) const LOOKS: [(&str, u32, u32, bool); 3] =
-    [("light", 1100, 700, false), ("dark", 1100, 700, true), ("phone", 390, 780, false)];
-
-pub(crate) async fn look_like(browser: &Browser, (_, width, height, dark): (&str, u32, u32, bool)) {
-    let tools = browser.driver.cdp();
-    let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
-    tools.send_raw("Emulation.setDeviceMetricsOverride", screen).await.unwrap();
-    let scheme = if dark { "dark" } else { "light" };
-    let media = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
-    tools.send_raw("Emulation.setEmulatedMedia", media).await.unwrap();
-}
-
-pub(crate) async fn assert_readable(browser: &Browser, what: &str) {
-    let wide = browser.value("document.documentElement.scrollWidth - innerWidth").await;
-    assert!(wide.as_i64().unwrap() <= 0, "{what} scrolls sideways by {wide} px");
-    browser.assert_accessible(what).await;
-}
-
-pub(crate) async fn keep(browser: &Browser, name: &str) {
+async fn keep(browser: &Browser, name: &str) {
     let Some(folder) = std::env::var_os("SCREENSHOTS") else {
         return;
     };
@@ -40,37 +22,80 @@ pub(crate) async fn keep(browser: &Browser, name: &str) {
 
 #[tokio::test]
 async fn every_page_is_readable_light_dark_and_on_a_phone() {
-    let street = Street::of(Plan::default(), 30).await;
+    let street = Street::of(plan_with_code("confirm"), 30).await;
     browse(|browser| async move {
         for (number, look) in LOOKS.into_iter().enumerate() {
-            let name = look.0;
-            look_like(&browser, look).await;
+            let name = look.name;
+            browser.look_like(look).await;
             browser.go(&street.page("/?next=/projects/42")).await;
             browser.ask_for("ada@example,com").await;
             browser.until_shown("email-error").await;
-            assert_readable(&browser, &format!("the form, {name}")).await;
+            browser.assert_readable(&format!("the form, {name}")).await;
             let person = format!("person-{number}@example.com");
             browser.ask_for(&person).await;
             browser.until_shown("sent").await;
-            assert_readable(&browser, &format!("the portal, {name}")).await;
+            browser.assert_readable(&format!("the portal, {name}")).await;
             keep(&browser, &format!("portal-{name}")).await;
 
-            street.system.mailgun.wait_for_mail(&person, Duration::from_secs(10)).await.unwrap();
+            let mail = street.system.mailgun.wait_for_mail(&person, Duration::from_secs(10)).await.unwrap();
             browser.go(&street.mailbox()).await;
             browser.until_shown("mails").await;
-            assert_readable(&browser, &format!("the mailbox, {name}")).await;
+            browser.assert_readable(&format!("the mailbox, {name}")).await;
             keep(&browser, &format!("mailbox-{name}")).await;
+
+            browser.go(mail.link().unwrap()).await;
+            browser.until_shown("sign-in").await;
+            browser.assert_readable(&format!("the confirm page, {name}")).await;
+            keep(&browser, &format!("confirm-{name}")).await;
 
             browser.go(&street.page("/auth/callback#error=access_denied&error_code=otp_expired")).await;
             browser.until_shown("title").await;
-            assert_readable(&browser, &format!("a used link, {name}")).await;
+            browser.assert_readable(&format!("a used link, {name}")).await;
 
             browser.go(&street.system.url("/api/docs").await).await;
             browser.until("document.querySelector('.introduction-section table') && document.querySelector('.references-rendered h2')").await;
-            assert_readable(&browser, &format!("the docs, {name}")).await;
+            browser.assert_readable(&format!("the docs, {name}")).await;
             keep(&browser, &format!("docs-{name}")).await;
         }
         street.finish();
     })
     .await;
+}
+
+/// The mails of `LINK_STYLE=confirm`, with and without a code, and a mail with only a code.
+#[tokio::test]
+async fn every_mail_is_readable_light_dark_and_on_a_phone() {
+    browse(|browser| async move {
+        for (mail, plan) in [
+            ("link-and-code", plan_with_code("confirm")),
+            ("link", plan_with("confirm")),
+            ("code", plan_with_code("code")),
+        ] {
+            let system = TestSystem::with(plan).await;
+            system.ask("ada@example.com").await;
+            let html = system.mailgun.wait_for_mail("ada@example.com", Duration::from_secs(10)).await.unwrap().html;
+            show_mail(&browser, &html, NARROW).await;
+            browser.assert_fits(&format!("the mail with {mail}, {}", NARROW.name)).await;
+            for look in LOOKS {
+                show_mail(&browser, &html, look).await;
+                let what = format!("the mail with {mail}, {}", look.name);
+                browser.assert_fits(&what).await;
+                browser.assert_mail_accessible(&what).await;
+                keep(&browser, &format!("mail-{mail}-{}", look.name)).await;
+            }
+            system.finish_with_any_jobs();
+        }
+    })
+    .await;
+}
+
+/// Shows the HTML of a mail alone, at the width of a mail program, and as high as the mail is.
+async fn show_mail(browser: &Browser, html: &str, look: Look) {
+    let look = Look { width: look.width.min(700), height: 300, ..look };
+    browser.look_like(look).await;
+    browser.go("about:blank").await;
+    let write = format!("(document.open(), document.write({}), document.close())", serde_json::json!(html));
+    browser.value(&write).await;
+    let height = browser.value("document.documentElement.scrollHeight").await;
+    browser.look_like(Look { height: height.as_u64().unwrap().try_into().unwrap(), ..look }).await;
 }

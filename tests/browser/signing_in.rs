@@ -114,7 +114,12 @@ async fn a_second_mail_is_sent_when_the_wait_is_over_and_its_link_works() {
 async fn the_callback_page_leads_nowhere_else() {
     let street = Street::of(Plan::default(), 30).await;
     browse(|browser| async move {
-        let session = "#access_token=eyJ.e30.x&refresh_token=r&expires_at=99999999999&token_type=bearer";
+        ask(&browser, &street, "/home").await;
+        let mail = street.mail_to(ADA).await;
+        browser.go(mail.link().unwrap()).await;
+        browser.until_shown("page").await;
+        let token = browser.value("JSON.parse(localStorage.getItem('portal-session')).access_token").await;
+        let session = format!("#access_token={}&refresh_token=r&expires_at=99999999999", token.as_str().unwrap());
         for (next, lands_at) in [
             ("https://example.com/", "/home"),
             ("//example.com/", "/home"),
@@ -134,11 +139,15 @@ async fn the_callback_page_leads_nowhere_else() {
         }
         // Text from the URL is not shown, because anybody could put a misleading message there.
         browser.value("localStorage.clear()").await;
-        browser.go("about:blank").await;
-        browser.go(&street.page("/auth/callback#error=x&error_code=new_one&error_description=Call+555")).await;
-        browser.until_text("title", "This link did not sign you in").await;
-        assert!(!browser.value("document.body.innerText").await.as_str().unwrap().contains("555"));
-        assert_eq!(browser.value("location.hash").await, "");
+        for code in ["new_one", "constructor"] {
+            browser.go("about:blank").await;
+            let error = format!("#error=x&error_code={code}&error_description=Call+555");
+            browser.go(&street.page(&format!("/auth/callback{error}"))).await;
+            browser.until_text("title", "This link did not sign you in").await;
+            assert_eq!(browser.text("text").await, "Please request a new one.");
+            assert!(!browser.value("document.body.innerText").await.as_str().unwrap().contains("555"));
+            assert_eq!(browser.value("location.hash").await, "");
+        }
         street.finish();
     })
     .await;

@@ -51,7 +51,7 @@ pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector, api: &s
     let faulty: Vec<&str> = injector.personal.permanent(&PersonalKind::ALL).into_iter().collect();
     let mut pace = interval(PACE);
     while began.elapsed() < TIMEOUT && system.scalar::<i64>(OPEN).await != 0 {
-        sqlx::query(TOO_LATE).bind(&faulty).execute(&system.pool).await.unwrap();
+        sqlx::query(TOO_LATE).bind(&faulty).execute(&system.admin).await.unwrap();
         pace.tick().await;
     }
     eprintln!("chaos: drained within {:?}", began.elapsed());
@@ -64,7 +64,7 @@ async fn settle(system: &TestSystem, injector: &FaultInjector, began: Instant) {
     let faulty: Vec<&str> = injector.personal.permanent(&PersonalKind::ALL).into_iter().collect();
     let mut pace = interval(PACE);
     while began.elapsed() < TIMEOUT {
-        let unsettled = sqlx::query_scalar(UNSETTLED).bind(&faulty).bind(began_at).fetch_one(&system.pool).await;
+        let unsettled = sqlx::query_scalar(UNSETTLED).bind(&faulty).bind(began_at).fetch_one(&system.admin).await;
         if unsettled.unwrap_or(1_i64) == 0 {
             break;
         }

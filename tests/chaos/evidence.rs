@@ -67,7 +67,7 @@ const UPSTREAMS: &str = "select name, stopped_by, cardinality(suspects) as suspe
 
 impl Evidence {
     pub(crate) async fn gather(system: &TestSystem, asked: Vec<AskedRequest>, injector: FaultInjector) -> Self {
-        let steps: Vec<StepFacts> = sqlx::query_as(STEPS).fetch_all(&system.pool).await.unwrap();
+        let steps: Vec<StepFacts> = sqlx::query_as(STEPS).fetch_all(&system.admin).await.unwrap();
         let field = |call: &SendCall| call.field("v:job_id").unwrap_or_default().to_owned();
         Self {
             record: Record::gather(system, asked).await,
@@ -75,7 +75,7 @@ impl Evidence {
             link_calls: by(system.supabase.journal(), |call| call.email.clone()),
             send_calls: by(system.mailgun.journal(), field),
             logs: logs(system, &injector),
-            upstreams: sqlx::query_as(UPSTREAMS).fetch_all(&system.pool).await.unwrap(),
+            upstreams: sqlx::query_as(UPSTREAMS).fetch_all(&system.admin).await.unwrap(),
             incidents: injector.incidents,
             faults: injector.faults,
             personal: injector.personal,

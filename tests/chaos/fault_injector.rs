@@ -313,7 +313,7 @@ impl FaultInjector {
 /// The stopped upstreams.
 async fn stopped(system: &TestSystem) -> Vec<Upstream> {
     let stopped = "select name from upstreams where stopped_by is not null";
-    sqlx::query_scalar(stopped).fetch_all(&system.pool).await.unwrap()
+    sqlx::query_scalar(stopped).fetch_all(&system.admin).await.unwrap()
 }
 
 fn percent(elapsed: Duration, time: Duration) -> u32 {
@@ -324,18 +324,18 @@ fn percent(elapsed: Duration, time: Duration) -> u32 {
 async fn busiest(system: &TestSystem) -> Option<&Program> {
     let busiest = "select split_part(worker, ':', 2) from email_jobs_open where state = 'running'
                    group by 1 order by count(*) desc limit 1";
-    let pid: Option<String> = sqlx::query_scalar(busiest).fetch_optional(&system.pool).await.unwrap();
+    let pid: Option<String> = sqlx::query_scalar(busiest).fetch_optional(&system.admin).await.unwrap();
     system.workers.iter().find(|worker| Some(worker.pid().to_string()) == pid)
 }
 
 /// A worker's running jobs and their recipients.
 async fn held_by(system: &TestSystem, pid: u32) -> Vec<(Uuid, String)> {
     let held = "select id, recipient from email_jobs_open where state = 'running' and split_part(worker, ':', 2) = $1";
-    sqlx::query_as(held).bind(pid.to_string()).fetch_all(&system.pool).await.unwrap()
+    sqlx::query_as(held).bind(pid.to_string()).fetch_all(&system.admin).await.unwrap()
 }
 
 async fn taken_over(system: &TestSystem, frozen: &Frozen) -> bool {
     let others = "select exists (
         select from email_jobs_open where state = 'running' and split_part(worker, ':', 2) <> $1 and id = any($2))";
-    sqlx::query_scalar(others).bind(frozen.pid.to_string()).bind(&frozen.jobs).fetch_one(&system.pool).await.unwrap()
+    sqlx::query_scalar(others).bind(frozen.pid.to_string()).bind(&frozen.jobs).fetch_one(&system.admin).await.unwrap()
 }

@@ -89,7 +89,7 @@ async fn a_stopped_worker_hands_its_jobs_back_at_once() {
 async fn a_stopped_api_answers_the_request_in_flight() {
     let system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
     // This lock delays the enqueue for as long as the transaction is open.
-    let mut holder = system.pool.begin().await.unwrap();
+    let mut holder = system.admin.begin().await.unwrap();
     sqlx::raw_sql("lock table email_jobs_open in exclusive mode").execute(&mut *holder).await.unwrap();
     let stop = async {
         eventually("a request that waits for the lock", async || {

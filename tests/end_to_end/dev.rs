@@ -5,14 +5,19 @@ use std::{path::Path, time::Duration};
 use sandbox::{Program, Programs, eventually};
 use serde_json::Value;
 use tests::{Answer, example, post_at};
+use tokio::sync::Mutex;
 
-/// Starts the program that `cargo dev` runs, with this user's environment.
-async fn dev() -> Program {
+/// Held while a `cargo dev` starts. Two that start at once may choose the same free ports.
+static START: Mutex<()> = Mutex::const_new(());
+
+/// Starts the program that `cargo dev` runs, with these options and this user's environment.
+async fn dev(options: &[&str]) -> Program {
+    let _starts_alone = START.lock().await;
     let program = Programs::build().await.unwrap().api.with_file_name("sandbox");
     let kept = ["HOME", "PATH", "CARGO", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_TARGET_DIR", "TMPDIR"];
     let settings: Vec<_> =
         kept.iter().filter_map(|name| Some(((*name).to_owned(), std::env::var(name).ok()?))).collect();
-    let dev = Program::spawn(&program, "dev", &settings, &["dev"]).unwrap();
+    let dev = Program::spawn(&program, "dev", &settings, &[&["dev"], options].concat()).unwrap();
     dev.wait_for_line("curl -i ", Duration::from_secs(120)).await.unwrap();
     dev
 }
@@ -37,6 +42,21 @@ async fn post_the_example(dev: &Program) -> Answer {
         if answer.status == 503 { Err(answer) } else { Ok(answer) }
     })
     .await
+}
+
+/// Waits until the mailbox page contains all of these texts.
+async fn until_mailbox_contains(dev: &Program, parts: &[&str]) {
+    let mailbox = address(dev, "mailbox");
+    eventually("the mail on the mailbox page", async || {
+        let page = tests::get_at(&mailbox).await.1;
+        if parts.iter().all(|part| page.contains(part)) { Ok(()) } else { Err(page) }
+    })
+    .await;
+}
+
+/// The warnings and errors of both programs.
+fn complaints(dev: &Program) -> Vec<String> {
+    dev.log().into_iter().filter(|line| [" WARN ", " ERROR "].iter().any(|level| line.contains(level))).collect()
 }
 
 /// The descendants of a process.
@@ -70,15 +90,14 @@ async fn assert_gone(processes: &[u32]) {
 
 #[tokio::test]
 async fn cargo_dev_starts_everything_and_a_signal_stops_it() {
-    let dev = dev().await;
+    let dev = dev(&[]).await;
     let answer = post_the_example(&dev).await;
     assert_eq!((answer.status, answer.body.to_string().as_str()), (200, r#"{"ok":true}"#));
-    let mailbox = address(&dev, "mailbox");
-    eventually("the mail on the mailbox page", async || {
-        let page = tests::get_at(&mailbox).await.1;
-        if page.contains("hello@example.com") && page.contains("sign-in link") { Ok(()) } else { Err(page) }
-    })
-    .await;
+    let confirm_page = format!("{}/auth/confirm/", address(&dev, "api docs").trim_end_matches("/api/docs"));
+    let parts = ["hello@example.com", "sign-in link", &confirm_page, "Type this code there", "Scan this mail"];
+    until_mailbox_contains(&dev, &parts).await;
+    let complaints = complaints(&dev);
+    assert!(complaints.iter().all(|line| line.contains("CALLBACK_ORIGINS allows")), "{complaints:#?}");
 
     let family = family(dev.pid());
     dev.terminate();
@@ -88,7 +107,9 @@ async fn cargo_dev_starts_everything_and_a_signal_stops_it() {
 
 #[tokio::test]
 async fn killing_cargo_dev_leaves_no_process_behind() {
-    let dev = dev().await;
+    let dev = dev(&["--link-style", "verify"]).await;
+    post_the_example(&dev).await;
+    until_mailbox_contains(&dev, &["hello@example.com", "/auth/v1/verify?token="]).await;
     let family = family(dev.pid());
     dev.kill();
     dev.wait().await;

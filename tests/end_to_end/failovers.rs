@@ -195,7 +195,7 @@ async fn an_api_that_refuses_requests_is_not_ready_even_while_its_check_hangs() 
     let system = start().await;
     let ready = system.url("/health/ready").await;
     let server = system.server.as_ref().unwrap();
-    let mut session = PgConnection::connect(&system.database_url).await.unwrap();
+    let mut session = PgConnection::connect(&system.database.url()).await.unwrap();
     server.freeze();
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity where usename = 'magic_link_api'";
     sqlx::raw_sql(cut).execute(&mut session).await.unwrap();

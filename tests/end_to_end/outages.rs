@@ -114,7 +114,7 @@ async fn a_server_without_free_connections_is_a_temporary_outage() {
     // Other programs take all connections, and the api's connections are cut, so that it gets no new ones.
     let mut others = vec![];
     let refused = loop {
-        while let Ok(other) = PgConnection::connect(&system.database_url).await {
+        while let Ok(other) = PgConnection::connect(&system.database.url()).await {
             others.push(other);
         }
         sqlx::raw_sql(CUT_ALL).execute(&mut others[0]).await.unwrap();

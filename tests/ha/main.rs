@@ -27,9 +27,9 @@ use cluster::Cluster;
 use figures::Figures;
 use prober::Prober;
 use run::Run;
-use sandbox::{DaemonFolder, Fault, FaultKind, PgBouncer};
+use sandbox::{DaemonFolder, Fault, FaultKind, PgBouncer, TestDatabase};
 use tests::{
-    DatabaseUrls, Plan, TestSystem,
+    Plan, TestSystem,
     record::{Broken, Record},
 };
 use variant::{VARIANTS, Variant};
@@ -76,8 +76,8 @@ async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>,
     balancer::until_it_leads_to_the_primary(&address).await;
     let pooler = if variant.has_pooler { Some(start_pooler(&address).await) } else { None };
     let address = pooler.as_ref().map_or(address.clone(), |pooler| address.at_port(pooler.port()));
-    let system = start_programs(DatabaseUrls::of(&address, variant.name)).await;
-    Prober::prepare(&system.database_url).await;
+    let system = start_programs(TestDatabase::at(&address, variant.name)).await;
+    Prober::prepare(&system.database.url()).await;
 
     let mut runs = vec![];
     for (disruption, time) in disruptions {
@@ -101,7 +101,7 @@ async fn start_pooler(address: &sandbox::ServerAddress) -> PgBouncer {
     PgBouncer::start(address, &settings).await.unwrap()
 }
 
-async fn start_programs(database: DatabaseUrls) -> TestSystem {
+async fn start_programs(database: TestDatabase) -> TestSystem {
     let plan = Plan { apis: 2, workers: 2, ..Plan::default() }.api("RUST_LOG", "info").worker("RUST_LOG", "info");
     let system = TestSystem::with_database(database, plan).await;
     system.supabase.faults().add(Fault::from(FaultKind::Delay { millis: LINK_TAKES }).always());

@@ -41,7 +41,7 @@ impl Run {
         cluster: &mut Cluster,
         system: &TestSystem,
     ) -> Self {
-        let prober = Prober::start(system.database_url.clone(), variant.has_pooler);
+        let prober = Prober::start(system.database.url(), variant.has_pooler);
         let watch = Watch::start(system).await;
         let asks = tokio::spawn(load::keep_asking(load::urls(system).await, disruption.name(), time));
         let has_failed_over = disruption.make(cluster).await;

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, time::Duration};
 use sandbox::{PgBouncer, Program, Programs, Role, eventually};
 
 use serde_json::json;
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sqlx::{Connection as _, FromRow, PgConnection, Row as _};
 use tests::{Plan, TestSystem};
 
 /// The message of both programs about a pooler in transaction mode.
@@ -24,13 +24,31 @@ const MAIL_TIMEOUT: Duration = Duration::from_secs(20);
 const RUNS: u32 = 20;
 
 /// Session state that the programs set.
-const TRACES: &str = "
-    select pg_backend_pid(), concat_ws(' ', current_setting('jit'), current_setting('enable_seqscan'),
-        current_setting('statement_timeout'), (select count(*) from pg_prepared_statements),
-        (select count(*) from pg_listening_channels()))";
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, FromRow)]
+struct SessionState {
+    jit: String,
+    enable_seqscan: String,
+    statement_timeout: String,
+    prepared_statements: i64,
+    channels: i64,
+}
 
-/// Their values in an untouched session.
-const NO_TRACES: &str = "on on 0 0 0";
+const SESSION_STATE: &str = "
+    select pg_backend_pid() as pid, current_setting('jit') as jit, current_setting('enable_seqscan') as enable_seqscan,
+        current_setting('statement_timeout') as statement_timeout,
+        (select count(*) from pg_prepared_statements) as prepared_statements,
+        (select count(*) from pg_listening_channels()) as channels";
+
+/// The state of a session that no program has used.
+fn untouched() -> SessionState {
+    SessionState {
+        jit: "on".to_owned(),
+        enable_seqscan: "on".to_owned(),
+        statement_timeout: "0".to_owned(),
+        prepared_statements: 0,
+        channels: 0,
+    }
+}
 
 /// A system in which no program was started yet.
 async fn without_programs() -> TestSystem {
@@ -41,7 +59,7 @@ async fn without_programs() -> TestSystem {
 
 /// Checks the pooler as the programs do when they start.
 async fn check(system: &TestSystem, pooler: &PgBouncer) -> Result<(), outbox::Error> {
-    let pool = outbox::connect(&pooler.url(&system.database_url).into(), 1, "test").unwrap();
+    let pool = outbox::connect(&pooler.url(&system.database.url()).into(), 1, "test").unwrap();
     outbox::check_pooler(&pool).await
 }
 
@@ -73,8 +91,7 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
     let mut neighbour = PgConnection::connect(&url).await.unwrap();
     let mut admin = PgConnection::connect(&direct).await.unwrap();
     // The programs keep checking.
-    let traces = traces_in_all_sessions(&mut neighbour, &mut admin).await;
-    assert_eq!(traces, BTreeSet::from([NO_TRACES.to_owned()]));
+    assert_eq!(states_of_all_sessions(&mut neighbour, &mut admin).await, BTreeSet::from([untouched()]));
     let relations = "select count(*) from pg_class where relnamespace = 'public'::regnamespace";
     let relations: i64 = sqlx::query_scalar(relations).fetch_one(&mut admin).await.unwrap();
     assert_eq!(relations, 0, "nothing was migrated");
@@ -125,7 +142,7 @@ async fn a_switch_to_transaction_mode_is_noticed_while_the_programs_run() {
     let server = system.server.as_ref().unwrap();
     let session_mode = [("pool_mode", "session"), ("default_pool_size", "60")];
     let pooler = PgBouncer::start(server, &session_mode).await.unwrap();
-    let url = pooler.url(&system.database_url);
+    let url = pooler.url(&system.database.url());
     system.connect_through(url.clone(), url);
     system.start_api().await;
     system.start_worker().await;
@@ -155,18 +172,18 @@ async fn report(system: &TestSystem) -> u16 {
 }
 
 /// Lets a neighbour use each of the pooler's server sessions, and returns the session states that it found.
-async fn traces_in_all_sessions(neighbour: &mut PgConnection, admin: &mut PgConnection) -> BTreeSet<String> {
+async fn states_of_all_sessions(neighbour: &mut PgConnection, admin: &mut PgConnection) -> BTreeSet<SessionState> {
     let sessions = "
         select pid from pg_stat_activity
         where datname = 'empty' and backend_type = 'client backend' and pid <> pg_backend_pid()";
-    let (mut seen, mut traces) = (BTreeSet::new(), BTreeSet::new());
+    let (mut seen, mut states) = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..1_000 {
-        let row = sqlx::raw_sql(TRACES).fetch_one(&mut *neighbour).await.unwrap();
-        seen.insert(row.get::<i32, _>(0));
-        traces.insert(row.get(1));
+        let row = sqlx::raw_sql(SESSION_STATE).fetch_one(&mut *neighbour).await.unwrap();
+        seen.insert(row.get::<i32, _>("pid"));
+        states.insert(SessionState::from_row(&row).unwrap());
         let all: Vec<i32> = sqlx::query_scalar(sessions).fetch_all(&mut *admin).await.unwrap();
         if all.iter().all(|pid| seen.contains(pid)) {
-            return traces;
+            return states;
         }
     }
     panic!("the neighbour got only these sessions: {seen:?}");
@@ -180,7 +197,7 @@ async fn a_pooler_in_session_mode_is_never_refused() {
     for run in 0..RUNS {
         check(&system, &pooler).await.unwrap_or_else(|error| panic!("run {run}: {error}"));
     }
-    let direct = outbox::connect(&system.database_url.clone().into(), 1, "test").unwrap();
+    let direct = outbox::connect(&system.database.url().into(), 1, "test").unwrap();
     for _ in 0..RUNS {
         outbox::check_pooler(&direct).await.unwrap();
     }
@@ -215,7 +232,7 @@ async fn read_only_sessions_kept_by_a_pooler_are_replaced_after_a_failover() {
     let mut system = TestSystem::with(Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() }).await;
     let server = system.server.as_ref().unwrap();
     let pooler = PgBouncer::start(server, &[("pool_mode", "session"), ("default_pool_size", "60")]).await.unwrap();
-    let url = |role| pooler.url(&server.url_as("template_system", role));
+    let url = |role| pooler.url(&system.database.url_as(role));
     let (api, worker) = (url(Role::Api), url(Role::Worker));
     system.connect_through(api, worker);
     system.start_api().await;

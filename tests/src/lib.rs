@@ -5,23 +5,20 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic fails the test")]
 
 pub mod record;
-mod server;
 pub mod settings;
 
 use std::{
     fmt::{self, Debug, Formatter},
+    ops::Deref,
     time::Duration,
 };
 
 use reqwest::{Client, header::HeaderMap};
 use sandbox::{
-    FinishGuard, JobRow, Mailgun, MailgunSettings, Postgres, Program, Programs, StepRow, SupabaseAuth,
-    SupabaseSettings, eventually,
+    JobRow, Mailgun, MailgunSettings, Postgres, Program, Programs, Role, SupabaseAuth, SupabaseSettings, TestDatabase,
+    eventually, test_settings,
 };
 use serde_json::{Value, json};
-use sqlx::{AssertSqlSafe, Decode, FromRow, PgPool, Type, postgres::PgRow};
-
-pub use server::DatabaseUrls;
 
 /// Maximum time to wait for an event.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -95,15 +92,21 @@ pub struct TestSystem {
     pub supabase: SupabaseAuth,
     /// The stand-in for Mailgun.
     pub mailgun: Mailgun,
-    /// A pool on the system's database, as superuser.
-    pub pool: PgPool,
-    /// Its own Postgres server, if the plan has one.
-    pub server: Option<Postgres>,
-    /// URL of the database for the superuser.
-    pub database_url: String,
-    database: DatabaseUrls,
+    /// The database.
+    pub database: TestDatabase,
+    /// `DATABASE_URL` of the apis.
+    api_url: String,
+    /// `DATABASE_URL` of the workers.
+    worker_url: String,
     plan: Plan,
-    finish_guard: FinishGuard,
+}
+
+impl Deref for TestSystem {
+    type Target = TestDatabase;
+
+    fn deref(&self) -> &TestDatabase {
+        &self.database
+    }
 }
 
 impl TestSystem {
@@ -114,31 +117,21 @@ impl TestSystem {
 
     /// Starts a system with this plan.
     pub async fn with(plan: Plan) -> Self {
-        if plan.own_server {
-            let (server, database) = server::own().await;
-            Self::on(Some(server), database, plan).await
-        } else {
-            Self::on(None, server::fresh_database().await, plan).await
-        }
+        let database = if plan.own_server { own_server().await } else { TestDatabase::new().await };
+        Self::with_database(database, plan).await
     }
 
     /// Starts a system with this plan on an existing database.
-    pub async fn with_database(database: DatabaseUrls, plan: Plan) -> Self {
-        Self::on(None, database, plan).await
-    }
-
-    async fn on(server: Option<Postgres>, database: DatabaseUrls, plan: Plan) -> Self {
+    pub async fn with_database(database: TestDatabase, plan: Plan) -> Self {
         let mut system = Self {
             apis: vec![],
             workers: vec![],
             supabase: SupabaseAuth::start(plan.supabase.clone()).await.unwrap(),
             mailgun: Mailgun::start(MailgunSettings::default()).await.unwrap(),
-            pool: outbox::connect(&database.admin.clone().into(), 4, "test").unwrap(),
-            server,
-            database_url: database.admin.clone(),
-            database,
+            api_url: database.url_as(Role::Api),
+            worker_url: database.url_as(Role::Worker),
+            database: database.require_finish(),
             plan,
-            finish_guard: FinishGuard::default(),
         };
         for _ in 0..system.plan.apis {
             system.start_api().await;
@@ -152,8 +145,8 @@ impl TestSystem {
 
     /// Changes `DATABASE_URL` for programs that are started from now on. The test itself keeps its pool.
     pub fn connect_through(&mut self, api: String, worker: String) {
-        self.database.api = api;
-        self.database.worker = worker;
+        self.api_url = api;
+        self.worker_url = worker;
     }
 
     /// Adds a setting for workers that are started from now on.
@@ -163,16 +156,7 @@ impl TestSystem {
 
     /// Starts another api.
     pub async fn start_api(&mut self) {
-        let settings = [
-            ("API_LISTEN", "127.0.0.1:0".to_owned()),
-            ("API_PRIVATE_LISTEN", "127.0.0.1:0".to_owned()),
-            ("DRAIN_SECONDS", "0".to_owned()),
-            ("CALLBACK_ORIGINS", "https://example.com,http://localhost:*".to_owned()),
-            ("IP_RATE_LIMIT", "100000/1m".to_owned()),
-            ("RECIPIENT_RATE_LIMIT", "1000/15m".to_owned()),
-            ("RECIPIENT_CLIENT_RATE_LIMIT", "1000/15m".to_owned()),
-        ];
-        let settings = self.settings(&self.database.api, settings.to_vec(), &self.plan.api);
+        let settings = changed(test_settings::api(&self.api_url), &self.plan.api);
         let program = Program::spawn(&Programs::build().await.unwrap().api, "api", &settings, &[]).unwrap();
         program.address().await.unwrap();
         self.apis.push(program);
@@ -191,43 +175,16 @@ impl TestSystem {
 
     /// Starts another worker.
     pub async fn start_worker(&mut self) {
-        let settings = [
-            ("WORKER_LISTEN", "127.0.0.1:0".to_owned()),
-            ("SUPABASE_URL", self.supabase.url()),
-            ("SUPABASE_SERVICE_ROLE_KEY", SupabaseSettings::default().service_role_key),
-            ("MAILGUN_BASE_URL", self.mailgun.url()),
-            ("MAILGUN_DOMAIN", MailgunSettings::default().domain),
-            ("MAILGUN_API_KEY", MailgunSettings::default().api_key),
-            ("MAIL_FROM", "Example Portal <sign-in@mg.example.com>".to_owned()),
-            ("LINK_SEALING_KEY", "dGVzdHMgb25seTogdGhpcnR5LXR3byBieXRlcyBrZXk=".to_owned()),
-            ("MAILGUN_RATE", "1000/1s".to_owned()),
-        ];
-        let settings = self.settings(&self.database.worker, settings.to_vec(), &self.plan.worker);
+        let settings = test_settings::worker(&self.worker_url, &self.supabase, &self.mailgun);
+        let settings = changed(settings, &self.plan.worker);
         let program = Program::spawn(&Programs::build().await.unwrap().worker, "worker", &settings, &[]).unwrap();
         program.address().await.unwrap();
         self.workers.push(program);
     }
 
-    fn settings(
-        &self,
-        database: &str,
-        usual: Vec<(&'static str, String)>,
-        planned: &[(&'static str, String)],
-    ) -> Vec<(String, String)> {
-        let both = [
-            ("DATABASE_URL", database.to_owned()),
-            ("MIGRATE_ON_START", "false".to_owned()),
-            ("LOG_FORMAT", "json".to_owned()),
-            ("RUST_LOG", "debug".to_owned()),
-        ];
-        // A later value replaces an earlier one.
-        let all = both.into_iter().chain(usual).chain(planned.iter().cloned());
-        all.map(|(name, value)| (name.to_owned(), value)).collect()
-    }
-
     /// Runs a command of the worker, such as `upstreams`, and returns what it printed.
     pub async fn worker_command(&self, arguments: &[&str]) -> Vec<String> {
-        let settings = [("DATABASE_URL".to_owned(), self.database.worker.clone())];
+        let settings = [("DATABASE_URL".to_owned(), self.worker_url.clone())];
         let worker = &Programs::build().await.unwrap().worker;
         let command = Program::spawn(worker, "worker command", &settings, arguments).unwrap();
         assert!(command.wait().await.success(), "{arguments:?}: {:?}", command.log());
@@ -287,50 +244,14 @@ impl TestSystem {
         format!("http://{}{path}", line["fields"]["address"].as_str().unwrap())
     }
 
-    /// The only value of the only row of a query.
-    pub async fn scalar<T>(&self, query: &str) -> T
-    where
-        T: for<'r> Decode<'r, sqlx::Postgres> + Type<sqlx::Postgres> + Send + Unpin,
-    {
-        sandbox::scalar(&self.pool, query).await
-    }
-
-    /// All rows of a query.
-    pub async fn rows<Row>(&self, query: &str) -> Vec<Row>
-    where
-        Row: for<'r> FromRow<'r, PgRow> + Send + Unpin,
-    {
-        sandbox::rows(&self.pool, query).await
-    }
-
-    /// Runs statements.
-    pub async fn execute(&self, statements: &str) {
-        sqlx::raw_sql(AssertSqlSafe(statements.to_owned())).execute(&self.pool).await.unwrap();
-    }
-
-    /// All jobs, in the order of acceptance.
-    pub async fn jobs(&self) -> Vec<JobRow> {
-        JobRow::all(&self.pool).await
-    }
-
-    /// The only job.
-    pub async fn only_job(&self) -> JobRow {
-        JobRow::only(&self.pool).await
-    }
-
     /// The job of a request, if it has one.
     pub async fn find_job(&self, answer: &Answer) -> Option<JobRow> {
-        JobRow::find_by_request(&self.pool, &answer.request_id).await
+        self.find_by_request(&answer.request_id).await
     }
 
     /// The job of a request.
     pub async fn job(&self, answer: &Answer) -> JobRow {
         self.find_job(answer).await.unwrap_or_else(|| panic!("the request has no job: {answer:?}"))
-    }
-
-    /// The steps of all jobs, in order.
-    pub async fn steps(&self) -> Vec<StepRow> {
-        StepRow::all(&self.pool).await
     }
 
     /// Waits until a request's job has this state, and returns the job.
@@ -359,8 +280,7 @@ impl TestSystem {
     /// Waits until this number of jobs is open.
     async fn until_open(&self, count: i64) {
         eventually(&format!("{count} open jobs"), async || {
-            let open: i64 = self.scalar("select count(*) from email_jobs_open").await;
-            if open == count { Ok(()) } else { Err(self.seen((open, JobRow::first_open(&self.pool).await))) }
+            self.check_open_jobs(count).await.map_err(|open| self.seen(open))
         })
         .await;
     }
@@ -371,14 +291,15 @@ impl TestSystem {
     }
 
     /// Ends a test that leaves this number of jobs open on purpose.
-    pub async fn finish_with_open_jobs(mut self, count: i64) {
+    pub async fn finish_with_open_jobs(self, count: i64) {
         self.until_open(count).await;
-        self.finish_guard.dismiss();
+        // The workers still run, so the jobs are not counted a second time.
+        self.allow_any_open_jobs();
     }
 
     /// Ends a run in which it does not matter how many jobs are open, such as a measurement.
-    pub fn finish_with_any_jobs(mut self) {
-        self.finish_guard.dismiss();
+    pub fn finish_with_any_jobs(self) {
+        self.allow_any_open_jobs();
     }
 
     fn seen<T: Debug>(&self, seen: T) -> SeenWithLogs<'_, T> {
@@ -402,6 +323,19 @@ impl<T: Debug> Debug for SeenWithLogs<'_, T> {
 fn log_of(program: &Program) -> String {
     let log = program.log();
     log[log.len().saturating_sub(40)..].join("\n") + "\n"
+}
+
+/// A database on its own server with default durability, which a test may stop.
+async fn own_server() -> TestDatabase {
+    let server = Postgres::start().await.unwrap();
+    server.create_outbox("system").await.unwrap();
+    TestDatabase::on(server, "system")
+}
+
+/// Adds settings. A later value replaces an earlier one.
+fn changed(mut settings: Vec<(String, String)>, changes: &[(&'static str, String)]) -> Vec<(String, String)> {
+    settings.extend(changes.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    settings
 }
 
 /// The body of the published example, with this address.

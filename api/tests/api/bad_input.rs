@@ -153,6 +153,7 @@ async fn a_destination_that_makes_the_link_too_long_is_refused_with_its_length()
     let message = response.json()["fieldErrors"]["callback_next"].as_str().unwrap().to_owned();
     assert!(message.contains("characters, of at most 1,700"), "{message}");
     assert_eq!(api.jobs().await.len(), 2);
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -268,6 +269,7 @@ async fn other_methods_paths_types_and_sizes_get_the_error_object_too() {
     }
     let padded: Value = json!({"email": "a@b.c", "callback_origin": PORTAL, "x": "x".repeat(16_000)});
     assert_eq!(api.post(&padded).await.status, 200, "just under 16 KiB");
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -294,6 +296,7 @@ async fn a_compressed_body_gets_415_with_a_message_about_content_encoding() {
             codings.iter().fold(post(body.clone()), |request, coding| request.header("Content-Encoding", coding));
         assert_eq!(request.send(api.public).await.status, 200, "{codings:?}");
     }
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]

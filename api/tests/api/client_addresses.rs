@@ -32,6 +32,7 @@ async fn behind_a_trusted_proxy_each_client_has_its_own_limit() {
         let request = lines.iter().fold(request, |request, line| request.header("X-Forwarded-For", line));
         assert_eq!(request.send(api.public).await.status, status, "{lines:?}");
     }
+    api.expect_open_jobs(5);
 }
 
 #[tokio::test]
@@ -43,6 +44,7 @@ async fn forwarding_headers_from_an_untrusted_peer_are_ignored() {
     assert_eq!(claim("203.0.113.8").send(api.public).await.code(), "ip_rate_limited");
     let warnings = api.program.log().iter().filter(|line| line.contains("TRUSTED_PROXIES")).count();
     assert_eq!(warnings, 1, "the missing setting is logged once");
+    api.expect_open_jobs(1);
 }
 
 /// Sends one request per list of header lines, for a new person each, and returns the responses' statuses.
@@ -84,6 +86,7 @@ async fn client_ip_header_names_the_client_and_otherwise_the_proxy_counts() {
         [200, 429],
         "the header of an untrusted peer is ignored"
     );
+    api.expect_open_jobs(4);
 }
 
 #[tokio::test]
@@ -96,6 +99,7 @@ async fn with_trusted_proxy_hops_each_client_behind_one_edge_has_its_own_limit()
     // If the edge's entry is missing, or there is no address at the position, the proxy's own address counts.
     let requests: [&[&str]; 3] = [&["203.0.113.77"], &["203.0.113.78"], &["unknown, 198.51.100.99"]];
     assert_eq!(statuses(&api, "X-Forwarded-For", &requests).await, [200, 429, 429]);
+    api.expect_open_jobs(1);
 }
 
 /// Waits for this many "request answered" lines, and returns the warnings about one address.
@@ -129,6 +133,7 @@ async fn fifty_limited_requests_from_one_address_cause_one_warning() {
         assert!(warnings[0]["message"].as_str().unwrap().contains(setting), "{setting}: {warnings:?}");
     }
     assert!(!api.program.log().concat().contains("203.0.113.7"), "the address may be a person's");
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -141,6 +146,7 @@ async fn the_warning_names_a_proxy_whose_callers_share_one_limit() {
     let warnings = warnings_after(&api, 51).await;
     assert_eq!(warnings.len(), 1, "{warnings:?}");
     assert_eq!(warnings[0]["address"], "127.0.0.1");
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -153,4 +159,5 @@ async fn limited_requests_from_many_addresses_cause_no_warning() {
         }
     }
     assert_eq!(warnings_after(&api, 120).await, Vec::<Value>::new());
+    api.expect_open_jobs(1);
 }

@@ -236,6 +236,7 @@ async fn a_network_has_a_limit_for_the_page_alone() {
     let other = request("GET", &word).header("X-Forwarded-For", "203.0.113.7").send(api.public).await;
     assert_eq!(other.status, 200);
     assert_eq!(api.request_link("hello@example.com").await.status, 200);
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -252,6 +253,7 @@ async fn nothing_of_a_link_is_logged() {
     for secret in [&word[..20], &word[word.len() - 20..], TOKEN_HASH, "ann@example.com", "auth/confirm/", KEY] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]

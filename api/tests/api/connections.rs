@@ -98,6 +98,7 @@ async fn a_caller_that_disconnects_leaves_no_lock_behind() {
     }
     // None of these requests holds a lock on the recipient's quota row any more.
     assert_eq!(api.request_link("hello@example.com").await.status, 200);
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -126,4 +127,5 @@ async fn a_connection_can_be_reused_after_a_wrong_method_with_a_body() {
             assert_eq!(connection.read_response().await.status, 200, "after {method} {path}");
         }
     }
+    api.expect_open_jobs(8);
 }

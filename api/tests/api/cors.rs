@@ -43,6 +43,7 @@ async fn a_portals_page_may_read_every_response_including_errors() {
         assert_eq!(response.header("vary"), Some("Origin"), "{status}");
         assert_eq!(response.header("access-control-allow-credentials"), None, "{status}");
     }
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -55,6 +56,7 @@ async fn another_sites_page_can_send_a_request_but_not_read_the_response() {
         assert_eq!(response.header("access-control-allow-origin"), None, "{origin}");
         assert_eq!(response.header("vary"), Some("Origin"), "{origin}");
     }
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]

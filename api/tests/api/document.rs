@@ -164,6 +164,7 @@ async fn every_accepted_request_matches_the_document() {
         assert_eq!(api.post(&body).await.status, 200, "{body}");
         assert_valid(&document(), &schema, &body);
     }
+    api.expect_open_jobs(12);
 }
 
 #[test]
@@ -236,6 +237,7 @@ async fn every_response_matches_the_document() {
             );
         }
     }
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -267,6 +269,7 @@ async fn the_examples_equal_real_responses() {
     let api = api.restart(&[]).await;
     let response = RawRequest::new("POST", PATH).send(api.public).await;
     assert_eq!(response.json(), example("unsupported_media_type"));
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]

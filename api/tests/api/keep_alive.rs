@@ -83,6 +83,7 @@ async fn a_request_in_flight_is_not_cut_off_for_a_new_connection() {
     half_a_head.write(b"Host: api\r\n\r\n").await;
     assert_eq!(half_a_head.read_response().await.status, 200);
     drop(crowd);
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -110,4 +111,5 @@ async fn when_all_connections_are_busy_one_closes_after_its_response_to_make_roo
         connection.write(body.as_bytes()).await;
         assert_eq!(connection.read_response().await.status, 200);
     }
+    api.expect_open_jobs(10);
 }

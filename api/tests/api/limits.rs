@@ -25,6 +25,7 @@ async fn an_address_above_its_limit_gets_429_with_the_time_to_wait() {
     assert_eq!(response.header("ratelimit"), Some(format!(r#""ip";r=0;t={wait}"#).as_str()));
     assert_eq!(api.jobs().await.len(), 3);
     assert_eq!(api.get("/health/live").await.status, 200, "only the endpoint is limited");
+    api.expect_open_jobs(3);
 }
 
 #[tokio::test]
@@ -67,4 +68,5 @@ async fn the_recipient_limit_counts_all_callers_and_all_tags() {
     assert_eq!(ask("hello@example.com", 5, away).await.code(), "recipient_rate_limited");
     assert_eq!(ask("other@example.com", 6, home).await.status, 200);
     assert_eq!(api.jobs().await.len(), 4);
+    api.expect_open_jobs(3);
 }

@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-use sandbox::{Postgres, eventually};
+use sandbox::{Postgres, TestDatabase, eventually};
 use serde_json::json;
 
 use crate::harness::TestApi;
 
-async fn own_postgres() -> Arc<Postgres> {
+/// An empty database on its own server.
+async fn own_database() -> Arc<TestDatabase> {
     // Default durability: jobs that were answered 200 must survive the crash.
     let postgres = Postgres::start().await.unwrap();
     postgres.create_database("outage").await.unwrap();
-    Arc::new(postgres)
+    Arc::new(TestDatabase::on(postgres, "outage"))
 }
 
 #[tokio::test]
 async fn requests_are_rejected_while_postgres_is_down_and_accepted_afterwards() {
-    let postgres = own_postgres().await;
-    let api = TestApi::start_unprepared(postgres.clone(), "outage", &[]).await;
+    let database = own_database().await;
+    let postgres = database.server.as_ref().unwrap();
+    let api = TestApi::start_unprepared(database.clone(), &[]).await;
     eventually("ready", async || api.get("/health/ready").await.with_status(200)).await;
     assert_eq!(api.request_link("1@example.com").await.status, 200);
 
@@ -37,13 +39,15 @@ async fn requests_are_rejected_while_postgres_is_down_and_accepted_afterwards() 
     assert_eq!(api.request_link("3@example.com").await.status, 200);
     let recipients: Vec<String> = api.jobs().await.into_iter().map(|job| job.recipient).collect();
     assert_eq!(recipients, ["1@example.com", "3@example.com"]);
+    api.expect_open_jobs(2);
 }
 
 #[tokio::test]
 async fn the_api_starts_without_postgres_and_migrates_it_later() {
-    let postgres = own_postgres().await;
+    let database = own_database().await;
+    let postgres = database.server.as_ref().unwrap();
     postgres.halt().await;
-    let api = TestApi::start_unprepared(postgres.clone(), "outage", &[]).await;
+    let api = TestApi::start_unprepared(database.clone(), &[]).await;
     assert_eq!(api.request_link("1@example.com").await.code(), "unavailable");
     assert_eq!(api.get("/health/ready").await.status, 503);
     assert_eq!(api.get("/health/live").await.status, 200);
@@ -51,15 +55,17 @@ async fn the_api_starts_without_postgres_and_migrates_it_later() {
     postgres.resume().await.unwrap();
     eventually("accepted", async || api.request_link("2@example.com").await.with_status(200)).await;
     assert_eq!(api.get("/health/ready").await.status, 200);
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
 async fn without_migrate_on_start_the_api_waits_for_another_program_to_migrate() {
-    let postgres = own_postgres().await;
-    let waiting = TestApi::start_unprepared(postgres.clone(), "outage", &[("MIGRATE_ON_START", "false")]).await;
+    let database = own_database().await;
+    let waiting = TestApi::start_unprepared(database.clone(), &[("MIGRATE_ON_START", "false")]).await;
     assert_eq!(waiting.request_link("1@example.com").await.code(), "unavailable");
-    let _migrating = TestApi::start_unprepared(postgres, "outage", &[]).await;
+    let _migrating = TestApi::start_unprepared(database, &[]).await;
     eventually("accepted", async || waiting.request_link("2@example.com").await.with_status(200)).await;
+    waiting.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -72,6 +78,7 @@ async fn requests_are_rejected_while_the_queue_is_over_its_limit() {
     })
     .await;
     assert_eq!(rejected.code(), "unavailable");
-    api.sql("delete from email_jobs_open").await;
+    api.execute("delete from email_jobs_open").await;
     eventually("accepted", async || api.request_link("one-more@example.com").await.with_status(200)).await;
+    api.expect_open_jobs(1);
 }

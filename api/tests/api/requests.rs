@@ -23,6 +23,7 @@ async fn the_published_example_is_accepted() {
     assert_eq!(jobs[0].recipient, "hello@example.com");
     assert_eq!(jobs[0].callback_url, "https://example.com/auth/callback?next=%2Fexample");
     assert_eq!(Some(jobs[0].request_id.as_str()), response.header("x-request-id"));
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -69,6 +70,7 @@ async fn the_callback_url_combines_origin_path_and_next() {
         assert_eq!(response.status, 200, "{body} {headers:?} {response:?}");
         assert_eq!(api.jobs().await[index].callback_url, callback_url, "{body} {headers:?}");
     }
+    api.expect_open_jobs(10);
 }
 
 /// A stranger chooses the label behind a wildcard, so it must not be in the subject of a mail.
@@ -91,6 +93,7 @@ async fn a_job_stores_the_portals_host_as_the_setting_writes_it() {
     let shown: Vec<_> = jobs.iter().map(|job| job.shown_host.as_deref()).collect();
     assert_eq!(shown, cases.map(|(_, shown)| Some(shown)));
     assert_eq!(jobs[1].callback_url, "https://xn--mnchen-3ya.example/auth/callback", "links are in ASCII");
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -100,6 +103,7 @@ async fn an_address_is_normalized_and_a_content_type_may_have_parameters() {
     let request = RawRequest::new("POST", PATH).header("content-type", "Application/JSON ; charset=utf-8").body(body);
     assert_eq!(request.send(api.public).await.status, 200);
     assert_eq!(api.jobs().await[0].recipient, "hello@example.com");
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -112,6 +116,7 @@ async fn a_byte_order_mark_before_the_json_is_skipped() {
     for bad in [format!("\u{feff}{body}"), format!(" {body}"), "\u{feff}".to_owned()] {
         assert_eq!(post(bad.clone()).send(api.public).await.code(), "invalid_json", "{bad:?}");
     }
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -126,6 +131,7 @@ async fn a_domain_of_another_script_is_stored_as_punycode_and_has_one_quota() {
     assert_eq!((third.status, third.code().as_str()), (429, "recipient_rate_limited"));
     let recipients: Vec<String> = api.jobs().await.into_iter().map(|job| job.recipient).collect();
     assert_eq!(recipients, ["info@xn--mller-kva.example"; 2]);
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -149,6 +155,7 @@ async fn the_request_id_is_in_the_response_the_log_and_the_job_and_the_address_i
         assert_eq!(response.header("x-request-id").map(str::len), Some(36));
     }
     assert!(!api.program.log().iter().any(|line| line.contains("secret-person")));
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -158,6 +165,7 @@ async fn a_duplicate_request_gets_the_same_response_as_the_first() {
         assert_eq!(api.request_link("hello@example.com").await.json(), json!({ "ok": true }));
     }
     assert_eq!(api.jobs().await.len(), 3, "every 200 has a row");
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -173,4 +181,5 @@ async fn metrics_are_private_and_health_is_public() {
     assert!(metrics.contains(r#"magic_link_api_requests_total{status="200",code="ok"} 1"#), "{metrics}");
     assert!(metrics.contains("magic_link_api_enqueue_seconds_count 1"), "{metrics}");
     assert_eq!(api.get("/metrics").await.code(), "not_found");
+    api.expect_open_jobs(1);
 }

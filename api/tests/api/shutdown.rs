@@ -44,6 +44,7 @@ async fn at_shutdown_the_request_in_flight_finishes_and_no_new_one_is_accepted()
     assert_eq!(api.program.wait().await.code(), Some(0));
     assert_eq!(api.jobs().await.len(), 1);
     assert!(tokio::net::TcpStream::connect(api.public).await.is_err());
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -89,6 +90,7 @@ async fn during_the_drain_the_api_is_not_ready_and_still_accepts_requests() {
     api.program.terminate();
     let ended = tokio::time::timeout(MAX_WAIT, api.program.wait()).await;
     assert_eq!(ended.expect("a second signal ends the drain").code(), Some(0));
+    api.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -120,4 +122,5 @@ async fn after_the_drain_nothing_more_is_accepted_and_the_request_in_flight_is_a
         assert_eq!((response.status, response.header("connection")), (200, Some("close")));
     }
     assert_eq!(api.program.wait().await.code(), Some(0));
+    api.expect_open_jobs(1);
 }

@@ -6,36 +6,84 @@ const fragment = new URLSearchParams(location.hash.slice(1));
 history.replaceState(null, '', location.pathname + location.search);
 
 // These are imported only now, so that the tokens are removed from the URL even if the imports fail.
-const { keepSession, placeAfter, readSession } = await import('./session.js');
+const { askedHere } = await import('./asked.js');
 const { linkMessages } = await import('./messages.js');
+const { belongsTo, emailOf, keepSession, placeAfter, readSession } = await import('./session.js');
+const { addressOf } = await import('./supabase.js');
 
 const next = new URLSearchParams(location.search).get('next');
+const at = (id) => document.getElementById(id);
 
 if (fragment.get('access_token') && fragment.get('refresh_token')) {
-  keepSession({
+  await consider({
     access_token: fragment.get('access_token'),
     refresh_token: fragment.get('refresh_token'),
     expires_at: Number(fragment.get('expires_at')),
   });
-  // Use replace, so that the back button does not lead here again.
-  location.replace(placeAfter(next));
 } else {
   explain(fragment.get('error_code'));
 }
 
+/** Takes the session, or asks first. Until the person has answered, only this page's memory holds the session. */
+async function consider(session) {
+  const owner = await addressOf(session.access_token);
+  if (!owner.ok) return explain(owner.code);
+  const current = readSession();
+  const isOther = current && !belongsTo(current, owner.email);
+  const isUnasked = !askedHere(owner.email);
+  if (current ? isOther : isUnasked) ask(session, owner.email, isOther ? emailOf(current) : null, isUnasked);
+  else accept(session);
+}
+
+function accept(session) {
+  keepSession(session);
+  goOn();
+}
+
+function goOn() {
+  // Use replace, so that the back button does not lead here again.
+  location.replace(placeAfter(next));
+}
+
+/**
+ * Asks whether to sign in as `email`.
+ * @param {string | null} current the address that is signed in now
+ */
+function ask(session, email, current, isUnasked) {
+  at('question-title').textContent = current ? `Sign in as ${email} instead?` : `Sign in as ${email}?`;
+  at('now').textContent = current ? `You are signed in as ${current}.` : '';
+  at('unasked').hidden = !isUnasked;
+  at('no').textContent = current ? `Stay signed in as ${current}` : 'Not me';
+  at('yes').addEventListener('click', () => session && accept(session));
+  at('no').addEventListener('click', () => {
+    session = null;
+    if (current) goOn();
+    else location.replace(formAddress());
+  });
+  show('question', 'question-title');
+}
+
 function explain(code) {
   const text = code
-    ? (linkMessages[code] ?? 'Please request a new one.')
+    ? Object.hasOwn(linkMessages, code) ? linkMessages[code] : 'Please request a new one.'
     : 'The link in a sign-in mail leads to this page.';
-  document.getElementById('title').textContent = code ? 'This link did not sign you in' : 'Nothing to do here';
-  document.getElementById('text').textContent = text;
-  const again = document.getElementById('again');
-  if (next) again.href = `/?next=${encodeURIComponent(next)}`;
+  at('title').textContent = code ? 'This link did not sign you in' : 'Nothing to do here';
+  at('text').textContent = text;
+  at('again').href = formAddress();
   if (readSession()) {
-    document.getElementById('go-on').href = placeAfter(next);
-    document.getElementById('signed-in').hidden = false;
+    at('go-on').href = placeAfter(next);
+    at('signed-in').hidden = false;
   }
-  document.getElementById('failed').hidden = false;
-  document.getElementById('busy').hidden = true;
-  document.getElementById('title').focus();
+  show('failed', 'title');
+}
+
+/** The form, which leads back to the same page. */
+function formAddress() {
+  return next ? `/?next=${encodeURIComponent(next)}` : '/';
+}
+
+function show(section, heading) {
+  at(section).hidden = false;
+  at('busy').hidden = true;
+  at(heading).focus();
 }

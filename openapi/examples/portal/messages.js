@@ -29,4 +29,15 @@ export const messages = {
 export const linkMessages = {
   otp_expired: 'It has been used already, it is too old, or there is a newer mail. Use the newest mail: once you have signed in, older links no longer work.',
   user_banned: 'This account is blocked.',
+  unreachable: `${messages.unreachable} The link may be used up, so request a new one.`,
+};
+
+/** Messages for the code field. Supabase gives the same error for a wrong, a used and an old code. */
+export const codeMessages = {
+  no_code: 'The code is the number in the mail, with 6 to 10 digits.',
+  otp_expired: 'This code did not sign you in: it is wrong, used or too old. Use the code in the newest mail.',
+  over_request_rate_limit: 'Too many tries from your network. Please wait a minute, and try again.',
+  user_banned: linkMessages.user_banned,
+  unreachable: messages.unreachable,
+  unknown: messages.internal_error,
 };

@@ -4,10 +4,15 @@
 // instead of `keepSession`. In both cases, the page only uses the session for display: a server that returns data must
 // check the token.
 
+import { storedForm } from './address.js';
+import { forgetAsked } from './asked.js';
+
 const KEY = 'portal-session';
 
-export function keepSession(session) {
+export function keepSession({ access_token, refresh_token, expires_at }) {
+  const session = { access_token, refresh_token, expires_at };
   localStorage.setItem(KEY, JSON.stringify(session));
+  forgetAsked(emailOf(session));
 }
 
 export function forgetSession() {
@@ -22,6 +27,11 @@ export function readSession() {
   } catch {
     return null;
   }
+}
+
+/** Whether the session belongs to this address. */
+export function belongsTo(session, address) {
+  return storedForm(emailOf(session)) === storedForm(address);
 }
 
 /** The user's address from the token's claims. They are not verified, so only show it. */

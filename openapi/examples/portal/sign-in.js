@@ -1,15 +1,21 @@
-// The sign-in form, and the page after it: "Check your mail", with a button that sends again.
+// The sign-in form, and the page after it: "Check your mail", with a field for the code and a button that sends again.
 
+import { storedForm } from './address.js';
 import { sendMagicLink } from './api.js';
+import { rememberAsked } from './asked.js';
+import { clearCode, offerCode } from './code.js';
 import { resendAfter } from './config.js';
 import { countDown } from './count-down.js';
 import { messages } from './messages.js';
-import { placeAfter, readSession } from './session.js';
+import { belongsTo, keepSession, placeAfter, readSession } from './session.js';
 
 const next = new URLSearchParams(location.search).get('next');
 const at = (id) => document.getElementById(id);
 const form = at('form');
 const email = at('email');
+
+/** The address that the newest mail was requested for, on this page. */
+let asked = null;
 
 /** Stops the current countdown, so that a new one can start. */
 let stopWaiting = () => {};
@@ -46,11 +52,15 @@ async function send(button, word, notice) {
   clear();
   button.disabled = true;
   button.textContent = 'Sending…';
-  const answer = await sendMagicLink(email.value, next);
+  const address = email.value;
+  const answer = await sendMagicLink(address, next);
   button.disabled = false;
   button.textContent = word;
   if (answer.ok) {
-    at('address').textContent = email.value.trim();
+    asked = storedForm(address);
+    rememberAsked(asked);
+    clearCode();
+    at('address').textContent = address.trim();
     at('sent-again').textContent = notice === at('sent-notice') ? 'A new mail is on its way. Use the newest one.' : '';
     show('sent', 'sent-title');
     wait(at('resend'), resendAfter, 'Send again', 'Send again');
@@ -64,7 +74,7 @@ async function send(button, word, notice) {
 
 form.addEventListener('submit', (event) => {
   event.preventDefault();
-  send(at('submit'), 'Email me a link', at('notice'));
+  send(at('submit'), 'Send me a mail', at('notice'));
 });
 
 at('resend').addEventListener('click', () => send(at('resend'), 'Send again', at('sent-notice')));
@@ -82,9 +92,25 @@ email.addEventListener('input', () => {
   clear();
 });
 
-// The link opens in a new tab. This tab continues too.
+offerCode(
+  () => asked,
+  (session) => {
+    keepSession(session);
+    goOn();
+  },
+);
+
+// The link opens in a new tab. This tab continues too, once the address that asked here is signed in. A browser may not tell a
+// tab in the background about that, so the tab also looks when the person comes back to it.
 function goOnIfSignedIn() {
-  if (readSession()) location.replace(placeAfter(next));
+  const session = readSession();
+  if (session && (asked === null || belongsTo(session, asked))) goOn();
 }
-addEventListener('storage', goOnIfSignedIn);
+
+function goOn() {
+  location.replace(placeAfter(next));
+}
+
+for (const event of ['storage', 'focus', 'pageshow']) addEventListener(event, goOnIfSignedIn);
+document.addEventListener('visibilitychange', goOnIfSignedIn);
 goOnIfSignedIn();

@@ -20,6 +20,7 @@ async fn jobs_are_claimed_once_and_in_queue_order() {
 
     assert_eq!(claimed, ids);
     assert!(outbox.claim(10).await.is_empty());
+    outbox.expect_open_jobs(6);
 }
 
 #[tokio::test]
@@ -35,6 +36,7 @@ async fn a_recipient_never_has_two_running_jobs() {
     // The seal has already ended it as superseded.
     assert_eq!(outbox.job(running.lease.job).await.state_and_code(), ("superseded", Some("newer_request")));
     assert_eq!(outbox.claim_one().await.lease.job, second);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -68,6 +70,7 @@ async fn an_expired_lease_is_not_renewed() {
     outbox.execute("update email_jobs set lease_expires_at = clock_timestamp() - interval '1 second'").await;
     assert_eq!(renew().await.unwrap(), []);
     assert_eq!(outbox::rescue(&outbox.pool, 20).await.unwrap().requeued, 1);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -97,6 +100,7 @@ async fn a_retrying_job_is_not_claimed_before_it_is_due() {
     outbox.execute("update email_jobs set run_at = clock_timestamp()").await;
     assert_eq!(outbox::promote_due(&outbox.pool).await.unwrap(), 1);
     assert_eq!(outbox.claim_one().await.attempt, 2);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -114,6 +118,7 @@ async fn breakers_and_pauses_stop_claims_and_only_a_breaker_allows_probes() {
     assert!(outbox::claim_probe(&outbox.pool, probe, upstreams::ProbeOrder::OldestFirst).await.unwrap().is_none());
     outbox.execute("update upstreams set paused_until = null").await;
     assert!(outbox::claim_probe(&outbox.pool, probe, upstreams::ProbeOrder::OldestFirst).await.unwrap().is_some());
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -131,6 +136,7 @@ async fn a_claim_uses_the_queue_index_and_reads_no_retrying_job() {
     let explain = outbox.plan_of("select id, false as is_probe", "execute it ('test', 30, 64, 0)").await;
     assert!(explain.contains("email_jobs_open_queue"), "{explain}");
     assert!(!explain.contains("Seq Scan on email_jobs_open"), "{explain}");
+    outbox.expect_open_jobs(20_000);
 }
 
 #[tokio::test]
@@ -153,4 +159,5 @@ async fn a_row_without_a_valid_job_fails_and_others_are_claimed() {
     }
     let message = outbox.job(no_url).await.message.unwrap();
     assert!(message.contains("callback_url") && !message.contains("nowhere"), "{message}");
+    outbox.expect_open_jobs(1);
 }

@@ -42,6 +42,7 @@ async fn a_retry_gets_the_stored_link() {
     assert_eq!(link.sealed, b"sealed");
     assert_eq!(link.message_id, format!("<{}@test>", first.lease.job));
     assert!(link.age >= Duration::from_millis(20));
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -53,6 +54,7 @@ async fn a_newer_request_supersedes_a_running_job_at_the_seal() {
 
     assert_eq!(outbox.seal(&job).await, SendDecision::Superseded);
     assert_eq!(outbox.job(job.lease.job).await.state_and_code(), ("superseded", Some("newer_request")));
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -64,6 +66,7 @@ async fn a_newer_request_supersedes_a_running_job_at_the_requeue() {
 
     assert_eq!(outbox.requeue(&job, Duration::from_secs(5)).await, Requeued::Superseded);
     assert_eq!(outbox.claim_one().await.lease.job, newer);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -82,6 +85,7 @@ async fn a_concurrent_rescue_and_enqueue_leave_one_waiting_job() {
         assert_eq!(open, [(newer[0].id.0,)]);
         outbox.execute("truncate recipient_quotas").await;
     }
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -99,6 +103,7 @@ async fn waiting_jobs_expire_at_their_deadline_with_a_reason() {
     assert_eq!(states_of(&outbox::expire(&outbox.pool).await.unwrap()), ["expired", "expired"]);
     assert_eq!(outbox.job(idle).await.state_and_code(), ("expired", Some("deadline_passed")));
     assert_eq!(outbox.job(tried).await.state_and_code(), ("expired", Some("upstream_away")));
+    outbox.expect_open_jobs(1);
 }
 
 const LATE: &str =
@@ -154,6 +159,7 @@ async fn a_mailgun_pause_holds_a_job_and_keeps_its_link() {
 
     assert!(matches!(outbox.seal(&job).await, SendDecision::Hold { pause } if pause > Duration::from_secs(58)));
     assert!(outbox.scalar::<bool>("select sealed_link is not null from email_jobs").await);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -172,6 +178,7 @@ async fn an_uncounted_attempt_is_given_back() {
     assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);
 
     assert_eq!(outbox.claim_one().await.attempt, 1);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -226,6 +233,7 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
     assert_eq!(outbox::requeue(&outbox.pool, &[back]).await.unwrap(), [Requeued::Waiting]);
 
     assert_eq!(outbox.scalar::<i64>("select count(*) from email_attempts").await, 1);
+    outbox.expect_open_jobs(1);
 }
 
 /// Changes the job's row as a report about its mail does.
@@ -260,6 +268,7 @@ async fn a_report_about_an_older_link_does_not_count_for_a_new_link() {
 
     let third = outbox.claim_one().await;
     assert!(matches!(outbox.seal_with(&third, None).await, SendDecision::Send));
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -348,6 +357,7 @@ async fn each_job_of_a_batch_has_its_own_outcome() {
         ]
     );
     assert_eq!(outbox.scalar::<i64>("select count(*) from email_attempts").await, 10, "not every step was recorded");
+    outbox.expect_open_jobs(1);
 }
 
 fn states_of(ended: &[EndedJob]) -> Vec<&str> {

@@ -15,6 +15,7 @@ async fn a_request_becomes_a_queued_job() {
     assert_eq!(outbox.job(id).await.state_and_code(), ("queued", None));
     assert!(outbox.scalar::<bool>("select deadline_at - created_at = interval '15 min' from email_jobs").await);
     assert_eq!(outbox::load(&outbox.api, 100).await.unwrap().waiting, 1);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -35,6 +36,7 @@ async fn a_second_request_supersedes_the_waiting_one_and_takes_its_place() {
             .await,
         1
     );
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -86,6 +88,7 @@ async fn a_waiting_job_is_superseded_even_if_its_quota_row_was_deleted() {
     assert_eq!(outbox.job(first).await.state_and_code(), ("superseded", Some("newer_request")));
     assert_eq!(outbox.job(id).await.state_and_code(), ("queued", None));
     assert_eq!(outbox::load(&outbox.api, 100).await.unwrap().waiting, 2);
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -103,6 +106,7 @@ async fn a_newcomers_request_uses_as_much_quota_as_any_other() {
     let used: Vec<(Vec<i64>, Vec<i64>)> = outbox.rows(used).await;
     // 90 s are a tenth of 15 min.
     assert_eq!(used, [(vec![90, 2_880], vec![180, 8_640]), (vec![90, 2_880], vec![180, 8_640])]);
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -116,6 +120,7 @@ async fn a_double_click_adds_a_row_but_no_mail_and_uses_no_quota() {
     assert_eq!(outbox.enqueue(&[click]).await, [Enqueued::Duplicate]);
     assert_eq!(outbox.job(first).await.state_and_code(), ("queued", None));
     assert_eq!(outbox.job(second).await.state_and_code(), ("superseded", Some("duplicate")));
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -128,6 +133,7 @@ async fn the_same_request_after_the_window_is_a_new_job() {
 
     assert_eq!(outbox.job(first).await.state_and_code(), ("superseded", Some("newer_request")));
     assert_eq!(outbox.job(second).await.state_and_code(), ("queued", None));
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -140,6 +146,7 @@ async fn a_repeat_after_a_different_request_is_not_a_double_click() {
 
     assert_eq!(outbox.job(running.lease.job).await.state_and_code(), ("running", None));
     assert_eq!(outbox.job(last).await.state_and_code(), ("queued", None));
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -179,6 +186,7 @@ async fn a_refused_request_uses_no_quota_of_any_window() {
     let refused = outbox.enqueue(&[from("203.0.113.4", "8")]).await;
     assert!(matches!(refused[..], [Enqueued::Limited { retry_after }] if retry_after < Duration::from_secs(1_201)));
     assert_eq!(outbox.scalar::<i64>("select count(*) from email_jobs").await, 3);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -188,6 +196,7 @@ async fn addresses_with_different_tags_share_a_quota() {
     outbox.queued(request("hello+1@example.com")).await;
 
     assert!(matches!(outbox.enqueue(&[request("hello+2@example.com")]).await[..], [Enqueued::Limited { .. }]));
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -210,6 +219,7 @@ async fn the_requests_of_a_batch_are_decided_in_order_of_arrival() {
     assert_eq!(outbox.job(ids[1]).await.state_and_code(), ("queued", None));
     assert_eq!(outbox.job(ids[2]).await.state_and_code(), ("queued", None));
     assert_eq!(outbox.job(ids[3]).await.state_and_code(), ("superseded", Some("duplicate")));
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -246,6 +256,7 @@ async fn concurrent_replicas_leave_one_waiting_job_and_do_not_exceed_the_quota()
     assert_eq!(queued, ["a@example.com", "b@example.com"]);
     assert_eq!(jobs.iter().filter(|job| job.state == "superseded").count(), 12);
     assert!(outbox.scalar::<bool>("select bool_and(waiting.seq > gone.seq) from email_jobs waiting join email_jobs gone using (recipient) where waiting.state = 'queued' and gone.state = 'superseded'").await);
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -265,6 +276,7 @@ async fn only_idle_quotas_are_deleted() {
     assert_eq!(outbox::forget_idle_quotas(&outbox.pool).await.unwrap(), 1);
     let kept: Vec<(String,)> = outbox.rows("select key from recipient_quotas").await;
     assert_eq!(kept, [("a@example.com".to_owned(),)], "the quota of its client is in use");
+    outbox.expect_open_jobs(2);
 }
 
 /// All writers of quota rows lock them in the order of their keys, so that two writers cannot deadlock.
@@ -285,6 +297,7 @@ async fn newcomers_are_locked_in_the_order_of_their_keys() {
     // The session that has a deadlock counts it at once.
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(outbox.scalar::<i64>(deadlocks).await, 0);
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -302,6 +315,7 @@ async fn concurrent_requests_share_a_few_commits_and_get_their_own_outcomes() {
     assert_eq!(outbox::load(&outbox.api, 1_000).await.unwrap().waiting, 100);
     let commits: i64 = outbox.scalar("select count(distinct xmin::text) from email_jobs").await;
     assert!(commits <= 6, "{commits} commits for 300 requests");
+    outbox.expect_open_jobs(100);
 }
 
 #[tokio::test]
@@ -323,8 +337,11 @@ async fn a_burst_of_requests_does_not_wait_for_a_blocked_commit() {
             assert!(matches!(answer, Ok(Some(Ok(Enqueued::Queued)))), "number {answered}: {answer:?}");
         }
         other.rollback().await.unwrap();
+        let rest: Vec<_> = crowd.collect().await;
+        assert!(rest.iter().all(|answer| matches!(answer, Ok(Enqueued::Queued))), "{rest:?}");
     });
     assert_eq!(held_up.unwrap(), Enqueued::Queued);
+    outbox.expect_open_jobs(101);
 }
 
 #[tokio::test]
@@ -337,4 +354,5 @@ async fn a_row_that_postgres_refuses_does_not_fail_its_batch() {
 
     assert!(matches!(outcomes[..], [Ok(Enqueued::Queued), Err(_), Ok(Enqueued::Queued)]), "{outcomes:?}");
     assert!(!outcomes[1].as_ref().unwrap_err().is_outage());
+    outbox.expect_open_jobs(2);
 }

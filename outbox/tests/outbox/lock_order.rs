@@ -49,6 +49,7 @@ async fn leases_are_renewed_in_lock_order() {
         Ok(renewed.len())
     };
     assert_waits_without_holding_the_later_job(&outbox, &leases, renew).await;
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -57,6 +58,7 @@ async fn links_are_stored_in_lock_order() {
     let seals: Vec<Seal> = leases.iter().map(|lease| Seal { lease: *lease, link: None, step: None }).collect();
     let seal = async { Ok(outbox::test_support::seal(&outbox.pool, &seals).await?.len()) };
     assert_waits_without_holding_the_later_job(&outbox, &leases, seal).await;
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -82,4 +84,5 @@ async fn jobs_are_requeued_in_lock_order() {
     let requeues: Vec<Requeue> = leases.iter().map(requeue).collect();
     let requeue = async { Ok(outbox::requeue(&outbox.pool, &requeues).await?.len()) };
     assert_waits_without_holding_the_later_job(&outbox, &leases, requeue).await;
+    outbox.expect_open_jobs(2);
 }

@@ -106,6 +106,7 @@ async fn an_outdated_worker_claims_nothing_and_an_outdated_api_adds_nothing() {
     outbox.execute("update outbox_schema set worker_from = 0, api_from = 0").await;
     assert_eq!(outbox.claim(10).await.len(), 1);
     outbox.queued(request("newcomer@example.com")).await;
+    outbox.expect_open_jobs(2);
 }
 
 /// Runs the statements of an api from before migration 0015. Such an api still runs during an upgrade or after a rollback.
@@ -138,4 +139,5 @@ async fn an_older_api_adds_jobs_without_a_shown_host() {
     assert!(jobs.iter().all(|job| job.shown_host.is_none()), "{jobs:?}");
     let claimed = outbox.claim(10).await;
     assert!(claimed.len() == 2 && claimed.iter().all(|job| job.shown_host.is_none()), "{claimed:?}");
+    outbox.expect_open_jobs(2);
 }

@@ -80,4 +80,5 @@ async fn a_partition_in_use_is_dropped_later_and_blocks_nobody() {
 
     drop(reader);
     assert_eq!(partitions::drop_old(&outbox.pool, 30).await.unwrap().names, ["email_jobs_20200101"]);
+    outbox.expect_open_jobs(1);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use outbox::{ClaimedJob, Finish, GroupCommit, JobEnd, NewLink, Seal};
+use sandbox::Role;
 
 use crate::test_outbox::{TestOutbox, request_for};
 
@@ -101,7 +102,7 @@ async fn an_enqueue_does_not_read_the_waiting_jobs_of_others() {
     outbox.wait_until_sessions_end().await;
     let before: i64 = outbox.scalar(reads).await;
 
-    let later = outbox::connect(&outbox.api_url.clone().into(), 1, "test").unwrap();
+    let later = outbox::connect(&outbox.url_as(Role::Api).into(), 1, "test").unwrap();
     let again = people(50..250);
     for outcome in outbox::test_support::enqueue(&later, &outbox.admission, &again).await.unwrap() {
         assert!(matches!(outcome, outbox::Enqueued::Queued | outbox::Enqueued::Duplicate), "{outcome:?}");
@@ -110,4 +111,5 @@ async fn an_enqueue_does_not_read_the_waiting_jobs_of_others() {
     outbox.wait_until_sessions_end().await;
     let read = outbox.scalar::<i64>(reads).await - before;
     assert!(read < 1_000, "{read} entries were read for 200 requests");
+    outbox.expect_open_jobs(40_250);
 }

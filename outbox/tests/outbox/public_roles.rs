@@ -1,28 +1,24 @@
 //! In a Supabase project, holders of the public key can neither read our tables nor call our functions. Every table has
 //! comments.
 
-use crate::test_outbox::{request, server};
+use crate::test_outbox::request;
 use outbox::partitions;
-use sqlx::{Connection as _, PgConnection, Row as _};
+use sandbox::TestDatabase;
 
 #[tokio::test]
 async fn the_public_roles_of_a_supabase_project_can_read_and_call_nothing() {
-    let database = "supabase_project";
-    server().await.create_database(database).await.unwrap();
-    let url = server().await.url(database);
-    let mut admin = PgConnection::connect(&url).await.unwrap();
+    let server = TestDatabase::shared_server().await;
+    server.create_database("supabase_project").await.unwrap();
+    let database = TestDatabase::at(server, "supabase_project");
     // As Supabase's init scripts set up a new project.
-    sqlx::raw_sql(
+    let set_up =
         "create role anon nologin; create role authenticated nologin; create role service_role nologin bypassrls;
          grant usage on schema public to anon, authenticated, service_role;
          alter default privileges in schema public grant all on tables to anon, authenticated, service_role;
          alter default privileges in schema public grant all on functions to anon, authenticated, service_role;
-         alter default privileges in schema public grant all on sequences to anon, authenticated, service_role",
-    )
-    .execute(&mut admin)
-    .await
-    .unwrap();
-    let pool = outbox::connect(&url.clone().into(), 2, "test").unwrap();
+         alter default privileges in schema public grant all on sequences to anon, authenticated, service_role";
+    database.execute(set_up).await;
+    let pool = outbox::connect(&database.url().into(), 2, "test").unwrap();
     outbox::migrate(&pool).await.unwrap();
     partitions::make(&pool).await.unwrap();
     let admission = outbox::EnqueuePolicy {
@@ -33,8 +29,8 @@ async fn the_public_roles_of_a_supabase_project_can_read_and_call_nothing() {
     };
     outbox::test_support::enqueue(&pool, &admission, &[request("hello@example.com")]).await.unwrap();
 
-    let open = sqlx::query(
-        "with ours as (
+    let open = "
+        with ours as (
            select oid, relname as name, relkind, relrowsecurity from pg_class
            where relnamespace = 'public'::regnamespace and relkind in ('r', 'p', 'v', 'm', 'S')
          )
@@ -48,20 +44,11 @@ async fn the_public_roles_of_a_supabase_project_can_read_and_call_nothing() {
          select role, proname from pg_proc, unnest(array['anon', 'authenticated']) as role
          where pronamespace = 'public'::regnamespace and has_function_privilege(role, oid, 'execute')
          union all
-         select 'no row level security', name from ours where relkind in ('r', 'p') and not relrowsecurity",
-    )
-    .fetch_all(&mut admin)
-    .await
-    .unwrap();
-    let open: Vec<(String, String)> = open.iter().map(|row| (row.get(0), row.get(1))).collect();
-    assert_eq!(open, []);
-    let tables: i64 = sqlx::query_scalar(
-        "select count(*) from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')",
-    )
-    .fetch_one(&mut admin)
-    .await
-    .unwrap();
-    assert!(tables > 20, "the day partitions were not checked");
+         select 'no row level security', name from ours where relkind in ('r', 'p') and not relrowsecurity";
+    assert_eq!(database.rows::<(String, String)>(open).await, []);
+    let tables = "select count(*) from pg_class where relnamespace = 'public'::regnamespace and relkind in ('r', 'p')";
+    assert!(database.scalar::<i64>(tables).await > 20, "the day partitions were not checked");
+    database.expect_open_jobs(1);
 }
 
 #[tokio::test]

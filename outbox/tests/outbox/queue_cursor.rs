@@ -46,6 +46,7 @@ async fn a_claim_reads_only_what_it_takes_whatever_the_statistics_say() {
     }
     let read = entries_read(&outbox, "email_jobs_open_queue").await;
     assert!((100..2_000).contains(&read), "{read} entries were read for 100 jobs of 5,000");
+    outbox.expect_open_jobs(5_000);
 }
 
 /// A claim looks up by recipient whether there is a running job. With statistics from a moment without running jobs, claims
@@ -64,6 +65,7 @@ async fn a_claim_does_not_read_the_running_jobs_of_others() {
     }
     let read = entries_read(&outbox, "email_jobs_open_lease").await;
     assert_eq!(read, 0, "claims read entries of the index of leases");
+    outbox.expect_open_jobs(1_000);
 }
 
 #[tokio::test]
@@ -74,6 +76,7 @@ async fn a_job_before_the_cursor_is_claimed_when_no_other_waits() {
     assert_eq!(take(&mut cursor, &outbox.pool, 2).await.len(), 2);
     wait_at(&outbox, 1..=1).await;
     assert_eq!(take(&mut cursor, &outbox.pool, 2).await[0].recipient.as_str(), "at-1@example.com");
+    outbox.expect_open_jobs(3);
 }
 
 #[tokio::test]
@@ -91,6 +94,7 @@ async fn a_job_before_the_cursor_does_not_wait_for_a_long_queue() {
         claims += 1;
     }
     assert!(claims > 1, "each claim started at the beginning of the queue");
+    outbox.expect_open_jobs(5_000);
 }
 
 /// Adds waiting jobs at these places.

@@ -242,6 +242,7 @@ async fn a_suppressed_recipients_request_fails_at_once_and_uses_quota() {
     outbox.execute("delete from recipient_quotas").await;
     assert_eq!(outbox.enqueue(&[request_for("a@example.com", "lifted")]).await, [Enqueued::Queued]);
     assert_eq!(outbox.scalar::<String>("select recipient from suppression_lifts").await, "a@example.com");
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -271,6 +272,7 @@ async fn a_late_report_suppresses_from_the_time_of_its_event() {
     outbox.report(&[unsigned(DeliveryEvent { occurred_at: Utc::now() - TimeDelta::hours(2), ..bounce })]).await;
     assert_eq!(outbox.suppressions().await, [suppression("a@example.com", "bounce", 1, 1.0)]);
     assert_eq!(outbox.enqueue(&[request("a@example.com")]).await, [Enqueued::Queued]);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -304,6 +306,7 @@ async fn a_domain_that_bounces_every_mail_suppresses_nobody() {
     assert_eq!(outcomes[0].suppression, Some(SuppressionOutcome::Suppressed), "bounces of the domain suppress again");
     let times = "select times from suppressed_recipients where recipient like '%-22@%'";
     assert_eq!(outbox.scalar::<i16>(times).await, 1);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]

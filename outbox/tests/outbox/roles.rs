@@ -1,9 +1,9 @@
 //! Each role has only the rights that its program needs. All other tests run under these roles and show that the rights are
 //! sufficient. These tests show what the roles cannot do.
 
-use sqlx::{Connection as _, PgConnection};
+use sandbox::TestDatabase;
 
-use crate::test_outbox::{TestOutbox, request, server};
+use crate::test_outbox::{TestOutbox, request};
 
 #[tokio::test]
 async fn no_role_can_do_more_than_it_needs_to() {
@@ -65,6 +65,7 @@ async fn no_role_can_do_more_than_it_needs_to() {
     ] {
         assert_eq!(run(pool, statement).await, wanted, "{role}: {statement}");
     }
+    outbox.expect_open_jobs(1);
 }
 
 /// A function that runs as the owner must not use objects of another schema that is in the caller's search path.
@@ -81,10 +82,10 @@ async fn functions_that_run_as_the_owner_have_a_fixed_search_path() {
 /// An operator may migrate first, and create the roles later.
 #[tokio::test]
 async fn the_owner_role_takes_over_what_another_role_has_migrated() {
-    let server = server().await;
+    let server = TestDatabase::shared_server().await;
     server.create_database("migrated_by_another").await.unwrap();
-    let url = server.url("migrated_by_another");
-    outbox::migrate(&outbox::connect(&url.clone().into(), 1, "test").unwrap()).await.unwrap();
+    let database = TestDatabase::at(server, "migrated_by_another");
+    outbox::migrate(&outbox::connect(&database.url().into(), 1, "test").unwrap()).await.unwrap();
     server.set_roles("migrated_by_another").await.unwrap();
     let foreign = "select name::text from (
             select relname as name, relowner as owner from pg_class
@@ -93,7 +94,5 @@ async fn the_owner_role_takes_over_what_another_role_has_migrated() {
             select proname, proowner from pg_proc where pronamespace = 'public'::regnamespace
         ) as ours
         where owner <> 'magic_link_owner'::regrole";
-    let mut admin = PgConnection::connect(&url).await.unwrap();
-    let foreign: Vec<String> = sqlx::query_scalar(foreign).fetch_all(&mut admin).await.unwrap();
-    assert!(foreign.is_empty(), "{foreign:?}");
+    assert_eq!(database.rows::<(String,)>(foreign).await, []);
 }

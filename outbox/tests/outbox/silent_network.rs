@@ -6,7 +6,7 @@ use std::{
 };
 
 use outbox::{Enqueued, GroupCommit, JobListener};
-use sandbox::eventually;
+use sandbox::{Role, eventually};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{
@@ -115,7 +115,7 @@ async fn proxy_to(url: &str) -> (String, watch::Sender<Dropped>) {
 #[tokio::test]
 async fn a_silent_network_is_an_outage_until_it_answers_again() {
     let outbox = TestOutbox::new().await;
-    let (url, dropped) = proxy_to(&outbox.api_url).await;
+    let (url, dropped) = proxy_to(&outbox.url_as(Role::Api)).await;
     // With one connection: if the pool lost it for good, no request would be accepted any more.
     let pool = outbox::connect(&url.into(), 1, "test").unwrap();
     let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
@@ -135,6 +135,7 @@ async fn a_silent_network_is_an_outage_until_it_answers_again() {
     })
     .await;
     assert_eq!(again, Enqueued::Queued);
+    outbox.expect_open_jobs(2);
 }
 
 /// A committer has one connection. If the pool waited on it without a limit, no request would be accepted for as long as the
@@ -142,7 +143,7 @@ async fn a_silent_network_is_an_outage_until_it_answers_again() {
 #[tokio::test]
 async fn a_committers_connection_that_falls_silent_after_its_check_is_replaced() {
     let outbox = TestOutbox::new().await;
-    let (url, dropped) = proxy_to(&outbox.api_url).await;
+    let (url, dropped) = proxy_to(&outbox.url_as(Role::Api)).await;
     dropped.send(Dropped::FirstAfterItsCheck).unwrap();
     let pool = outbox::connect(&url.into(), 1, "test").unwrap();
     let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
@@ -161,12 +162,13 @@ async fn a_committers_connection_that_falls_silent_after_its_check_is_replaced()
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(refusals <= 1, "{refusals} refusals");
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
 async fn a_listener_that_no_longer_receives_is_replaced() {
     let outbox = TestOutbox::new().await;
-    let (url, dropped) = proxy_to(&outbox.url).await;
+    let (url, dropped) = proxy_to(&outbox.url_as(Role::Worker)).await;
     let pool = outbox::connect(&url.into(), 2, "test").unwrap();
     let listener = JobListener::start(&pool);
     listener.wait(MAX_WAIT).await;
@@ -179,6 +181,7 @@ async fn a_listener_that_no_longer_receives_is_replaced() {
     assert!(is_notified(&listener).await, "the dead connection was not replaced");
     outbox.queued(request("b@example.com")).await;
     assert!(is_notified(&listener).await, "the new connection received no notification");
+    outbox.expect_open_jobs(2);
 }
 
 /// Longer than it takes to replace a dead connection.

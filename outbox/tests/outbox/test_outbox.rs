@@ -1,62 +1,44 @@
-//! Gives each test its own database, cloned from a template that is migrated once.
+//! The test harness: a test's database, with pools of all roles, and helpers that run a job through the outbox.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::{ops::Deref, time::Duration};
 
 use chrono::Utc;
 use outbox::{
     CallbackUrl, ClaimOptions, ClaimedJob, Email, EnqueuePolicy, Enqueued, Finish, JobEnd, JobId, NewJob, NewLink,
     PgPool, Recorded, Requeue, Requeued, Seal, SendDecision, ShownHost, Step, StepOutcome, StepRecord,
 };
-use sandbox::{Durability, JobRow, Postgres, Role, StepRow, eventually};
-use tokio::sync::OnceCell;
+use sandbox::{JobRow, Role, TestDatabase, eventually};
 
-static SERVER: OnceCell<Postgres> = OnceCell::const_new();
-static DATABASES: AtomicU32 = AtomicU32::new(0);
-
-pub(crate) async fn server() -> &'static Postgres {
-    SERVER
-        .get_or_init(|| async {
-            let server = Postgres::start_with(Durability::Off).await.unwrap();
-            server.create_outbox("template_outbox").await.unwrap();
-            server
-        })
-        .await
-}
-
+/// A test ends with [`expect_open_jobs`](TestDatabase::expect_open_jobs) if it leaves jobs open.
 pub(crate) struct TestOutbox {
+    database: TestDatabase,
     /// Connects as the worker's role.
     pub(crate) pool: PgPool,
     pub(crate) api: PgPool,
-    /// A pool for what tests read or change themselves.
-    pub(crate) admin: PgPool,
-    /// URL of the worker's role.
-    pub(crate) url: String,
-    pub(crate) api_url: String,
     pub(crate) viewer: PgPool,
     pub(crate) admission: EnqueuePolicy,
 }
 
+impl Deref for TestOutbox {
+    type Target = TestDatabase;
+
+    fn deref(&self) -> &TestDatabase {
+        &self.database
+    }
+}
+
 impl TestOutbox {
     pub(crate) async fn new() -> Self {
-        let database = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-        server().await.clone_database("template_outbox", &database).await.unwrap();
-        let url = server().await.url_as(&database, Role::Worker);
-        let connect = |url: String| outbox::connect(&url.into(), 8, "test").unwrap();
-        let pool = connect(url.clone());
-        let api_url = server().await.url_as(&database, Role::Api);
-        let api = connect(api_url.clone());
-        let viewer = connect(server().await.url_as(&database, Role::Viewer));
-        let admin = connect(server().await.url(&database));
+        let database = TestDatabase::new().await;
+        let connect = |role| outbox::connect(&database.url_as(role).into(), 8, "test").unwrap();
+        let (pool, api, viewer) = (connect(Role::Worker), connect(Role::Api), connect(Role::Viewer));
         let admission = EnqueuePolicy {
             per_recipient: "10/15m,30/1d".parse().unwrap(),
             per_recipient_and_client: "5/15m,10/1d".parse().unwrap(),
             duplicate_window: Duration::from_secs(10),
             deadline: Duration::from_secs(900),
         };
-        Self { pool, api, admin, viewer, url, api_url, admission }
+        Self { database, pool, api, viewer, admission }
     }
 
     /// Waits until the sessions of the programs' roles have ended. Postgres counts everything that they read only after that.
@@ -134,22 +116,6 @@ impl TestOutbox {
         outbox::requeue(&self.pool, &[back]).await.unwrap()[0]
     }
 
-    /// The only value of the only row of a query.
-    pub(crate) async fn scalar<T>(&self, query: &str) -> T
-    where
-        T: for<'r> sqlx::Decode<'r, sqlx::Postgres> + sqlx::Type<sqlx::Postgres> + Send + Unpin,
-    {
-        sandbox::scalar(&self.admin, query).await
-    }
-
-    /// All rows of a query.
-    pub(crate) async fn rows<Row>(&self, query: &str) -> Vec<Row>
-    where
-        Row: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
-    {
-        sandbox::rows(&self.admin, query).await
-    }
-
     /// The plan of one of the outbox's statements. `part` is a text that only this statement contains, and `execute` is an
     /// `execute it (…)` with its parameters.
     pub(crate) async fn plan_of(&self, part: &str, execute: &str) -> String {
@@ -169,27 +135,8 @@ impl TestOutbox {
         lines.iter().map(|line| sqlx::Row::get::<String, _>(line, 0) + "\n").collect()
     }
 
-    pub(crate) async fn execute(&self, statement: &str) {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(&self.admin).await.unwrap();
-    }
-
     pub(crate) async fn job(&self, id: JobId) -> JobRow {
-        JobRow::find(&self.admin, id.0).await.expect("the job exists")
-    }
-
-    /// All jobs, in the order of acceptance.
-    pub(crate) async fn jobs(&self) -> Vec<JobRow> {
-        JobRow::all(&self.admin).await
-    }
-
-    /// The only job.
-    pub(crate) async fn only_job(&self) -> JobRow {
-        JobRow::only(&self.admin).await
-    }
-
-    /// All steps, in order.
-    pub(crate) async fn steps(&self) -> Vec<StepRow> {
-        StepRow::all(&self.admin).await
+        self.find(id.0).await.expect("the job exists")
     }
 }
 

@@ -140,6 +140,7 @@ async fn attempts_used_up_by_a_fault_that_concerns_everybody_are_given_back() {
 
     outbox.stop(StoppedBy::Check, &Failure::new("supabase_unavailable", "It fails for everybody.")).await;
     assert_eq!(outbox.attempts_of("ada@example.com").await, 0, "the attempts are given back once");
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]
@@ -152,6 +153,7 @@ async fn a_job_that_is_requeued_after_the_stop_gets_its_attempts_back() {
     outbox.stop(StoppedBy::Suspects, &Failure::new("other_code", "It fails for everybody.")).await;
     outbox.requeue_after_failure(&job, Upstream::Supabase, true).await;
     assert_eq!(outbox.attempts_of("ada@example.com").await, 0);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -173,6 +175,7 @@ async fn a_refusal_is_personal_if_a_later_call_has_succeeded_before_the_claim() 
     assert_eq!(refused_by().await, None, "another upstream succeeded");
     record_success(&outbox.pool, Upstream::Supabase, ago(Duration::from_secs(5))).await.unwrap();
     assert_eq!(refused_by().await, Some(Upstream::Supabase));
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -193,6 +196,7 @@ async fn the_first_refusal_of_the_last_upstream_counts() {
         let refused: Vec<(Option<i32>, String)> = outbox.rows(refused_at).await;
         assert_eq!(refused, [(expected.0, expected.1.to_owned())]);
     }
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -202,6 +206,7 @@ async fn a_newer_job_inherits_probe_and_refusal_with_the_place() {
     outbox.execute(PROBED_AND_REFUSED).await;
     let newer = outbox.queued(crate::test_outbox::request_for("ada@example.com", "2")).await;
     assert_eq!(outbox.suspicion_of(newer).await, outbox.suspicion_of(first).await);
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -218,6 +223,7 @@ async fn a_newer_job_inherits_probe_and_refusal_when_it_supersedes_a_running_job
             outbox.requeue(&job, Duration::from_secs(1)).await;
         }
         assert_eq!(outbox.suspicion_of(newer).await, outbox.suspicion_of(job.lease.job).await);
+        outbox.expect_open_jobs(1);
     }
 }
 
@@ -231,6 +237,7 @@ async fn a_newer_job_inherits_the_first_refusal_of_a_running_job() {
     let inherited = outbox.suspicion_of(newer).await;
     assert!(inherited.probed_at.is_some() && inherited.probed_at <= inherited.refused_at, "{inherited:?}");
     assert_eq!(inherited.suspected_upstream.as_deref(), Some("mailgun"));
+    outbox.expect_open_jobs(1);
 }
 
 /// Marks all jobs as probed and refused.
@@ -285,6 +292,7 @@ async fn probes_are_due_after_one_two_and_then_every_five_seconds() {
         waits.push(stopped_for(&outbox.pool).await.unwrap().unwrap().as_secs_f64().ceil());
     }
     assert_eq!(waits, [2.0, 5.0, 5.0, 5.0]);
+    outbox.expect_open_jobs(1);
 }
 
 impl TestOutbox {
@@ -323,6 +331,7 @@ async fn only_one_of_two_concurrent_workers_takes_a_probe() {
         lock.commit().await.unwrap();
     });
     assert_ne!(one.unwrap(), two.unwrap());
+    outbox.expect_open_jobs(1);
 }
 
 #[tokio::test]
@@ -337,6 +346,7 @@ async fn each_probe_takes_the_job_that_was_probed_longest_ago() {
         probed += &outbox.probe(ProbeOrder::OldestFirst).await;
     }
     assert_eq!(probed, "abcabc");
+    outbox.expect_open_jobs(3);
 }
 
 #[tokio::test]
@@ -353,6 +363,7 @@ async fn every_other_probe_takes_the_newest_job_if_suspects_stopped_the_upstream
         probed += &outbox.probe(order).await;
     }
     assert_eq!(probed, "eadbcea", "a job was probed twice before all were probed once");
+    outbox.expect_open_jobs(5);
 }
 
 #[tokio::test]
@@ -392,6 +403,7 @@ async fn refused_jobs_neither_stop_admission_nor_count_as_an_outage() {
 
     outbox.queued(request("eve@example.com")).await;
     assert!(outbox::load(&outbox.api, 10).await.unwrap().time_left.is_some());
+    outbox.expect_open_jobs(2);
 }
 
 #[tokio::test]

@@ -73,6 +73,7 @@ async fn the_views_show_waiting_recent_and_failed_jobs() {
     let failures: Vec<(String, String, i64, bool, String)> = outbox.rows(failures).await;
     let (code, state, message) = ("redirect_not_allowed", "failed", "Words of number 1.");
     assert_eq!(failures, [(code.to_owned(), state.to_owned(), 2, true, message.to_owned())]);
+    outbox.expect_open_jobs(2);
 }
 
 /// A row of `email_jobs_now`.

@@ -2,6 +2,7 @@
 //! machine. Prints their addresses and a curl command, and then their logs until it is stopped.
 #![expect(clippy::print_stdout, reason = "prints for the person at the terminal")]
 
+mod link_style;
 mod lone_api;
 mod progress;
 mod settings;
@@ -11,6 +12,7 @@ use crate::{
     Database, DatabaseError, Mailgun, MailgunSettings, Portal, PortalSettings, Program, ProgramError, Programs, Role,
     SupabaseAuth, SupabaseSettings, http, ports::preferred_port, programs::Echo,
 };
+pub use link_style::DevLinkStyle;
 pub use lone_api::with_api;
 use settings::DevAddresses;
 use std::{
@@ -36,16 +38,16 @@ pub enum Stop {
     ProgramEnded,
 }
 
-/// Runs until it is stopped or killed. Leaves no process and no data behind.
+/// Runs until it is stopped or killed. Leaves no process and no data behind. `link_style` says what the mails' links lead to.
 ///
 /// # Errors
 /// A part does not start.
-pub async fn dev() -> anyhow::Result<Stop> {
+pub async fn dev(link_style: DevLinkStyle) -> anyhow::Result<Stop> {
     let mut signals = Signals::listen()?;
     progress::show()?;
     let stack = tokio::select! {
         () = signals.any() => return Ok(Stop::Requested),
-        stack = DevStack::start() => stack?,
+        stack = DevStack::start(link_style) => stack?,
     };
     stack.summary();
     let stop = tokio::select! {
@@ -67,12 +69,13 @@ struct DevStack {
     mailgun: Mailgun,
     portal: Portal,
     addresses: DevAddresses,
+    link_style: DevLinkStyle,
     api: Program,
     worker: Program,
 }
 
 impl DevStack {
-    async fn start() -> anyhow::Result<DevStack> {
+    async fn start(link_style: DevLinkStyle) -> anyhow::Result<DevStack> {
         say("building the api and the worker, which takes a few minutes the first time");
         let (programs, database) =
             tokio::try_join!(async { Ok::<_, anyhow::Error>(Programs::build_visibly().await?) }, async {
@@ -80,7 +83,7 @@ impl DevStack {
             },)?;
         let api_port = port("api", 8080)?;
         let (supabase, mailgun) = stand_ins(api_port, database.url()).await?;
-        let portal = portal(api_port).await?;
+        let portal = portal(api_port, supabase.url()).await?;
         let addresses = DevAddresses {
             api_database: database.url_as(Role::Api),
             worker_database: database.url_as(Role::Worker),
@@ -90,14 +93,15 @@ impl DevStack {
             api_private: port("api's metrics", 8082)?,
             worker: port("worker", 8081)?,
         };
+        let confirm_key = settings::new_key();
         database.set_roles().await?;
         migrate(&programs.worker, &database.url_as(Role::Owner)).await?;
         database.set_roles().await?;
         say("starting the api and the worker");
-        let worker = run("worker", &programs.worker, settings::for_worker(&addresses))?;
-        let api = run("api", &programs.api, settings::for_api(&addresses))?;
+        let worker = run("worker", &programs.worker, settings::for_worker(&addresses, &confirm_key, link_style))?;
+        let api = run("api", &programs.api, settings::for_api(&addresses, &confirm_key))?;
         tokio::try_join!(until_it_is_ready(&worker, addresses.worker), until_it_is_ready(&api, addresses.api),)?;
-        Ok(DevStack { database, supabase, mailgun, portal, addresses, api, worker })
+        Ok(DevStack { database, supabase, mailgun, portal, addresses, link_style, api, worker })
     }
 
     /// Prints plain lines that can be copied whole.
@@ -115,6 +119,7 @@ impl DevStack {
             ("worker health", format!("http://127.0.0.1:{worker}/health/ready")),
             ("Supabase Auth", format!("{} (a stand-in)", self.supabase.url())),
             ("psql", format!("psql '{}'", self.database.url())),
+            ("mails", format!("with {} (see cargo dev --help)", self.link_style.describe())),
         ] {
             println!("{name:<14} {address}");
         }
@@ -165,8 +170,8 @@ async fn stand_ins(api_port: u16, database: &str) -> anyhow::Result<(SupabaseAut
     let supabase = SupabaseAuth::start(SupabaseSettings {
         listen: loopback(port("Supabase Auth", 8054)?),
         service_role_key: settings::SERVICE_ROLE_KEY.into(),
-        // The worker warns of shorter codes, which can be guessed.
-        otp_length: 8,
+        // The worker mails no shorter codes.
+        otp_length: 10,
         ..SupabaseSettings::default()
     })
     .await?;
@@ -180,15 +185,17 @@ async fn stand_ins(api_port: u16, database: &str) -> anyhow::Result<(SupabaseAut
         jobs: Some(watch_jobs::start(database)?),
     })
     .await?;
+    mailgun.set_link_tokens(supabase.link_tokens());
     let webhook = format!("http://{}/api/webhooks/mailgun", loopback(api_port));
     mailgun.set_webhook(&webhook, settings::WEBHOOK_SIGNING_KEY);
     Ok((supabase, mailgun))
 }
 
-async fn portal(api_port: u16) -> io::Result<Portal> {
+async fn portal(api_port: u16, supabase_url: String) -> io::Result<Portal> {
     let listen = loopback(port("portal", 8090)?);
     let api = format!("http://{}/api", loopback(api_port));
-    Portal::start(PortalSettings { listen, api, ..PortalSettings::default() }).await
+    let settings = PortalSettings { listen, api, supabase_url, mails_show_code: true, ..PortalSettings::default() };
+    Portal::start(settings).await
 }
 
 async fn migrate(worker: &Path, database: &str) -> Result<(), ProgramError> {

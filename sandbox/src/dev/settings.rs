@@ -2,6 +2,8 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
+use super::DevLinkStyle;
+
 /// The stand-ins' keys. No other server accepts them.
 pub(super) const SERVICE_ROLE_KEY: &str = "sandbox-service-role-key";
 pub(super) const MAILGUN_KEY: &str = "key-sandbox";
@@ -32,12 +34,14 @@ pub(super) fn for_migrate(database: &str) -> ProgramSettings {
 }
 
 /// Allows many requests in a short time, and any port of localhost as a portal.
-pub(super) fn for_api(at: &DevAddresses) -> ProgramSettings {
+pub(super) fn for_api(at: &DevAddresses, confirm_key: &str) -> ProgramSettings {
     owned([
         ("DATABASE_URL", at.api_database.clone()),
         ("MIGRATE_ON_START", "false".into()),
         ("API_LISTEN", loopback(at.api)),
         ("API_PRIVATE_LISTEN", loopback(at.api_private)),
+        ("PUBLIC_URL", public_url(at)),
+        ("CONFIRM_KEY", confirm_key.to_owned()),
         ("CALLBACK_ORIGINS", "https://example.com,http://localhost:*".into()),
         // No load balancer has to notice a stop.
         ("DRAIN_SECONDS", "0".into()),
@@ -66,8 +70,8 @@ pub(super) fn for_lone_api(database: String) -> ProgramSettings {
     ])
 }
 
-pub(super) fn for_worker(at: &DevAddresses) -> ProgramSettings {
-    let sealing_key: [u8; 32] = rand::random();
+/// Links lead to what `link_style` says, and every mail has a code.
+pub(super) fn for_worker(at: &DevAddresses, confirm_key: &str, link_style: DevLinkStyle) -> ProgramSettings {
     owned([
         ("DATABASE_URL", at.worker_database.clone()),
         ("MIGRATE_ON_START", "false".into()),
@@ -79,9 +83,23 @@ pub(super) fn for_worker(at: &DevAddresses) -> ProgramSettings {
         ("MAILGUN_API_KEY", MAILGUN_KEY.into()),
         ("MAILGUN_EVENTS_KEY", MAILGUN_EVENTS_KEY.into()),
         ("MAIL_FROM", "Example Portal <sign-in@mg.example.com>".into()),
-        ("LINK_SEALING_KEY", STANDARD.encode(sealing_key)),
+        ("LINK_SEALING_KEY", new_key()),
+        ("LINK_STYLE", link_style.as_str().into()),
+        ("MAIL_CODE", "on".into()),
+        ("PUBLIC_URL", public_url(at)),
+        ("CONFIRM_KEY", confirm_key.to_owned()),
         ("RUST_LOG", LOG.into()),
     ])
+}
+
+/// 32 random bytes in base64.
+pub(super) fn new_key() -> String {
+    STANDARD.encode(rand::random::<[u8; 32]>())
+}
+
+/// The api's own address. Programs accept http only on loopback.
+fn public_url(at: &DevAddresses) -> String {
+    format!("http://{}", loopback(at.api))
 }
 
 fn loopback(port: u16) -> String {

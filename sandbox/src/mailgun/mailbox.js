@@ -1,5 +1,5 @@
-// Updates the page without a reload. It inserts new mails, and replaces the jobs, the providers' states and the
-// delivery events. Everything that is open, selected, focused or scrolled stays as it is.
+// Updates the page without a reload. It inserts new mails, and replaces the jobs, the providers' states, the delivery
+// events and the results of scans. Everything that is open, selected, focused or scrolled stays as it is.
 'use strict';
 
 function localTimes(root) {
@@ -18,10 +18,15 @@ function countDown() {
   }
 }
 
-// Announces new mails to screen readers.
+// Lets screen readers read a text.
+function say(text) {
+  document.getElementById('news').textContent = text;
+}
+
+// Announces new mails.
 function announce(mails) {
   const recipients = mails.map((mail) => mail.querySelector('.to strong').textContent);
-  if (recipients.length) document.getElementById('news').textContent = `New mail to ${recipients.join(', ')}`;
+  if (recipients.length) say(`New mail to ${recipients.join(', ')}`);
 }
 
 async function refresh() {
@@ -31,8 +36,10 @@ async function refresh() {
     document.getElementById(id).replaceChildren(...page.getElementById(id).childNodes);
   }
   countDown();
-  for (const changing of page.querySelectorAll('.told, .state')) {
-    document.getElementById(changing.id)?.replaceWith(changing);
+  for (const changing of page.querySelectorAll('.told, .state, .scan')) {
+    localTimes(changing);
+    const shown = document.getElementById(changing.id);
+    if (!shown?.isEqualNode(changing)) shown?.replaceWith(changing);
   }
   const mails = document.getElementById('mails');
   if (page.querySelector('.mail')) mails.querySelector('.empty')?.remove();
@@ -62,6 +69,7 @@ async function update() {
 
 document.addEventListener('submit', async (event) => {
   event.preventDefault();
+  if (event.target.matches('.scanner')) return scan(event.target);
   const fields = new URLSearchParams(new FormData(event.target, event.submitter));
   await fetch(event.target.action, { method: 'POST', body: fields });
   update();

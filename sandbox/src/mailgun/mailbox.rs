@@ -1,14 +1,8 @@
 //! The mailbox page: the mails, newest first, with their delivery events; the jobs without a mail; and the buttons that
-//! make a stand-in fail. It works without scripts. All content of a mail is escaped, and its HTML is shown in a frame
-//! that runs and loads nothing.
+//! make a stand-in fail or scan a mail. It works without scripts.
 
-use super::{
-    MailgunState, SentWebhook, buttons, jobs,
-    mail::{Mail, urls},
-    mail_status,
-};
+use super::{MailgunState, buttons, jobs, mail::Mail, mail_article::article, scan};
 use crate::html::escape;
-use chrono::{DateTime, SecondsFormat, Utc};
 use futures_util::{
     Stream, StreamExt,
     stream::{self, BoxStream},
@@ -23,31 +17,32 @@ use poem::{
     },
 };
 use serde::Deserialize;
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 use tokio::sync::watch;
 
 const PAGE: &str = include_str!("mailbox.html");
 const STYLE: &str = include_str!("mailbox.css");
 const SCRIPT: &str = include_str!("mailbox.js");
+const SCAN_SCRIPT: &str = include_str!("scan.js");
 
 /// Maximum number of mails shown.
 const SHOWN: usize = 100;
 
 /// The routes of the page and of its files, events and buttons.
 pub(super) fn routes(state: MailgunState) -> impl Endpoint<Output = Response> {
-    Route::new()
+    let route = Route::new()
         .at("/", get(page))
         .at("/mailbox.css", get(style))
         .at("/mailbox.js", get(script))
+        .at("/scan.js", get(scan_script))
         .at("/events", get(events))
-        .at("/faults", post(press))
-        .data(state)
-        .around(|pages, request| async move {
-            match is_same_origin(&request) {
-                true => pages.call(request).await.map(IntoResponse::into_response),
-                false => Ok(StatusCode::FORBIDDEN.into_response()),
-            }
-        })
+        .at("/faults", post(press));
+    scan::routes(route).data(state).around(|pages, request| async move {
+        match is_same_origin(&request) {
+            true => pages.call(request).await.map(IntoResponse::into_response),
+            false => Ok(StatusCode::FORBIDDEN.into_response()),
+        }
+    })
 }
 
 /// Keeps other sites' pages out. They could reach loopback through their own host name (DNS rebinding, visible in Host)
@@ -75,7 +70,7 @@ fn page(Data(state): Data<&MailgunState>) -> Response {
         .replace("{{open}}", if open { " open" } else { "" })
         .replace("{{faults}}", &faults)
         .replace("{{jobs}}", &waiting)
-        .replace("{{mails}}", &articles(&mails, &state.webhooks.events().all(), state.hint.as_deref()));
+        .replace("{{mails}}", &articles(state, &mails));
     Response::builder()
         .content_type("text/html; charset=utf-8")
         .header("cache-control", "no-store")
@@ -103,12 +98,13 @@ fn summary(count: usize) -> String {
     }
 }
 
-fn articles(mails: &[Mail], webhooks: &[SentWebhook], hint: Option<&str>) -> String {
+fn articles(state: &MailgunState, mails: &[Mail]) -> String {
     if mails.is_empty() {
-        return empty(hint);
+        return empty(state.hint.as_deref());
     }
+    let (webhooks, scans) = (state.webhooks.events().all(), state.scans.all());
     let newest_first = mails.iter().rev().take(SHOWN).enumerate();
-    newest_first.map(|(place, mail)| article(mail, webhooks, place == 0)).collect()
+    newest_first.map(|(place, mail)| article(mail, &webhooks, &scans, place == 0)).collect()
 }
 
 fn empty(hint: Option<&str>) -> String {
@@ -123,100 +119,6 @@ fn empty(hint: Option<&str>) -> String {
     format!("<section class=\"empty\"><h2>No mail yet</h2>{how}</section>")
 }
 
-fn article(mail: &Mail, webhooks: &[SentWebhook], open: bool) -> String {
-    let number = mail.number;
-    let open = if open { " open" } else { "" };
-    let received = DateTime::<Utc>::from(mail.received);
-    let follow = mail.link().map(|link| {
-        let link = escape(link);
-        format!(
-            "<a class=\"follow\" href=\"{link}\" target=\"_blank\" rel=\"noopener noreferrer\">\
-             Open the link</a>"
-        )
-    });
-    format!(
-        "<details class=\"mail\" id=\"mail-{number}\"{open}><summary><h2>{subject}</h2>\
-         <time datetime=\"{machine}\">{people}</time>\
-         <span class=\"to\">to <strong>{to}</strong> from {from}</span>{told}</summary>\
-         <div class=\"body\">{follow}{views}{fields}</div></details>",
-        subject = escape(&mail.subject),
-        machine = received.to_rfc3339_opts(SecondsFormat::Millis, true),
-        people = received.format("%H:%M:%S UTC"),
-        to = escape(&mail.to.join(", ")),
-        from = escape(&mail.from),
-        told = mail_status::render(number, webhooks),
-        follow = follow.unwrap_or_default(),
-        views = views(mail),
-        fields = fields(mail),
-    )
-}
-
-/// The mail's HTML and text behind two labels, which work without scripts.
-fn views(mail: &Mail) -> String {
-    let number = mail.number;
-    let shown = [
-        ("html", "HTML", html_view(&mail.html), !mail.html.is_empty()),
-        ("text", "Text", text_view(&mail.text), !mail.text.is_empty()),
-    ];
-    let mut views = String::from("<div class=\"views\">");
-    let present = shown.into_iter().filter(|(.., present)| *present);
-    for (place, (name, label, view, _)) in present.enumerate() {
-        let checked = if place == 0 { " checked" } else { "" };
-        let id = format!("{name}-{number}");
-        // Writing into a String cannot fail.
-        write!(
-            views,
-            "<input type=\"radio\" name=\"view-{number}\" id=\"{id}\"{checked}>\
-             <label for=\"{id}\">{label}</label><div class=\"view\">{view}</div>"
-        )
-        .ok();
-    }
-    views + "</div>"
-}
-
-/// The text, with its URLs as links.
-fn text_view(text: &str) -> String {
-    let mut view = String::from("<pre>");
-    let mut rest = text;
-    for url in urls(text) {
-        let Some((before, after)) = rest.split_once(url) else {
-            continue;
-        };
-        let link = escape(url);
-        view += &escape(before);
-        write!(view, "<a href=\"{link}\" target=\"_blank\" rel=\"noopener noreferrer\">{link}</a>").ok();
-        rest = after;
-    }
-    view + &escape(rest) + "</pre>"
-}
-
-/// The HTML in a frame that runs no scripts and loads nothing. Its links open in a new tab.
-fn html_view(html: &str) -> String {
-    let alone = "<meta http-equiv=\"content-security-policy\" content=\"default-src 'none'; \
-                 style-src 'unsafe-inline'; img-src data:\"><base target=\"_blank\">";
-    let document = escape(&format!("{alone}{html}"));
-    format!(
-        "<iframe title=\"The mail's HTML\" sandbox=\"allow-popups allow-popups-to-escape-sandbox \
-         allow-top-navigation-by-user-activation\" srcdoc=\"{document}\"></iframe>"
-    )
-}
-
-fn fields(mail: &Mail) -> String {
-    let rows: String = [("h:", &mail.headers), ("o:", &mail.options), ("v:", &mail.variables)]
-        .into_iter()
-        .flat_map(|(prefix, fields)| fields.iter().map(move |field| (prefix, field)))
-        .map(|(prefix, (name, value))| {
-            let (name, value) = (escape(name), escape(value));
-            format!("<tr><th scope=\"row\">{prefix}{name}</th><td>{value}</td></tr>")
-        })
-        .collect();
-    let id = escape(&mail.message_id);
-    format!(
-        "<details class=\"fields\"><summary>Headers, options, variables</summary><table>\
-         <tr><th scope=\"row\">id answered</th><td>{id}</td></tr>{rows}</table></details>"
-    )
-}
-
 #[handler]
 fn style() -> Response {
     Response::builder().content_type("text/css; charset=utf-8").body(STYLE)
@@ -227,7 +129,12 @@ fn script() -> Response {
     Response::builder().content_type("text/javascript; charset=utf-8").body(SCRIPT)
 }
 
-/// Sends an event for every change of the mails, their webhooks, the faults or the jobs.
+#[handler]
+fn scan_script() -> Response {
+    Response::builder().content_type("text/javascript; charset=utf-8").body(SCAN_SCRIPT)
+}
+
+/// Sends an event for every change of the mails, their webhooks, their scans, the faults or the jobs.
 #[handler]
 fn events(Data(state): Data<&MailgunState>) -> SSE {
     SSE::new(changes(state)).keep_alive(Duration::from_secs(15))
@@ -237,6 +144,7 @@ fn changes(state: &MailgunState) -> impl Stream<Item = Event> + Send + 'static {
     let watched = [
         Some(events_of(state.mails.changes())),
         Some(events_of(state.webhooks.events().changes())),
+        Some(events_of(state.scans.changes())),
         Some(events_of(state.faults.changes())),
         state.supabase_faults.as_ref().map(|faults| events_of(faults.changes())),
         state.jobs.clone().map(events_of),

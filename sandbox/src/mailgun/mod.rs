@@ -5,10 +5,12 @@ mod buttons;
 mod jobs;
 mod lists;
 mod mail;
+mod mail_article;
 mod mail_status;
 mod mailbox;
 mod messages;
 mod reads;
+mod scan;
 mod webhooks;
 
 pub use jobs::{OpenJob, OpenJobs};
@@ -21,6 +23,7 @@ use crate::{
     faults::{self, Faults},
     journal::{Journal, TimedOut},
     server::{Cut, Server},
+    supabase::LinkTokens,
 };
 use lists::Lists;
 use messages::Form;
@@ -29,11 +32,12 @@ use poem::{
     http::{StatusCode, header},
     web::{Data, Path},
 };
+use scan::Scan;
 use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
@@ -112,6 +116,8 @@ struct MailgunState {
     checks: Arc<AtomicUsize>,
     reads: Journal<ReadCall>,
     webhooks: Webhooks,
+    scans: Journal<Scan>,
+    link_tokens: Arc<OnceLock<LinkTokens>>,
     lists: Lists,
     lags: Arc<AtomicBool>,
     faults: Faults,
@@ -146,6 +152,8 @@ impl Mailgun {
             checks: Arc::default(),
             reads: Journal::new(),
             webhooks,
+            scans: Journal::new(),
+            link_tokens: Arc::default(),
             lists,
             lags: Arc::default(),
             faults: Faults::new(messages::usual_body),
@@ -160,6 +168,11 @@ impl Mailgun {
     /// Its base URL, for MAILGUN_BASE_URL. The mailbox page has the same address.
     pub fn url(&self) -> String {
         format!("http://{}", self.server.address())
+    }
+
+    /// Lets the mailbox page say whether the link of a scanned mail still signs in. Only the first call counts.
+    pub fn set_link_tokens(&self, tokens: LinkTokens) {
+        self.state.link_tokens.set(tokens).ok();
     }
 
     /// The accepted mails, oldest first.

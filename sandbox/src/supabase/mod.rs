@@ -1,18 +1,23 @@
-//! A stand-in for Supabase Auth: `POST /auth/v1/admin/generate_link`, `GET` and `POST /auth/v1/verify`, and `GET
-//! /auth/v1/health`, with the answers of a real server (supabase/auth v2.196). All state is in memory. Faults from
-//! `/_sandbox/faults` apply to generate_link; tests make `/verify` fail through `verify_faults`.
+//! A stand-in for Supabase Auth: `POST /auth/v1/admin/generate_link`, `GET` and `POST /auth/v1/verify`, `GET /auth/v1/user`,
+//! `POST /auth/v1/logout` and `GET /auth/v1/health`, with the answers of a real server (supabase/auth v2.196). All state is in
+//! memory. Faults from `/_sandbox/faults` apply to generate_link; tests make `/verify` fail through `verify_faults`.
 
 mod allow_list;
 mod answer;
+mod cors;
 mod email;
 mod generate_link;
 mod link_request;
+mod link_tokens;
 mod page;
 mod routes;
+mod sessions;
 mod settings;
+mod signed_in;
 mod users;
 mod verify;
 
+pub use link_tokens::LinkTokens;
 pub use settings::SupabaseSettings;
 pub use users::User;
 
@@ -25,6 +30,7 @@ use crate::{
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Client;
 use serde_json::{Value, json};
+use sessions::Sessions;
 use std::{
     io,
     sync::{
@@ -76,6 +82,17 @@ pub struct VerifyCall {
     pub key_present: bool,
 }
 
+/// A POST of `/verify`: a portal takes a code, or its back end a token hash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifyPost {
+    /// The header `X-Forwarded-For`.
+    pub forwarded_for: Option<String>,
+    /// The header `Sb-Forwarded-For`.
+    pub sb_forwarded_for: Option<String>,
+    /// The header `apikey`.
+    pub apikey: Option<String>,
+}
+
 /// The result of opening a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
@@ -95,6 +112,7 @@ impl Outcome {
 struct AuthState {
     settings: SupabaseSettings,
     users: Users,
+    sessions: Sessions,
 }
 
 #[derive(Clone)]
@@ -104,6 +122,7 @@ struct State {
     faults: Faults,
     checks: Arc<AtomicUsize>,
     verify_journal: Journal<VerifyCall>,
+    verify_posts: Journal<VerifyPost>,
     verify_faults: Faults,
 }
 
@@ -131,13 +150,14 @@ impl SupabaseAuth {
         if settings.external_url.is_empty() {
             settings.external_url = format!("http://{}", listener.local_addr()?);
         }
-        let users = Users::default();
+        let auth = AuthState { settings, users: Users::default(), sessions: Sessions::default() };
         let state = State {
-            auth: Arc::new(Mutex::new(AuthState { settings, users })),
+            auth: Arc::new(Mutex::new(auth)),
             journal: Journal::new(),
             faults: Faults::new(answer::usual_body),
             checks: Arc::default(),
             verify_journal: Journal::new(),
+            verify_posts: Journal::new(),
             verify_faults: Faults::new(answer::usual_body),
         };
         let server = Server::start(listener, routes::routes(&state))?;
@@ -178,9 +198,19 @@ impl SupabaseAuth {
         self.state.verify_journal.all()
     }
 
-    /// The faults of `GET /auth/v1/verify`. One with an address never applies, because a link contains no address.
+    /// The POSTs of `/verify` so far, oldest first.
+    pub fn verify_posts(&self) -> Vec<VerifyPost> {
+        self.state.verify_posts.all()
+    }
+
+    /// The faults of `/auth/v1/verify`, for GET and POST. One with an address never applies, because a link contains no address.
     pub fn verify_faults(&self) -> &Faults {
         &self.state.verify_faults
+    }
+
+    /// Answers whether a link still signs in, without using it.
+    pub fn link_tokens(&self) -> LinkTokens {
+        LinkTokens(self.state.clone())
     }
 
     /// All users.

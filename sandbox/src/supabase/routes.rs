@@ -1,10 +1,12 @@
 //! The stand-in's paths, and the journal entry of each call.
 
 use super::{
-    LinkCall, State, VerifyCall,
+    LinkCall, State, VerifyCall, VerifyPost,
     answer::{self, ApiVersion},
+    cors,
     generate_link::{self, RequestHead},
     link_request::LinkRequest,
+    signed_in,
     verify::{self, LinkQuery},
 };
 use crate::{faults, server::Cut};
@@ -25,7 +27,10 @@ pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
                 // poem would answer HEAD through GET, which uses up the link. The real server does not.
                 .head(make(|_| async { method_not_allowed() })),
         )
+        .at("/user", RouteMethod::new().get(on_body(state, get_user)))
+        .at("/logout", RouteMethod::new().post(on_body(state, post_logout)))
         .at("/health", health());
+    let has_gateway = state.with(|auth| auth.settings.gateway);
     Route::new()
         .nest("/auth/v1", auth)
         // Links lead here if `verify_path` is the real server's default. Nothing is served here, but the call is
@@ -34,6 +39,7 @@ pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
         .nest("/_sandbox/faults", faults::routes(state.faults.clone()))
         .catch_error(|_: poem::error::NotFoundError| async { not_found() })
         .catch_error(|_: poem::error::MethodNotAllowedError| async { method_not_allowed() })
+        .around(move |routes, request| async move { cors::allow_pages(has_gateway, &routes, request).await })
 }
 
 fn health() -> RouteMethod {
@@ -129,8 +135,22 @@ fn note_verify(state: &State, request: &Request) -> VerifyCall {
 }
 
 async fn verify_post(state: State, request: Request, body: Vec<u8>) -> Response {
+    let header = |name: &str| request.header(name).map(str::to_owned);
+    state.verify_posts.add(|_| VerifyPost {
+        forwarded_for: header("x-forwarded-for"),
+        sb_forwarded_for: header("sb-forwarded-for"),
+        apikey: header("apikey"),
+    });
     let version = ApiVersion::of(&request);
-    state.with(|auth| verify::post(auth, version, &body))
+    state.verify_faults.around(&[], || state.with(|auth| verify::post(auth, version, &body))).await
+}
+
+async fn get_user(state: State, request: Request, _: Vec<u8>) -> Response {
+    state.with(|auth| signed_in::user(auth, &request))
+}
+
+async fn post_logout(state: State, request: Request, _: Vec<u8>) -> Response {
+    state.with(|auth| signed_in::logout(auth, &request))
 }
 
 fn not_found() -> Response {

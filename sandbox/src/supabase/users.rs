@@ -256,6 +256,15 @@ impl Users {
         self.owners.contains_key(hash)
     }
 
+    /// Whether a link with this token signs its user in.
+    pub(super) fn would_sign_in(&self, hash: &str, lifetime: Duration) -> bool {
+        let owner = self.owners.get(hash).and_then(|email| self.by_email.get(email));
+        owner.is_some_and(|user| {
+            let kinds = [TokenKind::Confirmation, TokenKind::Recovery];
+            !user.is_banned() && kinds.into_iter().any(|kind| user.takes(kind, Proof::Hash(hash), lifetime))
+        })
+    }
+
     pub(super) fn all(&self) -> Vec<User> {
         self.by_email.values().cloned().collect()
     }

@@ -7,20 +7,18 @@ use super::{
     answer::{self, ApiVersion, AuthError},
     email::valid_email,
     page,
+    sessions::Tokens,
     users::{Proof, TokenKind, User},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::Utc;
 use poem::{Request, Response, http::StatusCode};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use url::form_urlencoded;
 
 /// Reports the result in every answer to GET. This is for tests, because the page that the redirect leads to may not exist.
 pub(super) const OUTCOME_HEADER: &str = "x-sandbox-outcome";
 /// Where the browser is or would be sent.
 pub(super) const REDIRECT_HEADER: &str = "x-sandbox-redirect-to";
-const SESSION_SECONDS: i64 = 3600;
 
 /// The query of a link. Missing parameters are empty.
 pub(super) struct LinkQuery {
@@ -58,14 +56,20 @@ pub(super) fn get(auth: &mut AuthState, request: &Request) -> Response {
     let redirect_to = Some(redirect_to).filter(|target| allow_list.allows(target)).unwrap_or(allow_list.site_url);
     let is_known = auth.users.have_issued(&hash);
     let outcome = use_hash(auth, &kind, &hash);
-    send_browser(&outcome, &redirect_to, &kind, is_known)
+    send_browser(auth, &outcome, &redirect_to, &kind, is_known)
 }
 
 /// Redirects to loopback callbacks like the real server, with tokens. A redirect elsewhere would carry the tokens off
 /// this machine, so a page shows the result instead. A made-up token signs nobody in, so its redirect is always the real one.
-fn send_browser(outcome: &Result<User, AuthError>, redirect_to: &str, kind: &str, is_known: bool) -> Response {
+fn send_browser(
+    auth: &mut AuthState,
+    outcome: &Result<User, AuthError>,
+    redirect_to: &str,
+    kind: &str,
+    is_known: bool,
+) -> Response {
     let (name, fragment) = match outcome {
-        Ok(user) => ("signed_in", session_fragment(user, kind)),
+        Ok(user) => ("signed_in", session_fragment(&open_session(auth, user), kind)),
         Err(error) => (error.code, error_fragment(error)),
     };
     let response = if is_loopback_url(redirect_to) || !is_known {
@@ -86,13 +90,12 @@ fn send_browser(outcome: &Result<User, AuthError>, redirect_to: &str, kind: &str
     response
 }
 
-fn session_fragment(user: &User, kind: &str) -> String {
-    let (access_token, refresh_token, expires_at) = new_session(user);
+fn session_fragment(tokens: &Tokens, kind: &str) -> String {
     form_urlencoded::Serializer::new(String::new())
-        .append_pair("access_token", &access_token)
-        .append_pair("expires_at", &expires_at.to_string())
-        .append_pair("expires_in", &SESSION_SECONDS.to_string())
-        .append_pair("refresh_token", &refresh_token)
+        .append_pair("access_token", &tokens.access_token)
+        .append_pair("expires_at", &tokens.expires_at.to_string())
+        .append_pair("expires_in", &tokens.expires_in.to_string())
+        .append_pair("refresh_token", &tokens.refresh_token)
         .append_pair("sb", "")
         .append_pair("token_type", "bearer")
         .append_pair("type", kind)
@@ -124,7 +127,7 @@ pub(super) fn post(auth: &mut AuthState, version: ApiVersion, body: &[u8]) -> Re
         if body.token_hash.is_empty() { use_otp(auth, &body) } else { use_hash(auth, &body.r#type, &body.token_hash) }
     });
     match session {
-        Ok(user) => answer::json_answer(StatusCode::OK, &Value::Object(session_json(&user))),
+        Ok(user) => answer::json_answer(StatusCode::OK, &session_json(&open_session(auth, &user), &user)),
         Err(error) => answer::error(&error, version),
     }
 }
@@ -164,30 +167,18 @@ fn kinds_of(kind: &str) -> Result<&'static [TokenKind], AuthError> {
     TokenKind::of_type(kind).ok_or_else(|| AuthError::validation("Unsupported verification type"))
 }
 
-fn session_json(user: &User) -> Map<String, Value> {
-    let (access_token, refresh_token, expires_at) = new_session(user);
-    let mut fields = Map::new();
-    fields.insert("access_token".into(), json!(access_token));
-    fields.insert("token_type".into(), json!("bearer"));
-    fields.insert("expires_in".into(), json!(SESSION_SECONDS));
-    fields.insert("expires_at".into(), json!(expires_at));
-    fields.insert("refresh_token".into(), json!(refresh_token));
-    fields.insert("user".into(), Value::Object(user.to_json()));
-    fields
+fn open_session(auth: &mut AuthState, user: &User) -> Tokens {
+    let issuer = format!("{}/auth/v1", auth.settings.external_url);
+    auth.sessions.open(user, &issuer)
 }
 
-/// An unsigned access token in the form of a JWT, a refresh token, and when the access token expires.
-fn new_session(user: &User) -> (String, String, i64) {
-    let expires_at = Utc::now().timestamp() + SESSION_SECONDS;
-    let claims = json!({
-        "sub": user.id.to_string(),
-        "email": user.email,
-        "role": "authenticated",
-        "exp": expires_at,
-    });
-    let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let header = part(&json!({"alg": "none", "typ": "JWT"}));
-    let access_token = format!("{header}.{}.sandbox", part(&claims));
-    let refresh_token = format!("{:012x}", rand::random_range(0..1_u64 << 48));
-    (access_token, refresh_token, expires_at)
+fn session_json(tokens: &Tokens, user: &User) -> Value {
+    json!({
+        "access_token": tokens.access_token,
+        "token_type": "bearer",
+        "expires_in": tokens.expires_in,
+        "expires_at": tokens.expires_at,
+        "refresh_token": tokens.refresh_token,
+        "user": user.to_json(),
+    })
 }

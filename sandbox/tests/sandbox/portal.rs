@@ -46,18 +46,30 @@ async fn the_callback_is_a_page_and_never_a_redirect() {
         assert_eq!(answer.status(), 200, "{path}");
         assert!(answer.headers()["content-type"].to_str().unwrap().starts_with(kind), "{path}");
         let policy = answer.headers()["content-security-policy"].to_str().unwrap();
-        assert!(policy.contains("connect-src http://127.0.0.1:8080;"), "{policy}");
+        assert!(policy.contains("connect-src http://127.0.0.1:8080 http://127.0.0.1:8054;"), "{policy}");
     }
 }
 
 #[tokio::test]
-async fn the_served_config_has_the_address_of_the_api() {
-    let api = "http://127.0.0.1:4711/api".to_owned();
-    let portal = Portal::start(PortalSettings { api, ..PortalSettings::default() }).await.unwrap();
+async fn the_served_config_has_the_addresses_of_the_api_and_of_supabase() {
+    let portal = Portal::start(PortalSettings {
+        api: "http://127.0.0.1:4711/api".into(),
+        supabase_url: "http://127.0.0.1:4712".into(),
+        mails_show_code: true,
+        ..PortalSettings::default()
+    })
+    .await
+    .unwrap();
     let port = portal.url().rsplit_once(':').unwrap().1.to_owned();
     let answer = client().unwrap().get(format!("http://127.0.0.1:{port}/config.js")).send().await.unwrap();
     let served = answer.text().await.unwrap();
-    assert_eq!(served, "export const api = \"http://127.0.0.1:4711/api\";\nexport const resendAfter = 30;\n");
+    assert_eq!(
+        served,
+        "export const api = \"http://127.0.0.1:4711/api\";\n\
+         export const resendAfter = 30;\n\
+         export const supabase = {\"key\":\"sandbox-anon-key\",\"url\":\"http://127.0.0.1:4712\"};\n\
+         export const mailsShowCode = true;\n"
+    );
     // The file that it replaces exports the same names.
     let names = |text: &str| -> BTreeSet<String> {
         text.lines()

@@ -42,7 +42,7 @@ pub(crate) async fn measure(figures: &mut Figures) {
     pickup(&system, figures, 20.0, name, Some(&refused)).await;
     system.supabase.faults().clear();
 
-    drain::fill(&system.pool, BACKLOG).await;
+    drain::fill(&system.admin, BACKLOG).await;
     let began = Instant::now();
     let open = "select count(*) from email_jobs_open";
     // A poll every 20 ms: the rate must not suffer from its own measurement.

@@ -73,7 +73,8 @@ pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
     figures.add("drain", "instant upstreams, 64 at a time", empty.drain(JOBS, 64, Batching::Grouped).await, "/s");
     let single = empty.drain(JOBS / 5, 64, Batching::Single).await;
     figures.add("ablation", "drain, 64 at a time, a commit for each record", single, "/s");
-    let size = empty.text("pg_size_pretty(pg_total_relation_size('email_jobs_open'))").await;
+    let size = "select pg_size_pretty(pg_total_relation_size('email_jobs_open'))";
+    let size: String = sandbox::scalar(&empty.admin, size).await;
     println!("  the open partition with its indexes after {} jobs: {size}", JOBS * 5);
 }
 
@@ -163,15 +164,8 @@ impl BenchDatabase {
     /// Measures soon after the drain, before a vacuum, like the peers.
     async fn dead_tuples_per_job(&self) -> f64 {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        let dead = self.text("n_dead_tup from pg_stat_user_tables where relname = 'email_jobs_open'").await;
-        dead.parse::<f64>().unwrap() / rate(JOBS, Duration::from_secs(1))
-    }
-
-    async fn text(&self, query: &str) -> String {
-        sqlx::query_scalar(AssertSqlSafe(format!("select (select {query})::text")))
-            .fetch_one(&self.admin)
-            .await
-            .unwrap()
+        let dead = "from pg_stat_user_tables where relname = 'email_jobs_open'";
+        sandbox::scalar(&self.admin, &format!("select n_dead_tup::float8 / {JOBS} {dead}")).await
     }
 }
 

@@ -11,9 +11,8 @@ mod wrong_tables;
 
 use std::time::Duration;
 
-use sandbox::{Durability, Postgres, Program, Programs};
+use sandbox::{Postgres, Program, Programs, TestDatabase};
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
 /// Maximum time that a program may take to write a line or to end.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -74,8 +73,7 @@ fn fields(line: &str) -> Value {
     line["fields"].clone()
 }
 
-/// A server for the tests of this module, whose databases are empty.
+/// The server on which the tests of this module create unusual databases.
 async fn server() -> &'static Postgres {
-    static SERVER: OnceCell<Postgres> = OnceCell::const_new();
-    SERVER.get_or_init(|| async { Postgres::start_with(Durability::Off).await.unwrap() }).await
+    TestDatabase::shared_server().await
 }

@@ -1,21 +1,15 @@
 //! Missing or old tables are not an outage: the line about them says which command to run.
 
-use sandbox::{Role, eventually};
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sandbox::{Role, TestDatabase, eventually};
 use tests::TestSystem;
 
 use super::{MAX_WAIT, Which, fields, server, start};
 
 const COMMAND: &str = "run this version's `magic-link-worker migrate`";
 
-async fn execute(database: &str, statement: &str) {
-    let mut admin = PgConnection::connect(&server().await.url(database)).await.unwrap();
-    sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut admin).await.unwrap();
-}
-
 /// Starts both programs on a database without the tables that they need, then provides them.
-async fn assert_reported(database: &str, provide: &str) {
-    let url = server().await.url(database);
+async fn assert_reported(database: &TestDatabase, provide: &str) {
+    let url = database.url();
     let settings = [("DATABASE_URL", url.as_str()), ("MIGRATE_ON_START", "false")];
     let programs = [start(Which::Api, &settings, &[]).await, start(Which::Worker, &settings, &[]).await];
     for program in &programs {
@@ -26,7 +20,7 @@ async fn assert_reported(database: &str, provide: &str) {
     if provide.is_empty() {
         assert!(migrate.wait().await.success());
     } else {
-        execute(database, provide).await;
+        database.execute(provide).await;
     }
     for program in &programs {
         program.wait_for_line("the tables match this version again", MAX_WAIT).await.unwrap();
@@ -37,16 +31,16 @@ async fn assert_reported(database: &str, provide: &str) {
 #[tokio::test]
 async fn an_empty_database_is_reported_with_the_command_to_run() {
     server().await.create_database("empty").await.unwrap();
-    assert_reported("empty", "").await;
+    assert_reported(&TestDatabase::at(server().await, "empty"), "").await;
 }
 
 #[tokio::test]
 async fn tables_of_an_older_version_are_reported_with_the_command_to_run() {
-    server().await.create_outbox("older").await.unwrap();
+    let database = TestDatabase::new().await;
     let newest = "where version = (select max(version) from _sqlx_migrations)";
-    execute("older", &format!("create table taken as select * from _sqlx_migrations {newest}")).await;
-    execute("older", &format!("delete from _sqlx_migrations {newest}")).await;
-    assert_reported("older", "insert into _sqlx_migrations select * from taken").await;
+    database.execute(&format!("create table taken as select * from _sqlx_migrations {newest}")).await;
+    database.execute(&format!("delete from _sqlx_migrations {newest}")).await;
+    assert_reported(&database, "insert into _sqlx_migrations select * from taken").await;
 }
 
 #[tokio::test]

@@ -38,7 +38,7 @@ pub struct Record {
 impl Record {
     /// Reads the tables and the mailbox, and opens the newest link of each recipient.
     pub async fn gather(system: &TestSystem, asked: Vec<AskedRequest>) -> Self {
-        let jobs = jobs::read(&system.pool).await;
+        let jobs = jobs::read(&system.admin).await;
         let mails = by(system.mailgun.mails(), |mail| mail.variable("job_id").unwrap_or_default().to_owned());
         let mut record = Self { asked, jobs, mails, opened: HashMap::new() };
         record.opened = record.open_links(&system.supabase).await;

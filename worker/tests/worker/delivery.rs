@@ -94,8 +94,8 @@ async fn the_mails_of_two_requests_are_not_grouped_into_one_conversation() {
         test.wait_for_state(job, "sent").await;
         let mail = test.mailgun.mails_to("ada@example.com").pop().unwrap();
 
-        let time = "select to_char(created_at at time zone 'utc', 'HH24:MI:SS') from email_jobs where id = $1";
-        let time: String = sqlx::query_scalar(time).bind(job.0).fetch_one(&test.pool).await.unwrap();
+        let time = "select to_char(created_at at time zone 'utc', 'HH24:MI:SS') from email_jobs where id = ";
+        let time: String = test.scalar(&format!("{time}'{job}'")).await;
         assert_eq!(mail.subject, format!("Your sign-in link for example.com, {time} UTC"));
         let reference = mail.header("References").unwrap();
         assert!(reference.starts_with('<') && reference.ends_with("@mg.example.com>"), "{reference}");
@@ -250,8 +250,7 @@ async fn a_mail_shows_the_host_that_the_api_stored_or_else_the_registrable_domai
     let callback_url = "https://your-account-is-locked.preview.example.com/auth/callback";
     for (stored, shown) in [("'preview.example.com'", "preview.example.com"), ("null", "example.com")] {
         let job = test.enqueue_to("ada@example.com", callback_url).await;
-        let set = format!("update email_jobs_open set shown_host = {stored}");
-        sqlx::raw_sql(sqlx::AssertSqlSafe(set)).execute(&test.pool).await.unwrap();
+        test.execute(&format!("update email_jobs_open set shown_host = {stored}")).await;
         let _worker = test.start_worker();
         test.wait_for_state(job, "sent").await;
         let mail = test.mailgun.mails().pop().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sandbox::{Durability, Fault, FaultKind, Postgres, eventually};
+use sandbox::{Durability, Fault, FaultKind, Postgres, TestDatabase, eventually};
 
 use crate::test_worker::{TIMEOUT, TestWorker, get_ready};
 
@@ -141,21 +141,20 @@ async fn a_second_signal_stops_the_worker_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_worker_waits_for_a_database_that_is_late_or_restarts() {
-    let mut test = TestWorker::new().await;
     // Committed rows must survive the crash.
     let server = Postgres::start_with(Durability::Stock).await.unwrap();
     server.create_database("late").await.unwrap();
-    let url = server.url("late");
     server.halt().await;
-    test.set("DATABASE_URL", &url);
+    let url = server.url("late");
+    let mut test = TestWorker::on(TestDatabase::on(server, "late"), &url).await;
     test.set("MIGRATE_ON_START", "true");
     let worker = test.start_worker();
     let (status, health) = get_ready(&worker).await;
     assert_eq!((status, &health["checks"]["database"]["setting"]), (503, &"DATABASE_URL".into()));
 
     worker.wait_for_line("the database is unavailable", TIMEOUT).await.unwrap();
+    let server = test.server.as_ref().unwrap();
     server.resume().await.unwrap();
-    test.pool = outbox::connect(&url.into(), 4, "test").unwrap();
     eventually("ready", async || match get_ready(&worker).await {
         (200, _) => Ok(()),
         (_, health) => Err(health.to_string()),

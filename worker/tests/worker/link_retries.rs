@@ -126,7 +126,7 @@ async fn a_link_that_an_earlier_version_sealed_is_mailed_as_it_was() {
     sqlx::query("update email_jobs_open set sealed_link = $2 where id = $1")
         .bind(job.0)
         .bind(sealed)
-        .execute(&test.pool)
+        .execute(&test.admin)
         .await
         .unwrap();
     test.set("LINK_STYLE", "confirm");

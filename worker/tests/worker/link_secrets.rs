@@ -2,7 +2,6 @@
 
 use confirm::ConfirmKeys;
 use sandbox::{Fault, Mail};
-use sqlx::{AssertSqlSafe, PgPool};
 
 use crate::test_worker::{TIMEOUT, TestWorker, http_get};
 
@@ -33,7 +32,7 @@ async fn in_no_style_is_a_hash_a_code_or_a_link_in_a_log_a_metric_an_error_or_a_
 
         let (_, metrics) = http_get(&worker, "/metrics").await;
         let (_, health) = http_get(&worker, "/health/ready").await;
-        let tables = dump(&test.pool).await;
+        let tables = test.dump().await;
         assert!(tables.contains("tim@example.com") && tables.contains("mailgun_no_answer"), "{tables}");
         let log = worker.log().join("\n");
         assert!(log.contains("RUST_LOG=trace"), "the worker does not log at trace");
@@ -71,19 +70,4 @@ fn secrets_in(style: &str, mail: &Mail) -> Vec<String> {
     let content = keys.decode(&word).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(content.token_hash, hash);
     vec![code, hash, link.to_owned(), word]
-}
-
-/// Every row of every table as JSON.
-async fn dump(pool: &PgPool) -> String {
-    let tables =
-        "select oid::regclass::text from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'";
-    let tables: Vec<String> = sqlx::query_scalar(tables).fetch_all(pool).await.unwrap();
-    let mut dump = String::new();
-    for table in tables {
-        let rows = format!("select coalesce(string_agg(to_jsonb(t)::text, E'\\n'), '') from {table} t");
-        let rows: String = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(pool).await.unwrap();
-        dump += &rows;
-        dump.push('\n');
-    }
-    dump
 }

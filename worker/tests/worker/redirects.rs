@@ -20,7 +20,7 @@ fn checked_urls(test: &TestWorker) -> Vec<String> {
 
 /// The rows of `redirect_checks`: origin and path, and whether the redirect is allowed.
 async fn rows(test: &TestWorker) -> Vec<(String, bool)> {
-    sandbox::rows(&test.pool, "select origin_and_path, is_allowed from redirect_checks order by 1").await
+    test.rows("select origin_and_path, is_allowed from redirect_checks order by 1").await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -86,10 +86,7 @@ async fn a_redirect_check_is_repeated_after_it_expires() {
 
     // An operator adds the entries, and a minute passes.
     test.supabase.set_allow_list(&[REFUSED, &format!(r"{REFUSED}\?**")]);
-    sqlx::query("update redirect_checks set checked_at = checked_at - interval '1 minute'")
-        .execute(&test.pool)
-        .await
-        .unwrap();
+    test.execute("update redirect_checks set checked_at = checked_at - interval '1 minute'").await;
     let _second = test.start_worker();
     let allowed = test.enqueue_to("ada@example.com", &format!("{REFUSED}?next=%2Fa")).await;
     test.wait_for_state(allowed, "sent").await;

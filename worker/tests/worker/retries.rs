@@ -203,11 +203,7 @@ async fn a_link_that_expires_soon_is_replaced() {
     let _worker = test.start_worker();
     let job = test.enqueue("ada@example.com").await;
     test.wait_for_state(job, "retrying").await;
-    sqlx::query("update email_jobs_open set link_created_at = link_created_at - interval '56 minutes' where id = $1")
-        .bind(job.0)
-        .execute(&test.pool)
-        .await
-        .unwrap();
+    test.execute("update email_jobs_open set link_created_at = link_created_at - interval '56 minutes'").await;
     test.make_due(job).await;
     test.wait_for_state(job, "sent").await;
 

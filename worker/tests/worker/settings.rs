@@ -1,6 +1,6 @@
 //! Settings and subcommands: settings with which the worker does not start, and `migrate` and `forget`.
 
-use sandbox::Program;
+use sandbox::{Program, Role};
 
 use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, spawn};
 
@@ -56,7 +56,7 @@ async fn a_sender_of_another_domain_is_logged_as_one_warning() {
 #[tokio::test(flavor = "multi_thread")]
 async fn migrate_needs_only_the_database_url() {
     let test = TestWorker::new().await;
-    let url = vec![("DATABASE_URL".to_owned(), test.owner_url.clone())];
+    let url = vec![("DATABASE_URL".to_owned(), test.url_as(Role::Owner))];
     let migrate = spawn(&url, &["migrate"]);
     migrate.wait_for_line("the tables are up to date", TIMEOUT).await.unwrap();
     assert!(migrate.wait().await.success());
@@ -73,14 +73,10 @@ async fn forget_removes_an_address_and_prints_the_tables() {
     assert!(forget.wait().await.success(), "{:?}", forget.log());
     let output: Vec<String> = forget.log();
     assert!(output.iter().any(|line| line.split_whitespace().eq(["email_jobs", "1"])), "{output:?}");
-    let left: i64 = sqlx::query_scalar("select count(*) from email_jobs where recipient like 'ann%'")
-        .fetch_one(&test.pool)
-        .await
-        .unwrap();
-    assert_eq!(left, 0);
+    assert_eq!(test.scalar::<i64>("select count(*) from email_jobs where recipient like 'ann%'").await, 0);
 
     // Earlier versions accepted a domain without a dot.
-    sqlx::query("insert into suppression_lifts (recipient) values ('ann@intranet')").execute(&test.pool).await.unwrap();
+    test.execute("insert into suppression_lifts (recipient) values ('ann@intranet')").await;
     let forget = spawn(&url, &["forget", "Ann@intranet "]);
     assert!(forget.wait().await.success(), "{:?}", forget.log());
     let output = forget.log();

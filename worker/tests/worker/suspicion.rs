@@ -28,7 +28,7 @@ impl TestWorker {
 
     async fn is_stopped(&self) -> bool {
         let query = "select exists (select from upstreams where stopped_by is not null or paused_until is not null)";
-        sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap()
+        self.scalar(query).await
     }
 }
 
@@ -153,12 +153,9 @@ async fn a_failing_hook_delays_only_new_users() {
     assert_eq!(count_log_lines(&worker, "\"level\":\"ERROR\""), 1, "expected one error line about the hook");
     assert!(http_get(&worker, "/metrics").await.1.contains("magic_link_hook_failures_total"));
 
-    sqlx::query(
-        "update email_jobs_open set created_at = created_at - interval '1 hour', deadline_at = clock_timestamp()",
-    )
-    .execute(&test.pool)
-    .await
-    .unwrap();
+    let expire =
+        "update email_jobs_open set created_at = created_at - interval '1 hour', deadline_at = clock_timestamp()";
+    test.execute(expire).await;
     let expired = test.wait_for_state(new_users[0], "expired").await;
     assert_eq!(expired.code.as_deref(), Some("hook_failed"));
     test.finish().await;
@@ -315,12 +312,9 @@ async fn a_job_that_expires_behind_an_open_breaker_records_the_cause() {
     let worker = test.start_worker();
     wait_until_ready_is(&worker, 503).await;
     let jobs = test.enqueue_all("person", 3).await;
-    sqlx::query(
-        "update email_jobs_open set created_at = created_at - interval '1 hour', deadline_at = clock_timestamp()",
-    )
-    .execute(&test.pool)
-    .await
-    .unwrap();
+    let expire =
+        "update email_jobs_open set created_at = created_at - interval '1 hour', deadline_at = clock_timestamp()";
+    test.execute(expire).await;
     for job in jobs {
         let expired = test.wait_for_state(job, "expired").await;
         assert_eq!(expired.code.as_deref(), Some("no_authorization"));
@@ -373,7 +367,7 @@ async fn jobs_that_a_hook_delays_are_not_probed_before_others() {
     }
     test.enqueue_all("refused", 3).await;
     eventually("a stop", async || if test.is_stopped().await { Ok(()) } else { Err("no upstream is stopped") }).await;
-    sqlx::query("update email_jobs_open set run_at = clock_timestamp()").execute(&test.pool).await.unwrap();
+    test.execute("update email_jobs_open set run_at = clock_timestamp()").await;
     let started_at = Instant::now();
     let person = test.enqueue("ada@example.com").await;
     test.wait_for_state(person, "sent").await;

@@ -1,19 +1,14 @@
-//! The test harness: each test has its own database, cloned from a migrated template, its own stand-ins for Supabase and
-//! Mailgun, and starts workers as processes.
+//! The test harness: each test has its own database, its own stand-ins for Supabase and Mailgun, and starts workers as
+//! processes.
 
-use std::{
-    sync::atomic::{AtomicU32, Ordering},
-    time::Duration,
-};
+use std::{ops::Deref, time::Duration};
 
-use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, Error, JobId, NewJob, ShownHost};
+use outbox::{CallbackUrl, Email, EnqueuePolicy, Enqueued, Error, JobId, NewJob, PgPool, ShownHost};
 use sandbox::{
-    Durability, FinishGuard, JobRow, Mailgun, MailgunSettings, Postgres, Program, Role, StepRow, SupabaseAuth,
-    SupabaseSettings, eventually,
+    JobRow, Mailgun, MailgunSettings, Program, Role, StepRow, SupabaseAuth, SupabaseSettings, TestDatabase, eventually,
+    test_settings,
 };
 use serde_json::Value;
-use sqlx::PgPool;
-use tokio::sync::OnceCell;
 use worker::settings::ConnectionSettings;
 
 /// Maximum time to wait for an event.
@@ -21,67 +16,42 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 
 pub(crate) const CALLBACK_URL: &str = "https://example.com/auth/callback?next=%2Fprojects%2F42";
 
-const TEMPLATE: &str = "template_of_tests";
-
-/// The Postgres server that all tests share. Statics are never dropped, so the next test run deletes the server's files.
-async fn shared_server() -> &'static Postgres {
-    static SERVER: OnceCell<Postgres> = OnceCell::const_new();
-    SERVER
-        .get_or_init(|| async {
-            let server = Postgres::start_with(Durability::Off).await.unwrap();
-            server.create_outbox(TEMPLATE).await.unwrap();
-            server
-        })
-        .await
-}
-
-/// The database, stand-ins and settings of one test.
+/// The database, stand-ins and settings of one test. A test ends with one of the functions whose names begin with `finish`.
 pub(crate) struct TestWorker {
-    pub(crate) pool: PgPool,
     pub(crate) supabase: SupabaseAuth,
     pub(crate) mailgun: Mailgun,
-    /// The URL of the database for the role that may migrate it.
-    pub(crate) owner_url: String,
+    pub(crate) database: TestDatabase,
+    /// Sessions like those of the programs, for enqueues.
+    enqueuer: PgPool,
     settings: Vec<(String, String)>,
-    finish_guard: FinishGuard,
+}
+
+impl Deref for TestWorker {
+    type Target = TestDatabase;
+
+    fn deref(&self) -> &TestDatabase {
+        &self.database
+    }
 }
 
 impl TestWorker {
     pub(crate) async fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let server = shared_server().await;
-        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        server.clone_database(TEMPLATE, &name).await.unwrap();
-        let url = server.url_as(&name, Role::Worker);
+        let database = TestDatabase::new().await;
+        let url = database.url_as(Role::Worker);
+        Self::on(database, &url).await
+    }
+
+    /// A test on a database that may not be ready yet. `url` is the workers' connection string.
+    pub(crate) async fn on(database: TestDatabase, url: &str) -> Self {
+        let database = database.require_finish();
         let supabase = SupabaseAuth::start(SupabaseSettings::default()).await.unwrap();
         let mailgun = Mailgun::start(MailgunSettings::default()).await.unwrap();
-        let settings = [
-            ("DATABASE_URL", url.as_str()),
-            ("MIGRATE_ON_START", "false"),
-            ("DATABASE_MAX_CONNECTIONS", "4"),
-            ("LOG_FORMAT", "json"),
-            ("RUST_LOG", "debug"),
-            ("WORKER_LISTEN", "127.0.0.1:0"),
-            ("SUPABASE_URL", &supabase.url()),
-            ("SUPABASE_SERVICE_ROLE_KEY", "sandbox-service-role-key"),
-            ("MAILGUN_BASE_URL", &mailgun.url()),
-            ("MAILGUN_DOMAIN", "mg.example.com"),
-            ("MAILGUN_API_KEY", "key-sandbox"),
-            ("MAIL_FROM", "Example Portal <sign-in@mg.example.com>"),
-            ("LINK_SEALING_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
-            ("UPSTREAM_TIMEOUT", "1s"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .to_vec();
-        let pool = outbox::connect(&server.url(&name).into(), 4, "test").unwrap();
-        Self {
-            pool,
-            supabase,
-            mailgun,
-            owner_url: server.url_as(&name, Role::Owner),
-            settings,
-            finish_guard: FinishGuard::default(),
-        }
+        let enqueuer = outbox::connect(&database.url().into(), 4, "test").unwrap();
+        let settings = test_settings::worker(url, &supabase, &mailgun);
+        let mut test = Self { supabase, mailgun, database, enqueuer, settings };
+        test.set("DATABASE_MAX_CONNECTIONS", "4");
+        test.set("UPSTREAM_TIMEOUT", "1s");
+        test
     }
 
     /// Changes a setting of all workers that start after this call.
@@ -123,7 +93,7 @@ impl TestWorker {
         // On a busy machine, opening a connection may take longer than the pool's timeout.
         let mut tries = 0;
         let enqueued = loop {
-            match outbox::test_support::enqueue(&self.pool, &policy, std::slice::from_ref(&job)).await {
+            match outbox::test_support::enqueue(&self.enqueuer, &policy, std::slice::from_ref(&job)).await {
                 Err(Error::Database(sqlx::Error::PoolTimedOut)) if tries < 5 => tries += 1,
                 enqueued => break enqueued.unwrap(),
             }
@@ -133,12 +103,12 @@ impl TestWorker {
     }
 
     pub(crate) async fn job(&self, id: JobId) -> JobRow {
-        JobRow::find(&self.pool, id.0).await.expect("the job exists")
+        self.find(id.0).await.expect("the job exists")
     }
 
     /// All attempts of a job's steps, in order.
     pub(crate) async fn attempts(&self, id: JobId) -> Vec<StepRow> {
-        let mut steps = StepRow::all(&self.pool).await;
+        let mut steps = self.steps().await;
         steps.retain(|step| step.job_id == id.0);
         steps
     }
@@ -168,13 +138,10 @@ impl TestWorker {
     }
 
     /// Ends a test that leaves this number of jobs open on purpose.
-    pub(crate) async fn finish_with_open_jobs(mut self, count: i64) {
-        eventually(&format!("{count} open jobs"), async || {
-            let open: i64 = sandbox::scalar(&self.pool, "select count(*) from email_jobs_open").await;
-            if open == count { Ok(()) } else { Err((open, JobRow::first_open(&self.pool).await)) }
-        })
-        .await;
-        self.finish_guard.dismiss();
+    pub(crate) async fn finish_with_open_jobs(self, count: i64) {
+        self.until_open_jobs(count).await;
+        // Workers may still run, so the jobs are not counted a second time.
+        self.allow_any_open_jobs();
     }
 
     /// Ends the faults of both upstreams and makes all jobs due, and then ends the test like [`Self::finish`].
@@ -182,17 +149,14 @@ impl TestWorker {
         self.supabase.faults().clear();
         self.mailgun.faults().clear();
         let make_due = "update email_jobs_open set run_at = clock_timestamp() where state = 'retrying'";
-        sqlx::query(make_due).execute(&self.pool).await.unwrap();
+        self.execute(make_due).await;
         self.finish().await;
     }
 
     /// Makes a retrying job due now.
     pub(crate) async fn make_due(&self, id: JobId) {
-        sqlx::query("update email_jobs_open set run_at = clock_timestamp() where id = $1 and state = 'retrying'")
-            .bind(id.0)
-            .execute(&self.pool)
-            .await
-            .unwrap();
+        let make_due = "update email_jobs_open set run_at = clock_timestamp() where state = 'retrying' and id =";
+        self.execute(&format!("{make_due} '{id}'")).await;
     }
 }
 

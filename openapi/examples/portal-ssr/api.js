@@ -1,0 +1,28 @@
+// The portal's request to the api.
+
+import { api, origin } from './settings.js';
+
+const TIMEOUT_MS = 10_000;
+
+/**
+ * Requests a sign-in mail. The api must list this server in TRUSTED_PROXIES. It then counts the visitors' addresses, and
+ * not this server's.
+ * @param {string} email as typed; the api checks it
+ * @param {string | null} next the page of this portal to open after sign-in
+ * @param {string} address the visitor's
+ * @returns {Promise<{ok: true} | {ok: false, status: number, code: string, fieldErrors?: Record<string, string>, retryAfter?: number}>}
+ */
+export async function sendMagicLink(email, next, address) {
+  try {
+    const answer = await fetch(`${api}/auth/send-magic-link`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address },
+      body: JSON.stringify({ email, callback_origin: origin, callback_next: next }),
+      signal: AbortSignal.timeout(TIMEOUT_MS),
+    });
+    const { code, fieldErrors, retryAfter } = await answer.json();
+    return answer.ok ? { ok: true } : { ok: false, status: answer.status, code, fieldErrors, retryAfter };
+  } catch {
+    return { ok: false, status: 503, code: 'unreachable' };
+  }
+}

@@ -1,0 +1,37 @@
+// Remembers in a cookie which addresses asked for a mail in this browser. Somebody could send a person the link of their own mail:
+// the person would be signed in as somebody else and not notice it (login CSRF). So the callback asks before it takes
+// a session that nobody asked for here.
+
+import { storedForm } from '../portal/address.js';
+import { isSecure } from './settings.js';
+
+const COOKIE = `${isSecure ? '__Host-' : ''}asked`;
+/** Longer than any link works. */
+const SECONDS = 24 * 60 * 60;
+const MAX_ADDRESSES = 5;
+
+/** The addresses that asked here, the newest last. */
+export function askedHere(visit) {
+  try {
+    const addresses = JSON.parse(Buffer.from(visit.cookie(COOKIE) ?? '', 'base64url').toString());
+    return Array.isArray(addresses) ? addresses.filter((address) => typeof address === 'string') : [];
+  } catch {
+    return [];
+  }
+}
+
+export function rememberAsked(visit, typed) {
+  const address = storedForm(typed);
+  const others = askedHere(visit).filter((asked) => asked !== address);
+  keep(visit, [...others, address].slice(-MAX_ADDRESSES));
+}
+
+/** Forgets the address once it has signed in: nobody who uses this browser later has to see it. */
+export function forgetAsked(visit, address) {
+  keep(visit, askedHere(visit).filter((asked) => asked !== address));
+}
+
+function keep(visit, addresses) {
+  if (addresses.length === 0) return visit.removeCookie(COOKIE);
+  visit.setCookie(COOKIE, Buffer.from(JSON.stringify(addresses)).toString('base64url'), { maxAge: SECONDS });
+}

@@ -1,0 +1,78 @@
+// The page that the link opens, for LINK_STYLE=token_hash. Mail scanners open it, too, and run scripts. So opening it only shows
+// a button, and the button's POST uses the link up.
+
+import { codeMessages, linkMessages } from '../portal/messages.js';
+import { askedHere, forgetAsked } from './asked.js';
+import { buttonPage, failedPage, questionPage } from './pages.js';
+import { formAddress, placeAfter } from './place.js';
+import { PENDING, codeOf, endSession, forgetSession, signedInAs, supabaseFor } from './supabase.js';
+
+/** Seconds that a person has to answer the question. */
+const PENDING_SECONDS = 600;
+
+export function showButton(visit) {
+  const query = visit.url.searchParams;
+  const [tokenHash, next] = [query.get('token_hash'), query.get('next')];
+  if (!isHash(tokenHash) || query.get('type') !== 'email') return refuseMalformed(visit, next);
+  visit.page(200, buttonPage({ next, tokenHash }));
+}
+
+export async function useLink(visit) {
+  const form = await visit.form();
+  const [tokenHash, next] = [form.get('token_hash'), form.get('next')];
+  if (!isHash(tokenHash)) return refuseMalformed(visit, next);
+  const pending = supabaseFor(visit, PENDING, PENDING_SECONDS);
+  const { data, error } = await pending.auth.verifyOtp({ token_hash: tokenHash, type: 'email' });
+  if (error) return explain(visit, codeOf(error), { next, tokenHash });
+  const address = data.user.email;
+  const current = await signedInAs(visit);
+  const isUnasked = !askedHere(visit).includes(address);
+  if (current ? current === address : !isUnasked) return accept(visit, data.session, next);
+  visit.page(200, questionPage({ next, address, current, isUnasked }));
+}
+
+export async function acceptPending(visit) {
+  const next = (await visit.form()).get('next');
+  const { data } = await supabaseFor(visit, PENDING).auth.getSession();
+  if (!data.session) return visit.page(403, failedPage({ next, text: 'Your answer came too late. Please request a new link.' }));
+  await accept(visit, data.session, next);
+}
+
+export async function declinePending(visit) {
+  const next = (await visit.form()).get('next');
+  await endSession(visit, PENDING);
+  visit.goTo((await signedInAs(visit)) ? placeAfter(next) : formAddress(next));
+}
+
+/** Makes this the person's session. The client asks Supabase whose it is, so the cookie's word is not enough. */
+async function accept(visit, { access_token, refresh_token }, next) {
+  const { data, error } = await supabaseFor(visit).auth.setSession({ access_token, refresh_token });
+  forgetSession(visit, PENDING);
+  if (error) return visit.page(403, failedPage({ next, text: messageOf(codeOf(error)) }));
+  forgetAsked(visit, data.user.email);
+  visit.goTo(placeAfter(next));
+}
+
+/** A link that may still work keeps its button. */
+function explain(visit, code, link) {
+  const status = { over_request_rate_limit: 429, unreachable: 503 }[code];
+  if (status) return visit.page(status, buttonPage({ ...link, notice: codeMessages[code] }));
+  visit.page(403, failedPage({ next: link.next, text: messageOf(code) }));
+}
+
+function messageOf(code) {
+  if (Object.hasOwn(linkMessages, code)) return linkMessages[code];
+  // Not the visitor's fault: the key is wrong, for example.
+  console.error(`Supabase refused a link: ${code}`);
+  return 'Please request a new one.';
+}
+
+function refuseMalformed(visit, next) {
+  const text = 'Some mail programs cut off long links. Copy the whole link from the mail, or request a new one.';
+  visit.page(400, failedPage({ next, title: 'This link is incomplete', text }));
+}
+
+/** Supabase's hashes are SHA-224, in hex. Anything else is not worth a call. */
+function isHash(text) {
+  return /^[0-9a-f]{56}$/.test(text ?? '');
+}

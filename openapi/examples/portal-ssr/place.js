@@ -1,0 +1,23 @@
+// Where to go after signing in.
+
+import { origin } from './settings.js';
+
+const OWN_PAGES = ['/', '/sent', '/sign-in', '/sign-out'];
+
+/**
+ * `next` if it is a page of this portal, otherwise the start page. Anybody can write a link to the callback, so the URL is
+ * compared and used as browsers parse it. It stays absolute: as a path, `//example.com/` would lead to another host.
+ * @param {string | null} next
+ */
+export function placeAfter(next) {
+  const start = `${origin}/home`;
+  if (!next || !URL.canParse(next, origin)) return start;
+  const place = new URL(next, origin);
+  const isPage = place.origin === origin && !OWN_PAGES.includes(place.pathname) && !place.pathname.startsWith('/auth/');
+  return isPage ? place.href : start;
+}
+
+/** The form, which leads back to the same page. */
+export function formAddress(next) {
+  return next ? `${origin}/?next=${encodeURIComponent(next)}` : `${origin}/`;
+}

@@ -1,0 +1,75 @@
+// Supabase's client for one visit. The session is in cookies that only this server can read.
+
+import { createServerClient } from '@supabase/ssr';
+import { isSecure, supabase } from './settings.js';
+
+const TIMEOUT_MS = 10_000;
+
+/** With this prefix, no other host of the same site can set the cookie. Browsers want https for it. */
+const prefix = isSecure ? '__Host-' : '';
+
+/** The cookie of the person's session. */
+export const SESSION = `${prefix}session`;
+/** The cookie of a session that the person has not accepted yet. */
+export const PENDING = `${prefix}pending`;
+
+/**
+ * @param {import('./visit.js').Visit} visit
+ * @param {string} name of the cookie
+ * @param {number} [maxAge] seconds that the cookie is kept
+ */
+export function supabaseFor(visit, name = SESSION, maxAge = undefined) {
+  return createServerClient(supabase.url, supabase.key, {
+    cookieOptions: { name, ...(maxAge && { maxAge }) },
+    cookies: {
+      // The user's other data would not be current, and not be proven either.
+      encode: 'tokens-only',
+      getAll: () => visit.cookies,
+      setAll: (cookies) => {
+        for (const { name, value, options } of cookies) visit.setCookie(name, value, options);
+      },
+    },
+    global: {
+      // All visitors come to Supabase through this server. Without their addresses, one of them could use up the limit of all.
+      // A hosted project reads the first header, your own server the one that GOTRUE_RATE_LIMIT_HEADER names.
+      headers: { 'Sb-Forwarded-For': visit.address, 'X-Forwarded-For': visit.address },
+      fetch: (url, options) => fetch(url, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) }),
+    },
+    // This portal needs no WebSocket, but the client wants one, and Node has none before version 22.
+    realtime: { transport: globalThis.WebSocket ?? class {} },
+  });
+}
+
+/** Signs out, at Supabase and here. Without an answer of Supabase, the session ends here only. */
+export async function endSession(visit, name = SESSION) {
+  await supabaseFor(visit, name).auth.signOut({ scope: 'local' });
+  forgetSession(visit, name);
+}
+
+/** Removes the cookies of a session, but does not end it. */
+export function forgetSession(visit, name) {
+  for (const cookie of visit.cookies) {
+    // A long session is in several cookies: session.0, session.1.
+    if (cookie.name === name || cookie.name.startsWith(`${name}.`)) visit.removeCookie(cookie.name);
+  }
+}
+
+/**
+ * Who is signed in, according to Supabase.
+ * @returns {Promise<string | null>} the address
+ * @throws if Supabase does not answer: then nobody knows
+ */
+export async function signedInAs(visit, name = SESSION) {
+  if (!visit.cookies.some((cookie) => cookie.name.startsWith(name))) return null;
+  const { data, error } = await supabaseFor(visit, name).auth.getUser();
+  if (error && codeOf(error) === 'unreachable') throw error;
+  return data.user?.email ?? null;
+}
+
+/** Supabase's error code, or `unreachable`. */
+export function codeOf(error) {
+  // A gateway has limits, too, and its answers have no code.
+  if (error.status === 429) return 'over_request_rate_limit';
+  const isRefusal = error.status >= 400 && error.status < 500;
+  return isRefusal ? (error.code ?? 'unknown') : 'unreachable';
+}

@@ -1,0 +1,118 @@
+// One request and its answer: what the pages need to know about the visitor, and the headers of every answer.
+
+import { isIP } from 'node:net';
+import { parseCookieHeader, serializeCookieHeader } from '@supabase/ssr';
+import { isSecure, origin, trustedProxies } from './settings.js';
+
+const MAX_FORM_BYTES = 8 * 1024;
+
+/** A person's request could not be read. The status is the answer. */
+export class BadRequest extends Error {
+  constructor(status) {
+    super(`status ${status}`);
+    this.status = status;
+  }
+}
+
+export class Visit {
+  #request;
+  #response;
+  #cookies;
+  #newCookies = new Map();
+
+  constructor(request, response) {
+    this.#request = request;
+    this.#response = response;
+    this.#cookies = parseCookieHeader(request.headers.cookie ?? '');
+    // Not `request.url` as it is: `//example.com/` would name another host.
+    this.url = new URL(origin + request.url);
+    this.method = request.method;
+  }
+
+  /** The visitor's address: the last one that is not a proxy of ours. Earlier entries are what visitors wrote. */
+  get address() {
+    const peer = plain(this.#request.socket.remoteAddress ?? '');
+    const forwarded = (this.#request.headers['x-forwarded-for'] ?? '').split(',').map((entry) => plain(entry.trim()));
+    const path = [...forwarded, peer];
+    while (path.length > 1 && trustedProxies.includes(path.at(-1))) path.pop();
+    return isIP(path.at(-1)) ? path.at(-1) : peer;
+  }
+
+  /** Whether a page of this portal sent the form, and not another site. */
+  get isFromThisPortal() {
+    const { origin: sender, 'sec-fetch-site': site } = this.#request.headers;
+    return sender === origin && (site === undefined || site === 'same-origin');
+  }
+
+  /** The fields of a form. */
+  async form() {
+    const type = this.#request.headers['content-type'] ?? '';
+    if (type.split(';')[0].trim() !== 'application/x-www-form-urlencoded') throw new BadRequest(415);
+    const parts = [];
+    let bytes = 0;
+    for await (const part of this.#request) {
+      bytes += part.length;
+      if (bytes > MAX_FORM_BYTES) throw new BadRequest(413);
+      parts.push(part);
+    }
+    return new URLSearchParams(Buffer.concat(parts).toString());
+  }
+
+  /** All cookies as they are after this answer: `[{ name, value }]`. */
+  get cookies() {
+    const all = new Map(this.#cookies.map(({ name, value }) => [name, value ?? '']));
+    for (const [name, { value, options }] of this.#newCookies) {
+      if (options.maxAge === 0) all.delete(name);
+      else all.set(name, value);
+    }
+    return [...all].map(([name, value]) => ({ name, value }));
+  }
+
+  cookie(name) {
+    return this.cookies.find((cookie) => cookie.name === name)?.value;
+  }
+
+  /** No script can read a cookie, and no other site's form sends it. */
+  setCookie(name, value, options) {
+    const safe = { ...options, path: '/', httpOnly: true, secure: isSecure, sameSite: 'lax', domain: undefined };
+    this.#newCookies.set(name, { value, options: safe });
+  }
+
+  removeCookie(name) {
+    this.setCookie(name, '', { maxAge: 0 });
+  }
+
+  page(status, html, headers = {}) {
+    this.#end(status, { 'Content-Type': 'text/html; charset=utf-8', ...headers }, html);
+  }
+
+  style(css) {
+    this.#end(200, { 'Content-Type': 'text/css; charset=utf-8' }, css);
+  }
+
+  /** Opens another page, with GET. `place` is an absolute URL. */
+  goTo(place) {
+    this.#end(303, { Location: place });
+  }
+
+  #end(status, headers, body = '') {
+    const cookies = [...this.#newCookies].map(([name, { value, options }]) => serializeCookieHeader(name, value, options));
+    this.#response.writeHead(status, {
+      'Cache-Control': 'no-store',
+      'Content-Security-Policy':
+        "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+      // The address of the callback page contains the hash, so it is in no Referer. `no-referrer` would also hide the Origin
+      // of our own forms.
+      'Referrer-Policy': 'strict-origin',
+      'X-Content-Type-Options': 'nosniff',
+      ...(cookies.length ? { 'Set-Cookie': cookies } : {}),
+      ...headers,
+    });
+    this.#response.end(this.method === 'HEAD' ? '' : body);
+  }
+}
+
+/** An IPv4 address as such, if the socket listens on IPv6. */
+function plain(address) {
+  return address.replace(/^::ffff:(?=\d+\.)/, '');
+}

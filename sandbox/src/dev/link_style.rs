@@ -1,0 +1,40 @@
+//! What the links in the mails of `cargo dev` lead to.
+
+use clap::ValueEnum;
+
+/// The values of the worker's `LINK_STYLE`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum DevLinkStyle {
+    /// The confirm page of the api, which uses nothing up until its button is pressed.
+    #[default]
+    Confirm,
+    /// Supabase's verify address, which signs in whoever opens it first.
+    Verify,
+    /// The portal's callback with the token hash, which the portal verifies itself.
+    #[value(name = "token_hash")]
+    TokenHash,
+    /// No link. The mail has only a code.
+    Code,
+}
+
+impl DevLinkStyle {
+    /// The value of `LINK_STYLE`.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            DevLinkStyle::Confirm => "confirm",
+            DevLinkStyle::Verify => "verify",
+            DevLinkStyle::TokenHash => "token_hash",
+            DevLinkStyle::Code => "code",
+        }
+    }
+
+    /// What the mails have, for the person at the terminal.
+    pub(super) fn describe(self) -> &'static str {
+        match self {
+            DevLinkStyle::Confirm => "a link to the api's confirm page, and a code",
+            DevLinkStyle::Verify => "a link to Supabase Auth, and a code",
+            DevLinkStyle::TokenHash => "a link to the portal's callback, and a code",
+            DevLinkStyle::Code => "a code and no link",
+        }
+    }
+}

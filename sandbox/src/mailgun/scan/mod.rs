@@ -1,0 +1,76 @@
+//! The button that scans a mail: does to its URLs what a company's mail scanner does, and finds out whether the link still
+//! signs in. `steps` is the order of a scan, `fetch` opens the URLs, `url` says which URLs are on this machine, `token` finds
+//! the link's token, `render` shows the button and the result, and `routes` has what the page calls.
+//!
+//! The server cannot run a page's scripts, so the visit with scripts happens in the browser of the person who presses the
+//! button (mailbox-scan.js), who then reports it.
+
+mod fetch;
+mod render;
+mod routes;
+mod steps;
+mod token;
+mod url;
+
+pub(super) use render::{button, result};
+pub(super) use routes::routes;
+
+use std::time::SystemTime;
+
+use fetch::Fetch;
+
+/// A scan of one mail.
+#[derive(Clone, Debug)]
+pub(super) struct Scan {
+    /// The mail's number.
+    mail: usize,
+    at: SystemTime,
+    fetches: Vec<Fetch>,
+    visit: Visit,
+    /// `None` if it is not known whether the link signs in.
+    token: Option<ScannedToken>,
+}
+
+/// The token of a scanned link.
+#[derive(Clone, Debug)]
+struct ScannedToken {
+    hash: String,
+    signed_in_before: bool,
+    signs_in_after: bool,
+}
+
+/// The visit with scripts on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Visit {
+    /// The browser runs no scripts, or no URL is on this machine.
+    None,
+    /// The browser has not reported it yet.
+    Pending,
+    /// The browser opened a window, and closed it.
+    Done,
+    /// The browser opened a window, but cannot close it: the page left the group of windows of the page that opened it
+    /// (Cross-Origin-Opener-Policy).
+    LeftOpen,
+    /// The browser blocked the window.
+    Blocked,
+}
+
+/// What the scan did to the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    StillSignsIn,
+    UsedUp,
+    DidNotSignInBefore,
+}
+
+impl Scan {
+    /// `None` while the scan is running, or if nothing is known.
+    fn verdict(&self) -> Option<Verdict> {
+        let token = self.token.as_ref().filter(|_| self.visit != Visit::Pending)?;
+        Some(match (token.signed_in_before, token.signs_in_after) {
+            (false, _) => Verdict::DidNotSignInBefore,
+            (true, true) => Verdict::StillSignsIn,
+            (true, false) => Verdict::UsedUp,
+        })
+    }
+}

@@ -1,0 +1,104 @@
+//! The mailbox page's scan of a mail, without scripts: what it opens, and what it says about the link.
+
+use crate::mailgun::{mail, mailgun, send};
+use sandbox::{Mailgun, SupabaseAuth, SupabaseSettings, client};
+use serde_json::json;
+
+const ADA: &str = "ada@example.com";
+
+/// Both stand-ins, which know of each other.
+async fn both() -> (Mailgun, SupabaseAuth) {
+    let supabase = SupabaseAuth::start(SupabaseSettings::default()).await.unwrap();
+    let mailgun = mailgun().await;
+    mailgun.set_link_tokens(supabase.link_tokens());
+    (mailgun, supabase)
+}
+
+/// A link to a callback that is not on this machine, so that its page is the stand-in's own.
+async fn make_link(supabase: &SupabaseAuth) -> String {
+    let key = "sandbox-service-role-key";
+    let url = format!("{}/auth/v1/admin/generate_link", supabase.url());
+    let body = json!({"type": "magiclink", "email": ADA, "redirect_to": "https://example.com/auth/callback?next=%2F"});
+    let request = client().unwrap().post(url).bearer_auth(key).header("apikey", key).json(&body);
+    let link: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
+    link["action_link"].as_str().unwrap().to_owned()
+}
+
+/// Presses the button of a mail, and returns the status.
+async fn press(mailgun: &Mailgun, number: usize, headers: &[(&str, &str)]) -> u16 {
+    let mut request = client().unwrap().post(format!("{}/scan", mailgun.url()));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.header("content-type", "application/x-www-form-urlencoded").body(format!("mail={number}"));
+    request.send().await.unwrap().status().as_u16()
+}
+
+/// Scans the first mail, and returns what the page shows about it.
+async fn scan(mailgun: &Mailgun) -> String {
+    assert_eq!(press(mailgun, 0, &[]).await, 303);
+    let page = client().unwrap().get(mailgun.url()).send().await.unwrap().text().await.unwrap();
+    let rest = page.split_once("id=\"scan-0\">").unwrap().1;
+    rest.split_once("</div>").unwrap().0.to_owned()
+}
+
+#[tokio::test]
+async fn a_scan_opens_the_link_three_times_and_says_that_it_was_used_up() {
+    let (mailgun, supabase) = both().await;
+    let link = make_link(&supabase).await;
+    send(&mailgun, &mail(&[("text", &format!("Sign in:\n\n{link}\n"))])).await.unwrap();
+    let shown = scan(&mailgun).await;
+    for part in [
+        "The scanner used up the link: a person who opens it now gets <code>otp_expired</code>.",
+        "<dd>HEAD: 405 (3 times)</dd><dd>GET: 200, then 403</dd>",
+        "not visited with scripts on, because this page's own script did not run",
+    ] {
+        assert!(shown.contains(part), "{part}\n{shown}");
+    }
+    assert_eq!(supabase.verify_journal().len(), 3);
+    assert!(scan(&mailgun).await.contains("The link did not sign in before the scan, either."));
+}
+
+#[tokio::test]
+async fn nothing_outside_of_this_machine_is_opened() {
+    let (mailgun, supabase) = both().await;
+    send(&mailgun, &mail(&[])).await.unwrap();
+    let shown = scan(&mailgun).await;
+    assert!(shown.contains("Nothing was opened"), "{shown}");
+    let entry = "<dt>https://portal.example.com/x?a=1&amp;b=2</dt><dd>not fetched: not on this machine</dd>";
+    assert!(shown.contains(entry), "{shown}");
+
+    // Nor by a redirect. A made-up token redirects to the callback.
+    let query = "token=x&type=email&redirect_to=https://example.com/auth/callback";
+    let link = format!("{}/auth/v1/verify?{query}", supabase.url());
+    let mailgun = self::mailgun().await;
+    send(&mailgun, &mail(&[("text", &link)])).await.unwrap();
+    let shown = scan(&mailgun).await;
+    assert!(shown.contains("<dd>GET: 303 → not fetched: not on this machine (3 times)</dd>"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_mailbox_that_knows_no_supabase_says_only_what_was_opened() {
+    let (mailgun, supabase) = (mailgun().await, SupabaseAuth::start(SupabaseSettings::default()).await.unwrap());
+    let link = make_link(&supabase).await;
+    // In the HTML, the link is escaped. The second URL has no answer: port 9 is the discard service.
+    let html = format!("<a href=\"{}\">Sign in</a>", link.replace('&', "&amp;"));
+    send(&mailgun, &mail(&[("text", "See http://127.0.0.1:9/"), ("html", &html)])).await.unwrap();
+    let shown = scan(&mailgun).await;
+    assert!(!shown.contains("<strong"), "{shown}");
+    assert!(shown.contains("<dt>http://127.0.0.1:9/</dt><dd>HEAD: no answer (3 times)</dd>"), "{shown}");
+    let opened = supabase.verify_journal();
+    assert_eq!(opened.len(), 3);
+    assert!(opened.iter().all(|call| call.unknown_token.is_none() && call.kind == "signup"), "{opened:?}");
+}
+
+#[tokio::test]
+async fn only_the_mailbox_page_can_scan_and_only_mails_that_have_arrived() {
+    let (mailgun, supabase) = both().await;
+    let link = make_link(&supabase).await;
+    send(&mailgun, &mail(&[("text", &link)])).await.unwrap();
+    assert_eq!(press(&mailgun, 0, &[("origin", "https://evil.example")]).await, 403);
+    assert_eq!(press(&mailgun, 0, &[("host", "rebound.example")]).await, 403);
+    assert_eq!(press(&mailgun, 1, &[]).await, 400);
+    assert_eq!(supabase.verify_journal(), []);
+}

@@ -1,0 +1,82 @@
+//! The check at the end of a test.
+
+use sandbox::{Durability, Postgres, TestDatabase};
+
+/// A database with this number of open jobs.
+async fn with_open_jobs(count: u32) -> TestDatabase {
+    let database = TestDatabase::new().await;
+    let insert = "insert into email_jobs
+                    (id, state, recipient, mailbox, callback_url, deadline_at, request_id, place, seq)
+                  select gen_random_uuid(), 'queued', name, name, 'https://example.com/', now() + interval '1 day', 'r', n, n
+                  from generate_series(1, ";
+    database.execute(&format!("{insert}{count}) as n, concat('person-', n, '@example.com') as name")).await;
+    database
+}
+
+/// A database without tables on its own server.
+async fn on_own_server() -> TestDatabase {
+    let server = Postgres::start_with(Durability::Off).await.unwrap();
+    server.create_database("own").await.unwrap();
+    TestDatabase::on(server, "own")
+}
+
+#[tokio::test]
+#[should_panic(expected = "the test ends with 2 open jobs and expects 0")]
+async fn a_test_that_leaves_jobs_open_fails() {
+    with_open_jobs(2).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "\n  queued person-1@example.com")]
+async fn a_job_that_was_left_open_is_shown() {
+    with_open_jobs(1).await;
+}
+
+#[tokio::test]
+async fn a_test_may_leave_the_jobs_that_it_declares() {
+    let database = with_open_jobs(2).await;
+    database.expect_open_jobs(2);
+}
+
+#[tokio::test]
+#[should_panic(expected = "the test ends with 1 open jobs and expects 2")]
+async fn a_declared_job_that_is_not_open_fails_the_test() {
+    with_open_jobs(1).await.expect_open_jobs(2);
+}
+
+#[tokio::test]
+async fn a_measurement_may_leave_any_number_of_jobs() {
+    with_open_jobs(3).await.allow_any_open_jobs();
+}
+
+#[tokio::test]
+#[should_panic(expected = "the first failure")]
+async fn a_failure_is_not_hidden_by_the_check() {
+    let _database = with_open_jobs(1).await;
+    panic!("the first failure");
+}
+
+#[tokio::test]
+async fn a_database_without_tables_has_no_open_jobs() {
+    drop(on_own_server().await);
+}
+
+#[tokio::test]
+#[should_panic(expected = "call `allow_any_open_jobs`")]
+async fn a_test_that_ends_without_its_server_must_say_so() {
+    let database = on_own_server().await;
+    database.server.as_ref().unwrap().halt().await;
+}
+
+#[tokio::test]
+async fn a_test_that_says_so_may_end_without_its_server() {
+    let database = on_own_server().await;
+    database.server.as_ref().unwrap().halt().await;
+    database.allow_any_open_jobs();
+}
+
+#[tokio::test]
+#[should_panic(expected = "the test ends without `finish`")]
+async fn a_harness_that_must_be_finished_and_is_not_fails_the_test() {
+    drop(TestDatabase::new().await.require_finish());
+}

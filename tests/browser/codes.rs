@@ -1,0 +1,135 @@
+//! The code, which people type on the page "Check your mail".
+
+use sandbox::{Fault, FaultKind, Mail, PortalSettings, SupabaseSettings};
+use tests::Plan;
+
+use crate::{
+    Street,
+    chromium::{Browser, browse},
+    looks::assert_readable_everywhere,
+    scanner::scan_mail,
+};
+
+const ADA: &str = "ada@example.com";
+/// 32 bytes 0x01.
+const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+/// A system that mails codes of ten digits, with links of this style.
+async fn street(style: &str) -> Street {
+    let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
+    let url = format!("http://{address}");
+    let mut plan = Plan::default().api("API_LISTEN", &address).api("PUBLIC_URL", &url).api("CONFIRM_KEY", KEY);
+    plan = plan.worker("PUBLIC_URL", &url).worker("CONFIRM_KEY", KEY);
+    plan = plan.worker("LINK_STYLE", style).worker("MAIL_CODE", "on");
+    plan.supabase = SupabaseSettings { otp_length: 10, ..SupabaseSettings::default() };
+    Street::with_portal(plan, PortalSettings { mails_show_code: true, ..PortalSettings::default() }).await
+}
+
+async fn ask(browser: &Browser, street: &Street, address: &str) {
+    browser.go(&street.page("/projects/42?tab=files")).await;
+    browser.until_shown("email").await;
+    browser.ask_for(address).await;
+    browser.until_shown("code").await;
+}
+
+fn code_in(mail: &Mail) -> String {
+    let is_code = |line: &&str| line.len() == 10 && line.bytes().all(|byte| byte.is_ascii_digit());
+    mail.text.lines().find(is_code).unwrap_or_else(|| panic!("{}", mail.text)).to_owned()
+}
+
+/// Puts text into the field as a paste does: at once, with every character.
+async fn paste(browser: &Browser, text: &str) {
+    browser.at("code").await.clear().await.unwrap();
+    browser.value("document.getElementById('code').focus()").await;
+    let pasted = browser.value(&format!("document.execCommand('insertText', false, {text:?})")).await;
+    assert_eq!(pasted, true);
+}
+
+async fn assert_signed_in(browser: &Browser, street: &Street, address: &str) {
+    browser.until_shown("page").await;
+    assert_eq!(browser.value("location.href").await, street.page("/projects/42?tab=files"));
+    assert_eq!(browser.text("who").await, address);
+}
+
+#[tokio::test]
+async fn a_code_signs_in_after_a_wrong_one_however_it_is_pasted() {
+    let street = street("confirm").await;
+    browse(|browser| async move {
+        ask(&browser, &street, "Info@Müller.example").await;
+        let address = "info@xn--mller-kva.example";
+        let code = code_in(&street.mail_to(address).await);
+        assert_readable_everywhere(&browser, "the page with a code field").await;
+
+        let posts = || street.system.supabase.verify_posts().len();
+        for no_code in ["", "12345", "12345678901", "My code is 1234567890", "١٢٣٤٥٦٧٨٩٠"] {
+            paste(&browser, "0").await;
+            paste(&browser, no_code).await;
+            browser.click("code-submit").await;
+            browser.until_text("code-error", "6 to 10 digits").await;
+        }
+        assert_eq!(posts(), 0);
+        let wrong = if code == "0000000000" { "1111111111" } else { "0000000000" };
+        browser.type_into("code", wrong).await;
+        assert_eq!(browser.text("code-error").await, "");
+        browser.click("code-submit").await;
+        browser.until_text("code-error", "wrong, used or too old").await;
+        assert_eq!(browser.value("document.activeElement.id").await, "code");
+        assert_eq!(browser.value("document.activeElement.getAttribute('aria-invalid')").await, "true");
+        assert_readable_everywhere(&browser, "a wrong code").await;
+
+        // Spaces, a no-break space, a zero-width space, a dash, full-width digits.
+        let full_width = |digit: char| char::from_u32(u32::from(digit) - u32::from('0') + 0xff10).unwrap();
+        let end: String = code[7..].chars().map(full_width).collect();
+        let pasted = format!(" {}\u{a0}{}\u{200b}\u{2013}{end} ", &code[..3], &code[3..7]);
+        paste(&browser, &pasted).await;
+        browser.click("code-submit").await;
+        assert_signed_in(&browser, &street, address).await;
+        assert_eq!(browser.value("localStorage.length").await, 1);
+        street.finish();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_code_is_explained_and_can_be_tried_again() {
+    let street = street("confirm").await;
+    browse(|browser| async move {
+        ask(&browser, &street, ADA).await;
+        let code = code_in(&street.mail_to(ADA).await);
+        browser.type_into("code", &code).await;
+        for (fault, text) in [(Fault::status(429), "wait a minute"), (Fault::from(FaultKind::Cut), "cannot be reached")]
+        {
+            // A browser repeats a request by itself if an open connection is cut.
+            street.system.supabase.verify_faults().add(fault.always());
+            browser.click("code-submit").await;
+            browser.until_text("code-error", text).await;
+            street.system.supabase.verify_faults().clear();
+            browser.assert_accessible(text).await;
+        }
+        street.system.supabase.ban(ADA);
+        browser.click("code-submit").await;
+        browser.until_text("code-error", "blocked").await;
+        street.system.supabase.ban_until(ADA, chrono::Utc::now());
+        browser.click("code-submit").await;
+        assert_signed_in(&browser, &street, ADA).await;
+        street.finish();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_code_still_signs_in_after_a_scanner_has_opened_the_mail() {
+    for (style, addresses) in [("confirm", 1), ("code", 0)] {
+        let street = street(style).await;
+        browse(|browser| async move {
+            ask(&browser, &street, ADA).await;
+            let mail = street.mail_to(ADA).await;
+            assert_eq!(scan_mail(&mail).await, addresses, "{}", mail.text);
+            browser.type_into("code", &code_in(&mail)).await;
+            browser.click("code-submit").await;
+            assert_signed_in(&browser, &street, ADA).await;
+            street.finish();
+        })
+        .await;
+    }
+}

@@ -1,0 +1,146 @@
+//! Every state of the confirm page is readable: in light and dark, on a small screen, and with forced colours.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use confirm::{ConfirmKeys, Content, Expiry};
+
+use crate::{
+    CONFIRM_KEY, Street,
+    chromium::{Browser, browse},
+    looks::ALL_LOOKS,
+    plan_with,
+};
+
+/// 32 bytes 0x02.
+const OTHER_KEY: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
+const TITLE: &str = "document.querySelector('h1')?.innerText";
+/// The longest address: its part before the `@` has 64 characters.
+const LONG_ADDRESS: &str = "somebody-with-a-very-long-name-that-no-line-of-a-small-screen-fi@a-very-long-name-of-a-company-or-a-department.example";
+
+fn content() -> Content {
+    let in_an_hour = SystemTime::now() + Duration::from_hours(1);
+    Content {
+        verify_url: "http://127.0.0.1:9/auth/v1/verify".to_owned(),
+        token_hash: "0123456789abcdef0123456789abcdef0123456789abcdef01234567".to_owned(),
+        recipient: Some("ada@example.com".to_owned()),
+        callback_url: "https://example.com/auth/callback?next=%2Fa".to_owned(),
+        shown_host: "example.com".to_owned(),
+        has_code: false,
+        expires_at: Expiry(in_an_hour.duration_since(UNIX_EPOCH).unwrap().as_secs()),
+    }
+}
+
+fn word_with(key: &str, content: &Content) -> String {
+    let keys: ConfirmKeys = key.parse().unwrap();
+    keys.encode(content, keys.current()).unwrap()
+}
+
+fn word(content: &Content) -> String {
+    word_with(CONFIRM_KEY, content)
+}
+
+/// Checks the page that is open now in every look.
+async fn assert_readable(browser: &Browser, state: &str, title: &str) {
+    browser.until(&format!("{TITLE} === {title:?}")).await;
+    for look in ALL_LOOKS {
+        browser.look_like(look).await;
+        browser.assert_readable(&format!("the confirm page, {state}, {}", look.name)).await;
+        assert_names_are_whole(browser, state).await;
+        if look.has_forced_colors {
+            assert_edges_are_visible(browser, state).await;
+        }
+    }
+}
+
+/// Whether every address and host on the page that fits on a line is on one line.
+async fn assert_names_are_whole(browser: &Browser, state: &str) {
+    let broken = browser
+        .value(
+            "[...document.querySelectorAll('bdi')].filter((name) => name.textContent.length < 25) \
+             .filter((name) => name.getBoundingClientRect().height > 1.6 * parseFloat(getComputedStyle(name).fontSize)).length",
+        )
+        .await;
+    assert_eq!(broken, 0, "{state}: a short name is broken");
+}
+
+/// Forced colours remove the background that makes a button look like one.
+async fn assert_edges_are_visible(browser: &Browser, state: &str) {
+    assert_eq!(browser.value("matchMedia('(forced-colors: active)').matches").await, true);
+    let hidden = browser
+        .value(
+            "[...document.querySelectorAll('button, a.button')].map((each) => getComputedStyle(each)).filter((style) => \
+             parseFloat(style.borderTopWidth) < 1 || style.borderTopColor === style.backgroundColor).length",
+        )
+        .await;
+    assert_eq!(hidden, 0, "{state}: a button has no visible edge");
+}
+
+#[tokio::test]
+async fn the_confirm_page_is_readable_whatever_it_shows() {
+    let street = Street::of(plan_with("confirm"), 30).await;
+    let page = street.system.url("/auth/confirm/").await;
+    let good = word(&content());
+    let (start, end) = good.split_at(80);
+    let long_host = format!("{}.example.com", "a-long-label-of-a-host".repeat(2));
+    let ready = [
+        ("with an address", good.clone()),
+        ("with a link that was wrapped", format!("{start}%0D%0A%20{end}%3E")),
+        ("with a hyphen", word(&Content { recipient: Some("person-1@example.com".to_owned()), ..content() })),
+        ("with a code", word(&Content { has_code: true, ..content() })),
+        ("without an address", word(&Content { recipient: None, ..content() })),
+        ("with a long address", word(&Content { recipient: Some(LONG_ADDRESS.to_owned()), ..content() })),
+    ];
+    browse(|browser| async move {
+        for (state, word) in ready {
+            browser.go(&format!("{page}{word}")).await;
+            assert_readable(&browser, state, "Sign in to example.com").await;
+        }
+        browser.go(&format!("{page}{}", word(&Content { shown_host: long_host.clone(), ..content() }))).await;
+        assert_readable(&browser, "with a long host", &format!("Sign in to {long_host}")).await;
+        street.finish();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn every_problem_of_the_confirm_page_is_accessible() {
+    let street = Street::of(plan_with("confirm").api("CONFIRM_RATE_LIMIT", "40/1h"), 30).await;
+    let page = street.system.url("/auth/confirm/").await;
+    let good = word(&content());
+    let (start, end) = good.split_at(80);
+    let moved = Content { callback_url: "https://old.example.com/auth/callback".to_owned(), ..content() };
+    let problems = [
+        ("cut off", good[..good.len() - 3].to_owned(), "This link is incomplete"),
+        ("altered", format!("{start}A{end}"), "This link is incomplete"),
+        ("of another server", word_with(OTHER_KEY, &content()), "This link is incomplete"),
+        ("expired", word(&Content { expires_at: Expiry(1_000_000_000), ..content() }), "This link has expired"),
+        ("to a portal that moved", word(&moved), "This link cannot be used"),
+    ];
+    browse(|browser| async move {
+        for (state, word, title) in problems {
+            browser.go(&format!("{page}{word}")).await;
+            assert_readable(&browser, state, title).await;
+        }
+
+        let link = format!("{page}{good}");
+        browser
+            .go(&format!("data:text/html,<form method=post action={link}><button id=post>Post</button></form>"))
+            .await;
+        browser.click("post").await;
+        assert_readable(&browser, "posted by another site", "Please open the link from your mail").await;
+
+        // Chromium shows a page of its own in the frame.
+        browser.go(&format!("data:text/html,<iframe id=frame src={link}></iframe>")).await;
+        browser.at("frame").await.enter_frame().await.unwrap();
+        assert_eq!(browser.value("location.href").await, "chrome-error://chromewebdata/");
+        assert_eq!(browser.value("document.getElementById('sign-in')").await, serde_json::Value::Null);
+        browser.driver.enter_default_frame().await.unwrap();
+
+        while browser.value(TITLE).await != "Too many requests" {
+            browser.go(&link).await;
+        }
+        assert_readable(&browser, "opened too often", "Too many requests").await;
+        street.finish();
+    })
+    .await;
+}

@@ -1,0 +1,66 @@
+//! How a browser shows a page: the size of its window, light or dark, and colours that the person has forced on all pages.
+
+use serde_json::json;
+
+use crate::chromium::Browser;
+
+/// One way to show a page.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) name: &'static str,
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) is_dark: bool,
+    /// Whether the person's own few colours replace those of the page (`forced-colors: active`).
+    pub(crate) has_forced_colors: bool,
+}
+
+const LIGHT: Look = Look { name: "light", width: 1100, height: 700, is_dark: false, has_forced_colors: false };
+const DARK: Look = Look { name: "dark", is_dark: true, ..LIGHT };
+/// 320 px is what WCAG asks for (1.4.10).
+pub(crate) const NARROW: Look = Look { name: "320 px", width: 320, height: 640, ..LIGHT };
+const NARROW_DARK: Look = Look { name: "320 px, dark", is_dark: true, ..NARROW };
+const FORCED: Look = Look { name: "320 px, forced colors", has_forced_colors: true, ..NARROW };
+const FORCED_DARK: Look = Look { name: "320 px, forced colors, dark", is_dark: true, ..FORCED };
+
+/// The looks of the pictures.
+pub(crate) const LOOKS: [Look; 3] = [LIGHT, DARK, Look { name: "phone", width: 390, height: 780, ..LIGHT }];
+
+/// The looks in which a page must be readable for everybody.
+pub(crate) const ALL_LOOKS: [Look; 6] = [LIGHT, DARK, NARROW, NARROW_DARK, FORCED, FORCED_DARK];
+
+impl Browser {
+    /// Shows this page and the next ones like this.
+    pub(crate) async fn look_like(&self, look: Look) {
+        let tools = self.driver.cdp();
+        let Look { width, height, .. } = look;
+        let screen = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500 });
+        tools.send_raw("Emulation.setDeviceMetricsOverride", screen).await.unwrap();
+        let scheme = if look.is_dark { "dark" } else { "light" };
+        let forced = if look.has_forced_colors { "active" } else { "none" };
+        let features = [("prefers-color-scheme", scheme), ("forced-colors", forced)];
+        let features = features.map(|(name, value)| json!({ "name": name, "value": value }));
+        tools.send_raw("Emulation.setEmulatedMedia", json!({ "features": features })).await.unwrap();
+    }
+
+    /// Fails if the page scrolls sideways, or if axe finds a violation.
+    pub(crate) async fn assert_readable(&self, what: &str) {
+        self.assert_fits(what).await;
+        self.assert_accessible(what).await;
+    }
+
+    /// Fails if the page scrolls sideways.
+    pub(crate) async fn assert_fits(&self, what: &str) {
+        let wide = self.value("document.documentElement.scrollWidth - innerWidth").await;
+        assert!(wide.as_i64().unwrap() <= 0, "{what} scrolls sideways by {wide} px");
+    }
+}
+
+/// Checks a state of a page in every look, and then shows it in the first one again.
+pub(crate) async fn assert_readable_everywhere(browser: &Browser, what: &str) {
+    for look in ALL_LOOKS {
+        browser.look_like(look).await;
+        browser.assert_readable(&format!("{what}, {}", look.name)).await;
+    }
+    browser.look_like(LIGHT).await;
+}
