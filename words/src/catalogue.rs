@@ -1,0 +1,107 @@
+//! The messages of one language.
+
+use std::{borrow::Cow, collections::HashMap};
+
+use fluent_bundle::{FluentArgs, FluentError, FluentResource, concurrent::FluentBundle};
+
+use super::{
+    fault::WordsError,
+    language::Language,
+    part::{Part, Value, place, split},
+};
+
+/// A parsed file of messages.
+pub(crate) struct Source {
+    pub file: String,
+    pub resource: FluentResource,
+}
+
+/// Where a message stands.
+struct Place {
+    file: String,
+    line: usize,
+}
+
+/// The messages of one language, which several threads may read at once.
+pub(crate) struct Catalogue {
+    pub language: Language,
+    bundle: FluentBundle<FluentResource>,
+    places: HashMap<String, Place>,
+}
+
+impl Catalogue {
+    /// A catalogue of files, of which the later ones override messages of the earlier ones.
+    pub(crate) fn new(language: Language, sources: Vec<Source>) -> Self {
+        // The tag chooses the plural forms. Languages of which Fluent knows none have those of English.
+        let tag = language.tag().parse().unwrap_or_default();
+        let mut bundle = FluentBundle::new_concurrent(vec![tag]);
+        // `Words::text` isolates values itself, because templates have their own marks for it.
+        bundle.set_use_isolating(false);
+        let mut places = HashMap::new();
+        for Source { file, resource } in sources {
+            for (id, line) in lines(resource.source()) {
+                places.insert(id.to_owned(), Place { file: file.clone(), line });
+            }
+            bundle.add_resource_overriding(resource);
+        }
+        Self { language, bundle, places }
+    }
+
+    pub(crate) fn has(&self, id: &str) -> bool {
+        self.bundle.has_message(id)
+    }
+
+    /// The file and the line of a message.
+    pub(crate) fn place(&self, id: &str) -> (&str, usize) {
+        self.places.get(id).map_or(("", 0), |place| (&place.file, place.line))
+    }
+
+    /// A message in parts.
+    ///
+    /// # Errors
+    /// The message does not exist, refers to something that does not exist, or lacks an argument.
+    pub(crate) fn parts<'a>(&self, id: &str, args: &[(&'a str, Value<'a>)]) -> Result<Vec<Part<'a>>, WordsError> {
+        let formatted = self.format(id, args).ok_or_else(|| self.unknown(id))?;
+        let formatted = formatted.map_err(|errors| self.broken(id, &errors))?;
+        Ok(split(&formatted, args))
+    }
+
+    /// The message with a character in place of each value. `None` if there is no such message.
+    fn format<'b>(&'b self, id: &str, args: &[(&str, Value<'_>)]) -> Option<Result<Cow<'b, str>, Vec<FluentError>>> {
+        let pattern = self.bundle.get_message(id)?.value()?;
+        let mut fluent_args = FluentArgs::with_capacity(args.len());
+        for (position, (name, value)) in args.iter().enumerate() {
+            match value {
+                Value::Text(_) => fluent_args.set(*name, place(position)?.to_string()),
+                Value::Count(count) => fluent_args.set(*name, *count),
+            }
+        }
+        let mut errors = vec![];
+        let formatted = self.bundle.format_pattern(pattern, Some(&fluent_args), &mut errors).into_owned();
+        Some(if errors.is_empty() { Ok(Cow::Owned(formatted)) } else { Err(errors) })
+    }
+
+    fn unknown(&self, id: &str) -> WordsError {
+        WordsError::UnknownMessage { language: self.language, id: id.to_owned() }
+    }
+
+    fn broken(&self, id: &str, errors: &[FluentError]) -> WordsError {
+        let (file, line) = self.place(id);
+        let reason = |error: &FluentError| match error {
+            FluentError::ResolverError(error) => error.to_string(),
+            error => error.to_string(),
+        };
+        let reasons: Vec<String> = errors.iter().map(reason).collect();
+        let (id, file) = (id.to_owned(), file.to_owned());
+        WordsError::BrokenMessage { language: self.language, id, file, line, reason: reasons.join("; ") }
+    }
+}
+
+/// The ids of messages and terms (with their dash), and their lines. Both stand at the beginning of a line.
+pub(crate) fn lines(source: &str) -> impl Iterator<Item = (&str, usize)> {
+    source.lines().zip(1..).filter_map(|(line, number)| {
+        let (id, _) = line.split_once('=')?;
+        let is_id = id.starts_with(|first: char| first.is_ascii_alphabetic() || first == '-');
+        is_id.then(|| (id.trim_end(), number))
+    })
+}

