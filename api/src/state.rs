@@ -16,7 +16,7 @@ use crate::{
     document::PublishedLimits,
     ip_limit::limiter::{IpRateLimiter, QuotaOverrides},
     metrics,
-    settings::{ApiSettings, WebhookSettings},
+    settings::{ApiSettings, OfferedLanguages, WebhookSettings},
     webhook::log::WebhookLog,
 };
 
@@ -34,6 +34,7 @@ pub(crate) struct AppState {
     pub(crate) refused_origins: RefusedOrigins,
     pub(crate) callback_path: String,
     pub(crate) callback_next_prefixes: NextPrefixes,
+    pub(crate) languages: OfferedLanguages,
     pub(crate) queue: Arc<QueueMonitor>,
     pub(crate) published_limits: PublishedLimits,
     /// `None` without its settings.
@@ -68,6 +69,7 @@ impl AppState {
             refused_origins: RefusedOrigins::default(),
             callback_path: settings.callback_path.clone(),
             callback_next_prefixes: settings.callback_next_prefixes.clone(),
+            languages: settings.languages.clone(),
             queue: Arc::new(QueueMonitor::new(QueueLimits {
                 max_waiting: settings.queue_limit,
                 deadline: settings.admission.deadline,

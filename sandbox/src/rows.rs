@@ -29,7 +29,7 @@ where
 }
 
 const JOBS: &str = "
-    select id, request_id, recipient, callback_url, shown_host, state, code, message, delivery, attempt, message_id,
+    select id, request_id, recipient, callback_url, shown_host, language, time_zone, state, code, message, delivery, attempt, message_id,
       sealed_link is not null as has_link, lease_token is not null as is_leased, worker,
       extract(epoch from run_at - clock_timestamp())::float8 as due_in
     from email_jobs";
@@ -47,6 +47,10 @@ pub struct JobRow {
     pub callback_url: String,
     /// The host that the mail names.
     pub shown_host: Option<String>,
+    /// The mail's language, a BCP 47 tag.
+    pub language: Option<String>,
+    /// The time zone in which the mail shows times, a name of the tz database.
+    pub time_zone: Option<String>,
     /// `queued`, `sent` and so on.
     pub state: String,
     /// Why the job failed last or ended.

@@ -7,8 +7,13 @@
 use std::{sync::Arc, time::Instant};
 
 use outbox::{CallbackUrl, Email, Enqueued, JobId, NewJob, ShownHost};
-use poem::{Request, http::HeaderMap, web::Data};
+use poem::{
+    Request,
+    http::{HeaderMap, header},
+    web::Data,
+};
 use poem_openapi::{OpenApi, Tags};
+use words::{Language, TimeZone, choose_language, choose_time_zone};
 
 use super::{
     request::MagicLinkRequest,
@@ -28,6 +33,7 @@ use crate::{
         request_context::RequestContext,
         responses::EndpointError,
         retry_after::RetryAfter,
+        single_header::single_header,
     },
     ip_limit::limiter::ClientNetwork,
     metrics,
@@ -64,6 +70,7 @@ impl SendMagicLinkApi {
         context: Data<&RequestContext>,
         body: JsonBody<MagicLinkRequest>,
     ) -> Result<AcceptedResponse, EndpointError<SendMagicLinkErrors>> {
+        let reader = Reader::of(&state, request.headers(), &body.0);
         let valid = validate(&state, request.headers(), body.0)?;
         if let AdmissionDecision::Reject { retry_after } = state.queue.decide() {
             return Err(ErrorResponse::unavailable_for(retry_after).into());
@@ -73,6 +80,8 @@ impl SendMagicLinkApi {
             recipient: valid.recipient,
             callback_url: valid.callback_url,
             shown_host: valid.shown_host,
+            language: reader.language.tag(),
+            time_zone: (reader.time_zone != TimeZone::UTC).then(|| reader.time_zone.name().to_owned()),
             client: client.0.0.clone(),
             request_id: context.id.clone(),
             traceparent: context.traceparent.clone(),
@@ -84,6 +93,23 @@ impl SendMagicLinkApi {
             }
             Enqueued::Duplicate | Enqueued::Suppressed => Ok(AcceptedResponse),
             Enqueued::Limited { retry_after } => Err(recipient_rate_limited(retry_after.into()).into()),
+        }
+    }
+}
+
+/// How to write to the person who asked.
+struct Reader {
+    language: Language,
+    time_zone: TimeZone,
+}
+
+impl Reader {
+    /// Chooses from closed lists, so that no text of the request gets into the mail.
+    fn of(state: &AppState, headers: &HeaderMap, body: &MagicLinkRequest) -> Self {
+        let accepted = single_header(headers, &header::ACCEPT_LANGUAGE);
+        Self {
+            language: choose_language(body.locale.as_deref(), accepted, state.languages.as_slice()),
+            time_zone: choose_time_zone(body.time_zone.as_deref()),
         }
     }
 }
@@ -101,7 +127,7 @@ struct ValidRequest {
 /// 400 with every issue of the request. If all issues have the same code, the response has that code; otherwise it has
 /// `invalid_request`.
 fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Result<ValidRequest, ErrorResponse> {
-    let MagicLinkRequest { email, callback_origin, callback_next, mut issues } = body;
+    let MagicLinkRequest { email, callback_origin, callback_next, mut issues, .. } = body;
     let mut codes = vec![ErrorCode::InvalidRequest; issues.len()];
 
     // If the field has the wrong type, it already has an issue. Trying the headers would add a second, misleading one.

@@ -31,6 +31,10 @@ pub(crate) struct MagicLinkRequest {
     pub(crate) callback_origin: Option<String>,
     /// The destination inside the portal, not checked yet.
     pub(crate) callback_next: Option<String>,
+    /// The language that the person reads, a BCP 47 tag. Never invalid: an unknown one counts as absent.
+    pub(crate) locale: Option<String>,
+    /// The person's time zone, a name of the tz database. Never invalid: an unknown one counts as absent.
+    pub(crate) time_zone: Option<String>,
     /// All problems found so far.
     pub(crate) issues: Vec<ValidationIssue>,
 }
@@ -60,7 +64,9 @@ impl JsonRequest for MagicLinkRequest {
         let email = email.map_err(|(code, message)| issues.push(ValidationIssue::new("email", code, message))).ok();
         let callback_origin = optional_text(&mut fields, "callback_origin", &mut issues);
         let callback_next = optional_text(&mut fields, "callback_next", &mut issues);
-        Ok(Self { email, callback_origin, callback_next, issues })
+        let locale = optional_text(&mut fields, "locale", &mut issues);
+        let time_zone = optional_text(&mut fields, "time_zone", &mut issues);
+        Ok(Self { email, callback_origin, callback_next, locale, time_zone, issues })
     }
 }
 
@@ -141,6 +147,25 @@ fn schema() -> MetaSchema {
         example: Some(json!("example")),
         ..MetaSchema::ANY
     };
+    // No pattern and no length: an unknown value is never an error, so an SDK must not refuse it either.
+    let locale = MetaSchema {
+        description: Some(
+            "Language that the person reads, as a BCP 47 tag: send the language of your page. The mail is in the nearest one \
+             that the operator offers. If the field is absent, null or unknown, `Accept-Language` decides.",
+        ),
+        nullable: true,
+        example: Some(json!("de-AT")),
+        ..MetaSchema::ANY
+    };
+    let time_zone = MetaSchema {
+        description: Some(
+            "Time zone in which the mail shows times, a name of the tz database: send \
+             `Intl.DateTimeFormat().resolvedOptions().timeZone`. If it is absent, null or unknown, times are in UTC.",
+        ),
+        nullable: true,
+        example: Some(json!("Europe/Vienna")),
+        ..MetaSchema::ANY
+    };
     MetaSchema {
         ty: "object",
         title: Some(MagicLinkRequest::SCHEMA.to_owned()),
@@ -150,6 +175,8 @@ fn schema() -> MetaSchema {
             ("email", field(email)),
             ("callback_origin", field(callback_origin)),
             ("callback_next", field(callback_next)),
+            ("locale", field(locale)),
+            ("time_zone", field(time_zone)),
         ],
         ..MetaSchema::ANY
     }

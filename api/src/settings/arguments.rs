@@ -127,6 +127,10 @@ pub struct ApiArguments {
     /// not mail all jobs in time. Example: 100000
     #[arg(long, env, default_value = "100000", value_name = "NUMBER", help_heading = "Limits")]
     pub(super) queue_limit: String,
+    /// Languages that mails can have, the first for everybody who reads none of them: ar, de, en, es, fr. A request names its
+    /// language in `locale`, or in the header Accept-Language. Example: en,de
+    #[arg(long, env, default_value = "en", value_name = "TAGS", help_heading = "Mail")]
+    pub(super) languages: String,
     /// Address at which browsers reach the api: https, without a query. The links of LINK_STYLE=confirm lead to it.
     /// Example: https://login.example.com
     #[arg(long, env, value_name = "URL", help_heading = "Links")]
@@ -163,7 +167,7 @@ pub enum ApiCommand {
 }
 
 /// The settings that the log may show: all except keys, and the URL with the database's password.
-const PUBLIC: [&str; 27] = [
+const PUBLIC: [&str; 28] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",
     "LOG_FORMAT",
@@ -187,6 +191,7 @@ const PUBLIC: [&str; 27] = [
     "DUPLICATE_WINDOW",
     "JOB_DEADLINE",
     "QUEUE_LIMIT",
+    "LANGUAGES",
     "WEBHOOK_MAX_AGE",
     "MAILGUN_DOMAIN",
     "PUBLIC_URL",

@@ -6,6 +6,7 @@ mod client_ip;
 mod confirm_page;
 mod connections;
 pub(crate) mod defaults;
+mod languages;
 
 use std::{net::SocketAddr, time::Duration};
 
@@ -15,6 +16,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 
 pub use arguments::{ApiArguments, ApiCommand};
 pub(crate) use connections::ConnectionSettings;
+pub(crate) use languages::OfferedLanguages;
 
 use crate::{
     callback::{
@@ -51,6 +53,7 @@ pub struct ApiSettings {
     pub(crate) admission: EnqueuePolicy,
     pub(crate) link_lifetime: Duration,
     pub(crate) queue_limit: u32,
+    pub(crate) languages: OfferedLanguages,
     /// `None`: there is no confirm page.
     pub(crate) confirm: Option<ConfirmSettings>,
     pub(crate) webhooks: WebhookSettings,
@@ -97,6 +100,7 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
         errors.parse("IP_RATE_LIMIT_OVERRIDES", "10.1.0.0/16=600/1m", &arguments.ip_rate_limit_overrides);
     let (admission, link_lifetime) = read_admission(arguments, errors).unzip();
     let queue_limit = errors.in_range("QUEUE_LIMIT", "100000", &arguments.queue_limit, 1..=100_000_000);
+    let languages = errors.parse("LANGUAGES", "en,de", &arguments.languages);
     let confirm = confirm_page::read(arguments, errors);
     let webhooks = read_webhooks(arguments, errors);
     let (allowed_origins, callback_path, callback_next_prefixes) = callback?;
@@ -117,6 +121,7 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
         admission: admission?,
         link_lifetime: link_lifetime?,
         queue_limit: queue_limit?,
+        languages: languages?,
         confirm: confirm?,
         webhooks: webhooks?,
     })

@@ -1,7 +1,7 @@
 //! Valid requests: the job, the response, the log, and the metrics.
 
 use sandbox::eventually;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     harness::{PATH, PORTAL, TestApi, post},
@@ -181,5 +181,57 @@ async fn metrics_are_private_and_health_is_public() {
     assert!(metrics.contains(r#"magic_link_api_requests_total{status="200",code="ok"} 1"#), "{metrics}");
     assert!(metrics.contains("magic_link_api_enqueue_seconds_count 1"), "{metrics}");
     assert_eq!(api.get("/metrics").await.code(), "not_found");
+    api.expect_open_jobs(1);
+}
+
+#[tokio::test]
+async fn the_mail_gets_the_language_and_the_time_zone_of_the_person_who_asks() {
+    let api = TestApi::start(&[("LANGUAGES", "fr,de,ar")]).await;
+    let ask = |number: usize, fields: Value| {
+        let mut body = json!({ "email": format!("person-{number}@example.com"), "callback_origin": PORTAL });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        post(body.to_string())
+    };
+    let cases = [
+        // The field, then the header, then the operator's default.
+        (json!({ "locale": "de-AT" }), Some("ar"), ("de", None)),
+        (json!({}), Some("es, ar;q=0.5, de;q=0.7"), ("de", None)),
+        (json!({ "locale": null }), Some("es"), ("fr", None)),
+        (json!({ "locale": "es" }), None, ("fr", None)),
+        (json!({ "time_zone": "europe/vienna" }), None, ("fr", Some("Europe/Vienna"))),
+        (json!({ "time_zone": "UTC" }), None, ("fr", None)),
+        // What cannot be understood is never an error.
+        (json!({ "locale": "x".repeat(1_024), "time_zone": "x".repeat(1_024) }), Some("de"), ("de", None)),
+        (json!({ "locale": "../../etc", "time_zone": "../../etc/passwd" }), Some("*"), ("fr", None)),
+        (json!({ "locale": "de\r\nBcc: a@b", "time_zone": "Europe/Vienna\n" }), Some(";;q=,"), ("fr", None)),
+        (json!({ "locale": "", "time_zone": "" }), Some("de;q=0"), ("fr", None)),
+    ];
+    for (number, (fields, accepted, _)) in cases.iter().enumerate() {
+        let mut request = ask(number, fields.clone());
+        if let Some(accepted) = accepted {
+            request = request.header("Accept-Language", accepted);
+        }
+        let response = request.send(api.public).await;
+        assert_eq!(response.status, 200, "{fields} {accepted:?}: {response:?}");
+    }
+    let jobs = api.jobs().await;
+    for (job, (fields, accepted, expected)) in jobs.iter().zip(&cases) {
+        let stored = (job.language.as_deref().unwrap(), job.time_zone.as_deref());
+        assert_eq!(stored, *expected, "{fields} {accepted:?}");
+    }
+    assert_eq!(jobs.len(), cases.len());
+    for field in ["locale", "time_zone"] {
+        let response = ask(0, json!({ field: 5 })).send(api.public).await;
+        assert_eq!((response.status, &response.json()["issues"][0]["code"]), (400, &json!("not_a_string")));
+    }
+    api.expect_open_jobs(10);
+}
+
+#[tokio::test]
+async fn without_languages_every_mail_is_in_english() {
+    let api = TestApi::start(&[]).await;
+    let body = json!({ "email": "ann@example.com", "callback_origin": PORTAL, "locale": "de" });
+    assert_eq!(post(body.to_string()).header("Accept-Language", "de").send(api.public).await.status, 200);
+    assert_eq!(api.only_job().await.language.as_deref(), Some("en"));
     api.expect_open_jobs(1);
 }

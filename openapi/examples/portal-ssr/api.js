@@ -9,14 +9,14 @@ const TIMEOUT_MS = 10_000;
  * not this server's.
  * @param {string} email as typed; the api checks it
  * @param {string | null} next the page of this portal to open after sign-in
- * @param {string} address the visitor's
+ * @param {{address: string, languages?: string}} visitor their address, and the `Accept-Language` of their browser
  * @returns {Promise<{ok: true} | {ok: false, status: number, code: string, fieldErrors?: Record<string, string>, retryAfter?: number}>}
  */
-export async function sendMagicLink(email, next, address) {
+export async function sendMagicLink(email, next, { address, languages = '*' }) {
   try {
     const answer = await fetch(`${api}/auth/send-magic-link`, {
       method: 'POST',
-      headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address },
+      headers: { 'Content-Type': 'application/json', 'X-Forwarded-For': address, 'Accept-Language': languages },
       body: JSON.stringify({ email, callback_origin: origin, callback_next: next }),
       signal: AbortSignal.timeout(TIMEOUT_MS),
     });

@@ -17,7 +17,7 @@ export async function showForm(visit) {
 export async function requestMail(visit) {
   const form = await visit.form();
   const [email, next] = [form.get('email') ?? '', form.get('next')];
-  const answer = await sendMagicLink(email, next, visit.address);
+  const answer = await sendMagicLink(email, next, visit);
   if (answer.ok) {
     rememberAsked(visit, email);
     // The page after the form has its own address, so that reloading it sends nothing.

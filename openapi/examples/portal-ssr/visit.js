@@ -29,6 +29,11 @@ export class Visit {
     this.method = request.method;
   }
 
+  /** The languages of the visitor's browser, for the mail. */
+  get languages() {
+    return this.#request.headers['accept-language'];
+  }
+
   /** The visitor's address: the last one that is not a proxy of ours. Earlier entries are what visitors wrote. */
   get address() {
     const peer = plain(this.#request.socket.remoteAddress ?? '');

@@ -14,7 +14,14 @@ export async function sendMagicLink(email, next) {
     const answer = await fetch(`${api}/auth/send-magic-link`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ email, callback_origin: location.origin, callback_next: next }),
+      body: JSON.stringify({
+        email,
+        callback_origin: location.origin,
+        callback_next: next,
+        // The page is in English, but its readers' mail is in the language of their browser.
+        locale: navigator.language,
+        time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+      }),
     });
     const body = await answer.json();
     if (answer.ok) return { ok: true };

@@ -48,6 +48,7 @@ async fn nothing_about_a_forgotten_person_is_left_in_any_table() {
     let mut forgotten_jobs = outbox.jobs().await;
     assert_eq!(forgotten_jobs.len(), jobs, "counts stay");
     forgotten_jobs.retain(|job| job.recipient == "forgotten@invalid");
+    assert!(forgotten_jobs.iter().all(|job| job.language.is_none() && job.time_zone.is_none()), "{forgotten_jobs:?}");
     let states: Vec<_> = forgotten_jobs.iter().map(|job| (job.state_and_code(), job.delivery.as_deref())).collect();
     assert_eq!(states, [(("sent", None), Some("complained")), (("failed", Some("forgotten")), None)]);
     // The worker that was running the job has lost its lease.

@@ -146,6 +146,8 @@ pub(crate) fn request(recipient: &str) -> NewJob {
         recipient: Email::parse(recipient).unwrap(),
         callback_url: CallbackUrl::parse("https://portal.example.com/auth/callback").unwrap(),
         shown_host: ShownHost::parse("portal.example.com").unwrap(),
+        language: "en".to_owned(),
+        time_zone: None,
         client: "203.0.113.7".to_owned(),
         request_id: "test".to_owned(),
         traceparent: None,

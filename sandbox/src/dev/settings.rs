@@ -43,6 +43,7 @@ pub(super) fn for_api(at: &DevAddresses, confirm_key: &str) -> ProgramSettings {
         ("PUBLIC_URL", public_url(at)),
         ("CONFIRM_KEY", confirm_key.to_owned()),
         ("CALLBACK_ORIGINS", "https://example.com,http://localhost:*".into()),
+        ("LANGUAGES", "en,de,fr,es,ar".into()),
         // No load balancer has to notice a stop.
         ("DRAIN_SECONDS", "0".into()),
         ("IP_RATE_LIMIT", "600/1m".into()),

@@ -118,6 +118,8 @@ fn new_job() -> NewJob {
         recipient: Email::parse(&newcomer()).unwrap(),
         callback_url: CallbackUrl::parse("https://example.com/auth/callback?next=%2Fprojects%2F42").unwrap(),
         shown_host: ShownHost::parse("example.com").unwrap(),
+        language: "en".to_owned(),
+        time_zone: None,
         client: "203.0.113.7".to_owned(),
         request_id: id.to_string(),
         traceparent: None,

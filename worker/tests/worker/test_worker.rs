@@ -80,6 +80,8 @@ impl TestWorker {
             recipient: Email::parse(recipient).unwrap(),
             callback_url: CallbackUrl::parse(callback_url).unwrap(),
             shown_host: ShownHost::parse("example.com").unwrap(),
+            language: "en".to_owned(),
+            time_zone: None,
             client: "192.0.2.1".to_owned(),
             request_id: "a-request".to_owned(),
             traceparent: None,
