@@ -31,6 +31,8 @@ pub struct Content {
     pub shown_host: String,
     /// Whether the mail also shows a one-time code.
     pub has_code: bool,
+    /// The language tag of the mail, for the page: `de`. `None` for English.
+    pub language: Option<String>,
     /// Until when the link works.
     pub expires_at: Expiry,
 }
@@ -53,6 +55,9 @@ impl Content {
         if self.has_code {
             fields::push(&mut bytes, Tag::HasCode, &[])?;
         }
+        if let Some(language) = &self.language {
+            fields::push(&mut bytes, Tag::Language, language.as_bytes())?;
+        }
         fields::push(&mut bytes, Tag::ExpiresAt, &self.expires_at.0.to_be_bytes())?;
         Some(bytes)
     }
@@ -68,6 +73,7 @@ impl Content {
             callback_url: fields.text(Tag::CallbackUrl)?,
             shown_host: fields.text(Tag::ShownHost)?,
             has_code: fields.get(Tag::HasCode).is_some(),
+            language: fields.text(Tag::Language),
             expires_at: Expiry(u64::from_be_bytes(fields.get(Tag::ExpiresAt)?.try_into().ok()?)),
         })
     }
@@ -97,10 +103,17 @@ mod tests {
         fn every_content_can_be_read_back(
             verify_url in ".{0,80}", token_hash in prop_oneof!["[0-9a-f]{56}", "[0-9a-fA-F]{0,60}", ".{0,60}"],
             recipient in proptest::option::of(".{0,80}"), callback_url in ".{0,300}", shown_host in ".{0,80}",
-            has_code: bool, expires_at: u64,
+            has_code: bool, language in proptest::option::of(".{0,20}"), expires_at: u64,
         ) {
             let content = Content {
-                verify_url, token_hash, recipient, callback_url, shown_host, has_code, expires_at: Expiry(expires_at),
+                verify_url,
+                token_hash,
+                recipient,
+                callback_url,
+                shown_host,
+                has_code,
+                language,
+                expires_at: Expiry(expires_at),
             };
             prop_assert!(Content::from_bytes(&content.to_bytes().unwrap()) == Some(content));
         }
@@ -109,6 +122,26 @@ mod tests {
         fn no_bytes_make_it_panic(bytes: Vec<u8>) {
             Content::from_bytes(&bytes);
         }
+    }
+
+    /// Such words wait in inboxes.
+    #[test]
+    fn a_content_of_a_version_without_languages_is_in_english() {
+        let stored = b"\x01\0\x16https://a.example/auth\x03\0\x01x\x05\0\x12https://b.example/\x06\0\x09b.example\
+                       \x08\0\x08\0\0\0\0\0\0\0\x01";
+        let content = Content {
+            verify_url: "https://a.example/auth".to_owned(),
+            token_hash: "x".to_owned(),
+            recipient: None,
+            callback_url: "https://b.example/".to_owned(),
+            shown_host: "b.example".to_owned(),
+            has_code: false,
+            language: None,
+            expires_at: Expiry(1),
+        };
+        assert!(Content::from_bytes(stored) == Some(content.clone()));
+        // And the words of English mails stay as short as they were.
+        assert_eq!(content.to_bytes().unwrap(), stored);
     }
 
     #[test]

@@ -16,6 +16,8 @@ pub(crate) enum Tag {
     HasCode = 7,
     /// Seconds since 1970, eight bytes.
     ExpiresAt = 8,
+    /// A language tag. If it is missing, the mail is in English.
+    Language = 9,
 }
 
 /// Appends a field. `None` if the value has more than 64 KiB.

@@ -141,6 +141,7 @@ mod tests {
             callback_url: "https://portal.example.com/auth/callback?next=%2Fprojects%2F42".to_owned(),
             shown_host: "portal.example.com".to_owned(),
             has_code: true,
+            language: None,
             expires_at: Expiry(1_800_000_000),
         }
     }

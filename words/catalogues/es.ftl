@@ -43,13 +43,13 @@ mail-link-works = El enlace funciona una sola vez, durante { $lifetime }, { $day
 }.
 mail-newest-link = Si lo solicitó más de una vez, use el correo más reciente: una vez que haya iniciado sesión, los enlaces anteriores dejarán de funcionar.
 mail-button-fails = Si el botón no funciona, copie esta dirección en su navegador:
-mail-ignore-link = Si no lo solicitó, puede ignorar este correo: nadie puede entrar sin el enlace. No lo comparta nunca.
+mail-ignore-link = Si no solicitó este enlace, puede ignorar este correo: nadie puede entrar sin el enlace. No lo comparta nunca.
 
 mail-other-device = ¿Va a iniciar sesión en otro dispositivo? Escriba allí este código. Funciona una sola vez, { $days ->
     [0] hasta las { $until }
    *[other] hasta el { $until-date } a las { $until }
 }, si no ha usado el enlace. Escríbalo únicamente en { $host }:
-mail-ignore-link-and-code = Si no los solicitó, puede ignorar este correo: nadie puede entrar sin el enlace o el código. No los comparta nunca.
+mail-ignore-link-and-code = Si no solicitó este enlace ni este código, puede ignorar este correo: nadie puede entrar sin el enlace o el código. No los comparta nunca.
 
 mail-request-code = Alguien solicitó este código el { $date } a las { $time }. Si fue usted, escríbalo en la página donde lo solicitó. Escríbalo únicamente en { $host }.
 mail-code-works = El código funciona una sola vez, durante { $lifetime }, { $days ->
@@ -57,7 +57,7 @@ mail-code-works = El código funciona una sola vez, durante { $lifetime }, { $da
    *[other] hasta el { $until-date } a las { $until }
 }.
 mail-newest-code = Si lo solicitó más de una vez, use el correo más reciente: una vez que haya iniciado sesión, los códigos anteriores dejarán de funcionar.
-mail-ignore-code = Si no lo solicitó, puede ignorar este correo: nadie puede entrar sin el código. No lo comparta nunca.
+mail-ignore-code = Si no solicitó este código, puede ignorar este correo: nadie puede entrar sin el código. No lo comparta nunca.
 
 ## The confirm page.
 ## $host (text): the portal, "portal.example.com".

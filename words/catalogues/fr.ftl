@@ -49,7 +49,7 @@ mail-other-device = Vous vous connectez sur un autre appareil ? Saisissez-y ce 
     [0] jusqu’à { $until }
    *[other] jusqu’au { $until-date } à { $until }
 }, si vous n’avez pas utilisé le lien. Saisissez-le uniquement sur { $host } :
-mail-ignore-link-and-code = Si vous ne les avez pas demandés, vous pouvez ignorer cet e-mail : sans le lien ou le code, personne ne peut se connecter. Ne les transmettez à personne.
+mail-ignore-link-and-code = Si vous n’avez pas demandé ce lien et ce code, vous pouvez ignorer cet e-mail : sans le lien ou le code, personne ne peut se connecter. Ne les transmettez à personne.
 
 mail-request-code = Quelqu’un a demandé ce code le { $date } à { $time }. Si c’était vous, saisissez-le sur la page où vous l’avez demandé. Saisissez-le uniquement sur { $host }.
 mail-code-works = Le code fonctionne une seule fois, pendant { $lifetime }, { $days ->

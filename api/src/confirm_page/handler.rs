@@ -10,11 +10,13 @@ use poem::{
     http::{HeaderValue, StatusCode, header},
 };
 use url::Url;
+use words::{Language, Words, choose_language};
 
 use super::{
     ConfirmSettings, assets,
     foreign::is_foreign,
     page::{self, Problem},
+    page_words::{PageWords, language_of},
 };
 use crate::{
     callback::{allowed_origins::AllowedOrigins, origin::Origin},
@@ -28,12 +30,31 @@ pub(crate) struct ConfirmPage {
     settings: ConfirmSettings,
     origins: AllowedOrigins,
     limiter: IpRateLimiter,
+    words: Words,
+}
+
+/// A page without a button.
+struct Refusal {
+    problem: Problem,
+    /// The language of the page. `None` if the link's own language is not known.
+    language: Option<Language>,
+}
+
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { problem, language: None }
+    }
 }
 
 impl ConfirmPage {
     /// A page that leads to the portals of `origins`. `limiter` must serve no other requests.
-    pub(crate) fn new(settings: ConfirmSettings, origins: AllowedOrigins, limiter: IpRateLimiter) -> Self {
-        Self { settings, origins, limiter }
+    pub(crate) fn new(
+        settings: ConfirmSettings,
+        origins: AllowedOrigins,
+        limiter: IpRateLimiter,
+        words: Words,
+    ) -> Self {
+        Self { settings, origins, limiter, words }
     }
 
     /// Removes what the rate limit no longer needs to know. Never returns.
@@ -54,16 +75,30 @@ impl ConfirmPage {
 
     /// GET and HEAD.
     fn show(&self, request: &Request) -> Response {
-        respond("open", self.read(request), page::ready)
+        let show = |(content, language): (Content, Language)| {
+            page::ready(PageWords::of_content(&self.words, language, &content), &content)
+        };
+        self.respond("open", request, self.read(request).map(show))
     }
 
     /// POST.
     fn press(&self, request: &Request) -> Response {
         let content = match is_foreign(request.headers(), self.settings.public_url.origin()) {
-            true => Err(Problem::Foreign),
+            true => Err(Problem::Foreign.into()),
             false => self.read(request),
         };
-        respond("press", content, redirect)
+        let redirected = content.and_then(|(content, language)| {
+            redirect(&content).map_err(|problem| Refusal { problem, language: Some(language) })
+        });
+        self.respond("press", request, redirected)
+    }
+
+    fn respond(&self, step: &'static str, request: &Request, response: Result<Response, Refusal>) -> Response {
+        metrics::count_confirm(step, response.as_ref().err().map_or("ok", |refusal| refusal.problem.name()));
+        response.unwrap_or_else(|Refusal { problem, language }| {
+            let accepted = || choose_language(None, accept_language(request), &self.words.offered());
+            page::problem(PageWords::new(&self.words, language.unwrap_or_else(accepted)), &problem)
+        })
     }
 
     fn check_limit(&self, request: &Request) -> Result<(), Problem> {
@@ -73,45 +108,50 @@ impl ConfirmPage {
         taken.map(drop).map_err(|exceeded| Problem::Limited { retry_after: exceeded.until_more.into() })
     }
 
-    /// The word's content, if it is authentic, has not expired, and leads to a portal that is still allowed.
-    fn read(&self, request: &Request) -> Result<Content, Problem> {
+    /// The word's content and the page's language, if the word is authentic, has not expired, and leads to a portal that is still
+    /// allowed.
+    fn read(&self, request: &Request) -> Result<(Content, Language), Refusal> {
         self.check_limit(request)?;
         // Behind a proxy that strips a prefix, the path is what the route matched, not what PUBLIC_URL says.
         let word = request.uri().path().strip_prefix(CONFIRM_PATH).unwrap_or_default();
         let content = self.settings.keys.decode(word).map_err(|_| Problem::Unreadable)?;
+        let language = language_of(&content, accept_language(request), &self.words);
+        match self.check(&content) {
+            Ok(()) => Ok((content, language)),
+            Err(problem) => Err(Refusal { problem, language: Some(language) }),
+        }
+    }
+
+    fn check(&self, content: &Content) -> Result<(), Problem> {
         let callback = Url::parse(&content.callback_url).map_err(|_| Problem::Unreadable)?;
         let origin = Origin::from_url(&callback).ok_or(Problem::NotAllowed)?;
         let portal = self.origins.find_portal(origin).ok_or(Problem::NotAllowed)?;
         if content.expires_at.has_passed(SystemTime::now()) {
             return Err(Problem::Expired { portal: format!("{}/", portal.origin.as_str()) });
         }
-        Ok(content)
+        Ok(())
     }
 }
 
-fn respond(step: &'static str, content: Result<Content, Problem>, good: fn(&Content) -> Response) -> Response {
-    metrics::count_confirm(step, content.as_ref().err().map_or("ok", Problem::name));
-    content.map_or_else(|problem| page::problem(&problem), |content| good(&content))
+/// The languages that the browser accepts.
+fn accept_language(request: &Request) -> Option<&str> {
+    request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()
 }
 
 /// 303 to Supabase's verify address, so that the browser itself spends the token. `type=email` fits links of every kind
 /// (Supabase: internal/api/verify.go).
-fn redirect(content: &Content) -> Response {
-    let Ok(mut target) = Url::parse(&content.verify_url) else {
-        return page::problem(&Problem::Unreadable);
-    };
+fn redirect(content: &Content) -> Result<Response, Problem> {
+    let mut target = Url::parse(&content.verify_url).map_err(|_| Problem::Unreadable)?;
     target.query_pairs_mut().clear().extend_pairs([
         ("token", content.token_hash.as_str()),
         ("type", "email"),
         ("redirect_to", content.callback_url.as_str()),
     ]);
-    let Ok(target) = HeaderValue::try_from(target.as_str()) else {
-        return page::problem(&Problem::Unreadable);
-    };
-    Response::builder()
+    let target = HeaderValue::try_from(target.as_str()).map_err(|_| Problem::Unreadable)?;
+    Ok(Response::builder()
         .status(StatusCode::SEE_OTHER)
         .header(header::LOCATION, target)
         .header(header::REFERRER_POLICY, "no-referrer")
         .header(header::CACHE_CONTROL, "no-store")
-        .finish()
+        .finish())
 }

@@ -2,13 +2,14 @@
 //! scanner that opens the link does not use it up.
 //!
 //! GET and HEAD change nothing, however often they come. POST redirects the browser to Supabase, which spends the token. The
-//! word is authenticated (crate `confirm`), so no parameter steers the page. `handler` decides, `page` renders, `assets`
-//! serves the style and the script, `foreign` recognises posts from other sites.
+//! word is authenticated (crate `confirm`), so no parameter steers the page. `handler` decides, `page` renders with
+//! `page_words`, `assets` serves the style and the script, `foreign` recognises posts from other sites.
 
 mod assets;
 mod foreign;
 mod handler;
 mod page;
+mod page_words;
 mod settings;
 
 pub(crate) use handler::ConfirmPage;

@@ -1,4 +1,4 @@
-//! Renders the page. Every answer below `/auth/confirm/` is made here, errors too: people read them in a browser.
+//! Renders the page in a language. Every answer below `/auth/confirm/` is made here, errors too: people read them in a browser.
 
 use askama::Template;
 use confirm::Content;
@@ -7,7 +7,9 @@ use poem::{
     http::{HeaderValue, StatusCode, header},
 };
 use url::Url;
+use words::Part;
 
+use super::page_words::PageWords;
 use crate::http::retry_after::RetryAfter;
 
 /// `same-origin`, because with `no-referrer` a browser sends `Origin: null` with the page's own POST.
@@ -18,16 +20,19 @@ const NO_INDEX: HeaderValue = HeaderValue::from_static("noindex, nofollow");
 #[derive(Template)]
 #[template(path = "confirm/ready.html")]
 struct ReadyTemplate<'a> {
-    portal: &'a str,
-    recipient: Option<&'a str>,
+    words: PageWords<'a>,
+    has_address: bool,
     has_code: bool,
 }
 
 #[derive(Template)]
 #[template(path = "confirm/problem.html")]
 struct ProblemTemplate<'a> {
-    title: &'a str,
-    text: &'a str,
+    words: PageWords<'a>,
+    /// The id of the heading.
+    title: &'static str,
+    /// The id of the text.
+    text: &'static str,
     sign_in: Option<&'a str>,
 }
 
@@ -67,50 +72,32 @@ impl Problem {
         }
     }
 
-    fn title(&self) -> &'static str {
+    /// The ids of the heading and of the text.
+    fn messages(&self) -> (&'static str, &'static str) {
         match self {
-            Self::Unreadable => "This link is incomplete",
-            Self::Expired { .. } => "This link has expired",
-            Self::NotAllowed => "This link cannot be used",
-            Self::Foreign => "Please open the link from your mail",
-            Self::Limited { .. } => "Too many requests",
-        }
-    }
-
-    fn text(&self) -> &'static str {
-        match self {
-            Self::Unreadable => {
-                "A part of it may have been lost on the way. Open it from the mail again, or copy the whole link into your \
-                 browser. If that does not help, ask for a new link."
-            }
-            Self::Expired { .. } => "Ask for a new one, and use the newest mail.",
-            Self::NotAllowed => "The portal that it leads to has moved. Go to the portal, and ask for a new link.",
-            Self::Foreign => "Another site tried to sign you in. Nothing has happened.",
-            Self::Limited { .. } => {
-                "Your network has opened too many sign-in links. Wait a minute, and open the link again."
-            }
+            Self::Unreadable => ("confirm-unreadable-title", "confirm-unreadable-text"),
+            Self::Expired { .. } => ("confirm-expired-title", "confirm-expired-text"),
+            Self::NotAllowed => ("confirm-not-allowed-title", "confirm-not-allowed-text"),
+            Self::Foreign => ("confirm-foreign-title", "confirm-foreign-text"),
+            Self::Limited { .. } => ("confirm-limited-title", "confirm-limited-text"),
         }
     }
 }
 
 /// The page with the button.
-pub(super) fn ready(content: &Content) -> Response {
-    let template = ReadyTemplate {
-        portal: &content.shown_host,
-        recipient: content.recipient.as_deref(),
-        has_code: content.has_code,
-    };
+pub(super) fn ready(words: PageWords<'_>, content: &Content) -> Response {
+    let template = ReadyTemplate { words, has_address: content.recipient.is_some(), has_code: content.has_code };
     html(StatusCode::OK, &template, &form_targets(content))
 }
 
 /// A page that says why there is no button.
-pub(super) fn problem(problem: &Problem) -> Response {
+pub(super) fn problem(words: PageWords<'_>, problem: &Problem) -> Response {
     let sign_in = match problem {
         Problem::Expired { portal } => Some(portal.as_str()),
         _ => None,
     };
-    let template = ProblemTemplate { title: problem.title(), text: problem.text(), sign_in };
-    let mut response = html(problem.status(), &template, "");
+    let (title, text) = problem.messages();
+    let mut response = html(problem.status(), &ProblemTemplate { words, title, text, sign_in }, "");
     if let Problem::Limited { retry_after } = problem {
         response.headers_mut().insert(header::RETRY_AFTER, retry_after.header_value());
     }

@@ -27,6 +27,7 @@ fn content() -> Content {
         callback_url: "https://portal.example.com/auth/callback?next=%2Fa".to_owned(),
         shown_host: "portal.example.com".to_owned(),
         has_code: false,
+        language: None,
         expires_at: Expiry(in_an_hour.duration_since(UNIX_EPOCH).unwrap().as_secs()),
     }
 }
@@ -212,6 +213,57 @@ async fn a_page_for_a_mail_with_a_code_says_so_and_one_without_an_address_names_
     let page = open(&api, &word(&Content { has_code: true, recipient: None, ..content() })).await;
     assert!(text(&page).contains("Type the code from the mail there"), "{}", text(&page));
     assert!(text(&page).contains("the link from your mail") && !text(&page).contains('@'), "{}", text(&page));
+}
+
+/// Opens a link with a browser that speaks these languages.
+async fn open_as(api: &TestApi, word: &str, accept_language: &str) -> HttpResponse {
+    request("GET", word).header("Accept-Language", accept_language).send(api.public).await
+}
+
+#[tokio::test]
+async fn the_page_is_in_the_language_of_the_mail() {
+    let api = start().await;
+    for (language, html, button, problem) in [
+        (None, "<html lang=\"en\" dir=\"ltr\">", "Sign in as <bdi>", "This link has expired"),
+        (Some("de"), "<html lang=\"de\" dir=\"ltr\">", "Als <bdi>ann@example.com</bdi> anmelden", "Zur Anmeldeseite"),
+        (Some("fr"), "<html lang=\"fr\" dir=\"ltr\">", "Se connecter en tant que <bdi>", "Ce lien a expiré"),
+        (Some("es"), "<html lang=\"es\" dir=\"ltr\">", "Iniciar sesión como <bdi>", "Este enlace ha caducado"),
+        (
+            Some("ar"),
+            "<html lang=\"ar\" dir=\"rtl\">",
+            "<bdi class=\"portal\">portal.example.com</bdi>",
+            "انتهت صلاحية هذا الرابط",
+        ),
+    ] {
+        let content = Content { language: language.map(str::to_owned), ..content() };
+        // The mail's language comes before the browser's.
+        let page = open_as(&api, &word(&content), "it, es;q=0.5").await;
+        assert_eq!(page.status, 200);
+        assert!(text(&page).contains(html) && text(&page).contains(button), "{}", text(&page));
+        let expired = word(&Content { expires_at: Expiry(1_000_000_000), ..content });
+        let page = open_as(&api, &expired, "it, es;q=0.5").await;
+        assert_problem(&page, 410, problem);
+        assert!(text(&page).contains(html), "{}", text(&page));
+    }
+}
+
+#[tokio::test]
+async fn where_the_mails_language_is_not_known_the_page_is_in_one_that_the_browser_accepts() {
+    let api = start().await;
+    for (accept_language, words) in [
+        ("de-AT,de;q=0.9,en;q=0.8", "Dieser Link ist unvollständig"),
+        ("it, ar;q=0.3, fr;q=0.7", "Ce lien est incomplet"),
+        ("it", "This link is incomplete"),
+        ("../../etc, *;q=9", "This link is incomplete"),
+    ] {
+        assert_problem(&open_as(&api, "x", accept_language).await, 404, words);
+    }
+    let foreign = request("POST", "x").header("Origin", "null").header("Accept-Language", "es").send(api.public).await;
+    assert_problem(&foreign, 403, "Abra el enlace de su correo");
+    // The worker has words that this api does not have.
+    let unknown = word(&Content { language: Some("tlh".to_owned()), ..content() });
+    assert!(text(&open_as(&api, &unknown, "de").await).contains("<html lang=\"de\""));
+    assert!(text(&open(&api, &unknown).await).contains("<html lang=\"en\""));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! One delivery. `run` lists the steps in order. `redirect`, `link` and `link_path` get the link, `send` mails it, and
-//! `outcome` records the result. `context` holds what every step needs, `failure` decides what to do after a failed call,
+//! `outcome` records the result. `context` holds what every step needs, `reader` is who reads
+//! the mail, `failure` decides what to do after a failed call,
 //! `backoff` decides when to retry, `stopwatch` times each call, and `interruption` says why a delivery stops early.
 
 pub(crate) mod backoff;
@@ -10,6 +11,7 @@ mod link;
 mod link_path;
 mod new_link;
 mod outcome;
+mod reader;
 mod redirect;
 pub(crate) mod run;
 mod send;

@@ -65,6 +65,7 @@ impl DeliveryRun<'_> {
             confirm_keys: self.worker.links.confirm_keys.as_ref(),
             recipient: self.job.recipient.as_str(),
             shown_host: self.shown_host(),
+            language: self.language(),
         }
     }
 

@@ -4,7 +4,7 @@ use outbox::{Failure, Seal, SendDecision, Step, StepRecord, Upstream};
 
 use super::{backoff, context::DeliveryRun, link::SignInLink, outcome::DeliveryOutcome};
 use crate::{
-    mail::render::{self, MailContent},
+    mail::render::{self, MailContent, RenderedMail},
     upstream::mailgun::Envelope,
 };
 
@@ -45,12 +45,22 @@ impl DeliveryRun<'_> {
         }
     }
 
+    fn render(&self, link: &SignInLink) -> Result<RenderedMail, Failure> {
+        let content = MailContent {
+            link: &link.mailed,
+            host: self.shown_host(),
+            requested_at: self.job.created_at,
+            language: self.language(),
+            time_zone: self.time_zone(),
+        };
+        render::render(&self.worker.words, &content)
+            .map_err(|error| Failure::new("mail_not_rendered", error.to_string()))
+    }
+
     /// Renders the mail and sends it through Mailgun. If the call is interrupted, Mailgun may have accepted the mail.
     pub(super) async fn send(&self, link: &SignInLink) -> Result<StepRecord, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
-        let mail =
-            render::render(&MailContent { link: &link.mailed, host: self.shown_host(), requested_at: job.created_at })
-                .map_err(|error| DeliveryOutcome::Failed(Failure::new("mail_not_rendered", error.to_string()), None))?;
+        let mail = self.render(link).map_err(|failure| DeliveryOutcome::Failed(failure, None))?;
         let envelope = Envelope {
             job: job.lease.job,
             to: &job.recipient,

@@ -69,6 +69,7 @@ fn max_length(form: &LinkForm) -> usize {
 #[cfg(test)]
 mod tests {
     use confirm::ConfirmKeys;
+    use words::Language;
 
     use super::*;
     use crate::mail::link_parts::example;
@@ -80,8 +81,8 @@ mod tests {
         let style =
             LinkStyle::Confirm { public_url: "https://login.example.com".parse().unwrap(), key: keys.current() };
         let recipient = format!("{}@example.com", "a".repeat(52));
-        let context =
-            LinkContext { confirm_keys: Some(&keys), recipient: &recipient, shown_host: "portal.example.com" };
+        let (shown_host, language) = ("portal.example.com", Language::ENGLISH);
+        let context = LinkContext { confirm_keys: Some(&keys), recipient: &recipient, shown_host, language };
         let callback = "https://portal.example.com/auth/callback?next=%2F";
         let mut seen = vec![];
         for length in 0..2_000 {
@@ -107,8 +108,8 @@ mod tests {
 
     #[test]
     fn a_link_that_no_mail_program_opens_is_refused_with_its_length() {
-        let context =
-            LinkContext { confirm_keys: None, recipient: "ann@example.com", shown_host: "portal.example.com" };
+        let (recipient, shown_host) = ("ann@example.com", "portal.example.com");
+        let context = LinkContext { confirm_keys: None, recipient, shown_host, language: Language::ENGLISH };
         for style in [LinkStyle::Verify, LinkStyle::TokenHash] {
             let link = |length| {
                 let callback_url = format!("https://portal.example.com/?next={}", "a".repeat(length));

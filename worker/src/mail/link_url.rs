@@ -2,6 +2,7 @@
 
 use confirm::{ConfirmKeys, Content, Expiry, KeyId, PublicUrl};
 use url::form_urlencoded;
+use words::Language;
 
 use super::link_parts::{LinkForm, LinkParts};
 
@@ -18,6 +19,8 @@ pub(crate) struct LinkContext<'a> {
     pub recipient: &'a str,
     /// What the mail calls the portal.
     pub shown_host: &'a str,
+    /// The language of the mail, which the confirm page has, too.
+    pub language: Language,
 }
 
 /// The link of the first mail cannot be built again.
@@ -58,6 +61,8 @@ impl LinkParts {
             callback_url: self.callback_url.clone(),
             shown_host: context.shown_host.to_owned(),
             has_code: self.code.is_some(),
+            // Left out for English, so that its links stay short.
+            language: Some(context.language).filter(|language| *language != Language::ENGLISH).map(Language::tag),
             expires_at: Expiry(u64::try_from(self.expires_at.timestamp()).unwrap_or_default()),
         };
         let word = context.confirm_keys?.encode(&content, key)?;
@@ -115,7 +120,8 @@ mod tests {
     const HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef01234567";
 
     fn context(confirm_keys: Option<&ConfirmKeys>) -> LinkContext<'_> {
-        LinkContext { confirm_keys, recipient: "ann@example.com", shown_host: "portal.example.com" }
+        let (recipient, shown_host) = ("ann@example.com", "portal.example.com");
+        LinkContext { confirm_keys, recipient, shown_host, language: Language::ENGLISH }
     }
 
     fn keys(text: &str) -> ConfirmKeys {
@@ -156,8 +162,21 @@ mod tests {
             assert_eq!((content.token_hash.as_str(), content.has_code), (HASH, true));
             assert_eq!((content.verify_url, content.callback_url), (parts.verify_url, parts.callback_url));
             assert_eq!(content.shown_host, "portal.example.com");
+            assert_eq!(content.language, None);
             let expiry = UNIX_EPOCH + Duration::from_secs(content.expires_at.0);
             assert_eq!(chrono::DateTime::<chrono::Utc>::from(expiry).to_rfc3339(), "2026-11-23T14:05:30+00:00");
+        }
+    }
+
+    #[test]
+    fn a_confirm_link_names_the_language_unless_it_is_english() {
+        let keys = keys("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        let parts = LinkParts { form: confirm_form(&keys, true), ..example() };
+        for (tag, expected) in [("en", None), ("de", Some("de")), ("zh-Hant", Some("zh-Hant"))] {
+            let context = LinkContext { language: tag.parse().unwrap(), ..context(Some(&keys)) };
+            let url = parts.url(context).unwrap().unwrap();
+            let content = keys.decode(url.rsplit('/').next().unwrap()).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(content.language.as_deref(), expected);
         }
     }
 

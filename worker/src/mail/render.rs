@@ -1,16 +1,16 @@
-//! Renders the sign-in mail. The mail shows only the portal's host and the time of the request. Nothing else from the request
-//! may appear in the mail, because anybody could use a request to send text in the portal's name.
-
-use std::time::Duration;
+//! Renders the sign-in mail in the person's language and time zone. The mail shows only the portal's host and the time of the
+//! request. Nothing else from the request may appear in the mail, because anybody could use a request to send text in the
+//! portal's name.
 
 use askama::Template;
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
+use words::{Language, Part, TimeZone, Words, WordsError};
 
-use super::mailed_link::MailedLink;
+use super::{mail_words::MailWords, mailed_link::MailedLink};
 
-/// The version of the templates. A copy of a mail has the text of the first mail as long as it is rendered with the same
-/// version, so raise the number with every change of a template.
-pub(crate) const TEMPLATE: u8 = 1;
+/// The version of the templates and of the built-in words. A copy of a mail has the text of the first mail as long as it is
+/// rendered with the same version, so raise the number with every change of a template or of a message.
+pub(crate) const TEMPLATE: u8 = 2;
 
 /// The content of a mail. Has no `Debug`, because it contains the link.
 #[derive(Clone)]
@@ -21,6 +21,10 @@ pub(crate) struct MailContent<'a> {
     pub host: &'a str,
     /// When the link was requested.
     pub requested_at: DateTime<Utc>,
+    /// The person's language.
+    pub language: Language,
+    /// The person's time zone.
+    pub time_zone: TimeZone,
 }
 
 /// A mail that is ready to be sent.
@@ -34,10 +38,21 @@ pub struct RenderedMail {
     pub html: String,
 }
 
+/// Why a mail cannot be rendered.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RenderError {
+    /// The mail's language has no words, or a date cannot be written.
+    #[error(transparent)]
+    Words(#[from] WordsError),
+    /// A template or a message is broken.
+    #[error(transparent)]
+    Template(#[from] askama::Error),
+}
+
 #[derive(Template)]
 #[template(path = "sign_in.txt")]
 struct TextBody<'a> {
-    values: &'a SharedValues,
+    words: &'a MailWords<'a>,
     link: Option<&'a str>,
     code: Option<&'a str>,
 }
@@ -45,7 +60,7 @@ struct TextBody<'a> {
 #[derive(Template)]
 #[template(path = "sign_in.html")]
 struct HtmlBody<'a> {
-    values: &'a SharedValues,
+    words: &'a MailWords<'a>,
     /// Already escaped.
     link: Option<String>,
     code: Option<&'a str>,
@@ -54,49 +69,21 @@ struct HtmlBody<'a> {
     subject: &'a str,
 }
 
-/// The values that both bodies show.
-struct SharedValues {
-    host: String,
-    requested: String,
-    lifetime: String,
-    until: String,
-}
-
 /// Renders the subject and both bodies.
 ///
 /// # Errors
-/// A template cannot be rendered.
-pub(crate) fn render(content: &MailContent<'_>) -> askama::Result<RenderedMail> {
-    let MailedLink { url, code, created_at, lifetime } = content.link;
-    let until = *created_at + TimeDelta::from_std(*lifetime).unwrap_or_default();
+/// The language has no words, or a template cannot be rendered.
+pub(crate) fn render(words: &Words, content: &MailContent<'_>) -> Result<RenderedMail, RenderError> {
+    let MailedLink { url, code, .. } = content.link;
     let (link, code) = (url.as_deref(), code.as_deref());
-    let values = SharedValues {
-        // Without the scheme, because the link must be the only URL in the mail.
-        host: content.host.to_owned(),
-        requested: content.requested_at.format("%H:%M:%S UTC on %-d %B %Y").to_string(),
-        lifetime: in_largest_unit(*lifetime),
-        until: until.format("%H:%M UTC").to_string(),
-    };
+    let words = MailWords::new(words, content)?;
     // Mail programs group mails with the same subject into one conversation and hide the newest, so each request gets its own
-    // subject.
-    let what = if link.is_some() { "link" } else { "code" };
-    let subject = format!("Your sign-in {what} for {}, {}", values.host, content.requested_at.format("%H:%M:%S UTC"));
-    let text = TextBody { values: &values, link, code }.render()?;
+    // subject, with the time.
+    let subject = words.line(if link.is_some() { "mail-subject-link" } else { "mail-subject-code" })?;
+    let text = TextBody { words: &words, link, code }.render()?;
     let spelled_code = code.map(spell).unwrap_or_default();
-    let html = HtmlBody { values: &values, link: link.map(escape), code, spelled_code, subject: &subject }.render()?;
+    let html = HtmlBody { words: &words, link: link.map(escape), code, spelled_code, subject: &subject }.render()?;
     Ok(RenderedMail { subject, text, html })
-}
-
-/// Formats a lifetime in the largest unit that divides it evenly. Anything below two hours is in minutes, and one
-/// day is 24 hours.
-fn in_largest_unit(time: Duration) -> String {
-    let minutes = time.as_secs() / 60;
-    match minutes {
-        0..=119 => format!("{minutes} minutes"),
-        _ if minutes.is_multiple_of(1_440) && minutes > 1_440 => format!("{} days", minutes / 1_440),
-        _ if minutes.is_multiple_of(60) => format!("{} hours", minutes / 60),
-        _ => format!("{minutes} minutes"),
-    }
 }
 
 /// Separates the digits of a code, so that screen readers read one after the other.
@@ -112,6 +99,10 @@ fn escape(link: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use chrono::TimeDelta;
+
     use super::*;
 
     const LINK: &str = "https://abc.supabase.co/auth/v1/verify?token=0123abcd&type=magiclink&redirect_to=\
@@ -119,7 +110,14 @@ mod tests {
 
     const CODE: &str = "4081726359";
 
+    const STYLES: [(Option<&str>, Option<&str>); 3] =
+        [(Some(LINK), None), (Some(LINK), Some(CODE)), (None, Some(CODE))];
+
     fn mail_with(url: Option<&str>, code: Option<&str>) -> RenderedMail {
+        mail_in(Language::ENGLISH, "UTC", url, code)
+    }
+
+    fn mail_in(language: Language, zone: &str, url: Option<&str>, code: Option<&str>) -> RenderedMail {
         let created_at: DateTime<Utc> = "2026-11-23T13:05:30Z".parse().unwrap();
         let link = MailedLink {
             url: url.map(str::to_owned),
@@ -128,7 +126,8 @@ mod tests {
             lifetime: Duration::from_hours(1),
         };
         let requested_at = created_at - TimeDelta::seconds(40);
-        render(&MailContent { link: &link, host: "portal.example.com", requested_at }).unwrap()
+        let (host, time_zone) = ("portal.example.com", zone.parse().unwrap());
+        render(&Words::built_in(), &MailContent { link: &link, host, requested_at, language, time_zone }).unwrap()
     }
 
     fn mail() -> RenderedMail {
@@ -180,11 +179,13 @@ mod tests {
         use sha2::{Digest as _, Sha256};
 
         let mut digests = vec![];
-        for mail in [mail(), mail_with(Some(LINK), Some(CODE)), mail_with(None, Some(CODE))] {
-            let digest = Sha256::digest([mail.subject, mail.text, mail.html].join("\0"));
+        for (url, code) in STYLES {
+            let mails = Language::ALL.map(|language| mail_in(language, "Europe/Berlin", url, code));
+            let texts = mails.into_iter().flat_map(|mail| [mail.subject, mail.text, mail.html]);
+            let digest = Sha256::digest(texts.collect::<Vec<_>>().join("\0"));
             digests.push(digest[..4].iter().map(|byte| format!("{byte:02x}")).collect::<String>());
         }
-        let known = (1, ["2a999d35".to_owned(), "3ce0c18d".to_owned(), "45f6b35a".to_owned()].to_vec());
+        let known = (2, ["8f6a639f".to_owned(), "75d567e2".to_owned(), "31664082".to_owned()].to_vec());
         assert_eq!((TEMPLATE, digests), known, "raise TEMPLATE, and note its digests here");
     }
 
@@ -248,17 +249,131 @@ mod tests {
     }
 
     #[test]
-    fn lifetimes_are_shown_in_minutes_hours_or_days() {
-        for (minutes, text) in [
-            (10, "10 minutes"),
-            (60, "60 minutes"),
-            (90, "90 minutes"),
-            (120, "2 hours"),
-            (1_440, "24 hours"),
-            (2_880, "2 days"),
-            (150, "150 minutes"),
-        ] {
-            assert_eq!(in_largest_unit(Duration::from_secs(minutes * 60)), text);
+    fn the_plain_text_in_english() {
+        let expected = [
+            "Sign in to portal.example.com
+
+Somebody asked for this link at 13:04:50 UTC on 23 November 2026. If that was
+you, sign in here:
+
+LINK
+
+The link works once, for 60 minutes, until 14:05 UTC. If you asked more than
+once, use the newest mail: once you have signed in, older links no longer
+work.
+
+If you did not ask for it, you can ignore this mail: nobody gets in without
+the link. Never pass it on.",
+            "Sign in to portal.example.com
+
+Somebody asked for this link at 13:04:50 UTC on 23 November 2026. If that was
+you, sign in here:
+
+LINK
+
+The link works once, for 60 minutes, until 14:05 UTC. If you asked more than
+once, use the newest mail: once you have signed in, older links no longer
+work.
+
+Are you signing in on another device? Type this code there. It works once,
+until 14:05 UTC, if you have not used the link. Type it only at
+portal.example.com:
+
+4081726359
+
+If you did not ask for them, you can ignore this mail: nobody gets in without
+the link or the code. Never pass them on.",
+            "Sign in to portal.example.com
+
+Somebody asked for this code at 13:04:50 UTC on 23 November 2026. If that was
+you, type it at the page where you asked for it. Type it only at
+portal.example.com.
+
+The code works once, for 60 minutes, until 14:05 UTC. If you asked more than
+once, use the newest mail: once you have signed in, older codes no longer
+work.
+
+4081726359
+
+If you did not ask for it, you can ignore this mail: nobody gets in without
+the code. Never pass it on.",
+        ];
+        for ((url, code), expected) in STYLES.into_iter().zip(expected) {
+            assert_eq!(mail_with(url, code).text, expected.replace("LINK", LINK));
         }
+    }
+
+    /// The link is one line, and every other line is short enough for programs that do not break lines.
+    #[test]
+    fn the_lines_of_the_plain_text_are_short_in_every_language() {
+        for language in Language::ALL {
+            for (url, code) in STYLES {
+                let text = mail_in(language, "America/New_York", url, code).text;
+                for line in text.lines().filter(|line| *line != LINK) {
+                    let width = line.chars().filter(|character| !('\u{2066}'..='\u{2069}').contains(character)).count();
+                    assert!(width <= 77 && !line.contains("://") && line == line.trim(), "{line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_mail_is_in_the_persons_language_and_time_zone() {
+        let mail = mail_in(Language::GERMAN, "Europe/Berlin", Some(LINK), Some(CODE));
+        assert_eq!(mail.subject, "Ihr Anmeldelink für portal.example.com, 14:04:50 MEZ");
+        assert!(mail.html.contains("<html lang=\"de\" dir=\"ltr\">"), "{}", mail.html);
+        for text in [visible(&mail.html), mail.text.split_whitespace().collect::<Vec<_>>().join(" ")] {
+            for part in [
+                "Bei portal.example.com anmelden",
+                "Jemand hat am 23. November 2026 um 14:04:50 MEZ diesen Link angefordert.",
+                "60 Minuten lang, bis 15:05 MEZ",
+                "Geben Sie den Code nur auf portal.example.com ein: 4081726359",
+            ] {
+                assert!(text.contains(part), "{part}: {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_link_that_works_until_another_day_says_until_which() {
+        let link = MailedLink {
+            url: Some(LINK.to_owned()),
+            code: None,
+            created_at: "2026-11-23T22:35:00Z".parse().unwrap(),
+            lifetime: Duration::from_hours(1),
+        };
+        for (zone, expected) in
+            [("UTC", "until 23:35 UTC. If"), ("Europe/Berlin", "until 00:35 CET on 24 November 2026. If")]
+        {
+            let (time_zone, requested_at) = (zone.parse().unwrap(), link.created_at);
+            let (host, language) = ("portal.example.com", Language::ENGLISH);
+            let content = MailContent { link: &link, host, requested_at, language, time_zone };
+            let mail = render(&Words::built_in(), &content).unwrap();
+            assert!(visible(&mail.html).contains(expected), "{}", mail.html);
+        }
+    }
+
+    #[test]
+    fn an_arabic_mail_runs_from_right_to_left_and_its_links_and_codes_do_not() {
+        let html = mail_in(Language::ARABIC, "UTC", Some(LINK), Some(CODE)).html;
+        assert!(html.contains("<html lang=\"ar\" dir=\"rtl\">"), "{html}");
+        let tables = html.lines().filter(|line| line.trim().starts_with("<table"));
+        assert!(tables.clone().count() == 3 && tables.clone().all(|table| table.contains(" dir=\"rtl\"")), "{html}");
+        let link = LINK.replace('&', "&amp;");
+        let hosts = html.matches("dir=\"ltr\"").count();
+        for part in [
+            "<span dir=\"ltr\">portal.example.com</span></h1>".to_owned(),
+            format!("overflow-wrap:anywhere;\">{link}</p>"),
+            format!(">{CODE}</p>"),
+        ] {
+            let line = html.lines().find(|line| line.contains(&part)).unwrap_or_else(|| panic!("{part}: {html}"));
+            assert!(line.contains("dir=\"ltr\""), "{line}");
+        }
+        assert_eq!(hosts, 4, "the heading, the link, the code and where to type it: {html}");
+        let values = html.split("portal.example.com").skip(1);
+        assert!(values.clone().all(|rest| rest.starts_with(['<', '/', '\u{2069}'])), "{html}");
+        // A mail from left to right needs no marks.
+        let german = mail_in(Language::GERMAN, "UTC", Some(LINK), Some(CODE)).html;
+        assert_eq!(german.matches(" dir=").count(), 1, "{german}");
     }
 }

@@ -10,6 +10,7 @@ use outbox::{
     PgPool, PoolerMonitor, ProgramKind, Upstream,
     programs::{Program, ProgramReporter},
 };
+use words::Words;
 
 use super::{
     capacity::Capacity, committers::Committers, leases::LeaseRenewer, link_path_checker::LinkPathChecker,
@@ -48,6 +49,8 @@ pub struct Worker {
     pub mailgun_events: Option<MailgunEventsClient>,
     /// What links lead to.
     pub links: LinkSettings,
+    /// What mails say.
+    pub words: Words,
     /// Encrypts links that are stored in the outbox.
     pub sealing_keys: SealingKeys,
     /// The leases of the jobs that are running here.
@@ -102,6 +105,7 @@ impl Worker {
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
             mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             links: links.clone(),
+            words: Words::built_in(),
             sealing_keys: sealing_keys.clone(),
             lease_renewer: LeaseRenewer::new(limits.lease),
             capacity: Capacity::default(),

@@ -1,0 +1,53 @@
+//! The words of one page: the messages of its language with the page's values.
+
+use confirm::Content;
+use words::{Language, Part, Value, Words, choose_language};
+
+/// What the templates write a page with.
+pub(super) struct PageWords<'a> {
+    words: &'a Words,
+    language: Language,
+    args: Vec<(&'a str, Value<'a>)>,
+}
+
+impl<'a> PageWords<'a> {
+    /// The words of a page that shows no values.
+    pub(super) fn new(words: &'a Words, language: Language) -> Self {
+        Self { words, language, args: vec![] }
+    }
+
+    /// The words of the page with the button.
+    pub(super) fn of_content(words: &'a Words, language: Language, content: &'a Content) -> Self {
+        let address = content.recipient.as_deref().map(|address| ("address", Value::Text(address)));
+        let args = [("host", Value::Text(&content.shown_host))].into_iter().chain(address).collect();
+        Self { words, language, args }
+    }
+
+    /// For `lang`.
+    pub(super) fn tag(&self) -> String {
+        self.language.tag()
+    }
+
+    /// For `dir`.
+    pub(super) fn direction(&self) -> &'static str {
+        self.language.direction()
+    }
+
+    /// A message as text.
+    pub(super) fn line(&self, id: &str) -> askama::Result<String> {
+        self.words.text(self.language, id, &self.args).map_err(askama::Error::custom)
+    }
+
+    /// A message whose values the template marks.
+    pub(super) fn parts(&self, id: &str) -> askama::Result<Vec<Part<'a>>> {
+        self.words.parts(self.language, id, &self.args).map_err(askama::Error::custom)
+    }
+}
+
+/// The language of the mail. If this program does not have its words, then a language that the browser accepts.
+pub(super) fn language_of(content: &Content, accept_language: Option<&str>, words: &Words) -> Language {
+    match &content.language {
+        None => Language::ENGLISH,
+        Some(tag) => choose_language(Some(tag), accept_language, &words.offered()),
+    }
+}

@@ -1,0 +1,65 @@
+//! Breaks the lines of a plain-text mail. Many mail programs show plain text as it is, without breaking lines themselves.
+
+/// The longest line, in characters: RFC 5322, §2.1.1, recommends at most 78.
+const MAX_WIDTH: usize = 77;
+
+/// Breaks a paragraph at blanks. A no-break space is no blank. A longer word, such as a host name, stays whole. An isolated
+/// value stays on one line, because a line break would end its isolation (UAX #9).
+pub(super) fn wrap(paragraph: &str) -> String {
+    let (mut wrapped, mut column, mut depth) = (String::new(), 0, 0_usize);
+    for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
+        let width = word.chars().filter(|character| !is_isolate(*character)).count();
+        let fits = depth > 0 || column + 1 + width <= MAX_WIDTH;
+        match (column, fits) {
+            (0, _) => {}
+            (_, true) => wrapped.push(' '),
+            (_, false) => wrapped.push('\n'),
+        }
+        column = if fits && column > 0 { column + 1 + width } else { width };
+        wrapped.push_str(word);
+        depth = word.chars().fold(depth, |depth, character| match character {
+            '\u{2066}'..='\u{2068}' => depth + 1,
+            '\u{2069}' => depth.saturating_sub(1),
+            _ => depth,
+        });
+    }
+    wrapped
+}
+
+/// Characters without a width that begin and end an isolated value.
+fn is_isolate(character: char) -> bool {
+    ('\u{2066}'..='\u{2069}').contains(&character)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn lines_break_at_the_last_blank_that_fits() {
+        let (five, long) = ("aaaa ".repeat(15), "b".repeat(90));
+        for (paragraph, expected) in [
+            ("", String::new()),
+            ("a  b ", "a b".to_owned()),
+            (&format!("{five}bb"), format!("{five}bb")),
+            (&format!("{five}bbb"), format!("{}\nbbb", five.trim())),
+            (&format!("a {long} c"), format!("a\n{long}\nc")),
+            (&format!("{five}b\u{a0}:"), format!("{}\nb\u{a0}:", five.trim())),
+            (&format!("{five}\u{2068}bb\u{2069} c"), format!("{five}\u{2068}bb\u{2069}\nc")),
+            (&format!("{five}\u{2068}b c\u{2069} d"), format!("{five}\u{2068}b c\u{2069}\nd")),
+        ] {
+            assert_eq!(wrap(paragraph), expected, "{paragraph}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn only_blanks_change_and_no_line_is_too_long(words in proptest::collection::vec("[a-zé.:]{1,20}", 0..60)) {
+            let wrapped = wrap(&words.join(" "));
+            prop_assert_eq!(wrapped.split_whitespace().collect::<Vec<_>>(), words);
+            prop_assert!(wrapped.lines().all(|line| line.chars().count() <= 77));
+        }
+    }
+}
