@@ -266,6 +266,19 @@ async fn where_the_mails_language_is_not_known_the_page_is_in_one_that_the_brows
     assert!(text(&open(&api, &unknown).await).contains("<html lang=\"en\""));
 }
 
+/// The word is authentic, but an address may hold any character.
+#[tokio::test]
+async fn a_value_is_never_markup() {
+    let api = start().await;
+    for language in ["en", "ar"] {
+        let (language, recipient) = (Some(language.to_owned()), Some("\"<i>\"&{host}@example.com".to_owned()));
+        let page = open(&api, &word(&Content { language, recipient, ..content() })).await;
+        let escaped = "<bdi>&#34;&#60;i&#62;&#34;&#38;{host}@example.com</bdi>";
+        assert_eq!(text(&page).matches(escaped).count(), 2, "{}", text(&page));
+        assert!(!text(&page).contains("<i>"), "{}", text(&page));
+    }
+}
+
 #[tokio::test]
 async fn a_network_has_a_limit_for_the_page_alone() {
     let api = TestApi::start(&[
