@@ -26,6 +26,7 @@ fn content() -> Content {
         callback_url: "https://example.com/auth/callback?next=%2Fa".to_owned(),
         shown_host: "example.com".to_owned(),
         has_code: false,
+        language: None,
         expires_at: Expiry(in_an_hour.duration_since(UNIX_EPOCH).unwrap().as_secs()),
     }
 }

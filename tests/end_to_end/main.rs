@@ -10,6 +10,7 @@ mod crashes;
 mod deliveries;
 mod dev;
 mod failovers;
+mod languages;
 mod latest_wins;
 mod link_lengths;
 mod main_job;

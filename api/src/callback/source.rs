@@ -63,7 +63,10 @@ pub(crate) fn deciding_text<'a>(body: Option<&'a str>, headers: &'a HeaderMap) -
 /// The error for an explicit origin that is not allowed. `path` is the field or header that names it.
 pub(crate) fn origin_not_allowed(path: &str) -> CallbackOriginError {
     let message = "This origin is not one of the portal's allowed callback origins.";
-    CallbackOriginError { code: ErrorCode::CallbackOriginNotAllowed, issue: ValidationIssue::new(path, IssueCode::CallbackOriginNotAllowed, message) }
+    CallbackOriginError {
+        code: ErrorCode::CallbackOriginNotAllowed,
+        issue: ValidationIssue::new(path, IssueCode::CallbackOriginNotAllowed, message),
+    }
 }
 
 /// The error for an explicit origin that is not allowed. If the text is not an origin, the message says what is wrong with it.

@@ -1,19 +1,19 @@
-//! The person who reads the mail.
+//! The person who reads the mail: in which language, and in which time zone.
 
 use words::{Language, TimeZone};
 
 use super::context::DeliveryRun;
 
 impl DeliveryRun<'_> {
-    /// The language of the mail and of its confirm page. English, because jobs do not say which one the person speaks.
-    #[expect(clippy::unused_self, reason = "the job is what could say it")]
+    /// The mail's language. English if the job names none, or one that this version of the worker does not know.
     pub(super) fn language(&self) -> Language {
-        Language::ENGLISH
+        let language = self.job.language.as_deref().and_then(|tag| tag.parse().ok());
+        language.filter(|language| Language::ALL.contains(language)).unwrap_or(Language::ENGLISH)
     }
 
-    /// The time zone of the mail. UTC, because jobs do not say where the person is.
-    #[expect(clippy::unused_self, reason = "the job is what could say it")]
+    /// The time zone in which the mail shows times. UTC if the job names none, or one that this version of the worker does not
+    /// know.
     pub(super) fn time_zone(&self) -> TimeZone {
-        TimeZone::UTC
+        self.job.time_zone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(TimeZone::UTC)
     }
 }

@@ -1,0 +1,39 @@
+//! The person's language and time zone, from the request to the mail and the page behind its link.
+
+use serde_json::json;
+use tests::{Plan, TestSystem, get_at};
+
+/// 32 bytes 0x01.
+const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
+#[tokio::test]
+async fn the_mail_and_the_page_behind_its_link_are_in_the_persons_language() {
+    let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
+    let url = format!("http://{address}");
+    let plan = Plan::default().api("API_LISTEN", &address).api("PUBLIC_URL", &url).api("CONFIRM_KEY", KEY);
+    let plan = plan.api("LANGUAGES", "en,de,fr,es,ar").worker("PUBLIC_URL", &url).worker("CONFIRM_KEY", KEY);
+    let system = TestSystem::with(plan).await;
+    for (locale, time_zone, tag, direction, subject, clock) in [
+        ("de-AT", "Europe/Vienna", "de", "ltr", "Ihr Anmeldelink für example.com, ", " MEZ"),
+        ("fr", "UTC", "fr", "ltr", "Votre lien de connexion à example.com, ", " UTC"),
+        ("es-MX", "Asia/Kolkata", "es", "ltr", "example.com", "GMT+5:30"),
+        ("ar", "Africa/Cairo", "ar", "rtl", "example.com", "غرينتش"),
+        ("xx", "Mars/Olympus", "en", "ltr", "Your sign-in link for example.com, ", " UTC"),
+    ] {
+        let email = format!("{tag}@example.com");
+        let body = json!({
+            "email": email, "callback_origin": "https://example.com", "locale": locale, "time_zone": time_zone,
+        });
+        let answer = system.post(&body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        system.until_state(&answer, "sent").await;
+        let mail = system.mailgun.mails_to(&email).pop().unwrap();
+        assert!(mail.subject.contains(subject), "{locale}: {}", mail.subject);
+        assert!(mail.subject.contains(clock), "{locale}: {}", mail.subject);
+        let html = format!("<html lang=\"{tag}\" dir=\"{direction}\">");
+        assert!(mail.html.contains(&html), "{locale}: {}", mail.html);
+        let (status, page) = get_at(mail.link().unwrap()).await;
+        assert!(status == 200 && page.contains(&html) && page.contains(&email), "{locale}: {page}");
+    }
+    system.finish().await;
+}
