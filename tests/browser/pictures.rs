@@ -3,6 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use serde_json::json;
 use tests::TestSystem;
 
 use crate::{
@@ -89,12 +90,67 @@ async fn every_mail_is_readable_light_dark_and_on_a_phone() {
     .await;
 }
 
+/// The mail and the confirm page in every language.
+#[tokio::test]
+async fn every_language_is_readable_and_runs_in_its_direction() {
+    let system = TestSystem::with(plan_with_code("confirm").api("LANGUAGES", "en,de,fr,es,ar")).await;
+    browse(|browser| async move {
+        let mut mails = vec![];
+        for (language, direction, time_zone) in [
+            ("en", "ltr", "Europe/London"),
+            ("de", "ltr", "Europe/Berlin"),
+            ("fr", "ltr", "Europe/Paris"),
+            ("es", "ltr", "America/Mexico_City"),
+            ("ar", "rtl", "Africa/Cairo"),
+        ] {
+            let email = format!("{language}@example.com");
+            let body = json!({
+                "email": email, "callback_origin": "https://example.com", "locale": language, "time_zone": time_zone,
+            });
+            assert_eq!(system.post(&body).await.status, 200);
+            let mail = system.mailgun.wait_for_mail(&email, Duration::from_secs(10)).await.unwrap();
+            for look in [LOOKS[0], NARROW] {
+                show_mail(&browser, &mail.html, look).await;
+                let what = format!("the mail in {language}, {}", look.name);
+                browser.assert_fits(&what).await;
+                browser.assert_mail_accessible(&what).await;
+                browser.look_like(look).await;
+                browser.go(mail.link().unwrap()).await;
+                browser.until_shown("sign-in").await;
+                browser.assert_readable(&format!("the confirm page in {language}, {}", look.name)).await;
+                let shown = browser.value("getComputedStyle(document.querySelector('h1')).direction").await;
+                assert_eq!(shown, direction, "{language}");
+            }
+            mails.push(mail.html);
+        }
+        keep_contact_sheet(&browser, &mails).await;
+        system.finish_with_any_jobs();
+    })
+    .await;
+}
+
+/// Keeps a picture of all mails, side by side.
+async fn keep_contact_sheet(browser: &Browser, mails: &[String]) {
+    browser.look_like(Look { width: 1_500, height: 960, ..LOOKS[0] }).await;
+    browser.go("about:blank").await;
+    let frames = mails.iter().map(|html| {
+        let html = html.replace('&', "&amp;").replace('"', "&quot;");
+        format!("<iframe srcdoc=\"{html}\" style=\"width:300px;height:960px;border:0\"></iframe>")
+    });
+    let page = format!("<body style=\"margin:0;display:flex\">{}</body>", frames.collect::<String>());
+    browser.value(&format!("(document.open(), document.write({}), document.close())", json!(page))).await;
+    browser
+        .until("[...document.querySelectorAll('iframe')].every((frame) => frame.contentDocument?.querySelector('h1'))")
+        .await;
+    keep(browser, "mail-languages").await;
+}
+
 /// Shows the HTML of a mail alone, at the width of a mail program, and as high as the mail is.
 async fn show_mail(browser: &Browser, html: &str, look: Look) {
     let look = Look { width: look.width.min(700), height: 300, ..look };
     browser.look_like(look).await;
     browser.go("about:blank").await;
-    let write = format!("(document.open(), document.write({}), document.close())", serde_json::json!(html));
+    let write = format!("(document.open(), document.write({}), document.close())", json!(html));
     browser.value(&write).await;
     let height = browser.value("document.documentElement.scrollHeight").await;
     browser.look_like(Look { height: height.as_u64().unwrap().try_into().unwrap(), ..look }).await;
