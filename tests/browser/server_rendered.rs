@@ -295,19 +295,25 @@ async fn the_rendered_callback_leads_nowhere_else() {
     let cookies = answer.headers().get_all("set-cookie").iter();
     let cookies: Vec<&str> = cookies.map(|cookie| cookie.to_str().unwrap().split(';').next().unwrap()).collect();
     let headers = [("origin", own.as_str()), ("cookie", &cookies.join("; "))];
+    let blob = format!("blob:{own}/home");
     for (next, lands_at) in [
         ("https://example.com/", "/home"),
         ("//example.com/", "/home"),
         ("/\\example.com/", "/home"),
         ("/\t/example.com/", "/home"),
         ("javascript:alert(1)", "/home"),
+        (blob.as_str(), "/home"),
         ("/auth/callback", "/home"),
         ("/.//example.com/", "//example.com/"),
         ("orders?page=2", "/orders?page=2"),
     ] {
-        let answer = street.post("/auth/accept", &[("next", next)], &headers).await;
+        let answer = street.post("/auth/accept", &[("address", ADA), ("next", next)], &headers).await;
         assert_eq!(answer.status(), 303, "{next}");
         assert_eq!(answer.headers()["location"], format!("{own}{lands_at}"), "{next}");
+    }
+    // A question about somebody else, which was shown before the link of this session was opened.
+    for form in [vec![("address", BOB), ("next", "/home")], vec![("next", "/home")]] {
+        assert_eq!(street.post("/auth/accept", &form, &headers).await.status(), 403, "{form:?}");
     }
     street.finish();
 }

@@ -120,12 +120,14 @@ async fn the_callback_page_leads_nowhere_else() {
         browser.until_shown("page").await;
         let token = browser.value("JSON.parse(localStorage.getItem('portal-session')).access_token").await;
         let session = format!("#access_token={}&refresh_token=r&expires_at=99999999999", token.as_str().unwrap());
+        let blob = format!("blob:{}/home", street.portal.url());
         for (next, lands_at) in [
             ("https://example.com/", "/home"),
             ("//example.com/", "/home"),
             ("/\\example.com/", "/home"),
             ("/%09/example.com/", "/home"),
             ("javascript:alert(1)", "/home"),
+            (blob.as_str(), "/home"),
             ("/auth/callback", "/home"),
             ("/.//example.com/", "//example.com/"),
             ("orders%3Fpage=2", "/orders"),

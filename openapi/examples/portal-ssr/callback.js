@@ -21,20 +21,27 @@ export async function useLink(visit) {
   const form = await visit.form();
   const [tokenHash, next] = [form.get('token_hash'), form.get('next')];
   if (!isHash(tokenHash)) return refuseMalformed(visit, next);
+  // Asked first: without an answer, the link is not used up.
+  const current = await signedInAs(visit);
   const pending = supabaseFor(visit, PENDING, PENDING_SECONDS);
   const { data, error } = await pending.auth.verifyOtp({ token_hash: tokenHash, type: 'email' });
   if (error) return explain(visit, codeOf(error), { next, tokenHash });
   const address = data.user.email;
-  const current = await signedInAs(visit);
   const isUnasked = !askedHere(visit).includes(address);
   if (current ? current === address : !isUnasked) return accept(visit, data.session, next);
   visit.page(200, questionPage({ next, address, current, isUnasked }));
 }
 
 export async function acceptPending(visit) {
-  const next = (await visit.form()).get('next');
+  const form = await visit.form();
+  const next = form.get('next');
+  // Another link may have been opened since the question was shown. The answer is only about the person whom it named.
+  const address = await signedInAs(visit, PENDING);
+  const isNamed = address !== null && address === form.get('address');
   const { data } = await supabaseFor(visit, PENDING).auth.getSession();
-  if (!data.session) return visit.page(403, failedPage({ next, text: 'Your answer came too late. Please request a new link.' }));
+  if (!isNamed || !data.session) {
+    return visit.page(403, failedPage({ next, text: 'Your answer came too late. Please request a new link.' }));
+  }
   await accept(visit, data.session, next);
 }
 

@@ -53,6 +53,7 @@ export function questionPage({ next, address, current, isUnasked }) {
 ${current && html`<p id="now">You are signed in as ${current}.</p>`}
 ${isUnasked && html`<p id="unasked">You did not ask for this link in this browser. That is fine if you asked on another device. If somebody else sent you the link, do not continue.</p>`}
 <form method="post" action="/auth/accept">
+<input type="hidden" name="address" value="${address}">
 ${nextField(next)}
 <div class="row">
 <button class="primary" id="yes">Continue</button>

@@ -13,7 +13,9 @@ export function placeAfter(next) {
   const start = `${origin}/home`;
   if (!next || !URL.canParse(next, origin)) return start;
   const place = new URL(next, origin);
-  const isPage = place.origin === origin && !OWN_PAGES.includes(place.pathname) && !place.pathname.startsWith('/auth/');
+  // Not `place.origin`: that of `blob:https://portal.example.com/x` is ours, too.
+  const isInside = place.href.startsWith(`${origin}/`);
+  const isPage = isInside && !OWN_PAGES.includes(place.pathname) && !place.pathname.startsWith('/auth/');
   return isPage ? place.href : start;
 }
 

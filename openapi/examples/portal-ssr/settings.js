@@ -15,7 +15,10 @@ export const supabase = { url: needed('SUPABASE_URL'), key: needed('SUPABASE_KEY
 export const listen = { host: process.env.HOST ?? '127.0.0.1', port: Number(process.env.PORT ?? 8091) };
 
 /** Addresses of the proxies in front of this server. Only their X-Forwarded-For counts. */
-export const trustedProxies = (process.env.TRUSTED_PROXIES ?? '').split(',').map((address) => address.trim());
+export const trustedProxies = (process.env.TRUSTED_PROXIES ?? '')
+  .split(',')
+  .map((address) => address.trim())
+  .filter(Boolean);
 
 /** Whether browsers use https, so that cookies must not travel without it. */
 export const isSecure = origin.startsWith('https:');

@@ -62,7 +62,7 @@ export function forgetSession(visit, name) {
 export async function signedInAs(visit, name = SESSION) {
   if (!visit.cookies.some((cookie) => cookie.name.startsWith(name))) return null;
   const { data, error } = await supabaseFor(visit, name).auth.getUser();
-  if (error && codeOf(error) === 'unreachable') throw error;
+  if (error && ['unreachable', 'over_request_rate_limit'].includes(codeOf(error))) throw error;
   return data.user?.email ?? null;
 }
 

@@ -19,10 +19,14 @@ export class Visit {
   #response;
   #cookies;
   #newCookies = new Map();
+  #peer;
 
   constructor(request, response) {
     this.#request = request;
     this.#response = response;
+    // Noted now: a socket that has closed has no address, and then only what the visitor wrote would be left.
+    this.#peer = plain(request.socket.remoteAddress ?? '');
+    if (!this.#peer) throw new Error('the visitor has gone');
     this.#cookies = parseCookieHeader(request.headers.cookie ?? '');
     // Not `request.url` as it is: `//example.com/` would name another host.
     this.url = new URL(origin + request.url);
@@ -36,11 +40,10 @@ export class Visit {
 
   /** The visitor's address: the last one that is not a proxy of ours. Earlier entries are what visitors wrote. */
   get address() {
-    const peer = plain(this.#request.socket.remoteAddress ?? '');
     const forwarded = (this.#request.headers['x-forwarded-for'] ?? '').split(',').map((entry) => plain(entry.trim()));
-    const path = [...forwarded, peer];
+    const path = [...forwarded, this.#peer];
     while (path.length > 1 && trustedProxies.includes(path.at(-1))) path.pop();
-    return isIP(path.at(-1)) ? path.at(-1) : peer;
+    return isIP(path.at(-1)) ? path.at(-1) : this.#peer;
   }
 
   /** Whether a page of this portal sent the form, and not another site. */

@@ -34,6 +34,10 @@ function stillAsked() {
 }
 
 function keep(all) {
-  if (all.length) localStorage.setItem(KEY, JSON.stringify(all));
-  else localStorage.removeItem(KEY);
+  try {
+    if (all.length) localStorage.setItem(KEY, JSON.stringify(all));
+    else localStorage.removeItem(KEY);
+  } catch {
+    // The browser stores nothing. Then the callback page asks.
+  }
 }

@@ -53,6 +53,7 @@ export function placeAfter(next) {
   const start = new URL('/home', location.origin);
   if (!next || !URL.canParse(next, location.origin)) return start.href;
   const place = new URL(next, location.origin);
-  const isPage = place.origin === location.origin && !['/', '/auth/callback'].includes(place.pathname);
+  // Not `place.origin`: that of `blob:https://portal.example.com/x` is ours, too.
+  const isPage = place.href.startsWith(`${location.origin}/`) && !['/', '/auth/callback'].includes(place.pathname);
   return isPage ? place.href : start.href;
 }
