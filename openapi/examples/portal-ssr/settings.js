@@ -17,7 +17,7 @@ export const listen = { host: process.env.HOST ?? '127.0.0.1', port: Number(proc
 /** Addresses of the proxies in front of this server. Only their X-Forwarded-For counts. */
 export const trustedProxies = (process.env.TRUSTED_PROXIES ?? '').split(',').map((address) => address.trim());
 
-/** Whether browsers use https, so that cookies must not travel without it. */
+/** Whether browsers use https. If so, cookies must not be sent without it. */
 export const isSecure = origin.startsWith('https:');
 
 function needed(name) {
