@@ -43,7 +43,7 @@ total as (
     count(*) filter (where kind = 'api') as apis,
     count(*) filter (where kind = 'worker') as workers,
     coalesce(sum(max_connections), 0) as max_connections,
-    -- What the server, or the database, has for others than superusers.
+    -- Connections that the server, or the database, allows to users who are not superusers.
     least(
       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
       (select nullif(datconnlimit, -1) from pg_database where datname = current_database())
@@ -61,7 +61,7 @@ warning as (
   from total
   where max_connections > connections_allowed
   union all
-  -- One pair is enough of an example.
+  -- One pair is enough as an example.
   (select
     'sealing_keys_differ',
     format(
@@ -99,9 +99,9 @@ select
 from total;
 
 comment on column email_programs_summary.warnings is
-  'What needs a look, each with a code and a message: too_few_connections, sealing_keys_differ (a worker cannot open links '
-  'that another one seals), confirm_keys_differ (a program cannot read the links that a worker mails) or versions_differ. Null '
-  'if nothing does.';
+  'Problems that an operator should look at, each with a code and a message: too_few_connections, sealing_keys_differ (a worker '
+  'cannot open links that another one seals), confirm_keys_differ (a program cannot read the links that a worker mails) or '
+  'versions_differ. Null if there are none.';
 
 create function email_program_running(
   program_name text, program_kind text, program_version text, program_commit text, newest_migration integer,

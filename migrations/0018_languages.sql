@@ -1,4 +1,4 @@
--- The language and the time zone of the person who asked, so that the mail speaks the one and shows times in the other. The
+-- The language and the time zone of the person who asked, so that the mail is in that language and shows times in that zone. The
 -- api chooses both from what the request says, and from closed lists. Enqueueing also returns the jobs that it supersedes, so
 -- that the api can log a line for each finished job.
 
@@ -174,7 +174,7 @@ begin
     id, state, recipient, mailbox, callback_url, shown_host, language, time_zone, code, message, now, now, now + deadline,
     case when state = 'queued' then 'infinity' else now end,
     request_id, traceparent, coalesce(places[array_position(superseded, recipient)], seq), seq,
-    -- Inherited with the place. Otherwise asking again would buy every probe and another first refusal.
+    -- The new job keeps these along with its place in the queue. Otherwise, each new request would reset them.
     case when state = 'queued' then probes[array_position(superseded, recipient)] end,
     case when state = 'queued' then refusals[array_position(superseded, recipient)] end,
     case when state = 'queued' then suspicions[array_position(superseded, recipient)] end

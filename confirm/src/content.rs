@@ -124,7 +124,7 @@ mod tests {
         }
     }
 
-    /// Such words wait in inboxes.
+    /// Links with such words are still in people's inboxes.
     #[test]
     fn a_content_of_a_version_without_languages_is_in_english() {
         let stored = b"\x01\0\x16https://a.example/auth\x03\0\x01x\x05\0\x12https://b.example/\x06\0\x09b.example\
@@ -140,7 +140,7 @@ mod tests {
             expires_at: Expiry(1),
         };
         assert!(Content::from_bytes(stored) == Some(content.clone()));
-        // And the words of English mails stay as short as they were.
+        // The words of English mails have not become longer.
         assert_eq!(content.to_bytes().unwrap(), stored);
     }
 

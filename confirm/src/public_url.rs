@@ -31,8 +31,8 @@ impl PublicUrl {
     }
 
     /// Whether a host belongs to the same registrable domain, such as `example.com` (<https://publicsuffix.org>). People and
-    /// mail filters distrust a mail from one domain that links to another. Also true if one of the two is no public name, such
-    /// as `localhost` or an IP address.
+    /// mail filters distrust a mail from one domain that links to another. Also true if one of the two is not a public name,
+    /// such as `localhost` or an IP address.
     #[must_use]
     pub fn shares_domain_with(&self, host: &str) -> bool {
         let host = Host::parse(host);

@@ -34,7 +34,7 @@ impl DaemonFolder {
     /// # Errors
     /// Root finds no other user to run daemons as, or the folder cannot be created.
     pub fn create(name: &str) -> io::Result<DaemonFolder> {
-        let nobody = || io::Error::other("daemons do not run as root, and there is neither a user postgres nor nobody");
+        let nobody = || io::Error::other("daemons must not run as root, and there is no user postgres or nobody");
         let run_as = RunAs::choose().ok_or_else(nobody)?;
         let prefix = format!("magic-link-{name}-");
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(run_as.temp_folder())?;

@@ -37,7 +37,7 @@ pub enum DatabaseError {
     /// The variable names another machine.
     #[error(
         "{VARIABLE} names the host {0}: the sandbox empties its database, \
-         so it takes only one on this machine (localhost, 127.0.0.1, ::1)"
+         so the host must be this machine (localhost, 127.0.0.1, ::1)"
     )]
     NotLocal(String),
     /// The variable names a database that is not empty and that no sandbox created.

@@ -1,5 +1,5 @@
-//! The one way in which tests wait for something that they can only ask about, such as a row or a health check. Where an
-//! event can be awaited (a call, a mail, a log line), `wait_for_…` of its owner is better.
+//! Polls for something that tests cannot await, such as a row or a health check. If an event can be awaited (a call, a mail, a
+//! log line), use `wait_for_…` of its owner instead.
 
 use std::{fmt::Debug, time::Duration};
 use tokio::time::Instant;

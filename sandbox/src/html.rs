@@ -16,7 +16,7 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// The text of an attribute that escapes no other characters than [`escape`] does.
+/// Reverses [`escape`]. Other escapes stay as they are.
 pub(crate) fn unescape(attribute: &str) -> String {
     let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
     pairs.iter().fold(attribute.to_owned(), |text, (escaped, character)| text.replace(escaped, character))

@@ -13,8 +13,9 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| {
         .unwrap_or_else(|error| panic!("{AXE}: {error}: run the tests with `just browser-test`, which installs axe"))
 });
 
-/// Runs axe, and returns each violation with the elements that violate the rule. With forced colours, the person has chosen the
-/// contrast, and axe reads the page's own colour of a text (`-webkit-text-fill-color`) instead of the one that is shown.
+/// Runs axe, and returns each violation with the elements that violate the rule. With forced colours, contrast is not checked:
+/// the person has chosen it, and axe would read the page's own text colour (`-webkit-text-fill-color`) instead of the one that
+/// is shown.
 const RUN: &str = r"
     const [ignored, done] = arguments;
     const told = ({ id, help, nodes }) =>

@@ -85,7 +85,7 @@ async fn the_confirm_page_works_without_scripts() {
         tools.send_raw("Emulation.setScriptExecutionDisabled", serde_json::json!({ "value": true })).await.unwrap();
         browser.go(&link).await;
         browser.click("sign-in").await;
-        // The portal itself needs scripts: they come back before its callback page is opened again.
+        // The portal itself needs scripts, so enable them again before its callback page is opened a second time.
         let callback = sandbox::eventually("the callback page", async || {
             let url = browser.driver.current_url().await.unwrap().to_string();
             if url.starts_with(&street.page("/auth/callback?")) { Ok(url) } else { Err(url) }

@@ -30,7 +30,7 @@ pub(crate) const LOOKS: [Look; 3] = [LIGHT, DARK, Look { name: "phone", width: 3
 pub(crate) const ALL_LOOKS: [Look; 6] = [LIGHT, DARK, NARROW, NARROW_DARK, FORCED, FORCED_DARK];
 
 impl Browser {
-    /// Shows this page and the next ones like this.
+    /// Applies this look to the open page and to the pages that are opened next.
     pub(crate) async fn look_like(&self, look: Look) {
         let tools = self.driver.cdp();
         let Look { width, height, .. } = look;

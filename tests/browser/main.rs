@@ -72,7 +72,7 @@ impl Street {
         format!("{}{path}", self.portal.url())
     }
 
-    /// Requests a mail as somebody does who uses another device.
+    /// Requests a mail as a person on another device does.
     pub(crate) async fn mail_asked_elsewhere(&self, email: &str, next: &str) -> Mail {
         mail_asked_elsewhere(&self.system, &self.portal.url(), email, next).await
     }
@@ -88,7 +88,7 @@ impl Street {
     }
 }
 
-/// Requests a mail whose link leads to `portal`, without its pages.
+/// Requests a mail whose link leads to `portal`, without using the portal's pages.
 pub(crate) async fn mail_asked_elsewhere(system: &TestSystem, portal: &str, email: &str, next: &str) -> Mail {
     let body = json!({ "email": email, "callback_origin": portal, "callback_next": next });
     assert_eq!(system.post(&body).await.status, 200);

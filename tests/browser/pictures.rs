@@ -131,17 +131,21 @@ async fn every_language_is_readable_and_runs_in_its_direction() {
 
 /// Keeps a picture of all mails, side by side.
 async fn keep_contact_sheet(browser: &Browser, mails: &[String]) {
-    browser.look_like(Look { width: 1_500, height: 960, ..LOOKS[0] }).await;
+    let look = Look { width: 1_700, height: 960, ..LOOKS[0] };
+    browser.look_like(look).await;
     browser.go("about:blank").await;
     let frames = mails.iter().map(|html| {
         let html = html.replace('&', "&amp;").replace('"', "&quot;");
-        format!("<iframe srcdoc=\"{html}\" style=\"width:300px;height:960px;border:0\"></iframe>")
+        format!("<iframe srcdoc=\"{html}\" scrolling=\"no\" style=\"width:340px;height:100vh;border:0\"></iframe>")
     });
     let page = format!("<body style=\"margin:0;display:flex\">{}</body>", frames.collect::<String>());
     browser.value(&format!("(document.open(), document.write({}), document.close())", json!(page))).await;
     browser
         .until("[...document.querySelectorAll('iframe')].every((frame) => frame.contentDocument?.querySelector('h1'))")
         .await;
+    let heights = "[...document.querySelectorAll('iframe')].map((frame) => frame.contentDocument.body.scrollHeight)";
+    let height = browser.value(&format!("Math.max(...{heights})")).await.as_u64().unwrap();
+    browser.look_like(Look { height: height.try_into().unwrap(), ..look }).await;
     keep(browser, "mail-languages").await;
 }
 

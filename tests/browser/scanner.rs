@@ -1,4 +1,4 @@
-//! What a company's mail scanner does with a mail: it opens every address, and looks what the pages' scripts do.
+//! What a company's mail scanner does with a mail: it opens every address, and watches what the pages' scripts do.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -39,7 +39,7 @@ pub(crate) async fn scan(browser: &Browser, link: &str) {
     browser.driver.new_tab().await.unwrap();
     browser.to_newest_tab().await;
     browser.go(link).await;
-    // The time is the subject: a scanner looks what a page's scripts do.
+    // A scanner waits, to see what the page's scripts do.
     tokio::time::sleep(Duration::from_secs(5)).await;
     browser.driver.close_window().await.unwrap();
     browser.to_newest_tab().await;

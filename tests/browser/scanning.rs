@@ -13,8 +13,8 @@ use crate::{
 
 const RESULT: &str = "document.querySelector('#scan-0 strong')?.innerText";
 
-/// Presses the button of the only mail, and waits for the result, which screen readers hear, too. Returns what is shown, and
-/// the address in the scanner's window, if the mailbox could not close it.
+/// Presses the button of the only mail, and waits for the result, which is announced to screen readers, too. Returns what is
+/// shown, and the address in the scanner's window, if the mailbox could not close it.
 async fn scan(browser: &Browser, result: &str) -> (String, Option<String>) {
     press(browser).await;
     until_scanned(browser, result).await

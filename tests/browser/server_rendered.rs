@@ -28,7 +28,7 @@ impl Street {
         let portal = PortalSsr::start(PortalSsrSettings {
             api: system.url("/api").await,
             supabase_url: system.supabase.url(),
-            // Stands for a proxy in front of the portal, so that tests can choose the visitor's address.
+            // The test acts as a proxy in front of the portal, so that it can choose the visitor's address.
             trusted_proxies: "127.0.0.1".into(),
         })
         .await
@@ -62,7 +62,7 @@ impl Street {
     }
 }
 
-/// Asks on the form that a page of the portal leads strangers to.
+/// Opens a page of the portal without a session, and requests a mail on the form to which the portal redirects.
 async fn ask(browser: &Browser, street: &Street, address: &str) -> Mail {
     browser.go(&street.page(PAGE)).await;
     browser.until_shown("email").await;
@@ -194,7 +194,7 @@ async fn another_sites_form_and_a_malformed_hash_never_reach_supabase() {
             }
         }
 
-        // A hash that was cut off, or that is none.
+        // A hash that was cut off, or text that is not a hash.
         browser.go(&link.replace(hash, &hash[..40])).await;
         browser.until_text("title", "This link is incomplete").await;
         assert_readable_everywhere(&browser, "a malformed hash").await;
@@ -256,7 +256,7 @@ async fn the_api_and_supabase_learn_the_visitors_address() {
         let form = [("email", ADA), ("next", "/home")];
         street.post("/sign-in", &form, &visitor(address)).await.status().as_u16()
     };
-    // What visitors write themselves, in front of what the proxy adds, does not count.
+    // Entries that a visitor has written, before the proxy's own entry, do not count.
     assert_eq!(statuses("203.0.113.1").await, 303);
     assert_eq!(statuses("198.51.100.9, 203.0.113.1").await, 429);
     assert_eq!(statuses("203.0.113.2").await, 303);

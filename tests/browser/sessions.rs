@@ -1,5 +1,5 @@
-//! Whose session a browser takes: the tab that waits continues with its own person only, and the callback page asks before it takes
-//! a session that somebody else may have sent.
+//! Whose session a browser accepts: the waiting tab continues only for the address that it waits for, and the callback page
+//! asks before it accepts a session that somebody else may have sent.
 
 use sandbox::Mail;
 use tests::Plan;
@@ -54,7 +54,7 @@ async fn a_waiting_tab_continues_with_its_own_person_only() {
         browser.click("yes").await;
         assert_eq!(signed_in_as(&browser).await, BOB);
 
-        // The tab that waits for Ada stays.
+        // The tab that waits for Ada does not continue.
         browser.driver.switch_to_window(waiting.clone()).await.unwrap();
         browser.value("dispatchEvent(new Event('focus'))").await;
         assert_eq!(browser.value("location.pathname").await, "/");
@@ -89,7 +89,7 @@ async fn whoever_says_no_keeps_what_they_had() {
         assert_eq!(browser.value("localStorage.length").await, 0);
         assert_eq!(browser.value("new URLSearchParams(location.search).get('next')").await, PAGE);
 
-        // Bob is signed in. The question about a link that he did not ask for says both.
+        // Bob is signed in, and he did not ask for the link. The question says both.
         let bob = street.mail_asked_elsewhere(BOB, "/home").await;
         open_and_wait_for_the_question(&browser, &bob).await;
         browser.click("yes").await;

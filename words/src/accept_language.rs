@@ -1,22 +1,22 @@
 //! Reads the header `Accept-Language` (RFC 9110, §12.5.4). A part that is malformed is skipped, because a browser's mistake
 //! must not fail a request.
 
-/// Bytes of the header that are read.
+/// Maximum number of bytes of the header that are read.
 const MAX_LENGTH: usize = 1_024;
-/// Language ranges that are read.
+/// Maximum number of language ranges that are read.
 const MAX_RANGES: usize = 32;
 /// The weight of a range without one, in thousandths.
 const FULL_WEIGHT: u16 = 1_000;
 
 /// The language ranges that a person accepts, the preferred ones first. Ranges of the same weight keep their order. `*` is left
-/// out, because it says as much as nothing.
+/// out, because it says nothing about the person.
 pub(crate) fn ranges(header: &str) -> Vec<&str> {
     let mut ranges: Vec<(&str, u16)> = beginning(header).split(',').take(MAX_RANGES).filter_map(range).collect();
     ranges.sort_by_key(|(_, weight)| std::cmp::Reverse(*weight));
     ranges.into_iter().map(|(tag, _)| tag).collect()
 }
 
-/// The ranges within the first [`MAX_LENGTH`] bytes, without one that is cut off.
+/// The ranges within the first [`MAX_LENGTH`] bytes. A range that is cut off there is left out.
 fn beginning(header: &str) -> &str {
     if header.len() <= MAX_LENGTH {
         return header;

@@ -18,9 +18,9 @@ const CATALOGUES: [(Language, &str, &str); 5] = [
 /// The arguments of a message.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Arguments {
-    /// Their names.
+    /// The names of all arguments.
     pub names: BTreeSet<String>,
-    /// Those of them that are counts, which choose between forms.
+    /// The names of the counts, which select between forms.
     pub counts: BTreeSet<String>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) fn source(language: Language) -> Option<Source> {
     Some(Source { file: file.to_owned(), resource })
 }
 
-/// The messages that mails and pages consist of, with the arguments that they get: those of English.
+/// The messages of mails and pages with their arguments, taken from the English catalogue.
 pub(crate) fn messages() -> BTreeMap<String, Arguments> {
     messages_of(Language::ENGLISH)
 }

@@ -16,7 +16,7 @@ pub(crate) struct Source {
     pub resource: FluentResource,
 }
 
-/// Where a message stands.
+/// Where a message is defined.
 struct Place {
     file: String,
     line: usize,
@@ -30,9 +30,9 @@ pub(crate) struct Catalogue {
 }
 
 impl Catalogue {
-    /// A catalogue of files, of which the later ones override messages of the earlier ones.
+    /// A catalogue from several files. Messages of later files override those of earlier files.
     pub(crate) fn new(language: Language, sources: Vec<Source>) -> Self {
-        // The tag chooses the plural forms. Languages of which Fluent knows none have those of English.
+        // The tag selects the plural rules. Languages that Fluent does not know get those of English.
         let tag = language.tag().parse().unwrap_or_default();
         let mut bundle = FluentBundle::new_concurrent(vec![tag]);
         // `Words::text` isolates values itself, because templates have their own marks for it.
@@ -97,7 +97,7 @@ impl Catalogue {
     }
 }
 
-/// The ids of messages and terms (with their dash), and their lines. Both stand at the beginning of a line.
+/// The ids of messages and terms (with their dash), and their lines. Each begins at the start of a line.
 pub(crate) fn lines(source: &str) -> impl Iterator<Item = (&str, usize)> {
     source.lines().zip(1..).filter_map(|(line, number)| {
         let (id, _) = line.split_once('=')?;

@@ -1,4 +1,4 @@
-//! Checks an operator's catalogue as a whole, so that a mistake stops the start and not a mail.
+//! Checks an operator's catalogue as a whole, so that a mistake stops the program at its start, and not a mail later.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -13,7 +13,7 @@ use super::{
     words::OperatorCatalogue,
 };
 
-/// Counts that together have every plural form of every language.
+/// Counts that together cover every plural form of every language.
 const COUNTS: [u64; 7] = [0, 1, 2, 3, 11, 100, 1_000_000];
 
 /// Parses a catalogue and checks each message by itself.
@@ -37,7 +37,7 @@ pub(crate) fn parse(
     if faults.is_empty() { Ok(Source { file: file.clone(), resource }) } else { Err(faults) }
 }
 
-/// Characters that no reader should get.
+/// Characters that must not reach a reader.
 fn odd_characters(file: &str, text: &str) -> Vec<Fault> {
     let is_odd = |character: char| is_place(character) || (character.is_control() && !"\r\t".contains(character));
     let lines = text.split('\n').zip(1..).filter(|(line, _)| line.contains(is_odd));
@@ -103,13 +103,13 @@ fn problems_of_message(entry: &CatalogueEntry<'_>, messages: &BTreeMap<String, A
             let known = if known.is_empty() { "no arguments".to_owned() } else { known.join(", ") };
             problems.push(format!("uses `${name}`, but this message gets {known}"));
         } else if entry.uses.selectors.contains(name) && !counts.contains(*name) {
-            problems.push(format!("chooses by `${name}`, which is not a count"));
+            problems.push(format!("selects a form by `${name}`, which is not a count"));
         }
     }
     problems
 }
 
-/// Writes every message with arguments of every kind, and checks what a reader would get.
+/// Formats every message with every kind of argument, and checks the results.
 pub(crate) fn rehearse(catalogue: &Catalogue, messages: &BTreeMap<String, Arguments>) -> Vec<Fault> {
     let known = messages.iter().filter(|(id, _)| catalogue.has(id));
     known

@@ -1,5 +1,5 @@
-//! Chooses a language and a time zone from what a request says. What cannot be understood is ignored: a request never fails
-//! because of it.
+//! Chooses a language and a time zone for a request. Values that cannot be parsed are ignored, so that they never fail a
+//! request.
 
 use icu_locale::{
     LanguageIdentifier,
@@ -12,11 +12,11 @@ use super::{
     time_zone::TimeZone,
 };
 
-/// Bytes of the longest tag that is looked at. RFC 5646, §4.4.1, asks for at least 35.
+/// Maximum length of a tag, in bytes. Longer tags are ignored. RFC 5646, §4.4.1, asks for at least 35.
 const LONGEST_TAG: usize = 100;
 
-/// The language to write to a person in: the first one of `offered` that fits `locale`, a BCP 47 tag that a request names, or
-/// else a range of the header `Accept-Language`. If none fits, it is the first one that is offered, or English.
+/// The language in which to write to a person: the one of `offered` that fits `locale`, a BCP 47 tag from the request, or else
+/// a range of the header `Accept-Language`. If none fits, the first language of `offered`. If that is empty, English.
 #[must_use]
 pub fn choose_language(locale: Option<&str>, accept_language: Option<&str>, offered: &[Language]) -> Language {
     let ranges = accept_language.map(accept_language::ranges).unwrap_or_default();
@@ -25,13 +25,13 @@ pub fn choose_language(locale: Option<&str>, accept_language: Option<&str>, offe
     chosen.unwrap_or(Language::ENGLISH)
 }
 
-/// The time zone of an IANA name, or UTC.
+/// The time zone with this IANA name. UTC if there is none.
 #[must_use]
 pub fn choose_time_zone(name: Option<&str>) -> TimeZone {
     name.and_then(|name| name.parse().ok()).unwrap_or(TimeZone::UTC)
 }
 
-/// The offered language that is nearest to a tag, if its readers can read it.
+/// The offered language that is nearest to a tag. `None` if readers of the tag's language may not be able to read any.
 fn best_match(tag: &str, offered: &[Language]) -> Option<Language> {
     if tag.len() > LONGEST_TAG {
         return None;
@@ -44,7 +44,7 @@ fn best_match(tag: &str, offered: &[Language]) -> Option<Language> {
     find(&ancestors(&requested)).or_else(|| of_same_script(&requested, offered))
 }
 
-/// The tag and what CLDR falls back to from it, each with its likely script and region: `es-MX`, `es-419`, `es`.
+/// The tag and its fallbacks in CLDR, each with its likely script and region: `es-MX`, `es-419`, `es`.
 fn ancestors(requested: &LanguageIdentifier) -> Vec<LanguageIdentifier> {
     let without_variants = LanguageIdentifier { variants: Default::default(), ..requested.clone() };
     let fallbacker = LocaleFallbacker::new().for_config(LocaleFallbackConfig::default());
@@ -59,8 +59,8 @@ fn ancestors(requested: &LanguageIdentifier) -> Vec<LanguageIdentifier> {
     ancestors
 }
 
-/// The first offered language that is the same apart from its region. Another script would not help: not everybody who reads
-/// Serbian in Latin letters reads Cyrillic ones.
+/// The first offered language that differs at most in its region. The script must be the same: not everybody who reads Serbian
+/// in Latin letters can read Cyrillic.
 fn of_same_script(requested: &LanguageIdentifier, offered: &[Language]) -> Option<Language> {
     let mut requested = requested.clone();
     EXPANDER.maximize(&mut requested);

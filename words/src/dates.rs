@@ -1,4 +1,5 @@
-//! Writes dates and times as the Unicode CLDR has them. Sentences put them together, because languages order them differently.
+//! Formats dates and times by the rules of the Unicode CLDR. The catalogues put dates and times into sentences, because
+//! languages order them differently.
 
 use chrono::{DateTime, Utc};
 use icu_calendar::Iso;
@@ -17,7 +18,7 @@ use super::{fault::WordsError, language::Language, time_zone::TimeZone};
 
 const SECONDS_A_DAY: i64 = 86_400;
 
-/// How exactly a time is written.
+/// The precision of a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Clock {
     /// `15:05 CET`
@@ -29,18 +30,18 @@ pub enum Clock {
 /// The date in a zone, with the name of the month: `26 November 2026`.
 ///
 /// # Errors
-/// CLDR has no data, which does not happen with the data that is part of the program.
+/// CLDR has no data for the language. This does not happen with the data that is compiled into the program.
 pub fn format_date(language: Language, zone: TimeZone, instant: DateTime<Utc>) -> Result<String, WordsError> {
     let formatter = DateTimeFormatter::try_new(preferences(language, zone), YMD::long());
     let formatter = formatter.map_err(|error| WordsError::no_data(language, &error))?;
     Ok(formatter.format(&local(zone, instant).date).to_string())
 }
 
-/// The time of day in a zone, with the zone's name: `15:05 CET`. Zones without a short name in this language get their distance
-/// from Greenwich: `GMT+5:30`.
+/// The time of day in a zone, with the zone's name: `15:05 CET`. Zones without a short name in this language get their offset
+/// from UTC: `GMT+5:30`.
 ///
 /// # Errors
-/// CLDR has no data, which does not happen with the data that is part of the program.
+/// CLDR has no data for the language. This does not happen with the data that is compiled into the program.
 pub fn format_clock(
     language: Language,
     zone: TimeZone,
@@ -55,15 +56,22 @@ pub fn format_clock(
     let local = local(zone, instant);
     let no_data = |error| WordsError::no_data(language, &error);
     if is_utc(&local) && language == Language::FRENCH {
-        // CLDR has `TU`, which few French readers know. It writes all other zones as `UTC+1`.
+        // CLDR calls UTC `TU`, which few French readers know. It writes all other zones like `UTC+1`.
         let formatter = DateTimeFormatter::try_new(preferences(language, zone), fields).map_err(no_data)?;
         return Ok(format!("{} UTC", formatter.format(&local.time)));
     }
     let formatter = DateTimeFormatter::try_new(preferences(language, zone), fields.with_zone(SpecificShort));
-    Ok(formatter.map_err(no_data)?.format(&local).to_string())
+    let clock = formatter.map_err(no_data)?.format(&local).to_string();
+    Ok(if language.is_right_to_left() { keep_signs_before_digits(&clock) } else { clock })
 }
 
-/// How many dates lie between two times in a zone: 0 if both are on the same date there.
+/// Puts U+200E (left-to-right mark) before the sign of an offset. Between a letter that is written from right to left and a digit,
+/// a sign would otherwise be shown behind the digit (Unicode Standard Annex #9, rules W2 and N2): `2+` instead of `+2`.
+fn keep_signs_before_digits(clock: &str) -> String {
+    clock.replace(['\u{200e}', '\u{200f}'], "").replace('+', "\u{200e}+").replace(['-', '\u{2212}'], "\u{200e}-")
+}
+
+/// Number of calendar days between two times in a zone: 0 if both are on the same date there.
 #[must_use]
 pub fn days_between(zone: TimeZone, from: DateTime<Utc>, to: DateTime<Utc>) -> u64 {
     let day = |time: DateTime<Utc>| {
@@ -73,11 +81,11 @@ pub fn days_between(zone: TimeZone, from: DateTime<Utc>, to: DateTime<Utc>) -> u
     day(from).abs_diff(day(to))
 }
 
-/// CLDR's form for a language. Its own choice of digits is kept: `ar` has 0–9, as most Arabic sites do, and only the regions
-/// east of Libya have Arabic-Indic digits (`ar-EG`). Codes and links are never formatted.
+/// The locale whose CLDR formats are used for a language. Digits are those that CLDR chooses: 0–9 for `ar`, as on most Arabic
+/// sites, and Arabic-Indic digits only for the regions east of Libya (`ar-EG`). Codes and links are never formatted.
 fn preferences(language: Language, zone: TimeZone) -> DateTimeFormatterPreferences {
     let locale = match language {
-        // Everybody of whom nothing is known gets English. The British form has 24 hours, so nobody misreads it.
+        // People whose language is not known get English. The British form has a 24-hour clock, so nobody misreads it.
         Language::ENGLISH if !is_american(zone) => locale!("en-GB"),
         language => Locale::from(language.id()),
     };

@@ -23,7 +23,7 @@ const MINUTES_A_DAY: u64 = 24 * MINUTES_AN_HOUR;
 /// hours. Seconds are left out.
 ///
 /// # Errors
-/// The words of the language have no such message.
+/// The language has no message for the duration.
 pub fn format_duration(words: &Words, language: Language, duration: Duration) -> Result<String, WordsError> {
     let (id, count) = in_largest_unit(duration.as_secs() / 60);
     format_count(words, language, id, count)
@@ -160,7 +160,7 @@ mod tests {
         );
     }
 
-    /// In the genitive, because they stand behind `لمدة`.
+    /// In the genitive, because they follow `لمدة`.
     #[test]
     fn durations_in_arabic() {
         assert_counts(

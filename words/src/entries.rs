@@ -7,9 +7,9 @@ use fluent_syntax::ast::{CallArguments, Entry, Expression, InlineExpression, Pat
 /// A message or a term.
 #[derive(Debug)]
 pub(crate) struct CatalogueEntry<'s> {
-    /// The id; a term's without its dash.
+    /// The id. A term's id is without its dash.
     pub id: &'s str,
-    /// Whether it is a term, which only other messages show.
+    /// Whether it is a term, which is used only in other messages.
     pub is_term: bool,
     /// Whether it has text.
     pub has_value: bool,
@@ -20,7 +20,7 @@ pub(crate) struct CatalogueEntry<'s> {
 }
 
 impl CatalogueEntry<'_> {
-    /// The id as the catalogue has it, with a term's dash.
+    /// The id as in the catalogue: a term's id has its dash.
     pub(crate) fn name(&self) -> String {
         format!("{}{}", if self.is_term { "-" } else { "" }, self.id)
     }
@@ -29,9 +29,9 @@ impl CatalogueEntry<'_> {
 /// What a pattern refers to.
 #[derive(Debug, Default)]
 pub(crate) struct Uses<'s> {
-    /// The arguments that are shown or chosen by.
+    /// The arguments that are shown, or that select a form.
     pub arguments: BTreeSet<&'s str>,
-    /// The arguments that forms are chosen by.
+    /// The arguments that select a form.
     pub selectors: BTreeSet<&'s str>,
     /// Other messages.
     pub messages: BTreeSet<&'s str>,

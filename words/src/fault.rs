@@ -1,4 +1,4 @@
-//! What is wrong with words.
+//! The errors of this crate.
 
 use std::fmt::{self, Display};
 
@@ -36,7 +36,7 @@ pub enum WordsError {
         reason: String,
     },
     /// CLDR's data is not complete.
-    #[error("there are no forms of dates and numbers in the language {language}: {reason}")]
+    #[error("there are no formats for dates and numbers in the language {language}: {reason}")]
     NoData {
         /// The language.
         language: Language,

@@ -23,10 +23,10 @@ pub struct Language {
     region: Option<Region>,
 }
 
-/// Why a text is no tag of a language.
+/// Why a text is not the tag of a language.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownTag {
-    /// No tag, or one with more than a language, a script and a region.
+    /// Not a tag, or a tag with more than a language, a script and a region.
     #[error("is not a language tag such as `de`, `zh-Hant` or `pt-BR`")]
     Malformed,
     /// The tag has another canonical form.
@@ -35,7 +35,7 @@ pub enum UnknownTag {
 }
 
 impl Language {
-    /// English: the language of a person of whom nothing is known.
+    /// English, the default for people whose language is not known.
     pub const ENGLISH: Self = Self::built_in(subtags::language!("en"));
     /// German.
     pub const GERMAN: Self = Self::built_in(subtags::language!("de"));
@@ -65,7 +65,7 @@ impl Language {
         if self.is_right_to_left() { "rtl" } else { "ltr" }
     }
 
-    /// Whether the language is written from right to left. Languages that CLDR does not know are not.
+    /// Whether the language is written from right to left. False for languages that CLDR does not know.
     #[must_use]
     pub fn is_right_to_left(self) -> bool {
         DIRECTIONALITY.is_right_to_left(&self.id())
@@ -108,7 +108,7 @@ impl FromStr for Language {
     }
 }
 
-/// The language of a tag without extensions, with today's codes: `he` for `iw`. `None` if the text is no tag.
+/// The language of a tag without extensions, with today's codes: `he` for `iw`. `None` if the text is not a tag.
 pub(crate) fn canonical(tag: &str) -> Option<LanguageIdentifier> {
     let mut locale = Locale { id: Locale::try_from_str(tag).ok()?.id, extensions: Default::default() };
     CANONICALIZER.canonicalize(&mut locale);

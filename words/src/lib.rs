@@ -1,9 +1,9 @@
 //! What people read in the mail and on the confirm page: the words of each language, and dates, times and durations in its
 //! form.
 //!
-//! [`choose_language`] and [`choose_time_zone`] read what a request says of a person. [`Words`] holds the catalogues of all
+//! [`choose_language`] and [`choose_time_zone`] read what a request says about a person. [`Words`] holds the catalogues of all
 //! languages (Fluent, `catalogues/*.ftl`), and checks an operator's own words. [`format_date`] and [`format_clock`] write a
-//! time as the Unicode CLDR has it. Markup and templates are left to the callers: a message is text, in [`Part`]s.
+//! time by the rules of the Unicode CLDR. Markup and templates are left to the callers: a message is text, in [`Part`]s.
 
 mod accept_language;
 mod built_in;

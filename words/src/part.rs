@@ -5,14 +5,14 @@
 pub enum Value<'a> {
     /// A text that the message shows.
     Text(&'a str),
-    /// A number that chooses between forms of the message. It is not shown: its digits depend on the language.
+    /// A number that selects a form of the message. It is not shown: its digits depend on the language.
     Count(u64),
 }
 
 /// A part of a message. Both kinds are plain text: a template escapes them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part<'a> {
-    /// Words of the catalogue.
+    /// Text from the catalogue.
     Text(String),
     /// The value of an argument.
     Value {
@@ -32,8 +32,9 @@ impl Part<'_> {
     }
 }
 
-/// The first character that stands for a value while a message is formatted. Unicode reserves U+FDD0 to U+FDEF for the inside
-/// of programs, so no text has them, and a value cannot be mistaken for words whatever it holds.
+/// The first character that stands for a value while a message is formatted. Unicode reserves U+FDD0 to U+FDEF for use inside
+/// of programs, so no text contains them. Values are inserted after formatting, so whatever they contain, they are never
+/// mistaken for words.
 const FIRST_PLACE: char = '\u{FDD0}';
 const LAST_PLACE: char = '\u{FDEF}';
 

@@ -5,11 +5,11 @@ use std::{fmt, str::FromStr};
 use chrono::{DateTime, Utc};
 use jiff::{Timestamp, tz::TimeZoneDatabase};
 
-/// The name that `tzdata` has for a machine that nobody has set up. No person is there.
+/// `tzdata`'s name for a machine whose zone was never set. No person's zone has this name.
 const NOBODYS_ZONE: &str = "Factory";
 
-/// A zone of the IANA database. The database is part of the program: the machine's own is never read, so that every copy of the
-/// api and the worker knows the same zones.
+/// A zone of the IANA database. The database is compiled into the program, and the machine's own is never read, so that every
+/// api and every worker knows the same zones.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeZone(&'static str);
 
@@ -22,7 +22,7 @@ impl TimeZone {
     /// Coordinated Universal Time.
     pub const UTC: Self = Self("UTC");
 
-    /// The name in the spelling of the IANA database. Old names stay: `Asia/Calcutta`.
+    /// The name in the spelling of the IANA database. Old names are kept: `Asia/Calcutta`.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.0

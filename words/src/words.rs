@@ -14,10 +14,10 @@ use super::{
     part::{Part, Value},
 };
 
-/// An operator's own words for a language: other words for built-in messages, or another language.
+/// An operator's own words for a language. They replace built-in messages, or add a language.
 #[derive(Debug, Clone)]
 pub struct OperatorCatalogue {
-    /// What error messages call the file.
+    /// The name of the file, for error messages.
     pub file: String,
     /// The language.
     pub language: Language,
@@ -66,10 +66,10 @@ impl Words {
         self.0.iter().map(|catalogue| catalogue.language).collect()
     }
 
-    /// A message as text. In languages that are written from right to left, each value stands between U+2068 and U+2069, so
-    /// that a host name does not change the order of the words around it. Other languages do not need these invisible
-    /// characters: their values are names, dates and addresses, which nearly always are written from left to right, too, and
-    /// some mail programs show the characters as boxes.
+    /// A message as text. In languages that are written from right to left, each value is between U+2068 and U+2069, so that a
+    /// host name does not change the order of the words around it. Other languages do not need these invisible characters:
+    /// their values are names, dates and addresses, which nearly always are written from left to right, too, and some mail
+    /// programs show the characters as boxes.
     ///
     /// # Errors
     /// The language or the message does not exist, or the message lacks an argument.
@@ -105,7 +105,7 @@ impl Words {
     }
 }
 
-/// The catalogue of a language: the built-in words, if there are any, and the operator's own ones.
+/// The catalogue of a language: the built-in words, if there are any, and those of the operator.
 fn catalogue(
     language: Language,
     own: Option<&OperatorCatalogue>,
@@ -123,7 +123,7 @@ fn repeated_languages(catalogues: &[OperatorCatalogue]) -> Vec<Fault> {
     let repeated = catalogues.iter().filter(|catalogue| !seen.insert(catalogue.language.tag()));
     repeated
         .map(|catalogue| {
-            let problem = format!("Another file has words of the language {}, too.", catalogue.language);
+            let problem = format!("Another file already has words for the language {}.", catalogue.language);
             Fault::new(&catalogue.file, 1, problem)
         })
         .collect()

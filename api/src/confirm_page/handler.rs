@@ -33,7 +33,7 @@ pub(crate) struct ConfirmPage {
     words: Words,
 }
 
-/// A page without a button.
+/// A page that explains a problem instead of showing the button.
 struct Refusal {
     problem: Problem,
     /// The language of the page. `None` if the link's own language is not known.

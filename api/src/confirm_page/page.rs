@@ -1,4 +1,5 @@
-//! Renders the page in a language. Every answer below `/auth/confirm/` is made here, errors too: people read them in a browser.
+//! Renders the page in a language. It renders every response under `/auth/confirm/`, errors included, because people see them
+//! in a browser.
 
 use askama::Template;
 use confirm::Content;
@@ -29,9 +30,9 @@ struct ReadyTemplate<'a> {
 #[template(path = "confirm/problem.html")]
 struct ProblemTemplate<'a> {
     words: PageWords<'a>,
-    /// The id of the heading.
+    /// The message id of the heading.
     title: &'static str,
-    /// The id of the text.
+    /// The message id of the text.
     text: &'static str,
     sign_in: Option<&'a str>,
 }
@@ -72,7 +73,7 @@ impl Problem {
         }
     }
 
-    /// The ids of the heading and of the text.
+    /// The message ids of the heading and of the text.
     fn messages(&self) -> (&'static str, &'static str) {
         match self {
             Self::Unreadable => ("confirm-unreadable-title", "confirm-unreadable-text"),

@@ -3,7 +3,7 @@
 use confirm::Content;
 use words::{Language, Part, Value, Words, choose_language};
 
-/// What the templates write a page with.
+/// What the templates read the texts of a page from.
 pub(super) struct PageWords<'a> {
     words: &'a Words,
     language: Language,
@@ -23,12 +23,12 @@ impl<'a> PageWords<'a> {
         Self { words, language, args }
     }
 
-    /// For `lang`.
+    /// The value of the HTML attribute `lang`.
     pub(super) fn tag(&self) -> String {
         self.language.tag()
     }
 
-    /// For `dir`.
+    /// The value of the HTML attribute `dir`.
     pub(super) fn direction(&self) -> &'static str {
         self.language.direction()
     }
@@ -44,7 +44,7 @@ impl<'a> PageWords<'a> {
     }
 }
 
-/// The language of the mail. If this program does not have its words, then a language that the browser accepts.
+/// The language of the mail, or, if this program has no words in that language, one that the browser accepts.
 pub(super) fn language_of(content: &Content, accept_language: Option<&str>, words: &Words) -> Language {
     match &content.language {
         None => Language::ENGLISH,

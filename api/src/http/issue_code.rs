@@ -1,4 +1,4 @@
-//! The codes of validation issues, by which portals show messages in their own language.
+//! The codes of validation issues. Portals use them to show messages in the person's language.
 
 /// Declares the codes once, with the texts that responses show.
 macro_rules! issue_codes {
@@ -55,7 +55,7 @@ issue_codes! {
     CallbackOriginInvisibleCharacter = "callback_origin_invisible_character",
     /// The origin uses http and is not on loopback.
     CallbackOriginNotHttps = "callback_origin_not_https",
-    /// The text has a path, a query, a fragment or a user name behind or in the origin.
+    /// The text is an origin with a path, a query, a fragment or a user name.
     CallbackOriginHasMore = "callback_origin_has_more",
     /// Origin and callback path alone make the link too long.
     CallbackOriginTooLong = "callback_origin_too_long",
@@ -71,7 +71,7 @@ issue_codes! {
     CallbackNextScheme = "callback_next_scheme",
     /// It begins neither with a slash nor with a name.
     CallbackNextNotAPath = "callback_next_not_a_path",
-    /// A `%` begins no escape of valid UTF-8.
+    /// A `%` does not begin an escape of valid UTF-8.
     CallbackNextBadEscape = "callback_next_bad_escape",
     /// Its path has an empty segment.
     CallbackNextEmptySegment = "callback_next_empty_segment",

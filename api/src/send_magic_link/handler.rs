@@ -97,14 +97,14 @@ impl SendMagicLinkApi {
     }
 }
 
-/// How to write to the person who asked.
+/// The language and the time zone of the person who reads the mail.
 struct Reader {
     language: Language,
     time_zone: TimeZone,
 }
 
 impl Reader {
-    /// Chooses from closed lists, so that no text of the request gets into the mail.
+    /// Chooses from closed lists, so that no text from the request gets into the mail.
     fn of(state: &AppState, headers: &HeaderMap, body: &MagicLinkRequest) -> Self {
         let accepted = single_header(headers, &header::ACCEPT_LANGUAGE);
         Self {

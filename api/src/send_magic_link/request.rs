@@ -31,9 +31,9 @@ pub(crate) struct MagicLinkRequest {
     pub(crate) callback_origin: Option<String>,
     /// The destination inside the portal, not checked yet.
     pub(crate) callback_next: Option<String>,
-    /// The language that the person reads, a BCP 47 tag. Never invalid: an unknown one counts as absent.
+    /// The language that the person reads, a BCP 47 tag. An unknown tag is not an error: it counts as absent.
     pub(crate) locale: Option<String>,
-    /// The person's time zone, a name of the tz database. Never invalid: an unknown one counts as absent.
+    /// The person's time zone, a name of the tz database. An unknown name is not an error: it counts as absent.
     pub(crate) time_zone: Option<String>,
     /// All problems found so far.
     pub(crate) issues: Vec<ValidationIssue>,

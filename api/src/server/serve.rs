@@ -110,8 +110,8 @@ fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, m
     tokio::spawn(metrics::run_upkeep(prometheus));
 }
 
-/// Warns of portals that have another domain than the confirm page. A person who sees one domain in the portal and another in
-/// the mail has reason for distrust.
+/// Warns about portals whose domain is not that of the confirm page. A person who sees one domain in the portal and another in
+/// the mail may not trust the mail.
 fn warn_of_foreign_portals(settings: &ApiSettings) {
     let Some(confirm) = &settings.confirm else { return };
     let is_foreign = |host: &String| !confirm.public_url.shares_domain_with(host);
@@ -120,7 +120,7 @@ fn warn_of_foreign_portals(settings: &ApiSettings) {
         tracing::warn!(
             portals = foreign.join(","),
             "PUBLIC_URL shares no registrable domain with these portals of CALLBACK_ORIGINS. People and mail filters distrust \
-             a mail whose link leads to another domain than the portal's. Use one domain for both"
+             a mail whose link leads to a domain other than the portal's. Use one domain for both"
         );
     }
 }

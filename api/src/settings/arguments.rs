@@ -127,8 +127,8 @@ pub struct ApiArguments {
     /// not mail all jobs in time. Example: 100000
     #[arg(long, env, default_value = "100000", value_name = "NUMBER", help_heading = "Limits")]
     pub(super) queue_limit: String,
-    /// Languages that mails can have, the first for everybody who reads none of them: ar, de, en, es, fr. A request names its
-    /// language in `locale`, or in the header Accept-Language. Example: en,de
+    /// Languages of the mails: ar, de, en, es, fr. People who read none of those that you list get the first one. A request
+    /// names its language in `locale`, or in the header Accept-Language. Example: en,de
     #[arg(long, env, default_value = "en", value_name = "TAGS", help_heading = "Mail")]
     pub(super) languages: String,
     /// Address at which browsers reach the api: https, without a query. The links of LINK_STYLE=confirm lead to it.

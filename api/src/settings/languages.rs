@@ -1,4 +1,4 @@
-//! `LANGUAGES`: the languages that mails can have.
+//! `LANGUAGES`: the languages in which mails are offered.
 
 use std::str::FromStr;
 
@@ -23,7 +23,7 @@ impl FromStr for OfferedLanguages {
         let mut languages = vec![];
         for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
             let language = Language::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(tag));
-            let language = language.ok_or_else(|| format!("`{tag}` is none of {}", known_tags()))?;
+            let language = language.ok_or_else(|| format!("`{tag}` is not one of {}", known_tags()))?;
             if languages.contains(&language) {
                 return Err(format!("names `{tag}` twice"));
             }
@@ -52,8 +52,8 @@ mod tests {
         for (text, problem) in [
             ("", "names no language"),
             (",", "names no language"),
-            ("en,it", "`it` is none of en, de, fr, es, ar"),
-            ("../../etc", "`../../etc` is none of en, de, fr, es, ar"),
+            ("en,it", "`it` is not one of en, de, fr, es, ar"),
+            ("../../etc", "`../../etc` is not one of en, de, fr, es, ar"),
             ("en,de,en", "names `en` twice"),
         ] {
             assert_eq!(tags(text), Err(problem.to_owned()));

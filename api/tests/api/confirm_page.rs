@@ -215,7 +215,7 @@ async fn a_page_for_a_mail_with_a_code_says_so_and_one_without_an_address_names_
     assert!(text(&page).contains("the link from your mail") && !text(&page).contains('@'), "{}", text(&page));
 }
 
-/// Opens a link with a browser that speaks these languages.
+/// Opens a link with a browser that sends this `Accept-Language`.
 async fn open_as(api: &TestApi, word: &str, accept_language: &str) -> HttpResponse {
     request("GET", word).header("Accept-Language", accept_language).send(api.public).await
 }
@@ -260,7 +260,7 @@ async fn where_the_mails_language_is_not_known_the_page_is_in_one_that_the_brows
     }
     let foreign = request("POST", "x").header("Origin", "null").header("Accept-Language", "es").send(api.public).await;
     assert_problem(&foreign, 403, "Abra el enlace de su correo");
-    // The worker has words that this api does not have.
+    // The worker has a language that this api does not have.
     let unknown = word(&Content { language: Some("tlh".to_owned()), ..content() });
     assert!(text(&open_as(&api, &unknown, "de").await).contains("<html lang=\"de\""));
     assert!(text(&open(&api, &unknown).await).contains("<html lang=\"en\""));

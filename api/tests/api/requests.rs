@@ -200,7 +200,7 @@ async fn the_mail_gets_the_language_and_the_time_zone_of_the_person_who_asks() {
         (json!({ "locale": "es" }), None, ("fr", None)),
         (json!({ "time_zone": "europe/vienna" }), None, ("fr", Some("Europe/Vienna"))),
         (json!({ "time_zone": "UTC" }), None, ("fr", None)),
-        // What cannot be understood is never an error.
+        // A value that cannot be parsed is never an error.
         (json!({ "locale": "x".repeat(1_024), "time_zone": "x".repeat(1_024) }), Some("de"), ("de", None)),
         (json!({ "locale": "../../etc", "time_zone": "../../etc/passwd" }), Some("*"), ("fr", None)),
         (json!({ "locale": "de\r\nBcc: a@b", "time_zone": "Europe/Vienna\n" }), Some(";;q=,"), ("fr", None)),

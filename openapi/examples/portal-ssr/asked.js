@@ -1,12 +1,12 @@
-// Remembers in a cookie which addresses asked for a mail in this browser. Somebody could send a person the link of their own mail:
-// the person would be signed in as somebody else and not notice it (login CSRF). So the callback asks before it takes
-// a session that nobody asked for here.
+// Remembers in a cookie which addresses asked for a mail in this browser. An attacker could send a person the link from the
+// attacker's own mail. The person would then work in the attacker's account without noticing (login CSRF). So the callback asks
+// before it accepts a session that nobody requested here.
 
 import { storedForm } from '../portal/address.js';
 import { isSecure } from './settings.js';
 
 const COOKIE = `${isSecure ? '__Host-' : ''}asked`;
-/** Longer than any link works. */
+/** Longer than the lifetime of any link. */
 const SECONDS = 24 * 60 * 60;
 const MAX_ADDRESSES = 5;
 

@@ -51,7 +51,7 @@ export async function declinePending(visit) {
   visit.goTo((await signedInAs(visit)) ? placeAfter(next) : formAddress(next));
 }
 
-/** Makes this the person's session. The client asks Supabase whose it is, so the cookie's word is not enough. */
+/** Makes this the person's session. The client asks Supabase whose it is, so a forged cookie has no effect. */
 async function accept(visit, { access_token, refresh_token }, next) {
   const { data, error } = await supabaseFor(visit).auth.setSession({ access_token, refresh_token });
   forgetSession(visit, PENDING);
@@ -60,7 +60,7 @@ async function accept(visit, { access_token, refresh_token }, next) {
   visit.goTo(placeAfter(next));
 }
 
-/** A link that may still work keeps its button. */
+/** Explains an error. Shows the button again if the link may still work. */
 function explain(visit, code, link) {
   const status = { over_request_rate_limit: 429, unreachable: 503 }[code];
   if (status) return visit.page(status, buttonPage({ ...link, notice: codeMessages[code] }));
@@ -79,7 +79,7 @@ function refuseMalformed(visit, next) {
   visit.page(400, failedPage({ next, title: 'This link is incomplete', text }));
 }
 
-/** Supabase's hashes are SHA-224, in hex. Anything else is not worth a call. */
+/** Supabase's hashes are SHA-224, in hex. For anything else, no call is made. */
 function isHash(text) {
   return /^[0-9a-f]{56}$/.test(text ?? '');
 }

@@ -1,4 +1,4 @@
-// HTML in which every inserted value is escaped, and the frame of all pages.
+// HTML in which every inserted value is escaped, and the layout of all pages.
 
 /** A piece of HTML, which is not escaped again. */
 class Html {

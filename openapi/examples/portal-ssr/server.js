@@ -1,4 +1,4 @@
-// The server: which address leads to which page, and what holds for all of them.
+// The server: the routes, and what applies to all of them.
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -53,7 +53,9 @@ const server = createServer(async (request, response) => {
     const visit = new Visit(request, response);
     await answer(visit).catch((error) => {
       if (error instanceof BadRequest) return fail(visit, error.status);
-      // Supabase's client names its errors. Anything else is a mistake in this program.
+      // The visitor closed the connection in the middle of the request.
+      if (request.destroyed && !request.complete) return undefined;
+      // Supabase's client marks its errors. Any other error is a bug in this program.
       const isAuthError = '__isAuthError' in error;
       console.error(`${request.method} ${path} failed: ${error.name} ${isAuthError ? codeOf(error) : error.stack}`);
       fail(visit, isAuthError ? 503 : 500);

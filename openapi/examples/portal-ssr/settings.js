@@ -20,7 +20,7 @@ export const trustedProxies = (process.env.TRUSTED_PROXIES ?? '')
   .map((address) => address.trim())
   .filter(Boolean);
 
-/** Whether browsers use https, so that cookies must not travel without it. */
+/** Whether browsers use https. If so, cookies must not be sent without it. */
 export const isSecure = origin.startsWith('https:');
 
 function needed(name) {

@@ -5,7 +5,7 @@ import { isSecure, supabase } from './settings.js';
 
 const TIMEOUT_MS = 10_000;
 
-/** With this prefix, no other host of the same site can set the cookie. Browsers want https for it. */
+/** With this prefix, no other host of the same site can set the cookie. Browsers require https for it. */
 const prefix = isSecure ? '__Host-' : '';
 
 /** The cookie of the person's session. */
@@ -22,7 +22,7 @@ export function supabaseFor(visit, name = SESSION, maxAge = undefined) {
   return createServerClient(supabase.url, supabase.key, {
     cookieOptions: { name, ...(maxAge && { maxAge }) },
     cookies: {
-      // The user's other data would not be current, and not be proven either.
+      // Do not store the user's other data in the cookie: it would be outdated and not verified.
       encode: 'tokens-only',
       getAll: () => visit.cookies,
       setAll: (cookies) => {
@@ -30,17 +30,17 @@ export function supabaseFor(visit, name = SESSION, maxAge = undefined) {
       },
     },
     global: {
-      // All visitors come to Supabase through this server. Without their addresses, one of them could use up the limit of all.
-      // A hosted project reads the first header, your own server the one that GOTRUE_RATE_LIMIT_HEADER names.
+      // All visitors reach Supabase through this server. Without their addresses, one visitor could use up the limit of all. A
+      // hosted project reads the first header, your own server the one that GOTRUE_RATE_LIMIT_HEADER names.
       headers: { 'Sb-Forwarded-For': visit.address, 'X-Forwarded-For': visit.address },
       fetch: (url, options) => fetch(url, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) }),
     },
-    // This portal needs no WebSocket, but the client wants one, and Node has none before version 22.
+    // This portal needs no WebSocket, but the client requires one, and Node has none before version 22.
     realtime: { transport: globalThis.WebSocket ?? class {} },
   });
 }
 
-/** Signs out, at Supabase and here. Without an answer of Supabase, the session ends here only. */
+/** Signs out, at Supabase and here. If Supabase does not answer, the session ends here only. */
 export async function endSession(visit, name = SESSION) {
   await supabaseFor(visit, name).auth.signOut({ scope: 'local' });
   forgetSession(visit, name);
@@ -57,7 +57,7 @@ export function forgetSession(visit, name) {
 /**
  * Who is signed in, according to Supabase.
  * @returns {Promise<string | null>} the address
- * @throws if Supabase does not answer: then nobody knows
+ * @throws if Supabase does not answer, because the person is then unknown
  */
 export async function signedInAs(visit, name = SESSION) {
   if (!visit.cookies.some((cookie) => cookie.name.startsWith(name))) return null;
@@ -68,7 +68,7 @@ export async function signedInAs(visit, name = SESSION) {
 
 /** Supabase's error code, or `unreachable`. */
 export function codeOf(error) {
-  // A gateway has limits, too, and its answers have no code.
+  // A gateway has its own limits, and its answers have no code.
   if (error.status === 429) return 'over_request_rate_limit';
   const isRefusal = error.status >= 400 && error.status < 500;
   return isRefusal ? (error.code ?? 'unknown') : 'unreachable';

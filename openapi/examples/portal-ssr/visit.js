@@ -6,7 +6,7 @@ import { isSecure, origin, trustedProxies } from './settings.js';
 
 const MAX_FORM_BYTES = 8 * 1024;
 
-/** A person's request could not be read. The status is the answer. */
+/** The request cannot be read. `status` is the status of the answer. */
 export class BadRequest extends Error {
   constructor(status) {
     super(`status ${status}`);
@@ -28,7 +28,7 @@ export class Visit {
     this.#peer = plain(request.socket.remoteAddress ?? '');
     if (!this.#peer) throw new Error('the visitor has gone');
     this.#cookies = parseCookieHeader(request.headers.cookie ?? '');
-    // Not `request.url` as it is: `//example.com/` would name another host.
+    // Prepend the origin, because `//example.com/` alone would name another host.
     this.url = new URL(origin + request.url);
     this.method = request.method;
   }
@@ -38,7 +38,7 @@ export class Visit {
     return this.#request.headers['accept-language'];
   }
 
-  /** The visitor's address: the last one that is not a proxy of ours. Earlier entries are what visitors wrote. */
+  /** The visitor's address: the last one that is not one of our proxies. Visitors can forge the entries before it. */
   get address() {
     const forwarded = (this.#request.headers['x-forwarded-for'] ?? '').split(',').map((entry) => plain(entry.trim()));
     const path = [...forwarded, this.#peer];
@@ -80,7 +80,7 @@ export class Visit {
     return this.cookies.find((cookie) => cookie.name === name)?.value;
   }
 
-  /** No script can read a cookie, and no other site's form sends it. */
+  /** Sets a cookie that scripts cannot read and that forms of other sites do not send. */
   setCookie(name, value, options) {
     const safe = { ...options, path: '/', httpOnly: true, secure: isSecure, sameSite: 'lax', domain: undefined };
     this.#newCookies.set(name, { value, options: safe });
@@ -109,8 +109,8 @@ export class Visit {
       'Cache-Control': 'no-store',
       'Content-Security-Policy':
         "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-      // The address of the callback page contains the hash, so it is in no Referer. `no-referrer` would also hide the Origin
-      // of our own forms.
+      // The address of the callback page contains the hash, so it must not be in a Referer. `no-referrer` would also hide the
+      // Origin of our own forms.
       'Referrer-Policy': 'strict-origin',
       'X-Content-Type-Options': 'nosniff',
       ...(cookies.length ? { 'Set-Cookie': cookies } : {}),
@@ -120,7 +120,7 @@ export class Visit {
   }
 }
 
-/** An IPv4 address as such, if the socket listens on IPv6. */
+/** The IPv4 address in an IPv4-mapped one, which a socket that listens on IPv6 has. Other addresses stay as they are. */
 function plain(address) {
   return address.replace(/^::ffff:(?=\d+\.)/, '');
 }

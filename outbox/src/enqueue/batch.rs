@@ -23,8 +23,8 @@ use crate::{
     },
 };
 
-/// Accepts a batch of requests in order and returns the outcome of each. They are committed when it returns. It logs a line
-/// for each job that has ended, and does not notify the workers.
+/// Accepts a batch of requests in order and returns the outcome of each. The batch is committed when this function returns.
+/// Logs a line for each job that has ended, and does not notify the workers.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was accepted.

@@ -1,4 +1,4 @@
-//! A job that ended without a worker that was delivering it, for the log.
+//! A job that ended while no worker was delivering it, as the log shows it.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ pub struct EndedJob {
     pub state: &'static str,
     /// Number of attempts.
     pub attempts: i16,
-    /// Why it ended, unless it is sent.
+    /// Why it ended. `None` if it is sent.
     pub code: Option<String>,
     /// Time since the request. Zero if the request was never queued.
     pub age: Duration,
 }
 
 impl EndedJob {
-    /// Logs one line, as a delivery does for a job that it ends.
+    /// Logs one line, like the line that a delivery logs for a job that it ends.
     pub fn log(&self) {
         tracing::info!(
             job_id = %self.job,

@@ -40,7 +40,7 @@ pub struct DeliveryEvent {
     pub smtp_code: Option<i32>,
     /// Enhanced status (RFC 3463) of the recipient's server.
     pub enhanced_code: Option<String>,
-    /// Text of the recipient's server.
+    /// Response text of the recipient's server.
     pub message: Option<String>,
     /// The delivery status that the event means; `None` for a mail in test mode.
     pub delivery: Option<DeliveryStatus>,

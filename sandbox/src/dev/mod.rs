@@ -234,7 +234,7 @@ async fn until_it_is_ready(program: &Program, port: u16) -> anyhow::Result<()> {
     tokio::select! {
         status = program.wait() => Err(program.ended(status).into()),
         answered = tokio::time::timeout(START_TIMEOUT, answers) => {
-            answered.map_err(|_| anyhow::anyhow!("{url} does not become ready"))
+            answered.map_err(|_| anyhow::anyhow!("{url} did not become ready"))
         }
     }
 }

@@ -71,7 +71,7 @@ pub(super) fn for_lone_api(database: String) -> ProgramSettings {
     ])
 }
 
-/// Links lead to what `link_style` says, and every mail has a code.
+/// `link_style` decides what links lead to. Every mail has a code.
 pub(super) fn for_worker(at: &DevAddresses, confirm_key: &str, link_style: DevLinkStyle) -> ProgramSettings {
     owned([
         ("DATABASE_URL", at.worker_database.clone()),

@@ -18,7 +18,7 @@ function countDown() {
   }
 }
 
-// Lets screen readers read a text.
+// Makes screen readers announce a text.
 function say(text) {
   document.getElementById('news').textContent = text;
 }

@@ -1,4 +1,5 @@
-// Scans a mail. The server opens the URLs. This script makes the visit with scripts on, in a window, and reports it.
+// Scans a mail. The server requests the URLs. Then this script visits the link in a window, where the page's scripts run, and
+// reports the outcome.
 'use strict';
 
 const VISIT_MILLISECONDS = 5000;
@@ -13,7 +14,8 @@ function openWindow() {
   return visitor;
 }
 
-// A page that leaves the group of windows of this page (Cross-Origin-Opener-Policy) seems closed, and cannot be closed.
+// A page with a Cross-Origin-Opener-Policy cuts the tie to its opener: its window then seems closed, and cannot be closed from
+// here.
 async function visit(visitor, link) {
   visitor.location.replace(link);
   await new Promise((resolve) => setTimeout(resolve, VISIT_MILLISECONDS));
@@ -26,7 +28,7 @@ function post(path, fields) {
   return fetch(path, { method: 'POST', body: new URLSearchParams(fields) });
 }
 
-// Screen readers read only the window in front, which may still be the scanner's.
+// Screen readers announce only in the window in front, which may still be the scanner's.
 async function announceResult(mail) {
   if (!document.hasFocus()) await new Promise((resolve) => addEventListener('focus', resolve, { once: true }));
   say(document.querySelector(`#scan-${mail} strong`)?.textContent ?? 'The mail was scanned.');

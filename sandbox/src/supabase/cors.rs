@@ -1,5 +1,6 @@
-//! CORS: pages of every origin may call. Alone, the real server allows only the headers that it knows, and `apikey` is not one
-//! of them (internal/api/api.go, cors.New); the hosted product's gateway allows every header (measured; its plugin `cors`).
+//! CORS: pages of every origin may call the stand-in. Without a gateway, the real server allows only the headers that it knows,
+//! and `apikey` is not one of them (internal/api/api.go, cors.New). The hosted product's gateway allows every header (measured;
+//! its plugin `cors`).
 
 use poem::{
     Endpoint, Request, Response,
@@ -42,7 +43,7 @@ where
     Ok(response)
 }
 
-/// A preflight that is refused has no CORS header, and the browser then does not send the request.
+/// The answer to a refused preflight has no CORS header, so the browser does not send the request.
 fn preflight(has_gateway: bool, method: &str, asked: &HeaderMap) -> Response {
     let mut response = Response::builder()
         .status(StatusCode::NO_CONTENT)

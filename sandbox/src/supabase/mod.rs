@@ -82,7 +82,7 @@ pub struct VerifyCall {
     pub key_present: bool,
 }
 
-/// A POST of `/verify`: a portal takes a code, or its back end a token hash.
+/// A POST to `/verify`: a portal sends a code, or its back end a token hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyPost {
     /// The header `X-Forwarded-For`.
@@ -198,12 +198,13 @@ impl SupabaseAuth {
         self.state.verify_journal.all()
     }
 
-    /// The POSTs of `/verify` so far, oldest first.
+    /// The POSTs to `/verify` so far, oldest first.
     pub fn verify_posts(&self) -> Vec<VerifyPost> {
         self.state.verify_posts.all()
     }
 
-    /// The faults of `/auth/v1/verify`, for GET and POST. One with an address never applies, because a link contains no address.
+    /// The faults of `/auth/v1/verify`, for GET and POST. A fault with an address never applies, because a link contains no
+    /// address.
     pub fn verify_faults(&self) -> &Faults {
         &self.state.verify_faults
     }

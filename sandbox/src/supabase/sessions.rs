@@ -1,5 +1,5 @@
-//! The sessions of people who have signed in, and their access tokens: JWTs signed with HS256 and a key that nobody else has, so
-//! that no token can be made up (internal/tokens/service.go).
+//! The sessions of people who have signed in, and their access tokens: JWTs (internal/tokens/service.go), signed with HS256 and
+//! a random key, so that nobody can forge a token.
 
 use super::{answer::AuthError, users::User};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 const LIFETIME_SECONDS: i64 = 3600;
 
-/// What somebody gets who has signed in.
+/// The tokens that a person gets by signing in.
 #[derive(Clone, Debug)]
 pub(super) struct Tokens {
     pub(super) access_token: String,
@@ -75,7 +75,7 @@ impl Sessions {
     /// The session of an access token.
     ///
     /// # Errors
-    /// As the real server has them (internal/api/auth.go): the token is not ours or too old, or its session has ended.
+    /// Those of the real server (internal/api/auth.go): the token is not ours or too old, or its session has ended.
     pub(super) fn of_token(&self, access_token: &str) -> Result<Session, AuthError> {
         let claims = self.claims(access_token)?;
         let id = claims["session_id"].as_str().and_then(|id| Uuid::parse_str(id).ok());
@@ -86,7 +86,8 @@ impl Sessions {
         })
     }
 
-    /// Ends the session, all sessions of its user, or all others of its user (internal/api/logout.go).
+    /// Ends the session, all sessions of its user, or all other sessions of its user, depending on `scope`
+    /// (internal/api/logout.go).
     ///
     /// # Errors
     /// There is no such scope.

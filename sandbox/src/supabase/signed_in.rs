@@ -1,5 +1,5 @@
-//! `GET /user` and `POST /logout`, for somebody who has signed in (internal/api/user.go, logout.go). A gateway needs a key in
-//! `apikey`, which may be public; the access token says who calls.
+//! `GET /user` and `POST /logout`, for people who have signed in (internal/api/user.go, logout.go). A gateway requires a key in
+//! `apikey`, which may be the public one. The access token identifies the caller.
 
 use super::{
     AuthState,
@@ -10,7 +10,7 @@ use poem::{IntoResponse, Request, Response, http::StatusCode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-/// Who the access token belongs to.
+/// Returns the user whose access token this is.
 pub(super) fn user(auth: &mut AuthState, request: &Request) -> Response {
     if let Some(refused) = gateway(auth, request) {
         return refused;
@@ -28,7 +28,7 @@ pub(super) fn user(auth: &mut AuthState, request: &Request) -> Response {
     }
 }
 
-/// Ends sessions, as the query's `scope` says.
+/// Ends the sessions that `scope` in the query selects.
 pub(super) fn logout(auth: &mut AuthState, request: &Request) -> Response {
     if let Some(refused) = gateway(auth, request) {
         return refused;

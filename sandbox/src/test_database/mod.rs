@@ -1,5 +1,5 @@
 //! A test's own database. All tests with a database use it, directly or as part of their harness. It has the URLs of all
-//! roles and the queries that tests need, and at its end it fails a test that leaves jobs open without saying so.
+//! roles and the queries that tests need, and fails a test that ends with open jobs that it did not declare.
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod open_jobs;
@@ -24,9 +24,9 @@ const MAX_CONNECTIONS: u32 = 8;
 /// Maximum time for an idle connection to answer. Afterwards it is replaced.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A database that belongs to one test. Dropping it checks the test's end.
+/// A database that belongs to one test. Dropping it counts the open jobs.
 ///
-/// The test fails if it ends with open jobs. If it leaves some on purpose, it says how many with
+/// The test fails if it ends with open jobs. A test that leaves jobs open on purpose declares their number with
 /// [`expect_open_jobs`](Self::expect_open_jobs). A harness whose workers may still deliver at the end of the test calls
 /// [`require_finish`](Self::require_finish) first, and in its `finish` waits with [`until_open_jobs`](Self::until_open_jobs).
 #[derive(Debug)]
@@ -76,13 +76,13 @@ impl TestDatabase {
         self.address.url_as(&self.name, role)
     }
 
-    /// Says that the test leaves this number of jobs open on purpose.
+    /// Declares that the test leaves this number of jobs open on purpose.
     pub fn expect_open_jobs(&self, count: i64) {
         self.expect(ExpectedEnd::OpenJobs(count));
     }
 
-    /// Ends the check. For a measurement or a random run, in which the number of open jobs is not known, and for a test that
-    /// ends without its server.
+    /// Turns the check off. For a measurement or a random run, where the number of open jobs is not known, and for a test that
+    /// has stopped its server.
     pub fn allow_any_open_jobs(&self) {
         self.expect(ExpectedEnd::AnyOpenJobs);
     }

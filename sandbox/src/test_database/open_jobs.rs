@@ -17,13 +17,13 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) enum ExpectedEnd {
     /// This number of jobs is open.
     OpenJobs(i64),
-    /// Nothing: the test says that it does not matter, or its harness has checked it.
+    /// Nothing: the number does not matter to the test, or its harness has already checked it.
     AnyOpenJobs,
     /// The test has called its harness's `finish`.
     Finish,
 }
 
-/// Another number of open jobs than expected.
+/// An unexpected number of open jobs.
 #[derive(Debug)]
 pub struct SeenOpenJobs {
     /// Number of open jobs.

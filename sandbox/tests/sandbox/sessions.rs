@@ -105,13 +105,13 @@ async fn pages_of_every_origin_may_call_and_the_key_needs_a_gateway() {
             assert_eq!(answer.status(), StatusCode::NO_CONTENT);
             assert_eq!(answer.headers().contains_key("access-control-allow-origin"), allowed, "{gateway} {headers}");
         }
-        // A refusal can be read, too.
+        // Pages can read a refusal, too.
         let body = json!({"type": "email", "email": ADA, "token": "1234567890"});
         let request = people.request(Method::POST, "verify").header("origin", "https://portal.example.com");
         let answer = request.json(&body).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::FORBIDDEN);
         assert_eq!(answer.headers()["access-control-allow-origin"], "*");
-        // OPTIONS that is no preflight (measured).
+        // An OPTIONS request that is not a preflight (measured).
         let answer = people.request(Method::OPTIONS, "verify").send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
     }

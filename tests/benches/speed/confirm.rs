@@ -1,4 +1,4 @@
-//! A flood of confirm pages, and how long requests for links take meanwhile.
+//! Floods the confirm page, and measures how long requests for links take meanwhile.
 
 use std::{
     sync::{
@@ -67,7 +67,7 @@ async fn requests(figures: &mut Figures, address: &str, name: &str) {
                 }
                 tokio::time::sleep_until(due.into()).await;
                 connection.ask(&newcomer()).await;
-                // From when it was due: a late request counts its delay, too.
+                // Measured from when the request was due, so that a late start counts, too.
                 seconds.push(due.elapsed().as_secs_f64());
             }
             seconds

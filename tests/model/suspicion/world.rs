@@ -105,7 +105,7 @@ impl SuspicionWorld {
         }
     }
 
-    /// Ends a job. A newer request of its recipient, even if it is waiting already, counts as not probed yet.
+    /// Ends a job. The recipient's next request counts as not probed yet, even if it is already waiting.
     pub(crate) fn end(&mut self, job: usize, state: QueuedState) {
         let recipient = self.rows[job].recipient;
         self.rows[job].end(state);

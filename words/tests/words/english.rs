@@ -1,4 +1,4 @@
-//! The English words, as they have always been mailed.
+//! The English words, which must be the same as in earlier versions.
 
 use words::{Language, Value, Words};
 

@@ -1,4 +1,4 @@
-//! What callers of the crate rely on: the sentences, and an operator's own ones.
+//! What callers of the crate rely on: the sentences, and an operator's own words.
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 

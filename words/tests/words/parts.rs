@@ -1,4 +1,4 @@
-//! Messages in parts, and values that try to be more than a value.
+//! Messages in parts, and values that look like markup or syntax.
 
 use proptest::prelude::*;
 use words::{Language, Part, Value, Words};

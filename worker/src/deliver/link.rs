@@ -105,15 +105,15 @@ impl DeliveryRun<'_> {
             tracing::info!(
                 first,
                 now,
-                "the templates of mails have changed since the first mail: its copy has another text"
+                "the mail templates have changed since the first mail: the repeated mail has another text"
             );
         }
         Ok(MailedLink::from_parts(&parts, self.link_context())?)
     }
 
     /// Requests a new link from Supabase. Rejects a link that does not lead to the callback URL, because the check before the
-    /// call may have been unclear or based on an old answer. `unusable` is the reason why a stored link was not used; the
-    /// record of the step stores it.
+    /// call may have been inconclusive or based on an outdated answer. `unusable` is the reason why a stored link was not used;
+    /// the record of the step stores it.
     ///
     /// # Errors
     /// The outcome of the delivery if there is no link to mail.

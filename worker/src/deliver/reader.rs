@@ -1,4 +1,4 @@
-//! The person who reads the mail: in which language, and in which time zone.
+//! The language and the time zone of the person who reads the mail.
 
 use words::{Language, TimeZone};
 

@@ -19,7 +19,7 @@ pub(crate) struct LinkContext<'a> {
     pub recipient: &'a str,
     /// What the mail calls the portal.
     pub shown_host: &'a str,
-    /// The language of the mail, which the confirm page has, too.
+    /// The language of the mail and of the confirm page.
     pub language: Language,
 }
 

@@ -7,15 +7,15 @@ use words::{
 
 use super::{render::MailContent, wrap::wrap};
 
-/// What the templates write a mail with.
+/// What the templates read the texts of a mail from.
 pub(super) struct MailWords<'a> {
     words: &'a Words,
     language: Language,
     values: Values<'a>,
 }
 
-/// The values that messages show. Nothing else from the request may be one, because anybody could use a request to send text
-/// in the portal's name.
+/// The values that messages show. Never add another value from the request, because anybody could use a request to send text in
+/// the portal's name.
 struct Values<'a> {
     /// Without the scheme, because the link must be the only URL in the mail.
     host: &'a str,
@@ -24,7 +24,7 @@ struct Values<'a> {
     lifetime: String,
     until: String,
     until_date: String,
-    /// Dates between the request and the end of the link.
+    /// Number of calendar days from the request to the expiry of the link.
     days: u64,
 }
 
@@ -46,12 +46,12 @@ impl<'a> MailWords<'a> {
         Ok(Self { words, language, values })
     }
 
-    /// For `lang`.
+    /// The value of the HTML attribute `lang`.
     pub(super) fn tag(&self) -> String {
         self.language.tag()
     }
 
-    /// For `dir`.
+    /// The value of the HTML attribute `dir`.
     pub(super) fn direction(&self) -> &'static str {
         self.language.direction()
     }
@@ -65,7 +65,7 @@ impl<'a> MailWords<'a> {
         self.words.text(self.language, id, &self.args()).map_err(askama::Error::custom)
     }
 
-    /// A paragraph of the plain text, which consists of these messages.
+    /// A paragraph of the plain text, made of these messages.
     pub(super) fn paragraph(&self, ids: &[&str]) -> askama::Result<String> {
         let lines = ids.iter().map(|id| self.line(id)).collect::<askama::Result<Vec<_>>>()?;
         Ok(wrap(&lines.join(" ")))

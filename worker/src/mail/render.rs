@@ -8,8 +8,8 @@ use words::{Language, Part, TimeZone, Words, WordsError};
 
 use super::{mail_words::MailWords, mailed_link::MailedLink};
 
-/// The version of the templates and of the built-in words. A copy of a mail has the text of the first mail as long as it is
-/// rendered with the same version, so raise the number with every change of a template or of a message.
+/// The version of the templates and of the built-in words. A repeated mail has the same text as the first one only if both are
+/// rendered with the same version, so increase the number whenever a template or a message changes.
 pub(crate) const TEMPLATE: u8 = 2;
 
 /// The content of a mail. Has no `Debug`, because it contains the link.
@@ -372,7 +372,7 @@ the code. Never pass it on.",
         assert_eq!(hosts, 4, "the heading, the link, the code and where to type it: {html}");
         let values = html.split("portal.example.com").skip(1);
         assert!(values.clone().all(|rest| rest.starts_with(['<', '/', '\u{2069}'])), "{html}");
-        // A mail from left to right needs no marks.
+        // A mail in a left-to-right language needs no marks.
         let german = mail_in(Language::GERMAN, "UTC", Some(LINK), Some(CODE)).html;
         assert_eq!(german.matches(" dir=").count(), 1, "{german}");
     }

@@ -1,10 +1,10 @@
 //! Breaks the lines of a plain-text mail. Many mail programs show plain text as it is, without breaking lines themselves.
 
-/// The longest line, in characters: RFC 5322, §2.1.1, recommends at most 78.
+/// Maximum length of a line, in characters: RFC 5322, §2.1.1, recommends at most 78.
 const MAX_WIDTH: usize = 77;
 
-/// Breaks a paragraph at blanks. A no-break space is no blank. A longer word, such as a host name, stays whole. An isolated
-/// value stays on one line, because a line break would end its isolation (UAX #9).
+/// Breaks a paragraph at spaces, but not at no-break spaces. A word longer than a line, such as a host name, stays whole. An
+/// isolated value stays on one line, because a line break would end its isolation (UAX #9).
 pub(super) fn wrap(paragraph: &str) -> String {
     let (mut wrapped, mut column, mut depth) = (String::new(), 0, 0_usize);
     for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
@@ -26,7 +26,7 @@ pub(super) fn wrap(paragraph: &str) -> String {
     wrapped
 }
 
-/// Characters without a width that begin and end an isolated value.
+/// Zero-width characters that begin and end an isolated value.
 fn is_isolate(character: char) -> bool {
     ('\u{2066}'..='\u{2069}').contains(&character)
 }

@@ -166,8 +166,8 @@ impl DatabaseState {
         let since = match self.away.take() {
             Some((since, known)) if known.kind == reason.kind => since,
             before => {
-                // The outage has ended if Postgres is back, even with the tables of another version. In the opposite case, log no
-                // end: whether the tables match again is not known while Postgres is unavailable.
+                // If Postgres is back, the outage has ended, even if its tables are those of another version. If Postgres has
+                // become unavailable, do not log that the tables match again: this is not known yet.
                 if let Some((since, OutageReason { kind: OutageKind::Away, .. })) = before {
                     log_end(since, OutageKind::Away);
                 }

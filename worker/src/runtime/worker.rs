@@ -49,7 +49,7 @@ pub struct Worker {
     pub mailgun_events: Option<MailgunEventsClient>,
     /// What links lead to.
     pub links: LinkSettings,
-    /// What mails say.
+    /// The texts of mails.
     pub words: Words,
     /// Encrypts links that are stored in the outbox.
     pub sealing_keys: SealingKeys,

@@ -40,7 +40,7 @@ pub enum LinkStyle {
 }
 
 impl LinkStyle {
-    /// Its value of `LINK_STYLE`.
+    /// The style's value in `LINK_STYLE`.
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -90,7 +90,7 @@ impl FromStr for MailCode {
             "off" => Ok(Self::Off),
             "on" => Ok(Self::On),
             "on-rate-limited" => Ok(Self::OnRateLimited),
-            _ => Err(format!("`{text}` is none of off, on and on-rate-limited")),
+            _ => Err(format!("`{text}` is not one of off, on and on-rate-limited")),
         }
     }
 }
@@ -123,7 +123,7 @@ impl LinkSettings {
             Some("token_hash") => LinkStyle::TokenHash,
             Some("code") => LinkStyle::Code,
             Some(other) => {
-                let problem = format!("`{other}` is none of confirm, verify, token_hash and code");
+                let problem = format!("`{other}` is not one of confirm, verify, token_hash and code");
                 errors.add("LINK_STYLE", "confirm", problem);
                 return None;
             }

@@ -71,7 +71,7 @@ pub(super) fn mail_from(text: &str) -> Result<String, String> {
             let inner = if quoted { &name[1..name.len() - 1] } else { name };
             // Mailgun splits addresses at commas, and a quote or a bracket would end the name early (RFC 5322 §3.4).
             if inner.contains(['"', '\\', '<', '>']) || (!quoted && inner.contains([',', ';', ':', '@', '(', ')'])) {
-                return Err("holds a name that must stand in double quotes".to_owned());
+                return Err("contains a name that must be in double quotes".to_owned());
             }
             (&text[..=at], text[at + 1..].strip_suffix('>').ok_or("has no closing `>`")?, ">")
         }
@@ -87,7 +87,7 @@ pub(super) fn header_secret(text: &str) -> Result<SecretString, &'static str> {
     if key.bytes().all(|byte| byte.is_ascii_graphic()) {
         Ok(key.into())
     } else {
-        Err("holds a character that no key has")
+        Err("contains a character that no key can have")
     }
 }
 

@@ -12,7 +12,7 @@ pub(super) fn collect(settings: &WorkerSettings) -> Vec<&'static str> {
     let mut warnings = Vec::new();
     if settings.limits.upstream_timeout < SUPABASE_TIMEOUT {
         warnings.push(
-            "UPSTREAM_TIMEOUT is under 10s. Supabase gives up a call after ten seconds; if the worker gives up earlier, \
+            "UPSTREAM_TIMEOUT is under 10s. Supabase abandons a call after ten seconds; if the worker gives up earlier, \
              Supabase may still replace the person's link",
         );
     }
@@ -27,7 +27,7 @@ pub(super) fn collect(settings: &WorkerSettings) -> Vec<&'static str> {
     {
         warnings.push(
             "PUBLIC_URL and MAIL_FROM share no registrable domain. People and mail filters distrust a mail whose link leads to \
-             another domain than the sender's. Use one domain for both",
+             a domain other than the sender's. Use one domain for both",
         );
     }
     warnings

@@ -61,7 +61,7 @@ async fn each_response_has_the_effect_of_its_verdict() {
         let other = test.enqueue(&format!("other-{name}@example.com")).await;
         test.wait_for_state(other, "sent").await;
     }
-    // Those that are retried meet the same fault again and again.
+    // The jobs that are retried hit the same fault at every attempt.
     test.finish_with_open_jobs(10).await;
 }
 

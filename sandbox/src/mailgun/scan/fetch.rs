@@ -23,9 +23,9 @@ pub(super) struct Fetch {
 /// Why a fetch ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// The last answer redirects nowhere.
+    /// The last answer is not a redirect.
     Answered,
-    /// The URL, or the redirect to it, leads off this machine, so it was not opened.
+    /// The URL or a redirect leads to another machine, so it was not opened.
     NotHere,
     NoAnswer,
     TooManyRedirects,
@@ -38,7 +38,7 @@ impl Fetch {
     }
 }
 
-/// Sends a request, and the same to each address that the answers redirect to.
+/// Sends a request, and sends it again to each address that an answer redirects to.
 pub(super) async fn fetch(client: &Client, method: Method, url: &str) -> Fetch {
     let mut statuses = vec![];
     let end = follow(client, &method, url, &mut statuses).await;

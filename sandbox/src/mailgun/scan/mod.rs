@@ -1,9 +1,9 @@
-//! The button that scans a mail: does to its URLs what a company's mail scanner does, and finds out whether the link still
-//! signs in. `steps` is the order of a scan, `fetch` opens the URLs, `url` says which URLs are on this machine, `token` finds
-//! the link's token, `render` shows the button and the result, and `routes` has what the page calls.
+//! Scans a mail at the press of a button: opens its URLs as a company's mail scanner does, and finds out whether the link still
+//! signs in. `steps` runs a scan, `fetch` opens the URLs, `url` decides which URLs are on this machine, `token` finds the
+//! link's token, `render` shows the button and the result, and `routes` has the endpoints that the page calls.
 //!
-//! The server cannot run a page's scripts, so the visit with scripts happens in the browser of the person who presses the
-//! button (mailbox-scan.js), who then reports it.
+//! The server cannot run a page's scripts, so the browser of the person who presses the button visits the link, and reports the
+//! outcome (scan.js).
 
 mod fetch;
 mod render;
@@ -39,7 +39,7 @@ struct ScannedToken {
     signs_in_after: bool,
 }
 
-/// The visit with scripts on.
+/// The browser's visit to the link, with scripts on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Visit {
     /// The browser runs no scripts, or no URL is on this machine.
@@ -48,8 +48,7 @@ enum Visit {
     Pending,
     /// The browser opened a window, and closed it.
     Done,
-    /// The browser opened a window, but cannot close it: the page left the group of windows of the page that opened it
-    /// (Cross-Origin-Opener-Policy).
+    /// The browser opened a window, but cannot close it: the page in it cut the tie to its opener (Cross-Origin-Opener-Policy).
     LeftOpen,
     /// The browser blocked the window.
     Blocked,

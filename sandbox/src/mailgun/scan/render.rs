@@ -1,4 +1,4 @@
-//! The button of a mail, and the result of its newest scan.
+//! Renders the scan button of a mail, and the result of its newest scan.
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use reqwest::Method;
@@ -12,10 +12,10 @@ use crate::{html::escape, mailgun::mail::Mail};
 
 /// Longest URL that is shown whole, in characters.
 const SHOWN_LENGTH: usize = 60;
-/// What is shown of the end of a longer one.
+/// Number of characters that are shown from the end of a longer URL.
 const SHOWN_END: usize = 8;
 
-/// The button. `data-visit` is what the browser visits with scripts.
+/// The button. `data-visit` is the URL that the browser visits with scripts on.
 pub(in crate::mailgun) fn button(mail: &Mail) -> String {
     if url::all(mail).is_empty() {
         return "<p class=\"soft no-link\">This mail has no link to scan.</p>".to_owned();
@@ -107,7 +107,7 @@ fn describe_visit(visit: Visit) -> &'static str {
         Visit::Done => "<dd>visited with scripts on, for 5 seconds</dd>",
         Visit::LeftOpen => {
             "<dd>visited with scripts on, for 5 seconds. If the scanner's window is still open, close it: the page in it \
-             lets no other page close it.</dd>"
+             does not let this page close it.</dd>"
         }
         Visit::Blocked => {
             "<dd>not visited with scripts on: the browser blocked the scanner's window. Allow pop-ups for this page, and \

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::{Scan, Visit, steps};
 use crate::{http, mailgun::MailgunState};
 
-/// Adds both.
+/// Adds both routes.
 pub(in crate::mailgun) fn routes(route: Route) -> Route {
     route.at("/scan", post(press_scan)).at("/scan/visit", post(report_visit))
 }

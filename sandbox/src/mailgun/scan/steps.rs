@@ -1,5 +1,5 @@
-//! The order of a scan: find the token, open every URL three times with HEAD and GET, and let the browser visit the link. Only
-//! then is it certain what became of the token.
+//! Runs a scan in order: find the token, open every URL three times with HEAD and GET, and let the browser visit the link. The
+//! result is final after the last step.
 
 use std::time::SystemTime;
 
@@ -30,7 +30,7 @@ pub(super) async fn begin(client: &Client, mail: &Mail, tokens: Option<&LinkToke
     scan
 }
 
-/// Notes how the browser's visit went.
+/// Records how the browser's visit went.
 pub(super) fn finish(scan: &mut Scan, visit: Visit, tokens: Option<&LinkTokens>) {
     scan.visit = visit;
     check_token(scan, tokens);

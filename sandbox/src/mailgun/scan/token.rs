@@ -8,12 +8,12 @@ use url::Url;
 use super::url::is_here;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// The parameter of a callback that the portal verifies, and that of Supabase's link. The callback may have a parameter `token`
-/// of its own.
+/// The parameters that hold a token: `token_hash` in a callback that the portal verifies, `token` in Supabase's link.
+/// `token_hash` comes first, because the callback may have its own parameter `token`.
 const PARAMETERS: [&str; 2] = ["token_hash", "token"];
 
-/// The token hash in the link, or, if the link has none, in the address that the button of the linked page leads to. Nothing
-/// is spent: the button's answer is a redirect, which is not followed.
+/// The token hash in the link, or, if the link has none, in the address to which the button of the linked page redirects. The
+/// redirect is not followed, so the token is not used up.
 pub(super) async fn find(client: &Client, link: &str) -> Option<String> {
     let link = Url::parse(link).ok()?;
     if let Some(token) = in_query(&link) {

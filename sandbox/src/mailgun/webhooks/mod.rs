@@ -29,7 +29,7 @@ pub struct SentWebhook {
     pub body: Value,
     /// The status of each post, in order; `None` for a post that was not answered. Empty if nothing was posted.
     pub answers: Vec<Option<u16>>,
-    /// Whether no more posts follow by themselves: the event was accepted, rejected with 406, abandoned or dropped.
+    /// Whether the stand-in no longer posts this event by itself: it was accepted, rejected with 406, abandoned or dropped.
     pub settled: bool,
 }
 
