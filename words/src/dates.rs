@@ -61,14 +61,7 @@ pub fn format_clock(
         return Ok(format!("{} UTC", formatter.format(&local.time)));
     }
     let formatter = DateTimeFormatter::try_new(preferences(language, zone), fields.with_zone(SpecificShort));
-    let clock = formatter.map_err(no_data)?.format(&local).to_string();
-    Ok(if language.is_right_to_left() { keep_signs_before_digits(&clock) } else { clock })
-}
-
-/// Puts U+200E (left-to-right mark) before the sign of an offset. Between a letter that is written from right to left and a digit,
-/// a sign would otherwise be shown behind the digit (Unicode Standard Annex #9, rules W2 and N2): `2+` instead of `+2`.
-fn keep_signs_before_digits(clock: &str) -> String {
-    clock.replace(['\u{200e}', '\u{200f}'], "").replace('+', "\u{200e}+").replace(['-', '\u{2212}'], "\u{200e}-")
+    Ok(formatter.map_err(no_data)?.format(&local).to_string())
 }
 
 /// Number of calendar days between two times in a zone: 0 if both are on the same date there.
