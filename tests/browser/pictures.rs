@@ -3,6 +3,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use sandbox::PortalSettings;
 use serde_json::json;
 use tests::TestSystem;
 
@@ -23,7 +24,8 @@ async fn keep(browser: &Browser, name: &str) {
 
 #[tokio::test]
 async fn every_page_is_readable_light_dark_and_on_a_phone() {
-    let street = Street::of(plan_with_code("confirm"), 30).await;
+    let portal = PortalSettings { mails_show_code: true, ..PortalSettings::default() };
+    let street = Street::with_portal(plan_with_code("confirm"), portal).await;
     browse(|browser| async move {
         for (number, look) in LOOKS.into_iter().enumerate() {
             let name = look.name;

@@ -22,7 +22,7 @@ export function sentPage({ next, address }) {
   return pageOf('Check your mail', html`
 <section>
 <h1 id="sent">Check your mail</h1>
-<p>If <strong id="address">${address}</strong> can sign in here, a mail is on its way. It works once. If you ask again, use the newest mail.</p>
+<p>If <strong id="address">${address}</strong> can sign in here, a mail is on its way. Its link or code works once. If you ask again, use the newest mail.</p>
 <p class="soft">Nothing after a minute? Check your spam folder, or <a href="${formAddress(next)}">ask again</a>.</p>
 </section>`);
 }
