@@ -8,7 +8,6 @@ use outbox::{
     programs::{Program, ProgramReporter},
 };
 use tokio_util::sync::CancellationToken;
-use words::Words;
 
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
@@ -81,7 +80,7 @@ impl AppState {
                 link_lifetime: settings.link_lifetime,
             },
             confirm_page: settings.confirm.as_ref().map(|confirm| {
-                let words = Words::built_in();
+                let words = settings.words.clone();
                 let limiter =
                     IpRateLimiter::new(settings.client_ips.clone(), confirm.rate_limit, &QuotaOverrides::default());
                 Arc::new(ConfirmPage::new(confirm.clone(), settings.allowed_origins.clone(), limiter, words))

@@ -37,3 +37,30 @@ async fn the_mail_and_the_page_behind_its_link_are_in_the_persons_language() {
     }
     system.finish().await;
 }
+
+#[tokio::test]
+async fn an_operators_words_replace_ours_and_add_a_language() {
+    let folder = tempfile::tempdir().unwrap();
+    for (tag, words) in
+        [("de", "mail-button = Jetzt anmelden\n"), ("it", "mail-subject-link = Il tuo link per { $host }, { $time }\n")]
+    {
+        std::fs::create_dir(folder.path().join(tag)).unwrap();
+        std::fs::write(folder.path().join(tag).join("words.ftl"), words).unwrap();
+    }
+    let path = folder.path().to_str().unwrap();
+    let plan = Plan::default().api("MAIL_TEMPLATES", path).worker("MAIL_TEMPLATES", path);
+    let system = TestSystem::with(plan.api("LANGUAGES", "en,de,it")).await;
+    for (locale, subject, button) in [
+        ("de", "Ihr Anmeldelink für example.com, ", ">Jetzt anmelden</a>"),
+        ("it", "Il tuo link per example.com, ", ">Sign in</a>"),
+        ("en", "Your sign-in link for example.com, ", ">Sign in</a>"),
+    ] {
+        let email = format!("{locale}@example.com");
+        let body = json!({ "email": email, "callback_origin": "https://example.com", "locale": locale });
+        let answer = system.post(&body).await;
+        system.until_state(&answer, "sent").await;
+        let mail = system.mailgun.mails_to(&email).pop().unwrap();
+        assert!(mail.subject.starts_with(subject) && mail.html.contains(button), "{}: {}", mail.subject, mail.html);
+    }
+    system.finish().await;
+}

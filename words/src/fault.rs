@@ -1,6 +1,9 @@
 //! The errors of this crate.
 
-use std::fmt::{self, Display};
+use std::{
+    fmt::{self, Display},
+    path::Path,
+};
 
 use super::language::Language;
 
@@ -56,7 +59,7 @@ impl WordsError {
 pub struct Fault {
     /// The file.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1. 0 if the fault concerns the whole file.
     pub line: usize,
     /// What is wrong, and what to do.
     pub problem: String,
@@ -66,10 +69,16 @@ impl Fault {
     pub(crate) fn new(file: &str, line: usize, problem: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line, problem: problem.into() }
     }
+
+    /// A fault of a whole file or folder.
+    pub(crate) fn of_file(path: &Path, problem: impl Into<String>) -> Self {
+        Self::new(&path.display().to_string(), 0, problem)
+    }
 }
 
 impl Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}: {}", self.file, self.line, self.problem)
+        let Self { file, line, problem } = self;
+        if *line == 0 { write!(f, "{file}: {problem}") } else { write!(f, "{file}:{line}: {problem}") }
     }
 }

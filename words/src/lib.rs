@@ -14,6 +14,7 @@ mod dates;
 mod durations;
 mod entries;
 mod fault;
+mod folder;
 mod language;
 mod part;
 mod time_zone;

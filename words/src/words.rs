@@ -66,6 +66,12 @@ impl Words {
         self.0.iter().map(|catalogue| catalogue.language).collect()
     }
 
+    /// Whether a language has words.
+    #[must_use]
+    pub fn has(&self, language: Language) -> bool {
+        self.0.iter().any(|catalogue| catalogue.language == language)
+    }
+
     /// A message as text. In languages that are written from right to left, each value is between U+2068 and U+2069, so that a
     /// host name does not change the order of the words around it. Other languages do not need these invisible characters:
     /// their values are names, dates and addresses, which nearly always are written from left to right, too, and some mail

@@ -131,6 +131,10 @@ pub struct ApiArguments {
     /// names its language in `locale`, or in the header Accept-Language. Example: en,de
     #[arg(long, env, default_value = "en", value_name = "TAGS", help_heading = "Mail")]
     pub(super) languages: String,
+    /// Folder with your own words: `de/words.ftl` replaces messages of the German mail, and `it/words.ftl` adds Italian. The
+    /// same for both programs. Example: /etc/magic-link/templates
+    #[arg(long, env, value_name = "FOLDER", help_heading = "Mail")]
+    pub(super) mail_templates: Option<String>,
     /// Address at which browsers reach the api: https, without a query. The links of LINK_STYLE=confirm lead to it.
     /// Example: https://login.example.com
     #[arg(long, env, value_name = "URL", help_heading = "Links")]
@@ -167,7 +171,7 @@ pub enum ApiCommand {
 }
 
 /// The settings that the log may show: all except keys, and the URL with the database's password.
-const PUBLIC: [&str; 28] = [
+const PUBLIC: [&str; 29] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",
     "LOG_FORMAT",
@@ -192,6 +196,7 @@ const PUBLIC: [&str; 28] = [
     "JOB_DEADLINE",
     "QUEUE_LIMIT",
     "LANGUAGES",
+    "MAIL_TEMPLATES",
     "WEBHOOK_MAX_AGE",
     "MAILGUN_DOMAIN",
     "PUBLIC_URL",

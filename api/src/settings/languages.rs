@@ -1,8 +1,9 @@
-//! `LANGUAGES`: the languages in which mails are offered.
+//! `LANGUAGES` and `MAIL_TEMPLATES`: the languages in which mails are offered, and an operator's own words.
 
-use std::str::FromStr;
+use program::SettingErrors;
+use words::{Fault, Language, Words};
 
-use words::Language;
+use super::ApiArguments;
 
 /// One or more languages. The first one is for people who read none of the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,26 +16,33 @@ impl OfferedLanguages {
     }
 }
 
-impl FromStr for OfferedLanguages {
-    type Err = String;
-
-    /// Parses tags that are separated by commas.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut languages = vec![];
-        for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
-            let language = Language::ALL.into_iter().find(|language| language.tag().eq_ignore_ascii_case(tag));
-            let language = language.ok_or_else(|| format!("`{tag}` is not one of {}", known_tags()))?;
-            if languages.contains(&language) {
-                return Err(format!("names `{tag}` twice"));
-            }
-            languages.push(language);
-        }
-        if languages.is_empty() { Err("names no language".to_owned()) } else { Ok(Self(languages)) }
-    }
+/// Reads `MAIL_TEMPLATES`.
+pub(super) fn read_words(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<Words> {
+    let add = |fault: Fault| errors.add("MAIL_TEMPLATES", "/etc/magic-link/templates", fault.to_string());
+    Words::from_setting(arguments.mail_templates.as_deref()).map_err(|faults| faults.into_iter().for_each(add)).ok()
 }
 
-fn known_tags() -> String {
-    Language::ALL.map(|language| language.tag()).join(", ")
+/// Reads `LANGUAGES`.
+pub(super) fn read(arguments: &ApiArguments, words: &Words, errors: &mut SettingErrors) -> Option<OfferedLanguages> {
+    errors.read("LANGUAGES", "en,de", parse(&arguments.languages, &words.offered()))
+}
+
+/// Parses tags that are separated by commas. Each must be one of `known`.
+fn parse(text: &str, known: &[Language]) -> Result<OfferedLanguages, String> {
+    let mut languages = vec![];
+    for tag in text.split(',').map(str::trim).filter(|tag| !tag.is_empty()) {
+        let language = known.iter().copied().find(|language| language.tag().eq_ignore_ascii_case(tag));
+        let language = language.ok_or_else(|| format!("`{tag}` is not one of {}", tags(known)))?;
+        if languages.contains(&language) {
+            return Err(format!("names `{tag}` twice"));
+        }
+        languages.push(language);
+    }
+    if languages.is_empty() { Err("names no language".to_owned()) } else { Ok(OfferedLanguages(languages)) }
+}
+
+fn tags(languages: &[Language]) -> String {
+    languages.iter().map(|language| language.tag()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -44,7 +52,7 @@ mod tests {
     #[test]
     fn languages_keep_their_order() {
         let tags = |text: &str| -> Result<Vec<String>, String> {
-            let languages: OfferedLanguages = text.parse()?;
+            let languages = parse(text, &Language::ALL)?;
             Ok(languages.as_slice().iter().map(|language| language.tag()).collect())
         };
         assert_eq!(tags("en"), Ok(vec!["en".to_owned()]));

@@ -13,6 +13,7 @@ use std::{net::SocketAddr, time::Duration};
 use outbox::{EnqueuePolicy, LONGEST_DUPLICATE_WINDOW, LONGEST_REPORT_AGE, Quota, Quotas, check_url, parse_duration};
 use program::{LogSettings, SettingErrors};
 use secrecy::{ExposeSecret as _, SecretString};
+use words::Words;
 
 pub use arguments::{ApiArguments, ApiCommand};
 pub(crate) use connections::ConnectionSettings;
@@ -54,6 +55,8 @@ pub struct ApiSettings {
     pub(crate) link_lifetime: Duration,
     pub(crate) queue_limit: u32,
     pub(crate) languages: OfferedLanguages,
+    /// The words of all languages that mails can have.
+    pub(crate) words: Words,
     /// `None`: there is no confirm page.
     pub(crate) confirm: Option<ConfirmSettings>,
     pub(crate) webhooks: WebhookSettings,
@@ -100,7 +103,8 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
         errors.parse("IP_RATE_LIMIT_OVERRIDES", "10.1.0.0/16=600/1m", &arguments.ip_rate_limit_overrides);
     let (admission, link_lifetime) = read_admission(arguments, errors).unzip();
     let queue_limit = errors.in_range("QUEUE_LIMIT", "100000", &arguments.queue_limit, 1..=100_000_000);
-    let languages = errors.parse("LANGUAGES", "en,de", &arguments.languages);
+    let words = languages::read_words(arguments, errors);
+    let languages = words.as_ref().and_then(|words| languages::read(arguments, words, errors));
     let confirm = confirm_page::read(arguments, errors);
     let webhooks = read_webhooks(arguments, errors);
     let (allowed_origins, callback_path, callback_next_prefixes) = callback?;
@@ -122,6 +126,7 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
         link_lifetime: link_lifetime?,
         queue_limit: queue_limit?,
         languages: languages?,
+        words: words?,
         confirm: confirm?,
         webhooks: webhooks?,
     })

@@ -68,6 +68,9 @@ async fn each_bad_setting_is_named_with_an_example() {
         ("DUPLICATE_WINDOW", "61m"),
         ("JOB_DEADLINE", "15"),
         ("QUEUE_LIMIT", "-1"),
+        ("LANGUAGES", ""),
+        ("LANGUAGES", "en,it"),
+        ("MAIL_TEMPLATES", "/nowhere/templates"),
     ] {
         let (code, lines) = run_with(&[(variable, value)]).await;
         assert_eq!(code, Some(2), "{variable}={value}: {lines:?}");

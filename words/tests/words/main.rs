@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod english;
+mod folder;
 mod operator;
 mod parts;
 mod sentences;

@@ -5,10 +5,10 @@ use words::{Language, TimeZone};
 use super::context::DeliveryRun;
 
 impl DeliveryRun<'_> {
-    /// The mail's language. English if the job names none, or one that this version of the worker does not know.
+    /// The mail's language. English if the job names none, or one for which this worker has no words.
     pub(super) fn language(&self) -> Language {
         let language = self.job.language.as_deref().and_then(|tag| tag.parse().ok());
-        language.filter(|language| Language::ALL.contains(language)).unwrap_or(Language::ENGLISH)
+        language.filter(|language| self.worker.words.has(*language)).unwrap_or(Language::ENGLISH)
     }
 
     /// The time zone in which the mail shows times. UTC if the job names none, or one that this version of the worker does not

@@ -77,7 +77,7 @@ impl Worker {
     /// # Errors
     /// A client cannot be created from the settings, or the system cannot start the committers' threads.
     pub fn new(settings: &WorkerSettings) -> anyhow::Result<Self> {
-        let WorkerSettings { database, supabase, mailgun, links, sealing_keys, limits, .. } = settings;
+        let WorkerSettings { database, supabase, mailgun, links, words, sealing_keys, limits, .. } = settings;
         let verify = VerifyClient::new(supabase, limits.upstream_timeout)?;
         if let Some(proxy) = &mailgun.connection.proxy {
             tracing::info!(proxy = proxy.address, "calling Supabase and Mailgun through a proxy");
@@ -105,7 +105,7 @@ impl Worker {
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
             mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             links: links.clone(),
-            words: Words::built_in(),
+            words: words.clone(),
             sealing_keys: sealing_keys.clone(),
             lease_renewer: LeaseRenewer::new(limits.lease),
             capacity: Capacity::default(),

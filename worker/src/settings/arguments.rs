@@ -95,6 +95,11 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAIL_CODE", default_value = "off", value_name = "WHEN", help_heading = "Links")]
     pub mail_code: String,
 
+    /// Folder with your own words: `de/words.ftl` replaces messages of the German mail, and `it/words.ftl` adds Italian. The
+    /// same for both programs. Example: /etc/magic-link/templates
+    #[arg(long, env = "MAIL_TEMPLATES", value_name = "FOLDER", help_heading = "Mail")]
+    pub mail_templates: Option<String>,
+
     /// Address at which browsers reach the api: https, without a query. The links of LINK_STYLE=confirm lead to it.
     /// Example: https://login.example.com
     #[arg(long, env = "PUBLIC_URL", value_name = "URL", help_heading = "Links")]
@@ -275,7 +280,7 @@ pub enum WorkerCommand {
 
 /// The settings that the log may show: all except keys, the URLs of the database and of the proxy, which may hold passwords,
 /// and MAIL_FROM, which is an address.
-const PUBLIC: [&str; 27] = [
+const PUBLIC: [&str; 28] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",
     "LOG_FORMAT",
@@ -283,6 +288,7 @@ const PUBLIC: [&str; 27] = [
     "LINK_LIFETIME",
     "LINK_STYLE",
     "MAIL_CODE",
+    "MAIL_TEMPLATES",
     "PUBLIC_URL",
     "LINK_ORIGINS",
     "WORKER_LISTEN",

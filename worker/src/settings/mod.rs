@@ -16,6 +16,7 @@ mod warnings;
 use std::net::SocketAddr;
 
 use program::SettingErrors;
+use words::{Fault, Words};
 
 pub use arguments::{WorkerArguments, WorkerCommand};
 pub use connection::ConnectionSettings;
@@ -41,6 +42,8 @@ pub struct WorkerSettings {
     pub listen: SocketAddr,
     /// What links lead to.
     pub links: LinkSettings,
+    /// The words of all languages that mails can have.
+    pub words: Words,
     /// Keys that encrypt stored links.
     pub sealing_keys: SealingKeys,
     /// Durations and counts.
@@ -63,6 +66,7 @@ impl WorkerSettings {
         let supabase = SupabaseClientSettings::read(arguments, proxy.as_ref(), errors);
         let mailgun = MailgunClientSettings::read(arguments, proxy.as_ref(), errors);
         let links = LinkSettings::read(arguments, errors);
+        let words = read_words(arguments, errors);
         let sealing_keys = errors
             .required("LINK_SEALING_KEY", KEY, arguments.link_sealing_key.as_ref())
             .and_then(|text| errors.parse("LINK_SEALING_KEY", KEY, text));
@@ -73,10 +77,17 @@ impl WorkerSettings {
             mailgun: mailgun?,
             listen: listen?,
             links: links?,
+            words: words?,
             sealing_keys: sealing_keys?,
             limits: limits?,
         })
     }
+}
+
+/// Reads `MAIL_TEMPLATES`.
+fn read_words(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Words> {
+    let add = |fault: Fault| errors.add("MAIL_TEMPLATES", "/etc/magic-link/templates", fault.to_string());
+    Words::from_setting(arguments.mail_templates.as_deref()).map_err(|faults| faults.into_iter().for_each(add)).ok()
 }
 
 #[cfg(test)]

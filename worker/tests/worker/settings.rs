@@ -192,6 +192,7 @@ async fn each_invalid_setting_stops_the_start_and_is_named() {
         ("MAILGUN_SKIP_VERIFICATION", "no"),
         ("HTTPS_PROXY", "socks5://ann:sesame@proxy.internal"),
         ("https_proxy", "http://ann:sesame@proxy.internal/path"),
+        ("MAIL_TEMPLATES", "/nowhere/templates"),
         ("LINK_SEALING_KEY", "short"),
         ("WORKER_CONCURRENCY", "0"),
         ("LEASE_SECONDS", "4"),
