@@ -8,8 +8,11 @@ use program::{
     COMMIT, ListenError, LogSettings, SettingErrors, VERSION, fail, forbid_core_dumps, load_dotenv, refuse, start_log,
 };
 use worker::{
-    commands::{CommandError, example_env::print_example_env, forget::forget, migrate::migrate, upstreams::upstreams},
-    settings::{DatabaseSettings, WorkerArguments, WorkerCommand, WorkerSettings},
+    commands::{
+        CommandError, example_env::print_example_env, forget::forget, migrate::migrate, preview::preview,
+        upstreams::upstreams,
+    },
+    settings::{DatabaseSettings, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings, read_words},
     tasks::run::run,
 };
 
@@ -45,6 +48,9 @@ fn try_main() -> anyhow::Result<ExitCode> {
             Ok(address) => with_database(&arguments, async |database| forget(database, &address).await),
             Err(error) => Ok(refuse([format!("{address}: {error}")])),
         },
+        Some(WorkerCommand::Mail(MailCommand::Preview { out, language })) => {
+            with_settings(&arguments, read_words, async |words| Ok(preview(words, out, language.as_deref())?))
+        }
         Some(WorkerCommand::ExampleEnv) | None => deliver(&arguments, &matches),
     }
 }

@@ -3,7 +3,10 @@
 pub mod example_env;
 pub mod forget;
 pub mod migrate;
+pub mod preview;
 pub mod upstreams;
+
+use std::path::{Path, PathBuf};
 
 use outbox::{Error, PgPool};
 use program::io_problem;
@@ -22,6 +25,31 @@ pub enum CommandError {
     /// The system cannot generate a random key.
     #[error("the system cannot generate random numbers for a key")]
     Random,
+    /// A language has no words.
+    #[error("there are no words in `{tag}`, only in {known}")]
+    Language {
+        /// The tag that was given.
+        tag: String,
+        /// The tags of all languages that have words.
+        known: String,
+    },
+    /// A mail cannot be rendered.
+    #[error("the mail cannot be rendered: {0}")]
+    Mail(String),
+    /// A file or a folder cannot be written.
+    #[error("{}: {}", .path.display(), io_problem(.error))]
+    File {
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+impl CommandError {
+    fn file(path: &Path, error: std::io::Error) -> Self {
+        Self::File { path: path.to_owned(), error }
+    }
 }
 
 /// Connects to the database. Fails if the connection leads to a pooler in transaction mode.

@@ -3,6 +3,8 @@
 //! report all bad ones at once.
 #![allow(rustdoc::bare_urls, rustdoc::invalid_html_tags, reason = "--help shows the same text")]
 
+use std::path::PathBuf;
+
 use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
 use program::changed_settings;
 
@@ -273,9 +275,27 @@ pub enum WorkerCommand {
     },
     /// Prints whether Supabase and Mailgun are stopped or paused, and why. Needs DATABASE_URL only.
     Upstreams,
+    /// Shows the mails before anybody gets one.
+    #[command(subcommand)]
+    Mail(MailCommand),
     /// Prints an example of a .env for both programs: every setting with an explanation, and a new LINK_SEALING_KEY.
     /// Needs no settings.
     ExampleEnv,
+}
+
+/// The commands about mails.
+#[derive(Subcommand)]
+pub enum MailCommand {
+    /// Writes the mails of every language into a folder, as text and as HTML, and index.html, which shows them side by side.
+    /// Needs no settings. MAIL_TEMPLATES adds your own words.
+    Preview {
+        /// The folder. Its files of the same names are replaced. Example: /tmp/mails
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+        /// Only this language. Example: de
+        #[arg(long, value_name = "TAG")]
+        language: Option<String>,
+    },
 }
 
 /// The settings that the log may show: all except keys, the URLs of the database and of the proxy, which may hold passwords,

@@ -18,7 +18,7 @@ use std::net::SocketAddr;
 use program::SettingErrors;
 use words::{Fault, Words};
 
-pub use arguments::{WorkerArguments, WorkerCommand};
+pub use arguments::{MailCommand, WorkerArguments, WorkerCommand};
 pub use connection::ConnectionSettings;
 pub use database::DatabaseSettings;
 pub use limits::{Limits, MIN_LINK_LIFETIME};
@@ -84,8 +84,8 @@ impl WorkerSettings {
     }
 }
 
-/// Reads `MAIL_TEMPLATES`.
-fn read_words(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Words> {
+/// Reads `MAIL_TEMPLATES`. Adds an error for each fault in its files.
+pub fn read_words(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Words> {
     let add = |fault: Fault| errors.add("MAIL_TEMPLATES", "/etc/magic-link/templates", fault.to_string());
     Words::from_setting(arguments.mail_templates.as_deref()).map_err(|faults| faults.into_iter().for_each(add)).ok()
 }

@@ -9,6 +9,7 @@ mod link_retries;
 mod link_secrets;
 mod link_styles;
 mod network;
+mod preview;
 mod redirects;
 mod retries;
 mod settings;

@@ -1,0 +1,75 @@
+//! `magic-link-worker mail preview`: the mails of every language, without a database, an upstream or a setting.
+
+use std::{fs, path::Path};
+
+use crate::test_worker::spawn;
+
+/// Runs the command, and returns its exit code and what it printed.
+async fn preview(settings: &[(String, String)], folder: &Path, more: &[&str]) -> (Option<i32>, String) {
+    let arguments = [&["mail", "preview", "--out", folder.to_str().unwrap()], more].concat();
+    let command = spawn(settings, &arguments);
+    (command.wait().await.code(), command.log().join("\n"))
+}
+
+fn files(folder: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn every_mail_of_every_language_is_written_and_shown_on_one_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("mails");
+    let (code, printed) = preview(&[], &out, &[]).await;
+    assert_eq!(code, Some(0), "{printed}");
+    assert!(printed.ends_with(&format!("wrote 15 mails: open {}", out.join("index.html").display())), "{printed}");
+    assert_eq!(files(&out).len(), 31, "{:?}", files(&out));
+    let index = fs::read_to_string(out.join("index.html")).unwrap();
+    for tag in ["ar", "de", "en", "es", "fr"] {
+        for (kind, has_link, has_code) in [("link", true, false), ("link-and-code", true, true), ("code", false, true)] {
+            let html = fs::read_to_string(out.join(format!("{tag}-{kind}.html"))).unwrap();
+            let text = fs::read_to_string(out.join(format!("{tag}-{kind}.txt"))).unwrap();
+            assert!(index.contains(&format!("src=\"{tag}-{kind}.html\"")), "{tag}-{kind}");
+            assert!(html.contains(&format!("<html lang=\"{tag}\"")) && text.contains("portal.example.com"), "{html}");
+            for form in [&html, &text] {
+                let seen = (form.contains("https://login.example.com/"), form.contains("0123456789"));
+                assert_eq!(seen, (has_link, has_code), "{tag}-{kind}: {form}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_preview_shows_an_operators_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let templates = folder.path().join("templates");
+    fs::create_dir_all(templates.join("it")).unwrap();
+    fs::write(templates.join("it/words.ftl"), "mail-button = Accedi\n").unwrap();
+    let settings = [("MAIL_TEMPLATES".to_owned(), templates.to_str().unwrap().to_owned())];
+    let out = folder.path().join("mails");
+    let (code, printed) = preview(&settings, &out, &["--language", "it"]).await;
+    assert_eq!(code, Some(0), "{printed}");
+    assert_eq!(files(&out).len(), 7, "{:?}", files(&out));
+    assert!(fs::read_to_string(out.join("it-link.html")).unwrap().contains(">Accedi</a>"));
+
+    fs::write(templates.join("it/words.ftl"), "mail-buton = Accedi\n").unwrap();
+    let (code, printed) = preview(&settings, &out, &[]).await;
+    assert_eq!(code, Some(2), "{printed}");
+    assert!(printed.starts_with("MAIL_TEMPLATES: ") && printed.contains("it/words.ftl:1: "), "{printed}");
+}
+
+#[tokio::test]
+async fn a_preview_that_cannot_be_written_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("file"), "").unwrap();
+    for (out, more, problem) in [
+        ("mails", &["--language", "pt"][..], "there are no words in `pt`, only in en, de, fr, es, ar"),
+        ("file/mails", &[], "file/mails"),
+    ] {
+        let (code, printed) = preview(&[], &folder.path().join(out), more).await;
+        assert!(code == Some(1) && printed.contains(problem), "{code:?}: {printed}");
+        assert!(!folder.path().join("mails").exists());
+    }
+}
