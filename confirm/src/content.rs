@@ -1,49 +1,49 @@
-//! What a word holds.
+//! The content of a word.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::fields::{self, Reader, Tag};
 
-/// Seconds since 1970 until which a link works.
+/// When a link expires, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Expiry(pub u64);
 
 impl Expiry {
-    /// Whether the link has expired by this clock.
+    /// Whether the link has expired at the time `now`.
     #[must_use]
     pub fn has_passed(self, now: SystemTime) -> bool {
         now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs() >= self.0
     }
 }
 
-/// What the confirm page needs. Has no `Debug`, because whoever has the token hash can sign in.
+/// Everything that the confirm page needs. Does not implement `Debug`, because anyone who has the token hash can sign in.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Content {
-    /// Supabase's address that verifies a token, without a query: `https://project.supabase.co/auth/v1/verify`.
+    /// The URL at which Supabase verifies a token, without a query: `https://project.supabase.co/auth/v1/verify`.
     pub verify_url: String,
     /// Supabase's `hashed_token`.
     pub token_hash: String,
     /// The recipient's address. `None` if the link would be too long with it.
     pub recipient: Option<String>,
-    /// Where Supabase leads the person back to.
+    /// The URL that Supabase redirects the person to.
     pub callback_url: String,
-    /// What the page calls the portal: `portal.example.com`.
+    /// The portal's host as the page shows it: `portal.example.com`.
     pub shown_host: String,
     /// Whether the mail also shows a one-time code.
     pub has_code: bool,
     /// The language tag of the mail, for the page: `de`. `None` for English.
     pub language: Option<String>,
-    /// Until when the link works.
+    /// When the link expires.
     pub expires_at: Expiry,
 }
 
 impl Content {
-    /// The fields in a compact binary form. `None` if one of them is too long.
+    /// Encodes the fields in a compact binary form. `None` if one of them is too long.
     pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut bytes = vec![];
         fields::push(&mut bytes, Tag::VerifyUrl, self.verify_url.as_bytes())?;
         match hash_from_hex(&self.token_hash) {
-            // Half as long.
+            // The bytes take half as much space as the digits.
             Some(hash) => fields::push(&mut bytes, Tag::TokenHash, &hash)?,
             None => fields::push(&mut bytes, Tag::TokenText, self.token_hash.as_bytes())?,
         }
@@ -79,7 +79,7 @@ impl Content {
     }
 }
 
-/// The bytes of lower-case hexadecimal digits. `None` for any other text, which could not be restored from bytes.
+/// Decodes lower-case hexadecimal digits. `None` for any other text, because it could not be restored from the bytes.
 fn hash_from_hex(text: &str) -> Option<Vec<u8>> {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if !text.len().is_multiple_of(2) || !text.bytes().all(is_hex) {
@@ -124,7 +124,7 @@ mod tests {
         }
     }
 
-    /// Links with such words are still in people's inboxes.
+    /// Links from that version are still in people's inboxes.
     #[test]
     fn a_content_of_a_version_without_languages_is_in_english() {
         let stored = b"\x01\0\x16https://a.example/auth\x03\0\x01x\x05\0\x12https://b.example/\x06\0\x09b.example\
@@ -140,7 +140,7 @@ mod tests {
             expires_at: Expiry(1),
         };
         assert!(Content::from_bytes(stored) == Some(content.clone()));
-        // The words of English mails have not become longer.
+        // Words for English mails have no language field, so they are no longer than before.
         assert_eq!(content.to_bytes().unwrap(), stored);
     }
 

@@ -1,18 +1,18 @@
-//! Tagged fields: a byte that says what the field is, its length as a big-endian `u16`, and its bytes.
+//! Tagged fields. Each consists of a byte for its tag, its length as a big-endian `u16`, and its bytes.
 
-/// What a field is. The numbers are in mails that wait in inboxes, so they never change.
+/// The tag of a field. Links that wait in people's inboxes contain these numbers, so they must never change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Tag {
     VerifyUrl = 1,
-    /// A token hash that is hexadecimal, as bytes.
+    /// A hexadecimal token hash, decoded to bytes.
     TokenHash = 2,
     /// A token hash of any other form.
     TokenText = 3,
     Recipient = 4,
     CallbackUrl = 5,
     ShownHost = 6,
-    /// An empty field. If it is missing, the mail has no code.
+    /// A field without a value. If it is missing, the mail has no code.
     HasCode = 7,
     /// Seconds since 1970, eight bytes.
     ExpiresAt = 8,
@@ -20,7 +20,7 @@ pub(crate) enum Tag {
     Language = 9,
 }
 
-/// Appends a field. `None` if the value has more than 64 KiB.
+/// Appends a field. `None` if the value has 64 KiB or more.
 pub(crate) fn push(bytes: &mut Vec<u8>, tag: Tag, value: &[u8]) -> Option<()> {
     let length = u16::try_from(value.len()).ok()?;
     bytes.push(tag as u8);
@@ -33,7 +33,7 @@ pub(crate) fn push(bytes: &mut Vec<u8>, tag: Tag, value: &[u8]) -> Option<()> {
 pub(crate) struct Reader<'a>(Vec<(u8, &'a [u8])>);
 
 impl<'a> Reader<'a> {
-    /// `None` if a field is cut off, or if there are two of a kind.
+    /// `None` if a field is cut off, or if a tag occurs twice.
     pub(crate) fn parse(mut bytes: &'a [u8]) -> Option<Self> {
         let mut fields: Vec<(u8, &[u8])> = vec![];
         while let Some((&tag, rest)) = bytes.split_first() {

@@ -19,7 +19,8 @@ use super::{content::Content, mend::mend};
 
 const VERSION: u8 = 1;
 const NONCE_LENGTH: usize = 24;
-/// Longest text, in bytes, that is looked at. A link has at most 2,000 characters; the rest is room for what was added.
+/// Maximum length, in bytes, of a text to decode. A link has at most 2,000 characters; the rest allows for what mail programs
+/// add.
 const LONGEST_TEXT: usize = 8 * 1024;
 
 /// The keys. The first key makes new words, and every key can read words, so that a key can be replaced while links wait in
@@ -31,14 +32,14 @@ pub struct ConfirmKeys(Vec<ConfirmKey>);
 struct ConfirmKey {
     id: KeyId,
     cipher: XChaCha20Poly1305,
-    /// Makes nonces. Another key than the cipher's, because one key should serve one purpose.
+    /// Makes nonces. Its key differs from the cipher's, because a key should serve only one purpose.
     nonces: Hmac<Sha256>,
 }
 
-/// Why a text is no word of these keys.
+/// Why a text cannot be decoded with these keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The text is cut off, too long, or no word at all.
+    /// The text is cut off, too long, or not a word at all.
     #[error("the text is not a word, or it is cut off")]
     Format,
     /// The word was made with a key that is not listed.
@@ -62,8 +63,8 @@ impl ConfirmKeys {
         self.0[0].id
     }
 
-    /// The word for a content, made with the key of this id. `None` if the key is not listed, or if a field has more than
-    /// 64 KiB.
+    /// Makes the word for a content, with the key of this id. `None` if the key is not listed, or if a field has 64 KiB or
+    /// more.
     #[must_use]
     pub fn encode(&self, content: &Content, key: KeyId) -> Option<String> {
         let key = self.0.iter().find(|known| known.id == key)?;
@@ -71,15 +72,15 @@ impl ConfirmKeys {
         let digest = key.nonces.clone().chain_update(&bytes).finalize().into_bytes();
         let nonce = &digest[..NONCE_LENGTH];
         let payload = Payload { msg: &bytes, aad: &associated_data(key.id) };
-        // Fails only for contents of 256 GiB.
+        // Encryption fails only for contents of 256 GiB.
         let ciphertext = key.cipher.encrypt(XNonce::from_slice(nonce), payload).ok()?;
         Some(BASE64_URL_SAFE_NO_PAD.encode([&[VERSION][..], &key.id.0, nonce, &ciphertext].concat()))
     }
 
-    /// Reads a word as it came in a URL's path. What mail programs add to links is removed first.
+    /// Decodes a word from a URL's path, after removing what mail programs add to links.
     ///
     /// # Errors
-    /// [`DecodeError`] if the text is no word of these keys.
+    /// [`DecodeError`] if the text is not a word that was made with one of these keys.
     pub fn decode(&self, text: &str) -> Result<Content, DecodeError> {
         if text.len() > LONGEST_TEXT {
             return Err(DecodeError::Format);
@@ -98,7 +99,7 @@ impl ConfirmKeys {
     }
 }
 
-/// What is authenticated with the ciphertext: the purpose, the version and the key.
+/// The data that is authenticated together with the ciphertext: the purpose, the version and the key id.
 fn associated_data(key: KeyId) -> Vec<u8> {
     [b"confirm link".as_slice(), &[VERSION], &key.0].concat()
 }
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(error(keys(&[2]).decode(&old)), Some(DecodeError::UnknownKey));
         let both = keys(&[2, 1]);
         assert!(both.decode(&old) == Ok(content()));
-        // A retry makes the word with the key of the first mail.
+        // A retry makes the same word again, with the key of the first mail.
         assert_eq!(both.encode(&content(), keys(&[1]).current()), Some(old));
         assert_eq!(keys(&[2]).encode(&content(), keys(&[1]).current()), None);
     }

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-/// Removes characters that no word has: a `>` or `.` behind a link in a text, line breaks and blanks, encoded or not.
+/// Removes characters that do not occur in words: a `>` or `.` after a link in a text, line breaks and spaces,
+/// percent-encoded or not.
 pub(crate) fn mend(text: &str) -> Cow<'_, str> {
     if text.bytes().all(is_of_a_word) {
         return Cow::Borrowed(text);

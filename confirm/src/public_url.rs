@@ -7,8 +7,8 @@ use url::{Host, Url};
 /// The path of the confirm page, below [`PublicUrl`].
 pub const CONFIRM_PATH: &str = "/auth/confirm/";
 
-/// An https address, or http on a loopback host, without query, fragment and user. It may have a path, if a proxy serves the
-/// api below one.
+/// An https address, or http on a loopback host, without query, fragment or user. It has a path if a proxy serves the api
+/// below that path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PublicUrl {
     /// Without a slash at the end.

@@ -3,8 +3,8 @@
 //! Each commit waits for the disk, so requests that are committed one by one would queue. There is no timer: a single request
 //! on an idle system is committed at once.
 //!
-//! Each committer has its own thread and connection. On a shared runtime, the committer would handle Postgres's answer only
-//! after all the requests that are being read, and Postgres would be idle during this time.
+//! Each committer has its own thread and connection. On a shared runtime, the committer would get to Postgres's answer only
+//! after the runtime has read all incoming requests, and Postgres would be idle during this time.
 //!
 //! Requests for links come in bursts, and one connection uses only one of Postgres's processors. So a second committer, the
 //! helper, takes a separate batch while enough requests wait.
@@ -61,7 +61,7 @@ pub enum CommitError {
 }
 
 impl CommitError {
-    /// Where the reason of this error can be found. See [`outage_reason`](crate::outage_reason).
+    /// Where to find the reason for this error. See [`outage_reason`](crate::outage_reason).
     #[must_use]
     pub fn reason_source(&self) -> ReasonSource {
         match self {
@@ -132,7 +132,7 @@ impl GroupCommit<NewJob, Enqueued> {
     /// Commits requests for links, with a helper, and wakes the workers. Must be called within a Tokio runtime.
     ///
     /// # Errors
-    /// The operating system refuses a thread.
+    /// The operating system refuses to create a thread.
     pub fn of_requests(pool: &PgPool, policy: EnqueuePolicy, on_commit: OnCommit) -> io::Result<Self> {
         let (policy, notifier) = (Arc::new(policy), NotifyLimiter::start(pool.clone()));
         let write: BatchWrite<NewJob, Enqueued> = Arc::new(move |session, requests| {
@@ -155,7 +155,7 @@ impl GroupCommit<Report, ReportOutcome> {
     /// Commits Mailgun's reports, see [`take_reports()`](crate::take_reports()).
     ///
     /// # Errors
-    /// The operating system refuses a thread.
+    /// The operating system refuses to create a thread.
     pub fn of_reports(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, reports| Box::pin(take_reports_in(session, reports))))
     }
@@ -165,7 +165,7 @@ impl GroupCommit<Seal, SendDecision> {
     /// Commits links, and decides whether their mails may be sent.
     ///
     /// # Errors
-    /// The operating system refuses a thread.
+    /// The operating system refuses to create a thread.
     pub fn of_seals(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, seals| Box::pin(seal_in(session, seals))))
     }
@@ -175,7 +175,7 @@ impl GroupCommit<Finish, Recorded> {
     /// Commits the ends of jobs, see [`finish()`](crate::finish()).
     ///
     /// # Errors
-    /// The operating system refuses a thread.
+    /// The operating system refuses to create a thread.
     pub fn of_finishes(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, ends| Box::pin(finish_in(session, ends))))
     }
@@ -185,7 +185,7 @@ impl GroupCommit<Requeue, Requeued> {
     /// Commits requeues, see [`requeue()`](crate::requeue()).
     ///
     /// # Errors
-    /// The operating system refuses a thread.
+    /// The operating system refuses to create a thread.
     pub fn of_requeues(pool: &PgPool, on_commit: OnCommit) -> io::Result<Self> {
         Self::start(pool, on_commit, Arc::new(|session, jobs| Box::pin(requeue_in(session, jobs))))
     }
@@ -222,14 +222,14 @@ where
         if let Some(helper) = &self.helper
             && MAX_WAITING - self.requests.capacity() >= HELPER_THRESHOLD
         {
-            // The channel holds one call. If it is full, the helper is already called.
+            // The channel holds one call. If it is full, the helper has already been called.
             let _ = helper.try_send(CallForHelp);
         }
         // The answer is missing only if the committer panicked.
         outcome.await.unwrap_or(Err(CommitError::Busy))
     }
 
-    /// Whether a commit would succeed now: the committer has a connection to a server that takes writes, or gets one.
+    /// Checks that a commit would succeed now: the committer has, or can get, a connection to a server that accepts writes.
     ///
     /// # Errors
     /// [`CommitError`].
@@ -242,7 +242,7 @@ where
 
 /// Writes the batches, one after the other.
 struct Committer<Request, Outcome> {
-    /// Locked by the committer that takes requests from it, even while it waits for the next request.
+    /// The committer that takes requests holds this lock, even while it waits for the next request.
     waiting: Arc<Mutex<mpsc::Receiver<Pending<Request, Outcome>>>>,
     write: BatchWrite<Request, Outcome>,
     on_commit: OnCommit,
@@ -288,8 +288,9 @@ where
         let mut last_size = 0;
         loop {
             let mut waiting = self.waiting.lock().await;
-            // Callers that were just answered may send again at once. Yield so that they can: otherwise the next batch would have
-            // only the first of them, and the others would wait for a commit of one. On an idle system this costs nothing.
+            // Callers that were just answered may send again at once. Yield so that they can: otherwise the next batch would
+            // contain only the first of their requests, and the others would wait for that commit. On an idle system this
+            // costs nothing.
             if waiting.len() < last_size / 2 {
                 tokio::task::yield_now().await;
             }
@@ -359,7 +360,7 @@ where
         }
     }
 
-    /// Commits a batch. If Postgres refuses it, each request is committed alone, so that a bad row fails alone.
+    /// Commits a batch. If Postgres refuses it, commits each request separately, so that only the bad request fails.
     async fn commit_batch(&self, session: &mut Session, requests: &[Request]) -> Vec<Result<Outcome, CommitError>> {
         match self.commit(session, requests).await {
             Ok(outcomes) => outcomes.into_iter().map(Ok).collect(),
@@ -387,8 +388,8 @@ where
     }
 }
 
-/// Refuses the requests that arrived while a batch failed because of an outage. They have waited long enough: if each batch
-/// were tried, the timeouts would add up.
+/// Refuses the requests that arrived while a batch was failing because of an outage. They have waited long enough: if each
+/// batch were tried in turn, the timeouts would add up.
 fn refuse_all<Request, Outcome>(waiting: &mut mpsc::Receiver<Pending<Request, Outcome>>, outage: &CommitError) {
     while let Ok(waiting) = waiting.try_recv() {
         match waiting {

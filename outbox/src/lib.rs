@@ -5,7 +5,7 @@
 //! (`maintenance`). Mailgun's reports update a job after its mail was handed over (`reports`), and `monitor` keeps the
 //! state of the queue and of the upstreams. `group_commit` writes many of these records in one transaction.
 //!
-//! Every SQL statement of the project is in this crate, one function each. The crate knows nothing about HTTP or mail.
+//! Every SQL statement of the project is in this crate, each in its own function. The crate knows nothing about HTTP or mail.
 //! All times come from Postgres's clock. Every write to a running job carries its [`Lease`]; a write with a lease that
 //! another worker has replaced changes nothing.
 

@@ -88,8 +88,8 @@ pub fn start_log(settings: LogSettings, own_crates: &'static [&'static str]) -> 
     tracing_subscriber::registry().with(settings.filter).with(lines.with_filter(within_limit)).try_init()
 }
 
-/// Crates whose info lines do not help operators: poem logs `listening`, sqlx that a migration's table exists, and the
-/// scheduler that it has started.
+/// Crates whose info lines do not help operators: poem logs `listening`, sqlx logs that a migration's table exists, and
+/// the scheduler logs that it has started.
 const QUIET_CRATES: [&str; 3] = ["poem", "sqlx", "tokio_cron_scheduler"];
 
 /// sqlx's pool logs each attempt to connect during an outage, and its URL parser logs values. The programs log the start and

@@ -15,7 +15,7 @@ impl StopSignals {
     /// Starts to listen for both signals. Must be called within a tokio runtime.
     ///
     /// # Errors
-    /// The system installs no signal handler.
+    /// The system cannot install a signal handler.
     pub fn new() -> io::Result<Self> {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }

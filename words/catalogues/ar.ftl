@@ -3,7 +3,7 @@
 
 language-name = العربية
 
-## How long a link works. The forms stand behind "لمدة", so they are genitives.
+## How long a link works. The forms follow "لمدة", so they are in the genitive.
 ## $count (number): chooses the form.
 ## $number (text): the same number in the digits of the language.
 
@@ -84,7 +84,7 @@ confirm-not-you = هذا ليس حسابك؟
 confirm-not-you-note = أغلق هذه الصفحة. إذا أعاد شخص ما توجيه هذا الرابط إليك، فسيؤدي إلى تسجيل دخولك إلى حسابه.
 confirm-code-hint = هل تسجّل الدخول على جهاز آخر؟ أدخل الرمز الوارد في الرسالة هناك.
 
-## The confirm page where it cannot sign the person in.
+## The confirm page if it cannot sign the person in.
 
 confirm-unreadable-title = هذا الرابط غير مكتمل
 confirm-unreadable-text = ربما فُقد جزء منه في الطريق. افتحه من الرسالة مرة أخرى، أو انسخ الرابط كاملًا إلى متصفحك. إذا لم ينجح ذلك، فاطلب رابطًا جديدًا.

@@ -2,7 +2,7 @@
 
 language-name = Deutsch
 
-## How long a link works. The forms stand in "60 Minuten lang", so they are accusatives.
+## How long a link works. The forms are used as in "60 Minuten lang", so they are in the accusative.
 ## $count (number): chooses the form.
 ## $number (text): the same number in the digits of the language.
 
@@ -71,7 +71,7 @@ confirm-not-you = Das sind nicht Sie?
 confirm-not-you-note = Schließen Sie diese Seite. Falls jemand Ihnen diesen Link weitergeleitet hat, würden Sie in dessen Konto angemeldet.
 confirm-code-hint = Melden Sie sich auf einem anderen Gerät an? Geben Sie dort den Code aus der E-Mail ein.
 
-## The confirm page where it cannot sign the person in.
+## The confirm page if it cannot sign the person in.
 
 confirm-unreadable-title = Dieser Link ist unvollständig
 confirm-unreadable-text = Ein Teil davon ist vielleicht unterwegs verloren gegangen. Öffnen Sie den Link noch einmal aus der E-Mail, oder kopieren Sie den ganzen Link in Ihren Browser. Wenn das nicht hilft, fordern Sie einen neuen Link an.

@@ -3,7 +3,7 @@
 ###
 ### The programs write dates, times and numbers in the form of the language. A time always names its zone: "15:05 CET".
 
-# What the language calls itself.
+# The name of the language in the language itself.
 language-name = English
 
 ## How long a link works.
@@ -32,7 +32,7 @@ duration-days = { $count ->
 
 mail-subject-link = Your sign-in link for { $host }, { $time }
 mail-subject-code = Your sign-in code for { $host }, { $time }
-# What an inbox shows behind the subject. It is about the link or the code.
+# What an inbox shows after the subject. It is about the link or the code.
 mail-preview = Works once, for { $lifetime }, { $days ->
     [0] until { $until }
    *[other] until { $until } on { $until-date }
@@ -68,22 +68,22 @@ mail-code-works = The code works once, for { $lifetime }, { $days ->
 mail-newest-code = If you asked more than once, use the newest mail: once you have signed in, older codes no longer work.
 mail-ignore-code = If you did not ask for it, you can ignore this mail: nobody gets in without the code. Never pass it on.
 
-## The confirm page, to which the mail's link leads. Its button signs the person in.
+## The confirm page, which the link in the mail opens. Its button signs the person in.
 ## $host (text): the portal, "portal.example.com".
 ## $address (text): the person's mail address.
 
 confirm-heading = Sign in to { $host }
 confirm-as = You are about to sign in as { $address }.
-# Where the page does not know the address.
+# Replaces the message above if the page does not know the address.
 confirm-with-link = You are about to sign in with the link from your mail.
 confirm-button-as = Sign in as { $address }
 confirm-button = Sign in
-# In bold, with the next message behind it.
+# In bold, followed by the next message.
 confirm-not-you = Not you?
 confirm-not-you-note = Close this page. If somebody forwarded this link to you, it would sign you in to their account.
 confirm-code-hint = Signing in on another device? Type the code from the mail there.
 
-## The confirm page where it cannot sign the person in: a heading and a text for each reason.
+## The confirm page if it cannot sign the person in: a heading and a text for each reason.
 
 # A part of the link is missing, or was changed.
 confirm-unreadable-title = This link is incomplete

@@ -3,7 +3,7 @@
 
 language-name = Español
 
-## How long a link works. The forms stand in "durante 60 minutos".
+## How long a link works. The forms are used as in "durante 60 minutos".
 ## $count (number): chooses the form.
 ## $number (text): the same number in the digits of the language.
 
@@ -72,7 +72,7 @@ confirm-not-you = ¿No es usted?
 confirm-not-you-note = Cierre esta página. Si alguien le reenvió este enlace, usted entraría en la cuenta de esa persona.
 confirm-code-hint = ¿Va a iniciar sesión en otro dispositivo? Escriba allí el código del correo.
 
-## The confirm page where it cannot sign the person in.
+## The confirm page if it cannot sign the person in.
 
 confirm-unreadable-title = Este enlace está incompleto
 confirm-unreadable-text = Es posible que una parte se haya perdido por el camino. Ábralo de nuevo desde el correo o copie el enlace completo en su navegador. Si eso no sirve, solicite un enlace nuevo.

@@ -1,9 +1,9 @@
 ### French. Readers are addressed with "vous", and no word depends on whether the reader is a man or a woman. A no-break space
-### (U+00A0) stands before : and ?. See en.ftl for what each message and each argument is.
+### (U+00A0) precedes : and ?. See en.ftl for what each message and each argument is.
 
 language-name = Français
 
-## How long a link works. The forms stand in "pendant 60 minutes".
+## How long a link works. The forms are used as in "pendant 60 minutes".
 ## $count (number): chooses the form.
 ## $number (text): the same number in the digits of the language.
 
@@ -72,7 +72,7 @@ confirm-not-you = Ce n’est pas vous ?
 confirm-not-you-note = Fermez cette page. Si quelqu’un vous a transféré ce lien, celui-ci vous connecterait au compte de cette personne.
 confirm-code-hint = Vous vous connectez sur un autre appareil ? Saisissez-y le code indiqué dans l’e-mail.
 
-## The confirm page where it cannot sign the person in.
+## The confirm page if it cannot sign the person in.
 
 confirm-unreadable-title = Ce lien est incomplet
 confirm-unreadable-text = Une partie s’est peut-être perdue en chemin. Ouvrez-le de nouveau depuis l’e-mail, ou copiez le lien entier dans votre navigateur. Si cela ne suffit pas, demandez un nouveau lien.

@@ -97,7 +97,7 @@ impl Catalogue {
     }
 }
 
-/// The ids of messages and terms (with their dash), and their lines. Each begins at the start of a line.
+/// The ids of messages and terms (with their dash), and their line numbers. An id always begins at the start of a line.
 pub(crate) fn lines(source: &str) -> impl Iterator<Item = (&str, usize)> {
     source.lines().zip(1..).filter_map(|(line, number)| {
         let (id, _) = line.split_once('=')?;

@@ -15,8 +15,9 @@ use super::{
 /// Maximum length of a tag, in bytes. Longer tags are ignored. RFC 5646, §4.4.1, asks for at least 35.
 const LONGEST_TAG: usize = 100;
 
-/// The language in which to write to a person: the one of `offered` that fits `locale`, a BCP 47 tag from the request, or else
-/// a range of the header `Accept-Language`. If none fits, the first language of `offered`. If that is empty, English.
+/// Chooses the language in which to write to a person: the language of `offered` that fits `locale` (a BCP 47 tag from the
+/// request), or else the one that fits a range of the header `Accept-Language`. If no language fits, the first language of
+/// `offered`. If `offered` is empty, English.
 #[must_use]
 pub fn choose_language(locale: Option<&str>, accept_language: Option<&str>, offered: &[Language]) -> Language {
     let ranges = accept_language.map(accept_language::ranges).unwrap_or_default();
@@ -25,13 +26,14 @@ pub fn choose_language(locale: Option<&str>, accept_language: Option<&str>, offe
     chosen.unwrap_or(Language::ENGLISH)
 }
 
-/// The time zone with this IANA name. UTC if there is none.
+/// The time zone with this IANA name. UTC if there is no name, or no zone of that name.
 #[must_use]
 pub fn choose_time_zone(name: Option<&str>) -> TimeZone {
     name.and_then(|name| name.parse().ok()).unwrap_or(TimeZone::UTC)
 }
 
-/// The offered language that is nearest to a tag. `None` if readers of the tag's language may not be able to read any.
+/// The offered language that is nearest to a tag. `None` if readers of the tag's language may not be able to read any of the
+/// offered languages.
 fn best_match(tag: &str, offered: &[Language]) -> Option<Language> {
     if tag.len() > LONGEST_TAG {
         return None;

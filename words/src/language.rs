@@ -14,8 +14,8 @@ pub(crate) const EXPANDER: LocaleExpander = LocaleExpander::new_extended();
 
 /// A language, with a script and a region if its tag names them: `de`, `zh-Hant`, `pt-BR`.
 ///
-/// The value holds the parts of its tag. So it is small, it can be copied, and a language that an operator adds needs neither
-/// a number nor a registry: [`Words::offered`](crate::Words::offered) says which languages have words.
+/// The value consists of the parts of its tag, so it is small and can be copied, and a language that an operator adds needs no
+/// number or registry. [`Words::offered`](crate::Words::offered) returns the languages that have words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Language {
     language: subtags::Language,

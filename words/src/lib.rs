@@ -1,5 +1,5 @@
-//! What people read in the mail and on the confirm page: the words of each language, and dates, times and durations in its
-//! form.
+//! What people read in the mail and on the confirm page: the words of each language, and dates, times and durations as that
+//! language writes them.
 //!
 //! [`choose_language`] and [`choose_time_zone`] read what a request says about a person. [`Words`] holds the catalogues of all
 //! languages (Fluent, `catalogues/*.ftl`), and checks an operator's own words. [`format_date`] and [`format_clock`] write a

@@ -18,8 +18,8 @@ pub(super) fn distinct_mailboxes(requests: &[NewJob]) -> Option<Vec<Mailbox>> {
     (distinct.len() == mailboxes.len()).then_some(mailboxes)
 }
 
-/// Adds jobs for newcomers, committed when it returns. If one of the recipients is not a newcomer, it adds nothing and returns
-/// the state of the recipients.
+/// Adds jobs for newcomers. The jobs are committed when this function returns. If one of the recipients is not a newcomer, it
+/// adds nothing and returns the state of the recipients.
 ///
 /// Newcomers need no quota check, because every quota allows at least one request.
 pub(super) async fn add(

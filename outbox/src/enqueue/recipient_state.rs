@@ -15,7 +15,7 @@ use crate::model::mailbox::Mailbox;
 #[derive(Default)]
 pub(super) struct RecipientState {
     pub(super) mailboxes: HashMap<Mailbox, MailboxState>,
-    /// By address.
+    /// Suppressions by address.
     pub(super) suppressed: HashMap<String, Suppression>,
     /// When it was read, by Postgres's clock.
     pub(super) at: DateTime<Utc>,

@@ -18,7 +18,8 @@ const BATCH: usize = 1_000;
 /// Ends the waiting jobs whose deadline has passed, and returns them. Running jobs are left alone: the seal checks their
 /// deadline.
 ///
-/// A job ends as `expired`, or as `sent` if Mailgun has reported the mail of an attempt whose answer was lost.
+/// A job ends as `expired`. It ends as `sent` if Mailgun has reported that it accepted the mail of an attempt whose response
+/// was lost.
 ///
 /// # Errors
 /// [`Error::Database`].

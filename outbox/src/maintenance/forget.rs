@@ -10,7 +10,7 @@ use crate::{
     },
 };
 
-/// How many rows of a table contained something about the person.
+/// The number of rows of a table that contained something about the person.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forgotten {
     /// The table.
@@ -19,7 +19,7 @@ pub struct Forgotten {
     pub rows: u64,
 }
 
-/// Erases an address. Open jobs of the address end. All of its jobs stay, but without the address.
+/// Erases an address. Its open jobs end. The rows of all its jobs stay, but without the address.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was removed.

@@ -87,7 +87,7 @@ impl Email {
         Ok(Self(address))
     }
 
-    /// Reads the address of a row. `parse` accepted it when the row was written, but may have been less strict then:
+    /// Reads the address of a row. An earlier version of `parse` may have accepted it, and earlier versions were less strict
     /// about domains without a dot, punycode, and the length of the local part.
     ///
     /// # Errors

@@ -1,4 +1,4 @@
-//! The domain of an email address, in the form that DNS and SMTP carry: ASCII, with punycode for labels of other scripts.
+//! The domain of an email address, in the form that DNS and SMTP carry: ASCII, with punycode for labels in other scripts.
 //!
 //! UTS #46 alone is not strict enough for an address that a person types: it accepts emoji, and deletes invisible
 //! characters. So each label is checked before it is encoded. A label that is already punycode is decoded and must be valid.
@@ -131,7 +131,7 @@ mod tests {
             "☃.example",
             "√.example",
             "½.example",
-            // A mark cannot begin a label, and left-to-right text cannot continue one of Arabic or Hebrew.
+            // A label cannot begin with a mark, and a label in Arabic or Hebrew cannot continue with left-to-right text.
             "\u{301}a.example",
             "אבגabc.example",
             "ü-.example",

@@ -5,7 +5,7 @@
 pub struct Failure {
     /// Stable, in `snake_case`, at most 64 bytes.
     pub code: String,
-    /// For operators, with what to do about it. At most 1,000 bytes.
+    /// For operators: what happened, and what to do about it. At most 1,000 bytes.
     pub message: String,
 }
 

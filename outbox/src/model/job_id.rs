@@ -33,7 +33,7 @@ impl fmt::Display for JobId {
 pub struct Lease {
     /// The leased job.
     pub job: JobId,
-    /// Fencing token: each claim takes the next one.
+    /// Fencing token: each claim gets the next number.
     pub(crate) token: i64,
 }
 

@@ -66,14 +66,15 @@ impl Quotas {
     /// Returns the TATs after one more request, or the time to wait until one would be accepted. A refused request uses up
     /// nothing.
     ///
-    /// `tats` are the stored ones; a missing one counts as unused.
+    /// `tats` are the stored TATs. If a TAT is missing, its window counts as unused.
     pub(crate) fn admit(&self, tats: &[DateTime<Utc>], now: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>, Duration> {
         let mut moved = Vec::with_capacity(self.0.len());
         let mut wait = TimeDelta::zero();
         for (index, quota) in self.0.iter().enumerate() {
             let window = TimeDelta::from_std(quota.window).unwrap_or(TimeDelta::MAX);
             let interval = TimeDelta::from_std(quota.interval()).unwrap_or(TimeDelta::MAX);
-            // The upper bound matters only after the setting was tightened: the debt is cut to the new window.
+            // The upper bound matters only after an operator has tightened the quota: a stored TAT may then be more than one
+            // new window ahead, and is moved back to the end of that window.
             let tat = tats.get(index).copied().unwrap_or(now).clamp(now, now + window) + interval;
             wait = wait.max(tat - now - window);
             moved.push(tat);

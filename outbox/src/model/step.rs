@@ -39,7 +39,7 @@ pub enum StepOutcome {
     Reject,
     /// No job can succeed until an operator changes a setting.
     Configuration,
-    /// The worker stopped, or lost its lease, before an answer came.
+    /// The worker stopped, or lost its lease, before it got a response.
     Stopped,
 }
 
@@ -69,12 +69,12 @@ pub struct StepRecord {
     pub step: Step,
     /// How it ended.
     pub outcome: StepOutcome,
-    /// HTTP status of the answer, if one came.
+    /// HTTP status of the response, if there was one.
     pub http_status: Option<u16>,
     /// Why it failed. With [`StepOutcome::Ok`]: why the link of an earlier attempt was replaced, if it was.
     pub failure: Option<Failure>,
     /// When it started, by the worker's clock.
     pub started_at: DateTime<Utc>,
-    /// Time from the request to the end of the answer.
+    /// Time from the call to the end of the response.
     pub duration: Duration,
 }

@@ -52,7 +52,7 @@ pub async fn backlog(pool: &PgPool) -> Result<Vec<Backlog>, Error> {
         .map(|row| Backlog {
             state: row.state,
             jobs: row.jobs,
-            // Negative if a clock was set back.
+            // Zero if the difference is negative because a clock was set back.
             oldest: Duration::try_from_secs_f64(row.oldest).unwrap_or_default(),
             oldest_unrefused: Duration::try_from_secs_f64(row.oldest_unrefused).unwrap_or_default(),
         })

@@ -36,7 +36,7 @@ pub struct Program {
     pub max_connections: u32,
     /// Ids of a worker's sealing keys. The first key encrypts new links. `None` for an api.
     pub sealing_keys: Option<Vec<String>>,
-    /// What the links in a worker's new mails lead to: `confirm`, `verify`, `token_hash` or `code`. `None` for an api.
+    /// A worker's `LINK_STYLE`: `confirm`, `verify`, `token_hash` or `code`. `None` for an api.
     pub link_style: Option<&'static str>,
     /// Ids of the keys of confirm links. The first key encrypts new links. `None` without `CONFIRM_KEY`.
     pub confirm_keys: Option<Vec<String>>,

@@ -53,7 +53,7 @@ pub async fn find(pool: &PgPool, origin_and_path: &str) -> Result<Option<Redirec
     .fetch_optional(pool)
     .await?;
     Ok(row.and_then(|row| {
-        // Negative if a clock was set back.
+        // Zero if the difference is negative because a clock was set back.
         let age = Duration::try_from_secs_f64(row.age).unwrap_or_default();
         let valid_for = valid_for(row.is_allowed).checked_sub(age)?;
         Some(RedirectCheck { is_allowed: row.is_allowed, valid_for })

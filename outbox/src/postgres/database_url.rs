@@ -7,7 +7,7 @@ use url::{Host, Url};
 /// Why a text cannot be used as `DATABASE_URL`. The messages show no part of a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
-    /// It has another scheme, or is not a URL.
+    /// It does not start with `postgres://` or `postgresql://`.
     #[error("is not a Postgres URL")]
     NotPostgres,
     /// A `/`, `?` or `#` in the password ends the host part of a URL too early.

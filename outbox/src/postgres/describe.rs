@@ -1,5 +1,5 @@
 //! Describes the errors of the database library so that an operator knows what to do. The texts contain no value that was
-//! sent, and nothing of Postgres's or the library's source code.
+//! sent, and no detail of the source code of Postgres or the library.
 
 use std::io::ErrorKind;
 
@@ -7,7 +7,7 @@ use sqlx::migrate::MigrateError;
 
 use super::error::{UNDEFINED_FUNCTION, UNDEFINED_TABLE};
 
-/// What happened.
+/// Says what happened.
 pub(super) fn describe(error: &sqlx::Error) -> String {
     match error {
         sqlx::Error::PoolTimedOut => "no connection was available in time".to_owned(),
@@ -23,7 +23,7 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
                 None => format!("Postgres says: {message}"),
             }
         }
-        // A refused certificate comes as an I/O error.
+        // A refused certificate is reported as an I/O error.
         sqlx::Error::Io(error) => {
             let text = error.to_string();
             describe_certificate(&text).map_or_else(|| describe_connection(error), str::to_owned)
@@ -38,7 +38,7 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
     }
 }
 
-/// Why the tables cannot be migrated.
+/// Says why the tables cannot be migrated.
 pub(super) fn describe_migration(error: &MigrateError) -> String {
     match error {
         MigrateError::Execute(error) => describe(error),
@@ -50,7 +50,7 @@ pub(super) fn describe_migration(error: &MigrateError) -> String {
     }
 }
 
-/// What happened to the connection.
+/// Says what happened to the connection.
 fn describe_connection(error: &std::io::Error) -> String {
     let text = error.to_string();
     let words = match error.kind() {
@@ -64,13 +64,13 @@ fn describe_connection(error: &std::io::Error) -> String {
         ErrorKind::NotFound => "a file that DATABASE_URL names does not exist (a socket, or the file of sslrootcert)",
         ErrorKind::PermissionDenied => "no permission for a file that DATABASE_URL names (a socket, or a certificate)",
         _ if text.contains("lookup address") => "the host name in DATABASE_URL cannot be resolved",
-        // Without the system's number of the error.
+        // The system's message without its error number.
         _ => return text.split(" (os error").next().unwrap_or_default().to_owned(),
     };
     words.to_owned()
 }
 
-/// What to do about a refused certificate, chosen by rustls's error text (seen with Postgres 15).
+/// Says what to do about a refused certificate, chosen by rustls's error text (seen with Postgres 15).
 fn describe_certificate(error: &str) -> Option<&'static str> {
     let advice = [
         (

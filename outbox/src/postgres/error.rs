@@ -41,14 +41,14 @@ pub enum Error {
     ProgramTooOld {
         /// The newest migration that this version knows.
         knows: i64,
-        /// The migration that it must know.
+        /// The migration that a program must know to use the tables.
         needed: i32,
     },
-    /// `DATABASE_URL` leads to a connection pooler in transaction or statement mode. An operator must change it or the
-    /// pooler.
+    /// `DATABASE_URL` points to a connection pooler in transaction or statement mode. An operator must change the URL or the
+    /// pooler's mode.
     #[error("{}", describe_pooler(*.is_supabase))]
     TransactionPooler {
-        /// Whether it is one of Supabase's.
+        /// Whether the pooler is one of Supabase's.
         is_supabase: bool,
     },
     /// `DATABASE_URL` cannot be used.
@@ -63,7 +63,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// Where the reason of this error can be found. See [`outage_reason`](crate::outage_reason).
+    /// Where to find the reason for this error. See [`outage_reason`](crate::outage_reason).
     #[must_use]
     pub fn reason_source(&self) -> ReasonSource {
         match self {
@@ -146,12 +146,12 @@ impl OutageReason {
     }
 }
 
-/// Where the reason of an error can be found.
+/// Where to find the reason for an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReasonSource {
     /// In the error itself.
     Error,
-    /// In the server's answer to a new connection. The pool's error says only that no connection was available.
+    /// In the server's answer to a new connection, because the pool's error says only that no connection was available.
     NewConnection,
     /// In a check of the pooler: the connection was given another session, perhaps by a pooler in transaction mode.
     Pooler,
@@ -169,7 +169,7 @@ fn describe_pooler(is_supabase: bool) -> &'static str {
 /// Cancels work that takes longer than the maximum for a statement. Its connection is checked before it is used again.
 ///
 /// # Errors
-/// [`Error::TimedOut`], and those of the work.
+/// [`Error::TimedOut`], and the errors of the work.
 pub async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::time::timeout(STATEMENT_TIMEOUT, work).await.unwrap_or(Err(Error::TimedOut))
 }

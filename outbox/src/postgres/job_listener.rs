@@ -1,4 +1,4 @@
-//! Wakes a worker when there may be a job to claim, with LISTEN. If a notification is lost, the caller's poll finds the job.
+//! Uses LISTEN to wake a worker when there may be a job to claim. If a notification is lost, the caller's poll finds the job.
 
 use std::{sync::Arc, time::Duration};
 

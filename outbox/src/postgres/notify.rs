@@ -25,7 +25,7 @@ const LIFE_CHECK: Duration = Duration::from_secs(1);
 pub(crate) struct NotifyLimiter(Arc<Notify>);
 
 impl NotifyLimiter {
-    /// Starts its task on the current runtime. The task ends when the last clone is dropped, or with the runtime.
+    /// Starts the notifying task on the current runtime. The task ends when the last clone is dropped, or with the runtime.
     pub(crate) fn start(pool: PgPool) -> Self {
         let requested = Arc::new(Notify::new());
         let weak = Arc::downgrade(&requested);

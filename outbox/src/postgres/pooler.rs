@@ -23,7 +23,7 @@ const RECHECK_INTERVAL: Duration = Duration::from_secs(10);
 const SERVER_SESSION: &str = "
     select concat_ws(' ', pid, extract(epoch from backend_start)) from pg_stat_activity where pid = pg_backend_pid()";
 
-/// Checks that `DATABASE_URL` does not lead to a pooler in transaction or statement mode. Call it before anything else that
+/// Checks that `DATABASE_URL` does not point to a pooler in transaction or statement mode. Call it before anything else that
 /// uses the pool. It opens two connections of its own and sends nothing that outlives a transaction.
 ///
 /// # Errors
@@ -61,7 +61,8 @@ impl PoolerMonitor {
             return Ok(());
         }
         let checked = check_pooled(pool).await;
-        // Also after the first good check that follows a bad one, because sessions were mixed up until then.
+        // Connections are also replaced after the first good check that follows a bad one, because sessions were mixed up
+        // until then.
         if checked.is_err() || matches!(last, LastCheck::Bad) {
             DISTRUST.begin();
         }
@@ -72,7 +73,7 @@ impl PoolerMonitor {
     /// Checks at once, and has all connections replaced, because one of them was given another server session.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// The same as for [`check`](Self::check).
     pub(super) async fn check_now(&self, pool: &PgPool) -> Result<(), Error> {
         let checked = check_pooled(pool).await;
         DISTRUST.begin();
@@ -85,7 +86,7 @@ impl PoolerMonitor {
     }
 }
 
-/// One value for the whole program, because all of its pools lead to the same database.
+/// One value for the whole program, because all of its pools connect to the same database.
 pub(super) static DISTRUST: Distrust = Distrust { until: Mutex::new(None) };
 
 /// Which connections must not be used again, because a pooler has mixed up their sessions.
@@ -127,7 +128,7 @@ async fn compare_pooled_sessions(pool: &PgPool) -> Result<bool, sqlx::Error> {
     compare_sessions(&mut first, &mut second).await
 }
 
-/// The same, with two new connections. A connection of the pool would first send SET.
+/// Compares the sessions of two new connections, which, unlike those of the pool, have not sent SET.
 async fn compare_new_sessions(options: &PgConnectOptions) -> Result<bool, sqlx::Error> {
     let mut first = PgConnection::connect_with(options).await?;
     let mut second = PgConnection::connect_with(options).await?;
@@ -165,7 +166,7 @@ async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -
 async fn begin(connection: &mut PgConnection) -> Result<Option<Transaction<'_, Postgres>>, sqlx::Error> {
     match connection.begin().await {
         Ok(transaction) => Ok(Some(transaction)),
-        // PgBouncer also uses its code (08P01) for other refusals.
+        // Compares the message, because PgBouncer also uses this refusal's code (08P01) for other refusals.
         Err(sqlx::Error::Database(error)) if error.message().contains("statement pooling") => Ok(None),
         Err(error) => Err(error),
     }

@@ -77,7 +77,7 @@ impl Session {
         }
     }
 
-    /// Handles an error: drops the connection if it timed out, and otherwise has it checked before its next use.
+    /// Handles an error: drops the connection after a timeout, and otherwise has it checked before its next use.
     fn handle_error(&mut self, error: &Error) {
         if matches!(error, Error::TimedOut)
             && let Some(held) = self.held.take()
@@ -91,7 +91,7 @@ impl Session {
 
     /// Checks that there is, or can be, a connection to a server that accepts writes.
     pub(crate) async fn check(&mut self) -> Result<(), Error> {
-        // `connection` checks an idle one, and the pool checks those that it hands out.
+        // `connection` checks an idle connection, and the pool checks the connections that it hands out.
         let checked = in_time(async { Ok(self.connection().await.map(drop)?) }).await;
         self.pause();
         checked
@@ -132,7 +132,7 @@ impl HeldConnection {
     }
 }
 
-/// The errors that earlier tries of a write met.
+/// The errors of earlier tries of a write.
 #[derive(Debug, Default)]
 pub(crate) struct RetryState {
     collisions: u32,

@@ -75,7 +75,7 @@ pub struct ReportOutcome {
     pub status: ReportStatus,
     /// The job's new delivery status, if the report changed it.
     pub moved_to: Option<DeliveryStatus>,
-    /// Whether the recipient was suppressed; `None` if the report was no reason to.
+    /// Whether the recipient was suppressed; `None` if the report gave no reason to.
     pub suppression: Option<SuppressionOutcome>,
 }
 
@@ -106,11 +106,11 @@ impl ReportStatus {
     }
 }
 
-/// Whether a recipient was suppressed after a report that was a reason to.
+/// The effect of a report that gives a reason to suppress its recipient.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum SuppressionOutcome {
-    /// It is not mailed for a while.
+    /// The recipient is not mailed for a while.
     Suppressed,
     /// None of the domain's recent addresses is suppressed: many were reported at once, so the fault must be the server's.
     HeldBack,

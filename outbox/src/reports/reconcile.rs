@@ -44,7 +44,7 @@ pub async fn take_turn(pool: &PgPool, worker: &str, hold: Duration) -> Result<bo
     Ok(taken.rows_affected() == 1)
 }
 
-/// Ends the lease. With a reason, no worker gets the next one before `pause` is over.
+/// Ends the lease. If a reason is given, no worker gets the next lease before `pause` is over.
 ///
 /// # Errors
 /// [`Error::Database`].

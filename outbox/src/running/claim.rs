@@ -63,8 +63,8 @@ pub struct ClaimedJob {
     /// The upstream that last failed for the job in a way that may concern only this recipient, if one did.
     pub suspected_upstream: Option<Upstream>,
     /// The upstream that refused the job and then succeeded for another recipient, if there is one. If it refuses the job
-    /// again, that concerns only this recipient. Decided at the claim, because a success during the attempt may mark the end of
-    /// a fault that concerned everybody.
+    /// again, the refusal concerns only this recipient. This is decided at the claim, because a success during the attempt may
+    /// mark the end of a fault that concerned everybody.
     pub personally_refused_by: Option<Upstream>,
     /// Whether an upstream was stopped or had suspects at the time of the claim. If so, a success must be recorded.
     pub has_suspects: bool,
@@ -395,7 +395,7 @@ fn unreadable_job(lease: Lease, column: &str, why: &str) -> Finish {
     Finish { lease, end: JobEnd::Failed(Failure::new("job_unreadable", message)), step: None }
 }
 
-/// A time difference, which is negative if a clock was set back.
+/// A time difference. Zero if it is negative because a clock was set back.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }

@@ -58,7 +58,7 @@ pub struct Finish {
     pub lease: Lease,
     /// How the job ends.
     pub end: JobEnd,
-    /// The step that led to the end.
+    /// The step that ended the job.
     pub step: Option<StepRecord>,
 }
 

@@ -10,16 +10,16 @@ use sqlx::PgPool;
 use super::claim::{ClaimBatch, ClaimOptions, ClaimedJob, START, claim_after};
 use crate::postgres::error::Error;
 
-/// Minimum time between two claims from the start of the queue while there is a backlog. A retry that has become due, or a job
-/// that had to wait for its recipient's running job, is before the cursor.
+/// Minimum time between two claims from the start of the queue while there is a backlog. Only such a claim finds the jobs
+/// before the cursor: retries that have become due, and jobs that had to wait for their recipient's running job.
 const FROM_START_EVERY: Duration = Duration::from_millis(100);
 /// Claims from the start take at most this share of the time, as 1 / `SHARE`.
 const SHARE: u32 = 10;
 /// Maximum time between two claims from the start of the queue.
 const FROM_START_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 
-/// One worker's position in the queue. While there is a backlog, a claim starts where the last one ended, and several times
-/// a second at the start of the queue.
+/// One worker's position in the queue. While there is a backlog, each claim starts where the last one ended, except that every
+/// 0.1 to 2 s a claim begins at the start of the queue.
 #[derive(Debug, Default)]
 pub struct QueueCursor(Option<Position>);
 
@@ -32,7 +32,7 @@ struct Position {
 }
 
 impl QueueCursor {
-    /// Claims jobs as [`claim()`](crate::claim()) does. Returns none only if the whole queue has none.
+    /// Claims jobs as [`claim()`](crate::claim()) does. Returns no jobs only if the whole queue has none to claim.
     ///
     /// # Errors
     /// [`Error::Database`].

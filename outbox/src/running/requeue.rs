@@ -32,7 +32,7 @@ pub struct Requeue {
     pub is_uncounted: bool,
     /// The failure, if it may concern only this recipient. Such a job is a poor probe, so other jobs are probed first.
     pub suspected: Option<SuspectedFailure>,
-    /// The step that led here.
+    /// The step after which the job is requeued.
     pub step: Option<StepRecord>,
 }
 

@@ -6,8 +6,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::test_outbox::TestOutbox;
 
-/// Beginnings of statements, or functions that they call, that do more than read. They are for the worker's role or the
-/// owner.
+/// Words and functions in statements that do more than read. Such statements are for the worker's role or the owner.
 const WRITES: [&str; 4] = ["update ", "alter ", "email_lift_suppression(", "email_forget("];
 
 #[tokio::test]
@@ -41,7 +40,7 @@ async fn the_viewer_can_read_every_relation_that_an_alert_names() {
     }
 }
 
-/// Everything that an operator reads: name and text.
+/// The path and the text of each document for operators.
 fn documents() -> Vec<(String, String)> {
     let folder = |name: &str| fs::read_dir(workspace().join(name)).unwrap().map(|entry| entry.unwrap().path());
     let files = folder("docs").chain(folder("deploy")).chain([workspace().join("README.md")]);
@@ -53,7 +52,7 @@ fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap()
 }
 
-/// The statements of the ```sql blocks, those after a prompt, and those in backticks.
+/// The statements in ```sql blocks, after a prompt, and in backticks.
 fn statements(text: &str) -> Vec<String> {
     let mut found = vec![];
     for block in text.split("```sql\n").skip(1) {

@@ -217,7 +217,7 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
     let seal = outbox::Seal { lease: job.lease, link: Some(link), step: step.clone() };
     // Postgres keeps microseconds.
     let same = outbox::Seal { step: record(&job, at(7_999)), ..seal.clone() };
-    // First in the same batch as its repetition, then alone, then twice in a batch.
+    // First the step and its repetition in one batch, then the step alone, then the step twice in one batch.
     for batch in [vec![seal.clone(), same], vec![seal.clone()], vec![seal.clone(), seal]] {
         let decisions = outbox::test_support::seal(&outbox.pool, &batch).await.unwrap();
         assert!(decisions.iter().all(|decision| matches!(decision, SendDecision::Send)), "{decisions:?}");

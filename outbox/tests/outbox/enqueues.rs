@@ -294,7 +294,7 @@ async fn newcomers_are_locked_in_the_order_of_their_keys() {
         other.commit().await.unwrap();
     });
     assert_eq!(outcomes, [Enqueued::Queued, Enqueued::Queued]);
-    // The session that has a deadlock counts it at once.
+    // The session that has a deadlock adds it to the statistics at once.
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(outbox.scalar::<i64>(deadlocks).await, 0);
     outbox.expect_open_jobs(2);
@@ -331,7 +331,7 @@ async fn a_burst_of_requests_does_not_wait_for_a_blocked_commit() {
         outbox.until_sessions_wait_for_locks(1).await;
         let mut crowd: FuturesUnordered<_> =
             (0..100).map(|n| commit.commit(request(&format!("person-{n}@example.com")))).collect();
-        // The last requests may wait, because they are too few for a batch of the helper's.
+        // The last requests may wait, because the helper does not take so few.
         for answered in 1..=64 {
             let answer = tokio::time::timeout(Duration::from_secs(3), crowd.next()).await;
             assert!(matches!(answer, Ok(Some(Ok(Enqueued::Queued)))), "number {answered}: {answer:?}");

@@ -36,7 +36,7 @@ async fn assert_waits_without_holding_the_later_job(
         other.commit().await.unwrap();
     });
     assert_eq!(written.unwrap(), leases.len());
-    // The session that has a deadlock counts it at once.
+    // The session that has a deadlock adds it to the statistics at once.
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(outbox.scalar::<i64>(deadlocks).await, 0);
 }

@@ -74,7 +74,7 @@ async fn a_job_passes_through_the_outbox_without_table_scans() {
 }
 
 /// The statistics of the open partition are always outdated. When only its size was known, Postgres once read the deadlines
-/// of all waiting jobs for each new one.
+/// of all waiting jobs for each new job.
 #[tokio::test]
 async fn an_enqueue_does_not_read_the_waiting_jobs_of_others() {
     let outbox = TestOutbox::new().await;

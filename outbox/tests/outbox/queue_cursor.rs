@@ -33,7 +33,7 @@ async fn claims_do_not_read_deleted_jobs_while_a_snapshot_is_held() {
     assert!(read >= CLAIMS * LIMIT, "only {read} entries were counted");
 }
 
-/// Statistics are always outdated. With those of an empty queue, claims once read and sorted all waiting jobs.
+/// Statistics are always outdated. With the statistics of an empty queue, claims once read and sorted all waiting jobs.
 #[tokio::test]
 async fn a_claim_reads_only_what_it_takes_whatever_the_statistics_say() {
     let outbox = TestOutbox::new().await;
@@ -50,7 +50,7 @@ async fn a_claim_reads_only_what_it_takes_whatever_the_statistics_say() {
 }
 
 /// A claim looks up by recipient whether there is a running job. With statistics from a moment without running jobs, claims
-/// once read all running jobs, by their leases, for each waiting one.
+/// once read all running jobs, through the index of leases, for each waiting job.
 #[tokio::test]
 async fn a_claim_does_not_read_the_running_jobs_of_others() {
     let outbox = TestOutbox::new().await;

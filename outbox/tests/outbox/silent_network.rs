@@ -116,7 +116,7 @@ async fn proxy_to(url: &str) -> (String, watch::Sender<Dropped>) {
 async fn a_silent_network_is_an_outage_until_it_answers_again() {
     let outbox = TestOutbox::new().await;
     let (url, dropped) = proxy_to(&outbox.url_as(Role::Api)).await;
-    // With one connection: if the pool lost it for good, no request would be accepted any more.
+    // The pool has only one connection: if it lost this connection for good, no request would be accepted any more.
     let pool = outbox::connect(&url.into(), 1, "test").unwrap();
     let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
     assert_eq!(commit.commit(request("a@example.com")).await.unwrap(), Enqueued::Queued);
@@ -125,7 +125,7 @@ async fn a_silent_network_is_an_outage_until_it_answers_again() {
     let began = Instant::now();
     let refused = commit.commit(request("b@example.com")).await.unwrap_err();
     assert!(refused.is_outage(), "{refused}");
-    // The promise is a time: a caller waits for the refusal no longer than this.
+    // The outbox promises that no caller waits longer than this for the refusal.
     assert!(began.elapsed() < Duration::from_secs(14), "{:?}", began.elapsed());
 
     dropped.send(Dropped::None).unwrap();
@@ -158,7 +158,7 @@ async fn a_committers_connection_that_falls_silent_after_its_check_is_replaced()
         })
         .await;
         assert_eq!(outcome, Enqueued::Queued);
-        // Time is the subject: after this time, the connection counts as idle and is checked before its next use.
+        // A real sleep is necessary: after this time, the connection counts as idle and is checked before its next use.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert!(refusals <= 1, "{refusals} refusals");

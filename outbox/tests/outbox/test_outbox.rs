@@ -104,7 +104,7 @@ impl TestOutbox {
         outbox::finish(&self.pool, &[Finish { lease: job.lease, end, step: None }]).await.unwrap()[0]
     }
 
-    /// Ends a job, and records the step that led to the end.
+    /// Ends a job, and records the step that ended it.
     pub(crate) async fn finish_by(&self, job: &ClaimedJob, end: JobEnd, step: StepRecord) -> Recorded {
         let finish = Finish { lease: job.lease, end, step: record(job, step) };
         outbox::finish(&self.pool, &[finish]).await.unwrap()[0]

@@ -244,7 +244,7 @@ async fn a_newer_job_inherits_the_first_refusal_of_a_running_job() {
 const PROBED_AND_REFUSED: &str =
     "update email_jobs set probed_at = '2026-01-01', refused_at = '2026-01-02', suspected_upstream = 'supabase'";
 
-/// What a job knows of an upstream that may refuse it. Times are Unix seconds.
+/// What a job's row says about an upstream that may refuse the job. Times are Unix seconds.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
 struct SuspicionRow {
     probed_at: Option<f64>,

@@ -6,8 +6,8 @@ use sqlx::PgPool;
 
 use crate::{model::upstream::Upstream, postgres::error::Error};
 
-/// Pauses claims, and sends if the service is Mailgun, because the service asked for it. A pause is never shortened. Returns
-/// true if the service was not paused before: then only this caller logs the pause.
+/// Pauses claims, and for Mailgun also sends, because the service asked for a pause. A pause is never shortened. Returns true
+/// if the service was not paused before: then only this caller logs the pause.
 ///
 /// # Errors
 /// [`Error::Database`].

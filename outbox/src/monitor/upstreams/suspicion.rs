@@ -14,7 +14,7 @@ use crate::{model::upstream::Upstream, postgres::error::Error};
 /// Number of suspects that stop a service.
 const MAX_SUSPECTS: i32 = 3;
 
-/// Whom a recorded failure concerns.
+/// Who is affected by a recorded failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suspicion {
     /// Only this recipient, as far as is known.
