@@ -1,9 +1,10 @@
 //! The confirm page, `/auth/confirm/{word}`: a button between a mail's link and Supabase's verify address, so that a mail
 //! scanner that opens the link does not use it up.
 //!
-//! GET and HEAD change nothing, however often they come. POST redirects the browser to Supabase, which spends the token. The
-//! word is authenticated (crate `confirm`), so no parameter steers the page. `handler` decides, `page` renders with
-//! `page_words`, `assets` serves the style and the script, `foreign` recognises posts from other sites.
+//! Any number of GET and HEAD requests change nothing. POST redirects the browser to Supabase, which uses up the token. The
+//! page takes everything from the word, which is authenticated (crate `confirm`), so nobody can change where a link leads.
+//! `handler` decides, `page` renders with `page_words`, `assets` serves the style and the script, `foreign` recognises posts
+//! from other sites.
 
 mod assets;
 mod foreign;

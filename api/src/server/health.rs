@@ -1,8 +1,8 @@
 //! Health checks. `live` says that the program runs. `ready` says whether it can accept a job, and if not, why. From the first
 //! stop signal on, it is not ready.
 //!
-//! They run no query, but read the queue monitor: it polls every second whether a request could be committed, and notes each
-//! commit that fails. The public listener reveals no settings. On the private listener, `ready` names the setting to check,
+//! They run no query. They read the queue monitor, which checks every second whether a request could be committed and notes
+//! each commit that fails. The public listener reveals no settings. On the private listener, `ready` names the setting to check,
 //! contains Postgres's own message, and lists the running programs.
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use crate::admission::queue_monitor::QueueMonitor;
 /// Time between two checks while a pooler is in the wrong mode.
 const POOLER_INTERVAL: Duration = Duration::from_secs(2);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Partitions are created a week ahead, so a failed day does no harm.
+/// Partitions are created a week ahead, so one failed attempt does no harm.
 const PARTITIONS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Checks how the database is reached and prepares the tables. Retries until both succeed, and reports the result to the

@@ -9,7 +9,7 @@ use words::Language;
 pub(crate) struct OfferedLanguages(Vec<Language>);
 
 impl OfferedLanguages {
-    /// All of them, the default first.
+    /// All languages, the default first.
     pub(crate) fn as_slice(&self) -> &[Language] {
         &self.0
     }

@@ -54,7 +54,7 @@ pub struct ApiSettings {
     pub(crate) link_lifetime: Duration,
     pub(crate) queue_limit: u32,
     pub(crate) languages: OfferedLanguages,
-    /// `None`: there is no confirm page.
+    /// `None` if there is no confirm page.
     pub(crate) confirm: Option<ConfirmSettings>,
     pub(crate) webhooks: WebhookSettings,
 }

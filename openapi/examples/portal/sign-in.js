@@ -86,7 +86,7 @@ at('other').addEventListener('click', () => {
   email.focus();
 });
 
-// A person who waits with one address may try another one at once.
+// The countdown is for one address. As soon as the person types another, they may send again.
 email.addEventListener('input', () => {
   stopWaiting();
   clear();
