@@ -2,8 +2,8 @@
 //! stop signal on, it is not ready.
 //!
 //! They run no query. They read the queue monitor, which checks every second whether a request could be committed and notes
-//! each commit that fails. The public listener reveals no settings. On the private listener, `ready` names the setting to check,
-//! contains Postgres's own message, and lists the running programs.
+//! each commit that fails. The public listener reveals no settings. On the private listener, `ready` names the setting to
+//! check, contains Postgres's own message, and lists the running programs.
 
 use std::sync::Arc;
 

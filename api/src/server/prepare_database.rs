@@ -34,7 +34,8 @@ pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, mig
     }
 }
 
-/// Waits until each connection has its own server session. Until then, the api runs no other query.
+/// Waits until each connection keeps its own server session (see `outbox::check_pooler`). Until then, the api runs no other
+/// query.
 async fn wait_for_own_sessions(pool: &PgPool, queue: &QueueMonitor) {
     while let Err(error) = outbox::check_pooler(pool).await {
         queue.note_unusable(&error);

@@ -135,7 +135,7 @@ async fn pressing_the_button_leads_the_browser_to_supabase_also_twice_at_once() 
         assert_eq!(pressed.header("cache-control"), Some("no-store"));
         assert!(pressed.body.is_empty());
     }
-    // No `Origin` header: some old browser, or a program.
+    // Without `Origin`, as from a browser that omits it, or from a program.
     assert_eq!(request("POST", &word).send(api.public).await.status, 303);
 }
 

@@ -100,8 +100,8 @@ offerCode(
   },
 );
 
-// The link opens in a new tab. This tab continues too, once the address that asked here is signed in. A browser may not notify
-// a background tab, so the tab also checks when the person comes back to it.
+// The link opens in a new tab. This tab continues too, once the address that it requested a mail for is signed in. A
+// browser may not notify a background tab, so the tab also checks when the person comes back to it.
 function goOnIfSignedIn() {
   const session = readSession();
   if (session && (asked === null || belongsTo(session, asked))) goOn();
