@@ -1,8 +1,8 @@
 //! The confirm page, `/auth/confirm/{word}`: a button between a mail's link and Supabase's verify address, so that a mail
 //! scanner that opens the link does not use it up.
 //!
-//! Any number of GET and HEAD requests change nothing. POST redirects the browser to Supabase, which uses up the token. The
-//! page takes everything from the word, which is authenticated (crate `confirm`), so nobody can change where a link leads.
+//! GET and HEAD change nothing, no matter how many arrive. POST redirects the browser to Supabase, which uses up the token.
+//! Where the link leads is part of the word, which is authenticated (crate `confirm`), so no request parameter can change it.
 //! `handler` decides, `page` renders with `page_words`, `assets` serves the style and the script, `foreign` recognises posts
 //! from other sites.
 

@@ -9,8 +9,8 @@ use crate::{
     http::{RawConnection, RawRequest},
 };
 
-/// Seconds after which the api closes the connection of a slow caller. The limits are 5 and
-/// 10 seconds; the upper bounds leave room for a busy machine.
+/// Seconds after which the api closes the connection of a slow caller. The limits are 5 and 10 seconds; the upper bounds leave
+/// room for a busy machine.
 const HEAD_TIMEOUT: std::ops::RangeInclusive<f64> = 4.5..=8.0;
 const BODY_TIMEOUT: std::ops::RangeInclusive<f64> = 9.5..=13.0;
 
