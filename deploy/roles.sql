@@ -96,7 +96,8 @@ begin
     outbox_suits, outbox_versions, email_program_running, email_report_program, email_program_stopped
     to magic_link_worker, magic_link_api;
 
-  -- A view shows only columns that its reader may read: these and no others.
+  -- The views run with the rights of their reader, so the viewer also needs the right to read these columns of email_jobs, and
+  -- no others.
   grant select on
     email_jobs_now, email_jobs_recent, email_failures_by_code, email_delivery_by_domain, email_programs,
     email_programs_now, email_programs_summary

@@ -3,8 +3,8 @@
 //! A request passes through the layers in `server::router`: the IP rate limit (`ip_limit`), reading the body
 //! (`http::body`), then its handler. `send_magic_link` checks the fields, builds the callback URL (`callback`), asks
 //! whether the job can be mailed in time (`admission`) and commits it to the outbox; a worker mails the link. `webhook`
-//! records what Mailgun reports. Every response of these two has the shape that `document` describes. `confirm_page` is the page
-//! behind the links of `LINK_STYLE=confirm`.
+//! records what Mailgun reports. Every response of these two endpoints has the shape that `document` describes.
+//! `confirm_page` is the page behind the links of `LINK_STYLE=confirm`.
 //!
 //! This crate calls neither Supabase Auth nor Mailgun.
 

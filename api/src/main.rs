@@ -24,7 +24,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let dotenv = load_dotenv();
     let matches = ApiArguments::command().get_matches();
     let arguments = ApiArguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    // Before `.env` and the settings are checked: the document needs neither.
+    // Print the document before `.env` and the settings are checked, because it needs neither.
     if let Some(ApiCommand::Openapi) = arguments.command {
         let document = api::document::json(&PublishedLimits::default());
         stdout().write_all(document.as_bytes()).map_err(|error| anyhow::anyhow!("stdout: {}", io_problem(&error)))?;
@@ -50,7 +50,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match runtime.block_on(api::serve(settings)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        // These two bad settings are noticed only when the program starts.
+        // Both are bad settings, but only `serve` can notice them.
         Err(error @ (ServeError::DatabaseUrl | ServeError::Listen(_))) => Ok(refuse([error])),
         Err(error) => Err(error.into()),
     }

@@ -78,7 +78,8 @@ fn describe() {
     describe_counter!(WEBHOOK_EVENTS, "Webhooks, by event (none if refused) and outcome.");
 }
 
-/// Exports these counters before their first increment: an alert on `increase()` does not see a counter appear.
+/// Exports these counters as 0 before their first increment. Without the 0, an alert on `increase()` would not see the first
+/// increment.
 fn start_at_zero() {
     let commit = program::COMMIT.unwrap_or("unknown");
     gauge!(BUILD_INFO, "version" => program::VERSION, "commit" => commit, "program" => "magic-link-api").set(1.0);
@@ -135,7 +136,7 @@ pub(crate) fn count_delivery(delivery: DeliveryStatus) {
     counter!(DELIVERIES, "delivery" => delivery.as_str()).increment(1);
 }
 
-/// Counts a report that a recipient should be suppressed, by what happened.
+/// Counts a report that a recipient should be suppressed. `outcome` says what was done about it.
 pub(crate) fn count_suppression(reason: SuppressionReason, outcome: SuppressionOutcome) {
     counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => outcome.as_str()).increment(1);
 }

@@ -37,7 +37,7 @@ pub(crate) struct AppState {
     pub(crate) languages: OfferedLanguages,
     pub(crate) queue: Arc<QueueMonitor>,
     pub(crate) published_limits: PublishedLimits,
-    /// `None` without its settings.
+    /// `None` if its settings are not set.
     pub(crate) confirm_page: Option<Arc<ConfirmPage>>,
     pub(crate) webhooks: WebhookSettings,
     /// Counts the webhooks for the log.

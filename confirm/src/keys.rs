@@ -43,7 +43,7 @@ pub enum DecodeError {
     #[error("the text is not a word, or it is cut off")]
     Format,
     /// The word was made with a key that is not listed.
-    #[error("its key is not in CONFIRM_KEY")]
+    #[error("the word's key is not in CONFIRM_KEY")]
     UnknownKey,
     /// The word was changed.
     #[error("the word was changed")]

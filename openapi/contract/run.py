@@ -14,7 +14,7 @@ HERE = Path(__file__).resolve().parent
 REPORT = HERE.parent.parent / "target" / "contract" / "report.json"
 # With fewer test cases, a run is too short.
 MIN_CASES = 2000
-# The run tested too little unless each of these statuses occurs.
+# Each of these statuses must occur, or the run tested too little.
 REQUIRED_STATUSES = ["200", "400", "429"]
 
 
@@ -57,7 +57,7 @@ def main() -> int:
         "--checks=all",
         *sys.argv[1:],
     ]
-    # Without this, Python's sets have another order in each process, and a seed would not repeat its requests.
+    # Without PYTHONHASHSEED, the order of Python's sets differs between processes, and a seed would not repeat its requests.
     code = subprocess.run(command, check=False, env={**os.environ, "PYTHONHASHSEED": "0"}).returncode
     found = missing_coverage()
     for problem in found:

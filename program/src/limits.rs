@@ -9,7 +9,7 @@ use nix::{
 #[derive(Debug, thiserror::Error)]
 pub enum LimitError {
     /// Core dumps are still possible.
-    #[error("cannot forbid core dumps: {}", .0.desc())]
+    #[error("cannot turn off core dumps: {}", .0.desc())]
     CoreDumps(Errno),
     /// The hard limit of open files is unknown.
     #[error("cannot read the limit of open files: {}", .0.desc())]

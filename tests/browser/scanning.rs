@@ -53,7 +53,7 @@ async fn a_scan_leaves_a_confirm_link_working() {
     browse(|browser| async move {
         let (street, link) = street_with_mail(&browser, plan_with_code("confirm")).await;
         press(&browser).await;
-        browser.until_text("scan-0", "Press nothing in the scanner's window").await;
+        browser.until_text("scan-0", "Do not press anything in the scanner's window").await;
         browser.assert_accessible("a mail that is being scanned").await;
         assert!(!browser.text("scan-0").await.contains("signs in"));
         let (shown, left_open) = until_scanned(&browser, "The link still signs in.").await;
@@ -132,7 +132,7 @@ async fn a_mail_with_only_a_code_has_no_link_to_scan() {
 }
 
 #[tokio::test]
-async fn a_blocked_window_is_said_so() {
+async fn a_blocked_window_is_reported() {
     browse(|browser| async move {
         let (street, _) = street_with_mail(&browser, plan_with("confirm")).await;
         browser.value("window.open = () => null").await;

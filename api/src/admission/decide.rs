@@ -19,11 +19,11 @@ pub(crate) struct QueueLimits {
     pub(crate) deadline: Duration,
 }
 
-/// What to do with one more request.
+/// Whether to accept one more request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AdmissionDecision {
     Accept,
-    /// Accept, but the queue is more than half full. The IP rate limit is stricter then.
+    /// Accept. The queue is more than half full, so the IP rate limit is stricter.
     AcceptUnderPressure,
     /// The job could expire before it is mailed.
     Reject {
@@ -38,7 +38,7 @@ impl AdmissionDecision {
 }
 
 impl QueueLimits {
-    /// Decides by the last polled load and the number of jobs accepted since that poll.
+    /// Decides from the last polled load and the number of jobs accepted since that poll.
     ///
     /// The queue may hold as many jobs as the workers can mail within the deadline, and never more than `max_waiting`.
     /// While nothing is mailed, jobs are accepted until the oldest one has used half of its deadline. After that, a new job

@@ -73,8 +73,9 @@ impl OutageLog {
             _ => {
                 let before = outage.take();
                 let refused = refused + before.as_ref().map_or(0, |outage| outage.refused);
-                // If Postgres was unavailable, it is back, with the tables of another version. If the tables were wrong, log
-                // no end: while Postgres is unavailable, it is unknown whether they match again.
+                // If the old outage was an unavailable Postgres, it has ended: Postgres is back, with the tables of another
+                // version. If the tables were wrong, log no end: while Postgres is unavailable, nobody knows whether they
+                // match again.
                 log_end(before.filter(|outage| outage.reason.kind == OutageKind::Away));
                 log_begin(&reason);
                 *outage =

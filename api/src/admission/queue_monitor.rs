@@ -86,13 +86,14 @@ impl QueueMonitor {
         }
     }
 
-    /// Records that each connection has its own server session. Until then, nothing may use the pool.
+    /// Records that each connection keeps its own server session: no pooler is in transaction or statement mode. Until then,
+    /// nothing may use the pool.
     pub(crate) fn note_own_sessions(&self) {
         self.has_own_sessions.store(true, Relaxed);
         self.outage.note_usable();
     }
 
-    /// Whether each connection has its own server session.
+    /// Whether [`note_own_sessions`](Self::note_own_sessions) has been called.
     pub(crate) fn has_own_sessions(&self) -> bool {
         self.has_own_sessions.load(Relaxed)
     }

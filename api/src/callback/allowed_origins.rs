@@ -45,7 +45,7 @@ impl AllowedOrigins {
         Some(Portal { origin, shown_host: entry.shown_host.clone() })
     }
 
-    /// The host of each entry, of a wildcard entry without its wildcard.
+    /// The host of each entry. For an entry with a wildcard, the host without the wildcard.
     pub(crate) fn hosts(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|entry| match &entry.rule {
             OriginRule::Exact(origin) | OriginRule::Subdomain(origin) => origin.host.to_string(),

@@ -1,5 +1,5 @@
-// The page works without this script. The script ignores presses in the first half second, so that nobody presses the button
-// who clicks twice on another page, and it ignores a second press.
+// The page works without this script. The script ignores presses in the first half second: a double click on another page could
+// otherwise press the button. It also ignores a second press.
 'use strict';
 
 const INERT_MILLISECONDS = 500;
@@ -17,7 +17,7 @@ form.addEventListener('submit', (event) => {
   button.setAttribute('aria-disabled', 'true');
 });
 
-// The page can be shown again: from the back-forward cache, or when its window comes to the front.
+// Restarts the half second when the page is shown again: from the back-forward cache, or when its tab becomes visible.
 function start() {
   shownAt = performance.now();
 }

@@ -6,8 +6,8 @@ use crate::http::single_header::single_header;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Whether the headers say that another site sent this POST. Browsers send `Origin` with every POST; programs that send
-/// neither header act for their own user.
+/// Whether the headers say that another site sent this POST. Browsers send `Origin` with every POST. A request with
+/// neither `Origin` nor `Sec-Fetch-Site` comes from a program, which acts for its own user.
 pub(super) fn is_foreign(headers: &HeaderMap, own_origin: &str) -> bool {
     let has_foreign_origin =
         headers.contains_key(header::ORIGIN) && single_header(headers, &header::ORIGIN) != Some(own_origin);

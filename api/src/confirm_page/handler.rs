@@ -24,7 +24,7 @@ use crate::{
     metrics,
 };
 
-/// The page.
+/// The confirm page, with everything that its handlers use.
 #[derive(Debug)]
 pub(crate) struct ConfirmPage {
     settings: ConfirmSettings,
@@ -47,7 +47,7 @@ impl From<Problem> for Refusal {
 }
 
 impl ConfirmPage {
-    /// A page that leads to the portals of `origins`. `limiter` must serve no other requests.
+    /// Creates the page. Its links may lead to the portals of `origins`. Use a `limiter` that counts no other requests.
     pub(crate) fn new(
         settings: ConfirmSettings,
         origins: AllowedOrigins,
@@ -57,12 +57,12 @@ impl ConfirmPage {
         Self { settings, origins, limiter, words }
     }
 
-    /// Removes what the rate limit no longer needs to know. Never returns.
+    /// Removes idle buckets of the rate limit. Never returns.
     pub(crate) async fn run_cleanup(&self) {
         self.limiter.run_cleanup().await;
     }
 
-    /// Adds the page, its style and its script.
+    /// Adds the routes of the page, its style and its script.
     pub(crate) fn add_routes(self: Arc<Self>, route: Route) -> Route {
         let (page, posted) = (self.clone(), self);
         let show = make_sync(move |request| page.show(&request));
@@ -73,7 +73,7 @@ impl ConfirmPage {
             .at(format!("{CONFIRM_PATH}*word"), get(show).post(press))
     }
 
-    /// GET and HEAD.
+    /// Answers GET and HEAD: shows the button.
     fn show(&self, request: &Request) -> Response {
         let show = |(content, language): (Content, Language)| {
             page::ready(PageWords::of_content(&self.words, language, &content), &content)
@@ -81,7 +81,7 @@ impl ConfirmPage {
         self.respond("open", request, self.read(request).map(show))
     }
 
-    /// POST.
+    /// Answers POST: redirects to Supabase.
     fn press(&self, request: &Request) -> Response {
         let content = match is_foreign(request.headers(), self.settings.public_url.origin()) {
             true => Err(Problem::Foreign.into()),
@@ -112,7 +112,7 @@ impl ConfirmPage {
     /// allowed.
     fn read(&self, request: &Request) -> Result<(Content, Language), Refusal> {
         self.check_limit(request)?;
-        // Behind a proxy that strips a prefix, the path is what the route matched, not what PUBLIC_URL says.
+        // Do not use the path of PUBLIC_URL: a proxy in front may strip a prefix, and the route matched the rest.
         let word = request.uri().path().strip_prefix(CONFIRM_PATH).unwrap_or_default();
         let content = self.settings.keys.decode(word).map_err(|_| Problem::Unreadable)?;
         let language = language_of(&content, accept_language(request), &self.words);
@@ -138,7 +138,7 @@ fn accept_language(request: &Request) -> Option<&str> {
     request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()
 }
 
-/// 303 to Supabase's verify address, so that the browser itself spends the token. `type=email` fits links of every kind
+/// 303 to Supabase's verify address, so that the browser itself uses up the token. `type=email` works for every kind of link
 /// (Supabase: internal/api/verify.go).
 fn redirect(content: &Content) -> Result<Response, Problem> {
     let mut target = Url::parse(&content.verify_url).map_err(|_| Problem::Unreadable)?;

@@ -13,7 +13,7 @@ use words::Part;
 use super::page_words::PageWords;
 use crate::http::retry_after::RetryAfter;
 
-/// `same-origin`, because with `no-referrer` a browser sends `Origin: null` with the page's own POST.
+/// Not `no-referrer`: with that, a browser sends `Origin: null` with the page's own POST.
 const PAGE_REFERRER_POLICY: HeaderValue = HeaderValue::from_static("same-origin");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_INDEX: HeaderValue = HeaderValue::from_static("noindex, nofollow");
@@ -42,7 +42,7 @@ struct ProblemTemplate<'a> {
 pub(super) enum Problem {
     /// The link was cut off or changed, or belongs to another server.
     Unreadable,
-    /// The link has expired. The address leads to the portal.
+    /// The link has expired. `portal` is the URL of the portal's start page.
     Expired { portal: String },
     /// The portal is not allowed any more.
     NotAllowed,
@@ -105,8 +105,8 @@ pub(super) fn problem(words: PageWords<'_>, problem: &Problem) -> Response {
     response
 }
 
-/// Where the form may lead: browsers apply `form-action` to redirects, too. From the page to Supabase, and from there to the
-/// portal.
+/// The origins for `form-action`: Supabase and the portal. Browsers apply `form-action` to redirects, too, and the POST is
+/// redirected first to Supabase and from there to the portal.
 fn form_targets(content: &Content) -> String {
     let origins = [&content.verify_url, &content.callback_url].into_iter().filter_map(|url| Url::parse(url).ok());
     origins.map(|url| format!(" {}", url.origin().ascii_serialization())).collect()

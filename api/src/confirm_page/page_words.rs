@@ -1,9 +1,9 @@
-//! The words of one page: the messages of its language with the page's values.
+//! The texts of one page: the messages in its language, with the page's values filled in.
 
 use confirm::Content;
 use words::{Language, Part, Value, Words, choose_language};
 
-/// What the templates read the texts of a page from.
+/// The texts of a page. The templates call its methods.
 pub(super) struct PageWords<'a> {
     words: &'a Words,
     language: Language,
@@ -11,12 +11,12 @@ pub(super) struct PageWords<'a> {
 }
 
 impl<'a> PageWords<'a> {
-    /// The words of a page that shows no values.
+    /// The texts of a page that shows no values.
     pub(super) fn new(words: &'a Words, language: Language) -> Self {
         Self { words, language, args: vec![] }
     }
 
-    /// The words of the page with the button.
+    /// The texts of the page with the button.
     pub(super) fn of_content(words: &'a Words, language: Language, content: &'a Content) -> Self {
         let address = content.recipient.as_deref().map(|address| ("address", Value::Text(address)));
         let args = [("host", Value::Text(&content.shown_host))].into_iter().chain(address).collect();
@@ -38,13 +38,13 @@ impl<'a> PageWords<'a> {
         self.words.text(self.language, id, &self.args).map_err(askama::Error::custom)
     }
 
-    /// A message whose values the template marks.
+    /// A message in parts, so that the template can mark its values.
     pub(super) fn parts(&self, id: &str) -> askama::Result<Vec<Part<'a>>> {
         self.words.parts(self.language, id, &self.args).map_err(askama::Error::custom)
     }
 }
 
-/// The language of the mail, or, if this program has no words in that language, one that the browser accepts.
+/// The language of the mail. If this program has no messages in that language, one that the browser accepts.
 pub(super) fn language_of(content: &Content, accept_language: Option<&str>, words: &Words) -> Language {
     match &content.language {
         None => Language::ENGLISH,

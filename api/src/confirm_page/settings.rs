@@ -1,9 +1,9 @@
-//! What the confirm page needs from the settings.
+//! The confirm page's part of the settings.
 
 use confirm::{ConfirmKeys, PublicUrl};
 use outbox::Quota;
 
-/// The settings of the confirm page. Without them, the api has no such page.
+/// The settings of the confirm page. If they are not set, the api does not serve the page.
 #[derive(Clone)]
 pub(crate) struct ConfirmSettings {
     /// `PUBLIC_URL`.

@@ -93,7 +93,7 @@ fn webhook_errors() -> Vec<ErrorExample> {
     ]
 }
 
-/// Adds an example of a 200, and the error responses to their statuses, each under its code.
+/// Adds an example to the 200 response, and each error response to its status. The name of an error example is its code.
 fn add_response_examples(document: &mut Value, operation: &str, errors: Vec<ErrorExample>) {
     set(document, &response_content(operation, 200), "example", json!({ "ok": true }));
     let mut by_status: Map<String, Value> = Map::new();

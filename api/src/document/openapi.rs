@@ -14,7 +14,7 @@ use crate::{callback::source, send_magic_link::handler::SendMagicLinkApi, webhoo
 
 const GUIDE: &str = include_str!("guide.md");
 
-/// The two endpoints, for routing and for the document. The guide states `limits`.
+/// The two endpoints, for routing and for the document. `limits` are the limits that the guide states.
 pub(crate) fn service(limits: &PublishedLimits) -> OpenApiService<(SendMagicLinkApi, WebhookApi), ()> {
     // OpenAPI 3.0 allows only one licence URL. This is the URL of the first of our two licences.
     let license = LicenseObject::new(env!("CARGO_PKG_LICENSE")).url("https://www.apache.org/licenses/LICENSE-2.0");

@@ -137,7 +137,7 @@ impl ErrorResponse {
 
     /// 503 with a wait of five seconds. The request was not accepted.
     pub(crate) fn unavailable() -> Self {
-        // Short enough for people to wait, long enough for the start of a failover to pass.
+        // People will wait this long, and the first seconds of a failover are then over.
         Self::unavailable_for(Duration::from_secs(5))
     }
 

@@ -46,7 +46,7 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Creates one level per prefix length and a last one for everybody. Prefix lengths go from long to short.
+    /// Creates one level per prefix length, which must be sorted from long to short, and a last level for everybody.
     pub(super) fn new(quota: Quota, prefix_lengths: &[PrefixLength]) -> Self {
         Self::with_max_buckets(MAX_BUCKETS, quota, prefix_lengths)
     }

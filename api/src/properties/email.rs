@@ -43,8 +43,8 @@ fn assert_has_a_mail_domain(address: &str) {
     }
 }
 
-/// In its own script, the domain is accepted as the same domain, or refused if it can only be written as punycode. A browser
-/// reads both spellings as the same host.
+/// Written in its own script, the domain is either accepted as the same domain, or refused because it can only be written as
+/// punycode. A browser reads both spellings as the same host.
 fn assert_domain_may_be_written_in_its_script(email: &Email) {
     let (local, domain) = email.as_str().split_once('@').expect("exactly one @, asserted before");
     let labels = domain.split('.').map(|label| match label.strip_prefix("xn--") {

@@ -1,9 +1,9 @@
 //! Health checks. `live` says that the program runs. `ready` says whether it can accept a job, and if not, why. From the first
 //! stop signal on, it is not ready.
 //!
-//! They run no query, but read the queue monitor: it polls every second whether a request could be committed, and notes each
-//! commit that fails. The public listener reveals no settings. On the private listener, `ready` names the setting to check,
-//! contains Postgres's own message, and lists the running programs.
+//! They run no query. They read the queue monitor, which checks every second whether a request could be committed and notes
+//! each commit that fails. The public listener reveals no settings. On the private listener, `ready` names the setting to
+//! check, contains Postgres's own message, and lists the running programs.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(crate) fn live() -> Response {
 #[handler]
 pub(crate) fn ready_in_detail(state: Data<&Arc<AppState>>) -> Response {
     if state.draining.is_cancelled() {
-        let message = "a signal has told the program to stop";
+        let message = "the program is stopping after a signal";
         let shutdown = json!({ "status": "down", "code": "stopping", "message": message, "setting": "DRAIN_SECONDS" });
         let body = json!({ "status": "unavailable", "checks": { "shutdown": shutdown } });
         return json_response(StatusCode::SERVICE_UNAVAILABLE, &body);

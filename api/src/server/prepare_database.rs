@@ -12,7 +12,7 @@ use crate::admission::queue_monitor::QueueMonitor;
 /// Time between two checks while a pooler is in the wrong mode.
 const POOLER_INTERVAL: Duration = Duration::from_secs(2);
 const RETRY_INTERVAL: Duration = Duration::from_secs(1);
-/// Partitions are created a week ahead, so a failed day does no harm.
+/// Partitions are created a week ahead, so one failed attempt does no harm.
 const PARTITIONS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Checks how the database is reached and prepares the tables. Retries until both succeed, and reports the result to the
@@ -34,7 +34,8 @@ pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, mig
     }
 }
 
-/// Waits until each connection has its own server session. Until then, the api runs no other query.
+/// Waits until each connection keeps its own server session (see `outbox::check_pooler`). Until then, the api runs no other
+/// query.
 async fn wait_for_own_sessions(pool: &PgPool, queue: &QueueMonitor) {
     while let Err(error) = outbox::check_pooler(pool).await {
         queue.note_unusable(&error);

@@ -22,7 +22,7 @@ pub(super) struct Shutdown {
     pub(super) draining: CancellationToken,
     /// Time for which requests are accepted after the first signal.
     pub(super) drain: Duration,
-    /// Cancelled after that time. Listeners and idle connections then close.
+    /// Cancelled when `drain` is over. Listeners and idle connections then close.
     pub(super) stop: CancellationToken,
     /// The tasks that serve connections.
     pub(super) connections: TaskTracker,

@@ -59,7 +59,7 @@ pub struct ApiArguments {
     /// timeout. Otherwise, callers sometimes get a 502. Example: 620s
     #[arg(long, env, default_value = "620s", value_name = "TIME", help_heading = "Connections")]
     pub(super) api_keep_alive: String,
-    /// Maximum number of open connections of each listener, 10 to 100000. Further ones wait. Each connection is an open
+    /// Maximum number of open connections of each listener, 10 to 100000. Further connections wait. Each connection is an open
     /// file. Above four fifths of the maximum, the longest idle connections are closed to make room for new ones.
     /// Example: 10000
     #[arg(long, env, default_value = "10000", value_name = "NUMBER", help_heading = "Connections")]
@@ -127,7 +127,7 @@ pub struct ApiArguments {
     /// not mail all jobs in time. Example: 100000
     #[arg(long, env, default_value = "100000", value_name = "NUMBER", help_heading = "Limits")]
     pub(super) queue_limit: String,
-    /// Languages of the mails: ar, de, en, es, fr. People who read none of those that you list get the first one. A request
+    /// Languages of the mails: ar, de, en, es, fr. People who read none of the listed languages get the first one. A request
     /// names its language in `locale`, or in the header Accept-Language. Example: en,de
     #[arg(long, env, default_value = "en", value_name = "TAGS", help_heading = "Mail")]
     pub(super) languages: String,
@@ -154,8 +154,8 @@ pub struct ApiArguments {
     /// Age at which a signed webhook is refused, 5m to 1d. Mailgun repeats a webhook for 8 hours. Example: 12h
     #[arg(long, env, default_value = "12h", value_name = "TIME", help_heading = "Mailgun")]
     pub(super) webhook_max_age: String,
-    /// Domain that mail is sent from. Webhook events of other domains are refused; without it, none are. Example:
-    /// mg.example.com
+    /// Domain that mail is sent from. Webhook events of other domains are refused. If it is not set, events of all domains are
+    /// accepted. Example: mg.example.com
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "DOMAIN", help_heading = "Mailgun")]
     pub(super) mailgun_domain: String,
     /// The command to run instead of serving requests.

@@ -11,7 +11,7 @@ use crate::confirm_page::ConfirmSettings;
 const PUBLIC_URL: (&str, &str) = ("PUBLIC_URL", "https://login.example.com");
 const KEY: (&str, &str) = ("CONFIRM_KEY", "QkRkWmJIdk5qTXlGcVJzVHVXeFl6QTEyMzQ1Njc4OTA=");
 
-/// Reads the settings. `Some(None)` without `PUBLIC_URL` and `CONFIRM_KEY`, `None` after an error.
+/// Reads the settings. Returns `Some(None)` if neither `PUBLIC_URL` nor `CONFIRM_KEY` is set, and `None` after an error.
 pub(super) fn read(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<Option<ConfirmSettings>> {
     let public_url = arguments.public_url.as_deref().map(str::trim).filter(|text| !text.is_empty());
     let keys = arguments.confirm_key.as_ref().map(|keys| keys.expose_secret().trim()).filter(|keys| !keys.is_empty());

@@ -10,7 +10,7 @@ use super::ApiArguments;
 pub(crate) struct OfferedLanguages(Vec<Language>);
 
 impl OfferedLanguages {
-    /// All of them, the default first.
+    /// All languages, the default first.
     pub(crate) fn as_slice(&self) -> &[Language] {
         &self.0
     }

@@ -57,7 +57,7 @@ pub struct ApiSettings {
     pub(crate) languages: OfferedLanguages,
     /// The words of all languages that mails can have.
     pub(crate) words: Words,
-    /// `None`: there is no confirm page.
+    /// `None` if there is no confirm page.
     pub(crate) confirm: Option<ConfirmSettings>,
     pub(crate) webhooks: WebhookSettings,
 }

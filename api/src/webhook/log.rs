@@ -1,4 +1,4 @@
-//! Logs webhooks in batches, because every mail causes about three and anybody can send one that is refused.
+//! Logs webhooks in batches, because every mail causes about three, and anybody can send webhooks that are then refused.
 
 use std::{
     collections::BTreeMap,

@@ -47,7 +47,7 @@ async fn forwarding_headers_from_an_untrusted_peer_are_ignored() {
     api.expect_open_jobs(1);
 }
 
-/// Sends one request per list of header lines, for a new person each, and returns the responses' statuses.
+/// Sends one request per list of header lines, each for a new person, and returns the responses' statuses.
 async fn statuses(api: &TestApi, header: &str, requests: &[&[&str]]) -> Vec<u16> {
     let mut statuses = vec![];
     for (index, lines) in requests.iter().enumerate() {

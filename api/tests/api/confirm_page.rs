@@ -1,4 +1,5 @@
-//! The confirm page: opening it changes nothing, pressing its button leads to Supabase, and nobody without a key steers it.
+//! The confirm page: opening it changes nothing, pressing its button leads to Supabase, and nobody without a key can
+//! change where a link leads.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -61,7 +62,7 @@ fn text(response: &HttpResponse) -> &str {
     std::str::from_utf8(&response.body).unwrap()
 }
 
-/// Whether the response is a page that says so, and leads nowhere.
+/// Asserts that the response is a page that contains `words` and has no form.
 #[track_caller]
 fn assert_problem(response: &HttpResponse, status: u16, words: &str) {
     assert_eq!(response.status, status, "{response:?}");
@@ -88,7 +89,7 @@ async fn opening_the_page_shows_a_button_and_changes_nothing() {
             assert!(!page.contains(secret), "{secret}: {page}");
         }
     }
-    // No parameter steers it.
+    // Query parameters have no effect.
     let steered = open(&api, &format!("{word}?email=eve@example.com&next=https://evil.example")).await;
     assert!(steered.status == 200 && !text(&steered).contains("e&"), "{}", text(&steered));
     assert!(!text(&steered).contains("eve@") && !text(&steered).contains("evil.example"), "{}", text(&steered));
@@ -134,7 +135,7 @@ async fn pressing_the_button_leads_the_browser_to_supabase_also_twice_at_once() 
         assert_eq!(pressed.header("cache-control"), Some("no-store"));
         assert!(pressed.body.is_empty());
     }
-    // A browser without the header, or a program.
+    // Without `Origin`, as from a browser that omits it, or from a program.
     assert_eq!(request("POST", &word).send(api.public).await.status, 303);
 }
 
@@ -297,7 +298,7 @@ async fn a_network_has_a_limit_for_the_page_alone() {
     assert_problem(&limited, 429, "Wait a minute");
     assert!(limited.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1_000);
     assert_problem(&open(&api, &word).await, 429, "Wait a minute");
-    // Another network, and another endpoint.
+    // Another network and another endpoint have their own limits.
     let other = request("GET", &word).header("X-Forwarded-For", "203.0.113.7").send(api.public).await;
     assert_eq!(other.status, 200);
     assert_eq!(api.request_link("hello@example.com").await.status, 200);
@@ -311,7 +312,7 @@ async fn nothing_of_a_link_is_logged() {
     for response in [open(&api, &word).await, press(&api, &word).await, open(&api, &word[..word.len() - 1]).await] {
         assert!(response.header("x-request-id").is_some());
     }
-    // The log has all lines up to this one.
+    // Wait for the log line of one more request: all earlier lines are then in the log, too.
     assert_eq!(api.request_link("hello@example.com").await.status, 200);
     api.program.wait_for_line("request answered", Duration::from_secs(20)).await.unwrap();
     let log = api.program.log().join("\n");

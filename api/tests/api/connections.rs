@@ -9,8 +9,8 @@ use crate::{
     http::{RawConnection, RawRequest},
 };
 
-/// Seconds after which the api closes the connection of a slow caller. The promise is a time; the upper bounds leave room
-/// for a busy machine.
+/// Seconds after which the api closes the connection of a slow caller. The limits are 5 and 10 seconds; the upper bounds leave
+/// room for a busy machine.
 const HEAD_TIMEOUT: std::ops::RangeInclusive<f64> = 4.5..=8.0;
 const BODY_TIMEOUT: std::ops::RangeInclusive<f64> = 9.5..=13.0;
 
@@ -36,7 +36,7 @@ async fn a_connection_with_a_slow_head_is_closed_and_an_idle_one_stays_open() {
         let mut connection = RawConnection::open(api.public).await;
         connection.write(b"GET / HTTP/1.1\r\nX: ").await;
         while connection.try_write(b"x").await {
-            // Time is the subject: the caller never stops sending.
+            // A sleep is right here: the test is about a caller that never stops sending.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

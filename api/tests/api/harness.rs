@@ -12,8 +12,8 @@ pub(crate) const PORTAL: &str = "https://portal.example.com";
 const PROGRAM: &str = env!("CARGO_BIN_EXE_magic-link-api");
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A running api with its own database. Dropping it stops the program. A test ends with
-/// [`expect_open_jobs`](TestDatabase::expect_open_jobs) if it leaves jobs open: no worker ends the jobs of accepted requests.
+/// A running api with its own database. Dropping it stops the program. No worker runs, so the jobs of accepted requests stay
+/// open: a test that leaves open jobs must end with [`expect_open_jobs`](TestDatabase::expect_open_jobs).
 pub(crate) struct TestApi {
     pub(crate) program: Program,
     pub(crate) public: SocketAddr,

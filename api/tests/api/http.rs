@@ -33,7 +33,7 @@ impl HttpResponse {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// The response if it has this status, or else as an error, for `eventually`.
+    /// Returns the response as `Ok` if it has this status, otherwise as `Err`, as `eventually` needs it.
     pub(crate) fn with_status(self, status: u16) -> Result<Self, Self> {
         if self.status == status { Ok(self) } else { Err(self) }
     }
@@ -87,8 +87,8 @@ impl RawRequest {
 }
 
 impl RawRequest {
-    /// Sends the request on a new connection, and returns all that comes until the server closes it: the response to HEAD has
-    /// a length and no body.
+    /// Sends the request on a new connection, and returns everything that arrives until the server closes it. Use it for HEAD:
+    /// the response has a length but no body.
     pub(crate) async fn send_for_head(&self, address: SocketAddr) -> String {
         let mut connection = RawConnection::open(address).await;
         connection.write(&self.head("close")).await;

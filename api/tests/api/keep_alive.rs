@@ -69,7 +69,7 @@ async fn above_four_fifths_of_the_limit_a_new_connection_closes_the_longest_idle
         closed.insert(first_closed(&mut connections, &closed).await);
         connections.extend(new);
     }
-    // The api may note that two connections are idle in another order than their answers arrived here.
+    // The api may record connections as idle in a different order than their responses arrive here.
     assert!(closed.iter().all(|index| (1..=5).contains(index)) && closed.len() == 3, "{closed:?}");
     for stays in (0..11).filter(|index| !closed.contains(index)) {
         assert_eq!(ask(&mut connections[stays]).await.header("connection"), None, "{stays}");

@@ -73,7 +73,7 @@ async fn the_callback_url_combines_origin_path_and_next() {
     api.expect_open_jobs(10);
 }
 
-/// A stranger chooses the label behind a wildcard, so it must not be in the subject of a mail.
+/// Anybody can choose the label that a wildcard matches, so that label must not be in the subject of a mail.
 #[tokio::test]
 async fn a_job_stores_the_portals_host_as_the_setting_writes_it() {
     let origins =
@@ -193,7 +193,7 @@ async fn the_mail_gets_the_language_and_the_time_zone_of_the_person_who_asks() {
         post(body.to_string())
     };
     let cases = [
-        // The field, then the header, then the operator's default.
+        // Order of precedence: the field, the header, the operator's default.
         (json!({ "locale": "de-AT" }), Some("ar"), ("de", None)),
         (json!({}), Some("es, ar;q=0.5, de;q=0.7"), ("de", None)),
         (json!({ "locale": null }), Some("es"), ("fr", None)),

@@ -58,7 +58,7 @@ async fn a_second_signal_stops_the_program_at_once() {
     api.program.wait_for_line("stopping", Duration::from_secs(5)).await.unwrap();
     api.program.terminate();
     assert_eq!(api.program.wait().await.code(), Some(0));
-    // A program that waited for the body would have answered when the time for it was over.
+    // If the program had waited for the body, it would have sent a response after the time limit for the body.
     assert!(in_flight.read_until_closed().await.is_empty());
 }
 
@@ -106,7 +106,7 @@ async fn after_the_drain_nothing_more_is_accepted_and_the_request_in_flight_is_a
     let started = Instant::now();
     api.program.terminate();
     api.program.wait_for_line("waiting for requests in flight", MAX_WAIT).await.unwrap();
-    // Time is the subject: the drain takes DRAIN_SECONDS.
+    // The test checks this duration: the drain takes DRAIN_SECONDS.
     assert!(started.elapsed() >= Duration::from_millis(900), "{:?}", started.elapsed());
     assert!(idle.read_until_closed().await.is_empty());
     eventually("a refused connection", async || match tokio::net::TcpStream::connect(api.public).await {

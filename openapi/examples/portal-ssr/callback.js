@@ -1,5 +1,5 @@
 // The page that the link opens, for LINK_STYLE=token_hash. Mail scanners open it, too, and run scripts. So opening it only shows
-// a button, and the button's POST uses the link up.
+// a button, and the button's POST uses up the link.
 
 import { codeMessages, linkMessages } from '../portal/messages.js';
 import { askedHere, forgetAsked } from './asked.js';
@@ -21,7 +21,7 @@ export async function useLink(visit) {
   const form = await visit.form();
   const [tokenHash, next] = [form.get('token_hash'), form.get('next')];
   if (!isHash(tokenHash)) return refuseMalformed(visit, next);
-  // Asked first: without an answer, the link is not used up.
+  // Ask Supabase this first: if it does not answer, the link is not used up.
   const current = await signedInAs(visit);
   const pending = supabaseFor(visit, PENDING, PENDING_SECONDS);
   const { data, error } = await pending.auth.verifyOtp({ token_hash: tokenHash, type: 'email' });
@@ -35,7 +35,8 @@ export async function useLink(visit) {
 export async function acceptPending(visit) {
   const form = await visit.form();
   const next = form.get('next');
-  // Another link may have been opened since the question was shown. The answer is only about the person whom it named.
+  // Another link may have been opened since the question was shown. The answer counts only for the address that the question
+  // named.
   const address = await signedInAs(visit, PENDING);
   const isNamed = address !== null && address === form.get('address');
   const { data } = await supabaseFor(visit, PENDING).auth.getSession();

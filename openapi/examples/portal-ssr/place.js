@@ -19,7 +19,7 @@ export function placeAfter(next) {
   return isPage ? place.href : start;
 }
 
-/** The form, which leads back to the same page. */
+/** The URL of the form. After sign-in, the form leads to `next`. */
 export function formAddress(next) {
   return next ? `${origin}/?next=${encodeURIComponent(next)}` : `${origin}/`;
 }

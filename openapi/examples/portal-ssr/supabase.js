@@ -30,7 +30,7 @@ export function supabaseFor(visit, name = SESSION, maxAge = undefined) {
       },
     },
     global: {
-      // All visitors reach Supabase through this server. Without their addresses, one visitor could use up the limit of all. A
+      // All visitors reach Supabase through this server. Without their addresses, one visitor could use up the limit for all. A
       // hosted project reads the first header, your own server the one that GOTRUE_RATE_LIMIT_HEADER names.
       headers: { 'Sb-Forwarded-For': visit.address, 'X-Forwarded-For': visit.address },
       fetch: (url, options) => fetch(url, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) }),

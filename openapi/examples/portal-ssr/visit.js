@@ -24,7 +24,7 @@ export class Visit {
   constructor(request, response) {
     this.#request = request;
     this.#response = response;
-    // Noted now: a socket that has closed has no address, and then only what the visitor wrote would be left.
+    // Read it now: a closed socket has no address. Only X-Forwarded-For would be left, which the visitor can forge.
     this.#peer = plain(request.socket.remoteAddress ?? '');
     if (!this.#peer) throw new Error('the visitor has gone');
     this.#cookies = parseCookieHeader(request.headers.cookie ?? '');

@@ -1,6 +1,6 @@
-// Remembers which addresses asked for a mail in this browser. An attacker could send a person the link from the attacker's own
-// mail. The person would then work in the attacker's account without noticing (login CSRF). So the callback page asks before it
-// accepts a session that nobody requested here.
+// Remembers for which addresses a mail was requested in this browser. An attacker could send a person the link from the
+// attacker's own mail. The person would then work in the attacker's account without noticing (login CSRF). So the callback page
+// asks the person before it accepts a session that nobody requested here.
 
 import { storedForm } from './address.js';
 
@@ -19,7 +19,7 @@ export function askedHere(address) {
   return stillAsked().some((asked) => asked.email === storedForm(address));
 }
 
-/** Forgets the address once it has signed in: nobody who uses this browser later has to see it. */
+/** Forgets the address after sign-in, so that people who use this browser later cannot see it. */
 export function forgetAsked(address) {
   keep(stillAsked().filter((asked) => asked.email !== storedForm(address)));
 }
@@ -38,6 +38,6 @@ function keep(all) {
     if (all.length) localStorage.setItem(KEY, JSON.stringify(all));
     else localStorage.removeItem(KEY);
   } catch {
-    // The browser stores nothing. Then the callback page asks.
+    // The browser does not allow storage. The callback page will ask the person.
   }
 }

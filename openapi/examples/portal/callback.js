@@ -24,7 +24,7 @@ if (fragment.get('access_token') && fragment.get('refresh_token')) {
   explain(fragment.get('error_code'));
 }
 
-/** Takes the session, or asks first. Until the person has answered, only this page's memory holds the session. */
+/** Accepts the session, or asks the person first. Until the person has answered, only this page's memory holds the session. */
 async function consider(session) {
   const owner = await addressOf(session.access_token);
   if (!owner.ok) return explain(owner.code);
@@ -77,7 +77,7 @@ function explain(code) {
   show('failed', 'title');
 }
 
-/** The form, which leads back to the same page. */
+/** The path of the form. After sign-in, the form leads to the same page. */
 function formAddress() {
   return next ? `/?next=${encodeURIComponent(next)}` : '/';
 }

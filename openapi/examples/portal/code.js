@@ -10,7 +10,7 @@ const button = at('code-submit');
 
 /**
  * Shows the field if mails show a code.
- * @param {() => string} address the address that asked for the mail
+ * @param {() => string} address the address that the mail was requested for
  * @param {(session: object) => void} signedIn what to do with the session
  */
 export function offerCode(address, signedIn) {

@@ -7,7 +7,7 @@ use magic_links::{Client, Error, types::MagicLinkRequest};
 /// Requests a sign-in mail.
 ///
 /// # Errors
-/// A field is invalid, or the answer is not in the document.
+/// A field is invalid, or the api's response is not one that the document lists.
 pub async fn ask(api: &str, email: &str) -> Result<(), Box<dyn std::error::Error>> {
     // README
     let body = MagicLinkRequest { email: email.try_into()?, callback_origin: None, callback_next: None };

@@ -16,7 +16,7 @@ pub(super) fn describe(error: &sqlx::Error) -> String {
             match error.code() {
                 Some(code) if [UNDEFINED_TABLE, UNDEFINED_FUNCTION].contains(&&*code) => {
                     format!(
-                        "a part of the tables is missing ({message}): run this version's `magic-link-worker migrate`"
+                        "some tables or functions are missing ({message}): run this version's `magic-link-worker migrate`"
                     )
                 }
                 Some(code) => format!("Postgres says: {message} (SQLSTATE {code})"),

@@ -110,7 +110,7 @@ impl Drop for TestDatabase {
         match expected {
             ExpectedEnd::OpenJobs(count) => assert_open_jobs(&self.url(), count),
             ExpectedEnd::AnyOpenJobs => {}
-            ExpectedEnd::Finish => panic!("the test ends without `finish`"),
+            ExpectedEnd::Finish => panic!("the test ended without calling `finish`"),
         }
     }
 }

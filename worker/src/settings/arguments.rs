@@ -92,7 +92,7 @@ pub struct WorkerArguments {
     pub link_style: Option<String>,
 
     /// Whether mails also show Supabase's one-time code, which a portal takes with verifyOtp: off, on (only codes of 10
-    /// digits) or on-rate-limited (8 or more, if you have checked that wrong codes meet a 429). Supabase's
+    /// digits) or on-rate-limited (8 or more, if you have checked that Supabase answers repeated wrong codes with 429). Supabase's
     /// MAILER_OTP_LENGTH sets the length. LINK_STYLE=code needs it. Example: on
     #[arg(long, env = "MAIL_CODE", default_value = "off", value_name = "WHEN", help_heading = "Links")]
     pub mail_code: String,
@@ -194,7 +194,7 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAIL_FROM", value_name = "SENDER", help_heading = "Mailgun")]
     pub mail_from: Option<String>,
 
-    /// Maximum rate at which each worker sends mails to Mailgun. After a pause, this many can go out at once. Example:
+    /// Maximum rate at which each worker sends mails to Mailgun. After a pause, a burst of this many is possible. Example:
     /// 20/1s
     #[arg(long, env = "MAILGUN_RATE", default_value = "20/1s", value_name = "QUOTA", help_heading = "Mailgun")]
     pub mailgun_rate: String,
@@ -216,7 +216,7 @@ pub struct WorkerArguments {
     pub mailgun_skip_verification: String,
 
     /// Key that may read the domain's events and change its suppressions. With it, the worker asks Mailgun about mails whose
-    /// final status was not reported. Without it, the worker asks nothing. Example: key-example-of-events
+    /// final status was not reported. Without it, the worker makes no such queries. Example: key-example-of-events
     #[arg(long, env = "MAILGUN_EVENTS_KEY", hide_env_values = true, value_name = "KEY", help_heading = "Mailgun")]
     pub mailgun_events_key: Option<String>,
 
@@ -265,7 +265,7 @@ pub struct WorkerArguments {
 /// The commands that run instead of delivering mail.
 #[derive(Subcommand)]
 pub enum WorkerCommand {
-    /// Brings the tables up to date and creates the partitions of the next days. Needs DATABASE_URL only.
+    /// Brings the tables up to date and creates the partitions of the coming days. Needs DATABASE_URL only.
     Migrate,
     /// Removes a person's address, and all texts about it, from all tables, and prints how many rows contained it. Counts
     /// stay. Needs DATABASE_URL only.
@@ -278,7 +278,7 @@ pub enum WorkerCommand {
     /// Shows the mails before anybody gets one.
     #[command(subcommand)]
     Mail(MailCommand),
-    /// Prints an example of a .env for both programs: every setting with an explanation, and a new LINK_SEALING_KEY.
+    /// Prints an example .env for both programs: every setting with an explanation, and a new LINK_SEALING_KEY.
     /// Needs no settings.
     ExampleEnv,
 }

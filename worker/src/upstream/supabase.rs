@@ -211,7 +211,7 @@ impl SupabaseClient {
             http_status: Some(response.status),
         };
         if !body.email.eq_ignore_ascii_case(email.as_str()) {
-            let message = "Supabase returned a link for another address than the requested one".to_owned();
+            let message = "Supabase returned a link for a different address than the requested one".to_owned();
             return Err(failure(Verdict::Reject, "link_of_another_address", message));
         }
         if let Some(until) = body.banned_until.filter(|until| *until > Utc::now()) {

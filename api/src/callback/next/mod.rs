@@ -32,8 +32,8 @@ const PLACEHOLDER_PORTAL: &str = "https://portal.invalid";
 pub(crate) struct CallbackNext(String);
 
 impl CallbackNext {
-    /// Parses an absolute path, a path relative to the portal's root, or a URL of the callback origin `origin`, of
-    /// which only path, query and fragment are kept.
+    /// Parses an absolute path, a path relative to the portal's root, or a URL of the callback origin `origin`. Of
+    /// a URL, only the path, query and fragment are kept.
     ///
     /// # Errors
     /// The rule that the text breaks.

@@ -1,4 +1,4 @@
-//! Accepted destinations, and the rule by which each of the others is refused.
+//! Which destinations are accepted, and which rule each of the others breaks.
 
 use super::{
     UnsafeCallbackNext::{
@@ -10,7 +10,7 @@ use super::{
 
 const ORIGIN: &str = "https://portal.example.com";
 
-/// Texts by the rule that they break.
+/// Refused texts, grouped by the rule that they break.
 const REFUSED: &[(UnsafeCallbackNext, &[&str])] = &[
     (
         EmptySegment,

@@ -102,7 +102,7 @@ fn describe_visit(visit: Visit) -> &'static str {
     match visit {
         Visit::None => "<dd>not visited with scripts on, because this page's own script did not run</dd>",
         Visit::Pending => {
-            "<dd>being visited with scripts on, for 5 seconds. Press nothing in the scanner's window.</dd>"
+            "<dd>being visited with scripts on, for 5 seconds. Do not press anything in the scanner's window.</dd>"
         }
         Visit::Done => "<dd>visited with scripts on, for 5 seconds</dd>",
         Visit::LeftOpen => {
