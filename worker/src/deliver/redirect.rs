@@ -6,8 +6,8 @@ use super::{context::DeliveryRun, outcome::DeliveryOutcome};
 use crate::{metrics, upstream::verdict::verify::RedirectAnswer};
 
 impl DeliveryRun<'_> {
-    /// Checks that links may lead to the job's callback URL. Also succeeds if the answer is unclear, or if
-    /// the mailed link does not go through Supabase.
+    /// Checks that links may lead to the job's callback URL. Also succeeds if the answer is unclear, or if the mailed link
+    /// does not go through Supabase.
     ///
     /// # Errors
     /// The outcome of the delivery if Supabase would replace the callback URL, or if the delivery is interrupted. The

@@ -14,7 +14,7 @@ use crate::upstream::check::CheckResult;
 /// Minimum time between two check calls of all workers together.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// After a failed call, time between two attempts to get the turn to make the next check call. Only one worker has the turn.
+/// After a failed call, time between two attempts to get the turn for the next check call. Only one worker can have the turn.
 const TRY_INTERVAL: Duration = Duration::from_millis(250);
 /// Maximum number of attempts to get the turn. Each time, another worker may get the turn first.
 const MAX_TRIES: u32 = 8;

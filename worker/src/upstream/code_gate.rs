@@ -1,5 +1,5 @@
-//! Decides whether a mail shows the one-time code that Supabase creates with each link. Unless Supabase sees
-//! the visitors' addresses, it does not limit how often a code may be tried (measured: about 1,900 tries a second). Somebody
+//! Decides whether a mail shows the one-time code that Supabase creates with each link. Unless Supabase sees the
+//! visitors' IP addresses, it does not limit how often a code may be tried (measured: about 1,900 tries a second). Somebody
 //! could then guess a short code while it works.
 
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -157,7 +157,7 @@ async fn a_token_hash_link_leads_to_the_callback_and_the_portal_verifies_the_has
     test.finish_without_faults().await;
 }
 
-/// Such a link does not go through Supabase. Supabase's address may be reachable only for the portal.
+/// Such a link does not go through Supabase. Supabase's address may be reachable only from the portal.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_hash_link_needs_neither_the_verify_address_nor_the_redirect_allow_list() {
     let mut test = TestWorker::new().await;

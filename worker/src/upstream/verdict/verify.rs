@@ -1,6 +1,6 @@
-//! Classifies the responses of Supabase's `/verify` to a token that no link has. The server redirects such a request to the
-//! callback if its allow list accepts the callback, and otherwise to its SITE_URL. The error is in the fragment (Supabase:
-//! internal/api/verify.go; also measured). Any other response is `Unclear` and must not fail a job.
+//! Classifies the responses of Supabase's `/verify` to requests with a token that no link has. The server redirects such a
+//! request to the callback if its allow list accepts the callback, and otherwise to its SITE_URL. The error is in the
+//! fragment (Supabase: internal/api/verify.go; also measured). Any other response is `Unclear` and must not fail a job.
 
 use reqwest::header::LOCATION;
 use url::{Url, form_urlencoded};
