@@ -12,7 +12,7 @@ dev:
 test:
     cargo test --workspace
 
-# Run the chaos test, for example for longer (seconds), or repeat a run (with the seed that it printed).
+# Run the chaos test for this many seconds. To repeat a run, pass the seed that it printed.
 chaos seconds="60" seed="":
     CHAOS_SECONDS={{seconds}} CHAOS_SEED={{seed}} cargo test -p tests --test chaos -- --nocapture
 

@@ -95,7 +95,7 @@ fn start(log: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> an
         .map_err(|_| anyhow::anyhow!("a TLS provider is already installed"))?;
     match tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        // The address of the listener is a setting, but whether it can be used is known only after listening.
+        // The listen address is a setting too, but only listening shows whether it can be used.
         Err(error) if error.is::<ListenError>() => Ok(refuse([error])),
         Err(error) => Err(error),
     }

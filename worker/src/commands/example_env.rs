@@ -1,4 +1,4 @@
-//! `magic-link-worker example-env`: prints an example of a `.env` for both programs.
+//! `magic-link-worker example-env`: prints an example `.env` for both programs.
 
 use std::io::{Write as _, stdout};
 
@@ -7,7 +7,7 @@ use rand::{TryRngCore as _, rngs::OsRng};
 
 use super::CommandError;
 
-/// Every setting of both programs. `just settings` writes it from their `--help`.
+/// Every setting of both programs. `just settings` generates this file from their `--help`.
 const TEMPLATE: &str = include_str!("../../templates/example.env");
 
 /// Placeholder in the template for a generated key.

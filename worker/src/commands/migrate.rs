@@ -3,7 +3,7 @@
 use super::{CommandError, connect};
 use crate::{settings::DatabaseSettings, tasks::prepare};
 
-/// Brings the tables up to date and creates the partitions of the next days.
+/// Brings the tables up to date and creates the partitions for the coming days.
 ///
 /// # Errors
 /// [`CommandError::Database`].

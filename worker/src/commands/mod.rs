@@ -52,7 +52,7 @@ impl CommandError {
     }
 }
 
-/// Connects to the database. Fails if the connection leads to a pooler in transaction mode.
+/// Connects to the database. Fails if the connection goes through a pooler in transaction mode.
 async fn connect(settings: &DatabaseSettings, program: &str) -> Result<PgPool, Error> {
     let pool = outbox::connect(&settings.url, settings.max_connections, program)?;
     outbox::check_pooler(&pool).await?;

@@ -1,5 +1,5 @@
-//! `magic-link-worker upstreams`: prints the state of the upstreams, as `/health/ready` and `/metrics` of each worker show it. It
-//! also works while no worker runs.
+//! `magic-link-worker upstreams`: prints the state of the upstreams that each worker also shows at `/health/ready` and
+//! `/metrics`. The command works even if no worker is running.
 
 use std::io::{Write as _, stdout};
 

@@ -48,7 +48,7 @@ impl DeliveryRun<'_> {
     pub(super) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Interruption> {
         self.ensure_not_interrupted()?;
         tokio::select! {
-            // Check the interruptions first, so that an interrupted delivery does not start `work`.
+            // Check for interruptions first, so that an interrupted delivery does not start `work`.
             biased;
             () = self.held_lease.lost.cancelled() => Err(Interruption::LeaseLost),
             () = self.worker.shutdown.deliveries.cancelled() => Err(Interruption::WorkerStopped),

@@ -60,13 +60,13 @@ impl DeliveryRun<'_> {
             Verdict::RejectRecipient => refused(upstream, reason, step),
             Verdict::Hook => {
                 self.worker.supabase.record_hook_failure(&reason);
-                // A failed hook says nothing about the upstream itself, so other jobs are better probes.
+                // A failed hook says nothing about the upstream itself. Mark the job as suspect: other jobs are better probes.
                 let failure = SuspectedFailure { upstream, is_refusal: false };
                 suspected(backoff::retry(number), reason, step, false, failure)
             }
             Verdict::RetryUpTo { .. } => self.retry(backoff::retry(number), reason, step),
             Verdict::Retry { not_before: Some(wait) } => {
-                // `observe` logs an error. If the pause is not stored, each worker gets the same response itself.
+                // `observe` logs an error. Without a stored pause, the other workers learn of the limit from their own calls.
                 let _ = self.worker.outage.observe(upstream_stop::pause(self.worker, upstream, wait, &reason).await);
                 uncounted(wait, reason, step)
             }
@@ -185,15 +185,15 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Records a successful call that began at `began_at`, if the upstream may have suspects or be stopped: the success
-    /// clears the suspects and resumes the upstream.
+    /// Records a successful call that began at `began_at`, but only if the upstream may have suspects or be stopped. The
+    /// success clears the suspects and resumes the upstream.
     pub(super) async fn record_success(&self, upstream: Upstream, began_at: Instant) {
         let worker = self.worker;
         let has_suspicion = worker.upstream_monitor.take_suspicion(upstream);
         if !(self.is_probe || self.job.has_suspects || has_suspicion) {
             return;
         }
-        // If a write fails, the next probe or success repeats it.
+        // If a write fails, the next recorded success makes up for it.
         let recorded = upstreams::record_success(&worker.pool, upstream, began_at).await;
         let _ = worker.outage.observe(recorded);
         let _ = worker.outage.observe(upstream_stop::resume(worker, upstream, began_at, false).await);
@@ -211,7 +211,7 @@ fn uncounted(delay: Duration, reason: Failure, step: StepRecord) -> DeliveryOutc
     DeliveryOutcome::Requeue { delay, failure: Some(reason), is_uncounted: true, suspected: None, step: Some(step) }
 }
 
-/// A requeue after a failure that may affect only this recipient. Other jobs are better probes.
+/// A requeue after a failure that may affect only this recipient. Marks the job, because other jobs are better probes.
 fn suspected(
     delay: Duration,
     reason: Failure,

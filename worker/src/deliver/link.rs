@@ -79,7 +79,7 @@ impl DeliveryRun<'_> {
             tracing::warn!(code = reason.code, %error, "{}", reason.message);
             reason
         })?;
-        // The lifetime in the settings may have changed since the first mail. The shorter one counts.
+        // The lifetime in the settings may have changed since the first mail. Use the shorter one.
         let remaining = mailed.lifetime.min(self.worker.limits.link_lifetime).saturating_sub(stored.age);
         if remaining < MIN_LINK_LIFETIME {
             let message = "The link of an earlier attempt would expire too soon, so the worker requested a new link.";
@@ -87,7 +87,7 @@ impl DeliveryRun<'_> {
             tracing::info!(code = reason.code, "{}", reason.message);
             return Err(Some(reason));
         }
-        // The subtraction fails if the link is older than the range of the monotonic clock.
+        // The subtraction fails if the monotonic clock cannot represent a time that far back.
         let created_at = Instant::now().checked_sub(stored.age).unwrap_or_else(Instant::now);
         Ok(SignInLink { mailed, message_id: stored.message_id.clone(), created_at, fresh: None })
     }
@@ -113,7 +113,7 @@ impl DeliveryRun<'_> {
 
     /// Requests a new link from Supabase. Rejects a link that does not lead to the callback URL, because the check before the
     /// call may have been inconclusive or based on an outdated answer. `unusable` is the reason why a stored link was not used;
-    /// the record of the step stores it.
+    /// it is stored in the record of the step.
     ///
     /// # Errors
     /// The outcome of the delivery if there is no link to mail.
@@ -123,7 +123,7 @@ impl DeliveryRun<'_> {
         self.ensure_redirect_allowed().await?;
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
         // Retries after a failed hook may use only half of the slots, so that a hanging hook cannot delay recipients for whom
-        // it does not run.
+        // the hook does not run.
         let _hook_slot = if job.code.as_deref() == Some(HOOK_FAILED) {
             Some(worker.supabase.try_acquire_hook_slot().ok_or_else(|| self.retry_hook_later())?)
         } else {
@@ -171,7 +171,7 @@ impl DeliveryRun<'_> {
     }
 
     /// Checks that a server serves the path of a new link, and that Supabase kept the callback URL. Records the call as a
-    /// success only after the first check: a success would close the breaker that an unserved path has opened.
+    /// success only after the first check: otherwise the success would close the breaker that an unserved path had opened.
     async fn check_generated_link(
         &self,
         generated: GeneratedLink,

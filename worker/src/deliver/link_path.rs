@@ -9,8 +9,8 @@ use crate::upstream::{
 };
 
 impl DeliveryRun<'_> {
-    /// Checks that a server serves the path of the link. Also succeeds if the answer is unclear, or if the mail does
-    /// not lead there.
+    /// Checks that a server serves the path of the link. Also succeeds if the answer is unclear, or if the mailed
+    /// link does not lead to that path.
     ///
     /// # Errors
     /// A configuration error if the server responds with 404. No other link would work either until an operator changes a

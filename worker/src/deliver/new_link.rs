@@ -1,4 +1,4 @@
-//! Turns a link of Supabase into what the mail shows, in the style that `LINK_STYLE` says.
+//! Turns a link from Supabase into what the mail shows, in the style set by `LINK_STYLE`.
 
 use chrono::{TimeDelta, Utc};
 use outbox::{Failure, ShownHost};
@@ -21,8 +21,8 @@ use crate::{
 const TOKEN_HASH_LENGTH: usize = 56;
 
 impl DeliveryRun<'_> {
-    /// Checks that a link to the job's callback can be short enough. Call this before creating a link, because a new link may
-    /// invalidate the person's earlier link.
+    /// Checks that a link to the job's callback can be short enough for mail programs. Call this before creating a link,
+    /// because a new link may invalidate the person's earlier link.
     ///
     /// # Errors
     /// Every link would be longer than some mail programs can open.
@@ -36,7 +36,7 @@ impl DeliveryRun<'_> {
         choose_form(&self.worker.links.style, shortest, self.link_context()).map(drop).map_err(link_too_long)
     }
 
-    /// The parts of a new link that was requested at `requested_at`, and what its mail shows.
+    /// The parts of a new link that was requested at `requested_at`, and what the mail shows of the link.
     ///
     /// # Errors
     /// The link is longer than some mail programs can open.
@@ -59,7 +59,7 @@ impl DeliveryRun<'_> {
         Ok((parts, mailed))
     }
 
-    /// What the links of this job need besides their parts.
+    /// The values that this job's links are built from, in addition to their parts.
     pub(super) fn link_context(&self) -> LinkContext<'_> {
         LinkContext {
             confirm_keys: self.worker.links.confirm_keys.as_ref(),
@@ -69,7 +69,7 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// What the mail calls the portal.
+    /// The portal's host, as the mail shows it.
     pub(super) fn shown_host(&self) -> &str {
         self.job.shown_host.as_ref().map_or_else(|| portal_host(&self.job.callback_url), ShownHost::as_str)
     }

@@ -5,14 +5,14 @@ use words::{Language, TimeZone};
 use super::context::DeliveryRun;
 
 impl DeliveryRun<'_> {
-    /// The mail's language. English if the job names none, or one for which this worker has no words.
+    /// The mail's language. English if the job has no language, or one for which this worker has no words.
     pub(super) fn language(&self) -> Language {
         let language = self.job.language.as_deref().and_then(|tag| tag.parse().ok());
         language.filter(|language| self.worker.words.has(*language)).unwrap_or(Language::ENGLISH)
     }
 
-    /// The time zone in which the mail shows times. UTC if the job names none, or one that this version of the worker does not
-    /// know.
+    /// The time zone in which the mail shows times. UTC if the job has no time zone, or a time zone that this version of the
+    /// worker does not know.
     pub(super) fn time_zone(&self) -> TimeZone {
         self.job.time_zone.as_deref().and_then(|name| name.parse().ok()).unwrap_or(TimeZone::UTC)
     }

@@ -6,12 +6,12 @@ use super::{context::DeliveryRun, outcome::DeliveryOutcome};
 use crate::{metrics, upstream::verdict::verify::RedirectAnswer};
 
 impl DeliveryRun<'_> {
-    /// Checks that links may lead to the job's callback URL. Also succeeds if the answer is unclear, or if
-    /// Supabase does not redirect.
+    /// Checks that links may lead to the job's callback URL. Also succeeds if the answer is unclear, or if the mailed link
+    /// does not go through Supabase.
     ///
     /// # Errors
-    /// The outcome of the delivery if Supabase would replace the callback URL, or if the delivery is interrupted. It has no
-    /// step, because no link was requested.
+    /// The outcome of the delivery if Supabase would replace the callback URL, or if the delivery is interrupted. The
+    /// outcome has no step, because no link was requested.
     pub(super) async fn ensure_redirect_allowed(&self) -> Result<(), DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
         if !worker.links.style.leads_through_supabase() {

@@ -26,7 +26,7 @@ impl DeliveryRun<'_> {
             .map_err(|error| DeliveryOutcome::Unrecorded(error.to_string()))?;
         match decision {
             SendDecision::Send => Ok(()),
-            // A probe passes an open breaker, because it tests whether the breaker can close. It still respects a pause.
+            // A probe passes an open breaker, because it tests whether the breaker can close. But it must respect a pause.
             SendDecision::Hold { pause } if self.is_probe && pause.is_zero() => Ok(()),
             SendDecision::Hold { pause } => {
                 let reason = Failure::new("mailgun_on_hold", "Sending through Mailgun is paused or stopped.");

@@ -1,4 +1,4 @@
-//! Chooses what the link of a new mail leads to: what `LINK_STYLE` says, as long as mail programs can open such a link.
+//! Chooses what the link in a new mail leads to: what `LINK_STYLE` says, unless that link is too long for some mail programs.
 
 use super::{
     link_parts::{LinkForm, LinkParts},
@@ -6,11 +6,11 @@ use super::{
 };
 use crate::settings::LinkStyle;
 
-/// Maximum length of a link, in characters. Some versions of Outlook open only the first 2,083 characters of a link, the limit
-/// of the library that they use.
+/// Maximum length of a link, in characters. Some versions of Outlook open only the first 2,083 characters of a link, which
+/// is the limit of a library that they use.
 pub(crate) const MAX_LINK_LENGTH: usize = 2_083;
 
-/// Maximum length of a confirm link, in characters. Smaller than [`MAX_LINK_LENGTH`], because such a link can be shortened.
+/// Maximum length of a confirm link, in characters. Smaller than [`MAX_LINK_LENGTH`], because a confirm link can be shortened.
 const MAX_CONFIRM_LINK_LENGTH: usize = 2_000;
 
 /// The link would be longer than some mail programs can open.
@@ -20,10 +20,10 @@ pub(crate) struct LinkTooLong {
     pub length: usize,
 }
 
-/// Sets the first form of the style whose link is short enough.
+/// Sets `form` to the first form of the style whose link is short enough.
 ///
 /// # Errors
-/// [`LinkTooLong`] if there is none.
+/// [`LinkTooLong`] if no form is short enough.
 pub(crate) fn choose_form(
     style: &LinkStyle,
     mut parts: LinkParts,

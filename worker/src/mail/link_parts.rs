@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The parts of a link. Has no `Debug`, because anybody who has the token hash or the code can sign in.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LinkParts {
-    /// Supabase's address that verifies a token, without a query: `https://abc.supabase.co/auth/v1/verify`.
+    /// The URL at which Supabase verifies a token, without a query: `https://abc.supabase.co/auth/v1/verify`.
     pub verify_url: String,
     /// Supabase's `hashed_token`.
     pub token_hash: String,
@@ -17,7 +17,7 @@ pub struct LinkParts {
     pub kind: String,
     /// The one-time code, if the mail shows it.
     pub code: Option<String>,
-    /// Where the person ends up.
+    /// The portal's callback, where the person finally arrives.
     pub callback_url: String,
     /// When the link was requested from Supabase.
     pub created_at: DateTime<Utc>,
@@ -102,7 +102,7 @@ mod tests {
         }
     }
 
-    /// Links are stored across upgrades, so this text must stay readable.
+    /// Links stay stored across upgrades, so later versions must be able to read this text.
     #[test]
     fn stored_parts_stay_readable() {
         let stored = br#"{"verify_url":"https://abc.supabase.co/auth/v1/verify",

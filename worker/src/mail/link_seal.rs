@@ -1,8 +1,8 @@
 //! Encrypts links with XChaCha20-Poly1305 and `LINK_SEALING_KEY`, so that a link can be stored in the database for a retry.
 //!
 //! A sealed link can be opened only for the mail it was created for: the job, recipient, callback URL and Message-Id are
-//! authenticated. Format: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag. The plaintext of version 1
-//! is the text of the link, and that of version 2 its parts. New links have version 2.
+//! authenticated. Format: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag. In version 1, the
+//! plaintext is the text of the link; in version 2, its parts. New links use version 2.
 
 use std::str::FromStr;
 
@@ -112,7 +112,7 @@ impl SealingKeys {
         let plaintext = key.cipher.decrypt(XNonce::from_slice(nonce), payload).map_err(|_| OpenError::Forged)?;
         match version {
             VERSION_TEXT => String::from_utf8(plaintext).map(OpenedLink::Text).map_err(|_| OpenError::Format),
-            // A later version of the worker may have sealed a form that this version does not know.
+            // Opening fails if a later version of the worker sealed a form of link that this version does not know.
             _ => {
                 LinkParts::from_bytes(&plaintext).map(|parts| OpenedLink::Parts(parts.into())).ok_or(OpenError::Format)
             }

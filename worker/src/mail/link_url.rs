@@ -1,4 +1,4 @@
-//! Builds the link that a mail shows from the parts of the link. The same parts give the same link.
+//! Builds the link that a mail shows from the parts of the link. The same parts always give the same link.
 
 use confirm::{ConfirmKeys, Content, Expiry, KeyId, PublicUrl};
 use url::form_urlencoded;
@@ -10,14 +10,14 @@ use super::link_parts::{LinkForm, LinkParts};
 /// rendering.
 const TOKEN_HASH_PARAMETERS: [&str; 2] = ["token_hash", "type"];
 
-/// What a link needs besides its parts.
+/// The values that a link is built from, in addition to its parts.
 #[derive(Clone, Copy)]
 pub(crate) struct LinkContext<'a> {
     /// `CONFIRM_KEY`.
     pub confirm_keys: Option<&'a ConfirmKeys>,
     /// The recipient's address.
     pub recipient: &'a str,
-    /// What the mail calls the portal.
+    /// The portal's host, as the mail shows it.
     pub shown_host: &'a str,
     /// The language of the mail and of the confirm page.
     pub language: Language,
@@ -32,7 +32,7 @@ impl LinkParts {
     /// The link to mail; `None` if the mail has only a code.
     ///
     /// # Errors
-    /// The link leads to the confirm page, and the key that made it is not listed.
+    /// The link leads to the confirm page, and the key that encrypts its word is not in `CONFIRM_KEY`.
     pub(crate) fn url(&self, context: LinkContext<'_>) -> Result<Option<String>, MissingConfirmKey> {
         match &self.form {
             LinkForm::Confirm { public_url, key, names_recipient } => {
@@ -61,7 +61,7 @@ impl LinkParts {
             callback_url: self.callback_url.clone(),
             shown_host: context.shown_host.to_owned(),
             has_code: self.code.is_some(),
-            // Left out for English, so that its links stay short.
+            // Left out for English, so that English links stay short.
             language: Some(context.language).filter(|language| *language != Language::ENGLISH).map(Language::tag),
             expires_at: Expiry(u64::try_from(self.expires_at.timestamp()).unwrap_or_default()),
         };
@@ -69,8 +69,8 @@ impl LinkParts {
         Some(public_url.confirm_link(&word))
     }
 
-    /// The link as Supabase writes it. The callback is always encoded: Supabase leaves it as it is if it has none of `&`, `=`
-    /// and `#`, and then decodes its escapes once too often (measured).
+    /// The link in the format that Supabase uses, but with the callback always encoded. Supabase does not encode a callback
+    /// without `&`, `=` and `#`, and later decodes its escapes once too often (measured).
     fn verify_link(&self) -> String {
         let callback = encode(&self.callback_url);
         format!(
@@ -88,8 +88,8 @@ fn encode(value: &str) -> String {
 }
 
 /// Adds the token hash and `type=email`, which fits links of every kind (Supabase: internal/api/verify.go), to the query of
-/// the callback. Parameters of these names that the callback already has are removed, because only one of two values would
-/// count, and each portal decides by itself which one. The other parameters stay byte for byte.
+/// the callback. Removes parameters of these names that the callback already has, because portals differ in which of two values
+/// they use. The other parameters stay byte for byte.
 fn with_token_hash(callback_url: &str, token_hash: &str) -> String {
     let (rest, fragment) = callback_url.split_once('#').map_or((callback_url, None), |(rest, end)| (rest, Some(end)));
     let (base, query) = rest.split_once('?').unwrap_or((rest, ""));

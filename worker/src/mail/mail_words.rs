@@ -7,7 +7,7 @@ use words::{
 
 use super::{render::MailContent, wrap::wrap};
 
-/// What the templates read the texts of a mail from.
+/// Provides the texts of a mail to the templates.
 pub(super) struct MailWords<'a> {
     words: &'a Words,
     language: Language,
@@ -30,7 +30,7 @@ struct Values<'a> {
 
 impl<'a> MailWords<'a> {
     /// # Errors
-    /// The language has no words.
+    /// There are no words for the language, or a time, date or duration cannot be formatted.
     pub(super) fn new(words: &'a Words, content: &MailContent<'a>) -> Result<Self, WordsError> {
         let &MailContent { link, language, time_zone, requested_at, host } = content;
         let until = link.created_at + TimeDelta::from_std(link.lifetime).unwrap_or_default();
@@ -71,7 +71,7 @@ impl<'a> MailWords<'a> {
         Ok(wrap(&lines.join(" ")))
     }
 
-    /// A message for HTML, which marks some of the values.
+    /// A message in parts, because the HTML template marks up some of its values.
     pub(super) fn parts(&self, id: &str) -> askama::Result<Vec<Part<'_>>> {
         self.words.parts(self.language, id, &self.args()).map_err(askama::Error::custom)
     }

@@ -1,4 +1,4 @@
-//! What a mail shows of a link: the link as text, the code, and for how long they work.
+//! What a mail shows of a link: the link as text, the code, and how long both work.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(crate) struct MailedLink {
 }
 
 impl MailedLink {
-    /// What the mail of these parts shows.
+    /// What a mail shows of a link with these parts.
     ///
     /// # Errors
     /// [`MissingConfirmKey`] if the link cannot be built.
@@ -32,7 +32,7 @@ impl MailedLink {
         Ok(Self { url, code, created_at: parts.created_at, lifetime: parts.lifetime() })
     }
 
-    /// What the mail of a link shows that an earlier version of the worker sealed as text.
+    /// What a mail shows of a link that an earlier version of the worker sealed as text.
     pub(crate) fn from_text(url: String, age: Duration, lifetime: Duration) -> Self {
         let created_at = Utc::now() - TimeDelta::from_std(age).unwrap_or_default();
         Self { url: Some(url), code: None, created_at, lifetime }

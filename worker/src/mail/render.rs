@@ -41,7 +41,7 @@ pub struct RenderedMail {
 /// Why a mail cannot be rendered.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RenderError {
-    /// The mail's language has no words, or a date cannot be written.
+    /// There are no words for the mail's language, or a date cannot be formatted.
     #[error(transparent)]
     Words(#[from] WordsError),
     /// A template or a message is broken.
@@ -64,7 +64,7 @@ struct HtmlBody<'a> {
     /// Already escaped.
     link: Option<String>,
     code: Option<&'a str>,
-    /// The code for screen readers, which would read `4081726359` as a number of billions.
+    /// The code with spaces between its digits, for screen readers. They would read `4081726359` as one number, in billions.
     spelled_code: String,
     subject: &'a str,
 }
@@ -72,13 +72,13 @@ struct HtmlBody<'a> {
 /// Renders the subject and both bodies.
 ///
 /// # Errors
-/// The language has no words, or a template cannot be rendered.
+/// There are no words for the language, or a template cannot be rendered.
 pub(crate) fn render(words: &Words, content: &MailContent<'_>) -> Result<RenderedMail, RenderError> {
     let MailedLink { url, code, .. } = content.link;
     let (link, code) = (url.as_deref(), code.as_deref());
     let words = MailWords::new(words, content)?;
-    // Mail programs group mails with the same subject into one conversation and hide the newest, so each request gets its own
-    // subject, with the time.
+    // Mail programs group mails with the same subject into one conversation and hide the newest mail. So each request gets its
+    // own subject, which includes the time.
     let subject = words.line(if link.is_some() { "mail-subject-link" } else { "mail-subject-code" })?;
     let text = TextBody { words: &words, link, code }.render()?;
     let spelled_code = code.map(spell).unwrap_or_default();
@@ -86,7 +86,7 @@ pub(crate) fn render(words: &Words, content: &MailContent<'_>) -> Result<Rendere
     Ok(RenderedMail { subject, text, html })
 }
 
-/// Separates the digits of a code, so that screen readers read one after the other.
+/// Separates the digits of a code, so that screen readers read them one by one.
 fn spell(code: &str) -> String {
     code.chars().map(String::from).collect::<Vec<_>>().join(" ")
 }
@@ -134,7 +134,7 @@ mod tests {
         mail_with(Some(LINK), None)
     }
 
-    /// The text of a body without tags, with single spaces, as a preview begins with it.
+    /// The text of an HTML body, without tags and with single spaces. A preview of the mail begins with this text.
     fn visible(html: &str) -> String {
         let body = html.split_once("<body").unwrap().1;
         let text = body.split('<').filter_map(|part| part.split_once('>')).map(|(_, text)| text);

@@ -14,7 +14,7 @@ const STANDSTILL_SECONDS: usize = 10;
 /// Minimum number of seconds to average over. The first second of a backlog may be incomplete.
 const MIN_SECONDS: usize = 2;
 
-/// Counts the current second.
+/// Counts the jobs that end in the current second.
 #[derive(Debug, Default)]
 pub struct Capacity {
     ended: AtomicU32,
@@ -45,8 +45,8 @@ impl Capacity {
         self.has_backlog.store(false, Relaxed);
     }
 
-    /// Starts the next second. Returns the number of jobs that ended in the last one; `None` unless there was a backlog all
-    /// the time.
+    /// Starts the next second. Returns the number of jobs that ended in the last second; `None` unless there was a backlog
+    /// during the whole second.
     pub(crate) fn take_second(&self) -> Option<u32> {
         let ended = self.ended.swap(0, Relaxed);
         let was_queue_empty = self.was_queue_empty.swap(false, Relaxed);
@@ -59,7 +59,7 @@ impl Capacity {
 pub(crate) struct RateWindow(VecDeque<u32>);
 
 impl RateWindow {
-    /// Adds a second. Returns the rate in jobs per second, once there are enough seconds.
+    /// Adds a second. Returns the rate in jobs per second, once enough seconds have been measured.
     pub(crate) fn push(&mut self, ended: Option<u32>) -> Option<f64> {
         let Some(ended) = ended else {
             self.0.clear();

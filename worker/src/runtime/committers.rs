@@ -1,5 +1,5 @@
-//! Writes the results of deliveries to the outbox in batches: while one commit is in progress, new records collect for the
-//! next commit.
+//! Writes the results of deliveries to the outbox in batches: while one commit is in progress, new records are collected for
+//! the next commit.
 
 use std::io;
 

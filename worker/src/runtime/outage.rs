@@ -68,13 +68,13 @@ pub struct OutageLog {
 
 #[derive(Debug)]
 struct DatabaseState {
-    /// Since when the database cannot be used, and why. `None` if it can.
+    /// Since when the database has been unusable, and why. `None` if the database can be used.
     away: Option<(Instant, OutageReason)>,
     /// Whether the last check found that results can be recorded.
     can_record: bool,
     /// The last error of an outage, or the start of this program.
     last_error_at: Instant,
-    /// The last statement that was refused, and when that was logged.
+    /// The message about the last refused statement, and when it was logged.
     refused: Option<(String, Instant)>,
 }
 
@@ -148,7 +148,7 @@ impl OutageLog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).can_record
     }
 
-    /// Why the database cannot be used; `None` if it can.
+    /// Why the database cannot be used; `None` if it can be used.
     pub fn reason(&self) -> Option<OutageReason> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.away.as_ref().map(|(_, reason)| reason.clone())

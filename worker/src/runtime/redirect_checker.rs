@@ -1,11 +1,11 @@
 //! Checks, before a link is created, whether Supabase's redirect allow list accepts the callback. Without this check, a link
 //! with a refused callback would still invalidate the person's earlier link, and anybody could cause that for any address.
 //!
-//! A callback counts as allowed if the list accepts its three test URLs. Otherwise each job's own callback URL decides. The
-//! check only prevents damage: if its answer is unclear, the delivery continues and compares the redirect of the created link.
+//! A callback counts as allowed if the list accepts its three test URLs. Otherwise, each job's own URL is checked. The check
+//! is only a precaution: if its answer is unclear, the delivery continues and compares the redirect of the created link.
 //!
 //! All workers share the answers in the table `redirect_checks`, and each worker caches them, so that most jobs need neither a
-//! request nor a statement.
+//! request nor a database statement.
 
 use outbox::{
     CallbackUrl, PgPool,
@@ -99,7 +99,7 @@ impl RedirectChecker {
     async fn store(&self, pool: &PgPool, outage: &OutageLog, callback: &TestableCallback, is_allowed: bool) {
         self.callbacks.insert(&callback.0, is_allowed, redirect_checks::valid_for(is_allowed));
         let stored = outbox::in_time(redirect_checks::store(pool, &callback.0, is_allowed)).await;
-        // `observe` logs an error. Without the row, the other workers ask Supabase themselves.
+        // `observe` logs an error. Without the stored answer, the other workers ask Supabase themselves.
         let _ = outage.observe(stored);
     }
 

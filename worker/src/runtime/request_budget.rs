@@ -5,8 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 /// Maximum number of requests in any minute: enough for one new callback with its three test URLs and the job's own URL. If
-/// its rate limit is on, Supabase serves `/verify` to one client address about six times a minute after the first 30 requests
-/// (measured), and people who sign in from the worker's address use up the same limit.
+/// Supabase's rate limit is on, one client address can call `/verify` only about six times a minute after its first 30 requests
+/// (measured). People who sign in from the worker's address share the same limit.
 const MAX_REQUESTS: usize = 4;
 const WINDOW: Duration = Duration::from_mins(1);
 

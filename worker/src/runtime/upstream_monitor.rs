@@ -14,9 +14,9 @@ use crate::upstream::check::CheckResult;
 /// Minimum time between two check calls of all workers together.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// After a failure, time between two attempts to get the turn for the next check call of all workers.
+/// After a failed call, time between two attempts to get the turn for the next check call. Only one worker can have the turn.
 const TRY_INTERVAL: Duration = Duration::from_millis(250);
-/// Maximum number of attempts to get the turn. Another worker may get it each time.
+/// Maximum number of attempts to get the turn. Each time, another worker may get the turn first.
 const MAX_TRIES: u32 = 8;
 
 /// The state of both upstreams, as this process has seen it.
@@ -52,10 +52,10 @@ impl UpstreamMonitor {
         self.state(upstream).has_suspicion.swap(false, Relaxed)
     }
 
-    /// Checks an upstream after a failed call that began at `since`. Reuses the result of a check call that began later.
-    /// Otherwise makes a check call with `call`, as soon as no worker has begun one within the last second. The result is
-    /// unclear if this worker does not get the turn within [`MAX_TRIES`] times [`TRY_INTERVAL`]. Also returns when the check
-    /// call began.
+    /// Checks an upstream after a failed call that began at `since`. Returns the result, and when the check call began. Reuses
+    /// the result of a check call that began after `since`. Otherwise, makes a check call with `call`, as soon as no worker
+    /// has begun a check call within the last second. The result is unclear if this worker does not get the turn within
+    /// [`MAX_TRIES`] times [`TRY_INTERVAL`].
     ///
     /// # Errors
     /// The database cannot be used to take the turn.

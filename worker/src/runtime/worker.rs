@@ -47,7 +47,7 @@ pub struct Worker {
     pub mailgun: MailgunClient,
     /// Queries Mailgun's events; `None` without `MAILGUN_EVENTS_KEY`.
     pub mailgun_events: Option<MailgunEventsClient>,
-    /// What links lead to.
+    /// What links lead to, and whether mails show a code.
     pub links: LinkSettings,
     /// The texts of mails.
     pub words: Words,
@@ -61,7 +61,8 @@ pub struct Worker {
     pub upstream_monitor: UpstreamMonitor,
     /// Logs the start and the end of database outages.
     pub outage: OutageLog,
-    /// Whether each connection is known to have its own server session. Until then, nothing may use the pool.
+    /// Whether the check at the start has shown that each connection has its own server session. Until then, only that check
+    /// may use the pool.
     pub has_own_sessions: AtomicBool,
     /// Notices when a pooler changes its mode.
     pub pooler_monitor: PoolerMonitor,

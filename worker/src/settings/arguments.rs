@@ -1,6 +1,6 @@
-//! The command line of `magic-link-worker`, which is also its `--help` and its part of docs/settings.md: every setting with
-//! its variable, default and an example. The values stay text here, so that [`WorkerSettings`](super::WorkerSettings) can
-//! report all bad ones at once.
+//! The command line of `magic-link-worker`: every setting with its variable, its default and an example. `--help` and the
+//! worker's part of docs/settings.md show the doc comments below. The values stay text here, so that
+//! [`WorkerSettings`](super::WorkerSettings) can report all invalid values at once.
 #![allow(rustdoc::bare_urls, rustdoc::invalid_html_tags, reason = "--help shows the same text")]
 
 use std::path::PathBuf;

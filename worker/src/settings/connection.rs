@@ -13,7 +13,7 @@ use super::ProxySettings;
 /// How to connect to one upstream. By default, connections are direct, and only the public certificate authorities are trusted.
 #[derive(Clone, Default)]
 pub struct ConnectionSettings {
-    /// The proxy for everything except this machine.
+    /// The proxy for all calls except those to this machine.
     pub proxy: Option<ProxySettings>,
     /// Certificate authorities that are trusted for this upstream in addition to the public ones.
     pub extra_roots: Vec<CertificateDer<'static>>,

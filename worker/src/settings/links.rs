@@ -17,7 +17,7 @@ pub struct LinkSettings {
     pub style: LinkStyle,
     /// Which codes mails show.
     pub mail_code: MailCode,
-    /// `CONFIRM_KEY`. Also needed without [`LinkStyle::Confirm`], to repeat mails from before a change of the style.
+    /// `CONFIRM_KEY`. Also needed without [`LinkStyle::Confirm`], to repeat mails that were sent before the style was changed.
     pub confirm_keys: Option<ConfirmKeys>,
 }
 
@@ -64,9 +64,9 @@ impl LinkStyle {
 pub enum MailCode {
     /// None.
     Off,
-    /// Only codes that nobody can guess while they work, however often they may be tried.
+    /// Only codes that are too long to be guessed while they work, even without a limit on attempts.
     On,
-    /// Also shorter ones. The operator has checked that Supabase limits wrong codes.
+    /// Also shorter codes. The operator has checked that Supabase limits how often wrong codes may be tried.
     OnRateLimited,
 }
 
@@ -141,12 +141,12 @@ fn confirm(public_url: &PublicUrl, keys: &ConfirmKeys) -> LinkStyle {
     LinkStyle::Confirm { public_url: public_url.clone(), key: keys.current() }
 }
 
-/// A setting that may be left out, without the white space around it. An empty value counts as left out.
+/// An optional setting, without the white space around it. `None` if it is empty or left out.
 fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// The value of a setting that may be left out. `None` if it is given and cannot be used.
+/// The value of an optional setting: `Some(None)` if the setting is left out, `None` if its value is invalid.
 fn optional<T>(parsed: Option<Option<T>>) -> Option<Option<T>> {
     match parsed {
         None => Some(None),

@@ -119,7 +119,7 @@ mod tests {
     fn read(changes: &[&'static str]) -> Result<WorkerSettings, Vec<&'static str>> {
         let name = |argument: &str| argument.split('=').next().map(str::to_owned);
         let kept = GOOD.into_iter().filter(|good| !changes.iter().any(|change| name(change) == name(good)));
-        // Every setting that these tests check is an argument, so that the environment of the test run does not matter.
+        // Pass every setting that these tests check as an argument, so that the environment of the test run does not matter.
         let arguments = WorkerArguments::parse_from(kept.chain(changes.iter().copied()));
         let mut errors = SettingErrors::default();
         let settings = WorkerSettings::read(&arguments, &mut errors);

@@ -46,7 +46,7 @@ impl ProxySettings {
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
             return Err("must be the address of a proxy alone: no path, no query, no fragment");
         }
-        // reqwest would silently connect directly if it could not parse the URL.
+        // If reqwest could not parse the URL, it would silently connect without the proxy.
         url.as_str().parse::<Uri>().map_err(|_| "is not the URL of a proxy")?;
         let address = format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(80));
         Ok(Self { url: String::from(url).into(), direct: format!("{direct},{THIS_MACHINE}"), address })

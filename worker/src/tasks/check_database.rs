@@ -13,7 +13,7 @@ use crate::runtime::{outage::OutageError, worker::Worker};
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Time between two checks during an outage.
 const AWAY_INTERVAL: Duration = Duration::from_millis(500);
-/// Longer than a pool waits for a connection.
+/// Timeout of a check: longer than a pool waits for a connection.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Checks the database. Never returns.
@@ -26,7 +26,7 @@ pub(crate) async fn run(worker: Arc<Worker>) {
         if is_ok {
             worker.outage.wait_for_error(INTERVAL).await;
         }
-        // Also pause after an error that a task reports, because there may be many.
+        // Also pause after an error that a task has reported, because tasks may report many errors.
         sleep(AWAY_INTERVAL).await;
     }
 }

@@ -1,5 +1,5 @@
-//! Checks at the start that `DATABASE_URL` does not lead to a pooler in transaction mode. Until then, the worker sends
-//! nothing else to the database.
+//! Checks at the start that `DATABASE_URL` does not lead to a pooler in transaction mode. Until this is known, the
+//! worker sends nothing else to the database.
 
 use std::{sync::atomic::Ordering, time::Duration};
 

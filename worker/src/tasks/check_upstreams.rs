@@ -19,8 +19,8 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two checks of a stopped upstream.
 const STOPPED_INTERVAL: Duration = Duration::from_secs(2);
-/// Timeout of a check of a stopped upstream. It is short, because an upstream that recovers may never respond to a call that was
-/// sent before. A check that times out changes nothing, and the next check follows soon.
+/// Timeout of a check of a stopped upstream. It is short, because an upstream that recovers may never respond to a call that
+/// was sent before its recovery. A check that times out changes nothing, and the next check follows soon.
 const STOPPED_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time between two checks of Supabase while it works.
 const SUPABASE_INTERVAL: Duration = Duration::from_secs(60);
@@ -65,7 +65,8 @@ fn ticks() -> tokio::time::Interval {
     ticks
 }
 
-/// Checks an upstream, unless it is not stopped and any worker has checked it within `min_interval`.
+/// Checks an upstream, unless any worker has checked it within `min_interval`. While the upstream is stopped, `min_interval`
+/// is at most [`STOPPED_INTERVAL`].
 async fn check_if_due(worker: &Worker, upstream: Upstream, min_interval: Duration) -> Result<(), Error> {
     let is_stopped = upstreams::is_stopped(&worker.pool, upstream).await?;
     let min_interval = if is_stopped { min_interval.min(STOPPED_INTERVAL) } else { min_interval };

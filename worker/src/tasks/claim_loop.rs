@@ -119,8 +119,8 @@ impl Claimer<'_> {
         Ok(ClaimResult::Empty { wait: next_due.min(stopped_for.max(MIN_WAIT)) })
     }
 
-    /// Returns due retries to the queue, unless that happened less than [`PROMOTE_INTERVAL`] ago and the last claim found
-    /// jobs.
+    /// Returns due retries to the queue. Skipped if the last search for due retries was less than [`PROMOTE_INTERVAL`] ago and
+    /// the last claim found jobs.
     async fn promote_due(&mut self) -> Result<(), Error> {
         if self.promoted_at.is_none_or(|at| at.elapsed() >= PROMOTE_INTERVAL) {
             outbox::promote_due(&self.worker.pool).await?;
@@ -136,8 +136,8 @@ async fn deliver(worker: Arc<Worker>, job: ClaimedJob, is_probe: bool, claimed_a
     drop(slot);
 }
 
-/// One of the `WORKER_CONCURRENCY` slots. When it is released, the claim loop claims again: there is a free slot, and this
-/// delivery may have held back a job of the same recipient.
+/// One of the `WORKER_CONCURRENCY` slots. When a slot is released, the claim loop claims again: there is a free slot, and
+/// the delivery may have held back another job of the same recipient.
 struct DeliverySlot {
     permit: Option<OwnedSemaphorePermit>,
     listener: Arc<JobListener>,
@@ -153,7 +153,7 @@ impl DeliverySlot {
 
 impl Drop for DeliverySlot {
     fn drop(&mut self) {
-        // Release the permit first. Otherwise the claim that this starts finds no free slot.
+        // Release the permit before waking the claim loop, which would otherwise find no free slot.
         drop(self.permit.take());
         self.listener.wake();
     }

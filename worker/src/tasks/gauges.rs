@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{metrics, runtime::worker::Worker};
 
-/// At least as often as Prometheus usually scrapes. The load on the database is negligible.
+/// Time between two updates. At least as often as Prometheus usually scrapes; the load on the database is negligible.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Updates the gauges every 5 seconds. Never returns.

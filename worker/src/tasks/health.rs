@@ -23,7 +23,7 @@ use tokio::time::timeout;
 
 use crate::runtime::worker::Worker;
 
-/// Longer than a healthy database takes to respond, shorter than a prober waits.
+/// Timeout of the database check: longer than a healthy database takes to respond, shorter than a health prober waits.
 const DATABASE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The routes of the health server.
@@ -124,8 +124,8 @@ fn stopping() -> Check {
     }
 }
 
-/// Reports the database as down. Prefers the reason that the regular checks have found, because it may contain the server's
-/// own message, to `found`.
+/// Reports the database as down. Uses the reason that the regular checks have found, because it may contain the server's own
+/// message; if they have found none, uses `found`.
 fn database_down(worker: &Worker, found: OutageReason) -> Check {
     let OutageReason { text, .. } = worker.outage.reason().unwrap_or(found);
     Check::Down { code: "database_unavailable".to_owned(), message: text, setting: "DATABASE_URL".to_owned() }

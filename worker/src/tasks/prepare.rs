@@ -1,4 +1,4 @@
-//! Prepares the database: migrates or checks the tables, and creates the partitions of the next days. Waits for Postgres for as
+//! Prepares the database: migrates or checks the tables, and creates the partitions for the coming days. Waits for Postgres as
 //! long as necessary.
 
 use std::{sync::atomic::Ordering, time::Duration};
@@ -28,7 +28,7 @@ pub async fn prepare(worker: &Worker, migrate: bool) {
     }
 }
 
-/// Brings the tables up to date and creates the partitions of the next days.
+/// Brings the tables up to date and creates the partitions for the coming days.
 ///
 /// # Errors
 /// [`outbox::Error`] if the database is unavailable or a migration fails.

@@ -23,8 +23,8 @@ use crate::{
 /// webhooks have time to report the mail.
 const QUERY_AFTER: [Duration; 7] =
     [minutes(10), minutes(31), minutes(60), minutes(2 * 60), minutes(4 * 60), minutes(8 * 60), minutes(24 * 60)];
-/// Before this age, an empty list of events does not mean that Mailgun has no trace of the mail: recent events may be missing
-/// (Mailgun's manual, on event polling).
+/// Minimum age of a mail before an empty list of events means that Mailgun has no trace of the mail. Before that, recent
+/// events may still be missing (Mailgun's manual, on event polling).
 const ABSENCE_COUNTS_AFTER: Duration = minutes(30);
 /// Maximum age of mails to query. Mailgun keeps events for at least one day.
 const MAX_AGE: Duration = minutes(24 * 60);

@@ -8,8 +8,8 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::runtime::{capacity::RateWindow, worker::Worker};
 
 const INTERVAL: Duration = Duration::from_secs(1);
-/// Minimum time since the last database error before a second is measured. A second with an error is not measured, nor is the
-/// next one, in which the first jobs are claimed again.
+/// Minimum time since the last database error before a second is measured. A second with an error is not measured, and
+/// neither is the next second, in which the first jobs are claimed again.
 const MIN_TIME_WITHOUT_ERROR: Duration = Duration::from_secs(2);
 
 /// Publishes the rate every second while there is a backlog. Never returns.

@@ -13,7 +13,7 @@ pub(crate) async fn run(worker: Arc<Worker>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        // `observe` logs an error. The next report follows in any case.
+        // `observe` logs an error; the next report follows anyway.
         let _ = worker.outage.observe(worker.reporter.report(&worker.pool).await);
         metrics::set_programs(worker.reporter.latest().as_ref());
     }

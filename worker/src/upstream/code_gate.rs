@@ -1,6 +1,6 @@
-//! Decides whether a mail shows the one-time code that Supabase creates with each link. Supabase does not limit how often a
-//! code may be tried, unless it sees the visitors' addresses (measured: about 1,900 tries a second). So a short code would be
-//! guessed while it works.
+//! Decides whether a mail shows the one-time code that Supabase creates with each link. Unless Supabase sees the
+//! visitors' IP addresses, it does not limit how often a code may be tried (measured: about 1,900 tries a second). Somebody
+//! could then guess a short code while it works.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -16,15 +16,15 @@ use crate::{
 /// A code with fewer digits than this can be guessed within its lifetime, even if the mail does not show it.
 const SAFE_CODE_DIGITS: usize = 8;
 
-/// Supabase's setting of the codes' length.
+/// Supabase's setting for the length of its codes.
 const SETTING: &str = "MAILER_OTP_LENGTH";
 
 /// Admits the codes that are long enough for `MAIL_CODE`.
 pub(super) struct CodeGate {
     mail_code: MailCode,
-    /// Whether the code is all that a mail has.
+    /// Whether mails have only a code and no link (`LINK_STYLE=code`).
     is_required: bool,
-    /// Digits of Supabase's codes. [`UNKNOWN`] before the first response.
+    /// Number of digits of Supabase's codes. [`UNKNOWN`] before the first response.
     digits: AtomicUsize,
 }
 
@@ -45,7 +45,7 @@ impl CodeGate {
             return;
         }
         match self.mail_code.min_digits() {
-            // Without a code, the configuration error says so.
+            // If the code is required, the configuration error from `admit` reports this.
             Some(min) if digits < min && !self.is_required => tracing::error!(
                 digits,
                 required_digits = min,
@@ -64,7 +64,7 @@ impl CodeGate {
     /// The code that the mail shows, if any. Counts mails that lack a code because it is too short.
     ///
     /// # Errors
-    /// The mail would have nothing but a code, and the code is too short. Every other code would be, too.
+    /// The code is too short, and the mail would have nothing else. All of Supabase's codes are too short then.
     pub(super) fn admit(&self, code: Option<&SecretString>) -> Result<Option<String>, UpstreamFailure> {
         let Some(min) = self.mail_code.min_digits() else { return Ok(None) };
         let digits = count_digits(code);

@@ -17,8 +17,8 @@ use crate::settings::{ConnectionSettings, is_loopback};
 /// Maximum size of a response body. Real responses have about 2 KiB.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
-/// Close idle connections before the other side does (proxies usually wait 60 s or more). A request on a connection
-/// that is being closed has an unknown outcome.
+/// Close idle connections before the other side does (proxies usually wait 60 s or more), because a request on a
+/// connection that is being closed has an unknown outcome.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// An upstream's response.

@@ -41,7 +41,7 @@ pub struct SupabaseClient {
     hook_slots: Semaphore,
     /// When a failed hook was last logged as an error.
     hook_error_at: Mutex<Option<Instant>>,
-    /// Recipient of check calls. No mail is sent to it.
+    /// Recipient in check calls. No mail is sent to this address.
     check_address: String,
     signups: Signups,
     code_gate: CodeGate,
@@ -182,7 +182,7 @@ impl SupabaseClient {
         self.check_link(&response, email, body)
     }
 
-    /// The shortest address that links may lead to.
+    /// The shortest `verify_url` that a link may have.
     pub fn shortest_verify_url(&self) -> String {
         let origin = self.link_origins.iter().min_by_key(|origin| origin.len());
         format!("{}/", origin.map(String::as_str).unwrap_or_default())
@@ -198,7 +198,8 @@ impl SupabaseClient {
         }
     }
 
-    /// Checks that the link is for the recipient and works for them, and, if the mail leads to it, that a known server has it.
+    /// Checks that the link is for the recipient, that the recipient is not banned, and, if the person passes Supabase on the
+    /// way to the portal, that the link's origin is in `LINK_ORIGINS`.
     fn check_link(
         &self,
         response: &UpstreamResponse,
@@ -222,7 +223,7 @@ impl SupabaseClient {
         let url = Url::parse(&body.action_link).ok().filter(|_| is_plain);
         let Some(url) = url else { return Err(verdict::classify(response)) };
         let origin = url.origin().ascii_serialization();
-        // Without the query, which contains the token.
+        // Leave out the query, because it contains the token.
         let verify_url = Url::parse(&format!("{origin}{}", url.path())).map_err(|_| verdict::classify(response))?;
         if self.is_origin_checked && !self.link_origins.contains(&origin) {
             let message = format!(

@@ -1,4 +1,4 @@
-//! Retries repeat the very same mail in every style, also by another worker with other settings.
+//! With every `LINK_STYLE`, a retry sends exactly the same mail, even if another worker with other settings retries.
 
 use chacha20poly1305::{
     Key, KeyInit as _, XChaCha20Poly1305, XNonce,
@@ -19,7 +19,7 @@ const SEALING_KEY: [u8; 32] = [
     31,
 ];
 
-/// A test with codes of 10 digits and the settings of the confirm page.
+/// A test with codes of 10 digits, `PUBLIC_URL`, `CONFIRM_KEY`, and these values of `LINK_STYLE` and `MAIL_CODE`.
 async fn test_with(style: &str, mail_code: &str) -> TestWorker {
     let mut test = TestWorker::new().await;
     test.supabase.set_otp_length(10);
@@ -34,7 +34,7 @@ async fn test_with(style: &str, mail_code: &str) -> TestWorker {
     test
 }
 
-/// Starts a worker, lets Mailgun's answer to the first mail get lost, and stops the worker.
+/// Starts a worker, drops Mailgun's response to the first mail, and stops the worker.
 async fn mail_without_answer(test: &TestWorker) -> JobId {
     test.mailgun.faults().add(FaultKind::CutAfter);
     let worker = test.start_worker();
@@ -45,7 +45,7 @@ async fn mail_without_answer(test: &TestWorker) -> JobId {
     job
 }
 
-/// Everything of a mail that the person or a mail program sees.
+/// Everything in a mail that the person or a mail program sees.
 fn seen(mail: &Mail) -> (&str, &str, &str, &[(String, String)]) {
     (&mail.subject, &mail.text, &mail.html, &mail.headers)
 }

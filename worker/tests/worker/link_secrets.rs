@@ -1,4 +1,4 @@
-//! No style of link leaves a token hash, a code or a link in a log, a metric, an error or a table.
+//! With every `LINK_STYLE`, no log, metric, error or table contains a token hash, a code or a link.
 
 use confirm::ConfirmKeys;
 use sandbox::{Fault, Mail};
@@ -21,7 +21,7 @@ async fn in_no_style_is_a_hash_a_code_or_a_link_in_a_log_a_metric_an_error_or_a_
         ] {
             test.set(name, value);
         }
-        // The first mail is accepted without an answer, so its link stays in the tables.
+        // Mailgun accepts the first mail, but its response is lost, so the mail's link stays in the tables.
         test.mailgun.faults().add(Fault::from(sandbox::FaultKind::CutAfter).to("tim@example.com"));
         let worker = test.start_worker();
         let waiting = test.enqueue("tim@example.com").await;

@@ -125,7 +125,7 @@ async fn a_confirm_link_that_would_be_too_long_is_shortened_or_replaced() {
     let callback = |length: usize| format!("https://example.com/auth/callback?next=%2F{}", "a".repeat(length));
     let length_of = async |length| mail_to(&test, ADA, &callback(length)).await.link().unwrap().to_owned();
 
-    // Four characters of the word hold three characters of the callback.
+    // Four characters of the word encode three characters of the callback.
     let longest_with_address = 1_200 + (2_000 - length_of(1_200).await.len()) / 4 * 3;
     let link = length_of(longest_with_address - 3).await;
     assert!(link.len() <= 2_000 && content(&link).recipient.is_some(), "{}", link.len());
@@ -157,7 +157,7 @@ async fn a_token_hash_link_leads_to_the_callback_and_the_portal_verifies_the_has
     test.finish_without_faults().await;
 }
 
-/// Such a link does not pass Supabase, whose address may be reachable for the portal alone.
+/// Such a link does not go through Supabase. Supabase's address may be reachable only from the portal.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_hash_link_needs_neither_the_verify_address_nor_the_redirect_allow_list() {
     let mut test = TestWorker::new().await;
@@ -278,7 +278,7 @@ async fn with_style_code_short_codes_stop_all_mail_until_the_setting_is_changed(
     test.finish_without_faults().await;
 }
 
-/// Starts a worker with these settings besides the usual ones, and returns the variables of its setting errors.
+/// Starts a worker with these settings in addition to the usual ones, and returns the variables of its setting errors.
 async fn setting_errors(test: &TestWorker, settings: &[(&str, &str)]) -> Vec<String> {
     let mut all = test.settings().to_vec();
     all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
@@ -297,7 +297,7 @@ async fn settings_of_links_that_do_not_fit_together_stop_the_start() {
         (vec![("LINK_STYLE", "confirm")], vec!["PUBLIC_URL", "CONFIRM_KEY"]),
         (vec![("LINK_STYLE", "confirm"), url], vec!["CONFIRM_KEY"]),
         (vec![("LINK_STYLE", "confirm"), key], vec!["PUBLIC_URL"]),
-        // Without LINK_STYLE, one of the two alone is a mistake, as it is for the api.
+        // Without LINK_STYLE, setting only one of the two is an error, as in the api.
         (vec![url], vec!["CONFIRM_KEY"]),
         (vec![key], vec!["PUBLIC_URL"]),
         (vec![("LINK_STYLE", "magic"), url, key], vec!["LINK_STYLE"]),

@@ -113,7 +113,7 @@ async fn a_private_certificate_authority_is_trusted_only_for_supabase() {
         test.enqueue("ada@example.com").await;
         assert_eq!(stop_of(&test, "supabase").await.0, "supabase_unreachable");
         assert!(test.supabase.journal().is_empty());
-        // The worker hands back the job, which it may be trying at the moment.
+        // The worker may be trying the job right now. Let it requeue the job before the next worker starts.
         worker.terminate();
         worker.wait().await;
     }

@@ -57,7 +57,7 @@ async fn each_response_has_the_effect_of_its_verdict() {
         assert!(test.outcomes(job).await.starts_with(outcomes), "{name}: {}", test.outcomes(job).await);
         let message = row.message.unwrap();
         assert!(!message.contains('@') && !message.contains("://"), "{name}: {message}");
-        // A success after each failure, because three failures in a row would stop the upstream.
+        // Let a job succeed after each failure, because three failures in a row would stop the upstream.
         let other = test.enqueue(&format!("other-{name}@example.com")).await;
         test.wait_for_state(other, "sent").await;
     }
@@ -129,7 +129,7 @@ async fn after_a_timeout_the_same_mail_is_sent_again() {
     assert_eq!(test.supabase.journal().len(), 1, "the worker created a second link, which invalidates the first");
     assert!(test.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
     assert_eq!(test.outcomes(job).await, "generate_link ok, send unknown, send ok");
-    // This test measures a time: the worker waits for UPSTREAM_TIMEOUT.
+    // This test measures a time: the worker must wait for UPSTREAM_TIMEOUT.
     assert!(started_at.elapsed().unwrap() >= Duration::from_secs(1), "the worker did not wait for the response");
     test.finish().await;
 }
@@ -147,8 +147,8 @@ async fn a_failing_upstream_is_called_for_one_job_at_a_time() {
         jobs.push(test.enqueue(&format!("person-{number}@example.com")).await);
     }
     worker.wait_for_line("Sending is paused until it works again", TIMEOUT).await.unwrap();
-    // Jobs that were claimed earlier still make their calls. The stop may come up to a second after them, because all
-    // workers together check at most once a second. The probes follow after 1, 2 and 5 s.
+    // Jobs that were claimed before the stop still make their calls. The stop may come up to a second after these calls,
+    // because all workers together check at most once a second. The probes follow after 1, 2 and 5 s.
     let gaps = || {
         let calls: Vec<_> = test.supabase.journal().iter().map(|call| call.at).collect();
         calls

@@ -161,8 +161,8 @@ async fn a_failing_hook_delays_only_new_users() {
     test.finish().await;
 }
 
-/// Supabase does not always report that a hook has failed. Then the failures of three new users stop it for everybody, and a
-/// known user, for whom the hook does not run, waits for one probe.
+/// Supabase does not always report that a hook has failed. Then the failures of three new users stop Supabase for everybody,
+/// and a known user, for whom the hook does not run, waits for one probe.
 #[tokio::test(flavor = "multi_thread")]
 async fn unexplained_failures_of_new_users_delay_known_users_by_one_probe() {
     let test = TestWorker::new().await;
@@ -178,7 +178,7 @@ async fn unexplained_failures_of_new_users_delay_known_users_by_one_probe() {
     let known = test.enqueue_all("known", 10).await;
     let started_at = Instant::now();
     test.wait_for_all(&known, "sent").await;
-    // The promise is a time: the next probe comes within 5 s, and a known user's success ends the stop.
+    // A promised time is tested here: the next probe comes within 5 s, and a known user's success ends the stop.
     assert!(started_at.elapsed() < Duration::from_secs(6), "{:?}", started_at.elapsed());
     test.finish_without_faults().await;
 }
@@ -269,7 +269,7 @@ async fn outage(fault: Fault) {
     .await;
     let over_at = Instant::now();
     test.wait_for_all(&jobs, "sent").await;
-    // The promise is a time.
+    // A promised time is tested here: the jobs are sent soon after the outage ends.
     assert!(over_at.elapsed() < Duration::from_secs(5), "{:?} after {:?}", over_at.elapsed(), began_at.elapsed());
     for job in jobs {
         assert_eq!(test.job(job).await.attempt, 1);
@@ -337,7 +337,7 @@ async fn recipients_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_ou
     let started_at = Instant::now();
     let person = test.enqueue("ada@example.com").await;
     test.wait_for_state(person, "sent").await;
-    // The promise is a time: at most one probe comes before this person's.
+    // A promised time is tested here: at most one probe comes before this person's.
     assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
     assert!(!test.is_stopped().await, "the success did not resume Supabase");
 
@@ -371,7 +371,7 @@ async fn jobs_that_a_hook_delays_are_not_probed_before_others() {
     let started_at = Instant::now();
     let person = test.enqueue("ada@example.com").await;
     test.wait_for_state(person, "sent").await;
-    // The promise is a time: at most one probe comes before this person's.
+    // A promised time is tested here: at most one probe comes before this person's.
     assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
     test.finish_without_faults().await;
 }

@@ -21,7 +21,7 @@ pub(crate) struct TestWorker {
     pub(crate) supabase: SupabaseAuth,
     pub(crate) mailgun: Mailgun,
     pub(crate) database: TestDatabase,
-    /// Sessions like those of the programs, for enqueues.
+    /// Connections for enqueues, with the same session settings as those of the programs.
     enqueuer: PgPool,
     settings: Vec<(String, String)>,
 }

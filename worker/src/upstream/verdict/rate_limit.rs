@@ -7,13 +7,13 @@ use reqwest::header::{HeaderName, RETRY_AFTER};
 
 use crate::upstream::http::UpstreamResponse;
 
-/// The wait when the response names none.
+/// The wait if the response does not name one.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
-/// Maximum wait. After that, a job's default deadline has passed, and an early retry costs only one call.
+/// Maximum wait. By then, a job's default deadline has passed, and a retry that comes too early costs only one call.
 const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 
-/// The wait from now: 1 second to 15 minutes. 5 seconds if the response names none.
+/// The wait from now: 1 second to 15 minutes, or 5 seconds if the response does not name a wait.
 pub(super) fn wait_or_default(response: &UpstreamResponse, message: &str) -> Duration {
     requested_wait(response, message).unwrap_or(DEFAULT_WAIT)
 }
@@ -70,7 +70,7 @@ mod tests {
 
     use super::*;
 
-    /// The wait in seconds, rounded to 5, because the clock advances during the test.
+    /// The wait in seconds, rounded to a multiple of 5, because the clock advances during the test.
     fn seconds(message: &str, header: Option<(&'static str, String)>) -> u128 {
         let mut headers = HeaderMap::new();
         if let Some((name, value)) = header {

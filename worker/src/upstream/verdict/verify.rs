@@ -1,6 +1,6 @@
-//! Classifies the responses of Supabase's `/verify` to a token that no link has. The server redirects such a request to the
-//! callback if its allow list accepts the callback, and otherwise to its SITE_URL. The error is in the fragment (Supabase:
-//! internal/api/verify.go; also measured). Any other response is `Unclear` and must not fail a job.
+//! Classifies the responses of Supabase's `/verify` to requests with a token that no link has. The server redirects such a
+//! request to the callback if its allow list accepts the callback, and otherwise to its SITE_URL. The error is in the
+//! fragment (Supabase: internal/api/verify.go; also measured). Any other response is `Unclear` and must not fail a job.
 
 use reqwest::header::LOCATION;
 use url::{Url, form_urlencoded};
@@ -45,8 +45,8 @@ pub fn classify_redirect(response: &UpstreamResponse, callback_url: &str) -> Red
     let (Ok(callback), Ok(url)) = (Url::parse(callback_url), Url::parse(location)) else {
         return RedirectAnswer::Unclear;
     };
-    // Supabase accepts every callback with the origin of its SITE_URL. So a redirect to the callback's own origin is not the
-    // SITE_URL but the callback in another notation.
+    // Supabase accepts every callback with the origin of its SITE_URL. So a redirect to the callback's own origin does not
+    // lead to the SITE_URL, but to the callback in another notation.
     if !is_error_of_verify(&url) || url.origin() == callback.origin() {
         return RedirectAnswer::Unclear;
     }
