@@ -1,6 +1,6 @@
 //! The only exception to "the newest mailed link works", proven from the journals: Supabase carried out a
-//! `generate_link` call late: the call began before the call that created the newest link, but was carried out after it. Its
-//! worker was frozen, died or gave up the call in between, and no worker can cancel it.
+//! `generate_link` call late. The call began before the call that created the newest link, but was carried out after it. Its
+//! worker was frozen, died or gave up the call in between, and no worker can cancel such a call.
 
 use ::tests::record::{JobFacts, moment};
 use sandbox::LinkCall;

@@ -121,7 +121,7 @@ impl SuspicionProtocol {
         match call.step {
             CallStep::OnWire => {
                 actions.push(SuspicionAction::Answer(index));
-                // Without such a fault, it makes no difference.
+                // If the check call would succeed, it makes no difference whether it is made.
                 if self.check_fails(world) {
                     actions.push(SuspicionAction::RefuseUnchecked(index));
                 }
