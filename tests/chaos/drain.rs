@@ -59,7 +59,7 @@ pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector, api: &s
     asked
 }
 
-/// Waits until each open job belongs to somebody with a permanent fault, and was tried since this began.
+/// Waits until each open job belongs to somebody with a permanent fault, and was tried after this function was called.
 async fn settle(system: &TestSystem, injector: &FaultInjector, began: Instant) {
     let began_at = now();
     let faulty: Vec<&str> = injector.personal.permanent(&PersonalKind::ALL).into_iter().collect();

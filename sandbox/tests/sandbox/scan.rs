@@ -14,7 +14,7 @@ async fn both() -> (Mailgun, SupabaseAuth) {
     (mailgun, supabase)
 }
 
-/// A link to a callback that is not on this machine, so that its page is the stand-in's own.
+/// Makes a link whose callback is not on this machine, so that the stand-in shows a page of its own.
 async fn make_link(supabase: &SupabaseAuth) -> String {
     let key = "sandbox-service-role-key";
     let url = format!("{}/auth/v1/admin/generate_link", supabase.url());
