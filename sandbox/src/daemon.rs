@@ -1,5 +1,5 @@
 //! Runs third-party server programs (PgBouncer, Patroni, HAProxy, …) as child processes. Most of them, like Postgres,
-//! refuse to run as root, so none of them does here.
+//! refuse to run as root, so root runs all of them as another user.
 
 use crate::{postgres::RunAs, process::Process};
 use nix::sys::signal::Signal;

@@ -1,6 +1,6 @@
 //! The sandbox's database: in a Postgres server that the sandbox starts, or the one that SANDBOX_DATABASE_URL names.
-//! The sandbox empties the named database at every start. So it must be on this machine, and must be empty or have been
-//! created by an earlier sandbox. A wrong variable then destroys no data.
+//! The sandbox empties the named database at every start. So that a wrong variable destroys no data, the database must be
+//! on this machine, and must be empty or have been created by an earlier sandbox.
 
 use crate::{
     Durability, Postgres, PostgresError, Role, RolesError, postgres::Announce, process::Process,
@@ -157,7 +157,7 @@ const MARK: &str = "magic_link_sandbox";
 
 async fn empty_if_ours(url: &str) -> Result<(), DatabaseError> {
     let options: PgConnectOptions = url.parse().map_err(DatabaseError::NotAUrl)?;
-    // Check what sqlx will really connect to, whichever parameter of the URL named it.
+    // Check the host that sqlx will connect to, whichever part of the URL sets it.
     if options.get_socket().is_none() && !is_local(options.get_host()) {
         return Err(DatabaseError::NotLocal(options.get_host().to_owned()));
     }

@@ -4,19 +4,19 @@
 use std::{fmt::Debug, time::Duration};
 use tokio::time::Instant;
 
-/// Longest wait of [`eventually`]. Nothing that a test waits for takes so long, even on a busy machine.
+/// Timeout of [`eventually`]. Nothing that a test waits for takes this long, even on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(30);
 const INTERVAL: Duration = Duration::from_millis(10);
 
 /// Calls `check` every 10 ms until it returns `Ok`, and returns the value. `what` names the expected event.
 ///
 /// # Panics
-/// `check` still fails after 30 seconds. The message has `what` and the last error, which is what was seen instead.
+/// `check` still fails after 30 seconds. The message contains `what` and the last error, which shows what was seen instead.
 pub async fn eventually<T, Seen: Debug>(what: &str, check: impl AsyncFnMut() -> Result<T, Seen>) -> T {
     eventually_within(TIMEOUT, what, check).await
 }
 
-/// Like [`eventually`], for an event that may take longer, or that must come sooner.
+/// Like [`eventually`], with a longer or shorter timeout.
 ///
 /// # Panics
 /// `check` still fails after `timeout`.

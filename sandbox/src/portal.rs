@@ -35,7 +35,7 @@ const SCRIPTS: [&str; 12] = [
 /// Settings of the portal.
 #[derive(Clone, Debug)]
 pub struct PortalSettings {
-    /// Where it listens; port 0 takes a free one.
+    /// The address to listen on. Port 0 takes a free port.
     pub listen: SocketAddr,
     /// The api's base address, such as `http://127.0.0.1:8080/api`.
     pub api: String,
@@ -123,8 +123,8 @@ fn own_address(file: &str, request: &Request) -> Option<String> {
     (is_page && name != "localhost").then(|| format!("http://localhost:{port}{path}"))
 }
 
-/// Every path without a file is a page for people who are signed in. The callback is a page, not a redirect: a browser
-/// would carry the tokens along.
+/// Every path without a file is a page for people who are signed in. The callback is a page, not a redirect: on a
+/// redirect, a browser would carry the tokens along.
 fn file_of(path: &str) -> (&'static str, &'static str) {
     const HTML: &str = "text/html; charset=utf-8";
     let script = SCRIPTS.into_iter().find(|script| path.strip_prefix('/') == Some(script));
@@ -151,7 +151,7 @@ fn config(settings: &PortalSettings) -> String {
     .concat()
 }
 
-/// Allows the portal's own scripts and styles and requests to the api and to Supabase, and nothing else.
+/// Allows only the portal's own scripts and styles, and requests to the api and to Supabase.
 fn policy(settings: &PortalSettings) -> String {
     let origin = |url: &str| url::Url::parse(url).map(|url| url.origin().ascii_serialization()).unwrap_or_default();
     let (api, supabase) = (origin(&settings.api), origin(&settings.supabase_url));

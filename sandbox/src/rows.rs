@@ -90,7 +90,7 @@ impl JobRow {
         rows(pool, &format!("{JOBS} where id = '{id}'")).await.pop()
     }
 
-    /// The job of a request, if there is one. The id must be a test's own: it is part of the query.
+    /// The job of a request, if there is one. The id must come from the test itself, because the query contains it unescaped.
     ///
     /// # Panics
     /// The query fails.

@@ -21,7 +21,7 @@ pub fn api(database_url: &str) -> Vec<(String, String)> {
         ("RUST_LOG", "debug"),
         ("API_LISTEN", ANY_PORT),
         ("API_PRIVATE_LISTEN", ANY_PORT),
-        // No load balancer has to notice a stop.
+        // There is no load balancer that needs time to notice a stop.
         ("DRAIN_SECONDS", "0"),
         ("CALLBACK_ORIGINS", "https://example.com,http://localhost:*"),
         ("IP_RATE_LIMIT", "100000/1m"),

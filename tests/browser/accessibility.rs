@@ -14,8 +14,8 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// Runs axe, and returns each violation with the elements that violate the rule. With forced colours, contrast is not checked:
-/// the person has chosen it, and axe would read the page's own text colour (`-webkit-text-fill-color`) instead of the one that
-/// is shown.
+/// the person has chosen the colours, and axe would read the page's own text colour (`-webkit-text-fill-color`) instead of the
+/// one that is shown.
 const RUN: &str = r"
     const [ignored, done] = arguments;
     const told = ({ id, help, nodes }) =>

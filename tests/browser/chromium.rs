@@ -10,8 +10,8 @@ use thirtyfour::{By, ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriv
 /// Maximum time that a test waits for a page. It is generous, because two cores build, serve and render everything.
 const MAX_WAIT: Duration = Duration::from_secs(20);
 
-/// Turns off background traffic, for which a test has no network; and the sandbox, which does not work for root and is not
-/// needed, because the browser opens only our pages.
+/// Turns off background traffic, because tests have no network. Also turns off Chromium's sandbox, which does not work for
+/// root and is not needed, because the browser opens only our pages.
 const ARGUMENTS: [&str; 11] = [
     "--headless=new",
     "--no-sandbox",
@@ -82,7 +82,7 @@ impl Browser {
         field.send_keys(text).await.unwrap();
     }
 
-    /// Sends the portal's form for this address.
+    /// Submits the portal's form with this address.
     pub(crate) async fn ask_for(&self, address: &str) {
         self.type_into("email", address).await;
         self.click("submit").await;

@@ -99,7 +99,7 @@ async fn a_refused_code_is_explained_and_can_be_tried_again() {
         browser.type_into("code", &code).await;
         for (fault, text) in [(Fault::status(429), "wait a minute"), (Fault::from(FaultKind::Cut), "cannot be reached")]
         {
-            // A browser repeats a request by itself if an open connection is cut.
+            // The fault must apply to every call, because a browser repeats a request by itself if an open connection is cut.
             street.system.supabase.verify_faults().add(fault.always());
             browser.click("code-submit").await;
             browser.until_text("code-error", text).await;

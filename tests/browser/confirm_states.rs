@@ -53,7 +53,7 @@ async fn assert_readable(browser: &Browser, state: &str, title: &str) {
     }
 }
 
-/// Whether every address and host on the page that fits on a line is on one line.
+/// Fails if an address or host on the page that fits on one line is broken across lines.
 async fn assert_names_are_whole(browser: &Browser, state: &str) {
     let broken = browser
         .value(
@@ -64,7 +64,7 @@ async fn assert_names_are_whole(browser: &Browser, state: &str) {
     assert_eq!(broken, 0, "{state}: a short name is broken");
 }
 
-/// Forced colours remove the background that makes a button look like one.
+/// Fails if a button has no visible edge. Forced colours remove the background that makes it look like a button.
 async fn assert_edges_are_visible(browser: &Browser, state: &str) {
     assert_eq!(browser.value("matchMedia('(forced-colors: active)').matches").await, true);
     let hidden = browser
@@ -130,7 +130,7 @@ async fn every_problem_of_the_confirm_page_is_accessible() {
         browser.click("post").await;
         assert_readable(&browser, "posted by another site", "Please open the link from your mail").await;
 
-        // Chromium shows a page of its own in the frame.
+        // Chromium shows its own error page in the frame.
         browser.go(&format!("data:text/html,<iframe id=frame src={link}></iframe>")).await;
         browser.at("frame").await.enter_frame().await.unwrap();
         assert_eq!(browser.value("location.href").await, "chrome-error://chromewebdata/");

@@ -1,4 +1,4 @@
-//! The confirm page: a mail scanner that opens every link spends nothing, and the person who presses the button is signed in.
+//! The confirm page: a mail scanner that opens every link uses none up, and the person who presses the button is signed in.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
 
 const ADA: &str = "ada@example.com";
 
-/// Asks on the portal's page, and returns the mail's link.
+/// Requests a link on the portal's page, and returns the link in the mail.
 pub(crate) async fn ask(browser: &Browser, street: &Street) -> String {
     browser.go(&street.page("/projects/42?tab=files")).await;
     browser.until_shown("email").await;
@@ -52,7 +52,7 @@ async fn a_link_that_a_scanner_has_opened_still_signs_in() {
         browser.click("sign-in").await;
         assert_signed_in(&browser, &street).await;
 
-        // The same link again: its token is spent, and the portal says so.
+        // Open the same link again: its token is used up, and the portal says so.
         browser.go(&link).await;
         browser.until("performance.now() > 600").await;
         browser.click("sign-in").await;

@@ -11,7 +11,7 @@ pub(crate) struct Look {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) is_dark: bool,
-    /// Whether the person's own few colours replace those of the page (`forced-colors: active`).
+    /// Whether a few colours that the person has chosen replace those of the page (`forced-colors: active`).
     pub(crate) has_forced_colors: bool,
 }
 
@@ -23,7 +23,7 @@ const NARROW_DARK: Look = Look { name: "320 px, dark", is_dark: true, ..NARROW }
 const FORCED: Look = Look { name: "320 px, forced colors", has_forced_colors: true, ..NARROW };
 const FORCED_DARK: Look = Look { name: "320 px, forced colors, dark", is_dark: true, ..FORCED };
 
-/// The looks of the pictures.
+/// The looks in which screenshots are taken.
 pub(crate) const LOOKS: [Look; 3] = [LIGHT, DARK, Look { name: "phone", width: 390, height: 780, ..LIGHT }];
 
 /// The looks in which a page must be readable for everybody.

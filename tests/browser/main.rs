@@ -62,7 +62,7 @@ impl Street {
         Street { system, portal }
     }
 
-    /// Ends the test. The pages are its subject, not the jobs.
+    /// Ends the test. It may leave jobs open, because it tests the pages, not the jobs.
     pub(crate) fn finish(self) {
         self.system.finish_with_any_jobs();
     }

@@ -131,7 +131,7 @@ async fn every_language_is_readable_and_runs_in_its_direction() {
     .await;
 }
 
-/// Keeps a picture of all mails, side by side.
+/// Saves a screenshot of all mails side by side.
 async fn keep_contact_sheet(browser: &Browser, mails: &[String]) {
     let look = Look { width: 1_700, height: 960, ..LOOKS[0] };
     browser.look_like(look).await;

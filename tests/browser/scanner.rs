@@ -28,7 +28,7 @@ pub(crate) async fn scan_mail(mail: &Mail) -> usize {
     addresses.len()
 }
 
-/// HEAD and GET three times, then a visit with scripts.
+/// Sends HEAD and GET three times, then visits the link with scripts.
 pub(crate) async fn scan(browser: &Browser, link: &str) {
     let client = Client::builder().redirect(redirect::Policy::limited(5)).no_proxy().build().unwrap();
     for _ in 0..3 {

@@ -101,7 +101,7 @@ async fn a_scan_uses_up_a_link_of_supabase() {
     .await;
 }
 
-/// Whether a scanner with scripts uses up such a link depends on the portal.
+/// Whether a scanner that runs scripts uses up a link to the portal depends on the portal, so both results are right.
 #[tokio::test]
 async fn the_result_for_a_link_to_the_portal_is_what_supabase_says() {
     browse(|browser| async move {

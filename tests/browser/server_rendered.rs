@@ -139,7 +139,7 @@ async fn the_rendered_portal_asks_before_it_takes_an_unexpected_session() {
         browser.click("yes").await;
         assert_signed_in(&browser, &street, BOB).await;
 
-        // A link of somebody else.
+        // A link for somebody else.
         let eve = street.mail_asked_elsewhere("eve@example.com", "/home").await;
         open_and_press(&browser, &eve).await;
         browser.until_text("question-title", "Sign in as eve@example.com instead?").await;
@@ -153,7 +153,7 @@ async fn the_rendered_portal_asks_before_it_takes_an_unexpected_session() {
             browser.driver.get_all_cookies().await.unwrap().into_iter().map(|cookie| cookie.name).collect();
         assert_eq!(names, ["session"]);
 
-        // Bob's own link needs no question.
+        // For Bob's own link, the portal asks no question.
         street.mail_asked_elsewhere(BOB, "/home").await;
         let mails = street.system.mailgun.wait_for_mails(3).await.unwrap();
         open_and_press(&browser, &mails[2]).await;
@@ -246,7 +246,8 @@ async fn problems_are_shown_and_a_link_that_was_not_used_keeps_its_button() {
     .await;
 }
 
-/// Otherwise, one visitor could use up the limits of all, because all come through the portal's server.
+/// The portal's server sends all requests, so it must pass on each visitor's address. Otherwise, one visitor could use up the
+/// limits of all.
 #[tokio::test]
 async fn the_api_and_supabase_learn_the_visitors_address() {
     let street = Street::of(Plan::default().api("IP_RATE_LIMIT", "1/1m")).await;
@@ -311,7 +312,7 @@ async fn the_rendered_callback_leads_nowhere_else() {
         assert_eq!(answer.status(), 303, "{next}");
         assert_eq!(answer.headers()["location"], format!("{own}{lands_at}"), "{next}");
     }
-    // A question about somebody else, which was shown before the link of this session was opened.
+    // The answer to a question about somebody else, which was shown before the link of this session was opened.
     for form in [vec![("address", BOB), ("next", "/home")], vec![("next", "/home")]] {
         assert_eq!(street.post("/auth/accept", &form, &headers).await.status(), 403, "{form:?}");
     }

@@ -26,7 +26,7 @@ async fn follow_the_link(browser: &Browser) {
     browser.to_newest_tab().await;
 }
 
-/// Everything that a page can learn about how it was opened.
+/// Fails if a token is in anything that a page can learn about how it was opened.
 async fn assert_no_token_in_sight(browser: &Browser) {
     let seen = browser
         .value("[location.href, document.referrer, ...performance.getEntries().map((entry) => entry.name)].join('\\n')")
@@ -66,7 +66,7 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         browser.until_shown("page").await;
         assert_eq!(browser.value("location.pathname").await, "/projects/42");
 
-        // The second click.
+        // Click the same link a second time.
         browser.driver.switch_to_window(mailbox).await.unwrap();
         follow_the_link(&browser).await;
         browser.until_text("title", "This link did not sign you in").await;

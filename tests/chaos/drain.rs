@@ -38,9 +38,10 @@ const UNFINISHED: &str = "
       + (select count(*) from upstreams where stopped_by is not null or suspects <> '{}')";
 
 /// Waits until no job is open, or for the timeout. The last open jobs belong to people with a permanent fault; their
-/// deadlines pass. Returns the requests that it made.
+/// deadlines are made to pass. Returns the requests that this function made.
 ///
-/// A refusal is final only after a success for somebody else. So the refused people ask at first, and somebody else later.
+/// A refusal is final only after a success for somebody else. So the refused people make requests first, and then somebody
+/// else does.
 pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector, api: &str) -> Vec<AskedRequest> {
     let began = Instant::now();
     let mut asked = people::ask_refused(api, &injector.personal).await;
@@ -58,7 +59,7 @@ pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector, api: &s
     asked
 }
 
-/// Waits until each open job belongs to somebody with a permanent fault, and was tried since this began.
+/// Waits until each open job belongs to somebody with a permanent fault, and was tried after this function was called.
 async fn settle(system: &TestSystem, injector: &FaultInjector, began: Instant) {
     let began_at = now();
     let faulty: Vec<&str> = injector.personal.permanent(&PersonalKind::ALL).into_iter().collect();

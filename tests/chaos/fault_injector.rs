@@ -23,21 +23,22 @@ const FREEZE: std::ops::Range<u64> = 1_000..8_000;
 /// Maximum time to freeze until a takeover: a lease, the wait for the rescue, and time for another worker to start on
 /// the job.
 const LONGEST_FREEZE: Duration = Duration::from_secs(12);
-/// How often a worker stays frozen until another worker is busy with one of its jobs. The fencing token must then
-/// reject its writes.
+/// Probability that a frozen worker stays frozen until another worker is busy with one of its jobs. The fencing token
+/// must then reject the writes of the frozen worker.
 const UNTIL_TAKEN_OVER: f64 = 0.6;
 /// Maximum number of faults queued at an upstream for anybody, and the same number for particular people.
 const MAX_QUEUED: usize = 3;
-/// How often a fault is a refused key, which opens the breaker; and the time without other faults after it.
+/// Probability that a fault is a refused key, which opens the breaker.
 const KEY_REFUSED: f64 = 0.01;
+/// The time without other faults after a refused key.
 const QUIET: Duration = Duration::from_secs(4);
-/// How often a stopped upstream is repaired instead of getting another fault.
+/// A stopped upstream gets no other fault. This is the probability that it is repaired instead.
 const REPAIRED: f64 = 0.3;
 /// When Postgres crashes, in percent of the run.
 const CRASHES: [std::ops::Range<u32>; 2] = [20..40, 55..80];
-/// How long Postgres stays down, in milliseconds, the second time for longer than a lease; and how long Mailgun takes
-/// for each mail then.
+/// How long Postgres stays down after each crash, in milliseconds. The second time is longer than a lease.
 const AWAY: [std::ops::Range<u64>; 2] = [100..2_500, 6_000..7_000];
+/// How long Mailgun takes for each mail around a crash of Postgres, in milliseconds.
 const SHORT_DELAY: u64 = 300;
 
 /// An injected fault.
@@ -50,8 +51,9 @@ pub(crate) struct Incident {
     pub(crate) to: f64,
 }
 
-/// When a failover makes both programs' sessions read-only, in percent of the run; and for how many milliseconds.
+/// When a failover makes both programs' sessions read-only, in percent of the run.
 const FAILOVER: std::ops::Range<u32> = 42..54;
+/// How long the sessions stay read-only, in milliseconds.
 const READ_ONLY: std::ops::Range<u64> = 1_000..3_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +70,7 @@ struct Frozen {
     pid: u32,
     since: f64,
     until: Instant,
-    /// The jobs that it held. It thaws once another worker holds one of them.
+    /// The jobs that the worker held. It thaws once another worker holds one of them.
     jobs: Vec<Uuid>,
 }
 

@@ -24,11 +24,11 @@ const PLAN: [(Range<u32>, Upstream, bool); 6] = [
     (62..68, Upstream::Supabase, false),
     (76..82, Upstream::Supabase, true),
 ];
-/// How long it lasts, in percent of the run.
+/// How long each fault lasts, in percent of the run.
 const LENGTH: Range<u32> = 4..7;
-/// Before a fault begins, this many calls are delayed for this many milliseconds, so that some are in flight when it
-/// begins.
+/// For this many milliseconds before a fault begins, calls are delayed, so that some are in flight when it begins.
 const BEFORE: u64 = 150;
+/// Maximum number of calls that are delayed before a fault.
 const HELD_UP: u32 = 10;
 
 /// A past or current gateway fault.

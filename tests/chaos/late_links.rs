@@ -1,6 +1,6 @@
 //! The only exception to "the newest mailed link works", proven from the journals: Supabase carried out a
-//! `generate_link` call late: the call began before the call that created the newest link, but was carried out after it. Its
-//! worker was frozen, died or gave up the call in between, and no worker can cancel it.
+//! `generate_link` call late. The call began before the call that created the newest link, but was carried out after it. Its
+//! worker was frozen, died or gave up the call in between, and no worker can cancel such a call.
 
 use ::tests::record::{JobFacts, moment};
 use sandbox::LinkCall;
@@ -26,7 +26,7 @@ pub(crate) fn is_excused(job: &JobFacts, evidence: &Evidence) -> bool {
     could_land_later.any(|call| was_out_of_hand(call, made, job, evidence))
 }
 
-/// The step that made the mailed link. If a claim lost its link before it was sealed, another claim made another one.
+/// The step that made the mailed link. If a link was lost before it was sealed, a later claim made another one.
 fn step_that_made_the_link<'a>(job: &JobFacts, evidence: &'a Evidence) -> Option<&'a StepFacts> {
     let sealed = job.link_made_at? + TOLERANCE;
     evidence.steps_of(job).iter().rfind(|step| is_made(step) && step.began <= sealed)

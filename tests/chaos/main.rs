@@ -3,7 +3,7 @@
 //! crashes twice. Then all faults end, the queue drains, and the promises of the outbox are checked from the outside:
 //! against the api's answers, the tables, the mailbox, the upstreams' journals and the programs' logs.
 //!
-//! Faults and pauses last for random times, so time itself is the subject wherever this test sleeps.
+//! This test sleeps, because faults and pauses last for random times.
 //!
 //! `CHAOS_SECONDS` sets the duration (60). `CHAOS_SEED` repeats the requests and faults of a run, but not the
 //! interleaving of the processes.

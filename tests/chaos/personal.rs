@@ -21,7 +21,7 @@ pub(crate) enum PersonalKind {
     Hook,
 }
 
-/// Number of people with each kind. For every second one, the fault is permanent.
+/// Number of people with each kind of fault. For every second person, the fault is permanent.
 const COUNTS: [(PersonalKind, usize); 3] =
     [(PersonalKind::Firewall, 8), (PersonalKind::NotAuthorized, 6), (PersonalKind::Hook, 10)];
 /// Number of people of each kind who ask often.

@@ -15,7 +15,7 @@ use crate::{
 };
 
 pub(crate) const HOOK_FAILED: &str = "hook_failed";
-/// The codes to which personal faults and gateway faults lead.
+/// The codes that personal faults and gateway faults cause.
 const REFUSALS: [&str; 5] = [
     "supabase_forbidden",
     "supabase_refused",

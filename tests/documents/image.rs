@@ -1,4 +1,4 @@
-//! An image is built from what `.dockerignore` lists, and Cargo needs the manifest of every crate.
+//! `.dockerignore` lists every crate. An image is built only from what is listed there, and Cargo needs all manifests.
 
 use std::fs;
 

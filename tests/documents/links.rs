@@ -17,7 +17,7 @@ fn broken_links(document: &Path) -> Vec<String> {
     let text = fs::read_to_string(document).unwrap();
     let is_broken =
         |target: &&str| !target.contains("://") && !target.starts_with("mailto:") && !leads(document, target);
-    // By paragraph, because `code` may continue on the next line.
+    // Remove code from whole paragraphs, because `code` may continue on the next line.
     let paragraphs = prose(&text).collect::<Vec<_>>().join("\n");
     let paragraphs: Vec<String> = paragraphs.split("\n\n").map(without_code).collect();
     let targets = paragraphs.iter().flat_map(|paragraph| targets(paragraph));

@@ -139,7 +139,7 @@ async fn a_policy_rejection_suppresses_nobody_and_a_forged_recipient_changes_not
     assert!(events.iter().all(|event| event.status() == Some(200)));
     assert_eq!(system.scalar::<i64>("select count(*) from email_jobs where delivery = 'undelivered'").await, 100);
 
-    // The signature is valid, because it does not cover the event: a bounce of somebody else's mailbox.
+    // Replace the event with a bounce of somebody else's mailbox. The signature is valid, because it does not cover the event.
     let mut forged = events[0].event_data().clone();
     forged["id"] = "forged".into();
     forged["event"] = "failed".into();

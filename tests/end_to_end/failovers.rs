@@ -222,7 +222,7 @@ async fn an_outage_does_not_lower_the_measured_rate_of_the_workers() {
     }
     system.mailgun.wait_for_mails(6).await.unwrap();
     change_roles(&system, "nologin").await;
-    // Time is the subject: the outage must outlast the measurement.
+    // Sleep, because the outage must last longer than that period.
     tokio::time::sleep(AWAY).await;
     change_roles(&system, "login").await;
     until_back(&system).await;
@@ -232,7 +232,7 @@ async fn an_outage_does_not_lower_the_measured_rate_of_the_workers() {
         let answer = system.ask(&format!("later-{number}@example.com")).await;
         assert_eq!(answer.status, 200, "the workers are not slow: {:?}", answer.body);
         number += 1;
-        // Time is the subject: ten requests a second are more than the workers mail.
+        // Send ten requests a second, which is more than the workers mail.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     system.finish().await;

@@ -74,7 +74,7 @@ async fn a_recipients_next_job_is_claimed_as_soon_as_the_running_one_ends() {
     let gap = "select extract(epoch from (select attempted_at from email_jobs where callback_url like '%second')
                  - (select finished_at from email_jobs where callback_url like '%first'))::float8";
     let gap: f64 = system.scalar(gap).await;
-    // The promise is a time: the worker claims the job when it is notified, not at its next poll, which is up to 1 s later.
+    // The promise is a time limit: the worker claims the job when it is notified, not at its next poll up to 1 s later.
     assert!((0.0..0.5).contains(&gap), "claimed {gap} s after the first job ended");
     system.finish().await;
 }

@@ -93,7 +93,7 @@ async fn repeatedly_cut_connections_do_not_cost_a_running_job_its_lease() {
     let cut = async {
         loop {
             system.execute(CUT_ALL).await;
-            // Time is the subject: the connections are cut several times within each lease.
+            // Cut the connections several times within each lease.
             tokio::time::sleep(Duration::from_millis(700)).await;
         }
     };

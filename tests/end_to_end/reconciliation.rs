@@ -46,7 +46,7 @@ async fn until_count(system: &TestSystem, table: &str, wanted: i64) {
     until_rows(system, &format!("select count(*) from {table}"), &[(wanted,)]).await;
 }
 
-/// How often the worker has asked for the events of each mail that it reconciles.
+/// Waits until the worker has asked this many times for the events of each mail that it reconciles.
 async fn until_asked(system: &TestSystem, times: i16) {
     until_rows(system, "select asks from email_reconciliations", &[(times,)]).await;
 }
@@ -161,12 +161,12 @@ async fn a_suppression_lifted_on_one_side_is_lifted_on_the_other() {
     let_history_age(&system, 11).await;
     until_count(&system, "suppressed_recipients where listed", 2).await;
 
-    // As somebody would do in Mailgun's console.
+    // Remove an entry, as somebody would do in Mailgun's console.
     system.mailgun.unsuppress(SuppressionList::Complaints, "complaint@example.com");
     system.execute("update suppressed_recipients set checked_at = now() - interval '11 min'").await;
     until_rows(&system, "select recipient from suppressed_recipients", &[("bounce@example.com".to_owned(),)]).await;
 
-    // An operator of this system.
+    // Lift a suppression, as an operator of this system would do.
     assert!(system.mailgun.is_suppressed(SuppressionList::Bounces, "bounce@example.com"));
     assert!(system.scalar::<bool>("select email_lift_suppression('bounce@example.com')").await);
     until_count(&system, "suppression_lifts", 0).await;

@@ -1,4 +1,4 @@
-//! Many jobs at once while an upstream fails in one way: what is lost, and what is called. The tests
+//! Many jobs at once while an upstream fails in one way: what is lost, and which calls are made. The tests
 //! run on two threads, so that the stand-ins, which answer thousands of calls, do not block the test itself.
 
 use std::{

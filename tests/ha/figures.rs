@@ -26,8 +26,8 @@ pub(crate) struct Figures {
     /// Seconds in which callers were answered 503.
     pub(crate) refusing: f64,
     pub(crate) refused: usize,
-    /// Maximum time, in seconds, from the moment when new connections can write and none hangs to the last request that
-    /// is still refused.
+    /// Maximum time, in seconds, for which requests are still refused after new connections can write and none hangs any
+    /// more.
     pub(crate) back_after: f64,
     /// Maximum time, in seconds, from the end of an outage to the next mail.
     pub(crate) mails_after: f64,

@@ -5,8 +5,8 @@
 //!
 //! People send 120 requests a second while the primary is switched, killed or frozen. Then the promises are checked: no
 //! accepted request is lost, every mail is sent once with a link that works, no program needs a restart, no program
-//! reports ready while it is not, and the service is back within two seconds after new connections can write. Time itself is
-//! the subject wherever this test sleeps: a trouble lasts for a given time, and polls have a given interval.
+//! reports ready while it is not, and the service is back within two seconds after new connections can write. This test
+//! sleeps, because a disruption lasts for a given time, and polls have a given interval.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a panic fails the test; the test prints its progress")]
 
 mod balancer;
@@ -55,7 +55,7 @@ async fn a_failover_loses_nothing_and_needs_no_restart() {
         let details = broken.iter().map(|it: &Broken| format!("{}\n", it.promise)).collect::<String>();
         assert!(broken.is_empty(), "{} promises broken (logs in target/ha):\n{details}", broken.len());
     };
-    // Ctrl-C also drops everything, which stops it.
+    // On Ctrl-C, everything is dropped too, which stops all processes.
     tokio::select! {
         () = test => {}
         _ = tokio::signal::ctrl_c() => panic!("interrupted"),

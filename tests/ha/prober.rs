@@ -15,9 +15,10 @@ use crate::spans::{Span, gaps};
 const INTERVAL: Duration = Duration::from_millis(100);
 /// Maximum time for a connection and its write.
 const TIMEOUT: Duration = Duration::from_secs(2);
-/// Maximum number of concurrent probes. PgBouncer opens the sessions of a role one after another, so more probes would
-/// wait for each other until they time out, forever.
+/// Maximum number of concurrent probes.
 const MAX_PROBES: usize = 20;
+/// Maximum number of concurrent probes through PgBouncer. It opens the sessions of a role one after another, so if there
+/// were more probes, all of them would always wait for each other until they time out.
 const MAX_PROBES_THROUGH_A_POOLER: usize = 4;
 /// If no write succeeds for this many seconds, there is no writable primary.
 const AWAY: f64 = 0.5;

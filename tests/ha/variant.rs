@@ -12,7 +12,7 @@ const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 pub(crate) struct Variant {
     /// Also the name of its database.
     pub(crate) name: &'static str,
-    /// What is in between, for the table.
+    /// What is between the programs and the primary, for the table.
     pub(crate) description: &'static str,
     pub(crate) old_sessions: OldSessions,
     /// Whether PgBouncer, in session mode, is between the programs and the balancer.

@@ -7,7 +7,7 @@
 //! been mailed. This can happen in three ways. Safeguards prevent two of them, and a test shows each one.
 //! - Possible: a call is in flight when its worker freezes, dies or gives it up, and arrives after another worker's
 //!   call. No worker can prevent that. (Supabase cancels a call whose connection is closed, and gives up after 10 s, so
-//!   this takes a network or a proxy that holds a request back.)
+//!   this happens only if a network or a proxy holds a request back.)
 //! - Prevented: a worker thaws after its lease has expired, and calls before it notices that (`clock_before_call`).
 //! - Prevented: a rescue finds an expired lease, the worker thaws and renews it, and the rescue takes the job anyway;
 //!   the worker, sure of its lease, calls (`expired_lease_is_lost`).

@@ -1,4 +1,4 @@
-//! The jobs table for one recipient. Each function models one statement of `outbox`, and is as atomic.
+//! The jobs table for one recipient. Each function models one statement of `outbox`, and is atomic like the statement.
 //!
 //! Left out, because they change no result here: quotas, queue places, the number of attempts, breakers, the journal,
 //! and double clicks (their jobs end at once). Enqueue and requeue lock the recipient's quota row and decide in a

@@ -20,7 +20,8 @@ const KEY: &str = "whsec-for-tests-only-0123456789abcdef";
 /// Maximum time for a mail to arrive.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// With this many runs, it is noticed if a pooler returns the same session twice by chance.
+/// How often each pooler is checked. The result must not depend on whether a pooler happens to return the same session twice,
+/// and this many runs would show if it did.
 const RUNS: u32 = 20;
 
 /// Session state that the programs set.
@@ -90,7 +91,7 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
     assert_eq!(report(&system).await, 503);
     let mut neighbour = PgConnection::connect(&url).await.unwrap();
     let mut admin = PgConnection::connect(&direct).await.unwrap();
-    // The programs keep checking.
+    // The programs keep checking the pooler, but their checks must leave no session state behind.
     assert_eq!(states_of_all_sessions(&mut neighbour, &mut admin).await, BTreeSet::from([untouched()]));
     let relations = "select count(*) from pg_class where relnamespace = 'public'::regnamespace";
     let relations: i64 = sqlx::query_scalar(relations).fetch_one(&mut admin).await.unwrap();

@@ -307,7 +307,7 @@ impl TestSystem {
     }
 }
 
-/// What was seen instead of the expected, and the workers' last lines, for the output of a failing test.
+/// What was seen instead of the expected value, and the workers' last lines, for the output of a failing test.
 struct SeenWithLogs<'a, T> {
     seen: T,
     workers: &'a [Program],

@@ -5,7 +5,7 @@ use clap::ValueEnum;
 /// The values of the worker's `LINK_STYLE`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum DevLinkStyle {
-    /// The confirm page of the api, which uses nothing up until its button is pressed.
+    /// The api's confirm page. The link is not used up until its button is pressed.
     #[default]
     Confirm,
     /// Supabase's verify address, which signs in whoever opens it first.
@@ -28,7 +28,7 @@ impl DevLinkStyle {
         }
     }
 
-    /// What the mails have, for the person at the terminal.
+    /// Says what the mails contain, for the person at the terminal.
     pub(super) fn describe(self) -> &'static str {
         match self {
             DevLinkStyle::Confirm => "a link to the api's confirm page, and a code",

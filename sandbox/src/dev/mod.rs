@@ -170,7 +170,7 @@ async fn stand_ins(api_port: u16, database: &str) -> anyhow::Result<(SupabaseAut
     let supabase = SupabaseAuth::start(SupabaseSettings {
         listen: loopback(port("Supabase Auth", 8054)?),
         service_role_key: settings::SERVICE_ROLE_KEY.into(),
-        // The worker mails no shorter codes.
+        // The worker mails only codes with at least this many digits.
         otp_length: 10,
         ..SupabaseSettings::default()
     })
@@ -256,7 +256,7 @@ fn say(line: &str) {
     println!("dev    | {line}");
 }
 
-/// Prints the last 20 lines of its output; the terminal shows the rest above.
+/// Prints how a program ended, and the last 20 lines of its output. All its output is further up on the terminal.
 fn report(ended: &ProgramError) {
     let told = ended.to_string();
     let lines: Vec<&str> = told.lines().collect();

@@ -1,4 +1,4 @@
-//! The settings that `cargo dev` gives to the two programs. They get no others, and all values are made up here.
+//! The settings that `cargo dev` gives to the two programs. They get no other settings. All values are made up.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
@@ -44,7 +44,7 @@ pub(super) fn for_api(at: &DevAddresses, confirm_key: &str) -> ProgramSettings {
         ("CONFIRM_KEY", confirm_key.to_owned()),
         ("CALLBACK_ORIGINS", "https://example.com,http://localhost:*".into()),
         ("LANGUAGES", "en,de,fr,es,ar".into()),
-        // No load balancer has to notice a stop.
+        // There is no load balancer that needs time to notice a stop.
         ("DRAIN_SECONDS", "0".into()),
         ("IP_RATE_LIMIT", "600/1m".into()),
         ("RECIPIENT_RATE_LIMIT", "100/15m,1000/1d".into()),

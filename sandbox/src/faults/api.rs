@@ -1,5 +1,5 @@
 //! `/_sandbox/faults`: the fault queue over HTTP. It accepts only JSON, so that another site's page cannot post to it:
-//! a browser would send a preflight request first, and nothing answers that.
+//! a browser would send a preflight request first, and that is not answered.
 
 use super::{Fault, Faults};
 use poem::{

@@ -14,8 +14,8 @@ function openWindow() {
   return visitor;
 }
 
-// A page with a Cross-Origin-Opener-Policy cuts the tie to its opener: its window then seems closed, and cannot be closed from
-// here.
+// A page with a Cross-Origin-Opener-Policy severs the link to its opener: its window then seems closed, and cannot be closed
+// from here.
 async function visit(visitor, link) {
   visitor.location.replace(link);
   await new Promise((resolve) => setTimeout(resolve, VISIT_MILLISECONDS));
@@ -28,7 +28,7 @@ function post(path, fields) {
   return fetch(path, { method: 'POST', body: new URLSearchParams(fields) });
 }
 
-// Screen readers announce only in the window in front, which may still be the scanner's.
+// Screen readers announce changes only in the foreground window, which may still be the scanner's.
 async function announceResult(mail) {
   if (!document.hasFocus()) await new Promise((resolve) => addEventListener('focus', resolve, { once: true }));
   say(document.querySelector(`#scan-${mail} strong`)?.textContent ?? 'The mail was scanned.');

@@ -74,7 +74,7 @@ impl Launcher {
         self.run_as.own(file)
     }
 
-    /// A server program with an empty environment, so without the caller's PG… variables.
+    /// A command that runs a server program with an empty environment, which excludes the caller's PG… variables.
     fn command(&self, program: &str) -> Result<Command, PostgresError> {
         let log = self.folder.log();
         let open = || File::options().create(true).append(true).open(&log);
@@ -124,8 +124,8 @@ fn settings(port: u16, durability: Durability) -> Vec<String> {
     settings
 }
 
-/// The server writes `ready` into line 8 of postmaster.pid (src/include/utils/pidfile.h). Line 1 is its pid: it
-/// distinguishes this start from the file that a killed server left.
+/// The server writes `ready` into line 8 of postmaster.pid (src/include/utils/pidfile.h). Line 1 is its pid, which
+/// distinguishes this server's file from one that a killed server left behind.
 fn is_ready(data: &Path, pid: u32) -> bool {
     let pid_file = fs::read_to_string(data.join("postmaster.pid")).unwrap_or_default();
     let lines: Vec<&str> = pid_file.lines().map(str::trim).collect();

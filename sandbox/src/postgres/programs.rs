@@ -18,7 +18,7 @@ pub(super) struct ServerPrograms {
 }
 
 impl ServerPrograms {
-    /// The first installed server that is new enough. Announces one that is too old if there is no other.
+    /// The first installed server that is new enough. If all installed servers are too old, announces the first of them.
     pub(super) fn installed(announce: &Announce) -> Option<ServerPrograms> {
         let found: Vec<_> = candidates().iter().filter_map(|folder| ServerPrograms::in_folder(folder).ok()).collect();
         let new_enough = found.iter().find(|programs| programs.major >= OLDEST_POSTGRES);

@@ -144,7 +144,7 @@ impl Program {
                 .stdin(Stdio::null())
                 .stdout(writer.try_clone()?)
                 .stderr(writer)
-                // Ctrl-C at the terminal is for the sandbox, which then stops its programs.
+                // Ctrl-C at the terminal must reach only the sandbox, which then stops its programs.
                 .process_group(0);
             let process = Process::spawn(command, Signal::SIGKILL)?;
             let log = Journal::new();
@@ -256,7 +256,7 @@ fn follow(output: PipeReader, log: Journal<String>, echo: Echo) -> io::Result<wa
     Ok(ended)
 }
 
-/// How both programs begin the line about their listener.
+/// How the message that logs a program's listener begins, in both programs.
 const LISTENING: &str = "listening for ";
 
 fn listening(line: &str) -> Option<SocketAddr> {

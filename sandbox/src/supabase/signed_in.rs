@@ -10,7 +10,7 @@ use poem::{IntoResponse, Request, Response, http::StatusCode};
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-/// Returns the user whose access token this is.
+/// Returns the user that the request's access token belongs to.
 pub(super) fn user(auth: &mut AuthState, request: &Request) -> Response {
     if let Some(refused) = gateway(auth, request) {
         return refused;

@@ -1,5 +1,5 @@
-//! The stand-in's users and their live tokens, at most one of each kind. Using one invalidates the other, except for one code
-//! (models/one_time_token.go; measured).
+//! The stand-in's users and their live tokens, at most one of each kind. Using a token also invalidates the token of the other
+//! kind, with one exception: after a confirmation, the code of a recovery still works (models/one_time_token.go; measured).
 
 use super::answer::AuthError;
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -152,7 +152,8 @@ impl User {
         slot.takes(&self.email, proof, lifetime)
     }
 
-    /// Signs in. A confirmation ends the other kind's link, but not its code. A recovery ends both.
+    /// Signs in, which uses up the token. A confirmation also invalidates the recovery link, but not its code. A recovery
+    /// also invalidates the link and the code of the confirmation.
     fn sign_in(&mut self, kind: TokenKind) {
         let now = Utc::now();
         self.confirmed_at.get_or_insert(now);

@@ -73,7 +73,7 @@ impl TestDatabase {
         eventually(&format!("{count} open jobs"), async || self.check_open_jobs(count).await).await;
     }
 
-    /// Whether this number of jobs is open. If another number is, returns it, with the first of these jobs.
+    /// Checks that this number of jobs is open. If not, returns the actual number and the oldest open jobs.
     pub async fn check_open_jobs(&self, count: i64) -> Result<(), SeenOpenJobs> {
         let mut connection = self.admin.acquire().await.unwrap();
         let seen = SeenOpenJobs::unless(count, &mut connection).await.unwrap();

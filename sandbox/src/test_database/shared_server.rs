@@ -1,9 +1,9 @@
-//! The Postgres server that all tests of a process share, with a template that is migrated once. A test's database is a
-//! clone of it, which takes a fraction of the time of a migration.
+//! The Postgres server that all tests of a process share, with a template that is migrated once. Each test's database is a
+//! clone of the template, because cloning takes a fraction of the time of a migration.
 //!
 //! The server is a static: it runs until the process ends. (If it stopped with its last user instead, tests that run one
-//! after another would each start a server.) Statics are never dropped, so two others clean up: the kernel stops the server
-//! when the process ends, and the next server that is started removes the folder.
+//! after another would each start a server.) Statics are never dropped, so the server does not clean up after itself: the
+//! kernel stops it when the process ends, and the next server that is started removes its folder.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 

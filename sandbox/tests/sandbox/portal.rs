@@ -70,7 +70,7 @@ async fn the_served_config_has_the_addresses_of_the_api_and_of_supabase() {
          export const supabase = {\"key\":\"sandbox-anon-key\",\"url\":\"http://127.0.0.1:4712\"};\n\
          export const mailsShowCode = true;\n"
     );
-    // The file that it replaces exports the same names.
+    // The answer replaces the portal's own config.js, so both must export the same names.
     let names = |text: &str| -> BTreeSet<String> {
         text.lines()
             .filter_map(|line| Some(line.strip_prefix("export const ")?.split(' ').next()?.to_owned()))

@@ -6,7 +6,7 @@ use serde_json::json;
 
 const ADA: &str = "ada@example.com";
 
-/// Both stand-ins, which know of each other.
+/// Both stand-ins, connected so that the mailbox page can say whether a link still signs in.
 async fn both() -> (Mailgun, SupabaseAuth) {
     let supabase = SupabaseAuth::start(SupabaseSettings::default()).await.unwrap();
     let mailgun = mailgun().await;
@@ -14,7 +14,7 @@ async fn both() -> (Mailgun, SupabaseAuth) {
     (mailgun, supabase)
 }
 
-/// A link to a callback that is not on this machine, so that its page is the stand-in's own.
+/// Makes a link whose callback is not on this machine, so that the stand-in shows a page of its own.
 async fn make_link(supabase: &SupabaseAuth) -> String {
     let key = "sandbox-service-role-key";
     let url = format!("{}/auth/v1/admin/generate_link", supabase.url());
@@ -68,7 +68,7 @@ async fn nothing_outside_of_this_machine_is_opened() {
     let entry = "<dt>https://portal.example.com/x?a=1&amp;b=2</dt><dd>not fetched: not on this machine</dd>";
     assert!(shown.contains(entry), "{shown}");
 
-    // Nor by a redirect. A made-up token redirects to the callback.
+    // Redirects to other machines are not followed either. With a made-up token, the stand-in redirects to the callback.
     let query = "token=x&type=email&redirect_to=https://example.com/auth/callback";
     let link = format!("{}/auth/v1/verify?{query}", supabase.url());
     let mailgun = self::mailgun().await;

@@ -45,8 +45,8 @@ pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
     sqlx::raw_sql("vacuum (analyze) email_jobs_open").execute(admin).await.unwrap();
 }
 
-/// Measures the drain with an empty history and with long ones, in turns, because the machine's speed varies; and the
-/// dead tuples that it leaves.
+/// Measures the drain with an empty history and with long ones, in turns, because the machine's speed varies. Also
+/// measures the dead tuples that a drain leaves.
 pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
     let server = Postgres::start().await.unwrap();
     let mut databases = Vec::new();
@@ -110,7 +110,8 @@ impl BenchDatabase {
             println!("  filling {history} ended jobs …");
             let mut connection = PgConnection::connect(&server.url(&name)).await.unwrap();
             let fill = format!("set fill.jobs = {history}; {}", include_str!("../../fill_history.sql"));
-            // Vacuum now what would have been vacuumed days ago, so that autovacuum does not run during the drain.
+            // In production, this history would have been vacuumed days ago. Vacuum it now, so that autovacuum does not run
+            // during the drain.
             for statement in [&fill, "vacuum (analyze)", "checkpoint"] {
                 sqlx::raw_sql(AssertSqlSafe(statement.to_owned())).execute(&mut connection).await.unwrap();
             }

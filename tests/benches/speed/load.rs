@@ -1,5 +1,5 @@
-//! Requests over HTTP as fast as the api answers them. Each caller has its own connection and sends the next request
-//! when the answer arrives. It writes raw bytes, so that the load itself costs little CPU.
+//! Sends requests over HTTP as fast as the api answers them. Each caller has its own connection and sends the next request
+//! when the answer arrives. Callers write raw bytes, so that the load itself costs little CPU.
 
 use std::{
     sync::{

@@ -31,7 +31,7 @@ pub(crate) async fn measure(figures: &mut Figures) -> bool {
         let callers = line["C"].as_u64().map(|c| format!(", {c} at a time")).unwrap_or_default();
         let history = line["history"].as_u64().map(|jobs| format!(", over {jobs} ended")).unwrap_or_default();
         let default = if text("setting") == "default" { ", default settings" } else { "" };
-        // The name without the version, which the printed line contains.
+        // Leave the version out of the name; the line printed above contains it.
         let peer = text("peer");
         let peer = peer.split(' ').next().unwrap_or_default();
         let name = format!("{peer} {}{callers}{default}{history}", text("mode"));

@@ -55,7 +55,7 @@ async fn start(which: Which, changes: &[Setting<'_>], arguments: &[&str]) -> Pro
         Which::Api => (&programs.api, &API[..]),
         Which::Worker => (&programs.worker, &WORKER[..]),
     };
-    // Later ones win.
+    // A later value replaces an earlier one.
     let settings = usual.iter().chain(changes).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
     Program::spawn(path, "program", &settings.collect::<Vec<_>>(), arguments).unwrap()
 }

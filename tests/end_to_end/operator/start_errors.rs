@@ -6,7 +6,7 @@ use sandbox::{Program, Programs, Role, ServerAddress};
 
 use super::{MAX_WAIT, Setting, Which, end_of, fields, server, start};
 
-/// Words of libraries, which help nobody who runs the programs.
+/// Words from libraries' own errors, which do not help a person who runs the programs.
 const FOREIGN: [&str; 9] = [
     "invalid digit",
     "os error",

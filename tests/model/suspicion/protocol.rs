@@ -51,8 +51,8 @@ pub(crate) enum SuspicionAction {
     Record(usize),
     /// The worker ends the job without recording the success, because it has seen no suspects.
     FinishOnly(usize),
-    /// The regular check call is made. If it fails, the upstream is stopped at once. (Late recorded failures are
-    /// modelled by the check call after a refusal.)
+    /// The regular check call is made. If it fails, the upstream is stopped at once. (Failures that are recorded
+    /// late are modelled by the check call after a refusal.)
     Check,
     /// `resume` after the check call has succeeded. (A call that is answered late also counts from its start.)
     CheckRecorded,
@@ -121,7 +121,7 @@ impl SuspicionProtocol {
         match call.step {
             CallStep::OnWire => {
                 actions.push(SuspicionAction::Answer(index));
-                // Without such a fault, it makes no difference.
+                // If the check call would succeed, it makes no difference whether it is made.
                 if self.check_fails(world) {
                     actions.push(SuspicionAction::RefuseUnchecked(index));
                 }

@@ -51,7 +51,7 @@ impl Settings {
         self.both.iter().chain(&self.api).chain(&self.worker).map(|setting| setting.variable.as_str())
     }
 
-    /// The files that are written from the settings, and what they must hold.
+    /// The files that are written from the settings, and what they must contain.
     #[must_use]
     pub fn files(&self) -> [(PathBuf, String); 2] {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();

@@ -25,7 +25,7 @@ pub(super) fn first_page(state: &MailgunState, base: &str, domain: &str, query: 
     list(state, base, domain, &wanted)
 }
 
-/// A page by its token. It always exists, and is empty after the last event.
+/// The page with this token. A page after the last event is empty; it is not an error.
 pub(super) fn page(state: &MailgunState, base: &str, domain: &str, token: &str) -> Response {
     match PageQuery::from_token(token) {
         Some(wanted) => list(state, base, domain, &wanted),

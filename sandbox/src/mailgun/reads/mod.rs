@@ -99,7 +99,8 @@ async fn list_logs(state: Data<&MailgunState>, request: &Request, Json(question)
     answer(&state, None, request, question.clone(), || events::logs(&state, &question)).await
 }
 
-/// Messages as in Mailgun's OpenAPI document and manual (suppressions).
+/// Looks up an entry of a suppression list, or removes it. The messages are those of Mailgun's OpenAPI document and manual
+/// (suppressions).
 #[handler]
 async fn entry(
     state: Data<&MailgunState>,

@@ -10,7 +10,7 @@ use super::url::is_here;
 const TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_REDIRECTS: usize = 5;
 
-/// One request and what followed.
+/// One request, and how it ended after its redirects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Fetch {
     pub(super) url: String,

@@ -48,7 +48,7 @@ enum Visit {
     Pending,
     /// The browser opened a window, and closed it.
     Done,
-    /// The browser opened a window, but cannot close it: the page in it cut the tie to its opener (Cross-Origin-Opener-Policy).
+    /// The browser opened a window, but cannot close it: the page severed the link to its opener (Cross-Origin-Opener-Policy).
     LeftOpen,
     /// The browser blocked the window.
     Blocked,

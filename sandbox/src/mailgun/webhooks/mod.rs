@@ -60,7 +60,7 @@ pub enum WebhookError {
     /// [`Mailgun::set_webhook`] was not called.
     #[error("no webhook is set")]
     NotSet,
-    /// There are fewer events.
+    /// There is no event with this number.
     #[error("there is no event {0}")]
     NoSuchEvent(usize),
     /// Nobody listens there, or the answer took more than ten seconds.
@@ -132,8 +132,8 @@ impl Mailgun {
         self.state.webhooks.post_recorded(number, signing).await
     }
 
-    /// Posts any `event-data` with a valid signature and returns the status. For made-up events, or changed ones of
-    /// [`Mailgun::webhooks`]. The event is not recorded, and there are no retries.
+    /// Posts any `event-data` with a valid signature and returns the status. Use it for made-up events, or for changed
+    /// copies of events from [`Mailgun::webhooks`]. The event is not recorded, and there are no retries.
     ///
     /// # Errors
     /// No webhook is set, or there is no answer.

@@ -24,7 +24,7 @@ const RETRIES: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), 
 /// Maximum time for an answer.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What tests and `cargo dev` have set.
+/// The settings that tests and `cargo dev` change.
 struct Rules {
     target: Option<Target>,
     delay: Duration,
