@@ -1,12 +1,12 @@
 -- Creates four roles, each with only the rights that it needs:
 --
---   magic_link_owner   owns the tables: run `magic-link-worker migrate` as it
+--   magic_link_owner   owns the tables: run `magic-link-worker migrate` as this role
 --   magic_link_api     magic-link-api: adds jobs, cannot read links or history
 --   magic_link_worker  magic-link-worker: reads and writes all rows
 --   magic_link_viewer  people and dashboards: reads the views, and the columns that the documentation's queries need
 --
--- Run it as a superuser in the outbox's database, before the first migration and again after each migration. It is safe to
--- run it repeatedly. Set MIGRATE_ON_START=false for the programs. Set the password of each role once:
+-- Run this script as a superuser in the outbox's database, before the first migration and again after each migration. It is
+-- safe to run repeatedly. Set MIGRATE_ON_START=false for the api and the worker. Set the password of each role once:
 --
 --   psql "$ADMIN_URL" -f deploy/roles.sql
 --   psql "$ADMIN_URL" -c "alter role magic_link_owner password '…'"   -- and the other three

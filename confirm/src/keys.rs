@@ -72,7 +72,7 @@ impl ConfirmKeys {
         let digest = key.nonces.clone().chain_update(&bytes).finalize().into_bytes();
         let nonce = &digest[..NONCE_LENGTH];
         let payload = Payload { msg: &bytes, aad: &associated_data(key.id) };
-        // Encryption fails only for contents of 256 GiB.
+        // Encryption fails only for content of about 256 GiB or more.
         let ciphertext = key.cipher.encrypt(XNonce::from_slice(nonce), payload).ok()?;
         Some(BASE64_URL_SAFE_NO_PAD.encode([&[VERSION][..], &key.id.0, nonce, &ciphertext].concat()))
     }

@@ -18,9 +18,9 @@ struct SandboxArguments {
 enum SandboxCommand {
     /// Runs everything until Ctrl-C: Postgres, both stand-ins, the api, the worker, the mailbox page.
     ///
-    /// Reads no .env. The programs get only settings of the sandbox. SANDBOX_DATABASE_URL names a database to use
-    /// instead: on this machine, and empty or created by an earlier sandbox. SANDBOX_POSTGRES_DOWNLOAD=1 downloads a
-    /// Postgres server even if one is installed.
+    /// Reads no .env. The programs get only the sandbox's own settings. SANDBOX_DATABASE_URL names an existing database
+    /// to use instead of starting a Postgres server. It must be on this machine, and either empty or created by an
+    /// earlier sandbox. SANDBOX_POSTGRES_DOWNLOAD=1 downloads a Postgres server even if one is installed.
     Dev {
         /// What the links in mails lead to: the worker's LINK_STYLE.
         #[arg(long, value_enum, value_name = "STYLE", default_value_t)]

@@ -13,8 +13,8 @@ use crate::{
 
 const RESULT: &str = "document.querySelector('#scan-0 strong')?.innerText";
 
-/// Presses the button of the only mail, and waits for the result, which is announced to screen readers, too. Returns what is
-/// shown, and the address in the scanner's window, if the mailbox could not close it.
+/// Presses the scan button of the only mail and waits until the result is shown and announced to screen readers. Returns the
+/// text shown and, if the mailbox page could not close the scanner's window, the address open in that window.
 async fn scan(browser: &Browser, result: &str) -> (String, Option<String>) {
     press(browser).await;
     until_scanned(browser, result).await

@@ -6,7 +6,7 @@ use sandbox::eventually;
 use serde_json::Value;
 use tests::{Plan, TestSystem};
 
-/// A key that differs from the key of all other test workers.
+/// A key that no other test worker uses.
 const OTHER_KEY: &str = "YW5vdGhlciBrZXkgZm9yIHRlc3RzOiAzMiBieXRlcyE=";
 /// 32 bytes 0x01.
 const EXAMPLE_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";

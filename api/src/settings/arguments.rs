@@ -170,7 +170,7 @@ pub enum ApiCommand {
     Openapi,
 }
 
-/// The settings that the log may show: all except keys, and the URL with the database's password.
+/// The settings that the log may show: all except the keys and the database URL, which contains a password.
 const PUBLIC: [&str; 29] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",

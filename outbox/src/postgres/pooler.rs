@@ -70,7 +70,7 @@ impl PoolerMonitor {
         checked
     }
 
-    /// Checks at once, and has all connections replaced, because one of them was given another server session.
+    /// Checks immediately and has all connections replaced, because one of them was switched to a different server session.
     ///
     /// # Errors
     /// The same as for [`check`](Self::check).

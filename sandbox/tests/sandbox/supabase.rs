@@ -20,7 +20,7 @@ fn recorded_settings() -> SupabaseSettings {
     }
 }
 
-/// A stand-in in the state that the real server had in this case.
+/// A stand-in in the same state as the real server when this case was recorded.
 async fn stand_in_for(case: &str) -> SupabaseAuth {
     let auth = SupabaseAuth::start(recorded_settings()).await.unwrap();
     for email in ["confirmed@example.com", "mixed@example.com"] {

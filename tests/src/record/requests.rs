@@ -15,7 +15,7 @@ const LONGEST_ANSWER: Duration = Duration::from_secs(20);
 pub struct AskedRequest {
     /// Its id.
     pub request_id: String,
-    /// The address that it asked for.
+    /// The address that the link was requested for.
     pub recipient: String,
     /// When it was sent, in Unix seconds.
     pub at: f64,
