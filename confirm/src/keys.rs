@@ -116,7 +116,7 @@ impl FromStr for ConfirmKeys {
 impl ConfirmKey {
     fn new(SecretKey { id, bytes }: &SecretKey) -> Self {
         let nonce_key = Sha256::new().chain_update(b"confirm link nonce").chain_update(bytes).finalize();
-        let nonces = <Hmac<Sha256> as Mac>::new_from_slice(&nonce_key).expect("HMAC takes keys of every length");
+        let nonces = <Hmac<Sha256> as Mac>::new_from_slice(&nonce_key).expect("HMAC accepts keys of any length");
         Self { id: *id, cipher: XChaCha20Poly1305::new(CipherKey::from_slice(bytes)), nonces }
     }
 }

@@ -61,7 +61,7 @@ fn parse_header(text: &str) -> Result<HeaderName, String> {
     }
     if name == header::FORWARDED {
         return Err(format!(
-            "`{text}` is not supported: have the proxy set X-Forwarded-For, or a header with the address alone"
+            "`{text}` is not supported: have the proxy set X-Forwarded-For, or a header that contains only the address"
         ));
     }
     Ok(name)

@@ -128,7 +128,7 @@ async fn an_error_says_what_to_write() {
 async fn a_header_that_holds_a_list_is_refused_with_advice() {
     for (value, advice) in [
         ("X-Forwarded-For", "to read it, set only TRUSTED_PROXIES, or also TRUSTED_PROXY_HOPS"),
-        ("Forwarded", "have the proxy set X-Forwarded-For, or a header with the address alone"),
+        ("Forwarded", "have the proxy set X-Forwarded-For, or a header that contains only the address"),
     ] {
         let (code, lines) = run_with(&[("CLIENT_IP_HEADER", value)]).await;
         assert_eq!((code, lines.len()), (Some(2), 1), "{lines:?}");

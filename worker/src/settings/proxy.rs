@@ -41,10 +41,10 @@ impl ProxySettings {
         let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
         let url = Url::parse(&url).map_err(|_| "is not the URL of a proxy")?;
         if !matches!(url.scheme(), "http" | "https") {
-            return Err("must be the URL of an HTTP proxy: it begins with http:// or https://");
+            return Err("must be the URL of an HTTP proxy, beginning with http:// or https://");
         }
         if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
-            return Err("must be the address of a proxy alone: no path, no query, no fragment");
+            return Err("must be only the address of a proxy, without a path, query or fragment");
         }
         // If reqwest could not parse the URL, it would silently connect without the proxy.
         url.as_str().parse::<Uri>().map_err(|_| "is not the URL of a proxy")?;

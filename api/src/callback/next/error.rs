@@ -30,7 +30,7 @@ pub(crate) enum UnsafeCallbackNext {
     #[error("callback_next contains a % that does not begin an escape of valid UTF-8. Write %25 for a percent sign.")]
     BadEscape,
     /// Its path contains a segment without a visible character.
-    #[error("The path of callback_next must not contain an empty segment (//) or a segment of spaces only.")]
+    #[error("The path of callback_next must not contain an empty segment (//) or a segment that contains only spaces.")]
     EmptySegment,
     /// Its path contains an encoded slash.
     #[error("The path of callback_next must not contain an encoded slash (%2F).")]
