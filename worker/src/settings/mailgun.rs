@@ -18,7 +18,7 @@ pub struct MailgunClientSettings {
     pub url: Url,
     /// The sending domain.
     pub domain: String,
-    /// A key that may send; a sending key of the domain is enough.
+    /// A key that may send mail. A sending key of the domain is sufficient.
     pub key: SecretString,
     /// Sender of the mail: `Name <address>` or an address.
     pub from: String,
@@ -36,7 +36,7 @@ pub struct MailgunClientSettings {
     pub events_api: EventsApi,
 }
 
-/// Mailgun's APIs for the events of a mail.
+/// Mailgun's two APIs that return the events of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventsApi {
     /// `GET /v3/{domain}/events`: deprecated, but its filter by Message-Id is documented.
