@@ -308,7 +308,7 @@ fn refused_recipient_counter(upstream: Upstream) -> Counter {
     counter!("magic_link_refused_recipients_total", "upstream" => upstream.as_str())
 }
 
-/// Counts a recipient for whom a call to an upstream failed although the failure did not stop the upstream.
+/// Counts a recipient for whom a call to an upstream failed without stopping the upstream.
 pub(crate) fn record_suspect(upstream: Upstream) {
     suspect_counter(upstream).increment(1);
 }

@@ -1,4 +1,4 @@
-//! Stops all mail if links lead to a path that no server serves.
+//! Stops all mail if no server serves the path of the links.
 
 use outbox::Failure;
 

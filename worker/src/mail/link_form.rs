@@ -1,5 +1,5 @@
-//! Chooses what the link in a new mail leads to. `LINK_STYLE` determines the choice, unless the resulting link is too long for
-//! some mail programs.
+//! Chooses what the link in a new mail leads to. `LINK_STYLE` determines this, unless the resulting link is too long for some
+//! mail programs.
 
 use super::{
     link_parts::{LinkForm, LinkParts},

@@ -32,7 +32,7 @@ pub struct MailgunClientSettings {
     pub rate: Quota,
     /// A key that may read events, and read and delete suppressions.
     pub events_key: Option<SecretString>,
-    /// Which of Mailgun's two APIs to read events from.
+    /// The Mailgun API to read events from.
     pub events_api: EventsApi,
 }
 

@@ -36,7 +36,7 @@ impl CodeGate {
         Self { mail_code: links.mail_code, is_required, digits: AtomicUsize::new(UNKNOWN) }
     }
 
-    /// Publishes the length of the codes as a metric. Logs an error when the length changes and is too short.
+    /// Publishes the length of the codes as a metric. Logs an error or a warning if the length has changed and is too short.
     pub(super) fn observe_length(&self, code: Option<&SecretString>) {
         let digits = count_digits(code);
         let previous = self.digits.swap(digits, Ordering::Relaxed);

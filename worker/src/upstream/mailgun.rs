@@ -35,7 +35,7 @@ pub struct MailgunClient {
 pub struct Envelope<'a> {
     /// The job. The job's id is sent as `v:job_id`, so that Mailgun's events include it.
     pub job: JobId,
-    /// Exactly one address, because Mailgun would split the value at commas and send the mail to each address.
+    /// Exactly one address, because Mailgun would split a list at its commas.
     pub to: &'a Email,
     /// The Message-Id, in angle brackets. It stays the same when the same link is sent again.
     pub message_id: &'a str,
