@@ -1,4 +1,4 @@
-//! `magic-link-worker`: reads its settings, starts the log, and delivers mail or runs a subcommand.
+//! `magic-link-worker`: reads its settings, starts logging, and then delivers mail or runs a subcommand.
 
 use std::process::ExitCode;
 
@@ -55,7 +55,7 @@ fn try_main() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Delivers mail until SIGTERM or SIGINT.
+/// Delivers mail until the process receives SIGTERM or SIGINT.
 fn deliver(arguments: &WorkerArguments, matches: &ArgMatches) -> anyhow::Result<ExitCode> {
     with_settings(arguments, WorkerSettings::read, async |settings| {
         let changed = WorkerArguments::changed(matches);
@@ -73,7 +73,7 @@ fn with_database(
     with_settings(arguments, DatabaseSettings::read, async |database| work(database).await.map_err(Into::into))
 }
 
-/// Reads the settings of the log and of `work`, then starts the log and runs `work`. Reports all invalid settings at once.
+/// Reads the settings of the log and of `work`, then starts logging and runs `work`. Reports all invalid settings at once.
 fn with_settings<S>(
     arguments: &WorkerArguments,
     read: fn(&WorkerArguments, &mut SettingErrors) -> Option<S>,
@@ -95,7 +95,7 @@ fn start(log: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> an
         .map_err(|_| anyhow::anyhow!("a TLS provider is already installed"))?;
     match tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        // The listen address is a setting too, but only listening shows whether it can be used.
+        // The listen address is also a setting, but an unusable address is noticed only when the worker tries to listen on it.
         Err(error) if error.is::<ListenError>() => Ok(refuse([error])),
         Err(error) => Err(error),
     }

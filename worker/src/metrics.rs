@@ -178,7 +178,8 @@ fn initialize() {
     set_programs(None);
 }
 
-/// Drains the histograms' buffers every 5 seconds, because they grow if nothing scrapes `/metrics`. Never returns.
+/// Drains the histograms' buffers every 5 seconds. Otherwise, the buffers would grow while nothing scrapes `/metrics`. Never
+/// returns.
 pub(crate) async fn run_upkeep(prometheus: PrometheusHandle) {
     loop {
         tokio::time::sleep(Duration::from_secs(5)).await;
@@ -203,7 +204,7 @@ fn step_histogram(step: Step) -> &'static str {
     }
 }
 
-/// Records a claim. `due_for` is the time from when the job was due to its claim.
+/// Records the claim of a job. `due_for` is the time between when the job became due and when it was claimed.
 pub(crate) fn record_pickup(due_for: Duration) {
     histogram!("magic_link_pickup_seconds").record(due_for.as_secs_f64());
 }
@@ -298,7 +299,7 @@ pub(crate) fn set_programs(summary: Option<&ProgramsSummary>) {
     }
 }
 
-/// Counts a job that failed because an upstream refuses its recipient.
+/// Counts a job that failed because an upstream refused its recipient.
 pub(crate) fn record_refused_recipient(upstream: Upstream) {
     refused_recipient_counter(upstream).increment(1);
 }
@@ -307,7 +308,7 @@ fn refused_recipient_counter(upstream: Upstream) -> Counter {
     counter!("magic_link_refused_recipients_total", "upstream" => upstream.as_str())
 }
 
-/// Counts a recipient for whom an upstream failed, but not its check call.
+/// Counts a recipient for whom a call to an upstream failed without stopping the upstream.
 pub(crate) fn record_suspect(upstream: Upstream) {
     suspect_counter(upstream).increment(1);
 }
@@ -331,12 +332,12 @@ pub(crate) fn record_code_too_short() {
     counter!("magic_link_code_too_short_total").increment(1);
 }
 
-/// Adds `change` to the number of jobs that are running here.
+/// Adds `change` to the number of jobs that are running in this worker.
 pub(crate) fn add_running_jobs(change: f64) {
     gauge!("magic_link_jobs_running").increment(change);
 }
 
-/// Counts a mail that Mailgun was queried about.
+/// Counts a mail whose events were queried from Mailgun.
 pub(crate) fn record_reconciled(outcome: &'static str) {
     reconciled_counter(outcome).increment(1);
 }

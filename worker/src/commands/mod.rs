@@ -1,4 +1,4 @@
-//! The subcommands, one file each. Each prints its result to stdout for the person who runs it.
+//! The subcommands, one file each. Each subcommand prints its result to stdout for the person who runs it.
 
 pub mod example_env;
 pub mod forget;
@@ -25,10 +25,10 @@ pub enum CommandError {
     /// The system cannot generate a random key.
     #[error("the system cannot generate random numbers for a key")]
     Random,
-    /// A language has no words.
+    /// There are no words for the requested language.
     #[error("there are no words in `{tag}`, only in {known}")]
     Language {
-        /// The tag that was given.
+        /// The requested language tag.
         tag: String,
         /// The tags of all languages that have words.
         known: String,

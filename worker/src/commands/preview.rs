@@ -1,4 +1,5 @@
-//! `magic-link-worker mail preview`: writes the mails of every language into a folder, to look at them before anybody gets one.
+//! `magic-link-worker mail preview`: writes example mails in every language into a folder, so that they can be reviewed before
+//! any mail is sent.
 
 use std::{
     fmt::Write as _,
@@ -18,16 +19,17 @@ use crate::mail::{
 };
 
 const HOST: &str = "portal.example.com";
-/// A link of usual length that leads nowhere.
+/// An example link of typical length. Nothing serves it.
 const LINK: &str = "https://login.example.com/auth/confirm/AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v";
 const CODE: &str = "0123456789";
 
-/// What a mail can contain, by the name in the names of the files.
+/// The variants of a mail: the variant's name, which is part of the file names, its link and its code.
 const KINDS: [(&str, Option<&str>, Option<&str>); 3] =
     [("link", Some(LINK), None), ("link-and-code", Some(LINK), Some(CODE)), ("code", None, Some(CODE))];
 
-/// Writes the mails of all languages, or of one: `de-link.html` and `de-link.txt`, which begins with the subject, and so on.
-/// `index.html` shows them side by side. Prints where they are. Existing files are replaced.
+/// Writes the mails in all languages, or only in `language`, as files such as `de-link.html` and `de-link.txt`. Each text file
+/// begins with the subject. `index.html` shows the HTML mails side by side. Prints the path of `index.html`. Replaces existing
+/// files.
 ///
 /// # Errors
 /// [`CommandError::Language`], [`CommandError::Mail`], [`CommandError::File`] or [`CommandError::Output`].

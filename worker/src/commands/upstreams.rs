@@ -1,4 +1,4 @@
-//! `magic-link-worker upstreams`: prints the state of the upstreams that each worker also shows at `/health/ready` and
+//! `magic-link-worker upstreams`: prints the state of the upstreams that each worker also reports at `/health/ready` and
 //! `/metrics`. The command works even if no worker is running.
 
 use std::io::{Write as _, stdout};
@@ -12,7 +12,7 @@ use outbox::{
 use super::{CommandError, connect};
 use crate::settings::DatabaseSettings;
 
-/// Prints one line per upstream: whether it is stopped or paused, since when, and which setting to check.
+/// Prints one line per upstream: whether the upstream is stopped or paused, since when, and which setting to check.
 ///
 /// # Errors
 /// [`CommandError::Database`] or [`CommandError::Output`].

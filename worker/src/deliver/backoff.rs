@@ -6,11 +6,11 @@ use std::time::Duration;
 /// jitter), so that jobs that failed together do not retry together. The last maximum repeats.
 const RETRY: [u64; 8] = [1, 2, 4, 8, 16, 32, 64, 128];
 
-/// Waits, in seconds, after a call that may have sent the mail. They are longer than in [`RETRY`], because each retry may
+/// Waits, in seconds, after a call that may have sent the mail. The waits are longer than in [`RETRY`], because each retry may
 /// send a duplicate. The last wait repeats.
 const UNKNOWN: [u64; 5] = [5, 20, 60, 180, 300];
 
-/// The wait after a call that had no effect: 100 ms to 128 s. `attempt` is the number of the job's attempt, starting at 1.
+/// The wait after a call that had no effect: 100 ms to 128 s. `attempt` is the job's attempt number, starting at 1.
 pub(crate) fn retry(attempt: i16) -> Duration {
     // A zero delay would put the job back in the queue at once.
     step(&RETRY, attempt).mul_f64(rand::random_range(0.0..1.0)).max(Duration::from_millis(100))

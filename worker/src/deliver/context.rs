@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 use super::{interruption::Interruption, stopwatch::Stopwatch};
 use crate::runtime::{leases::HeldLease, outage::OutageError, worker::Worker};
 
-/// The pause between two attempts of an outbox write. It doubles up to the maximum.
+/// The pause between two attempts of an outbox write. The pause doubles after each attempt, up to `MAX_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE: Duration = Duration::from_secs(2);
 
@@ -44,7 +44,7 @@ impl DeliveryRun<'_> {
         if self.worker.shutdown.deliveries.is_cancelled() { Err(Interruption::WorkerStopped) } else { Ok(()) }
     }
 
-    /// Runs `work`, but stops it as soon as the lease is lost or the worker must stop.
+    /// Runs `work`, but cancels `work` as soon as the lease is lost or the worker must stop.
     pub(super) async fn unless_interrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Interruption> {
         self.ensure_not_interrupted()?;
         tokio::select! {

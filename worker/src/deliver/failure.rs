@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Timeout of a check call after a failure, unless `UPSTREAM_TIMEOUT` is shorter. A healthy upstream responds within a fraction
-/// of a second, and the delivery waits for the result.
+/// Timeout of a check call after a failure, unless `UPSTREAM_TIMEOUT` is shorter. The timeout is short, because the delivery
+/// waits for the result, and a healthy upstream responds within a fraction of a second.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Which recipients a failure affects.
@@ -34,7 +34,7 @@ enum FailureScope {
 }
 
 impl DeliveryRun<'_> {
-    /// Turns [`Verdict::RetryUpTo`] into [`Verdict::Reject`] once the job has failed too often with the same code.
+    /// Turns [`Verdict::RetryUpTo`] into [`Verdict::Reject`] once the job has failed with the same code on `attempts` attempts.
     pub(super) async fn apply_attempt_limit(&self, failure: UpstreamFailure) -> UpstreamFailure {
         let Verdict::RetryUpTo { attempts } = failure.verdict else { return failure };
         let earlier = outbox::steps_with_code(&self.worker.pool, self.job.lease.job, &failure.reason.code).await;
@@ -126,14 +126,14 @@ impl DeliveryRun<'_> {
         DeliveryOutcome::retry(delay, reason, step)
     }
 
-    /// Determines which recipients a failure affects: everybody if the check call fails too, or if this is the third recipient
-    /// under suspicion.
+    /// Determines which recipients a failure affects: everybody if the check call also fails, or if this recipient is the third
+    /// suspect.
     async fn determine_scope(&self, upstream: Upstream, failure: &UpstreamFailure, began_at: Instant) -> FailureScope {
         let worker = self.worker;
         worker.upstream_monitor.note_suspicion(upstream);
         let check = async {
             // The regular checks decide when a stopped upstream works again. Another check call would delay them, because all
-            // workers together make at most one per second.
+            // workers together make at most one check call per second.
             if upstreams::is_stopped(&worker.pool, upstream).await? {
                 return Ok((Instant::now(), CheckResult::Unclear));
             }
@@ -185,7 +185,7 @@ impl DeliveryRun<'_> {
         }
     }
 
-    /// Records a successful call that began at `began_at`, but only if the upstream may have suspects or be stopped. The
+    /// Records a successful call that began at `began_at`, but only if the upstream may have suspects or may be stopped. The
     /// success clears the suspects and resumes the upstream.
     pub(super) async fn record_success(&self, upstream: Upstream, began_at: Instant) {
         let worker = self.worker;

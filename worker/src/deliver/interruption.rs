@@ -1,4 +1,4 @@
-//! Why a delivery stops before it is finished.
+//! The reasons why a delivery stops early.
 
 use std::fmt;
 

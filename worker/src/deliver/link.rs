@@ -1,4 +1,4 @@
-//! Gets the link to mail: the stored link of an earlier attempt, or else a new one from Supabase.
+//! Gets the link to mail: the link stored by an earlier attempt, or else a new link from Supabase.
 
 use std::time::Duration;
 
@@ -111,9 +111,9 @@ impl DeliveryRun<'_> {
         Ok(MailedLink::from_parts(&parts, self.link_context())?)
     }
 
-    /// Requests a new link from Supabase. Rejects a link that does not lead to the callback URL, because the check before the
-    /// call may have been inconclusive or based on an outdated answer. `unusable` is the reason why a stored link was not used;
-    /// it is stored in the record of the step.
+    /// Requests a new link from Supabase. Rejects a link that does not lead to the callback URL: the check before the call may
+    /// have been inconclusive or based on an outdated answer. `unusable` is the reason why a stored link was not used; it is
+    /// stored in the record of the step.
     ///
     /// # Errors
     /// The outcome of the delivery if there is no link to mail.
@@ -155,8 +155,8 @@ impl DeliveryRun<'_> {
                     .await);
             }
         };
-        // A new link needs a new Message-Id: a mailbox may drop a mail whose Message-Id it has seen before, and this mail has
-        // the only link that works.
+        // A new link needs a new Message-Id: a mailbox may drop a mail whose Message-Id it has seen before, and this mail
+        // contains the only link that works.
         let message_id = worker.mailgun.message_id(job.lease.job);
         let sealed = worker.sealing_keys.seal(&parts, &self.seal_context(&message_id));
         let step = StepRecord { failure: unusable, ..stopwatch.ok(200) };

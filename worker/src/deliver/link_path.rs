@@ -1,4 +1,4 @@
-//! Stops all mail if links lead to a path that no server serves.
+//! Stops all mail if no server serves the path of the links.
 
 use outbox::Failure;
 
@@ -13,8 +13,7 @@ impl DeliveryRun<'_> {
     /// link does not lead to that path.
     ///
     /// # Errors
-    /// A configuration error if the server responds with 404. No other link would work either until an operator changes a
-    /// setting.
+    /// A configuration error if the server responds with 404. No link works until an operator changes a setting.
     pub(super) async fn ensure_link_path_is_served(&self, generated: &GeneratedLink) -> Result<(), UpstreamFailure> {
         if !self.worker.links.style.leads_through_supabase() {
             return Ok(());

@@ -1,4 +1,4 @@
-//! Turns a link from Supabase into what the mail shows, in the style set by `LINK_STYLE`.
+//! Converts a link from Supabase to the link and code that the mail shows, in the style set by `LINK_STYLE`.
 
 use chrono::{TimeDelta, Utc};
 use outbox::{Failure, ShownHost};

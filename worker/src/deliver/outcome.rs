@@ -48,8 +48,8 @@ impl DeliveryOutcome {
 
 impl DeliveryRun<'_> {
     /// Records the outcome. Retries as long as Postgres is unavailable, because a mail that Mailgun accepted must not be sent
-    /// again only because the outcome was not recorded. Neither a shutdown nor an expired lease stops the retries: the
-    /// fencing token decides whether the write takes effect.
+    /// again just because the outcome was not recorded. Neither a shutdown nor an expired lease stops the retries: the fencing
+    /// token decides whether the write takes effect.
     pub(super) async fn record(&self, outcome: DeliveryOutcome) {
         let state = match outcome {
             DeliveryOutcome::Sent(step) => self.finish(JobEnd::Sent, Some(step)).await,

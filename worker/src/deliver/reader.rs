@@ -5,7 +5,7 @@ use words::{Language, TimeZone};
 use super::context::DeliveryRun;
 
 impl DeliveryRun<'_> {
-    /// The mail's language. English if the job has no language, or one for which this worker has no words.
+    /// The mail's language. English if the job has no language, or if this worker has no words for the job's language.
     pub(super) fn language(&self) -> Language {
         let language = self.job.language.as_deref().and_then(|tag| tag.parse().ok());
         language.filter(|language| self.worker.words.has(*language)).unwrap_or(Language::ENGLISH)

@@ -38,8 +38,8 @@ impl DeliveryRun<'_> {
         metrics::record_redirect_not_allowed();
         tracing::error!(
             code = "redirect_not_allowed",
-            // Use `Display`, so that operators can paste the values. They come from a URL parser, so they contain no spaces
-            // and no control characters. `Debug` would quote them and double the backslash.
+            // Use `Display`, so that operators can paste the values. The values come from a URL parser, so they contain no
+            // spaces or control characters. `Debug` would quote the values and double the backslashes.
             %callback,
             add_to_allow_list = %entry,
             "Supabase's redirect allow list (URI_ALLOW_LIST, Redirect URLs) does not contain this callback, so nothing \

@@ -1,4 +1,5 @@
-//! Chooses what the link in a new mail leads to: what `LINK_STYLE` says, unless that link is too long for some mail programs.
+//! Chooses what the link in a new mail leads to. `LINK_STYLE` determines this, unless the resulting link is too long for some
+//! mail programs.
 
 use super::{
     link_parts::{LinkForm, LinkParts},
@@ -6,11 +7,12 @@ use super::{
 };
 use crate::settings::LinkStyle;
 
-/// Maximum length of a link, in characters. Some versions of Outlook open only the first 2,083 characters of a link, which
-/// is the limit of a library that they use.
+/// Maximum length of a link, in characters. Some versions of Outlook open only the first 2,083 characters of a link, the limit
+/// of a library that Outlook uses.
 pub(crate) const MAX_LINK_LENGTH: usize = 2_083;
 
-/// Maximum length of a confirm link, in characters. Smaller than [`MAX_LINK_LENGTH`], because a confirm link can be shortened.
+/// Maximum length of a confirm link, in characters. Smaller than [`MAX_LINK_LENGTH`], because there are shorter alternatives to
+/// a confirm link that is too long.
 const MAX_CONFIRM_LINK_LENGTH: usize = 2_000;
 
 /// The link would be longer than some mail programs can open.

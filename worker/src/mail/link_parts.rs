@@ -1,5 +1,5 @@
-//! The parts of a sign-in link, and how its mail uses them. The outbox stores them sealed. They hold everything that the mail
-//! shows, so any worker can repeat the very same mail, even if the settings have changed in the meantime.
+//! The parts of a sign-in link, and how its mail uses them. The outbox stores the parts sealed. They contain everything that
+//! the mail shows, so any worker can send exactly the same mail again, even if the settings have changed in the meantime.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub struct LinkParts {
     pub callback_url: String,
     /// When the link was requested from Supabase.
     pub created_at: DateTime<Utc>,
-    /// Until when the link and the code work.
+    /// When the link and the code expire.
     pub expires_at: DateTime<Utc>,
     /// What the mail's link leads to.
     pub form: LinkForm,
@@ -46,7 +46,7 @@ pub enum LinkForm {
     Verify,
     /// The portal's callback, with the token hash in its query.
     TokenHash,
-    /// Nothing: the mail has only a code.
+    /// No link: the mail has only a code.
     Code,
 }
 
@@ -56,7 +56,8 @@ impl LinkParts {
         (self.expires_at - self.created_at).to_std().unwrap_or_default()
     }
 
-    /// The plaintext to seal. Fields may be added later, but never renamed or removed while links with them are stored.
+    /// The plaintext to seal. Fields may be added later, but a field must never be renamed or removed while links with this
+    /// field are stored.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         serde_json::to_vec(self).expect("the fields are texts and times, which JSON can hold")
     }
@@ -102,7 +103,7 @@ mod tests {
         }
     }
 
-    /// Links stay stored across upgrades, so later versions must be able to read this text.
+    /// Links remain stored during an upgrade, so later versions must be able to read this text.
     #[test]
     fn stored_parts_stay_readable() {
         let stored = br#"{"verify_url":"https://abc.supabase.co/auth/v1/verify",

@@ -1,8 +1,8 @@
 //! Encrypts links with XChaCha20-Poly1305 and `LINK_SEALING_KEY`, so that a link can be stored in the database for a retry.
 //!
-//! A sealed link can be opened only for the mail it was created for: the job, recipient, callback URL and Message-Id are
-//! authenticated. Format: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag. In version 1, the
-//! plaintext is the text of the link; in version 2, its parts. New links use version 2.
+//! A sealed link can be opened only for the mail for which it was created: the job, recipient, callback URL and Message-Id are
+//! authenticated. Format: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag. In version 1, the plaintext
+//! is the text of the link; in version 2, its parts. New links use version 2.
 
 use std::str::FromStr;
 
@@ -33,14 +33,14 @@ struct SealingKey {
     cipher: XChaCha20Poly1305,
 }
 
-/// The mail that a link belongs to. A sealed link opens only with the same context.
+/// The mail that a link belongs to. A sealed link can be opened only with the same context.
 #[derive(Debug, Clone, Copy)]
 pub struct SealContext<'a> {
     /// The job.
     pub job: JobId,
     /// The recipient's address.
     pub recipient: &'a str,
-    /// Where the link leads.
+    /// The URL that the link leads to.
     pub callback_url: &'a str,
     /// The Message-Id of the mail.
     pub message_id: &'a str,
@@ -121,7 +121,7 @@ impl SealingKeys {
 }
 
 /// The data that is authenticated with the ciphertext. Each part is preceded by its length, so that two different contexts
-/// never give the same bytes.
+/// never produce the same bytes.
 fn associated_data(version: u8, key: KeyId, context: &SealContext<'_>) -> Vec<u8> {
     let parts: [&[u8]; 5] = [
         &key.0,
@@ -236,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_link_of_version_1_opens_as_its_text() {
-        // Sealed by a worker of version 1, with the job and the context below.
+        // A link in the format of version 1, sealed with the job and the context below.
         let sealed = "AXLNboQAAQIDBAUGBwgJCgsMDQ4PEBESExQVFhcQpK/17qv4p4IkCWZnRwbRl9fvq9Yo7/1BeY/ZwAoiTMe2POCmxx+OHUXMroei\
                       WfH8QdLrKcjeWDZai4Iccxe3Nkyvuk3s8BbVYPg+w8Op/A==";
         let job = JobId("01931c2e-7a00-7000-8000-000000000001".parse().unwrap());

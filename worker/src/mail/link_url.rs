@@ -1,4 +1,4 @@
-//! Builds the link that a mail shows from the parts of the link. The same parts always give the same link.
+//! Builds the link that a mail shows from the parts of the link. The same parts always produce the same link.
 
 use confirm::{ConfirmKeys, Content, Expiry, KeyId, PublicUrl};
 use url::form_urlencoded;
@@ -70,7 +70,7 @@ impl LinkParts {
     }
 
     /// The link in the format that Supabase uses, but with the callback always encoded. Supabase does not encode a callback
-    /// without `&`, `=` and `#`, and later decodes its escapes once too often (measured).
+    /// that contains no `&`, `=` or `#`, and later decodes the callback's escapes once too often (measured).
     fn verify_link(&self) -> String {
         let callback = encode(&self.callback_url);
         format!(
@@ -82,14 +82,14 @@ impl LinkParts {
     }
 }
 
-/// Percent-encodes a value of a query, like Supabase (Go: `url.QueryEscape`).
+/// Percent-encodes a query value in the same way as Supabase (Go: `url.QueryEscape`).
 fn encode(value: &str) -> String {
     form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().replace("%7E", "~").replace('*', "%2A")
 }
 
-/// Adds the token hash and `type=email`, which fits links of every kind (Supabase: internal/api/verify.go), to the query of
-/// the callback. Removes parameters of these names that the callback already has, because portals differ in which of two values
-/// they use. The other parameters stay byte for byte.
+/// Adds the token hash and `type=email`, which works for every kind of link (Supabase: internal/api/verify.go), to the query of
+/// the callback. Removes existing parameters with these names from the callback, because portals differ in which of two values
+/// they use. Leaves all other parameters unchanged, byte for byte.
 fn with_token_hash(callback_url: &str, token_hash: &str) -> String {
     let (rest, fragment) = callback_url.split_once('#').map_or((callback_url, None), |(rest, end)| (rest, Some(end)));
     let (base, query) = rest.split_once('?').unwrap_or((rest, ""));
@@ -199,7 +199,7 @@ mod tests {
             ("https://a.example/cb?next=%2Fa%3Fb%3Dc", "https://a.example/cb?next=%2Fa%3Fb%3Dc&HERE"),
             ("https://a.example/cb?next=%2Fa+b#top", "https://a.example/cb?next=%2Fa+b&HERE#top"),
             ("https://a.example/cb#top?a=b", "https://a.example/cb?HERE#top?a=b"),
-            // Parameters of the same names cannot stay.
+            // Existing parameters with the same names are removed.
             ("https://a.example/cb?token_hash=x&next=%2F&type=recovery", "https://a.example/cb?next=%2F&HERE"),
             ("https://a.example/cb?token%5Fhash=x&a&token_hash&ty%70e=", "https://a.example/cb?a&HERE"),
             (

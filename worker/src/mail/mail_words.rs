@@ -1,4 +1,4 @@
-//! The words of one mail: the messages of its language with the mail's values.
+//! The words of one mail: the messages in the mail's language, filled in with the mail's values.
 
 use chrono::TimeDelta;
 use words::{
@@ -17,7 +17,7 @@ pub(super) struct MailWords<'a> {
 /// The values that messages show. Never add another value from the request, because anybody could use a request to send text in
 /// the portal's name.
 struct Values<'a> {
-    /// Without the scheme, because the link must be the only URL in the mail.
+    /// The portal's host, without the scheme, because the link must be the only URL in the mail.
     host: &'a str,
     time: String,
     date: String,

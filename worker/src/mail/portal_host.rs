@@ -2,9 +2,9 @@
 
 use outbox::CallbackUrl;
 
-/// The registrable domain of the callback, in ASCII: `example.com` for `https://portal.example.com/auth/callback`. The rest is
-/// left out, because anybody who requests a link may have chosen it: the first label if `CALLBACK_ORIGINS` has a wildcard, and
-/// the port with `http://localhost:*`.
+/// The registrable domain of the callback, in ASCII: `example.com` for `https://portal.example.com/auth/callback`. Leaves out
+/// the other parts, because anybody who requests a link may be able to choose them: the first label if `CALLBACK_ORIGINS`
+/// contains a wildcard, and the port if it contains `http://localhost:*`.
 pub(crate) fn portal_host(callback_url: &CallbackUrl) -> &str {
     let host = callback_url.host();
     // The public suffix list would treat the last parts of an IP address as a domain.

@@ -9,7 +9,7 @@ use words::{Language, Part, TimeZone, Words, WordsError};
 use super::{mail_words::MailWords, mailed_link::MailedLink};
 
 /// The version of the templates and of the built-in words. A repeated mail has the same text as the first one only if both are
-/// rendered with the same version, so increase the number whenever a template or a message changes.
+/// rendered with the same version, so increase this number whenever you change a template or a message.
 pub(crate) const TEMPLATE: u8 = 2;
 
 /// The content of a mail. Has no `Debug`, because it contains the link.
@@ -61,10 +61,11 @@ struct TextBody<'a> {
 #[template(path = "sign_in.html")]
 struct HtmlBody<'a> {
     words: &'a MailWords<'a>,
-    /// Already escaped.
+    /// The link, already escaped for HTML.
     link: Option<String>,
     code: Option<&'a str>,
-    /// The code with spaces between its digits, for screen readers. They would read `4081726359` as one number, in billions.
+    /// The code with spaces between its digits, for screen readers. A screen reader would read `4081726359` as one number, in
+    /// billions.
     spelled_code: String,
     subject: &'a str,
 }
@@ -173,7 +174,7 @@ mod tests {
         }
     }
 
-    /// A retry renders the mail again, perhaps by another version of the worker.
+    /// A retry renders the mail again, possibly with another version of the worker.
     #[test]
     fn a_changed_template_has_a_new_version() {
         use sha2::{Digest as _, Sha256};

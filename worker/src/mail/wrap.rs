@@ -1,10 +1,10 @@
-//! Breaks the lines of a plain-text mail. Many mail programs show plain text as it is, without breaking lines themselves.
+//! Breaks the lines of a plain-text mail. Many mail programs do not break long lines of plain text themselves.
 
 /// Maximum length of a line, in characters: RFC 5322, §2.1.1, recommends at most 78.
 const MAX_WIDTH: usize = 77;
 
-/// Breaks a paragraph at spaces, but not at no-break spaces. A word longer than a line, such as a host name, stays whole. An
-/// isolated value stays on one line, because a line break would end its isolation (UAX #9).
+/// Breaks a paragraph at spaces, but not at no-break spaces. Does not split a word that is longer than a line, such as a host
+/// name. Does not break an isolated value, because a line break would end its isolation (UAX #9).
 pub(super) fn wrap(paragraph: &str) -> String {
     let (mut wrapped, mut column, mut depth) = (String::new(), 0, 0_usize);
     for word in paragraph.split(' ').filter(|word| !word.is_empty()) {

@@ -1,15 +1,16 @@
 //! Measures how many jobs per second this worker ends while there is a backlog. The api uses the rate to accept only as many
 //! requests as can be mailed in time. The rate is not measured without a backlog or during a database outage, because the rate
-//! of an idle worker does not show its capacity.
+//! at which an idle worker ends jobs says nothing about its capacity.
 
 use std::{
     collections::VecDeque,
     sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
 };
 
-/// Maximum number of seconds to average over. With a slow upstream, jobs end only rarely.
+/// Maximum number of seconds to average over. The average must cover several seconds, because few jobs end per second if an
+/// upstream is slow.
 const WINDOW_SECONDS: usize = 10;
-/// Seconds without any finished job before the rate is reported as zero.
+/// Number of seconds without a finished job after which the rate is reported as zero.
 const STANDSTILL_SECONDS: usize = 10;
 /// Minimum number of seconds to average over. The first second of a backlog may be incomplete.
 const MIN_SECONDS: usize = 2;
@@ -18,9 +19,9 @@ const MIN_SECONDS: usize = 2;
 #[derive(Debug, Default)]
 pub struct Capacity {
     ended: AtomicU32,
-    /// Whether the last claim returned as many jobs as it asked for.
+    /// Whether the last claim returned as many jobs as it requested.
     has_backlog: AtomicBool,
-    /// Whether any claim in this second returned fewer jobs than it asked for.
+    /// Whether any claim in this second returned fewer jobs than it requested.
     was_queue_empty: AtomicBool,
 }
 
@@ -30,7 +31,7 @@ impl Capacity {
         self.ended.fetch_add(1, Relaxed);
     }
 
-    /// Records a claim that asked for `requested` jobs and returned `claimed` jobs.
+    /// Records a claim that requested `requested` jobs and returned `claimed` jobs.
     pub fn record_claim(&self, requested: usize, claimed: usize) {
         let has_backlog = claimed >= requested;
         self.has_backlog.store(has_backlog, Relaxed);
@@ -45,8 +46,8 @@ impl Capacity {
         self.has_backlog.store(false, Relaxed);
     }
 
-    /// Starts the next second. Returns the number of jobs that ended in the last second; `None` unless there was a backlog
-    /// during the whole second.
+    /// Starts the next second. Returns the number of jobs that ended in the last second; `None` if there was no backlog at some
+    /// time in that second.
     pub(crate) fn take_second(&self) -> Option<u32> {
         let ended = self.ended.swap(0, Relaxed);
         let was_queue_empty = self.was_queue_empty.swap(false, Relaxed);
@@ -54,7 +55,7 @@ impl Capacity {
     }
 }
 
-/// The number of jobs that ended in each of the last seconds of a backlog, oldest first.
+/// The number of jobs that ended in each of the most recent seconds with a backlog, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct RateWindow(VecDeque<u32>);
 

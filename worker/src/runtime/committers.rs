@@ -1,5 +1,5 @@
-//! Writes the results of deliveries to the outbox in batches: while one commit is in progress, new records are collected for
-//! the next commit.
+//! Writes the results of deliveries to the outbox in batches: while a commit is in progress, new records wait for the next
+//! commit.
 
 use std::io;
 
@@ -38,7 +38,7 @@ impl Committers {
     /// Checks that every committer can write to the database now.
     ///
     /// # Errors
-    /// The error of the first committer that cannot.
+    /// The error of the first committer that cannot write.
     pub async fn check(&self) -> Result<(), CommitError> {
         tokio::try_join!(self.seals.check(), self.finishes.check(), self.requeues.check()).map(drop)
     }

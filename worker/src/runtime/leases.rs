@@ -1,4 +1,4 @@
-//! Renews the leases of this worker's running jobs. One statement renews all of them, three times per lease duration.
+//! Renews the leases of this worker's running jobs. A single statement renews all leases, three times per lease duration.
 //!
 //! A delivery is cancelled when its lease is lost or is about to expire, because another worker may then claim the job. A
 //! delivery that does not stop in time is harmless: its fencing token is out of date, so its writes change nothing.
@@ -36,8 +36,8 @@ pub struct HeldLease<'a> {
 }
 
 impl HeldLease<'_> {
-    /// Whether the lease is valid by this process's clock, with a sixth of its duration to spare. A process that was
-    /// suspended longer than its lease notices the loss here first.
+    /// Whether the lease is valid by this process's clock, with at least a sixth of its duration left. If the process was
+    /// suspended for longer than the lease, this check is the first to notice that the lease is lost.
     pub fn is_valid(&self) -> bool {
         let earliest = self.renewer.earliest_valid_expiry();
         self.renewer.lock().get(&self.lease).is_some_and(|entry| entry.expires_at > earliest)

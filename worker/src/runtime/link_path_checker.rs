@@ -2,7 +2,7 @@
 //! only `/auth/v1`, nothing serves the default path, and no mailed link would work.
 //!
 //! Answers are cached in this process only. The path comes from Supabase's settings and not from the requests of portals, so
-//! there are only one or two paths, and one request per worker and hour costs less than a shared table.
+//! there are only one or two paths. One request per hour from each worker costs less than a shared table.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::upstream::{verdict::verify::LinkPathAnswer, verify::VerifyClient};
 pub struct LinkPathChecker {
     client: VerifyClient,
     answers: TtlCache<LinkPathAnswer>,
-    /// Locked during a request, so that concurrent deliveries make only one.
+    /// Locked during a request, so that concurrent deliveries make only one request.
     request_lock: Mutex<()>,
 }
 

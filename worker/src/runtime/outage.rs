@@ -1,8 +1,9 @@
 //! Tracks database outages: whether the database is unavailable, since when, and why. Many tasks see the errors of an outage,
 //! but only its start and its end are logged.
 //!
-//! Any task can report the start of an outage. Only the regular check of `tasks::check_database` can end it, because that
-//! check tests everything that a delivery needs. The success of another task proves nothing: it may not have used the database.
+//! Any task can report the start of an outage. Only the regular check of `tasks::check_database` can end it, because that check
+//! tests everything that a delivery needs. A success in another task proves nothing, because that task may not have used the
+//! database.
 
 use std::{
     fmt::Display,
@@ -26,7 +27,7 @@ pub trait OutageError: Display {
     fn is_outage(&self) -> bool;
     /// Why the database cannot be used, if this is an outage.
     fn outage(&self) -> OutageReason;
-    /// Where to find the reason of the outage.
+    /// Where to find the reason for the outage.
     fn reason_source(&self) -> ReasonSource;
 }
 
@@ -72,7 +73,7 @@ struct DatabaseState {
     away: Option<(Instant, OutageReason)>,
     /// Whether the last check found that results can be recorded.
     can_record: bool,
-    /// The last error of an outage, or the start of this program.
+    /// When the last outage error was reported; before the first one, when this program started.
     last_error_at: Instant,
     /// The message about the last refused statement, and when it was logged.
     refused: Option<(String, Instant)>,
@@ -86,7 +87,7 @@ impl Default for OutageLog {
 }
 
 impl OutageLog {
-    /// Returns `result` unchanged. Logs the start of an outage, and a statement that the database refuses.
+    /// Returns `result` unchanged. Logs the start of an outage, and the error of a statement that the database refused.
     ///
     /// # Errors
     /// The error in `result`.
@@ -154,7 +155,7 @@ impl OutageLog {
         state.away.as_ref().map(|(_, reason)| reason.clone())
     }
 
-    /// Time since the last error of an outage, or since the start of this program.
+    /// Time since the last outage error; before the first one, time since the start of this program.
     pub fn time_since_error(&self) -> Duration {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).last_error_at.elapsed()
     }
@@ -166,8 +167,8 @@ impl DatabaseState {
         let since = match self.away.take() {
             Some((since, known)) if known.kind == reason.kind => since,
             before => {
-                // If Postgres is back, the outage has ended, even if its tables are those of another version. If Postgres has
-                // become unavailable, do not log that the tables match again: this is not known yet.
+                // If Postgres is back, its outage has ended, even if the tables belong to another version. If Postgres has
+                // become unavailable, do not log that the tables match again, because the tables have not been checked yet.
                 if let Some((since, OutageReason { kind: OutageKind::Away, .. })) = before {
                     log_end(since, OutageKind::Away);
                 }

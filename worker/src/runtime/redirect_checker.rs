@@ -1,8 +1,8 @@
 //! Checks, before a link is created, whether Supabase's redirect allow list accepts the callback. Without this check, a link
 //! with a refused callback would still invalidate the person's earlier link, and anybody could cause that for any address.
 //!
-//! A callback counts as allowed if the list accepts its three test URLs. Otherwise, each job's own URL is checked. The check
-//! is only a precaution: if its answer is unclear, the delivery continues and compares the redirect of the created link.
+//! A callback counts as allowed if the allow list accepts its three test URLs. Otherwise, each job's own URL is checked. The
+//! check is only a precaution: if its answer is unclear, the delivery continues and compares the redirect of the created link.
 //!
 //! All workers share the answers in the table `redirect_checks`, and each worker caches them, so that most jobs need neither a
 //! request nor a database statement.
@@ -16,18 +16,19 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{outage::OutageLog, request_budget::RequestBudget, ttl_cache::TtlCache};
 use crate::upstream::{verdict::verify::RedirectAnswer, verify::VerifyClient};
 
-/// The queries of the test URLs, encoded as the api encodes `callback_next`: none, `/`, and `/a.b/c?d=e`. A `*` in an entry
-/// of the allow list does not match dots and slashes, so an entry can accept the second test URL and refuse the third.
+/// The queries of the three test URLs: no query, and a `next` of `/` and of `/a.b/c?d=e`, encoded as the api encodes
+/// `callback_next`. A `*` in an entry of the allow list does not match dots and slashes, so an entry can accept the second test
+/// URL and refuse the third.
 const TEST_QUERIES: [&str; 3] = ["", "?next=%2F", "?next=%2Fa.b%2Fc%3Fd%3De"];
 
 /// Checks callbacks against Supabase's redirect allow list.
 pub struct RedirectChecker {
     client: VerifyClient,
-    /// Whether all test URLs are allowed, by origin and path of the callback.
+    /// For the origin and path of each callback, whether all test URLs are allowed.
     callbacks: TtlCache<bool>,
     /// The answers for single URLs, by URL. The budget limits their number to 240 in an hour.
     urls: TtlCache<RedirectAnswer>,
-    /// Locked during a request, so that concurrent deliveries make only one.
+    /// Locked during a request, so that concurrent deliveries make only one request.
     budget: Mutex<RequestBudget>,
 }
 
@@ -37,7 +38,8 @@ impl RedirectChecker {
         Self { client, callbacks: TtlCache::default(), urls: TtlCache::default(), budget: Mutex::default() }
     }
 
-    /// Whether links may lead to `callback_url`. Asks Supabase if the answer is not cached, at most four times a minute.
+    /// Whether links may lead to `callback_url`. If the answer is not cached, this worker asks Supabase, but at most four times
+    /// a minute.
     pub async fn check(&self, pool: &PgPool, outage: &OutageLog, callback_url: &CallbackUrl) -> RedirectAnswer {
         let callback = TestableCallback::from_url(callback_url);
         if let Some(answer) = self.cached(callback_url, callback.as_ref()) {
@@ -49,7 +51,8 @@ impl RedirectChecker {
             self.load(pool, outage, callback).await;
         }
         let mut budget = self.budget.lock().await;
-        // Another delivery may have cached the answer in the meantime, or the shared answer is sufficient.
+        // Another delivery may have cached the answer in the meantime, or the answer that another worker stored may be
+        // sufficient.
         if let Some(answer) = self.cached(callback_url, callback.as_ref()) {
             return answer;
         }
@@ -103,7 +106,8 @@ impl RedirectChecker {
         let _ = outage.observe(stored);
     }
 
-    /// Asks about the test URLs. Returns `Allowed` if all of them are allowed, otherwise the first other answer.
+    /// Asks Supabase about the test URLs. Returns `Allowed` if all test URLs are allowed, and otherwise the first answer that
+    /// is not `Allowed`.
     async fn ask_test_urls(&self, budget: &mut RequestBudget, callback: &TestableCallback) -> RedirectAnswer {
         for query in TEST_QUERIES {
             match self.ask(budget, &format!("{}{query}", callback.0)).await {
@@ -125,7 +129,7 @@ impl RedirectChecker {
         let answer = self.client.ask_redirect(url).await;
         match &answer {
             RedirectAnswer::Allowed => self.urls.insert(url, answer.clone(), ALLOWED_FOR),
-            // Cache a refusal for a short time only, so that an entry that an operator adds takes effect soon.
+            // Cache a refusal only briefly, so that a new entry in the allow list takes effect soon.
             RedirectAnswer::Refused { .. } => self.urls.insert(url, answer.clone(), REFUSED_FOR),
             RedirectAnswer::Unclear => {
                 // The next requests would probably fail too, and each delivery would wait for its timeout.

@@ -5,8 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use tokio::time::Instant;
 
 /// Maximum number of requests in any minute: enough for one new callback with its three test URLs and the job's own URL. If
-/// Supabase's rate limit is on, one client address can call `/verify` only about six times a minute after its first 30 requests
-/// (measured). People who sign in from the worker's address share the same limit.
+/// Supabase's rate limit is enabled, a client address can call `/verify` only about six times a minute after its first 30
+/// requests (measured). People who sign in from the worker's address share the same limit.
 const MAX_REQUESTS: usize = 4;
 const WINDOW: Duration = Duration::from_mins(1);
 
@@ -23,7 +23,7 @@ impl RequestBudget {
         MAX_REQUESTS - self.0.len()
     }
 
-    /// Takes one request from the budget. Returns false if none is left.
+    /// Takes one request from the budget. Returns false if the budget is used up.
     pub(super) fn take(&mut self, now: Instant) -> bool {
         let is_left = self.remaining(now) > 0;
         if is_left {

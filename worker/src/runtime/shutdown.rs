@@ -16,11 +16,11 @@ pub struct Shutdown {
     pub deliveries: CancellationToken,
 }
 
-/// Time that cancelled deliveries get to requeue their jobs.
+/// How long a shutdown waits for cancelled deliveries to requeue their jobs.
 pub(crate) const REQUEUE_TIMEOUT: Duration = Duration::from_secs(3);
 
 impl Shutdown {
-    /// Cancels `claims` at the first SIGTERM or SIGINT, and ends the process at the second.
+    /// Cancels `claims` at the first SIGTERM or SIGINT, and ends the process at the second signal.
     ///
     /// # Errors
     /// The signal handlers cannot be installed.
@@ -38,8 +38,8 @@ impl Shutdown {
         Ok(())
     }
 
-    /// Waits until the worker is idle. After `grace_period`, cancels the running deliveries and gives them
-    /// [`REQUEUE_TIMEOUT`].
+    /// Waits until the worker is idle. After `grace_period`, cancels the running deliveries and waits up to [`REQUEUE_TIMEOUT`]
+    /// for them to requeue their jobs.
     pub async fn wind_down(&self, idle: impl Future<Output = ()>, grace_period: Duration) {
         tokio::pin!(idle);
         if timeout(grace_period, &mut idle).await.is_err() {

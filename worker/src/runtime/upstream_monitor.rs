@@ -11,10 +11,10 @@ use tokio::{
 
 use crate::upstream::check::CheckResult;
 
-/// Minimum time between two check calls of all workers together.
+/// Minimum time between two check calls, across all workers.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// After a failed call, time between two attempts to get the turn for the next check call. Only one worker can have the turn.
+/// Time between two attempts to get the turn for a check call after a failed call. Only one worker at a time can have the turn.
 const TRY_INTERVAL: Duration = Duration::from_millis(250);
 /// Maximum number of attempts to get the turn. Each time, another worker may get the turn first.
 const MAX_TRIES: u32 = 8;
@@ -30,7 +30,7 @@ pub struct UpstreamMonitor {
 struct MonitorState {
     /// The last check call of this process. Locked during a check call, so that other deliveries wait for its result.
     last_check: Mutex<Option<(Instant, CheckResult)>>,
-    /// Whether this process has seen a failure that may affect everybody since its last recorded success.
+    /// Whether, since its last recorded success, this process has seen a failure that may affect everybody.
     has_suspicion: AtomicBool,
 }
 
@@ -47,14 +47,14 @@ impl UpstreamMonitor {
         self.state(upstream).has_suspicion.store(true, Relaxed);
     }
 
-    /// Returns whether such a failure was noted, and clears the note.
+    /// Returns whether a failure that may affect everybody was noted, and clears the note.
     pub fn take_suspicion(&self, upstream: Upstream) -> bool {
         self.state(upstream).has_suspicion.swap(false, Relaxed)
     }
 
-    /// Checks an upstream after a failed call that began at `since`. Returns the result, and when the check call began. Reuses
-    /// the result of a check call that began after `since`. Otherwise, makes a check call with `call`, as soon as no worker
-    /// has begun a check call within the last second. The result is unclear if this worker does not get the turn within
+    /// Checks an upstream after a failed call that began at `since`. Returns the result and the time when the check call began.
+    /// Reuses the result of a check call that began after `since`. Otherwise, makes a check call with `call`, as soon as no
+    /// worker has begun a check call within the last second. The result is unclear if this worker does not get the turn within
     /// [`MAX_TRIES`] times [`TRY_INTERVAL`].
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl UpstreamMonitor {
     }
 
     /// Checks an upstream with `call`, unless any worker has begun a check call within `min_interval`. Returns the result and
-    /// when the call began.
+    /// the time when the check call began, or `None` if the check is not due.
     ///
     /// # Errors
     /// The database cannot be used to take the turn.

@@ -48,7 +48,7 @@ pub(crate) fn log_stop(upstream: Upstream, failure: &UpstreamFailure) {
     }
 }
 
-/// Pauses an upstream for the time that it asked for. Logs the pause if the upstream was not paused before.
+/// Pauses an upstream for as long as it requested. Logs the pause if the upstream was not paused before.
 pub(crate) async fn pause(worker: &Worker, upstream: Upstream, time: Duration, reason: &Failure) -> Result<(), Error> {
     if upstreams::pause(&worker.pool, upstream, time).await? {
         let (upstream, code, pause_seconds) = (upstream.as_str(), reason.code.as_str(), time.as_secs());
@@ -57,7 +57,7 @@ pub(crate) async fn pause(worker: &Worker, upstream: Upstream, time: Duration, r
     Ok(())
 }
 
-/// Logs the pauses that are over. Only one worker logs each pause.
+/// Logs the end of each pause that is over. Only one worker logs it.
 pub(crate) async fn end_pauses(worker: &Worker) -> Result<(), Error> {
     for upstream in upstreams::end_pauses(&worker.pool).await? {
         tracing::info!(upstream = upstream.as_str(), "the pause is over: sending again");
@@ -65,7 +65,7 @@ pub(crate) async fn end_pauses(worker: &Worker) -> Result<(), Error> {
     Ok(())
 }
 
-/// Resumes an upstream after a successful call that began at `began_at`. Logs this if the upstream was stopped.
+/// Resumes an upstream after a successful call that began at `began_at`. Logs the recovery if the upstream was stopped.
 pub(crate) async fn resume(
     worker: &Worker,
     upstream: Upstream,

@@ -53,15 +53,15 @@ pub struct Worker {
     pub words: Words,
     /// Encrypts links that are stored in the outbox.
     pub sealing_keys: SealingKeys,
-    /// The leases of the jobs that are running here.
+    /// The leases of the jobs that are running in this worker.
     pub lease_renewer: LeaseRenewer,
     /// Measures how many jobs end per second.
     pub capacity: Capacity,
-    /// Makes check calls, and holds the state of the upstreams that this process has seen.
+    /// Makes check calls, and holds the state of the upstreams as this process has seen it.
     pub upstream_monitor: UpstreamMonitor,
     /// Logs the start and the end of database outages.
     pub outage: OutageLog,
-    /// Whether the check at the start has shown that each connection has its own server session. Until then, only that check
+    /// Whether the startup check has shown that each connection has its own server session. Until then, only the startup check
     /// may use the pool.
     pub has_own_sessions: AtomicBool,
     /// Notices when a pooler changes its mode.

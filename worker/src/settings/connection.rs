@@ -1,4 +1,4 @@
-//! The connection settings of an upstream: its proxy and the trusted certificates.
+//! The connection settings for an upstream: its proxy and the trusted certificates.
 
 use std::fs;
 
@@ -19,7 +19,7 @@ pub struct ConnectionSettings {
     pub extra_roots: Vec<CertificateDer<'static>>,
 }
 
-/// Reads the certificates of a PEM file. Ignores other parts of the file, such as keys.
+/// Reads the certificates in a PEM file. Ignores everything else in the file, such as keys.
 pub(super) fn read_certificates(path: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let pem = fs::read(path).map_err(|error| format!("`{path}` cannot be read: {}", io_problem(&error)))?;
     let mut store = RootCertStore::empty();

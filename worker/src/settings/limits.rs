@@ -23,7 +23,7 @@ pub struct Limits {
     pub max_attempts: i16,
     /// Timeout of one call to an upstream, from the connection to the last byte of the response.
     pub upstream_timeout: Duration,
-    /// Time that running deliveries get to finish when the worker stops.
+    /// How long a shutdown waits for running deliveries to finish.
     pub shutdown: Duration,
     /// Days for which the history of jobs is kept.
     pub retention_days: u64,

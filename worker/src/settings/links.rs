@@ -17,14 +17,14 @@ pub struct LinkSettings {
     pub style: LinkStyle,
     /// Which codes mails show.
     pub mail_code: MailCode,
-    /// `CONFIRM_KEY`. Also needed without [`LinkStyle::Confirm`], to repeat mails that were sent before the style was changed.
+    /// `CONFIRM_KEY`. Needed even without [`LinkStyle::Confirm`], to repeat mails that were sent before the style was changed.
     pub confirm_keys: Option<ConfirmKeys>,
 }
 
 /// What the links of new mails lead to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LinkStyle {
-    /// The api's confirm page, where a button leads on to Supabase.
+    /// The api's confirm page, where a button takes the person to Supabase.
     Confirm {
         /// The api's address.
         public_url: PublicUrl,
@@ -35,7 +35,7 @@ pub enum LinkStyle {
     Verify,
     /// The portal's callback, with the token hash in its query.
     TokenHash,
-    /// Nothing. The mail has only a code.
+    /// No link: the mail has only a code.
     Code,
 }
 
@@ -51,8 +51,8 @@ impl LinkStyle {
         }
     }
 
-    /// Whether the person passes Supabase's verify address on the way to the portal. Otherwise, the settings of that address
-    /// and of Supabase's redirects have no effect on the link.
+    /// Whether the link takes the person through Supabase's verify address. If it does not, Supabase's settings for that
+    /// address and for redirects have no effect on the link.
     #[must_use]
     pub fn leads_through_supabase(&self) -> bool {
         matches!(self, Self::Confirm { .. } | Self::Verify)
@@ -66,7 +66,7 @@ pub enum MailCode {
     Off,
     /// Only codes that are too long to be guessed while they work, even without a limit on attempts.
     On,
-    /// Also shorter codes. The operator has checked that Supabase limits how often wrong codes may be tried.
+    /// Also shorter codes. The operator has checked that Supabase limits attempts with wrong codes.
     OnRateLimited,
 }
 
@@ -141,7 +141,7 @@ fn confirm(public_url: &PublicUrl, keys: &ConfirmKeys) -> LinkStyle {
     LinkStyle::Confirm { public_url: public_url.clone(), key: keys.current() }
 }
 
-/// An optional setting, without the white space around it. `None` if it is empty or left out.
+/// The value of an optional setting, without surrounding white space. `None` if the value is empty or left out.
 fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }

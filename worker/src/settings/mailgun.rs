@@ -18,7 +18,7 @@ pub struct MailgunClientSettings {
     pub url: Url,
     /// The sending domain.
     pub domain: String,
-    /// A key that may send; a sending key of the domain is enough.
+    /// A key that may send mail. A sending key of the domain is sufficient.
     pub key: SecretString,
     /// Sender of the mail: `Name <address>` or an address.
     pub from: String,
@@ -32,11 +32,11 @@ pub struct MailgunClientSettings {
     pub rate: Quota,
     /// A key that may read events, and read and delete suppressions.
     pub events_key: Option<SecretString>,
-    /// Which of Mailgun's two APIs to read events from.
+    /// The Mailgun API to read events from.
     pub events_api: EventsApi,
 }
 
-/// Mailgun's APIs for the events of a mail.
+/// Mailgun's two APIs that return the events of a mail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventsApi {
     /// `GET /v3/{domain}/events`: deprecated, but its filter by Message-Id is documented.

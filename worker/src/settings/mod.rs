@@ -1,5 +1,5 @@
 //! The settings, parsed once at the start. All invalid settings are reported together, each with its variable and an example.
-//! No error shows a secret.
+//! No error message contains a secret.
 
 mod arguments;
 mod connection;
@@ -42,7 +42,7 @@ pub struct WorkerSettings {
     pub listen: SocketAddr,
     /// What links lead to.
     pub links: LinkSettings,
-    /// The words of all languages that mails can have.
+    /// The words of all languages in which the worker can send mail.
     pub words: Words,
     /// Keys that encrypt stored links.
     pub sealing_keys: SealingKeys,
@@ -84,7 +84,7 @@ impl WorkerSettings {
     }
 }
 
-/// Reads `MAIL_TEMPLATES`. Adds an error for each fault in its files.
+/// Reads `MAIL_TEMPLATES`. Adds an error for each fault in the template files.
 pub fn read_words(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Words> {
     let add = |fault: Fault| errors.add("MAIL_TEMPLATES", "/etc/magic-link/templates", fault.to_string());
     Words::from_setting(arguments.mail_templates.as_deref()).map_err(|faults| faults.into_iter().for_each(add)).ok()

@@ -35,7 +35,7 @@ impl ProxySettings {
         errors.read(variable, "http://proxy.internal:3128", Self::parse(&url, &direct))
     }
 
-    /// The error messages never show the URL.
+    /// The error messages never contain the URL.
     fn parse(text: &str, direct: &str) -> Result<Self, &'static str> {
         let text = text.trim();
         let url = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };

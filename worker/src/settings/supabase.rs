@@ -25,7 +25,7 @@ pub struct SupabaseClientSettings {
     pub connection: ConnectionSettings,
     /// Maximum number of calls at a time.
     pub concurrency: usize,
-    /// Whether an unknown address gets an account.
+    /// Whether Supabase creates an account for an unknown address.
     pub signups: Signups,
 }
 

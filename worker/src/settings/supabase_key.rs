@@ -1,5 +1,5 @@
-//! Parses `SUPABASE_SERVICE_ROLE_KEY`. Supabase's dashboard shows all keys of a project side by side, but only some may create
-//! links.
+//! Parses `SUPABASE_SERVICE_ROLE_KEY`. Supabase's dashboard shows all of a project's keys side by side, but only some of the
+//! keys may create links.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::SecretString;
@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::values::header_secret;
 
-/// Parses the key. Rejects the public keys, which browsers get, because Supabase would refuse every call with such a key.
+/// Parses the key. Rejects public keys, which are meant for browsers, because Supabase would refuse every call with such a key.
 ///
 /// # Errors
 /// What is wrong with the key. The message does not contain the key.
@@ -27,7 +27,7 @@ pub(super) fn supabase_key(text: &str) -> Result<SecretString, String> {
 const REQUIRED_KEY: &str =
     "which may not create links: set the secret key (sb_secret_…) or the JWT of the role service_role";
 
-/// The role in a JWT, empty if it has none. `None` if the key is not a JWT. Does not check the signature.
+/// The role in a JWT; empty if the JWT has no role. `None` if the key is not a JWT. Does not check the signature.
 fn jwt_role(key: &str) -> Option<String> {
     let [_, payload, _] = <[&str; 3]>::try_from(key.split('.').collect::<Vec<_>>()).ok()?;
     let payload: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;

@@ -1,4 +1,4 @@
-//! Parsers of single values. Their messages are for the person who wrote the setting, and never show a secret.
+//! Parsers of single values. Their error messages are for the person who wrote the setting, and never contain a secret.
 
 use std::net::IpAddr;
 
@@ -6,7 +6,7 @@ use outbox::Email;
 use secrecy::SecretString;
 use url::{Host, Url};
 
-/// Parses the base URL of an upstream. It must be https, or http on this machine, because keys and links are sent there.
+/// Parses the base URL of an upstream. The URL must use https, or http on this machine, because keys and links are sent to it.
 /// The result ends with `/`, so that paths can be joined to it.
 pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
     let text = text.trim();
@@ -27,7 +27,7 @@ pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
-/// Whether a URL leads to this machine.
+/// Whether a URL points to this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
@@ -56,8 +56,8 @@ pub(super) fn mailgun_domain(text: &str) -> Result<String, String> {
     Err(format!("`{domain}` is not a domain"))
 }
 
-/// Parses a sender, `Name <address>` or only an address. The mail shows it unchanged, except for a domain that is not ASCII:
-/// the worker sends such a domain to Mailgun as punycode.
+/// Parses a sender: `Name <address>` or just an address. The mail shows the sender unchanged, except for a domain that is not
+/// ASCII, which the worker sends to Mailgun as punycode.
 pub(super) fn mail_from(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.chars().any(char::is_control) {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::{LinkStyle, WorkerSettings};
 
-/// Supabase Auth cancels a call after this time and rolls its changes back (504 `request_timeout`).
+/// Supabase Auth cancels a call after this time and rolls back the changes of the call (504 `request_timeout`).
 const SUPABASE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The warnings to log, one for each such setting.
+/// The warnings to log, one for each setting that is probably a mistake.
 pub(super) fn collect(settings: &WorkerSettings) -> Vec<&'static str> {
     let mut warnings = Vec::new();
     if settings.limits.upstream_timeout < SUPABASE_TIMEOUT {

@@ -1,6 +1,6 @@
 //! Checks every two seconds that results can be recorded: that the pool and each committer can connect to a server that accepts
-//! writes, that the tables match this version, and that no pooler is in transaction mode. While a check fails, the worker claims
-//! no jobs and is not ready.
+//! writes, that the tables match this version, and that no pooler is in transaction mode. While a check fails, the worker
+//! claims no jobs and is not ready.
 
 use std::{sync::Arc, time::Duration};
 
@@ -34,7 +34,7 @@ pub(crate) async fn run(worker: Arc<Worker>) {
 /// Checks everything that a delivery needs to record its result.
 ///
 /// # Errors
-/// Why a result cannot be recorded now, with the server's own message if it sent one.
+/// Why a result cannot be recorded now, with the server's own message, if any.
 pub(crate) async fn check(worker: &Worker) -> Result<(), OutageReason> {
     let (pool, committers) =
         tokio::join!(outbox::check_schema(&worker.pool, ProgramKind::Worker), worker.committers.check());

@@ -1,4 +1,4 @@
-//! Checks at the start that `DATABASE_URL` does not lead to a pooler in transaction mode. Until this is known, the
+//! Checks at startup that `DATABASE_URL` does not point to a pooler in transaction mode. Until this check has passed, the
 //! worker sends nothing else to the database.
 
 use std::{sync::atomic::Ordering, time::Duration};

@@ -1,6 +1,6 @@
-//! Checks the upstreams independently of jobs: at the start, every two seconds while an upstream is stopped, and otherwise every
-//! minute (Mailgun: every five minutes). A wrong key is therefore detected before the first job, and a corrected key within
-//! seconds. Also logs the ends of pauses.
+//! Checks the upstreams independently of jobs: at the start, every two seconds while an upstream is stopped, and otherwise
+//! every minute (Mailgun: every five minutes). So a wrong key is detected before the first job, and a corrected key is detected
+//! within seconds. Also logs the end of each pause.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,12 +19,12 @@ use crate::{
 const TICK: Duration = Duration::from_secs(1);
 /// Time between two checks of a stopped upstream.
 const STOPPED_INTERVAL: Duration = Duration::from_secs(2);
-/// Timeout of a check of a stopped upstream. It is short, because an upstream that recovers may never respond to a call that
-/// was sent before its recovery. A check that times out changes nothing, and the next check follows soon.
+/// Timeout of a check of a stopped upstream. It is short, because an upstream that has recovered may never respond to a call
+/// that was sent before the recovery. A check that times out changes nothing, and the next check follows soon.
 const STOPPED_TIMEOUT: Duration = Duration::from_secs(2);
 /// Time between two checks of Supabase while it works.
 const SUPABASE_INTERVAL: Duration = Duration::from_secs(60);
-/// Time between two checks of Mailgun while it works. It is longer, because Mailgun's log shows each check.
+/// Time between two checks of Mailgun while it works. This interval is longer, because each check appears in Mailgun's log.
 const MAILGUN_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
 /// Checks both upstreams. Each has its own loop, so that an upstream that does not respond does not delay the other. Never

@@ -1,4 +1,4 @@
-//! Claims as many jobs as there are free slots and starts their deliveries. It claims after a notification, when a slot
+//! Claims as many jobs as there are free slots, and starts their deliveries. The loop claims after a notification, when a slot
 //! becomes free, when a retry is due, when a pause ends or a probe is due, and at least once a second.
 
 use std::{sync::Arc, time::Duration};
@@ -18,10 +18,10 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often to find out whether results can be recorded again.
 const UNREADY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Minimum wait after a claim without jobs. A job that is due may be locked by another worker at this moment.
+/// Minimum wait after a claim without jobs. Another worker may hold a lock on a due job at that moment.
 const MIN_WAIT: Duration = Duration::from_millis(20);
 
-/// Under load, minimum time between two searches for retries that are due.
+/// Minimum time between two searches for due retries while claims keep finding jobs.
 const PROMOTE_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Claims and delivers jobs until the worker must stop. Then waits for the running deliveries, and interrupts them after
@@ -84,7 +84,7 @@ enum ClaimResult {
 struct Claimer<'a> {
     worker: &'a Worker,
     cursor: QueueCursor,
-    /// The last search for due retries. `None` if the next claim must search again.
+    /// When the last search for due retries was made. `None` if the next claim must search again.
     promoted_at: Option<Instant>,
 }
 
@@ -136,8 +136,8 @@ async fn deliver(worker: Arc<Worker>, job: ClaimedJob, is_probe: bool, claimed_a
     drop(slot);
 }
 
-/// One of the `WORKER_CONCURRENCY` slots. When a slot is released, the claim loop claims again: there is a free slot, and
-/// the delivery may have held back another job of the same recipient.
+/// One of the `WORKER_CONCURRENCY` slots. Releasing a slot makes the claim loop claim again: a slot is free, and the finished
+/// delivery may have held back another job for the same recipient.
 struct DeliverySlot {
     permit: Option<OwnedSemaphorePermit>,
     listener: Arc<JobListener>,

@@ -2,7 +2,7 @@
 //! 5 seconds.
 //!
 //! While the database is unavailable, the gauges are NaN and `magic_link_database_up` is 0. A dashboard then shows a gap, and
-//! an alert does not use an old value. `OutageLog` logs the outage.
+//! no alert is based on an old value. `OutageLog` logs the outage.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::{metrics, runtime::worker::Worker};
 
-/// Time between two updates. At least as often as Prometheus usually scrapes; the load on the database is negligible.
+/// Time between two updates. Prometheus usually does not scrape more often, and the load on the database is negligible.
 const INTERVAL: Duration = Duration::from_secs(5);
 
 /// Updates the gauges every 5 seconds. Never returns.

@@ -1,5 +1,6 @@
-//! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` shows what
-//! is wrong, which setting to check, and which programs are running. After the first signal to stop, the worker is not ready.
+//! Serves `/health/live`, `/health/ready` and `/metrics` on `WORKER_LISTEN`. Keep the address private: `/health/ready` reports
+//! what is wrong, which setting to check, and which programs are running. After the first signal to stop, the worker is not
+//! ready.
 
 use std::{
     collections::BTreeMap,
@@ -125,7 +126,7 @@ fn stopping() -> Check {
 }
 
 /// Reports the database as down. Uses the reason that the regular checks have found, because it may contain the server's own
-/// message; if they have found none, uses `found`.
+/// message; without such a reason, uses `found`.
 fn database_down(worker: &Worker, found: OutageReason) -> Check {
     let OutageReason { text, .. } = worker.outage.reason().unwrap_or(found);
     Check::Down { code: "database_unavailable".to_owned(), message: text, setting: "DATABASE_URL".to_owned() }

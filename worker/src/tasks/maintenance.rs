@@ -1,5 +1,5 @@
-//! Periodic maintenance: rescues and expires jobs, manages partitions, and deletes old rows. Every worker runs all tasks, so that
-//! no task depends on one particular worker. Each task is safe to run in several workers at once.
+//! Periodic maintenance: rescues and expires jobs, manages partitions, and deletes old rows. Every worker runs all tasks, so
+//! that no task depends on a particular worker. Each task is safe to run in several workers at once.
 
 use std::{fmt::Display, sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use tokio_cron_scheduler::{Job, JobScheduler, JobSchedulerError};
 use super::reconcile::reconcile;
 use crate::{metrics, runtime::worker::Worker};
 
-/// Cron expressions, with seconds. Do not use the scheduler's `new_repeated`: it has been seen to stop firing.
+/// Cron expressions, with seconds. Do not use the scheduler's `new_repeated`: repeated jobs have been seen to stop firing.
 const RESCUE: &str = "*/2 * * * * *";
 const EXPIRE: &str = "*/5 * * * * *";
 const PARTITIONS: &str = "0 17 * * * *";
@@ -63,7 +63,7 @@ where
 }
 
 async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
-    // During an outage, workers cannot renew leases or record results. After it, give them time to do so.
+    // During an outage, workers cannot renew leases or record results. After an outage, give the workers time to do so.
     if worker.outage.time_since_error() < RESCUE_AFTER_OUTAGE {
         return Ok(());
     }

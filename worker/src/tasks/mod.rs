@@ -1,7 +1,7 @@
-//! The worker's tasks. `run` starts and stops them. `check_pooler` and `prepare` run first, to check that the database can be
-//! used and to prepare its tables. Then `claim_loop` delivers jobs, `check_database` and `check_upstreams` run regularly, and
-//! `maintenance` and `reconcile` run on a schedule. `gauges`, `report_capacity` and `report_program` publish the state, and
-//! `health` serves it.
+//! The worker's tasks. `run` starts and stops the other tasks. `check_pooler` and `prepare` run first, to check that the
+//! database can be used and to prepare its tables. Then `claim_loop` delivers jobs, `check_database` and `check_upstreams` run
+//! regularly, and `maintenance` and `reconcile` run on a schedule. `gauges`, `report_capacity` and `report_program` publish the
+//! state, and `health` serves it.
 
 mod check_database;
 mod check_pooler;

@@ -1,6 +1,6 @@
-//! Queries Mailgun for what its webhooks did not report: events of mails without a final event, and suppressed addresses that may
-//! no longer be on its lists. Only one worker at a time does this, within Mailgun's rate limit. Each result is stored at once, so
-//! an interrupted run loses nothing.
+//! Queries Mailgun for what its webhooks did not report: the events of mails without a final event, and whether suppressed
+//! addresses are still on Mailgun's lists. Only one worker at a time makes these queries, within Mailgun's rate limit. Each
+//! result is stored at once, so an interrupted run loses nothing.
 
 use std::{
     sync::Arc,
@@ -19,22 +19,22 @@ use crate::{
     upstream::{mailgun_events::MailgunEventsClient, verdict::mailgun_queries::QueryError},
 };
 
-/// When to query a mail that has no final event yet, as the time since its job ended. Before the first query, Mailgun's
-/// webhooks have time to report the mail.
+/// When to query a mail that has no final event yet, as the time since its job ended. The first query comes after ten minutes,
+/// so that Mailgun's webhooks have time to report the mail.
 const QUERY_AFTER: [Duration; 7] =
     [minutes(10), minutes(31), minutes(60), minutes(2 * 60), minutes(4 * 60), minutes(8 * 60), minutes(24 * 60)];
-/// Minimum age of a mail before an empty list of events means that Mailgun has no trace of the mail. Before that, recent
-/// events may still be missing (Mailgun's manual, on event polling).
+/// Minimum age of a mail before an empty list of events means that Mailgun has no trace of the mail. In a younger mail's list,
+/// recent events may still be missing (Mailgun's manual, on event polling).
 const ABSENCE_COUNTS_AFTER: Duration = minutes(30);
 /// Maximum age of mails to query. Mailgun keeps events for at least one day.
 const MAX_AGE: Duration = minutes(24 * 60);
 /// How long a worker's turn lasts unless it is extended. Another worker can take over after this time.
 const TURN_LENGTH: Duration = Duration::from_secs(60);
-/// Mails or addresses read from the outbox at a time.
+/// Number of mails or addresses to read from the outbox at a time.
 const BATCH_SIZE: i64 = 50;
 /// Minimum time between two checks of the same address on Mailgun's lists.
 const LIST_CHECK_INTERVAL: Duration = minutes(10);
-/// How far Mailgun's clock may be ahead of ours.
+/// How far Mailgun's clock may be ahead of this machine's clock.
 const MAX_CLOCK_SKEW: Duration = minutes(5);
 
 const fn minutes(minutes: u64) -> Duration {
@@ -47,7 +47,7 @@ enum TurnEnd {
     Database(Error),
     /// A query to Mailgun failed.
     Query(QueryError),
-    /// The worker must stop, or another worker has the turn.
+    /// The worker must stop, or another worker now has the turn.
     Stopped,
 }
 

@@ -1,5 +1,5 @@
-//! Runs the worker from start to stop: serves health checks at once, checks and prepares the database, and delivers jobs until a
-//! signal.
+//! Runs the worker from start to stop: serves health checks at once, checks and prepares the database, and delivers jobs until
+//! the process receives a signal to stop.
 
 use std::{sync::Arc, time::Duration};
 
@@ -39,7 +39,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
         () = prepare(&worker, settings.database.migrate_on_start) => {}
         () = worker.shutdown.claims.cancelled() => return Ok(()),
     }
-    // Start these only after `prepare`: they need the tables.
+    // Start the following tasks only after `prepare`, because they need the tables.
     let gauges = tokio::spawn(gauges::run(Arc::clone(&worker)));
     let checks = tokio::spawn(check_upstreams::run(Arc::clone(&worker)));
     let reports = tokio::spawn(report_program::run(Arc::clone(&worker)));
@@ -61,7 +61,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Starts the HTTP server for health checks and metrics. It also runs while the database is unavailable.
+/// Starts the HTTP server for health checks and metrics. The server also runs while the database is unavailable.
 async fn serve_health(
     worker: &Arc<Worker>,
     settings: &WorkerSettings,

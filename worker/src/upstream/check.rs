@@ -1,5 +1,5 @@
-//! Results of check calls. A check call tests an upstream without side effects. It distinguishes a fault that affects
-//! everybody from one that affects a single recipient.
+//! Results of check calls. A check call tests an upstream without side effects. The result distinguishes a fault that affects
+//! everybody from a fault that affects a single recipient.
 
 use super::verdict::{UpstreamFailure, Verdict};
 
@@ -10,7 +10,7 @@ pub enum CheckResult {
     Passed,
     /// The upstream fails for everybody.
     Failed(UpstreamFailure),
-    /// The response shows neither, for example because of a rate limit.
+    /// The response does not show whether the upstream works, for example because of a rate limit.
     Unclear,
 }
 

@@ -1,6 +1,6 @@
-//! Decides whether a mail shows the one-time code that Supabase creates with each link. Unless Supabase sees the
-//! visitors' IP addresses, it does not limit how often a code may be tried (measured: about 1,900 tries a second). Somebody
-//! could then guess a short code while it works.
+//! Decides whether a mail shows the one-time code that Supabase creates with each link. Unless Supabase sees the visitors' IP
+//! addresses, it does not limit attempts to guess a code (measured: about 1,900 attempts a second). An attacker could then
+//! guess a short code before it expires.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -19,7 +19,7 @@ const SAFE_CODE_DIGITS: usize = 8;
 /// Supabase's setting for the length of its codes.
 const SETTING: &str = "MAILER_OTP_LENGTH";
 
-/// Admits the codes that are long enough for `MAIL_CODE`.
+/// Admits only codes that are long enough for `MAIL_CODE`.
 pub(super) struct CodeGate {
     mail_code: MailCode,
     /// Whether mails have only a code and no link (`LINK_STYLE=code`).
@@ -36,7 +36,7 @@ impl CodeGate {
         Self { mail_code: links.mail_code, is_required, digits: AtomicUsize::new(UNKNOWN) }
     }
 
-    /// Publishes the length of the codes as a metric. Logs a line when the length changes and is too short.
+    /// Publishes the length of the codes as a metric. Logs an error or a warning if the length has changed and is too short.
     pub(super) fn observe_length(&self, code: Option<&SecretString>) {
         let digits = count_digits(code);
         let previous = self.digits.swap(digits, Ordering::Relaxed);
@@ -61,10 +61,11 @@ impl CodeGate {
         }
     }
 
-    /// The code that the mail shows, if any. Counts mails that lack a code because it is too short.
+    /// The code that the mail shows, if any. Counts mails that do not show a code because it is too short.
     ///
     /// # Errors
-    /// The code is too short, and the mail would have nothing else. All of Supabase's codes are too short then.
+    /// The code is too short, and the mail would contain neither a link nor a code. All of Supabase's codes have the same
+    /// length, so no mail can be sent.
     pub(super) fn admit(&self, code: Option<&SecretString>) -> Result<Option<String>, UpstreamFailure> {
         let Some(min) = self.mail_code.min_digits() else { return Ok(None) };
         let digits = count_digits(code);
@@ -87,7 +88,7 @@ impl CodeGate {
     }
 }
 
-/// The number of digits of a code. 0 if there is no code, or if it is not made of digits.
+/// The number of digits of a code. 0 if there is no code, or if it contains anything other than digits.
 fn count_digits(code: Option<&SecretString>) -> usize {
     let code = code.map(|code| code.expose_secret()).unwrap_or_default();
     if code.bytes().all(|byte| byte.is_ascii_digit()) { code.len() } else { 0 }

@@ -1,4 +1,4 @@
-//! Makes one HTTP call to an upstream. Returns the response, or whether the request may have arrived.
+//! Makes one HTTP call to an upstream. Returns the response, or an error that says whether the request may have arrived.
 //!
 //! The client does not follow redirects, sends no Referer, and reads at most 256 KiB of a response.
 
@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::settings::{ConnectionSettings, is_loopback};
 
-/// Maximum size of a response body. Real responses have about 2 KiB.
+/// Maximum size of a response body. Real responses are about 2 KiB long.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 
 /// Close idle connections before the other side does (proxies usually wait 60 s or more), because a request on a
@@ -80,7 +80,7 @@ pub fn client(upstream: &Url, connection: &ConnectionSettings, timeout: Duration
         .https_only(!is_loopback(upstream))
         .redirect(redirect::Policy::none())
         .referer(false)
-        // Supabase's gateway responds with 401 if a secret key comes with a browser's user agent.
+        // Supabase's gateway responds with 401 to a secret key that is sent with a browser's user agent.
         .user_agent(concat!("magic-link-worker/", env!("CARGO_PKG_VERSION")))
         .timeout(timeout)
         // Shorter than the whole timeout, to distinguish a failed connection from a missing response.

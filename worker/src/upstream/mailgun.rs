@@ -1,4 +1,4 @@
-//! Sends mails through Mailgun's API, at most at `MAILGUN_RATE`.
+//! Sends mails through Mailgun's API, at a rate of at most `MAILGUN_RATE`.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -33,9 +33,9 @@ pub struct MailgunClient {
 
 /// The recipient and the headers of one mail.
 pub struct Envelope<'a> {
-    /// The job. It is sent as `v:job_id`, so that Mailgun's events carry it.
+    /// The job. The job's id is sent as `v:job_id`, so that Mailgun's events include it.
     pub job: JobId,
-    /// Exactly one address. Mailgun would split a list at its commas.
+    /// Exactly one address, because Mailgun would split a list at its commas.
     pub to: &'a Email,
     /// The Message-Id, in angle brackets. It stays the same when the same link is sent again.
     pub message_id: &'a str,
@@ -118,7 +118,7 @@ impl MailgunClient {
         }
     }
 
-    /// The same format that Mailgun's own clients send: plain parts and a known length.
+    /// Builds the form in the same format as Mailgun's own clients: plain parts and a known length.
     fn form(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Form {
         Form::new()
             .text("from", self.from.clone())
@@ -127,7 +127,7 @@ impl MailgunClient {
             .text("text", mail.text)
             .text("html", mail.html)
             .text("o:tag", "sign-in")
-            // Click tracking would replace the link with one to Mailgun's host.
+            // Click tracking would replace the link with a link to Mailgun's host.
             .text("o:tracking", "no")
             .text("o:tracking-clicks", "no")
             .text("o:tracking-opens", "no")
@@ -140,14 +140,15 @@ impl MailgunClient {
             // header.
             .text("h:References", conversation_id(envelope.message_id))
             .text("h:X-Entity-Ref-ID", envelope.message_id.trim_matches(['<', '>']).to_owned())
-            // Suppress automatic replies (RFC 3834 for the first header; Exchange reads the second). `All` may suppress
-            // bounces too.
+            // Suppress automatic replies (RFC 3834 for the first header; Exchange reads the second). `All` may also suppress
+            // bounces.
             .text("h:Auto-Submitted", "auto-generated")
             .text("h:X-Auto-Response-Suppress", "OOF, AutoReply")
     }
 }
 
-/// The id of a mail that does not exist: the start of this mail's conversation. A repeated send of the mail has the same id.
+/// The id of a nonexistent mail that appears to start this mail's conversation. When the same mail is sent again, the id is the
+/// same.
 fn conversation_id(message_id: &str) -> String {
     message_id.replacen('<', "<conversation.", 1)
 }

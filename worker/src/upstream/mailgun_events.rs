@@ -20,12 +20,12 @@ use crate::settings::{EventsApi, MailgunClientSettings};
 
 /// Maximum queries per second. Mailgun's lowest documented limit for these calls is 300 per minute.
 const QUERIES_PER_SECOND: NonZeroU32 = NonZeroU32::new(5).expect("five is not zero");
-/// Maximum number of pages to read for one mail. A page has up to 100 events, and a mail has about a dozen.
+/// Maximum number of pages to read for one mail. A page contains up to 100 events, and a mail has about a dozen events.
 const MAX_PAGES: usize = 10;
 /// Maximum time from when Mailgun accepted a mail to the end of the mail's job.
 const MAX_JOB_DURATION: TimeDelta = TimeDelta::days(2);
 
-/// A client that queries events and lists of one sending domain.
+/// A client that queries the events and suppression lists of one sending domain.
 pub struct MailgunEventsClient {
     client: Client,
     base_url: Url,
@@ -53,8 +53,8 @@ impl MailgunEventsClient {
         }))
     }
 
-    /// All events of a mail, in Mailgun's own JSON. Empty if Mailgun has no events of the mail, or none yet: Mailgun's manual
-    /// advises polling only for events that are older than half an hour.
+    /// All events of a mail, in Mailgun's own JSON. Empty if Mailgun has no events for the mail, or has none yet: Mailgun's
+    /// manual advises polling only for events that are older than half an hour.
     ///
     /// # Errors
     /// [`QueryError`] if a page cannot be read.
@@ -79,7 +79,7 @@ impl MailgunEventsClient {
         Ok(events)
     }
 
-    /// `GET /v3/{domain}/events`, or the page at the URL `next`. Mailgun returns a next page until a page is empty.
+    /// `GET /v3/{domain}/events`, or the page at the URL `next`. Mailgun returns the URL of a next page until a page is empty.
     async fn events_page(&self, message_id: &str, next: Option<String>) -> Result<EventsPage, QueryError> {
         let request = match next {
             None => {
@@ -158,7 +158,7 @@ impl MailgunEventsClient {
         Ok(url)
     }
 
-    /// The URL of a page, if it has the origin of the base URL. The key must not go to another server.
+    /// The URL of a page, if it has the origin of the base URL. The key must not be sent to another server.
     fn same_origin(&self, page: &str) -> Option<Url> {
         Url::parse(page).ok().filter(|page| page.origin() == self.base_url.origin())
     }

@@ -50,7 +50,8 @@ pub struct SupabaseClient {
 /// Minimum time between two error lines about failing hooks.
 const HOOK_ERROR_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// A link that Supabase created. `Debug` shows neither hash nor code, because anybody who has one of them can sign in.
+/// A link that Supabase created. `Debug` shows neither the hash nor the code, because anybody who has the hash or the code can
+/// sign in.
 pub struct GeneratedLink {
     /// The server and path that the link leads to.
     pub verify_url: Url,
@@ -60,7 +61,7 @@ pub struct GeneratedLink {
     pub kind: String,
     /// The one-time code, if the mail shows it.
     pub code: Option<String>,
-    /// Where the link leads. Supabase may have replaced the requested URL.
+    /// The URL that the link leads to. Supabase may have replaced the requested URL.
     pub redirect_to: String,
 }
 
@@ -85,7 +86,7 @@ struct GenerateLinkResponse {
     action_link: String,
     redirect_to: String,
     email_otp: Option<SecretString>,
-    /// Supabase creates links for banned users too, and refuses them when they are opened (measured).
+    /// Supabase also creates links for banned users, but refuses such a link when it is opened (measured).
     banned_until: Option<DateTime<Utc>>,
 }
 
@@ -104,7 +105,8 @@ impl SupabaseClient {
         // Supabase's gateway reads `apikey`; the auth server reads the bearer token.
         headers.insert(HeaderName::from_static("apikey"), sensitive_header(settings.key.expose_secret())?);
         headers.insert(AUTHORIZATION, sensitive_header(&format!("Bearer {}", settings.key.expose_secret()))?);
-        // Without this header, a call that loses a race gets Postgres's own error, which contains the address.
+        // Without this header, the response to a call that loses a race contains Postgres's own error, which includes the
+        // address.
         headers.insert("x-supabase-api-version", HeaderValue::from_static("2024-01-01"));
         Ok(Self {
             client: http::client(&settings.url, &settings.connection, timeout)?,
@@ -121,8 +123,8 @@ impl SupabaseClient {
         })
     }
 
-    /// Waits for one of the `SUPABASE_CONCURRENCY` slots. Hold the permit during the call. More concurrent calls would only
-    /// make each call slower.
+    /// Waits for one of the `SUPABASE_CONCURRENCY` slots. Hold the permit during the call. Additional concurrent calls would
+    /// only make each call slower.
     pub async fn acquire_slot(&self) -> tokio::sync::SemaphorePermit<'_> {
         self.slots.acquire().await.expect("the semaphore is never closed")
     }
@@ -162,7 +164,7 @@ impl SupabaseClient {
     /// Creates a sign-in link that leads to `callback_url`. Any earlier link of this address stops working.
     ///
     /// # Errors
-    /// [`UpstreamFailure`] if the response has no link, or a link that must not be mailed.
+    /// [`UpstreamFailure`] if the response contains no link, or a link that must not be mailed.
     pub async fn generate_link(
         &self,
         email: &Email,
@@ -198,8 +200,8 @@ impl SupabaseClient {
         }
     }
 
-    /// Checks that the link is for the recipient, that the recipient is not banned, and, if the person passes Supabase on the
-    /// way to the portal, that the link's origin is in `LINK_ORIGINS`.
+    /// Checks that the link is for the recipient, that the recipient is not banned, and, if the mailed link goes through
+    /// Supabase, that the link's origin is in `LINK_ORIGINS`.
     fn check_link(
         &self,
         response: &UpstreamResponse,
@@ -246,8 +248,8 @@ impl SupabaseClient {
     }
 }
 
-/// Changes the type of a recovery link to `magiclink`. With a recovery link, a portal's callback page would offer to set a
-/// new password.
+/// Changes the type of a recovery link to `magiclink`. With a recovery link, a portal's callback page would ask the person to
+/// set a new password.
 fn as_magic_link(kind: String) -> String {
     if kind == "recovery" { "magiclink".to_owned() } else { kind }
 }

@@ -1,8 +1,8 @@
 //! Calls Supabase's `/verify` with a token that no link has. The response shows how Supabase's settings affect a link. The
 //! request has no side effects: it signs nobody in and invalidates no link.
 //!
-//! The requests carry no key. The token of a link is a SHA-224 hash in 56 hexadecimal digits (measured), so no link has one of
-//! the tokens below.
+//! The requests carry no key. The token of a link is a SHA-224 hash in 56 hexadecimal digits (measured), so neither of the
+//! tokens below can belong to a link.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::settings::SupabaseClientSettings;
 const TOKEN_FOR_REDIRECTS: &str = "no-token-redirect-check";
 const TOKEN_FOR_LINK_PATHS: &str = "no-token-link-path-check";
 
-/// Maximum time for a request. The delivery waits for the response, and continues without one.
+/// Maximum time for a request. The delivery waits for the response, and continues if none arrives in this time.
 const MAX_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A client without a key for one Supabase project.
@@ -30,7 +30,7 @@ pub(crate) struct VerifyClient {
 }
 
 impl VerifyClient {
-    /// Creates a client. Makes no call. `timeout` limits each call, and so does [`MAX_TIMEOUT`].
+    /// Creates a client. Makes no call. Each call is limited by `timeout` or [`MAX_TIMEOUT`], whichever is shorter.
     ///
     /// # Errors
     /// The HTTP client cannot be created.
@@ -41,7 +41,7 @@ impl VerifyClient {
         })
     }
 
-    /// Asks whether links may lead to `callback_url`.
+    /// Asks Supabase whether links may lead to `callback_url`.
     pub(crate) async fn ask_redirect(&self, callback_url: &str) -> RedirectAnswer {
         let request = self.client.get(with_query(self.endpoint.clone(), TOKEN_FOR_REDIRECTS, callback_url));
         match http::call(request).await {
@@ -50,7 +50,7 @@ impl VerifyClient {
         }
     }
 
-    /// Asks whether a server answers at `link_path`, the origin and path of a link. Call it only for an origin that
+    /// Checks whether a server serves `link_path`, the origin and path of a link. Call this only with an origin that
     /// `LINK_ORIGINS` allows.
     pub(crate) async fn ask_link_path(&self, link_path: &Url, callback_url: &str) -> LinkPathAnswer {
         let request = self.client.get(with_query(link_path.clone(), TOKEN_FOR_LINK_PATHS, callback_url));

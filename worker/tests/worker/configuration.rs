@@ -23,7 +23,7 @@ async fn a_wrong_key_stops_all_claims_until_it_is_fixed() {
     assert_eq!(health["checks"]["supabase"]["code"], "bad_jwt");
     assert_eq!(health["checks"]["supabase"]["setting"], "SUPABASE_SERVICE_ROLE_KEY");
 
-    // One or two calls before the breaker opens, then one probe at a time.
+    // Expect one or two calls before the breaker opens, and then one probe at a time.
     test.supabase.wait_for_calls(4).await.unwrap();
     test.supabase.faults().clear();
     for job in jobs {
@@ -66,7 +66,7 @@ async fn each_configuration_error_names_its_setting() {
         (Fault::answer(404, "404 page not found\n"), "supabase", "supabase_wrong_url", "SUPABASE_URL"),
         (Fault::answer(405, ""), "supabase", "supabase_wrong_url", "SUPABASE_URL"),
     ];
-    // Run the cases concurrently, because each waits for one or two probes.
+    // Run the cases concurrently, because each case waits for one or two probes.
     let cases = table.map(async |(fault, upstream, code, setting)| {
         let test = TestWorker::new().await;
         let faults = if upstream == "mailgun" { test.mailgun.faults() } else { test.supabase.faults() };

@@ -83,7 +83,7 @@ async fn the_tls_settings_are_sent_to_mailgun() {
     test.finish().await;
 }
 
-/// Gmail groups mails with the same subject and hides the newest.
+/// Gmail groups mails with the same subject and hides the newest mail.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_mails_of_two_requests_are_not_grouped_into_one_conversation() {
     let test = TestWorker::new().await;
@@ -216,7 +216,7 @@ async fn a_worker_is_alive_and_ready() {
     test.finish().await;
 }
 
-/// Some versions of Outlook open only a part of a longer link.
+/// Some versions of Outlook open only the first part of a link that is too long.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
     let test = TestWorker::new().await;
@@ -225,8 +225,8 @@ async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
     let rest = "/auth/v1/verify?token=".len() + 56 + "&type=signup&redirect_to=".len();
     let callback = "https%3A%2F%2Fexample.com%2Fauth%2Fcallback%3Fnext%3D%252F".len();
     let page = |link: usize| "a".repeat(link - origin - rest - callback);
-    // Length of the link, state of the job, and calls to Supabase. A link that is certain to be too long is not created, because
-    // it could invalidate an earlier link.
+    // The length of the link, the final state of the job, and the number of calls to Supabase. The worker does not request a
+    // link that is certain to be too long, because a new link could invalidate an earlier link.
     for (length, state, calls) in [(2_083, "sent", 1), (2_084, "failed", 1), (2_200, "failed", 0)] {
         let before = test.supabase.journal().len();
         let callback_url = format!("https://example.com/auth/callback?next=%2F{}", page(length));
@@ -242,7 +242,8 @@ async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
     test.finish().await;
 }
 
-/// Earlier versions of the api store no host. Anybody who requests a link may have chosen the first label of the callback's host.
+/// Earlier versions of the api did not store the host. Anybody who requests a link may have chosen the first label of the
+/// callback's host.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_shows_the_host_that_the_api_stored_or_else_the_registrable_domain() {
     let test = TestWorker::new().await;

@@ -1,4 +1,4 @@
-//! With every `LINK_STYLE`, a retry sends exactly the same mail, even if another worker with other settings retries.
+//! With every `LINK_STYLE`, a retry sends exactly the same mail, even if a worker with different settings makes the retry.
 
 use chacha20poly1305::{
     Key, KeyInit as _, XChaCha20Poly1305, XNonce,
@@ -19,7 +19,7 @@ const SEALING_KEY: [u8; 32] = [
     31,
 ];
 
-/// A test with codes of 10 digits, `PUBLIC_URL`, `CONFIRM_KEY`, and these values of `LINK_STYLE` and `MAIL_CODE`.
+/// Creates a test with 10-digit codes, `PUBLIC_URL`, `CONFIRM_KEY`, and the given `LINK_STYLE` and `MAIL_CODE`.
 async fn test_with(style: &str, mail_code: &str) -> TestWorker {
     let mut test = TestWorker::new().await;
     test.supabase.set_otp_length(10);
@@ -101,7 +101,7 @@ async fn a_confirm_link_whose_key_is_gone_is_replaced() {
     }
 }
 
-/// The form in which earlier versions of the worker sealed a link: its text.
+/// Seals a link as earlier versions of the worker did: as text.
 fn seal_text(link: &str, job: JobId, message_id: &str) -> Vec<u8> {
     let key_id = &Sha256::digest(SEALING_KEY)[..4];
     let mut data = vec![1];

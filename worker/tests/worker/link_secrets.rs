@@ -39,7 +39,7 @@ async fn in_no_style_is_a_hash_a_code_or_a_link_in_a_log_a_metric_an_error_or_a_
         let secrets: Vec<String> = test.mailgun.mails().iter().flat_map(|mail| secrets_in(style, mail)).collect();
         assert!(secrets.len() >= 4, "{style}: {secrets:?}");
         for secret in secrets.iter().map(String::as_str).chain([CONFIRM_KEY, "/auth/confirm/", "token_hash="]) {
-            // A column of bytes is dumped as hexadecimal digits.
+            // A `bytea` column is dumped as hexadecimal digits.
             let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
             for (place, text) in [("log", &log), ("metrics", &metrics), ("health", &health), ("tables", &tables)] {
                 let line = text.lines().find(|line| line.contains(secret) || line.contains(&hex));

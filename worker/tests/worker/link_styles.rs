@@ -1,4 +1,4 @@
-//! `LINK_STYLE` and `MAIL_CODE`: what the mail of each style contains, and that it signs the person in.
+//! `LINK_STYLE` and `MAIL_CODE`: what a mail of each style contains, and that its link or code signs the person in.
 
 use confirm::{ConfirmKeys, Content};
 use sandbox::{Mail, Program, eventually};
@@ -9,7 +9,7 @@ const ADA: &str = "ada@example.com";
 const CONFIRM_KEY: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 const PUBLIC_URL: &str = "https://login.example.com";
 
-/// A test with codes of 10 digits, `PUBLIC_URL` and `CONFIRM_KEY`.
+/// Creates a test with 10-digit codes, `PUBLIC_URL` and `CONFIRM_KEY`.
 async fn confirm_test() -> TestWorker {
     let mut test = TestWorker::new().await;
     test.supabase.set_otp_length(10);
@@ -35,7 +35,7 @@ fn content(link: &str) -> Content {
     keys(CONFIRM_KEY).decode(word).unwrap_or_else(|error| panic!("{error}: {link}"))
 }
 
-/// Where the button of the confirm page leads.
+/// The URL that the button of the confirm page leads to.
 fn behind_the_button(content: &Content) -> String {
     let parameters =
         [("token", content.token_hash.as_str()), ("type", "email"), ("redirect_to", content.callback_url.as_str())];
@@ -86,7 +86,7 @@ async fn a_confirm_link_leads_to_the_page_and_from_there_to_the_callback() {
     test.finish_without_faults().await;
 }
 
-/// Supabase makes links of three kinds: `magiclink`, `signup` for new users, and `recovery` with `SIGNUPS=deny`.
+/// Supabase creates three kinds of links: `magiclink`, `signup` for new users, and `recovery` with `SIGNUPS=deny`.
 #[tokio::test(flavor = "multi_thread")]
 async fn links_and_codes_of_every_style_work_for_every_kind_of_account() {
     for signups in ["allow", "deny"] {
@@ -157,7 +157,7 @@ async fn a_token_hash_link_leads_to_the_callback_and_the_portal_verifies_the_has
     test.finish_without_faults().await;
 }
 
-/// Such a link does not go through Supabase. Supabase's address may be reachable only from the portal.
+/// A token hash link does not go through Supabase, whose address may be reachable only from the portal.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_hash_link_needs_neither_the_verify_address_nor_the_redirect_allow_list() {
     let mut test = TestWorker::new().await;
@@ -297,7 +297,7 @@ async fn settings_of_links_that_do_not_fit_together_stop_the_start() {
         (vec![("LINK_STYLE", "confirm")], vec!["PUBLIC_URL", "CONFIRM_KEY"]),
         (vec![("LINK_STYLE", "confirm"), url], vec!["CONFIRM_KEY"]),
         (vec![("LINK_STYLE", "confirm"), key], vec!["PUBLIC_URL"]),
-        // Without LINK_STYLE, setting only one of the two is an error, as in the api.
+        // Without LINK_STYLE, setting only PUBLIC_URL or only CONFIRM_KEY is an error, as in the api.
         (vec![url], vec!["CONFIRM_KEY"]),
         (vec![key], vec!["PUBLIC_URL"]),
         (vec![("LINK_STYLE", "magic"), url, key], vec!["LINK_STYLE"]),

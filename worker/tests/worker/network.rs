@@ -26,7 +26,8 @@ const CREDENTIALS: &str = "ann:p%40ssword";
 /// `Basic` and `ann:p@ssword` in base64.
 const AUTHORIZATION: &str = "Basic YW5uOnBAc3N3b3Jk";
 
-/// Starts a TLS server with a certificate of the test authority, which forwards to a stand-in. Returns its address.
+/// Starts a TLS server that has a certificate from the test authority and forwards connections to a stand-in. Returns the
+/// server's address.
 async fn start_tls_proxy(url: &str) -> SocketAddr {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let certificate = CertificateDer::from_pem_slice(include_bytes!("../fixtures/tls/server.pem")).unwrap();
@@ -113,7 +114,7 @@ async fn a_private_certificate_authority_is_trusted_only_for_supabase() {
         test.enqueue("ada@example.com").await;
         assert_eq!(stop_of(&test, "supabase").await.0, "supabase_unreachable");
         assert!(test.supabase.journal().is_empty());
-        // The worker may be trying the job right now. Let it requeue the job before the next worker starts.
+        // The worker may be delivering the job right now. Let the worker requeue the job before the next worker starts.
         worker.terminate();
         worker.wait().await;
     }
@@ -133,7 +134,7 @@ async fn a_private_certificate_authority_is_trusted_only_for_supabase() {
     test.finish_with_open_jobs(1).await;
 }
 
-/// Waits until an upstream is stopped because of its certificate, and returns the code and message.
+/// Waits until an upstream is stopped because of its certificate, and returns the code and message of the stop.
 async fn stop_of(test: &TestWorker, upstream: &str) -> (String, String) {
     let query = format!("select code, message from upstreams where name = '{upstream}' and code is not null");
     eventually("a stop because of the certificate", async || {

@@ -1,10 +1,10 @@
-//! `magic-link-worker mail preview`: the mails of every language, without a database, an upstream or a setting.
+//! `magic-link-worker mail preview`: writes mails in every language, without a database, upstreams or settings.
 
 use std::{fs, path::Path};
 
 use crate::test_worker::spawn;
 
-/// Runs the command, and returns its exit code and what it printed.
+/// Runs the command. Returns its exit code and its output.
 async fn preview(settings: &[(String, String)], folder: &Path, more: &[&str]) -> (Option<i32>, String) {
     let arguments = [&["mail", "preview", "--out", folder.to_str().unwrap()], more].concat();
     let command = spawn(settings, &arguments);

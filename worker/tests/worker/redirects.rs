@@ -1,4 +1,4 @@
-//! Supabase's redirect allow list: if it refuses the callback of a job, the job fails before a link is created, so that the
+//! Supabase's redirect allow list. If the list refuses a job's callback, the job fails before a link is created, so that the
 //! person's earlier link still works.
 
 use sandbox::{Fault, FaultKind, VerifyCall};
@@ -130,7 +130,7 @@ async fn a_worker_makes_at_most_four_redirect_checks_a_minute() {
     assert_eq!(redirect_checks(&test).len(), 4);
     assert!(test.mailgun.journal().is_empty());
 
-    // The limit does not delay other jobs.
+    // The limit on redirect checks does not delay other jobs.
     let allowed = test.enqueue("eve@example.com").await;
     test.wait_for_state(allowed, "sent").await;
     assert_eq!(redirect_checks(&test).len(), 4);

@@ -61,7 +61,7 @@ async fn each_response_has_the_effect_of_its_verdict() {
         let other = test.enqueue(&format!("other-{name}@example.com")).await;
         test.wait_for_state(other, "sent").await;
     }
-    // The jobs that are retried hit the same fault at every attempt.
+    // The jobs that are retried hit the same fault on every attempt.
     test.finish_with_open_jobs(10).await;
 }
 
@@ -129,7 +129,7 @@ async fn after_a_timeout_the_same_mail_is_sent_again() {
     assert_eq!(test.supabase.journal().len(), 1, "the worker created a second link, which invalidates the first");
     assert!(test.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
     assert_eq!(test.outcomes(job).await, "generate_link ok, send unknown, send ok");
-    // This test measures a time: the worker must wait for UPSTREAM_TIMEOUT.
+    // This test checks a time: the worker must wait until UPSTREAM_TIMEOUT is over.
     assert!(started_at.elapsed().unwrap() >= Duration::from_secs(1), "the worker did not wait for the response");
     test.finish().await;
 }
@@ -138,7 +138,7 @@ async fn after_a_timeout_the_same_mail_is_sent_again() {
 async fn a_failing_upstream_is_called_for_one_job_at_a_time() {
     let test = TestWorker::new().await;
     let worker = test.start_worker();
-    // Without this job, the first check call would stop the upstream before the first call for a job.
+    // Without this job, the first check call would stop the upstream before any call for a job is made.
     let first = test.enqueue("first@example.com").await;
     test.wait_for_state(first, "sent").await;
     test.supabase.faults().add(Fault::status(503).always());
@@ -148,7 +148,7 @@ async fn a_failing_upstream_is_called_for_one_job_at_a_time() {
     }
     worker.wait_for_line("Sending is paused until it works again", TIMEOUT).await.unwrap();
     // Jobs that were claimed before the stop still make their calls. The stop may come up to a second after these calls,
-    // because all workers together check at most once a second. The probes follow after 1, 2 and 5 s.
+    // because all workers together make at most one check call a second. The probes follow after 1, 2 and 5 s.
     let gaps = || {
         let calls: Vec<_> = test.supabase.journal().iter().map(|call| call.at).collect();
         calls

@@ -1,4 +1,4 @@
-//! Settings and subcommands: settings with which the worker does not start, and `migrate` and `forget`.
+//! Settings and subcommands: the settings with which the worker refuses to start, and the subcommands `migrate` and `forget`.
 
 use sandbox::{Program, Role};
 

@@ -1,4 +1,4 @@
-//! A failure for one recipient does not delay others, and a fault of an upstream is detected without a job.
+//! A failure for one recipient does not delay other recipients, and a fault of an upstream is detected even without a job.
 
 use std::time::{Duration, Instant};
 
@@ -107,7 +107,7 @@ async fn a_mailgun_sandbox_that_refuses_everybody_is_a_configuration_error_and_e
     let test = TestWorker::new().await;
     test.mailgun.faults().add(Fault::answer(403, SANDBOX_DOMAIN).always());
     let worker = test.start_worker();
-    // The check call must succeed: it has no `to`, and Mailgun refuses only calls with a recipient.
+    // The check call must succeed, because it has no `to`: a Mailgun sandbox refuses only calls with a recipient.
     test.mailgun.faults().clear();
     wait_until_ready_is(&worker, 200).await;
     for number in 0..6 {
@@ -161,8 +161,8 @@ async fn a_failing_hook_delays_only_new_users() {
     test.finish().await;
 }
 
-/// Supabase does not always report that a hook has failed. Then the failures of three new users stop Supabase for everybody,
-/// and a known user, for whom the hook does not run, waits for one probe.
+/// Supabase does not always report that a hook has failed. Without this report, failures for three new users stop Supabase for
+/// everybody, and a known user, for whom the hook does not run, waits for one probe.
 #[tokio::test(flavor = "multi_thread")]
 async fn unexplained_failures_of_new_users_delay_known_users_by_one_probe() {
     let test = TestWorker::new().await;
@@ -178,7 +178,7 @@ async fn unexplained_failures_of_new_users_delay_known_users_by_one_probe() {
     let known = test.enqueue_all("known", 10).await;
     let started_at = Instant::now();
     test.wait_for_all(&known, "sent").await;
-    // A promised time is tested here: the next probe comes within 5 s, and a known user's success ends the stop.
+    // This test checks a promised time: the next probe comes within 5 s, and its success for a known user ends the stop.
     assert!(started_at.elapsed() < Duration::from_secs(6), "{:?}", started_at.elapsed());
     test.finish_without_faults().await;
 }
@@ -269,7 +269,7 @@ async fn outage(fault: Fault) {
     .await;
     let over_at = Instant::now();
     test.wait_for_all(&jobs, "sent").await;
-    // A promised time is tested here: the jobs are sent soon after the outage ends.
+    // This test checks a promised time: the jobs are sent soon after the outage ends.
     assert!(over_at.elapsed() < Duration::from_secs(5), "{:?} after {:?}", over_at.elapsed(), began_at.elapsed());
     for job in jobs {
         assert_eq!(test.job(job).await.attempt, 1);
@@ -337,7 +337,7 @@ async fn recipients_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_ou
     let started_at = Instant::now();
     let person = test.enqueue("ada@example.com").await;
     test.wait_for_state(person, "sent").await;
-    // A promised time is tested here: at most one probe comes before this person's.
+    // This test checks a promised time: at most one other probe comes before the probe for this person.
     assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
     assert!(!test.is_stopped().await, "the success did not resume Supabase");
 
@@ -371,7 +371,7 @@ async fn jobs_that_a_hook_delays_are_not_probed_before_others() {
     let started_at = Instant::now();
     let person = test.enqueue("ada@example.com").await;
     test.wait_for_state(person, "sent").await;
-    // A promised time is tested here: at most one probe comes before this person's.
+    // This test checks a promised time: at most one other probe comes before the probe for this person.
     assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
     test.finish_without_faults().await;
 }

@@ -1,4 +1,4 @@
-//! The test harness: each test has its own database, its own stand-ins for Supabase and Mailgun, and starts workers as
+//! The test harness: each test has its own database and its own stand-ins for Supabase and Mailgun, and starts workers as
 //! processes.
 
 use std::{ops::Deref, time::Duration};
@@ -21,7 +21,7 @@ pub(crate) struct TestWorker {
     pub(crate) supabase: SupabaseAuth,
     pub(crate) mailgun: Mailgun,
     pub(crate) database: TestDatabase,
-    /// Connections for enqueues, with the same session settings as those of the programs.
+    /// Connections for enqueuing jobs, with the same session settings as the programs' connections.
     enqueuer: PgPool,
     settings: Vec<(String, String)>,
 }
@@ -41,7 +41,7 @@ impl TestWorker {
         Self::on(database, &url).await
     }
 
-    /// A test on a database that may not be ready yet. `url` is the workers' connection string.
+    /// Creates a test that uses a database that may not be ready yet. `url` is the workers' connection string.
     pub(crate) async fn on(database: TestDatabase, url: &str) -> Self {
         let database = database.require_finish();
         let supabase = SupabaseAuth::start(SupabaseSettings::default()).await.unwrap();
@@ -134,15 +134,15 @@ impl TestWorker {
         self.wait_for(id, state, |job| job.state == state).await
     }
 
-    /// Ends the test. Fails unless every job has ended, or does so within 30 seconds.
+    /// Ends the test. Fails if any job has not ended within 30 seconds.
     pub(crate) async fn finish(self) {
         self.finish_with_open_jobs(0).await;
     }
 
-    /// Ends a test that leaves this number of jobs open on purpose.
+    /// Ends a test that intentionally leaves `count` jobs open.
     pub(crate) async fn finish_with_open_jobs(self, count: i64) {
         self.until_open_jobs(count).await;
-        // Workers may still run, so the jobs are not counted a second time.
+        // The workers may still be running, so do not count the jobs a second time.
         self.allow_any_open_jobs();
     }
 

@@ -237,7 +237,7 @@ fn only_a_redirect_by_verify_shows_whether_a_callback_is_allowed() {
         // The callback in another notation.
         (303, format!("{CALLBACK}1{ERROR}"), RedirectAnswer::Unclear),
         (303, format!("https://portal.example.com/auth/callback?next=/projects/42{ERROR}"), RedirectAnswer::Unclear),
-        // Redirects of a gateway or a login page.
+        // Redirects by a gateway or a login page.
         (303, "https://login.example.org/?back=verify".to_owned(), RedirectAnswer::Unclear),
         (
             303,

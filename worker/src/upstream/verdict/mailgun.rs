@@ -15,8 +15,8 @@ use crate::upstream::http::{CallError, UpstreamResponse};
 fn verdict_for(status: u16, message: &str, response: &UpstreamResponse) -> (Verdict, &'static str) {
     let says = |text: &str| message.contains(text);
     match status {
-        // Mailgun documents 429, but users' logs also show 420. The message of a rate limit also says "not allowed to
-        // send", so this arm comes before that one.
+        // Mailgun documents 429, but users' logs also show 420. The message of a rate limit also says "not allowed to send", so
+        // this arm must come before the arm that matches these words.
         400..=499 if says("limit exceeded") => {
             (retry_after(rate_limit::wait_or_default(response, message)), "mailgun_rate_limited")
         }
@@ -31,7 +31,7 @@ fn verdict_for(status: u16, message: &str, response: &UpstreamResponse) -> (Verd
         400 | 403 if says("not allowed to send") => (configuration("MAILGUN_DOMAIN"), "mailgun_domain_not_allowed"),
         403 => (refused("MAILGUN_API_KEY"), "mailgun_forbidden"),
         404 if says("domain not found") => (configuration("MAILGUN_DOMAIN"), "mailgun_domain_not_found"),
-        // Mailgun responds with 200 to a malformed path (django-anymail checks for this too).
+        // Mailgun responds with 200 to a malformed path (django-anymail also checks for this).
         200..=299 if says("mailgun magnificent") => (configuration("MAILGUN_DOMAIN"), "mailgun_wrong_path"),
         300..=399 | 404 | 405 => (refused("MAILGUN_BASE_URL"), "mailgun_wrong_url"),
         400 if says("from parameter") => (configuration("MAIL_FROM"), "mailgun_sender_refused"),
@@ -111,7 +111,7 @@ fn error_message(body: &[u8]) -> String {
     if is_plain { text } else { String::new() }
 }
 
-/// Whether Mailgun refused the call only because it names no recipient: the answer that a check call expects.
+/// Whether Mailgun refused the call only because the call names no recipient. This is the expected response to a check call.
 #[must_use]
 pub fn is_missing_recipient(response: &UpstreamResponse) -> bool {
     let message = error_message(&response.body).to_lowercase();

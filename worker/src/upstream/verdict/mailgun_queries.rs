@@ -11,10 +11,10 @@ const MISCONFIGURED: Duration = Duration::from_secs(5 * 60);
 /// Pause after a failure that may be temporary.
 const UNAVAILABLE: Duration = Duration::from_secs(30);
 
-/// A query that failed, and how long to wait before the next one.
+/// Why a query failed, and how long to wait before the next query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct QueryError {
-    /// Why, for operators. Names the setting to check, if there is one.
+    /// Why the query failed, for operators. Names the setting to check, if any.
     pub reason: &'static str,
     /// Minimum wait until the next query.
     pub pause: Duration,

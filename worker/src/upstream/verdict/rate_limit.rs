@@ -10,7 +10,8 @@ use crate::upstream::http::UpstreamResponse;
 /// The wait if the response does not name one.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
-/// Maximum wait. By then, a job's default deadline has passed, and a retry that comes too early costs only one call.
+/// Maximum wait. A longer wait is not needed: a job's default deadline is over by then, and a retry that comes too early costs
+/// only one call.
 const MAX_WAIT: Duration = Duration::from_secs(15 * 60);
 
 /// The wait from now: 1 second to 15 minutes, or 5 seconds if the response does not name a wait.
@@ -18,7 +19,7 @@ pub(super) fn wait_or_default(response: &UpstreamResponse, message: &str) -> Dur
     requested_wait(response, message).unwrap_or(DEFAULT_WAIT)
 }
 
-/// The longest wait that the response names, from now: 1 second to 15 minutes. `None` if it names none.
+/// The longest wait that the response names, from now: 1 second to 15 minutes. `None` if the response names no wait.
 pub(super) fn requested_wait(response: &UpstreamResponse, message: &str) -> Option<Duration> {
     let now = Utc::now();
     [from_message(message, now), from_rate_limit_reset(response, now), from_retry_after(response, now)]
@@ -28,7 +29,8 @@ pub(super) fn requested_wait(response: &UpstreamResponse, message: &str) -> Opti
         .map(|wait| wait.clamp(Duration::from_secs(1), MAX_WAIT))
 }
 
-/// Mailgun writes "try again after 120 seconds" or "try again after Fri, 18 Sep 2026 12:05:00 UTC".
+/// The wait in the error message. Mailgun writes "try again after 120 seconds" or "try again after Fri, 18 Sep 2026 12:05:00
+/// UTC".
 fn from_message(message: &str, now: DateTime<Utc>) -> Option<Duration> {
     let message = message.to_lowercase();
     let (_, time) = message.split_once("try again after ")?;
@@ -38,7 +40,7 @@ fn from_message(message: &str, now: DateTime<Utc>) -> Option<Duration> {
     }
 }
 
-/// Unix seconds, possibly with a fraction (mailgun-go, errors.go).
+/// The wait in `X-RateLimit-Reset`: Unix seconds, possibly with a fraction (mailgun-go, errors.go).
 fn from_rate_limit_reset(response: &UpstreamResponse, now: DateTime<Utc>) -> Option<Duration> {
     let at: f64 = response.header(HeaderName::from_static("x-ratelimit-reset"))?.trim().parse().ok()?;
     let at = Duration::try_from_secs_f64(at).ok()?;
@@ -46,7 +48,7 @@ fn from_rate_limit_reset(response: &UpstreamResponse, now: DateTime<Utc>) -> Opt
     Some(at.saturating_sub(now))
 }
 
-/// Seconds or a date (RFC 9110 §10.2.3).
+/// The wait in `Retry-After`: seconds or a date (RFC 9110 §10.2.3).
 fn from_retry_after(response: &UpstreamResponse, now: DateTime<Utc>) -> Option<Duration> {
     let text = response.header(RETRY_AFTER)?.trim();
     text.parse().map(Duration::from_secs).ok().or_else(|| time_until(text, now))

@@ -10,19 +10,19 @@ use super::{
 };
 use crate::upstream::http::{CallError, UpstreamResponse};
 
-/// Supabase's message when two first calls for a new address race and this call loses (measured: 20 of 20 rounds). The
-/// next call finds the user. A database that can never save the user returns the same message, so the number of attempts
-/// is limited. API versions before 2024-01-01 return Postgres's error code 23505 instead.
+/// Supabase's message when the first two calls for a new address race and this call loses (measured: 20 of 20 rounds). The next
+/// call finds the user. A database that can never save the user returns the same message, so the number of attempts is limited.
+/// API versions before 2024-01-01 return Postgres's error code 23505 instead.
 const USER_NOT_SAVED: &str = "Database error saving new user";
 const RETRY_USER_NOT_SAVED: Verdict = Verdict::RetryUpTo { attempts: 3 };
 
-/// The verdict and our code for a response. `code` is Supabase's own code. The first matching arm applies.
+/// The verdict and the worker's own code for a response. `code` is Supabase's own code. The first matching arm applies.
 fn verdict_for(status: u16, code: &str, message: &str, response: &UpstreamResponse) -> (Verdict, &'static str) {
     match (status, code) {
         _ if is_hook_failure(status, code, message) => (Verdict::Hook, HOOK_FAILED),
         (429, _) => (retry_after(rate_limit::wait_or_default(response, message)), "supabase_rate_limited"),
 
-        // A before_user_created hook chooses its own status; Supabase adds this code.
+        // A before_user_created hook chooses the status, and Supabase adds the code `unknown`.
         (400..=499, "unknown") => (Verdict::RejectRecipient, "hook_rejected"),
 
         (401, _) => (configuration("SUPABASE_SERVICE_ROLE_KEY"), "no_authorization"),
@@ -49,7 +49,7 @@ fn verdict_for(status: u16, code: &str, message: &str, response: &UpstreamRespon
     }
 }
 
-/// Codes of Supabase Auth that are about the address or its account (Supabase: internal/api/apierrors/errorcode.go).
+/// Supabase Auth's codes for a problem with the address or its account (Supabase: internal/api/apierrors/errorcode.go).
 const ADDRESS_CODES: [&str; 6] = [
     "email_address_invalid",
     "email_address_not_authorized",
@@ -59,9 +59,9 @@ const ADDRESS_CODES: [&str; 6] = [
     "user_banned",
 ];
 
-/// Whether a hook failed, as opposed to a hook that ran and rejected the account. Supabase forwards a hook's own status with
-/// the code `unknown`. For a hook that raises an error or cannot be reached, the code is `hook_…`, or `unexpected_failure`
-/// with a message such as "Error running hook URI" or "Unexpected status code returned from hook: 500".
+/// Whether a hook failed, as opposed to running and rejecting the account. Supabase forwards a hook's own status with the code
+/// `unknown`. For a hook that raises an error or cannot be reached, the code is `hook_…`, or `unexpected_failure` with a
+/// message such as "Error running hook URI" or "Unexpected status code returned from hook: 500".
 fn is_hook_failure(status: u16, code: &str, message: &str) -> bool {
     let is_own_code = code.starts_with("hook_");
     let is_from_hook = is_own_code || code == "unknown" || message.to_lowercase().contains("hook");
@@ -90,8 +90,8 @@ fn explanation(code: &str) -> &'static str {
     }
 }
 
-/// The fields of all error formats: Supabase Auth's two (API versions before and from 2024-01-01), its gateway's, and
-/// OAuth's.
+/// The fields of all error formats: the two formats of Supabase Auth (API versions before 2024-01-01 and since then), the
+/// format of its gateway, and the format of OAuth.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct SupabaseErrorBody {
@@ -124,7 +124,7 @@ pub fn classify(response: &UpstreamResponse) -> UpstreamFailure {
     UpstreamFailure::from_response(verdict, code, explanation(code), response.status, &message)
 }
 
-/// Whether Supabase Auth itself refused the call as invalid: the answer that a check call expects.
+/// Whether Supabase Auth itself refused the call as invalid. This is the expected response to a check call.
 #[must_use]
 pub fn is_validation_error(response: &UpstreamResponse) -> bool {
     response.status == 400 && error_code(response).0 == "validation_failed"

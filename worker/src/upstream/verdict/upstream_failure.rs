@@ -13,7 +13,7 @@ pub enum Verdict {
     /// The call had no effect. Without a requested wait (5xx, or no connection), the failure may affect only this recipient or
     /// everybody.
     Retry {
-        /// The wait that the upstream asked for, from now. It applies to all jobs. `None`: use our own backoff.
+        /// The wait that the upstream requested, from now. It applies to all jobs. If `None`, use the worker's own backoff.
         not_before: Option<Duration>,
     },
     /// The failure affects only this job and may be temporary. Retry, but reject the job after a few such failures.
@@ -21,15 +21,15 @@ pub enum Verdict {
         /// Maximum number of attempts of the job that may fail with this code, including this one.
         attempts: i64,
     },
-    /// The call may have taken effect. Repeat the same mail; never create a new link. The failure may affect only this recipient
-    /// or everybody.
+    /// The call may have taken effect. Send the same mail again; never create a new link. The failure may affect only this
+    /// recipient or everybody.
     Unknown,
     /// The call was refused with 4xx, either for this recipient or for everybody.
     Refused {
         /// The setting to check if all calls are refused.
         setting: &'static str,
     },
-    /// A Supabase Auth hook failed. It runs only for some recipients, so other jobs may not be affected. Retry.
+    /// A Supabase Auth hook failed. The hook may run only for some recipients, so other jobs may not be affected. Retry.
     Hook,
     /// This job can never succeed. Other jobs are not affected.
     Reject,
@@ -93,7 +93,7 @@ impl UpstreamFailure {
         StopReason { kind: self.stop_kind(), failure: &self.reason, setting: self.setting(upstream) }
     }
 
-    /// A failure from a row of a verdict table. The message is our explanation, followed by the upstream's own message,
+    /// A failure from a row of a verdict table. The message is the table's explanation, followed by the upstream's own message,
     /// which must already be redacted.
     pub(super) fn from_response(
         verdict: Verdict,
@@ -110,15 +110,15 @@ impl UpstreamFailure {
     }
 }
 
-/// Retry with our own backoff.
+/// Retry with the worker's own backoff.
 pub(super) const RETRY: Verdict = Verdict::Retry { not_before: None };
 
-/// Retry after a wait that the upstream asked for.
+/// Retry after a wait that the upstream requested.
 pub(super) const fn retry_after(wait: Duration) -> Verdict {
     Verdict::Retry { not_before: Some(wait) }
 }
 
-/// The code of jobs that a failed Supabase Auth hook delays.
+/// The code of a job that is retried because a Supabase Auth hook failed.
 pub const HOOK_FAILED: &str = "hook_failed";
 
 pub(super) const fn refused(setting: &'static str) -> Verdict {

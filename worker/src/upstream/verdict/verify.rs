@@ -1,6 +1,7 @@
-//! Classifies the responses of Supabase's `/verify` to requests with a token that no link has. The server redirects such a
-//! request to the callback if its allow list accepts the callback, and otherwise to its SITE_URL. The error is in the
-//! fragment (Supabase: internal/api/verify.go; also measured). Any other response is `Unclear` and must not fail a job.
+//! Classifies the responses of Supabase's `/verify` to requests with a token that no link has. Supabase redirects such a
+//! request to the callback if its allow list accepts the callback, and otherwise to its SITE_URL. The fragment of the redirect
+//! contains the error (Supabase: internal/api/verify.go; also measured). Any other response is `Unclear` and must not fail a
+//! job.
 
 use reqwest::header::LOCATION;
 use url::{Url, form_urlencoded};
@@ -45,8 +46,8 @@ pub fn classify_redirect(response: &UpstreamResponse, callback_url: &str) -> Red
     let (Ok(callback), Ok(url)) = (Url::parse(callback_url), Url::parse(location)) else {
         return RedirectAnswer::Unclear;
     };
-    // Supabase accepts every callback with the origin of its SITE_URL. So a redirect to the callback's own origin does not
-    // lead to the SITE_URL, but to the callback in another notation.
+    // Supabase accepts every callback that has the same origin as its SITE_URL. So a redirect to the callback's own origin
+    // leads to the callback in another notation, not to the SITE_URL.
     if !is_error_of_verify(&url) || url.origin() == callback.origin() {
         return RedirectAnswer::Unclear;
     }
@@ -64,7 +65,7 @@ pub fn classify_link_path(response: &UpstreamResponse) -> LinkPathAnswer {
     }
 }
 
-/// Whether Supabase Auth made this redirect. A gateway's or a login page's redirect has no such fragment.
+/// Whether Supabase Auth made this redirect. A redirect by a gateway or a login page has no such fragment.
 fn is_error_of_verify(location: &Url) -> bool {
     let fragment = location.fragment().unwrap_or_default();
     form_urlencoded::parse(fragment.as_bytes()).any(|(name, value)| name == "error_code" && value == "otp_expired")
