@@ -1,7 +1,7 @@
 //! `cargo bench --bench webhooks` posts 2,000 signed webhooks a second (or `RATE`) for ten seconds to the real api on a
-//! Postgres with default durability, while people keep requesting links. It prints a table for each round.
+//! Postgres with default durability, while people keep requesting links. The bench prints a table for each round.
 //!
-//! The load is open: each post has a due time, and its latency counts from then, even if earlier posts are late.
+//! The load is open: each post has a due time, and its latency is measured from then, even if earlier posts are late.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -23,7 +23,7 @@ use tests::{Plan, TestSystem};
 
 const KEY: &str = "a-webhook-signing-key";
 const LOAD: Duration = Duration::from_secs(10);
-/// Number of connections that Mailgun keeps.
+/// Number of connections that Mailgun keeps open.
 const CONNECTIONS: usize = 64;
 /// Requests for links per second, in addition to the webhooks.
 const REQUESTS: u32 = 20;
@@ -104,7 +104,7 @@ async fn post_all(url: &str, bodies: &Arc<Vec<String>>, rate: u32, began: Instan
     let connections = (0..CONNECTIONS).map(|_| {
         let (url, bodies, next) = (url.to_owned(), Arc::clone(bodies), Arc::clone(&next));
         tokio::spawn(async move {
-            // One connection for each task.
+            // Each task has its own connection.
             let client = sandbox::client().unwrap();
             let mut taken = Vec::new();
             loop {

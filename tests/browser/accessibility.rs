@@ -13,9 +13,9 @@ static SCRIPT: LazyLock<String> = LazyLock::new(|| {
         .unwrap_or_else(|error| panic!("{AXE}: {error}: run the tests with `just browser-test`, which installs axe"))
 });
 
-/// Runs axe, and returns each violation with the elements that violate the rule. With forced colours, contrast is not checked:
-/// the person has chosen the colours, and axe would read the page's own text colour (`-webkit-text-fill-color`) instead of the
-/// one that is shown.
+/// Runs axe, and returns each violation with the elements that violate the rule. Contrast is not checked with forced colours:
+/// the user has chosen these colours, and axe would read the page's own text colour (`-webkit-text-fill-color`) instead of the
+/// colour that is shown.
 const RUN: &str = r"
     const [ignored, done] = arguments;
     const told = ({ id, help, nodes }) =>
@@ -35,7 +35,8 @@ impl Browser {
         self.assert_without(&[], what).await;
     }
 
-    /// The same for a mail, which a mail program shows as a part of its own page.
+    /// Like `assert_accessible`, but for a mail. A mail program shows a mail as part of its own page, so the rules about a
+    /// page's landmarks do not apply.
     pub(crate) async fn assert_mail_accessible(&self, what: &str) {
         self.assert_without(&["landmark-one-main", "region"], what).await;
     }

@@ -94,7 +94,7 @@ impl Browser {
         self.driver.execute(script, Vec::<serde_json::Value>::new()).await.unwrap().json().clone()
     }
 
-    /// Waits until an expression is true. During a navigation it cannot be evaluated, which is not an error.
+    /// Waits until an expression is true. An expression that cannot be evaluated, as during a navigation, counts as false.
     pub(crate) async fn until(&self, expression: &str) {
         const SEEN: &str = "location.href + '\\n' + document.body?.innerText";
         let script = format!("return Boolean({expression}) || {SEEN}");

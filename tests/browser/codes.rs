@@ -1,4 +1,4 @@
-//! The code, which people type on the page "Check your mail".
+//! The one-time code, which people type on the page "Check your mail".
 
 use sandbox::{Fault, FaultKind, Mail, PortalSettings, SupabaseSettings};
 use tests::Plan;
@@ -14,7 +14,7 @@ const ADA: &str = "ada@example.com";
 /// 32 bytes 0x01.
 const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-/// A system that mails codes of ten digits, with links of this style.
+/// A system whose mails contain a code of ten digits and a link of this style.
 async fn street(style: &str) -> Street {
     let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
     let url = format!("http://{address}");
@@ -37,7 +37,7 @@ fn code_in(mail: &Mail) -> String {
     mail.text.lines().find(is_code).unwrap_or_else(|| panic!("{}", mail.text)).to_owned()
 }
 
-/// Puts text into the field as a paste does: at once, with every character.
+/// Puts text into the field as a paste does: all characters at once.
 async fn paste(browser: &Browser, text: &str) {
     browser.at("code").await.clear().await.unwrap();
     browser.value("document.getElementById('code').focus()").await;
@@ -77,7 +77,7 @@ async fn a_code_signs_in_after_a_wrong_one_however_it_is_pasted() {
         assert_eq!(browser.value("document.activeElement.getAttribute('aria-invalid')").await, "true");
         assert_readable_everywhere(&browser, "a wrong code").await;
 
-        // Spaces, a no-break space, a zero-width space, a dash, full-width digits.
+        // The pasted code contains spaces, a no-break space, a zero-width space, a dash and full-width digits.
         let full_width = |digit: char| char::from_u32(u32::from(digit) - u32::from('0') + 0xff10).unwrap();
         let end: String = code[7..].chars().map(full_width).collect();
         let pasted = format!(" {}\u{a0}{}\u{200b}\u{2013}{end} ", &code[..3], &code[3..7]);
@@ -99,7 +99,8 @@ async fn a_refused_code_is_explained_and_can_be_tried_again() {
         browser.type_into("code", &code).await;
         for (fault, text) in [(Fault::status(429), "wait a minute"), (Fault::from(FaultKind::Cut), "cannot be reached")]
         {
-            // The fault must apply to every call, because a browser repeats a request by itself if an open connection is cut.
+            // The fault must apply to every call, because a browser automatically repeats a request if an open connection is
+            // cut.
             street.system.supabase.verify_faults().add(fault.always());
             browser.click("code-submit").await;
             browser.until_text("code-error", text).await;

@@ -1,4 +1,4 @@
-//! Every state of the confirm page is readable: in light and dark, on a small screen, and with forced colours.
+//! Every state of the confirm page is readable: in light and dark mode, on a small screen, and with forced colours.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -40,7 +40,7 @@ fn word(content: &Content) -> String {
     word_with(CONFIRM_KEY, content)
 }
 
-/// Checks the page that is open now in every look.
+/// Checks the open page in every look.
 async fn assert_readable(browser: &Browser, state: &str, title: &str) {
     browser.until(&format!("{TITLE} === {title:?}")).await;
     for look in ALL_LOOKS {

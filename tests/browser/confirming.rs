@@ -1,4 +1,4 @@
-//! The confirm page: a mail scanner that opens every link uses none up, and the person who presses the button is signed in.
+//! The confirm page: a mail scanner can open a link without using it up, and the person who presses the button is signed in.
 
 use std::time::Duration;
 

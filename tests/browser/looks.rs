@@ -1,4 +1,4 @@
-//! How a browser shows a page: the size of its window, light or dark, and colours that the person has forced on all pages.
+//! How a browser shows a page: the size of its window, light or dark mode, and colours that the user has forced on all pages.
 
 use serde_json::json;
 
@@ -11,13 +11,13 @@ pub(crate) struct Look {
     pub(crate) width: u32,
     pub(crate) height: u32,
     pub(crate) is_dark: bool,
-    /// Whether a few colours that the person has chosen replace those of the page (`forced-colors: active`).
+    /// Whether a few colours that the user has chosen replace the page's colours (`forced-colors: active`).
     pub(crate) has_forced_colors: bool,
 }
 
 const LIGHT: Look = Look { name: "light", width: 1100, height: 700, is_dark: false, has_forced_colors: false };
 const DARK: Look = Look { name: "dark", is_dark: true, ..LIGHT };
-/// 320 px is what WCAG asks for (1.4.10).
+/// 320 px is the width that WCAG requires (1.4.10).
 pub(crate) const NARROW: Look = Look { name: "320 px", width: 320, height: 640, ..LIGHT };
 const NARROW_DARK: Look = Look { name: "320 px, dark", is_dark: true, ..NARROW };
 const FORCED: Look = Look { name: "320 px, forced colors", has_forced_colors: true, ..NARROW };
@@ -26,7 +26,7 @@ const FORCED_DARK: Look = Look { name: "320 px, forced colors, dark", is_dark: t
 /// The looks in which screenshots are taken.
 pub(crate) const LOOKS: [Look; 3] = [LIGHT, DARK, Look { name: "phone", width: 390, height: 780, ..LIGHT }];
 
-/// The looks in which a page must be readable for everybody.
+/// The looks in which a page must be readable by everyone.
 pub(crate) const ALL_LOOKS: [Look; 6] = [LIGHT, DARK, NARROW, NARROW_DARK, FORCED, FORCED_DARK];
 
 impl Browser {
@@ -56,7 +56,7 @@ impl Browser {
     }
 }
 
-/// Checks a state of a page in every look, and then shows it in the first one again.
+/// Checks a state of a page in every look, and then returns to the first look.
 pub(crate) async fn assert_readable_everywhere(browser: &Browser, what: &str) {
     for look in ALL_LOOKS {
         browser.look_like(look).await;

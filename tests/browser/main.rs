@@ -26,7 +26,7 @@ use tests::{Plan, TestSystem};
 /// 32 bytes 0x01.
 pub(crate) const CONFIRM_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-/// A system with the confirm page, which mails links of this `LINK_STYLE`.
+/// A system that has the confirm page and mails links of this `LINK_STYLE`.
 pub(crate) fn plan_with(link_style: &str) -> Plan {
     let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
     let url = format!("http://{address}");
@@ -35,7 +35,7 @@ pub(crate) fn plan_with(link_style: &str) -> Plan {
     plan.worker("LINK_STYLE", link_style)
 }
 
-/// The same, with a one-time code in each mail.
+/// Like `plan_with`, but with a one-time code in each mail.
 pub(crate) fn plan_with_code(link_style: &str) -> Plan {
     let mut plan = plan_with(link_style).worker("MAIL_CODE", "on");
     plan.supabase.otp_length = 10;
@@ -67,12 +67,12 @@ impl Street {
         self.system.finish_with_any_jobs();
     }
 
-    /// A page of the portal.
+    /// The URL of a page of the portal.
     pub(crate) fn page(&self, path: &str) -> String {
         format!("{}{path}", self.portal.url())
     }
 
-    /// Requests a mail as a person on another device does.
+    /// Requests a mail as a person on another device would.
     pub(crate) async fn mail_asked_elsewhere(&self, email: &str, next: &str) -> Mail {
         mail_asked_elsewhere(&self.system, &self.portal.url(), email, next).await
     }
@@ -82,13 +82,13 @@ impl Street {
         mail_to(&self.system, email).await
     }
 
-    /// The mailbox page, under the host name that it accepts.
+    /// The URL of the mailbox page, with the host name that the page accepts.
     pub(crate) fn mailbox(&self) -> String {
         format!("{}/", self.system.mailgun.url())
     }
 }
 
-/// Requests a mail whose link leads to `portal`, without using the portal's pages.
+/// Requests a mail whose link points to `portal`, without using the portal's pages.
 pub(crate) async fn mail_asked_elsewhere(system: &TestSystem, portal: &str, email: &str, next: &str) -> Mail {
     let body = json!({ "email": email, "callback_origin": portal, "callback_next": next });
     assert_eq!(system.post(&body).await.status, 200);

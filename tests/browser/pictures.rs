@@ -1,5 +1,5 @@
-//! How the pages and the mails look: nothing scrolls sideways on a phone, and axe finds no violation in light and dark.
-//! With `SCREENSHOTS=folder`, the tests save screenshots there. `just browser-pictures` updates those in docs/images.
+//! How the pages and the mails look: nothing scrolls sideways on a phone, and axe finds no violation in light or dark mode.
+//! With `SCREENSHOTS=folder`, the tests save screenshots there. `just browser-pictures` updates the screenshots in docs/images.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -151,7 +151,7 @@ async fn keep_contact_sheet(browser: &Browser, mails: &[String]) {
     keep(browser, "mail-languages").await;
 }
 
-/// Shows the HTML of a mail alone, at the width of a mail program, and as high as the mail is.
+/// Shows only the HTML of a mail, in a window as wide as a mail program's and as high as the mail.
 async fn show_mail(browser: &Browser, html: &str, look: Look) {
     let look = Look { width: look.width.min(700), height: 300, ..look };
     browser.look_like(look).await;

@@ -76,7 +76,7 @@ async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
     let plan = Plan { own_server: true, ..Plan::default() };
     let street = Street::of(plan, 30).await;
     browse(|browser| async move {
-        // The api's database is unavailable. The page says so, and when to try again.
+        // The api's database is unavailable. The page says so, and says when to try again.
         street.system.server.as_ref().unwrap().halt().await;
         browser.go(&street.page("/")).await;
         browser.ask_for("ada@example.com").await;

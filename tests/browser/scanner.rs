@@ -14,7 +14,7 @@ pub(crate) fn addresses(mail: &Mail) -> BTreeSet<String> {
     words.filter(|word| word.starts_with("http://") || word.starts_with("https://")).map(str::to_owned).collect()
 }
 
-/// Opens every address in the mail, in a browser of its own. Returns how many there were.
+/// Opens every address in the mail, in a separate browser. Returns the number of addresses.
 pub(crate) async fn scan_mail(mail: &Mail) -> usize {
     let addresses = addresses(mail);
     if !addresses.is_empty() {
@@ -39,7 +39,7 @@ pub(crate) async fn scan(browser: &Browser, link: &str) {
     browser.driver.new_tab().await.unwrap();
     browser.to_newest_tab().await;
     browser.go(link).await;
-    // A scanner waits, to see what the page's scripts do.
+    // Wait, as a scanner does, to see what the page's scripts do.
     tokio::time::sleep(Duration::from_secs(5)).await;
     browser.driver.close_window().await.unwrap();
     browser.to_newest_tab().await;

@@ -1,4 +1,5 @@
-//! The mailbox page's button that scans a mail like a company's mail scanner, and what it says about the link.
+//! The button on the mailbox page that scans a mail as a company's mail scanner does, and what the page then says about the
+//! link.
 
 use tests::Plan;
 use thirtyfour::By;
@@ -40,7 +41,7 @@ async fn until_scanned(browser: &Browser, result: &str) -> (String, Option<Strin
     (browser.text("scan-0").await, address)
 }
 
-/// A system in which somebody has asked for this kind of link on the portal, and the mail's link.
+/// Starts a system, requests a link on the portal and opens the mailbox page. Returns the system and the link in the mail.
 async fn street_with_mail(browser: &Browser, plan: Plan) -> (Street, String) {
     let street = Street::of(plan, 30).await;
     let link = ask(browser, &street).await;

@@ -1,5 +1,5 @@
-//! The example portal that renders on a server, with links of `LINK_STYLE=token_hash`: only the button uses a link up, only the
-//! portal's own pages may press it, and nothing outside of the server learns the hash or the session.
+//! The example portal that renders on a server, with links of `LINK_STYLE=token_hash`: only the button uses up a link, only the
+//! portal's own pages may submit the button's form, and nothing outside the server learns the hash or the session.
 
 use sandbox::{Fault, FaultKind, Mail, PortalSsr, PortalSsrSettings, client};
 use serde_json::json;
@@ -48,7 +48,7 @@ impl Street {
         self.system.finish_with_any_jobs();
     }
 
-    /// A link that somebody requested on another device.
+    /// Requests a link as a person on another device would.
     async fn mail_asked_elsewhere(&self, email: &str, next: &str) -> Mail {
         mail_asked_elsewhere(&self.system, &self.portal.url(), email, next).await
     }
@@ -107,7 +107,7 @@ async fn a_token_hash_link_that_a_scanner_has_opened_still_signs_in() {
             assert_eq!((&*cookie.name, kept), ("session", (Some(true), Some("Lax".to_owned()))));
         }
 
-        // The second time, it is used up.
+        // Open the link again. It has already been used up.
         open_and_press(&browser, &mail).await;
         browser.until_text("title", "This link did not sign you in").await;
         browser.until_text("text", "used already").await;
@@ -118,7 +118,7 @@ async fn a_token_hash_link_that_a_scanner_has_opened_still_signs_in() {
         browser.click("sign-out").await;
         browser.until_shown("email").await;
         assert!(browser.driver.get_all_cookies().await.unwrap().is_empty());
-        // The session has ended at Supabase, too.
+        // The session has also ended at Supabase.
         browser.driver.add_cookie(session).await.unwrap();
         browser.go(&street.page(PAGE)).await;
         browser.until_shown("email").await;
@@ -139,7 +139,7 @@ async fn the_rendered_portal_asks_before_it_takes_an_unexpected_session() {
         browser.click("yes").await;
         assert_signed_in(&browser, &street, BOB).await;
 
-        // A link for somebody else.
+        // Open a link for somebody else.
         let eve = street.mail_asked_elsewhere("eve@example.com", "/home").await;
         open_and_press(&browser, &eve).await;
         browser.until_text("question-title", "Sign in as eve@example.com instead?").await;
@@ -153,7 +153,7 @@ async fn the_rendered_portal_asks_before_it_takes_an_unexpected_session() {
             browser.driver.get_all_cookies().await.unwrap().into_iter().map(|cookie| cookie.name).collect();
         assert_eq!(names, ["session"]);
 
-        // For Bob's own link, the portal asks no question.
+        // The portal asks no question about Bob's own link.
         street.mail_asked_elsewhere(BOB, "/home").await;
         let mails = street.system.mailgun.wait_for_mails(3).await.unwrap();
         open_and_press(&browser, &mails[2]).await;
@@ -172,7 +172,7 @@ async fn another_sites_form_and_a_malformed_hash_never_reach_supabase() {
         let link = mail.link().unwrap();
         let hash = link.split_once("token_hash=").unwrap().1.split('&').next().unwrap();
 
-        // A page of another site.
+        // Submit the form from a page of another site.
         let action = street.page("/auth/callback");
         let form = format!("<form method=post action='{action}'><input name=token_hash value={hash}><button id=go>");
         browser.go(&format!("data:text/html,{form}")).await;
@@ -194,7 +194,7 @@ async fn another_sites_form_and_a_malformed_hash_never_reach_supabase() {
             }
         }
 
-        // A hash that was cut off, or text that is not a hash.
+        // Open links and post forms whose hash was cut off or is not a hash.
         browser.go(&link.replace(hash, &hash[..40])).await;
         browser.until_text("title", "This link is incomplete").await;
         assert_readable_everywhere(&browser, "a malformed hash").await;
@@ -246,8 +246,8 @@ async fn problems_are_shown_and_a_link_that_was_not_used_keeps_its_button() {
     .await;
 }
 
-/// The portal's server sends all requests, so it must pass on each visitor's address. Otherwise, one visitor could use up the
-/// limits of all.
+/// The portal's server sends all requests, so it must pass on each visitor's address. Otherwise, one visitor could use up
+/// everyone's limits.
 #[tokio::test]
 async fn the_api_and_supabase_learn_the_visitors_address() {
     let street = Street::of(Plan::default().api("IP_RATE_LIMIT", "1/1m")).await;
@@ -257,7 +257,7 @@ async fn the_api_and_supabase_learn_the_visitors_address() {
         let form = [("email", ADA), ("next", "/home")];
         street.post("/sign-in", &form, &visitor(address)).await.status().as_u16()
     };
-    // Entries that a visitor has written, before the proxy's own entry, do not count.
+    // Entries that a visitor wrote in front of the proxy's own entry are ignored.
     assert_eq!(statuses("203.0.113.1").await, 303);
     assert_eq!(statuses("198.51.100.9, 203.0.113.1").await, 429);
     assert_eq!(statuses("203.0.113.2").await, 303);
@@ -283,7 +283,7 @@ async fn the_api_and_supabase_learn_the_visitors_address() {
     street.finish();
 }
 
-/// Anybody can write a link to the callback. Whatever its `next` is, the browser stays on the portal.
+/// Anybody can craft a link to the callback. Whatever its `next` is, the browser stays on the portal.
 #[tokio::test]
 async fn the_rendered_callback_leads_nowhere_else() {
     let street = Street::of(Plan::default()).await;
@@ -312,7 +312,7 @@ async fn the_rendered_callback_leads_nowhere_else() {
         assert_eq!(answer.status(), 303, "{next}");
         assert_eq!(answer.headers()["location"], format!("{own}{lands_at}"), "{next}");
     }
-    // The answer to a question about somebody else, which was shown before the link of this session was opened.
+    // Answer a question about somebody else that was shown before the link of this session was opened.
     for form in [vec![("address", BOB), ("next", "/home")], vec![("next", "/home")]] {
         assert_eq!(street.post("/auth/accept", &form, &headers).await.status(), 403, "{form:?}");
     }

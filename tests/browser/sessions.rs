@@ -21,7 +21,7 @@ async fn open_and_wait_for_the_question(browser: &Browser, mail: &Mail) {
     browser.go(mail.link().unwrap()).await;
     browser.until_shown("question").await;
     assert_eq!(browser.value("document.activeElement.id").await, "question-title");
-    // Only the page's memory has the tokens.
+    // The tokens are only in the page's memory.
     let kept =
         "location.href + JSON.stringify([history.state, {...localStorage}, {...sessionStorage}, document.cookie])";
     let kept = browser.value(kept).await.as_str().unwrap().to_owned();
@@ -45,7 +45,7 @@ async fn a_waiting_tab_continues_with_its_own_person_only() {
         let waiting = browser.driver.window().await.unwrap();
         let (ada, bob) = (street.mail_to(ADA).await, street.mail_asked_elsewhere(BOB, "/home").await);
 
-        // A link that nobody asked for in this browser.
+        // Open a link that was not requested in this browser.
         open_and_wait_for_the_question(&browser, &bob).await;
         assert_eq!(browser.text("question-title").await, "Sign in as bob@example.com?");
         assert!(browser.text("unasked").await.contains("another device"));
@@ -60,7 +60,7 @@ async fn a_waiting_tab_continues_with_its_own_person_only() {
         assert_eq!(browser.value("location.pathname").await, "/");
         assert_eq!(browser.text("address").await, "Ada@Example.com");
 
-        // Ada asked here, but Bob is signed in.
+        // Ada requested her link in this browser, but Bob is signed in.
         open_and_wait_for_the_question(&browser, &ada).await;
         assert_eq!(browser.text("question-title").await, "Sign in as ada@example.com instead?");
         assert_eq!(browser.text("now").await, "You are signed in as bob@example.com.");
@@ -89,7 +89,7 @@ async fn whoever_says_no_keeps_what_they_had() {
         assert_eq!(browser.value("localStorage.length").await, 0);
         assert_eq!(browser.value("new URLSearchParams(location.search).get('next')").await, PAGE);
 
-        // Bob is signed in, and he did not ask for the link. The question says both.
+        // Bob signs in, and then opens a link that he did not request. The question mentions both facts.
         let bob = street.mail_asked_elsewhere(BOB, "/home").await;
         open_and_wait_for_the_question(&browser, &bob).await;
         browser.click("yes").await;
@@ -126,7 +126,7 @@ async fn a_request_is_remembered_for_a_day() {
     .await;
 }
 
-/// Anybody can write a token that claims an address. Only Supabase knows whose session it is.
+/// Anybody can forge a token that claims an address. Only Supabase knows whose session a token belongs to.
 #[tokio::test]
 async fn a_made_up_session_of_an_address_that_asked_here_is_not_taken() {
     let street = Street::of(Plan::default(), 30).await;

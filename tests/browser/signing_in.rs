@@ -1,4 +1,5 @@
-//! The whole sign-in: form, mail, link, signed in, on the right page; and what no page may see.
+//! The whole sign-in, from the form through the mail and its link to the right page. Also checks that pages see no tokens in
+//! addresses.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use crate::{
 
 const ADA: &str = "ada@example.com";
 
-/// Requests a link with the form that a page of the portal redirects strangers to.
+/// Requests a link with the form to which a page of the portal redirects visitors without a session.
 async fn ask(browser: &Browser, street: &Street, page: &str) {
     browser.go(&street.page(page)).await;
     browser.until_shown("email").await;
@@ -20,7 +21,7 @@ async fn ask(browser: &Browser, street: &Street, page: &str) {
     browser.until_shown("sent").await;
 }
 
-/// Opens the newest mail's link from the mailbox page, as a person does. It opens in a new tab.
+/// Opens the newest mail's link from the mailbox page, as a person does. The link opens in a new tab.
 async fn follow_the_link(browser: &Browser) {
     browser.driver.find(By::Css(".mail a.follow")).await.unwrap().click().await.unwrap();
     browser.to_newest_tab().await;
@@ -57,11 +58,11 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         browser.assert_accessible("the page of a member").await;
         assert_eq!(browser.text("who").await, ADA);
         assert_no_token_in_sight(&browser).await;
-        // Going back does not lead to an address with tokens.
+        // Going back must not return to an address with tokens.
         browser.driver.back().await.unwrap();
         assert_no_token_in_sight(&browser).await;
 
-        // The tab that was waiting continues as well.
+        // The waiting tab also continues.
         browser.driver.switch_to_window(waiting).await.unwrap();
         browser.until_shown("page").await;
         assert_eq!(browser.value("location.pathname").await, "/projects/42");
@@ -77,7 +78,7 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         browser.click("go-on").await;
         browser.until_shown("page").await;
 
-        // After signing out, the same page leads to the form, and the new link leads back here.
+        // After signing out, the same page redirects to the form, and the new link leads back to the page.
         browser.click("sign-out").await;
         browser.until_shown("ask").await;
         assert_eq!(browser.value("localStorage.length").await, 0);
@@ -109,7 +110,7 @@ async fn a_second_mail_is_sent_when_the_wait_is_over_and_its_link_works() {
     .await;
 }
 
-/// Anybody can write a link to the callback page. Whatever its `next` is, the browser stays on the portal.
+/// Anybody can craft a link to the callback page. Whatever its `next` is, the browser stays on the portal.
 #[tokio::test]
 async fn the_callback_page_leads_nowhere_else() {
     let street = Street::of(Plan::default(), 30).await;

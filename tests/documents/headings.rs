@@ -1,4 +1,4 @@
-//! The headings of a Markdown document, as links name them.
+//! Derives the anchors by which links refer to the headings of a Markdown document.
 
 use std::collections::HashMap;
 

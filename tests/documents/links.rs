@@ -12,19 +12,19 @@ fn every_link_leads_to_a_file_and_a_heading() {
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
-/// The links of a document that lead nowhere, each with the document's path. Links to other servers are not followed.
+/// The broken links of a document, each with the document's path. Links to other servers are not followed.
 fn broken_links(document: &Path) -> Vec<String> {
     let text = fs::read_to_string(document).unwrap();
     let is_broken =
         |target: &&str| !target.contains("://") && !target.starts_with("mailto:") && !leads(document, target);
-    // Remove code from whole paragraphs, because `code` may continue on the next line.
+    // Remove inline code from whole paragraphs, because it may continue on the next line.
     let paragraphs = prose(&text).collect::<Vec<_>>().join("\n");
     let paragraphs: Vec<String> = paragraphs.split("\n\n").map(without_code).collect();
     let targets = paragraphs.iter().flat_map(|paragraph| targets(paragraph));
     targets.filter(is_broken).map(|target| format!("{}: {target}", document.display())).collect()
 }
 
-/// Whether a relative link leads to a file, and to one of its headings if it names one.
+/// Whether a relative link points to an existing file and, if it names a heading, to an existing heading of that file.
 fn leads(document: &Path, target: &str) -> bool {
     let (path, heading) = target.split_once('#').map_or((target, None), |(path, heading)| (path, Some(heading)));
     let file = if path.is_empty() { document.to_owned() } else { document.parent().unwrap().join(path) };
@@ -36,7 +36,7 @@ fn leads(document: &Path, target: &str) -> bool {
     }
 }
 
-/// The targets of the links and images of a text: `[text](target)` and `[text](target "title")`.
+/// The targets of the links and images in a text: `[text](target)` and `[text](target "title")`.
 fn targets(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
     targets.filter_map(|(target, _)| target.split_whitespace().next())

@@ -1,5 +1,5 @@
-//! Checks what the documents say about the source: links, headings, names of tests, alerts and error codes; and that the two
-//! lists of checks agree. Needs neither the programs nor Postgres.
+//! Checks what the documents say about the source: links, headings, names of tests, alerts and error codes. Also checks that
+//! `.ci/run` and `just check` agree. Needs neither the programs nor Postgres.
 #![allow(clippy::unwrap_used, reason = "a test panics if it cannot continue")]
 
 mod check_steps;

@@ -1,10 +1,11 @@
-//! Names of tests in documents. If a promise names a test that was renamed or deleted, it only looks proved.
+//! Checks that the tests named in documents exist. If a promise names a test that was renamed or deleted, nothing proves
+//! the promise.
 
 use std::{collections::HashSet, fs};
 
 use crate::{files, prose, workspace};
 
-/// A name in running text is a test's if it has at least this many words: settings, codes and columns have fewer.
+/// A name in running text is a test's name if it has at least this many words. Names of settings, codes and columns have fewer.
 const MIN_WORDS: usize = 5;
 
 #[test]
@@ -25,12 +26,12 @@ fn every_promise_names_its_test() {
     let guarantees = fs::read_to_string(workspace().join("docs/guarantees.md")).unwrap();
     let rows: Vec<&str> = prose(&guarantees).filter(|line| line.starts_with("| ") && line.ends_with('|')).collect();
     assert!(rows.len() > 50, "{rows:?}");
-    // The first row is the table's head.
+    // The first row is the table's header.
     let unproved: Vec<&&str> = rows.iter().skip(1).filter(|row| named_tests(row).is_empty()).collect();
     assert!(unproved.is_empty(), "{unproved:#?}");
 }
 
-/// The tests that a document names: any name of several words in the last column of a table, and only long names elsewhere.
+/// The tests that a document names: in the last column of a table, any name of several words; elsewhere, only long names.
 fn named_tests(document: &str) -> Vec<String> {
     let names = prose(document).flat_map(|line| {
         let proofs = line.strip_suffix('|').and_then(|row| row.rsplit_once('|')).map_or("", |(_, proofs)| proofs);

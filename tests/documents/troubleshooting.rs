@@ -1,4 +1,4 @@
-//! `docs/troubleshooting.md` has an entry for each alert and for each code of a job.
+//! `docs/troubleshooting.md` has an entry for each alert and for each code that a job can have.
 
 use std::{collections::BTreeSet, fs, path::Path};
 

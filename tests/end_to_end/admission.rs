@@ -1,5 +1,5 @@
-//! The api accepts a request only if it can be mailed in time. When the queue is half full, it first lowers the limits
-//! of clients that ask often.
+//! The api accepts a request only if it can be mailed in time. When the queue is half full, the api first lowers the limits of
+//! clients that send many requests.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn retry_after(answer: &Answer) -> u64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_burst_on_a_slow_supabase_is_accepted_as_far_as_it_can_be_mailed_in_time() {
-    // Two concurrent calls of 200 ms each: ten links a second, so that 200 jobs can wait for 20 s.
+    // Two concurrent calls of 200 ms each make ten links a second, so 200 jobs can be mailed within the deadline of 20 s.
     let plan = Plan::default()
         .api("JOB_DEADLINE", "20s")
         .worker("SUPABASE_CONCURRENCY", "2")

@@ -16,7 +16,7 @@ async fn a_killed_workers_job_is_mailed_by_another_within_the_lease() {
     system.start_worker().await;
 
     system.until_state(&answer, "sent").await;
-    // The promise is a time limit: the lease of 5 s plus 5 s.
+    // The promised time limit is the lease of 5 s plus another 5 s.
     assert!(killed.elapsed() < Duration::from_secs(10), "{:?}", killed.elapsed());
     assert_eq!(system.scalar::<i16>("select attempt from email_jobs").await, 2);
     system.finish().await;
@@ -45,7 +45,7 @@ async fn all_jobs_of_a_killed_worker_are_mailed_within_the_lease_plus_five_secon
     assert_eq!(system.scalar::<i64>("select count(*) from email_jobs where state = 'sent'").await, JOBS);
     let last: f64 = system.scalar("select extract(epoch from max(finished_at))::float8 from email_jobs").await;
     eprintln!("all {JOBS} jobs were mailed {:.1} s after the kill, with leases of 5 s", last - killed);
-    // The promise is a time limit: the lease of 5 s plus 5 s.
+    // The promised time limit is the lease of 5 s plus another 5 s.
     assert!(last - killed <= 10.0, "{:.1} s", last - killed);
     system.finish().await;
 }

@@ -7,7 +7,7 @@ use tests::{Plan, TestSystem};
 
 const KEY: &str = "a-webhook-signing-key";
 
-/// A system whose Mailgun posts its events to the api, after 20 ms each.
+/// A system whose Mailgun posts each event to the api after 20 ms.
 async fn reporting(plan: Plan) -> TestSystem {
     let plan = plan.api("MAILGUN_WEBHOOK_SIGNING_KEY", KEY).api("MAILGUN_DOMAIN", "mg.example.com");
     let system = TestSystem::with(plan).await;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tests::{Answer, example, post_at};
 use tokio::sync::Mutex;
 
-/// Held while a `cargo dev` starts. Two that start at once may choose the same free ports.
+/// Held while a `cargo dev` starts. Two instances that start at the same time may choose the same free ports.
 static START: Mutex<()> = Mutex::const_new(());
 
 /// Starts the program that `cargo dev` runs, with these options and this user's environment.
@@ -29,7 +29,7 @@ fn address(dev: &Program, line: &str) -> String {
     line.split_whitespace().find(|word| word.starts_with("http://")).unwrap().to_owned()
 }
 
-/// Posts the published example like the printed curl command.
+/// Posts the published example as the printed curl command does.
 async fn post_the_example(dev: &Program) -> Answer {
     let log = dev.log();
     let curl = log.iter().find(|line| line.starts_with("curl -i ")).unwrap();

@@ -22,8 +22,8 @@ async fn start() -> TestSystem {
     TestSystem::with(Plan { own_server: true, ..Plan::default() }).await
 }
 
-/// Waits until neither program is ready, and the worker's message about the database contains this reason. Right after a
-/// change, the reason may still be that the database does not answer.
+/// Waits until neither program is ready, and the worker's message about the database contains this reason. At first, the reason
+/// may still be that the database does not answer.
 async fn until_unready(system: &TestSystem, reason: &str) {
     let ready = system.url("/health/ready").await;
     eventually("both programs to report the database", async || {
@@ -93,7 +93,7 @@ async fn sessions_that_become_read_only_are_replaced() {
     system.until_state(&before, "sent").await;
     // The test's own sessions stay writable.
     system.execute("alter role postgres set default_transaction_read_only = off").await;
-    // Unlike a role's setting, this one also changes open sessions.
+    // Unlike a setting of a role, a setting of the server also changes open sessions.
     system.execute("alter system set default_transaction_read_only = on").await;
     system.execute("select pg_reload_conf()").await;
     until_unready(&system, "read-only").await;
@@ -144,7 +144,7 @@ async fn a_server_that_refuses_new_sessions_is_an_outage_with_its_reason() {
 #[tokio::test]
 async fn a_worker_that_cannot_record_results_claims_nothing_and_is_not_ready() {
     let mut system = TestSystem::with(Plan { own_server: true, workers: 0, ..Plan::default() }).await;
-    // Enough connections for the pool to work, but too few for its three committers.
+    // Enough connections for the pool to work, but too few for the worker's three committers.
     system.execute("alter role magic_link_worker connection limit 2").await;
     system.start_worker().await;
     eventually("the worker to report too few connections", async || {
@@ -215,14 +215,14 @@ async fn an_outage_does_not_lower_the_measured_rate_of_the_workers() {
     let plan = Plan { own_server: true, ..Plan::default() };
     let plan = plan.api("JOB_DEADLINE", "1m").worker("WORKER_CONCURRENCY", "2");
     let system = TestSystem::with(plan).await;
-    // Six mails a second, so that 360 jobs can be mailed before the deadline.
+    // The workers send six mails a second, so 360 jobs can be mailed before the deadline.
     system.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: 300 }).always());
     for number in 0..PEOPLE {
         assert_eq!(system.ask(&format!("person-{number}@example.com")).await.status, 200);
     }
     system.mailgun.wait_for_mails(6).await.unwrap();
     change_roles(&system, "nologin").await;
-    // Sleep, because the outage must last longer than that period.
+    // Sleep, because the outage must last longer than the period over which a worker measures its rate.
     tokio::time::sleep(AWAY).await;
     change_roles(&system, "login").await;
     until_back(&system).await;

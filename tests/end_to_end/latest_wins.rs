@@ -68,7 +68,7 @@ async fn a_recipients_next_job_is_claimed_as_soon_as_the_running_one_ends() {
     system.until_state(&second, "sent").await;
 
     assert_eq!(system.job(&first).await.state_and_code(), ("sent", None));
-    // The newer link is the one that works.
+    // Only the newer link works.
     let mails = system.mailgun.mails_to("hello@example.com");
     assert_eq!(system.supabase.verify(mails[1].link().unwrap()).await.unwrap().code, "signed_in");
     let gap = "select extract(epoch from (select attempted_at from email_jobs where callback_url like '%second')

@@ -8,8 +8,8 @@ const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 /// Maximum length of a local part.
 const LONGEST_LOCAL_PART: usize = 64;
 
-/// Posts ever longer destinations until the api refuses one, and returns the longest that it accepts. `unit` is repeated; the
-/// more characters it takes in a link, the shorter the destination.
+/// Finds the longest destination that the api accepts, by bisection. The destination repeats `unit`. The more characters a
+/// `unit` needs in a link, the shorter the longest destination.
 async fn longest_next(system: &TestSystem, unit: &str) -> String {
     let next = |count: usize| format!("/{}", unit.repeat(count));
     let (mut accepted, mut refused) = (0, 2_000);
@@ -31,7 +31,7 @@ async fn with_the_longest_accepted_callback_a_link_of_any_style_stays_under_2000
     let plan = Plan { workers: 0, ..Plan::default() }.api("PUBLIC_URL", url).api("CONFIRM_KEY", KEY);
     let mut system = TestSystem::with(plan.worker("PUBLIC_URL", url).worker("CONFIRM_KEY", KEY)).await;
     let mut destinations = vec![];
-    // Escaped twice in Supabase's own link, a slash takes five characters and an umlaut fourteen.
+    // In Supabase's own link, after repeated escaping, a slash takes up five characters and an umlaut fourteen.
     for unit in ["a", "a/", "\u{fc}"] {
         destinations.push(longest_next(&system, unit).await);
     }

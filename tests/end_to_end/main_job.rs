@@ -1,4 +1,4 @@
-//! The main path: a request ends as one mail with a link that works once.
+//! The main path: a request results in one mail with a link that works once.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Every metric of the dashboard and of the alerts is exported and correct, and contains no personal data.
+//! Every metric in the dashboard and in the alerts is exported and correct, and contains no personal data.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ use tests::{Plan, TestSystem};
 const DASHBOARD: &str = include_str!("../../deploy/grafana.json");
 const ALERTS: &str = include_str!("../../deploy/alerts.yaml");
 
-/// Returns the names of this project's metrics in a text, without the suffixes of histograms.
+/// Returns the names of this project's metrics that occur in a text, without the suffixes of histograms.
 fn names(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours = words.filter(|word| word.starts_with("magic_link_"));
@@ -69,8 +69,8 @@ async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() 
 
     let (text, samples) = eventually("three sent jobs in the metrics", async || {
         let (text, samples) = scrape(&system).await;
-        // The api reads the queue's state on a separate connection. On a busy machine, it does so only after the mails were
-        // sent.
+        // The api reads the queue's state on a separate connection. On a busy machine, the first read may come after the mails
+        // were sent.
         let is_seen = samples.get("magic_link_database_up") == Some(&1.0)
             && samples.get("magic_link_jobs{state=\"queued\"}") == Some(&0.0)
             && samples.contains_key("magic_link_api_waiting_jobs");

@@ -111,7 +111,7 @@ async fn a_server_without_free_connections_is_a_temporary_outage() {
     let system = TestSystem::with(Plan { own_server: true, ..Plan::default() }).await;
     let before = system.ask("before@example.com").await;
     system.until_state(&before, "sent").await;
-    // Other programs take all connections, and the api's connections are cut, so that it gets no new ones.
+    // Other programs take all connections, and the api's connections are cut, so the api cannot reconnect.
     let mut others = vec![];
     let refused = loop {
         while let Ok(other) = PgConnection::connect(&system.database.url()).await {

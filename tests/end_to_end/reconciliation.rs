@@ -6,7 +6,7 @@ use sandbox::{CannedAnswer, Fault, FaultKind, Lasts, MailgunSettings, Suppressio
 use sqlx::{FromRow, postgres::PgRow};
 use tests::{Plan, TestSystem};
 
-/// A system whose webhooks are lost and that has a key to read events.
+/// A system that loses all webhooks but has a key to read Mailgun's events.
 async fn with_lost_webhooks(plan: Plan) -> TestSystem {
     let plan = plan
         .api("MAILGUN_WEBHOOK_SIGNING_KEY", "a-key")
@@ -46,7 +46,7 @@ async fn until_count(system: &TestSystem, table: &str, wanted: i64) {
     until_rows(system, &format!("select count(*) from {table}"), &[(wanted,)]).await;
 }
 
-/// Waits until the worker has asked this many times for the events of each mail that it reconciles.
+/// Waits until the worker has requested events this many times for each mail that it reconciles.
 async fn until_asked(system: &TestSystem, times: i16) {
     until_rows(system, "select asks from email_reconciliations", &[(times,)]).await;
 }

@@ -1,5 +1,5 @@
-//! Many jobs at once while an upstream fails in one way: what is lost, and which calls are made. The tests
-//! run on two threads, so that the stand-ins, which answer thousands of calls, do not block the test itself.
+//! Many jobs at once while an upstream fails in a particular way. The tests check what is lost and which calls are made. They
+//! run on two threads, so that the stand-ins, which answer thousands of calls, do not block the tests.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -73,7 +73,7 @@ async fn a_refused_key_costs_a_few_probes_and_no_attempt() {
         }
     })
     .await;
-    // The jobs that the workers had claimed when the breaker opened, and the probes.
+    // Only the jobs that the workers had claimed when the breaker opened, and the probes, may have made calls.
     let calls = system.supabase.journal().len();
     assert!(calls <= 3 * 64 + 5, "{calls} calls");
 
@@ -104,7 +104,7 @@ async fn all_copies_of_mails_with_lost_answers_contain_the_one_working_link() {
     }
     assert_eq!(mails.len(), JOBS);
     for (person, mails) in mails {
-        // On a busy machine, a second answer may also take longer than two seconds.
+        // At least two, because on a busy machine the answer to the second call may also take longer than the timeout.
         assert!(mails.len() >= 2, "{person}");
         let links: HashSet<_> = mails.iter().map(|mail| (mail.link().unwrap(), &mail.message_id)).collect();
         assert_eq!(links.len(), 1, "{person}");
@@ -126,7 +126,7 @@ async fn after_a_429_no_worker_calls_mailgun_before_the_pause_ends() {
     }
     let paused = "select extract(epoch from paused_until)::float8 from upstreams where name = 'mailgun'";
     let until = eventually("the pause", async || system.scalar::<Option<f64>>(paused).await.ok_or("no pause")).await;
-    // Calls that were already in flight are refused too.
+    // Calls that were already in flight are also refused.
     until_count(&system, "running", 0).await;
     system.mailgun.faults().clear();
     until_count(&system, "sent", JOBS).await;
@@ -135,7 +135,7 @@ async fn after_a_429_no_worker_calls_mailgun_before_the_pause_ends() {
     sends.retain(|step| step.step == "send");
     let first = sends.iter().find(|step| step.outcome == "ok").unwrap().started_at;
     assert!(first >= until - 0.001, "sent {} s before the pause was over", until - first);
-    // Calls that were cleared for sending before the pause was known may still go out; none may follow.
+    // A call that was cleared for sending before the pause was known may still go out. No call may be cleared later.
     let known = until - 3.0 + 0.5..until - 0.001;
     sends.retain(|step| known.contains(&step.started_at));
     assert!(sends.is_empty(), "calls during a known pause: {sends:#?}");
@@ -178,8 +178,8 @@ async fn rejected_recipients_do_not_delay_others() {
     system.finish().await;
 }
 
-/// Sends 25 requests a second, however long the answers take. Even in a debug build, a machine can handle twice that
-/// rate. At a rate that uses the whole machine, the test would only measure the queue for its cores.
+/// Sends 25 requests a second, however long the answers take. Even with a debug build, a machine can handle twice that rate. At
+/// a rate that uses the whole machine, the test would only measure how long requests wait for a core.
 async fn ask_steadily(system: &TestSystem, bodies: Vec<serde_json::Value>) {
     let pace = tokio::time::interval(Duration::from_millis(40));
     let paced = stream::unfold((pace, bodies.into_iter()), async |(mut pace, mut bodies)| {

@@ -1,4 +1,4 @@
-//! Writes docs/settings.md and the example of a `.env` from the command lines of both programs. Run by `just settings`.
+//! Writes docs/settings.md and the example `.env` from the command lines of both programs. Run by `just settings`.
 
 use tests::settings::Settings;
 

@@ -20,8 +20,8 @@ const KEY: &str = "whsec-for-tests-only-0123456789abcdef";
 /// Maximum time for a mail to arrive.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often each pooler is checked. The result must not depend on whether a pooler happens to return the same session twice,
-/// and this many runs would show if it did.
+/// How often each pooler is checked. The result must not depend on whether a pooler happens to return the same session twice.
+/// This many runs would reveal such a dependency.
 const RUNS: u32 = 20;
 
 /// Session state that the programs set.
@@ -51,7 +51,7 @@ fn untouched() -> SessionState {
     }
 }
 
-/// A system in which no program was started yet.
+/// A system in which no program has been started yet.
 async fn without_programs() -> TestSystem {
     let plan = Plan { own_server: true, apis: 0, workers: 0, ..Plan::default() };
     let plan = plan.api("MIGRATE_ON_START", "true").api("MAILGUN_WEBHOOK_SIGNING_KEY", KEY);
@@ -91,7 +91,7 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
     assert_eq!(report(&system).await, 503);
     let mut neighbour = PgConnection::connect(&url).await.unwrap();
     let mut admin = PgConnection::connect(&direct).await.unwrap();
-    // The programs keep checking the pooler, but their checks must leave no session state behind.
+    // The programs keep checking the pooler. Their checks must leave no session state behind.
     assert_eq!(states_of_all_sessions(&mut neighbour, &mut admin).await, BTreeSet::from([untouched()]));
     let relations = "select count(*) from pg_class where relnamespace = 'public'::regnamespace";
     let relations: i64 = sqlx::query_scalar(relations).fetch_one(&mut admin).await.unwrap();
@@ -110,8 +110,8 @@ async fn start_behind_transaction_mode(settings: &[(&str, &str)]) {
     system.finish().await;
 }
 
-/// Waits until neither program is ready, and the private health checks of both name the setting and say what to do. The
-/// public health check must not.
+/// Waits until neither program is ready, and the private health checks of both name the setting and say what to do. The public
+/// health check must not name the setting.
 async fn until_both_report_it(system: &TestSystem) {
     eventually("both programs to report the pooler", async || {
         let (worker, worker_body) = system.worker_ready(0).await;
@@ -161,7 +161,7 @@ async fn a_switch_to_transaction_mode_is_noticed_while_the_programs_run() {
     system.finish().await;
 }
 
-/// Posts an event like Mailgun, and returns the status of the answer.
+/// Posts an event as Mailgun does, and returns the status of the answer.
 async fn report(system: &TestSystem) -> u16 {
     let event = json!({
         "id": "event", "event": "delivered", "timestamp": system.scalar::<f64>("select extract(epoch from now())::float8").await,
@@ -239,7 +239,7 @@ async fn read_only_sessions_kept_by_a_pooler_are_replaced_after_a_failover() {
     system.start_api().await;
     system.start_worker().await;
     until_ready(&system, true).await;
-    // Applies to sessions that are opened from now on.
+    // This setting applies to sessions that are opened from now on.
     for role in ["magic_link_api", "magic_link_worker"] {
         system.execute(&format!("alter role {role} set default_transaction_read_only = on")).await;
     }

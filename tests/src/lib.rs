@@ -1,7 +1,7 @@
 //! The whole system for a test: the real programs with their own database and stand-ins for the upstreams.
 //!
-//! [`TestSystem::start`] starts it. A test posts requests, reads the mailbox and queries the tables. At its
-//! end, it calls [`TestSystem::finish`], which fails if jobs are left open. Dropping the system stops every process.
+//! [`TestSystem::start`] starts the system. A test posts requests, reads the mailbox and queries the tables. Finally, it calls
+//! [`TestSystem::finish`], which fails if jobs are left open. Dropping the system stops every process.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc, reason = "a panic fails the test")]
 
 pub mod record;
@@ -201,7 +201,7 @@ impl TestSystem {
         self.post(&example(email)).await
     }
 
-    /// Requests a link to another page, so that the request is not a double click.
+    /// Requests a link to this page. Requests for links to different pages are not double clicks.
     pub async fn ask_for(&self, email: &str, page: &str) -> Answer {
         let mut body = example(email);
         body["callback_next"] = page.into();
@@ -285,7 +285,7 @@ impl TestSystem {
         .await;
     }
 
-    /// Ends the test. Fails unless every job has ended, or does so within 30 seconds.
+    /// Ends the test. Fails if a job is still open after 30 seconds.
     pub async fn finish(self) {
         self.finish_with_open_jobs(0).await;
     }
@@ -293,7 +293,7 @@ impl TestSystem {
     /// Ends a test that leaves this number of jobs open on purpose.
     pub async fn finish_with_open_jobs(self, count: i64) {
         self.until_open(count).await;
-        // The workers still run, so the jobs are not counted a second time.
+        // Do not count the open jobs a second time when the test ends, because the workers are still running.
         self.allow_any_open_jobs();
     }
 
@@ -325,7 +325,7 @@ fn log_of(program: &Program) -> String {
     log[log.len().saturating_sub(40)..].join("\n") + "\n"
 }
 
-/// A database on its own server with default durability, which a test may stop.
+/// A database on its own server with default durability. A test may stop this server.
 async fn own_server() -> TestDatabase {
     let server = Postgres::start().await.unwrap();
     server.create_outbox("system").await.unwrap();

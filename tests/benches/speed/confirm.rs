@@ -1,4 +1,4 @@
-//! Floods the confirm page, and measures how long requests for links take meanwhile.
+//! Measures how long requests for links take while the confirm page is flooded.
 
 use std::{
     sync::{
@@ -26,12 +26,13 @@ use crate::{
 const LOAD: Duration = Duration::from_secs(10);
 /// Requests for links per second during a measurement.
 const REQUESTS_PER_SECOND: f64 = 100.0;
-/// Connections of the flood.
+/// Number of connections that the flood uses.
 const CONNECTIONS: usize = 32;
 const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 pub(crate) async fn measure(figures: &mut Figures) {
-    // The default limit answers most of a network's flood with 429. Without a limit, the api renders every page.
+    // With the default limit, the api answers most requests of a flood from one network with 429. With the high limit, it
+    // renders every page.
     for (limit, name) in [("1000000/1s", "every page rendered"), ("300/1m", "most answered with 429")] {
         let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
         let url = format!("http://{address}");
@@ -51,7 +52,7 @@ pub(crate) async fn measure(figures: &mut Figures) {
     }
 }
 
-/// Measures requests for links at [`REQUESTS_PER_SECOND`].
+/// Measures how long requests for links take at [`REQUESTS_PER_SECOND`].
 async fn requests(figures: &mut Figures, address: &str, name: &str) {
     const CALLERS: u32 = 16;
     let began = Instant::now();
@@ -67,7 +68,7 @@ async fn requests(figures: &mut Figures, address: &str, name: &str) {
                 }
                 tokio::time::sleep_until(due.into()).await;
                 connection.ask(&newcomer()).await;
-                // Measured from when the request was due, so that a late start counts, too.
+                // Measure from the time when the request was due, so that a late start is included.
                 seconds.push(due.elapsed().as_secs_f64());
             }
             seconds
@@ -80,7 +81,7 @@ async fn requests(figures: &mut Figures, address: &str, name: &str) {
     figures.add("confirm", format!("requests {name}, p99"), millis(quantile(&seconds, 0.99)), "ms");
 }
 
-/// Opens the page as often as one thread can.
+/// Opens the page as often as a single thread can.
 struct Flood {
     is_over: Arc<AtomicBool>,
     pages: Arc<AtomicU64>,
@@ -101,7 +102,7 @@ impl Flood {
         Self { is_over, pages, began: Instant::now(), thread }
     }
 
-    /// Ends the flood. Returns the number of pages per second.
+    /// Ends the flood. Returns how many pages were opened per second.
     fn stop(self) -> f64 {
         self.is_over.store(true, Ordering::Relaxed);
         self.thread.join().unwrap();

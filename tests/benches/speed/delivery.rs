@@ -20,7 +20,7 @@ use crate::{
 
 /// Number of jobs in the backlog.
 const BACKLOG: u64 = 20_000;
-/// Duration of each measurement of pickup.
+/// Duration of each pickup measurement.
 const LOAD: Duration = Duration::from_secs(10);
 /// Duration of the measurement of idle programs.
 const IDLE: Duration = Duration::from_secs(20);
@@ -45,7 +45,7 @@ pub(crate) async fn measure(figures: &mut Figures) {
     drain::fill(&system.admin, BACKLOG).await;
     let began = Instant::now();
     let open = "select count(*) from email_jobs_open";
-    // A poll every 20 ms: the rate must not suffer from its own measurement.
+    // Poll only every 20 ms, so that the measurement does not slow down the drain.
     while system.scalar::<i64>(open).await != 0 {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -56,8 +56,8 @@ pub(crate) async fn measure(figures: &mut Figures) {
     system.finish().await;
 }
 
-/// Measures the time from the arrival of the answer to the call of `generate_link`, at `a_second` requests a second.
-/// The address `refused` is requested first and is not measured.
+/// Measures the time from the api's answer to the call of `generate_link`, at `a_second` requests per second. If
+/// `refused` is given, a link for that address is requested first and not measured.
 async fn pickup(system: &TestSystem, figures: &mut Figures, a_second: f64, name: &str, refused: Option<&str>) {
     system.until_idle().await;
     let known = system.supabase.journal().len();
@@ -88,7 +88,7 @@ async fn pickup(system: &TestSystem, figures: &mut Figures, a_second: f64, name:
     system.until_idle().await;
     let answered = answered.lock().unwrap();
     let calls = system.supabase.journal();
-    // The call may come before the answer has arrived. That counts as no wait.
+    // The worker may make the call before the answer has arrived. Count this as no wait.
     let wait =
         |called: SystemTime, answered: SystemTime| called.duration_since(answered).unwrap_or_default().as_secs_f64();
     let mut waits: Vec<f64> =

@@ -1,5 +1,5 @@
-//! Runs jobs through the outbox like a worker whose upstreams answer at once: claim, seal the link, record both steps,
-//! end. It runs in process and without HTTP, so that it measures only the outbox.
+//! Runs jobs through the outbox as a worker with instant upstreams does: claim the job, seal its link, record both steps, end
+//! the job. It runs in process and without HTTP, so that it measures only the outbox.
 
 use std::{
     sync::{
@@ -20,14 +20,14 @@ use uuid::Uuid;
 
 use crate::{figures::Figures, statistics::rate};
 
-/// The size of a sealed link of Supabase.
+/// Size of a sealed Supabase link.
 const SEALED_BYTES: usize = 240;
 
-/// Enqueues jobs of different recipients, with ascending ids like the api's and addresses in random order.
+/// Enqueues jobs for different recipients. The ids ascend, as in the api, and the addresses are in random order.
 pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
     let ids: Vec<Uuid> = (0..jobs).map(|_| JobId::new().0).collect();
-    // Run the statements separately, because neither a checkpoint nor a vacuum runs within a transaction. The
-    // checkpoint comes first, as for the peers.
+    // Run the statements separately, because neither a checkpoint nor a vacuum runs within a transaction. The checkpoint comes
+    // first, as in the peers' benches.
     sqlx::raw_sql("checkpoint").execute(admin).await.unwrap();
     sqlx::query(
         "insert into email_jobs (id, state, recipient, mailbox, callback_url, deadline_at, request_id, place, seq)
@@ -45,8 +45,8 @@ pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
     sqlx::raw_sql("vacuum (analyze) email_jobs_open").execute(admin).await.unwrap();
 }
 
-/// Measures the drain with an empty history and with long ones, in turns, because the machine's speed varies. Also
-/// measures the dead tuples that a drain leaves.
+/// Measures drains with an empty history and with long ones, alternately, because the machine's speed varies. Also measures the
+/// dead tuples that a drain leaves.
 pub(crate) async fn measure(figures: &mut Figures, histories: &[u64]) {
     let server = Postgres::start().await.unwrap();
     let mut databases = Vec::new();
@@ -87,7 +87,7 @@ pub(crate) async fn measure_again(figures: &mut Figures) {
     }
 }
 
-/// Number of jobs of each drain.
+/// Number of jobs in each drain.
 const JOBS: u64 = 100_000;
 /// Number of concurrent deliveries.
 const CONCURRENCY: usize = 1_000;
@@ -152,7 +152,7 @@ impl BenchDatabase {
         drain(&self.worker, jobs, concurrency, batching).await
     }
 
-    /// Drains while a transaction holds a snapshot from before the first claim, like a dump or a long report. Dead tuples
+    /// Drains while a transaction holds a snapshot from before the first claim, as a dump or a long report does. Dead tuples
     /// cannot be removed during this time.
     async fn drain_during_a_dump(&self) -> f64 {
         fill(&self.admin, JOBS).await;
@@ -162,7 +162,7 @@ impl BenchDatabase {
         drain(&self.worker, JOBS, CONCURRENCY, Batching::Grouped).await
     }
 
-    /// Measures soon after the drain, before a vacuum, like the peers.
+    /// Measures soon after the drain and before a vacuum, as the peers' benches do.
     async fn dead_tuples_per_job(&self) -> f64 {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let dead = "from pg_stat_user_tables where relname = 'email_jobs_open'";
@@ -173,9 +173,9 @@ impl BenchDatabase {
 /// How records are committed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Batching {
-    /// In groups, as workers do.
+    /// Many records in one commit, as in a worker.
     Grouped,
-    /// Each in its own commit.
+    /// Each record in its own commit.
     Single,
 }
 

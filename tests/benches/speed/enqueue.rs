@@ -1,4 +1,4 @@
-//! Enqueues requests through the Rust API of the outbox alone, and over HTTP through the real api.
+//! Enqueues requests directly through the outbox's Rust API, and over HTTP through the real api.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use crate::{
 /// Duration of each measurement.
 const LOAD: Duration = Duration::from_secs(6);
 
-/// Measures the floor and everything that is compared with it on one server.
+/// Measures, on one server, the floor and everything that is compared with it.
 pub(crate) async fn measure(figures: &mut Figures) {
     let system = TestSystem::with(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
     let server = system.server.as_ref().unwrap();
@@ -83,7 +83,8 @@ fn admission() -> EnqueuePolicy {
     }
 }
 
-/// Requests per second, each for another recipient; in groups, or each in its own commit.
+/// Returns the enqueued requests per second. Each request is for a different recipient. Requests are committed in groups, or
+/// each in its own commit.
 async fn through_the_outbox(server: &Postgres, callers: usize, in_groups: bool) -> f64 {
     let connections = if in_groups { 4 } else { u32::try_from(callers).unwrap() };
     let pool = outbox::connect(&server.url_as("alone", Role::Api).into(), connections, "bench").unwrap();

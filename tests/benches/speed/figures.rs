@@ -29,7 +29,7 @@ impl Figures {
         self.0.push(figure);
     }
 
-    /// The median of all values with this name; sections can be measured several times.
+    /// The median of all values with this name. A section that is measured several times adds several values.
     pub(crate) fn median(&self, group: &str, name: &str) -> Option<f64> {
         let mut values: Vec<f64> =
             self.0.iter().filter(|f| f.group == group && f.name == name).map(|f| f.value).collect();
@@ -99,7 +99,7 @@ impl Figure {
     }
 }
 
-/// Three significant digits.
+/// Formats a value with three significant digits.
 pub(crate) fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),

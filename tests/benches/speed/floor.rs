@@ -1,4 +1,4 @@
-//! The best that the machine can do: single-row prepared INSERTs by pgbench, and the disk's flush.
+//! The best that the machine can do: single-row prepared INSERTs by pgbench, and flushes to disk.
 
 use std::{fs::File, io::Write as _, process::Stdio, time::Duration};
 
@@ -6,8 +6,8 @@ use outbox::PgPool;
 use sqlx::AssertSqlSafe;
 use tokio::process::Command;
 
-/// Single-row prepared INSERTs per second by this many clients into a plain table with a primary key. The rows have the
-/// size of a job's payload. Uses pgbench, or a loop if that is not installed.
+/// Measures how many single-row prepared INSERTs per second this many clients make into a plain table with a primary key. The
+/// rows are the size of a job's payload. Uses pgbench, or a loop if pgbench is not installed.
 pub(crate) async fn inserts(url: &str, clients: usize, load: Duration) -> (&'static str, f64) {
     let pool = outbox::connect(&url.to_owned().into(), u32::try_from(clients).unwrap(), "floor").unwrap();
     let table = "create table if not exists floor (id bigserial primary key, payload jsonb not null, created_at timestamptz not null default now())";
@@ -62,7 +62,7 @@ async fn insert_in_a_loop(pool: &PgPool, clients: usize, load: Duration) -> f64 
     rows / began.elapsed().as_secs_f64()
 }
 
-/// Milliseconds for a write of 8 KiB with fdatasync: the median of 200.
+/// Median time of 200 writes of 8 KiB with fdatasync, in milliseconds.
 pub(crate) fn fdatasync() -> f64 {
     let mut file: File = tempfile::tempfile_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let mut taken: Vec<f64> = (0..200)

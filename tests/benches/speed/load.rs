@@ -22,7 +22,7 @@ pub(crate) struct Answered {
     pub(crate) seconds: Vec<f64>,
 }
 
-/// Requests links for this long, each for another recipient.
+/// Requests links for the duration `load`, each for a different recipient.
 pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> Answered {
     let address: Arc<str> = address.into();
     let began = Instant::now();
@@ -84,7 +84,7 @@ impl Caller {
         self.answer.clear();
         loop {
             assert!(self.stream.read_buf(&mut self.answer).await.unwrap() > 0, "the api closed the connection");
-            // The only body of a 200.
+            // Every 200 has this body.
             if self.answer.ends_with(b"{\"ok\":true}") {
                 return;
             }

@@ -3,9 +3,9 @@
 //! default durability, all on this machine. So only ratios within one run are meaningful.
 //!
 //! `cargo bench --bench speed -- enqueue drain` runs only these sections (enqueue, drain, delivery, confirm, peers). `HISTORY`
-//! lists the numbers of ended jobs to drain over (default: 1000000,10000000), `ROUNDS` the number of repetitions
-//! (default: 1). It prints each value at once and a table at the end, and writes `target/speed/figures.json` and
-//! `rates.svg`.
+//! lists the numbers of ended jobs to drain over (default: 1000000,10000000). `ROUNDS` is the number of repetitions
+//! (default: 1). The bench prints each value immediately and a table at the end, and writes `target/speed/figures.json`
+//! and `target/speed/rates.svg`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -53,7 +53,7 @@ async fn main() {
             confirm::measure(&mut figures).await;
         }
         if wants("peers") && peers::measure(&mut figures).await {
-            // The peers take minutes, and the machine's speed varies. Measure our figures both before and after them.
+            // The peers take minutes, and the machine's speed varies. Measure the outbox both before and after the peers.
             if wants("enqueue") {
                 enqueue::measure_again(&mut figures).await;
             }
@@ -93,7 +93,7 @@ fn ratios(figures: &mut Figures) {
     }
 }
 
-/// The log level of production, and no limits.
+/// Sets the log level of production, and limits that are never reached.
 fn quiet(plan: Plan) -> Plan {
     plan.api("RUST_LOG", "info")
         .worker("RUST_LOG", "info")

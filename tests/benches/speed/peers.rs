@@ -1,7 +1,8 @@
 //! Runs the unchanged benches of other job queues on this machine.
 //!
-//! `PEERS` names a folder with `all.sh OUT [PEER…]`, which prints a JSON line for each measurement: `peer`, `mode`
-//! (enqueue, drain, pickup), and `jobs_per_s` or `p50_ms` and `p99_ms`. `PEER_NAMES` selects peers (default: all).
+//! `PEERS` names a folder with the script `all.sh OUT [PEER…]`. The script writes a JSON line for each measurement to the
+//! file `OUT`: `peer`, `mode` (enqueue, drain, pickup), and `jobs_per_s` or `p50_ms` and `p99_ms`. `PEER_NAMES` selects
+//! peers (default: all).
 
 use std::{path::Path, process::Stdio};
 
@@ -10,7 +11,7 @@ use tokio::process::Command;
 
 use crate::figures::Figures;
 
-/// Runs the peers if there is such a folder. Returns whether it did.
+/// Runs the peers if `PEERS` is set. Returns whether it is set.
 pub(crate) async fn measure(figures: &mut Figures) -> bool {
     let Ok(folder) = std::env::var("PEERS") else { return false };
     let names = std::env::var("PEER_NAMES").unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Both programs write colours to a terminal only, and none if NO_COLOR is set.
+//! Both programs write colours only to a terminal, and never if NO_COLOR is set.
 
 use std::{
     fs::File,
@@ -11,7 +11,7 @@ use sandbox::Programs;
 
 use super::{API, WORKER, Which, start};
 
-/// The beginning of a colour.
+/// The first character of an escape sequence for a colour.
 const ESCAPE: char = '\u{1b}';
 
 /// What a program writes to a terminal until its listener is open.

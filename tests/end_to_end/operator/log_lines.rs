@@ -1,4 +1,4 @@
-//! What the log says about single jobs, refused origins and webhooks.
+//! What the log says about individual jobs, refused origins and webhooks.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What an operator sees in the first hour: the settings, the first lines, and the message for each mistake.
+//! What an operator sees in the first hour: the settings, the first log lines, and the message for each mistake.
 
 mod colours;
 mod first_line;
@@ -17,7 +17,7 @@ use serde_json::Value;
 /// Maximum time that a program may take to write a line or to end.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// Which program to start, and how.
+/// Which program to start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Which {
     Api,
@@ -27,7 +27,7 @@ enum Which {
 /// A setting and its value.
 type Setting<'a> = (&'a str, &'a str);
 
-/// Settings with which each program starts, but finds no database.
+/// Settings with which a program starts but cannot reach a database.
 const API: [Setting; 6] = [
     ("DATABASE_URL", "postgres://nobody:sesame@127.0.0.1:1/nothing"),
     ("LOG_FORMAT", "json"),
@@ -60,7 +60,7 @@ async fn start(which: Which, changes: &[Setting<'_>], arguments: &[&str]) -> Pro
     Program::spawn(path, "program", &settings.collect::<Vec<_>>(), arguments).unwrap()
 }
 
-/// The exit code of a program that ends by itself, and the lines that do not belong to its log.
+/// Waits until a program ends by itself. Returns its exit code and the lines that are not log lines.
 async fn end_of(program: Program) -> (Option<i32>, Vec<String>) {
     let status = tokio::time::timeout(MAX_WAIT, program.wait()).await.expect("the program does not end");
     let lines = program.log().into_iter().filter(|line| !line.starts_with('{'));
@@ -73,7 +73,7 @@ fn fields(line: &str) -> Value {
     line["fields"].clone()
 }
 
-/// The server on which the tests of this module create unusual databases.
+/// The server on which the tests in this module create unusual databases.
 async fn server() -> &'static Postgres {
     TestDatabase::shared_server().await
 }

@@ -1,4 +1,4 @@
-//! docs/settings.md and the example of a `.env`.
+//! docs/settings.md and the example `.env`.
 
 use std::{collections::BTreeSet, fs};
 
@@ -15,7 +15,7 @@ fn the_written_files_are_fresh() {
     }
 }
 
-/// Prints the example. A broken `.env` does not matter.
+/// Prints the example. This must work even if the existing `.env` is broken.
 async fn print_example() -> String {
     let worker = Programs::build().await.unwrap().worker.clone();
     let arguments = ["-c", r#"echo '=' > .env; exec "$0" example-env"#, worker.to_str().unwrap()];

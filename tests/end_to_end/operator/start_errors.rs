@@ -1,4 +1,4 @@
-//! Each mistake of an operator causes one line in our own words and an exit code.
+//! Each mistake of an operator results in one line in our own words and an exit code.
 
 use std::net::TcpListener;
 

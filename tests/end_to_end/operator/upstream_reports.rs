@@ -3,7 +3,7 @@
 use sandbox::{Fault, eventually};
 use tests::TestSystem;
 
-/// What each of the three says about Supabase.
+/// What the command, the metrics and the health check say about Supabase.
 #[derive(Debug, PartialEq, Eq)]
 struct Reports {
     command: String,

@@ -9,7 +9,7 @@ pub struct JobFacts {
     pub id: String,
     /// Its position in the order of acceptance.
     pub seq: i64,
-    /// The recipient's address.
+    /// The callback that its link leads to.
     pub recipient: String,
     /// Where its link leads.
     pub callback_url: String,
@@ -23,7 +23,7 @@ pub struct JobFacts {
     pub attempt: i16,
     /// When its link was made. All times are Unix seconds.
     pub link_made_at: Option<f64>,
-    /// When it was last claimed.
+    /// When an upstream first refused it in a way that may concern only its recipient.
     pub attempted_at: Option<f64>,
     /// When an upstream first refused it in a way that may concern its recipient only.
     pub refused_at: Option<f64>,

@@ -31,7 +31,7 @@ pub struct Record {
     pub jobs: Vec<JobFacts>,
     /// The mails of each job, in the order of arrival.
     pub mails: HashMap<String, Vec<Mail>>,
-    /// The result of opening the link, by job, for each recipient whose newest job was sent.
+    /// The result of opening the link of each recipient's newest job, if that job was sent. The keys are job ids.
     pub opened: HashMap<String, String>,
 }
 
@@ -48,7 +48,7 @@ impl Record {
     async fn open_links(&self, supabase: &SupabaseAuth) -> HashMap<String, String> {
         let sent = self.newest().filter(|job| job.state == "sent");
         let links = sent.filter_map(|job| Some((job.id.clone(), self.mails_of(job).first()?.link()?.to_owned())));
-        // Collected, because the compiler cannot prove that a stream over borrowed jobs is `Send`.
+        // Collect the links first, because the compiler cannot prove that a stream over borrowed jobs is `Send`.
         let links: Vec<(String, String)> = links.collect();
         let outcomes = stream::iter(links)
             .map(async |(job, link)| (job, supabase.verify(&link).await.unwrap().code))
@@ -73,14 +73,14 @@ impl Record {
         self.mails.get(&job.id).map_or(&[], Vec::as_slice)
     }
 
-    /// Whether this job, the newest of its recipient, was mailed but its link does not work.
+    /// Whether this job, the newest of its recipient, was mailed with a link that does not work.
     #[must_use]
     pub fn is_dead(&self, job: &JobFacts) -> bool {
         job.state == "sent" && self.opened.get(&job.id).is_none_or(|outcome| outcome != "signed_in")
     }
 }
 
-/// Groups items by a key. Each group keeps the order.
+/// Groups items by a key. Within a group, the items keep their order.
 pub fn by<T>(things: Vec<T>, key: impl Fn(&T) -> String) -> HashMap<String, Vec<T>> {
     let mut groups: HashMap<String, Vec<T>> = HashMap::new();
     for thing in things {

@@ -47,8 +47,8 @@ fn every_request_is_answered_200_or_503(record: &Record) -> Vec<Broken> {
     other.map(|asked| Broken::of_all(format!("a request was not answered with 200 or 503: {asked:?}"))).collect()
 }
 
-/// An accepted request has one job. A refused one has at most one, because it may have been committed before its answer
-/// was lost.
+/// An accepted request has one job. A refused request has at most one job, because the job may have been committed before the
+/// answer was lost.
 fn each_accepted_request_has_one_job(record: &Record) -> Vec<Broken> {
     let mut rows: HashMap<&str, Vec<&JobFacts>> = HashMap::new();
     record.jobs.iter().for_each(|job| rows.entry(&job.request_id).or_default().push(job));

@@ -1,4 +1,4 @@
-//! The example of a `.env` that `magic-link-worker example-env` prints.
+//! The example `.env` that `magic-link-worker example-env` prints.
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
@@ -11,7 +11,7 @@ const INTRODUCTION: &str = "\
 # or none. Values with spaces need quotes. A $ has no special meaning. The environment takes precedence over this file.
 ";
 
-/// Maximum length of a line of a comment.
+/// Maximum length of a comment line.
 const WIDTH: usize = 120;
 
 pub(super) fn render(settings: &Settings) -> String {

@@ -1,5 +1,5 @@
-//! The settings of both programs, as their command lines define them: for docs/settings.md and for the example of a `.env`,
-//! which `cargo run --example write_settings` writes.
+//! The settings of both programs, as their command lines define them. `cargo run --example write_settings` writes
+//! docs/settings.md and the example `.env` from these settings.
 
 mod env;
 mod page;
@@ -13,7 +13,7 @@ use clap::{Command, CommandFactory as _};
 pub struct Setting {
     /// The environment variable.
     pub variable: String,
-    /// The heading of `--help` under which it appears.
+    /// The heading in `--help` under which it appears.
     pub heading: String,
     /// The default; `None` if the setting is required or may be left out.
     pub default: Option<String>,
@@ -25,9 +25,9 @@ pub struct Setting {
     pub example: String,
 }
 
-/// The settings of both programs: those that both have in the same form, and each program's own.
+/// The settings of both programs: the shared ones, and each program's own.
 pub struct Settings {
-    /// Both programs have them, and describe them in the same words.
+    /// Settings that both programs have, with the same description.
     pub both: Vec<Setting>,
     /// Settings that only the api has.
     pub api: Vec<Setting>,

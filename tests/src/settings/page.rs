@@ -34,7 +34,7 @@ pub(super) fn render(settings: &Settings) -> String {
 
 fn row(setting: &Setting) -> String {
     let Setting { variable, default, is_required, description, example, .. } = setting;
-    // An example that is a description contains its own code.
+    // An example that is a description already contains code spans.
     let example_code = if example.contains('`') { example.clone() } else { format!("`{example}`") };
     let example = match default {
         Some(default) if default == example => String::new(),
