@@ -10,8 +10,8 @@ use super::{
 };
 use crate::model::{mailbox::Mailbox, quota::Quotas};
 
-/// The mailboxes of a batch, or `None` if one of them occurs twice, because the first request would then affect the decision
-/// on the second.
+/// The mailboxes of a batch, or `None` if a mailbox occurs twice, because the first request would then affect the decision on
+/// the second.
 pub(super) fn distinct_mailboxes(requests: &[NewJob]) -> Option<Vec<Mailbox>> {
     let mailboxes: Vec<Mailbox> = requests.iter().map(|request| request.recipient.mailbox()).collect();
     let distinct: HashSet<&Mailbox> = mailboxes.iter().collect();

@@ -33,7 +33,7 @@ impl DeliveryStatus {
         Self::Suppressed,
     ];
 
-    /// Whether only a complaint can follow.
+    /// Whether this status is final, except that a complaint can still follow.
     #[must_use]
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Accepted | Self::Deferred)

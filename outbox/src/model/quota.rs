@@ -63,8 +63,8 @@ impl Quotas {
         self.0.iter().map(Quota::interval)
     }
 
-    /// Returns the TATs after one more request, or the time to wait until one would be accepted. A refused request uses up
-    /// nothing.
+    /// Returns the TATs after one more request, or the time to wait until a request would be accepted. A refused request uses
+    /// up nothing.
     ///
     /// `tats` are the stored TATs. If a TAT is missing, its window counts as unused.
     pub(crate) fn admit(&self, tats: &[DateTime<Utc>], now: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>, Duration> {
