@@ -93,7 +93,7 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
     })))
 }
 
-/// Converts a recipient to the form of `email_jobs.recipient`. An event may have the domain in Unicode.
+/// Converts a recipient to the form of `email_jobs.recipient`. An event may contain the domain in Unicode.
 fn job_recipient(recipient: &str) -> String {
     Email::parse(recipient).map_or_else(|_| recipient.to_lowercase(), |email| email.to_string())
 }
@@ -191,7 +191,7 @@ fn cut(mut text: String, longest: usize) -> String {
     text
 }
 
-/// Removes angle brackets. Events have the Message-Id without them, responses to a send have them.
+/// Removes angle brackets. The Message-Id has no angle brackets in events, but has them in responses to a send.
 fn bare(message_id: &str) -> &str {
     message_id.trim().trim_start_matches('<').trim_end_matches('>')
 }

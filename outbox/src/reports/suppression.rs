@@ -1,6 +1,6 @@
 //! Suppressed addresses, which are not mailed for a while. `email_take_reports` adds and lifts suppressions, the api checks
-//! them before it accepts a request, and an operator lifts one with
-//! `select email_lift_suppression('ann@example.com')`.
+//! them before it accepts a request, and an operator can lift a suppression with `select
+//! email_lift_suppression('ann@example.com')`.
 
 use std::time::Duration;
 
@@ -45,8 +45,8 @@ impl SuppressionReason {
     }
 }
 
-/// Deletes suppressions that ended more than `after` ago, so that the next one counts as the first. Returns the number of
-/// deleted rows.
+/// Deletes suppressions that ended more than `after` ago, so that the next suppression of the same address counts as its first.
+/// Returns the number of deleted rows.
 ///
 /// # Errors
 /// [`Error::Database`].

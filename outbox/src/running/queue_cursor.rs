@@ -51,7 +51,7 @@ impl QueueCursor {
         Ok(claimed.jobs)
     }
 
-    /// A claim that got fewer jobs than it asked for has reached the end of the queue, so the next one starts over.
+    /// A claim that got fewer jobs than its limit has reached the end of the queue, so the next claim starts over.
     fn remember(&mut self, claimed: &ClaimBatch, limit: i64, until: Instant) {
         let is_full = i64::try_from(claimed.jobs.len()).is_ok_and(|jobs| jobs >= limit);
         self.0 = claimed.last.filter(|_| is_full).map(|place| Position { place, until });

@@ -78,7 +78,7 @@ pub(crate) async fn requeue_in(session: &mut Session, jobs: &[Requeue]) -> Resul
 }
 
 /// Locks the recipients' quota rows, in the same order as an enqueue. A newer request that commits later then finds the job
-/// waiting, and one that has already committed is visible to the next statement.
+/// waiting, and a newer request that has already committed is visible to the next statement.
 async fn lock_recipients(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"

@@ -19,7 +19,7 @@ pub enum StopKind {
     SlowPace,
 }
 
-/// What stopped a service, which decides what may resume it.
+/// What stopped a service. This determines what may resume it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum StoppedBy {
@@ -73,7 +73,8 @@ pub struct Stop {
 /// nothing if a call that began later has resumed the service. Gives back the attempts that jobs have used up on failures of
 /// this service that seemed to concern only one recipient, and clears the suspects.
 ///
-/// Returns true if the service was not stopped before, or was stopped for another reason: then only this caller logs it.
+/// Returns true if the service was not stopped before, or was stopped for another reason, so that only one caller logs the
+/// stop.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -150,8 +151,8 @@ pub async fn stop(
 }
 
 /// Resumes a service after a call that began at `began_at` and succeeded, if it was stopped before the call began. If
-/// `is_check`, the call was a check call, which resumes only a service that a check call has stopped. Returns true if the
-/// service was resumed, and then wakes all workers.
+/// `is_check`, the call was a check call, which resumes only a service that a check call has stopped. If the service was
+/// resumed, wakes all workers and returns true.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -229,7 +230,7 @@ pub struct UpstreamState {
     pub is_open: bool,
     /// Whether its slow pace is in force.
     pub is_slow: bool,
-    /// Whether it asked for a pause that is still in force.
+    /// Whether it requested a pause that is still in force.
     pub is_paused: bool,
 }
 

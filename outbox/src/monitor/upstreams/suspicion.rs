@@ -1,7 +1,8 @@
 //! Suspects: recipients for whom a service failed, while it is not yet known whether it fails for everybody.
 //!
-//! The worker makes a check call. If that fails too, the service is stopped at once. If it succeeds, the recipient becomes a
-//! suspect. A success for another recipient clears the suspects. Three suspects without such a success stop the service.
+//! After a failure for a recipient, the worker makes a check call. If the check call also fails, the service is stopped at
+//! once. If the check call succeeds, the recipient becomes a suspect. A success for another recipient clears the suspects.
+//! Three suspects without such a success stop the service.
 
 use std::time::Duration;
 
@@ -21,7 +22,7 @@ pub enum Suspicion {
     Personal,
     /// Everybody: the service is stopped, or was stopped when the call began.
     Stopped {
-        /// Whether this failure stopped it. Then only this caller logs it.
+        /// Whether this failure stopped the service. If so, this caller logs the stop.
         is_new: bool,
     },
 }
