@@ -38,7 +38,7 @@ pub struct Content {
 }
 
 impl Content {
-    /// Encodes the fields in a compact binary form. `None` if one of them is too long.
+    /// Encodes the fields in a compact binary form. `None` if a field is too long.
     pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut bytes = vec![];
         fields::push(&mut bytes, Tag::VerifyUrl, self.verify_url.as_bytes())?;

@@ -32,7 +32,7 @@ pub struct ConfirmKeys(Vec<ConfirmKey>);
 struct ConfirmKey {
     id: KeyId,
     cipher: XChaCha20Poly1305,
-    /// Makes nonces. Its key differs from the cipher's, because a key should serve only one purpose.
+    /// Makes nonces. The HMAC's key differs from the cipher's key, because a key should serve only one purpose.
     nonces: Hmac<Sha256>,
 }
 

@@ -222,7 +222,7 @@ where
         if let Some(helper) = &self.helper
             && MAX_WAITING - self.requests.capacity() >= HELPER_THRESHOLD
         {
-            // The channel holds one call. If it is full, the helper has already been called.
+            // The channel has room for one call. If it is full, the helper has already been called.
             let _ = helper.try_send(CallForHelp);
         }
         // The answer is missing only if the committer panicked.
@@ -289,8 +289,8 @@ where
         loop {
             let mut waiting = self.waiting.lock().await;
             // Callers that were just answered may send again at once. Yield so that they can: otherwise the next batch would
-            // contain only the first of their requests, and the others would wait for that commit. On an idle system this
-            // costs nothing.
+            // contain only the first of their requests, and the remaining requests would wait for that commit. On an idle
+            // system this costs nothing.
             if waiting.len() < last_size / 2 {
                 tokio::task::yield_now().await;
             }
@@ -353,7 +353,7 @@ where
             let _ = caller.send(outage.clone().map_or(Ok(()), Err));
         }
         if let Some(outage) = outage {
-            // If the receiver is locked, the other committer will hit the outage itself.
+            // If the receiver is locked, the other committer will notice the outage itself.
             if let Ok(mut waiting) = self.waiting.try_lock() {
                 refuse_all(&mut waiting, &outage);
             }

@@ -120,7 +120,7 @@ struct JobRows<'a> {
 impl<'a> JobRows<'a> {
     fn collect(state: &RecipientState, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
         let queued = |index: &usize| outcomes[*index] == Enqueued::Queued;
-        // If the batch has several requests for one recipient, only the last one stays open.
+        // If the batch has several requests for one recipient, only the job of the last request stays open.
         let last: HashMap<&str, usize> =
             (0..requests.len()).filter(queued).map(|index| (requests[index].recipient.as_str(), index)).collect();
         let mut rows = Self::default();

@@ -12,7 +12,7 @@ pub enum EmailError {
     /// It is empty or contains only spaces.
     #[error("Enter an email address.")]
     Empty,
-    /// It has more than 254 characters, or more than 254 bytes with its domain as punycode.
+    /// It is longer than 254 characters, or longer than 254 bytes once its domain is in punycode.
     #[error("An email address has at most 254 characters.")]
     TooLong,
     /// It is not exactly one `local@host`.

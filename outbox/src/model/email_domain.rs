@@ -1,6 +1,6 @@
 //! The domain of an email address, in the form that DNS and SMTP use: ASCII, with punycode for labels in other scripts.
 //!
-//! UTS #46 alone is not strict enough for an address that a person types: it accepts emoji, and deletes invisible
+//! The checks of UTS #46 are not strict enough for an address that a person types: UTS #46 accepts emoji, and deletes invisible
 //! characters. So each label is checked before it is encoded. A label that is already punycode is decoded and must be valid.
 
 use icu_properties::{
@@ -97,7 +97,8 @@ mod tests {
             ("〇一.example", "xn--w6j351g.example"),
             ("उदाहरण.परीक्षा", "xn--p1b6ci4b4b3a.xn--11b5bs3a9aj6g"),
             ("مثال.إختبار", "xn--mgbh0fb.xn--kgbechtv"),
-            // Joiners are invisible, so typed ones are refused. As punycode, a domain with valid joiners is accepted.
+            // Joiners are invisible, so they are refused in typed domains. A domain with valid joiners is accepted in the form
+            // of punycode.
             ("xn--mgba3gch31f060k.example", "xn--mgba3gch31f060k.example"),
         ] {
             assert_eq!(to_ascii(domain).as_deref(), Ok(ascii), "{domain}");

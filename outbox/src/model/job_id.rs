@@ -28,7 +28,7 @@ impl fmt::Display for JobId {
     }
 }
 
-/// A worker's lease on a running job. Only a claim creates one. A write that carries an outdated lease changes nothing.
+/// A worker's lease on a running job. Only a claim creates a lease. A write that carries an outdated lease changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// The leased job.

@@ -1,8 +1,8 @@
 //! Quotas: a number of requests per window, by GCRA (the generic cell rate algorithm).
 //!
-//! Each window has one theoretical arrival time (TAT). A request moves it forward by `window ÷ limit`, and is accepted if the
-//! TAT is then at most one window ahead. This allows a full burst first and an even rate afterwards, without a counter to
-//! reset.
+//! Each window has one theoretical arrival time (TAT). A request moves the TAT forward by `window ÷ limit`, and is accepted if
+//! the TAT is then at most one window ahead. This rule allows a full burst first and an even rate afterwards, without a counter
+//! to reset.
 
 use std::{str::FromStr, time::Duration};
 

@@ -1,7 +1,7 @@
 //! The portal's host as a mail shows it.
 
 /// The portal's host as a mail shows it, with the port if it has one: `portal.example.com`, `münchen.example:8443`. The api
-/// takes it from its settings, so that a stranger cannot put text into somebody's mail.
+/// reads the host from its settings, so that a stranger cannot put text into somebody's mail.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ShownHost(String);
 

@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use crate::postgres::error::Error;
 
-/// The open jobs of one state.
+/// The open jobs in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backlog {
     /// `queued`, `running` or `retrying`.

@@ -62,8 +62,8 @@ pub async fn find(pool: &PgPool, origin_and_path: &str) -> Result<Option<Redirec
     }))
 }
 
-/// Stores the result of a check. Returns whether it was stored: false if the table is full and the callback has no row yet,
-/// or if `origin_and_path` has more than 2,048 bytes.
+/// Stores the result of a check. Returns false if the result was not stored: if the table is full and the callback has no row
+/// yet, or if `origin_and_path` has more than 2,048 bytes.
 ///
 /// # Errors
 /// [`Error::Database`].

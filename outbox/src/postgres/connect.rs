@@ -25,10 +25,9 @@ pub(crate) const TRUSTED_FOR: Duration = Duration::from_millis(50);
 /// connections. A committer has only one connection, so it does not return that connection to the pool: see `session`.)
 pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Settings of each session. The timeouts end a frozen client's transaction, whose locks hide rows from SKIP LOCKED, and a
-/// hung statement, which blocks a connection. The settings are made with `set`, because poolers drop unknown startup options.
-/// `outbox.migration`, which is set with them, tells the functions in the database which version this program is: see
-/// `schema`.
+/// Settings of each session. The timeouts end a frozen client's transaction, whose locks hide rows from SKIP LOCKED, and a hung
+/// statement, which blocks a connection. The settings are sent with `set`, because poolers drop unknown startup options.
+/// `outbox.migration`, which is set with them, tells the functions in the database which version this program is: see `schema`.
 const SESSION_SETTINGS: &str = "
 set idle_in_transaction_session_timeout = '5s';
 set statement_timeout = '10s';

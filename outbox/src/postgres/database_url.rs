@@ -4,7 +4,7 @@
 use sqlx::postgres::PgConnectOptions;
 use url::{Host, Url};
 
-/// Why a text cannot be used as `DATABASE_URL`. The messages show no part of a password.
+/// Why a text cannot be used as `DATABASE_URL`. The messages contain no part of a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
     /// It does not start with `postgres://` or `postgresql://`.

@@ -1,7 +1,8 @@
 //! The day partitions of the history: created a week ahead, dropped when they are older than the retention.
 //!
-//! Both programs create them, because both write history, and a missing partition would be an outage of the api. The date is
-//! Postgres's, not this machine's. Otherwise, a machine whose clock is a month ahead would drop the whole history.
+//! The api and the worker both create partitions, because both write to the history, and a missing partition would be an outage
+//! of the api. The date comes from Postgres, not from this machine. Otherwise, a machine whose clock is a month ahead would
+//! drop the whole history.
 
 use sqlx::{PgConnection, PgPool};
 

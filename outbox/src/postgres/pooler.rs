@@ -70,7 +70,8 @@ impl PoolerMonitor {
         checked
     }
 
-    /// Checks immediately and has all connections replaced, because one of them was switched to a different server session.
+    /// Checks immediately and causes all connections to be replaced, because a connection was switched to a different server
+    /// session.
     ///
     /// # Errors
     /// The same as for [`check`](Self::check).
@@ -177,7 +178,7 @@ async fn server_session(connection: &mut PgConnection) -> Result<String, sqlx::E
     sqlx::raw_sql(SERVER_SESSION).fetch_one(connection).await?.try_get(0)
 }
 
-/// Whether a host is one of Supabase's shared poolers: port 6543 is transaction mode, 5432 session mode.
+/// Whether a host is one of Supabase's shared poolers: port 6543 is transaction mode, and port 5432 is session mode.
 fn is_supabase(host: &str) -> bool {
     host.trim_end_matches('.').to_ascii_lowercase().ends_with(".pooler.supabase.com")
 }

@@ -12,8 +12,8 @@ use super::{
     pooler::DISTRUST,
 };
 
-/// Maximum number of retries after a collision. At each collision another program's write succeeded, and each program has one
-/// write at a time. So this many replicas can write for the same recipient at once.
+/// Maximum number of retries after a collision. With each collision, another program's write has succeeded, and each program
+/// runs one write at a time. So this many replicas can write for the same recipient at once.
 const MAX_COLLISIONS: u32 = 32;
 
 /// Maximum age of a connection. An older connection is returned to the pool, which replaces it, because the memory of a server
@@ -22,7 +22,7 @@ const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
 /// A connection that is taken from the pool when it is first needed, and kept from one write to the next. Returning it after
 /// each write would cost round trips. Also, the pool pings a returned connection without a time limit: if the server stops
-/// answering at that moment, the pool loses the connection, and a committer has only one.
+/// answering at that moment, the pool loses the connection, and a committer has only one connection.
 #[derive(Debug)]
 pub(crate) struct Session {
     pool: PgPool,
@@ -45,7 +45,8 @@ impl Session {
         Self { pool: pool.clone(), held: None }
     }
 
-    /// Records that there is nothing to write for now. If the connection is idle for too long, it is checked before its next use.
+    /// Records that there is nothing to write for now. If the connection then stays idle for too long, it is checked before its
+    /// next use.
     pub(crate) fn pause(&mut self) {
         self.held.take_if(|held| held.taken_at.elapsed() > MAX_AGE);
         if let Some(held) = &mut self.held {
@@ -97,7 +98,7 @@ impl Session {
         checked
     }
 
-    /// Returns the connection. Takes one from the pool if there is none that works.
+    /// Returns the connection. Takes a new one from the pool if the session has no working connection.
     pub(crate) async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         let usable = match self.held.take() {
             Some(held) => held.into_usable().await,

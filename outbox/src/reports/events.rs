@@ -30,17 +30,17 @@ pub struct DeliveryEvent {
     pub job: Option<JobId>,
     /// The mail's Message-Id, in angle brackets.
     pub message_id: Option<String>,
-    /// Recipient of the mail, in lower case. It must match the job's.
+    /// Recipient of the mail, in lower case. It must match the job's recipient.
     pub recipient: String,
     /// For `failed`: `temporary` or `permanent`.
     pub severity: Option<String>,
     /// Mailgun's reason.
     pub reason: Option<String>,
-    /// SMTP status of the recipient's server, or one of Mailgun's own.
+    /// SMTP status from the recipient's server, or one of Mailgun's own codes.
     pub smtp_code: Option<i32>,
-    /// Enhanced status (RFC 3463) of the recipient's server.
+    /// Enhanced status (RFC 3463) from the recipient's server.
     pub enhanced_code: Option<String>,
-    /// Response text of the recipient's server.
+    /// Response text from the recipient's server.
     pub message: Option<String>,
     /// The delivery status that the event means; `None` for a mail in test mode.
     pub delivery: Option<DeliveryStatus>,

@@ -64,7 +64,7 @@ pub struct ClaimedJob {
     pub suspected_upstream: Option<Upstream>,
     /// The upstream that refused the job and then succeeded for another recipient, if there is one. If it refuses the job
     /// again, the refusal concerns only this recipient. This is decided at the claim, because a success during the attempt may
-    /// mark the end of a fault that concerned everybody.
+    /// mark the end of a fault that concerned all recipients.
     pub personally_refused_by: Option<Upstream>,
     /// Whether an upstream was stopped or had suspects at the time of the claim. If so, a success must be recorded.
     pub has_suspects: bool,
@@ -141,7 +141,7 @@ pub(crate) const START: i64 = i64::MIN;
 /// Claimed jobs.
 pub(crate) struct ClaimBatch {
     pub(crate) jobs: Vec<ClaimedJob>,
-    /// The last place among the claimed rows, including those that could not be read.
+    /// The last place among the claimed rows, including the rows that could not be read.
     pub(crate) last: Option<i64>,
 }
 
@@ -323,7 +323,7 @@ pub async fn claim_probe(
     order: ProbeOrder,
 ) -> Result<Option<ClaimedJob>, Error> {
     // Two statements. The first reads the queue in order and stops at the first job that was never probed. A long queue has
-    // such a job, so the second statement only ever sorts a short queue.
+    // such a job, so the second statement sorts only a short queue.
     let rows = match order {
         ProbeOrder::OldestFirst => probe_rows!(pool, options, "probed_at is null", "place").await?,
         ProbeOrder::NewestFirst => probe_rows!(pool, options, "probed_at is null", "place desc").await?,
@@ -401,8 +401,8 @@ fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-/// Renews leases and returns those that are still held. The others are lost: expired, or taken over by another worker. An
-/// expired lease is never renewed, even if no other worker has claimed the job: a rescue may be about to requeue it.
+/// Renews leases and returns the leases that are still held. The other leases are lost: expired, or taken over by another
+/// worker. An expired lease is never renewed, even if no other worker has claimed the job: a rescue may be about to requeue it.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was renewed.

@@ -41,7 +41,7 @@ pub struct Requeue {
 pub struct SuspectedFailure {
     /// The service that failed.
     pub upstream: Upstream,
-    /// Whether it refused the call with 4xx. The time of the job's first such refusal is kept.
+    /// Whether the service refused the call with 4xx. The time of the job's first such refusal is kept.
     pub is_refusal: bool,
 }
 

@@ -46,7 +46,8 @@ async fn each_job_keeps_the_shown_host_of_its_own_request() {
         let shown_host = ShownHost::parse(host).unwrap();
         NewJob { shown_host, ..request_for("hello@example.com", page) }
     };
-    // The first request takes the shortcut for newcomers. The others supersede each other, the last two within a batch.
+    // The first request takes the shortcut for newcomers. Each later request supersedes the request before it, except the last
+    // request, which is a double click.
     outbox.queued(named("a", "a.example.com")).await;
     outbox.queued(named("b", "b.example.com")).await;
     outbox.enqueue(&[named("c", "c.example.com"), named("d", "d.example.com"), named("d", "e.example.com")]).await;

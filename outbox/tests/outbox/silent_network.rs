@@ -116,7 +116,7 @@ async fn proxy_to(url: &str) -> (String, watch::Sender<Dropped>) {
 async fn a_silent_network_is_an_outage_until_it_answers_again() {
     let outbox = TestOutbox::new().await;
     let (url, dropped) = proxy_to(&outbox.url_as(Role::Api)).await;
-    // The pool has only one connection: if it lost this connection for good, no request would be accepted any more.
+    // The pool has only one connection: if it lost this connection for good, no further request would be accepted.
     let pool = outbox::connect(&url.into(), 1, "test").unwrap();
     let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
     assert_eq!(commit.commit(request("a@example.com")).await.unwrap(), Enqueued::Queued);
@@ -175,7 +175,7 @@ async fn a_listener_that_no_longer_receives_is_replaced() {
     outbox.queued(request("a@example.com")).await;
     assert!(is_notified(&listener).await, "the listener received no notification");
 
-    // Open connections stay silent forever. New ones work.
+    // Open connections stay silent forever. New connections work.
     dropped.send(Dropped::OpenedBefore(Instant::now())).unwrap();
     // A new connection notifies once, for jobs that were added in the meantime.
     assert!(is_notified(&listener).await, "the dead connection was not replaced");

@@ -23,7 +23,7 @@ pub enum StopKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum StoppedBy {
-    /// A response that shows that a setting is wrong.
+    /// A response that means that a setting is wrong.
     Answer,
     /// A failed check call. A later check call that succeeds resumes the service.
     Check,

@@ -27,7 +27,7 @@ pub enum Suspicion {
     },
 }
 
-/// Reserves a check call: returns true unless any worker has started one within `min_interval`.
+/// Reserves a check call: returns true unless a worker has started a check call within `min_interval`.
 ///
 /// # Errors
 /// [`Error::Database`].
