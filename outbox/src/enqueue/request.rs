@@ -11,7 +11,7 @@ pub struct NewJob {
     pub id: JobId,
     /// The address that the link is mailed to.
     pub recipient: Email,
-    /// The URL that the link redirects to.
+    /// The URL that the link takes the person to.
     pub callback_url: CallbackUrl,
     /// The portal's host as the mail shows it.
     pub shown_host: ShownHost,

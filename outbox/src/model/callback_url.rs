@@ -1,4 +1,4 @@
-//! The URL that a sign-in link redirects to.
+//! The URL that a sign-in link takes the person to.
 
 use std::fmt;
 
@@ -15,7 +15,7 @@ pub enum CallbackUrlError {
     Malformed,
 }
 
-/// An absolute URL that a sign-in link redirects to: origin, path, and possibly `?next=`.
+/// An absolute URL that a sign-in link takes the person to: origin, path, and possibly `?next=`.
 ///
 /// The text is kept exactly as it was given, because Supabase's answer is compared with it and sealed links are bound to
 /// it.

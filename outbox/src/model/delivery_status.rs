@@ -17,7 +17,7 @@ pub enum DeliveryStatus {
     Bounced,
     /// Delivered, and then reported as spam by the recipient.
     Complained,
-    /// Mailgun did not try: the address is on its list of bounces, complaints or unsubscribes.
+    /// Mailgun did not try: the address is on Mailgun's list of bounces, complaints or unsubscribes.
     Suppressed,
 }
 

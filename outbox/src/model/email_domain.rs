@@ -47,8 +47,8 @@ fn is_label(label: &str) -> bool {
         && !has_reserved_hyphens(label)
 }
 
-/// Whether a non-ASCII label, in Unicode or as punycode, has hyphens in its third and fourth place. They are reserved
-/// (RFC 5891 §4.2.3.1), and `xn--` in such a label would be punycode of punycode.
+/// Whether a non-ASCII label, in Unicode or as punycode, has hyphens as its third and fourth characters. Hyphens in these
+/// positions are reserved (RFC 5891 §4.2.3.1), and `xn--` in such a label would be punycode of punycode.
 fn has_reserved_hyphens(label: &str) -> bool {
     let encoded = label.get(..4).filter(|prefix| prefix.eq_ignore_ascii_case("xn--")).map(|_| &label[4..]);
     let unicode = match encoded {

@@ -143,7 +143,8 @@ async fn compare_new_sessions(options: &PgConnectOptions) -> Result<bool, sqlx::
 /// statements.
 async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -> Result<bool, sqlx::Error> {
     // RDS Proxy also changes sessions between transactions, but stops once a connection has declared a cursor or used SET, and
-    // all connections of the pool use SET. With other poolers the cursor has no effect, because it ends with its transaction.
+    // all of the pool's connections have used SET. With other poolers the cursor has no effect, because it ends with its
+    // transaction.
     let Some(mut transaction) = begin(first).await? else { return Ok(false) };
     sqlx::raw_sql("declare pooler_check cursor for select 1").execute(&mut *transaction).await?;
     transaction.rollback().await?;

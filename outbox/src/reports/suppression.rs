@@ -1,6 +1,6 @@
 //! Suppressed addresses, which are not mailed for a while. `email_take_reports` adds and lifts suppressions, the api checks
-//! them before it accepts a request, and an operator can lift a suppression with `select
-//! email_lift_suppression('ann@example.com')`.
+//! them before it accepts a request, and an operator can lift a suppression with
+//! `select email_lift_suppression('ann@example.com')`.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ pub enum SuppressionReason {
     Bounce,
     /// The recipient reported a mail as spam.
     Complaint,
-    /// Mailgun does not mail the address, because it is on its list of bounces.
+    /// Mailgun does not mail the address, because the address is on Mailgun's list of bounces.
     #[sqlx(rename = "suppress-bounce")]
     ListedBounce,
-    /// Mailgun does not mail the address, because it is on its list of complaints.
+    /// Mailgun does not mail the address, because the address is on Mailgun's list of complaints.
     #[sqlx(rename = "suppress-complaint")]
     ListedComplaint,
-    /// Mailgun does not mail the address, because it is on its list of unsubscribes.
+    /// Mailgun does not mail the address, because the address is on Mailgun's list of unsubscribes.
     #[sqlx(rename = "suppress-unsubscribe")]
     ListedUnsubscribe,
 }

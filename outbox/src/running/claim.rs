@@ -38,7 +38,7 @@ pub struct ClaimedJob {
     pub lease: Lease,
     /// The address that the link is mailed to.
     pub recipient: Email,
-    /// The URL that the link redirects to.
+    /// The URL that the link takes the person to.
     pub callback_url: CallbackUrl,
     /// The portal's host as the mail shows it. `None` if an api of an earlier version added the job.
     pub shown_host: Option<ShownHost>,
@@ -322,8 +322,8 @@ pub async fn claim_probe(
     options: ClaimOptions<'_>,
     order: ProbeOrder,
 ) -> Result<Option<ClaimedJob>, Error> {
-    // Two statements. The first reads the queue in order and stops at the first job that was never probed. A long queue has
-    // such a job, so the second statement sorts only a short queue.
+    // The claim needs two statements. The first reads the queue in order and stops at the first job that was never probed. A
+    // long queue has such a job, so the second statement sorts only a short queue.
     let rows = match order {
         ProbeOrder::OldestFirst => probe_rows!(pool, options, "probed_at is null", "place").await?,
         ProbeOrder::NewestFirst => probe_rows!(pool, options, "probed_at is null", "place desc").await?,

@@ -22,7 +22,7 @@ use crate::{
 /// A running job to requeue.
 #[derive(Debug, Clone)]
 pub struct Requeue {
-    /// The worker's lease, which ends.
+    /// The worker's lease. The requeue ends it.
     pub lease: Lease,
     /// Time until the job may be claimed again. Zero means at once.
     pub delay: Duration,

@@ -86,7 +86,8 @@ pub async fn stop(
     reason: &StopReason<'_>,
 ) -> Result<bool, Error> {
     let StopReason { kind, failure, setting } = *reason;
-    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
+    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
+    // recent.
     let mut connection = pool.acquire().await?;
     let stopped = sqlx::query_scalar!(
         r#"
@@ -157,7 +158,8 @@ pub async fn stop(
 /// # Errors
 /// [`Error::Database`].
 pub async fn resume(pool: &PgPool, upstream: Upstream, began_at: Instant, is_check: bool) -> Result<bool, Error> {
-    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
+    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
+    // recent.
     let mut connection = pool.acquire().await?;
     let resumed = sqlx::query!(
         r#"

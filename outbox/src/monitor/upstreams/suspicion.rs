@@ -59,7 +59,8 @@ pub async fn suspect(
     began_at: Instant,
     reason: &StopReason<'_>,
 ) -> Result<Suspicion, Error> {
-    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
+    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
+    // recent.
     let mut connection = pool.acquire().await?;
     let count = sqlx::query_scalar!(
         r#"
@@ -95,7 +96,8 @@ pub async fn suspect(
 /// # Errors
 /// [`Error::Database`].
 pub async fn record_success(pool: &PgPool, upstream: Upstream, began_at: Instant) -> Result<(), Error> {
-    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
+    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
+    // recent.
     let mut connection = pool.acquire().await?;
     sqlx::query!(
         "
