@@ -1,4 +1,4 @@
-//! The content of a word.
+//! The content of a word, the payload of a confirm link.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -38,12 +38,12 @@ pub struct Content {
 }
 
 impl Content {
-    /// Encodes the fields in a compact binary form. `None` if one of them is too long.
+    /// Encodes the fields in a compact binary form. `None` if a field is too long.
     pub(crate) fn to_bytes(&self) -> Option<Vec<u8>> {
         let mut bytes = vec![];
         fields::push(&mut bytes, Tag::VerifyUrl, self.verify_url.as_bytes())?;
         match hash_from_hex(&self.token_hash) {
-            // The bytes take half as much space as the digits.
+            // The decoded hash takes up half as much space as its hexadecimal digits.
             Some(hash) => fields::push(&mut bytes, Tag::TokenHash, &hash)?,
             None => fields::push(&mut bytes, Tag::TokenText, self.token_hash.as_bytes())?,
         }
@@ -79,7 +79,8 @@ impl Content {
     }
 }
 
-/// Decodes lower-case hexadecimal digits. `None` for any other text, because it could not be restored from the bytes.
+/// Decodes lower-case hexadecimal digits. `None` for any other text, because encoding the bytes again would not restore that
+/// text.
 fn hash_from_hex(text: &str) -> Option<Vec<u8>> {
     let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
     if !text.len().is_multiple_of(2) || !text.bytes().all(is_hex) {
@@ -124,7 +125,7 @@ mod tests {
         }
     }
 
-    /// Links from that version are still in people's inboxes.
+    /// Links that the version without languages mailed are still in people's inboxes.
     #[test]
     fn a_content_of_a_version_without_languages_is_in_english() {
         let stored = b"\x01\0\x16https://a.example/auth\x03\0\x01x\x05\0\x12https://b.example/\x06\0\x09b.example\
@@ -140,7 +141,7 @@ mod tests {
             expires_at: Expiry(1),
         };
         assert!(Content::from_bytes(stored) == Some(content.clone()));
-        // Words for English mails have no language field, so they are no longer than before.
+        // Words for English mails have no language field, so their length has not changed.
         assert_eq!(content.to_bytes().unwrap(), stored);
     }
 

@@ -1,6 +1,6 @@
 //! Tagged fields. Each consists of a byte for its tag, its length as a big-endian `u16`, and its bytes.
 
-/// The tag of a field. Links that wait in people's inboxes contain these numbers, so they must never change.
+/// The tag of a field. Links in people's inboxes contain these numbers, so they must never change.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Tag {
@@ -20,7 +20,7 @@ pub(crate) enum Tag {
     Language = 9,
 }
 
-/// Appends a field. `None` if the value has 64 KiB or more.
+/// Appends a field. `None` if the value is 64 KiB or longer.
 pub(crate) fn push(bytes: &mut Vec<u8>, tag: Tag, value: &[u8]) -> Option<()> {
     let length = u16::try_from(value.len()).ok()?;
     bytes.push(tag as u8);

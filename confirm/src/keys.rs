@@ -1,8 +1,8 @@
 //! `CONFIRM_KEY`, and the words that are made with it.
 //!
-//! A word is, in base64url without padding: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag
-//! (XChaCha20-Poly1305). The nonce is an HMAC of the content, so the same content gives the same word: a retry mails the very
-//! same link, from any worker.
+//! A word is the base64url encoding, without padding, of: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and
+//! tag (XChaCha20-Poly1305). The nonce is an HMAC of the content, so the same content always gives the same word with the same
+//! key: a retry mails exactly the same link, whichever worker runs it.
 
 use std::str::FromStr;
 
@@ -23,8 +23,8 @@ const NONCE_LENGTH: usize = 24;
 /// add.
 const LONGEST_TEXT: usize = 8 * 1024;
 
-/// The keys. The first key makes new words, and every key can read words, so that a key can be replaced while links wait in
-/// inboxes. Has no `Debug`.
+/// The keys. The first key makes new words, and every key can read words, so that a key can be replaced while links that were
+/// made with it are still in inboxes. Does not implement `Debug`.
 #[derive(Clone)]
 pub struct ConfirmKeys(Vec<ConfirmKey>);
 
@@ -32,7 +32,7 @@ pub struct ConfirmKeys(Vec<ConfirmKey>);
 struct ConfirmKey {
     id: KeyId,
     cipher: XChaCha20Poly1305,
-    /// Makes nonces. Its key differs from the cipher's, because a key should serve only one purpose.
+    /// Makes nonces. The HMAC's key differs from the cipher's key, because a key should serve only one purpose.
     nonces: Hmac<Sha256>,
 }
 
@@ -63,8 +63,8 @@ impl ConfirmKeys {
         self.0[0].id
     }
 
-    /// Makes the word for a content, with the key of this id. `None` if the key is not listed, or if a field has 64 KiB or
-    /// more.
+    /// Makes the word for `content` with the key whose id is `key`. `None` if that key is not listed, or if a field is 64 KiB
+    /// or longer.
     #[must_use]
     pub fn encode(&self, content: &Content, key: KeyId) -> Option<String> {
         let key = self.0.iter().find(|known| known.id == key)?;
@@ -196,7 +196,7 @@ mod tests {
         assert_eq!(error(keys(&[2]).decode(&old)), Some(DecodeError::UnknownKey));
         let both = keys(&[2, 1]);
         assert!(both.decode(&old) == Ok(content()));
-        // A retry makes the same word again, with the key of the first mail.
+        // A retry uses the key of the first mail, so it makes the same word again.
         assert_eq!(both.encode(&content(), keys(&[1]).current()), Some(old));
         assert_eq!(keys(&[2]).encode(&content(), keys(&[1]).current()), None);
     }

@@ -1,8 +1,8 @@
-//! The confirm link: `{PUBLIC_URL}/auth/confirm/{word}`. The worker mails it. It opens a page of the api on which the person
-//! presses a button, so that a mail scanner that opens the link does not use it up.
+//! The confirm link: `{PUBLIC_URL}/auth/confirm/{word}`. The worker mails the link. The link opens a page of the api, where the
+//! person presses a button to sign in. A mail scanner only opens the link, so it does not use up the token.
 //!
-//! The word holds everything that the page needs ([`Content`]), encrypted and authenticated with `CONFIRM_KEY`
-//! ([`ConfirmKeys`]). Nobody without a key can read a word, or make the page say or do anything.
+//! The word contains everything that the page needs ([`Content`]), encrypted and authenticated with `CONFIRM_KEY`
+//! ([`ConfirmKeys`]). Without a key, nobody can read a word or make one that the page accepts.
 
 mod content;
 mod fields;

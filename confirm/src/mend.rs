@@ -1,12 +1,12 @@
-//! Repairs what mail programs do to a link's last part.
+//! Repairs the last part of a confirm link if a mail program has changed it.
 //!
-//! A word consists of `A-Z`, `a-z`, `0-9`, `-` and `_` only, so every other character was added on the way. Removing too much
-//! is harmless: the word is authenticated.
+//! A word consists only of `A-Z`, `a-z`, `0-9`, `-` and `_`, so any other character was added in transit. Removing too much is
+//! harmless: the word is authenticated.
 
 use std::borrow::Cow;
 
-/// Removes characters that do not occur in words: a `>` or `.` after a link in a text, line breaks and spaces,
-/// percent-encoded or not.
+/// Removes characters that do not occur in words, percent-encoded or not: for example line breaks, spaces, and a `>` or `.`
+/// that followed the link in a text.
 pub(crate) fn mend(text: &str) -> Cow<'_, str> {
     if text.bytes().all(is_of_a_word) {
         return Cow::Borrowed(text);

@@ -1,4 +1,4 @@
-//! `PUBLIC_URL`: the api's address as people's browsers reach it.
+//! `PUBLIC_URL`: the address at which browsers reach the api.
 
 use std::str::FromStr;
 
@@ -30,9 +30,9 @@ impl PublicUrl {
         &self.origin
     }
 
-    /// Whether a host belongs to the same registrable domain, such as `example.com` (<https://publicsuffix.org>). People and
-    /// mail filters distrust a mail from one domain that links to another. Also true if one of the two is not a public name,
-    /// such as `localhost` or an IP address.
+    /// Whether `host` belongs to the same registrable domain as this address, such as `example.com`
+    /// (<https://publicsuffix.org>). People and mail filters distrust a mail from one domain that links to another. Also true
+    /// if either host is not a public name, such as `localhost` or an IP address.
     #[must_use]
     pub fn shares_domain_with(&self, host: &str) -> bool {
         let host = Host::parse(host);

@@ -1,13 +1,13 @@
-//! Group commit: requests that arrive during a commit are committed together by the next one.
+//! Group commit: requests that arrive during a commit are committed together in the next commit.
 //!
 //! Each commit waits for the disk, so requests that are committed one by one would queue. There is no timer: a single request
 //! on an idle system is committed at once.
 //!
-//! Each committer has its own thread and connection. On a shared runtime, the committer would get to Postgres's answer only
-//! after the runtime has read all incoming requests, and Postgres would be idle during this time.
+//! Each committer has its own thread and connection. On a shared runtime, the committer would not see Postgres's answer until
+//! the runtime had read all incoming requests, and Postgres would be idle in the meantime.
 //!
-//! Requests for links come in bursts, and one connection uses only one of Postgres's processors. So a second committer, the
-//! helper, takes a separate batch while enough requests wait.
+//! Requests for links come in bursts, and one connection uses only one processor of the Postgres server. So a second committer,
+//! the helper, takes a separate batch while enough requests wait.
 
 use std::{
     io,
@@ -43,10 +43,10 @@ use crate::{
 
 /// Maximum number of requests in one commit, so that a statement takes only milliseconds.
 const MAX_BATCH: usize = 256;
-/// Maximum number of requests that wait for their commit. With more, callers would time out before the commit.
+/// Maximum number of requests that wait for their commit. If more requests waited, callers would time out before the commit.
 const MAX_WAITING: usize = 4_096;
-/// If this many requests wait while a commit is under way, the helper takes them. Fewer are left for the next commit, because
-/// the more requests share a commit, the less each of them costs.
+/// If this many requests wait while a commit is under way, the helper takes them. Fewer requests are left for the next commit,
+/// because a request costs less in a larger batch.
 const HELPER_THRESHOLD: usize = 64;
 
 /// Why a request was not committed.
@@ -92,8 +92,8 @@ impl CommitError {
 /// Called after each commit, with the number of requests and the time until it succeeded or failed.
 pub type OnCommit = fn(batch: usize, taken: Duration);
 
-/// A committer: takes requests and returns the outcome of each. It has its own thread and its own connection, with the
-/// options of the given pool; a helper has another thread and connection. Clones share the same committer.
+/// A committer: takes requests and returns the outcome of each. It has its own thread and its own connection, with the options
+/// of the given pool; a helper has a separate thread and connection. Clones share the same committer.
 #[derive(Debug)]
 pub struct GroupCommit<Request, Outcome> {
     requests: mpsc::Sender<Pending<Request, Outcome>>,
@@ -222,7 +222,7 @@ where
         if let Some(helper) = &self.helper
             && MAX_WAITING - self.requests.capacity() >= HELPER_THRESHOLD
         {
-            // The channel holds one call. If it is full, the helper has already been called.
+            // The channel has room for one call. If it is full, the helper has already been called.
             let _ = helper.try_send(CallForHelp);
         }
         // The answer is missing only if the committer panicked.
@@ -242,7 +242,7 @@ where
 
 /// Writes the batches, one after the other.
 struct Committer<Request, Outcome> {
-    /// The committer that takes requests holds this lock, even while it waits for the next request.
+    /// The committer that is taking requests holds this lock, even while it waits for the next request.
     waiting: Arc<Mutex<mpsc::Receiver<Pending<Request, Outcome>>>>,
     write: BatchWrite<Request, Outcome>,
     on_commit: OnCommit,
@@ -289,8 +289,8 @@ where
         loop {
             let mut waiting = self.waiting.lock().await;
             // Callers that were just answered may send again at once. Yield so that they can: otherwise the next batch would
-            // contain only the first of their requests, and the others would wait for that commit. On an idle system this
-            // costs nothing.
+            // contain only the first of their requests, and the remaining requests would wait for that commit. On an idle
+            // system this costs nothing.
             if waiting.len() < last_size / 2 {
                 tokio::task::yield_now().await;
             }
@@ -353,7 +353,7 @@ where
             let _ = caller.send(outage.clone().map_or(Ok(()), Err));
         }
         if let Some(outage) = outage {
-            // If the receiver is locked, the other committer will hit the outage itself.
+            // If the receiver is locked, the other committer will notice the outage itself.
             if let Ok(mut waiting) = self.waiting.try_lock() {
                 refuse_all(&mut waiting, &outage);
             }

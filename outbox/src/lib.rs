@@ -1,9 +1,9 @@
-//! The outbox: the job tables and everything the two programs do with them.
+//! The outbox: the job tables and everything that the two programs do with these tables.
 //!
-//! The api enqueues jobs (`enqueue`). A worker claims them, stores the link before it mails it, and records how each job
-//! ended (`running`). Periodic tasks rescue jobs whose worker died, expire late ones and delete old rows
-//! (`maintenance`). Mailgun's reports update a job after its mail was handed over (`reports`), and `monitor` keeps the
-//! state of the queue and of the upstreams. `group_commit` writes many of these records in one transaction.
+//! The api enqueues jobs (`enqueue`). A worker claims them, stores the link before it mails it, and records how each job ended
+//! (`running`). Periodic tasks rescue jobs whose worker died, expire late jobs and delete old rows (`maintenance`). Mailgun's
+//! reports update a job after its mail was handed over (`reports`), and `monitor` keeps the state of the queue and of the
+//! upstreams. `group_commit` combines many of these writes into one transaction.
 //!
 //! Every SQL statement of the project is in this crate, each in its own function. The crate knows nothing about HTTP or mail.
 //! All times come from Postgres's clock. Every write to a running job carries its [`Lease`]; a write with a lease that

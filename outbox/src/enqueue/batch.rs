@@ -1,10 +1,11 @@
 //! The api's only write: checks quotas, supersedes older jobs and adds new ones, for a batch of requests.
 //!
 //! If none of the batch's recipients has a quota row or a suppression, a single statement adds all jobs. Otherwise one
-//! statement reads the recipients' state, the decision is made here, and a second statement writes it.
+//! statement reads the recipients' state, `decide` determines the outcome of each request, and a second statement writes the
+//! outcomes.
 //!
-//! The recipient's quota row orders the requests for one recipient across all replicas of the api: Postgres refuses a write
-//! if the row has changed since it was read, and the batch is decided again. No lock is held in between.
+//! The recipient's quota row orders the requests for one recipient across all replicas of the api: Postgres refuses a write if
+//! the row has changed since it was read, and the batch is decided again. No lock is held between the read and the write.
 
 use sqlx::PgConnection;
 

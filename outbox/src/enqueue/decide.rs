@@ -5,8 +5,8 @@ use super::{
     request::{EnqueuePolicy, Enqueued, NewJob},
 };
 
-/// Decides a batch in order of arrival. An accepted request uses up quota and becomes its mailbox's last request. Other
-/// requests change nothing.
+/// Decides a batch in order of arrival. An accepted request uses up quota and becomes its mailbox's last request. Any other
+/// request changes nothing.
 pub(super) fn decide(policy: &EnqueuePolicy, state: &mut RecipientState, requests: &[NewJob]) -> Vec<Enqueued> {
     requests.iter().map(|request| decide_one(policy, state, request)).collect()
 }

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::model::{mailbox::Mailbox, quota::Quotas};
 
-/// The mailboxes of a batch, or `None` if one of them occurs twice, because the first request would then affect the decision
-/// on the second.
+/// The mailboxes of a batch, or `None` if a mailbox occurs twice, because the first request would then affect the decision on
+/// the second.
 pub(super) fn distinct_mailboxes(requests: &[NewJob]) -> Option<Vec<Mailbox>> {
     let mailboxes: Vec<Mailbox> = requests.iter().map(|request| request.recipient.mailbox()).collect();
     let distinct: HashSet<&Mailbox> = mailboxes.iter().collect();
@@ -62,7 +62,7 @@ pub(super) async fn add(
     Ok((!rows.is_empty()).then(|| RecipientState::from_rows(rows, policy.duplicate_window)))
 }
 
-/// Seconds that one request uses up of each window.
+/// Seconds of each window that one request uses up.
 fn intervals(quotas: &Quotas) -> Vec<f64> {
     quotas.intervals().map(|interval| interval.as_secs_f64()).collect()
 }

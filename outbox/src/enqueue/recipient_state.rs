@@ -17,7 +17,7 @@ pub(super) struct RecipientState {
     pub(super) mailboxes: HashMap<Mailbox, MailboxState>,
     /// Suppressions by address.
     pub(super) suppressed: HashMap<String, Suppression>,
-    /// When it was read, by Postgres's clock.
+    /// When the state was read, by Postgres's clock.
     pub(super) at: DateTime<Utc>,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct RecipientRow {
     pub(super) now: DateTime<Utc>,
 }
 
-/// `sqlx::query_as!` for [`RecipientRow`]s: takes the `from` clause and its parameters.
+/// `sqlx::query_as!` for [`RecipientRow`]s: expects the `from` clause and its parameters.
 macro_rules! recipient_rows {
     ($from:tt, $($parameter:expr),+ $(,)?) => {
         sqlx::query_as!(

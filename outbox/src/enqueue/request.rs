@@ -11,7 +11,7 @@ pub struct NewJob {
     pub id: JobId,
     /// The address that the link is mailed to.
     pub recipient: Email,
-    /// The URL that the link leads to.
+    /// The URL that the link takes the person to.
     pub callback_url: CallbackUrl,
     /// The portal's host as the mail shows it.
     pub shown_host: ShownHost,
@@ -19,7 +19,7 @@ pub struct NewJob {
     pub language: String,
     /// The time zone in which the mail shows times, a name of the tz database. `None` for UTC.
     pub time_zone: Option<String>,
-    /// The client's network as the IP limit counts it. The tighter quota is counted per recipient and client.
+    /// The client's network, in the form that the IP limit counts. The tighter quota is counted per recipient and client.
     pub client: String,
     /// The request's `X-Request-Id`, 1 to 64 bytes.
     pub request_id: String,
@@ -27,10 +27,10 @@ pub struct NewJob {
     pub traceparent: Option<String>,
 }
 
-/// What a request must meet to become a job.
+/// The conditions that a request must meet to become a job.
 #[derive(Debug, Clone)]
 pub struct EnqueuePolicy {
-    /// Quotas of a recipient over all clients.
+    /// Quotas per recipient, across all clients.
     pub per_recipient: Quotas,
     /// Tighter quotas per recipient and client network.
     pub per_recipient_and_client: Quotas,
@@ -43,9 +43,9 @@ pub struct EnqueuePolicy {
 /// Outcome of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enqueued {
-    /// Its job waits for a worker.
+    /// The request's job waits for a worker.
     Queued,
-    /// A double click. The first request's mail answers both; this job's row is already in the history.
+    /// A double click. The first request's mail serves both requests. This job's row is already in the history.
     Duplicate,
     /// The recipient is suppressed. The job's row is already in the history, as failed. The api's answer must not reveal this.
     Suppressed,

@@ -120,7 +120,7 @@ struct JobRows<'a> {
 impl<'a> JobRows<'a> {
     fn collect(state: &RecipientState, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
         let queued = |index: &usize| outcomes[*index] == Enqueued::Queued;
-        // If the batch has several requests for one recipient, only the last one stays open.
+        // If the batch has several requests for one recipient, only the job of the last request stays open.
         let last: HashMap<&str, usize> =
             (0..requests.len()).filter(queued).map(|index| (requests[index].recipient.as_str(), index)).collect();
         let mut rows = Self::default();
@@ -173,7 +173,7 @@ impl<'a> JobRows<'a> {
 struct QuotaRows<'a> {
     mailboxes: Vec<&'a str>,
     versions: Vec<Option<i64>>,
-    /// As literals of `timestamptz[]`: in a Postgres array of arrays, all inner arrays must have the same length.
+    /// `timestamptz[]` literals, because in a Postgres array of arrays, all inner arrays must have the same length.
     tats: Vec<String>,
     clients: Vec<Json<&'a Clients>>,
     last_recipients: Vec<&'a str>,
@@ -188,7 +188,7 @@ impl<'a> QuotaRows<'a> {
         let changed: BTreeSet<Mailbox> = accepted.map(|(request, _)| request.recipient.mailbox()).collect();
         let mut rows = Self::default();
         for (key, mailbox) in changed.iter().filter_map(|key| state.mailboxes.get_key_value(key)) {
-            // Always present, because an accepted request becomes its mailbox's last request.
+            // `last` is always present, because an accepted request becomes its mailbox's last request.
             let Some((last_recipient, last_callback_url)) = &mailbox.last else { continue };
             let tats: Vec<String> = mailbox.tats.iter().map(DateTime::to_rfc3339).collect();
             rows.mailboxes.push(key.as_str());

@@ -1,4 +1,4 @@
-//! Erases a person: the address, and texts about it, are removed from all tables. Counts stay.
+//! Erases a person: the address, and texts about it, are removed from all tables. Counts are kept.
 
 use sqlx::PgPool;
 
@@ -19,7 +19,7 @@ pub struct Forgotten {
     pub rows: u64,
 }
 
-/// Erases an address. Its open jobs end. The rows of all its jobs stay, but without the address.
+/// Erases an address. Its open jobs end. The rows of all jobs for the address are kept, but the address is removed from them.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was removed.

@@ -6,14 +6,14 @@ use sqlx::PgPool;
 
 use crate::postgres::error::Error;
 
-/// Maximum of `DUPLICATE_WINDOW`.
+/// Maximum value of the setting `DUPLICATE_WINDOW`.
 pub const LONGEST_DUPLICATE_WINDOW: Duration = Duration::from_hours(1);
 
 /// Maximum number of rows that one statement deletes, so that it locks them only for a moment.
 const BATCH: u64 = 5_000;
 
-/// Deletes rows whose windows are all unused and whose last request is too old for a duplicate. Returns the number of deleted
-/// rows.
+/// Deletes rows whose windows are all unused and whose last request is so old that a repeat would not count as a duplicate.
+/// Returns the number of deleted rows.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -1,6 +1,6 @@
-//! Periodic tasks: rescue jobs whose worker died, expire late ones, roll up counts, and delete what is no longer needed.
+//! Periodic tasks: rescue jobs whose worker died, expire late jobs, roll up counts, and delete what is no longer needed.
 //!
-//! Every worker runs them; each is safe to run on several workers at once.
+//! Every worker runs these tasks. Each task is safe to run on several workers at once.
 
 pub(crate) mod expire;
 pub(crate) mod forget;

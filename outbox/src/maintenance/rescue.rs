@@ -30,10 +30,10 @@ pub struct Rescued {
     pub superseded: Vec<EndedJob>,
 }
 
-/// Requeues running jobs whose lease has expired. A job that has had `max_attempts` ends as failed (`attempts_exhausted`),
+/// Requeues running jobs whose lease has expired. A job that has used up `max_attempts` ends as failed (`attempts_exhausted`),
 /// because the job itself may crash its workers.
 ///
-/// Several workers may do this at the same time: the fencing token lets only one of them change a job.
+/// Several workers may do this at the same time: the fencing token lets only one worker change a job.
 ///
 /// # Errors
 /// [`Error::Database`].

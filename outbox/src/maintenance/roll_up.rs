@@ -6,8 +6,8 @@ use sqlx::PgPool;
 
 use crate::postgres::error::{Error, in_time};
 
-/// Counts the jobs and reports since the last call, for at most one hour. Returns true if there is more to count: call it
-/// again then. Returns false at once if another worker is counting.
+/// Counts the jobs and reports since the last call, for at most one hour. Returns true if there is more to count: the caller
+/// should then call this function again. Returns false at once if another worker is counting.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was counted.

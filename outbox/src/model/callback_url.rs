@@ -1,4 +1,4 @@
-//! The URL that a sign-in link leads back to.
+//! The URL that a sign-in link takes the person to.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use url::Url;
 /// Why a text is not a callback URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackUrlError {
-    /// It has more than [`CallbackUrl::MAX_BYTES`].
+    /// It is longer than [`CallbackUrl::MAX_BYTES`].
     #[error("it is longer than 8192 bytes")]
     TooLong,
     /// It is not an absolute http or https URL with a host, or it contains spaces or control characters.
@@ -15,7 +15,7 @@ pub enum CallbackUrlError {
     Malformed,
 }
 
-/// An absolute URL that a sign-in link leads back to: origin, path, and possibly `?next=`.
+/// An absolute URL that a sign-in link takes the person to: origin, path, and possibly `?next=`.
 ///
 /// The text is kept exactly as it was given, because Supabase's answer is compared with it and sealed links are bound to
 /// it.
@@ -26,10 +26,10 @@ pub struct CallbackUrl {
 }
 
 impl CallbackUrl {
-    /// Longest URL that `email_jobs.callback_url` takes, in bytes.
+    /// Longest URL that `email_jobs.callback_url` accepts, in bytes.
     pub const MAX_BYTES: usize = 8_192;
 
-    /// Reads an absolute http or https URL.
+    /// Parses an absolute http or https URL.
     ///
     /// # Errors
     /// [`CallbackUrlError`].
@@ -38,7 +38,7 @@ impl CallbackUrl {
         if text.len() > Self::MAX_BYTES {
             return Err(CallbackUrlError::TooLong);
         }
-        // The URL parser drops line breaks and trims spaces; the text that is sent would still contain them.
+        // The URL parser drops line breaks and trims spaces, but the text is sent unchanged and would still contain them.
         if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(CallbackUrlError::Malformed);
         }
@@ -60,8 +60,8 @@ impl CallbackUrl {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// Number of characters that this URL takes in a link. Supabase percent-encodes it again, unless it has none of
-    /// `&`, `=` and `#` (Supabase: internal/mailer, encodeRedirectURL; also measured).
+    /// Number of characters that this URL takes up in a link. Supabase percent-encodes the URL again, unless it contains none
+    /// of `&`, `=` and `#` (Supabase: internal/mailer, encodeRedirectURL; confirmed by a measurement).
     #[must_use]
     pub fn len_in_link(&self) -> usize {
         if !self.text.contains(['&', '=', '#']) {
@@ -72,8 +72,8 @@ impl CallbackUrl {
         kept + 3 * (self.text.len() - kept)
     }
 
-    /// Origin and path, without query and fragment: the part that an operator configures, and nothing that the caller
-    /// of the api chose.
+    /// Origin and path, without query and fragment. An operator configures this part, so it contains nothing that the caller of
+    /// the api chose.
     #[must_use]
     pub fn origin_and_path(&self) -> String {
         format!("{}{}", self.url.origin().ascii_serialization(), self.url.path())

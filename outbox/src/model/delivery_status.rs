@@ -17,7 +17,7 @@ pub enum DeliveryStatus {
     Bounced,
     /// Delivered, and then reported as spam by the recipient.
     Complained,
-    /// Mailgun did not try: the address is on its list of bounces, complaints or unsubscribes.
+    /// Mailgun did not try: the address is on Mailgun's list of bounces, complaints or unsubscribes.
     Suppressed,
 }
 
@@ -33,7 +33,7 @@ impl DeliveryStatus {
         Self::Suppressed,
     ];
 
-    /// Whether only a complaint can follow.
+    /// Whether this status is final, except that a complaint can still follow.
     #[must_use]
     pub fn is_final(self) -> bool {
         !matches!(self, Self::Accepted | Self::Deferred)

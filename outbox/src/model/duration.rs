@@ -2,17 +2,17 @@
 
 use std::time::Duration;
 
-/// Longest duration that a setting may name.
+/// Longest duration that a setting may specify.
 const LONGEST_SECONDS: u64 = 366 * 86_400;
 
-/// Parses a whole number and one unit, `s`, `m`, `h` or `d`: from `1s` to `366d`. White space around it is ignored.
+/// Parses a whole number and one unit, `s`, `m`, `h` or `d`: from `1s` to `366d`. White space around the text is ignored.
 ///
 /// ```
 /// assert_eq!(outbox::parse_duration("15m"), Ok(std::time::Duration::from_secs(900)));
 /// ```
 ///
 /// # Errors
-/// What is wrong, for the operator who wrote the setting.
+/// A message that tells the operator what is wrong with the setting.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     let text = text.trim();
     let wrong = || format!("`{text}` is not a duration like 10s, 15m, 1h or 1d");

@@ -9,10 +9,10 @@ use super::{code_point::CodePoint, email_domain, mailbox::Mailbox};
 /// Why a text is not an email address. The message is for the person who typed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
-    /// It is empty or only spaces.
+    /// It is empty or contains only spaces.
     #[error("Enter an email address.")]
     Empty,
-    /// It has more than 254 characters, or more than 254 bytes with its domain as punycode.
+    /// It is longer than 254 characters, or longer than 254 bytes once its domain is in punycode.
     #[error("An email address has at most 254 characters.")]
     TooLong,
     /// It is not exactly one `local@host`.
@@ -37,16 +37,16 @@ pub enum EmailError {
     NoDot,
 }
 
-/// One email address: lower-case ASCII of at most 254 bytes, its domain as punycode where it is not ASCII.
+/// One email address, in lower-case ASCII and at most 254 bytes long. Domain labels in other scripts are in punycode.
 ///
-/// The syntax is that of HTML's `<input type=email>`, which Supabase Auth checks too (internal/api/mail.go). It allows no
+/// The syntax is that of HTML's `<input type=email>`, which Supabase Auth also checks (internal/api/mail.go). It allows no
 /// comma, quote, bracket or space: Mailgun splits `to` at commas, and one field must never become two recipients.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Email(String);
 
 impl Email {
-    /// Longest address that SMTP carries (RFC 5321 §4.5.3.1.3, without the angle brackets): in bytes, and also in
-    /// characters before normalisation and trimming.
+    /// Longest address that SMTP allows (RFC 5321 §4.5.3.1.3, without the angle brackets). The limit applies to the bytes of
+    /// the address, and to the characters of the input before normalisation and trimming.
     pub const MAX_LENGTH: usize = 254;
     /// Longest part before the `@` (RFC 5321 §4.5.3.1.1), in bytes.
     const MAX_LOCAL_LENGTH: usize = 64;
@@ -223,7 +223,7 @@ mod tests {
         assert_eq!(Email::parse(" \u{a0} \u{200b}"), Err(EmailError::Empty));
         assert_eq!(Email::parse(&format!("{}@b.c", "a".repeat(65))), Err(EmailError::LongLocalPart));
         assert_eq!(Email::parse(&format!("a@{}", "b.".repeat(126) + "c")), Err(EmailError::TooLong));
-        // 254 characters, but more bytes as punycode.
+        // 254 characters, but more than 254 bytes as punycode.
         let domain = format!("{0}.{0}.{0}.{0}.example", "ü".repeat(45));
         assert!(matches!(Email::parse(&format!("{}@{domain}", "a".repeat(61))), Err(EmailError::TooLong)));
         assert_eq!(Email::parse(&"\u{fdfa}".repeat(100_000)), Err(EmailError::TooLong));

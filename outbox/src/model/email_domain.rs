@@ -1,6 +1,6 @@
-//! The domain of an email address, in the form that DNS and SMTP carry: ASCII, with punycode for labels in other scripts.
+//! The domain of an email address, in the form that DNS and SMTP use: ASCII, with punycode for labels in other scripts.
 //!
-//! UTS #46 alone is not strict enough for an address that a person types: it accepts emoji, and deletes invisible
+//! The checks of UTS #46 are not strict enough for an address that a person types: UTS #46 accepts emoji, and deletes invisible
 //! characters. So each label is checked before it is encoded. A label that is already punycode is decoded and must be valid.
 
 use icu_properties::{
@@ -14,8 +14,8 @@ use idna::{
 
 use super::{code_point::CodePoint, email::EmailError};
 
-/// Returns the domain in lower case, as punycode where it is not ASCII: `müller.example` becomes
-/// `xn--mller-kva.example`. The domain must be in Unicode's normal form KC.
+/// Returns the domain in lower case, with punycode for labels that are not ASCII: `müller.example` becomes
+/// `xn--mller-kva.example`. The domain must be in Unicode Normalization Form KC.
 ///
 /// # Errors
 /// [`EmailError::Domain`] if it is not a domain, [`EmailError::NoDot`] if it has a single label.
@@ -29,9 +29,9 @@ pub(super) fn to_ascii(domain: &str) -> Result<String, EmailError> {
         return Err(EmailError::NoDot);
     }
     let domain = labels.join(".");
-    // Maps to lower case; checks lengths, the bidi rule, marks at the beginning, joiners in context (CONTEXTJ), and
-    // that punycode is the canonical encoding of a valid label. ASCII labels such as `ab--cd` exist, so hyphens are
-    // checked at the ends only.
+    // Maps to lower case; checks lengths, the bidi rule, marks at the beginning, joiners in context (CONTEXTJ), and that
+    // punycode is the canonical encoding of a valid label. ASCII labels such as `ab--cd` exist, so hyphens are checked only at
+    // the ends of a label.
     Uts46::new()
         .to_ascii(domain.as_bytes(), AsciiDenyList::STD3, Hyphens::CheckFirstLast, DnsLength::Verify)
         .map(Into::into)
@@ -47,8 +47,8 @@ fn is_label(label: &str) -> bool {
         && !has_reserved_hyphens(label)
 }
 
-/// Whether a non-ASCII label, in Unicode or as punycode, has hyphens in its third and fourth place. They are reserved
-/// (RFC 5891 §4.2.3.1), and `xn--` in such a label would be punycode of punycode.
+/// Whether a non-ASCII label, in Unicode or as punycode, has hyphens as its third and fourth characters. Hyphens in these
+/// positions are reserved (RFC 5891 §4.2.3.1), and `xn--` in such a label would be punycode of punycode.
 fn has_reserved_hyphens(label: &str) -> bool {
     let encoded = label.get(..4).filter(|prefix| prefix.eq_ignore_ascii_case("xn--")).map(|_| &label[4..]);
     let unicode = match encoded {
@@ -70,7 +70,7 @@ fn is_label_char(c: char) -> bool {
         )
         // The Chinese and Japanese zero. Unicode classifies it as a letter number, like the Roman numerals.
         || c == '〇';
-    // Some of these are invisible, such as variation selectors, and UTS #46 deletes them.
+    // Some of these characters are invisible, such as variation selectors, and UTS #46 deletes them.
     is_letter_mark_or_digit && !CodePoint(c).is_invisible()
 }
 
@@ -97,7 +97,8 @@ mod tests {
             ("〇一.example", "xn--w6j351g.example"),
             ("उदाहरण.परीक्षा", "xn--p1b6ci4b4b3a.xn--11b5bs3a9aj6g"),
             ("مثال.إختبار", "xn--mgbh0fb.xn--kgbechtv"),
-            // Joiners are invisible, so typed ones are refused. As punycode, a domain with valid joiners is accepted.
+            // Joiners are invisible, so they are refused in typed domains. A domain with valid joiners is accepted in the form
+            // of punycode.
             ("xn--mgba3gch31f060k.example", "xn--mgba3gch31f060k.example"),
         ] {
             assert_eq!(to_ascii(domain).as_deref(), Ok(ascii), "{domain}");

@@ -1,4 +1,4 @@
-//! A job that ended while no worker was delivering it, as the log shows it.
+//! A job that ended while no worker was delivering it, with the fields that are logged.
 
 use std::time::Duration;
 
@@ -15,14 +15,14 @@ pub struct EndedJob {
     pub state: &'static str,
     /// Number of attempts.
     pub attempts: i16,
-    /// Why it ended. `None` if it is sent.
+    /// Why it ended. `None` if it ended as `sent`.
     pub code: Option<String>,
     /// Time since the request. Zero if the request was never queued.
     pub age: Duration,
 }
 
 impl EndedJob {
-    /// Logs one line, like the line that a delivery logs for a job that it ends.
+    /// Logs one line, in the same form as the line that a delivery logs when it ends a job.
     pub fn log(&self) {
         tracing::info!(
             job_id = %self.job,

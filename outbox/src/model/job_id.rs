@@ -1,4 +1,4 @@
-//! The id of a job, and a worker's lease of it.
+//! The id of a job, and a worker's lease on it.
 
 use std::fmt;
 
@@ -28,7 +28,7 @@ impl fmt::Display for JobId {
     }
 }
 
-/// A worker's lease of a running job. Only a claim creates one. A write that carries an outdated lease changes nothing.
+/// A worker's lease on a running job. Only a claim creates a lease. A write that carries an outdated lease changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Lease {
     /// The leased job.
@@ -37,15 +37,15 @@ pub struct Lease {
     pub(crate) token: i64,
 }
 
-/// Sorts a batch by job. Every write to several running jobs locks them in this order, so that two writes cannot deadlock. A
-/// deadlock would delay both by a second.
+/// Sorts a batch by job. Every write to several running jobs locks the jobs in this order, so that two writes cannot deadlock.
+/// A deadlock would delay both writes by a second.
 pub(crate) fn in_lock_order<T>(batch: &[T], job: impl Fn(&T) -> JobId) -> Vec<&T> {
     let mut sorted: Vec<&T> = batch.iter().collect();
     sorted.sort_unstable_by_key(|it| job(it));
     sorted
 }
 
-/// Splits leases into the two columns that statements take.
+/// Splits leases into the two columns that statements expect.
 pub(crate) fn lease_columns<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> (Vec<Uuid>, Vec<i64>) {
     leases.into_iter().map(|lease| (lease.job.0, lease.token)).unzip()
 }

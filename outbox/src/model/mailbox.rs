@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// The mailbox that an address reaches, as far as is known: without `+tag`, and without dots at Gmail.
+/// The mailbox that an address reaches, as far as we can tell: the address without `+tag`, and at Gmail also without dots.
 ///
 /// It is the key of a recipient's quota. If the address were the key, each tag would have its own quota. Only
-/// [`Email::mailbox`](super::email::Email::mailbox) and rows of `recipient_quotas` create one.
+/// [`Email::mailbox`](super::email::Email::mailbox) and rows of `recipient_quotas` create a `Mailbox`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mailbox(String);
 

@@ -1,8 +1,8 @@
 //! Quotas: a number of requests per window, by GCRA (the generic cell rate algorithm).
 //!
-//! Each window has one theoretical arrival time (TAT). A request moves it forward by `window ÷ limit`, and is accepted if the
-//! TAT is then at most one window ahead. This allows a full burst first and an even rate afterwards, without a counter to
-//! reset.
+//! Each window has one theoretical arrival time (TAT). A request moves the TAT forward by `window ÷ limit`, and is accepted if
+//! the TAT is then at most one window ahead. This rule allows a full burst first and an even rate afterwards, without a counter
+//! to reset.
 
 use std::{str::FromStr, time::Duration};
 
@@ -63,8 +63,8 @@ impl Quotas {
         self.0.iter().map(Quota::interval)
     }
 
-    /// Returns the TATs after one more request, or the time to wait until one would be accepted. A refused request uses up
-    /// nothing.
+    /// Returns the TATs after one more request, or the time to wait until a request would be accepted. A refused request uses
+    /// up nothing.
     ///
     /// `tats` are the stored TATs. If a TAT is missing, its window counts as unused.
     pub(crate) fn admit(&self, tats: &[DateTime<Utc>], now: DateTime<Utc>) -> Result<Vec<DateTime<Utc>>, Duration> {

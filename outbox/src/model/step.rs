@@ -1,4 +1,4 @@
-//! The steps of a delivery, and the record of one that was tried.
+//! The steps of a delivery, and the record of a step that was tried.
 
 use std::{sync::Arc, time::Duration};
 
@@ -61,9 +61,9 @@ impl StepOutcome {
 /// A step that was tried: one row of `email_attempts`.
 #[derive(Debug, Clone)]
 pub struct StepRecord {
-    /// The attempt of the job, from 1.
+    /// Number of the job's attempt, starting at 1.
     pub attempt: i16,
-    /// The worker that tried it, at most 128 bytes.
+    /// The worker that tried the step, at most 128 bytes.
     pub worker: Arc<str>,
     /// What was tried.
     pub step: Step,

@@ -1,5 +1,5 @@
-//! How many jobs are open, and for how long. Each worker reads this every few seconds, so it is one scan of the open
-//! partition, and its cost does not depend on the history.
+//! Counts the open jobs and finds the age of the oldest. Each worker runs this query every few seconds, so the query is a
+//! single scan of the open partition, and its cost does not depend on the size of the history.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use sqlx::PgPool;
 
 use crate::postgres::error::Error;
 
-/// The open jobs of one state.
+/// The open jobs in one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Backlog {
     /// `queued`, `running` or `retrying`.
@@ -17,7 +17,7 @@ pub struct Backlog {
     /// Time since the request of the oldest job; zero if there is none.
     pub oldest: Duration,
     /// Time since the request of the oldest job that was not refused by an upstream and does not wait for a failing hook; zero
-    /// if there is none. Strangers can keep such jobs in the queue for as long as they like.
+    /// if there is none. The other jobs are left out because strangers can keep them in the queue for as long as they like.
     pub oldest_unrefused: Duration,
 }
 

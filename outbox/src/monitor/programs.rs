@@ -1,5 +1,6 @@
-//! Which programs run. Each program reports itself every [`REPORT_INTERVAL`] and gets a summary of all of them, so that its
-//! health check can show whether their connections exceed the server's limit, and whether versions or keys differ.
+//! Tracks which programs are running. Each program reports itself every [`REPORT_INTERVAL`] and gets a summary of all running
+//! programs, so that its health check can show whether the programs' connections exceed the server's limit, and whether
+//! versions or keys differ.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -49,11 +50,11 @@ pub struct ProgramsSummary {
     pub apis: i64,
     /// Number of workers.
     pub workers: i64,
-    /// Maximum number of connections that they open together.
+    /// Maximum number of connections that all programs together open.
     pub max_connections: i64,
     /// Number of connections that the server allows.
     pub connections_allowed: i32,
-    /// Their versions, each with its commit.
+    /// The programs' versions, each with its commit.
     pub versions: Vec<String>,
     /// The distinct lists of sealing keys among the workers, each with its ids separated by spaces.
     pub sealing_keys: Vec<String>,

@@ -1,4 +1,5 @@
-//! Which callbacks Supabase's redirect allow list accepts, as far as workers have checked. All workers share the results.
+//! Stores which callbacks Supabase's redirect allow list accepts, as far as workers have checked them. All workers share the
+//! results.
 
 use std::time::Duration;
 
@@ -6,22 +7,23 @@ use sqlx::PgPool;
 
 use crate::postgres::error::Error;
 
-/// How long a callback counts as allowed. An operator rarely removes an entry, and the worker checks the redirect of each
-/// link anyway.
+/// How long a callback counts as allowed. An operator rarely removes an entry from the allow list, and the worker checks the
+/// redirect of each link anyway.
 pub const ALLOWED_FOR: Duration = Duration::from_hours(1);
 
-/// How long a refusal counts. Short, so that a missing entry takes effect soon after an operator adds it.
+/// How long a callback counts as refused. This time is short, so that a missing entry takes effect soon after an operator adds
+/// it to the allow list.
 pub const REFUSED_FOR: Duration = Duration::from_mins(1);
 
 /// Maximum number of rows. A wildcard in `CALLBACK_ORIGINS` lets strangers make up origins, so the table needs a limit.
 ///
 /// While the table is full, no new callback is stored until rows have become invalid. A valid row is never deleted to make
-/// room: otherwise a stranger with enough made-up origins could push out the portal's own row. The portal's row stays and can
-/// be renewed, and a callback without a row only costs extra requests to Supabase. A worker checks at most four callbacks in
-/// a minute, so a hundred workers would need an hour to fill the table.
+/// room: otherwise a stranger with enough made-up origins could push out the portal's own row. The portal's row is kept and can
+/// be renewed, and a callback without a row only costs extra requests to Supabase. A worker checks at most four callbacks in a
+/// minute, so a hundred workers would need an hour to fill the table.
 const MAX_ROWS: i64 = 10_000;
 
-/// How long the result of a check counts.
+/// How long the result of a check is valid.
 #[must_use]
 pub fn valid_for(is_allowed: bool) -> Duration {
     if is_allowed { ALLOWED_FOR } else { REFUSED_FOR }
@@ -60,8 +62,8 @@ pub async fn find(pool: &PgPool, origin_and_path: &str) -> Result<Option<Redirec
     }))
 }
 
-/// Stores the result of a check. Returns whether it was stored: false if the table is full and the callback has no row yet,
-/// or if `origin_and_path` has more than 2,048 bytes.
+/// Stores the result of a check. Returns false if the result was not stored: if the table is full and the callback has no row
+/// yet, or if `origin_and_path` has more than 2,048 bytes.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -84,7 +86,7 @@ pub async fn store(pool: &PgPool, origin_and_path: &str, is_allowed: bool) -> Re
     Ok(stored.rows_affected() == 1)
 }
 
-/// Deletes rows that are no longer valid. Returns how many.
+/// Deletes rows that are no longer valid. Returns the number of deleted rows.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -12,23 +12,22 @@ use super::{
     schema::newest_migration,
 };
 
-/// Maximum wait for a connection of the pool.
+/// Maximum wait for a connection from the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A connection that was idle for longer is checked before it is used, so that a restart of Postgres is noticed. Under load,
-/// when each round trip counts, no connection is idle that long.
+/// A connection that was idle for longer than this is checked before it is used, so that a restart of Postgres is noticed.
+/// Under load, when each round trip counts, no connection is idle that long.
 pub(crate) const TRUSTED_FOR: Duration = Duration::from_millis(50);
 
-/// A connection that was returned in the middle of a statement, for example after a timeout, is closed unless it answers
-/// within this time. sqlx checks it too, but without a timeout: on a silent network each statement would cost the pool a
-/// connection. (A connection that falls silent between the two checks is lost until the network's own timeout. A pool has
-/// others. A committer has only one, so it does not return it: see `session`.)
+/// A connection that was returned in the middle of a statement, for example after a timeout, is closed unless it answers within
+/// this time. sqlx also checks the connection, but without a timeout: on a silent network each statement would cost the pool a
+/// connection. (A connection that falls silent between the two checks is lost until the network's own timeout. A pool has other
+/// connections. A committer has only one connection, so it does not return that connection to the pool: see `session`.)
 pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Settings of each session. The timeouts end a frozen client's transaction, whose locks hide rows from SKIP LOCKED, and a
-/// hung statement, which blocks a connection. The settings are made with `set`, because poolers drop unknown startup options.
-/// `outbox.migration`, which is set with them, tells the functions in the database which version this program is: see
-/// `schema`.
+/// Settings of each session. The timeouts end a frozen client's transaction, whose locks hide rows from SKIP LOCKED, and a hung
+/// statement, which blocks a connection. The settings are sent with `set`, because poolers drop unknown startup options.
+/// `outbox.migration`, which is set with them, tells the functions in the database which version this program is: see `schema`.
 const SESSION_SETTINGS: &str = "
 set idle_in_transaction_session_timeout = '5s';
 set statement_timeout = '10s';
@@ -49,7 +48,8 @@ set timezone = 'UTC';
 -- A pooler may pass on a session with the statements of another connection.
 deallocate all";
 
-/// Whether a session can write. It cannot if its server is a standby, became one since, or was made read-only by an operator.
+/// Whether a session can write. It cannot if its server is a standby, has become a standby since the session began, or was made
+/// read-only by an operator.
 const IS_WRITABLE: &str = "select current_setting('transaction_read_only') = 'off'";
 
 /// Whether a session can write. Costs one round trip, like a ping.
@@ -97,14 +97,14 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
                 if is_distrusted {
                     return Ok(false);
                 }
-                // After a failover, a session of the old primary may survive. It must not stay in the pool.
+                // After a failover, a session of the old primary may survive. Such a session must not remain in the pool.
                 let answer = tokio::time::timeout(CHECK_TIMEOUT, is_writable(&mut *connection)).await;
                 answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))
             })
         })
         .after_connect(|connection, _| {
             Box::pin(async move {
-                // All in one round trip.
+                // All statements are sent in one round trip.
                 let statements =
                     format!("{SESSION_SETTINGS}; set outbox.migration = '{}'; {IS_WRITABLE}", newest_migration());
                 let row = sqlx::raw_sql(AssertSqlSafe(statements)).fetch_one(&mut *connection).await?;

@@ -1,10 +1,10 @@
-//! Parses `DATABASE_URL`. The text is checked first, because sqlx logs what it does not understand, and that may be part of
-//! the password.
+//! Parses `DATABASE_URL`. The text is checked first, because sqlx logs the parts that it does not understand, and such a part
+//! may contain a piece of the password.
 
 use sqlx::postgres::PgConnectOptions;
 use url::{Host, Url};
 
-/// Why a text cannot be used as `DATABASE_URL`. The messages show no part of a password.
+/// Why a text cannot be used as `DATABASE_URL`. The messages contain no part of a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
     /// It does not start with `postgres://` or `postgresql://`.
@@ -52,7 +52,8 @@ pub(crate) fn parse(text: &str) -> Result<PgConnectOptions, DatabaseUrlError> {
     let text = text.trim();
     let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     let rest = rest.ok_or(DatabaseUrlError::NotPostgres)?;
-    // The host part ends at the first of these characters. There is an @ after it only if the password contains one of them.
+    // The host part ends at the first of these characters. There is an @ after this character only if the password contains one
+    // of these characters.
     let (_, behind_host) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if behind_host.contains(['@', '#']) {
         return Err(DatabaseUrlError::UnencodedPassword);

@@ -13,7 +13,7 @@ use super::{
 };
 
 /// Maximum time for a statement or transaction, including the network. Postgres ends a slow statement sooner (see `connect`).
-/// This timeout is for a peer that disappears: the kernel would wait for it for 15 minutes.
+/// This timeout covers a peer that disappears: without the timeout, the kernel would wait 15 minutes for the peer.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// The message of [`Error::ReadOnly`].
@@ -75,7 +75,7 @@ impl Error {
         }
     }
 
-    /// Whether Postgres is unreachable or cannot take a write for now, as opposed to a statement that is wrong.
+    /// Whether Postgres is unreachable or cannot accept writes for now. False if the statement itself is wrong.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         match self {
@@ -91,7 +91,8 @@ impl Error {
                     | sqlx::Error::PoolClosed
                     | sqlx::Error::WorkerCrashed
             ),
-            // The last two happen while another version is rolled out. They end by themselves, or this program is replaced.
+            // The last two errors occur while another version is being rolled out. They resolve themselves, or this program is
+            // replaced.
             Self::TimedOut | Self::ReadOnly | Self::TablesTooOld { .. } | Self::ProgramTooOld { .. } => true,
             Self::Url(_) | Self::TransactionPooler { .. } => false,
             // The tables belong to another version, or the role may not create them: an operator must act.
@@ -183,9 +184,9 @@ const TABLES_FOR_NEWER: &str = "OB001";
 
 /// SQLSTATEs that can pass without a change on our side (Postgres, appendix A): connection errors (08), resources (53: disk,
 /// memory, connections), operator intervention (57: shutdown, timeouts), system errors (58), a read-only server after a
-/// failover (25006), a transaction that was idle too long (25P03), serialization failures and deadlocks (40), a lock
-/// timeout (55P03), tables that a migration has yet to create (42P01), tables for newer programs (OB001, our own), and what a
-/// pooler in transaction mode causes.
+/// failover (25006), a transaction that was idle too long (25P03), serialization failures and deadlocks (40), a lock timeout
+/// (55P03), tables that a migration has yet to create (42P01), tables for newer programs (OB001, our own), and the errors that
+/// a pooler in transaction mode causes.
 fn is_outage_code(code: &str) -> bool {
     matches!(code.get(..2), Some("08" | "40" | "53" | "57" | "58"))
         || matches!(code, "25006" | "25P03" | "55P03" | UNDEFINED_TABLE | TABLES_FOR_NEWER)
@@ -193,12 +194,12 @@ fn is_outage_code(code: &str) -> bool {
 }
 
 /// SQLSTATEs of a connection that was given another server session, whose prepared statements differ: a statement does not
-/// exist (26000), already exists (42P05) or takes other parameters (08P01).
+/// exist (26000), already exists (42P05) or expects different parameters (08P01).
 fn is_session_code(code: &str) -> bool {
     matches!(code, "26000" | "42P05" | "08P01")
 }
 
-/// Whether Postgres, or a pooler in front of it, has ended or refused the session, whatever the code. Examples: a wrong
+/// Whether Postgres, or a pooler in front of it, has ended or refused the session, whatever the SQLSTATE. Examples: a wrong
 /// password after a rotation (28P01), a full pooler (XX000), a database that is being renamed (3D000).
 fn ends_session(error: &dyn sqlx::error::DatabaseError) -> bool {
     error

@@ -20,7 +20,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Receives notifications of new or requeued jobs from all programs. A notification that arrives between two calls of
-/// [`wait`](Self::wait) ends the next one.
+/// [`wait`](Self::wait) ends the next call at once.
 pub struct JobListener {
     notified: Arc<Notify>,
     task: JoinHandle<()>,
@@ -37,7 +37,7 @@ impl JobListener {
 
     /// Waits for a notification, but not longer than `max_wait`.
     pub async fn wait(&self, max_wait: Duration) {
-        // After a timeout, the caller looks for jobs as well.
+        // The caller looks for jobs whether or not the wait timed out.
         let _ = timeout(max_wait, self.notified.notified()).await;
     }
 

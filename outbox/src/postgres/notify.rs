@@ -10,8 +10,8 @@ use tokio::{
 
 use super::error::{Error, in_time};
 
-/// Minimum time between two notifications. The first commit of a burst wakes the workers at once. The following ones wait at
-/// most this long and share a notification.
+/// Minimum time between two notifications. The first commit of a burst wakes the workers at once. Later commits wait at most
+/// this long and share a notification.
 const MIN_INTERVAL: Duration = Duration::from_millis(5);
 /// How often the task checks whether it is still needed.
 const LIFE_CHECK: Duration = Duration::from_secs(1);

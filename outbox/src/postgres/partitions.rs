@@ -1,7 +1,8 @@
 //! The day partitions of the history: created a week ahead, dropped when they are older than the retention.
 //!
-//! Both programs create them, because both write history, and a missing partition would be an outage of the api. The date is
-//! Postgres's, not this machine's. Otherwise, a machine whose clock is a month ahead would drop the whole history.
+//! The api and the worker both create partitions, because both write to the history, and a missing partition would be an outage
+//! of the api. The date comes from Postgres, not from this machine. Otherwise, a machine whose clock is a month ahead would
+//! drop the whole history.
 
 use sqlx::{PgConnection, PgPool};
 
@@ -27,7 +28,7 @@ pub(crate) async fn make_on(connection: &mut PgConnection) -> Result<(), sqlx::E
 pub struct Dropped {
     /// Names of dropped partitions.
     pub names: Vec<String>,
-    /// Name of a partition that a long query is reading. It and the ones after it are dropped by a later call.
+    /// Name of a partition that a long query is reading. A later call drops this partition and the partitions after it.
     pub in_use: Option<String>,
 }
 
@@ -38,8 +39,8 @@ pub struct Dropped {
 pub async fn drop_old(pool: &PgPool, retention_days: u64) -> Result<Dropped, Error> {
     let retention_days = i32::try_from(retention_days).unwrap_or(i32::MAX);
     let mut dropped = Dropped::default();
-    // One per transaction: each drop blocks other statements for a moment, and a single transaction would block them for all
-    // drops together.
+    // Drops one partition per transaction. Each drop blocks other statements for a moment, and a single transaction would block
+    // them for the time of all drops.
     loop {
         let next = sqlx::query!(
             r#"select name as "name!", is_dropped as "is_dropped!" from email_drop_partition($1)"#,

@@ -12,7 +12,7 @@ use sqlx::{Connection as _, PgConnection, PgPool, Postgres, Row as _, Transactio
 
 use super::error::{Error, in_time};
 
-/// Number of comparisons. One is not enough, because a pooler may use the same session twice by chance.
+/// Number of comparisons. A single comparison is not enough, because a pooler may use the same session twice by chance.
 const ROUNDS: u32 = 3;
 
 /// Time between two checks while a program runs.
@@ -24,10 +24,10 @@ const SERVER_SESSION: &str = "
     select concat_ws(' ', pid, extract(epoch from backend_start)) from pg_stat_activity where pid = pg_backend_pid()";
 
 /// Checks that `DATABASE_URL` does not point to a pooler in transaction or statement mode. Call it before anything else that
-/// uses the pool. It opens two connections of its own and sends nothing that outlives a transaction.
+/// uses the pool. It opens two separate connections and sends nothing that outlives a transaction.
 ///
 /// # Errors
-/// [`Error::TransactionPooler`] if it does. [`Error::Database`] or [`Error::TimedOut`] if the check failed.
+/// [`Error::TransactionPooler`] if it points to such a pooler. [`Error::Database`] or [`Error::TimedOut`] if the check failed.
 pub async fn check_pooler(pool: &PgPool) -> Result<(), Error> {
     let options = pool.connect_options();
     let is_kept = in_time(async { Ok(compare_new_sessions(&options).await?) }).await?;
@@ -54,7 +54,7 @@ impl PoolerMonitor {
     ///
     /// # Errors
     /// [`Error::TransactionPooler`]. If the pool has no connection, or a connection fails, it returns `Ok`: other checks notice
-    /// that.
+    /// such failures.
     pub async fn check(&self, pool: &PgPool) -> Result<(), Error> {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         if matches!(last, LastCheck::Good(at) if at.elapsed() < RECHECK_INTERVAL) {
@@ -70,7 +70,8 @@ impl PoolerMonitor {
         checked
     }
 
-    /// Checks immediately and has all connections replaced, because one of them was switched to a different server session.
+    /// Checks immediately and causes all connections to be replaced, because a connection was switched to a different server
+    /// session.
     ///
     /// # Errors
     /// The same as for [`check`](Self::check).
@@ -119,7 +120,7 @@ fn transaction_pooler(pool: &PgPool) -> Error {
 }
 
 /// Whether each connection keeps its server session from one transaction to the next. If the pool has only one connection,
-/// compares two new ones.
+/// compares two new connections.
 async fn compare_pooled_sessions(pool: &PgPool) -> Result<bool, sqlx::Error> {
     if pool.options().get_max_connections() < 2 {
         return compare_new_sessions(&pool.connect_options()).await;
@@ -141,15 +142,17 @@ async fn compare_new_sessions(options: &PgConnectOptions) -> Result<bool, sqlx::
 /// Whether each connection keeps its server session. Sends only simple queries, because a pooler may not support prepared
 /// statements.
 async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    // RDS Proxy also changes sessions between transactions, but stops once a connection has declared a cursor or used SET, as
-    // all of ours do. With other poolers the cursor has no effect, because it ends with its transaction.
+    // RDS Proxy also changes sessions between transactions, but stops once a connection has declared a cursor or used SET, and
+    // all of the pool's connections have used SET. With other poolers the cursor has no effect, because it ends with its
+    // transaction.
     let Some(mut transaction) = begin(first).await? else { return Ok(false) };
     sqlx::raw_sql("declare pooler_check cursor for select 1").execute(&mut *transaction).await?;
     transaction.rollback().await?;
     for _ in 0..ROUNDS {
         let before = server_session(first).await?;
         let Some(mut transaction) = begin(second).await? else { return Ok(false) };
-        // The open transaction of the second connection holds its session, which may be the one that the first had.
+        // The open transaction of the second connection holds its session, which may be the session that the first connection
+        // had before.
         let is_taken = server_session(&mut transaction).await? == before;
         // Do not query the first connection if its session was taken: the pooler may have no other session, and would not
         // answer.
@@ -176,7 +179,7 @@ async fn server_session(connection: &mut PgConnection) -> Result<String, sqlx::E
     sqlx::raw_sql(SERVER_SESSION).fetch_one(connection).await?.try_get(0)
 }
 
-/// Whether a host is one of Supabase's shared poolers: port 6543 is transaction mode, 5432 session mode.
+/// Whether a host is one of Supabase's shared poolers: port 6543 is transaction mode, and port 5432 is session mode.
 fn is_supabase(host: &str) -> bool {
     host.trim_end_matches('.').to_ascii_lowercase().ends_with(".pooler.supabase.com")
 }

@@ -1,5 +1,5 @@
-//! Migrations, and which program versions the tables support. While an upgrade is rolled out, or after it was rolled back,
-//! programs run with tables that a newer version has migrated.
+//! Applies migrations, and checks which program versions the tables support. While an upgrade is being rolled out, or after it
+//! was rolled back, programs run with tables that a newer version has migrated.
 
 use sqlx::{PgPool, migrate::Migrator};
 

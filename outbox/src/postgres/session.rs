@@ -12,17 +12,17 @@ use super::{
     pooler::DISTRUST,
 };
 
-/// Maximum number of retries after a collision. At each collision another program's write succeeded, and each program has one
-/// write at a time. So this many replicas can write for the same recipient at once.
+/// Maximum number of retries after a collision. With each collision, another program's write has succeeded, and each program
+/// runs one write at a time. So this many replicas can write for the same recipient at once.
 const MAX_COLLISIONS: u32 = 32;
 
-/// Maximum age of a connection. An older one goes back to the pool, which replaces it, because the memory of a server process
-/// grows with the number of tables that it has used.
+/// Maximum age of a connection. An older connection is returned to the pool, which replaces it, because the memory of a server
+/// process grows with the number of tables that it has used.
 const MAX_AGE: Duration = Duration::from_secs(30 * 60);
 
-/// A connection of the pool that is taken when it is first needed, and kept from one write to the next. Returning it after
+/// A connection that is taken from the pool when it is first needed, and kept from one write to the next. Returning it after
 /// each write would cost round trips. Also, the pool pings a returned connection without a time limit: if the server stops
-/// answering at that moment, the pool loses the connection, and a committer has only one.
+/// answering at that moment, the pool loses the connection, and a committer has only one connection.
 #[derive(Debug)]
 pub(crate) struct Session {
     pool: PgPool,
@@ -40,12 +40,13 @@ struct HeldConnection {
 }
 
 impl Session {
-    /// A session without a connection yet.
+    /// Creates a session that does not have a connection yet.
     pub(crate) fn of(pool: &PgPool) -> Self {
         Self { pool: pool.clone(), held: None }
     }
 
-    /// Records that there is nothing to write for now. If the connection is idle for too long, it is checked before its next use.
+    /// Records that there is nothing to write for now. If the connection then stays idle for too long, it is checked before its
+    /// next use.
     pub(crate) fn pause(&mut self) {
         self.held.take_if(|held| held.taken_at.elapsed() > MAX_AGE);
         if let Some(held) = &mut self.held {
@@ -82,14 +83,14 @@ impl Session {
         if matches!(error, Error::TimedOut)
             && let Some(held) = self.held.take()
         {
-            // Closing it properly would wait for the server.
+            // Closing the connection properly would mean waiting for the server.
             drop(held.connection.detach());
         } else if let Some(held) = &mut self.held {
             held.has_failed = true;
         }
     }
 
-    /// Checks that there is, or can be, a connection to a server that accepts writes.
+    /// Checks that the session has, or can get, a connection to a server that accepts writes.
     pub(crate) async fn check(&mut self) -> Result<(), Error> {
         // `connection` checks an idle connection, and the pool checks the connections that it hands out.
         let checked = in_time(async { Ok(self.connection().await.map(drop)?) }).await;
@@ -97,7 +98,7 @@ impl Session {
         checked
     }
 
-    /// Returns the connection. Takes one from the pool if there is none that works.
+    /// Returns the connection. Takes a new one from the pool if the session has no working connection.
     pub(crate) async fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
         let usable = match self.held.take() {
             Some(held) => held.into_usable().await,
@@ -117,7 +118,8 @@ impl HeldConnection {
     }
 
     /// Returns the connection if it can be used. If it was idle or a statement failed, its server must first confirm in time
-    /// that it accepts writes. `None` if it does not, or if a pooler has mixed up sessions since the connection was taken.
+    /// that it accepts writes. `None` if the server does not confirm this, or if a pooler has mixed up sessions since the
+    /// connection was taken.
     async fn into_usable(mut self) -> Option<Self> {
         if DISTRUST.concerns(self.taken_at.elapsed()) {
             drop(self.connection.detach());
@@ -145,10 +147,10 @@ impl RetryState {
     }
 }
 
-/// Runs a statement or transaction in a session, within the statement timeout. Repeats it if it collided with another one, or
-/// if the partition of its day was missing.
+/// Runs a statement or transaction in a session, within the statement timeout. Repeats it if it collided with another
+/// transaction, or if the partition for its day was missing.
 ///
-/// The optional second name in the closure is true if an earlier try collided.
+/// The closure's optional second parameter is true if an earlier try collided.
 ///
 /// This is a macro because the compiler cannot prove that the future of a closure that borrows the connection is `Send`.
 macro_rules! persist {

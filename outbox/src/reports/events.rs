@@ -1,5 +1,5 @@
-//! Records what Mailgun reports about a mail, and updates its job. A report's token and its effect are committed together,
-//! so a report whose commit failed is accepted when Mailgun sends it again.
+//! Records what Mailgun reports about a mail, and updates the mail's job. A report's token and its effect are committed
+//! together, so a report whose commit failed is accepted when Mailgun sends it again.
 
 use std::time::Duration;
 
@@ -30,21 +30,21 @@ pub struct DeliveryEvent {
     pub job: Option<JobId>,
     /// The mail's Message-Id, in angle brackets.
     pub message_id: Option<String>,
-    /// Recipient of the mail, in lower case. It must match the job's.
+    /// Recipient of the mail, in lower case. It must match the job's recipient.
     pub recipient: String,
     /// For `failed`: `temporary` or `permanent`.
     pub severity: Option<String>,
     /// Mailgun's reason.
     pub reason: Option<String>,
-    /// SMTP status of the recipient's server, or one of Mailgun's own.
+    /// SMTP status from the recipient's server, or one of Mailgun's own codes.
     pub smtp_code: Option<i32>,
-    /// Enhanced status (RFC 3463) of the recipient's server.
+    /// Enhanced status (RFC 3463) from the recipient's server.
     pub enhanced_code: Option<String>,
-    /// Response text of the recipient's server.
+    /// Response text from the recipient's server.
     pub message: Option<String>,
     /// The delivery status that the event means; `None` for a mail in test mode.
     pub delivery: Option<DeliveryStatus>,
-    /// Why its recipient should not be mailed for a while, if there is a reason.
+    /// Why the recipient should not be mailed for a while, if there is a reason.
     pub suppression: Option<SuppressionReason>,
     /// When it happened, by Mailgun's clock.
     pub occurred_at: DateTime<Utc>,
@@ -55,7 +55,7 @@ pub struct DeliveryEvent {
 pub struct Report {
     /// What happened.
     pub event: DeliveryEvent,
-    /// The signature's token; `None` if we queried the event ourselves.
+    /// The signature's token; `None` if we queried Mailgun for the event.
     pub signed: Option<SignedToken>,
 }
 
@@ -71,11 +71,11 @@ pub struct SignedToken {
 /// What a report changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReportOutcome {
-    /// Whether it was recorded.
+    /// Whether the report was recorded.
     pub status: ReportStatus,
     /// The job's new delivery status, if the report changed it.
     pub moved_to: Option<DeliveryStatus>,
-    /// Whether the recipient was suppressed; `None` if the report gave no reason to.
+    /// Whether the recipient was suppressed; `None` if the report gave no reason to suppress it.
     pub suppression: Option<SuppressionOutcome>,
 }
 
@@ -85,7 +85,7 @@ pub struct ReportOutcome {
 pub enum ReportStatus {
     /// The event is recorded on its job.
     Recorded,
-    /// It was recorded before: nothing was changed.
+    /// The event was recorded before: nothing was changed.
     Known,
     /// It matches no job, and is stored in `email_events_unmatched`.
     Unmatched,
@@ -112,7 +112,8 @@ impl ReportStatus {
 pub enum SuppressionOutcome {
     /// The recipient is not mailed for a while.
     Suppressed,
-    /// None of the domain's recent addresses is suppressed: many were reported at once, so the fault must be the server's.
+    /// None of the domain's recently reported addresses is suppressed: so many were reported at once that the fault must be the
+    /// server's.
     HeldBack,
 }
 
@@ -127,7 +128,7 @@ impl SuppressionOutcome {
     }
 }
 
-/// Records reports and returns the outcome of each, in order. They are committed when it returns.
+/// Records reports and returns the outcome of each, in order. The reports are committed when this function returns.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was recorded, and no token is used up.

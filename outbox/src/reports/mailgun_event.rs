@@ -18,7 +18,7 @@ pub enum MailgunEvent {
     Other,
 }
 
-/// Why a value is not an event about one of our mails, as a code for logs and metrics.
+/// A code for logs and metrics: why a value is not an event about one of our mails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Malformed(pub &'static str);
@@ -31,8 +31,8 @@ const TEST_MODE: i32 = 650;
 const TLS_WORDS: [&str; 6] = ["certificate", "certificates", "x509", "tls", "starttls", "ssl"];
 
 impl MailgunEvent {
-    /// Reads an event. It must not have happened after `latest` (time since 1970). If `domain` is given, the event must be about
-    /// a mail of that domain.
+    /// Reads an event. The event must not have happened after `latest` (time since 1970). If `domain` is given, the event must
+    /// be about a mail of that domain.
     ///
     /// # Errors
     /// [`Malformed`].
@@ -93,12 +93,12 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
     })))
 }
 
-/// Converts a recipient to the form of `email_jobs.recipient`. An event may have the domain in Unicode.
+/// Converts a recipient to the form of `email_jobs.recipient`. An event may contain the domain in Unicode.
 fn job_recipient(recipient: &str) -> String {
     Email::parse(recipient).map_or_else(|_| recipient.to_lowercase(), |email| email.to_string())
 }
 
-/// The parts of an event that the two tables below match on.
+/// The parts of an event that decide its delivery status and whether its recipient is suppressed.
 struct Facts<'a> {
     kind: &'a str,
     severity: Option<&'a str>,
@@ -170,7 +170,7 @@ fn words(event: &Value) -> Option<String> {
     places.into_iter().filter_map(|place| text(event, place, 4_000)).find(|words| !words.is_empty())
 }
 
-/// The enhanced status (RFC 3463) at the start of a server's text, or after the basic one: `550 5.1.1 …`.
+/// The enhanced status (RFC 3463) at the start of a server's text, or after the basic SMTP status: `550 5.1.1 …`.
 fn enhanced(words: &str) -> Option<String> {
     words.split([' ', '-']).filter(|word| !word.is_empty()).take(2).find(|word| is_enhanced(word)).map(str::to_owned)
 }
@@ -191,7 +191,7 @@ fn cut(mut text: String, longest: usize) -> String {
     text
 }
 
-/// Removes angle brackets. Events have the Message-Id without them, responses to a send have them.
+/// Removes angle brackets. The Message-Id has no angle brackets in events, but has them in responses to a send.
 fn bare(message_id: &str) -> &str {
     message_id.trim().trim_start_matches('<').trim_end_matches('>')
 }

@@ -1,6 +1,6 @@
 //! The list of mails that a worker asks Mailgun about: mails that were handed over, or may have been, and whose final status
-//! was not reported in time. Only one worker at a time works on the list. It is a table, so the next worker continues where
-//! the last one stopped.
+//! was not reported in time. Only one worker at a time works on the list. The list is a table, so the next worker continues
+//! where the last one stopped.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ pub struct UnreportedMail {
     pub message_id: String,
     /// When the job ended.
     pub ended_at: DateTime<Utc>,
-    /// Time since then.
+    /// Time since the job ended.
     pub age: Duration,
     /// Number of queries to Mailgun that did not return the final status.
     pub asks: u16,
 }
 
-/// Takes the lease of the list for `hold`, or renews it. Returns false if another worker holds it, or during a pause.
+/// Takes the lease on the list for `hold`, or renews it. Returns false if another worker holds it, or during a pause.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -64,8 +64,8 @@ pub async fn end_turn(pool: &PgPool, worker: &str, pause: Duration, reason: Opti
     Ok(())
 }
 
-/// Adds mails to the list whose job ended more than `min_age` ago and whose final status was not reported. One call reads at
-/// most an hour of history, and nothing older than `oldest`.
+/// Adds to the list the mails whose job ended more than `min_age` ago and whose final status was not reported. One call reads
+/// at most an hour of history, and nothing older than `oldest`.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -151,7 +151,7 @@ pub async fn unreported_mails(pool: &PgPool, limit: i64) -> Result<Vec<Unreporte
         .collect())
 }
 
-/// Schedules the next query for a mail, `after_the_end` of its job.
+/// Schedules the next query for a mail. The query is due when `after_the_end` has passed since the job ended.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -179,8 +179,8 @@ pub async fn settle(pool: &PgPool, mail: &UnreportedMail) -> Result<(), Error> {
     Ok(())
 }
 
-/// Records on the job that Mailgun has no record of its mail. Returns false if that was recorded before. A later report undoes
-/// it.
+/// Records on the job that Mailgun has no record of its mail. Returns false if this was recorded before. A later report undoes
+/// this record.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -1,10 +1,11 @@
 //! Makes an upstream's text safe to store and log: without links, addresses, tokens and one-time codes, without line breaks,
-//! and short. When in doubt it is too strict: a word that looks like a secret is removed.
+//! and short. It errs on the strict side: any word that looks like a secret is removed.
 
 /// Maximum length of the result, in characters.
 const LONGEST: usize = 500;
 
-/// A run of this many token characters that includes a digit is a token. A link's hash has 56 characters, a JWT hundreds.
+/// A run of this many token characters that includes a digit is a token. A link's hash has 56 characters, and a JWT has
+/// hundreds.
 const LONGEST_WORD: usize = 24;
 
 /// Replaces secrets by placeholders, and cuts the text.

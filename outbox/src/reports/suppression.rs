@@ -1,5 +1,5 @@
 //! Suppressed addresses, which are not mailed for a while. `email_take_reports` adds and lifts suppressions, the api checks
-//! them before it accepts a request, and an operator lifts one with
+//! them before it accepts a request, and an operator can lift a suppression with
 //! `select email_lift_suppression('ann@example.com')`.
 
 use std::time::Duration;
@@ -16,13 +16,13 @@ pub enum SuppressionReason {
     Bounce,
     /// The recipient reported a mail as spam.
     Complaint,
-    /// Mailgun does not mail the address, because it is on its list of bounces.
+    /// Mailgun does not mail the address, because the address is on Mailgun's list of bounces.
     #[sqlx(rename = "suppress-bounce")]
     ListedBounce,
-    /// Mailgun does not mail the address, because it is on its list of complaints.
+    /// Mailgun does not mail the address, because the address is on Mailgun's list of complaints.
     #[sqlx(rename = "suppress-complaint")]
     ListedComplaint,
-    /// Mailgun does not mail the address, because it is on its list of unsubscribes.
+    /// Mailgun does not mail the address, because the address is on Mailgun's list of unsubscribes.
     #[sqlx(rename = "suppress-unsubscribe")]
     ListedUnsubscribe,
 }
@@ -45,8 +45,8 @@ impl SuppressionReason {
     }
 }
 
-/// Deletes suppressions that ended more than `after` ago, so that the next one counts as the first. Returns the number of
-/// deleted rows.
+/// Deletes suppressions that ended more than `after` ago, so that the next suppression of the same address counts as its first.
+/// Returns the number of deleted rows.
 ///
 /// # Errors
 /// [`Error::Database`].

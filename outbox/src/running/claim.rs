@@ -38,7 +38,7 @@ pub struct ClaimedJob {
     pub lease: Lease,
     /// The address that the link is mailed to.
     pub recipient: Email,
-    /// The URL that the link leads to.
+    /// The URL that the link takes the person to.
     pub callback_url: CallbackUrl,
     /// The portal's host as the mail shows it. `None` if an api of an earlier version added the job.
     pub shown_host: Option<ShownHost>,
@@ -46,7 +46,7 @@ pub struct ClaimedJob {
     pub language: Option<String>,
     /// The time zone in which the mail shows times, a name of the tz database. `None` for UTC.
     pub time_zone: Option<String>,
-    /// Number of this attempt, from 1.
+    /// Number of this attempt, starting at 1.
     pub attempt: i16,
     /// When the request was accepted.
     pub created_at: DateTime<Utc>,
@@ -64,7 +64,7 @@ pub struct ClaimedJob {
     pub suspected_upstream: Option<Upstream>,
     /// The upstream that refused the job and then succeeded for another recipient, if there is one. If it refuses the job
     /// again, the refusal concerns only this recipient. This is decided at the claim, because a success during the attempt may
-    /// mark the end of a fault that concerned everybody.
+    /// mark the end of a fault that concerned all recipients.
     pub personally_refused_by: Option<Upstream>,
     /// Whether an upstream was stopped or had suspects at the time of the claim. If so, a success must be recorded.
     pub has_suspects: bool,
@@ -125,8 +125,8 @@ pub async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Error> {
     Ok(seconds.map(|seconds| Duration::from_secs_f64(seconds.max(0.0))))
 }
 
-/// Claims jobs from the start of the queue. It skips jobs whose recipient has a running job and jobs past their deadline,
-/// and finds nothing while an upstream is stopped or asked for a pause. To claim repeatedly, use a
+/// Claims jobs from the start of the queue. It skips jobs whose recipient has a running job and jobs past their deadline, and
+/// finds nothing while an upstream is stopped or has requested a pause. To claim repeatedly, use a
 /// [`QueueCursor`](crate::QueueCursor).
 ///
 /// # Errors
@@ -141,7 +141,7 @@ pub(crate) const START: i64 = i64::MIN;
 /// Claimed jobs.
 pub(crate) struct ClaimBatch {
     pub(crate) jobs: Vec<ClaimedJob>,
-    /// The last place among the claimed rows, including those that could not be read.
+    /// The last place among the claimed rows, including the rows that could not be read.
     pub(crate) last: Option<i64>,
 }
 
@@ -242,7 +242,7 @@ macro_rules! claim_rows {
     };
 }
 
-/// Claims one job as a probe, from those that `$condition` selects, in the order `$order`.
+/// Claims one job as a probe, from the jobs that `$condition` selects, in the order `$order`.
 macro_rules! probe_rows {
     ($pool:expr, $options:expr, $condition:tt, $order:tt) => {
         claim_rows!(
@@ -311,8 +311,9 @@ async fn try_claim(
     Ok(read_rows(rows))
 }
 
-/// Claims one job as a probe of a stopped upstream: a job that was never probed, or else the one that was probed longest ago.
-/// This way a job that always fails cannot take every probe. Call it only after [`take_probe`](crate::upstreams::take_probe).
+/// Claims one job as a probe of a stopped upstream: a job that was never probed, or else the job that was probed longest ago.
+/// This way, a job that always fails cannot use up every probe. Call it only after
+/// [`take_probe`](crate::upstreams::take_probe).
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -321,8 +322,8 @@ pub async fn claim_probe(
     options: ClaimOptions<'_>,
     order: ProbeOrder,
 ) -> Result<Option<ClaimedJob>, Error> {
-    // Two statements. The first reads the queue in order and stops at the first job that was never probed. A long queue has
-    // such a job, so the second statement only ever sorts a short queue.
+    // The claim needs two statements. The first reads the queue in order and stops at the first job that was never probed. A
+    // long queue has such a job, so the second statement sorts only a short queue.
     let rows = match order {
         ProbeOrder::OldestFirst => probe_rows!(pool, options, "probed_at is null", "place").await?,
         ProbeOrder::NewestFirst => probe_rows!(pool, options, "probed_at is null", "place desc").await?,
@@ -395,13 +396,13 @@ fn unreadable_job(lease: Lease, column: &str, why: &str) -> Finish {
     Finish { lease, end: JobEnd::Failed(Failure::new("job_unreadable", message)), step: None }
 }
 
-/// A time difference. Zero if it is negative because a clock was set back.
+/// Converts a time difference. Returns zero if it is negative because a clock was set back.
 fn seconds(seconds: f64) -> Duration {
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
-/// Renews leases and returns those that are still held. The others are lost: expired, or taken over by another worker. An
-/// expired lease is never renewed, even if no other worker has claimed the job: a rescue may be about to.
+/// Renews leases and returns the leases that are still held. The other leases are lost: expired, or taken over by another
+/// worker. An expired lease is never renewed, even if no other worker has claimed the job: a rescue may be about to requeue it.
 ///
 /// # Errors
 /// [`Error::Database`]: nothing was renewed.

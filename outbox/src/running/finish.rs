@@ -62,8 +62,8 @@ pub struct Finish {
     pub step: Option<StepRecord>,
 }
 
-/// Ends running jobs and returns whether each write took effect, in order. One statement moves the rows from the open
-/// partition to today's history, without lease and link.
+/// Ends running jobs and returns whether each write took effect, in order. One statement moves the rows from the open partition
+/// to today's history, without the lease and the link.
 ///
 /// # Errors
 /// [`Error::Database`]: the jobs are still running, and are rescued when their leases expire.

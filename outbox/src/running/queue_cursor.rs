@@ -13,13 +13,13 @@ use crate::postgres::error::Error;
 /// Minimum time between two claims from the start of the queue while there is a backlog. Only such a claim finds the jobs
 /// before the cursor: retries that have become due, and jobs that had to wait for their recipient's running job.
 const FROM_START_EVERY: Duration = Duration::from_millis(100);
-/// Claims from the start take at most this share of the time, as 1 / `SHARE`.
+/// Claims from the start of the queue take up at most 1 / `SHARE` of the time.
 const SHARE: u32 = 10;
 /// Maximum time between two claims from the start of the queue.
 const FROM_START_AT_LEAST_EVERY: Duration = Duration::from_secs(2);
 
-/// One worker's position in the queue. While there is a backlog, each claim starts where the last one ended, except that every
-/// 0.1 to 2 s a claim begins at the start of the queue.
+/// One worker's position in the queue. While there is a backlog, each claim starts where the last claim ended, except that
+/// every 0.1 to 2 s a claim begins at the start of the queue.
 #[derive(Debug, Default)]
 pub struct QueueCursor(Option<Position>);
 
@@ -51,7 +51,7 @@ impl QueueCursor {
         Ok(claimed.jobs)
     }
 
-    /// A claim that got fewer jobs than it asked for has reached the end of the queue, so the next one starts over.
+    /// A claim that got fewer jobs than its limit has reached the end of the queue, so the next claim starts over.
     fn remember(&mut self, claimed: &ClaimBatch, limit: i64, until: Instant) {
         let is_full = i64::try_from(claimed.jobs.len()).is_ok_and(|jobs| jobs >= limit);
         self.0 = claimed.last.filter(|_| is_full).map(|place| Position { place, until });

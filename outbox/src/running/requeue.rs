@@ -22,7 +22,7 @@ use crate::{
 /// A running job to requeue.
 #[derive(Debug, Clone)]
 pub struct Requeue {
-    /// The worker's lease, which ends.
+    /// The worker's lease. The requeue ends it.
     pub lease: Lease,
     /// Time until the job may be claimed again. Zero means at once.
     pub delay: Duration,
@@ -41,7 +41,7 @@ pub struct Requeue {
 pub struct SuspectedFailure {
     /// The service that failed.
     pub upstream: Upstream,
-    /// Whether it refused the call with 4xx. The time of the job's first such refusal is kept.
+    /// Whether the service refused the call with 4xx. The time of the job's first such refusal is kept.
     pub is_refusal: bool,
 }
 
@@ -78,7 +78,7 @@ pub(crate) async fn requeue_in(session: &mut Session, jobs: &[Requeue]) -> Resul
 }
 
 /// Locks the recipients' quota rows, in the same order as an enqueue. A newer request that commits later then finds the job
-/// waiting, and one that has already committed is visible to the next statement.
+/// waiting, and a newer request that has already committed is visible to the next statement.
 async fn lock_recipients(connection: &mut PgConnection, ids: &[Uuid]) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"

@@ -32,7 +32,7 @@ pub struct NewLink {
 pub enum SendDecision {
     /// Send it.
     Send,
-    /// Not now: Mailgun asked for a pause or is stopped. The link is stored.
+    /// Not now: Mailgun has requested a pause or is stopped. The link is stored.
     Hold {
         /// Time until the pause ends; zero if Mailgun is stopped.
         pause: Duration,
@@ -47,7 +47,7 @@ pub enum SendDecision {
     LeaseLost,
 }
 
-/// How a job may end at this check.
+/// How the seal may end a job.
 #[derive(Debug, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 enum EndState {

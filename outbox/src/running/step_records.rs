@@ -75,7 +75,8 @@ impl<'a> StepColumns<'a> {
     }
 }
 
-/// `sqlx::query!` for a statement that also inserts step records, so that both are committed or neither is.
+/// `sqlx::query!` for a statement that also inserts step records, so that the statement's changes and the records are committed
+/// together or not at all.
 ///
 /// ```text
 /// query_with_steps!(
@@ -86,8 +87,8 @@ impl<'a> StepColumns<'a> {
 /// )
 /// ```
 ///
-/// The text in `sql` continues a `with` clause that starts with the insert, which takes parameters $1 to $11. Existing
-/// rows are only looked up if `may_exist` is true, because a lookup costs as much as an insert.
+/// The text in `sql` continues a `with` clause that starts with the insert, which uses parameters $1 to $11. Existing rows are
+/// only looked up if `may_exist` is true, because a lookup costs as much as an insert.
 macro_rules! query_with_steps {
     (steps: $steps:expr, may_exist: $may_exist:expr, sql: $sql:literal, $($parameter:tt)*) => {
         sqlx::query!(

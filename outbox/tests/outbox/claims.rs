@@ -33,7 +33,7 @@ async fn a_recipient_never_has_two_running_jobs() {
 
     outbox.seal(&running).await;
     outbox.finish(&running, JobEnd::Failed(Failure::new("test", "test"))).await;
-    // The seal has already ended it as superseded.
+    // The seal has already ended the job as superseded.
     assert_eq!(outbox.job(running.lease.job).await.state_and_code(), ("superseded", Some("newer_request")));
     assert_eq!(outbox.claim_one().await.lease.job, second);
     outbox.expect_open_jobs(1);

@@ -215,7 +215,7 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
     let step = record(&job, at(7_000));
     let link = outbox::NewLink { sealed: b"sealed".to_vec(), message_id: "<id@test>".to_owned(), age: Duration::ZERO };
     let seal = outbox::Seal { lease: job.lease, link: Some(link), step: step.clone() };
-    // Postgres keeps microseconds.
+    // Postgres stores times in microseconds.
     let same = outbox::Seal { step: record(&job, at(7_999)), ..seal.clone() };
     // First the step and its repetition in one batch, then the step alone, then the step twice in one batch.
     for batch in [vec![seal.clone(), same], vec![seal.clone()], vec![seal.clone(), seal]] {

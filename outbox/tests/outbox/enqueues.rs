@@ -46,7 +46,8 @@ async fn each_job_keeps_the_shown_host_of_its_own_request() {
         let shown_host = ShownHost::parse(host).unwrap();
         NewJob { shown_host, ..request_for("hello@example.com", page) }
     };
-    // The first request takes the shortcut for newcomers. The others supersede each other, the last two within a batch.
+    // The first request takes the shortcut for newcomers. Each later request supersedes the request before it, except the last
+    // request, which is a double click.
     outbox.queued(named("a", "a.example.com")).await;
     outbox.queued(named("b", "b.example.com")).await;
     outbox.enqueue(&[named("c", "c.example.com"), named("d", "d.example.com"), named("d", "e.example.com")]).await;
@@ -97,7 +98,7 @@ async fn a_newcomers_request_uses_as_much_quota_as_any_other() {
     outbox.queued(request("newcomer@example.com")).await;
     // Two requests for one mailbox in a batch do not take the shortcut, and the second is a double click.
     outbox.enqueue(&[request("known@example.com"), request("known@example.com")]).await;
-    // The seconds that one request uses of each window, of the recipient and of the client.
+    // The seconds that one request uses up in each window of the recipient and of the client.
     let used = "select
         array(select round(extract(epoch from tat - last_at))::bigint from unnest(tats) as tat),
         array(select round(extract(epoch from tat::timestamptz - last_at))::bigint
@@ -279,7 +280,7 @@ async fn only_idle_quotas_are_deleted() {
     outbox.expect_open_jobs(2);
 }
 
-/// All writers of quota rows lock them in the order of their keys, so that two writers cannot deadlock.
+/// Every write to quota rows locks the rows in the order of their keys, so that two writes cannot deadlock.
 #[tokio::test]
 async fn newcomers_are_locked_in_the_order_of_their_keys() {
     let outbox = TestOutbox::new().await;
@@ -294,7 +295,7 @@ async fn newcomers_are_locked_in_the_order_of_their_keys() {
         other.commit().await.unwrap();
     });
     assert_eq!(outcomes, [Enqueued::Queued, Enqueued::Queued]);
-    // The session that has a deadlock adds it to the statistics at once.
+    // A session that detects a deadlock updates the statistics at once.
     let deadlocks = "select deadlocks from pg_stat_database where datname = current_database()";
     assert_eq!(outbox.scalar::<i64>(deadlocks).await, 0);
     outbox.expect_open_jobs(2);
@@ -331,7 +332,7 @@ async fn a_burst_of_requests_does_not_wait_for_a_blocked_commit() {
         outbox.until_sessions_wait_for_locks(1).await;
         let mut crowd: FuturesUnordered<_> =
             (0..100).map(|n| commit.commit(request(&format!("person-{n}@example.com")))).collect();
-        // The last requests may wait, because the helper does not take so few.
+        // The last requests may wait, because the helper does not take batches this small.
         for answered in 1..=64 {
             let answer = tokio::time::timeout(Duration::from_secs(3), crowd.next()).await;
             assert!(matches!(answer, Ok(Some(Ok(Enqueued::Queued)))), "number {answered}: {answer:?}");

@@ -1,4 +1,4 @@
-//! Migrations: landed ones do not change, older and newer programs work with the tables, and operators can replicate them.
+//! Landed migrations do not change, older and newer programs work with the tables, and operators can replicate the tables.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -7,7 +7,7 @@ use outbox::{Error, JobEnd, ProgramKind, Step, check_schema};
 use crate::test_outbox::{TestOutbox, ok, request};
 
 /// Version and checksum (the first 8 bytes of SHA-384) of each migration. A database that has applied a migration refuses a
-/// changed one. So never change a line: add a new migration and its line here.
+/// changed version of it. So never change a line: add a new migration and its line here.
 const CHECKSUMS: &str = "
 0001 e2d26c456db93a6e
 0002 d5ccfe4c226fa861

@@ -1,4 +1,4 @@
-//! Day partitions are created and dropped without blocking anybody.
+//! Day partitions are created and dropped without blocking other statements.
 
 use crate::test_outbox::{TestOutbox, ok, request};
 use outbox::{JobEnd, Step, partitions};

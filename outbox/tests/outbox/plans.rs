@@ -73,8 +73,8 @@ async fn a_job_passes_through_the_outbox_without_table_scans() {
     assert!(outbox.scalar::<bool>(found).await, "the counters were not updated");
 }
 
-/// The statistics of the open partition are always outdated. When only its size was known, Postgres once read the deadlines
-/// of all waiting jobs for each new job.
+/// The statistics of the open partition are always outdated. When Postgres knew only the partition's size, it once read the
+/// deadlines of all waiting jobs for each new job.
 #[tokio::test]
 async fn an_enqueue_does_not_read_the_waiting_jobs_of_others() {
     let outbox = TestOutbox::new().await;

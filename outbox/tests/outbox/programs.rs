@@ -87,7 +87,7 @@ async fn a_worker_that_cannot_open_another_workers_links_causes_a_warning() {
     }
     for (first, second) in [
         (&["aaaaaaaa"][..], &["bbbbbbbb"][..]),
-        // The first worker cannot open the links that the second one seals.
+        // The first worker cannot open the links that the second worker seals.
         (&["aaaaaaaa"], &["bbbbbbbb", "aaaaaaaa"]),
         (&["bbbbbbbb"], &["aaaaaaaa", "bbbbbbbb"]),
     ] {

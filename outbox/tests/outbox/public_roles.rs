@@ -10,7 +10,7 @@ async fn the_public_roles_of_a_supabase_project_can_read_and_call_nothing() {
     let server = TestDatabase::shared_server().await;
     server.create_database("supabase_project").await.unwrap();
     let database = TestDatabase::at(server, "supabase_project");
-    // As Supabase's init scripts set up a new project.
+    // Supabase's init scripts set up a new project in this way.
     let set_up =
         "create role anon nologin; create role authenticated nologin; create role service_role nologin bypassrls;
          grant usage on schema public to anon, authenticated, service_role;

@@ -1,4 +1,4 @@
-//! A worker's position in the queue saves it from reading deleted jobs, and skips no job.
+//! A worker that remembers its position in the queue does not read deleted jobs, and does not skip any job.
 
 use std::{ops::RangeInclusive, time::Duration};
 
@@ -56,7 +56,7 @@ async fn a_claim_does_not_read_the_running_jobs_of_others() {
     let outbox = TestOutbox::new().await;
     outbox.execute("alter table email_jobs_open set (autovacuum_enabled = off)").await;
     wait_at(&outbox, 1..=1_000).await;
-    // In random order, as in practice.
+    // Put the recipients in random order, as in practice.
     outbox.execute("update email_jobs set recipient = md5(recipient) || '@example.com'").await;
     outbox.execute("vacuum (analyze) email_jobs_open").await;
     let mut cursor = QueueCursor::default();
@@ -86,7 +86,7 @@ async fn a_job_before_the_cursor_does_not_wait_for_a_long_queue() {
     wait_at(&outbox, 2..=5_000).await;
     take(&mut cursor, &outbox.pool, 1).await;
     wait_at(&outbox, 1..=1).await;
-    // It is claimed by the next claim from the start of the queue, after a tenth of a second, and not after 5,000 claims.
+    // The job is claimed by the next claim from the start of the queue, after a tenth of a second, and not after 5,000 claims.
     let mut claims = 1;
     while take(&mut cursor, &outbox.pool, 1).await.first().expect("the job was skipped").recipient.as_str()
         != "at-1@example.com"

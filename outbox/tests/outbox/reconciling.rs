@@ -1,4 +1,4 @@
-//! The list of mails that workers ask Mailgun about, and what happens if Mailgun has no trace of a mail.
+//! The list of mails that workers ask Mailgun about, and what happens if Mailgun has no record of a mail.
 
 use std::time::Duration;
 

@@ -228,7 +228,7 @@ async fn a_suppressed_recipients_request_fails_at_once_and_uses_quota() {
     let message = outbox.job(id).await.message.unwrap();
     assert!(message.starts_with("The recipient is suppressed (bounce, until 2"), "{message}");
     assert!(outbox.claim(10).await.is_empty());
-    // As for any recipient: a repeat is a double click, and quotas run out.
+    // The same rules apply as for any recipient: a repeat is a double click, and quotas run out.
     assert_eq!(outbox.enqueue(&[request("a@example.com")]).await, [Enqueued::Duplicate]);
     let mut accepted = 0;
     while outbox.enqueue(&[request_for("a@example.com", &accepted.to_string())]).await == [Enqueued::Suppressed] {

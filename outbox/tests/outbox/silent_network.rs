@@ -1,4 +1,4 @@
-//! Behaviour on a network that silently drops packets, as after a failover or with an expired NAT entry.
+//! Behaviour on a network that silently drops packets, for example after a failover or when a NAT entry has expired.
 
 use std::{
     sync::Arc,
@@ -89,7 +89,7 @@ async fn pass_until_checked(client: TcpStream, server: TcpStream) {
     }
 }
 
-/// Starts a proxy in front of the server of `url`. Returns the proxy's URL, and what it drops.
+/// Starts a proxy in front of the server of `url`. Returns the proxy's URL, and a channel that sets what the proxy drops.
 async fn proxy_to(url: &str) -> (String, watch::Sender<Dropped>) {
     let (dropped, what_is_dropped) = watch::channel(Dropped::None);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -116,7 +116,7 @@ async fn proxy_to(url: &str) -> (String, watch::Sender<Dropped>) {
 async fn a_silent_network_is_an_outage_until_it_answers_again() {
     let outbox = TestOutbox::new().await;
     let (url, dropped) = proxy_to(&outbox.url_as(Role::Api)).await;
-    // The pool has only one connection: if it lost this connection for good, no request would be accepted any more.
+    // The pool has only one connection: if it lost this connection for good, no further request would be accepted.
     let pool = outbox::connect(&url.into(), 1, "test").unwrap();
     let commit = GroupCommit::of_requests(&pool, outbox.admission.clone(), |_, _| ()).unwrap();
     assert_eq!(commit.commit(request("a@example.com")).await.unwrap(), Enqueued::Queued);
@@ -138,8 +138,8 @@ async fn a_silent_network_is_an_outage_until_it_answers_again() {
     outbox.expect_open_jobs(2);
 }
 
-/// A committer has one connection. If the pool waited on it without a limit, no request would be accepted for as long as the
-/// server is silent.
+/// A committer has one connection. If the pool waited for this connection without a limit, no request would be accepted for as
+/// long as the server is silent.
 #[tokio::test]
 async fn a_committers_connection_that_falls_silent_after_its_check_is_replaced() {
     let outbox = TestOutbox::new().await;
@@ -175,7 +175,7 @@ async fn a_listener_that_no_longer_receives_is_replaced() {
     outbox.queued(request("a@example.com")).await;
     assert!(is_notified(&listener).await, "the listener received no notification");
 
-    // Open connections stay silent forever. New ones work.
+    // Open connections stay silent forever. New connections work.
     dropped.send(Dropped::OpenedBefore(Instant::now())).unwrap();
     // A new connection notifies once, for jobs that were added in the meantime.
     assert!(is_notified(&listener).await, "the dead connection was not replaced");

@@ -41,7 +41,7 @@ impl TestOutbox {
         Self { database, pool, api, viewer, admission }
     }
 
-    /// Waits until the sessions of the programs' roles have ended. Postgres counts everything that they read only after that.
+    /// Waits until the sessions of the programs' roles have ended. Only then has Postgres counted everything that they read.
     pub(crate) async fn wait_until_sessions_end(&self) {
         let others =
             "select count(*) from pg_stat_activity where datname = current_database() and usename <> current_user";
@@ -154,7 +154,7 @@ pub(crate) fn request(recipient: &str) -> NewJob {
     }
 }
 
-/// A request for a page, so that it is not a double click of a request for another page.
+/// A request for a page of the portal. Requests for different pages do not count as double clicks.
 pub(crate) fn request_for(recipient: &str, page: &str) -> NewJob {
     let url = format!("https://portal.example.com/auth/callback?next=%2F{page}");
     NewJob { callback_url: CallbackUrl::parse(url).unwrap(), ..request(recipient) }

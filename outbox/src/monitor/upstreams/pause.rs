@@ -1,4 +1,4 @@
-//! Pauses that a service asks for when it limits our rate.
+//! Pauses that a service requests when it limits our rate.
 
 use std::time::Duration;
 
@@ -6,8 +6,8 @@ use sqlx::PgPool;
 
 use crate::{model::upstream::Upstream, postgres::error::Error};
 
-/// Pauses claims, and for Mailgun also sends, because the service asked for a pause. A pause is never shortened. Returns true
-/// if the service was not paused before: then only this caller logs the pause.
+/// Pauses claims, and for Mailgun also sends, because the service requested a pause. A pause is never shortened. Returns true
+/// if the service was not paused before, so that only one caller logs the pause.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -31,7 +31,8 @@ pub async fn pause(pool: &PgPool, upstream: Upstream, time: Duration) -> Result<
     Ok(is_new)
 }
 
-/// Removes pauses that are over and returns their services. Only one worker gets each of them, and logs it.
+/// Removes pauses that are over and returns their services. Each service is returned to only one worker, which logs the end of
+/// the pause.
 ///
 /// # Errors
 /// [`Error::Database`].

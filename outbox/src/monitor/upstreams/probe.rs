@@ -14,8 +14,8 @@ pub(super) const PROBE_INTERVALS: [i32; 3] = [1, 2, 5];
 pub enum ProbeOrder {
     /// The job that has waited longest.
     OldestFirst,
-    /// The job that was requested last. If suspects stopped the service, every other probe uses this order. Otherwise a job
-    /// behind those of thirty refused recipients would wait for thirty probes.
+    /// The job that was requested last. If suspects stopped the service, every second probe uses this order. Otherwise a job
+    /// behind the jobs of thirty refused recipients would wait for thirty probes.
     NewestFirst,
 }
 

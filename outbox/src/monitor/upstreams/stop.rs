@@ -19,11 +19,11 @@ pub enum StopKind {
     SlowPace,
 }
 
-/// What stopped a service, which decides what may resume it.
+/// What stopped a service. This determines what may resume it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum StoppedBy {
-    /// A response that shows that a setting is wrong.
+    /// A response that means that a setting is wrong.
     Answer,
     /// A failed check call. A later check call that succeeds resumes the service.
     Check,
@@ -73,7 +73,8 @@ pub struct Stop {
 /// nothing if a call that began later has resumed the service. Gives back the attempts that jobs have used up on failures of
 /// this service that seemed to concern only one recipient, and clears the suspects.
 ///
-/// Returns true if the service was not stopped before, or was stopped for another reason: then only this caller logs it.
+/// Returns true if the service was not stopped before, or was stopped for another reason, so that only one caller logs the
+/// stop.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -85,7 +86,8 @@ pub async fn stop(
     reason: &StopReason<'_>,
 ) -> Result<bool, Error> {
     let StopReason { kind, failure, setting } = *reason;
-    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
+    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
+    // recent.
     let mut connection = pool.acquire().await?;
     let stopped = sqlx::query_scalar!(
         r#"
@@ -150,13 +152,14 @@ pub async fn stop(
 }
 
 /// Resumes a service after a call that began at `began_at` and succeeded, if it was stopped before the call began. If
-/// `is_check`, the call was a check call, which resumes only a service that a check call has stopped. Returns true if the
-/// service was resumed, and then wakes all workers.
+/// `is_check`, the call was a check call, which resumes only a service that a check call has stopped. If the service was
+/// resumed, wakes all workers and returns true.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn resume(pool: &PgPool, upstream: Upstream, began_at: Instant, is_check: bool) -> Result<bool, Error> {
-    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
+    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
+    // recent.
     let mut connection = pool.acquire().await?;
     let resumed = sqlx::query!(
         r#"
@@ -229,7 +232,7 @@ pub struct UpstreamState {
     pub is_open: bool,
     /// Whether its slow pace is in force.
     pub is_slow: bool,
-    /// Whether it asked for a pause that is still in force.
+    /// Whether it requested a pause that is still in force.
     pub is_paused: bool,
 }
 

@@ -1,7 +1,8 @@
 //! Suspects: recipients for whom a service failed, while it is not yet known whether it fails for everybody.
 //!
-//! The worker makes a check call. If that fails too, the service is stopped at once. If it succeeds, the recipient becomes a
-//! suspect. A success for another recipient clears the suspects. Three suspects without such a success stop the service.
+//! After a failure for a recipient, the worker makes a check call. If the check call also fails, the service is stopped at
+//! once. If the check call succeeds, the recipient becomes a suspect. A success for another recipient clears the suspects.
+//! Three suspects without such a success stop the service.
 
 use std::time::Duration;
 
@@ -21,12 +22,12 @@ pub enum Suspicion {
     Personal,
     /// Everybody: the service is stopped, or was stopped when the call began.
     Stopped {
-        /// Whether this failure stopped it. Then only this caller logs it.
+        /// Whether this failure stopped the service. If so, this caller logs the stop.
         is_new: bool,
     },
 }
 
-/// Reserves a check call: returns true unless any worker has started one within `min_interval`.
+/// Reserves a check call: returns true unless a worker has started a check call within `min_interval`.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -58,7 +59,8 @@ pub async fn suspect(
     began_at: Instant,
     reason: &StopReason<'_>,
 ) -> Result<Suspicion, Error> {
-    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
+    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
+    // recent.
     let mut connection = pool.acquire().await?;
     let count = sqlx::query_scalar!(
         r#"
@@ -94,7 +96,8 @@ pub async fn suspect(
 /// # Errors
 /// [`Error::Database`].
 pub async fn record_success(pool: &PgPool, upstream: Upstream, began_at: Instant) -> Result<(), Error> {
-    // Acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more recent.
+    // The connection is acquired before `elapsed` is read. Otherwise the wait for a connection would make the call look more
+    // recent.
     let mut connection = pool.acquire().await?;
     sqlx::query!(
         "
