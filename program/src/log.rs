@@ -72,8 +72,7 @@ fn parse_filter(text: &str) -> Result<EnvFilter, String> {
 /// The levels, from nothing to everything.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Starts logging. `own_crates` are the calling program's crates: their targets may log below info. So may this crate's
-/// target.
+/// Starts logging. `own_crates` are the calling program's crates. Their targets and this crate's target may log below info.
 ///
 /// # Errors
 /// [`TryInitError`] if logging has been started before.

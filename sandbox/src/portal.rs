@@ -1,5 +1,5 @@
 //! Serves the example portal (`openapi/examples/portal`) on a separate origin, so that browsers make real
-//! cross-origin requests. It reads the files at each request: a reload shows a change.
+//! cross-origin requests. It reads the files for each request, so reloading a page shows changes.
 
 use crate::{SupabaseSettings, programs::workspace_root, server::Server};
 use poem::{
@@ -35,7 +35,7 @@ const SCRIPTS: [&str; 12] = [
 /// Settings of the portal.
 #[derive(Clone, Debug)]
 pub struct PortalSettings {
-    /// The address to listen on. Port 0 takes a free port.
+    /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
     /// The api's base address, such as `http://127.0.0.1:8080/api`.
     pub api: String,

@@ -43,7 +43,7 @@ pub struct JobRow {
     pub request_id: String,
     /// The address that the link is mailed to.
     pub recipient: String,
-    /// Where the link leads.
+    /// The URL that the link redirects to.
     pub callback_url: String,
     /// The host that the mail names.
     pub shown_host: Option<String>,
@@ -53,7 +53,7 @@ pub struct JobRow {
     pub time_zone: Option<String>,
     /// `queued`, `sent` and so on.
     pub state: String,
-    /// Why the job failed last or ended.
+    /// Why the job's last attempt failed, or why the job ended.
     pub code: Option<String>,
     /// `code` in words.
     pub message: Option<String>,
@@ -109,7 +109,7 @@ impl JobRow {
     /// The only job.
     ///
     /// # Panics
-    /// There is no job, or another one.
+    /// There is no job, or more than one.
     pub(crate) async fn only(pool: &PgPool) -> Self {
         let mut jobs = Self::all(pool).await;
         assert_eq!(jobs.len(), 1, "{jobs:#?}");

@@ -1,4 +1,5 @@
-//! Checks an operator's catalogue as a whole, so that a mistake stops the program when it starts, not a mail later.
+//! Checks an operator's catalogue as a whole, so that a mistake stops the program at the start instead of failing a mail
+//! later.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -27,7 +28,7 @@ pub(crate) fn parse(
 ) -> Result<Source, Vec<Fault>> {
     let OperatorCatalogue { file, text, .. } = catalogue;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text).to_owned();
-    // The parser skips what it cannot parse, so the rest is checked, too.
+    // The parser skips what it cannot parse, so the rest is also checked.
     let (resource, errors) = FluentResource::try_new(text).map_or_else(|failed| failed, |resource| (resource, vec![]));
     let line = |at: usize| resource.source().as_bytes()[..at].split(|byte| *byte == b'\n').count();
     let unreadable = errors.iter().map(|error| Fault::new(file, line(error.pos.start), format!("{}.", error.kind)));

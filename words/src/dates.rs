@@ -56,7 +56,7 @@ pub fn format_clock(
     let local = local(zone, instant);
     let no_data = |error| WordsError::no_data(language, &error);
     if is_utc(&local) && language == Language::FRENCH {
-        // CLDR calls UTC `TU`, which few French readers know. It writes all other zones like `UTC+1`.
+        // In French, CLDR calls UTC `TU`, which few French readers know. It writes all other zones like `UTC+1`.
         let formatter = DateTimeFormatter::try_new(preferences(language, zone), fields).map_err(no_data)?;
         return Ok(format!("{} UTC", formatter.format(&local.time)));
     }

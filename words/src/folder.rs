@@ -1,4 +1,4 @@
-//! Reads an operator's words from a folder. Each language has a folder of its own, which is named by its tag: `it/words.ftl`.
+//! Reads an operator's words from a folder. Each language has its own folder, which is named after its tag: `it/words.ftl`.
 
 use std::{
     fs, io,
@@ -27,7 +27,7 @@ impl Words {
         }
     }
 
-    /// The built-in languages with an operator's words: `<tag>/words.ftl` for each language. Files beside these folders and hidden
+    /// The built-in languages with an operator's words: `<tag>/words.ftl` for each language. Files next to these folders and hidden
     /// folders are ignored.
     ///
     /// # Errors

@@ -38,7 +38,7 @@ pub enum Stop {
     ProgramEnded,
 }
 
-/// Runs until it is stopped or killed. Leaves no process and no data behind. `link_style` says what the mails' links lead to.
+/// Runs until it is stopped or killed. Leaves no process and no data behind. `link_style` says where the mails' links point.
 ///
 /// # Errors
 /// A part does not start.
@@ -135,7 +135,7 @@ impl DevStack {
         }
     }
 
-    /// Sends SIGTERM to the programs. Dropping them kills one that has not exited in time.
+    /// Sends SIGTERM to the programs. Dropping a program kills it if it has not exited in time.
     async fn stop(self) {
         self.api.terminate();
         self.worker.terminate();
@@ -148,7 +148,7 @@ impl DevStack {
     }
 }
 
-/// The request of the README, as a curl command.
+/// The request from the README, as a curl command.
 fn curl(api: u16) -> String {
     format!(
         "curl -i http://127.0.0.1:{api}/api/auth/send-magic-link \

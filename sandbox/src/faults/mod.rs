@@ -1,7 +1,7 @@
 //! Faults on demand: makes a stand-in fail as the real provider does. Tests, the mailbox page and HTTP clients add
 //! faults to a queue. Each call takes the first fault in the queue that applies to it.
 //!
-//! Over HTTP, on each stand-in: `GET /_sandbox/faults` lists the faults, `DELETE` removes all, and `POST` with
+//! Over HTTP, on each stand-in: `GET /_sandbox/faults` lists the faults, `DELETE` removes all faults, and `POST` with
 //! `content-type: application/json` adds one:
 //! ```json
 //! {"kind": "status", "status": 500, "lasts": {"times": 3}, "to": "ada@example.com"}

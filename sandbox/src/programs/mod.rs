@@ -110,7 +110,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts the program at `path` in an empty folder, with PATH and these environment variables only. `name` is for
+    /// Starts the program at `path` in an empty folder, with only PATH and these environment variables. `name` is for
     /// messages.
     ///
     /// # Errors

@@ -33,7 +33,7 @@ pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
     let has_gateway = state.with(|auth| auth.settings.gateway);
     Route::new()
         .nest("/auth/v1", auth)
-        // Links lead here if `verify_path` is the real server's default. Nothing is served here, but the call is
+        // Links point here if `verify_path` is the real server's default. Nothing is served here, but the call is
         // recorded so that tests can count it.
         .at("/verify", RouteMethod::new().get(on_body(state, verify_elsewhere)))
         .nest("/_sandbox/faults", faults::routes(state.faults.clone()))

@@ -81,14 +81,14 @@ impl TestDatabase {
         self.expect(ExpectedEnd::OpenJobs(count));
     }
 
-    /// Turns the check off. For a measurement or a random run, where the number of open jobs is not known, and for a test that
+    /// Turns the check off. Use it for a measurement or a random run, where the number of open jobs is not known, and for a test that
     /// has stopped its server.
     pub fn allow_any_open_jobs(&self) {
         self.expect(ExpectedEnd::AnyOpenJobs);
     }
 
-    /// Fails the test if it ends before it has called one of the two functions above. For a harness that waits for its workers
-    /// in `finish`.
+    /// Fails the test if it ends before it has called one of the two functions above. Use it in a harness that waits for its
+    /// workers in `finish`.
     #[must_use]
     pub fn require_finish(self) -> Self {
         self.expect(ExpectedEnd::Finish);

@@ -44,7 +44,7 @@ async fn stand_in_for(case: &str) -> SupabaseAuth {
     auth
 }
 
-/// The recorded JWTs are masked. The case's name tells which key it was.
+/// The recorded JWTs are masked. The case's name says which key was sent.
 fn key_for(case: &str, recorded: &str) -> String {
     match recorded {
         "Bearer <JWT>" | "<JWT>" if case.starts_with("auth-anon") => "sandbox-anon-key".to_owned(),

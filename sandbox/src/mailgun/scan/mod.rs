@@ -1,4 +1,4 @@
-//! Scans a mail at the press of a button: opens its URLs as a company's mail scanner does, and finds out whether the link still
+//! Scans a mail when its button is pressed: opens its URLs as a company's mail scanner does, and finds out whether the link still
 //! signs in. `steps` runs a scan, `fetch` opens the URLs, `url` decides which URLs are on this machine, `token` finds the
 //! link's token, `render` shows the button and the result, and `routes` has the endpoints that the page calls.
 //!

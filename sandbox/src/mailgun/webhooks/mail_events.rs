@@ -146,7 +146,7 @@ const TOO_OLD: Failure = Failure {
     status: |_| json!({"attempt-no": 4, "message": "", "description": "Too old", "session-seconds": 0.0}),
 };
 
-/// The same, in the form that users of Mailgun have reported.
+/// The same failure, in the form that users of Mailgun have reported.
 const TOO_LATE: Failure = Failure {
     severity: "temporary",
     reason: "old",
@@ -228,7 +228,7 @@ fn common(mail: &Mail, recipient: &str) -> Value {
         "message": {
             "headers": {
                 "to": mail.to.join(", "),
-                // Without the angle brackets that the answer to the request has.
+                // Without the angle brackets that the answer to the request contains.
                 "message-id": mail.message_id.trim_start_matches('<').trim_end_matches('>'),
                 "from": mail.from,
                 "subject": mail.subject,
