@@ -33,7 +33,7 @@ browser-pictures: _browser-packages
 pgbouncer-test:
     cargo test --workspace --features tests/pgbouncer --test pgbouncer
 
-# Test failovers of a Patroni cluster for eight minutes, or run one part such as `shutdown-kill` (downloads Patroni on Debian).
+# Test failovers of a Patroni cluster for eight minutes, or only one part such as `shutdown-kill` (downloads its programs on Debian).
 ha-test only="":
     PATH="$(tests/ha/install):$PATH" HA_ONLY={{only}} cargo test --workspace --features tests/ha --test ha -- --nocapture
 
@@ -79,7 +79,7 @@ contract-test: _schemathesis
 fuzz examples="10000" seed=`shuf -i 1-1000000000 -n 1`: _schemathesis
     cargo run --quiet --bin sandbox -- api target/schemathesis/bin/python openapi/contract/run.py --seed {{seed}} --max-examples {{examples}}
 
-# Generate clients in TypeScript, Python and Rust in target/sdk, and type-check them (needs npm, and python3 with venv).
+# Generate clients in TypeScript, Python and Rust into target/sdk, and type-check them (needs npm, and python3 with venv).
 sdk:
     openapi/sdks/generate
 

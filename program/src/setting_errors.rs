@@ -29,7 +29,7 @@ impl Display for SettingError {
 /// The errors found so far, in the order in which the settings were read.
 ///
 /// Every method that reads a setting returns `None` after it has added an error. A caller reads all its settings before
-/// it looks at the first `None`:
+/// it checks for `None`, so that all errors are found:
 ///
 /// ```
 /// let mut errors = program::SettingErrors::default();
@@ -40,9 +40,8 @@ impl Display for SettingError {
 /// let lines: Vec<String> = errors.into_result(settings).unwrap_err().into_iter().map(|error| error.to_string()).collect();
 /// assert_eq!(
 ///     lines,
-///     ["PORT: `eighty` is not a number from 1 to 65535 (example: 8080)", "PUBLIC: `yes` is neither true nor false (example: true)"]
-/// );
-/// ```
+///     ["PORT: `eighty` is not a number from 1 to 65535 (example: 8080)", "PUBLIC: `yes` is neither true nor false (example:
+/// true)"] ); ```
 #[derive(Debug, Default)]
 pub struct SettingErrors(Vec<SettingError>);
 

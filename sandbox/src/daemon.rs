@@ -89,7 +89,7 @@ impl DaemonFolder {
     }
 }
 
-/// A started daemon. Dropping it kills it, but not its own child processes.
+/// A started daemon. Dropping it kills the daemon, but not the daemon's child processes.
 #[derive(Debug)]
 pub struct Daemon {
     process: Process,

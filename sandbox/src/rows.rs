@@ -49,7 +49,7 @@ pub struct JobRow {
     pub shown_host: Option<String>,
     /// The mail's language, a BCP 47 tag.
     pub language: Option<String>,
-    /// The time zone in which the mail shows times, a name of the tz database.
+    /// The time zone in which the mail shows times: a name from the tz database.
     pub time_zone: Option<String>,
     /// `queued`, `sent` and so on.
     pub state: String,
@@ -59,7 +59,7 @@ pub struct JobRow {
     pub message: Option<String>,
     /// What Mailgun reported about the mail.
     pub delivery: Option<String>,
-    /// Number of claims that count.
+    /// Number of claims that count as attempts.
     pub attempt: i16,
     /// The Message-Id of the mail.
     pub message_id: Option<String>,

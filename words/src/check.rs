@@ -1,4 +1,4 @@
-//! Checks an operator's catalogue as a whole, so that a mistake stops the program at the start instead of failing a mail
+//! Checks an operator's catalogue as a whole, so that a mistake stops the program at startup instead of failing a mail
 //! later.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -17,7 +17,7 @@ use super::{
 /// Counts that together cover every plural form of every language.
 const COUNTS: [u64; 7] = [0, 1, 2, 3, 11, 100, 1_000_000];
 
-/// Parses a catalogue and checks each message by itself.
+/// Parses a catalogue and checks each message separately.
 ///
 /// # Errors
 /// All faults of the file.
@@ -80,7 +80,7 @@ fn problems(entry: &CatalogueEntry<'_>, messages: &BTreeMap<String, Arguments>, 
     for id in &uses.functions {
         problems.push(format!("calls the function `{id}`, which does not exist"));
     }
-    // The arguments of a term are those of its callers.
+    // A term has the arguments of the messages that use it.
     if !entry.is_term {
         problems.extend(problems_of_message(entry, messages));
     }

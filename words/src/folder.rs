@@ -27,8 +27,8 @@ impl Words {
         }
     }
 
-    /// The built-in languages with an operator's words: `<tag>/words.ftl` for each language. Files next to these folders and hidden
-    /// folders are ignored.
+    /// The built-in languages with an operator's words: `<tag>/words.ftl` for each language. Files next to these folders and
+    /// hidden folders are ignored.
     ///
     /// # Errors
     /// All faults of all files.

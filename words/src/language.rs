@@ -7,7 +7,7 @@ use icu_locale::{
     subtags::{self, Region, Script, Variants},
 };
 
-/// Knows all languages of CLDR. Its data is part of the program.
+/// A canonicalizer for all languages in CLDR. Its data is compiled into the program.
 const CANONICALIZER: LocaleCanonicalizer = LocaleCanonicalizer::new_extended();
 const DIRECTIONALITY: LocaleDirectionality = LocaleDirectionality::new_extended();
 pub(crate) const EXPANDER: LocaleExpander = LocaleExpander::new_extended();

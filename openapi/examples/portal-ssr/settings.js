@@ -7,8 +7,8 @@ export const origin = new URL(needed('PORTAL_ORIGIN')).origin;
 export const api = needed('API_URL');
 
 /**
- * Supabase's URL, and its publishable key. The key stays on this server, so it may also be a secret one (sb_secret_…): with that,
- * a hosted project can count the visitors' addresses (see README.md).
+ * Supabase's URL, and its publishable key. The key stays on this server, so it may also be a secret key (sb_secret_…). With a
+ * secret key, a hosted project can count requests by the visitors' addresses (see README.md).
  */
 export const supabase = { url: needed('SUPABASE_URL'), key: needed('SUPABASE_KEY') };
 

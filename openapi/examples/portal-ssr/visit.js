@@ -120,7 +120,7 @@ export class Visit {
   }
 }
 
-/** Returns the IPv4 address in an IPv4-mapped IPv6 address, which a socket on IPv6 reports. Returns other addresses unchanged. */
+/** Returns the IPv4 address in an IPv4-mapped IPv6 address, which a socket on IPv6 reports. Other addresses are unchanged. */
 function plain(address) {
   return address.replace(/^::ffff:(?=\d+\.)/, '');
 }

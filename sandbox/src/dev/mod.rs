@@ -209,7 +209,7 @@ async fn migrate(worker: &Path, database: &str) -> Result<(), ProgramError> {
     Ok(())
 }
 
-/// Starts a program whose lines go to the terminal under its name.
+/// Starts a program, and prints each line of its output to the terminal with the program's name in front.
 fn run(name: &str, path: &Path, mut settings: Vec<(String, String)>) -> Result<Program, ProgramError> {
     if !io::stdout().is_terminal() {
         settings.push(("NO_COLOR".to_owned(), "1".to_owned()));
@@ -256,7 +256,7 @@ fn say(line: &str) {
     println!("dev    | {line}");
 }
 
-/// Prints how a program ended, and the last 20 lines of its output. All its output is further up on the terminal.
+/// Prints how a program ended, and the last 20 lines of its output. Its complete output is further up on the terminal.
 fn report(ended: &ProgramError) {
     let told = ended.to_string();
     let lines: Vec<&str> = told.lines().collect();

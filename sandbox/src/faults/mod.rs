@@ -61,11 +61,11 @@ pub struct CannedAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lasts {
-    /// To this many calls.
+    /// Applies to this many calls.
     Times(u32),
-    /// To every call in this many seconds from now.
+    /// Applies to every call for this many seconds from now.
     Seconds(u64),
-    /// To every call until it is cleared.
+    /// Applies to every call until the fault is cleared.
     Always,
 }
 
@@ -127,7 +127,7 @@ impl Fault {
         Fault { lasts, ..self }
     }
 
-    /// Applies to every call in this many seconds.
+    /// Applies to every call for this many seconds.
     #[must_use]
     pub fn seconds(self, seconds: u64) -> Fault {
         let lasts = Lasts::Seconds(seconds);

@@ -45,8 +45,8 @@ pub(super) fn routes(state: MailgunState) -> impl Endpoint<Output = Response> {
     })
 }
 
-/// Rejects requests from other sites' pages, which could reach loopback through their own host name (DNS rebinding, visible in Host)
-/// or post a form (visible in Origin).
+/// Rejects requests from other sites' pages, which could reach loopback through their own host name (DNS rebinding, visible in
+/// Host) or post a form (visible in Origin).
 fn is_same_origin(request: &Request) -> bool {
     let host = request.header(header::HOST).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);

@@ -207,7 +207,7 @@ impl Mailgun {
         self.state.mails.wait_for_count(count, "mails", seen).await
     }
 
-    /// How many check calls there were: mails without a recipient, with which the worker tests Mailgun. They are not in
+    /// How many check calls there were: mails without a recipient, which the worker sends to test Mailgun. They are not in
     /// the journal.
     pub fn checks(&self) -> usize {
         self.state.checks.load(Ordering::Relaxed)

@@ -169,7 +169,7 @@ impl SupabaseAuth {
         format!("http://{}", self.server.address())
     }
 
-    /// How many check calls there were: calls of generate_link without a type, with which the worker tests Supabase.
+    /// How many check calls there were: calls of generate_link without a type, which the worker makes to test Supabase.
     /// They are not in the journal.
     pub fn checks(&self) -> usize {
         self.state.checks.load(Ordering::Relaxed)

@@ -24,7 +24,7 @@ pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
             RouteMethod::new()
                 .get(on_body(state, verify_get))
                 .post(on_body(state, verify_post))
-                // poem would answer HEAD through GET, which uses up the link. The real server does not.
+                // poem would answer HEAD with the handler of GET, which uses up the link. The real server rejects HEAD.
                 .head(make(|_| async { method_not_allowed() })),
         )
         .at("/user", RouteMethod::new().get(on_body(state, get_user)))

@@ -60,7 +60,8 @@ pub(super) fn get(auth: &mut AuthState, request: &Request) -> Response {
 }
 
 /// Redirects to loopback callbacks like the real server, with tokens. A redirect elsewhere would carry the tokens off
-/// this machine, so a page shows the result instead. A made-up token signs nobody in, so its redirect is always the real one.
+/// this machine, so a page shows the result instead. A made-up token signs nobody in, so the answer to it is always a
+/// redirect.
 fn send_browser(
     auth: &mut AuthState,
     outcome: &Result<User, AuthError>,

@@ -47,7 +47,7 @@ impl TestDatabase {
         Self::at(Self::shared_server().await, &name)
     }
 
-    /// An existing database on a server that no other test uses, so that the test may stop it.
+    /// An existing database on a server that no other test uses, so that the test may stop the server.
     pub fn on(server: Postgres, name: &str) -> Self {
         let mut database = Self::at(&server, name);
         database.server = Some(server);
@@ -81,8 +81,8 @@ impl TestDatabase {
         self.expect(ExpectedEnd::OpenJobs(count));
     }
 
-    /// Turns the check off. Use it for a measurement or a random run, where the number of open jobs is not known, and for a test that
-    /// has stopped its server.
+    /// Turns the check off. Use it for a measurement or a random run, where the number of open jobs is not known, and for a
+    /// test that has stopped its server.
     pub fn allow_any_open_jobs(&self) {
         self.expect(ExpectedEnd::AnyOpenJobs);
     }

@@ -128,7 +128,7 @@ fn without_token(body: &Value) -> String {
     body["action_link"].as_str().unwrap().replace(token, "<token>")
 }
 
-/// A stand-in with the settings of `cargo dev`, and calls for its links.
+/// A stand-in with the default settings, and methods that create and use links.
 struct Links(SupabaseAuth);
 
 impl Links {

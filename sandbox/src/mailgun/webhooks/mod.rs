@@ -71,7 +71,7 @@ pub enum WebhookError {
 /// The webhooks.
 impl Mailgun {
     /// Posts events to this URL, signed with this key, for each mail that is accepted from now on. Mails accepted before
-    /// this call have no events. Another call replaces both the URL and the key, also for retries of earlier events.
+    /// this call have no events. Another call replaces both the URL and the key, including for retries of earlier events.
     ///
     /// The recipient's local part, up to a `+`, selects the events:
     ///
