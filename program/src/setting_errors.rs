@@ -40,8 +40,9 @@ impl Display for SettingError {
 /// let lines: Vec<String> = errors.into_result(settings).unwrap_err().into_iter().map(|error| error.to_string()).collect();
 /// assert_eq!(
 ///     lines,
-///     ["PORT: `eighty` is not a number from 1 to 65535 (example: 8080)", "PUBLIC: `yes` is neither true nor false (example:
-/// true)"] ); ```
+///     ["PORT: `eighty` is not a number from 1 to 65535 (example: 8080)", "PUBLIC: `yes` is neither true nor false (example: true)"]
+/// );
+/// ```
 #[derive(Debug, Default)]
 pub struct SettingErrors(Vec<SettingError>);
 

@@ -31,8 +31,7 @@ export function supabaseFor(visit, name = SESSION, maxAge = undefined) {
     },
     global: {
       // All visitors reach Supabase through this server. Without their addresses, one visitor could use up the rate limit for
-      // everyone. A hosted project reads the first header; a self-hosted server reads the one named by
-      // GOTRUE_RATE_LIMIT_HEADER.
+      // everyone. A hosted project reads the first header; a self-hosted server reads the one named by GOTRUE_RATE_LIMIT_HEADER.
       headers: { 'Sb-Forwarded-For': visit.address, 'X-Forwarded-For': visit.address },
       fetch: (url, options) => fetch(url, { ...options, signal: AbortSignal.timeout(TIMEOUT_MS) }),
     },
