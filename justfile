@@ -75,7 +75,7 @@ _schemathesis:
 contract-test: _schemathesis
     cargo run --quiet --bin sandbox -- api target/schemathesis/bin/python openapi/contract/run.py --seed 1 --generation-deterministic
 
-# Like contract-test, but with many more requests, all random. Prints each failure as a curl command.
+# Like contract-test, but with many more requests and a random seed. Prints each failure as a curl command.
 fuzz examples="10000" seed=`shuf -i 1-1000000000 -n 1`: _schemathesis
     cargo run --quiet --bin sandbox -- api target/schemathesis/bin/python openapi/contract/run.py --seed {{seed}} --max-examples {{examples}}
 

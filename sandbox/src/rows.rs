@@ -43,7 +43,7 @@ pub struct JobRow {
     pub request_id: String,
     /// The address that the link is mailed to.
     pub recipient: String,
-    /// The URL that the link redirects to.
+    /// The callback URL of the link.
     pub callback_url: String,
     /// The host that the mail names.
     pub shown_host: Option<String>,

@@ -80,7 +80,7 @@ fn problems(entry: &CatalogueEntry<'_>, messages: &BTreeMap<String, Arguments>, 
     for id in &uses.functions {
         problems.push(format!("calls the function `{id}`, which does not exist"));
     }
-    // A term has the arguments of the messages that use it.
+    // A term gets its arguments from the messages that use it.
     if !entry.is_term {
         problems.extend(problems_of_message(entry, messages));
     }

@@ -74,7 +74,7 @@ pub fn days_between(zone: TimeZone, from: DateTime<Utc>, to: DateTime<Utc>) -> u
     day(from).abs_diff(day(to))
 }
 
-/// The locale whose CLDR formats are used for a language. Digits are those that CLDR chooses: 0–9 for `ar`, as on most Arabic
+/// The locale whose CLDR formats are used for a language. CLDR chooses the digits: 0–9 for `ar`, as on most Arabic
 /// sites, and Arabic-Indic digits only for the regions east of Libya (`ar-EG`). Codes and links are never formatted.
 fn preferences(language: Language, zone: TimeZone) -> DateTimeFormatterPreferences {
     let locale = match language {

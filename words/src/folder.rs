@@ -16,7 +16,7 @@ const FILE: &str = "words.ftl";
 const MAX_SIZE: u64 = 1024 * 1024;
 
 impl Words {
-    /// The built-in languages, with the operator's words if the text names a folder. A blank text counts as none.
+    /// The built-in languages, with the operator's words if the text names a folder. A blank text is treated like `None`.
     ///
     /// # Errors
     /// All faults of all files.

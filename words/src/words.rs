@@ -111,7 +111,7 @@ impl Words {
     }
 }
 
-/// The catalogue of a language: the built-in words, if there are any, and those of the operator.
+/// The catalogue of a language: the built-in words, if there are any, and the operator's words.
 fn catalogue(
     language: Language,
     own: Option<&OperatorCatalogue>,

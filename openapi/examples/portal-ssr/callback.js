@@ -35,7 +35,7 @@ export async function useLink(visit) {
 export async function acceptPending(visit) {
   const form = await visit.form();
   const next = form.get('next');
-  // Another link may have been opened since the question was shown. The answer counts only for the address that the question
+  // Another link may have been opened since the question was shown. The answer is valid only for the address that the question
   // named.
   const address = await signedInAs(visit, PENDING);
   const isNamed = address !== null && address === form.get('address');

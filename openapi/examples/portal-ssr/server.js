@@ -1,4 +1,4 @@
-// The server: the routes, and what applies to all of them.
+// The server: the routes, and what applies to all routes.
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';

@@ -14,7 +14,7 @@ export const supabase = { url: needed('SUPABASE_URL'), key: needed('SUPABASE_KEY
 
 export const listen = { host: process.env.HOST ?? '127.0.0.1', port: Number(process.env.PORT ?? 8091) };
 
-/** Addresses of the proxies in front of this server. Only their X-Forwarded-For counts. */
+/** Addresses of the proxies in front of this server. X-Forwarded-For is read only from these proxies. */
 export const trustedProxies = (process.env.TRUSTED_PROXIES ?? '')
   .split(',')
   .map((address) => address.trim())

@@ -170,7 +170,7 @@ impl Mailgun {
         format!("http://{}", self.server.address())
     }
 
-    /// Lets the mailbox page say whether the link of a scanned mail still signs in. Only the first call counts.
+    /// Lets the mailbox page say whether the link of a scanned mail still signs in. Later calls have no effect.
     pub fn set_link_tokens(&self, tokens: LinkTokens) {
         self.state.link_tokens.set(tokens).ok();
     }

@@ -33,7 +33,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct TestDatabase {
     /// A pool for the test's own queries, as superuser.
     pub admin: PgPool,
-    /// The database's own server, if it has one. A test may stop it.
+    /// The database's own server, if it has one. A test may stop this server.
     pub server: Option<Postgres>,
     address: ServerAddress,
     name: String,
@@ -87,8 +87,8 @@ impl TestDatabase {
         self.expect(ExpectedEnd::AnyOpenJobs);
     }
 
-    /// Fails the test if it ends before it has called one of the two functions above. Use it in a harness that waits for its
-    /// workers in `finish`.
+    /// Fails the test if it ends before it has called `expect_open_jobs` or `allow_any_open_jobs`. Use it in a harness that
+    /// waits for its workers in `finish`.
     #[must_use]
     pub fn require_finish(self) -> Self {
         self.expect(ExpectedEnd::Finish);

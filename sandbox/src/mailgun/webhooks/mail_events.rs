@@ -1,5 +1,5 @@
-//! The events of a mail, selected by its recipient's name, in Mailgun's format. The field names are those of
-//! mailgun-go's event types and of the manual's events page. `storage` is omitted, because the stand-in stores no
+//! The events of a mail, selected by its recipient's name, in Mailgun's format. The field names come from
+//! mailgun-go's event types and the manual's events page. `storage` is omitted, because the stand-in stores no
 //! messages.
 
 use crate::mailgun::{
