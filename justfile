@@ -33,7 +33,7 @@ browser-pictures: _browser-packages
 pgbouncer-test:
     cargo test --workspace --features tests/pgbouncer --test pgbouncer
 
-# Test failovers of a Patroni cluster: eight minutes, or only a part such as `shutdown-kill` (downloads its programs on Debian).
+# Test failovers of a Patroni cluster for eight minutes, or only one part such as `shutdown-kill` (downloads its programs on Debian).
 ha-test only="":
     PATH="$(tests/ha/install):$PATH" HA_ONLY={{only}} cargo test --workspace --features tests/ha --test ha -- --nocapture
 
@@ -48,11 +48,11 @@ lint: alerts
 alerts:
     deploy/check-rules
 
-# Write the OpenAPI document after a change of the api.
+# Write the OpenAPI document after a change to the api.
 openapi:
     cargo run --quiet --bin magic-link-api -- openapi > openapi/openapi.json
 
-# Write docs/settings.md, and the example that `magic-link-worker example-env` prints, after a change of a setting.
+# Write docs/settings.md, and the example that `magic-link-worker example-env` prints, after a change to a setting.
 settings:
     cargo run --quiet --example write_settings
 
@@ -71,15 +71,15 @@ _schemathesis:
     test -x target/schemathesis/bin/python || python3 -m venv target/schemathesis
     target/schemathesis/bin/python -m pip install --quiet --disable-pip-version-check --requirement openapi/contract/requirements.txt
 
-# Check a live api against the OpenAPI document with over 2,000 generated requests, the same in each run.
+# Check a live api against the OpenAPI document with over 2,000 generated requests, which are the same in every run.
 contract-test: _schemathesis
     cargo run --quiet --bin sandbox -- api target/schemathesis/bin/python openapi/contract/run.py --seed 1 --generation-deterministic
 
-# Like contract-test, with many more and random requests. Shows a failure as a curl command.
+# Like contract-test, but with many more requests and a random seed. Prints each failure as a curl command.
 fuzz examples="10000" seed=`shuf -i 1-1000000000 -n 1`: _schemathesis
     cargo run --quiet --bin sandbox -- api target/schemathesis/bin/python openapi/contract/run.py --seed {{seed}} --max-examples {{examples}}
 
-# Generate clients in TypeScript, Python and Rust in target/sdk, and type-check them (needs npm, and python3 with venv).
+# Generate clients in TypeScript, Python and Rust into target/sdk, and type-check them (needs npm, and python3 with venv).
 sdk:
     openapi/sdks/generate
 
@@ -87,7 +87,7 @@ sdk:
 sdk-test: sdk
     cargo run --quiet --bin sandbox -- api openapi/sdks/test
 
-# Write .sqlx after a change of a query or a migration (needs `cargo install sqlx-cli`).
+# Write .sqlx after a change to a query or a migration (needs `cargo install sqlx-cli`).
 sqlx:
     cargo run --quiet --bin sandbox -- database -- cargo sqlx prepare --workspace
 

@@ -9,7 +9,7 @@
 -- safe to run repeatedly. Set MIGRATE_ON_START=false for the api and the worker. Set the password of each role once:
 --
 --   psql "$ADMIN_URL" -f deploy/roles.sql
---   psql "$ADMIN_URL" -c "alter role magic_link_owner password '…'"   -- and the other three
+--   psql "$ADMIN_URL" -c "alter role magic_link_owner password '…'"   -- repeat for the other three roles
 --   DATABASE_URL=postgres://magic_link_owner:…@db.internal/magic_link magic-link-worker migrate
 --   psql "$ADMIN_URL" -f deploy/roles.sql
 
@@ -90,7 +90,7 @@ begin
     email_admission, email_read_recipients, email_enqueue_batch, email_enqueue_newcomer_batch, email_take_reports,
     email_make_partitions
     to magic_link_api;
-  -- For apis of the previous version during an upgrade.
+  -- Apis of the previous version need this during an upgrade.
   grant execute on function email_add_jobs, email_add_newcomers, email_enqueue, email_enqueue_newcomers to magic_link_api;
   grant execute on function
     outbox_suits, outbox_versions, email_program_running, email_report_program, email_program_stopped
@@ -105,7 +105,7 @@ begin
   grant select (
     id, state, delivery, delivery_at, recipient, attempt, code, message, created_at, run_at, finished_at, request_id)
     on email_jobs to magic_link_viewer;
-  -- The columns of the tables that queries in docs/operating.md read.
+  -- The table columns that the queries in docs/operating.md read.
   grant select (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at)
     on email_attempts to magic_link_viewer;
   grant select (

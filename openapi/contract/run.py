@@ -19,7 +19,7 @@ REQUIRED_STATUSES = ["200", "400", "429"]
 
 
 def statuses_seen() -> dict[str, float]:
-    """Returns the number of requests for a link by status, from the api's metrics."""
+    """Returns the number of link requests by status, from the api's metrics."""
     seen: dict[str, float] = {}
     with urllib.request.urlopen(os.environ["API_METRICS_URL"]) as answer:
         for line in answer.read().decode().splitlines():

@@ -1,4 +1,5 @@
-//! Keys in settings: 32 bytes in base64. While an operator replaces a key, a setting has several, separated by commas.
+//! Keys in settings: 32 bytes in base64. While an operator replaces a key, the setting contains several keys, separated by
+//! commas.
 
 use std::fmt::{self, Display, Formatter};
 

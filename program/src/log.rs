@@ -48,8 +48,8 @@ fn parse_format(text: &str) -> Result<LogFormat, String> {
     }
 }
 
-/// Parses a list of levels, each for the whole program or for a part of it. `EnvFilter` alone would read a misspelt level as
-/// the name of a part, and log nothing.
+/// Parses a list of levels, each for the whole program or for a part of it. `EnvFilter` by itself would read a misspelt level
+/// as the name of a part, and log nothing.
 fn parse_filter(text: &str) -> Result<EnvFilter, String> {
     let text = text.trim();
     for directive in text.split(',').map(str::trim).filter(|directive| !directive.is_empty()) {
@@ -72,15 +72,14 @@ fn parse_filter(text: &str) -> Result<EnvFilter, String> {
 /// The levels, from nothing to everything.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 
-/// Starts logging. `own_crates` are the calling program's crates: their targets may log below info. So may this crate's
-/// target.
+/// Starts logging. `own_crates` are the calling program's crates. Their targets and this crate's target may log below info.
 ///
 /// # Errors
 /// [`TryInitError`] if logging has been started before.
 pub fn start_log(settings: LogSettings, own_crates: &'static [&'static str]) -> Result<(), TryInitError> {
     let lines = match settings.format {
         LogFormat::Json => fmt::layer().json().with_span_list(false).boxed(),
-        // On a terminal the layer decides: colours, unless NO_COLOR is set.
+        // On a terminal, the layer decides about colours: it uses them unless NO_COLOR is set.
         LogFormat::Text if stdout().is_terminal() => fmt::layer().boxed(),
         LogFormat::Text => fmt::layer().with_ansi(false).boxed(),
     };

@@ -29,7 +29,7 @@ impl Display for SettingError {
 /// The errors found so far, in the order in which the settings were read.
 ///
 /// Every method that reads a setting returns `None` after it has added an error. A caller reads all its settings before
-/// it looks at the first `None`:
+/// it checks for `None`, so that all errors are found:
 ///
 /// ```
 /// let mut errors = program::SettingErrors::default();
@@ -47,7 +47,7 @@ impl Display for SettingError {
 pub struct SettingErrors(Vec<SettingError>);
 
 impl SettingErrors {
-    /// Returns a good value, or adds the error of a bad one.
+    /// Returns a good value, or adds the error of a bad value.
     pub fn read<T, E: Display>(
         &mut self,
         variable: &'static str,

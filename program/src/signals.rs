@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// SIGTERM and SIGINT. Once this exists, neither of them ends the process by itself, even after it is dropped.
+/// SIGTERM and SIGINT. Once this exists, neither signal ends the process by itself, even after it is dropped.
 #[derive(Debug)]
 pub struct StopSignals {
     terminate: Signal,

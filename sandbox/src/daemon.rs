@@ -1,5 +1,5 @@
-//! Runs third-party server programs (PgBouncer, Patroni, HAProxy, …) as child processes. Most of them, like Postgres,
-//! refuse to run as root, so root runs all of them as another user.
+//! Runs third-party server programs (PgBouncer, Patroni, HAProxy, …) as child processes. Like Postgres,
+//! most of these programs refuse to run as root. If the current user is root, they all run as another user.
 
 use crate::{postgres::RunAs, process::Process};
 use nix::sys::signal::Signal;
@@ -32,7 +32,7 @@ impl DaemonFolder {
     /// Creates a folder whose name contains `name`.
     ///
     /// # Errors
-    /// Root finds no other user to run daemons as, or the folder cannot be created.
+    /// The current user is root and there is no other user to run daemons as, or the folder cannot be created.
     pub fn create(name: &str) -> io::Result<DaemonFolder> {
         let nobody = || io::Error::other("daemons must not run as root, and there is no user postgres or nobody");
         let run_as = RunAs::choose().ok_or_else(nobody)?;
@@ -89,7 +89,7 @@ impl DaemonFolder {
     }
 }
 
-/// A started daemon. Dropping it kills it, but not its own child processes.
+/// A started daemon. Dropping it kills the daemon, but not the daemon's child processes.
 #[derive(Debug)]
 pub struct Daemon {
     process: Process,

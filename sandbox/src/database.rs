@@ -1,5 +1,5 @@
 //! The sandbox's database: in a Postgres server that the sandbox starts, or the one that SANDBOX_DATABASE_URL names.
-//! The sandbox empties the named database at every start. So that a wrong variable destroys no data, the database must be
+//! The sandbox empties the named database at every start. To protect other data if the variable is wrong, the database must be
 //! on this machine, and must be empty or have been created by an earlier sandbox.
 
 use crate::{
@@ -96,7 +96,7 @@ impl Database {
     }
 
     /// The connection string for one of the roles of `deploy/roles.sql`. For a database named by SANDBOX_DATABASE_URL,
-    /// this is the unchanged URL: roles belong to the whole server, and its owner decides which ones exist.
+    /// this is the unchanged URL: roles belong to the whole server, and its owner decides which roles exist.
     pub(crate) fn url_as(&self, role: Role) -> String {
         self.postgres.as_ref().map_or_else(|| self.url.clone(), |postgres| postgres.url_as(NAME, role))
     }

@@ -1,5 +1,5 @@
 //! Polls for something that tests cannot await, such as a row or a health check. If an event can be awaited (a call, a mail, a
-//! log line), use `wait_for_…` of its owner instead.
+//! log line), use its owner's `wait_for_…` method instead.
 
 use std::{fmt::Debug, time::Duration};
 use tokio::time::Instant;

@@ -1,4 +1,4 @@
-//! HTML escaping for the pages of both stand-ins, and its reverse.
+//! HTML escaping and unescaping for the pages of both stand-ins.
 
 /// Escapes text for HTML content and attribute values.
 pub(crate) fn escape(text: &str) -> String {
@@ -16,7 +16,7 @@ pub(crate) fn escape(text: &str) -> String {
     escaped
 }
 
-/// Reverses [`escape`]. Other escapes stay as they are.
+/// Reverses [`escape`]. Other escapes are left unchanged.
 pub(crate) fn unescape(attribute: &str) -> String {
     let pairs = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&amp;", "&")];
     pairs.iter().fold(attribute.to_owned(), |text, (escaped, character)| text.replace(escaped, character))

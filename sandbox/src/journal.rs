@@ -6,7 +6,7 @@ use std::{
 };
 use tokio::sync::watch;
 
-/// Timeout of the `wait_for_…` methods that take none.
+/// Timeout of the `wait_for_…` methods that have no timeout parameter.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The expected entry did not arrive in time.
@@ -33,7 +33,7 @@ impl<T: Clone> Journal<T> {
         Journal { entries: Arc::default(), changed: watch::Sender::new(0) }
     }
 
-    /// Adds an entry and returns its number, counted from 0. `entry` gets that number.
+    /// Adds an entry and returns its number, counted from 0. `entry` receives that number.
     pub(crate) fn add(&self, entry: impl FnOnce(usize) -> T) -> usize {
         let number = self.with(|entries| {
             let number = entries.len();
@@ -88,7 +88,7 @@ impl<T: Clone> Journal<T> {
         }
     }
 
-    /// Waits until there are at least this many entries, and returns all. `seen` describes the entries for the error.
+    /// Waits until there are at least this many entries, and returns all entries. `seen` describes the entries for the error.
     pub(crate) async fn wait_for_count(
         &self,
         count: usize,

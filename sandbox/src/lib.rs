@@ -1,7 +1,7 @@
-//! Everything that the programs need from outside, on one machine: a Postgres server, stand-ins for Supabase Auth and
-//! Mailgun with a mailbox page, the example portals; and the programs themselves as child processes. `cargo dev` and all
-//! tests use it. It depends on no other crate of the workspace, so that the tests of each crate can use it. Everything
-//! listens on loopback and stops with its owner.
+//! Runs on one machine everything that the programs need from outside: a Postgres server, stand-ins for Supabase Auth and
+//! Mailgun with a mailbox page, and the example portals. It also runs the programs themselves, as child processes. `cargo dev`
+//! and all tests use this crate. It depends on no other crate of the workspace, so that the tests of any crate can use it.
+//! Everything listens on loopback and stops with its owner.
 
 mod daemon;
 mod database;

@@ -1,5 +1,5 @@
 //! Serves the example portal (`openapi/examples/portal`) on a separate origin, so that browsers make real
-//! cross-origin requests. It reads the files at each request: a reload shows a change.
+//! cross-origin requests. It reads the files for each request, so reloading a page shows changes.
 
 use crate::{SupabaseSettings, programs::workspace_root, server::Server};
 use poem::{
@@ -35,7 +35,7 @@ const SCRIPTS: [&str; 12] = [
 /// Settings of the portal.
 #[derive(Clone, Debug)]
 pub struct PortalSettings {
-    /// The address to listen on. Port 0 takes a free port.
+    /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
     /// The api's base address, such as `http://127.0.0.1:8080/api`.
     pub api: String,
@@ -113,8 +113,8 @@ fn page(settings: &PortalSettings, request: &Request) -> Response {
 }
 
 /// The address of a page under `localhost`, if the request used another host, such as 127.0.0.1. Browsers keep a
-/// session per host, and the api allows one origin. The callback is never redirected, because the redirect would carry
-/// its tokens along.
+/// session per host, and the api allows one origin. The callback is never redirected, because the redirect would pass
+/// its tokens on.
 fn own_address(file: &str, request: &Request) -> Option<String> {
     let host = request.header(header::HOST)?;
     let (name, port) = host.rsplit_once(':')?;
@@ -123,8 +123,8 @@ fn own_address(file: &str, request: &Request) -> Option<String> {
     (is_page && name != "localhost").then(|| format!("http://localhost:{port}{path}"))
 }
 
-/// Every path without a file is a page for people who are signed in. The callback is a page, not a redirect: on a
-/// redirect, a browser would carry the tokens along.
+/// The file and the content type for a path. Any path without its own file shows the page for people who are signed in. The
+/// callback is a page and not a redirect, because a browser would pass the tokens on to the redirect's target.
 fn file_of(path: &str) -> (&'static str, &'static str) {
     const HTML: &str = "text/html; charset=utf-8";
     let script = SCRIPTS.into_iter().find(|script| path.strip_prefix('/') == Some(script));

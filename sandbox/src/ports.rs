@@ -5,7 +5,7 @@ use std::{
     net::{Ipv4Addr, TcpListener},
 };
 
-/// A port of 127.0.0.1 that nothing listens on at the moment.
+/// A port on 127.0.0.1 that nothing listens on at the moment.
 ///
 /// # Errors
 /// No port is free.

@@ -1,4 +1,4 @@
-//! A database set up by `deploy/roles.sql`, as operators do: one role owns the tables, and each program has a role with
+//! Sets up a database with `deploy/roles.sql`, as operators do: one role owns the tables, and each program has a role with
 //! only the rights that it needs.
 
 use crate::{PostgresError, ServerAddress, programs::workspace_root};

@@ -43,23 +43,23 @@ pub struct JobRow {
     pub request_id: String,
     /// The address that the link is mailed to.
     pub recipient: String,
-    /// Where the link leads.
+    /// The callback URL of the link.
     pub callback_url: String,
     /// The host that the mail names.
     pub shown_host: Option<String>,
     /// The mail's language, a BCP 47 tag.
     pub language: Option<String>,
-    /// The time zone in which the mail shows times, a name of the tz database.
+    /// The time zone in which the mail shows times: a name from the tz database.
     pub time_zone: Option<String>,
     /// `queued`, `sent` and so on.
     pub state: String,
-    /// Why the job failed last or ended.
+    /// Why the job's last attempt failed, or why the job ended.
     pub code: Option<String>,
     /// `code` in words.
     pub message: Option<String>,
     /// What Mailgun reported about the mail.
     pub delivery: Option<String>,
-    /// Number of claims that count.
+    /// Number of claims that count as attempts.
     pub attempt: i16,
     /// The Message-Id of the mail.
     pub message_id: Option<String>,
@@ -109,7 +109,7 @@ impl JobRow {
     /// The only job.
     ///
     /// # Panics
-    /// There is no job, or another one.
+    /// There is no job, or more than one.
     pub(crate) async fn only(pool: &PgPool) -> Self {
         let mut jobs = Self::all(pool).await;
         assert_eq!(jobs.len(), 1, "{jobs:#?}");

@@ -3,7 +3,7 @@
 use crate::{PostgresError, roles::Role};
 use sqlx::{Connection, PgConnection};
 
-/// A Postgres server on 127.0.0.1, or a proxy that leads to one.
+/// A Postgres server on 127.0.0.1, or a proxy in front of one.
 #[derive(Clone, Debug)]
 pub struct ServerAddress {
     port: u16,
@@ -11,7 +11,7 @@ pub struct ServerAddress {
 }
 
 impl ServerAddress {
-    /// Creates an address. All roles of the sandbox share the superuser's password, which is random enough for all.
+    /// Creates an address. All roles of the sandbox share the superuser's password, which is random.
     pub fn new(port: u16, password: impl Into<String>) -> ServerAddress {
         ServerAddress { port, password: password.into() }
     }

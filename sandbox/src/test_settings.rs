@@ -1,5 +1,5 @@
 //! The settings that tests give to the programs, one list for each program. A harness adds what differs: if a name occurs
-//! twice, the later value counts.
+//! twice, the later value is used.
 
 use crate::{Mailgun, MailgunSettings, SupabaseAuth, SupabaseSettings};
 
@@ -9,7 +9,7 @@ pub const LINK_SEALING_KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=
 /// The address that mails come from.
 const MAIL_FROM: &str = "Example Portal <sign-in@mg.example.com>";
 
-/// Any free port of this machine.
+/// Any free port on this machine.
 const ANY_PORT: &str = "127.0.0.1:0";
 
 /// Settings of an api whose limits no test reaches by accident.

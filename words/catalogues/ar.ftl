@@ -1,5 +1,5 @@
 ### Arabic (Modern Standard). The programs isolate the arguments from the words around them, because a host name is written from
-### left to right. See en.ftl for what each message and each argument is.
+### left to right. See en.ftl for the meaning of each message and argument.
 
 language-name = العربية
 
@@ -37,7 +37,7 @@ duration-days = { $count ->
 ## $time, $date (text): when the mail was requested, "3:05:30 م التوقيت العالمي" and "26 نوفمبر 2026".
 ## $lifetime (text): how long the link or the code works, "60 دقيقة".
 ## $until, $until-date (text): until when it works, "4:05 م التوقيت العالمي" and "26 نوفمبر 2026".
-## $days (number): 0 if that is on the same date as the request.
+## $days (number): 0 if that time is on the same date as the request.
 
 mail-subject-link = رابط تسجيل الدخول إلى { $host }، { $time }
 mail-subject-code = رمز تسجيل الدخول إلى { $host }، { $time }

@@ -1,4 +1,4 @@
-### German. Readers are addressed with "Sie". See en.ftl for what each message and each argument is.
+### German. Readers are addressed with "Sie". See en.ftl for the meaning of each message and argument.
 
 language-name = Deutsch
 
@@ -24,7 +24,7 @@ duration-days = { $count ->
 ## $time, $date (text): when the mail was requested, "15:05:30 MEZ" and "26. November 2026".
 ## $lifetime (text): how long the link or the code works, "60 Minuten".
 ## $until, $until-date (text): until when it works, "16:05 MEZ" and "26. November 2026".
-## $days (number): 0 if that is on the same date as the request.
+## $days (number): 0 if that time is on the same date as the request.
 
 mail-subject-link = Ihr Anmeldelink für { $host }, { $time }
 mail-subject-code = Ihr Anmeldecode für { $host }, { $time }

@@ -28,11 +28,11 @@ duration-days = { $count ->
 ## $time, $date (text): when the mail was requested, "15:05:30 CET" and "26 November 2026".
 ## $lifetime (text): how long the link or the code works, "60 minutes".
 ## $until, $until-date (text): until when it works, "16:05 CET" and "26 November 2026".
-## $days (number): 0 if that is on the same date as the request.
+## $days (number): 0 if that time is on the same date as the request.
 
 mail-subject-link = Your sign-in link for { $host }, { $time }
 mail-subject-code = Your sign-in code for { $host }, { $time }
-# What an inbox shows after the subject. It is about the link or the code.
+# The text that an inbox shows after the subject. It describes the link or the code.
 mail-preview = Works once, for { $lifetime }, { $days ->
     [0] until { $until }
    *[other] until { $until } on { $until-date }
@@ -90,7 +90,7 @@ confirm-unreadable-title = This link is incomplete
 confirm-unreadable-text = A part of it may have been lost on the way. Open it from the mail again, or copy the whole link into your browser. If that does not help, ask for a new link.
 confirm-expired-title = This link has expired
 confirm-expired-text = Ask for a new one, and use the newest mail.
-# A button below the text. It leads to the portal.
+# A button below the text. It opens the portal.
 confirm-expired-button = Go to the sign-in page
 # The portal's address is not allowed any more.
 confirm-not-allowed-title = This link cannot be used

@@ -1,5 +1,5 @@
-### Spanish. Readers are addressed with "usted". Times always have the article "las", as in CLDR. See en.ftl for what each
-### message and each argument is.
+### Spanish. Readers are addressed with "usted". Times always have the article "las", as in CLDR. See en.ftl for the
+### meaning of each message and argument.
 
 language-name = Español
 
@@ -25,7 +25,7 @@ duration-days = { $count ->
 ## $time, $date (text): when the mail was requested, "15:05:30 CET" and "26 de noviembre de 2026".
 ## $lifetime (text): how long the link or the code works, "60 minutos".
 ## $until, $until-date (text): until when it works, "16:05 CET" and "26 de noviembre de 2026".
-## $days (number): 0 if that is on the same date as the request.
+## $days (number): 0 if that time is on the same date as the request.
 
 mail-subject-link = Su enlace para iniciar sesión en { $host }, { $time }
 mail-subject-code = Su código para iniciar sesión en { $host }, { $time }

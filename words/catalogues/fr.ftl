@@ -1,5 +1,5 @@
 ### French. Readers are addressed with "vous", and no word depends on whether the reader is a man or a woman. A no-break space
-### (U+00A0) precedes : and ?. See en.ftl for what each message and each argument is.
+### (U+00A0) precedes : and ?. See en.ftl for the meaning of each message and argument.
 
 language-name = Français
 
@@ -25,7 +25,7 @@ duration-days = { $count ->
 ## $time, $date (text): when the mail was requested, "15:05:30 UTC+1" and "26 novembre 2026".
 ## $lifetime (text): how long the link or the code works, "60 minutes".
 ## $until, $until-date (text): until when it works, "16:05 UTC+1" and "26 novembre 2026".
-## $days (number): 0 if that is on the same date as the request.
+## $days (number): 0 if that time is on the same date as the request.
 
 mail-subject-link = Votre lien de connexion à { $host }, { $time }
 mail-subject-code = Votre code de connexion à { $host }, { $time }

@@ -1,4 +1,4 @@
-//! The catalogues that are part of the program. A test requires that all of them have the same messages with the same
+//! The catalogues that are part of the program. A test requires that all catalogues have the same messages with the same
 //! arguments.
 
 use std::collections::{BTreeMap, BTreeSet};

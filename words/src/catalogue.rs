@@ -32,7 +32,7 @@ pub(crate) struct Catalogue {
 impl Catalogue {
     /// A catalogue from several files. Messages of later files override those of earlier files.
     pub(crate) fn new(language: Language, sources: Vec<Source>) -> Self {
-        // The tag selects the plural rules. Languages that Fluent does not know get those of English.
+        // The tag selects the plural rules. Languages that Fluent does not know get the English rules.
         let tag = language.tag().parse().unwrap_or_default();
         let mut bundle = FluentBundle::new_concurrent(vec![tag]);
         // `Words::text` isolates values itself, because templates have their own marks for it.

@@ -1,4 +1,5 @@
-//! Checks an operator's catalogue as a whole, so that a mistake stops the program when it starts, not a mail later.
+//! Checks an operator's catalogue as a whole, so that a mistake stops the program at startup instead of failing a mail
+//! later.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,7 +17,7 @@ use super::{
 /// Counts that together cover every plural form of every language.
 const COUNTS: [u64; 7] = [0, 1, 2, 3, 11, 100, 1_000_000];
 
-/// Parses a catalogue and checks each message by itself.
+/// Parses a catalogue and checks each message separately.
 ///
 /// # Errors
 /// All faults of the file.
@@ -27,7 +28,7 @@ pub(crate) fn parse(
 ) -> Result<Source, Vec<Fault>> {
     let OperatorCatalogue { file, text, .. } = catalogue;
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text).to_owned();
-    // The parser skips what it cannot parse, so the rest is checked, too.
+    // The parser skips what it cannot parse, so the rest is also checked.
     let (resource, errors) = FluentResource::try_new(text).map_or_else(|failed| failed, |resource| (resource, vec![]));
     let line = |at: usize| resource.source().as_bytes()[..at].split(|byte| *byte == b'\n').count();
     let unreadable = errors.iter().map(|error| Fault::new(file, line(error.pos.start), format!("{}.", error.kind)));
@@ -79,7 +80,7 @@ fn problems(entry: &CatalogueEntry<'_>, messages: &BTreeMap<String, Arguments>, 
     for id in &uses.functions {
         problems.push(format!("calls the function `{id}`, which does not exist"));
     }
-    // The arguments of a term are those of its callers.
+    // A term gets its arguments from the messages that use it.
     if !entry.is_term {
         problems.extend(problems_of_message(entry, messages));
     }

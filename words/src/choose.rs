@@ -26,7 +26,7 @@ pub fn choose_language(locale: Option<&str>, accept_language: Option<&str>, offe
     chosen.unwrap_or(Language::ENGLISH)
 }
 
-/// The time zone with this IANA name. UTC if there is no name, or no zone of that name.
+/// The time zone with this IANA name. UTC if there is no name, or no zone with that name.
 #[must_use]
 pub fn choose_time_zone(name: Option<&str>) -> TimeZone {
     name.and_then(|name| name.parse().ok()).unwrap_or(TimeZone::UTC)

@@ -56,7 +56,7 @@ pub fn format_clock(
     let local = local(zone, instant);
     let no_data = |error| WordsError::no_data(language, &error);
     if is_utc(&local) && language == Language::FRENCH {
-        // CLDR calls UTC `TU`, which few French readers know. It writes all other zones like `UTC+1`.
+        // In French, CLDR calls UTC `TU`, which few French readers know. It writes all other zones like `UTC+1`.
         let formatter = DateTimeFormatter::try_new(preferences(language, zone), fields).map_err(no_data)?;
         return Ok(format!("{} UTC", formatter.format(&local.time)));
     }
@@ -74,7 +74,7 @@ pub fn days_between(zone: TimeZone, from: DateTime<Utc>, to: DateTime<Utc>) -> u
     day(from).abs_diff(day(to))
 }
 
-/// The locale whose CLDR formats are used for a language. Digits are those that CLDR chooses: 0–9 for `ar`, as on most Arabic
+/// The locale whose CLDR formats are used for a language. CLDR chooses the digits: 0–9 for `ar`, as on most Arabic
 /// sites, and Arabic-Indic digits only for the regions east of Libya (`ar-EG`). Codes and links are never formatted.
 fn preferences(language: Language, zone: TimeZone) -> DateTimeFormatterPreferences {
     let locale = match language {

@@ -160,7 +160,7 @@ mod tests {
         );
     }
 
-    /// In the genitive, because they follow `لمدة`.
+    /// The forms are in the genitive, because they follow `لمدة`.
     #[test]
     fn durations_in_arabic() {
         assert_counts(

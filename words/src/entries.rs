@@ -7,7 +7,7 @@ use fluent_syntax::ast::{CallArguments, Entry, Expression, InlineExpression, Pat
 /// A message or a term.
 #[derive(Debug)]
 pub(crate) struct CatalogueEntry<'s> {
-    /// The id. A term's id is without its dash.
+    /// The id. A term's id does not include its dash.
     pub id: &'s str,
     /// Whether it is a term, which is used only in other messages.
     pub is_term: bool,
@@ -20,7 +20,7 @@ pub(crate) struct CatalogueEntry<'s> {
 }
 
 impl CatalogueEntry<'_> {
-    /// The id as in the catalogue: a term's id has its dash.
+    /// The id as in the catalogue: a term's id includes its dash.
     pub(crate) fn name(&self) -> String {
         format!("{}{}", if self.is_term { "-" } else { "" }, self.id)
     }

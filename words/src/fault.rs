@@ -31,7 +31,7 @@ pub enum WordsError {
         language: Language,
         /// The message.
         id: String,
-        /// The file that has the message.
+        /// The file that contains the message.
         file: String,
         /// The line of the file, from 1.
         line: usize,

@@ -1,4 +1,4 @@
-//! Reads an operator's words from a folder. Each language has a folder of its own, which is named by its tag: `it/words.ftl`.
+//! Reads an operator's words from a folder. Each language has its own folder, which is named after its tag: `it/words.ftl`.
 
 use std::{
     fs, io,
@@ -16,7 +16,7 @@ const FILE: &str = "words.ftl";
 const MAX_SIZE: u64 = 1024 * 1024;
 
 impl Words {
-    /// The built-in languages, with the operator's words if the text names a folder. A blank text counts as none.
+    /// The built-in languages, with the operator's words if the text names a folder. A blank text is treated like `None`.
     ///
     /// # Errors
     /// All faults of all files.
@@ -27,8 +27,8 @@ impl Words {
         }
     }
 
-    /// The built-in languages with an operator's words: `<tag>/words.ftl` for each language. Files beside these folders and hidden
-    /// folders are ignored.
+    /// The built-in languages with an operator's words: `<tag>/words.ftl` for each language. Files next to these folders and
+    /// hidden folders are ignored.
     ///
     /// # Errors
     /// All faults of all files.

@@ -7,7 +7,7 @@ use icu_locale::{
     subtags::{self, Region, Script, Variants},
 };
 
-/// Knows all languages of CLDR. Its data is part of the program.
+/// A canonicalizer for all languages in CLDR. Its data is compiled into the program.
 const CANONICALIZER: LocaleCanonicalizer = LocaleCanonicalizer::new_extended();
 const DIRECTIONALITY: LocaleDirectionality = LocaleDirectionality::new_extended();
 pub(crate) const EXPANDER: LocaleExpander = LocaleExpander::new_extended();
@@ -93,7 +93,7 @@ impl fmt::Display for Language {
 impl FromStr for Language {
     type Err = UnknownTag;
 
-    /// Parses an exact tag, as [`Language::tag`] writes it and a database stores it. What people send is read by
+    /// Parses an exact tag, as [`Language::tag`] writes it and a database stores it. For tags in requests, use
     /// [`choose_language`](crate::choose_language).
     fn from_str(tag: &str) -> Result<Self, UnknownTag> {
         let id = canonical(tag).ok_or(UnknownTag::Malformed)?;

@@ -33,7 +33,7 @@ impl Part<'_> {
 }
 
 /// The first character that stands for a value while a message is formatted. Unicode reserves U+FDD0 to U+FDEF for use inside
-/// of programs, so no text contains them. Values are inserted after formatting, so whatever they contain, they are never
+/// programs, so no text contains them. Values are inserted after formatting, so whatever they contain, they are never
 /// mistaken for words.
 const FIRST_PLACE: char = '\u{FDD0}';
 const LAST_PLACE: char = '\u{FDEF}';

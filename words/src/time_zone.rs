@@ -8,8 +8,8 @@ use jiff::{Timestamp, tz::TimeZoneDatabase};
 /// `tzdata`'s name for a machine whose zone was never set. No person's zone has this name.
 const NOBODYS_ZONE: &str = "Factory";
 
-/// A zone of the IANA database. The database is compiled into the program, and the machine's own is never read, so that every
-/// api and every worker knows the same zones.
+/// A zone of the IANA database. The database is compiled into the program, and the machine's own copy is never read, so that
+/// every api and every worker knows the same zones.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TimeZone(&'static str);
 

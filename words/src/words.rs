@@ -74,7 +74,7 @@ impl Words {
 
     /// A message as text. In languages that are written from right to left, each value is between U+2068 and U+2069, so that a
     /// host name does not change the order of the words around it. Other languages do not need these invisible characters:
-    /// their values are names, dates and addresses, which nearly always are written from left to right, too, and some mail
+    /// their values are names, dates and addresses, which are nearly always also written from left to right. And some mail
     /// programs show the characters as boxes.
     ///
     /// # Errors
@@ -111,7 +111,7 @@ impl Words {
     }
 }
 
-/// The catalogue of a language: the built-in words, if there are any, and those of the operator.
+/// The catalogue of a language: the built-in words, if there are any, and the operator's words.
 fn catalogue(
     language: Language,
     own: Option<&OperatorCatalogue>,

@@ -5,8 +5,8 @@ import { api, origin } from './settings.js';
 const TIMEOUT_MS = 10_000;
 
 /**
- * Requests a sign-in mail. List this server in the api's TRUSTED_PROXIES. The api then counts requests per visitor and
- * not all under this server's address.
+ * Requests a sign-in mail. List this server in the api's TRUSTED_PROXIES. The api then counts each visitor's
+ * requests separately, instead of counting all requests under this server's address.
  * @param {string} email as typed; the api checks it
  * @param {string | null} next the page of this portal to open after sign-in
  * @param {{address: string, languages?: string}} visitor their address, and the `Accept-Language` of their browser

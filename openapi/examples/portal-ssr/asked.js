@@ -1,6 +1,6 @@
-// Remembers in a cookie for which addresses a mail was requested in this browser. An attacker could send a person the link from
-// the attacker's own mail. The person would then work in the attacker's account without noticing (login CSRF). So the callback
-// page asks the person before it accepts a session that nobody requested here.
+// Remembers in a cookie the addresses for which a mail was requested in this browser. An attacker could send a person the link
+// from the attacker's own mail. The person would then work in the attacker's account without noticing (login CSRF). So the
+// callback page asks the person before it accepts a session that nobody requested here.
 
 import { storedForm } from '../portal/address.js';
 import { isSecure } from './settings.js';
@@ -10,7 +10,7 @@ const COOKIE = `${isSecure ? '__Host-' : ''}asked`;
 const SECONDS = 24 * 60 * 60;
 const MAX_ADDRESSES = 5;
 
-/** The addresses for which a mail was requested here, the newest last. */
+/** The addresses for which a mail was requested in this browser, newest last. */
 export function askedHere(visit) {
   try {
     const addresses = JSON.parse(Buffer.from(visit.cookie(COOKIE) ?? '', 'base64url').toString());

@@ -1,5 +1,5 @@
-// The page that the link opens, for LINK_STYLE=token_hash. Mail scanners open it, too, and run scripts. So opening it only shows
-// a button, and the button's POST uses up the link.
+// The page that the link opens, for LINK_STYLE=token_hash. Mail scanners also open this page, and run its scripts. So opening
+// the page only shows a button, and the POST that the button sends uses up the link.
 
 import { codeMessages, linkMessages } from '../portal/messages.js';
 import { askedHere, forgetAsked } from './asked.js';
@@ -7,7 +7,7 @@ import { buttonPage, failedPage, questionPage } from './pages.js';
 import { formAddress, placeAfter } from './place.js';
 import { PENDING, codeOf, endSession, forgetSession, signedInAs, supabaseFor } from './supabase.js';
 
-/** Seconds that a person has to answer the question. */
+/** How many seconds the person has to answer the question. */
 const PENDING_SECONDS = 600;
 
 export function showButton(visit) {
@@ -21,7 +21,7 @@ export async function useLink(visit) {
   const form = await visit.form();
   const [tokenHash, next] = [form.get('token_hash'), form.get('next')];
   if (!isHash(tokenHash)) return refuseMalformed(visit, next);
-  // Ask Supabase this first: if it does not answer, the link is not used up.
+  // Ask Supabase who is signed in before using the link: if Supabase does not answer, the link is not used up.
   const current = await signedInAs(visit);
   const pending = supabaseFor(visit, PENDING, PENDING_SECONDS);
   const { data, error } = await pending.auth.verifyOtp({ token_hash: tokenHash, type: 'email' });
@@ -35,7 +35,7 @@ export async function useLink(visit) {
 export async function acceptPending(visit) {
   const form = await visit.form();
   const next = form.get('next');
-  // Another link may have been opened since the question was shown. The answer counts only for the address that the question
+  // Another link may have been opened since the question was shown. The answer is valid only for the address that the question
   // named.
   const address = await signedInAs(visit, PENDING);
   const isNamed = address !== null && address === form.get('address');
@@ -52,7 +52,7 @@ export async function declinePending(visit) {
   visit.goTo((await signedInAs(visit)) ? placeAfter(next) : formAddress(next));
 }
 
-/** Makes this the person's session. The client asks Supabase whose it is, so a forged cookie has no effect. */
+/** Makes this the person's session. The client asks Supabase whose session it is, so a forged cookie has no effect. */
 async function accept(visit, { access_token, refresh_token }, next) {
   const { data, error } = await supabaseFor(visit).auth.setSession({ access_token, refresh_token });
   forgetSession(visit, PENDING);
@@ -70,7 +70,7 @@ function explain(visit, code, link) {
 
 function messageOf(code) {
   if (Object.hasOwn(linkMessages, code)) return linkMessages[code];
-  // Not the visitor's fault: the key is wrong, for example.
+  // This is not the visitor's fault. For example, the key may be wrong.
   console.error(`Supabase refused a link: ${code}`);
   return 'Please request a new one.';
 }
@@ -80,7 +80,7 @@ function refuseMalformed(visit, next) {
   visit.page(400, failedPage({ next, title: 'This link is incomplete', text }));
 }
 
-/** Supabase's hashes are SHA-224, in hex. For anything else, no call is made. */
+/** Supabase's hashes are SHA-224, in hex. Supabase is not called for anything else. */
 function isHash(text) {
   return /^[0-9a-f]{56}$/.test(text ?? '');
 }

@@ -1,6 +1,6 @@
 // HTML in which every inserted value is escaped, and the layout of all pages.
 
-/** A piece of HTML, which is not escaped again. */
+/** A piece of HTML that is not escaped again. */
 class Html {
   constructor(text) {
     this.text = text;

@@ -1,4 +1,4 @@
-// The pages. They work without scripts, and look like those of the other example.
+// The pages. They work without scripts, and look like the pages of the other example.
 
 import { html, pageOf } from './html.js';
 import { formAddress, placeAfter } from './place.js';
@@ -27,7 +27,7 @@ export function sentPage({ next, address }) {
 </section>`);
 }
 
-/** What the link opens. Only the button uses the link up. */
+/** The page that the link opens. The link is used up only when the button is pressed. */
 export function buttonPage({ next, tokenHash, notice = '' }) {
   return pageOf('Sign in', html`
 <section>

@@ -1,4 +1,4 @@
-// The server: the routes, and what applies to all of them.
+// The server: the routes, and what applies to all routes.
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
@@ -35,7 +35,7 @@ async function answer(visit) {
     return page(visit);
   }
   if (method !== 'POST' || !Object.hasOwn(actions, pathname)) return fail(visit, 405);
-  // Another site could send a form, and sign the visitor in or out.
+  // Otherwise, another site could submit a form and sign the visitor in or out.
   if (!visit.isFromThisPortal) return fail(visit, 403);
   return actions[pathname](visit);
 }
@@ -46,7 +46,7 @@ function fail(visit, status) {
 }
 
 const server = createServer(async (request, response) => {
-  // Never log the query: the callback's has the hash.
+  // Never log the query: the callback's query contains the token hash.
   const path = request.url.split('?')[0];
   response.on('finish', () => console.log(`${request.method} ${path} ${response.statusCode}`));
   try {

@@ -7,14 +7,14 @@ export const origin = new URL(needed('PORTAL_ORIGIN')).origin;
 export const api = needed('API_URL');
 
 /**
- * Supabase's URL, and its publishable key. The key stays on this server, so it may also be a secret one (sb_secret_…): with that,
- * a hosted project can count the visitors' addresses (see README.md).
+ * Supabase's URL, and its publishable key. The key stays on this server, so it may also be a secret key (sb_secret_…). With a
+ * secret key, a hosted project can count requests by the visitors' addresses (see README.md).
  */
 export const supabase = { url: needed('SUPABASE_URL'), key: needed('SUPABASE_KEY') };
 
 export const listen = { host: process.env.HOST ?? '127.0.0.1', port: Number(process.env.PORT ?? 8091) };
 
-/** Addresses of the proxies in front of this server. Only their X-Forwarded-For counts. */
+/** Addresses of the proxies in front of this server. X-Forwarded-For is read only from these proxies. */
 export const trustedProxies = (process.env.TRUSTED_PROXIES ?? '')
   .split(',')
   .map((address) => address.trim())

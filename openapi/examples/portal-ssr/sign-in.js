@@ -20,7 +20,7 @@ export async function requestMail(visit) {
   const answer = await sendMagicLink(email, next, visit);
   if (answer.ok) {
     rememberAsked(visit, email);
-    // The page after the form has its own address, so that reloading it sends nothing.
+    // The page after the form has its own address, so that reloading it does not send the form again.
     return visit.goTo(`${origin}/sent?next=${encodeURIComponent(next ?? '')}`);
   }
   const fieldError = answer.fieldErrors?.email;

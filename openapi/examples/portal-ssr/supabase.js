@@ -40,7 +40,7 @@ export function supabaseFor(visit, name = SESSION, maxAge = undefined) {
   });
 }
 
-/** Signs out, at Supabase and here. If Supabase does not answer, the session ends here only. */
+/** Signs out, at Supabase and here. If Supabase does not answer, the session ends only here. */
 export async function endSession(visit, name = SESSION) {
   await supabaseFor(visit, name).auth.signOut({ scope: 'local' });
   forgetSession(visit, name);

@@ -28,7 +28,7 @@ export class Visit {
     this.#peer = plain(request.socket.remoteAddress ?? '');
     if (!this.#peer) throw new Error('the visitor has gone');
     this.#cookies = parseCookieHeader(request.headers.cookie ?? '');
-    // Prepend the origin, because `//example.com/` alone would name another host.
+    // Prepend the origin, because `//example.com/` by itself would name another host.
     this.url = new URL(origin + request.url);
     this.method = request.method;
   }
@@ -38,7 +38,7 @@ export class Visit {
     return this.#request.headers['accept-language'];
   }
 
-  /** The visitor's address: the last one that is not one of our proxies. Visitors can forge the entries before it. */
+  /** The visitor's address: the last address that is not one of our proxies. Visitors can forge the entries before it. */
   get address() {
     const forwarded = (this.#request.headers['x-forwarded-for'] ?? '').split(',').map((entry) => plain(entry.trim()));
     const path = [...forwarded, this.#peer];
@@ -120,7 +120,7 @@ export class Visit {
   }
 }
 
-/** The IPv4 address in an IPv4-mapped one, which a socket that listens on IPv6 has. Other addresses stay as they are. */
+/** Returns the IPv4 address in an IPv4-mapped IPv6 address, which a socket on IPv6 reports. Other addresses are unchanged. */
 function plain(address) {
   return address.replace(/^::ffff:(?=\d+\.)/, '');
 }

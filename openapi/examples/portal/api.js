@@ -18,7 +18,7 @@ export async function sendMagicLink(email, next) {
         email,
         callback_origin: location.origin,
         callback_next: next,
-        // The page is in English, but its readers' mail is in the language of their browser.
+        // The page is in English, but the mail is in the language of the person's browser.
         locale: navigator.language,
         time_zone: Intl.DateTimeFormat().resolvedOptions().timeZone,
       }),

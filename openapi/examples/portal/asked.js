@@ -1,4 +1,4 @@
-// Remembers for which addresses a mail was requested in this browser. An attacker could send a person the link from the
+// Remembers the addresses for which a mail was requested in this browser. An attacker could send a person the link from the
 // attacker's own mail. The person would then work in the attacker's account without noticing (login CSRF). So the callback page
 // asks the person before it accepts a session that nobody requested here.
 

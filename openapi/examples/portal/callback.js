@@ -5,7 +5,7 @@
 const fragment = new URLSearchParams(location.hash.slice(1));
 history.replaceState(null, '', location.pathname + location.search);
 
-// These are imported only now, so that the tokens are removed from the URL even if the imports fail.
+// Import the other modules only now, so that the tokens are removed from the URL even if the imports fail.
 const { askedHere } = await import('./asked.js');
 const { linkMessages } = await import('./messages.js');
 const { belongsTo, emailOf, keepSession, placeAfter, readSession } = await import('./session.js');
@@ -41,7 +41,7 @@ function accept(session) {
 }
 
 function goOn() {
-  // Use replace, so that the back button does not lead here again.
+  // Use replace, so that the back button does not return to this page.
   location.replace(placeAfter(next));
 }
 
@@ -77,7 +77,7 @@ function explain(code) {
   show('failed', 'title');
 }
 
-/** The path of the form. After sign-in, the form leads to the same page. */
+/** The path of the form. After sign-in, the person is sent to the same page. */
 function formAddress() {
   return next ? `/?next=${encodeURIComponent(next)}` : '/';
 }

@@ -30,7 +30,7 @@ export function clearCode() {
 
 /**
  * The digits of what somebody typed or pasted: without spaces, dashes and invisible characters, and with the digits of an East
- * Asian keyboard as ASCII. Null if that is not a code. Supabase's codes have 6 to 10 digits.
+ * Asian keyboard as ASCII. Null if the result is not a code. Supabase's codes have 6 to 10 digits.
  */
 export function digitsOf(typed) {
   const fromFullWidth = (digit) => String.fromCharCode(digit.charCodeAt(0) - 0xff10 + 0x30);

@@ -11,7 +11,7 @@ if (session) {
   leaveForForm();
 }
 
-/** Opens the form, which leads back to this page. */
+/** Opens the form, which sends the person back to this page after sign-in. */
 function leaveForForm() {
   location.replace(`/?next=${encodeURIComponent(location.pathname + location.search)}`);
 }

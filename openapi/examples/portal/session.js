@@ -1,6 +1,6 @@
 // The session from the link, and where to go after signing in.
 //
-// It is kept in localStorage, like supabase-js does. A portal that uses supabase-js calls `supabase.auth.setSession`
+// The session is kept in localStorage, as supabase-js does. A portal that uses supabase-js calls `supabase.auth.setSession`
 // instead of `keepSession`. In both cases, the page only uses the session for display: a server that returns data must
 // check the token.
 
@@ -53,7 +53,7 @@ export function placeAfter(next) {
   const start = new URL('/home', location.origin);
   if (!next || !URL.canParse(next, location.origin)) return start.href;
   const place = new URL(next, location.origin);
-  // Not `place.origin`: that of `blob:https://portal.example.com/x` is ours, too.
+  // Do not compare `place.origin`: for `blob:https://portal.example.com/x`, it is also our origin.
   const isPage = place.href.startsWith(`${location.origin}/`) && !['/', '/auth/callback'].includes(place.pathname);
   return isPage ? place.href : start.href;
 }

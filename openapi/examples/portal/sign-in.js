@@ -86,7 +86,7 @@ at('other').addEventListener('click', () => {
   email.focus();
 });
 
-// The countdown is for one address. As soon as the person types another, they may send again.
+// The countdown is for one address. As soon as the person types another address, they may send again.
 email.addEventListener('input', () => {
   stopWaiting();
   clear();
@@ -100,7 +100,7 @@ offerCode(
   },
 );
 
-// The link opens in a new tab. This tab continues too, once the address that it requested a mail for is signed in. A
+// The link opens in a new tab. This tab also continues once the address that it requested a mail for is signed in. A
 // browser may not notify a background tab, so the tab also checks when the person comes back to it.
 function goOnIfSignedIn() {
   const session = readSession();

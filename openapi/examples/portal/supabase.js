@@ -5,7 +5,7 @@
 import { supabase } from './config.js';
 
 /**
- * Signs in with the code of a mail. The type `email` fits the code of every mail.
+ * Signs in with the code of a mail. The type `email` works for the code of any mail.
  * @param {string} email the address that the mail was requested for
  * @param {string} token the digits of the code
  * @returns {Promise<{ok: true, session: object} | {ok: false, code: string}>} `code` is Supabase's, or `unreachable`
@@ -16,7 +16,7 @@ export async function signInWithCode(email, token) {
 }
 
 /**
- * Asks Supabase whose session this is. The claims inside of the token do not prove that: anybody can write a token into
+ * Asks Supabase whose session this is. The claims inside the token do not prove that: anybody can write a token into
  * a link.
  * @returns {Promise<{ok: true, email: string} | {ok: false, code: string}>}
  */

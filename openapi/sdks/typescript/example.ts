@@ -1,4 +1,4 @@
-// An example of a caller. The README shows its lines.
+// An example caller. The README shows the marked lines.
 
 import { sendMagicLink } from '../../../target/sdk/typescript/index.js';
 

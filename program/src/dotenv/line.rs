@@ -2,7 +2,7 @@
 
 use super::parse::Assignment;
 
-/// What is wrong with a line. The text shows no part of the line.
+/// What is wrong with a line. The text contains no part of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadLine {
     /// It does not begin with a name and `=`.

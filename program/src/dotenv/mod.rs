@@ -15,7 +15,7 @@ pub use self::{
     parse::{Assignment, parse},
 };
 
-/// Why `.env` could not be read. The text never shows a part of the file, because it contains passwords.
+/// Why `.env` could not be read. The text never contains a part of the file, because the file contains passwords.
 #[derive(Debug, thiserror::Error)]
 pub enum DotenvError {
     /// The file exists, but cannot be read.
@@ -24,7 +24,7 @@ pub enum DotenvError {
     /// A line is neither `NAME=value`, nor a comment, nor blank.
     #[error(".env: line {line}: {problem}")]
     BadLine {
-        /// Number of the line, from 1. For a value with several lines, the number of the first one.
+        /// Number of the line, from 1. For a value with several lines, the number of its first line.
         line: usize,
         /// What is wrong with it.
         problem: BadLine,
@@ -32,7 +32,7 @@ pub enum DotenvError {
 }
 
 /// Reads `.env` in the current directory, if there is one. Parent directories are not searched, and a variable that
-/// is set in the environment keeps its value. If the file sets a variable twice, the first value counts.
+/// is set in the environment keeps its value. If the file sets a variable twice, the first value is used.
 ///
 /// # Errors
 /// One [`DotenvError`] for each bad line. No variable is set then.

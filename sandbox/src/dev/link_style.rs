@@ -1,4 +1,4 @@
-//! What the links in the mails of `cargo dev` lead to.
+//! Where the links in the mails of `cargo dev` point.
 
 use clap::ValueEnum;
 

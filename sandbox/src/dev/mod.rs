@@ -38,7 +38,7 @@ pub enum Stop {
     ProgramEnded,
 }
 
-/// Runs until it is stopped or killed. Leaves no process and no data behind. `link_style` says what the mails' links lead to.
+/// Runs until it is stopped or killed. Leaves no process and no data behind. `link_style` says where the mails' links point.
 ///
 /// # Errors
 /// A part does not start.
@@ -135,7 +135,7 @@ impl DevStack {
         }
     }
 
-    /// Sends SIGTERM to the programs. Dropping them kills one that has not exited in time.
+    /// Sends SIGTERM to the programs. Dropping a program kills it if it has not exited in time.
     async fn stop(self) {
         self.api.terminate();
         self.worker.terminate();
@@ -148,7 +148,7 @@ impl DevStack {
     }
 }
 
-/// The request of the README, as a curl command.
+/// The request from the README, as a curl command.
 fn curl(api: u16) -> String {
     format!(
         "curl -i http://127.0.0.1:{api}/api/auth/send-magic-link \
@@ -209,7 +209,7 @@ async fn migrate(worker: &Path, database: &str) -> Result<(), ProgramError> {
     Ok(())
 }
 
-/// Starts a program whose lines go to the terminal under its name.
+/// Starts a program, and prints each line of its output to the terminal with the program's name in front.
 fn run(name: &str, path: &Path, mut settings: Vec<(String, String)>) -> Result<Program, ProgramError> {
     if !io::stdout().is_terminal() {
         settings.push(("NO_COLOR".to_owned(), "1".to_owned()));
@@ -256,7 +256,7 @@ fn say(line: &str) {
     println!("dev    | {line}");
 }
 
-/// Prints how a program ended, and the last 20 lines of its output. All its output is further up on the terminal.
+/// Prints how a program ended, and the last 20 lines of its output. Its complete output is further up on the terminal.
 fn report(ended: &ProgramError) {
     let told = ended.to_string();
     let lines: Vec<&str> = told.lines().collect();

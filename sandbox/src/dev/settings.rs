@@ -33,7 +33,7 @@ pub(super) fn for_migrate(database: &str) -> ProgramSettings {
     owned([("DATABASE_URL", database.to_owned())])
 }
 
-/// Allows many requests in a short time, and any port of localhost as a portal.
+/// Allows many requests in a short time, and a portal on any port of localhost.
 pub(super) fn for_api(at: &DevAddresses, confirm_key: &str) -> ProgramSettings {
     owned([
         ("DATABASE_URL", at.api_database.clone()),
@@ -71,7 +71,7 @@ pub(super) fn for_lone_api(database: String) -> ProgramSettings {
     ])
 }
 
-/// `link_style` decides what links lead to. Every mail has a code.
+/// `link_style` decides where links point. Every mail has a code.
 pub(super) fn for_worker(at: &DevAddresses, confirm_key: &str, link_style: DevLinkStyle) -> ProgramSettings {
     owned([
         ("DATABASE_URL", at.worker_database.clone()),

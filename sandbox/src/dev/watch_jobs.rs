@@ -25,7 +25,7 @@ const STOPS: &str = "
 
 type JobRow = (String, String, Option<String>, Option<String>, DateTime<Utc>);
 
-/// Polls a database. Ends when nobody receives the results any more.
+/// Polls a database. Ends when all receivers have been dropped.
 pub(super) fn start(database: &str) -> anyhow::Result<watch::Receiver<OpenJobs>> {
     let pool = PgPoolOptions::new().max_connections(1).connect_lazy(database)?;
     let (sender, receiver) = watch::channel(OpenJobs::default());

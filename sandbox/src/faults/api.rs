@@ -1,5 +1,5 @@
 //! `/_sandbox/faults`: the fault queue over HTTP. It accepts only JSON, so that another site's page cannot post to it:
-//! a browser would send a preflight request first, and that is not answered.
+//! a browser would first send a preflight request, which the stand-in does not answer.
 
 use super::{Fault, Faults};
 use poem::{
@@ -8,7 +8,7 @@ use poem::{
     web::{Data, Json},
 };
 
-/// Serves `GET`, `POST` and `DELETE` on the path that it is nested at.
+/// Serves `GET`, `POST` and `DELETE` on the path under which it is nested.
 pub(crate) fn routes(faults: Faults) -> impl IntoEndpoint {
     Route::new().at("/", get(list).post(add).delete(clear).data(faults))
 }

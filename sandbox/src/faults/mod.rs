@@ -1,7 +1,7 @@
 //! Faults on demand: makes a stand-in fail as the real provider does. Tests, the mailbox page and HTTP clients add
 //! faults to a queue. Each call takes the first fault in the queue that applies to it.
 //!
-//! Over HTTP, on each stand-in: `GET /_sandbox/faults` lists the faults, `DELETE` removes all, and `POST` with
+//! Over HTTP, on each stand-in: `GET /_sandbox/faults` lists the faults, `DELETE` removes all faults, and `POST` with
 //! `content-type: application/json` adds one:
 //! ```json
 //! {"kind": "status", "status": 500, "lasts": {"times": 3}, "to": "ada@example.com"}
@@ -61,11 +61,11 @@ pub struct CannedAnswer {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Lasts {
-    /// To this many calls.
+    /// Applies to this many calls.
     Times(u32),
-    /// To every call in this many seconds from now.
+    /// Applies to every call for this many seconds from now.
     Seconds(u64),
-    /// To every call until it is cleared.
+    /// Applies to every call until the fault is cleared.
     Always,
 }
 
@@ -127,7 +127,7 @@ impl Fault {
         Fault { lasts, ..self }
     }
 
-    /// Applies to every call in this many seconds.
+    /// Applies to every call for this many seconds.
     #[must_use]
     pub fn seconds(self, seconds: u64) -> Fault {
         let lasts = Lasts::Seconds(seconds);

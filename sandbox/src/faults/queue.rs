@@ -106,8 +106,8 @@ impl Faults {
         taken
     }
 
-    /// Carries out a call that names no recipient. The first fault that is for everybody and for more than one call applies
-    /// to it, and is not used up.
+    /// Carries out a call that names no recipient. The first fault that applies to any recipient and to more than one
+    /// call is applied to it, and is not used up.
     pub(crate) async fn around_check(&self, work: impl FnOnce() -> Response) -> Response {
         let is_general = |fault: &Fault| fault.to.is_none() && fault.lasts != Lasts::Times(1);
         let kind =

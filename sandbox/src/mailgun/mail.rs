@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-/// One mail as Mailgun understands it: a `to` field with a comma is two recipients.
+/// One mail as Mailgun understands it: a comma in the `to` field separates two recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mail {
     /// Its place in the order of arrival, counted from 0.

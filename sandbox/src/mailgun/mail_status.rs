@@ -1,4 +1,4 @@
-//! The line of a mail on the page that shows its delivery events.
+//! The line on the mailbox page that shows a mail's delivery events.
 
 use super::SentWebhook;
 use crate::html::escape;

@@ -1,5 +1,5 @@
-//! The mailbox page: the mails, newest first, with their delivery events; the jobs without a mail; and the buttons that
-//! make a stand-in fail or scan a mail. It works without scripts.
+//! The mailbox page: the mails, newest first, with their delivery events; the jobs without a mail; the buttons that
+//! make a stand-in fail; and the buttons that scan a mail. It works without scripts.
 
 use super::{MailgunState, buttons, jobs, mail::Mail, mail_article::article, scan};
 use crate::html::escape;
@@ -45,8 +45,8 @@ pub(super) fn routes(state: MailgunState) -> impl Endpoint<Output = Response> {
     })
 }
 
-/// Keeps other sites' pages out. They could reach loopback through their own host name (DNS rebinding, visible in Host)
-/// or post a form (visible in Origin).
+/// Rejects requests from other sites' pages, which could reach loopback through their own host name (DNS rebinding, visible in
+/// Host) or post a form (visible in Origin).
 fn is_same_origin(request: &Request) -> bool {
     let host = request.header(header::HOST).unwrap_or_default();
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -134,7 +134,7 @@ fn scan_script() -> Response {
     Response::builder().content_type("text/javascript; charset=utf-8").body(SCAN_SCRIPT)
 }
 
-/// Sends an event for every change of the mails, their webhooks, their scans, the faults or the jobs.
+/// Sends an event for every change to the mails, their webhooks, their scans, the faults or the jobs.
 #[handler]
 fn events(Data(state): Data<&MailgunState>) -> SSE {
     SSE::new(changes(state)).keep_alive(Duration::from_secs(15))

@@ -49,7 +49,7 @@ use webhooks::Webhooks;
 /// Settings of the stand-in.
 #[derive(Clone, Debug)]
 pub struct MailgunSettings {
-    /// The address to listen on. Port 0 takes a free port.
+    /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
     /// The only domain that mails can be sent for.
     pub domain: String,
@@ -93,7 +93,7 @@ pub struct SendCall {
     /// The status with which the stand-in carried out the call; 200 if it accepted the mail. `None` if a fault
     /// prevented that.
     pub carried_out: Option<u16>,
-    /// The status that the caller received. `None` until then, or if the caller received none.
+    /// The status that the caller received. `None` until the call is answered, or if the caller received no answer.
     pub answered: Option<u16>,
 }
 
@@ -170,7 +170,7 @@ impl Mailgun {
         format!("http://{}", self.server.address())
     }
 
-    /// Lets the mailbox page say whether the link of a scanned mail still signs in. Only the first call counts.
+    /// Lets the mailbox page say whether the link of a scanned mail still signs in. Later calls have no effect.
     pub fn set_link_tokens(&self, tokens: LinkTokens) {
         self.state.link_tokens.set(tokens).ok();
     }
@@ -207,7 +207,7 @@ impl Mailgun {
         self.state.mails.wait_for_count(count, "mails", seen).await
     }
 
-    /// How many check calls there were: mails without a recipient, with which the worker tests Mailgun. They are not in
+    /// How many check calls there were: mails without a recipient, which the worker sends to test Mailgun. They are not in
     /// the journal.
     pub fn checks(&self) -> usize {
         self.state.checks.load(Ordering::Relaxed)

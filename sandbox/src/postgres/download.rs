@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// One exact version, so that every sandbox uses the same.
+/// One exact version, so that every sandbox uses the same server.
 const VERSION: &str = "16.4.0";
 /// Size of the download.
 const MEGABYTES: u32 = 15;
@@ -30,7 +30,7 @@ pub(super) async fn downloaded(announce: &Announce) -> Result<ServerPrograms, Po
     ServerPrograms::in_folder(&bin).map_err(|e| PostgresError::io("run postgres in", &bin, e))
 }
 
-/// Unpacks next to the final folder and renames it at the end, so that nobody sees a half-unpacked server.
+/// Unpacks next to the final folder and renames it at the end, so that no other sandbox sees a half-unpacked server.
 async fn fetch_into(cache: &Path, folder: &Path) -> Result<(), PostgresError> {
     crate::http::install_tls();
     let version = VersionReq::parse(&format!("={VERSION}")).map_err(|e| PostgresError::Download(e.to_string()))?;
@@ -47,7 +47,7 @@ async fn fetch_into(cache: &Path, folder: &Path) -> Result<(), PostgresError> {
         .await
         .map_err(|e| PostgresError::Download(e.to_string()))?;
     make_readable(&unpacked).map_err(|e| PostgresError::io("open up", cache, e))?;
-    // Another sandbox may have finished first. Its folder is just as good.
+    // Another sandbox may have finished first. Its folder has the same content.
     match fs::rename(&unpacked, folder) {
         Err(error) if !folder.join("bin").exists() => Err(PostgresError::io("write", folder, error)),
         _ => Ok(()),
@@ -72,7 +72,7 @@ fn make_readable(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// A folder in the user's cache. Root uses one that other users can read, because they cannot read root's home.
+/// A folder in the user's cache. Root uses a folder that other users can read, because they cannot read root's home.
 fn cache_folder() -> PathBuf {
     let name = "magic-link-sandbox";
     if RunAs::other_user_needed() {

@@ -23,7 +23,7 @@ use std::{
     time::Duration,
 };
 
-/// Why there is no server, or why it could not do what was asked.
+/// Why there is no server, or why an operation on it failed.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresError {
     /// A file or program could not be used.
@@ -36,7 +36,7 @@ pub enum PostgresError {
         /// The operating system's error.
         source: io::Error,
     },
-    /// Root finds no other user to run the server as.
+    /// The current user is root, and there is no other user to run the server as.
     #[error("Postgres refuses to run as root, and there is no user postgres or nobody")]
     NoOtherUser,
     /// No server is installed, and the download failed.
@@ -99,7 +99,7 @@ impl Postgres {
     /// Starts a server with this durability.
     ///
     /// # Errors
-    /// As [`Postgres::start`].
+    /// The same as [`Postgres::start`].
     pub async fn start_with(durability: Durability) -> Result<Postgres, PostgresError> {
         Postgres::start_announced(durability, &|_| ()).await
     }
@@ -130,7 +130,7 @@ impl Postgres {
         self.process().pid()
     }
 
-    /// Stops the server like a crash (immediate shutdown). The data stay.
+    /// Stops the server like a crash (immediate shutdown). The data is kept.
     pub async fn halt(&self) {
         let process = self.process();
         process.signal(Signal::SIGQUIT);
@@ -205,7 +205,7 @@ async fn find_programs(announce: &Announce) -> Result<ServerPrograms, PostgresEr
     download::downloaded(announce).await
 }
 
-/// Another process may take the free port before the server listens on it. Retries with another port.
+/// Starts the server on a free port. Retries with another port, because another process may take the port first.
 async fn start_on_a_free_port(launcher: &Launcher) -> Result<(u16, Process), PostgresError> {
     let mut attempts_left = 5;
     loop {

@@ -1,5 +1,5 @@
-//! Child processes that do not outlive this program, even if it is killed. One thread, which never ends, starts all of
-//! them, and each process has its own thread that reaps it. Postgres and the programs under test are such processes.
+//! Child processes that do not outlive this program, even if it is killed. One thread, which never ends, starts all
+//! child processes, and each child has its own thread that reaps it. Postgres and the programs under test run this way.
 
 mod orphan;
 

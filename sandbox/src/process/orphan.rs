@@ -1,11 +1,11 @@
-//! Makes a child die with its parent, even if the parent is killed with SIGKILL. The only `unsafe` code: it runs
-//! between fork and exec.
+//! Makes a child die with its parent, even if the parent is killed with SIGKILL. This crate's only `unsafe` code
+//! is here: it runs between fork and exec.
 
 use nix::sys::signal::Signal;
 use std::process::Command;
 
 /// Makes the kernel send `signal` to the child when the thread that forks it ends (prctl(2), PR_SET_PDEATHSIG). std
-/// runs this after it has switched uid and gid, which would reset the setting.
+/// runs this function after it has switched uid and gid, because the switch would reset the setting.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "pre_exec runs between fork and exec; only system calls are made")]
 pub(super) fn die_with_parent(command: &mut Command, signal: Signal) {

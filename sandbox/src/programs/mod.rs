@@ -68,7 +68,7 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Builds the programs once per process, in the release profile if this crate is.
+    /// Builds the programs once per process, in the release profile if this crate was built in that profile.
     ///
     /// # Errors
     /// The build fails; cargo's messages are on stderr.
@@ -110,7 +110,7 @@ pub struct Program {
 }
 
 impl Program {
-    /// Starts the program at `path` in an empty folder, with PATH and these environment variables only. `name` is for
+    /// Starts the program at `path` in an empty folder, with only PATH and these environment variables. `name` is for
     /// messages.
     ///
     /// # Errors
@@ -163,7 +163,7 @@ impl Program {
         self.until("its `listening for` line", TIMEOUT, listening).await
     }
 
-    /// Waits for a line that contains `part`. A line that was logged before the call counts too.
+    /// Waits for a line that contains `part`. A line that was logged before the call also counts.
     ///
     /// # Errors
     /// The program exits first, or logs no such line within `timeout`.

@@ -23,7 +23,7 @@ impl AuthError {
     }
 }
 
-/// The shape of errors that a request asks for.
+/// The error shape that the client requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ApiVersion {
     Initial,
@@ -36,7 +36,7 @@ const V20240101: &str = "2024-01-01";
 impl ApiVersion {
     pub(super) fn of(request: &Request) -> ApiVersion {
         match request.header(VERSION_HEADER) {
-            // Dates in this form sort like text.
+            // Dates in this form can be compared as text.
             Some(asked) if asked.len() == V20240101.len() && asked >= V20240101 => ApiVersion::V20240101,
             _ => ApiVersion::Initial,
         }

@@ -1,4 +1,4 @@
-//! CORS: pages of every origin may call the stand-in. Without a gateway, the real server allows only the headers that it knows,
+//! CORS: pages from any origin may call the stand-in. Without a gateway, the real server allows only the headers that it knows,
 //! and `apikey` is not one of them (internal/api/api.go, cors.New). The hosted product's gateway allows every header (measured;
 //! its plugin `cors`).
 
@@ -19,8 +19,8 @@ const KNOWN_HEADERS: [&str; 8] = [
 ];
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// Answers preflights, and lets pages of every origin read the other answers. Faults have these headers too, as with a real
-/// gateway.
+/// Answers preflights, and lets pages from any origin read the other answers. The answers of faults also have these headers,
+/// as with a real gateway.
 pub(super) async fn allow_pages<E>(has_gateway: bool, routes: &E, request: Request) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,

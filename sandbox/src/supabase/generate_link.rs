@@ -55,7 +55,7 @@ pub(super) fn respond(auth: &mut AuthState, head: &RequestHead, body: &[u8]) -> 
     }
 }
 
-/// The hosted product's gateway also needs the key in `apikey`, equal to the Bearer token if both are sent.
+/// The hosted product's gateway also requires the key in `apikey`, which must equal the Bearer token if both are sent.
 fn gateway(settings: &SupabaseSettings, head: &RequestHead) -> Option<Response> {
     let bearer = head.authorization.as_deref().and_then(|value| value.strip_prefix("Bearer "));
     let (message, hint) = match (&head.apikey, bearer) {

@@ -2,7 +2,7 @@
 
 use super::State;
 
-/// The tokens of one stand-in. Clones ask the same one.
+/// The tokens of one stand-in. Clones ask the same stand-in.
 #[derive(Clone)]
 pub struct LinkTokens(pub(super) State);
 

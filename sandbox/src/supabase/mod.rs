@@ -63,7 +63,7 @@ pub struct LinkCall {
     pub apikey_present: bool,
     /// The status with which the stand-in carried out the call. `None` if a fault prevented that.
     pub carried_out: Option<u16>,
-    /// The status that the caller received. `None` until then, or if the caller received none.
+    /// The status that the caller received. `None` until the call is answered, or if the caller received no answer.
     pub answered: Option<u16>,
 }
 
@@ -82,7 +82,7 @@ pub struct VerifyCall {
     pub key_present: bool,
 }
 
-/// A POST to `/verify`: a portal sends a code, or its back end a token hash.
+/// A POST to `/verify`: a portal sends a code, or its back end sends a token hash.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyPost {
     /// The header `X-Forwarded-For`.
@@ -136,7 +136,7 @@ impl State {
 pub struct SupabaseAuth {
     server: Server,
     state: State,
-    /// Opens links.
+    /// The client that opens links.
     browser: Client,
 }
 
@@ -169,7 +169,7 @@ impl SupabaseAuth {
         format!("http://{}", self.server.address())
     }
 
-    /// How many check calls there were: calls of generate_link without a type, with which the worker tests Supabase.
+    /// How many check calls there were: calls of generate_link without a type, which the worker makes to test Supabase.
     /// They are not in the journal.
     pub fn checks(&self) -> usize {
         self.state.checks.load(Ordering::Relaxed)

@@ -24,7 +24,7 @@ pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
             RouteMethod::new()
                 .get(on_body(state, verify_get))
                 .post(on_body(state, verify_post))
-                // poem would answer HEAD through GET, which uses up the link. The real server does not.
+                // poem would answer HEAD with the handler of GET, which uses up the link. The real server rejects HEAD.
                 .head(make(|_| async { method_not_allowed() })),
         )
         .at("/user", RouteMethod::new().get(on_body(state, get_user)))
@@ -33,7 +33,7 @@ pub(super) fn routes(state: &State) -> impl Endpoint + 'static {
     let has_gateway = state.with(|auth| auth.settings.gateway);
     Route::new()
         .nest("/auth/v1", auth)
-        // Links lead here if `verify_path` is the real server's default. Nothing is served here, but the call is
+        // Links point here if `verify_path` is the real server's default. Nothing is served here, but the call is
         // recorded so that tests can count it.
         .at("/verify", RouteMethod::new().get(on_body(state, verify_elsewhere)))
         .nest("/_sandbox/faults", faults::routes(state.faults.clone()))

@@ -75,7 +75,7 @@ impl Sessions {
     /// The session of an access token.
     ///
     /// # Errors
-    /// Those of the real server (internal/api/auth.go): the token is not ours or too old, or its session has ended.
+    /// The real server's errors (internal/api/auth.go): the token is not ours or is too old, or its session has ended.
     pub(super) fn of_token(&self, access_token: &str) -> Result<Session, AuthError> {
         let claims = self.claims(access_token)?;
         let id = claims["session_id"].as_str().and_then(|id| Uuid::parse_str(id).ok());

@@ -9,15 +9,15 @@ use std::{
 /// Settings of the stand-in. The names in parentheses are Supabase's own settings.
 #[derive(Clone, Debug)]
 pub struct SupabaseSettings {
-    /// The address to listen on. Port 0 takes a free port.
+    /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
     /// The key that may generate links.
     pub service_role_key: String,
-    /// A valid key without that right: 403 `not_admin`.
+    /// A valid key that may not generate links: the answer is 403 `not_admin`.
     pub anon_key: String,
-    /// Whether to act like the hosted product's gateway, which also needs the header `apikey`.
+    /// Whether to act like the hosted product's gateway, which also requires the header `apikey`.
     pub gateway: bool,
-    /// Where a link leads if its `redirect_to` is not allowed.
+    /// Where a link redirects to if its `redirect_to` is not allowed.
     pub site_url: String,
     /// Globs, one for each entry of URI_ALLOW_LIST.
     pub uri_allow_list: Vec<String>,

@@ -1,5 +1,5 @@
 //! `GET /user` and `POST /logout`, for people who have signed in (internal/api/user.go, logout.go). A gateway requires a key in
-//! `apikey`, which may be the public one. The access token identifies the caller.
+//! `apikey`, which may be the public key. The access token identifies the caller.
 
 use super::{
     AuthState,

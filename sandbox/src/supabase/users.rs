@@ -40,7 +40,7 @@ pub struct User {
 struct TokenSlot {
     token: Option<Token>,
     sent_at: Option<DateTime<Utc>>,
-    /// Whether the link no longer works, but the one-time code does.
+    /// Whether the link no longer works, but the one-time code still does.
     is_code_only: bool,
 }
 

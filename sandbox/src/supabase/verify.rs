@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-/// Reports the result in every answer to GET. This is for tests, because the page that the redirect leads to may not exist.
+/// Reports the result in every answer to GET. This is for tests, because the page that the answer redirects to may not exist.
 pub(super) const OUTCOME_HEADER: &str = "x-sandbox-outcome";
 /// Where the browser is or would be sent.
 pub(super) const REDIRECT_HEADER: &str = "x-sandbox-redirect-to";
@@ -40,7 +40,7 @@ impl LinkQuery {
     }
 }
 
-/// A browser opens a link.
+/// Handles a GET: a browser opens a link.
 pub(super) fn get(auth: &mut AuthState, request: &Request) -> Response {
     let LinkQuery { kind, hash, redirect_to } = LinkQuery::of(request);
     let missing = if kind.is_empty() {
@@ -60,7 +60,8 @@ pub(super) fn get(auth: &mut AuthState, request: &Request) -> Response {
 }
 
 /// Redirects to loopback callbacks like the real server, with tokens. A redirect elsewhere would carry the tokens off
-/// this machine, so a page shows the result instead. A made-up token signs nobody in, so its redirect is always the real one.
+/// this machine, so a page shows the result instead. A made-up token signs nobody in, so the answer to it is always a
+/// redirect.
 fn send_browser(
     auth: &mut AuthState,
     outcome: &Result<User, AuthError>,
@@ -121,7 +122,7 @@ struct VerifyBody {
     redirect_to: String,
 }
 
-/// A portal's back end sends a hash, or an address with its one-time code.
+/// Handles a POST: a portal's back end sends a hash, or an address with its one-time code.
 pub(super) fn post(auth: &mut AuthState, version: ApiVersion, body: &[u8]) -> Response {
     let session = parse_post(body).and_then(|body| {
         if body.token_hash.is_empty() { use_otp(auth, &body) } else { use_hash(auth, &body.r#type, &body.token_hash) }

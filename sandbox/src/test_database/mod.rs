@@ -33,7 +33,7 @@ const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 pub struct TestDatabase {
     /// A pool for the test's own queries, as superuser.
     pub admin: PgPool,
-    /// The database's own server, if it has one. A test may stop it.
+    /// The database's own server, if it has one. A test may stop this server.
     pub server: Option<Postgres>,
     address: ServerAddress,
     name: String,
@@ -47,7 +47,7 @@ impl TestDatabase {
         Self::at(Self::shared_server().await, &name)
     }
 
-    /// An existing database on a server that no other test uses, so that the test may stop it.
+    /// An existing database on a server that no other test uses, so that the test may stop the server.
     pub fn on(server: Postgres, name: &str) -> Self {
         let mut database = Self::at(&server, name);
         database.server = Some(server);
@@ -81,14 +81,14 @@ impl TestDatabase {
         self.expect(ExpectedEnd::OpenJobs(count));
     }
 
-    /// Turns the check off. For a measurement or a random run, where the number of open jobs is not known, and for a test that
-    /// has stopped its server.
+    /// Turns the check off. Use it for a measurement or a random run, where the number of open jobs is not known, and for a
+    /// test that has stopped its server.
     pub fn allow_any_open_jobs(&self) {
         self.expect(ExpectedEnd::AnyOpenJobs);
     }
 
-    /// Fails the test if it ends before it has called one of the two functions above. For a harness that waits for its workers
-    /// in `finish`.
+    /// Fails the test if it ends before it has called `expect_open_jobs` or `allow_any_open_jobs`. Use it in a harness that
+    /// waits for its workers in `finish`.
     #[must_use]
     pub fn require_finish(self) -> Self {
         self.expect(ExpectedEnd::Finish);

@@ -28,7 +28,7 @@ pub(super) enum ExpectedEnd {
 pub struct SeenOpenJobs {
     /// Number of open jobs.
     pub count: i64,
-    /// The oldest of them.
+    /// The oldest open jobs.
     pub first: Vec<JobRow>,
 }
 
@@ -55,7 +55,7 @@ impl SeenOpenJobs {
 
 /// Fails the test unless this number of jobs is open.
 ///
-/// It is called in `drop`, which cannot await, so it counts on a thread of its own. The test's pool cannot be used there,
+/// It is called in `drop`, which cannot await, so it counts on a separate thread. The test's pool cannot be used there,
 /// because its connections belong to the test's runtime.
 pub(super) fn assert_open_jobs(url: &str, expected: i64) {
     let counted = thread::scope(|scope| scope.spawn(|| count(url, expected)).join());

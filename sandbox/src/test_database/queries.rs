@@ -1,4 +1,4 @@
-//! What tests read and change in their database, as superuser. A query that fails fails the test.
+//! What tests read and change in their database, as superuser. A failed query fails the test.
 
 use sqlx::{AssertSqlSafe, Decode, FromRow, Type, postgres::PgRow};
 use uuid::Uuid;

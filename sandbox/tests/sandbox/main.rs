@@ -1,4 +1,4 @@
-//! Tests of the sandbox: against recorded answers of the real providers, and of its own functions.
+//! Tests of the sandbox: they compare the stand-ins with recorded answers of the real providers, and test its own functions.
 #![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod children;

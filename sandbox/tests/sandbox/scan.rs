@@ -14,7 +14,7 @@ async fn both() -> (Mailgun, SupabaseAuth) {
     (mailgun, supabase)
 }
 
-/// Makes a link whose callback is not on this machine, so that the stand-in shows a page of its own.
+/// Makes a link whose callback is not on this machine, so that the stand-in shows its own page.
 async fn make_link(supabase: &SupabaseAuth) -> String {
     let key = "sandbox-service-role-key";
     let url = format!("{}/auth/v1/admin/generate_link", supabase.url());

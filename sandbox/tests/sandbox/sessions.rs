@@ -105,7 +105,7 @@ async fn pages_of_every_origin_may_call_and_the_key_needs_a_gateway() {
             assert_eq!(answer.status(), StatusCode::NO_CONTENT);
             assert_eq!(answer.headers().contains_key("access-control-allow-origin"), allowed, "{gateway} {headers}");
         }
-        // Pages can read a refusal, too.
+        // Pages can also read a refusal.
         let body = json!({"type": "email", "email": ADA, "token": "1234567890"});
         let request = people.request(Method::POST, "verify").header("origin", "https://portal.example.com");
         let answer = request.json(&body).send().await.unwrap();

@@ -44,7 +44,7 @@ async fn stand_in_for(case: &str) -> SupabaseAuth {
     auth
 }
 
-/// The recorded JWTs are masked. The case's name tells which key it was.
+/// The recorded JWTs are masked. The case's name says which key was sent.
 fn key_for(case: &str, recorded: &str) -> String {
     match recorded {
         "Bearer <JWT>" | "<JWT>" if case.starts_with("auth-anon") => "sandbox-anon-key".to_owned(),
@@ -128,7 +128,7 @@ fn without_token(body: &Value) -> String {
     body["action_link"].as_str().unwrap().replace(token, "<token>")
 }
 
-/// A stand-in with the settings of `cargo dev`, and calls for its links.
+/// A stand-in with the default settings, and methods that create and use links.
 struct Links(SupabaseAuth);
 
 impl Links {

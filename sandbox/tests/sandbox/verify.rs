@@ -24,7 +24,7 @@ fn text<'a>(link: &'a Value, field: &str) -> &'a str {
     link[field].as_str().unwrap()
 }
 
-/// The verify address that the confirm page's button leads to, with this type.
+/// The verify address that the confirm page's button opens, with this type.
 fn opened_as(auth: &SupabaseAuth, link: &Value, kind: &str) -> String {
     let hash = text(link, "hashed_token");
     format!("{}/auth/v1/verify?token={hash}&type={kind}&redirect_to=http%3A%2F%2Flocalhost%3A5173%2F", auth.url())

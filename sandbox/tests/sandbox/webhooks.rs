@@ -156,7 +156,7 @@ async fn dropped_events_can_be_posted_late_and_twice() {
     assert_eq!(mailgun.webhooks()[1].answers, [Some(200); 3]);
     assert!(matches!(mailgun.redeliver(2, Signing::Same).await, Err(WebhookError::NoSuchEvent(2))));
 
-    // Nobody listens on port 1.
+    // Nothing listens on port 1.
     mailgun.set_webhook("http://127.0.0.1:1/", KEY);
     assert!(matches!(mailgun.redeliver(0, Signing::New).await, Err(WebhookError::NoAnswer(_))));
     assert_eq!(mailgun.webhooks()[0].answers, [None]);

@@ -1,4 +1,4 @@
-//! Both lists of events. Their shapes are those in Mailgun's OpenAPI document. The filter `message-id` for logs is not
+//! Both lists of events. Their shapes come from Mailgun's OpenAPI document. The filter `message-id` for logs is not
 //! in the document, but Mailgun's own client sends it.
 
 use super::{json_answer, page::PageQuery};

@@ -1,5 +1,5 @@
 //! Mailgun's read endpoints: events by `GET /v3/{domain}/events` and its successor `POST /v1/analytics/logs`, and the
-//! suppression lists. They need their own key, because a sending key may only send.
+//! suppression lists. They need a separate key, because a sending key may only send.
 
 mod events;
 mod page;
@@ -53,12 +53,12 @@ impl Mailgun {
         self.state.lags.store(lags, std::sync::atomic::Ordering::Relaxed);
     }
 
-    /// Puts an address on a suppression list, as a bounce or somebody at the console does.
+    /// Puts an address on a suppression list, as a bounce or somebody using Mailgun's console does.
     pub fn suppress(&self, list: SuppressionList, address: &str) {
         self.state.lists.add(list, address);
     }
 
-    /// Removes an address from a list, as somebody at the console does.
+    /// Removes an address from a list, as somebody using Mailgun's console does.
     pub fn unsuppress(&self, list: SuppressionList, address: &str) {
         self.state.lists.remove(list, address);
     }

@@ -1,4 +1,4 @@
-//! Filters and offset of a page of events. The opaque tokens of both lists encode them.
+//! Filters and offset of a page of events. The opaque page tokens of both lists encode the filters and the offset.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};

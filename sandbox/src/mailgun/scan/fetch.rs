@@ -25,7 +25,7 @@ pub(super) struct Fetch {
 pub(super) enum End {
     /// The last answer is not a redirect.
     Answered,
-    /// The URL or a redirect leads to another machine, so it was not opened.
+    /// The URL or a redirect points to another machine, so that address was not opened.
     NotHere,
     NoAnswer,
     TooManyRedirects,

@@ -1,5 +1,5 @@
-//! Scans a mail at the press of a button: opens its URLs as a company's mail scanner does, and finds out whether the link still
-//! signs in. `steps` runs a scan, `fetch` opens the URLs, `url` decides which URLs are on this machine, `token` finds the
+//! Scans a mail when its button is pressed: opens its URLs as a company's mail scanner does, and finds out whether the link
+//! still signs in. `steps` runs a scan, `fetch` opens the URLs, `url` decides which URLs are on this machine, `token` finds the
 //! link's token, `render` shows the button and the result, and `routes` has the endpoints that the page calls.
 //!
 //! The server cannot run a page's scripts, so the browser of the person who presses the button visits the link, and reports the
@@ -44,7 +44,7 @@ struct ScannedToken {
 enum Visit {
     /// The browser runs no scripts, or no URL is on this machine.
     None,
-    /// The browser has not reported it yet.
+    /// The browser has not reported the visit yet.
     Pending,
     /// The browser opened a window, and closed it.
     Done,

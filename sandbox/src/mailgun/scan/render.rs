@@ -74,7 +74,7 @@ fn describe_url(url: &str, fetches: &[Fetch]) -> String {
     format!("<dt>{}</dt>{results}", escape(&shorten(url)))
 }
 
-/// For example `GET 303 → 200, three times` or, if the answers differ, all of them.
+/// For example `GET 303 → 200, three times` or, if the answers differ, a list of all answers.
 fn describe_method(method: &Method, fetches: &[&Fetch]) -> String {
     let mut results: Vec<String> =
         fetches.iter().filter(|fetch| fetch.method == *method).map(|fetch| describe_fetch(fetch)).collect();

@@ -1,5 +1,5 @@
 //! What the mailbox page calls: `POST /scan` opens the URLs of a mail, and `POST /scan/visit` reports the browser's visit. Both
-//! take only the number of a mail that has arrived, never a URL.
+//! accept only the number of a mail that has arrived, never a URL.
 
 use poem::{
     IntoResponse, Response, Route, handler,

@@ -22,7 +22,7 @@ pub(super) fn first_here(mail: &Mail) -> Option<String> {
     all(mail).into_iter().find(|url| Url::parse(url).is_ok_and(|url| is_here(&url)))
 }
 
-/// Whether the URL leads to a loopback address. `localhost` is the only name that counts, because a DNS server elsewhere may
+/// Whether the URL points to a loopback address. `localhost` is the only accepted name, because a DNS server elsewhere may
 /// resolve other names.
 pub(super) fn is_here(url: &Url) -> bool {
     matches!(url.scheme(), "http" | "https")

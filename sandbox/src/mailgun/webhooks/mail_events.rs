@@ -1,5 +1,5 @@
-//! The events of a mail, selected by its recipient's name, in Mailgun's format. The field names are those of
-//! mailgun-go's event types and of the manual's events page. `storage` is omitted, because the stand-in stores no
+//! The events of a mail, selected by its recipient's name, in Mailgun's format. The field names come from
+//! mailgun-go's event types and the manual's events page. `storage` is omitted, because the stand-in stores no
 //! messages.
 
 use crate::mailgun::{
@@ -146,7 +146,7 @@ const TOO_OLD: Failure = Failure {
     status: |_| json!({"attempt-no": 4, "message": "", "description": "Too old", "session-seconds": 0.0}),
 };
 
-/// The same, in the form that users of Mailgun have reported.
+/// The same failure, in the form that users of Mailgun have reported.
 const TOO_LATE: Failure = Failure {
     severity: "temporary",
     reason: "old",
@@ -228,7 +228,7 @@ fn common(mail: &Mail, recipient: &str) -> Value {
         "message": {
             "headers": {
                 "to": mail.to.join(", "),
-                // Without the angle brackets that the answer to the request has.
+                // Without the angle brackets that the answer to the request contains.
                 "message-id": mail.message_id.trim_start_matches('<').trim_end_matches('>'),
                 "from": mail.from,
                 "subject": mail.subject,

@@ -48,7 +48,7 @@ impl SentWebhook {
 /// How an event is signed when it is posted again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signing {
-    /// With the timestamp, token and signature of its last post, like a replay attack.
+    /// With the timestamp, token and signature of its last post, as in a replay attack.
     Same,
     /// With a new timestamp and token.
     New,
@@ -63,15 +63,15 @@ pub enum WebhookError {
     /// There is no event with this number.
     #[error("there is no event {0}")]
     NoSuchEvent(usize),
-    /// Nobody listens there, or the answer took more than ten seconds.
+    /// Nothing listens at the URL, or the answer took more than ten seconds.
     #[error("the webhook was not answered")]
     NoAnswer(#[from] reqwest::Error),
 }
 
 /// The webhooks.
 impl Mailgun {
-    /// Posts events to this URL, signed with this key, for each mail that is accepted from now on. Mails before that
-    /// have no events. Another call replaces both the URL and the key, also for retries of earlier events.
+    /// Posts events to this URL, signed with this key, for each mail that is accepted from now on. Mails accepted before
+    /// this call have no events. Another call replaces both the URL and the key, including for retries of earlier events.
     ///
     /// The recipient's local part, up to a `+`, selects the events:
     ///

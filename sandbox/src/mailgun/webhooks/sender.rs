@@ -1,5 +1,5 @@
-//! Posts the events of each mail, and retries those that were not accepted. Each mail has its own task, which ends with the
-//! stand-in.
+//! Posts the events of each mail, and retries the events that were not accepted. Each mail has its own task, which ends with
+//! the stand-in.
 
 use super::{SentWebhook, Signing, WebhookError, mail_events, signature};
 use crate::{
