@@ -1,4 +1,4 @@
-//! What must hold in each run.
+//! The promises that must hold in each run.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use crate::{
     variant::Variant,
 };
 
-/// Maximum time, in seconds, that a program may report ready although it is not.
+/// Maximum time, in seconds, for which a program may report ready although it is not.
 const MAX_UNNOTICED: f64 = 3.0;
-/// Maximum time, in seconds, from new connections being writable to the service being back.
+/// Maximum time, in seconds, from the moment when new connections can write until the service is back.
 const MAX_BACK_AFTER: f64 = 2.0;
 
 /// Violations in all runs of a variant.
