@@ -152,7 +152,7 @@ impl FaultInjector {
         }
     }
 
-    /// Adds a fault, unless many faults are already queued: it would then take too long until the last of them applies.
+    /// Adds a fault, unless many faults are already queued. In a long queue, the last faults would apply too late.
     fn fail_calls(&mut self, system: &TestSystem, stopped: &[Upstream]) {
         let upstreams = [Upstream::Supabase, Upstream::Mailgun];
         let upstream = upstreams[self.rng.random_range(0..upstreams.len())];

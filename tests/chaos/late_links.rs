@@ -1,5 +1,5 @@
 //! The only exception to "the newest mailed link works": Supabase carried out a `generate_link` call late. The journals
-//! must prove it. The late call began before the call that created the newest link, but was carried out after that
+//! must prove this. The late call began before the call that created the newest link, but was carried out after that
 //! call. In between, the worker of the late call was frozen, died or gave up the call, and no worker can cancel such a
 //! call.
 
@@ -93,8 +93,8 @@ mod tests {
         }
     }
 
-    /// The newest job's link was requested from 20.0 to 20.1. The worker of an older job, which was frozen from 11 to
-    /// 21, also requested a link.
+    /// The newest job's link was requested from 20.0 to 20.1. The worker of an older job was frozen from 11 to 21,
+    /// and also requested a link.
     fn is_excused_after(others: Vec<StepFacts>, other_call_at: f64) -> bool {
         let made = step("new", "2", "ok", 20.0, 20.1);
         let evidence = Evidence {

@@ -69,8 +69,8 @@ pub(crate) async fn ask_refused(api: &str, personal: &PersonalFaults) -> Vec<Ask
     futures_util::future::join_all(asks).await
 }
 
-/// Makes another request for a person without a personal fault. `times` determines the page: each value gives a page
-/// that nobody else requests.
+/// Makes another request for a person without a personal fault. `times` selects the page. Each value selects a
+/// different page, and no other function requests these pages.
 pub(crate) async fn ask_ordinary(api: &str, personal: &PersonalFaults, times: usize) -> AskedRequest {
     let recipient = (0..PEOPLE).map(address).find(|address| personal.kind_of(address).is_none()).unwrap();
     ask(sandbox::client().unwrap(), api.to_owned(), recipient, usize::MAX - times).await

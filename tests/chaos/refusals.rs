@@ -136,7 +136,8 @@ pub(crate) fn permanently_refused_jobs_end_with_the_reason(evidence: &Evidence) 
     jobs_with_another_end(evidence, &refused, says_why)
 }
 
-/// Jobs of people for whom a hook always fails expire with the hook's code. No job fails because of a hook.
+/// Jobs of people for whom a hook always fails expire with the hook's code, unless they are superseded. No job fails
+/// because of a hook.
 pub(crate) fn jobs_held_up_by_a_hook_end_with_the_reason(evidence: &Evidence) -> Vec<Broken> {
     let held_up = evidence.personal.permanent(&[PersonalKind::Hook]);
     let says_so = |job: &JobFacts| match job.state.as_str() {

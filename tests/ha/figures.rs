@@ -21,9 +21,9 @@ const TOLERANCE: f64 = 0.5;
 pub(crate) struct Figures {
     pub(crate) way: &'static str,
     pub(crate) disruption: &'static str,
-    /// Seconds in which no new connection could write.
+    /// Seconds during which no new connection could write.
     pub(crate) away: f64,
-    /// Seconds in which callers were answered 503.
+    /// Seconds during which callers were answered with 503.
     pub(crate) refusing: f64,
     pub(crate) refused: usize,
     /// Maximum time, in seconds, for which requests are still refused after new connections can write and no longer hang.

@@ -88,7 +88,7 @@ pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<
     broken
 }
 
-/// When an api refused all requests.
+/// The times during which an api refused all requests.
 fn refusing(asked: &[Asked], api: usize) -> Vec<Span> {
     let mut asked: Vec<&Asked> = asked.iter().filter(|it| it.api == api).collect();
     asked.sort_by(|one, other| one.request.answered.total_cmp(&other.request.answered));

@@ -92,7 +92,8 @@ impl Protocol {
             }
             ModelStep::RecordSent => world.write(lease, |table| table.finish(lease, ModelEnd::Sent, guards)),
             ModelStep::RecordFailed => world.write(lease, |table| table.finish(lease, ModelEnd::Failed, guards)),
-            // A retry waits for a delay. A job that is handed back does not: it is like a retry that is due immediately.
+            // A retry waits for a delay. A job that is handed back does not wait: it is like a retry that is due
+            // immediately.
             ModelStep::Requeue => world.write(lease, |table| table.requeue(lease, ModelState::Retrying, guards)),
             ModelStep::GeneratingLink | ModelStep::Send(_) => {}
         }
