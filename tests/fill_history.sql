@@ -1,10 +1,10 @@
--- Fills an empty, migrated database with `fill.jobs` ended jobs over 30 days, as if all had been mailed: half of them
--- to one domain, the others to 5,000 domains, one in a hundred failed. The last day also has its events. Prints a line
--- for each day.
+-- Fills an empty, migrated database with `fill.jobs` ended jobs over 30 days. Half of the recipients are in one mail
+-- domain, the others in 5,000 domains. One job in a hundred has failed; all other jobs were mailed and delivered.
+-- Delivery events are added only for the last day. Prints a line for each day.
 --
 --     psql "$DATABASE_URL" -c "set fill.jobs = 10000000" -f tests/fill_history.sql
 --
--- `cargo bench --bench views` runs it and measures the views.
+-- `cargo bench --bench views` runs this script and measures the views.
 do $$
 declare
   jobs constant bigint := current_setting('fill.jobs')::bigint;

@@ -73,7 +73,7 @@ impl Evidence {
         codes.filter(|code| *code == HOOK_FAILED || is_refusal(Some(code)))
     }
 
-    /// Situations that the run did not reach, and about which it therefore proves nothing.
+    /// The situations that the run did not reach. The run proves nothing about them.
     pub(crate) fn not_reached(&self) -> Vec<Broken> {
         let has = |kind, ends: fn(&JobFacts) -> bool| {
             self.jobs.iter().any(|job| self.personal.kind_of(&job.recipient) == kind && ends(job))
@@ -94,7 +94,8 @@ impl Evidence {
             .collect()
     }
 
-    /// Whether a gateway of this kind refused a person without a personal fault.
+    /// Whether a gateway fault of this kind (for half of the people, or for everybody) refused a person who has no
+    /// personal fault.
     fn was_refused_by_gateway(&self, is_half: bool) -> bool {
         let ordinary = self.jobs.iter().filter(|job| self.is_ordinary(job));
         let mut steps = ordinary.flat_map(|job| self.steps_of(job)).filter(|step| is_refusal(step.code.as_deref()));
@@ -104,9 +105,9 @@ impl Evidence {
         })
     }
 
-    /// Requests that were refused although Postgres was up.
+    /// Number of requests that were refused although Postgres was up.
     fn refused_while_postgres_was_up(&self) -> usize {
-        // A request that waits for a connection may be refused a little after the crash.
+        // A request that waits for a connection may still be refused shortly after Postgres is back.
         const GRACE_SECONDS: f64 = 3.0;
         let crashes: Vec<&Incident> = self
             .incidents

@@ -13,35 +13,35 @@ use crate::{fault_injector::FaultInjector, people, personal::PersonalKind};
 
 /// Maximum time for all jobs to end once nothing fails any more.
 const TIMEOUT: Duration = Duration::from_secs(60);
-/// Maximum time for a worker to exit after SIGTERM: SHUTDOWN_SECONDS, the time to hand jobs back, and a margin of the
-/// same length.
+/// Maximum time for a worker to exit after SIGTERM: SHUTDOWN_SECONDS, the time to hand jobs back, and a margin as long as
+/// both together.
 const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const PACE: Duration = Duration::from_millis(250);
-/// Makes retries and probes due at once, so that the test need not wait for backoffs.
+/// Makes retries and probes due immediately, so that the test does not have to wait for backoffs.
 const FORWARD: &str = "
     update email_jobs_open set run_at = clock_timestamp() where state = 'retrying';
     update upstreams set probe_at = clock_timestamp() where stopped_by is not null;
     notify email_jobs";
-/// Number of open jobs. Jobs of people with a permanent fault ($1) count only until they were tried again after $2.
+/// Number of open jobs, not counting the jobs of people with a permanent fault ($1) that were attempted after $2.
 const UNSETTLED: &str = "
     select count(*) from email_jobs_open
     where recipient <> all ($1) or coalesce(attempted_at < to_timestamp($2), true)";
 const OPEN: &str = "select count(*) from email_jobs_open";
-/// Lets the deadlines of some people's ($1) waiting jobs pass.
+/// Makes the deadlines of these people's ($1) waiting jobs pass.
 const TOO_LATE: &str = "
     update email_jobs_open set deadline_at = clock_timestamp()
     where recipient = any ($1) and state in ('queued', 'retrying') and deadline_at > clock_timestamp()";
-/// Number of open jobs, and of upstreams that are stopped or have suspects.
+/// Number of open jobs plus the number of upstreams that are stopped or have suspects.
 const UNFINISHED: &str = "
     select (select count(*) from email_jobs_open)
       + (select count(*) from upstreams where stopped_by is not null or suspects <> '{}')";
 
-/// Waits until no job is open, or for the timeout. The last open jobs belong to people with a permanent fault; their
-/// deadlines are made to pass. Returns the requests that this function made.
+/// Waits until no job is open, or until the timeout. The last open jobs belong to people with a permanent fault, so
+/// this function makes the deadlines of those jobs pass. Returns the requests that this function made.
 ///
-/// A refusal is final only after a success for somebody else. So the refused people make requests first, and then somebody
-/// else does.
+/// A refusal becomes final only after a call for another recipient has succeeded. So the refused people make requests
+/// first, and then a person without a fault makes one.
 pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector, api: &str) -> Vec<AskedRequest> {
     let began = Instant::now();
     let mut asked = people::ask_refused(api, &injector.personal).await;
@@ -59,7 +59,7 @@ pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector, api: &s
     asked
 }
 
-/// Waits until each open job belongs to somebody with a permanent fault, and was tried after this function was called.
+/// Waits until every open job belongs to a person with a permanent fault and has been attempted since this function was called.
 async fn settle(system: &TestSystem, injector: &FaultInjector, began: Instant) {
     let began_at = now();
     let faulty: Vec<&str> = injector.personal.permanent(&PersonalKind::ALL).into_iter().collect();
@@ -74,8 +74,8 @@ async fn settle(system: &TestSystem, injector: &FaultInjector, began: Instant) {
     }
 }
 
-/// With no fault left, one more request must be mailed: upstreams that other people's faults stopped or suspected must
-/// work again.
+/// Removes all faults and makes one more request, which must be mailed: an upstream that was stopped or had suspects
+/// because of other people's faults must work again.
 pub(crate) async fn ask_last(system: &TestSystem, injector: &FaultInjector, api: &str) -> Vec<AskedRequest> {
     system.supabase.faults().clear();
     system.mailgun.faults().clear();
@@ -99,7 +99,7 @@ async fn is_unfinished(system: &TestSystem) -> bool {
     system.scalar::<i64>(UNFINISHED).await != 0
 }
 
-/// Stops the workers, after which nothing changes any more. Returns those that do not exit.
+/// Stops the workers, so that nothing changes any more. Returns a violation for each worker that does not exit.
 pub(crate) async fn stop(system: &TestSystem, injector: &FaultInjector) -> Vec<Broken> {
     system.workers.iter().for_each(Program::terminate);
     let mut broken = vec![];

@@ -20,25 +20,25 @@ use crate::{
 const INTERVAL_MS: std::ops::Range<u64> = 80..220;
 /// How long a worker is frozen, in milliseconds, unless it stays frozen until its jobs are taken over.
 const FREEZE: std::ops::Range<u64> = 1_000..8_000;
-/// Maximum time to freeze until a takeover: a lease, the wait for the rescue, and time for another worker to start on
-/// the job.
+/// Maximum time for which a worker stays frozen until a takeover: the length of a lease, the wait for the rescue, and
+/// time for another worker to start on the job.
 const LONGEST_FREEZE: Duration = Duration::from_secs(12);
-/// Probability that a frozen worker stays frozen until another worker is busy with one of its jobs. The fencing token
+/// Probability that a frozen worker stays frozen until another worker has taken over one of its jobs. The fencing token
 /// must then reject the writes of the frozen worker.
 const UNTIL_TAKEN_OVER: f64 = 0.6;
-/// Maximum number of faults queued at an upstream for anybody, and the same number for particular people.
+/// Maximum number of faults queued at an upstream for all calls. The same maximum applies to faults for particular people.
 const MAX_QUEUED: usize = 3;
-/// Probability that a fault is a refused key, which opens the breaker.
+/// Probability that an injected fault is a refused API key, which opens the breaker.
 const KEY_REFUSED: f64 = 0.01;
-/// The time without other faults after a refused key.
+/// Time after a refused key during which no other fault is added.
 const QUIET: Duration = Duration::from_secs(4);
-/// A stopped upstream gets no other fault. This is the probability that it is repaired instead.
+/// No fault is added to a stopped upstream. Instead, its queued faults are removed with this probability.
 const REPAIRED: f64 = 0.3;
 /// When Postgres crashes, in percent of the run.
 const CRASHES: [std::ops::Range<u32>; 2] = [20..40, 55..80];
-/// How long Postgres stays down after each crash, in milliseconds. The second time is longer than a lease.
+/// How long Postgres stays down after each crash, in milliseconds. The second outage is longer than a lease.
 const AWAY: [std::ops::Range<u64>; 2] = [100..2_500, 6_000..7_000];
-/// How long Mailgun takes for each mail around a crash of Postgres, in milliseconds.
+/// Delay of each call to Mailgun around a crash of Postgres, in milliseconds.
 const SHORT_DELAY: u64 = 300;
 
 /// An injected fault.
@@ -70,7 +70,7 @@ struct Frozen {
     pid: u32,
     since: f64,
     until: Instant,
-    /// The jobs that the worker held. It thaws once another worker holds one of them.
+    /// The jobs that the worker held. The worker thaws once another worker holds one of these jobs.
     jobs: Vec<Uuid>,
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct FaultInjector {
 }
 
 impl FaultInjector {
-    /// Starts with the personal faults that exist from the beginning.
+    /// Begins the personal faults that are active from the start of the run.
     pub(crate) fn begin(system: &TestSystem, run: &Run) -> Self {
         let mut rng = StdRng::seed_from_u64(run.seed.wrapping_add(2));
         let mut personal = PersonalFaults::choose(run.seed);
@@ -106,7 +106,7 @@ impl FaultInjector {
         }
     }
 
-    /// Injects faults for this long.
+    /// Injects faults for the given time.
     pub(crate) async fn run(&mut self, system: &mut TestSystem, time: Duration) {
         let begin = Instant::now();
         let mut crashes = CRASHES.map(|part| time * self.rng.random_range(part) / 100).into_iter().zip(AWAY).peekable();
@@ -152,7 +152,7 @@ impl FaultInjector {
         }
     }
 
-    /// Adds a fault unless many are queued already, because then it would take long until the last ones apply.
+    /// Adds a fault, unless many faults are already queued. In a long queue, the last faults would apply too late.
     fn fail_calls(&mut self, system: &TestSystem, stopped: &[Upstream]) {
         let upstreams = [Upstream::Supabase, Upstream::Mailgun];
         let upstream = upstreams[self.rng.random_range(0..upstreams.len())];
@@ -160,7 +160,7 @@ impl FaultInjector {
             return;
         }
         if self.gateways.current().is_none() && self.rng.random_bool(KEY_REFUSED) {
-            // Remove other faults: each probe that meets a fault delays the next probe, and soon nothing would happen.
+            // Remove other faults. Each probe that meets a fault delays the next probe, so sending would soon stay paused.
             upstreams.iter().for_each(|it| faults_of(system, *it).retain(|fault| self.personal.is_personal(fault)));
             self.quiet_until = Instant::now() + QUIET;
             self.faults += 1;
@@ -181,15 +181,15 @@ impl FaultInjector {
         }
     }
 
-    /// Removes queued faults for everybody. Check calls meet them without using them up, so a stopped upstream would
-    /// stay stopped.
+    /// Removes the queued faults that apply to everybody. A check call meets such a fault without using it up, so a
+    /// stopped upstream would never recover.
     fn repair(&mut self, system: &TestSystem, upstream: Upstream) {
         if self.rng.random_bool(REPAIRED) {
             faults_of(system, upstream).retain(|fault| fault.lasts == Lasts::Always || fault.to.is_some());
         }
     }
 
-    /// Whether a fault would be queued behind a permanent one for the same person.
+    /// Whether a fault would be queued behind a personal fault of the same person.
     fn is_never_met(&self, fault: &Fault) -> bool {
         fault.to.as_ref().is_some_and(|to| self.personal.kind_of(to).is_some())
     }
@@ -201,7 +201,7 @@ impl FaultInjector {
         self.replace(system, worker).await;
     }
 
-    /// Thaws a frozen worker too, so that it gets the SIGTERM.
+    /// Stops a worker with SIGTERM. If the worker is frozen, thaws it so that it handles the signal.
     async fn stop(&mut self, system: &mut TestSystem) {
         let Some(worker) = self.pick(system) else { return };
         worker.terminate();
@@ -210,7 +210,7 @@ impl FaultInjector {
         self.replace(system, worker).await;
     }
 
-    /// Removes a random worker that is not waiting for a takeover.
+    /// Removes a random worker from the system and returns it. Never picks a worker that is kept frozen until a takeover.
     fn pick(&mut self, system: &mut TestSystem) -> Option<Program> {
         let awaited: Vec<u32> = self.frozen.iter().filter(|it| !it.jobs.is_empty()).map(|it| it.pid).collect();
         let workers = system.workers.iter().enumerate();
@@ -244,7 +244,7 @@ impl FaultInjector {
         }
     }
 
-    /// Keeps a worker frozen until another worker is busy with one of its jobs. A worker without jobs is frozen only briefly.
+    /// Keeps a worker frozen until another worker has taken over one of its jobs. A worker without jobs is frozen only briefly.
     async fn until_taken_over(&mut self, system: &TestSystem, pid: u32, since: f64) {
         let held = held_by(system, pid).await;
         for (_, recipient) in held.iter().filter(|(_, recipient)| self.personal.kind_of(recipient).is_none()) {
@@ -257,7 +257,7 @@ impl FaultInjector {
         self.frozen.push(Frozen { pid, since, until: Instant::now() + longest, jobs });
     }
 
-    /// Lets workers thaw whose jobs were taken over.
+    /// Makes frozen workers due to thaw if one of their jobs was taken over.
     async fn thaw_when_taken_over(&mut self, system: &TestSystem) {
         for frozen in &mut self.frozen {
             if !frozen.jobs.is_empty() && taken_over(system, frozen).await {
@@ -266,7 +266,7 @@ impl FaultInjector {
         }
     }
 
-    /// Thaws workers that were frozen long enough.
+    /// Thaws the workers that have been frozen long enough.
     fn thaw(&mut self, system: &TestSystem, time: Instant) {
         for frozen in self.frozen.extract_if(.., |frozen| frozen.until <= time).collect::<Vec<_>>() {
             system.workers.iter().filter(|worker| worker.pid() == frozen.pid).for_each(Program::thaw);
@@ -291,7 +291,7 @@ impl FaultInjector {
 
     async fn crash_postgres(&mut self, system: &TestSystem, away: std::ops::Range<u64>) {
         let (server, from) = (system.server.as_ref().unwrap(), now());
-        // Delay mails, so that Mailgun accepts some while no result can be recorded.
+        // Delay mails, so that Mailgun accepts some of them while no result can be recorded.
         system.mailgun.faults().add(Fault::from(FaultKind::Delay { millis: SHORT_DELAY }).times(20));
         sleep(Duration::from_millis(SHORT_DELAY / 2)).await;
         server.halt().await;

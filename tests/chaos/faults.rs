@@ -1,4 +1,4 @@
-//! Faults of the upstreams, of every kind.
+//! All kinds of upstream faults.
 
 use rand::{Rng as _, rngs::StdRng, seq::IndexedRandom as _};
 use sandbox::{Fault, FaultKind};
@@ -39,7 +39,7 @@ const HTML: &str = "<html><head><title>Forbidden</title></head><body>Request blo
 const NOT_AUTHORIZED: &str = "Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. \
                               Please add your own domain or add the address to authorized recipients in Account Settings.";
 
-/// A firewall's refusal, which may concern one address.
+/// A firewall's refusal, which may concern only one address.
 pub(crate) fn firewall(rng: &mut StdRng) -> Fault {
     Fault::answer(*[403, 406, 400].choose(rng).unwrap(), HTML)
 }
@@ -49,7 +49,7 @@ pub(crate) fn gateway(rng: &mut StdRng) -> Fault {
     Fault::answer(*[403, 410, 421].choose(rng).unwrap(), HTML)
 }
 
-/// Mailgun's refusal of a recipient that a sandbox domain must not write to.
+/// Mailgun's refusal to send from a sandbox domain to a recipient that is not authorized.
 pub(crate) fn not_authorized() -> Fault {
     Fault::answer(403, json!({ "message": NOT_AUTHORIZED }).to_string())
 }
@@ -71,7 +71,7 @@ fn delay(rng: &mut StdRng) -> Fault {
     Fault::from(FaultKind::Delay { millis }).times(rng.random_range(1..=20))
 }
 
-/// Somebody who asks often, so that the fault applies soon.
+/// A person who makes requests often, so that the fault applies soon.
 fn somebody(rng: &mut StdRng) -> String {
     people::address(rng.random_range(0..people::FREQUENT))
 }

@@ -1,5 +1,5 @@
-//! A gateway in front of an upstream refuses everybody for a while, including check calls, or half of the people but no
-//! check calls.
+//! For a while, a gateway in front of an upstream refuses either all calls, including check calls, or the calls for
+//! half of the people, but no check calls.
 
 use std::{collections::HashSet, ops::Range, time::Duration};
 
@@ -35,7 +35,7 @@ const HELD_UP: u32 = 10;
 #[derive(Clone, Debug)]
 pub(crate) struct GatewayFault {
     pub(crate) upstream: Upstream,
-    /// The recipients that it refused. `None` if it refused everybody.
+    /// The recipients that the gateway refused. `None` if the gateway refused everybody.
     pub(crate) half: Option<HashSet<String>>,
     pub(crate) from: f64,
     pub(crate) to: f64,
@@ -55,7 +55,7 @@ impl GatewayFault {
 /// The gateway faults of a run, at most one at a time.
 #[derive(Debug)]
 pub(crate) struct Gateways {
-    /// In reverse order: the next one is last.
+    /// In reverse order: the next fault is the last element.
     planned: Vec<(Duration, Duration, Upstream, bool)>,
     current: Option<(GatewayFault, Instant)>,
     pub(crate) past: Vec<GatewayFault>,
@@ -79,7 +79,7 @@ impl Gateways {
         }
     }
 
-    /// Begins the next fault if it is due. Returns whether it did.
+    /// Begins the next fault if it is due. Returns whether a fault began.
     pub(crate) async fn begin_if_due(
         &mut self,
         system: &TestSystem,

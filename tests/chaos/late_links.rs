@@ -1,6 +1,7 @@
-//! The only exception to "the newest mailed link works", proven from the journals: Supabase carried out a
-//! `generate_link` call late. The call began before the call that created the newest link, but was carried out after it. Its
-//! worker was frozen, died or gave up the call in between, and no worker can cancel such a call.
+//! The only exception to "the newest mailed link works": Supabase carried out a `generate_link` call late. The journals
+//! must prove this. The late call began before the call that created the newest link, but was carried out after that
+//! call. In between, the worker of the late call was frozen, died or gave up the call, and no worker can cancel such a
+//! call.
 
 use ::tests::record::{JobFacts, moment};
 use sandbox::LinkCall;
@@ -10,7 +11,7 @@ use crate::{
     faults::LONGEST_DELAY,
 };
 
-/// Maximum seconds between a worker's start of a call and its arrival at the stand-in.
+/// Maximum seconds between the time when a worker starts a call and the time when the call arrives at the stand-in.
 const TOLERANCE: f64 = 0.02;
 const LONGEST_DELAY_SECONDS: f64 = LONGEST_DELAY as f64 / 1_000.0;
 
@@ -26,7 +27,7 @@ pub(crate) fn is_excused(job: &JobFacts, evidence: &Evidence) -> bool {
     could_land_later.any(|call| was_out_of_hand(call, made, job, evidence))
 }
 
-/// The step that made the mailed link. If a link was lost before it was sealed, a later claim made another one.
+/// The step that made the mailed link. If a link was lost before it was sealed, a later claim made another link.
 fn step_that_made_the_link<'a>(job: &JobFacts, evidence: &'a Evidence) -> Option<&'a StepFacts> {
     let sealed = job.link_made_at? + TOLERANCE;
     evidence.steps_of(job).iter().rfind(|step| is_made(step) && step.began <= sealed)
@@ -41,7 +42,7 @@ fn belongs(call: &LinkCall, step: &StepFacts) -> bool {
     step.step == "generate_link" && step.began - TOLERANCE <= at && at <= step.ended + TOLERANCE
 }
 
-/// Whether a call was begun before the one that made the link, and no worker could stop it after that.
+/// Whether a call began before the call that made the link, and no worker could stop the earlier call after that.
 fn was_out_of_hand(call: &LinkCall, made: &StepFacts, job: &JobFacts, evidence: &Evidence) -> bool {
     let same_page = |other: &&JobFacts| other.recipient == job.recipient && other.callback_url == call.redirect_to;
     let steps = evidence.jobs.iter().filter(same_page).flat_map(|other| evidence.steps_of(other));
@@ -50,7 +51,7 @@ fn was_out_of_hand(call: &LinkCall, made: &StepFacts, job: &JobFacts, evidence: 
             let frozen = evidence.was_frozen(&step.worker, step.began, step.ended);
             step.began < made.began && (frozen || !is_made(step))
         }
-        // Its worker died and recorded nothing. A dead worker begins no call, so this one was in flight when it died.
+        // The worker died and recorded nothing. A dead worker begins no calls, so this call was in flight when the worker died.
         None => moment(call.at) < made.began,
     }
 }
@@ -92,8 +93,8 @@ mod tests {
         }
     }
 
-    /// The newest job's link was requested from 20.0 to 20.1. An older job's worker, frozen from 11 to 21, requested
-    /// one too.
+    /// The newest job's link was requested from 20.0 to 20.1. The worker of an older job was frozen from 11 to 21,
+    /// and also requested a link.
     fn is_excused_after(others: Vec<StepFacts>, other_call_at: f64) -> bool {
         let made = step("new", "2", "ok", 20.0, 20.1);
         let evidence = Evidence {

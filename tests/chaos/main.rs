@@ -3,9 +3,9 @@
 //! crashes twice. Then all faults end, the queue drains, and the promises of the outbox are checked from the outside:
 //! against the api's answers, the tables, the mailbox, the upstreams' journals and the programs' logs.
 //!
-//! This test sleeps, because faults and pauses last for random times.
+//! This test sleeps, because the durations of faults and pauses are random.
 //!
-//! `CHAOS_SECONDS` sets the duration (60). `CHAOS_SEED` repeats the requests and faults of a run, but not the
+//! `CHAOS_SECONDS` sets the duration (default: 60). `CHAOS_SEED` repeats the requests and faults of a run, but not the
 //! interleaving of the processes.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a panic fails the test; the test prints what it did")]
 
@@ -58,11 +58,11 @@ async fn every_accepted_request_ends_as_promised_whatever_fails() {
     eprintln!("chaos: {}", evidence.counts());
     let reports = broken.iter().take(MAX_REPORTS).map(|broken| report::of(broken, &evidence)).collect::<String>();
     assert!(broken.is_empty(), "{} promises broken (CHAOS_SEED={}):\n{reports}", broken.len(), run.seed);
-    // The promises say which jobs may be open.
+    // Accept open jobs here: the promises have already checked which jobs may be open.
     system.finish_with_any_jobs();
 }
 
-/// The shortest possible leases and timeouts, so that much goes wrong in a minute. No rate limit applies.
+/// The shortest possible leases and timeouts, so that many things go wrong within a minute. No rate limit applies.
 fn plan() -> Plan {
     Plan { apis: 2, workers: 3, own_server: true, ..Plan::default() }
         .api("IP_RATE_LIMIT", "1000000/1m")

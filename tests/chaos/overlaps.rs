@@ -1,6 +1,6 @@
-//! A recipient never has two deliveries in flight, which would invalidate each other's links, and no delivery continues
-//! after its job has ended. The exception is a step whose worker was frozen during it: it may outlast its lease, and no
-//! worker can stop it.
+//! A recipient never has two deliveries in flight, because they would invalidate each other's links. No delivery
+//! continues after its job has ended. The only exception is a step during which the worker was frozen: the step may
+//! outlast the lease, and no worker can stop that step.
 
 use std::collections::HashMap;
 

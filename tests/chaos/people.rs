@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(crate) const PEOPLE: usize = 300;
-/// The first people ask especially often.
+/// Number of people who make requests especially often. They come first.
 pub(crate) const FREQUENT: usize = 20;
 
 /// Milliseconds between two requests. The average rate is 45 a second.
@@ -28,8 +28,9 @@ pub(crate) fn address(person: usize) -> String {
     format!("person-{person}@example.com")
 }
 
-/// Gives most people an account. Then each link invalidates the previous one, whereas a newcomer's first link stays
-/// valid. People whose hook fails get no account, because it fails only for newcomers.
+/// Gives most people an account. Each new link for a person with an account invalidates the previous link, whereas a
+/// newcomer's first link stays valid. People with a hook fault get no account, because the hook fails only for
+/// newcomers.
 pub(crate) fn create_accounts(system: &TestSystem, run: &Run, personal: &PersonalFaults) {
     let mut rng = StdRng::seed_from_u64(run.seed);
     let settled = (0..PEOPLE).filter(|_| rng.random_bool(0.8)).map(address);
@@ -38,7 +39,7 @@ pub(crate) fn create_accounts(system: &TestSystem, run: &Run, personal: &Persona
     }
 }
 
-/// Sends requests to all apis in turn until the time is over, and waits for all answers.
+/// Sends requests to all apis in turn until the run's time is over, and waits for all answers.
 pub(crate) async fn keep_asking(apis: Vec<String>, run: Run) -> Vec<AskedRequest> {
     let mut rng = StdRng::seed_from_u64(run.seed.wrapping_add(1));
     let client = sandbox::client().unwrap();
@@ -49,8 +50,8 @@ pub(crate) async fn keep_asking(apis: Vec<String>, run: Run) -> Vec<AskedRequest
             break;
         }
         let person = if rng.random_bool(0.3) { rng.random_range(0..FREQUENT) } else { rng.random_range(0..PEOPLE) };
-        // Sometimes the same page as last time, like a double click. Otherwise a unique page, which identifies the
-        // link.
+        // Sometimes request the same page as last time, like a double click. Otherwise request a unique page, which
+        // identifies the link.
         let page = *pages.get(&person).filter(|_| rng.random_bool(0.1)).unwrap_or(&number);
         pages.insert(person, page);
         asks.spawn(ask(client.clone(), api.clone(), address(person), page));
@@ -59,7 +60,7 @@ pub(crate) async fn keep_asking(apis: Vec<String>, run: Run) -> Vec<AskedRequest
     asks.join_all().await
 }
 
-/// Everybody whom an upstream always refuses makes another request.
+/// Makes another request for each person whom an upstream always refuses.
 pub(crate) async fn ask_refused(api: &str, personal: &PersonalFaults) -> Vec<AskedRequest> {
     let refused = personal.permanent(&[PersonalKind::Firewall, PersonalKind::NotAuthorized]);
     let client = sandbox::client().unwrap();
@@ -68,8 +69,8 @@ pub(crate) async fn ask_refused(api: &str, personal: &PersonalFaults) -> Vec<Ask
     futures_util::future::join_all(asks).await
 }
 
-/// A person without any personal fault makes another request, for a page that nobody has requested yet. `times` counts these
-/// requests.
+/// Makes another request for a person without a personal fault. `times` selects the page. Each value selects a
+/// different page, and no other function requests these pages.
 pub(crate) async fn ask_ordinary(api: &str, personal: &PersonalFaults, times: usize) -> AskedRequest {
     let recipient = (0..PEOPLE).map(address).find(|address| personal.kind_of(address).is_none()).unwrap();
     ask(sandbox::client().unwrap(), api.to_owned(), recipient, usize::MAX - times).await

@@ -24,7 +24,7 @@ pub(crate) enum PersonalKind {
 /// Number of people with each kind of fault. For every second person, the fault is permanent.
 const COUNTS: [(PersonalKind, usize); 3] =
     [(PersonalKind::Firewall, 8), (PersonalKind::NotAuthorized, 6), (PersonalKind::Hook, 10)];
-/// Number of people of each kind who ask often.
+/// Number of people with each kind of fault who make requests often.
 const FREQUENT: usize = 2;
 /// The whole run and the drain, in percent of the run.
 const PERMANENT: Range<u32> = 0..u32::MAX;
@@ -33,7 +33,7 @@ const PERMANENT: Range<u32> = 0..u32::MAX;
 struct PersonalFault {
     recipient: String,
     kind: PersonalKind,
-    /// When it lasts, in percent of the run.
+    /// When the fault is active, in percent of the run.
     part: Range<u32>,
     fault: Fault,
     lasts: bool,
@@ -90,7 +90,7 @@ impl PersonalFaults {
         self.0.iter().any(|personal| personal.is_permanent() && personal.fault == *fault)
     }
 
-    /// The kind of fault that a person has at some time of the run.
+    /// The kind of personal fault that a person has at some time during the run.
     pub(crate) fn kind_of(&self, recipient: &str) -> Option<PersonalKind> {
         self.0.iter().find(|personal| personal.recipient == recipient).map(|personal| personal.kind)
     }

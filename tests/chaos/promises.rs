@@ -1,5 +1,5 @@
-//! The promises of the outbox. Each is a function that returns its violations. `tests::record` has the promises that hold
-//! after every run.
+//! The promises of the outbox. Each promise is a function that returns its violations. `tests::record` contains the
+//! promises that this test shares with the high-availability test.
 
 use tests::record::{Broken, JobFacts, promises};
 

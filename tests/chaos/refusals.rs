@@ -1,7 +1,8 @@
-//! A refusal of one person delays nobody else, and a refusal of everybody fails nobody's job.
+//! If an upstream refuses one person, nobody else's job is delayed. If an upstream refuses everybody, no job fails.
 //!
-//! The outbox does not promise to distinguish a personal fault from a fault that refuses half of the people, or from an
-//! intermittent one. A job that is refused again after another recipient's success fails, whatever the reason.
+//! The outbox does not promise to distinguish a personal fault from an intermittent fault or from a fault that affects
+//! half of the people. If a job is refused again after a call for another recipient has succeeded, the job fails,
+//! whatever the reason for the refusals.
 
 use std::collections::HashSet;
 
@@ -43,8 +44,8 @@ impl StepFacts {
     }
 }
 
-/// Jobs that failed as refused although no call for another recipient, begun after the job's first refusal, had
-/// succeeded before its last claim.
+/// Jobs that failed as refused although no call for another recipient was successful between the job's first refusal
+/// and its last claim.
 pub(crate) fn a_job_fails_as_refused_only_after_anothers_success(evidence: &Evidence) -> Vec<Broken> {
     let calls = SuccessfulCalls::of(evidence);
     let unproved = evidence.jobs.iter().filter(|job| was_refused(job) && !calls.are_between(job, evidence));
@@ -79,8 +80,8 @@ impl<'a> SuccessfulCalls<'a> {
     }
 }
 
-/// Jobs of people without a personal fault that failed as refused, unless a gateway that refuses only some people
-/// refused them last, or they were refused before that gateway fault began.
+/// Jobs that failed as refused although their recipients have no personal fault. A job may fail if the gateway fault
+/// that refused its last call affects only half of the people, or began after the job's first refusal.
 pub(crate) fn general_faults_fail_no_job(evidence: &Evidence) -> Vec<Broken> {
     let refused = evidence.jobs.iter().filter(|job| was_refused(job) && evidence.is_ordinary(job));
     let by_one = refused.filter(|job| !evidence.last_gateway(job).is_some_and(|gateway| may_end(gateway, job)));
@@ -92,7 +93,7 @@ fn may_end(gateway: &GatewayFault, job: &JobFacts) -> bool {
 }
 
 impl Evidence {
-    /// Whether its recipient has no personal fault.
+    /// Whether the job's recipient has no personal fault.
     pub(crate) fn is_ordinary(&self, job: &JobFacts) -> bool {
         self.personal.kind_of(&job.recipient).is_none()
     }
@@ -124,7 +125,7 @@ fn own_failures(job: &JobFacts, evidence: &Evidence) -> usize {
     failed.filter(|step| !is_refusal(step.code.as_deref())).count()
 }
 
-/// A permanently refused person gets no mail, and the job names who refused it.
+/// A permanently refused person gets no mail, and the code of the job gives the reason.
 pub(crate) fn permanently_refused_jobs_end_with_the_reason(evidence: &Evidence) -> Vec<Broken> {
     let refused = evidence.personal.permanent(&[PersonalKind::Firewall, PersonalKind::NotAuthorized]);
     let says_why = |job: &JobFacts| match job.state.as_str() {
@@ -135,7 +136,8 @@ pub(crate) fn permanently_refused_jobs_end_with_the_reason(evidence: &Evidence) 
     jobs_with_another_end(evidence, &refused, says_why)
 }
 
-/// Jobs that a hook holds up expire with the hook's code, or are mailed once the hook works.
+/// Jobs of people for whom a hook always fails expire with the hook's code, unless they are superseded. No job fails
+/// because of a hook.
 pub(crate) fn jobs_held_up_by_a_hook_end_with_the_reason(evidence: &Evidence) -> Vec<Broken> {
     let held_up = evidence.personal.permanent(&[PersonalKind::Hook]);
     let says_so = |job: &JobFacts| match job.state.as_str() {
@@ -156,7 +158,7 @@ fn jobs_with_another_end(evidence: &Evidence, who: &HashSet<&str>, is_told: impl
         .collect()
 }
 
-/// Only jobs of people with a permanent fault wait until their deadlines.
+/// Only jobs of people with a permanent fault may expire.
 pub(crate) fn only_permanent_faults_let_jobs_expire(evidence: &Evidence) -> Vec<Broken> {
     let permanent = evidence.personal.permanent(&PersonalKind::ALL);
     let expired = evidence.jobs.iter().filter(|job| job.state == "expired");

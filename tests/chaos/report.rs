@@ -1,4 +1,4 @@
-//! Reports everything known about a job that broke a promise, in chronological order where there are times.
+//! Reports everything known about a job that broke a promise. Entries that have a time are in chronological order.
 
 use std::fmt::Write as _;
 

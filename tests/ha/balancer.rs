@@ -1,4 +1,4 @@
-//! HAProxy, whose address leads to the primary.
+//! HAProxy, which forwards connections to the primary.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -14,9 +14,10 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// What the balancer does with sessions to a server that is no longer the primary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OldSessions {
-    /// Closes all of them after two failed checks (2 s).
+    /// Closes all old sessions after two failed checks (2 s).
     ShutDown,
-    /// Keeps them, and sends new ones there until nine checks have failed (9 s), like a badly configured balancer.
+    /// Keeps old sessions, and forwards new sessions to the old primary until nine checks have failed (9 s), like a
+    /// badly configured balancer.
     Keep,
 }
 
@@ -46,8 +47,8 @@ impl Balancer {
     }
 }
 
-/// Waits until several connections in a row lead to the primary: before its first check, HAProxy treats every server as
-/// up.
+/// Waits until several connections in a row reach the primary, because HAProxy treats every server as up before its
+/// first check.
 pub(crate) async fn until_it_leads_to_the_primary(address: &ServerAddress) {
     eventually("connections to lead to the primary", async || {
         for _ in 0..2 * NODES {

@@ -1,4 +1,4 @@
-//! The disruptions that the cluster has while people send requests.
+//! The disruptions that the test causes in the cluster while people send requests.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(crate) enum Disruption {
 }
 
 impl Disruption {
-    /// Its short name, with which its recipients' addresses begin.
+    /// The short name of the disruption. The addresses of the recipients in its run begin with this name.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Disruption::Switchover => "switchover",
@@ -47,7 +47,7 @@ impl Disruption {
         }
     }
 
-    /// Whether another node is the primary after it.
+    /// Whether another node is the primary after the disruption.
     pub(crate) fn moves_the_primary(self) -> bool {
         self != Disruption::FreezeStandby
     }

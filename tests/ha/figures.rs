@@ -13,7 +13,7 @@ use crate::{
 
 /// Refusals that are further apart than this, in seconds, belong to different outages.
 const PAUSE: f64 = 5.0;
-/// Maximum seconds between the end of one session and the last write of another one on the same server.
+/// Maximum seconds between the end of one session and the last write of another session on the same server.
 const TOLERANCE: f64 = 0.5;
 
 /// The measured values of one run.
@@ -21,13 +21,12 @@ const TOLERANCE: f64 = 0.5;
 pub(crate) struct Figures {
     pub(crate) way: &'static str,
     pub(crate) disruption: &'static str,
-    /// Seconds in which no new connection could write.
+    /// Seconds during which no new connection could write.
     pub(crate) away: f64,
-    /// Seconds in which callers were answered 503.
+    /// Seconds during which callers were answered with 503.
     pub(crate) refusing: f64,
     pub(crate) refused: usize,
-    /// Maximum time, in seconds, for which requests are still refused after new connections can write and none hangs any
-    /// more.
+    /// Maximum time, in seconds, for which requests are still refused after new connections can write and no longer hang.
     pub(crate) back_after: f64,
     /// Maximum time, in seconds, from the end of an outage to the next mail.
     pub(crate) mails_after: f64,
@@ -69,8 +68,8 @@ pub(crate) fn is_refused(asked: &Asked) -> bool {
     asked.request.answer == Ok(503)
 }
 
-/// Seconds from the moment when new connections worked after the last outage to this refused request. Infinite if there
-/// was no outage.
+/// Seconds from the moment when new connections worked again after the last outage until this refused request was sent.
+/// Infinite if there was no outage.
 fn late(refused: &Asked, run: &Run) -> f64 {
     let mut ends = run.outages.iter().zip(&run.settled);
     let last = ends.rfind(|(outage, _)| outage.from - TOLERANCE <= refused.request.answered);

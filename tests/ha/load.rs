@@ -1,4 +1,4 @@
-//! The load: 120 requests a second over both apis.
+//! The load: 120 requests per second, distributed over both apis.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tokio::{task::JoinSet, time::interval};
 
 /// Requests per second.
 pub(crate) const RATE: usize = 120;
-/// Of this many requests, one is a recipient's second request, two seconds after the first.
+/// One in this many requests is a recipient's second request, two seconds after the first request.
 const REPEATS: usize = 20;
 
 /// A request, and the index of the api that it was sent to.
@@ -37,7 +37,7 @@ pub(crate) async fn keep_asking(apis: Vec<String>, run: &'static str, time: Dura
     asked
 }
 
-/// Most people send one request. Of those who send two, every second one clicks twice, and the others request another page.
+/// Most people send one request. Of the people who send two, half click twice, and the other half request another page.
 fn person_and_page(number: usize) -> (usize, usize) {
     // The distance is odd, so that the first request was not itself a repeat.
     let first = number.checked_sub(2 * RATE + 1);
@@ -48,7 +48,7 @@ fn person_and_page(number: usize) -> (usize, usize) {
     }
 }
 
-/// The URL for requests on each api.
+/// The URL of each api for requesting a link.
 pub(crate) async fn urls(system: &TestSystem) -> Vec<String> {
     let mut urls = vec![];
     for api in &system.apis {

@@ -1,12 +1,12 @@
-//! Both programs on a Postgres cluster that fails over: Patroni with synchronous replication, etcd, HAProxy and, in one
-//! variant, PgBouncer. `just ha-test` downloads these programs and runs the test; it is not part of `cargo test
-//! --workspace`. It takes about eight minutes, prints a table of the measurements, and writes it to
-//! `target/ha/figures.md` beside the logs.
+//! Runs both programs on a Postgres cluster that fails over: Patroni with synchronous replication, etcd, HAProxy and,
+//! in one variant, PgBouncer. `just ha-test` downloads the cluster's programs and runs the test, which is not part of
+//! `cargo test --workspace`. The test takes about eight minutes, prints a table of the measurements, and writes the
+//! table to `target/ha/figures.md`, next to the logs.
 //!
-//! People send 120 requests a second while the primary is switched, killed or frozen. Then the promises are checked: no
-//! accepted request is lost, every mail is sent once with a link that works, no program needs a restart, no program
-//! reports ready while it is not, and the service is back within two seconds after new connections can write. This test
-//! sleeps, because a disruption lasts for a given time, and polls have a given interval.
+//! People send 120 requests per second while the primary is switched over, killed or frozen. Then the promises are
+//! checked: no accepted request is lost, every mail is sent once with a link that works, no program needs a restart, no
+//! program reports ready while it is not, and the service is back within two seconds after new connections can write.
+//! This test sleeps, because disruptions last for a fixed time and polls have a fixed interval.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a panic fails the test; the test prints its progress")]
 
 mod balancer;
@@ -34,7 +34,7 @@ use tests::{
 };
 use variant::{VARIANTS, Variant};
 
-/// Delays of the upstreams, in milliseconds, so that mails are in flight at any time.
+/// Delays of the upstreams, in milliseconds, so that some mails are always in flight.
 const LINK_TAKES: u64 = 100;
 const MAIL_TAKES: u64 = 150;
 
@@ -55,7 +55,7 @@ async fn a_failover_loses_nothing_and_needs_no_restart() {
         let details = broken.iter().map(|it: &Broken| format!("{}\n", it.promise)).collect::<String>();
         assert!(broken.is_empty(), "{} promises broken (logs in target/ha):\n{details}", broken.len());
     };
-    // On Ctrl-C, everything is dropped too, which stops all processes.
+    // On Ctrl-C, a panic drops everything, which stops all processes.
     tokio::select! {
         () = test => {}
         _ = tokio::signal::ctrl_c() => panic!("interrupted"),
@@ -90,7 +90,7 @@ async fn try_variant(variant: &Variant, cluster: &mut Cluster) -> (Vec<Figures>,
     let figures: Vec<Figures> = runs.iter().map(|run| Figures::of(run, variant, &record)).collect();
     let mut broken = promises::broken(&system, &record).await;
     broken.extend(runs.iter().zip(&figures).flat_map(|(run, figures)| promises::broken_by(run, figures, variant)));
-    // The promises say which jobs may be open.
+    // Accept open jobs here: the promises have already checked which jobs may be open.
     system.finish_with_any_jobs();
     (figures, broken)
 }

@@ -7,8 +7,8 @@ use tests::TestSystem;
 
 use crate::{balancer::Balancer, cluster::Cluster, disruption::Disruption, run::Run, variant::Variant};
 
-/// Whether a run is selected: `HA_ONLY` is a part of a name such as `shutdown-kill`. If it is empty or unset, all runs
-/// are selected.
+/// Whether a run is selected. A run is selected if its name, such as `shutdown-kill`, contains `HA_ONLY`. If `HA_ONLY`
+/// is empty or unset, all runs are selected.
 pub(crate) fn is_wanted(variant: &Variant, disruption: Disruption) -> bool {
     let only = env::var("HA_ONLY").unwrap_or_default();
     format!("{}-{}", variant.name, disruption.name()).contains(&only)

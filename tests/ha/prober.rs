@@ -17,8 +17,8 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum number of concurrent probes.
 const MAX_PROBES: usize = 20;
-/// Maximum number of concurrent probes through PgBouncer. It opens the sessions of a role one after another, so if there
-/// were more probes, all of them would always wait for each other until they time out.
+/// Maximum number of concurrent probes through PgBouncer. PgBouncer opens the sessions of a role one after another, so
+/// more probes would keep waiting for each other until they all time out.
 const MAX_PROBES_THROUGH_A_POOLER: usize = 4;
 /// If no write succeeds for this many seconds, there is no writable primary.
 const AWAY: f64 = 0.5;
@@ -41,7 +41,7 @@ pub(crate) struct Probes {
     written: Vec<f64>,
     /// Sessions that turned out to be read-only.
     witnesses: Vec<PgConnection>,
-    /// When and why other probes failed.
+    /// When and why probes failed, including the probes whose sessions were read-only.
     failures: Vec<(f64, String)>,
 }
 
@@ -80,8 +80,8 @@ impl Probes {
         gaps(&self.written, AWAY).into_iter().filter(has_failures).collect()
     }
 
-    /// When the last new connection that hung after an outage was opened. A balancer that notices late sends some of
-    /// them to a frozen server although another one is the primary.
+    /// When the last connection that hung after an outage was opened. A balancer that notices a failover late still
+    /// forwards some new connections to a frozen server although another server is already the primary.
     pub(crate) fn settled(&self, outage: &Span) -> f64 {
         let mut hung: Vec<f64> = self.failures.iter().filter(|(_, why)| why == NO_ANSWER).map(|(at, _)| *at).collect();
         hung.sort_by(f64::total_cmp);

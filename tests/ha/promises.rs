@@ -1,4 +1,4 @@
-//! What must hold in each run.
+//! The promises that must hold in each run.
 
 use std::time::Duration;
 
@@ -19,9 +19,9 @@ use crate::{
     variant::Variant,
 };
 
-/// Maximum time, in seconds, that a program may report ready although it is not.
+/// Maximum time, in seconds, for which a program may report ready although it is not.
 const MAX_UNNOTICED: f64 = 3.0;
-/// Maximum time, in seconds, from new connections being writable to the service being back.
+/// Maximum time, in seconds, from the moment when new connections can write until the service is back.
 const MAX_BACK_AFTER: f64 = 2.0;
 
 /// Violations in all runs of a variant.
@@ -88,7 +88,7 @@ pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<
     broken
 }
 
-/// When an api refused all requests.
+/// The times during which an api refused all requests.
 fn refusing(asked: &[Asked], api: usize) -> Vec<Span> {
     let mut asked: Vec<&Asked> = asked.iter().filter(|it| it.api == api).collect();
     asked.sort_by(|one, other| one.request.answered.total_cmp(&other.request.answered));

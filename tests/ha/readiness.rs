@@ -44,7 +44,7 @@ impl Watch {
         Self { stop, apis, workers }
     }
 
-    /// Stops, and returns when each program was ready.
+    /// Stops polling. Returns the times at which each program was ready.
     pub(crate) async fn stop(self) -> Readiness {
         self.stop.send_replace(true);
         Readiness { apis: ready_times(self.apis).await, workers: ready_times(self.workers).await }

@@ -1,4 +1,4 @@
-//! The connections from the programs to the primary, and the disruptions to try with each.
+//! The kinds of connection from the programs to the primary, and the disruptions to try with each kind.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
 /// One kind of connection from the programs to the primary.
 pub(crate) struct Variant {
-    /// Also the name of its database.
+    /// Name of the variant, and also of its database.
     pub(crate) name: &'static str,
     /// What is between the programs and the primary, for the table.
     pub(crate) description: &'static str,

@@ -4,19 +4,22 @@
 //!
 //! The newest mailed link works, with one exception: **Supabase carries out a `generate_link` call for a worker that no
 //! longer holds the job.** Supabase checks no fencing token, so that call invalidates the newer link, which may have
-//! been mailed. This can happen in three ways. Safeguards prevent two of them, and a test shows each one.
-//! - Possible: a call is in flight when its worker freezes, dies or gives it up, and arrives after another worker's
-//!   call. No worker can prevent that. (Supabase cancels a call whose connection is closed, and gives up after 10 s, so
-//!   this happens only if a network or a proxy holds a request back.)
-//! - Prevented: a worker thaws after its lease has expired, and calls before it notices that (`clock_before_call`).
-//! - Prevented: a rescue finds an expired lease, the worker thaws and renews it, and the rescue takes the job anyway;
-//!   the worker, sure of its lease, calls (`expired_lease_is_lost`).
+//! been mailed. This can happen in three ways. Safeguards prevent two of them, and a test demonstrates each of the
+//! three.
+//! - Possible: a call is in flight when its worker freezes, dies or gives up the call, and then arrives after another
+//!   worker's call. No worker can prevent that. (Supabase cancels a call whose connection is closed, and gives up after
+//!   10 s, so this happens only if a network or a proxy holds a request back.)
+//! - Prevented: a worker thaws after its lease has expired, and calls Supabase before it notices that the lease has
+//!   expired (`clock_before_call`).
+//! - Prevented: a rescue finds an expired lease, the worker thaws and renews the lease, and the rescue requeues the job
+//!   anyway. The worker still believes that it holds the lease, and calls Supabase (`expired_lease_is_lost`).
 //!
 //! Assumptions: a sealed link can be opened and is young enough to be mailed again (`LINK_LIFETIME` is longer than
 //! `JOB_DEADLINE`, and `LINK_SEALING_KEY` does not change while jobs are open). Otherwise, a retry makes a second link
 //! and a second Message-Id. The model leaves out links that were used or requested elsewhere, and a new user's first link,
-//! which stays valid beside the second (here each link invalidates the previous one, which is worse). The order of mails is
-//! not promised. A thawed worker may send an older job's mail after the newest one; the older link no longer works.
+//! which stays valid alongside the second one (in the model, each link invalidates the previous one, which is worse). The
+//! outbox does not promise the order of mails: a thawed worker may send an older job's mail after the newest mail. The
+//! older link no longer works.
 
 mod promises;
 mod protocol;
@@ -39,7 +42,7 @@ use run::assert_every_run_ends;
 use safeguards::Safeguards;
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
-// The promises also hold with one more fault each, but the check then takes minutes.
+// The promises also hold if each protocol has one more fault, but the check then takes minutes.
 const AS_BUILT: Protocol = Protocol { guards: Safeguards::ALL, faults: 2, calls_land_late: true };
 const IN_TIME: Protocol = Protocol { guards: Safeguards::ALL, faults: 3, calls_land_late: false };
 
@@ -127,8 +130,8 @@ fn with(turn_off: fn(&mut Safeguards), mut protocol: Protocol) -> Protocol {
     protocol
 }
 
-/// Checks that the checker finds a run that breaks the promise. Otherwise, it would not find a fault in the protocol
-/// either.
+/// Checks that the checker finds a run that breaks the promise. Otherwise, the checker could not find a flaw in the
+/// protocol either.
 fn assert_breaks(promise: &'static str, protocol: &Protocol) {
     let found = HasDiscoveries::AnyOf(BTreeSet::from([promise]));
     protocol.clone().checker().finish_when(found).spawn_bfs().join().assert_any_discovery(promise);

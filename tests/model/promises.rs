@@ -52,8 +52,9 @@ fn has_ended(world: &ModelWorld, end: ModelEnd) -> bool {
     world.table.rows.iter().any(|row| row.state == ModelState::Ended(end))
 }
 
-/// A run can stay forever in a state in which only faults, requests or optional actions are possible: a frozen worker
-/// that thaws, or an orphaned call that arrives. In such a state, no job may be open as long as one worker runs.
+/// A run can stay forever in a state in which only faults, requests or optional actions are possible. The optional
+/// actions are the thaw of a frozen worker and the arrival of an orphaned call. In such a state, no job may be open
+/// unless both workers are frozen.
 fn not_forgotten(protocol: &Protocol, world: &ModelWorld) -> bool {
     let all_there = world.table.rows.len() == world.accepted;
     let all_ended = !world.table.rows.iter().any(ModelRow::is_open);
@@ -75,7 +76,7 @@ fn can_continue(protocol: &Protocol, world: &ModelWorld) -> bool {
     })
 }
 
-/// All mails for the newest request contain the valid link, and there is one if the job ended as sent.
+/// All mails for the newest request contain the valid link. If the job ended as sent, there is at least one such mail.
 fn newest_link_works(world: &ModelWorld) -> bool {
     let Some(newest) = world.accepted.checked_sub(1) else { return true };
     let mut mails = world.mails.iter().filter(|mail| mail.job == newest).peekable();

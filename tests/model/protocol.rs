@@ -31,18 +31,19 @@ pub(crate) enum Action {
     Expire,
     /// The first statement of `rescue`, which finds an expired lease.
     FindExpiredLease(ModelLease),
-    /// The second statement of `rescue`. Any worker may run both, and freeze between them. (If two workers run it, the
-    /// first one changes the token, so that the second changes nothing.)
+    /// The second statement of `rescue`. Any worker may run both statements and freeze between them. (If two workers
+    /// run the second statement, the first run changes the token, so the second run changes nothing.)
     Rescue,
-    /// `claim`. (A claim whose answer is lost equals a claim and a crash.)
+    /// `claim`. (A claim whose answer is lost is equivalent to a claim followed by a crash.)
     Claim,
     /// The worker calls `generate_link`, or runs its next statement: `seal`, `finish`, `requeue`.
     Proceed(ModelLease),
     /// An upstream carries out the worker's call.
     Land(ModelLease),
-    /// An upstream carries out a call whose worker no longer waits.
+    /// An upstream carries out a call that its worker no longer waits for.
     LandOrphaned(OrphanedCall),
-    /// The worker gives the job up: no answer in time, an answer that asks to retry later, a stop, or a lost lease.
+    /// The worker gives up the job because no answer came in time, the answer says to retry later, the worker is
+    /// stopping, or the lease was lost.
     GiveUp(ModelLease),
     /// An upstream refuses the job for good.
     Reject(ModelLease),
@@ -161,8 +162,8 @@ impl Protocol {
         }
     }
 
-    /// A running worker renews its lease. A frozen worker does not, and a crashed one has none. Their calls end before
-    /// the lease does, unless calls may land late.
+    /// A running worker renews its lease. A frozen worker does not, and a crashed worker no longer has a lease. Calls
+    /// of a frozen or crashed worker end before the lease expires, unless calls may land late.
     fn nobody_renews(&self, world: &ModelWorld, lease: ModelLease) -> bool {
         let over = |delivery: &ModelDelivery| self.calls_land_late || delivery.step != ModelStep::GeneratingLink;
         world.delivery(lease).is_none_or(|delivery| delivery.frozen && over(delivery))

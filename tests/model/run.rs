@@ -6,9 +6,9 @@ use stateright::Model as _;
 
 use crate::{protocol::Protocol, world::ModelWorld};
 
-/// Follows every run depth first, and panics if one returns to an earlier state. So no run is infinite, and "in the
-/// end" means: where no action is possible. (The checker treats a cycle like a join, and would accept an infinite run
-/// as one that ends.)
+/// Follows every run depth first, and panics if a run returns to one of its earlier states. So no run is infinite, and
+/// "in the end" means a state in which no action is possible. (The checker treats a cycle like two runs that join, so
+/// it would accept an infinite run as a run that ends.)
 pub(crate) fn assert_every_run_ends(protocol: &Protocol) {
     let mut path: Vec<(ModelWorld, Vec<ModelWorld>)> = Vec::new();
     let mut on_path = HashSet::new();

@@ -12,7 +12,7 @@ pub(crate) struct Safeguards {
     pub(crate) check_on_requeue: bool,
     /// Jobs with an expired lease are requeued.
     pub(crate) rescue: bool,
-    /// No job is claimed while another of its recipient runs.
+    /// No job is claimed while another job of the same recipient is running.
     pub(crate) one_running_per_recipient: bool,
     /// Ending a job erases its link.
     pub(crate) link_is_erased: bool,

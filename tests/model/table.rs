@@ -1,12 +1,12 @@
 //! The jobs table for one recipient. Each function models one statement of `outbox`, and is atomic like the statement.
 //!
-//! Left out, because they change no result here: quotas, queue places, the number of attempts, breakers, the journal,
-//! and double clicks (their jobs end at once). Enqueue and requeue lock the recipient's quota row and decide in a
-//! statement after that, so each is one step here too.
+//! The model leaves out quotas, queue places, the number of attempts, breakers, the journal, and double clicks (whose
+//! jobs end immediately), because they change no result here. `enqueue` and `requeue` first lock the recipient's quota
+//! row and decide in a later statement, so each of them is a single step in the model.
 
 use crate::safeguards::Safeguards;
 
-/// `seq` and `id` in one number: a larger one is newer.
+/// `seq` and `id` as one number: a job with a larger number is newer.
 pub(crate) type ModelJob = usize;
 
 /// A row of `email_jobs`.
@@ -46,7 +46,7 @@ pub(crate) struct ModelLink {
     pub(crate) message_id: u8,
 }
 
-/// The lease of a running job. Every later write names it.
+/// The lease of a running job. Every later write to the job names this lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct ModelLease {
     pub(crate) job: ModelJob,
@@ -107,7 +107,7 @@ impl Table {
             .for_each(|row| row.state = ModelState::Queued);
     }
 
-    /// The job that `claim` finds: a queued one, unless another job of the recipient is running.
+    /// The job that `claim` finds: a queued job, unless another job of the recipient is running.
     pub(crate) fn next(&self, guards: &Safeguards) -> Option<ModelJob> {
         if guards.one_running_per_recipient && self.rows.iter().any(|row| row.state == ModelState::Running) {
             return None;
@@ -115,7 +115,7 @@ impl Table {
         self.rows.iter().position(|row| row.state == ModelState::Queued && !row.overdue)
     }
 
-    /// `claim`. Returns the link that the job already has.
+    /// `claim`. Returns the lease, and the link that the job already has.
     pub(crate) fn claim(&mut self, guards: &Safeguards) -> Option<(ModelLease, Option<ModelLink>)> {
         let job = self.next(guards)?;
         self.tokens += 1;
@@ -131,7 +131,7 @@ impl Table {
         }
     }
 
-    /// `seal`: ends the job if a newer one is waiting or the deadline has passed; otherwise stores the link and clears
+    /// `seal`: ends the job if a newer job is waiting or the deadline has passed; otherwise stores the link and clears
     /// the mail for sending.
     pub(crate) fn seal(&mut self, lease: ModelLease, link: ModelLink, guards: &Safeguards) -> ModelDecision {
         let gives_way = guards.check_on_seal && self.newer_waits(lease.job);
@@ -151,7 +151,7 @@ impl Table {
         }
     }
 
-    /// `requeue`: the job waits again, unless a newer one is waiting.
+    /// `requeue`: the job waits again, unless a newer job is waiting.
     pub(crate) fn requeue(&mut self, lease: ModelLease, state: ModelState, guards: &Safeguards) {
         let gives_way = guards.check_on_requeue && self.newer_waits(lease.job);
         match self.held(lease, guards) {
@@ -161,8 +161,8 @@ impl Table {
         }
     }
 
-    /// The second statement of `rescue`: a `requeue` of the lease that the first one found. (If the attempts are used
-    /// up, it fails the job instead, under the same token.)
+    /// The second statement of `rescue`: requeues the job under the lease that the first statement found. (If the job's
+    /// attempts are used up, `rescue` fails the job instead, under the same token.)
     pub(crate) fn rescue(&mut self, lease: ModelLease, guards: &Safeguards) {
         self.requeue(lease, ModelState::Queued, guards);
     }
@@ -172,7 +172,7 @@ impl Table {
         self.rows.iter_mut().filter(|row| row.is_late()).for_each(|row| row.end(ModelEnd::Expired, guards));
     }
 
-    /// Whether the lease is the current one.
+    /// Whether the lease is the current lease of its job.
     pub(crate) fn is_held(&self, lease: ModelLease) -> bool {
         self.rows[lease.job].token == Some(lease.token)
     }

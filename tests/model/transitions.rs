@@ -92,7 +92,8 @@ impl Protocol {
             }
             ModelStep::RecordSent => world.write(lease, |table| table.finish(lease, ModelEnd::Sent, guards)),
             ModelStep::RecordFailed => world.write(lease, |table| table.finish(lease, ModelEnd::Failed, guards)),
-            // Retries wait for a delay. A hand-back has no delay: it equals a retry that is due at once.
+            // A retry waits for a delay. A job that is handed back does not wait: it is like a retry that is due
+            // immediately.
             ModelStep::Requeue => world.write(lease, |table| table.requeue(lease, ModelState::Retrying, guards)),
             ModelStep::GeneratingLink | ModelStep::Send(_) => {}
         }
@@ -100,11 +101,11 @@ impl Protocol {
     }
 
     /// The worker abandons a call in flight. That closes the connection, which cancels the call. So unless calls may
-    /// land late, it was carried out before or never will be.
+    /// land late, the call either was carried out before or never will be.
     fn abandon_call(&self, world: &mut ModelWorld, delivery: &ModelDelivery) {
         match delivery.call() {
             Some(OrphanedCall::GenerateLink(_)) if !self.calls_land_late => {}
-            // A copy of a mail is the same mail.
+            // Mailgun has already accepted the mail. A copy would equal that mail, so the call would change nothing.
             Some(OrphanedCall::Send(mail)) if world.mails.contains(&mail) => {}
             call => world.orphaned_calls.extend(call),
         }
@@ -134,7 +135,7 @@ fn land_orphaned(world: &mut ModelWorld, call: OrphanedCall) {
     }
 }
 
-/// A lease expires, also by its holder's own clock.
+/// A lease expires, both in the table and by its holder's own clock.
 fn lease_ends(world: &mut ModelWorld, job: ModelJob) {
     world.table.rows[job].expired = true;
     for worker in &mut world.workers {

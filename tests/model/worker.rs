@@ -16,7 +16,7 @@ pub(crate) struct ModelDelivery {
     pub(crate) step: ModelStep,
     /// Whether the process is frozen: stopped, swapped out, or without its network.
     pub(crate) frozen: bool,
-    /// Whether its lease has expired by its own clock without being renewed since.
+    /// Whether, by the worker's own clock, its lease has expired and has not been renewed since.
     pub(crate) lapsed: bool,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct ModelMail {
 }
 
 impl ModelWorker {
-    /// Begins a delivery: with the sealed link of an earlier attempt, or by requesting one.
+    /// Begins a delivery with the sealed link of an earlier attempt, or by requesting a link.
     pub(crate) fn begin(lease: ModelLease, link: Option<ModelLink>) -> Self {
         let step = link.map_or(ModelStep::GenerateLink, ModelStep::Seal);
         Self::Busy(ModelDelivery { lease, step, frozen: false, lapsed: false })
@@ -78,8 +78,9 @@ impl ModelDelivery {
         }
     }
 
-    /// Whether the delivery can be given up here: by a stop, a lost lease, an answer that asks to retry later, or a
-    /// missing answer. Failures and requeues are always recorded; but Mailgun's answer to an accepted mail may be lost.
+    /// Whether the delivery can be given up at this step, because of a stop, a lost lease, an answer that says to retry
+    /// later, or a missing answer. Failures and requeues are always recorded, but Mailgun's answer to an accepted mail
+    /// may be lost.
     pub(crate) fn can_be_given_up(&self) -> bool {
         !matches!(self.step, ModelStep::RecordFailed | ModelStep::Requeue)
     }

@@ -12,17 +12,17 @@ pub(crate) struct ModelWorld {
     pub(crate) table: Table,
     /// Requests that were answered with 200.
     pub(crate) accepted: usize,
-    /// Sorted, because the workers are interchangeable: states that differ only in their names are equal.
+    /// Sorted, because the workers are interchangeable: states that differ only in the workers' names are equal.
     pub(crate) workers: [ModelWorker; 2],
-    /// The lease that the first statement of `rescue` found, until the second one runs.
+    /// The lease that the first statement of `rescue` found, until the second statement runs.
     pub(crate) rescue: Option<ModelLease>,
-    /// Number of links that Supabase made. Each invalidates the previous one, so only the last works.
+    /// Number of links that Supabase made. Each link invalidates the previous one, so only the last link works.
     pub(crate) links: u8,
-    /// Calls in flight whose worker no longer waits.
+    /// Calls in flight that their workers no longer wait for.
     pub(crate) orphaned_calls: BTreeSet<OrphanedCall>,
-    /// Mails that Mailgun accepted. A copy is the same mail.
+    /// Mails that Mailgun accepted. A copy of a mail counts as the same mail.
     pub(crate) mails: BTreeSet<ModelMail>,
-    /// Faults that may still happen.
+    /// Number of faults that may still happen.
     pub(crate) faults: u8,
     /// Events that the promises check.
     pub(crate) seen: Seen,
@@ -73,8 +73,8 @@ impl ModelWorld {
     pub(crate) fn make_link(&mut self, lease: ModelLease) -> ModelLink {
         self.seen.late_link |= !self.table.is_held(lease);
         self.links += 1;
-        // The worker makes one Message-Id for each link and requests one link for each claim, so the token identifies
-        // it.
+        // The worker makes one Message-Id for each link and requests one link for each claim, so the lease token can
+        // stand for the Message-Id.
         ModelLink { number: self.links, message_id: lease.token }
     }
 

@@ -21,8 +21,9 @@ pub(super) async fn start(folder: &DaemonFolder) -> (Daemon, u16) {
         format!("--initial-advertise-peer-urls={}", url(peers)),
         format!("--initial-cluster=default={}", url(peers)),
         "--log-outputs=stderr".to_owned(),
-        // Patroni 3.0.2 (Debian 12) must not use etcd's v3 API: a primary that was frozen for longer than the TTL may
-        // overwrite the leader key without checking who holds it now, and the new primary's commits are lost.
+        // Patroni 3.0.2 (Debian 12) must not use etcd's v3 API. With v3, a primary that was frozen for longer than the
+        // TTL may overwrite the leader key without checking which node holds the key now, and then the new primary's
+        // commits are lost.
         "--enable-v2=true".to_owned(),
     ];
     let etcd = folder.spawn(&program, &args, "etcd.log", Signal::SIGKILL).unwrap();

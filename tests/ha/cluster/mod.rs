@@ -1,4 +1,5 @@
-//! Three Postgres servers under Patroni, with one etcd. Everything listens on loopback and stops with the cluster.
+//! Three Postgres servers under Patroni, with one etcd server. All of these processes listen on loopback, and they stop
+//! when the [`Cluster`] is dropped.
 
 mod etcd;
 mod node;
@@ -16,7 +17,7 @@ use sandbox::{Daemon, DaemonFolder, ServerAddress, eventually};
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 
-/// Patroni's settings for the cluster. Its defaults are 30, 10 and 10 s.
+/// Patroni's settings for the cluster, in seconds. Patroni's defaults are 30, 10 and 10.
 pub(crate) const TTL: u32 = 15;
 pub(crate) const LOOP_WAIT: u32 = 3;
 pub(crate) const RETRY_TIMEOUT: u32 = 5;
@@ -24,7 +25,7 @@ pub(crate) const RETRY_TIMEOUT: u32 = 5;
 /// After this time, the primary stops waiting for a standby that does not answer. Postgres's default is 60 s.
 pub(crate) const WAL_SENDER_TIMEOUT: &str = "5s";
 
-/// Number of nodes: a primary, its synchronous standby, and a standby that can replace that one.
+/// Number of nodes: a primary, its synchronous standby, and another standby that can replace the synchronous one.
 pub(crate) const NODES: usize = 3;
 
 /// The number of streaming standbys, and the number of synchronous ones among them.
@@ -53,7 +54,8 @@ impl Cluster {
         cluster
     }
 
-    /// The address of a port that leads to one of the servers, with the password of all roles.
+    /// The server address to use for a port that is forwarded to one of the servers. Contains the password, which is
+    /// the same for all roles.
     pub(crate) fn address_at(&self, port: u16) -> ServerAddress {
         self.nodes[0].server.at_port(port)
     }
@@ -133,7 +135,7 @@ impl Cluster {
     }
 }
 
-/// What was seen instead of a complete cluster, and the nodes' last lines, for the output of a failing test.
+/// What was seen instead of a complete cluster, and the last log lines of the nodes, for the output of a failing test.
 struct Incomplete<'a> {
     seen: String,
     nodes: &'a [Node],

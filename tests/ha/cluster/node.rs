@@ -45,8 +45,8 @@ impl Node {
         self.signal(Signal::SIGKILL);
     }
 
-    /// Stops all of them (SIGSTOP) for a while, as if the machine hung. Connections stay open. After that, the
-    /// processes do not know that time has passed.
+    /// Stops the same processes (SIGSTOP) for a while, as if the machine hung. Connections stay open. When the
+    /// processes continue, they do not know that time has passed.
     pub(crate) async fn freeze_for(&self, time: Duration) {
         self.signal(Signal::SIGSTOP);
         sleep(time).await;
@@ -83,7 +83,7 @@ fn spawn(folder: &DaemonFolder, name: &str, settings: &Path) -> Daemon {
     folder.spawn(&program, &[settings], &format!("{name}.log"), Signal::SIGTERM).unwrap()
 }
 
-/// Patroni's settings, as for a production cluster. Only addresses and passwords belong to the test.
+/// Patroni's settings, as for a production cluster. Only the addresses and passwords are specific to the test.
 fn settings(name: &str, rest_port: u16, port: u16, etcd_port: u16, data: &Path, password: &str) -> String {
     let (data, pgpass) = (data.display(), data.with_extension("pgpass"));
     let pg_rewind = find_program("pg_rewind").expect("Postgres's programs are not installed: use `just ha-test`");

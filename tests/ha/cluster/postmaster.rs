@@ -22,7 +22,8 @@ impl Postmaster {
         is_it.then_some(Self { pid })
     }
 
-    /// Sends a signal to the server and to all of its processes. The server gets it first, so that it starts no others.
+    /// Sends a signal to the postmaster and to all of its child processes. The postmaster gets the signal first, so
+    /// that it starts no more processes.
     pub(super) fn signal_all(&self, signal: Signal) {
         let children = self.children();
         send(self.pid, signal);
@@ -36,7 +37,7 @@ impl Postmaster {
     }
 }
 
-/// The second field after the program's name, which is in parentheses and may contain spaces (proc(5)).
+/// The parent's pid is the second field after the program's name. The name is in parentheses and may contain spaces (proc(5)).
 fn parent_of(pid: i32) -> Option<i32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()

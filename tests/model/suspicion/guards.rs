@@ -2,11 +2,11 @@
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SuspicionGuards {
-    /// A probe takes the job that was probed longest ago.
+    /// A probe claims the job that was probed longest ago.
     pub(crate) probes_take_turns: bool,
     /// A newer request inherits `probed_at` and `refused_at` from the waiting job that it supersedes.
     pub(crate) newer_inherits: bool,
-    /// A newer request also inherits them from a running job that is superseded when it is requeued.
+    /// A newer request also inherits these two fields from a running job that is superseded when it is requeued.
     pub(crate) newer_inherits_from_running: bool,
     /// A success clears suspects only if its call began after the first suspect's call.
     pub(crate) clearing_call_began_later: bool,
@@ -16,7 +16,7 @@ pub(crate) struct SuspicionGuards {
     pub(crate) stopping_call_began_later: bool,
     /// A check call resumes only upstreams that a check call has stopped.
     pub(crate) check_resumes_its_own: bool,
-    /// Failures of three recipients stop an upstream, not three failures.
+    /// Failures for three different recipients stop an upstream. Three failures for the same recipient do not.
     pub(crate) suspects_are_distinct: bool,
     /// A job fails at a second refusal only if another recipient's call, begun after the first refusal, has succeeded.
     pub(crate) success_since_refusal: bool,

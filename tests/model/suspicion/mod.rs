@@ -1,14 +1,16 @@
-//! A small model of suspicion, checked exhaustively. A call for a job is refused, and it is unknown whether the
-//! upstream refuses one recipient or everybody. The model has two workers; a few recipients, some refused by a
-//! firewall; one general fault, which the check call meets or does not meet; calls in flight when the fault begins or
-//! ends; and a refused recipient who asks again.
+//! A small model of suspicion, checked exhaustively. Suspicion means that a call for a job was refused, and that it is
+//! unknown whether the upstream refuses one recipient or everybody. The model has two workers; a few recipients, some
+//! of whom a firewall refuses; one general fault, which the check call may or may not meet; calls in flight when the
+//! fault begins or ends; and a refused recipient who makes another request.
 //!
-//! The model of the delivery protocol covers crashes, leases and mails, so they are left out. Here, a link is a
-//! success, and the worker that gets it records it and ends the job in one step. The waits between probes and retries
-//! are left out too: each may be over at any time. All refusals are of the kind that a firewall sends (4xx).
+//! The model of the delivery protocol covers crashes, leases and mails, so this model leaves them out. Here, getting a
+//! link counts as a success, and the worker that gets the link records the success and ends the job in one step. This
+//! model also leaves out the waits between probes and between retries: a wait may end at any time. All refusals are of
+//! the kind that a firewall sends (4xx).
 //!
-//! The protocol does not promise to distinguish an intermittent fault from a personal refusal. A job that is refused,
-//! sees another recipient's success and is refused again fails, even if one unreliable gateway caused all three.
+//! The protocol does not promise to distinguish an intermittent fault from a personal refusal. If a job is refused, a
+//! call for another recipient succeeds, and the job is refused again, the job fails, even if the same unreliable
+//! gateway caused all three answers.
 
 mod guards;
 mod liveness;
@@ -39,11 +41,11 @@ const HIDDEN: SuspicionProtocol = SuspicionProtocol {
     requests: 0,
     deadlines: 0,
 };
-/// The upstream answers no calls, including the check call.
+/// The upstream refuses all calls, including the check call.
 const MET: SuspicionProtocol = SuspicionProtocol { recipients: 3, general: General::MetByCheck, ..HIDDEN };
 /// A firewall refuses three recipients, and there is no other fault.
 const PERSONAL: SuspicionProtocol = SuspicionProtocol { refused: 3, general: General::Never, ..HIDDEN };
-/// The refused recipient asks again, and a deadline passes.
+/// The refused recipient makes another request, and a deadline passes.
 const ASKS_AGAIN: SuspicionProtocol = SuspicionProtocol { recipients: 3, requests: 1, deadlines: 1, ..HIDDEN };
 
 #[test]
@@ -148,8 +150,8 @@ fn with(turn_off: fn(&mut SuspicionGuards), protocol: &SuspicionProtocol) -> Sus
     protocol
 }
 
-/// Checks that the checker finds a run that breaks the promise. Otherwise, it would not find a fault in the protocol
-/// either.
+/// Checks that the checker finds a run that breaks the promise. Otherwise, the checker could not find a flaw in the
+/// protocol either.
 fn assert_breaks(promise: &'static str, protocol: &SuspicionProtocol) {
     let found = HasDiscoveries::AnyOf(BTreeSet::from([promise]));
     protocol.clone().checker().finish_when(found).spawn_bfs().join().assert_any_discovery(promise);

@@ -14,11 +14,11 @@ pub(crate) struct SuspicionProtocol {
     pub(crate) guards: SuspicionGuards,
     /// Number of recipients, each with a job at the start.
     pub(crate) recipients: usize,
-    /// Number of recipients that a firewall refuses. They come first.
+    /// Number of recipients that a firewall refuses. The refused recipients come first.
     pub(crate) refused: usize,
     /// Whether there is a general fault.
     pub(crate) general: General,
-    /// How often the first recipient may ask again.
+    /// How many more requests the first recipient may make.
     pub(crate) requests: u8,
     /// How many deadlines may pass.
     pub(crate) deadlines: u8,
@@ -43,7 +43,7 @@ pub(crate) enum SuspicionAction {
     PromoteDue,
     /// `claim`, or `take_probe` and `claim_probe`; then the call begins.
     Claim,
-    /// The upstream answers a call. After a refusal, a check call is made, or the answer of another one is used.
+    /// The upstream answers a call. After a refusal, a check call is made, or the answer to another check call is used.
     Answer(usize),
     /// The upstream refuses a call, and no check call is allowed yet.
     RefuseUnchecked(usize),
@@ -51,10 +51,11 @@ pub(crate) enum SuspicionAction {
     Record(usize),
     /// The worker ends the job without recording the success, because it has seen no suspects.
     FinishOnly(usize),
-    /// The regular check call is made. If it fails, the upstream is stopped at once. (Failures that are recorded
-    /// late are modelled by the check call after a refusal.)
+    /// The regular check call is made. If it fails, the upstream is stopped immediately. (The check call after a
+    /// refusal models failures that are recorded late.)
     Check,
-    /// `resume` after the check call has succeeded. (A call that is answered late also counts from its start.)
+    /// `resume` after the check call has succeeded. (Even if the answer comes late, the time that counts is the start
+    /// of the call.)
     CheckRecorded,
     /// A waiting job's deadline passes, and `expire` ends it.
     Expire(usize),
@@ -128,7 +129,7 @@ impl SuspicionProtocol {
             }
             CallStep::Succeeded => {
                 actions.push(SuspicionAction::Record(index));
-                // A worker that has seen suspects in its own calls also records the success.
+                // If the call is a probe, or if its claim saw suspects or a stop, the worker must also record the success.
                 if !(call.is_probe || call.has_suspects) {
                     actions.push(SuspicionAction::FinishOnly(index));
                 }

@@ -12,7 +12,7 @@ pub(crate) struct QueuedJob {
     pub(crate) place: usize,
     pub(crate) probed_at: Option<Time>,
     pub(crate) refused_at: Option<Time>,
-    /// When the last attempt was claimed, if it was counted and failed.
+    /// When the last attempt was claimed, if that attempt counts and has failed.
     pub(crate) spent_at: Option<Time>,
 }
 
@@ -30,7 +30,7 @@ pub(crate) enum QueuedState {
 /// How a running job is requeued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct PutBack {
-    /// When it was claimed, if the attempt counts.
+    /// When the job was claimed, if the attempt counts.
     pub(crate) spent_at: Option<Time>,
     /// The current time, if the job was refused for a reason that may concern only its recipient.
     pub(crate) refused_at: Option<Time>,
@@ -80,7 +80,7 @@ pub(crate) fn claimable(rows: &[QueuedJob]) -> impl Iterator<Item = (usize, &Que
     rows.iter().enumerate().filter(move |(_, row)| row.state == QueuedState::Queued && !is_running(row.recipient))
 }
 
-/// The job that `claim` or `claim_probe` takes.
+/// The job that `claim` or `claim_probe` would claim.
 pub(crate) fn next(rows: &[QueuedJob], is_probe: bool, guards: &SuspicionGuards) -> Option<usize> {
     let takes_turns = is_probe && guards.probes_take_turns;
     let order = |(_, row): &(usize, &QueuedJob)| (row.probed_at.filter(|_| takes_turns), row.place);

@@ -116,7 +116,7 @@ impl SuspicionProtocol {
             return;
         }
         let is_uncounted = call.is_probe || self.guards.put_back_looks_at_stop && world.upstream.stop.is_some();
-        // If every job gets its attempt back, neither the number of attempts of refused jobs nor their time matters.
+        // If every job gets its attempt back, neither the number nor the time of a refused job's attempts matters.
         let claimed_at = if self.guards.all_waiting_are_given_back { 0 } else { call.claimed_at };
         let spent_at = Some(claimed_at).filter(|_| !is_uncounted && !self.is_refused(row.recipient));
         let how = PutBack { spent_at, refused_at: Some(world.now()), has_delay: true };

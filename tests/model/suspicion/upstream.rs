@@ -48,7 +48,7 @@ impl ModelUpstream {
         self.resumed_at > Some(began) && guards.stopping_call_began_later
     }
 
-    /// `stop`, without giving attempts back. Returns whether this call stopped the upstream.
+    /// `stop`, without giving attempts back. Returns whether the upstream was not stopped before and is stopped now.
     pub(crate) fn stop(&mut self, by: ModelStoppedBy, began: Time, now: Time, guards: &SuspicionGuards) -> bool {
         if self.is_outdated(began, guards) {
             return false;
@@ -79,7 +79,7 @@ impl ModelUpstream {
         }
     }
 
-    /// `record_success`. Returns whether it cleared suspects.
+    /// `record_success`. Returns whether the success cleared suspects.
     pub(crate) fn record_success(&mut self, began: Time, guards: &SuspicionGuards) -> bool {
         self.last_success_at = self.last_success_at.max(Some(began));
         let clears = self.suspected_since.is_some_and(|since| since < began || !guards.clearing_call_began_later);
@@ -90,7 +90,7 @@ impl ModelUpstream {
         clears
     }
 
-    /// `resume`. Returns whether it ended a stop.
+    /// `resume`. Returns whether the upstream was stopped before and is resumed now.
     pub(crate) fn resume(&mut self, began: Time, is_check: bool, guards: &SuspicionGuards) -> bool {
         let resumes = self.stop.is_some_and(|stop| {
             (stop.since < began || !guards.resuming_call_began_later)

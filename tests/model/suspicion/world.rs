@@ -11,7 +11,7 @@ use super::{
 /// would ever be equal.
 pub(crate) type Time = u8;
 
-/// The first recipients are those that a firewall refuses.
+/// A recipient's index. The recipients that a firewall refuses come first.
 pub(crate) type Recipient = usize;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,14 +20,14 @@ pub(crate) struct SuspicionWorld {
     pub(crate) rows: Vec<QueuedJob>,
     /// Sorted, because the workers are interchangeable.
     pub(crate) calls: [Option<ModelCall>; 2],
-    /// When the regular check call that succeeded began, until that is recorded.
+    /// When a successful regular check call began. Set until the success is recorded.
     pub(crate) passed_check: Option<Time>,
     pub(crate) fault: GeneralFault,
     /// How many more requests the first recipient may make.
     pub(crate) requests: u8,
     /// How many more deadlines may pass.
     pub(crate) deadlines: u8,
-    /// When each recipient's open job, or a job that it superseded, was really probed last, regardless of the rows.
+    /// When the open job of each recipient, or a job that it superseded, was actually last probed, whatever the rows say.
     pub(crate) last_probes: Vec<Option<Time>>,
     pub(crate) marks: Marks,
 }
@@ -59,12 +59,12 @@ pub(crate) struct ModelCall {
 pub(crate) enum CallStep {
     OnWire,
     Succeeded,
-    /// The upstream has refused the call. `failed_check` is when the check call after it began, if that failed.
-    /// Otherwise, the check call succeeded or was not made.
+    /// The upstream has refused the call. `failed_check` is when the check call after the refusal began, if that check
+    /// call failed. `None` if the check call succeeded or was not made.
     Refused {
         failed_check: Option<Time>,
     },
-    /// As far as is known, the refusal concerns this recipient: the job is to be retried, or to fail.
+    /// As far as the worker knows, the refusal concerns only this recipient: the job must be retried or must fail.
     Personal,
 }
 
@@ -77,11 +77,11 @@ pub(crate) enum ModelResumedBy {
 /// Events that the promises check.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Marks {
-    /// A recipient was probed again before another one had its turn.
+    /// A recipient was probed again although another recipient had waited longer for a probe.
     pub(crate) probed_out_of_turn: bool,
-    /// A success cleared suspects whose first call began after it.
+    /// A success cleared suspects although the first suspect's call began after the successful call.
     pub(crate) cleared_too_early: bool,
-    /// A call that began before the upstream was resumed stopped it.
+    /// The upstream was stopped because of a call that began before the upstream was resumed.
     pub(crate) stopped_too_late: bool,
     /// The upstream was resumed while the general fault lasted.
     pub(crate) resumed_too_early: bool,
@@ -90,7 +90,7 @@ pub(crate) struct Marks {
 }
 
 impl SuspicionWorld {
-    /// One job for each recipient, in their order.
+    /// The initial state: one job for each recipient, in the order of the recipients.
     pub(crate) fn new(recipients: usize, requests: u8, deadlines: u8) -> Self {
         Self {
             upstream: ModelUpstream::default(),
@@ -121,13 +121,13 @@ impl SuspicionWorld {
         last + 1
     }
 
-    /// Makes states equal that no later action can distinguish.
+    /// Normalizes the state, so that two states are equal if no later action can distinguish them.
     pub(crate) fn normalize(&mut self) {
-        // Later refusals happen after the success anyway.
+        // Keep the last success only if a job was refused before it: all later refusals happen after the success.
         let first_refusal = self.rows.iter().filter_map(|row| row.refused_at).min();
         self.upstream.last_success_at =
             self.upstream.last_success_at.filter(|success| first_refusal.is_some_and(|refusal| refusal < *success));
-        // Only calls in flight can have begun before it.
+        // Keep the last resume only if a call in flight began before it: all later calls begin after the resume.
         let first_call = self.calls.iter().flatten().map(|call| call.began_at).min();
         self.upstream.resumed_at =
             self.upstream.resumed_at.filter(|resumed| first_call.is_some_and(|began| began < *resumed));
@@ -171,8 +171,8 @@ impl SuspicionWorld {
     }
 }
 
-/// Which times are compared: probes with each other, and calls with each other and with all events. Events between the
-/// same two calls get the same number.
+/// Determines which times are compared: probes only with each other, and calls with each other and with all events.
+/// Events between the same two calls get the same number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum TimeKind {
     Probe,
