@@ -100,7 +100,7 @@ fn compressed_body() -> ErrorResponse {
         .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
 }
 
-/// 415 for another content type.
+/// 415 for a content type other than JSON.
 pub(crate) fn unsupported_media_type() -> ErrorResponse {
     let message = "Send the body as JSON, with the header Content-Type: application/json.";
     ErrorResponse::new(ErrorCode::UnsupportedMediaType, message)

@@ -130,7 +130,7 @@ fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Re
     let MagicLinkRequest { email, callback_origin, callback_next, mut issues, .. } = body;
     let mut codes = vec![ErrorCode::InvalidRequest; issues.len()];
 
-    // If the field has the wrong type, it already has an issue. Trying the headers would add a second, misleading one.
+    // If the field has the wrong type, it already has an issue. Trying the headers would add a second, misleading issue.
     let has_origin_issue = issues.iter().any(|issue| issue.path == "callback_origin");
     let mut portal = None;
     if !has_origin_issue {

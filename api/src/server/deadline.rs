@@ -40,7 +40,8 @@ pub(super) struct ConnectionDeadline {
 }
 
 impl ConnectionDeadline {
-    /// A connection that has just been accepted. `keep_alive` is the time that it may be idle between requests.
+    /// Creates the deadline of a connection that has just been accepted. The connection may be idle between requests for
+    /// `keep_alive`.
     pub(super) fn new(connection: OpenConnection, keep_alive: Duration) -> Self {
         Self { connection, keep_alive, state: Mutex::new((Phase::Opened, Instant::now() + HEAD_TIMEOUT)) }
     }
@@ -176,7 +177,7 @@ mod tests {
     async fn writes_before_the_response_change_nothing() {
         let deadline = deadline();
         deadline.note_request();
-        // hyper asks for the body with "100 Continue".
+        // hyper requests the body with "100 Continue".
         deadline.note_write();
         deadline.note_flush();
         assert_waits(&deadline, Phase::Handler, HANDLER_TIMEOUT);

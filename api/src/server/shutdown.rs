@@ -29,7 +29,7 @@ pub(super) struct Shutdown {
 }
 
 impl Shutdown {
-    /// Waits for a signal, and stops. Returns false if a second signal asks to end at once.
+    /// Waits for a signal, and then stops the api. Returns false if a second signal requests an immediate end.
     pub(super) async fn run(self, signals: &mut StopSignals) -> bool {
         signals.next().await;
         self.draining.cancel();

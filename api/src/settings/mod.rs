@@ -77,8 +77,8 @@ impl ApiSettings {
     /// Parses and checks all settings.
     ///
     /// # Errors
-    /// Every bad setting, in the order of `--help`, except that `LINK_LIFETIME` comes after `JOB_DEADLINE`, because the
-    /// two are compared.
+    /// Every bad setting, in the order of `--help`, except that `LINK_LIFETIME` comes after `JOB_DEADLINE`, because
+    /// `LINK_LIFETIME` is compared with `JOB_DEADLINE`.
     pub fn read(arguments: &ApiArguments) -> Result<Self, SettingErrors> {
         let mut errors = SettingErrors::default();
         let settings = read_all(arguments, &mut errors);

@@ -60,7 +60,7 @@ impl WebhookApi {
     ) -> Result<EventTakenResponse, EndpointError<WebhookErrors>> {
         match process(&state, body.0).await {
             Ok(ProcessedWebhook { event, outcome, job }) => {
-                // At debug, because every mail causes about three events and the tables hold them all.
+                // Log at debug level, because every mail causes about three events and the tables contain all events.
                 let job_id = job.map(tracing::field::display);
                 tracing::debug!(event, outcome, job_id, "a webhook event was processed");
                 state.webhook_log.count_event(outcome);

@@ -113,7 +113,7 @@ async fn a_connection_can_be_reused_after_a_wrong_method_with_a_body() {
             connection.write(&other.head("keep-alive")).await;
             connection.write(b"{\"email\":1}").await;
             if method == "HEAD" {
-                // A response to HEAD has the length of a body that is not sent.
+                // A response to HEAD states the length of a body that is not sent.
                 assert_eq!(connection.read_status().await, 405, "{method} {path}");
             } else {
                 let response = connection.read_response().await;
