@@ -44,7 +44,7 @@ pub(crate) struct AppState {
     pub(crate) webhook_log: WebhookLog,
     /// Reports that this api is running, and reads which programs are running.
     pub(crate) reporter: ProgramReporter,
-    /// Notices when a pooler changes its mode.
+    /// Detects when a pooler changes its mode.
     pub(crate) pooler_monitor: PoolerMonitor,
     /// Cancelled at the first stop signal. From then on, the api is not ready.
     pub(crate) draining: CancellationToken,

@@ -79,7 +79,7 @@ mod tests {
     fn no_more_jobs_are_accepted_than_can_be_mailed_in_time() {
         let reject = |seconds| AdmissionDecision::Reject { retry_after: Duration::from_secs(seconds) };
         for (waiting, rate, decision) in [
-            // The rate is unknown, so only the limit counts.
+            // The rate is unknown, so only the limit applies.
             (0, None, AdmissionDecision::Accept),
             (50_000, None, AdmissionDecision::Accept),
             (50_001, None, AdmissionDecision::AcceptUnderPressure),
@@ -90,7 +90,7 @@ mod tests {
             (22_501, Some(50.0), AdmissionDecision::AcceptUnderPressure),
             (45_000, Some(50.0), AdmissionDecision::AcceptUnderPressure),
             (45_500, Some(50.0), reject(10)),
-            // The workers are so fast that only the limit counts.
+            // The workers are so fast that only the limit applies.
             (100_000, Some(5_000.0), AdmissionDecision::AcceptUnderPressure),
             (105_000, Some(5_000.0), reject(1)),
             // The wait is never longer than the deadline.

@@ -35,7 +35,7 @@ impl RefusedOrigins {
         let Some(text) = source::deciding_text(body, headers) else { return };
         let host = host_of(text);
         if let Some(unlogged) = self.take_line(host.clone(), Instant::now()) {
-            // `Debug` escapes what could break a line.
+            // `Debug` escapes characters that could break the log line.
             let host = host.map(tracing::field::debug);
             tracing::warn!(
                 host,

@@ -8,7 +8,7 @@ use crate::http::{
     issue_code::IssueCode,
 };
 
-/// Maximum number of characters of the callback URL in a link, where it is percent-encoded again. Some versions of Outlook
+/// Maximum length of the callback URL in characters, after it is percent-encoded again for the link. Some versions of Outlook
 /// cut links after 2,083 characters; the remaining characters are for Supabase's part of the link.
 const MAX_LENGTH_IN_LINK: usize = 1_700;
 

@@ -26,7 +26,7 @@ const STYLE: &str = include_str!("page.css");
 /// `Cache-Control` for the reader's script, whose URL contains a hash of its content.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Redirects from the API's base URL, which people often open first, to the page. The redirects are relative, because a
+/// Redirects the API's base URL, which people often open first, to the page. The redirects are relative, because a
 /// proxy may serve the api under a path prefix.
 pub(crate) async fn redirect_to_page(api: Arc<impl Endpoint>, request: Request) -> poem::Result<Response> {
     let page = match request.original_uri().path() {

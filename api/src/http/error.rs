@@ -1,4 +1,4 @@
-//! The error object: the body of every unsuccessful response, whichever layer sends it.
+//! The error object: the body of every unsuccessful response, regardless of which layer sends it.
 //!
 //! Layers and handlers build an [`ErrorResponse`]; [`ApiError`] is what the caller sees and the OpenAPI document
 //! describes.

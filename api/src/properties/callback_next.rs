@@ -9,7 +9,7 @@ use crate::callback::{
     origin::Origin,
 };
 
-/// Example of `CALLBACK_NEXT_PREFIXES`, and the segments of the same prefixes.
+/// An example value of `CALLBACK_NEXT_PREFIXES`, and the segments of the same prefixes.
 const PREFIXES: &str = "/app, /docs/public/";
 const PREFIX_SEGMENTS: [&[&str]; 2] = [&["app"], &["docs", "public"]];
 

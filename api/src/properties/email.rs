@@ -65,8 +65,8 @@ fn assert_domain_may_be_written_in_its_script(email: &Email) {
     }
 }
 
-/// Parsing an accepted address again returns the same address, even if it is in upper case, has spaces around it or is in
-/// full-width characters.
+/// Parsing an accepted address again returns the same address, even if the input is in upper case, has spaces around it or is
+/// in full-width characters.
 fn assert_normalization_is_idempotent(email: &Email) {
     let address = email.as_str();
     for variant in [

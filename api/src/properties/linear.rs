@@ -56,7 +56,7 @@ fn thread_cpu_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
 }
 
-/// Keeps the compiler from removing the work for an unused result.
+/// Keeps the compiler from optimising away the work for an unused result.
 fn consume<T>(result: T) {
     black_box(result);
 }

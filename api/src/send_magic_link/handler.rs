@@ -124,7 +124,7 @@ struct ValidRequest {
 /// Checks the fields together and builds the callback URL.
 ///
 /// # Errors
-/// 400 with every issue of the request. If all issues have the same code, the response has that code; otherwise it has
+/// 400 with every issue in the request. If all issues have the same code, the response has that code; otherwise it has
 /// `invalid_request`.
 fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Result<ValidRequest, ErrorResponse> {
     let MagicLinkRequest { email, callback_origin, callback_next, mut issues, .. } = body;

@@ -17,7 +17,7 @@ use crate::{
 
 /// Exactly one `@` with text on both sides. NFKC turns the two other characters (U+FF20, U+FE6B) into `@`.
 const EMAIL_PATTERN: &str = "^[^@\u{ff20}\u{fe6b}]+[@\u{ff20}\u{fe6b}][^@\u{ff20}\u{fe6b}]+$";
-/// Scheme, host and port, with an optional slash at the end.
+/// Scheme, host and port, with an optional trailing slash.
 const ORIGIN_PATTERN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s]+/?$";
 /// Empty, or visible ASCII without backslashes that begins with `/` or the first character of a name.
 const NEXT_PATTERN: &str = r"^([A-Za-z0-9_/-][!-\[\]-~]*)?$";

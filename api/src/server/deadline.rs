@@ -61,7 +61,8 @@ impl ConnectionDeadline {
         self.enter(Phase::Response);
     }
 
-    /// Records that bytes were read from the socket. The first byte of a head starts its time limit; further bytes do not extend it.
+    /// Records that bytes were read from the socket. The first byte of a head starts the head's time limit; further bytes do
+    /// not extend the limit.
     pub(super) fn note_read(&self) {
         match self.phase() {
             Phase::Opened => self.state().0 = Phase::Head,

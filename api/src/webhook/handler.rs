@@ -1,7 +1,7 @@
 //! Handles `POST /api/webhooks/mailgun`: checks an event from Mailgun and records it on its job.
 //!
 //! Mailgun signs a timestamp and a token, but not the event. Each token is therefore stored with a digest of its event,
-//! and a known token with another event is rejected. Mailgun repeats a webhook for up to 8 hours unless the response is
+//! and a known token with a different event is rejected. Mailgun repeats a webhook for up to 8 hours unless the response is
 //! 200 or 406, so an event that can never be accepted gets a 406.
 
 use std::{

@@ -36,7 +36,7 @@ async fn a_connection_with_a_slow_head_is_closed_and_an_idle_one_stays_open() {
         let mut connection = RawConnection::open(api.public).await;
         connection.write(b"GET / HTTP/1.1\r\nX: ").await;
         while connection.try_write(b"x").await {
-            // A sleep is right here: the test is about a caller that never stops sending.
+            // A sleep is appropriate here, because the test is about a caller that never stops sending.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };

@@ -52,7 +52,7 @@ async fn a_second_signal_stops_the_program_at_once() {
     let api = TestApi::start(&[]).await;
     let mut in_flight = RawConnection::open(api.public).await;
     in_flight.write(&valid_request().head("keep-alive")).await;
-    // Once this health check has a response, the api has read the head sent before.
+    // Once the api has answered this health check, it has read the head that was sent earlier.
     assert_eq!(api.get("/health/live").await.status, 200);
     api.program.terminate();
     api.program.wait_for_line("stopping", Duration::from_secs(5)).await.unwrap();

@@ -49,7 +49,8 @@ impl CallbackNext {
         if normal.len() > MAX_BYTES {
             return Err(UnsafeCallbackNext::TooLong);
         }
-        // Resolving dot segments and adding escapes breaks no rule. Check anyway, because this is the value that is used.
+        // Resolving dot segments and adding escapes breaks no rule. Check the result anyway, because it is the value that is
+        // used.
         check(&normal)?;
         // If this path is under a prefix, so is every decoded reading of it: prefixes contain no escapes, and decoding a
         // segment yields neither additional segments nor a dot segment.
