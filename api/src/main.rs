@@ -37,7 +37,7 @@ fn run() -> anyhow::Result<ExitCode> {
         Ok(settings) => settings,
         Err(errors) => return Ok(refuse(errors)),
     };
-    // Each open connection is a file, and the api serves thousands.
+    // Each open connection needs a file descriptor, and the api serves thousands of connections.
     raise_open_files_limit()?;
     start_log(settings.log.clone(), &["api", "outbox", "magic_link_api"])?;
     let changed = ApiArguments::changed(&matches);
@@ -50,7 +50,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match runtime.block_on(api::serve(settings)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        // Both are bad settings, but only `serve` can notice them.
+        // Bad settings cause both of these errors, but only `serve` can detect them.
         Err(error @ (ServeError::DatabaseUrl | ServeError::Listen(_))) => Ok(refuse([error])),
         Err(error) => Err(error.into()),
     }

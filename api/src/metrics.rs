@@ -78,8 +78,8 @@ fn describe() {
     describe_counter!(WEBHOOK_EVENTS, "Webhooks, by event (none if refused) and outcome.");
 }
 
-/// Exports these counters as 0 before their first increment. Without the 0, an alert on `increase()` would not see the first
-/// increment.
+/// Exports these counters as 0 before their first increment. Without this initial 0, an alert on `increase()` would not see the
+/// first increment.
 fn start_at_zero() {
     let commit = program::COMMIT.unwrap_or("unknown");
     gauge!(BUILD_INFO, "version" => program::VERSION, "commit" => commit, "program" => "magic-link-api").set(1.0);
@@ -111,7 +111,7 @@ pub(crate) fn count_confirm(step: &'static str, result: &'static str) {
     counter!(CONFIRM_REQUESTS, "step" => step, "result" => result).increment(1);
 }
 
-/// Counts a webhook. `event` is `none` for a rejected one, and `outcome` is then the reason.
+/// Counts a webhook. For a rejected webhook, `event` is `none` and `outcome` is the reason.
 pub(crate) fn count_webhook(event: &'static str, outcome: &'static str) {
     counter!(WEBHOOK_EVENTS, "event" => event, "outcome" => outcome).increment(1);
 }
@@ -136,7 +136,7 @@ pub(crate) fn count_delivery(delivery: DeliveryStatus) {
     counter!(DELIVERIES, "delivery" => delivery.as_str()).increment(1);
 }
 
-/// Counts a report that a recipient should be suppressed. `outcome` says what was done about it.
+/// Counts a report that a recipient should be suppressed. `outcome` says how the report was handled.
 pub(crate) fn count_suppression(reason: SuppressionReason, outcome: SuppressionOutcome) {
     counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => outcome.as_str()).increment(1);
 }
@@ -152,7 +152,8 @@ pub(crate) fn set_connections(connections: usize) {
     gauge!(CONNECTIONS).set(u32::try_from(connections).unwrap_or(u32::MAX));
 }
 
-/// Aggregates recorded samples every 5 seconds, so that memory stays bounded even if nothing scrapes. Never returns.
+/// Aggregates recorded samples every 5 seconds, so that memory stays bounded even if nothing scrapes the metrics. Never
+/// returns.
 pub(crate) async fn run_upkeep(handle: PrometheusHandle) {
     let mut ticks = tokio::time::interval(Duration::from_secs(5));
     loop {

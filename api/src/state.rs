@@ -37,14 +37,14 @@ pub(crate) struct AppState {
     pub(crate) languages: OfferedLanguages,
     pub(crate) queue: Arc<QueueMonitor>,
     pub(crate) published_limits: PublishedLimits,
-    /// `None` if its settings are not set.
+    /// `None` if the settings of the confirm page are not set.
     pub(crate) confirm_page: Option<Arc<ConfirmPage>>,
     pub(crate) webhooks: WebhookSettings,
-    /// Counts the webhooks for the log.
+    /// Counts webhooks for the log.
     pub(crate) webhook_log: WebhookLog,
-    /// Reports that this api runs, and reads which programs run.
+    /// Reports that this api is running, and reads which programs are running.
     pub(crate) reporter: ProgramReporter,
-    /// Notices when a pooler changes its mode.
+    /// Detects when a pooler changes its mode.
     pub(crate) pooler_monitor: PoolerMonitor,
     /// Cancelled at the first stop signal. From then on, the api is not ready.
     pub(crate) draining: CancellationToken,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use outbox::Load;
 
-/// `Retry-After` while nothing is mailed. An operator usually needs longer than this to fix the cause.
+/// `Retry-After` while no mail is being sent. An operator usually needs longer than this to fix the cause.
 const STOPPED_RETRY_AFTER: Duration = Duration::from_secs(30);
 /// `Retry-After` while more than `QUEUE_LIMIT` jobs wait and the workers' rate is unknown.
 const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
@@ -15,11 +15,11 @@ const FULL_RETRY_AFTER: Duration = Duration::from_secs(5);
 pub(crate) struct QueueLimits {
     /// Maximum number of waiting jobs: `QUEUE_LIMIT`.
     pub(crate) max_waiting: u32,
-    /// A job that waits longer expires: `JOB_DEADLINE`.
+    /// Time after which a waiting job expires: `JOB_DEADLINE`.
     pub(crate) deadline: Duration,
 }
 
-/// Whether to accept one more request.
+/// The decision about one more request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum AdmissionDecision {
     Accept,
@@ -40,9 +40,9 @@ impl AdmissionDecision {
 impl QueueLimits {
     /// Decides from the last polled load and the number of jobs accepted since that poll.
     ///
-    /// The queue may hold as many jobs as the workers can mail within the deadline, and never more than `max_waiting`.
-    /// While nothing is mailed, jobs are accepted until the oldest one has used half of its deadline. After that, a new job
-    /// may not be mailed in time either.
+    /// The queue may hold as many jobs as the workers can mail within the deadline, and never more than `max_waiting`. While no
+    /// mail is being sent, jobs are accepted until the oldest job has used up half of its deadline. After that, a new job might
+    /// also expire before it is mailed.
     pub(crate) fn decide(&self, load: &Load, accepted_since: u32) -> AdmissionDecision {
         let waiting = load.waiting.saturating_add(accepted_since);
         let is_stalled = load.is_stopped || load.jobs_per_second.is_some_and(|rate| rate <= 0.0);
@@ -79,18 +79,18 @@ mod tests {
     fn no_more_jobs_are_accepted_than_can_be_mailed_in_time() {
         let reject = |seconds| AdmissionDecision::Reject { retry_after: Duration::from_secs(seconds) };
         for (waiting, rate, decision) in [
-            // The rate is unknown, so only the limit counts.
+            // The rate is unknown, so only the limit applies.
             (0, None, AdmissionDecision::Accept),
             (50_000, None, AdmissionDecision::Accept),
             (50_001, None, AdmissionDecision::AcceptUnderPressure),
             (100_000, None, AdmissionDecision::AcceptUnderPressure),
             (100_001, None, reject(5)),
-            // 50 jobs a second for 900 s are 45,000 jobs.
+            // 50 jobs per second for 900 s make 45,000 jobs.
             (22_500, Some(50.0), AdmissionDecision::Accept),
             (22_501, Some(50.0), AdmissionDecision::AcceptUnderPressure),
             (45_000, Some(50.0), AdmissionDecision::AcceptUnderPressure),
             (45_500, Some(50.0), reject(10)),
-            // The workers are so fast that only the limit counts.
+            // The workers are so fast that only the limit applies.
             (100_000, Some(5_000.0), AdmissionDecision::AcceptUnderPressure),
             (105_000, Some(5_000.0), reject(1)),
             // The wait is never longer than the deadline.

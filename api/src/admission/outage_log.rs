@@ -1,4 +1,4 @@
-//! Logs an outage of the database: one line when it begins, one a minute while requests are refused, and one when it ends.
+//! Logs a database outage: one line when it begins, one line per minute while requests are refused, and one line when it ends.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -7,7 +7,7 @@ use std::{
 
 use outbox::{OutageKind, OutageReason};
 
-/// Time between two lines during an outage.
+/// Time between two log lines during an outage.
 const REPEAT_AFTER: Duration = Duration::from_secs(60);
 
 /// Time without an error after which an outage is over.
@@ -29,7 +29,7 @@ struct Outage {
     last_error_at: Instant,
     /// Number of requests and webhooks refused during the outage.
     refused: u64,
-    /// Value of `refused` at the last line.
+    /// Value of `refused` when the last line was written.
     logged: u64,
 }
 
@@ -69,13 +69,13 @@ impl OutageLog {
                     tracing::warn!(error, refused, away_seconds, "the database still cannot be used");
                 }
             }
-            // A new outage, or an outage of another kind.
+            // A new outage, or an outage of a different kind.
             _ => {
                 let before = outage.take();
                 let refused = refused + before.as_ref().map_or(0, |outage| outage.refused);
-                // If the old outage was an unavailable Postgres, it has ended: Postgres is back, with the tables of another
-                // version. If the tables were wrong, log no end: while Postgres is unavailable, nobody knows whether they
-                // match again.
+                // If Postgres was unavailable before, that outage has ended: Postgres is back, but its tables belong to another
+                // version. If the tables were wrong before, do not log an end: while Postgres is unavailable, nobody knows
+                // whether the tables match again.
                 log_end(before.filter(|outage| outage.reason.kind == OutageKind::Away));
                 log_begin(&reason);
                 *outage =
@@ -97,13 +97,13 @@ impl OutageLog {
         *outage = Some(Outage { since, reason, logged_at: now, last_error_at: now, refused, logged: refused });
     }
 
-    /// Records that the database can be used. Ends any outage.
+    /// Records that the database can be used. Ends the current outage, if there is one.
     pub(crate) fn note_usable(&self) {
         let ended = self.outage.lock().unwrap_or_else(PoisonError::into_inner).take();
         log_end(ended);
     }
 
-    /// Records that a request or webhook was refused because too many wait for their commit.
+    /// Records that a request or webhook was refused because too many requests or webhooks are waiting for their commit.
     pub(crate) fn note_busy(&self) {
         let mut logged_at = self.busy_at.lock().unwrap_or_else(PoisonError::into_inner);
         if logged_at.is_none_or(|at| at.elapsed() >= REPEAT_AFTER) {
@@ -112,8 +112,9 @@ impl OutageLog {
         }
     }
 
-    /// Records that the regular check of the database has succeeded. The outage is over if there was no error for a while.
-    /// One successful check is not enough: with a full disk, for example, the check succeeds and commits fail.
+    /// Records that the regular check of the database has succeeded. Ends the outage if there has been no error for
+    /// [`QUIET_PERIOD`]. One successful check is not enough: when the disk is full, for example, the check succeeds but commits
+    /// fail.
     pub(crate) fn note_checked(&self) {
         let mut outage = self.outage.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = outage.take_if(|outage| outage.last_error_at.elapsed() >= QUIET_PERIOD);

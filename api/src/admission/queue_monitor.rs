@@ -1,8 +1,8 @@
 //! Polls the outbox every second and keeps the result in memory: whether the tables exist, whether a request could be
-//! committed, how many jobs wait, and how fast workers mail them. Requests and health checks read this state and need no query of
-//! their own. A request that fails in an outage updates the state at once.
+//! committed, how many jobs wait, and how fast workers mail them. Requests and health checks read this state, so they need no
+//! queries. A request that fails during an outage updates the state at once.
 //!
-//! `server::prepare_database` reports when the tables are ready; polling starts after that.
+//! `server::prepare_database` reports when the tables are ready. Polling starts after that.
 
 use std::{
     sync::{
@@ -50,7 +50,7 @@ pub(crate) enum NotReady {
 }
 
 impl QueueMonitor {
-    /// Starts as not prepared and not reachable.
+    /// Creates a monitor that considers the database neither prepared nor reachable.
     pub(crate) fn new(limits: QueueLimits) -> Self {
         Self {
             limits,
@@ -175,7 +175,7 @@ pub(crate) async fn poll(state: Arc<AppState>) {
     let queue = &state.queue;
     let mut ticks = interval(POLL_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // To see that the queue is full, it is enough to count one job more than the limit.
+    // Counting to one job above the limit is enough to detect a full queue.
     let count_to = queue.limits.max_waiting.saturating_add(1);
     loop {
         ticks.tick().await;

@@ -1,7 +1,7 @@
-//! `CALLBACK_ORIGINS`: the portals that a link may lead back to.
+//! `CALLBACK_ORIGINS`: the portals that a link may redirect to.
 //!
-//! An entry is an origin, an origin whose first label is `*` (which matches exactly one label), or
-//! `http://localhost:*`. Hosts may be in Unicode.
+//! An entry is an origin, an origin whose first label is `*` (which matches exactly one label), or `http://localhost:*`. Hosts
+//! may be in Unicode.
 
 use std::str::FromStr;
 
@@ -23,9 +23,9 @@ struct AllowedOrigin {
 
 #[derive(Debug, Clone)]
 enum OriginRule {
-    /// One origin, compared for equality.
+    /// Exactly this origin.
     Exact(Origin),
-    /// Subdomains of this origin's host with exactly one more label; scheme and port must be equal.
+    /// Origins with the same scheme and port whose host is this origin's host with exactly one more label in front.
     Subdomain(Origin),
     /// `http://localhost` on any port.
     Localhost,
@@ -37,8 +37,8 @@ impl AllowedOrigins {
         Origin::parse(text).filter(|origin| self.allows(origin))
     }
 
-    /// Returns the portal with this origin, or `None` if no entry allows it. An exact entry takes precedence, because it fixes
-    /// more of the host that mails show.
+    /// Returns the portal with this origin, or `None` if no entry allows it. An exact entry takes precedence, because it
+    /// specifies more of the host that mails show.
     pub(crate) fn find_portal(&self, origin: Origin) -> Option<Portal> {
         let allowing = self.0.iter().filter(|entry| entry.rule.allows(&origin));
         let entry = allowing.min_by_key(|entry| !matches!(entry.rule, OriginRule::Exact(_)))?;
@@ -57,7 +57,7 @@ impl AllowedOrigins {
         self.0.iter().any(|entry| entry.rule.allows(origin))
     }
 
-    /// Whether `http://localhost` is allowed on every port. Any program on the user's machine then counts as a portal.
+    /// Whether `http://localhost` is allowed on any port. If it is, any program on the user's machine counts as a portal.
     pub(crate) fn any_localhost(&self) -> bool {
         self.0.iter().any(|entry| matches!(entry.rule, OriginRule::Localhost))
     }
@@ -203,7 +203,7 @@ mod tests {
         }
     }
 
-    /// The caller chooses the label behind a wildcard and the port of localhost, so mails must not show them.
+    /// The caller chooses the label that a wildcard matches and the port of localhost, so mails must not show either.
     #[test]
     fn mails_show_only_the_part_of_a_host_that_the_setting_fixes() {
         let entries = "https://*.preview.example.com:8443, https://pr-7.preview.example.com:8443, \

@@ -1,8 +1,8 @@
-//! Where a link leads after sign-in. `source` finds the origin that a request names, `allowed_origins` holds the allow list
-//! of `portal`s, `next` parses the destination inside the portal, and `url` builds the callback URL. `refused_origins` logs
-//! origins that are not allowed.
+//! Determines where a link redirects to after sign-in. `source` finds the origin that a request names, `allowed_origins` holds
+//! the allow list of `portal`s, `next` parses the destination inside the portal, and `url` builds the callback URL.
+//! `refused_origins` logs origins that are not allowed.
 //!
-//! All of this input may be hostile: a link must never lead to another site.
+//! Any of this input may be hostile. A link must never redirect to another site.
 
 pub(crate) mod allowed_origins;
 pub(crate) mod next;

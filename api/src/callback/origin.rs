@@ -5,8 +5,8 @@ use url::{Host, Url};
 /// Maximum length of an origin in bytes. A scheme, a host name of 253 bytes and a port need about half of that.
 pub(crate) const MAX_BYTES: usize = 512;
 
-/// An origin such as `https://portal.example.com`, serialised by the WHATWG URL standard: lower case, without default
-/// port and path.
+/// An origin such as `https://portal.example.com`, serialised as in the WHATWG URL standard: in lower case, without a default
+/// port or a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     pub(crate) scheme: String,
@@ -16,7 +16,8 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Parses an origin in the form of the header `Origin`. One slash at the end is allowed. Returns `None` for anything else.
+    /// Parses an origin in the form that the header `Origin` uses. One trailing slash is allowed. Returns `None` for anything
+    /// else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         // The WHATWG parser removes spaces and line breaks and reads `\` as `/`. Reject such texts instead.
         let is_plain = text.len() <= MAX_BYTES && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
@@ -29,8 +30,8 @@ impl Origin {
         Self::from_url(&Url::parse(text).ok()?)
     }
 
-    /// The origin of a URL with any path, query and user. `None` unless the scheme is https, or http on a
-    /// loopback host.
+    /// Returns the origin of a URL, which may have any path, query and user. Returns `None` unless the scheme is https, or http
+    /// on a loopback host.
     pub(crate) fn from_url(url: &Url) -> Option<Self> {
         let host = url.host()?.to_owned();
         if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&host)) {

@@ -1,4 +1,4 @@
-//! A portal of `CALLBACK_ORIGINS`: its origin, and the host that mails show.
+//! A portal from `CALLBACK_ORIGINS`: its origin, and the host that mails show.
 //!
 //! A mail shows the host as the operator wrote it: in Unicode only if the setting is in Unicode. A Punycode host that is shown
 //! in Unicode could look like another portal.
@@ -13,12 +13,12 @@ use super::origin::Origin;
 pub(crate) struct Portal {
     /// The origin.
     pub(crate) origin: Origin,
-    /// The host. For an entry with a wildcard, only the part that the setting fixes.
+    /// The host. For an entry with a wildcard, only the part that the setting specifies.
     pub(crate) shown_host: ShownHost,
 }
 
 impl Portal {
-    /// Parses an origin of the setting. Its host may be in Unicode. `None` if the text is not an origin.
+    /// Parses an origin from the setting. Its host may be in Unicode. Returns `None` if the text is not an origin.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let (host, after) = rest.split_at(rest.find([':', '/']).unwrap_or(rest.len()));
@@ -38,7 +38,7 @@ fn shown_host(host: &str, origin: &Origin) -> Option<ShownHost> {
     ShownHost::parse(text).ok()
 }
 
-/// The host, with a label in Unicode if `written` has that label in Unicode.
+/// Returns the host `ascii`, but with each label in Unicode that is in Unicode in `written`.
 fn as_written(written: &str, ascii: &str) -> String {
     let (labels, written): (Vec<&str>, Vec<&str>) = (ascii.split('.').collect(), written.split('.').collect());
     // The URL parser also reads other characters as dots, such as U+3002.

@@ -11,7 +11,7 @@ use url::Url;
 
 use super::source;
 
-/// Maximum number of lines within [`WINDOW`], each about a different host.
+/// Maximum number of lines per [`WINDOW`]. Each line is about a different host.
 const MAX_LINES: usize = 5;
 /// Time after which a host may be logged again.
 const WINDOW: Duration = Duration::from_mins(1);
@@ -29,13 +29,13 @@ struct Recent {
 }
 
 impl RefusedOrigins {
-    /// Logs the host of a refused request's origin, unless the request names no origin or the limit of lines is reached.
+    /// Logs the host of a refused request's origin, unless the request names no origin or the line limit has been reached.
     /// `body` is the field `callback_origin`.
     pub(crate) fn note(&self, body: Option<&str>, headers: &HeaderMap) {
         let Some(text) = source::deciding_text(body, headers) else { return };
         let host = host_of(text);
         if let Some(unlogged) = self.take_line(host.clone(), Instant::now()) {
-            // `Debug` escapes what could break a line.
+            // `Debug` escapes characters that could break the log line.
             let host = host.map(tracing::field::debug);
             tracing::warn!(
                 host,
@@ -60,10 +60,10 @@ impl RefusedOrigins {
     }
 }
 
-/// The host of an origin or URL, serialised by the WHATWG URL standard; `None` if the text has no host. User, path and query
-/// are left out, because they may contain anything.
+/// Returns the host of an origin or URL as the WHATWG URL standard serialises it, or `None` if the text has no host. User, path
+/// and query are left out, because they may contain anything.
 fn host_of(text: &str) -> Option<String> {
-    // The parser removes line breaks, and what follows them would seem to be a part of the host.
+    // The parser removes line breaks, so the text after a line break would seem to be part of the host.
     if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
         return None;
     }

@@ -1,8 +1,9 @@
 //! Finds the callback origin of a request. The sources are the body's `callback_origin`, then the headers
 //! `X-AppHandoff-Callback-Origin`, `Origin` and `Referer`.
 //!
-//! The caller sets the first two on purpose, so the first of them that is present decides, and an origin that is not
-//! allowed is an error. Browsers set the other two by themselves, so an origin that is not allowed is skipped.
+//! Callers set `callback_origin` and `X-AppHandoff-Callback-Origin` on purpose. The first of these two that is present
+//! therefore decides, and an origin that is not allowed is an error. Browsers set `Origin` and `Referer` on their own, so an
+//! origin in these headers that is not allowed is skipped.
 
 use outbox::CodePoint;
 use poem::http::{HeaderMap, HeaderName, header};
@@ -25,11 +26,11 @@ pub(crate) struct CallbackOriginError {
     pub(crate) issue: ValidationIssue,
 }
 
-/// Returns the allowed portal that the link leads back to. `body` is the field `callback_origin`, if present.
+/// Returns the allowed portal that the link redirects to. `body` is the field `callback_origin`, if present.
 ///
 /// # Errors
-/// `callback_origin_not_allowed` if the body or the explicit header names another origin, `callback_origin_required` if
-/// no source names an allowed one.
+/// `callback_origin_not_allowed` if the body or the explicit header names an origin that is not allowed,
+/// `callback_origin_required` if no source names an allowed origin.
 pub(crate) fn resolve(
     allowed: &AllowedOrigins,
     body: Option<&str>,
@@ -129,7 +130,7 @@ mod tests {
     }
 
     const EXPLICIT: &str = "x-apphandoff-callback-origin";
-    /// Names and values.
+    /// Header names and values.
     type Headers<'a> = &'a [(&'a str, &'a str)];
 
     const PORTAL: &str = "https://portal.example.com";

@@ -1,4 +1,4 @@
-//! The callback URL: the page of the portal that a link leads to after sign-in.
+//! The callback URL: the portal page that a link redirects to after sign-in.
 
 use outbox::CallbackUrl;
 
@@ -8,7 +8,7 @@ use crate::http::{
     issue_code::IssueCode,
 };
 
-/// Maximum number of characters of the callback URL in a link, where it is percent-encoded again. Some versions of Outlook
+/// Maximum length of the callback URL in characters, after it is percent-encoded again for the link. Some versions of Outlook
 /// cut links after 2,083 characters; the remaining characters are for Supabase's part of the link.
 const MAX_LENGTH_IN_LINK: usize = 1_700;
 
@@ -22,14 +22,14 @@ pub(crate) struct CallbackTooLong {
 }
 
 /// Joins an allowed origin, the callback path (`CALLBACK_PATH`) and the destination inside the portal:
-/// `https://portal.example.com/auth/callback?next=%2Forders`. Without `next` the URL has no query.
+/// `https://portal.example.com/auth/callback?next=%2Forders`. Without `next`, the URL has no query.
 ///
 /// # Errors
-/// The URL would take more than [`MAX_LENGTH_IN_LINK`] characters.
+/// The URL would need more than [`MAX_LENGTH_IN_LINK`] characters in a link.
 ///
 /// # Panics
-/// Never: the parts are ASCII without spaces, and their bounds (512 bytes, 512 bytes, and three times 1,024 bytes) add up to
-/// less than [`CallbackUrl::MAX_BYTES`].
+/// Never: the parts are ASCII without spaces, and their maximum lengths (512 bytes, 512 bytes, and three times 1,024 bytes) add
+/// up to less than [`CallbackUrl::MAX_BYTES`].
 pub(crate) fn build(origin: &Origin, path: &str, next: Option<&CallbackNext>) -> Result<CallbackUrl, CallbackTooLong> {
     let join =
         |query: &str| CallbackUrl::parse(format!("{}{path}{query}", origin.as_str())).expect("its parts were checked");

@@ -13,7 +13,7 @@ pub(super) fn script() -> impl Endpoint<Output = Response> {
     asset("text/javascript; charset=utf-8", SCRIPT)
 }
 
-/// Serves a text that browsers may cache for five minutes. The time is short, because the URL stays the same when the content
+/// Serves content that browsers may cache for five minutes. The time is short, because the URL stays the same when the content
 /// changes.
 fn asset(content_type: &'static str, content: &'static str) -> impl Endpoint<Output = Response> {
     make_sync(move |_| {

@@ -47,7 +47,7 @@ impl From<Problem> for Refusal {
 }
 
 impl ConfirmPage {
-    /// Creates the page. Its links may lead to the portals of `origins`. Use a `limiter` that counts no other requests.
+    /// Creates the page. Its links may redirect to the portals in `origins`. Use a `limiter` that counts no other requests.
     pub(crate) fn new(
         settings: ConfirmSettings,
         origins: AllowedOrigins,
@@ -108,11 +108,12 @@ impl ConfirmPage {
         taken.map(drop).map_err(|exceeded| Problem::Limited { retry_after: exceeded.until_more.into() })
     }
 
-    /// The word's content and the page's language, if the word is authentic, has not expired, and leads to a portal that is still
-    /// allowed.
+    /// Returns the word's content and the page's language if the word is authentic and has not expired, and if its callback URL
+    /// belongs to a portal that is still allowed.
     fn read(&self, request: &Request) -> Result<(Content, Language), Refusal> {
         self.check_limit(request)?;
-        // Do not use the path of PUBLIC_URL: a proxy in front may strip a prefix, and the route matched the rest.
+        // Do not use the path of PUBLIC_URL: a proxy in front of the api may strip a prefix, and the route has matched the
+        // rest.
         let word = request.uri().path().strip_prefix(CONFIRM_PATH).unwrap_or_default();
         let content = self.settings.keys.decode(word).map_err(|_| Problem::Unreadable)?;
         let language = language_of(&content, accept_language(request), &self.words);
@@ -138,8 +139,8 @@ fn accept_language(request: &Request) -> Option<&str> {
     request.headers().get(header::ACCEPT_LANGUAGE)?.to_str().ok()
 }
 
-/// 303 to Supabase's verify address, so that the browser itself uses up the token. `type=email` works for every kind of link
-/// (Supabase: internal/api/verify.go).
+/// Redirects to Supabase's verify address with a 303, so that the browser itself uses up the token. `type=email` works for
+/// every kind of link (Supabase: internal/api/verify.go).
 fn redirect(content: &Content) -> Result<Response, Problem> {
     let mut target = Url::parse(&content.verify_url).map_err(|_| Problem::Unreadable)?;
     target.query_pairs_mut().clear().extend_pairs([

@@ -1,5 +1,5 @@
-//! Renders the page in a language. It renders every response under `/auth/confirm/`, errors included, because people see them
-//! in a browser.
+//! Renders the page in a given language. Every response under `/auth/confirm/` is rendered here, errors included, because
+//! people see these responses in a browser.
 
 use askama::Template;
 use confirm::Content;
@@ -13,7 +13,7 @@ use words::Part;
 use super::page_words::PageWords;
 use crate::http::retry_after::RetryAfter;
 
-/// Not `no-referrer`: with that, a browser sends `Origin: null` with the page's own POST.
+/// Not `no-referrer`, because a browser would then send `Origin: null` with the page's own POST.
 const PAGE_REFERRER_POLICY: HeaderValue = HeaderValue::from_static("same-origin");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NO_INDEX: HeaderValue = HeaderValue::from_static("noindex, nofollow");
@@ -44,7 +44,7 @@ pub(super) enum Problem {
     Unreadable,
     /// The link has expired. `portal` is the URL of the portal's start page.
     Expired { portal: String },
-    /// The portal is not allowed any more.
+    /// The portal is no longer allowed.
     NotAllowed,
     /// Another site sent the POST.
     Foreign,
@@ -105,8 +105,8 @@ pub(super) fn problem(words: PageWords<'_>, problem: &Problem) -> Response {
     response
 }
 
-/// The origins for `form-action`: Supabase and the portal. Browsers apply `form-action` to redirects, too, and the POST is
-/// redirected first to Supabase and from there to the portal.
+/// Returns the origins for `form-action`: Supabase and the portal. Browsers also apply `form-action` to redirects, and the POST
+/// is redirected first to Supabase and then to the portal.
 fn form_targets(content: &Content) -> String {
     let origins = [&content.verify_url, &content.callback_url].into_iter().filter_map(|url| Url::parse(url).ok());
     origins.map(|url| format!(" {}", url.origin().ascii_serialization())).collect()

@@ -44,7 +44,8 @@ impl<'a> PageWords<'a> {
     }
 }
 
-/// The language of the mail. If this program has no messages in that language, one that the browser accepts.
+/// Returns the language of the mail. If this program has no messages in that language, returns a language that the browser
+/// accepts.
 pub(super) fn language_of(content: &Content, accept_language: Option<&str>, words: &Words) -> Language {
     match &content.language {
         None => Language::ENGLISH,

@@ -1,4 +1,4 @@
-//! Examples of requests, fields and responses. Error responses come from the functions that create the real ones.
+//! Examples of requests, fields and responses. The functions that create real error responses also create their examples.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The limits that the guide states in numbers: this server's own, or the defaults in the committed document.
+//! The limits that the guide states in numbers: this server's own limits, or the default limits in the committed document.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -35,7 +35,7 @@ impl Default for PublishedLimits {
 }
 
 impl PublishedLimits {
-    /// Replaces the placeholder in the guide by a table.
+    /// Replaces the placeholder in the guide with a table.
     pub(super) fn fill_in(&self, guide: &str) -> String {
         let EnqueuePolicy { per_recipient, per_recipient_and_client, duplicate_window, deadline } = &self.admission;
         let rows = [
@@ -55,18 +55,18 @@ impl PublishedLimits {
     }
 }
 
-/// `30 per minute`, `10 per 15 minutes`.
+/// Formats a quota: `30 per minute`, `10 per 15 minutes`.
 fn quota(Quota { limit, window }: &Quota) -> String {
     let window = duration(*window);
     format!("{limit} per {}", window.strip_prefix("1 ").unwrap_or(&window))
 }
 
-/// `10 per 15 minutes and 30 per day`.
+/// Formats quotas: `10 per 15 minutes and 30 per day`.
 fn quotas(quotas: &Quotas) -> String {
     quotas.iter().map(quota).collect::<Vec<_>>().join(" and ")
 }
 
-/// A time in whole seconds, written in the largest unit that divides it: `90 seconds`, `15 minutes`, `1 day`.
+/// Formats a whole number of seconds in the largest unit that divides it: `90 seconds`, `15 minutes`, `1 day`.
 fn duration(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let units = [(86_400, "day"), (3_600, "hour"), (60, "minute")];

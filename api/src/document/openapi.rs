@@ -48,15 +48,16 @@ pub fn yaml(limits: &PublishedLimits) -> String {
 fn value(limits: &PublishedLimits) -> Value {
     let mut document: Value = serde_json::from_str(&service(limits).spec()).expect("poem-openapi writes JSON");
     use_plain_references(&mut document);
-    // An empty list states that no operation needs credentials. Without the list, the document says nothing about it.
+    // An empty list states that no operation needs credentials. Without the list, the document would not say whether operations
+    // need credentials.
     document["security"] = json!([]);
     add_header_parameter(&mut document);
     examples::add(&mut document);
     document
 }
 
-/// Replaces each `allOf` by a plain reference. poem-openapi writes a described field of a named type as `allOf` with the type
-/// and the description, and code generators create a second type for it. The named type has a description of its own.
+/// Replaces each `allOf` with a plain reference. poem-openapi writes a described field of a named type as `allOf` with the type
+/// and the description, and code generators then create a second type for the field. The named type has its own description.
 fn use_plain_references(value: &mut Value) {
     if let Some(reference) = value.pointer("/allOf/0/$ref").cloned() {
         *value = json!({ "$ref": reference });
@@ -68,7 +69,7 @@ fn use_plain_references(value: &mut Value) {
     }
 }
 
-/// Documents the header that may name the callback origin. It is not a parameter in the code, because `source` must see
+/// Documents the header that may name the callback origin. The header is not a parameter in the code, because `source` must see
 /// repeated headers. The schema has no constraints, because the header is ignored if the body names the origin.
 fn add_header_parameter(document: &mut Value) {
     let parameter = json!({

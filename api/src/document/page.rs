@@ -1,4 +1,4 @@
-//! The documentation page, `/api/docs`. It uses Scalar's reader, whose script is part of the crate
+//! The documentation page, `/api/docs`. The page uses Scalar's reader, whose script is part of the crate
 //! `scalar_api_reference`, and loads nothing from other servers.
 
 use std::{
@@ -16,7 +16,7 @@ use poem::{
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
-/// Allows only what this server serves. `unsafe-inline` is for the style elements that the reader's script creates.
+/// Allows nothing from other servers. `unsafe-inline` is for the style elements that the reader's script creates.
 const CONTENT_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'unsafe-inline'; img-src 'self' data:; font-src data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -26,7 +26,7 @@ const STYLE: &str = include_str!("page.css");
 /// `Cache-Control` for the reader's script, whose URL contains a hash of its content.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
 
-/// Redirects from the API's base URL, which people often open first, to the page. The redirects are relative, because a
+/// Redirects the API's base URL, which people often open first, to the page. The redirects are relative, because a
 /// proxy may serve the api under a path prefix.
 pub(crate) async fn redirect_to_page(api: Arc<impl Endpoint>, request: Request) -> poem::Result<Response> {
     let page = match request.original_uri().path() {
@@ -40,7 +40,7 @@ pub(crate) async fn redirect_to_page(api: Arc<impl Endpoint>, request: Request) 
     }
 }
 
-/// Adds the page and its two scripts, and redirects from the server's root to the page.
+/// Adds the page, its two scripts, and a redirect from the server's root to the page.
 pub(crate) fn add_routes(route: Route) -> Route {
     route
         .at("/", get(make_sync(|_| Redirect::temporary("api/docs"))))
@@ -99,7 +99,7 @@ static PAGE: LazyLock<String> = LazyLock::new(|| {
     )
 });
 
-/// The script that starts the reader without external fonts, proxies, assistants and telemetry.
+/// The script that starts the reader without external fonts, proxies, assistants or telemetry.
 fn start_script() -> String {
     let settings = json!({
         "agent": { "disabled": true },

@@ -1,4 +1,4 @@
-//! The error object: the body of every unsuccessful response, whichever layer sends it.
+//! The error object: the body of every unsuccessful response, regardless of which layer sends it.
 //!
 //! Layers and handlers build an [`ErrorResponse`]; [`ApiError`] is what the caller sees and the OpenAPI document
 //! describes.
@@ -137,11 +137,11 @@ impl ErrorResponse {
 
     /// 503 with a wait of five seconds. The request was not accepted.
     pub(crate) fn unavailable() -> Self {
-        // People will wait this long, and the first seconds of a failover are then over.
+        // People are willing to wait this long, and the first seconds of a failover have then passed.
         Self::unavailable_for(Duration::from_secs(5))
     }
 
-    /// 503, with the header `Retry-After` and the field `retryAfter`. The wait is rounded up to seconds.
+    /// 503, with the header `Retry-After` and the field `retryAfter`. The wait is rounded up to whole seconds.
     pub(crate) fn unavailable_for(retry_after: Duration) -> Self {
         Self::new(ErrorCode::Unavailable, "The service cannot accept requests at the moment. Try again shortly.")
             .with_retry_after(retry_after.into())
@@ -158,7 +158,7 @@ impl ErrorResponse {
             .with_header(header::ALLOW, HeaderValue::from_static(allowed))
     }
 
-    /// 500. The reason is only in the log, in a line with the request id.
+    /// 500. The reason appears only in the log, in a line with the request id.
     pub(crate) fn internal() -> Self {
         Self::new(ErrorCode::InternalError, "Something went wrong on our side.")
     }
@@ -208,7 +208,8 @@ impl From<ErrorResponse> for poem::Error {
     }
 }
 
-/// A JSON response. poem's own adds a `charset` parameter, which `application/json` does not define (RFC 8259 §11).
+/// A JSON response. poem's own JSON responses add a `charset` parameter, which `application/json` does not define (RFC 8259
+/// §11).
 pub(crate) fn json_response(status: StatusCode, body: &serde_json::Value) -> Response {
     Response::builder().status(status).content_type("application/json").body(body.to_string())
 }

@@ -1,6 +1,6 @@
 //! The codes of validation issues. Portals use them to show messages in the person's language.
 
-/// Declares the codes once, with the texts that responses show.
+/// Declares the codes once, each with its text in responses.
 macro_rules! issue_codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
         /// What is wrong with one field. Codes may be added, so callers must expect unknown ones.
@@ -14,7 +14,7 @@ macro_rules! issue_codes {
             #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The code as responses show it.
+            /// The code as it appears in responses.
             pub(crate) fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$variant => $text,)+
@@ -29,7 +29,7 @@ issue_codes! {
     BodyNotAnObject = "body_not_an_object",
     /// The field must be a string.
     NotAString = "not_a_string",
-    /// There is no address, or only spaces.
+    /// The address is missing, or consists only of spaces.
     EmailRequired = "email_required",
     /// The address is not exactly one `name@host`.
     EmailInvalid = "email_invalid",
@@ -53,41 +53,41 @@ issue_codes! {
     CallbackOriginInvalid = "callback_origin_invalid",
     /// The origin contains an invisible character.
     CallbackOriginInvisibleCharacter = "callback_origin_invisible_character",
-    /// The origin uses http and is not on loopback.
+    /// The origin uses http, and its host is not a loopback host.
     CallbackOriginNotHttps = "callback_origin_not_https",
     /// The text is an origin with a path, a query, a fragment or a user name.
     CallbackOriginHasMore = "callback_origin_has_more",
-    /// Origin and callback path alone make the link too long.
+    /// Even without a destination, the origin and the callback path make the link too long.
     CallbackOriginTooLong = "callback_origin_too_long",
-    /// The destination has over 1,024 bytes, or makes the link too long.
+    /// The destination is longer than 1,024 bytes, or makes the link too long.
     CallbackNextTooLong = "callback_next_too_long",
-    /// It contains an invisible character.
+    /// The destination contains an invisible character.
     CallbackNextInvisibleCharacter = "callback_next_invisible_character",
     /// Spaces, control characters or characters that are not ASCII must be percent-encoded.
     CallbackNextNotEncoded = "callback_next_not_encoded",
-    /// It is a URL of another origin.
+    /// The destination is a URL with another origin.
     CallbackNextOtherOrigin = "callback_next_other_origin",
-    /// It begins with a scheme.
+    /// The destination begins with a scheme.
     CallbackNextScheme = "callback_next_scheme",
-    /// It begins neither with a slash nor with a name.
+    /// The destination begins with neither a slash nor a name.
     CallbackNextNotAPath = "callback_next_not_a_path",
-    /// A `%` does not begin an escape of valid UTF-8.
+    /// The destination contains a `%` that does not begin an escape of valid UTF-8.
     CallbackNextBadEscape = "callback_next_bad_escape",
-    /// Its path has an empty segment.
+    /// The destination's path contains an empty segment.
     CallbackNextEmptySegment = "callback_next_empty_segment",
-    /// Its path has an encoded slash.
+    /// The destination's path contains an encoded slash.
     CallbackNextEncodedSlash = "callback_next_encoded_slash",
-    /// It has a backslash.
+    /// The destination contains a backslash.
     CallbackNextBackslash = "callback_next_backslash",
-    /// It has an encoded control character.
+    /// The destination contains an encoded control character.
     CallbackNextControlCharacter = "callback_next_control_character",
-    /// Its path has an encoded or disguised dot segment.
+    /// The destination's path contains an encoded or disguised dot segment.
     CallbackNextDotSegment = "callback_next_dot_segment",
-    /// Its path has an encoded format character.
+    /// The destination's path contains an encoded format character.
     CallbackNextFormatCharacter = "callback_next_format_character",
-    /// Its path has an encoded character that some programs read as a slash or a dot.
+    /// The destination's path contains an encoded character that some programs read as a slash or a dot.
     CallbackNextLookalike = "callback_next_lookalike",
-    /// It is outside the paths that the operator allows.
+    /// The destination is outside the paths that the operator allows.
     CallbackNextOutsidePrefixes = "callback_next_outside_prefixes",
 }
 

@@ -67,7 +67,8 @@ impl<'a, T: JsonRequest> ApiExtractor<'a> for JsonBody<T> {
 /// Returns the body's bytes.
 ///
 /// # Errors
-/// 415 for another content type or a compressed body, 413 for a body that is too large, 400 if the body did not arrive in time.
+/// 415 for any other content type or a compressed body, 413 for a body that is too large,
+/// 400 if the body did not arrive in time.
 fn read_bytes(request: &Request) -> Result<Bytes, ErrorResponse> {
     let media_type = request.content_type().and_then(|text| text.split(';').next()).unwrap_or_default();
     if !media_type.trim().eq_ignore_ascii_case(CONTENT_TYPE) {
@@ -100,7 +101,7 @@ fn compressed_body() -> ErrorResponse {
         .with_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
 }
 
-/// 415 for another content type.
+/// 415 for a content type other than JSON.
 pub(crate) fn unsupported_media_type() -> ErrorResponse {
     let message = "Send the body as JSON, with the header Content-Type: application/json.";
     ErrorResponse::new(ErrorCode::UnsupportedMediaType, message)

@@ -1,9 +1,9 @@
 //! The endpoints' paths and methods. Layers use them to limit, log and answer each endpoint.
 
-/// `POST` here requests a link. The published reference names this path without the server's prefix `/api`.
+/// A `POST` to this path requests a link. The published reference names this path without the server's prefix `/api`.
 pub(crate) const SEND_MAGIC_LINK_PATH: &str = "/api/auth/send-magic-link";
 
-/// Mailgun posts its events here.
+/// Mailgun posts its events to this path.
 pub(crate) const WEBHOOK_PATH: &str = "/api/webhooks/mailgun";
 
 /// `Allow` for [`SEND_MAGIC_LINK_PATH`]. OPTIONS is for CORS preflights.

@@ -1,5 +1,5 @@
-//! Request id and trace context: `X-Request-Id` and W3C `traceparent` are in every log line of a request and in its
-//! job, and the id is in the response. The layer also writes the access log line.
+//! Request id and trace context: `X-Request-Id` and W3C `traceparent` are in every log line of a request and in its job, and
+//! the response contains the request id. The layer also writes the access log line.
 
 use std::{sync::Arc, time::Instant};
 
@@ -51,7 +51,7 @@ fn is_traceparent(text: &str) -> bool {
         if is_hex(trace, 32) && is_not_zero(trace) && is_hex(parent, 16) && is_not_zero(parent) && is_hex(flags, 2))
 }
 
-/// Layer that assigns the request its [`RequestContext`], runs the inner layers in a span, and adds the id to the
+/// Layer that assigns the request its [`RequestContext`], runs the inner layers in a span, and adds the request id to the
 /// response. Responses of the send-magic-link endpoint are also logged and counted.
 pub(crate) async fn trace_request<E: Endpoint>(next: Arc<E>, mut request: Request) -> poem::Result<Response> {
     let context = RequestContext::from_request(&request);

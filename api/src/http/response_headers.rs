@@ -10,11 +10,11 @@ pub(crate) struct DocumentedHeader {
     /// Regular expression for the value; `None` if the description is enough.
     pattern: Option<&'static str>,
     example: &'static str,
-    /// Whether every response of the status has this header.
+    /// Whether every response with this status has this header.
     always: bool,
 }
 
-/// On 429 and 503.
+/// Sent with 429 and 503.
 pub(crate) const RETRY_AFTER: DocumentedHeader = DocumentedHeader {
     name: "Retry-After",
     description: "Seconds to wait before the next try: a whole number, at least 1.",
@@ -22,7 +22,7 @@ pub(crate) const RETRY_AFTER: DocumentedHeader = DocumentedHeader {
     example: "30",
     always: true,
 };
-/// On 200, and on 429 by the IP rate limit (draft-ietf-httpapi-ratelimit-headers).
+/// Sent with 200, and with 429 if the IP rate limit is exceeded (draft-ietf-httpapi-ratelimit-headers).
 pub(crate) const RATE_LIMIT: DocumentedHeader = DocumentedHeader {
     name: "RateLimit",
     description: "How many requests the caller's network can still make at once (`r`), and the seconds until it can make \
@@ -31,7 +31,7 @@ pub(crate) const RATE_LIMIT: DocumentedHeader = DocumentedHeader {
     example: "\"ip\";r=29;t=2",
     always: true,
 };
-/// On 200, and on 429 by the IP rate limit (draft-ietf-httpapi-ratelimit-headers).
+/// Sent with 200, and with 429 if the IP rate limit is exceeded (draft-ietf-httpapi-ratelimit-headers).
 pub(crate) const RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
     name: "RateLimit-Policy",
     description: "The quota of the caller's network (`q`), and its window in seconds (`w`).",
@@ -39,14 +39,15 @@ pub(crate) const RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
     example: "\"ip\";q=30;w=60",
     always: true,
 };
-/// On 429, but not by a recipient's limit: the header would reveal how often others request links for the address.
+/// Sent with 429, except when a recipient's limit is exceeded: the header would then reveal how often others request links for
+/// the address.
 pub(crate) const EXCEEDED_RATE_LIMIT: DocumentedHeader = DocumentedHeader {
     description: "Only with `ip_rate_limited`: no request is left (`r`), and the seconds until the next one is allowed (`t`).",
     example: "\"ip\";r=0;t=30",
     always: false,
     ..RATE_LIMIT
 };
-/// On 429.
+/// Sent with 429 if the IP rate limit is exceeded.
 pub(crate) const EXCEEDED_RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader {
     description: "Only with `ip_rate_limited`: the quota of the caller's network (`q`), and its window in seconds (`w`).",
     always: false,
@@ -54,7 +55,7 @@ pub(crate) const EXCEEDED_RATE_LIMIT_POLICY: DocumentedHeader = DocumentedHeader
 };
 const RATE_LIMIT_PATTERN: &str = "^\"ip\";r=[0-9]+;t=[1-9][0-9]*$";
 const RATE_LIMIT_POLICY_PATTERN: &str = "^\"ip\";q=[1-9][0-9]*;w=[1-9][0-9]*$";
-/// On 415 for a compressed body (RFC 9110 §12.5.3).
+/// Sent with 415 for a compressed body (RFC 9110 §12.5.3).
 pub(crate) const ACCEPT_ENCODING: DocumentedHeader = DocumentedHeader {
     name: "Accept-Encoding",
     description: "Only for a compressed body: the content codings that are accepted.",
@@ -62,7 +63,7 @@ pub(crate) const ACCEPT_ENCODING: DocumentedHeader = DocumentedHeader {
     example: "identity",
     always: false,
 };
-/// On 405.
+/// Sent with 405.
 pub(crate) const ALLOW: DocumentedHeader = DocumentedHeader {
     name: "Allow",
     description: "The methods that this path allows.",
@@ -70,7 +71,7 @@ pub(crate) const ALLOW: DocumentedHeader = DocumentedHeader {
     example: "POST, OPTIONS",
     always: true,
 };
-/// On every response.
+/// Sent with every response.
 pub(crate) const REQUEST_ID: DocumentedHeader = DocumentedHeader {
     name: "X-Request-Id",
     description: "Identifies the request in the operator's log: the caller's own `X-Request-Id` if it is valid, or a new one.",

@@ -53,7 +53,7 @@ impl<Errors: DocumentedErrors> ApiResponse for EndpointError<Errors> {
     }
 }
 
-/// One response for the document. `headers` are in addition to `X-Request-Id`, which every response has.
+/// One response for the document. `headers` lists the headers in addition to `X-Request-Id`, which every response has.
 pub(crate) fn response(
     status: u16,
     description: &'static str,

@@ -1,9 +1,10 @@
 //! Strict JSON: an object with a duplicate key is an error.
 //!
-//! RFC 8259 §4 does not say what duplicate keys mean. `JSON.parse` keeps the last value and other parsers keep the first, so two
-//! programs could read two different requests from the same bytes.
+//! RFC 8259 §4 does not say what duplicate keys mean. `JSON.parse` keeps the last value and other parsers keep the first, so
+//! two programs could read two different requests from the same bytes.
 //!
-//! A byte order mark before the document is skipped, as RFC 8259 §8.1 allows: Windows editors and shells write one.
+//! A byte order mark before the document is skipped, as RFC 8259 §8.1 allows, because Windows editors and shells write byte
+//! order marks.
 
 use std::fmt;
 

@@ -1,8 +1,8 @@
 //! Token buckets for one quota, one bucket per network, in bounded memory.
 //!
-//! If a level holds its maximum number of buckets, requests use the next level, whose networks are larger and shared by
-//! more clients. The last level is one bucket for all. A flood from many addresses can therefore use up the quota of
-//! its neighbours, but it cannot disable the limit.
+//! If a level holds its maximum number of buckets, requests use the next level, whose networks are larger and shared by more
+//! clients. The last level is a single bucket for everyone. A flood from many addresses can therefore use up the quota of
+//! neighbouring addresses, but it cannot disable the limit.
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
@@ -15,7 +15,7 @@ use governor::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use outbox::Quota;
 
-/// Maximum number of buckets per level. A full level takes some tens of megabytes.
+/// Maximum number of buckets per level. A full level uses some tens of megabytes.
 const MAX_BUCKETS: usize = 1_000_000;
 
 type Limiter = RateLimiter<IpNet, DashMapStateStore<IpNet>, DefaultClock, StateInformationMiddleware>;
@@ -46,7 +46,8 @@ pub(super) struct Buckets {
 }
 
 impl Buckets {
-    /// Creates one level per prefix length, which must be sorted from long to short, and a last level for everybody.
+    /// Creates one level per prefix length and a last level for everyone. The prefix lengths must be sorted from longest to
+    /// shortest.
     pub(super) fn new(quota: Quota, prefix_lengths: &[PrefixLength]) -> Self {
         Self::with_max_buckets(MAX_BUCKETS, quota, prefix_lengths)
     }
@@ -81,7 +82,7 @@ impl Buckets {
         }
     }
 
-    /// Removes buckets that are full again: they are the same as new ones.
+    /// Removes buckets that are full again, because a full bucket is the same as a new one.
     pub(super) fn remove_idle(&self) {
         for (_, limiter) in &self.levels {
             limiter.retain_recent();
@@ -92,8 +93,8 @@ impl Buckets {
 
 fn limiter(quota: Quota) -> Limiter {
     let burst = NonZeroU32::new(quota.limit).unwrap_or(NonZeroU32::MIN);
-    // `with_period` returns `None` for an interval of zero only. A quota's window is at least a second and its limit at
-    // most a million, so the interval is never zero.
+    // `with_period` returns `None` only for an interval of zero. A quota's window is at least one second and its limit is at
+    // most one million, so the interval is never zero.
     let rate = governor::Quota::with_period(quota.interval()).unwrap_or(governor::Quota::per_second(burst));
     RateLimiter::dashmap(rate.allow_burst(burst)).with_middleware()
 }

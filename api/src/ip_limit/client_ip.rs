@@ -1,7 +1,7 @@
 //! Finds the client's address: the socket's peer, or the address that a trusted proxy names.
 //!
-//! A header is trusted only if the peer is in `TRUSTED_PROXIES`. If the header is missing or malformed, the peer counts as
-//! the client: all callers of the proxy then share one bucket, and none of them can choose another.
+//! A header is trusted only if the peer is in `TRUSTED_PROXIES`. If the header is missing or malformed, the peer counts as the
+//! client: all callers of the proxy then share one bucket, and no caller can choose another bucket.
 
 use std::{net::IpAddr, num::NonZeroUsize, sync::Once};
 
@@ -15,14 +15,14 @@ use super::{
 /// Where a trusted proxy names the client.
 #[derive(Debug, Clone, Default)]
 pub(crate) enum ClientIpSource {
-    /// `X-Forwarded-For`, read from the right: the first address that is not a trusted proxy is the client. Entries
-    /// further left were written by the client and may be forged; poem's `RealIp` trusts them.
+    /// `X-Forwarded-For`, read from the right: the first address that is not a trusted proxy is the client. Entries further to
+    /// the left were written by the client and may be forged. poem's `RealIp` trusts such entries.
     #[default]
     ForwardedFor,
-    /// `TRUSTED_PROXY_HOPS`: the entry of `X-Forwarded-For` at this position from the right, where 1 is the last. For
-    /// proxies whose own addresses are in the header and not known in advance.
+    /// `TRUSTED_PROXY_HOPS`: the entry of `X-Forwarded-For` at this position from the right, where 1 is the last entry. This is
+    /// for proxies whose own addresses appear in the header and are not known in advance.
     ForwardedForHops(NonZeroUsize),
-    /// `CLIENT_IP_HEADER`: a header that holds the client's address alone.
+    /// `CLIENT_IP_HEADER`: a header that contains only the client's address.
     Header(HeaderName),
 }
 
@@ -179,7 +179,7 @@ mod tests {
         for (hops, lines, expected) in [
             (1, &["198.51.100.1"][..], "198.51.100.1"),
             (1, &["6.6.6.6, 198.51.100.1"], "198.51.100.1"),
-            // The platform's own address is the last one, and no setting can list it.
+            // The last address is the platform's own, and no setting can list it.
             (2, &["198.51.100.1, 203.0.113.99"], "198.51.100.1"),
             (2, &["6.6.6.6", "198.51.100.1:5555,203.0.113.99"], "198.51.100.1"),
             (2, &["6.6.6.6, 198.51.100.1", "203.0.113.99"], "198.51.100.1"),

@@ -7,8 +7,8 @@ use poem::http::{HeaderMap, HeaderName};
 /// The header to which each proxy appends the address that called it.
 pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
-/// The entries of all lines of `X-Forwarded-For`, the last one first. Empty entries count, because a proxy that does not know
-/// its caller still adds an entry.
+/// The entries of all lines of `X-Forwarded-For`, the last entry first. Empty entries are included, because a proxy that does
+/// not know its caller still adds an entry.
 pub(super) fn entries_from_the_right(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
     let lines: Vec<_> = headers.get_all(FORWARDED_FOR).iter().collect();
     // Split the bytes of each line into entries. If a line were decoded as a whole, one invalid byte from the client would
@@ -16,14 +16,14 @@ pub(super) fn entries_from_the_right(headers: &HeaderMap) -> impl Iterator<Item 
     lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','))
 }
 
-/// The value of a header that is sent exactly once.
+/// Returns the value of a header, or `None` unless the header is sent exactly once.
 pub(super) fn only_line<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
     let mut lines = headers.get_all(name).iter();
     let first = lines.next()?;
     lines.next().is_none().then_some(first.as_bytes())
 }
 
-/// Parses an address with or without a port. IPv6 may have brackets and a zone.
+/// Parses an address with or without a port. An IPv6 address may have brackets and a zone.
 pub(super) fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
     let entry = str::from_utf8(entry).ok()?.trim_ascii();
     let ip = match entry.strip_prefix('[') {
@@ -38,7 +38,7 @@ pub(super) fn parse_entry(entry: &[u8]) -> Option<IpAddr> {
     ip.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_unspecified())
 }
 
-/// Parses an address, for IPv6 also with the name of an interface: `fe80::1%eth0`.
+/// Parses an address. An IPv6 address may include the name of an interface: `fe80::1%eth0`.
 fn parse_with_zone(text: &str) -> Option<IpAddr> {
     let Some((ip, zone)) = text.split_once('%') else { return text.parse().ok() };
     let is_name =

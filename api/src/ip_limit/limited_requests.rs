@@ -1,5 +1,5 @@
-//! Remembers the networks of the last rate-limited requests, and reports if most of them came from one network. That may be
-//! one busy client, or a proxy whose callers share one bucket because a setting is missing.
+//! Remembers the networks of the latest rate-limited requests, and reports if most of these requests came from one network. The
+//! cause may be one busy client, or a proxy whose callers share one bucket because a setting is missing.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -16,16 +16,16 @@ const MIN_REQUESTS: usize = 50;
 /// Minimum time between two warnings.
 const INTERVAL: Duration = Duration::from_hours(1);
 
-/// The last limited requests.
+/// The latest limited requests.
 #[derive(Debug, Default)]
 pub(super) struct LimitedRequests(Mutex<Recent>);
 
-/// More than half of the last limited requests came from one network.
+/// More than half of the remembered requests came from one network.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Majority {
-    /// Number of limited requests that are remembered.
+    /// Number of remembered requests.
     pub(super) limited: usize,
-    /// Number of them that came from the network.
+    /// Number of remembered requests that came from this network.
     pub(super) from_one: usize,
 }
 
@@ -37,8 +37,8 @@ struct Recent {
 }
 
 impl LimitedRequests {
-    /// Records a limited request. Returns the share of its network if a warning is due: at most once an hour, and only
-    /// for requests that no earlier warning has counted.
+    /// Records a limited request. Returns its network's share of the remembered requests if a warning is due: at most once an
+    /// hour, and only for requests that no earlier warning has counted.
     pub(super) fn note(&self, network: IpNet, now: Instant) -> Option<Majority> {
         let mut recent = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let from_one = recent.add(network);
@@ -53,7 +53,8 @@ impl LimitedRequests {
 }
 
 impl Recent {
-    /// Adds a request, forgets the oldest above the limit, and returns how many came from the same network.
+    /// Adds a request, forgets the oldest request if the limit is exceeded, and returns how many remembered requests came from
+    /// the same network.
     fn add(&mut self, network: IpNet) -> usize {
         self.networks.push_back(network);
         *self.counts.entry(network).or_default() += 1;

@@ -1,7 +1,7 @@
 //! The rate limit per client network: `IP_RATE_LIMIT` and `IP_RATE_LIMIT_OVERRIDES`.
 //!
-//! An IPv4 client is an address, an IPv6 client a /64. IPv6 sites (/48) have an additional limit of sixteen times the
-//! quota, because a site contains 65,536 clients.
+//! An IPv4 client is an address, and an IPv6 client is a /64 network. IPv6 sites (/48) have an additional limit of sixteen
+//! times the quota, because a site contains 65,536 clients.
 
 use std::{
     net::IpAddr,
@@ -89,7 +89,7 @@ pub(crate) struct QuotaState {
     pub(crate) quota: Quota,
     /// Requests that the client can still make at once.
     pub(crate) remaining: u32,
-    /// Time until the client can make one more.
+    /// Time until the client can make one more request.
     pub(crate) until_more: Duration,
 }
 
@@ -147,7 +147,7 @@ impl IpRateLimiter {
         matching.map_or(&self.default, |(_, limit)| limit).take(ip, cost)
     }
 
-    /// Records a request above the limit. Warns, at most once an hour, if most of them come from one address.
+    /// Records a request above the limit. Warns, at most once an hour, if most of these requests come from one client.
     pub(super) fn note_limited(&self, client: IpAddr, peer: IpAddr) {
         let Some(Majority { limited, from_one }) = self.limited.note(CLIENT.network(client), Instant::now()) else {
             return;
@@ -239,7 +239,7 @@ mod tests {
         for _ in 0..10 {
             v6.take(ip("2001:db8:1:11::1"), NonZeroU32::MIN).unwrap();
         }
-        // The client has 28 left, its site 18 of 480.
+        // The client has 28 requests left, and its site has 18 of 480 left.
         assert_eq!(after(v6.take(ip("2001:db8:1:1::1"), NonZeroU32::MIN)), (480, 18, 7));
     }
 

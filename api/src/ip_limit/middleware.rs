@@ -1,4 +1,4 @@
-//! Layer that rejects requests above the IP rate limit, before their body is read. A 200 states the remaining quota.
+//! Layer that rejects requests above the IP rate limit before their body is read. A 200 response states the remaining quota.
 
 use std::{num::NonZeroU32, sync::Arc};
 
@@ -32,7 +32,7 @@ pub(crate) async fn limit_requests<E: Endpoint>(
     let peer = request.remote_addr().as_socket_addr().map(|address| address.ip());
     let peer = peer.ok_or_else(|| poem::Error::from(ErrorResponse::internal()))?;
     let client_ip = limiter.client_ip(peer, request.headers());
-    // Under pressure a request costs more, so that a flood from one network cannot fill the queue.
+    // While the queue is under pressure or full, a request costs more, so that a flood from one network cannot fill the queue.
     let cost = if queue.decide() == AdmissionDecision::Accept { NonZeroU32::MIN } else { PRESSURE_COST };
     match limiter.take(client_ip, cost) {
         Ok(left) => {

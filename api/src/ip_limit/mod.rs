@@ -1,6 +1,6 @@
-//! The rate limit per client network: finds the client's address (`client_ip`, `forwarded`, `trusted_proxies`), keeps its
-//! quotas (`limiter`, `buckets`), and rejects requests above them before their body is read (`middleware`).
-//! `limited_requests` detects if most rejected requests come from one network.
+//! The rate limit per client network: finds the client's address (`client_ip`, `forwarded`, `trusted_proxies`), tracks the
+//! client's quotas (`limiter`, `buckets`), and rejects requests above these quotas before their body is read (`middleware`).
+//! `limited_requests` detects whether most rejected requests come from one network.
 
 mod buckets;
 pub(crate) mod client_ip;

@@ -14,7 +14,7 @@ impl TrustedProxies {
         self.0.is_empty()
     }
 
-    /// Whether the address belongs to a proxy. Convert IPv4-mapped IPv6 to IPv4 before the call.
+    /// Whether the address belongs to a proxy. Convert IPv4-mapped IPv6 addresses to IPv4 before the call.
     pub(super) fn contains(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&ip))
     }

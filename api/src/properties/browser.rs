@@ -2,12 +2,12 @@
 
 use url::Url;
 
-/// The portals that each text is resolved against. The fuzzers' dictionaries and seeds name the first one.
+/// The portals that each text is resolved against. The fuzzers' dictionaries and seeds name the first portal.
 pub(super) const PORTALS: [&str; 4] =
     ["https://portal.example.com", "https://portal.example.com:8443", "http://localhost:3000", "http://[::1]"];
 
-/// Panics if a browser could leave the portal: when it navigates to the text from several pages of the portal, when the
-/// portal appends the text to its origin, or when it navigates to the resolved path alone.
+/// Panics if a browser could leave the portal: when a page of the portal navigates to the text or to just its resolved path, or
+/// when the portal appends the text to its origin.
 pub(super) fn assert_stays_inside(portal: &Url, text: &str) {
     let cleaned = clean_like_browser(text);
     assert!(cleaned.starts_with('/') && !cleaned.starts_with("//"), "{text:?} is read as {cleaned:?}");
@@ -29,7 +29,7 @@ pub(super) fn resolve(page: &Url, text: &str) -> Url {
 fn assert_same_origin(portal: &Url, url: &Url, text: &str) {
     assert_eq!(url.origin(), portal.origin(), "{text:?} leads to {url}");
     assert!(url.username().is_empty() && url.password().is_none(), "{text:?} names a user in {url}");
-    // A portal that redirects to the path alone would leave its origin.
+    // If a portal redirected to just this path, the browser would leave the portal's origin.
     assert!(!url.path().starts_with("//"), "{text:?} has the path {}", url.path());
 }
 
@@ -41,7 +41,7 @@ fn clean_like_browser(text: &str) -> String {
     text.trim_matches(is_trimmed).replace(['\t', '\n', '\r'], "").replace('\\', "/")
 }
 
-/// The text percent-decoded once and twice: as `decodeURIComponent` does, and as forms do, which also read `+` as a space.
+/// Percent-decodes the text once and twice, both as `decodeURIComponent` does and as forms do. Forms also read `+` as a space.
 /// Invalid escapes are kept.
 pub(super) fn decoded(text: &str) -> Vec<String> {
     let once = [decode_component(text), decode_form(text)];

@@ -1,4 +1,4 @@
-//! `callback_next`: an accepted value never leads a browser out of the portal, and never a router or server out of
+//! `callback_next`: an accepted value never leads a browser out of the portal, and never leads a router or server out of
 //! `CALLBACK_NEXT_PREFIXES`.
 
 use url::{Position, Url};
@@ -9,11 +9,11 @@ use crate::callback::{
     origin::Origin,
 };
 
-/// Example of `CALLBACK_NEXT_PREFIXES`, and the segments of the same prefixes.
+/// An example value of `CALLBACK_NEXT_PREFIXES`, and the segments of the same prefixes.
 const PREFIXES: &str = "/app, /docs/public/";
 const PREFIX_SEGMENTS: [&[&str]; 2] = [&["app"], &["docs", "public"]];
 
-/// Parses the input as `callback_next` for each portal. Returns whether it was accepted for the first one.
+/// Parses the input as `callback_next` for each portal. Returns whether the value was accepted for the first portal.
 pub fn callback_next(input: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(input) else { return false };
     if let Ok(next) = CallbackNext::parse(text, None, &NextPrefixes::default()) {
@@ -61,8 +61,8 @@ fn portal_url(portal: &str) -> Url {
     Url::parse(portal).expect("a portal's origin")
 }
 
-/// Checks the value as it is, percent-decoded once and twice too often, reduced to its resolved path, and combinations of
-/// these.
+/// Checks the value as sent, percent-decoded once and twice too often, reduced to its resolved path, and in combinations of
+/// these forms.
 fn assert_readings_stay_inside(portal: &Url, next: &str) {
     assert_stays_inside(portal, next);
     let path = resolve(portal, next).path().to_owned();
@@ -79,8 +79,8 @@ fn assert_readings_stay_inside(portal: &Url, next: &str) {
     }
 }
 
-/// A router or server that splits the path and decodes the segment, once or twice, reads one segment of visible characters
-/// that is not a dot segment.
+/// If a router or server splits the path and decodes the segment once or twice, the result must be one segment of visible
+/// characters that is not a dot segment.
 fn assert_is_one_segment(segment: &str) {
     let once = decode_component(segment);
     let twice = decode_component(&once);

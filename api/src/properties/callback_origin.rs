@@ -115,7 +115,7 @@ fn is_listed(list: &str, found: &str) -> bool {
     })
 }
 
-/// An accepted allow list never allows http except for loopback, and never a public suffix.
+/// An accepted allow list never allows http except for loopback, and never allows a public suffix.
 fn assert_list_allows_no_other_sites(list: &str) {
     let allowed: AllowedOrigins = list.parse().expect("parsed above");
     for other in ["https://evil.com", "https://evil.co.uk", "https://evil.vercel.app", "https://evil.github.io"] {

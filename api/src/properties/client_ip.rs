@@ -12,7 +12,7 @@ use crate::ip_limit::{
 const NAMED_HEADER: HeaderName = HeaderName::from_static("fly-client-ip");
 const TRUSTED: &str = "10.0.0.0/8, fd00::/8, 192.0.2.7";
 
-/// What our proxies append to the client's header, and the client that must be found: peer, appended text, client.
+/// Cases: the peer, the text that our proxies append to the client's header, and the client that must be found.
 const APPENDED_BY_PROXIES: [(&str, &str, &str); 12] = [
     ("10.0.0.1", "203.0.113.7", "203.0.113.7"),
     ("10.0.0.1", "203.0.113.7, 10.0.0.2", "203.0.113.7"),
@@ -30,7 +30,7 @@ const APPENDED_BY_PROXIES: [(&str, &str, &str); 12] = [
     ("127.0.0.1", "198.51.100.1", "127.0.0.1"),
 ];
 
-/// The same with `TRUSTED_PROXY_HOPS`, for platforms that append an address of their own: hops, peer, appended text, client.
+/// Cases for `TRUSTED_PROXY_HOPS`, for platforms that append their own address: hops, peer, appended text, client.
 const APPENDED_BY_HOPS: [(usize, &str, &str, &str); 8] = [
     (1, "10.0.0.1", "203.0.113.7", "203.0.113.7"),
     (2, "10.0.0.1", "203.0.113.7, 198.51.100.99", "203.0.113.7"),
@@ -87,7 +87,7 @@ fn assert_hops_cannot_be_forged(sent: &[&[u8]]) {
     assert_eq!(client_of(&finder, "10.0.0.1", sent), address("10.0.0.1"), "{sent:?} has fewer entries than hops");
 }
 
-/// `CLIENT_IP_HEADER` counts only if it is one line with one address.
+/// `CLIENT_IP_HEADER` is used only if it is a single line with a single address.
 fn assert_named_header_is_one_address(lines: &[&[u8]]) {
     let finder = finder(TRUSTED, ClientIpSource::Header(NAMED_HEADER));
     let client_of = |peer| finder.client_ip(address(peer), &headers(&NAMED_HEADER, lines));
@@ -128,7 +128,8 @@ fn assert_setting_does_not_trust_everybody(input: &[u8]) {
     let finder = ClientIpFinder::new(trusted, ClientIpSource::ForwardedFor);
     let networks = text.split(',').filter(|entry| !entry.trim().is_empty()).count();
     if networks == 1 {
-        // One address from each half of the address space: a single network with both contains every address.
+        // One address from each half of the address space: a single network that contains both addresses contains every
+        // address.
         for halves in [["1.2.3.4", "203.0.113.9"], ["2001:db8::9", "fd00::9"]] {
             let trusts = |peer| client_of(&finder, peer, &[b"198.51.100.1"]) != address(peer);
             assert!(!halves.into_iter().all(trusts), "{text:?} trusts everybody");

@@ -1,5 +1,5 @@
-//! `.env`: parsed values are the same after they are written and parsed again, a plain value is literal, and no error shows
-//! a part of the file.
+//! `.env`: parsed values do not change when they are written and parsed again, a plain value is literal, and no error shows any
+//! part of the file.
 
 use program::dotenv::{Assignment, BadLine, parse};
 
@@ -38,7 +38,7 @@ pub fn dotenv(input: &[u8]) -> bool {
     }
 }
 
-/// In quotes of either kind, every value is parsed to itself.
+/// A value in single or double quotes must be parsed to the original value.
 fn assert_round_trip(assignments: &[Assignment]) {
     let mut file = String::new();
     for Assignment { name, value } in assignments {
@@ -55,7 +55,7 @@ fn assert_round_trip(assignments: &[Assignment]) {
     assert_eq!(parse(file.as_bytes()).ok().as_deref(), Some(assignments), "{file:?}");
 }
 
-/// A value without quotes, backslashes and white space needs no quotes, whatever else it contains.
+/// A value without quotes, backslashes or white space needs no quotes, whatever else it contains.
 fn assert_plain_value_is_literal(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let is_plain = |c: char| c != '\0' && c != '\\' && c != '\'' && c != '"' && !c.is_whitespace();

@@ -10,7 +10,7 @@ pub fn email(input: &[u8]) -> bool {
 
     assert!((3..=254).contains(&address.len()), "{address:?} has {} bytes", address.len());
     assert!(address.bytes().all(|b| b.is_ascii_graphic() && !b.is_ascii_uppercase()), "{text:?} became {address:?}");
-    // Characters that separate, quote, comment or group recipients, start a header, or escape.
+    // Characters that separate, quote, comment or group recipients, start a header, or escape other characters.
     assert!(!address.contains(|c| ",;:<>()[]\"\\".contains(c)), "{address:?} could be more than one recipient");
     assert_eq!(address.matches('@').count(), 1, "{address:?}");
     assert!(!text.contains(char::is_control), "{text:?} contains a control character");
@@ -43,8 +43,8 @@ fn assert_has_a_mail_domain(address: &str) {
     }
 }
 
-/// Written in its own script, the domain is either accepted as the same domain, or refused because it can only be written as
-/// punycode. A browser reads both spellings as the same host.
+/// If the domain is written in its own script, it is either accepted as the same domain, or refused because it can only be
+/// written as punycode. A browser reads both spellings as the same host.
 fn assert_domain_may_be_written_in_its_script(email: &Email) {
     let (local, domain) = email.as_str().split_once('@').expect("exactly one @, asserted before");
     let labels = domain.split('.').map(|label| match label.strip_prefix("xn--") {
@@ -65,8 +65,8 @@ fn assert_domain_may_be_written_in_its_script(email: &Email) {
     }
 }
 
-/// Parsing an accepted address again returns the same address, also in upper case, with spaces around it or in
-/// full-width characters.
+/// Parsing an accepted address again returns the same address, even if the input is in upper case, has spaces around it or is
+/// in full-width characters.
 fn assert_normalization_is_idempotent(email: &Email) {
     let address = email.as_str();
     for variant in [

@@ -27,7 +27,7 @@ pub fn json_body(input: &[u8]) -> bool {
     parsed.is_some()
 }
 
-/// Whether an endpoint accepts the body as JSON. Its fields may still be invalid.
+/// Whether an endpoint accepts the body as JSON. The fields may still be invalid.
 fn is_json_to<T: JsonRequest>(body: &[u8]) -> bool {
     T::parse(body).map_or_else(|error| error.code != ErrorCode::InvalidJson, |_| true)
 }
@@ -41,7 +41,7 @@ fn count_keys(value: &Value) -> usize {
     }
 }
 
-/// Number of colons outside strings. A valid document has one for each key as written.
+/// Number of colons outside strings. A valid document contains one colon for each written key, duplicates included.
 fn count_colons(document: &[u8]) -> usize {
     let (mut colons, mut in_string, mut is_escaped) = (0, false, false);
     for byte in document {

@@ -56,7 +56,7 @@ fn thread_cpu_time() -> Duration {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap().into()
 }
 
-/// Keeps the compiler from removing the work for an unused result.
+/// Keeps the compiler from optimising away the work for an unused result.
 fn consume<T>(result: T) {
     black_box(result);
 }
@@ -70,7 +70,7 @@ fn repeated(before: &str, unit: &str, after: &str, bytes: usize) -> String {
 #[test]
 fn email_addresses_are_parsed_in_linear_time() {
     let parse = |text: &String| consume(Email::parse(text).map(|email| email.mailbox()));
-    // Short enough to be normalised, and far too long for that.
+    // The first length is short enough to be normalised, and the second is far too long for that.
     for bytes in [120, 20_000] {
         let latin = ["a", "a.", "@", "a@", "+", ".", " ", "xn--", "xn--a.", "xn--mller-kva."];
         let others = ["\u{fdfa}", "\u{301}", "\u{316}\u{301}", "\u{1100}\u{1161}", "ü", "ü.", "。", "\u{200b}", "א"];

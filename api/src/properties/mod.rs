@@ -1,9 +1,10 @@
-//! Properties of the parsers for untrusted input and of the parser for `.env`, one per parser.
+//! Properties of the parsers for untrusted input and of the parser for `.env`, one property per parser.
 //!
 //! A property accepts any bytes, panics if the parser breaks a rule, and returns whether the parser accepted the input.
-//! `cargo test` runs them with proptest, on the seeds in `fuzz/` and on mixtures of words from the fuzzers'
-//! dictionaries. `just fuzz-parsers` runs them with libFuzzer, which searches for new code paths. The properties model
-//! the readers of the result (browsers, mail programs, proxies) and do not call the parsers' own helper functions.
+//! `cargo test` runs the properties with proptest, on the seeds in `fuzz/` and on mixtures of words from the fuzzers'
+//! dictionaries. `just fuzz-parsers` runs the properties with libFuzzer, which searches for new code paths. The properties
+//! model the programs that read the result (browsers, mail programs, proxies) and do not call the parsers' own helper
+//! functions.
 
 mod browser;
 mod callback_next;

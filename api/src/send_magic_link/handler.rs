@@ -124,13 +124,13 @@ struct ValidRequest {
 /// Checks the fields together and builds the callback URL.
 ///
 /// # Errors
-/// 400 with every issue of the request. If all issues have the same code, the response has that code; otherwise it has
+/// 400 with every issue in the request. If all issues have the same code, the response has that code; otherwise it has
 /// `invalid_request`.
 fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Result<ValidRequest, ErrorResponse> {
     let MagicLinkRequest { email, callback_origin, callback_next, mut issues, .. } = body;
     let mut codes = vec![ErrorCode::InvalidRequest; issues.len()];
 
-    // If the field has the wrong type, it already has an issue. Trying the headers would add a second, misleading one.
+    // If the field has the wrong type, it already has an issue. Trying the headers would add a second, misleading issue.
     let has_origin_issue = issues.iter().any(|issue| issue.path == "callback_origin");
     let mut portal = None;
     if !has_origin_issue {

@@ -17,7 +17,7 @@ use crate::{
 
 /// Exactly one `@` with text on both sides. NFKC turns the two other characters (U+FF20, U+FE6B) into `@`.
 const EMAIL_PATTERN: &str = "^[^@\u{ff20}\u{fe6b}]+[@\u{ff20}\u{fe6b}][^@\u{ff20}\u{fe6b}]+$";
-/// Scheme, host and port, with an optional slash at the end.
+/// Scheme, host and port, with an optional trailing slash.
 const ORIGIN_PATTERN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s]+/?$";
 /// Empty, or visible ASCII without backslashes that begins with `/` or the first character of a name.
 const NEXT_PATTERN: &str = r"^([A-Za-z0-9_/-][!-\[\]-~]*)?$";
@@ -31,9 +31,9 @@ pub(crate) struct MagicLinkRequest {
     pub(crate) callback_origin: Option<String>,
     /// The destination inside the portal, not checked yet.
     pub(crate) callback_next: Option<String>,
-    /// The language that the person reads, a BCP 47 tag. An unknown tag is not an error: it counts as absent.
+    /// The language that the person reads, as a BCP 47 tag. An unknown tag is not an error: it counts as absent.
     pub(crate) locale: Option<String>,
-    /// The person's time zone, a name of the tz database. An unknown name is not an error: it counts as absent.
+    /// The person's time zone, as a name from the tz database. An unknown name is not an error: it counts as absent.
     pub(crate) time_zone: Option<String>,
     /// All problems found so far.
     pub(crate) issues: Vec<ValidationIssue>,
@@ -99,8 +99,8 @@ pub(crate) fn not_json() -> ErrorResponse {
     ErrorResponse::new(ErrorCode::InvalidJson, "The body is not valid JSON, or names a field more than once.")
 }
 
-/// The published reference's fields, with constraints added. Every value that `parse` accepts must meet them: SDKs
-/// check values against the schema and refuse to send others.
+/// The published reference's fields, with constraints added. Every value that `parse` accepts must meet these constraints: SDKs
+/// check values against the schema and refuse to send values that do not match.
 fn schema() -> MetaSchema {
     let field = |schema: MetaSchema| MetaSchemaRef::Inline(Box::new(MetaSchema { ty: "string", ..schema }));
     let email = MetaSchema {

@@ -14,22 +14,22 @@ use super::{
     open_connections::OpenConnections,
 };
 
-/// Pause after a failed accept. The usual cause is a lack of file descriptors, which a retry at once would not fix.
+/// Pause after a failed accept. The usual cause is a lack of file descriptors, which an immediate retry would not fix.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// A listener and how its connections are served.
 pub(super) struct Acceptor {
     pub(super) listener: TcpListener,
     pub(super) context: ConnectionContext,
-    /// Maximum number of open connections. Further ones wait in the kernel's backlog.
+    /// Maximum number of open connections. Further connections wait in the kernel's backlog.
     pub(super) max_connections: usize,
     /// Called with the number of open connections when it changes.
     pub(super) on_change: fn(usize),
 }
 
 impl Acceptor {
-    /// Accepts connections, and serves each in a task of `tasks`, until `stop` is cancelled. Open connections then close
-    /// after the request in flight.
+    /// Accepts connections, and serves each connection in a task of `tasks`, until `stop` is cancelled. Open connections then
+    /// close after the request in flight.
     pub(super) async fn run(self, tasks: TaskTracker, stop: CancellationToken) {
         let Self { listener, context, max_connections, on_change } = self;
         let context = Arc::new(context);

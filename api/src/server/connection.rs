@@ -1,6 +1,6 @@
 //! Serves one connection with hyper (HTTP/1.1) and closes it when the caller is too slow.
 //!
-//! poem sets no header timeout, and hyper's own would also run between requests. This module therefore observes the
+//! poem sets no header timeout, and hyper's header timeout would also run between requests. This module therefore observes the
 //! socket ([`ObservedSocket`], [`ConnectionDeadline`]).
 
 use std::{
@@ -38,12 +38,13 @@ pub(super) struct ConnectionContext {
     pub(super) app: BoxEndpoint<'static, Response>,
     /// Time that a connection may be idle between requests.
     pub(super) keep_alive: Duration,
-    /// Cancelled when the program begins to stop. From then on each response closes its connection, so that a load balancer
-    /// opens the next one elsewhere. An idle connection stays open, because a request may be on its way.
+    /// Cancelled when the program begins to stop. From then on, each response closes its connection, so that a load balancer
+    /// opens the next connection elsewhere. An idle connection stays open, because a request may be on its way.
     pub(super) draining: CancellationToken,
 }
 
-/// Serves a connection until it ends or misses a deadline. Once it is asked to close, it ends with the current request.
+/// Serves a connection until it ends or misses a deadline. Once the connection is asked to close, it ends after the current
+/// request.
 pub(super) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
@@ -69,12 +70,12 @@ pub(super) async fn serve(
     let mut is_closing = false;
     let mut timer = pin!(sleep_until(deadline.get()));
     poll_fn(|context| {
-        // Read first: a request that has already arrived is answered. Ignore errors: the caller reset the connection or
+        // Read first, so that a request that has already arrived is answered. Ignore errors: the caller reset the connection or
         // sent something other than HTTP.
         if http.as_mut().poll(context).is_ready() {
             return Poll::Ready(());
         }
-        // Not while a head is arriving: hyper would close the connection without reading the rest of the head.
+        // Do not close while a head is arriving: hyper would close the connection without reading the rest of the head.
         if !is_closing && asked_to_close.as_mut().poll(context).is_ready() && deadline.phase() != Phase::Head {
             is_closing = true;
             http.as_mut().graceful_shutdown();

@@ -1,8 +1,7 @@
-//! CORS: allows pages of the portals to read every response, errors included. It never rejects a request; the handler
+//! CORS: allows pages of the portals to read every response, including errors. This layer never rejects a request; the handler
 //! checks the origin.
 //!
-//! poem's own middleware is not used, because it rejects an `Origin` that is not allowed before the handler can try
-//! `Referer`.
+//! poem's own middleware is not used, because it rejects an `Origin` that is not allowed before the handler can try `Referer`.
 
 use std::sync::Arc;
 
@@ -18,9 +17,9 @@ use crate::{
 
 /// Response headers that a page's script may read.
 const EXPOSED_HEADERS: HeaderValue = HeaderValue::from_static("Retry-After, RateLimit, RateLimit-Policy, X-Request-Id");
-/// Request headers that a page's script may send: those that the api reads, those that tracing libraries (W3C Trace
-/// Context, W3C Baggage, Sentry) add to every request, and those that Supabase's client adds. The last two groups would
-/// otherwise make a browser drop the request, although the api needs none of them.
+/// Request headers that a page's script may send: headers that the api reads, headers that tracing libraries (W3C Trace
+/// Context, W3C Baggage, Sentry) add to every request, and headers that Supabase's client adds. The api needs none of the
+/// headers in the last two groups, but a browser would drop a request with headers that are not allowed.
 const ALLOWED_HEADERS: HeaderValue = HeaderValue::from_static(
     "Content-Type, X-AppHandoff-Callback-Origin, X-Request-Id, traceparent, tracestate, baggage, sentry-trace, apikey, \
      authorization, x-client-info",

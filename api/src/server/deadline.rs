@@ -40,7 +40,8 @@ pub(super) struct ConnectionDeadline {
 }
 
 impl ConnectionDeadline {
-    /// A connection that has just been accepted. `keep_alive` is the time that it may be idle between requests.
+    /// Creates the deadline of a connection that has just been accepted. The connection may be idle between requests for
+    /// `keep_alive`.
     pub(super) fn new(connection: OpenConnection, keep_alive: Duration) -> Self {
         Self { connection, keep_alive, state: Mutex::new((Phase::Opened, Instant::now() + HEAD_TIMEOUT)) }
     }
@@ -60,7 +61,8 @@ impl ConnectionDeadline {
         self.enter(Phase::Response);
     }
 
-    /// Records that bytes were read from the socket. The first byte of a head starts its time limit; further bytes do not extend it.
+    /// Records that bytes were read from the socket. The first byte of a head starts the head's time limit; further bytes do
+    /// not extend the limit.
     pub(super) fn note_read(&self) {
         match self.phase() {
             Phase::Opened => self.state().0 = Phase::Head,
@@ -176,7 +178,7 @@ mod tests {
     async fn writes_before_the_response_change_nothing() {
         let deadline = deadline();
         deadline.note_request();
-        // hyper asks for the body with "100 Continue".
+        // hyper requests the body with "100 Continue".
         deadline.note_write();
         deadline.note_flush();
         assert_waits(&deadline, Phase::Handler, HANDLER_TIMEOUT);

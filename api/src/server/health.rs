@@ -1,9 +1,9 @@
-//! Health checks. `live` says that the program runs. `ready` says whether it can accept a job, and if not, why. From the first
-//! stop signal on, it is not ready.
+//! Health checks. `live` says that the program is running. `ready` says whether the program can accept a job, and if not, why.
+//! From the first stop signal on, the program is not ready.
 //!
-//! They run no query. They read the queue monitor, which checks every second whether a request could be committed and notes
-//! each commit that fails. The public listener reveals no settings. On the private listener, `ready` names the setting to
-//! check, contains Postgres's own message, and lists the running programs.
+//! The health checks run no queries. They read the queue monitor, which checks every second whether a request could be
+//! committed and notes each commit that fails. The public listener reveals no settings. On the private listener, `ready` names
+//! the setting to check, contains Postgres's own message, and lists the running programs.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! The running program: starts it (`serve`) and stops it (`shutdown`), accepts connections (`accept`, `open_connections`)
-//! and handles each (`connection`, `deadline`, `observed_socket`), and defines the routes and their layers (`router`,
-//! `cors`, `health`). `prepare_database` migrates the database in the background.
+//! Runs the program. This module starts the program (`serve`), stops it (`shutdown`), accepts connections (`accept`,
+//! `open_connections`), serves each connection (`connection`, `deadline`, `observed_socket`), and defines the routes and their
+//! layers (`router`, `cors`, `health`). `prepare_database` migrates the database in the background.
 
 mod accept;
 mod connection;

@@ -1,8 +1,8 @@
-//! The open connections of one listener, and which of them close to make room for new ones.
+//! The open connections of one listener, and the choice of connections that close to make room for new ones.
 //!
-//! Load balancers and browsers keep idle connections for minutes, and a caller with many connections could block all others.
-//! Above four fifths of the limit, each new connection therefore closes the longest idle one. If no connection is idle,
-//! connections close after their next response. A request in flight is never cut off.
+//! Load balancers and browsers keep idle connections for minutes, and a caller with many connections could block all other
+//! callers. Above four fifths of the limit, each new connection therefore closes the connection that has been idle longest. If
+//! no connection is idle, connections close after their next response. A request in flight is never cut off.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,9 +24,9 @@ pub(super) struct OpenConnections {
 #[derive(Debug, Default)]
 struct State {
     open: HashMap<u64, Entry>,
-    /// Keys in `open` of the idle connections that may stay, in the order in which they became idle.
+    /// Keys in `open` of the idle connections that may stay open, in the order in which they became idle.
     idle: BTreeMap<u64, u64>,
-    /// Number of open connections that are asked to close.
+    /// Number of open connections that have been asked to close.
     leaving: usize,
     counter: u64,
 }
@@ -34,7 +34,7 @@ struct State {
 #[derive(Debug)]
 struct Entry {
     closing: CancellationToken,
-    /// The key in `idle`.
+    /// The connection's key in `idle`.
     idle_since: Option<u64>,
     is_leaving: bool,
 }
@@ -48,7 +48,7 @@ pub(super) struct OpenConnection {
 }
 
 impl OpenConnections {
-    /// Starts without connections. `max` is the listener's limit.
+    /// Creates an empty set of connections. `max` is the listener's limit.
     pub(super) fn new(max: usize, on_change: fn(usize)) -> Arc<Self> {
         Arc::new(Self { soft_limit: max * 4 / 5, on_change, state: Mutex::default() })
     }
@@ -70,7 +70,7 @@ impl OpenConnections {
 }
 
 impl OpenConnection {
-    /// Cancelled when the connection is to close: at once if it is idle, otherwise after the request in flight.
+    /// Cancelled when the connection must close: at once if it is idle, otherwise after the request in flight.
     pub(super) fn closing(&self) -> &CancellationToken {
         &self.closing
     }
@@ -96,8 +96,8 @@ impl OpenConnection {
         }
     }
 
-    /// Whether the connection must close after its current response. It must if too many connections are open and no other
-    /// one is idle.
+    /// Whether the connection must close after its current response. It must close if too many connections are open and no
+    /// other connection is idle.
     pub(super) fn closes_after_response(&self) -> bool {
         let mut state = self.connections.state();
         if state.staying() > self.connections.soft_limit && !state.close_longest_idle() {
@@ -130,7 +130,7 @@ impl State {
         self.open.len() - self.leaving
     }
 
-    /// Asks the longest idle connection to close. Returns whether there was one.
+    /// Asks the connection that has been idle longest to close. Returns whether there was an idle connection.
     fn close_longest_idle(&mut self) -> bool {
         let longest = self.idle.pop_first();
         if let Some((_, key)) = longest {

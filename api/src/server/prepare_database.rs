@@ -1,6 +1,6 @@
-//! Background task that checks how the database is reached, migrates the database and creates partitions ahead of time.
+//! Background task that checks how the api reaches the database, migrates the database and creates partitions ahead of time.
 //!
-//! The api starts without Postgres: it retries until the tables are ready, and requests are answered with 503 until then.
+//! The api starts without Postgres: it retries until the tables are ready, and answers requests with 503 until then.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,8 +15,8 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(1);
 /// Partitions are created a week ahead, so one failed attempt does no harm.
 const PARTITIONS_INTERVAL: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Checks how the database is reached and prepares the tables. Retries until both succeed, and reports the result to the
-/// queue monitor. Then creates partitions once a day. Never returns. Without `migrate`, it waits until another program has
+/// Checks how the api reaches the database and prepares the tables. Retries until both steps succeed, and reports the result to
+/// the queue monitor. Then creates partitions once a day. Never returns. If `migrate` is false, waits until another program has
 /// migrated the database.
 pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, migrate: bool) {
     wait_for_own_sessions(&pool, &queue).await;

@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::state::AppState;
 
-/// Time between two checks whether the tables are ready.
+/// Time between two checks of whether the tables are ready.
 const NOT_PREPARED_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Reports the api every 10 seconds once the tables are ready. Never returns.

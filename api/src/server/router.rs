@@ -19,8 +19,7 @@ use crate::{
     state::AppState,
 };
 
-/// The routes of the public listener. The last layer is the outermost: a request passes through them from bottom to
-/// top.
+/// The routes of the public listener. The last layer is the outermost: a request passes through the layers from bottom to top.
 pub(crate) fn public_app(state: Arc<AppState>) -> BoxEndpoint<'static, Response> {
     let (limiter, queue) = (state.ip_limiter.clone(), state.queue.clone());
     let cors_state = state.clone();

@@ -22,7 +22,7 @@ use crate::{
 /// Why the program could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// `DATABASE_URL` is not a Postgres URL. The message shows no part of it, because it contains a password.
+    /// `DATABASE_URL` is not a Postgres URL. The message shows no part of the URL, because the URL contains a password.
     #[error("DATABASE_URL: is not a Postgres URL (example: postgres://api:secret@db.internal/outbox)")]
     DatabaseUrl,
     /// An address to listen on is in use or not available on this machine.
@@ -39,12 +39,12 @@ pub enum ServeError {
     Metrics(String),
 }
 
-/// Serves until SIGTERM or SIGINT. Then accepts requests for another `DRAIN_SECONDS`, and lets the requests in flight finish.
-/// A second signal ends it at once.
+/// Serves until SIGTERM or SIGINT. Then accepts requests for another `DRAIN_SECONDS`, and lets the requests in flight finish. A
+/// second signal ends the program at once.
 ///
 /// # Errors
-/// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered with 503
-/// until it is back.
+/// [`ServeError`] if the program cannot start. An unreachable Postgres is not an error: requests are answered with 503 until
+/// Postgres is back.
 pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let mut signals = StopSignals::new().map_err(ServeError::Signals)?;
     let prometheus = metrics::install().map_err(|error| ServeError::Metrics(error.to_string()))?;

@@ -3,7 +3,7 @@
 //!
 //! 1. At the first signal, `/health/ready` answers 503. Requests are still accepted for `DRAIN_SECONDS`, on new connections and
 //!    on open ones, and each response closes its connection.
-//! 2. Then nothing more is accepted, idle connections close, and requests in flight get ten seconds to finish.
+//! 2. Then the api accepts no more requests, closes idle connections, and gives requests in flight ten seconds to finish.
 //!
 //! A second signal ends the program at once.
 
@@ -16,7 +16,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// Maximum time for requests in flight to finish after the listeners have closed.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The steps of a stop, and their times.
+/// The steps of a shutdown, and their durations.
 pub(super) struct Shutdown {
     /// Cancelled at the first signal.
     pub(super) draining: CancellationToken,
@@ -29,7 +29,7 @@ pub(super) struct Shutdown {
 }
 
 impl Shutdown {
-    /// Waits for a signal, and stops. Returns false if a second signal asks to end at once.
+    /// Waits for a signal, and then stops the api. Returns false if a second signal requests an immediate end.
     pub(super) async fn run(self, signals: &mut StopSignals) -> bool {
         signals.next().await;
         self.draining.cancel();

@@ -34,7 +34,7 @@ const DELIVERY_TIME: Duration = Duration::from_mins(5);
 /// Minimum of `WEBHOOK_MAX_AGE`. The clocks of Mailgun and of this server may differ by that much.
 const MIN_WEBHOOK_AGE: Duration = Duration::from_mins(5);
 
-/// Everything that the api needs to serve.
+/// Everything that the api needs to serve requests.
 #[derive(Debug)]
 pub struct ApiSettings {
     pub(crate) database_url: SecretString,
@@ -55,7 +55,7 @@ pub struct ApiSettings {
     pub(crate) link_lifetime: Duration,
     pub(crate) queue_limit: u32,
     pub(crate) languages: OfferedLanguages,
-    /// The words of all languages that mails can have.
+    /// The words of all languages in which mails can be sent.
     pub(crate) words: Words,
     /// `None` if there is no confirm page.
     pub(crate) confirm: Option<ConfirmSettings>,
@@ -77,8 +77,8 @@ impl ApiSettings {
     /// Parses and checks all settings.
     ///
     /// # Errors
-    /// Every bad setting, in the order of `--help`, except that `LINK_LIFETIME` comes after `JOB_DEADLINE`, because the
-    /// two are compared.
+    /// Every bad setting, in the order of `--help`, except that `LINK_LIFETIME` comes after `JOB_DEADLINE`, because
+    /// `LINK_LIFETIME` is compared with `JOB_DEADLINE`.
     pub fn read(arguments: &ApiArguments) -> Result<Self, SettingErrors> {
         let mut errors = SettingErrors::default();
         let settings = read_all(arguments, &mut errors);

@@ -1,7 +1,7 @@
 //! Handles `POST /api/webhooks/mailgun`: checks an event from Mailgun and records it on its job.
 //!
 //! Mailgun signs a timestamp and a token, but not the event. Each token is therefore stored with a digest of its event,
-//! and a known token with another event is rejected. Mailgun repeats a webhook for up to 8 hours unless the response is
+//! and a known token with a different event is rejected. Mailgun repeats a webhook for up to 8 hours unless the response is
 //! 200 or 406, so an event that can never be accepted gets a 406.
 
 use std::{
@@ -60,7 +60,7 @@ impl WebhookApi {
     ) -> Result<EventTakenResponse, EndpointError<WebhookErrors>> {
         match process(&state, body.0).await {
             Ok(ProcessedWebhook { event, outcome, job }) => {
-                // At debug, because every mail causes about three events and the tables hold them all.
+                // Log at debug level, because every mail causes about three events and the tables contain all events.
                 let job_id = job.map(tracing::field::display);
                 tracing::debug!(event, outcome, job_id, "a webhook event was processed");
                 state.webhook_log.count_event(outcome);

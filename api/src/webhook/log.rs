@@ -1,4 +1,5 @@
-//! Logs webhooks in batches, because every mail causes about three, and anybody can send webhooks that are then refused.
+//! Logs webhooks in batches, because every mail causes about three webhooks, and because anybody can send webhooks that are
+//! refused.
 
 use std::{
     collections::BTreeMap,

@@ -1,6 +1,6 @@
 //! Verifies Mailgun's signature: HMAC-SHA256 over timestamp and token with the webhook signing key, in hex.
 //!
-//! The event itself is not signed; `handler` makes sure that a token is used for one event only.
+//! The event itself is not signed. `handler` ensures that a token is used for only one event.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ fn is_signed_by(key: &SecretString, timestamp: &str, token: &str, signature: &[u
     hmac.verify_slice(signature).is_ok()
 }
 
-/// 64 hex digits as 32 bytes.
+/// Decodes 64 hex digits into 32 bytes.
 fn decode_hex(hex: &str) -> Option<[u8; 32]> {
     let mut bytes = [0; 32];
     if hex.len() != 64 || !hex.is_ascii() {

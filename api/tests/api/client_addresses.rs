@@ -68,7 +68,7 @@ async fn client_ip_header_names_the_client_and_otherwise_the_proxy_counts() {
         &["203.0.113.8"],
         &["[2001:db8:1:2::1]:4000"],
         &["2001:db8:1:2::ffff"],
-        // Each of these is counted under the proxy's own address.
+        // Each of these requests is counted under the proxy's own address.
         &[],
         &["203.0.113.9, 203.0.113.10"],
         &["203.0.113.9", "203.0.113.9"],
@@ -96,7 +96,7 @@ async fn with_trusted_proxy_hops_each_client_behind_one_edge_has_its_own_limit()
         let line = format!("6.6.6.6, 203.0.113.{person}, 198.51.100.99");
         assert_eq!(statuses(&api, "X-Forwarded-For", &[&[&line], &[&line]]).await, [200, 429], "{line}");
     }
-    // If the edge's entry is missing, or there is no address at the position, the proxy's own address counts.
+    // If the edge's entry is missing, or the entry at the position is not an address, the proxy's own address counts.
     let requests: [&[&str]; 3] = [&["203.0.113.77"], &["203.0.113.78"], &["unknown, 198.51.100.99"]];
     assert_eq!(statuses(&api, "X-Forwarded-For", &requests).await, [200, 429, 429]);
     api.expect_open_jobs(1);

@@ -1,5 +1,5 @@
-//! The confirm page: opening it changes nothing, pressing its button leads to Supabase, and nobody without a key can
-//! change where a link leads.
+//! The confirm page: opening it changes nothing, pressing its button redirects to Supabase, and nobody without a key can change
+//! where a link goes.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,9 +11,9 @@ use crate::{
 };
 
 const PUBLIC_URL: &str = "https://login.example.com";
-/// 32 bytes 0x01.
+/// 32 bytes of 0x01.
 const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-/// 32 bytes 0x02.
+/// 32 bytes of 0x02.
 const OTHER_KEY: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 const TOKEN_HASH: &str = "0123456789abcdef0123456789abcdef0123456789abcdef01234567";
 const LOCATION: &str = "https://abc.supabase.co/auth/v1/verify?token=0123456789abcdef0123456789abcdef0123456789abcdef01234567\
@@ -135,7 +135,7 @@ async fn pressing_the_button_leads_the_browser_to_supabase_also_twice_at_once() 
         assert_eq!(pressed.header("cache-control"), Some("no-store"));
         assert!(pressed.body.is_empty());
     }
-    // Without `Origin`, as from a browser that omits it, or from a program.
+    // The request has no `Origin`: it comes from a browser that omits the header, or from a program.
     assert_eq!(request("POST", &word).send(api.public).await.status, 303);
 }
 
@@ -237,7 +237,7 @@ async fn the_page_is_in_the_language_of_the_mail() {
         ),
     ] {
         let content = Content { language: language.map(str::to_owned), ..content() };
-        // The mail's language comes before the browser's.
+        // The mail's language takes precedence over the browser's.
         let page = open_as(&api, &word(&content), "it, es;q=0.5").await;
         assert_eq!(page.status, 200);
         assert!(text(&page).contains(html) && text(&page).contains(button), "{}", text(&page));
@@ -261,13 +261,13 @@ async fn where_the_mails_language_is_not_known_the_page_is_in_one_that_the_brows
     }
     let foreign = request("POST", "x").header("Origin", "null").header("Accept-Language", "es").send(api.public).await;
     assert_problem(&foreign, 403, "Abra el enlace de su correo");
-    // The worker has a language that this api does not have.
+    // The worker has messages in a language that this api does not have.
     let unknown = word(&Content { language: Some("tlh".to_owned()), ..content() });
     assert!(text(&open_as(&api, &unknown, "de").await).contains("<html lang=\"de\""));
     assert!(text(&open(&api, &unknown).await).contains("<html lang=\"en\""));
 }
 
-/// The word is authentic, but an address may hold any character.
+/// The word is authentic, but an address may contain any character.
 #[tokio::test]
 async fn a_value_is_never_markup() {
     let api = start().await;
@@ -312,7 +312,7 @@ async fn nothing_of_a_link_is_logged() {
     for response in [open(&api, &word).await, press(&api, &word).await, open(&api, &word[..word.len() - 1]).await] {
         assert!(response.header("x-request-id").is_some());
     }
-    // Wait for the log line of one more request: all earlier lines are then in the log, too.
+    // Wait for the log line of one more request. All earlier lines are then also in the log.
     assert_eq!(api.request_link("hello@example.com").await.status, 200);
     api.program.wait_for_line("request answered", Duration::from_secs(20)).await.unwrap();
     let log = api.program.log().join("\n");

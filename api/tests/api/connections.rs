@@ -36,7 +36,7 @@ async fn a_connection_with_a_slow_head_is_closed_and_an_idle_one_stays_open() {
         let mut connection = RawConnection::open(api.public).await;
         connection.write(b"GET / HTTP/1.1\r\nX: ").await;
         while connection.try_write(b"x").await {
-            // A sleep is right here: the test is about a caller that never stops sending.
+            // A sleep is appropriate here, because the test is about a caller that never stops sending.
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     };
@@ -113,7 +113,7 @@ async fn a_connection_can_be_reused_after_a_wrong_method_with_a_body() {
             connection.write(&other.head("keep-alive")).await;
             connection.write(b"{\"email\":1}").await;
             if method == "HEAD" {
-                // A response to HEAD has the length of a body that is not sent.
+                // A response to HEAD states the length of a body that is not sent.
                 assert_eq!(connection.read_status().await, 405, "{method} {path}");
             } else {
                 let response = connection.read_response().await;

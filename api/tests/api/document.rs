@@ -86,7 +86,7 @@ fn every_field_is_as_published() {
     let error = resolved(at("/responses/400/content/application~1json/schema"));
     let issue = resolved(error["properties"]["issues"]["items"].clone());
     assert_eq!(resolved(at("/responses/429/content/application~1json/schema")), error);
-    // The last column has our own fields, which are optional.
+    // The last column lists our own fields, which are optional.
     let none: &[&str] = &[];
     for (schema, fields, added) in [
         (&request, &published["request"]["fields"], ["locale", "time_zone"].as_slice()),
@@ -319,7 +319,7 @@ async fn the_guide_states_the_limits_of_the_server() {
     );
 }
 
-/// The example for an error code, in any status.
+/// The example for an error code, under any status.
 fn example(code: &str) -> Value {
     let responses = at("/responses");
     let mut examples = responses.as_object().unwrap().values().map(|response| &response["content"]["application/json"]);

@@ -18,7 +18,7 @@ pub(crate) struct TestApi {
     pub(crate) program: Program,
     pub(crate) public: SocketAddr,
     pub(crate) private: SocketAddr,
-    // Two apis may share it.
+    // Two apis may share the database.
     database: Arc<TestDatabase>,
 }
 

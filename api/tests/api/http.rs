@@ -87,8 +87,8 @@ impl RawRequest {
 }
 
 impl RawRequest {
-    /// Sends the request on a new connection, and returns everything that arrives until the server closes it. Use it for HEAD:
-    /// the response has a length but no body.
+    /// Sends the request on a new connection, and returns everything that arrives until the server closes the connection. Use
+    /// this for HEAD, because the response states a length but has no body.
     pub(crate) async fn send_for_head(&self, address: SocketAddr) -> String {
         let mut connection = RawConnection::open(address).await;
         connection.write(&self.head("close")).await;

@@ -22,7 +22,7 @@ async fn ask(connection: &mut RawConnection) -> HttpResponse {
     response
 }
 
-/// Opens connections, uses each once and returns them, the longest idle one first.
+/// Opens connections, uses each connection once, and returns them with the longest idle connection first.
 async fn idle_connections(api: &TestApi, count: usize) -> Vec<RawConnection> {
     let mut connections = vec![];
     for _ in 0..count {
@@ -61,7 +61,7 @@ async fn an_idle_connection_closes_after_api_keep_alive_and_a_slow_head_after_fi
 async fn above_four_fifths_of_the_limit_a_new_connection_closes_the_longest_idle_one() {
     let api = TestApi::start(&LIMIT).await;
     let mut connections = idle_connections(&api, 8).await;
-    // The oldest connection is now the one that was used last.
+    // The connection that was opened first is now the most recently used connection.
     ask(&mut connections[0]).await;
     let mut closed = BTreeSet::new();
     for _ in 0..3 {
@@ -76,7 +76,7 @@ async fn above_four_fifths_of_the_limit_a_new_connection_closes_the_longest_idle
     }
 }
 
-/// Waits until the api closes one of the connections, except those that it has closed already.
+/// Waits until the api closes one of the connections, except those in `closed`.
 async fn first_closed(connections: &mut [RawConnection], closed: &BTreeSet<usize>) -> usize {
     let open = connections.iter_mut().enumerate().filter(|(index, _)| !closed.contains(index));
     let ends = open.map(|(index, connection)| {

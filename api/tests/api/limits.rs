@@ -48,7 +48,7 @@ async fn every_request_to_the_endpoint_counts_except_preflights() {
 async fn the_recipient_limit_counts_all_callers_and_all_tags() {
     let settings = [("RECIPIENT_RATE_LIMIT", "3/1h"), ("RECIPIENT_CLIENT_RATE_LIMIT", "2/1h")];
     let api = TestApi::start(&settings).await;
-    // Each request has a different destination, otherwise it would be a duplicate.
+    // Each request has a different destination. Otherwise, it would count as a duplicate.
     let ask = async |email: &str, next: u8, ip: &str| {
         let body = json!({"email": email, "callback_origin": PORTAL, "callback_next": format!("/{next}")});
         post(body.to_string()).header("X-Forwarded-For", ip).send(api.public).await

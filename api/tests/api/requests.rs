@@ -112,7 +112,7 @@ async fn a_byte_order_mark_before_the_json_is_skipped() {
     let body = format!("\u{feff}{}", json!({"email": "hello@example.com", "callback_origin": PORTAL}));
     assert_eq!(post(body.clone()).send(api.public).await.json(), json!({ "ok": true }));
     assert_eq!(api.jobs().await[0].recipient, "hello@example.com");
-    // Only one mark is skipped, and only at the beginning.
+    // Only one byte order mark is skipped, and only at the beginning.
     for bad in [format!("\u{feff}{body}"), format!(" {body}"), "\u{feff}".to_owned()] {
         assert_eq!(post(bad.clone()).send(api.public).await.code(), "invalid_json", "{bad:?}");
     }

@@ -190,7 +190,8 @@ async fn help_names_every_setting_and_shows_no_secret() {
     for (variable, _) in good_settings("") {
         assert!(help.contains(&format!("[env: {variable}")), "{variable}: {help}");
     }
-    // AWS's load balancers keep a connection for 60 s and Google's for 600 s, and answer 502 if it is closed first.
+    // AWS's load balancers keep a connection open for 60 s, and Google's load balancers for 600 s. Both answer 502 if the api
+    // closes the connection first.
     for default in ["[env: API_KEEP_ALIVE=] [default: 620s]", "[env: DRAIN_SECONDS=] [default: 5]"] {
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(help.contains(default), "{default}: {help}");

@@ -17,7 +17,7 @@ fn valid_request() -> RawRequest {
     post(json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string())
 }
 
-/// Opens a connection and uses it once. It stays open.
+/// Opens a connection and uses it once. The connection stays open.
 async fn idle_connection(api: &TestApi) -> RawConnection {
     let mut idle = RawConnection::open(api.public).await;
     idle.write(&RawRequest::new("GET", "/health/live").head("keep-alive")).await;
@@ -52,7 +52,7 @@ async fn a_second_signal_stops_the_program_at_once() {
     let api = TestApi::start(&[]).await;
     let mut in_flight = RawConnection::open(api.public).await;
     in_flight.write(&valid_request().head("keep-alive")).await;
-    // Once this health check has a response, the api has read the head sent before.
+    // Once the api has answered this health check, it has read the head that was sent earlier.
     assert_eq!(api.get("/health/live").await.status, 200);
     api.program.terminate();
     api.program.wait_for_line("stopping", Duration::from_secs(5)).await.unwrap();
@@ -77,7 +77,7 @@ async fn during_the_drain_the_api_is_not_ready_and_still_accepts_requests() {
     assert_eq!((private.status, &private.json()["checks"]["shutdown"]["code"]), (503, &json!("stopping")));
     assert_eq!(api.get("/health/live").await.status, 200);
 
-    // An idle connection still accepts a request, because one may be on its way. The response closes the connection.
+    // An idle connection still accepts a request, because a request may be on its way. The response closes the connection.
     let body = json!({"email": "hello@example.com", "callback_origin": PORTAL}).to_string();
     let request = [post(body.clone()).head("keep-alive"), body.into_bytes()].concat();
     for connection in [&mut idle, &mut RawConnection::open(api.public).await] {

@@ -109,7 +109,7 @@ async fn delivery(pool: &PgPool, job: &SentJob) -> Option<String> {
     JobRow::find(pool, job.id.parse().unwrap()).await.unwrap().delivery
 }
 
-/// What `email_events` stores of a bounce.
+/// What `email_events` stores about a bounce.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
 struct BounceRow {
     event: String,
@@ -204,7 +204,7 @@ async fn shuffled_and_repeated_events_end_in_the_same_state_as_ordered_ones() {
             #[allow(clippy::cast_precision_loss)]
             let time = (now() - 100) as f64 + step as f64;
             event["timestamp"] = json!(time);
-            // Repeat the event with the same token, and once with another.
+            // Send the event twice with the same token, and once with another token.
             let body = signed(now(), &fresh_token(), &event);
             reports.extend([body.clone(), body, signed(now(), &fresh_token(), &event)]);
         }

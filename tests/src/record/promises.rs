@@ -98,7 +98,12 @@ fn superseded_by_nothing(record: &Record) -> Vec<Broken> {
         Some("duplicate") => !real.contains(&(job.recipient.as_str(), job.callback_url.as_str())),
         _ => false,
     };
-    record.jobs.iter().filter(is_unexplained).map(|job| Broken::of(job, "a job was superseded although there is no newer request")).collect()
+    record
+        .jobs
+        .iter()
+        .filter(is_unexplained)
+        .map(|job| Broken::of(job, "a job was superseded although there is no newer request"))
+        .collect()
 }
 
 fn every_sent_job_has_a_mail(record: &Record) -> Vec<Broken> {

@@ -20,7 +20,8 @@ use crate::mail::{
 
 const HOST: &str = "portal.example.com";
 /// An example link of typical length. Nothing serves it.
-const LINK: &str = "https://login.example.com/auth/confirm/AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v";
+const LINK: &str =
+    "https://login.example.com/auth/confirm/AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v";
 const CODE: &str = "0123456789";
 
 /// The variants of a mail: the variant's name, which is part of the file names, its link and its code.

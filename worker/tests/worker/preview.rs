@@ -28,7 +28,8 @@ async fn every_mail_of_every_language_is_written_and_shown_on_one_page() {
     assert_eq!(files(&out).len(), 31, "{:?}", files(&out));
     let index = fs::read_to_string(out.join("index.html")).unwrap();
     for tag in ["ar", "de", "en", "es", "fr"] {
-        for (kind, has_link, has_code) in [("link", true, false), ("link-and-code", true, true), ("code", false, true)] {
+        for (kind, has_link, has_code) in [("link", true, false), ("link-and-code", true, true), ("code", false, true)]
+        {
             let html = fs::read_to_string(out.join(format!("{tag}-{kind}.html"))).unwrap();
             let text = fs::read_to_string(out.join(format!("{tag}-{kind}.txt"))).unwrap();
             assert!(index.contains(&format!("src=\"{tag}-{kind}.html\"")), "{tag}-{kind}");

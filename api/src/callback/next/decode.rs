@@ -1,5 +1,5 @@
-//! Percent-decoding. The strict variant checks what a caller has encoded. The lenient variant predicts what a portal reads if
-//! it decodes once too often.
+//! Percent-decoding. The strict variant checks what a caller has encoded. The lenient variant predicts what a portal would read
+//! if it decoded the text once too often.
 
 use super::error::UnsafeCallbackNext;
 

@@ -8,49 +8,54 @@ use crate::http::{error::ValidationIssue, issue_code::IssueCode};
 /// The rule that `callback_next` breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnsafeCallbackNext {
-    /// It is longer than [`MAX_BYTES`](super::MAX_BYTES), as sent or as a browser writes it.
+    /// The value is longer than [`MAX_BYTES`](super::MAX_BYTES), either as sent or as a browser writes it.
     #[error("callback_next must not be longer than 1,024 bytes.")]
     TooLong,
-    /// It contains an invisible character.
+    /// The value contains an invisible character.
     #[error("callback_next contains an invisible character ({0}).")]
     Invisible(CodePoint),
-    /// It contains a space, a control character or a character that is not ASCII.
+    /// The value contains a space, a control character or a character that is not ASCII.
     #[error("callback_next must percent-encode spaces, control characters and non-ASCII characters.")]
     NotEncoded,
-    /// It is a URL of another origin.
+    /// The value is a URL with another origin.
     #[error("callback_next is a URL, but its origin is not the callback origin.")]
     OtherOrigin,
-    /// A browser would read its beginning, once decoded, as a scheme.
+    /// A browser would read the beginning of the value, once decoded, as a scheme.
     #[error("callback_next must not begin with a scheme, such as javascript:.")]
     Scheme,
-    /// It begins neither with a slash nor with a name.
+    /// The value begins with neither a slash nor a name.
     #[error("callback_next must begin with a slash or a name: /orders and orders are the same page.")]
     NotAPath,
-    /// It contains a `%` that does not begin an escape, or escapes that are not UTF-8.
+    /// The value contains a `%` that does not begin an escape, or escapes that are not UTF-8.
     #[error("callback_next contains a % that does not begin an escape of valid UTF-8. Write %25 for a percent sign.")]
     BadEscape,
+<<<<<<< HEAD
     /// Its path contains a segment without a visible character.
     #[error("The path of callback_next must not contain an empty segment (//) or a segment that contains only spaces.")]
+=======
+    /// The path contains a segment without any visible character.
+    #[error("The path of callback_next must not contain an empty segment (//) or a segment of spaces only.")]
+>>>>>>> e2
     EmptySegment,
-    /// Its path contains an encoded slash.
+    /// The path contains an encoded slash.
     #[error("The path of callback_next must not contain an encoded slash (%2F).")]
     EncodedSlash,
-    /// It contains a backslash, encoded or not.
+    /// The value contains a backslash, encoded or not.
     #[error("callback_next must not contain a backslash, not even as %5C.")]
     Backslash,
-    /// It contains an encoded control character or line separator.
+    /// The value contains an encoded control character or line separator.
     #[error("callback_next must not contain encoded control characters or line breaks, such as %0A.")]
     Control,
-    /// A segment of its path is `.` or `..` once it is decoded.
+    /// A segment of the path is `.` or `..` once decoded.
     #[error("The path of callback_next must not contain an encoded or disguised dot segment, such as %2E%2E or ..;.")]
     DotSegment,
-    /// Its path contains an encoded format character.
+    /// The path contains an encoded format character.
     #[error("The path of callback_next must not contain the invisible character {0}.")]
     Format(CodePoint),
-    /// Its path contains an encoded character that some programs read as a slash, a backslash or a dot.
+    /// The path contains an encoded character that some programs read as a slash, a backslash or a dot.
     #[error("The path of callback_next must not contain {0}, which some programs read as a slash or a dot.")]
     Lookalike(CodePoint),
-    /// It is not under one of `CALLBACK_NEXT_PREFIXES`.
+    /// The path is not under any of the `CALLBACK_NEXT_PREFIXES`.
     #[error("callback_next is not under a path that this service allows.")]
     OutsidePrefixes,
 }

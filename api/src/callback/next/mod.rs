@@ -1,9 +1,9 @@
-//! `callback_next`: the destination inside the portal after sign-in. An accepted value cannot lead to another site or out
-//! of `CALLBACK_NEXT_PREFIXES`, neither in a browser nor in a portal that percent-decodes the value once too often.
+//! `callback_next`: the destination inside the portal after sign-in. An accepted value never leads to another site or out of
+//! `CALLBACK_NEXT_PREFIXES`, even if a portal percent-decodes the value once too often.
 //!
-//! It accepts any `location.pathname + location.search` of a browser, unless the path contains something that a browser,
-//! router or server may read as a separator or as `..` (`segment`). The rules check both the text and the result of the
-//! `url` crate, because browsers and the crate differ in places (`url/tests/expected_failures.txt`).
+//! The parser accepts any `location.pathname + location.search` of a browser, unless the path contains something that a
+//! browser, router or server may read as a separator or as `..` (`segment`). The rules check both the text and the result of
+//! the `url` crate, because browsers and the crate differ in places (`url/tests/expected_failures.txt`).
 
 mod decode;
 mod error;
@@ -24,16 +24,16 @@ use super::origin::Origin;
 
 /// Maximum length of `callback_next` in bytes.
 pub(crate) const MAX_BYTES: usize = 1_024;
-/// A base URL for parsing paths, where the portal's own origin does not matter.
+/// A base URL for parsing paths. The portal's own origin does not matter here.
 const PLACEHOLDER_PORTAL: &str = "https://portal.invalid";
 
-/// A safe path inside the portal with optional query and fragment, in normal form. Starts with exactly one slash.
+/// A safe path inside the portal with an optional query and fragment, in normal form. Starts with exactly one slash.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CallbackNext(String);
 
 impl CallbackNext {
-    /// Parses an absolute path, a path relative to the portal's root, or a URL of the callback origin `origin`. Of
-    /// a URL, only the path, query and fragment are kept.
+    /// Parses an absolute path, a path relative to the portal's root, or a URL with the callback origin `origin`. If the text
+    /// is a URL, only its path, query and fragment are kept.
     ///
     /// # Errors
     /// The rule that the text breaks.
@@ -49,10 +49,11 @@ impl CallbackNext {
         if normal.len() > MAX_BYTES {
             return Err(UnsafeCallbackNext::TooLong);
         }
-        // Resolving dot segments and adding escapes breaks no rule. Check anyway, because this is the value that is used.
+        // Resolving dot segments and adding escapes breaks no rule. Check the result anyway, because it is the value that is
+        // used.
         check(&normal)?;
-        // If this path is under a prefix, its decoded readings are too: prefixes contain no escapes, and decoding a
-        // segment yields neither further segments nor a dot segment.
+        // If this path is under a prefix, so is every decoded reading of it: prefixes contain no escapes, and decoding a
+        // segment yields neither additional segments nor a dot segment.
         if prefixes.contain(split_path(&normal).0) {
             Ok(Self(normal))
         } else {

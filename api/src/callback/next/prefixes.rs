@@ -1,8 +1,8 @@
-//! Parses `CALLBACK_NEXT_PREFIXES`, and other paths of the settings.
+//! Parses `CALLBACK_NEXT_PREFIXES` and other paths in the settings.
 
 use std::str::FromStr;
 
-/// `CALLBACK_NEXT_PREFIXES`: the paths under which `callback_next` must be. If empty, the whole portal is allowed.
+/// `CALLBACK_NEXT_PREFIXES`: the paths under which `callback_next` must lie. If the list is empty, the whole portal is allowed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct NextPrefixes(Vec<String>);
 
@@ -28,8 +28,8 @@ impl FromStr for NextPrefixes {
     }
 }
 
-/// Parses a path from the settings. It must be absolute, at most 512 bytes long, and without query, fragment, escapes
-/// and dot segments.
+/// Parses a path from the settings. The path must be absolute and at most 512 bytes long, and must not contain a query, a
+/// fragment, escapes or dot segments.
 pub(crate) fn parse_path(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
     let has_dot_segment = text.split('/').any(|segment| segment == "." || segment == "..");

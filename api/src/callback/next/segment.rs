@@ -1,7 +1,8 @@
-//! The rules for a segment of the path: decoded once or twice, it must still be one ordinary segment.
+//! The rules for a segment of the path: even after it is decoded once or twice, it must still be a single ordinary segment.
 //!
 //! Routers and servers decode segments after splitting the path, and some decode twice. A decoded segment must therefore
-//! contain no slash and no backslash, must not be `..`, and must contain nothing that a program may read as one of them.
+//! contain no slash and no backslash, must not be `..`, and must contain nothing that a program may read as a slash, a
+//! backslash or `..`.
 
 use icu_properties::{CodePointMapData, props::GeneralCategory};
 use outbox::CodePoint;
@@ -42,7 +43,7 @@ fn check_char(c: char) -> Result<(), UnsafeCallbackNext> {
     if c.is_ascii() {
         return Ok(());
     }
-    // Halfwidth U+FF61 is U+3002 in normal form KC.
+    // NFKC turns the half-width full stop U+FF61 into U+3002.
     if c.nfkc().any(|normal| matches!(normal, '/' | '\\' | '\u{3002}')) {
         return Err(UnsafeCallbackNext::Lookalike(CodePoint(c)));
     }
@@ -96,7 +97,7 @@ mod tests {
             "%E2%9D%A4%EF%B8%8F",
             "%25ff",
             "%252",
-            // A browser resolves these.
+            // Browsers resolve plain dot segments.
             ".",
             "..",
         ] {
@@ -130,7 +131,7 @@ mod tests {
             ("..%3Fa", DotSegment),
             ("..%23", DotSegment),
             (".%EF%B8%8F.", DotSegment),
-            // Full-width full stops, and a two dot leader.
+            // Full-width full stops, and a two-dot leader.
             ("%EF%BC%8E%EF%BC%8E", DotSegment),
             ("%E2%80%A5", DotSegment),
             ("%20", EmptySegment),
@@ -144,7 +145,7 @@ mod tests {
             ("%EF%BC%8F", Lookalike(CodePoint('\u{ff0f}'))),
             ("%25EF%25BC%258F", Lookalike(CodePoint('\u{ff0f}'))),
             ("%EF%BC%BC", Lookalike(CodePoint('\u{ff3c}'))),
-            // ℀, which is "a/c" in normal form KC.
+            // ℀, which NFKC turns into "a/c".
             ("%E2%84%80", Lookalike(CodePoint('\u{2100}'))),
         ] {
             assert_eq!(check(segment), Err(expected), "{segment}");

@@ -1,4 +1,4 @@
-//! Which destinations are accepted, and which rule each of the others breaks.
+//! Tests which destinations are accepted, and which rule each refused destination breaks.
 
 use super::{
     UnsafeCallbackNext::{
@@ -207,7 +207,7 @@ fn a_destination_inside_the_portal_is_accepted() {
 
 #[test]
 fn a_destination_that_could_leave_the_portal_is_refused_with_the_rule_that_it_breaks() {
-    // The brace of the second text becomes three bytes in a browser.
+    // A browser encodes the brace in the second text as three bytes.
     for text in [format!("/{}", "a".repeat(1_024)), format!("/{}{{", "a".repeat(1_022))] {
         assert_eq!(parse(&text), Err(UnsafeCallbackNext::TooLong));
     }
