@@ -29,13 +29,8 @@ pub(crate) enum UnsafeCallbackNext {
     /// The value contains a `%` that does not begin an escape, or escapes that are not UTF-8.
     #[error("callback_next contains a % that does not begin an escape of valid UTF-8. Write %25 for a percent sign.")]
     BadEscape,
-<<<<<<< HEAD
-    /// Its path contains a segment without a visible character.
-    #[error("The path of callback_next must not contain an empty segment (//) or a segment that contains only spaces.")]
-=======
     /// The path contains a segment without any visible character.
-    #[error("The path of callback_next must not contain an empty segment (//) or a segment of spaces only.")]
->>>>>>> e2
+    #[error("The path of callback_next must not contain an empty segment (//) or a segment that contains only spaces.")]
     EmptySegment,
     /// The path contains an encoded slash.
     #[error("The path of callback_next must not contain an encoded slash (%2F).")]
