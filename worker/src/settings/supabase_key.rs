@@ -68,7 +68,7 @@ mod tests {
             (jwt(r#"{"role":""}"#), "is a JWT without a role, which"),
             (jwt(r#"{"role":1}"#), "is a JWT without a role, which"),
             (jwt("{}"), "is a JWT without a role, which"),
-            ("a\u{7f}b".to_owned(), "holds a character"),
+            ("a\u{7f}b".to_owned(), "contains a character"),
         ] {
             let error = supabase_key(&key).unwrap_err();
             assert!(error.starts_with(start), "{error}");
