@@ -1,4 +1,4 @@
-//! Forwarding headers: a client cannot choose the address that it is counted under.
+//! Forwarding headers: a client cannot choose the address that its requests are counted against.
 
 use std::{net::IpAddr, num::NonZeroUsize};
 

@@ -19,7 +19,7 @@ const STATEMENT_TIMEOUT: Duration = Duration::from_secs(12);
 /// The message of [`Error::ReadOnly`].
 pub(crate) const READ_ONLY: &str = "the server is read-only: a standby, or default_transaction_read_only is on";
 
-/// A statement failed. The text contains no value that was sent.
+/// A statement failed. The error text contains none of the values sent with the statement.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Postgres or the connection to it failed.

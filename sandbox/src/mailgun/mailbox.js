@@ -18,7 +18,7 @@ function countDown() {
   }
 }
 
-// Makes screen readers announce a text.
+// Has screen readers announce the text.
 function say(text) {
   document.getElementById('news').textContent = text;
 }
