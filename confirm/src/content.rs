@@ -23,7 +23,7 @@ pub struct Content {
     pub verify_url: String,
     /// Supabase's `hashed_token`.
     pub token_hash: String,
-    /// The recipient's address. `None` if the link would be too long with it.
+    /// The recipient's address. `None` if including the address would make the link too long.
     pub recipient: Option<String>,
     /// The URL that Supabase redirects the person to.
     pub callback_url: String,

@@ -19,8 +19,8 @@ use super::{content::Content, mend::mend};
 
 const VERSION: u8 = 1;
 const NONCE_LENGTH: usize = 24;
-/// Maximum length, in bytes, of a text to decode. A link has at most 2,000 characters; the rest allows for what mail programs
-/// add.
+/// Maximum length, in bytes, of the text passed to `decode`. A link has at most 2,000 characters; the rest allows for what mail
+/// programs add.
 const LONGEST_TEXT: usize = 8 * 1024;
 
 /// The keys. The first key makes new words, and every key can read words, so that a key can be replaced while links that were
@@ -36,7 +36,7 @@ struct ConfirmKey {
     nonces: Hmac<Sha256>,
 }
 
-/// Why a text cannot be decoded with these keys.
+/// Why [`ConfirmKeys::decode`] failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The text is cut off, too long, or not a word at all.

@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// Removes characters that do not occur in words, percent-encoded or not: for example line breaks, spaces, and a `>` or `.`
-/// that followed the link in a text.
+/// that followed the link in the surrounding text.
 pub(crate) fn mend(text: &str) -> Cow<'_, str> {
     if text.bytes().all(is_of_a_word) {
         return Cow::Borrowed(text);

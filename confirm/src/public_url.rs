@@ -24,7 +24,7 @@ impl PublicUrl {
         format!("{}{CONFIRM_PATH}{word}", self.text)
     }
 
-    /// The origin, as browsers send it in the header `Origin`.
+    /// The origin, as browsers send it in the `Origin` header.
     #[must_use]
     pub fn origin(&self) -> &str {
         &self.origin

@@ -306,7 +306,7 @@ where
         }
     }
 
-    /// Takes a batch whenever many requests wait, until the channel of calls is closed.
+    /// Takes a batch whenever many requests wait, until the `calls` channel is closed.
     async fn help(self, mut session: Session, mut calls: mpsc::Receiver<CallForHelp>) {
         let mut batch = Vec::with_capacity(MAX_BATCH);
         while calls.recv().await.is_some() {

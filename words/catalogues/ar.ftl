@@ -36,7 +36,7 @@ duration-days = { $count ->
 ## $host (text): the portal, "portal.example.com".
 ## $time, $date (text): when the mail was requested, "3:05:30 م التوقيت العالمي" and "26 نوفمبر 2026".
 ## $lifetime (text): how long the link or the code works, "60 دقيقة".
-## $until, $until-date (text): until when it works, "4:05 م التوقيت العالمي" and "26 نوفمبر 2026".
+## $until, $until-date (text): the time and the date until which it works, "4:05 م التوقيت العالمي" and "26 نوفمبر 2026".
 ## $days (number): 0 if that time is on the same date as the request.
 
 mail-subject-link = رابط تسجيل الدخول إلى { $host }، { $time }

@@ -27,7 +27,7 @@ duration-days = { $count ->
 ## $host (text): the portal, "portal.example.com".
 ## $time, $date (text): when the mail was requested, "15:05:30 CET" and "26 November 2026".
 ## $lifetime (text): how long the link or the code works, "60 minutes".
-## $until, $until-date (text): until when it works, "16:05 CET" and "26 November 2026".
+## $until, $until-date (text): the time and the date until which it works, "16:05 CET" and "26 November 2026".
 ## $days (number): 0 if that time is on the same date as the request.
 
 mail-subject-link = Your sign-in link for { $host }, { $time }
@@ -83,7 +83,7 @@ confirm-not-you = Not you?
 confirm-not-you-note = Close this page. If somebody forwarded this link to you, it would sign you in to their account.
 confirm-code-hint = Signing in on another device? Type the code from the mail there.
 
-## The confirm page if it cannot sign the person in: a heading and a text for each reason.
+## The confirm page if it cannot sign the person in: a heading and a message for each reason.
 
 # A part of the link is missing, or was changed.
 confirm-unreadable-title = This link is incomplete
@@ -92,7 +92,7 @@ confirm-expired-title = This link has expired
 confirm-expired-text = Ask for a new one, and use the newest mail.
 # A button below the text. It opens the portal.
 confirm-expired-button = Go to the sign-in page
-# The portal's address is not allowed any more.
+# The portal's address is no longer allowed.
 confirm-not-allowed-title = This link cannot be used
 confirm-not-allowed-text = The portal that it leads to has moved. Go to the portal, and ask for a new link.
 # Another site sent the browser here.

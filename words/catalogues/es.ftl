@@ -24,7 +24,7 @@ duration-days = { $count ->
 ## $host (text): the portal, "portal.example.com".
 ## $time, $date (text): when the mail was requested, "15:05:30 CET" and "26 de noviembre de 2026".
 ## $lifetime (text): how long the link or the code works, "60 minutos".
-## $until, $until-date (text): until when it works, "16:05 CET" and "26 de noviembre de 2026".
+## $until, $until-date (text): the time and the date until which it works, "16:05 CET" and "26 de noviembre de 2026".
 ## $days (number): 0 if that time is on the same date as the request.
 
 mail-subject-link = Su enlace para iniciar sesión en { $host }, { $time }

@@ -1,11 +1,11 @@
-//! Reads the header `Accept-Language` (RFC 9110, §12.5.4). A part that is malformed is skipped, because a browser's mistake
+//! Reads the `Accept-Language` header (RFC 9110, §12.5.4). A part that is malformed is skipped, because a browser's mistake
 //! must not fail a request.
 
 /// Maximum number of bytes of the header that are read.
 const MAX_LENGTH: usize = 1_024;
 /// Maximum number of language ranges that are read.
 const MAX_RANGES: usize = 32;
-/// The weight of a range without one, in thousandths.
+/// The weight, in thousandths, of a range that specifies none.
 const FULL_WEIGHT: u16 = 1_000;
 
 /// The language ranges that a person accepts, the preferred ones first. Ranges of the same weight keep their order. `*` is left
@@ -25,7 +25,7 @@ fn beginning(header: &str) -> &str {
     header[..cut].rsplit_once(',').map_or("", |(whole, _)| whole)
 }
 
-/// A tag and its weight. `None` for a tag that is not accepted (`q=0`), and for one with a malformed weight.
+/// A tag and its weight. `None` for a tag that is not accepted (`q=0`), or whose weight is malformed.
 fn range(text: &str) -> Option<(&str, u16)> {
     let (tag, parameters) = text.split_once(';').map_or((text, None), |(tag, rest)| (tag, Some(rest)));
     let weight = parameters.map_or(Some(FULL_WEIGHT), weight)?;

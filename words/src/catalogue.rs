@@ -35,7 +35,7 @@ impl Catalogue {
         // The tag selects the plural rules. Languages that Fluent does not know get the English rules.
         let tag = language.tag().parse().unwrap_or_default();
         let mut bundle = FluentBundle::new_concurrent(vec![tag]);
-        // `Words::text` isolates values itself, because templates have their own marks for it.
+        // `Words::text` isolates values itself, because templates isolate values with their own marks.
         bundle.set_use_isolating(false);
         let mut places = HashMap::new();
         for Source { file, resource } in sources {

@@ -20,7 +20,7 @@ const COUNTS: [u64; 7] = [0, 1, 2, 3, 11, 100, 1_000_000];
 /// Parses a catalogue and checks each message separately.
 ///
 /// # Errors
-/// All faults of the file.
+/// All faults in the file.
 pub(crate) fn parse(
     catalogue: &OperatorCatalogue,
     built_in: Option<&Source>,

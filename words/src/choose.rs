@@ -12,11 +12,11 @@ use super::{
     time_zone::TimeZone,
 };
 
-/// Maximum length of a tag, in bytes. Longer tags are ignored. RFC 5646, §4.4.1, asks for at least 35.
+/// Maximum length of a tag, in bytes. Longer tags are ignored. RFC 5646, §4.4.1, calls for at least 35.
 const LONGEST_TAG: usize = 100;
 
 /// Chooses the language in which to write to a person: the language of `offered` that fits `locale` (a BCP 47 tag from the
-/// request), or else the one that fits a range of the header `Accept-Language`. If no language fits, the first language of
+/// request), or else the one that fits a range in the `Accept-Language` header. If no language fits, the first language of
 /// `offered`. If `offered` is empty, English.
 #[must_use]
 pub fn choose_language(locale: Option<&str>, accept_language: Option<&str>, offered: &[Language]) -> Language {

@@ -56,7 +56,7 @@ pub fn format_clock(
     let local = local(zone, instant);
     let no_data = |error| WordsError::no_data(language, &error);
     if is_utc(&local) && language == Language::FRENCH {
-        // In French, CLDR calls UTC `TU`, which few French readers know. It writes all other zones like `UTC+1`.
+        // In French, CLDR calls UTC `TU`, which few French readers know. CLDR writes all other zones like `UTC+1`.
         let formatter = DateTimeFormatter::try_new(preferences(language, zone), fields).map_err(no_data)?;
         return Ok(format!("{} UTC", formatter.format(&local.time)));
     }
@@ -78,7 +78,7 @@ pub fn days_between(zone: TimeZone, from: DateTime<Utc>, to: DateTime<Utc>) -> u
 /// sites, and Arabic-Indic digits only for the regions east of Libya (`ar-EG`). Codes and links are never formatted.
 fn preferences(language: Language, zone: TimeZone) -> DateTimeFormatterPreferences {
     let locale = match language {
-        // People whose language is not known get English. The British form has a 24-hour clock, so nobody misreads it.
+        // People whose language is not known get English. The British form has a 24-hour clock, so nobody misreads a time.
         Language::ENGLISH if !is_american(zone) => locale!("en-GB"),
         language => Locale::from(language.id()),
     };

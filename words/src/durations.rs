@@ -1,4 +1,4 @@
-//! Writes how long a link works.
+//! Formats how long a link is valid.
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use super::language::Language;
 /// Why a message cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WordsError {
-    /// The language is not among the offered ones.
+    /// The language is not offered.
     #[error("there are no words in the language {language}")]
     UnknownLanguage {
         /// The language.
@@ -70,7 +70,7 @@ impl Fault {
         Self { file: file.to_owned(), line, problem: problem.into() }
     }
 
-    /// A fault of a whole file or folder.
+    /// A fault that concerns a whole file or folder.
     pub(crate) fn of_file(path: &Path, problem: impl Into<String>) -> Self {
         Self::new(&path.display().to_string(), 0, problem)
     }

@@ -12,14 +12,14 @@ use super::{
 };
 
 const FILE: &str = "words.ftl";
-/// Maximum size of a file, in bytes. A catalogue has about 6 KiB.
+/// Maximum size of a file, in bytes. A catalogue is about 6 KiB long.
 const MAX_SIZE: u64 = 1024 * 1024;
 
 impl Words {
-    /// The built-in languages, with the operator's words if the text names a folder. A blank text is treated like `None`.
+    /// The built-in languages, with the operator's words if the setting names a folder. A blank setting is treated like `None`.
     ///
     /// # Errors
-    /// All faults of all files.
+    /// All faults in all files.
     pub fn from_setting(folder: Option<&str>) -> Result<Self, Vec<Fault>> {
         match folder.map(str::trim).filter(|folder| !folder.is_empty()) {
             Some(folder) => Self::from_folder(Path::new(folder)),
@@ -31,7 +31,7 @@ impl Words {
     /// hidden folders are ignored.
     ///
     /// # Errors
-    /// All faults of all files.
+    /// All faults in all files.
     pub fn from_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
         let folders = language_folders(folder).map_err(|fault| vec![fault])?;
         let (mut catalogues, mut faults) = (vec![], vec![]);

@@ -23,13 +23,13 @@ pub struct Language {
     region: Option<Region>,
 }
 
-/// Why a text is not the tag of a language.
+/// Why a string is not the tag of a language.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnknownTag {
     /// Not a tag, or a tag with more than a language, a script and a region.
     #[error("is not a language tag such as `de`, `zh-Hant` or `pt-BR`")]
     Malformed,
-    /// The tag has another canonical form.
+    /// The tag is not in its canonical form, which this variant contains.
     #[error("is not the canonical tag, which is `{0}`")]
     NotCanonical(String),
 }

@@ -3,7 +3,7 @@
 /// The value of an argument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// A text that the message shows.
+    /// Text that the message shows.
     Text(&'a str),
     /// A number that selects a form of the message. It is not shown: its digits depend on the language.
     Count(u64),
@@ -43,7 +43,7 @@ pub(crate) fn is_place(character: char) -> bool {
     (FIRST_PLACE..=LAST_PLACE).contains(&character)
 }
 
-/// The character that stands for the value at a position among the arguments. `None` if there are too many.
+/// The character that stands for the value at a position among the arguments. `None` if there are too many arguments.
 pub(crate) fn place(position: usize) -> Option<char> {
     (FIRST_PLACE..=LAST_PLACE).nth(position)
 }

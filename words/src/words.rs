@@ -41,7 +41,7 @@ impl Words {
     /// English ones instead.
     ///
     /// # Errors
-    /// All faults of all catalogues, by file and line.
+    /// All faults in all catalogues, by file and line.
     pub fn with_overrides(catalogues: &[OperatorCatalogue]) -> Result<Self, Vec<Fault>> {
         let messages = built_in::messages();
         let mut faults = repeated_languages(catalogues);

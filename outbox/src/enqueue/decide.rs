@@ -1,4 +1,4 @@
-//! Decides which requests of a batch are accepted, by the quotas and the duplicate rule.
+//! Decides which requests of a batch are accepted, based on the quotas and the duplicate rule.
 
 use super::{
     recipient_state::RecipientState,

@@ -62,7 +62,7 @@ pub(super) async fn add(
     Ok((!rows.is_empty()).then(|| RecipientState::from_rows(rows, policy.duplicate_window)))
 }
 
-/// Seconds of each window that one request uses up.
+/// For each window, the number of seconds that one request uses up.
 fn intervals(quotas: &Quotas) -> Vec<f64> {
     quotas.intervals().map(|interval| interval.as_secs_f64()).collect()
 }

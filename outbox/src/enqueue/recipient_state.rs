@@ -44,7 +44,7 @@ pub(super) struct Suppression {
     pub(super) until: DateTime<Utc>,
 }
 
-/// A row of `email_read_recipients`. It is about either a mailbox or a suppressed address.
+/// A row of `email_read_recipients`. Each row describes either a mailbox or a suppressed address.
 pub(super) struct RecipientRow {
     pub(super) key: Option<String>,
     pub(super) version: Option<i64>,

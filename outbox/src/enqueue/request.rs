@@ -19,7 +19,7 @@ pub struct NewJob {
     pub language: String,
     /// The time zone in which the mail shows times, a name of the tz database. `None` for UTC.
     pub time_zone: Option<String>,
-    /// The client's network, in the form that the IP limit counts. The tighter quota is counted per recipient and client.
+    /// The client's network, in the same form as for the IP limit. The tighter quota is counted per recipient and client.
     pub client: String,
     /// The request's `X-Request-Id`, 1 to 64 bytes.
     pub request_id: String,
@@ -36,7 +36,7 @@ pub struct EnqueuePolicy {
     pub per_recipient_and_client: Quotas,
     /// Within this time, the same request for the same recipient counts as a double click.
     pub duplicate_window: Duration,
-    /// A job that is not sent within this time after its request expires.
+    /// If a job is not sent within this time after its request, it expires.
     pub deadline: Duration,
 }
 

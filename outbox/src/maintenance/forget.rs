@@ -1,4 +1,4 @@
-//! Erases a person: the address, and texts about it, are removed from all tables. Counts are kept.
+//! Erases a person: removes the address, and any text about the person, from all tables. Counts are kept.
 
 use sqlx::PgPool;
 

@@ -4,7 +4,7 @@ use std::fmt;
 
 use url::Url;
 
-/// Why a text is not a callback URL.
+/// Why a string is not a callback URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallbackUrlError {
     /// It is longer than [`CallbackUrl::MAX_BYTES`].
@@ -60,8 +60,8 @@ impl CallbackUrl {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// Number of characters that this URL takes up in a link. Supabase percent-encodes the URL again, unless it contains none
-    /// of `&`, `=` and `#` (Supabase: internal/mailer, encodeRedirectURL; confirmed by a measurement).
+    /// Number of characters that this URL takes up in a link. Supabase percent-encodes the URL again if it contains
+    /// `&`, `=` or `#` (Supabase: internal/mailer, encodeRedirectURL; confirmed by measurement).
     #[must_use]
     pub fn len_in_link(&self) -> usize {
         if !self.text.contains(['&', '=', '#']) {

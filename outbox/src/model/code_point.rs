@@ -4,13 +4,13 @@ use std::fmt;
 
 use icu_properties::{CodePointSetData, props::DefaultIgnorableCodePoint};
 
-/// A character that a message shows as its code point and, if it is a common one, its name (`U+200B zero width space`). The
+/// A character that a message shows as its code point and, for a common character, its name (`U+200B zero width space`). The
 /// character itself is not shown, because it may be invisible or change how the rest of the message is displayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CodePoint(pub char);
 
 impl CodePoint {
-    /// The first invisible character of a text.
+    /// The first invisible character in `text`.
     #[must_use]
     pub fn first_invisible(text: &str) -> Option<Self> {
         text.chars().map(Self).find(|c| c.is_invisible())

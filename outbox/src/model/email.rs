@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::{code_point::CodePoint, email_domain, mailbox::Mailbox};
 
-/// Why a text is not an email address. The message is for the person who typed it.
+/// Why the input is not an email address. The message is for the person who typed the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EmailError {
     /// It is empty or contains only spaces.
@@ -60,7 +60,7 @@ impl Email {
         if text.chars().any(char::is_control) {
             return Err(EmailError::Shape);
         }
-        // Normalising can make a text 18 times as long, so the input is bounded first. The OpenAPI document states the
+        // Normalising can make the text 18 times as long, so the input is bounded first. The OpenAPI document states the
         // same limit.
         if text.chars().count() > Self::MAX_LENGTH {
             return Err(EmailError::TooLong);
@@ -87,7 +87,7 @@ impl Email {
         Ok(Self(address))
     }
 
-    /// Reads the address of a row. An earlier version of `parse` may have accepted it, and earlier versions were less strict
+    /// Reads the address from a row. An earlier version of `parse` may have accepted it, and earlier versions were less strict
     /// about domains without a dot, punycode, and the length of the local part.
     ///
     /// # Errors

@@ -97,8 +97,8 @@ mod tests {
             ("〇一.example", "xn--w6j351g.example"),
             ("उदाहरण.परीक्षा", "xn--p1b6ci4b4b3a.xn--11b5bs3a9aj6g"),
             ("مثال.إختبار", "xn--mgbh0fb.xn--kgbechtv"),
-            // Joiners are invisible, so they are refused in typed domains. A domain with valid joiners is accepted in the form
-            // of punycode.
+            // Joiners are invisible, so they are refused in typed domains. A domain with valid joiners is accepted as
+            // punycode.
             ("xn--mgba3gch31f060k.example", "xn--mgba3gch31f060k.example"),
         ] {
             assert_eq!(to_ascii(domain).as_deref(), Ok(ascii), "{domain}");
@@ -153,7 +153,7 @@ mod tests {
         for label in ["xn--", "xn---", "xn--a", "xn--a-", "xn--abc-", "xn--0", "xn--99999999", "xn--mller-kva-"] {
             assert_eq!(to_ascii(&format!("{label}.example")), Err(EmailError::Domain), "{label}");
         }
-        // Punycode of texts that are not valid labels, or not in the form that UTS #46 maps labels to.
+        // Punycode of strings that are not valid labels, or not in the form that UTS #46 maps labels to.
         for text in [
             "mÜller",
             "oﬃce",

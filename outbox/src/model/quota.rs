@@ -1,4 +1,4 @@
-//! Quotas: a number of requests per window, by GCRA (the generic cell rate algorithm).
+//! Quotas: a number of requests per window, enforced with GCRA (the generic cell rate algorithm).
 //!
 //! Each window has one theoretical arrival time (TAT). A request moves the TAT forward by `window ÷ limit`, and is accepted if
 //! the TAT is then at most one window ahead. This rule allows a full burst first and an even rate afterwards, without a counter

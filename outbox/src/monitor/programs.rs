@@ -16,7 +16,7 @@ use crate::postgres::{
     schema::{ProgramKind, newest_migration},
 };
 
-/// Time between two reports. A program that has not reported for three times as long is left out of the summary.
+/// Time between two reports. A program that has not reported for three times this interval is left out of the summary.
 pub const REPORT_INTERVAL: Duration = Duration::from_secs(10);
 
 /// Maximum time that a stopping program waits for the database.
@@ -110,7 +110,7 @@ impl ProgramReporter {
         }
     }
 
-    /// Reports that the program stops, if the database answers within a second.
+    /// Reports that the program is stopping. Gives up if the database does not answer within a second.
     pub async fn report_stop(&self, pool: &PgPool) {
         let stopped = timeout(STOP_PATIENCE, self.program.report_stop(pool)).await;
         if !matches!(stopped, Ok(Ok(()))) {

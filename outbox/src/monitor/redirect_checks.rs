@@ -11,8 +11,8 @@ use crate::postgres::error::Error;
 /// redirect of each link anyway.
 pub const ALLOWED_FOR: Duration = Duration::from_hours(1);
 
-/// How long a callback counts as refused. This time is short, so that a missing entry takes effect soon after an operator adds
-/// it to the allow list.
+/// How long a callback counts as refused. This time is short, so that a new entry takes effect soon after an operator adds it
+/// to the allow list.
 pub const REFUSED_FOR: Duration = Duration::from_mins(1);
 
 /// Maximum number of rows. A wildcard in `CALLBACK_ORIGINS` lets strangers make up origins, so the table needs a limit.
@@ -35,7 +35,7 @@ pub struct RedirectCheck {
     /// Whether the allow list accepts the callback without a query and with any `?next=`. If false, it may still accept some
     /// of the callback's URLs.
     pub is_allowed: bool,
-    /// How long this is valid from now.
+    /// How much longer this result is valid.
     pub valid_for: Duration,
 }
 
@@ -62,8 +62,8 @@ pub async fn find(pool: &PgPool, origin_and_path: &str) -> Result<Option<Redirec
     }))
 }
 
-/// Stores the result of a check. Returns false if the result was not stored: if the table is full and the callback has no row
-/// yet, or if `origin_and_path` has more than 2,048 bytes.
+/// Stores the result of a check. Returns false if the result was not stored, because the table is full and the callback has no
+/// row yet, or because `origin_and_path` has more than 2,048 bytes.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -119,10 +119,10 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
         .connect_lazy_with(options.application_name(program)))
 }
 
-/// Checks whether a text is a Postgres URL.
+/// Checks whether `url` is a Postgres URL.
 ///
 /// # Errors
-/// What is wrong with it, without any part of the password.
+/// What is wrong with the URL, without any part of the password.
 pub fn check_url(url: &str) -> Result<(), DatabaseUrlError> {
     database_url::parse(url).map(drop)
 }
@@ -142,7 +142,7 @@ pub async fn outage_reason(
     found.map_or_else(|error| error.outage(), |()| reason)
 }
 
-/// Opens one more connection and closes it again, to learn why the pool has no connection: the pool does not say.
+/// Opens one more connection and closes it again, to learn why the pool has no connection. The pool does not report the reason.
 async fn try_connection(pool: &PgPool) -> Result<(), Error> {
     let attempt = async {
         let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;

@@ -1,10 +1,10 @@
-//! Parses `DATABASE_URL`. The text is checked first, because sqlx logs the parts that it does not understand, and such a part
+//! Parses `DATABASE_URL`. The URL is checked first, because sqlx logs the parts that it does not understand, and such a part
 //! may contain a piece of the password.
 
 use sqlx::postgres::PgConnectOptions;
 use url::{Host, Url};
 
-/// Why a text cannot be used as `DATABASE_URL`. The messages contain no part of a password.
+/// Why a string cannot be used as `DATABASE_URL`. The messages contain no part of a password.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DatabaseUrlError {
     /// It does not start with `postgres://` or `postgresql://`.

@@ -1,5 +1,5 @@
-//! Describes the errors of the database library so that an operator knows what to do. The texts contain no value that was
-//! sent, and no detail of the source code of Postgres or the library.
+//! Describes the errors of the database library so that an operator knows what to do. The descriptions contain no values that
+//! were sent, and no details of the source code of Postgres or the library.
 
 use std::io::ErrorKind;
 
@@ -70,7 +70,7 @@ fn describe_connection(error: &std::io::Error) -> String {
     words.to_owned()
 }
 
-/// Says what to do about a refused certificate, chosen by rustls's error text (seen with Postgres 15).
+/// Says what to do about a refused certificate, based on rustls's error text (seen with Postgres 15).
 fn describe_certificate(error: &str) -> Option<&'static str> {
     let advice = [
         (

@@ -91,8 +91,8 @@ impl Error {
                     | sqlx::Error::PoolClosed
                     | sqlx::Error::WorkerCrashed
             ),
-            // The last two errors occur while another version is being rolled out. They resolve themselves, or this program is
-            // replaced.
+            // `TablesTooOld` and `ProgramTooOld` occur while another version is being rolled out. They resolve themselves, or
+            // this program is replaced.
             Self::TimedOut | Self::ReadOnly | Self::TablesTooOld { .. } | Self::ProgramTooOld { .. } => true,
             Self::Url(_) | Self::TransactionPooler { .. } => false,
             // The tables belong to another version, or the role may not create them: an operator must act.
@@ -167,7 +167,7 @@ fn describe_pooler(is_supabase: bool) -> &'static str {
     }
 }
 
-/// Cancels work that takes longer than the maximum for a statement. Its connection is checked before it is used again.
+/// Cancels work that takes longer than the maximum for a statement. The work's connection is checked before it is used again.
 ///
 /// # Errors
 /// [`Error::TimedOut`], and the errors of the work.
@@ -214,7 +214,7 @@ pub(crate) fn is_collision(error: &sqlx::Error) -> bool {
     matches!(code.as_deref(), Some("40001" | "40P01" | "23505"))
 }
 
-/// Whether there was no partition for a row. Postgres reports it as a failed check (23514) without a constraint name.
+/// Whether the partition for a row was missing. Postgres reports this as a failed check (23514) without a constraint name.
 pub(crate) fn is_missing_partition(error: &sqlx::Error) -> bool {
     error
         .as_database_error()

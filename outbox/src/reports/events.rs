@@ -19,7 +19,7 @@ use crate::{
 /// Maximum age of a report's signature. Tokens are kept for twice as long.
 pub const LONGEST_REPORT_AGE: Duration = Duration::from_hours(24);
 
-/// A reported event. Its texts fit their columns and contain no link, address or token.
+/// A reported event. Its text fields fit their columns and contain no link, address or token.
 #[derive(Debug, Clone)]
 pub struct DeliveryEvent {
     /// Mailgun's id of the event.
@@ -42,7 +42,7 @@ pub struct DeliveryEvent {
     pub enhanced_code: Option<String>,
     /// Response text from the recipient's server.
     pub message: Option<String>,
-    /// The delivery status that the event means; `None` for a mail in test mode.
+    /// The delivery status that the event indicates; `None` for a mail in test mode.
     pub delivery: Option<DeliveryStatus>,
     /// Why the recipient should not be mailed for a while, if there is a reason.
     pub suppression: Option<SuppressionReason>,

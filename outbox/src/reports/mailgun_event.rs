@@ -1,5 +1,5 @@
 //! Reads a Mailgun event, from a webhook or from the events API. Nothing in an event is signed, so malformed values are
-//! refused or left out, and texts that could contain a link, an address or a token are redacted.
+//! refused or left out, and text that could contain a link, an address or a token is redacted.
 
 use std::time::Duration;
 
@@ -27,12 +27,12 @@ pub struct Malformed(pub &'static str);
 const KINDS: [&str; 5] = ["accepted", "delivered", "failed", "complained", "rejected"];
 /// Mailgun's SMTP code for a mail in test mode, which was not sent.
 const TEST_MODE: i32 = 650;
-/// Words that occur only in failures of TLS.
+/// Words that occur only in TLS failures.
 const TLS_WORDS: [&str; 6] = ["certificate", "certificates", "x509", "tls", "starttls", "ssl"];
 
 impl MailgunEvent {
     /// Reads an event. The event must not have happened after `latest` (time since 1970). If `domain` is given, the event must
-    /// be about a mail of that domain.
+    /// be about a mail from that domain.
     ///
     /// # Errors
     /// [`Malformed`].
@@ -111,7 +111,7 @@ struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// The delivery status that an event means. The first matching row decides.
+    /// The delivery status that an event indicates. The first matching arm decides.
     fn delivery(&self) -> Option<DeliveryStatus> {
         match (self.kind, self.severity) {
             ("accepted", _) => Some(DeliveryStatus::Accepted),

@@ -4,8 +4,8 @@
 /// Maximum length of the result, in characters.
 const LONGEST: usize = 500;
 
-/// A run of this many token characters that includes a digit is a token. A link's hash has 56 characters, and a JWT has
-/// hundreds.
+/// A run of this many token characters that includes a digit is treated as a token. A link's hash has 56 characters, and a
+/// JWT has hundreds.
 const LONGEST_WORD: usize = 24;
 
 /// Replaces secrets by placeholders, and cuts the text.
@@ -32,7 +32,7 @@ fn word(word: &str) -> &str {
     }
 }
 
-/// The parts of a word between punctuation that does not occur in tokens.
+/// Splits a word at punctuation that does not occur in tokens.
 fn runs(word: &str) -> impl Iterator<Item = &str> {
     word.split(|c: char| !(c.is_ascii_alphanumeric() || "-_.+/~".contains(c)))
 }

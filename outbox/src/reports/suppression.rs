@@ -78,7 +78,7 @@ pub async fn mark_lifted(pool: &PgPool, recipient: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Suppressed addresses that were not compared with Mailgun's lists for at least `every`, with their reasons.
+/// Suppressed addresses that have not been compared with Mailgun's lists for at least `every`, with their reasons.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -159,7 +159,7 @@ pub(crate) async fn claim_after(pool: &PgPool, options: ClaimOptions<'_>, place:
                     return Ok(batch);
                 }
             }
-            // Another worker has just claimed a job of one of these recipients. The next try sees that job.
+            // Another worker has just claimed a job for one of these recipients. The next try sees that job.
             Err(error) if is_unique_violation(&error) => {}
             Err(error) => return Err(error.into()),
         }

@@ -32,7 +32,7 @@ struct Position {
 }
 
 impl QueueCursor {
-    /// Claims jobs as [`claim()`](crate::claim()) does. Returns no jobs only if the whole queue has none to claim.
+    /// Claims jobs as [`claim()`](crate::claim()) does. Returns an empty list only if no job in the whole queue can be claimed.
     ///
     /// # Errors
     /// [`Error::Database`].

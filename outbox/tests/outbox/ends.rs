@@ -236,7 +236,7 @@ async fn a_step_that_is_written_again_after_a_lost_answer_is_recorded_once() {
     outbox.expect_open_jobs(1);
 }
 
-/// Changes the job's row as a report about its mail does.
+/// Changes the job's row in the same way as a report about its mail.
 const REPORTED: &str = "update email_jobs_open set delivery = 'delivered', delivery_at = clock_timestamp()";
 
 #[tokio::test]

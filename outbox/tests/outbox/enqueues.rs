@@ -105,7 +105,7 @@ async fn a_newcomers_request_uses_as_much_quota_as_any_other() {
               from jsonb_each(clients) as client, jsonb_array_elements_text(client.value) as tat)
       from recipient_quotas";
     let used: Vec<(Vec<i64>, Vec<i64>)> = outbox.rows(used).await;
-    // 90 s are a tenth of 15 min.
+    // 90 s is a tenth of 15 min.
     assert_eq!(used, [(vec![90, 2_880], vec![180, 8_640]), (vec![90, 2_880], vec![180, 8_640])]);
     outbox.expect_open_jobs(2);
 }

@@ -31,7 +31,7 @@ async fn partitions_are_created_a_week_ahead_even_by_concurrent_programs() {
 
     let ahead: i64 = outbox.scalar("select count(*) from pg_inherits where inhparent = 'email_jobs'::regclass").await;
     assert_eq!(ahead, 9);
-    // Partitions have the comments of the table.
+    // Partitions have the same comments as the table.
     assert!(
         outbox
             .scalar::<bool>(&format!("select col_description(('email_jobs_' || {TODAY})::regclass, 2) is not null"))

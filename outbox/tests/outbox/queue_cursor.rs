@@ -109,7 +109,7 @@ async fn wait_at(outbox: &TestOutbox, places: RangeInclusive<i64>) {
         .await;
 }
 
-/// Number of entries of an index that all claims have read.
+/// Number of entries in an index that the claims have read in total.
 async fn entries_read(outbox: &TestOutbox, index: &str) -> i64 {
     outbox.pool.close().await;
     outbox.wait_until_sessions_end().await;

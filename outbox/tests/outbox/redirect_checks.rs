@@ -8,7 +8,7 @@ use crate::test_outbox::TestOutbox;
 
 const CALLBACK: &str = "https://portal.example.com/auth/callback";
 
-/// Whether the callback is known as allowed; `None` if it is not known.
+/// Whether the callback is known to be allowed or refused; `None` if neither is known.
 async fn is_allowed(outbox: &TestOutbox, callback: &str) -> Option<bool> {
     find(&outbox.pool, callback).await.unwrap().map(|check| check.is_allowed)
 }

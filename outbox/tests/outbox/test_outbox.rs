@@ -1,4 +1,4 @@
-//! The test harness: a test's database, with pools of all roles, and helpers that run a job through the outbox.
+//! The test harness: a test's database, with a pool for each role, and helpers that run a job through the outbox.
 
 use std::{ops::Deref, time::Duration};
 
@@ -116,7 +116,7 @@ impl TestOutbox {
         outbox::requeue(&self.pool, &[back]).await.unwrap()[0]
     }
 
-    /// The plan of one of the outbox's statements. `part` is a text that only this statement contains, and `execute` is an
+    /// The plan of one of the outbox's statements. `part` is a string that only this statement contains, and `execute` is an
     /// `execute it (…)` with its parameters.
     pub(crate) async fn plan_of(&self, part: &str, execute: &str) -> String {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../.sqlx");

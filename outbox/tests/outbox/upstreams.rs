@@ -387,7 +387,8 @@ async fn only_one_worker_is_told_of_the_start_and_end_of_a_pause() {
     assert_eq!(end_pauses(&outbox.pool).await.unwrap(), []);
 }
 
-/// Three recipients whom a firewall refuses can stop Supabase. Their old jobs must not make the api refuse other requests.
+/// Three recipients whom a firewall refuses can cause Supabase to count as stopped. Their old jobs must not make the api refuse
+/// other requests.
 #[tokio::test]
 async fn refused_jobs_neither_stop_admission_nor_count_as_an_outage() {
     let outbox = TestOutbox::new().await;

@@ -1,4 +1,4 @@
-//! Sentences of each language with their values.
+//! Sentences in each language, with their values.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use words::{
     Clock, Language, TimeZone, Value, Words, WordsError, days_between, format_clock, format_date, format_duration,
 };
 
-/// A sentence of a mail that was requested in a zone and works for an hour.
+/// A sentence from a mail that was requested in a zone and whose link is valid for an hour.
 fn sentence(id: &str, language: Language, zone: &str, requested: &str) -> String {
     let (words, lifetime) = (Words::built_in(), Duration::from_hours(1));
     let zone: TimeZone = zone.parse().unwrap();

@@ -63,7 +63,7 @@ pub struct Stop {
     pub kind: StopKind,
     /// When it was stopped.
     pub since: DateTime<Utc>,
-    /// Why.
+    /// Why it was stopped.
     pub failure: Failure,
     /// Name of the setting to check.
     pub setting: String,

@@ -47,7 +47,7 @@ pub async fn take_check(pool: &PgPool, upstream: Upstream, min_interval: Duratio
     Ok(taken.rows_affected() == 1)
 }
 
-/// Records that a call for a recipient, begun at `began_at`, failed although the check call succeeds. `recipient` is a SHA-256
+/// Records that a call for a recipient, begun at `began_at`, failed although the check call succeeded. `recipient` is a SHA-256
 /// hash of the address. The third suspect stops the service.
 ///
 /// # Errors
@@ -91,7 +91,7 @@ pub async fn suspect(
 }
 
 /// Records that a call for a recipient, begun at `began_at`, succeeded. This clears the suspects if the first of their failed
-/// calls began earlier. Call it only while there are suspects.
+/// calls began earlier. Call this function only while there are suspects.
 ///
 /// # Errors
 /// [`Error::Database`].
