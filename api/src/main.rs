@@ -50,7 +50,7 @@ fn run() -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match runtime.block_on(api::serve(settings)) {
         Ok(()) => Ok(ExitCode::SUCCESS),
-        // Bad settings cause both of these errors, but only `serve` can detect them.
+        // `DatabaseUrl` and `Listen` are caused by bad settings, but only `serve` can detect them.
         Err(error @ (ServeError::DatabaseUrl | ServeError::Listen(_))) => Ok(refuse([error])),
         Err(error) => Err(error.into()),
     }

@@ -13,7 +13,7 @@ pub const KEY_ID_LENGTH: usize = 4;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyId(pub [u8; KEY_ID_LENGTH]);
 
-/// A key. Has no `Debug`.
+/// A key. Does not implement `Debug`.
 pub struct SecretKey {
     /// Identifies the key.
     pub id: KeyId,

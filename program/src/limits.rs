@@ -5,16 +5,16 @@ use nix::{
     sys::resource::{Resource, getrlimit, setrlimit},
 };
 
-/// The system did not change a limit.
+/// A limit could not be read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum LimitError {
     /// Core dumps are still possible.
     #[error("cannot turn off core dumps: {}", .0.desc())]
     CoreDumps(Errno),
-    /// The hard limit of open files is unknown.
+    /// The hard limit on open files is unknown.
     #[error("cannot read the limit of open files: {}", .0.desc())]
     ReadOpenFiles(Errno),
-    /// The limit of open files was not raised.
+    /// The limit on open files was not raised.
     #[error("cannot raise the limit of open files: {}", .0.desc())]
     RaiseOpenFiles(Errno),
 }
@@ -28,7 +28,8 @@ pub fn forbid_core_dumps() -> Result<(), LimitError> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(LimitError::CoreDumps)
 }
 
-/// Raises the limit of open files to the hard limit. A shell's usual limit of 1,024 also limits the open connections.
+/// Raises the limit on open files to the hard limit. A shell's usual limit of 1,024 would also limit the number of open
+/// connections.
 ///
 /// # Errors
 /// [`LimitError::ReadOpenFiles`] or [`LimitError::RaiseOpenFiles`].

@@ -11,9 +11,9 @@ use crate::io_problem::io_problem;
 #[derive(Debug, thiserror::Error)]
 #[error("{variable}: cannot listen on {address}: {}", io_problem(.problem))]
 pub struct ListenError {
-    /// The setting.
+    /// Name of the setting.
     pub variable: &'static str,
-    /// Its value.
+    /// Value of the setting.
     pub address: SocketAddr,
     /// What the operating system said.
     problem: io::Error,

@@ -47,7 +47,7 @@ impl Display for SettingError {
 pub struct SettingErrors(Vec<SettingError>);
 
 impl SettingErrors {
-    /// Returns a good value, or adds the error of a bad value.
+    /// Returns the value if it is good; otherwise, adds the error.
     pub fn read<T, E: Display>(
         &mut self,
         variable: &'static str,

@@ -86,8 +86,8 @@ impl QueueMonitor {
         }
     }
 
-    /// Records that each connection keeps its own server session: no pooler is in transaction or statement mode. Until then,
-    /// nothing may use the pool.
+    /// Records that each connection keeps its own server session: no pooler is in transaction or statement mode. Until
+    /// this method has been called, only the pooler check may use the connection pool.
     pub(crate) fn note_own_sessions(&self) {
         self.has_own_sessions.store(true, Relaxed);
         self.outage.note_usable();

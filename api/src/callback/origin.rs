@@ -19,7 +19,7 @@ impl Origin {
     /// Parses an origin in the form that the header `Origin` uses. One trailing slash is allowed. Returns `None` for anything
     /// else.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        // The WHATWG parser removes spaces and line breaks and reads `\` as `/`. Reject such texts instead.
+        // The WHATWG parser removes spaces and line breaks and reads `\` as `/`. Reject such input instead.
         let is_plain = text.len() <= MAX_BYTES && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
         let (scheme, rest) = text.split_once("://")?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);

@@ -38,7 +38,7 @@ fn shown_host(host: &str, origin: &Origin) -> Option<ShownHost> {
     ShownHost::parse(text).ok()
 }
 
-/// Returns the host `ascii`, but with each label in Unicode that is in Unicode in `written`.
+/// Returns the host `ascii`, but converts each label to Unicode if the same label in `written` is in Unicode.
 fn as_written(written: &str, ascii: &str) -> String {
     let (labels, written): (Vec<&str>, Vec<&str>) = (ascii.split('.').collect(), written.split('.').collect());
     // The URL parser also reads other characters as dots, such as U+3002.

@@ -1,9 +1,9 @@
 //! Finds the callback origin of a request. The sources are the body's `callback_origin`, then the headers
 //! `X-AppHandoff-Callback-Origin`, `Origin` and `Referer`.
 //!
-//! Callers set `callback_origin` and `X-AppHandoff-Callback-Origin` on purpose. The first of these two that is present
-//! therefore decides, and an origin that is not allowed is an error. Browsers set `Origin` and `Referer` on their own, so an
-//! origin in these headers that is not allowed is skipped.
+//! Callers set `callback_origin` and `X-AppHandoff-Callback-Origin` on purpose. The first of these two sources that is present
+//! therefore determines the callback origin, and an origin that is not allowed is an error. Browsers set `Origin` and `Referer`
+//! on their own, so an origin in these headers that is not allowed is skipped.
 
 use outbox::CodePoint;
 use poem::http::{HeaderMap, HeaderName, header};

@@ -9,7 +9,7 @@ use crate::http::{
 };
 
 /// Maximum length of the callback URL in characters, after it is percent-encoded again for the link. Some versions of Outlook
-/// cut links after 2,083 characters; the remaining characters are for Supabase's part of the link.
+/// cut links after 2,083 characters; the difference leaves room for Supabase's part of the link.
 const MAX_LENGTH_IN_LINK: usize = 1_700;
 
 /// The callback URL would make the link too long.

@@ -36,7 +36,7 @@ pub(crate) struct ConfirmPage {
 /// A page that explains a problem instead of showing the button.
 struct Refusal {
     problem: Problem,
-    /// The language of the page. `None` if the link's own language is not known.
+    /// The language of the page. `None` if the language of the link is unknown.
     language: Option<Language>,
 }
 

@@ -3,8 +3,8 @@
 //!
 //! GET and HEAD change nothing, no matter how many such requests arrive. POST redirects the browser to Supabase, which uses up
 //! the token. The link's destination is part of the word. The word is authenticated (crate `confirm`), so no request parameter
-//! can change the destination. `handler` decides, `page` renders with `page_words`, `assets` serves the style and the script,
-//! and `foreign` recognises posts from other sites.
+//! can change the destination. `handler` answers the requests, `page` and `page_words` render the responses, `assets` serves
+//! the style and the script, and `foreign` recognises POSTs from other sites.
 
 mod assets;
 mod foreign;

@@ -1,9 +1,9 @@
-//! The texts of one page: the messages in its language, with the page's values filled in.
+//! The text of one page: the messages in the page's language, with the page's values filled in.
 
 use confirm::Content;
 use words::{Language, Part, Value, Words, choose_language};
 
-/// The texts of a page. The templates call its methods.
+/// The text of a page. The templates call these methods.
 pub(super) struct PageWords<'a> {
     words: &'a Words,
     language: Language,
@@ -11,12 +11,12 @@ pub(super) struct PageWords<'a> {
 }
 
 impl<'a> PageWords<'a> {
-    /// The texts of a page that shows no values.
+    /// The text of a page that shows no values.
     pub(super) fn new(words: &'a Words, language: Language) -> Self {
         Self { words, language, args: vec![] }
     }
 
-    /// The texts of the page with the button.
+    /// The text of the page with the button.
     pub(super) fn of_content(words: &'a Words, language: Language, content: &'a Content) -> Self {
         let address = content.recipient.as_deref().map(|address| ("address", Value::Text(address)));
         let args = [("host", Value::Text(&content.shown_host))].into_iter().chain(address).collect();
@@ -38,7 +38,7 @@ impl<'a> PageWords<'a> {
         self.words.text(self.language, id, &self.args).map_err(askama::Error::custom)
     }
 
-    /// A message in parts, so that the template can mark its values.
+    /// A message in parts, so that the template can add markup around the values.
     pub(super) fn parts(&self, id: &str) -> askama::Result<Vec<Part<'a>>> {
         self.words.parts(self.language, id, &self.args).map_err(askama::Error::custom)
     }

@@ -111,7 +111,7 @@ fn response_content(operation: &str, status: impl std::fmt::Display) -> String {
     format!("{operation}/responses/{status}/content/application~1json")
 }
 
-/// What Mailgun posts when a mail was delivered, without the fields that the api ignores.
+/// What Mailgun posts when a mail has been delivered, without the fields that the api ignores.
 fn webhook_example() -> Value {
     json!({
         "signature": {

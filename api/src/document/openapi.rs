@@ -1,7 +1,7 @@
 //! Generates the OpenAPI document from the code.
 //!
 //! Everything that poem-openapi cannot express is added to its JSON here. The JSON and YAML routes, the page and
-//! `magic-link-api openapi` therefore show the same document.
+//! `magic-link-api openapi` therefore all use the same document.
 
 use poem_openapi::{ContactObject, LicenseObject, OpenApiService, ServerObject};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! JSON pointers (RFC 6901) into the document, and how to set a value there.
+//! JSON pointers (RFC 6901) into the document, and a function that sets a value at a pointer.
 
 use serde_json::Value;
 

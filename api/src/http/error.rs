@@ -55,7 +55,7 @@ impl ErrorCode {
         }
     }
 
-    /// The code in `snake_case`, as responses, log lines and metrics show it.
+    /// The code in `snake_case`, as it appears in responses, log lines and metrics.
     pub(crate) fn name(self) -> String {
         self.to_json().as_ref().and_then(|name| name.as_str()).unwrap_or_default().to_owned()
     }
@@ -112,7 +112,7 @@ pub(crate) struct ErrorResponse {
 }
 
 impl ErrorResponse {
-    /// Creates an error with a message for people and no issues.
+    /// Creates an error without issues. `message` is for people.
     pub(crate) fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
         Self { code, message: message.into(), issues: vec![], retry_after: None, headers: vec![] }
     }
@@ -137,7 +137,7 @@ impl ErrorResponse {
 
     /// 503 with a wait of five seconds. The request was not accepted.
     pub(crate) fn unavailable() -> Self {
-        // People are willing to wait this long, and the first seconds of a failover have then passed.
+        // People are willing to wait this long, and by then the first seconds of a failover have passed.
         Self::unavailable_for(Duration::from_secs(5))
     }
 

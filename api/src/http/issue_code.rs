@@ -1,6 +1,6 @@
 //! The codes of validation issues. Portals use them to show messages in the person's language.
 
-/// Declares the codes once, each with its text in responses.
+/// Declares each code once, together with its string in responses.
 macro_rules! issue_codes {
     ($($(#[$doc:meta])* $variant:ident = $text:literal,)+) => {
         /// What is wrong with one field. Codes may be added, so callers must expect unknown ones.

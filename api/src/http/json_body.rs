@@ -1,7 +1,7 @@
 //! The extractor for all JSON request bodies. It checks the headers that describe the body, takes the bytes that `body` has
 //! read, and lets the endpoint's request type parse them.
 //!
-//! poem-openapi's own `Json` stops at the first problem, does not name the field, and accepts numbers for strings.
+//! poem-openapi's own `Json` stops at the first problem, does not name the field, and accepts numbers in place of strings.
 
 use hyper::body::Bytes;
 use poem::{
@@ -67,7 +67,7 @@ impl<'a, T: JsonRequest> ApiExtractor<'a> for JsonBody<T> {
 /// Returns the body's bytes.
 ///
 /// # Errors
-/// 415 for any other content type or a compressed body, 413 for a body that is too large,
+/// 415 for a compressed body or a content type other than JSON, 413 for a body that is too large,
 /// 400 if the body did not arrive in time.
 fn read_bytes(request: &Request) -> Result<Bytes, ErrorResponse> {
     let media_type = request.content_type().and_then(|text| text.split(';').next()).unwrap_or_default();
@@ -107,7 +107,7 @@ pub(crate) fn unsupported_media_type() -> ErrorResponse {
     ErrorResponse::new(ErrorCode::UnsupportedMediaType, message)
 }
 
-/// 413. The message names the limit of `path`.
+/// 413. The message states the limit for `path`.
 pub(crate) fn payload_too_large(path: &str) -> ErrorResponse {
     let max_kib = body::max_bytes(path) / 1024;
     ErrorResponse::new(ErrorCode::PayloadTooLarge, format!("The body is larger than {max_kib} KiB."))

@@ -1,4 +1,4 @@
-//! HTTP parts that both endpoints share: reading request bodies, request ids, the error object, documented responses
+//! HTTP code that both endpoints share: reading request bodies, request ids, the error object, documented responses
 //! and headers, and the endpoints' paths.
 
 pub(crate) mod body;

@@ -1,4 +1,4 @@
-//! The endpoints' paths and methods. Layers use them to limit, log and answer each endpoint.
+//! The endpoints' paths and methods. Layers use them to limit, log and answer the requests to each endpoint.
 
 /// A `POST` to this path requests a link. The published reference names this path without the server's prefix `/api`.
 pub(crate) const SEND_MAGIC_LINK_PATH: &str = "/api/auth/send-magic-link";

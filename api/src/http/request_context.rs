@@ -70,7 +70,7 @@ pub(crate) async fn trace_request<E: Endpoint>(next: Arc<E>, mut request: Reques
             let code = response.data::<ErrorCode>().map_or_else(|| "ok".to_owned(), |code| code.name());
             let status = response.status().as_u16();
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            // Do not log the recipient: not everyone who reads logs may know who signs in.
+            // Do not log the recipient: not everyone who can read the logs is allowed to know who signs in.
             tracing::info!(%method, status, code, duration_ms, "request answered");
             metrics::count_response(status, code);
         }

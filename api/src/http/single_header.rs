@@ -1,4 +1,4 @@
-//! Request headers that may be sent only once.
+//! Request headers that may have only one value.
 
 use poem::http::{HeaderMap, HeaderName};
 

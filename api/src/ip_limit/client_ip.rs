@@ -26,7 +26,7 @@ pub(crate) enum ClientIpSource {
     Header(HeaderName),
 }
 
-/// Finds the address that a request is counted under.
+/// Finds the address whose quota a request uses.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ClientIpFinder {
     trusted: TrustedProxies,
@@ -145,7 +145,7 @@ mod tests {
             ("10.0.0.1", &["[fe80::1%en-0.1]:80"], "fe80::1"),
             ("10.0.0.1", &["::ffff:198.51.100.1"], "198.51.100.1"),
             ("fd00::1", &["198.51.100.1"], "198.51.100.1"),
-            // The client sent a byte that is not ASCII, and a proxy appended to the same line.
+            // The client sent a byte that is not ASCII, and a proxy appended an address to the same line.
             ("10.0.0.1", &["\u{ff}, 198.51.100.1, 10.0.0.2"], "198.51.100.1"),
         ] {
             assert_eq!(client("10.0.0.0/8,fd00::/8", peer, lines), expected, "{peer} {lines:?}");

@@ -16,7 +16,7 @@ pub(super) fn entries_from_the_right(headers: &HeaderMap) -> impl Iterator<Item 
     lines.into_iter().rev().flat_map(|line| line.as_bytes().rsplit(|&byte| byte == b','))
 }
 
-/// Returns the value of a header, or `None` unless the header is sent exactly once.
+/// Returns the value of a header, or `None` if the header is missing or repeated.
 pub(super) fn only_line<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a [u8]> {
     let mut lines = headers.get_all(name).iter();
     let first = lines.next()?;

@@ -25,7 +25,7 @@ use super::{
 const CLIENT: PrefixLength = PrefixLength { v4: 32, v6: 64 };
 /// The network that a provider assigns to one customer. IPv6 sites have their own limit.
 const SITE: PrefixLength = PrefixLength { v4: 24, v6: 48 };
-/// A network whose clients share a bucket when the buckets of clients and sites are full.
+/// A network whose clients share a bucket when the levels for clients and sites hold their maximum number of buckets.
 const REGION: PrefixLength = PrefixLength { v4: 16, v6: 32 };
 /// A site's quota as a multiple of a client's.
 const SITE_QUOTA_FACTOR: u32 = 16;
@@ -34,7 +34,7 @@ pub(super) const PRESSURE_COST: NonZeroU32 = NonZeroU32::new(3).expect("three is
 /// How often idle buckets are removed.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// A caller's network as the rate limits see it: `203.0.113.7`, or `2001:db8:1:2::/64`.
+/// A caller's network in the form that the rate limits use: `203.0.113.7`, or `2001:db8:1:2::/64`.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientNetwork(pub(crate) String);
 

@@ -1,8 +1,8 @@
-//! A model of how a browser resolves a text that a portal navigates to.
+//! A model of how a browser resolves the string that a portal navigates to.
 
 use url::Url;
 
-/// The portals that each text is resolved against. The fuzzers' dictionaries and seeds name the first portal.
+/// The portals against which each string is resolved. The fuzzers' dictionaries and seeds name the first portal.
 pub(super) const PORTALS: [&str; 4] =
     ["https://portal.example.com", "https://portal.example.com:8443", "http://localhost:3000", "http://[::1]"];
 
@@ -33,7 +33,7 @@ fn assert_same_origin(portal: &Url, url: &Url, text: &str) {
     assert!(!url.path().starts_with("//"), "{text:?} has the path {}", url.path());
 }
 
-/// Cleans a text as the WHATWG URL standard's "basic URL parser" does: removes spaces and controls at both ends,
+/// Cleans `text` as the WHATWG URL standard's "basic URL parser" does: removes spaces and control characters at both ends,
 /// removes tabs and line breaks, and reads `\` as a slash. Implemented by hand, because the `url` crate differs from
 /// browsers in places (`url/tests/expected_failures.txt`).
 fn clean_like_browser(text: &str) -> String {

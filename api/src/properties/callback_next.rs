@@ -97,7 +97,7 @@ fn assert_is_one_segment(segment: &str) {
     }
 }
 
-/// The common characters of Unicode's category Cf.
+/// Whether `c` is one of the common characters in Unicode's category Cf.
 fn is_format(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}')
         || matches!(c, '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0001}'..='\u{e007f}')

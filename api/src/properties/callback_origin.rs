@@ -97,7 +97,7 @@ fn browser_origin(text: &str) -> Option<String> {
     Url::parse(text).ok().map(|url| url.origin().ascii_serialization())
 }
 
-/// Whether an origin is on the allow list, decided by comparing serialised texts.
+/// Whether an origin is on the allow list, decided by comparing serialised origins.
 fn is_listed(list: &str, found: &str) -> bool {
     let is_label = |label: &str| !label.is_empty() && !label.contains(['.', ':', '/', '*', '%']);
     list.split(',').map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {

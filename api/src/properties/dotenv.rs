@@ -38,7 +38,7 @@ pub fn dotenv(input: &[u8]) -> bool {
     }
 }
 
-/// A value in single or double quotes must be parsed to the original value.
+/// A value that is written in single or double quotes must parse to the original value.
 fn assert_round_trip(assignments: &[Assignment]) {
     let mut file = String::new();
     for Assignment { name, value } in assignments {

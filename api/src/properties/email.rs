@@ -25,7 +25,7 @@ pub fn email(input: &[u8]) -> bool {
     true
 }
 
-/// The common invisible characters.
+/// Whether `c` is one of the common invisible characters.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{3164}')
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}')

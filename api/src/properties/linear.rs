@@ -70,7 +70,7 @@ fn repeated(before: &str, unit: &str, after: &str, bytes: usize) -> String {
 #[test]
 fn email_addresses_are_parsed_in_linear_time() {
     let parse = |text: &String| consume(Email::parse(text).map(|email| email.mailbox()));
-    // The first length is short enough to be normalised, and the second is far too long for that.
+    // An input of the first length is short enough to be normalised; an input of the second length is far too long.
     for bytes in [120, 20_000] {
         let latin = ["a", "a.", "@", "a@", "+", ".", " ", "xn--", "xn--a.", "xn--mller-kva."];
         let others = ["\u{fdfa}", "\u{301}", "\u{316}\u{301}", "\u{1100}\u{1161}", "ü", "ü.", "。", "\u{200b}", "א"];

@@ -11,7 +11,7 @@ use crate::callback::next::{CallbackNext, NextPrefixes};
 
 type Property = fn(&[u8]) -> bool;
 
-/// Bytes that a failing test prints as an escaped text.
+/// Bytes that a failing test prints as an escaped string.
 #[derive(Clone)]
 struct Input(Vec<u8>);
 

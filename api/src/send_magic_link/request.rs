@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Exactly one `@` with text on both sides. NFKC turns the two other characters (U+FF20, U+FE6B) into `@`.
+/// Exactly one `@` with text on both sides. NFKC also turns U+FF20 and U+FE6B into `@`.
 const EMAIL_PATTERN: &str = "^[^@\u{ff20}\u{fe6b}]+[@\u{ff20}\u{fe6b}][^@\u{ff20}\u{fe6b}]+$";
 /// Scheme, host and port, with an optional trailing slash.
 const ORIGIN_PATTERN: &str = r"^[Hh][Tt][Tt][Pp][Ss]?://[^/?#@\\\s]+/?$";

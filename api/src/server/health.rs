@@ -3,7 +3,7 @@
 //!
 //! The health checks run no queries. They read the queue monitor, which checks every second whether a request could be
 //! committed and notes each commit that fails. The public listener reveals no settings. On the private listener, `ready` names
-//! the setting to check, contains Postgres's own message, and lists the running programs.
+//! the setting to check, includes Postgres's own message, and lists the running programs.
 
 use std::sync::Arc;
 

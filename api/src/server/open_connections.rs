@@ -1,4 +1,4 @@
-//! The open connections of one listener, and the choice of connections that close to make room for new ones.
+//! Tracks the open connections of one listener, and chooses which connections to close to make room for new ones.
 //!
 //! Load balancers and browsers keep idle connections for minutes, and a caller with many connections could block all other
 //! callers. Above four fifths of the limit, each new connection therefore closes the connection that has been idle longest. If

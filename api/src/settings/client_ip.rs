@@ -15,7 +15,7 @@ use crate::ip_limit::{
 
 const HEADER: (&str, &str) = ("CLIENT_IP_HEADER", "Fly-Client-IP");
 const HOPS: (&str, &str) = ("TRUSTED_PROXY_HOPS", "2");
-/// Maximum value of `TRUSTED_PROXY_HOPS`. No setup has more proxies in a row.
+/// Maximum value of `TRUSTED_PROXY_HOPS`. No realistic setup has more proxies in a row.
 const MAX_HOPS: usize = 16;
 
 pub(super) fn read(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ClientIpFinder> {

@@ -1,4 +1,4 @@
-//! `LANGUAGES` and `MAIL_TEMPLATES`: the languages in which mails are offered, and an operator's own words.
+//! `LANGUAGES` and `MAIL_TEMPLATES`: the languages in which mails are offered, and the folder with an operator's own messages.
 
 use program::SettingErrors;
 use words::{Fault, Language, Words};

@@ -55,7 +55,7 @@ pub struct ApiSettings {
     pub(crate) link_lifetime: Duration,
     pub(crate) queue_limit: u32,
     pub(crate) languages: OfferedLanguages,
-    /// The words of all languages in which mails can be sent.
+    /// The messages in all languages in which mails can be sent.
     pub(crate) words: Words,
     /// `None` if there is no confirm page.
     pub(crate) confirm: Option<ConfirmSettings>,
@@ -65,7 +65,7 @@ pub struct ApiSettings {
 /// The settings of the webhook endpoint.
 #[derive(Debug, Clone)]
 pub(crate) struct WebhookSettings {
-    /// Keys that may have signed a webhook. Without keys, every webhook gets a 404.
+    /// Keys with which a webhook may be signed. Without keys, every webhook gets a 404.
     pub(crate) signing_keys: Vec<SecretString>,
     /// Maximum age of a signature.
     pub(crate) max_age: Duration,

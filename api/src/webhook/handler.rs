@@ -160,7 +160,8 @@ fn verify_signature(
     Ok(signature)
 }
 
-/// Counts a changed delivery and a suppression. Warns if a domain's suppressions are held back.
+/// Counts the changed delivery state and the suppression, if the event caused them. Warns if a domain's suppressions are held
+/// back.
 fn count_outcome(event: &DeliveryEvent, recorded: ReportOutcome) {
     if let Some(delivery) = recorded.moved_to {
         metrics::count_delivery(delivery);

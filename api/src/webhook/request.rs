@@ -34,7 +34,7 @@ impl JsonRequest for MailgunWebhook {
 }
 
 impl MailgunWebhook {
-    /// The signed timestamp and token, or `None` if none of the keys signed them.
+    /// The signed timestamp and token, or `None` if they were not signed with any of the keys.
     pub(super) fn verify(&self, keys: &[SecretString]) -> Option<VerifiedSignature> {
         signature::verify(&self.signature, keys)
     }

@@ -21,8 +21,8 @@ pub(super) struct VerifiedSignature {
     pub(super) token: String,
 }
 
-/// Returns the signed values if one of the keys made the signature, otherwise `None`. For a subaccount's webhook, our
-/// key made `parent-signature`.
+/// Returns the signed values if the signature was made with one of the keys, otherwise `None`. For a subaccount's webhook,
+/// `parent-signature` is made with our key.
 pub(super) fn verify(signature: &Value, keys: &[SecretString]) -> Option<VerifiedSignature> {
     let text = |name: &str| signature.get(name).and_then(Value::as_str);
     let (timestamp, token) = (text("timestamp")?, text("token")?);

@@ -1,4 +1,4 @@
-//! The address that a request is counted under. A trusted proxy names it, and no caller can choose it.
+//! The client address whose quota a request uses. A trusted proxy names this address, and no caller can choose it.
 
 use sandbox::eventually;
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ async fn client_ip_header_names_the_client_and_otherwise_the_proxy_counts() {
         &["203.0.113.8"],
         &["[2001:db8:1:2::1]:4000"],
         &["2001:db8:1:2::ffff"],
-        // Each of these requests is counted under the proxy's own address.
+        // Each of these requests uses the quota of the proxy's own address.
         &[],
         &["203.0.113.9, 203.0.113.10"],
         &["203.0.113.9", "203.0.113.9"],
@@ -102,7 +102,8 @@ async fn with_trusted_proxy_hops_each_client_behind_one_edge_has_its_own_limit()
     api.expect_open_jobs(1);
 }
 
-/// Waits for this many "request answered" lines, and returns the warnings about one address.
+/// Waits until the log contains one "request answered" line per response, and returns the warnings that most limited
+/// requests came from one address.
 async fn warnings_after(api: &TestApi, responses: usize) -> Vec<Value> {
     let lines =
         |part: &str| -> Vec<String> { api.program.log().into_iter().filter(|line| line.contains(part)).collect() };

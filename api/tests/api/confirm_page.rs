@@ -261,7 +261,7 @@ async fn where_the_mails_language_is_not_known_the_page_is_in_one_that_the_brows
     }
     let foreign = request("POST", "x").header("Origin", "null").header("Accept-Language", "es").send(api.public).await;
     assert_problem(&foreign, 403, "Abra el enlace de su correo");
-    // The worker has messages in a language that this api does not have.
+    // The word names a language for which the worker has messages, but this api has none.
     let unknown = word(&Content { language: Some("tlh".to_owned()), ..content() });
     assert!(text(&open_as(&api, &unknown, "de").await).contains("<html lang=\"de\""));
     assert!(text(&open(&api, &unknown).await).contains("<html lang=\"en\""));

@@ -216,7 +216,7 @@ fn the_webhook_has_its_own_tag_and_an_example_per_error() {
 async fn every_response_matches_the_document() {
     let api = TestApi::start(&[("IP_RATE_LIMIT", "8/1h"), ("RECIPIENT_RATE_LIMIT", "1/1h")]).await;
     let mut served = api.get("/api/openapi.json").await.json();
-    // The guide states this server's limits.
+    // The served guide states this server's limits, so the descriptions differ.
     served["info"]["description"] = document()["info"]["description"].clone();
     assert_eq!(served, document());
     let next = |next: &str| json!({"email": "hello@example.com", "callback_origin": PORTAL, "callback_next": next});

@@ -44,8 +44,8 @@ impl TestApi {
         api
     }
 
-    /// Starts the api on a database that may be unreachable or empty. The api migrates it itself unless
-    /// MIGRATE_ON_START is false.
+    /// Starts the api on a database that may be unreachable or empty. The api migrates the database itself
+    /// unless MIGRATE_ON_START is false.
     pub(crate) async fn start_unprepared(database: Arc<TestDatabase>, settings: &[(&str, &str)]) -> Self {
         let settings = [&[("MIGRATE_ON_START", "true")], settings].concat();
         Self::start_with(&database.url(), database, &settings).await

@@ -9,7 +9,7 @@ use crate::harness::TestApi;
 
 /// An empty database on its own server.
 async fn own_database() -> Arc<TestDatabase> {
-    // Default durability: jobs that were answered 200 must survive the crash.
+    // Default durability: jobs whose requests were answered with 200 must survive the crash.
     let postgres = Postgres::start().await.unwrap();
     postgres.create_database("outage").await.unwrap();
     Arc::new(TestDatabase::on(postgres, "outage"))

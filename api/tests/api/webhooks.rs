@@ -99,7 +99,7 @@ async fn send_jobs(api: &TestApi, pool: &PgPool, recipients: impl IntoIterator<I
 }
 
 async fn start() -> (TestApi, PgPool) {
-    // Processed webhooks are logged at debug.
+    // Processed webhooks are logged at debug level.
     let api = TestApi::start(&[&SETTINGS[..], &[("RUST_LOG", "debug")]].concat()).await;
     let pool = api.pool();
     (api, pool)

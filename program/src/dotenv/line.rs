@@ -2,10 +2,10 @@
 
 use super::parse::Assignment;
 
-/// What is wrong with a line. The text contains no part of the line.
+/// What is wrong with a line. The message contains no part of the line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadLine {
-    /// It does not begin with a name and `=`.
+    /// The line does not begin with a name and `=`.
     #[error("is not NAME=value (example: LOG_FORMAT=json)")]
     NotAssignment,
     /// White space ends the value, but something follows it.
@@ -20,12 +20,12 @@ pub enum BadLine {
     /// The value contains a NUL, which a variable cannot contain.
     #[error("contains a NUL character")]
     Nul,
-    /// It is not UTF-8.
+    /// The line is not valid UTF-8.
     #[error("is not in UTF-8")]
     NotUtf8,
 }
 
-/// Parses the first line of a text, together with the lines on which its value continues. Returns `None` for a blank line or a
+/// Parses the first line of `text`, together with the lines on which its value continues. Returns `None` for a blank line or a
 /// comment. Also returns the text that follows.
 pub(super) fn parse_assignment(text: &str) -> (Result<Option<Assignment>, BadLine>, &str) {
     let line = text.split_inclusive('\n').next().unwrap_or_default();

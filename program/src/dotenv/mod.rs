@@ -1,7 +1,7 @@
-//! Reads `.env` into the environment. Both programs call it first, before they parse their arguments and before they
+//! Reads `.env` into the environment. Both programs do this first, before they parse their arguments and before they
 //! start a second thread. Each program decides when it reports an error.
 //!
-//! The syntax is that of the `dotenvy` crate, except that `$` has no meaning: a password may contain one.
+//! The syntax is that of the `dotenvy` crate, except that `$` has no special meaning, because a password may contain a `$`.
 
 mod line;
 mod parse;
@@ -15,7 +15,7 @@ pub use self::{
     parse::{Assignment, parse},
 };
 
-/// Why `.env` could not be read. The text never contains a part of the file, because the file contains passwords.
+/// Why `.env` could not be read. The message never contains any part of the file, because the file contains passwords.
 #[derive(Debug, thiserror::Error)]
 pub enum DotenvError {
     /// The file exists, but cannot be read.
@@ -26,7 +26,7 @@ pub enum DotenvError {
     BadLine {
         /// Number of the line, from 1. For a value with several lines, the number of its first line.
         line: usize,
-        /// What is wrong with it.
+        /// What is wrong with the line.
         problem: BadLine,
     },
 }
@@ -35,7 +35,7 @@ pub enum DotenvError {
 /// is set in the environment keeps its value. If the file sets a variable twice, the first value is used.
 ///
 /// # Errors
-/// One [`DotenvError`] for each bad line. No variable is set then.
+/// One [`DotenvError`] for each bad line. If there is an error, no variable is set.
 pub fn load_dotenv() -> Result<(), Vec<DotenvError>> {
     load(Path::new(".env"))
 }

@@ -1,18 +1,18 @@
 //! Percent-decoding. The strict variant checks what a caller has encoded. The lenient variant predicts what a portal would read
-//! if it decoded the text once too often.
+//! if it decoded the value one time too many.
 
 use super::error::UnsafeCallbackNext;
 
-/// Decodes a text once, as `decodeURIComponent` does.
+/// Percent-decodes `text` once, as `decodeURIComponent` does.
 ///
 /// # Errors
-/// [`UnsafeCallbackNext::BadEscape`] for an incomplete escape and for bytes that are not UTF-8.
+/// [`UnsafeCallbackNext::BadEscape`] for an incomplete escape and for bytes that are not valid UTF-8.
 pub(super) fn decode_strictly(text: &str) -> Result<String, UnsafeCallbackNext> {
     let (bytes, is_complete) = decode(text);
     String::from_utf8(bytes).ok().filter(|_| is_complete).ok_or(UnsafeCallbackNext::BadEscape)
 }
 
-/// Decodes a text once. Incomplete escapes are kept, and bytes that are not UTF-8 become U+FFFD.
+/// Percent-decodes `text` once. Incomplete escapes are kept, and bytes that are not UTF-8 become U+FFFD.
 pub(super) fn decode_leniently(text: &str) -> String {
     String::from_utf8_lossy(&decode(text).0).into_owned()
 }

@@ -8,7 +8,7 @@ use crate::http::{error::ValidationIssue, issue_code::IssueCode};
 /// The rule that `callback_next` breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum UnsafeCallbackNext {
-    /// The value is longer than [`MAX_BYTES`](super::MAX_BYTES), either as sent or as a browser writes it.
+    /// The value is longer than [`MAX_BYTES`](super::MAX_BYTES), either as sent or as a browser normalises it.
     #[error("callback_next must not be longer than 1,024 bytes.")]
     TooLong,
     /// The value contains an invisible character.
@@ -26,7 +26,7 @@ pub(crate) enum UnsafeCallbackNext {
     /// The value begins with neither a slash nor a name.
     #[error("callback_next must begin with a slash or a name: /orders and orders are the same page.")]
     NotAPath,
-    /// The value contains a `%` that does not begin an escape, or escapes that are not UTF-8.
+    /// The value contains a `%` that does not begin an escape, or escapes that do not decode to valid UTF-8.
     #[error("callback_next contains a % that does not begin an escape of valid UTF-8. Write %25 for a percent sign.")]
     BadEscape,
     /// The path contains a segment without any visible character.

@@ -1,9 +1,10 @@
-//! `callback_next`: the destination inside the portal after sign-in. An accepted value never leads to another site or out of
+//! `callback_next`: the destination inside the portal after sign-in. An accepted value never points to another site or outside
 //! `CALLBACK_NEXT_PREFIXES`, even if a portal percent-decodes the value once too often.
 //!
 //! The parser accepts any `location.pathname + location.search` of a browser, unless the path contains something that a
-//! browser, router or server may read as a separator or as `..` (`segment`). The rules check both the text and the result of
-//! the `url` crate, because browsers and the crate differ in places (`url/tests/expected_failures.txt`).
+//! browser, router or server may read as a separator or as `..` (`segment`). The rules are applied both to the value as sent
+//! and to the value as the `url` crate normalises it, because browsers and the crate differ in places
+//! (`url/tests/expected_failures.txt`).
 
 mod decode;
 mod error;
@@ -156,7 +157,7 @@ fn normalize(path: &str) -> Result<String, UnsafeCallbackNext> {
     Ok(url[url::Position::BeforePath..].to_owned())
 }
 
-/// Splits a text into the path, and the query with the fragment.
+/// Splits `text` into the path and the rest (query and fragment).
 fn split_path(text: &str) -> (&str, &str) {
     text.split_at(text.find(['?', '#']).unwrap_or(text.len()))
 }

@@ -10,7 +10,7 @@ use super::{
 
 const ORIGIN: &str = "https://portal.example.com";
 
-/// Refused texts, grouped by the rule that they break.
+/// Refused values, grouped by the rule that they break.
 const REFUSED: &[(UnsafeCallbackNext, &[&str])] = &[
     (
         EmptySegment,
@@ -207,7 +207,7 @@ fn a_destination_inside_the_portal_is_accepted() {
 
 #[test]
 fn a_destination_that_could_leave_the_portal_is_refused_with_the_rule_that_it_breaks() {
-    // A browser encodes the brace in the second text as three bytes.
+    // A browser encodes the brace in the second value as three bytes.
     for text in [format!("/{}", "a".repeat(1_024)), format!("/{}{{", "a".repeat(1_022))] {
         assert_eq!(parse(&text), Err(UnsafeCallbackNext::TooLong));
     }
