@@ -3,8 +3,8 @@
 //!
 //! Start reading at [`tasks::run`], which starts all tasks. Then read `deliver::run`, which handles one delivery from claim to
 //! record. `upstream` holds the clients of Supabase Auth and Mailgun. [`upstream::verdict`] decides what a failed call means,
-//! with one table per upstream. `mail` renders the mail and encrypts its link. `runtime` is the state that all tasks share.
-//! `commands` holds the subcommands.
+//! with one table for each kind of call. `mail` renders the mail and encrypts its link. `runtime` is the state that all tasks
+//! share. `commands` holds the subcommands.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -73,7 +73,7 @@ fn with_database(
     with_settings(arguments, DatabaseSettings::read, async |database| work(database).await.map_err(Into::into))
 }
 
-/// Reads the settings of the log and of `work`, then starts logging and runs `work`. Reports all invalid settings at once.
+/// Reads the settings for the log and for `work`, then starts logging and runs `work`. Reports all invalid settings at once.
 fn with_settings<S>(
     arguments: &WorkerArguments,
     read: fn(&WorkerArguments, &mut SettingErrors) -> Option<S>,

@@ -138,7 +138,7 @@ fn describe() {
     );
 }
 
-/// Creates all series at the start, so that `rate` and `increase` include the first event.
+/// Creates all series at startup, so that `rate` and `increase` include the first event.
 fn initialize() {
     let commit = program::COMMIT.unwrap_or("unknown");
     gauge!(BUILD_INFO, "version" => program::VERSION, "commit" => commit, "program" => "magic-link-worker").set(1.0);
@@ -287,7 +287,7 @@ fn set_upstream(upstream: Upstream, open: f64, slow: f64, paused: f64) {
     gauge!("magic_link_upstream_paused", "upstream" => upstream.as_str()).set(paused);
 }
 
-/// Sets the gauges of the running programs; NaN while they are unknown.
+/// Sets the gauges about the running programs. `None` sets the gauges to NaN, because the programs are unknown.
 pub(crate) fn set_programs(summary: Option<&ProgramsSummary>) {
     let count = |count: i64| f64::from(u32::try_from(count).unwrap_or(u32::MAX));
     let (apis, workers) = summary.map_or((f64::NAN, f64::NAN), |summary| (count(summary.apis), count(summary.workers)));

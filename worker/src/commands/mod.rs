@@ -30,7 +30,7 @@ pub enum CommandError {
     Language {
         /// The requested language tag.
         tag: String,
-        /// The tags of all languages that have words.
+        /// The tags of all languages for which there are words.
         known: String,
     },
     /// A mail cannot be rendered.

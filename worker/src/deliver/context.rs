@@ -25,12 +25,13 @@ pub(crate) struct DeliveryRun<'a> {
 }
 
 impl DeliveryRun<'_> {
-    /// Starts to time a step.
+    /// Starts timing a step.
     pub(super) fn start_step(&self, step: Step) -> Stopwatch {
         Stopwatch::start(step, self.job.attempt, Arc::clone(&self.worker.name))
     }
 
-    /// Time since an earlier attempt may have sent the mail for the first time. Zero if the job has no stored link.
+    /// Time since an earlier attempt created the stored link. The mail may have been sent for the first time soon after that.
+    /// Zero if the job has no stored link.
     pub(super) fn since_first_send(&self) -> Duration {
         self.job.link.as_ref().map_or(Duration::ZERO, |link| link.age + self.claimed_at.elapsed())
     }

@@ -66,8 +66,8 @@ impl SignInLink {
 }
 
 impl DeliveryRun<'_> {
-    /// Decrypts the stored link. Prefer the stored link to a new one: it may have been mailed already, and a new link would
-    /// invalidate it.
+    /// Decrypts the stored link. Prefer the stored link to a new link: the stored link may have been mailed already, and a new
+    /// link would invalidate it.
     ///
     /// # Errors
     /// `None` if there is no stored link; otherwise the reason why the stored link cannot be used.
@@ -79,7 +79,7 @@ impl DeliveryRun<'_> {
             tracing::warn!(code = reason.code, %error, "{}", reason.message);
             reason
         })?;
-        // The lifetime in the settings may have changed since the first mail. Use the shorter one.
+        // The lifetime in the settings may have changed since the first mail. Use the shorter of the two lifetimes.
         let remaining = mailed.lifetime.min(self.worker.limits.link_lifetime).saturating_sub(stored.age);
         if remaining < MIN_LINK_LIFETIME {
             let message = "The link of an earlier attempt would expire too soon, so the worker requested a new link.";

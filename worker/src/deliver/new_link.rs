@@ -17,7 +17,7 @@ use crate::{
     upstream::supabase::GeneratedLink,
 };
 
-/// Number of characters of Supabase's token hash: SHA-224 in hexadecimal digits (measured).
+/// Number of characters in Supabase's token hash: SHA-224 in hexadecimal digits (measured).
 const TOKEN_HASH_LENGTH: usize = 56;
 
 impl DeliveryRun<'_> {

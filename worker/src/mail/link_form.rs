@@ -44,7 +44,7 @@ pub(crate) fn choose_form(
     Err(LinkTooLong { length: shortest })
 }
 
-/// The forms of a style, the preferred one first.
+/// The forms of a style, in order of preference.
 fn forms(style: &LinkStyle) -> Vec<LinkForm> {
     match style {
         LinkStyle::Confirm { public_url, key } => {

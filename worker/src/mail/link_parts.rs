@@ -46,7 +46,7 @@ pub enum LinkForm {
     Verify,
     /// The portal's callback, with the token hash in its query.
     TokenHash,
-    /// No link: the mail has only a code.
+    /// No link: the mail contains only a code.
     Code,
 }
 
@@ -103,7 +103,7 @@ mod tests {
         }
     }
 
-    /// Links remain stored during an upgrade, so later versions must be able to read this text.
+    /// Links remain stored during an upgrade, so later versions must still be able to read this JSON.
     #[test]
     fn stored_parts_stay_readable() {
         let stored = br#"{"verify_url":"https://abc.supabase.co/auth/v1/verify",

@@ -2,7 +2,7 @@
 //!
 //! A sealed link can be opened only for the mail for which it was created: the job, recipient, callback URL and Message-Id are
 //! authenticated. Format: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and tag. In version 1, the plaintext
-//! is the text of the link; in version 2, its parts. New links use version 2.
+//! is the link itself. In version 2, the plaintext contains the parts of the link. New links use version 2.
 
 use std::str::FromStr;
 
@@ -16,9 +16,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::link_parts::LinkParts;
 
-/// The plaintext is the text of a link.
+/// The plaintext is the link itself.
 const VERSION_TEXT: u8 = 1;
-/// The plaintext is the parts of a link.
+/// The plaintext contains the parts of the link.
 const VERSION_PARTS: u8 = 2;
 const NONCE_LENGTH: usize = 24;
 
@@ -49,7 +49,7 @@ pub struct SealContext<'a> {
 /// An opened link. Has no `Debug`, because anybody who has the link can sign in.
 #[derive(PartialEq, Eq)]
 pub enum OpenedLink {
-    /// The text of a link to Supabase, sealed by an earlier version of the worker.
+    /// A complete link to Supabase, sealed by an earlier version of the worker.
     Text(String),
     /// The parts of a link.
     Parts(Box<LinkParts>),
@@ -70,7 +70,7 @@ pub enum OpenError {
 }
 
 impl SealingKeys {
-    /// The keys' ids, in order. They do not reveal the keys.
+    /// The keys' ids, in order. The ids do not reveal the keys.
     #[must_use]
     pub fn ids(&self) -> Vec<String> {
         self.0.iter().map(|key| key.id.to_string()).collect()

@@ -6,7 +6,7 @@ use words::Language;
 
 use super::link_parts::{LinkForm, LinkParts};
 
-/// The parameters of a callback that lets the portal verify the token hash itself, as in Supabase's guide for server-side
+/// The query parameters with which the portal can verify the token hash itself, as in Supabase's guide for server-side
 /// rendering.
 const TOKEN_HASH_PARAMETERS: [&str; 2] = ["token_hash", "type"];
 
@@ -29,7 +29,7 @@ pub(crate) struct LinkContext<'a> {
 pub(crate) struct MissingConfirmKey;
 
 impl LinkParts {
-    /// The link to mail; `None` if the mail has only a code.
+    /// The link to mail; `None` if the mail contains only a code.
     ///
     /// # Errors
     /// The link leads to the confirm page, and the key that encrypts its word is not in `CONFIRM_KEY`.
@@ -61,7 +61,7 @@ impl LinkParts {
             callback_url: self.callback_url.clone(),
             shown_host: context.shown_host.to_owned(),
             has_code: self.code.is_some(),
-            // Left out for English, so that English links stay short.
+            // The language is left out for English, to keep the links in English mails short.
             language: Some(context.language).filter(|language| *language != Language::ENGLISH).map(Language::tag),
             expires_at: Expiry(u64::try_from(self.expires_at.timestamp()).unwrap_or_default()),
         };
@@ -88,8 +88,8 @@ fn encode(value: &str) -> String {
 }
 
 /// Adds the token hash and `type=email`, which works for every kind of link (Supabase: internal/api/verify.go), to the query of
-/// the callback. Removes existing parameters with these names from the callback, because portals differ in which of two values
-/// they use. Leaves all other parameters unchanged, byte for byte.
+/// the callback. Removes existing parameters with these names from the callback, because portals differ in which value they use
+/// if a parameter occurs twice. Leaves all other parameters unchanged, byte for byte.
 fn with_token_hash(callback_url: &str, token_hash: &str) -> String {
     let (rest, fragment) = callback_url.split_once('#').map_or((callback_url, None), |(rest, end)| (rest, Some(end)));
     let (base, query) = rest.split_once('?').unwrap_or((rest, ""));

@@ -7,7 +7,7 @@ use words::{
 
 use super::{render::MailContent, wrap::wrap};
 
-/// Provides the texts of a mail to the templates.
+/// Provides the mail's messages to the templates.
 pub(super) struct MailWords<'a> {
     words: &'a Words,
     language: Language,
@@ -65,13 +65,13 @@ impl<'a> MailWords<'a> {
         self.words.text(self.language, id, &self.args()).map_err(askama::Error::custom)
     }
 
-    /// A paragraph of the plain text, made of these messages.
+    /// A paragraph of the plain-text body, made up of the messages `ids`.
     pub(super) fn paragraph(&self, ids: &[&str]) -> askama::Result<String> {
         let lines = ids.iter().map(|id| self.line(id)).collect::<askama::Result<Vec<_>>>()?;
         Ok(wrap(&lines.join(" ")))
     }
 
-    /// A message in parts, because the HTML template marks up some of its values.
+    /// A message, split into parts, because the HTML template marks up some of the message's values.
     pub(super) fn parts(&self, id: &str) -> askama::Result<Vec<Part<'_>>> {
         self.words.parts(self.language, id, &self.args()).map_err(askama::Error::custom)
     }

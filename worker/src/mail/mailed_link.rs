@@ -1,4 +1,4 @@
-//! What a mail shows of a link: the link as text, the code, and how long both work.
+//! What a mail shows of a link: the URL, the code, and how long the link and the code work.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
 /// What a mail shows of a link. Has no `Debug`, because anybody who has the link or the code can sign in.
 #[derive(Clone)]
 pub(crate) struct MailedLink {
-    /// The link: printable ASCII without quotes or angle brackets. `None` if the mail has only a code.
+    /// The link: printable ASCII without quotes or angle brackets. `None` if the mail contains only a code.
     pub url: Option<String>,
     /// The one-time code, if the mail shows it.
     pub code: Option<String>,
@@ -32,7 +32,7 @@ impl MailedLink {
         Ok(Self { url, code, created_at: parts.created_at, lifetime: parts.lifetime() })
     }
 
-    /// What a mail shows of a link that an earlier version of the worker sealed as text.
+    /// What a mail shows of a complete link that an earlier version of the worker sealed.
     pub(crate) fn from_text(url: String, age: Duration, lifetime: Duration) -> Self {
         let created_at = Utc::now() - TimeDelta::from_std(age).unwrap_or_default();
         Self { url: Some(url), code: None, created_at, lifetime }

@@ -1,6 +1,6 @@
-//! The mail. `link_parts` defines the parts of a link, `link_form` chooses what the link leads to, `link_url` builds the text
-//! of the link, and `link_seal` encrypts the parts for the outbox. `mailed_link` defines what the mail shows of the link.
-//! `render` writes the mail's subject and bodies with `mail_words` and `wrap`, and `portal_host` chooses the host to show.
+//! The mail. `link_parts` defines the parts of a link, `link_form` chooses what the link leads to, `link_url` builds the link,
+//! and `link_seal` encrypts the parts for the outbox. `mailed_link` defines what the mail shows of the link. `render` writes
+//! the mail's subject and bodies with `mail_words` and `wrap`, and `portal_host` chooses the host to show.
 
 pub(crate) mod link_form;
 pub(crate) mod link_parts;

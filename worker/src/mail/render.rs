@@ -8,8 +8,8 @@ use words::{Language, Part, TimeZone, Words, WordsError};
 
 use super::{mail_words::MailWords, mailed_link::MailedLink};
 
-/// The version of the templates and of the built-in words. A repeated mail has the same text as the first one only if both are
-/// rendered with the same version, so increase this number whenever you change a template or a message.
+/// The version of the templates and of the built-in words. A repeated mail has the same text as the first mail only if both
+/// mails are rendered with the same version, so increase this number whenever you change a template or a message.
 pub(crate) const TEMPLATE: u8 = 2;
 
 /// The content of a mail. Has no `Debug`, because it contains the link.
@@ -30,11 +30,11 @@ pub(crate) struct MailContent<'a> {
 /// A mail that is ready to be sent.
 #[derive(Clone)]
 pub struct RenderedMail {
-    /// The subject, one line.
+    /// The subject: a single line.
     pub subject: String,
-    /// The plain-text body. Its only URL is the link, if the mail has one.
+    /// The plain-text body. Its only URL is the link, if any.
     pub text: String,
-    /// The HTML body. Its only `href` is the link, if the mail has one.
+    /// The HTML body. Its only `href` is the link, if any.
     pub html: String,
 }
 
@@ -92,7 +92,7 @@ fn spell(code: &str) -> String {
     code.chars().map(String::from).collect::<Vec<_>>().join(" ")
 }
 
-/// Escapes the link for an attribute and for text. Writes `&amp;`, which even a very simple HTML parser decodes; askama's
+/// Escapes the link for HTML attributes and text. Writes `&amp;`, which even a very simple HTML parser decodes; askama's
 /// own filter writes `&#38;`.
 fn escape(link: &str) -> String {
     link.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")

@@ -1,6 +1,6 @@
 //! Measures how many jobs per second this worker ends while there is a backlog. The api uses the rate to accept only as many
-//! requests as can be mailed in time. The rate is not measured without a backlog or during a database outage, because the rate
-//! at which an idle worker ends jobs says nothing about its capacity.
+//! requests as the workers can handle in time. The rate is not measured without a backlog or during a database outage, because
+//! the rate at which an idle worker ends jobs says nothing about its capacity.
 
 use std::{
     collections::VecDeque,
@@ -46,8 +46,8 @@ impl Capacity {
         self.has_backlog.store(false, Relaxed);
     }
 
-    /// Starts the next second. Returns the number of jobs that ended in the last second; `None` if there was no backlog at some
-    /// time in that second.
+    /// Starts the next second. Returns the number of jobs that ended in the last second; `None` unless there was a backlog
+    /// during that whole second.
     pub(crate) fn take_second(&self) -> Option<u32> {
         let ended = self.ended.swap(0, Relaxed);
         let was_queue_empty = self.was_queue_empty.swap(false, Relaxed);

@@ -27,7 +27,7 @@ struct LeaseEntry {
     lost: CancellationToken,
 }
 
-/// The lease of one running job. Drop it when the job is done, so that the lease is no longer renewed.
+/// The lease of one running job. Drop this value when the job is done, so that the lease is no longer renewed.
 pub struct HeldLease<'a> {
     renewer: &'a LeaseRenewer,
     lease: Lease,
@@ -51,7 +51,7 @@ impl LeaseRenewer {
         Self { duration, entries: Mutex::default() }
     }
 
-    /// Starts to renew a lease. `claimed_at` is the time just before the claim was sent.
+    /// Starts renewing a lease. `claimed_at` is the time just before the claim was sent.
     pub fn track(&self, lease: Lease, claimed_at: Instant) -> HeldLease<'_> {
         let lost = CancellationToken::new();
         self.lock().insert(lease, LeaseEntry { expires_at: claimed_at + self.duration, lost: lost.clone() });

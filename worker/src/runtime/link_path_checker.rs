@@ -46,7 +46,7 @@ impl LinkPathChecker {
 fn valid_for(answer: LinkPathAnswer) -> Duration {
     match answer {
         LinkPathAnswer::Served => Duration::from_hours(1),
-        // Long enough for the deliveries that run while the breaker opens, and short enough that each probe checks again.
+        // Long enough to cover the deliveries that run while the breaker opens, and short enough that each probe checks again.
         LinkPathAnswer::NotFound => Duration::from_millis(500),
         // A server that does not respond must not delay each delivery.
         LinkPathAnswer::Unclear => Duration::from_mins(1),

@@ -1,4 +1,4 @@
-//! The state that all tasks of a running worker share. `worker` holds all of it. `leases` renews the leases of claimed jobs,
+//! The state that all tasks of a running worker share. `worker` holds this state. `leases` renews the leases of claimed jobs,
 //! `committers` writes results in batches, `capacity` measures the throughput, `outage` logs database outages, and `shutdown`
 //! stops the worker. `upstream_monitor` makes check calls, and `upstream_stop` stops, pauses and resumes an upstream.
 //! `redirect_checker` checks callbacks within a `request_budget`, and `link_path_checker` checks that a server serves the path

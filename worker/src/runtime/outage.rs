@@ -69,11 +69,11 @@ pub struct OutageLog {
 
 #[derive(Debug)]
 struct DatabaseState {
-    /// Since when the database has been unusable, and why. `None` if the database can be used.
+    /// When the outage began, and why the database cannot be used. `None` if the database can be used.
     away: Option<(Instant, OutageReason)>,
     /// Whether the last check found that results can be recorded.
     can_record: bool,
-    /// When the last outage error was reported; before the first one, when this program started.
+    /// When the last outage error was reported, or when this program started if no outage error has been reported.
     last_error_at: Instant,
     /// The message about the last refused statement, and when it was logged.
     refused: Option<(String, Instant)>,
@@ -155,7 +155,7 @@ impl OutageLog {
         state.away.as_ref().map(|(_, reason)| reason.clone())
     }
 
-    /// Time since the last outage error; before the first one, time since the start of this program.
+    /// Time since the last outage error, or since the start of this program if no outage error has been reported.
     pub fn time_since_error(&self) -> Duration {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).last_error_at.elapsed()
     }

@@ -16,9 +16,9 @@ use tokio::{sync::Mutex, time::Instant};
 use super::{outage::OutageLog, request_budget::RequestBudget, ttl_cache::TtlCache};
 use crate::upstream::{verdict::verify::RedirectAnswer, verify::VerifyClient};
 
-/// The queries of the three test URLs: no query, and a `next` of `/` and of `/a.b/c?d=e`, encoded as the api encodes
-/// `callback_next`. A `*` in an entry of the allow list does not match dots and slashes, so an entry can accept the second test
-/// URL and refuse the third.
+/// The queries of the three test URLs: no query, `next` set to `/`, and `next` set to `/a.b/c?d=e`. The values are encoded in
+/// the same way as the api encodes `callback_next`. A `*` in an entry of the allow list does not match dots and slashes, so an
+/// entry can accept the second test URL and refuse the third.
 const TEST_QUERIES: [&str; 3] = ["", "?next=%2F", "?next=%2Fa.b%2Fc%3Fd%3De"];
 
 /// Checks callbacks against Supabase's redirect allow list.
@@ -26,7 +26,7 @@ pub struct RedirectChecker {
     client: VerifyClient,
     /// For the origin and path of each callback, whether all test URLs are allowed.
     callbacks: TtlCache<bool>,
-    /// The answers for single URLs, by URL. The budget limits their number to 240 in an hour.
+    /// The answers for single URLs, by URL. The budget limits their number to 240 per hour.
     urls: TtlCache<RedirectAnswer>,
     /// Locked during a request, so that concurrent deliveries make only one request.
     budget: Mutex<RequestBudget>,
@@ -141,7 +141,7 @@ impl RedirectChecker {
     }
 }
 
-/// The origin and path of a callback URL that the test URLs represent: a URL without a query, or with only `next` in it.
+/// The origin and path of a callback URL that the test URLs represent: the URL has no query, or its only parameter is `next`.
 struct TestableCallback(String);
 
 impl TestableCallback {

@@ -57,7 +57,7 @@ pub(crate) async fn pause(worker: &Worker, upstream: Upstream, time: Duration, r
     Ok(())
 }
 
-/// Logs the end of each pause that is over. Only one worker logs it.
+/// Logs the end of each pause that is over. Only one worker logs the end of a given pause.
 pub(crate) async fn end_pauses(worker: &Worker) -> Result<(), Error> {
     for upstream in upstreams::end_pauses(&worker.pool).await? {
         tracing::info!(upstream = upstream.as_str(), "the pause is over: sending again");

@@ -49,7 +49,7 @@ pub struct Worker {
     pub mailgun_events: Option<MailgunEventsClient>,
     /// What links lead to, and whether mails show a code.
     pub links: LinkSettings,
-    /// The texts of mails.
+    /// The words used in mails, for every language in which the worker can send mail.
     pub words: Words,
     /// Encrypts links that are stored in the outbox.
     pub sealing_keys: SealingKeys,
@@ -129,7 +129,7 @@ impl Worker {
     }
 }
 
-/// Maximum number of connections to Postgres: the pool's and the committers'.
+/// Maximum number of connections to Postgres, for the pool and the committers together.
 pub(crate) fn max_connections(settings: &WorkerSettings) -> u32 {
     settings.database.max_connections + Committers::CONNECTIONS
 }

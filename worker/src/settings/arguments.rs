@@ -14,7 +14,7 @@ use program::changed_settings;
 /// Settings come from the environment, and from the file .env in the current directory if there is one. In .env, values
 /// with spaces need quotes, and a $ has no special meaning. A setting without a default that is not marked as required may be
 /// left out.
-// No Debug, since it holds secrets.
+// Has no `Debug`, because it contains secrets.
 #[derive(Parser)]
 #[command(
     name = "magic-link-worker",

@@ -1,4 +1,4 @@
-//! The settings of Postgres.
+//! The settings for Postgres.
 
 use outbox::check_url;
 use program::SettingErrors;
@@ -6,7 +6,7 @@ use secrecy::SecretString;
 
 use super::WorkerArguments;
 
-/// The settings of Postgres.
+/// The settings for Postgres.
 pub struct DatabaseSettings {
     /// `postgres://…`
     pub url: SecretString,
@@ -17,7 +17,7 @@ pub struct DatabaseSettings {
 }
 
 impl DatabaseSettings {
-    /// Reads these settings. Adds an error for each invalid one, and returns `None` if there are any.
+    /// Reads these settings. Adds an error for each invalid setting, and returns `None` if any setting is invalid.
     pub fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
         const EXAMPLE: &str = "postgres://magic_link:secret@db.internal/magic_link";
         let url = errors

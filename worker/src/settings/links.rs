@@ -1,4 +1,4 @@
-//! The settings of links: what they lead to, and whether mails show a code.
+//! The settings for links: what links lead to, and whether mails show a code.
 
 use std::str::FromStr;
 
@@ -10,7 +10,7 @@ use super::WorkerArguments;
 const KEY: &str = "the output of `openssl rand -base64 32`";
 const PUBLIC_URL: &str = "https://login.example.com";
 
-/// The settings of links. Has no `Debug`, because it contains keys.
+/// The settings for links. Has no `Debug`, because it contains keys.
 #[derive(Clone)]
 pub struct LinkSettings {
     /// What links lead to.
@@ -35,7 +35,7 @@ pub enum LinkStyle {
     Verify,
     /// The portal's callback, with the token hash in its query.
     TokenHash,
-    /// No link: the mail has only a code.
+    /// No link: the mail contains only a code.
     Code,
 }
 
@@ -64,14 +64,14 @@ impl LinkStyle {
 pub enum MailCode {
     /// None.
     Off,
-    /// Only codes that are too long to be guessed while they work, even without a limit on attempts.
+    /// Only codes that are too long to be guessed while they are valid, even without a limit on attempts.
     On,
     /// Also shorter codes. The operator has checked that Supabase limits attempts with wrong codes.
     OnRateLimited,
 }
 
 impl MailCode {
-    /// The minimum number of digits of a code that is mailed. `None` if no code is mailed.
+    /// The minimum number of digits in a code that is mailed. `None` if no code is mailed.
     #[must_use]
     pub fn min_digits(self) -> Option<usize> {
         match self {

@@ -1,4 +1,4 @@
-//! The settings of Mailgun, for sending mail and for querying events.
+//! The settings for Mailgun, for sending mail and for querying events.
 
 use std::str::FromStr;
 
@@ -12,7 +12,7 @@ use super::{
     values::{header_secret, mail_from, mailgun_domain, upstream_url},
 };
 
-/// The settings of Mailgun.
+/// The settings for Mailgun.
 pub struct MailgunClientSettings {
     /// Mailgun's API in the region of the domain.
     pub url: Url,

@@ -1,4 +1,4 @@
-//! The settings, parsed once at the start. All invalid settings are reported together, each with its variable and an example.
+//! The settings, parsed once at startup. All invalid settings are reported together, each with its variable and an example.
 //! No error message contains a secret.
 
 mod arguments;
@@ -38,11 +38,11 @@ pub struct WorkerSettings {
     pub supabase: SupabaseClientSettings,
     /// Mailgun, which sends the mails.
     pub mailgun: MailgunClientSettings,
-    /// Address at which health and metrics are served.
+    /// Address on which health checks and metrics are served.
     pub listen: SocketAddr,
     /// What links lead to.
     pub links: LinkSettings,
-    /// The words of all languages in which the worker can send mail.
+    /// The words used in mails, for every language in which the worker can send mail.
     pub words: Words,
     /// Keys that encrypt stored links.
     pub sealing_keys: SealingKeys,
@@ -56,7 +56,8 @@ impl WorkerSettings {
         warnings::collect(self).into_iter().for_each(|warning| tracing::warn!("{warning}"));
     }
 
-    /// Parses and checks all settings. Adds an error for each invalid one, and returns `None` if there are any.
+    /// Parses and checks all settings. Adds an error for each invalid setting, and returns `None` if any setting is
+    /// invalid.
     pub fn read(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Self> {
         const KEY: &str = "the output of `openssl rand -base64 32`";
         // Read every setting before the first `?`, so that all errors are reported.

@@ -15,13 +15,13 @@ use super::WorkerArguments;
 #[derive(Clone)]
 pub struct ProxySettings {
     url: SecretString,
-    /// Hosts that are called directly, in the form of `NO_PROXY`.
+    /// Hosts that are called directly, in the format of `NO_PROXY`.
     direct: String,
     /// Host and port of the proxy, for the log.
     pub address: String,
 }
 
-/// The hosts for which [`is_loopback`](super::is_loopback) returns true, in the form of `NO_PROXY`.
+/// The hosts for which [`is_loopback`](super::is_loopback) returns true, in the format of `NO_PROXY`.
 const THIS_MACHINE: &str = "localhost,127.0.0.0/8,::1";
 
 impl ProxySettings {

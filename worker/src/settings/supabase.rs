@@ -1,4 +1,4 @@
-//! The settings of Supabase Auth.
+//! The settings for Supabase Auth.
 
 use std::str::FromStr;
 
@@ -13,7 +13,7 @@ use super::{
     values::{origin, upstream_url},
 };
 
-/// The settings of Supabase Auth.
+/// The settings for Supabase Auth.
 pub struct SupabaseClientSettings {
     /// The project's URL, without `/auth/v1`.
     pub url: Url,

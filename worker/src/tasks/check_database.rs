@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::runtime::{outage::OutageError, worker::Worker};
 
-/// Time between two checks while they succeed.
+/// Time between two checks while the checks succeed.
 const INTERVAL: Duration = Duration::from_secs(2);
 /// Time between two checks during an outage.
 const AWAY_INTERVAL: Duration = Duration::from_millis(500);

@@ -1,4 +1,4 @@
-//! Checks the upstreams independently of jobs: at the start, every two seconds while an upstream is stopped, and otherwise
+//! Checks the upstreams independently of jobs: at startup, every two seconds while an upstream is stopped, and otherwise
 //! every minute (Mailgun: every five minutes). So a wrong key is detected before the first job, and a corrected key is detected
 //! within seconds. Also logs the end of each pause.
 

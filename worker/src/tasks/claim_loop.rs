@@ -18,7 +18,7 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How often to find out whether results can be recorded again.
 const UNREADY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Minimum wait after a claim without jobs. Another worker may hold a lock on a due job at that moment.
+/// Minimum wait after a claim that returned no jobs. Another worker may hold a lock on a due job at that moment.
 const MIN_WAIT: Duration = Duration::from_millis(20);
 
 /// Minimum time between two searches for due retries while claims keep finding jobs.

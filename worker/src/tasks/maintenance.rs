@@ -21,7 +21,7 @@ const DELETE_OLD_REDIRECT_CHECKS: &str = "15 * * * * *";
 const ROLL_UP: &str = "*/10 * * * * *";
 const RECONCILE: &str = "2/5 * * * * *";
 
-/// Minimum time after the last error of a database outage, or after the start, before a worker rescues jobs. Workers that hold
+/// Minimum time after the last error of a database outage, or after startup, before a worker rescues jobs. Workers that hold
 /// jobs retry within 2 seconds.
 const RESCUE_AFTER_OUTAGE: Duration = Duration::from_secs(5);
 

@@ -19,8 +19,8 @@ use crate::{
     upstream::{mailgun_events::MailgunEventsClient, verdict::mailgun_queries::QueryError},
 };
 
-/// When to query a mail that has no final event yet, as the time since its job ended. The first query comes after ten minutes,
-/// so that Mailgun's webhooks have time to report the mail.
+/// When to query the events of a mail that has no final event yet, as the time since its job ended. The first query comes after
+/// ten minutes, so that Mailgun's webhooks have time to report the mail.
 const QUERY_AFTER: [Duration; 7] =
     [minutes(10), minutes(31), minutes(60), minutes(2 * 60), minutes(4 * 60), minutes(8 * 60), minutes(24 * 60)];
 /// Minimum age of a mail before an empty list of events means that Mailgun has no trace of the mail. In a younger mail's list,

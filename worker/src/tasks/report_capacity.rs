@@ -1,5 +1,5 @@
-//! Publishes how many jobs this worker ends per second, so that the api accepts only as many requests as can be mailed in
-//! time.
+//! Publishes how many jobs this worker ends per second, so that the api accepts only as many requests as the workers
+//! can handle in time.
 
 use std::{sync::Arc, time::Duration};
 

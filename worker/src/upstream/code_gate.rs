@@ -22,9 +22,9 @@ const SETTING: &str = "MAILER_OTP_LENGTH";
 /// Admits only codes that are long enough for `MAIL_CODE`.
 pub(super) struct CodeGate {
     mail_code: MailCode,
-    /// Whether mails have only a code and no link (`LINK_STYLE=code`).
+    /// Whether mails contain only a code and no link (`LINK_STYLE=code`).
     is_required: bool,
-    /// Number of digits of Supabase's codes. [`UNKNOWN`] before the first response.
+    /// Number of digits in Supabase's codes. [`UNKNOWN`] before the first response.
     digits: AtomicUsize,
 }
 
@@ -45,7 +45,7 @@ impl CodeGate {
             return;
         }
         match self.mail_code.min_digits() {
-            // If the code is required, the configuration error from `admit` reports this.
+            // If the code is required, the configuration error from `admit` reports that the codes are too short.
             Some(min) if digits < min && !self.is_required => tracing::error!(
                 digits,
                 required_digits = min,
@@ -61,7 +61,7 @@ impl CodeGate {
         }
     }
 
-    /// The code that the mail shows, if any. Counts mails that do not show a code because it is too short.
+    /// The code that the mail shows, if any. Counts mails that do not show a code because the code is too short.
     ///
     /// # Errors
     /// The code is too short, and the mail would contain neither a link nor a code. All of Supabase's codes have the same
@@ -88,7 +88,7 @@ impl CodeGate {
     }
 }
 
-/// The number of digits of a code. 0 if there is no code, or if it contains anything other than digits.
+/// The number of digits in a code. 0 if there is no code, or if it contains anything other than digits.
 fn count_digits(code: Option<&SecretString>) -> usize {
     let code = code.map(|code| code.expose_secret()).unwrap_or_default();
     if code.bytes().all(|byte| byte.is_ascii_digit()) { code.len() } else { 0 }

@@ -47,7 +47,7 @@ impl UpstreamResponse {
     }
 }
 
-/// A call without a response. The texts are redacted.
+/// A call without a response. The error messages are redacted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallError {
     /// The request was not sent, because there was no connection.

@@ -1,4 +1,4 @@
-//! Queries Mailgun for the events of a mail and for its suppression lists. Needs its own key, `MAILGUN_EVENTS_KEY`,
+//! Queries the events of a mail and Mailgun's suppression lists. Needs a separate key, `MAILGUN_EVENTS_KEY`,
 //! because a sending key can only send.
 
 use std::{num::NonZeroU32, time::Duration};
@@ -112,7 +112,7 @@ impl MailgunEventsClient {
         EventsPage::read(&response, "/pagination/next")
     }
 
-    /// Whether an address is on the Mailgun list that matches the reason of its suppression.
+    /// Whether an address is on the Mailgun list that matches the reason for its suppression.
     ///
     /// # Errors
     /// [`QueryError`] if the list cannot be read.

@@ -28,7 +28,7 @@ use crate::{
     settings::{LinkSettings, Signups, SupabaseClientSettings},
 };
 
-/// A client of one Supabase project.
+/// A client for one Supabase project.
 pub struct SupabaseClient {
     client: Client,
     endpoint: Url,

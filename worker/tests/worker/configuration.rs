@@ -188,7 +188,7 @@ async fn an_unavailable_upstream_is_named_by_the_health_check() {
 
 /// Waits until `/health/ready` responds with 503, and returns the body.
 async fn wait_until_unready(worker: &Program) -> Value {
-    // Right after the start, the database check may still fail; wait until only an upstream check fails.
+    // Right after startup, the database check may still fail; wait until only an upstream check fails.
     eventually("503 with a working database", async || match get_ready(worker).await {
         (503, health) if health["checks"]["database"]["status"] == "ok" => Ok(health),
         (_, health) => Err(health.to_string()),

@@ -21,7 +21,7 @@ async fn another_worker_mails_the_job_of_a_killed_worker() {
     let killed = std::time::Instant::now();
 
     test.mailgun.wait_for_mail("ada@example.com", TIMEOUT).await.unwrap();
-    // This test checks a promised time: the lease of 5 s plus the interval between rescues.
+    // This test checks a promised time limit: the lease of 5 s plus the interval between rescues.
     assert!(killed.elapsed() < Duration::from_secs(9), "the lease and the rescue took longer than 9 s");
     let done = test.wait_for_state(job, "sent").await;
     assert_eq!(done.attempt, 2);

@@ -101,7 +101,7 @@ async fn a_confirm_link_whose_key_is_gone_is_replaced() {
     }
 }
 
-/// Seals a link as earlier versions of the worker did: as text.
+/// Seals a complete link instead of its parts, as earlier versions of the worker did.
 fn seal_text(link: &str, job: JobId, message_id: &str) -> Vec<u8> {
     let key_id = &Sha256::digest(SEALING_KEY)[..4];
     let mut data = vec![1];

@@ -278,7 +278,8 @@ async fn with_style_code_short_codes_stop_all_mail_until_the_setting_is_changed(
     test.finish_without_faults().await;
 }
 
-/// Starts a worker with these settings in addition to the usual ones, and returns the variables of its setting errors.
+/// Starts a worker with these settings in addition to the usual ones, and returns the variables that its setting errors
+/// name.
 async fn setting_errors(test: &TestWorker, settings: &[(&str, &str)]) -> Vec<String> {
     let mut all = test.settings().to_vec();
     all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));

@@ -105,7 +105,7 @@ async fn a_job_fails_only_if_its_own_callback_url_is_refused() {
     assert_eq!(redirect_checks(&test).len(), 4, "expected the three test URLs and the job's own URL");
     assert_eq!(rows(&test).await, [(CALLBACK.to_owned(), false)]);
 
-    // The answers for both of these URLs are cached by now.
+    // The answers for the next two callback URLs are already cached.
     let dotted = test.enqueue_to("eve@example.com", &format!("{CALLBACK}?next=%2Fa.b%2Fc%3Fd%3De")).await;
     test.wait_for_state(dotted, "failed").await;
     let bare = test.enqueue_to("joe@example.com", CALLBACK).await;

@@ -129,7 +129,7 @@ async fn after_a_timeout_the_same_mail_is_sent_again() {
     assert_eq!(test.supabase.journal().len(), 1, "the worker created a second link, which invalidates the first");
     assert!(test.supabase.verify(mails[0].link().unwrap()).await.unwrap().signed_in());
     assert_eq!(test.outcomes(job).await, "generate_link ok, send unknown, send ok");
-    // This test checks a time: the worker must wait until UPSTREAM_TIMEOUT is over.
+    // This test checks a duration: the worker must wait for the whole UPSTREAM_TIMEOUT.
     assert!(started_at.elapsed().unwrap() >= Duration::from_secs(1), "the worker did not wait for the response");
     test.finish().await;
 }

@@ -178,7 +178,7 @@ async fn unexplained_failures_of_new_users_delay_known_users_by_one_probe() {
     let known = test.enqueue_all("known", 10).await;
     let started_at = Instant::now();
     test.wait_for_all(&known, "sent").await;
-    // This test checks a promised time: the next probe comes within 5 s, and its success for a known user ends the stop.
+    // This test checks a promised time limit: the next probe comes within 5 s, and its success for a known user ends the stop.
     assert!(started_at.elapsed() < Duration::from_secs(6), "{:?}", started_at.elapsed());
     test.finish_without_faults().await;
 }
@@ -269,7 +269,7 @@ async fn outage(fault: Fault) {
     .await;
     let over_at = Instant::now();
     test.wait_for_all(&jobs, "sent").await;
-    // This test checks a promised time: the jobs are sent soon after the outage ends.
+    // This test checks a promised time limit: the jobs are sent soon after the outage ends.
     assert!(over_at.elapsed() < Duration::from_secs(5), "{:?} after {:?}", over_at.elapsed(), began_at.elapsed());
     for job in jobs {
         assert_eq!(test.job(job).await.attempt, 1);
@@ -337,7 +337,7 @@ async fn recipients_whom_a_firewall_refuses_cost_others_one_probe_and_hide_no_ou
     let started_at = Instant::now();
     let person = test.enqueue("ada@example.com").await;
     test.wait_for_state(person, "sent").await;
-    // This test checks a promised time: at most one other probe comes before the probe for this person.
+    // This test checks a promised time limit: at most one other probe comes before the probe for this person.
     assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
     assert!(!test.is_stopped().await, "the success did not resume Supabase");
 
@@ -371,7 +371,7 @@ async fn jobs_that_a_hook_delays_are_not_probed_before_others() {
     let started_at = Instant::now();
     let person = test.enqueue("ada@example.com").await;
     test.wait_for_state(person, "sent").await;
-    // This test checks a promised time: at most one other probe comes before the probe for this person.
+    // This test checks a promised time limit: at most one other probe comes before the probe for this person.
     assert!(started_at.elapsed() < Duration::from_secs(9), "{:?}", started_at.elapsed());
     test.finish_without_faults().await;
 }

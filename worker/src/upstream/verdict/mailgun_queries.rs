@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::rate_limit;
 use crate::upstream::http::{CallError, UpstreamResponse};
 
-/// Pause when queries fail until an operator changes a setting.
+/// Pause after a failure that persists until an operator changes a setting.
 const MISCONFIGURED: Duration = Duration::from_secs(5 * 60);
 /// Pause after a failure that may be temporary.
 const UNAVAILABLE: Duration = Duration::from_secs(30);
@@ -20,7 +20,7 @@ pub struct QueryError {
     pub pause: Duration,
 }
 
-/// Checks that a query succeeded. A caller for whom 404 is a valid result must handle 404 before it calls this function.
+/// Checks that a query succeeded. A caller for which 404 is a valid result must handle 404 before it calls this function.
 ///
 /// # Errors
 /// [`QueryError`] for every status other than 2xx.

@@ -7,7 +7,7 @@ use reqwest::header::{HeaderName, RETRY_AFTER};
 
 use crate::upstream::http::UpstreamResponse;
 
-/// The wait if the response does not name one.
+/// The wait if the response does not name a wait.
 const DEFAULT_WAIT: Duration = Duration::from_secs(5);
 
 /// Maximum wait. A longer wait is not needed: a job's default deadline is over by then, and a retry that comes too early costs

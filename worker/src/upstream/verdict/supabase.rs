@@ -10,9 +10,9 @@ use super::{
 };
 use crate::upstream::http::{CallError, UpstreamResponse};
 
-/// Supabase's message when the first two calls for a new address race and this call loses (measured: 20 of 20 rounds). The next
-/// call finds the user. A database that can never save the user returns the same message, so the number of attempts is limited.
-/// API versions before 2024-01-01 return Postgres's error code 23505 instead.
+/// Supabase's message when the first two calls for a new address race and this call loses (measured: in 20 of 20 rounds). The
+/// next call finds the user. A database that can never save the user returns the same message, so the number of attempts is
+/// limited. API versions before 2024-01-01 return Postgres's error code 23505 instead.
 const USER_NOT_SAVED: &str = "Database error saving new user";
 const RETRY_USER_NOT_SAVED: Verdict = Verdict::RetryUpTo { attempts: 3 };
 
