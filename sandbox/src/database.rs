@@ -1,6 +1,6 @@
-//! The sandbox's database: in a Postgres server that the sandbox starts, or the one that SANDBOX_DATABASE_URL names.
-//! The sandbox empties the named database at every start. To protect other data if the variable is wrong, the database must be
-//! on this machine, and must be empty or have been created by an earlier sandbox.
+//! The sandbox's database: a new one in a Postgres server that the sandbox starts, or the database that SANDBOX_DATABASE_URL
+//! names. The sandbox empties the named database at every start. To protect other data if the variable is wrong, the named
+//! database must be on this machine, and must be empty or have been created by an earlier sandbox.
 
 use crate::{
     Durability, Postgres, PostgresError, Role, RolesError, postgres::Announce, process::Process,

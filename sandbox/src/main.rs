@@ -22,7 +22,7 @@ enum SandboxCommand {
     /// to use instead of starting a Postgres server. It must be on this machine, and either empty or created by an
     /// earlier sandbox. SANDBOX_POSTGRES_DOWNLOAD=1 downloads a Postgres server even if one is installed.
     Dev {
-        /// What the links in mails lead to: the worker's LINK_STYLE.
+        /// Where the links in mails point: the worker's LINK_STYLE.
         #[arg(long, value_enum, value_name = "STYLE", default_value_t)]
         link_style: DevLinkStyle,
     },

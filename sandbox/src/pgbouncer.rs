@@ -16,7 +16,7 @@ const TIMEOUT: Duration = Duration::from_secs(20);
 /// Why there is no PgBouncer.
 #[derive(Debug, thiserror::Error)]
 pub enum PgBouncerError {
-    /// The program is not in `PATH` or where Debian installs it.
+    /// The program is neither in `PATH` nor where Debian installs it.
     #[error("pgbouncer is not installed (Debian's package has that name)")]
     Missing,
     /// A file could not be written, or the program could not be started.

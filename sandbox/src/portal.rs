@@ -39,7 +39,7 @@ pub struct PortalSettings {
     pub listen: SocketAddr,
     /// The api's base address, such as `http://127.0.0.1:8080/api`.
     pub api: String,
-    /// Seconds until a person may ask for a second mail.
+    /// Seconds until a person may request a second mail.
     pub resend_after: u32,
     /// Supabase's URL, without `/auth/v1`.
     pub supabase_url: String,
@@ -78,7 +78,7 @@ impl Portal {
         Ok(Portal { server: Server::start(listener, pages(settings))? })
     }
 
-    /// Its origin, with the host `localhost`: the stand-in Supabase Auth and the api allow `http://localhost` at any
+    /// Its origin, with the host `localhost`: the stand-in Supabase Auth and the api allow `http://localhost` on any
     /// port.
     pub fn url(&self) -> String {
         format!("http://localhost:{}", self.server.address().port())

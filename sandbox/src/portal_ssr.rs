@@ -49,7 +49,7 @@ impl PortalSsr {
         Ok(PortalSsr { program, port })
     }
 
-    /// The portal's origin. Its host is `localhost`, which the api and the stand-in for Supabase Auth allow with any port.
+    /// The portal's origin. Its host is `localhost`, which the api and the stand-in for Supabase Auth allow on any port.
     pub fn url(&self) -> String {
         format!("http://localhost:{}", self.port)
     }

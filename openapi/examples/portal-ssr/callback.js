@@ -80,7 +80,7 @@ function refuseMalformed(visit, next) {
   visit.page(400, failedPage({ next, title: 'This link is incomplete', text }));
 }
 
-/** Supabase's hashes are SHA-224, in hex. Supabase is not called for anything else. */
+/** Whether the text looks like one of Supabase's hashes: SHA-224, in hex. Supabase is not called with any other text. */
 function isHash(text) {
   return /^[0-9a-f]{56}$/.test(text ?? '');
 }

@@ -19,7 +19,7 @@ function inserted(value) {
   return String(value).replace(/[&<>"']/g, (char) => names[char]);
 }
 
-/** A whole page as text. */
+/** Returns a complete page as a string. */
 export function pageOf(title, content, corner = null) {
   return html`<!doctype html>
 <html lang="en">

@@ -5,7 +5,7 @@ import { isSecure, supabase } from './settings.js';
 
 const TIMEOUT_MS = 10_000;
 
-/** With this prefix, no other host of the same site can set the cookie. Browsers require https for it. */
+/** With this prefix, no other host of the same site can set the cookie. Browsers accept the prefix only over https. */
 const prefix = isSecure ? '__Host-' : '';
 
 /** The cookie of the person's session. */

@@ -46,7 +46,7 @@ export class Visit {
     return isIP(path.at(-1)) ? path.at(-1) : this.#peer;
   }
 
-  /** Whether a page of this portal sent the form, and not another site. */
+  /** Whether a page of this portal, and not another site, sent the form. */
   get isFromThisPortal() {
     const { origin: sender, 'sec-fetch-site': site } = this.#request.headers;
     return sender === origin && (site === undefined || site === 'same-origin');
@@ -120,7 +120,7 @@ export class Visit {
   }
 }
 
-/** Returns the IPv4 address in an IPv4-mapped IPv6 address, which a socket on IPv6 reports. Other addresses are unchanged. */
+/** Returns the IPv4 address in an IPv4-mapped IPv6 address, which an IPv6 socket reports. Other addresses are unchanged. */
 function plain(address) {
   return address.replace(/^::ffff:(?=\d+\.)/, '');
 }

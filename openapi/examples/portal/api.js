@@ -32,7 +32,8 @@ export async function sendMagicLink(email, next) {
   }
 }
 
-/** Whether the api answers at all. A browser does not tell a page whose origin is not allowed why a request failed. */
+/** Whether the api answers at all. If the api does not allow a page's origin, the browser does not tell the page why a
+ *  request failed. */
 async function isReachable() {
   try {
     await fetch(new URL('/health/live', api), { mode: 'no-cors' });

@@ -3,7 +3,7 @@
 /** The api's base URL. The api must allow this portal's origin (CALLBACK_ORIGINS). */
 export const api = 'http://127.0.0.1:8080/api';
 
-/** Seconds until a person may ask for a second mail. It must be longer than DUPLICATE_WINDOW: within that time, the api
+/** Seconds until a person may request a second mail. This must be longer than DUPLICATE_WINDOW: within that time, the api
  *  treats a repeated request as a double click and sends no mail, so the button would seem to do nothing. */
 export const resendAfter = 30;
 

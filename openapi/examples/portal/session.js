@@ -34,7 +34,7 @@ export function belongsTo(session, address) {
   return storedForm(emailOf(session)) === storedForm(address);
 }
 
-/** The user's address from the token's claims. They are not verified, so only show it. */
+/** The user's address from the token's claims. The claims are not verified, so only use the address for display. */
 export function emailOf(session) {
   try {
     const claims = session.access_token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/');

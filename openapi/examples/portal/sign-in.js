@@ -1,4 +1,5 @@
-// The sign-in form, and the page after it: "Check your mail", with a field for the code and a button that sends again.
+// The sign-in form, and the page after it: "Check your mail", with a field for the code and a button that
+// requests another mail.
 
 import { storedForm } from './address.js';
 import { sendMagicLink } from './api.js';
@@ -100,8 +101,8 @@ offerCode(
   },
 );
 
-// The link opens in a new tab. This tab also continues once the address that it requested a mail for is signed in. A
-// browser may not notify a background tab, so the tab also checks when the person comes back to it.
+// The link opens in a new tab. This tab also continues once somebody is signed in with the address for which this tab
+// requested a mail. A browser may not notify a background tab, so the tab also checks when the person comes back to it.
 function goOnIfSignedIn() {
   const session = readSession();
   if (session && (asked === null || belongsTo(session, asked))) goOn();

@@ -8,12 +8,12 @@ pub enum DevLinkStyle {
     /// The api's confirm page. The link is not used up until its button is pressed.
     #[default]
     Confirm,
-    /// Supabase's verify address, which signs in whoever opens it first.
+    /// Supabase's verify address, which signs in the first visitor.
     Verify,
     /// The portal's callback with the token hash, which the portal verifies itself.
     #[value(name = "token_hash")]
     TokenHash,
-    /// No link. The mail has only a code.
+    /// No link. The mail contains only a code.
     Code,
 }
 

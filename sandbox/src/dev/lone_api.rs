@@ -10,8 +10,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs a command against an api. API_URL is the base URL of the document's paths; API_METRICS_URL serves the metrics.
 /// All limits have their defaults, except that the limit per client address is practically off.
-/// API_WITHOUT_DATABASE_URL is a second api that never reaches its database, so that every endpoint that needs one
-/// answers 503.
+/// API_WITHOUT_DATABASE_URL is the base URL of a second api, which never reaches its database, so that every endpoint that
+/// needs a database answers 503.
 ///
 /// # Errors
 /// An api does not start, or the command cannot be started.

@@ -71,7 +71,7 @@ pub(super) fn for_lone_api(database: String) -> ProgramSettings {
     ])
 }
 
-/// `link_style` decides where links point. Every mail has a code.
+/// `link_style` decides where links point. Every mail contains a code.
 pub(super) fn for_worker(at: &DevAddresses, confirm_key: &str, link_style: DevLinkStyle) -> ProgramSettings {
     owned([
         ("DATABASE_URL", at.worker_database.clone()),

@@ -73,7 +73,7 @@ impl Faults {
         self.with(|queue| queue.iter().map(|queued| queued.fault.clone()).collect())
     }
 
-    /// The fault that the last call met. `None` if that call succeeded or was only delayed.
+    /// The fault that was applied to the last call. `None` if that call succeeded or was only delayed.
     pub(crate) fn last_failure(&self) -> Option<FaultKind> {
         self.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

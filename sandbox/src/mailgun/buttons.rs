@@ -50,7 +50,8 @@ pub(super) fn render(target: &str, title: &str, faults: &Faults) -> String {
     )
 }
 
-/// The state of a stand-in: its queued faults, or else, until a call succeeds, the fault that the last call met.
+/// The state of a stand-in: its queued faults. If there are none, the fault that was applied to the last call, until a call
+/// succeeds.
 fn state(faults: &Faults) -> (&'static str, String) {
     let waiting: Vec<String> = faults.list().iter().map(describe).collect();
     if !waiting.is_empty() {

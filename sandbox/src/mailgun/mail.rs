@@ -62,7 +62,7 @@ fn first<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {
     fields.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
 }
 
-/// The http and https URLs in a text. A URL ends at white space, `<`, `>` or `"`.
+/// The http and https URLs in `text`. A URL ends at white space, `<`, `>` or `"`.
 pub(super) fn urls(text: &str) -> impl Iterator<Item = &str> {
     text.split(|c: char| c.is_whitespace() || matches!(c, '<' | '>' | '"'))
         .filter(|word| word.starts_with("https://") || word.starts_with("http://"))

@@ -79,7 +79,7 @@ impl Default for MailgunSettings {
     }
 }
 
-/// A call of `/v3/{domain}/messages`.
+/// A call to `/v3/{domain}/messages`.
 #[derive(Clone, Debug)]
 pub struct SendCall {
     /// When it arrived.
@@ -90,8 +90,8 @@ pub struct SendCall {
     pub user_agent: Option<String>,
     /// The header `Content-Type`, without parameters such as the boundary.
     pub content_type: Option<String>,
-    /// The status with which the stand-in carried out the call; 200 if it accepted the mail. `None` if a fault
-    /// prevented that.
+    /// The status that resulted when the stand-in carried out the call: 200 if it accepted the mail. `None` if a fault
+    /// prevented the stand-in from carrying out the call.
     pub carried_out: Option<u16>,
     /// The status that the caller received. `None` until the call is answered, or if the caller received no answer.
     pub answered: Option<u16>,
@@ -199,7 +199,7 @@ impl Mailgun {
             .await
     }
 
-    /// Waits up to 20 s until this many mails were accepted.
+    /// Waits up to 20 s until at least this many mails have been accepted.
     ///
     /// # Errors
     /// There were fewer.
@@ -213,12 +213,12 @@ impl Mailgun {
         self.state.checks.load(Ordering::Relaxed)
     }
 
-    /// The calls so far, oldest first, including those that met a fault.
+    /// The calls so far, oldest first, including the calls to which a fault was applied.
     pub fn journal(&self) -> Vec<SendCall> {
         self.state.journal.all()
     }
 
-    /// Waits up to 20 s until there were this many calls, answered or not.
+    /// Waits up to 20 s until at least this many calls have arrived, answered or not.
     ///
     /// # Errors
     /// There were fewer.

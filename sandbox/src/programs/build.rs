@@ -12,7 +12,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-/// Returns the path of each program by name. cargo's messages go to stderr: all of them if `visibly`, otherwise only
+/// Returns the path of each program by name. cargo's messages go to stderr: all messages if `visibly`, otherwise only
 /// errors.
 pub(super) async fn build(visibly: bool) -> Result<HashMap<String, PathBuf>, ProgramError> {
     let (mut output, writer) = io::pipe().map_err(ProgramError::Cargo)?;

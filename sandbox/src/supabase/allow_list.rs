@@ -55,7 +55,7 @@ impl<'a> PatternOrigin<'a> {
         (!host.is_empty()).then_some(PatternOrigin { scheme, host, port })
     }
 
-    /// SITE_URL allows everything on its own host; on loopback, at any port.
+    /// SITE_URL allows every URL with its own scheme, host and port. On loopback, any port is allowed.
     fn is_home_of(&self, target: &PatternOrigin<'_>) -> bool {
         let same_host = self.scheme == target.scheme && self.host == target.host;
         same_host && (self.port == target.port || self.is_loopback())

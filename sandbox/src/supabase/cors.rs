@@ -19,8 +19,8 @@ const KNOWN_HEADERS: [&str; 8] = [
 ];
 const METHODS: [Method; 5] = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
 
-/// Answers preflights, and lets pages from any origin read the other answers. The answers of faults also have these headers,
-/// as with a real gateway.
+/// Answers preflights, and lets pages from any origin read the other answers. The answers that faults send also have these
+/// headers, as with a real gateway.
 pub(super) async fn allow_pages<E>(has_gateway: bool, routes: &E, request: Request) -> poem::Result<Response>
 where
     E: Endpoint<Output = Response>,

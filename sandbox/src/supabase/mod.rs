@@ -42,7 +42,7 @@ use std::{
 use tokio::net::TcpListener;
 use users::Users;
 
-/// A call of generate_link.
+/// A call to generate_link.
 #[derive(Clone, Debug)]
 pub struct LinkCall {
     /// When it arrived.
@@ -61,13 +61,14 @@ pub struct LinkCall {
     pub api_version: Option<String>,
     /// Whether there was an `apikey` header.
     pub apikey_present: bool,
-    /// The status with which the stand-in carried out the call. `None` if a fault prevented that.
+    /// The status that resulted when the stand-in carried out the call. `None` if a fault prevented the stand-in from
+    /// carrying out the call.
     pub carried_out: Option<u16>,
     /// The status that the caller received. `None` until the call is answered, or if the caller received no answer.
     pub answered: Option<u16>,
 }
 
-/// A GET of `/verify`: somebody opened a link, or tried a token that belongs to no link.
+/// A GET to `/verify`: somebody opened a link, or tried a token that belongs to no link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifyCall {
     /// The path, such as `/auth/v1/verify`.
@@ -169,18 +170,18 @@ impl SupabaseAuth {
         format!("http://{}", self.server.address())
     }
 
-    /// How many check calls there were: calls of generate_link without a type, which the worker makes to test Supabase.
+    /// How many check calls there were: calls to generate_link without a type, which the worker makes to test Supabase.
     /// They are not in the journal.
     pub fn checks(&self) -> usize {
         self.state.checks.load(Ordering::Relaxed)
     }
 
-    /// The calls of generate_link so far, oldest first.
+    /// The calls to generate_link so far, oldest first.
     pub fn journal(&self) -> Vec<LinkCall> {
         self.state.journal.all()
     }
 
-    /// Waits up to 20 s until there were this many calls, answered or not.
+    /// Waits up to 20 s until at least this many calls have arrived, answered or not.
     ///
     /// # Errors
     /// There were fewer.
@@ -193,7 +194,7 @@ impl SupabaseAuth {
         &self.state.faults
     }
 
-    /// The GETs of `/verify` so far, oldest first.
+    /// The GETs to `/verify` so far, oldest first.
     pub fn verify_journal(&self) -> Vec<VerifyCall> {
         self.state.verify_journal.all()
     }
@@ -209,7 +210,7 @@ impl SupabaseAuth {
         &self.state.verify_faults
     }
 
-    /// Answers whether a link still signs in, without using it.
+    /// Returns a handle that checks whether a link still signs in, without using the link.
     pub fn link_tokens(&self) -> LinkTokens {
         LinkTokens(self.state.clone())
     }

@@ -26,7 +26,7 @@ pub struct User {
     pub confirmed_at: Option<DateTime<Utc>>,
     /// When a link was last used.
     pub last_sign_in_at: Option<DateTime<Utc>>,
-    /// Until when the user is banned. Links of a banned user do not work.
+    /// When the user's ban ends. Links of a banned user do not work.
     pub banned_until: Option<DateTime<Utc>>,
     metadata: Map<String, Value>,
     updated_at: DateTime<Utc>,

@@ -1,4 +1,4 @@
-//! A test's own database. All tests with a database use it, directly or as part of their harness. It has the URLs of all
+//! A test's own database. All tests with a database use it, directly or as part of their harness. It provides the URLs of all
 //! roles and the queries that tests need, and fails a test that ends with open jobs that it did not declare.
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
@@ -21,7 +21,7 @@ use crate::{Postgres, Role, ServerAddress};
 /// Maximum number of connections for the test's own queries. They are opened when they are needed.
 const MAX_CONNECTIONS: u32 = 8;
 
-/// Maximum time for an idle connection to answer. Afterwards it is replaced.
+/// Maximum time for an idle connection to answer. After that, the connection is replaced.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A database that belongs to one test. Dropping it counts the open jobs.

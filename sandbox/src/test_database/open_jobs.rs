@@ -9,7 +9,7 @@ use crate::JobRow;
 /// SQLSTATE of a query on a table that does not exist.
 const UNDEFINED_TABLE: &str = "42P01";
 
-/// Maximum time to count. A lock that the test still holds must not block its end.
+/// Maximum time to count. A lock that the test still holds must not keep the test from ending.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What must be true when a test ends.

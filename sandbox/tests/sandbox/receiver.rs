@@ -41,7 +41,7 @@ impl Receiver {
         &self.url
     }
 
-    /// Sets the statuses of the next answers. After them, it answers 200 again.
+    /// Sets the statuses of the next answers. After those answers, the receiver answers 200 again.
     pub(crate) fn answer_next(&self, statuses: impl IntoIterator<Item = u16>) {
         self.inbox.answers.lock().unwrap().extend(statuses);
     }

@@ -1,5 +1,5 @@
-//! Both lists of events. Their shapes come from Mailgun's OpenAPI document. The filter `message-id` for logs is not
-//! in the document, but Mailgun's own client sends it.
+//! Mailgun's two lists of events: `events`, and its successor, logs. The shapes of both lists come from Mailgun's OpenAPI
+//! document. The filter `message-id` for logs is not in the document, but Mailgun's own client sends it.
 
 use super::{json_answer, page::PageQuery};
 use crate::mailgun::{MailgunState, messages::message};

@@ -1,5 +1,5 @@
 //! Mailgun's read endpoints: events by `GET /v3/{domain}/events` and its successor `POST /v1/analytics/logs`, and the
-//! suppression lists. They need a separate key, because a sending key may only send.
+//! suppression lists. These endpoints need a separate key, because a sending key may only send.
 
 mod events;
 mod page;
@@ -17,7 +17,7 @@ use poem::{
 };
 use serde_json::{Value, json};
 
-/// A call of a read endpoint.
+/// A call to a read endpoint.
 #[derive(Clone, Debug)]
 pub struct ReadCall {
     /// The request line, such as `GET /v3/mg.example.com/events?message-id=…`.
@@ -35,7 +35,7 @@ impl Mailgun {
         self.state.reads.all()
     }
 
-    /// Waits up to 20 s until there were this many read calls, answered or not.
+    /// Waits up to 20 s until at least this many read calls have arrived, answered or not.
     ///
     /// # Errors
     /// There were fewer.

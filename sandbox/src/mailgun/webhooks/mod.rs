@@ -25,7 +25,7 @@ pub struct SentWebhook {
     pub id: String,
     /// `accepted`, `delivered`, `failed` or `complained`.
     pub event: String,
-    /// The body of the last post. Before the first post, the body that it would have.
+    /// The body of the last post. Before the first post, the body that is ready to be posted.
     pub body: Value,
     /// The status of each post, in order; `None` for a post that was not answered. Empty if nothing was posted.
     pub answers: Vec<Option<u16>>,
@@ -112,7 +112,7 @@ impl Mailgun {
         self.state.webhooks.events().all()
     }
 
-    /// Waits up to 20 s until this many events are settled, and returns all events.
+    /// Waits up to 20 s until at least this many events are settled, and returns all events.
     ///
     /// # Errors
     /// There were fewer.
