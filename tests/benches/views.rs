@@ -1,5 +1,5 @@
 //! `cargo bench --bench views` measures how long the operators' views take with ten million ended jobs (or `JOBS`), in a
-//! Postgres with default settings. `tests/fill_history.sql` inserts the jobs, which takes some minutes.
+//! Postgres with default settings. `tests/fill_history.sql` inserts the jobs, which takes a few minutes.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

@@ -75,7 +75,7 @@ impl Browser {
         self.at(id).await.click().await.unwrap();
     }
 
-    /// Types a text into the field with this id. The text replaces the field's content.
+    /// Replaces the content of the field with this id by typing `text`.
     pub(crate) async fn type_into(&self, id: &str, text: &str) {
         let field = self.at(id).await;
         field.clear().await.unwrap();

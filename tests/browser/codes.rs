@@ -14,7 +14,7 @@ const ADA: &str = "ada@example.com";
 /// 32 bytes 0x01.
 const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
-/// A system whose mails contain a code of ten digits and a link of this style.
+/// A system whose mails contain a ten-digit code and a link of this `LINK_STYLE`.
 async fn street(style: &str) -> Street {
     let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
     let url = format!("http://{address}");

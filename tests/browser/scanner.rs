@@ -28,7 +28,7 @@ pub(crate) async fn scan_mail(mail: &Mail) -> usize {
     addresses.len()
 }
 
-/// Sends HEAD and GET three times, then visits the link with scripts.
+/// Requests the link with HEAD and GET three times each, then opens it in a new tab, where the page's scripts run.
 pub(crate) async fn scan(browser: &Browser, link: &str) {
     let client = Client::builder().redirect(redirect::Policy::limited(5)).no_proxy().build().unwrap();
     for _ in 0..3 {

@@ -312,7 +312,7 @@ async fn the_rendered_callback_leads_nowhere_else() {
         assert_eq!(answer.status(), 303, "{next}");
         assert_eq!(answer.headers()["location"], format!("{own}{lands_at}"), "{next}");
     }
-    // Answer a question about somebody else that was shown before the link of this session was opened.
+    // Answer a question about somebody else. The question was shown before this session's link was opened.
     for form in [vec![("address", BOB), ("next", "/home")], vec![("next", "/home")]] {
         assert_eq!(street.post("/auth/accept", &form, &headers).await.status(), 403, "{form:?}");
     }

@@ -1,5 +1,5 @@
-//! The whole sign-in, from the form through the mail and its link to the right page. Also checks that pages see no tokens in
-//! addresses.
+//! The whole sign-in, from the form through the mail and its link to the right page. Also checks that no page can read a token
+//! from a URL.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ async fn follow_the_link(browser: &Browser) {
     browser.to_newest_tab().await;
 }
 
-/// Fails if a token is in anything that a page can learn about how it was opened.
+/// Fails if the page can read a token from its URL, its referrer or its performance entries.
 async fn assert_no_token_in_sight(browser: &Browser) {
     let seen = browser
         .value("[location.href, document.referrer, ...performance.getEntries().map((entry) => entry.name)].join('\\n')")
@@ -78,7 +78,7 @@ async fn a_person_signs_in_and_lands_where_they_wanted_to_be() {
         browser.click("go-on").await;
         browser.until_shown("page").await;
 
-        // After signing out, the same page redirects to the form, and the new link leads back to the page.
+        // After signing out, the same page redirects to the form, and the new link opens the page again.
         browser.click("sign-out").await;
         browser.until_shown("ask").await;
         assert_eq!(browser.value("localStorage.length").await, 0);

@@ -1,4 +1,4 @@
-//! `.dockerignore` lists every crate. An image is built only from what is listed there, and Cargo needs all manifests.
+//! `.dockerignore` lists every crate. An image is built only from the files listed there, and Cargo needs all manifests.
 
 use std::fs;
 

@@ -36,13 +36,13 @@ fn leads(document: &Path, target: &str) -> bool {
     }
 }
 
-/// The targets of the links and images in a text: `[text](target)` and `[text](target "title")`.
+/// The targets of the links and images in `text`: `[text](target)` and `[text](target "title")`.
 fn targets(text: &str) -> impl Iterator<Item = &str> {
     let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
     targets.filter_map(|(target, _)| target.split_whitespace().next())
 }
 
-/// Removes inline code from a text.
+/// Removes inline code from `text`.
 fn without_code(text: &str) -> String {
     text.split('`').step_by(2).collect::<Vec<_>>().join("")
 }

@@ -5,7 +5,8 @@ use std::{collections::HashSet, fs};
 
 use crate::{files, prose, workspace};
 
-/// A name in running text is a test's name if it has at least this many words. Names of settings, codes and columns have fewer.
+/// A name in running text is treated as a test's name if it has at least this many words. Names of settings, codes and columns
+/// have fewer words.
 const MIN_WORDS: usize = 5;
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, path::Path};
 const DOCUMENT: &str = include_str!("../../docs/troubleshooting.md");
 const ALERTS: &str = include_str!("../../deploy/alerts.yaml");
 
-/// The files that define codes, and the text before each code there.
+/// The files and folders that define codes, and the source text that precedes each code.
 const SOURCES: [(&str, &str); 9] = [
     ("worker/src/upstream", "Failure::new(\""),
     ("worker/src/upstream/verdict/supabase.rs", ")), \""),

@@ -1,5 +1,5 @@
-//! The api accepts a request only if it can be mailed in time. When the queue is half full, the api first lowers the limits of
-//! clients that send many requests.
+//! The api accepts a request only if its link can be mailed in time. When the queue is half full, the api first lowers the
+//! limits for clients that send many requests.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ async fn a_burst_on_a_slow_supabase_is_accepted_as_far_as_it_can_be_mailed_in_ti
 
     system.supabase.faults().clear();
     system.until_idle().await;
-    // An idle queue accepts requests, however slow it was before.
+    // While the queue is idle, the api accepts requests, however slow the workers were before.
     eventually("an accepted request", async || {
         let answer = system.ask("later@example.com").await;
         if answer.status == 200 { Ok(()) } else { Err(answer.status) }

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tests::{Answer, example, post_at};
 use tokio::sync::Mutex;
 
-/// Held while a `cargo dev` starts. Two instances that start at the same time may choose the same free ports.
+/// Held while an instance of `cargo dev` starts. Two instances that start at the same time may choose the same free ports.
 static START: Mutex<()> = Mutex::const_new(());
 
 /// Starts the program that `cargo dev` runs, with these options and this user's environment.
@@ -44,7 +44,7 @@ async fn post_the_example(dev: &Program) -> Answer {
     .await
 }
 
-/// Waits until the mailbox page contains all of these texts.
+/// Waits until the mailbox page contains all `parts`.
 async fn until_mailbox_contains(dev: &Program, parts: &[&str]) {
     let mailbox = address(dev, "mailbox");
     eventually("the mail on the mailbox page", async || {

@@ -22,8 +22,8 @@ async fn start() -> TestSystem {
     TestSystem::with(Plan { own_server: true, ..Plan::default() }).await
 }
 
-/// Waits until neither program is ready, and the worker's message about the database contains this reason. At first, the reason
-/// may still be that the database does not answer.
+/// Waits until neither program is ready, and the worker's message about the database contains this reason. At first, the
+/// message may still say that the database does not answer.
 async fn until_unready(system: &TestSystem, reason: &str) {
     let ready = system.url("/health/ready").await;
     eventually("both programs to report the database", async || {
@@ -232,7 +232,7 @@ async fn an_outage_does_not_lower_the_measured_rate_of_the_workers() {
         let answer = system.ask(&format!("later-{number}@example.com")).await;
         assert_eq!(answer.status, 200, "the workers are not slow: {:?}", answer.body);
         number += 1;
-        // Send ten requests a second, which is more than the workers mail.
+        // Send ten requests a second, which is more than the workers can mail.
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     system.finish().await;

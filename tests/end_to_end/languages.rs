@@ -1,4 +1,4 @@
-//! The person's language and time zone, from the request to the mail and the page behind its link.
+//! The person's language and time zone, from the request to the mail and the page that its link opens.
 
 use serde_json::json;
 use tests::{Plan, TestSystem, get_at};

@@ -8,7 +8,7 @@ use tests::{Plan, TestSystem};
 const DASHBOARD: &str = include_str!("../../deploy/grafana.json");
 const ALERTS: &str = include_str!("../../deploy/alerts.yaml");
 
-/// Returns the names of this project's metrics that occur in a text, without the suffixes of histograms.
+/// Returns the names of this project's metrics that occur in `text`, without the suffixes of histograms.
 fn names(text: &str) -> BTreeSet<&str> {
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     let ours = words.filter(|word| word.starts_with("magic_link_"));

@@ -10,7 +10,8 @@ use tests::{Plan, TestSystem};
 const OTHER_KEY: &str = "YW5vdGhlciBrZXkgZm9yIHRlc3RzOiAzMiBieXRlcyE=";
 /// 32 bytes 0x01.
 const EXAMPLE_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-/// Each program, including the one that started first, reports every ten seconds that it is running.
+/// Maximum time to wait for an expected state. Each program, including the one that started first, reports every ten seconds
+/// that it is running.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// Waits until the private health checks of both programs show an expected state.

@@ -104,7 +104,7 @@ async fn all_copies_of_mails_with_lost_answers_contain_the_one_working_link() {
     }
     assert_eq!(mails.len(), JOBS);
     for (person, mails) in mails {
-        // At least two, because on a busy machine the answer to the second call may also take longer than the timeout.
+        // Expect at least two mails: on a busy machine, the answer to the second call may also take longer than the timeout.
         assert!(mails.len() >= 2, "{person}");
         let links: HashSet<_> = mails.iter().map(|mail| (mail.link().unwrap(), &mail.message_id)).collect();
         assert_eq!(links.len(), 1, "{person}");
@@ -156,7 +156,7 @@ async fn rejected_recipients_do_not_delay_others() {
             match n % 3 {
                 0 => system.supabase.faults().add(Fault::answer(403, hook.clone()).to(&person).always()),
                 1 => system.supabase.faults().add(Fault::answer(500, insert.clone()).to(&person).always()),
-                // Supabase uses its own site if its allow list does not contain the callback.
+                // Supabase uses its own site URL if its allow list does not contain the callback.
                 _ => return json!({ "email": person, "callback_origin": "http://localhost:3000" }),
             }
             tests::example(&person)

@@ -20,8 +20,8 @@ const KEY: &str = "whsec-for-tests-only-0123456789abcdef";
 /// Maximum time for a mail to arrive.
 const MAIL_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// How often each pooler is checked. The result must not depend on whether a pooler happens to return the same session twice.
-/// This many runs would reveal such a dependency.
+/// How many times each pooler is checked. The result must not depend on whether a pooler happens to return the same session
+/// twice. This many runs would reveal such a dependency.
 const RUNS: u32 = 20;
 
 /// Session state that the programs set.

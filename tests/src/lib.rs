@@ -69,7 +69,7 @@ impl Plan {
     }
 }
 
-/// An answer of the api.
+/// An answer from the api.
 #[derive(Debug)]
 pub struct Answer {
     /// HTTP status.
@@ -347,7 +347,7 @@ pub fn example(email: &str) -> Value {
 /// Posts a body with a new request id.
 ///
 /// # Panics
-/// No answer comes.
+/// No answer arrives.
 pub async fn post_at(url: &str, body: &Value) -> Answer {
     let request_id = uuid::Uuid::now_v7().to_string();
     let request = CLIENT.with(|client| client.post(url).header("x-request-id", &request_id).json(body));
@@ -360,7 +360,7 @@ pub async fn post_at(url: &str, body: &Value) -> Answer {
 /// Gets a page, and returns its status and text.
 ///
 /// # Panics
-/// No answer comes.
+/// No answer arrives.
 pub async fn get_at(url: &str) -> (u16, String) {
     let response = CLIENT.with(|client| client.get(url)).send().await.unwrap();
     (response.status().as_u16(), response.text().await.unwrap())

@@ -56,7 +56,7 @@ pub(crate) async fn measure(figures: &mut Figures) {
     system.finish().await;
 }
 
-/// Measures the time from the api's answer to the call of `generate_link`, at `a_second` requests per second. If
+/// Measures the time from the api's answer to the worker's call to `generate_link`, at `a_second` requests per second. If
 /// `refused` is given, a link for that address is requested first and not measured.
 async fn pickup(system: &TestSystem, figures: &mut Figures, a_second: f64, name: &str, refused: Option<&str>) {
     system.until_idle().await;

@@ -1,5 +1,5 @@
 //! Runs jobs through the outbox as a worker with instant upstreams does: claim the job, seal its link, record both steps, end
-//! the job. It runs in process and without HTTP, so that it measures only the outbox.
+//! the job. The bench runs in process and without HTTP, so that it measures only the outbox.
 
 use std::{
     sync::{
@@ -26,8 +26,8 @@ const SEALED_BYTES: usize = 240;
 /// Enqueues jobs for different recipients. The ids ascend, as in the api, and the addresses are in random order.
 pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
     let ids: Vec<Uuid> = (0..jobs).map(|_| JobId::new().0).collect();
-    // Run the statements separately, because neither a checkpoint nor a vacuum runs within a transaction. The checkpoint comes
-    // first, as in the peers' benches.
+    // Run the statements separately, because `vacuum` cannot run in a transaction. The checkpoint comes first, as in the peers'
+    // benches.
     sqlx::raw_sql("checkpoint").execute(admin).await.unwrap();
     sqlx::query(
         "insert into email_jobs (id, state, recipient, mailbox, callback_url, deadline_at, request_id, place, seq)
@@ -162,7 +162,7 @@ impl BenchDatabase {
         drain(&self.worker, JOBS, CONCURRENCY, Batching::Grouped).await
     }
 
-    /// Measures soon after the drain and before a vacuum, as the peers' benches do.
+    /// Counts dead tuples soon after the drain and before a vacuum, as the peers' benches do.
     async fn dead_tuples_per_job(&self) -> f64 {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let dead = "from pg_stat_user_tables where relname = 'email_jobs_open'";

@@ -17,7 +17,7 @@ use crate::{
 /// Duration of each measurement.
 const LOAD: Duration = Duration::from_secs(6);
 
-/// Measures, on one server, the floor and everything that is compared with it.
+/// Measures the floor and everything that is compared with the floor, on the same server.
 pub(crate) async fn measure(figures: &mut Figures) {
     let system = TestSystem::with(quiet(Plan { own_server: true, workers: 0, ..Plan::default() })).await;
     let server = system.server.as_ref().unwrap();

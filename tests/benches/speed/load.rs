@@ -53,7 +53,7 @@ pub(crate) async fn ask(address: &str, connections: usize, load: Duration) -> An
 pub(crate) fn newcomer() -> String {
     static PEOPLE: AtomicU64 = AtomicU64::new(0);
     let number = PEOPLE.fetch_add(1, Ordering::Relaxed);
-    // Multiplying by an odd factor never gives the same number twice.
+    // Different numbers give different results, even if the multiplication wraps, because the factor is odd.
     format!("{:016x}@example.com", number.wrapping_mul(0x9e37_79b9_7f4a_7c15))
 }
 

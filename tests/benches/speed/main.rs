@@ -2,10 +2,10 @@
 //! the machine can do and, with `PEERS`, with other job queues. It runs a release build of the programs and a Postgres with
 //! default durability, all on this machine. So only ratios within one run are meaningful.
 //!
-//! `cargo bench --bench speed -- enqueue drain` runs only these sections (enqueue, drain, delivery, confirm, peers). `HISTORY`
-//! lists the numbers of ended jobs to drain over (default: 1000000,10000000). `ROUNDS` is the number of repetitions
-//! (default: 1). The bench prints each value immediately and a table at the end, and writes `target/speed/figures.json`
-//! and `target/speed/rates.svg`.
+//! `cargo bench --bench speed -- enqueue drain` runs only the sections named on the command line. The sections are enqueue,
+//! drain, delivery, confirm and peers. `HISTORY` lists the history sizes, in ended jobs, with which drains are measured
+//! (default: 1000000,10000000). `ROUNDS` is the number of repetitions (default: 1). The bench prints each value immediately
+//! and a table at the end, and writes `target/speed/figures.json` and `target/speed/rates.svg`.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,

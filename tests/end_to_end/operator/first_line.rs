@@ -1,4 +1,4 @@
-//! The first line of each program says which build it is and which public settings differ from the defaults.
+//! The first line of each program says which build is running and which public settings differ from the defaults.
 
 use sandbox::Program;
 use tests::{Plan, TestSystem};

@@ -67,7 +67,7 @@ async fn end_of(program: Program) -> (Option<i32>, Vec<String>) {
     (status.code(), lines.collect())
 }
 
-/// The fields of a line of the log.
+/// The fields of a log line.
 fn fields(line: &str) -> Value {
     let line: Value = serde_json::from_str(line).unwrap();
     line["fields"].clone()

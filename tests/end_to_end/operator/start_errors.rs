@@ -1,4 +1,4 @@
-//! Each mistake of an operator results in one line in our own words and an exit code.
+//! For each operator mistake, a program prints one line in our own words and ends with an exit code.
 
 use std::net::TcpListener;
 
@@ -25,7 +25,7 @@ fn assert_ours(lines: &[String]) {
     }
 }
 
-/// Runs a program that must end with this code and one line with these words.
+/// Runs a program. It must print one line that contains these words and end with this exit code.
 async fn assert_refused(which: Which, changes: &[Setting<'_>], arguments: &[&str], code: i32, words: &str) {
     let (ended, lines) = end_of(start(which, changes, arguments).await).await;
     assert_eq!((ended, lines.len()), (Some(code), 1), "{which:?} {changes:?} {arguments:?}: {lines:?}");

@@ -9,9 +9,9 @@ pub struct JobFacts {
     pub id: String,
     /// Its position in the order of acceptance.
     pub seq: i64,
-    /// The callback that its link leads to.
+    /// The recipient's address.
     pub recipient: String,
-    /// Where its link leads.
+    /// The callback that its link redirects to.
     pub callback_url: String,
     /// The id of its request.
     pub request_id: String,
@@ -19,13 +19,13 @@ pub struct JobFacts {
     pub state: String,
     /// Why it ended in this state.
     pub code: Option<String>,
-    /// How often it was claimed.
+    /// How many times it was claimed.
     pub attempt: i16,
     /// When its link was made. All times are Unix seconds.
     pub link_made_at: Option<f64>,
-    /// When an upstream first refused it in a way that may concern only its recipient.
+    /// When it was last claimed.
     pub attempted_at: Option<f64>,
-    /// When an upstream first refused it in a way that may concern its recipient only.
+    /// When an upstream first refused it in a way that may concern only its recipient.
     pub refused_at: Option<f64>,
     /// When it ended. Infinite while it is open.
     pub ended: f64,

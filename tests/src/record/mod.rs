@@ -56,7 +56,7 @@ impl Record {
         outcomes.collect().await
     }
 
-    /// The newest job of each recipient. Double clicks are skipped in favour of the job that they repeat.
+    /// The newest job of each recipient. Jobs that ended as duplicates (double clicks) are skipped.
     pub fn newest(&self) -> impl Iterator<Item = &JobFacts> {
         let newest: BTreeMap<&str, &JobFacts> = self
             .jobs
