@@ -72,7 +72,7 @@ fn describe() {
     describe_gauge!(WAITING_JOBS, "Jobs that wait for a worker, counted up to just over QUEUE_LIMIT.");
     describe_gauge!(
         CAPACITY,
-        "Jobs per second that all workers finish, as last measured under a backlog; NaN if there was none lately."
+        "Jobs per second that all workers finish, as last measured under a backlog; NaN without a recent measurement."
     );
     describe_gauge!(CONNECTIONS, "Open connections of the public listener.");
     describe_counter!(WEBHOOK_EVENTS, "Webhooks, by event (none if refused) and outcome.");

@@ -40,13 +40,13 @@ struct ConfirmKey {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The text is cut off, too long, or not a word at all.
-    #[error("the text is not a word, or it is cut off")]
+    #[error("the text is not the last part of a confirm link, or it is cut off")]
     Format,
     /// The word was made with a key that is not listed.
-    #[error("the word's key is not in CONFIRM_KEY")]
+    #[error("the confirm link's key is not in CONFIRM_KEY")]
     UnknownKey,
     /// The word was changed.
-    #[error("the word was changed")]
+    #[error("the confirm link was changed")]
     Forged,
 }
 

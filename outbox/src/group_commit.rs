@@ -53,7 +53,7 @@ const HELPER_THRESHOLD: usize = 64;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum CommitError {
     /// Too many requests wait for their commit.
-    #[error("too many requests are waiting for their commit")]
+    #[error("too many requests are waiting to be committed")]
     Busy,
     /// The database failed. If its answer was lost, the request may have been committed.
     #[error(transparent)]

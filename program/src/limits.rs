@@ -12,10 +12,10 @@ pub enum LimitError {
     #[error("cannot turn off core dumps: {}", .0.desc())]
     CoreDumps(Errno),
     /// The hard limit on open files is unknown.
-    #[error("cannot read the limit of open files: {}", .0.desc())]
+    #[error("cannot read the limit on open files: {}", .0.desc())]
     ReadOpenFiles(Errno),
     /// The limit on open files was not raised.
-    #[error("cannot raise the limit of open files: {}", .0.desc())]
+    #[error("cannot raise the limit on open files: {}", .0.desc())]
     RaiseOpenFiles(Errno),
 }
 

@@ -61,7 +61,10 @@ fn language_folders(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     let mut folders: Vec<PathBuf> = paths.filter(|path| path.is_dir() && is_visible(path)).collect();
     folders.sort();
     if folders.is_empty() {
-        return Err(Fault::of_file(folder, "The folder has no language: put words into a file such as de/words.ftl."));
+        return Err(Fault::of_file(
+            folder,
+            "The folder has no language: put mail texts into a file such as de/words.ftl.",
+        ));
     }
     Ok(folders)
 }
@@ -83,7 +86,7 @@ fn read_catalogue(folder: &Path) -> Result<OperatorCatalogue, Fault> {
 fn problem(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::NotFound => "It does not exist.",
-        io::ErrorKind::PermissionDenied => "This program may not read it.",
+        io::ErrorKind::PermissionDenied => "This program is not allowed to read it.",
         io::ErrorKind::NotADirectory => "It is not a folder.",
         _ => "It cannot be read.",
     }

@@ -73,10 +73,11 @@ fn describe() {
     );
     describe_gauge!(
         "magic_link_oldest_unrefused_job_seconds",
-        "Like magic_link_oldest_job_seconds, without jobs that an upstream has refused or a Supabase Auth hook delays."
+        "Like magic_link_oldest_job_seconds, but without jobs that an upstream has refused or a Supabase Auth hook \
+         delays."
     );
     describe_gauge!("magic_link_breaker_open", "Whether claims are stopped until an operator changes a setting.");
-    describe_gauge!("magic_link_upstream_paused", "Whether claims are paused because the upstream asked for a wait.");
+    describe_gauge!("magic_link_upstream_paused", "Whether claims are paused because the upstream asked for a pause.");
     describe_gauge!(
         "magic_link_upstream_slow",
         "Whether jobs are claimed one at a time because the upstream fails for everybody."

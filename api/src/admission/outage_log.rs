@@ -107,7 +107,7 @@ impl OutageLog {
     pub(crate) fn note_busy(&self) {
         let mut logged_at = self.busy_at.lock().unwrap_or_else(PoisonError::into_inner);
         if logged_at.is_none_or(|at| at.elapsed() >= REPEAT_AFTER) {
-            tracing::warn!("too many requests are waiting for their commit: answering some with 503");
+            tracing::warn!("too many requests are waiting to be committed: answering some with 503");
             *logged_at = Some(Instant::now());
         }
     }

@@ -46,7 +46,8 @@ pub(crate) fn build(origin: &Origin, path: &str, next: Option<&CallbackNext>) ->
     };
     let message = format!(
         "{field} makes the link longer than some mail programs can open: in the link, the callback URL would take {length} \
-         characters, of at most 1,700. Each character that is not a letter, a digit or one of - . _ ~ takes several."
+         characters, and the maximum is 1,700. Each character that is not a letter, a digit or one of - . _ ~ takes \
+         several."
     );
     Err(CallbackTooLong { code, issue: ValidationIssue::new(field, issue, message) })
 }
@@ -78,7 +79,7 @@ mod tests {
         assert_eq!(build(1_700).unwrap().len_in_link(), 1_700);
         let error = build(1_701).unwrap_err();
         assert_eq!((error.code, error.issue.path.as_str()), (ErrorCode::CallbackNextUnsafe, "callback_next"));
-        assert!(error.issue.message.contains("1701 characters, of at most 1,700"), "{}", error.issue.message);
+        assert!(error.issue.message.contains("1701 characters, and the maximum is 1,700"), "{}", error.issue.message);
     }
 
     #[test]

@@ -57,8 +57,9 @@ impl FromStr for QuotaOverrides {
     fn from_str(text: &str) -> Result<Self, String> {
         let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         let parse = |entry: &str| {
-            let (network, quota) =
-                entry.split_once('=').ok_or_else(|| format!("`{entry}` is not like 10.1.0.0/16=600/1m"))?;
+            let (network, quota) = entry
+                .split_once('=')
+                .ok_or_else(|| format!("`{entry}` is not a network with its limit, like 10.1.0.0/16=600/1m"))?;
             Ok((parse_network(network.trim())?, quota.parse()?))
         };
         entries.map(parse).collect::<Result<_, String>>().map(Self)

@@ -29,7 +29,7 @@ pub(crate) async fn prepare_database(pool: PgPool, queue: Arc<QueueMonitor>, mig
     loop {
         sleep(PARTITIONS_INTERVAL).await;
         if let Err(error) = outbox::partitions::make(&pool).await {
-            tracing::warn!(%error, "could not create the partitions of the next days: retrying tomorrow");
+            tracing::warn!(%error, "could not create the partitions for the next few days: retrying tomorrow");
         }
     }
 }

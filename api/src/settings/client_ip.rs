@@ -56,7 +56,8 @@ fn parse_header(text: &str) -> Result<HeaderName, String> {
     let name: HeaderName = text.parse().map_err(|_| format!("`{text}` is not the name of a header"))?;
     if name == FORWARDED_FOR {
         return Err(format!(
-            "`{text}` contains a list: to read it, set only TRUSTED_PROXIES, or also TRUSTED_PROXY_HOPS"
+            "`{text}` contains a list: to read it, unset CLIENT_IP_HEADER and set TRUSTED_PROXIES, with or without \
+             TRUSTED_PROXY_HOPS"
         ));
     }
     if name == header::FORWARDED {

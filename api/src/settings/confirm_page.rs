@@ -23,7 +23,11 @@ pub(super) fn read(arguments: &ApiArguments, errors: &mut SettingErrors) -> Opti
             None
         }
         (None, Some(_)) => {
-            errors.add(PUBLIC_URL.0, PUBLIC_URL.1, "is missing: with CONFIRM_KEY, it must be set, too".to_owned());
+            errors.add(
+                PUBLIC_URL.0,
+                PUBLIC_URL.1,
+                "is missing: if CONFIRM_KEY is set, PUBLIC_URL must be set, too".to_owned(),
+            );
             None
         }
         (Some(public_url), Some(keys)) => {

@@ -31,5 +31,5 @@ impl ConnectionSettings {
 
 fn parse_keep_alive(text: &str) -> Result<Duration, String> {
     let keep_alive = parse_duration(text)?;
-    if KEEP_ALIVE.contains(&keep_alive) { Ok(keep_alive) } else { Err("is not from 1s to 1h".to_owned()) }
+    if KEEP_ALIVE.contains(&keep_alive) { Ok(keep_alive) } else { Err("must be between 1s and 1h".to_owned()) }
 }

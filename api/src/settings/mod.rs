@@ -184,7 +184,7 @@ fn read_webhooks(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option
     let keys = keys.split(',').map(str::trim).filter(|key| !key.is_empty()).map(SecretString::from);
     let max_age = errors.read("WEBHOOK_MAX_AGE", "12h", parse_duration(&arguments.webhook_max_age))?;
     if !(MIN_WEBHOOK_AGE..=LONGEST_REPORT_AGE).contains(&max_age) {
-        errors.add("WEBHOOK_MAX_AGE", "12h", "is not from 5m to 1d".to_owned());
+        errors.add("WEBHOOK_MAX_AGE", "12h", "must be between 5m and 1d".to_owned());
         return None;
     }
     let domain = arguments.mailgun_domain.trim();

@@ -151,7 +151,7 @@ async fn a_destination_that_makes_the_link_too_long_is_refused_with_its_length()
     assert_error(&response, 400, "callback_next_unsafe", "too long");
     assert_eq!(issue_paths(&response), ["callback_next"]);
     let message = response.json()["fieldErrors"]["callback_next"].as_str().unwrap().to_owned();
-    assert!(message.contains("characters, of at most 1,700"), "{message}");
+    assert!(message.contains("characters, and the maximum is 1,700"), "{message}");
     assert_eq!(api.jobs().await.len(), 2);
     api.expect_open_jobs(1);
 }

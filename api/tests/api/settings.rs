@@ -127,7 +127,10 @@ async fn an_error_says_what_to_write() {
 #[tokio::test]
 async fn a_header_that_holds_a_list_is_refused_with_advice() {
     for (value, advice) in [
-        ("X-Forwarded-For", "to read it, set only TRUSTED_PROXIES, or also TRUSTED_PROXY_HOPS"),
+        (
+            "X-Forwarded-For",
+            "to read it, unset CLIENT_IP_HEADER and set TRUSTED_PROXIES, with or without TRUSTED_PROXY_HOPS",
+        ),
         ("Forwarded", "have the proxy set X-Forwarded-For, or a header that contains only the address"),
     ] {
         let (code, lines) = run_with(&[("CLIENT_IP_HEADER", value)]).await;

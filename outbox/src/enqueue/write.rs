@@ -78,7 +78,7 @@ struct ImmediateEnd {
 
 impl ImmediateEnd {
     fn duplicate() -> Self {
-        let message = "Repeat of a request made moments earlier: the mail of that request answers both.".to_owned();
+        let message = "This repeats a request made moments earlier: the mail for that request serves both.".to_owned();
         Self { state: "superseded", code: "duplicate", message }
     }
 

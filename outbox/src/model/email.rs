@@ -13,7 +13,7 @@ pub enum EmailError {
     #[error("Enter an email address.")]
     Empty,
     /// It is longer than 254 characters, or longer than 254 bytes once its domain is in punycode.
-    #[error("An email address has at most 254 characters.")]
+    #[error("An email address can have at most 254 characters.")]
     TooLong,
     /// It is not exactly one `local@host`.
     #[error("Enter one email address, like name@example.com.")]
@@ -27,7 +27,7 @@ pub enum EmailError {
     )]
     NonAsciiLocalPart,
     /// The part before the `@` has more than 64 bytes.
-    #[error("The part before the @ has at most 64 characters.")]
+    #[error("The part before the @ can have at most 64 characters.")]
     LongLocalPart,
     /// The part after the `@` is not a domain.
     #[error("The part after the @ is not a domain: enter an address like name@example.com.")]

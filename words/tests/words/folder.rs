@@ -65,7 +65,7 @@ fn all_faults_are_reported_at_once_with_file_and_line() {
 fn a_folder_without_a_language_is_a_mistake() {
     let folder = tempfile::tempdir().unwrap();
     let found = Words::from_folder(folder.path()).unwrap_err();
-    assert!(found[0].to_string().ends_with("put words into a file such as de/words.ftl."), "{found:?}");
+    assert!(found[0].to_string().ends_with("put mail texts into a file such as de/words.ftl."), "{found:?}");
     for missing in ["no/such/folder", "words.txt"] {
         write(folder.path(), "words.txt", "");
         assert_eq!(Words::from_folder(&folder.path().join(missing)).unwrap_err().len(), 1, "{missing}");

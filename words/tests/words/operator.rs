@@ -65,7 +65,7 @@ fn every_fault_is_reported_with_its_file_and_line() {
             "words/de/words.ftl:3: Expected a token starting with \"}\".",
             "words/de/words.ftl:3: `mail-buttons` is not a message of the mail or the confirm page.",
             "words/de/words.ftl:4: Expected one of \"a-zA-Z\".",
-            "words/es/words.ftl:1: Another file already has words for the language es.",
+            "words/es/words.ftl:1: Another file already has mail texts for the language es.",
             "words/es/words.ftl:3: `mail-button` is broken: Cyclical dependency detected.",
             "words/es/words.ftl:4: `mail-heading` has a URL. The only link of a mail is the one that signs in.",
             "words/es/words.ftl:5: `mail-preview` is empty.",

@@ -177,10 +177,10 @@ impl DeliveryRun<'_> {
         match self.retry_until_interrupted(stop).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => {
-                tracing::error!(%error, upstream = upstream.as_str(), "the stop of an upstream could not be recorded")
+                tracing::error!(%error, upstream = upstream.as_str(), "could not record that an upstream is stopped")
             }
             Err(interruption) => {
-                tracing::debug!(interrupted = %interruption, "the stop of an upstream could not be recorded");
+                tracing::debug!(interrupted = %interruption, "could not record that an upstream is stopped");
             }
         }
     }

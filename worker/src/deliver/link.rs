@@ -105,7 +105,7 @@ impl DeliveryRun<'_> {
             tracing::info!(
                 first,
                 now,
-                "the mail templates have changed since the first mail: the repeated mail has another text"
+                "the mail templates have changed since the first mail: the repeated mail has a different text"
             );
         }
         Ok(MailedLink::from_parts(&parts, self.link_context())?)

@@ -139,8 +139,8 @@ pub struct WorkerArguments {
     #[arg(long, env = "SUPABASE_URL", value_name = "URL", help_heading = "Supabase Auth")]
     pub supabase_url: Option<String>,
 
-    /// Required. Secret key of the project (sb_secret_…), or the JWT of its service_role. A publishable or anon key
-    /// stops the start. Example: sb_secret_example
+    /// Required. Secret key of the project (sb_secret_…), or the JWT of its service_role. The worker does not start
+    /// with a publishable or anon key. Example: sb_secret_example
     #[arg(
         long,
         env = "SUPABASE_SERVICE_ROLE_KEY",
@@ -247,8 +247,8 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAX_ATTEMPTS", default_value = "20", value_name = "NUMBER", help_heading = "Deliveries")]
     pub max_attempts: String,
 
-    /// Timeout of one call to Supabase or Mailgun. Supabase gives up after ten seconds, so the worker logs a warning at the
-    /// start if this is shorter. Example: 12s
+    /// Timeout of one call to Supabase or Mailgun. Supabase gives up after ten seconds, so the worker logs a warning at
+    /// startup if this is shorter. Example: 12s
     #[arg(long, env = "UPSTREAM_TIMEOUT", default_value = "12s", value_name = "TIME", help_heading = "Deliveries")]
     pub upstream_timeout: String,
 

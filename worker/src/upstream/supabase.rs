@@ -143,7 +143,8 @@ impl SupabaseClient {
             tracing::error!(
                 code = reason.code,
                 reason = reason.message,
-                "a Supabase Auth hook fails: the people for whom it runs get no mail until it is fixed; retrying automatically"
+                "a Supabase Auth hook is failing: the people for whom it runs get no mail until it is fixed; \
+                 retrying automatically"
             );
         }
     }

@@ -41,7 +41,7 @@ pub(crate) fn parse_path(text: &str) -> Result<String, String> {
     {
         Ok(text.to_owned())
     } else {
-        Err(format!("`{text}` is not an absolute path without query, fragment, escapes and dot segments"))
+        Err(format!("`{text}` must be an absolute path without a query, fragment, escapes or dot segments"))
     }
 }
 
