@@ -101,7 +101,7 @@ impl Protocol {
     }
 
     /// The worker abandons a call in flight. That closes the connection, which cancels the call. So unless calls may
-    /// land late, the call either was carried out before or never will be.
+    /// land late, the call has either been carried out already or never will be.
     fn abandon_call(&self, world: &mut ModelWorld, delivery: &ModelDelivery) {
         match delivery.call() {
             Some(OrphanedCall::GenerateLink(_)) if !self.calls_land_late => {}

@@ -87,7 +87,8 @@ pub struct WorkerArguments {
 
     /// What links lead to: confirm (the api's page with a button, which survives mail scanners that open links), verify
     /// (Supabase's own address), token_hash (the portal's callback, for portals that render on the server) or code (no
-    /// link at all). Without it, confirm if PUBLIC_URL and CONFIRM_KEY are set, otherwise verify. Example: confirm
+    /// link at all). If this is not set, the style is confirm when PUBLIC_URL and CONFIRM_KEY are set, and verify
+    /// otherwise. Example: confirm
     #[arg(long, env = "LINK_STYLE", value_name = "STYLE", help_heading = "Links")]
     pub link_style: Option<String>,
 
@@ -267,8 +268,8 @@ pub struct WorkerArguments {
 pub enum WorkerCommand {
     /// Brings the tables up to date and creates the partitions of the coming days. Needs DATABASE_URL only.
     Migrate,
-    /// Removes a person's address, and all texts about it, from all tables, and prints how many rows contained it. Counts
-    /// stay. Needs DATABASE_URL only.
+    /// Removes a person's address, and all text that was reported about it, from all tables, and prints how many rows
+    /// contained it. Anonymous rows remain, so that counts stay correct. Needs DATABASE_URL only.
     Forget {
         /// The address. Example: ann@example.com
         address: String,
