@@ -15,7 +15,7 @@ pub struct TimeZone(&'static str);
 
 /// The text is not the name of a time zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("is not a name of the IANA time zone database, such as `Europe/Berlin`")]
+#[error("is not a name in the IANA time zone database (example: Europe/Berlin)")]
 pub struct UnknownTimeZone;
 
 impl TimeZone {

@@ -19,7 +19,7 @@ pub(super) async fn run(state: Arc<AppState>) {
         }
         if let Err(error) = state.reporter.report(&state.pool).await {
             // The queue monitor logs outages.
-            tracing::debug!(%error, "could not report this api in email_programs: retrying in 10 seconds");
+            tracing::debug!(%error, "could not record in email_programs that this api is running: retrying in 10 seconds");
         }
         sleep(REPORT_INTERVAL).await;
     }
