@@ -3,6 +3,7 @@
 //! ready.
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -17,6 +18,7 @@ use outbox::{
 use poem::{
     Endpoint, EndpointExt as _, IntoResponse as _, Response, Route, get, handler,
     http::StatusCode,
+    middleware::CatchPanic,
     web::{Data, Json},
 };
 use serde::Serialize;
@@ -35,6 +37,15 @@ pub(crate) fn routes(worker: Arc<Worker>, metrics: PrometheusHandle) -> impl End
         .at("/metrics", get(render_metrics))
         .data(worker)
         .data(metrics)
+        .with(CatchPanic::new().with_handler(panic_response))
+}
+
+/// 503 without details. A pooler that switches to transaction mode can return the rows of another statement, and sqlx may then
+/// panic. A prober must get a response all the same.
+fn panic_response(_: Box<dyn Any + Send>) -> Response {
+    tracing::error!("a health check panicked: it was answered with 503");
+    let report = HealthReport { status: "unavailable", checks: BTreeMap::new(), programs: None };
+    Json(report).with_status(StatusCode::SERVICE_UNAVAILABLE).into_response()
 }
 
 #[handler]
