@@ -148,7 +148,7 @@ async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -
     let Some(mut transaction) = begin(first).await? else { return Ok(false) };
     sqlx::raw_sql("declare pooler_check cursor for select 1").execute(&mut *transaction).await?;
     transaction.rollback().await?;
-    for _ in 0..ROUNDS {
+    for round in 0..ROUNDS {
         let before = server_session(first).await?;
         let Some(mut transaction) = begin(second).await? else { return Ok(false) };
         // The open transaction of the second connection holds its session, which may be the session that the first connection
@@ -158,11 +158,26 @@ async fn compare_sessions(first: &mut PgConnection, second: &mut PgConnection) -
         // answer.
         let is_kept = !is_taken && server_session(first).await? == before;
         transaction.rollback().await?;
-        if !is_kept {
+        if !is_kept || !is_kept_over_queries(first, second, round + 1).await? {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// Whether `first` has the same session before and after some queries of `second`. A pooler that uses its sessions in turn gives
+/// `first` the same session again after one query if it has two sessions, and after two queries if it has three. So the number
+/// of queries must differ from one call to the next.
+async fn is_kept_over_queries(
+    first: &mut PgConnection,
+    second: &mut PgConnection,
+    queries: u32,
+) -> Result<bool, sqlx::Error> {
+    let before = server_session(first).await?;
+    for _ in 0..queries {
+        server_session(second).await?;
+    }
+    Ok(server_session(first).await? == before)
 }
 
 /// Begins a transaction. `None` if a pooler in statement mode refuses it.
