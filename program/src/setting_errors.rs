@@ -57,6 +57,17 @@ impl SettingErrors {
         value.map_err(|problem| self.add(variable, example, problem.to_string())).ok()
     }
 
+    /// Returns a good value, or adds an error for each problem of a bad one.
+    pub fn read_all<T, E: Display>(
+        &mut self,
+        variable: &'static str,
+        example: &'static str,
+        value: Result<T, Vec<E>>,
+    ) -> Option<T> {
+        let add = |problem: E| self.add(variable, example, problem.to_string());
+        value.map_err(|problems| problems.into_iter().for_each(add)).ok()
+    }
+
     /// Parses a value, without the white space around it. Use it only for types whose errors say what to write; the standard
     /// library's errors do not.
     pub fn parse<T: FromStr<Err: Display>>(

@@ -16,7 +16,7 @@ mod warnings;
 use std::net::SocketAddr;
 
 use program::SettingErrors;
-use words::{Fault, Words};
+use words::Words;
 
 pub use arguments::{MailCommand, WorkerArguments, WorkerCommand};
 pub use connection::ConnectionSettings;
@@ -87,8 +87,8 @@ impl WorkerSettings {
 
 /// Reads `MAIL_TEMPLATES`. Adds an error for each fault in the template files.
 pub fn read_words(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Words> {
-    let add = |fault: Fault| errors.add("MAIL_TEMPLATES", "/etc/magic-link/templates", fault.to_string());
-    Words::from_setting(arguments.mail_templates.as_deref()).map_err(|faults| faults.into_iter().for_each(add)).ok()
+    let words = Words::from_setting(arguments.mail_templates.as_deref());
+    errors.read_all("MAIL_TEMPLATES", "/etc/magic-link/templates", words)
 }
 
 #[cfg(test)]
