@@ -1,28 +1,21 @@
 //! The one-time code, which people type on the page "Check your mail".
 
-use sandbox::{Fault, FaultKind, Mail, PortalSettings, SupabaseSettings};
-use tests::Plan;
+use sandbox::{Fault, FaultKind, Mail, PortalSettings};
 
 use crate::{
     Street,
     chromium::{Browser, browse},
     looks::assert_readable_everywhere,
+    plan_with_code,
     scanner::scan_mail,
 };
 
 const ADA: &str = "ada@example.com";
-/// 32 bytes 0x01.
-const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 /// A system whose mails contain a ten-digit code and a link of this `LINK_STYLE`.
 async fn street(style: &str) -> Street {
-    let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
-    let url = format!("http://{address}");
-    let mut plan = Plan::default().api("API_LISTEN", &address).api("PUBLIC_URL", &url).api("CONFIRM_KEY", KEY);
-    plan = plan.worker("PUBLIC_URL", &url).worker("CONFIRM_KEY", KEY);
-    plan = plan.worker("LINK_STYLE", style).worker("MAIL_CODE", "on");
-    plan.supabase = SupabaseSettings { otp_length: 10, ..SupabaseSettings::default() };
-    Street::with_portal(plan, PortalSettings { mails_show_code: true, ..PortalSettings::default() }).await
+    let portal = PortalSettings { mails_show_code: true, ..PortalSettings::default() };
+    Street::with_portal(plan_with_code(style), portal).await
 }
 
 async fn ask(browser: &Browser, street: &Street, address: &str) {

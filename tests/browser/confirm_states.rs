@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use confirm::{ConfirmKeys, Content, Expiry};
 
 use crate::{
-    CONFIRM_KEY, Street,
+    Street,
     chromium::{Browser, browse},
     looks::ALL_LOOKS,
     plan_with,

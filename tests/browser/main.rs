@@ -23,23 +23,14 @@ use sandbox::{Mail, Portal, PortalSettings};
 use serde_json::json;
 use tests::{Plan, TestSystem};
 
-/// 32 bytes 0x01.
-pub(crate) const CONFIRM_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-
 /// A system that has the confirm page and mails links of this `LINK_STYLE`.
 pub(crate) fn plan_with(link_style: &str) -> Plan {
-    let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
-    let url = format!("http://{address}");
-    let plan = Plan::default().api("API_LISTEN", &address).api("PUBLIC_URL", &url).api("CONFIRM_KEY", CONFIRM_KEY);
-    let plan = plan.worker("PUBLIC_URL", &url).worker("CONFIRM_KEY", CONFIRM_KEY);
-    plan.worker("LINK_STYLE", link_style)
+    Plan::default().with_confirm_page().worker("LINK_STYLE", link_style)
 }
 
 /// Like `plan_with`, but with a one-time code in each mail.
 pub(crate) fn plan_with_code(link_style: &str) -> Plan {
-    let mut plan = plan_with(link_style).worker("MAIL_CODE", "on");
-    plan.supabase.otp_length = 10;
-    plan
+    plan_with(link_style).with_code()
 }
 
 /// The whole system, with a portal in front of it.

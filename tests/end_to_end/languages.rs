@@ -3,15 +3,9 @@
 use serde_json::json;
 use tests::{Plan, TestSystem, get_at};
 
-/// 32 bytes 0x01.
-const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
-
 #[tokio::test]
 async fn the_mail_and_the_page_behind_its_link_are_in_the_persons_language() {
-    let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
-    let url = format!("http://{address}");
-    let plan = Plan::default().api("API_LISTEN", &address).api("PUBLIC_URL", &url).api("CONFIRM_KEY", KEY);
-    let plan = plan.api("LANGUAGES", "en,de,fr,es,ar").worker("PUBLIC_URL", &url).worker("CONFIRM_KEY", KEY);
+    let plan = Plan::default().with_confirm_page().api("LANGUAGES", "en,de,fr,es,ar");
     let system = TestSystem::with(plan).await;
     for (locale, time_zone, tag, direction, subject, clock) in [
         ("de-AT", "Europe/Vienna", "de", "ltr", "Ihr Anmeldelink für example.com, ", " MEZ"),

@@ -3,8 +3,6 @@
 use serde_json::json;
 use tests::{Plan, TestSystem};
 
-/// 32 bytes 0x01.
-const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 /// Maximum length of a local part.
 const LONGEST_LOCAL_PART: usize = 64;
 
@@ -27,9 +25,8 @@ async fn longest_next(system: &TestSystem, unit: &str) -> String {
 
 #[tokio::test]
 async fn with_the_longest_accepted_callback_a_link_of_any_style_stays_under_2000_characters() {
-    let url = "https://login.example.com";
-    let plan = Plan { workers: 0, ..Plan::default() }.api("PUBLIC_URL", url).api("CONFIRM_KEY", KEY);
-    let mut system = TestSystem::with(plan.worker("PUBLIC_URL", url).worker("CONFIRM_KEY", KEY)).await;
+    let plan = Plan { workers: 0, ..Plan::default() }.with_public_url("https://login.example.com");
+    let mut system = TestSystem::with(plan).await;
     let mut destinations = vec![];
     // In Supabase's own link, after repeated escaping, a slash takes up five characters and an umlaut fourteen.
     for unit in ["a", "a/", "\u{fc}"] {

@@ -23,6 +23,9 @@ use serde_json::{Value, json};
 /// Maximum time to wait for an event.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// `CONFIRM_KEY` of a [`Plan`] with the confirm page: 32 bytes 0x01.
+pub const CONFIRM_KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
+
 /// Settings that differ from the defaults of the tests, and how many of each program to start.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -59,6 +62,28 @@ impl Plan {
     pub fn api(mut self, name: &'static str, value: &str) -> Self {
         self.api.push((name, value.to_owned()));
         self
+    }
+
+    /// Adds the settings of the confirm page. The api listens on a port that is chosen now, because both programs need its
+    /// address as `PUBLIC_URL`.
+    #[must_use]
+    pub fn with_confirm_page(self) -> Self {
+        let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
+        self.api("API_LISTEN", &address).with_public_url(&format!("http://{address}"))
+    }
+
+    /// Adds the settings of a confirm page at this URL, which nothing needs to serve.
+    #[must_use]
+    pub fn with_public_url(self, url: &str) -> Self {
+        let plan = self.api("PUBLIC_URL", url).api("CONFIRM_KEY", CONFIRM_KEY);
+        plan.worker("PUBLIC_URL", url).worker("CONFIRM_KEY", CONFIRM_KEY)
+    }
+
+    /// Adds a one-time code to each mail. The code has ten digits.
+    #[must_use]
+    pub fn with_code(mut self) -> Self {
+        self.supabase.otp_length = 10;
+        self.worker("MAIL_CODE", "on")
     }
 
     /// Adds a setting of the workers.

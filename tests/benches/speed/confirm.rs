@@ -28,18 +28,15 @@ const LOAD: Duration = Duration::from_secs(10);
 const REQUESTS_PER_SECOND: f64 = 100.0;
 /// Number of connections that the flood uses.
 const CONNECTIONS: usize = 32;
-const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 
 pub(crate) async fn measure(figures: &mut Figures) {
     // With the default limit, the api answers most requests of a flood from one network with 429. With the high limit, it
     // renders every page.
     for (limit, name) in [("1000000/1s", "every page rendered"), ("300/1m", "most answered with 429")] {
-        let address = format!("127.0.0.1:{}", sandbox::free_port().unwrap());
-        let url = format!("http://{address}");
-        let plan = Plan { own_server: true, ..Plan::default() };
-        let plan = plan.api("API_LISTEN", &address).api("PUBLIC_URL", &url).api("CONFIRM_KEY", KEY);
-        let plan = plan.api("CONFIRM_RATE_LIMIT", limit).worker("PUBLIC_URL", &url).worker("CONFIRM_KEY", KEY);
-        let system = TestSystem::with(quiet(plan)).await;
+        let plan = Plan { own_server: true, ..Plan::default() }.with_confirm_page();
+        let system = TestSystem::with(quiet(plan.api("CONFIRM_RATE_LIMIT", limit))).await;
+        let url = system.url("").await;
+        let address = url.trim_start_matches("http://").to_owned();
         system.ask("ann@example.com").await;
         let mail = system.mailgun.wait_for_mail("ann@example.com", LOAD).await.unwrap();
         let path = mail.link().unwrap().strip_prefix(&url).unwrap().to_owned();
