@@ -4,7 +4,7 @@
 //! (`http::body`), and then reaches its handler. `send_magic_link` checks the fields, builds the callback URL (`callback`),
 //! asks whether the job can be mailed in time (`admission`) and commits it to the outbox; a worker mails the link. `webhook`
 //! records what Mailgun reports. Every response of these two endpoints has the shape that `document` describes. `confirm_page`
-//! is the page behind the links of `LINK_STYLE=confirm`.
+//! is the page behind the links of `LINK_STYLE=confirm`, and `portal` has the portals that the api serves.
 //!
 //! This crate calls neither Supabase Auth nor Mailgun.
 
@@ -17,6 +17,7 @@ pub mod document;
 mod http;
 mod ip_limit;
 mod metrics;
+mod portal;
 #[cfg(any(test, feature = "properties"))]
 #[doc(hidden)]
 pub mod properties;

@@ -20,6 +20,7 @@ const WEBHOOK_COMMIT_SECONDS: &str = "magic_link_api_webhook_commit_seconds";
 const DELIVERIES: &str = "magic_link_deliveries_total";
 const SUPPRESSIONS: &str = "magic_link_suppressions_total";
 const CONNECTIONS: &str = "magic_link_api_connections";
+const RELOADS: &str = "magic_link_reloads_total";
 const BUILD_INFO: &str = "magic_link_build_info";
 
 /// Histogram buckets in seconds: from a commit on an idle disk to the longest wait for a connection.
@@ -74,6 +75,7 @@ fn describe() {
         CAPACITY,
         "Jobs per second that all workers finish, as last measured under a backlog; NaN without a recent measurement."
     );
+    describe_counter!(RELOADS, "Reloads of PORTALS_FILE and MAIL_TEMPLATES on SIGHUP, by result: ok or failed.");
     describe_gauge!(CONNECTIONS, "Open connections of the public listener.");
     describe_counter!(WEBHOOK_EVENTS, "Webhooks, by event (none if refused) and outcome.");
 }
@@ -90,6 +92,9 @@ fn start_at_zero() {
         for outcome in [SuppressionOutcome::Suppressed, SuppressionOutcome::HeldBack] {
             counter!(SUPPRESSIONS, "reason" => reason.as_str(), "outcome" => outcome.as_str()).absolute(0);
         }
+    }
+    for result in ["ok", "failed"] {
+        counter!(RELOADS, "result" => result).absolute(0);
     }
     for (status, code) in [("500", "internal_error"), ("503", "unavailable")] {
         counter!(REQUESTS, "status" => status, "code" => code).absolute(0);
@@ -109,6 +114,11 @@ pub(crate) fn observe_enqueue(duration: Duration) {
 /// Counts a response of the confirm page. `step` is `open` or `press`.
 pub(crate) fn count_confirm(step: &'static str, result: &'static str) {
     counter!(CONFIRM_REQUESTS, "step" => step, "result" => result).increment(1);
+}
+
+/// Counts a reload of the files on SIGHUP.
+pub(crate) fn count_reload(is_ok: bool) {
+    counter!(RELOADS, "result" => if is_ok { "ok" } else { "failed" }).increment(1);
 }
 
 /// Counts a webhook. For a rejected webhook, `event` is `none` and `outcome` is the reason.

@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     admission::{decide::QueueLimits, queue_monitor::QueueMonitor},
-    callback::{allowed_origins::AllowedOrigins, next::NextPrefixes, refused_origins::RefusedOrigins},
+    callback::refused_origins::RefusedOrigins,
     confirm_page::ConfirmPage,
     document::PublishedLimits,
     ip_limit::limiter::{IpRateLimiter, QuotaOverrides},
     metrics,
-    settings::{ApiSettings, OfferedLanguages, WebhookSettings},
+    portal::{live::Live, readiness::PortalReadiness},
+    settings::{ApiSettings, WebhookSettings},
     webhook::log::WebhookLog,
 };
 
@@ -29,12 +30,12 @@ pub(crate) struct AppState {
     pub(crate) requests: GroupCommit<NewJob, Enqueued>,
     pub(crate) reports: GroupCommit<Report, ReportOutcome>,
     pub(crate) ip_limiter: Arc<IpRateLimiter>,
-    pub(crate) allowed_origins: AllowedOrigins,
+    /// The portals and the words, which SIGHUP reloads.
+    pub(crate) live: Arc<Live>,
+    /// Which portals no worker knows yet.
+    pub(crate) portal_readiness: PortalReadiness,
     /// Logs refused origins.
     pub(crate) refused_origins: RefusedOrigins,
-    pub(crate) callback_path: String,
-    pub(crate) callback_next_prefixes: NextPrefixes,
-    pub(crate) languages: OfferedLanguages,
     pub(crate) queue: Arc<QueueMonitor>,
     pub(crate) published_limits: PublishedLimits,
     /// `None` if the settings of the confirm page are not set.
@@ -56,6 +57,7 @@ impl AppState {
     /// # Errors
     /// The operating system cannot start the threads that write commits.
     pub(crate) fn new(settings: &ApiSettings, pool: PgPool) -> io::Result<Arc<Self>> {
+        let live = Arc::new(Live::new(settings.live.clone()));
         let state = Self {
             requests: GroupCommit::of_requests(&pool, settings.admission.clone(), metrics::observe_enqueue_commit)?,
             reports: GroupCommit::of_reports(&pool, metrics::observe_webhook_commit)?,
@@ -65,11 +67,9 @@ impl AppState {
                 settings.ip_rate_limit,
                 &settings.ip_rate_limit_overrides,
             )),
-            allowed_origins: settings.allowed_origins.clone(),
+            live: live.clone(),
+            portal_readiness: PortalReadiness::default(),
             refused_origins: RefusedOrigins::default(),
-            callback_path: settings.callback_path.clone(),
-            callback_next_prefixes: settings.callback_next_prefixes.clone(),
-            languages: settings.languages.clone(),
             queue: Arc::new(QueueMonitor::new(QueueLimits {
                 max_waiting: settings.queue_limit,
                 deadline: settings.admission.deadline,
@@ -80,10 +80,9 @@ impl AppState {
                 link_lifetime: settings.link_lifetime,
             },
             confirm_page: settings.confirm.as_ref().map(|confirm| {
-                let words = settings.words.clone();
                 let limiter =
                     IpRateLimiter::new(settings.client_ips.clone(), confirm.rate_limit, &QuotaOverrides::default());
-                Arc::new(ConfirmPage::new(confirm.clone(), settings.allowed_origins.clone(), limiter, words))
+                Arc::new(ConfirmPage::new(confirm.clone(), live.clone(), limiter))
             }),
             webhooks: settings.webhooks.clone(),
             webhook_log: WebhookLog::default(),
@@ -101,6 +100,11 @@ impl AppState {
             draining: CancellationToken::new(),
         };
         Ok(Arc::new(state))
+    }
+
+    /// Notes which portals the live workers know, after a report or a reload.
+    pub(crate) fn note_worker_portals(&self) {
+        self.portal_readiness.update(&self.live.current().portals, None);
     }
 }
 

@@ -25,4 +25,4 @@ pub use limits::{LimitError, forbid_core_dumps, raise_open_files_limit};
 pub use listen::{ListenError, listen};
 pub use log::{LogFormat, LogSettings, start_log};
 pub use setting_errors::{SettingError, SettingErrors};
-pub use signals::StopSignals;
+pub use signals::{ReloadSignal, StopSignals};

@@ -30,6 +30,25 @@ impl StopSignals {
     }
 }
 
+/// SIGHUP, which asks a program to read its files again. Once this exists, SIGHUP does not end the process.
+#[derive(Debug)]
+pub struct ReloadSignal(Signal);
+
+impl ReloadSignal {
+    /// Starts to listen for the signal. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// The system cannot install a signal handler.
+    pub fn new() -> io::Result<Self> {
+        signal(SignalKind::hangup()).map(Self)
+    }
+
+    /// Waits for the next signal. Several signals that arrive before this is called count as one.
+    pub async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use nix::sys::signal::{Signal, raise};
@@ -43,5 +62,12 @@ mod tests {
             raise(signal).unwrap();
             signals.next().await;
         }
+    }
+
+    #[tokio::test]
+    async fn a_hang_up_is_received_and_does_not_end_the_process() {
+        let mut reload = ReloadSignal::new().unwrap();
+        raise(Signal::SIGHUP).unwrap();
+        reload.next().await;
     }
 }

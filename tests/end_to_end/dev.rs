@@ -97,7 +97,10 @@ async fn cargo_dev_starts_everything_and_a_signal_stops_it() {
     let parts = ["hello@example.com", "sign-in link", &confirm_page, "Type this code there", "Scan this mail"];
     until_mailbox_contains(&dev, &parts).await;
     let complaints = complaints(&dev);
-    assert!(complaints.iter().all(|line| line.contains("CALLBACK_ORIGINS allows")), "{complaints:#?}");
+    assert!(
+        complaints.iter().all(|line| line.contains("is an allowed callback origin, which is meant for development")),
+        "{complaints:#?}"
+    );
 
     let family = family(dev.pid());
     dev.terminate();

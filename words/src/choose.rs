@@ -26,10 +26,10 @@ pub fn choose_language(locale: Option<&str>, accept_language: Option<&str>, offe
     chosen.unwrap_or(Language::ENGLISH)
 }
 
-/// The time zone with this IANA name. UTC if there is no name, or no zone with that name.
+/// The time zone with this IANA name. `default` if there is no name, or no zone with that name.
 #[must_use]
-pub fn choose_time_zone(name: Option<&str>) -> TimeZone {
-    name.and_then(|name| name.parse().ok()).unwrap_or(TimeZone::UTC)
+pub fn choose_time_zone(name: Option<&str>, default: TimeZone) -> TimeZone {
+    name.and_then(|name| name.parse().ok()).unwrap_or(default)
 }
 
 /// The offered language that is nearest to a tag. `None` if readers of the tag's language may not be able to read any of the
@@ -146,10 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_time_zone_that_is_not_known_is_utc() {
-        assert_eq!(choose_time_zone(Some("europe/berlin")).name(), "Europe/Berlin");
-        for name in [None, Some(""), Some("Mars/Olympus"), Some("../../etc/localtime")] {
-            assert_eq!(choose_time_zone(name), TimeZone::UTC, "{name:?}");
+    fn a_time_zone_that_is_not_known_is_the_default() {
+        let vienna: TimeZone = "Europe/Vienna".parse().unwrap();
+        for default in [TimeZone::UTC, vienna] {
+            assert_eq!(choose_time_zone(Some("europe/berlin"), default).name(), "Europe/Berlin");
+            for name in [None, Some(""), Some("Mars/Olympus"), Some("../../etc/localtime")] {
+                assert_eq!(choose_time_zone(name, default), default, "{name:?}");
+            }
         }
     }
 
@@ -173,7 +176,7 @@ mod tests {
 
         #[test]
         fn no_text_makes_a_time_zone_panic(name in ".{0,60}") {
-            prop_assert!(!choose_time_zone(Some(&name)).name().is_empty());
+            prop_assert!(!choose_time_zone(Some(&name), TimeZone::UTC).name().is_empty());
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fmt::{self, Display},
+    io,
     path::Path,
 };
 
@@ -54,7 +55,7 @@ impl WordsError {
     }
 }
 
-/// A fault in an operator's catalogue.
+/// A fault in an operator's file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
     /// The file.
@@ -66,12 +67,15 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(file: &str, line: usize, problem: impl Into<String>) -> Self {
+    /// A fault in a line of a file. Line 0 stands for the whole file.
+    #[must_use]
+    pub fn new(file: &str, line: usize, problem: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line, problem: problem.into() }
     }
 
     /// A fault that concerns a whole file or folder.
-    pub(crate) fn of_file(path: &Path, problem: impl Into<String>) -> Self {
+    #[must_use]
+    pub fn of_file(path: &Path, problem: impl Into<String>) -> Self {
         Self::new(&path.display().to_string(), 0, problem)
     }
 }
@@ -80,5 +84,17 @@ impl Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { file, line, problem } = self;
         if *line == 0 { write!(f, "{file}: {problem}") } else { write!(f, "{file}:{line}: {problem}") }
+    }
+}
+
+/// Why a file cannot be read, as a sentence for [`Fault::of_file`].
+#[must_use]
+pub fn problem_of_file(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::NotFound => "It does not exist.",
+        io::ErrorKind::PermissionDenied => "This program is not allowed to read it.",
+        io::ErrorKind::NotADirectory => "It is not a folder.",
+        io::ErrorKind::IsADirectory => "It is a folder.",
+        _ => "It cannot be read.",
     }
 }

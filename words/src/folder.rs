@@ -1,12 +1,12 @@
 //! Reads an operator's words from a folder. Each language has its own folder, which is named after its tag: `it/words.ftl`.
 
 use std::{
-    fs, io,
+    fs,
     path::{Path, PathBuf},
 };
 
 use super::{
-    fault::Fault,
+    fault::{Fault, problem_of_file},
     language::{Language, UnknownTag},
     words::{OperatorCatalogue, Words},
 };
@@ -54,7 +54,7 @@ impl Words {
 }
 
 fn language_folders(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
-    let entries = fs::read_dir(folder).map_err(|error| Fault::of_file(folder, problem(&error)))?;
+    let entries = fs::read_dir(folder).map_err(|error| Fault::of_file(folder, problem_of_file(&error)))?;
     // A mounted ConfigMap has a hidden folder with copies of all files.
     let is_visible = |path: &Path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.'));
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
@@ -74,20 +74,11 @@ fn read_catalogue(folder: &Path) -> Result<OperatorCatalogue, Fault> {
     let not_a_tag = |error: UnknownTag| Fault::of_file(folder, format!("The folder's name {error}."));
     let language: Language = tag.parse().map_err(not_a_tag)?;
     let file = folder.join(FILE);
-    let size = fs::metadata(&file).map_err(|error| Fault::of_file(&file, problem(&error)))?.len();
+    let size = fs::metadata(&file).map_err(|error| Fault::of_file(&file, problem_of_file(&error)))?.len();
     if size > MAX_SIZE {
         return Err(Fault::of_file(&file, "The file is larger than 1 MiB."));
     }
-    let bytes = fs::read(&file).map_err(|error| Fault::of_file(&file, problem(&error)))?;
+    let bytes = fs::read(&file).map_err(|error| Fault::of_file(&file, problem_of_file(&error)))?;
     let text = String::from_utf8(bytes).map_err(|_| Fault::of_file(&file, "The file is not in UTF-8."))?;
     Ok(OperatorCatalogue { file: file.display().to_string(), language, text })
-}
-
-fn problem(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "It does not exist.",
-        io::ErrorKind::PermissionDenied => "This program is not allowed to read it.",
-        io::ErrorKind::NotADirectory => "It is not a folder.",
-        _ => "It cannot be read.",
-    }
 }

@@ -23,7 +23,7 @@ mod words;
 pub use choose::{choose_language, choose_time_zone};
 pub use dates::{Clock, days_between, format_clock, format_date};
 pub use durations::format_duration;
-pub use fault::{Fault, WordsError};
+pub use fault::{Fault, WordsError, problem_of_file};
 pub use language::{Language, UnknownTag};
 pub use part::{Part, Value};
 pub use time_zone::{TimeZone, UnknownTimeZone};

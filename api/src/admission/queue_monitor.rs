@@ -63,13 +63,23 @@ impl QueueMonitor {
         }
     }
 
-    /// Whether one more job can be mailed in time.
+    /// Whether one more job can be mailed within `JOB_DEADLINE`.
     pub(crate) fn decide(&self) -> AdmissionDecision {
+        self.decide_within(self.limits.deadline)
+    }
+
+    /// Whether one more job can be mailed within `deadline`.
+    pub(crate) fn decide_within(&self, deadline: Duration) -> AdmissionDecision {
         if !self.is_prepared.load(Relaxed) {
             return AdmissionDecision::Reject { retry_after: NOT_PREPARED_RETRY_AFTER };
         }
         let load = *self.load.lock().unwrap_or_else(PoisonError::into_inner);
-        self.limits.decide(&load, self.accepted.load(Relaxed))
+        QueueLimits { deadline, ..self.limits }.decide(&load, self.accepted.load(Relaxed))
+    }
+
+    /// `JOB_DEADLINE`.
+    pub(crate) fn job_deadline(&self) -> Duration {
+        self.limits.deadline
     }
 
     /// Counts a job that was committed after the last poll.

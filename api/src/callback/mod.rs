@@ -1,13 +1,9 @@
-//! Determines where a link redirects to after sign-in. `source` finds the origin that a request names, `allowed_origins` holds
-//! the allow list of `portal`s, `next` parses the destination inside the portal, and `url` builds the callback URL.
-//! `refused_origins` logs origins that are not allowed.
+//! Determines where a link redirects to after sign-in. `source` finds the origin that a request names, `next` parses the
+//! destination inside the portal, and `url` builds the callback URL. `refused_origins` logs origins that are not allowed.
 //!
 //! Any of this input may be hostile. A link must never redirect to another site.
 
-pub(crate) mod allowed_origins;
 pub(crate) mod next;
-pub(crate) mod origin;
-pub(crate) mod portal;
 pub(crate) mod refused_origins;
 pub(crate) mod source;
 pub(crate) mod url;

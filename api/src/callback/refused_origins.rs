@@ -1,4 +1,5 @@
-//! Logs refused origins, so that an operator notices a portal that is missing from `CALLBACK_ORIGINS`. Anybody can send any
+//! Logs refused origins, so that an operator notices an origin that is missing from
+//! `CALLBACK_ORIGINS` or `PORTALS_FILE`. Anybody can send any
 //! origin, so the lines are rate limited and show only the host.
 
 use std::{
@@ -40,7 +41,7 @@ impl RefusedOrigins {
             tracing::warn!(
                 host,
                 unlogged_refusals = unlogged,
-                "a request names a callback origin that CALLBACK_ORIGINS does not allow"
+                "a request names a callback origin that no portal allows"
             );
         }
     }

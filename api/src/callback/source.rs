@@ -7,9 +7,9 @@
 
 use outbox::CodePoint;
 use poem::http::{HeaderMap, HeaderName, header};
+use portals::Origin;
 use url::Url;
 
-use super::{allowed_origins::AllowedOrigins, origin::Origin, portal::Portal};
 use crate::http::{
     error::{ErrorCode, ErrorResponse, ValidationIssue},
     issue_code::IssueCode,
@@ -26,17 +26,19 @@ pub(crate) struct CallbackOriginError {
     pub(crate) issue: ValidationIssue,
 }
 
-/// Returns the allowed portal that the link redirects to. `body` is the field `callback_origin`, if present.
+/// Returns what `find` returns for the origin that the link redirects to. `find` returns `None` if an origin is not allowed.
+/// `body` is the field `callback_origin`, if present.
 ///
 /// # Errors
 /// `callback_origin_not_allowed` if the body or the explicit header names an origin that is not allowed,
 /// `callback_origin_required` if no source names an allowed origin.
-pub(crate) fn resolve(
-    allowed: &AllowedOrigins,
+pub(crate) fn resolve<T>(
+    find: impl Fn(&Origin) -> Option<T>,
     body: Option<&str>,
     headers: &HeaderMap,
-) -> Result<Portal, CallbackOriginError> {
-    let find = |text: &str| allowed.find_portal(Origin::parse(text)?);
+) -> Result<T, CallbackOriginError> {
+    let find_origin = &find;
+    let find = |text: &str| find_origin(&Origin::parse(text)?);
     if let Some(text) = body {
         return find(text).ok_or_else(|| explicit_origin_error("callback_origin", text));
     }
@@ -48,7 +50,7 @@ pub(crate) fn resolve(
         .and_then(find)
         .or_else(|| {
             let url = Url::parse(single_header(headers, &header::REFERER)?).ok()?;
-            allowed.find_portal(Origin::from_url(&url)?)
+            find_origin(&Origin::from_url(&url)?)
         })
         .ok_or_else(origin_required)
 }
@@ -123,10 +125,13 @@ impl From<CallbackOriginError> for ErrorResponse {
 
 #[cfg(test)]
 mod tests {
+    use portals::{AllowedOrigins, PortalOrigin};
+
     use super::*;
 
-    fn allowed() -> AllowedOrigins {
-        "https://portal.example.com, https://*.preview.example.com, http://localhost:3000".parse().unwrap()
+    fn find(origin: &Origin) -> Option<PortalOrigin> {
+        let list = "https://portal.example.com, https://*.preview.example.com, http://localhost:3000";
+        list.parse::<AllowedOrigins>().unwrap().find_portal(origin.clone())
     }
 
     const EXPLICIT: &str = "x-apphandoff-callback-origin";
@@ -153,7 +158,7 @@ mod tests {
             ),
         ];
         for (body, pairs, expected) in cases {
-            let resolved = resolve(&allowed(), body, &headers_of(pairs));
+            let resolved = resolve(find, body, &headers_of(pairs));
             assert_eq!(resolved.as_ref().map(|portal| portal.origin.as_str()), Ok(expected), "{body:?} {pairs:?}");
         }
     }
@@ -183,10 +188,10 @@ mod tests {
             ("https://evil.example", "not one of the portal's allowed callback origins."),
             ("https://portal.example.com.", "not one of the portal's allowed callback origins."),
         ] {
-            let error = resolve(&allowed(), Some(text), &HeaderMap::new()).unwrap_err();
+            let error = resolve(find, Some(text), &HeaderMap::new()).unwrap_err();
             assert!(error.issue.message.contains(expected), "{text:?}: {}", error.issue.message);
         }
-        let error = resolve(&allowed(), None, &headers_of(&[(EXPLICIT, "https://portal.example.com/x")])).unwrap_err();
+        let error = resolve(find, None, &headers_of(&[(EXPLICIT, "https://portal.example.com/x")])).unwrap_err();
         let expected =
             "X-AppHandoff-Callback-Origin must be an origin without a path: send https://portal.example.com.";
         assert_eq!(error.issue.message, expected);
@@ -209,7 +214,7 @@ mod tests {
             (None, &[("origin", "https://evil.example"), ("referer", "about:blank")], required, "callback_origin"),
         ];
         for (body, pairs, code, path) in cases {
-            let error = resolve(&allowed(), body, &headers_of(pairs)).unwrap_err();
+            let error = resolve(find, body, &headers_of(pairs)).unwrap_err();
             assert_eq!((error.code, error.issue.path.as_str()), (code, path), "{body:?} {pairs:?}");
         }
     }

@@ -2,7 +2,9 @@
 
 use outbox::CallbackUrl;
 
-use super::{next::CallbackNext, origin::Origin};
+use portals::Origin;
+
+use super::next::CallbackNext;
 use crate::http::{
     error::{ErrorCode, ValidationIssue},
     issue_code::IssueCode,
@@ -55,7 +57,7 @@ pub(crate) fn build(origin: &Origin, path: &str, next: Option<&CallbackNext>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::callback::next::NextPrefixes;
+    use portals::NextPrefixes;
 
     fn build_for(origin: &str, path: &str, next: &str) -> Result<CallbackUrl, CallbackTooLong> {
         let origin = Origin::parse(origin).unwrap();

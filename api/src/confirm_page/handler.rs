@@ -9,8 +9,9 @@ use poem::{
     get,
     http::{HeaderValue, StatusCode, header},
 };
+use portals::Origin;
 use url::Url;
-use words::{Language, Words, choose_language};
+use words::{Language, choose_language};
 
 use super::{
     ConfirmSettings, assets,
@@ -19,18 +20,17 @@ use super::{
     page_words::{PageWords, language_of},
 };
 use crate::{
-    callback::{allowed_origins::AllowedOrigins, origin::Origin},
     ip_limit::limiter::IpRateLimiter,
     metrics,
+    portal::live::{Live, LiveSettings},
 };
 
 /// The confirm page, with everything that its handlers use.
 #[derive(Debug)]
 pub(crate) struct ConfirmPage {
     settings: ConfirmSettings,
-    origins: AllowedOrigins,
+    live: Arc<Live>,
     limiter: IpRateLimiter,
-    words: Words,
 }
 
 /// A page that explains a problem instead of showing the button.
@@ -47,14 +47,13 @@ impl From<Problem> for Refusal {
 }
 
 impl ConfirmPage {
-    /// Creates the page. Its links may redirect to the portals in `origins`. Use a `limiter` that counts no other requests.
-    pub(crate) fn new(
-        settings: ConfirmSettings,
-        origins: AllowedOrigins,
-        limiter: IpRateLimiter,
-        words: Words,
-    ) -> Self {
-        Self { settings, origins, limiter, words }
+    /// Creates the page. Use a `limiter` that counts no other requests.
+    pub(crate) fn new(settings: ConfirmSettings, live: Arc<Live>, limiter: IpRateLimiter) -> Self {
+        Self { settings, live, limiter }
+    }
+
+    pub(crate) fn settings(&self) -> &ConfirmSettings {
+        &self.settings
     }
 
     /// Removes idle buckets of the rate limit. Never returns.
@@ -75,29 +74,37 @@ impl ConfirmPage {
 
     /// Answers GET and HEAD: shows the button.
     fn show(&self, request: &Request) -> Response {
+        let live = self.live.current();
         let show = |(content, language): (Content, Language)| {
-            page::ready(PageWords::of_content(&self.words, language, &content), &content)
+            page::ready(PageWords::of_content(&live.words, language, &content), &content)
         };
-        self.respond("open", request, self.read(request).map(show))
+        self.respond("open", request, &live, self.read(request, &live).map(show))
     }
 
     /// Answers POST: redirects to Supabase.
     fn press(&self, request: &Request) -> Response {
+        let live = self.live.current();
         let content = match is_foreign(request.headers(), self.settings.public_url.origin()) {
             true => Err(Problem::Foreign.into()),
-            false => self.read(request),
+            false => self.read(request, &live),
         };
         let redirected = content.and_then(|(content, language)| {
             redirect(&content).map_err(|problem| Refusal { problem, language: Some(language) })
         });
-        self.respond("press", request, redirected)
+        self.respond("press", request, &live, redirected)
     }
 
-    fn respond(&self, step: &'static str, request: &Request, response: Result<Response, Refusal>) -> Response {
+    fn respond(
+        &self,
+        step: &'static str,
+        request: &Request,
+        live: &LiveSettings,
+        response: Result<Response, Refusal>,
+    ) -> Response {
         metrics::count_confirm(step, response.as_ref().err().map_or("ok", |refusal| refusal.problem.name()));
         response.unwrap_or_else(|Refusal { problem, language }| {
-            let accepted = || choose_language(None, accept_language(request), &self.words.offered());
-            page::problem(PageWords::new(&self.words, language.unwrap_or_else(accepted)), &problem)
+            let accepted = || choose_language(None, accept_language(request), &live.words.offered());
+            page::problem(PageWords::new(&live.words, language.unwrap_or_else(accepted)), &problem)
         })
     }
 
@@ -110,28 +117,28 @@ impl ConfirmPage {
 
     /// Returns the word's content and the page's language if the word is authentic and has not expired, and if its callback URL
     /// belongs to a portal that is still allowed.
-    fn read(&self, request: &Request) -> Result<(Content, Language), Refusal> {
+    fn read(&self, request: &Request, live: &LiveSettings) -> Result<(Content, Language), Refusal> {
         self.check_limit(request)?;
         // Do not use the path of PUBLIC_URL: a proxy in front of the api may strip a prefix, and the route has matched the
         // rest.
         let word = request.uri().path().strip_prefix(CONFIRM_PATH).unwrap_or_default();
         let content = self.settings.keys.decode(word).map_err(|_| Problem::Unreadable)?;
-        let language = language_of(&content, accept_language(request), &self.words);
-        match self.check(&content) {
+        let language = language_of(&content, accept_language(request), &live.words);
+        match check(&content, live) {
             Ok(()) => Ok((content, language)),
             Err(problem) => Err(Refusal { problem, language: Some(language) }),
         }
     }
+}
 
-    fn check(&self, content: &Content) -> Result<(), Problem> {
-        let callback = Url::parse(&content.callback_url).map_err(|_| Problem::Unreadable)?;
-        let origin = Origin::from_url(&callback).ok_or(Problem::NotAllowed)?;
-        let portal = self.origins.find_portal(origin).ok_or(Problem::NotAllowed)?;
-        if content.expires_at.has_passed(SystemTime::now()) {
-            return Err(Problem::Expired { portal: format!("{}/", portal.origin.as_str()) });
-        }
-        Ok(())
+fn check(content: &Content, live: &LiveSettings) -> Result<(), Problem> {
+    let callback = Url::parse(&content.callback_url).map_err(|_| Problem::Unreadable)?;
+    let origin = Origin::from_url(&callback).ok_or(Problem::NotAllowed)?;
+    let found = live.portals.find(&origin).ok_or(Problem::NotAllowed)?;
+    if content.expires_at.has_passed(SystemTime::now()) {
+        return Err(Problem::Expired { portal: format!("{}/", found.origin.origin.as_str()) });
     }
+    Ok(())
 }
 
 /// The languages that the browser accepts.

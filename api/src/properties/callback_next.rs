@@ -4,10 +4,9 @@
 use url::{Position, Url};
 
 use super::browser::{PORTALS, assert_stays_inside, decode_component, decoded, resolve};
-use crate::callback::{
-    next::{CallbackNext, NextPrefixes},
-    origin::Origin,
-};
+use portals::{NextPrefixes, Origin};
+
+use crate::callback::next::CallbackNext;
 
 /// An example value of `CALLBACK_NEXT_PREFIXES`, and the segments of the same prefixes.
 const PREFIXES: &str = "/app, /docs/public/";

@@ -2,13 +2,11 @@
 //! origin.
 
 use poem::http::{HeaderMap, HeaderValue, header};
+use portals::AllowedOrigins;
 use url::Url;
 
 use crate::{
-    callback::{
-        allowed_origins::AllowedOrigins,
-        source::{CALLBACK_ORIGIN_HEADER, resolve},
-    },
+    callback::source::{CALLBACK_ORIGIN_HEADER, resolve},
     http::error::ErrorCode,
 };
 
@@ -51,7 +49,7 @@ fn assert_resolves_correctly(list: &str, [body, explicit, origin, referer]: [Opt
     for text in [body, explicit, origin].into_iter().flatten() {
         assert_parses_correctly(list, text);
     }
-    match resolve(&allowed, body, &headers) {
+    match resolve(|origin| allowed.find_portal(origin.clone()), body, &headers) {
         Ok(portal) => {
             let found = portal.origin.as_str();
             let shown = portal.shown_host.as_str();

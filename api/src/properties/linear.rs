@@ -10,14 +10,10 @@ use std::{
 use nix::time::{ClockId, clock_gettime};
 use outbox::Email;
 use poem::http::{HeaderMap, HeaderValue, header};
+use portals::{AllowedOrigins, NextPrefixes, Origin};
 
 use crate::{
-    callback::{
-        allowed_origins::AllowedOrigins,
-        next::{CallbackNext, NextPrefixes},
-        origin::Origin,
-        source,
-    },
+    callback::{next::CallbackNext, source},
     http::strict_json,
     ip_limit::{
         client_ip::{ClientIpFinder, ClientIpSource},
@@ -106,7 +102,8 @@ fn destinations_are_parsed_in_linear_time() {
 fn origins_are_parsed_in_linear_time() {
     let allowed: AllowedOrigins = "https://portal.example.com,https://*.preview.example.com".parse().unwrap();
     let parse = |text: &String| consume(allowed.parse_allowed(text));
-    let resolve = |headers: &HeaderMap| consume(source::resolve(&allowed, None, headers));
+    let resolve =
+        |headers: &HeaderMap| consume(source::resolve(|origin| allowed.find_portal(origin.clone()), None, headers));
     let hosts = ["a", "a.", "a-", "xn--a.", "xn--a-ecp.", "%C3%A9", "%C3%A9.", "%CC%81", "1.", "0x", "@", "[", ":"];
     for unit in hosts.into_iter().chain(["/", "/..", "?", "#", "%", "/a/.."]) {
         for after in ["", ".preview.example.com", "/"] {

@@ -7,7 +7,9 @@ use proptest::{char::range, collection::vec, prelude::*, sample::select};
 use url::Url;
 
 use super::{callback_next, callback_origin, client_ip, dotenv, email, json_body};
-use crate::callback::next::{CallbackNext, NextPrefixes};
+use portals::NextPrefixes;
+
+use crate::callback::next::CallbackNext;
 
 type Property = fn(&[u8]) -> bool;
 

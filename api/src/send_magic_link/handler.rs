@@ -4,7 +4,10 @@
 //! The IP rate limit (`ip_limit`) has already accepted the request, and its body has been read (`http::body`). The
 //! response and its timing are the same whether or not the address has an account.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use outbox::{CallbackUrl, Email, Enqueued, JobId, NewJob, ShownHost};
 use poem::{
@@ -13,6 +16,7 @@ use poem::{
     web::Data,
 };
 use poem_openapi::{OpenApi, Tags};
+use portals::{NextPrefixes, PortalOrigin};
 use words::{Language, TimeZone, choose_language, choose_time_zone};
 
 use super::{
@@ -23,7 +27,6 @@ use crate::{
     admission::decide::AdmissionDecision,
     callback::{
         next::CallbackNext,
-        portal::Portal,
         source,
         url::{self, CallbackTooLong},
     },
@@ -37,8 +40,12 @@ use crate::{
     },
     ip_limit::limiter::ClientNetwork,
     metrics,
+    portal::{FoundPortal, Portal},
     state::AppState,
 };
+
+/// `Retry-After` while no worker knows the portal yet.
+const PORTAL_RETRY_AFTER: Duration = Duration::from_secs(10);
 
 #[derive(Tags)]
 enum PortalTag {
@@ -70,9 +77,15 @@ impl SendMagicLinkApi {
         context: Data<&RequestContext>,
         body: JsonBody<MagicLinkRequest>,
     ) -> Result<AcceptedResponse, EndpointError<SendMagicLinkErrors>> {
-        let reader = Reader::of(&state, request.headers(), &body.0);
+        let (locale, time_zone) = (body.0.locale.clone(), body.0.time_zone.clone());
         let valid = validate(&state, request.headers(), body.0)?;
-        if let AdmissionDecision::Reject { retry_after } = state.queue.decide() {
+        let portal = &valid.portal;
+        if portal.id.as_ref().is_some_and(|id| state.portal_readiness.is_waiting(id.as_str())) {
+            return Err(ErrorResponse::unavailable_for(PORTAL_RETRY_AFTER).into());
+        }
+        let reader = Reader::of(portal, request.headers(), locale.as_deref(), time_zone.as_deref());
+        let deadline = portal.deadline.unwrap_or_else(|| state.queue.job_deadline());
+        if let AdmissionDecision::Reject { retry_after } = state.queue.decide_within(deadline) {
             return Err(ErrorResponse::unavailable_for(retry_after).into());
         }
         let job = NewJob {
@@ -105,11 +118,11 @@ struct Reader {
 
 impl Reader {
     /// Chooses from closed lists, so that no text from the request gets into the mail.
-    fn of(state: &AppState, headers: &HeaderMap, body: &MagicLinkRequest) -> Self {
+    fn of(portal: &Portal, headers: &HeaderMap, locale: Option<&str>, time_zone: Option<&str>) -> Self {
         let accepted = single_header(headers, &header::ACCEPT_LANGUAGE);
         Self {
-            language: choose_language(body.locale.as_deref(), accepted, state.languages.as_slice()),
-            time_zone: choose_time_zone(body.time_zone.as_deref()),
+            language: choose_language(locale, accepted, portal.languages.as_slice()),
+            time_zone: choose_time_zone(time_zone, portal.time_zone),
         }
     }
 }
@@ -119,6 +132,7 @@ struct ValidRequest {
     recipient: Email,
     callback_url: CallbackUrl,
     shown_host: ShownHost,
+    portal: Arc<Portal>,
 }
 
 /// Checks the fields together and builds the callback URL.
@@ -132,10 +146,11 @@ fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Re
 
     // If the field has the wrong type, it already has an issue. Trying the headers would add a second, misleading issue.
     let has_origin_issue = issues.iter().any(|issue| issue.path == "callback_origin");
-    let mut portal = None;
+    let mut found = None;
     if !has_origin_issue {
-        match source::resolve(&state.allowed_origins, callback_origin.as_deref(), headers) {
-            Ok(resolved) => portal = Some(resolved),
+        let live = state.live.current();
+        match source::resolve(|origin| live.portals.find(origin), callback_origin.as_deref(), headers) {
+            Ok(resolved) => found = Some(resolved),
             Err(error) => {
                 state.refused_origins.note(callback_origin.as_deref(), headers);
                 codes.push(error.code);
@@ -145,8 +160,11 @@ fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Re
     }
     let mut next = None;
     if let Some(text) = callback_next.filter(|text| !text.is_empty()) {
-        let origin = portal.as_ref().map(|portal| &portal.origin);
-        match CallbackNext::parse(&text, origin, &state.callback_next_prefixes) {
+        let origin = found.as_ref().map(|found| &found.origin.origin);
+        // Without a portal, the request is refused anyway. Its other issues are reported, too.
+        let any = NextPrefixes::default();
+        let prefixes = found.as_ref().map_or(&any, |found| &found.portal.next_prefixes);
+        match CallbackNext::parse(&text, origin, prefixes) {
             Ok(parsed) => next = Some(parsed),
             Err(error) => {
                 codes.push(ErrorCode::CallbackNextUnsafe);
@@ -154,14 +172,14 @@ fn validate(state: &AppState, headers: &HeaderMap, body: MagicLinkRequest) -> Re
             }
         }
     }
-    let callback = portal.and_then(|Portal { origin, shown_host }| {
-        let url = url::build(&origin, &state.callback_path, next.as_ref());
+    let callback = found.and_then(|FoundPortal { portal, origin: PortalOrigin { origin, shown_host } }| {
+        let url = url::build(&origin, &portal.callback_path, next.as_ref());
         let url = url.map_err(|CallbackTooLong { code, issue }| (codes.push(code), issues.push(issue)));
-        url.ok().map(|url| (url, shown_host))
+        url.ok().map(|url| (url, shown_host, portal))
     });
     match (email, callback) {
-        (Some(recipient), Some((callback_url, shown_host))) if issues.is_empty() => {
-            Ok(ValidRequest { recipient, callback_url, shown_host })
+        (Some(recipient), Some((callback_url, shown_host, portal))) if issues.is_empty() => {
+            Ok(ValidRequest { recipient, callback_url, shown_host, portal })
         }
         _ => {
             codes.dedup();

@@ -3,10 +3,11 @@
 
 use outbox::{Email, EmailError};
 use poem_openapi::registry::{MetaSchema, MetaSchemaRef};
+use portals::MAX_ORIGIN_BYTES;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    callback::{next, origin},
+    callback::next,
     http::{
         error::{ErrorCode, ErrorResponse, ValidationIssue},
         issue_code::IssueCode,
@@ -125,7 +126,7 @@ fn schema() -> MetaSchema {
              `Origin`, otherwise the origin of `Referer`.",
         ),
         nullable: true,
-        max_length: Some(origin::MAX_BYTES),
+        max_length: Some(MAX_ORIGIN_BYTES),
         pattern: Some(ORIGIN_PATTERN.to_owned()),
         example: Some(json!("https://example.com")),
         ..MetaSchema::ANY

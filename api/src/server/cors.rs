@@ -34,8 +34,8 @@ pub(crate) async fn add_headers<E: Endpoint>(
     next: Arc<E>,
     request: Request,
 ) -> poem::Result<Response> {
-    let origin =
-        single_header(request.headers(), &header::ORIGIN).and_then(|text| state.allowed_origins.parse_allowed(text));
+    let origin = single_header(request.headers(), &header::ORIGIN)
+        .and_then(|text| state.live.current().portals.parse_allowed(text));
     let mut response = next.call(request).await?.into_response();
     let headers = response.headers_mut();
     headers.append(header::VARY, HeaderValue::from_static("Origin"));

@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use poem::{Response, endpoint::BoxEndpoint};
-use program::{ListenError, StopSignals, io_problem};
+use program::{ListenError, ReloadSignal, StopSignals, io_problem};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -15,6 +15,7 @@ use super::{
 use crate::{
     admission::queue_monitor,
     metrics,
+    portal::{self, reload},
     settings::{ApiSettings, ConnectionSettings},
     state::{self, AppState},
 };
@@ -47,14 +48,12 @@ pub enum ServeError {
 /// Postgres is back.
 pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
     let mut signals = StopSignals::new().map_err(ServeError::Signals)?;
+    let reload_signal = ReloadSignal::new().map_err(ServeError::Signals)?;
     let prometheus = metrics::install().map_err(|error| ServeError::Metrics(error.to_string()))?;
     let pool = outbox::connect(&settings.database_url, settings.database_max_connections, "magic-link-api")
         .map_err(|_| ServeError::DatabaseUrl)?;
     let state = AppState::new(&settings, pool).map_err(ServeError::Threads)?;
-    if state.allowed_origins.any_localhost() {
-        tracing::warn!("CALLBACK_ORIGINS allows http://localhost:*, which is meant for development only");
-    }
-    warn_of_foreign_portals(&settings);
+    portal::warnings::log(&settings.live, settings.confirm.as_ref());
     let private = program::listen("API_PRIVATE_LISTEN", settings.private_listen).await?;
     let public = program::listen("API_LISTEN", settings.listen).await?;
     log_address("listening privately for metrics and health checks", &private);
@@ -77,6 +76,7 @@ pub async fn serve(settings: ApiSettings) -> Result<(), ServeError> {
         tokio::spawn(acceptor.run(shutdown.connections.clone(), shutdown.stop.clone()));
     }
     spawn_background_tasks(&state, prometheus, settings.migrate_on_start);
+    tokio::spawn(reload::run(state.clone(), reload_signal, settings.live_source.clone()));
     let reports = tokio::spawn(report_program::run(state.clone()));
     if shutdown.run(&mut signals).await {
         reports.abort();
@@ -108,21 +108,6 @@ fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, m
     let state = state.clone();
     tokio::spawn(async move { state.webhook_log.run().await });
     tokio::spawn(metrics::run_upkeep(prometheus));
-}
-
-/// Warns about portals whose domain is not that of the confirm page. A person who sees one domain in the portal and another in
-/// the mail may not trust the mail.
-fn warn_of_foreign_portals(settings: &ApiSettings) {
-    let Some(confirm) = &settings.confirm else { return };
-    let is_foreign = |host: &String| !confirm.public_url.shares_domain_with(host);
-    let foreign: Vec<String> = settings.allowed_origins.hosts().filter(is_foreign).collect();
-    if !foreign.is_empty() {
-        tracing::warn!(
-            portals = foreign.join(","),
-            "PUBLIC_URL shares no registrable domain with these portals of CALLBACK_ORIGINS. People and mail filters distrust \
-             a mail whose link leads to a domain other than the portal's. Use one domain for both"
-        );
-    }
 }
 
 /// Logs the address of a listener. Scripts and tests wait for this line, which shows the port that the system chose for port 0.

@@ -68,11 +68,16 @@ pub struct ApiArguments {
     /// It must be long enough for the load balancer to notice. Example: 5
     #[arg(long, env, default_value = "5", value_name = "SECONDS", help_heading = "Connections")]
     pub(super) drain_seconds: String,
-    /// Required. Origins of the portals that links may lead back to, separated by commas. The first label may be a
-    /// wildcard: `https://*.preview.example.com`. `http://localhost:*` allows any port of localhost, for development. A
+    /// Required without PORTALS_FILE. Origins of the portal that links may lead back to, separated by commas. The first label
+    /// may be a wildcard: `https://*.preview.example.com`. `http://localhost:*` allows any port of localhost, for development. A
     /// host may be in Unicode, and mails show it as it is written here. Example: https://portal.example.com
     #[arg(long, env, value_name = "ORIGINS", help_heading = "Portals")]
     pub(super) callback_origins: Option<String>,
+    /// TOML file that describes several portals, each with its own origins, sender, languages and look. The same for both
+    /// programs, which read it again on SIGHUP. It replaces CALLBACK_ORIGINS, and the other settings of a portal are the
+    /// defaults for what the file leaves out. Example: /etc/magic-link/portals.toml
+    #[arg(long, env, value_name = "FILE", help_heading = "Portals")]
+    pub(super) portals_file: Option<String>,
     /// Path of the portals' callback page. Example: /auth/callback
     #[arg(long, env, default_value = "/auth/callback", value_name = "PATH", help_heading = "Portals")]
     pub(super) callback_path: String,
@@ -171,7 +176,7 @@ pub enum ApiCommand {
 }
 
 /// The settings that the log may show: all except the keys and the database URL, which contains a password.
-const PUBLIC: [&str; 29] = [
+const PUBLIC: [&str; 30] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",
     "LOG_FORMAT",
@@ -183,6 +188,7 @@ const PUBLIC: [&str; 29] = [
     "API_MAX_CONNECTIONS",
     "DRAIN_SECONDS",
     "CALLBACK_ORIGINS",
+    "PORTALS_FILE",
     "CALLBACK_PATH",
     "CALLBACK_NEXT_PREFIXES",
     "TRUSTED_PROXIES",

@@ -1,30 +1,35 @@
-//! `LANGUAGES` and `MAIL_TEMPLATES`: the languages in which mails are offered, and the folder with an operator's own messages.
+//! `LANGUAGES`: the languages in which mails are offered.
 
 use program::SettingErrors;
 use words::{Language, Words};
-
-use super::ApiArguments;
 
 /// One or more languages. The first one is for people who read none of the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct OfferedLanguages(Vec<Language>);
 
 impl OfferedLanguages {
+    /// Only this language.
+    #[cfg(test)]
+    pub(crate) fn of(language: Language) -> Self {
+        Self(vec![language])
+    }
+
     /// All languages, the default first.
     pub(crate) fn as_slice(&self) -> &[Language] {
         &self.0
     }
 }
 
-/// Reads `MAIL_TEMPLATES`.
-pub(super) fn read_words(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<Words> {
-    let words = Words::from_setting(arguments.mail_templates.as_deref());
-    errors.read_all("MAIL_TEMPLATES", "/etc/magic-link/templates", words)
+impl From<Vec<Language>> for OfferedLanguages {
+    /// `languages` must not be empty.
+    fn from(languages: Vec<Language>) -> Self {
+        Self(languages)
+    }
 }
 
 /// Reads `LANGUAGES`.
-pub(super) fn read(arguments: &ApiArguments, words: &Words, errors: &mut SettingErrors) -> Option<OfferedLanguages> {
-    errors.read("LANGUAGES", "en,de", parse(&arguments.languages, &words.offered()))
+pub(super) fn read(text: &str, words: &Words, errors: &mut SettingErrors) -> Option<OfferedLanguages> {
+    errors.read("LANGUAGES", "en,de", parse(text, &words.offered()))
 }
 
 /// Parses tags that are separated by commas. Each must be one of `known`.

@@ -7,25 +7,23 @@ mod confirm_page;
 mod connections;
 pub(crate) mod defaults;
 mod languages;
+mod portals;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use outbox::{EnqueuePolicy, LONGEST_DUPLICATE_WINDOW, LONGEST_REPORT_AGE, Quota, Quotas, check_url, parse_duration};
 use program::{LogSettings, SettingErrors};
 use secrecy::{ExposeSecret as _, SecretString};
-use words::Words;
 
 pub use arguments::{ApiArguments, ApiCommand};
 pub(crate) use connections::ConnectionSettings;
 pub(crate) use languages::OfferedLanguages;
+pub(crate) use portals::LiveSource;
 
 use crate::{
-    callback::{
-        allowed_origins::AllowedOrigins,
-        next::{NextPrefixes, parse_path},
-    },
     confirm_page::ConfirmSettings,
     ip_limit::{client_ip::ClientIpFinder, limiter::QuotaOverrides},
+    portal::live::LiveSettings,
 };
 
 /// Time for Mailgun to deliver a mail that it accepted right at the job's deadline, before the link expires.
@@ -45,18 +43,16 @@ pub struct ApiSettings {
     pub(crate) listen: SocketAddr,
     pub(crate) private_listen: SocketAddr,
     pub(crate) connections: ConnectionSettings,
-    pub(crate) allowed_origins: AllowedOrigins,
-    pub(crate) callback_path: String,
-    pub(crate) callback_next_prefixes: NextPrefixes,
+    /// Reads the portals and the words again.
+    pub(crate) live_source: Arc<LiveSource>,
+    /// The portals and the words.
+    pub(crate) live: Arc<LiveSettings>,
     pub(crate) client_ips: ClientIpFinder,
     pub(crate) ip_rate_limit: Quota,
     pub(crate) ip_rate_limit_overrides: QuotaOverrides,
     pub(crate) admission: EnqueuePolicy,
     pub(crate) link_lifetime: Duration,
     pub(crate) queue_limit: u32,
-    pub(crate) languages: OfferedLanguages,
-    /// The messages in all languages in which mails can be sent.
-    pub(crate) words: Words,
     /// `None` if there is no confirm page.
     pub(crate) confirm: Option<ConfirmSettings>,
     pub(crate) webhooks: WebhookSettings,
@@ -96,18 +92,17 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
     let listen = errors.parse_address("API_LISTEN", "127.0.0.1:8080", &arguments.api_listen);
     let private_listen = errors.parse_address("API_PRIVATE_LISTEN", "127.0.0.1:8082", &arguments.api_private_listen);
     let connections = ConnectionSettings::read(arguments, errors);
-    let callback = read_callback(arguments, errors);
     let client_ips = client_ip::read(arguments, errors);
     let ip_rate_limit = errors.parse("IP_RATE_LIMIT", "30/1m", &arguments.ip_rate_limit);
     let ip_rate_limit_overrides =
         errors.parse("IP_RATE_LIMIT_OVERRIDES", "10.1.0.0/16=600/1m", &arguments.ip_rate_limit_overrides);
     let (admission, link_lifetime) = read_admission(arguments, errors).unzip();
     let queue_limit = errors.in_range("QUEUE_LIMIT", "100000", &arguments.queue_limit, 1..=100_000_000);
-    let words = languages::read_words(arguments, errors);
-    let languages = words.as_ref().and_then(|words| languages::read(arguments, words, errors));
     let confirm = confirm_page::read(arguments, errors);
+    let has_confirm_page = confirm.as_ref().is_some_and(Option::is_some);
+    let live_source = LiveSource::read(arguments, link_lifetime, has_confirm_page, errors);
+    let live = live_source.as_ref().and_then(|source| source.load(errors));
     let webhooks = read_webhooks(arguments, errors);
-    let (allowed_origins, callback_path, callback_next_prefixes) = callback?;
     Some(ApiSettings {
         database_url: database_url?,
         database_max_connections: database_max_connections?,
@@ -116,17 +111,14 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
         listen: listen?,
         private_listen: private_listen?,
         connections: connections?,
-        allowed_origins,
-        callback_path,
-        callback_next_prefixes,
+        live_source: live_source?.into(),
+        live: live?.into(),
         client_ips: client_ips?,
         ip_rate_limit: ip_rate_limit?,
         ip_rate_limit_overrides: ip_rate_limit_overrides?,
         admission: admission?,
         link_lifetime: link_lifetime?,
         queue_limit: queue_limit?,
-        languages: languages?,
-        words: words?,
         confirm: confirm?,
         webhooks: webhooks?,
     })
@@ -137,18 +129,6 @@ fn read_database_url(arguments: &ApiArguments, errors: &mut SettingErrors) -> Op
     let url = arguments.database_url.as_ref().map(|url| url.expose_secret().trim());
     let url = errors.required("DATABASE_URL", EXAMPLE, url)?;
     errors.read("DATABASE_URL", EXAMPLE, check_url(url).map(|()| url.into()))
-}
-
-fn read_callback(
-    arguments: &ApiArguments,
-    errors: &mut SettingErrors,
-) -> Option<(AllowedOrigins, String, NextPrefixes)> {
-    const EXAMPLE: &str = "https://example.com";
-    let origins = errors.required("CALLBACK_ORIGINS", EXAMPLE, arguments.callback_origins.as_ref());
-    let origins = origins.and_then(|text| errors.parse("CALLBACK_ORIGINS", EXAMPLE, text));
-    let path = errors.read("CALLBACK_PATH", "/auth/callback", parse_path(arguments.callback_path.trim()));
-    let prefixes = errors.parse("CALLBACK_NEXT_PREFIXES", "/app,/docs", &arguments.callback_next_prefixes);
-    Some((origins?, path?, prefixes?))
 }
 
 /// Reads the rules for accepting a request, and `LINK_LIFETIME`.

@@ -90,7 +90,7 @@ async fn a_refused_origin_is_logged_by_its_host_and_not_again_and_again() {
         assert_eq!((answer.status, &answer.body["code"]), (400, &json!("callback_origin_not_allowed")));
     }
     let log = system.apis[0].log();
-    let lines: Vec<&String> = log.iter().filter(|line| line.contains("CALLBACK_ORIGINS does not allow")).collect();
+    let lines: Vec<&String> = log.iter().filter(|line| line.contains("that no portal allows")).collect();
     assert_eq!(lines.len(), 5, "{lines:?}");
     assert_eq!(fields(lines[0])["host"], "\"lost-portal.example.org\"");
     assert_eq!(lines.iter().filter(|line| line.contains("lost-portal")).count(), 1);

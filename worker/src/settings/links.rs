@@ -1,8 +1,7 @@
 //! The settings for links: what links lead to, and whether mails show a code.
 
-use std::str::FromStr;
-
 use confirm::{ConfirmKeys, KeyId, PublicUrl};
+use portals::MailCode;
 use program::SettingErrors;
 
 use super::WorkerArguments;
@@ -56,42 +55,6 @@ impl LinkStyle {
     #[must_use]
     pub fn leads_through_supabase(&self) -> bool {
         matches!(self, Self::Confirm { .. } | Self::Verify)
-    }
-}
-
-/// Which of Supabase's one-time codes mails show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum MailCode {
-    /// None.
-    Off,
-    /// Only codes that are too long to be guessed while they are valid, even without a limit on attempts.
-    On,
-    /// Also shorter codes. The operator has checked that Supabase limits attempts with wrong codes.
-    OnRateLimited,
-}
-
-impl MailCode {
-    /// The minimum number of digits in a code that is mailed. `None` if no code is mailed.
-    #[must_use]
-    pub fn min_digits(self) -> Option<usize> {
-        match self {
-            Self::Off => None,
-            Self::On => Some(10),
-            Self::OnRateLimited => Some(8),
-        }
-    }
-}
-
-impl FromStr for MailCode {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "off" => Ok(Self::Off),
-            "on" => Ok(Self::On),
-            "on-rate-limited" => Ok(Self::OnRateLimited),
-            _ => Err(format!("`{text}` is not one of off, on and on-rate-limited")),
-        }
     }
 }
 

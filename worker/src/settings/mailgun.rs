@@ -3,13 +3,14 @@
 use std::str::FromStr;
 
 use outbox::Quota;
+use portals::parse_sender;
 use program::SettingErrors;
 use secrecy::SecretString;
 use url::Url;
 
 use super::{
     ConnectionSettings, ProxySettings, WorkerArguments,
-    values::{header_secret, mail_from, mailgun_domain, upstream_url},
+    values::{header_secret, mailgun_domain, upstream_url},
 };
 
 /// The settings for Mailgun.
@@ -75,7 +76,7 @@ impl MailgunClientSettings {
             .and_then(|key| errors.read("MAILGUN_API_KEY", KEY, header_secret(key)));
         let from = errors
             .required("MAIL_FROM", FROM, arguments.mail_from.as_ref())
-            .and_then(|text| errors.read("MAIL_FROM", FROM, mail_from(text)));
+            .and_then(|text| errors.read("MAIL_FROM", FROM, parse_sender(text)));
         let require_tls = errors.parse_bool("MAILGUN_REQUIRE_TLS", "true", &arguments.mailgun_require_tls);
         let skip_verification =
             errors.parse_bool("MAILGUN_SKIP_VERIFICATION", "false", &arguments.mailgun_skip_verification);

@@ -2,7 +2,6 @@
 
 use std::net::IpAddr;
 
-use outbox::Email;
 use secrecy::SecretString;
 use url::{Host, Url};
 
@@ -56,31 +55,6 @@ pub(super) fn mailgun_domain(text: &str) -> Result<String, String> {
     Err(format!("`{domain}` is not a domain"))
 }
 
-/// Parses a sender: `Name <address>` or just an address. The mail shows the sender unchanged, except for a domain that is not
-/// ASCII, which the worker sends to Mailgun as punycode.
-pub(super) fn mail_from(text: &str) -> Result<String, String> {
-    let text = text.trim();
-    if text.chars().any(char::is_control) {
-        return Err("contains a control character".to_owned());
-    }
-    let (name, address, end) = match text.find('<') {
-        None => ("", text, ""),
-        Some(at) => {
-            let name = text[..at].trim();
-            let quoted = name.len() > 1 && name.starts_with('"') && name.ends_with('"');
-            let inner = if quoted { &name[1..name.len() - 1] } else { name };
-            // Mailgun splits addresses at commas, and a quote or a bracket would end the name early (RFC 5322 §3.4).
-            if inner.contains(['"', '\\', '<', '>']) || (!quoted && inner.contains([',', ';', ':', '@', '(', ')'])) {
-                return Err("contains a name that must be in double quotes".to_owned());
-            }
-            (&text[..=at], text[at + 1..].strip_suffix('>').ok_or("has no closing `>`")?, ">")
-        }
-    };
-    let email = Email::parse(address).map_err(|error| format!("`{address}` is not an address: {error}"))?;
-    let address = if address.is_ascii() { address } else { email.as_str() };
-    Ok(format!("{name}{address}{end}"))
-}
-
 /// Parses a key that is sent in a header. It must be visible ASCII.
 pub(super) fn header_secret(text: &str) -> Result<SecretString, &'static str> {
     let key = text.trim();
@@ -120,33 +94,6 @@ mod tests {
             "https://example.com/#a",
         ] {
             assert!(upstream_url(text).is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_sender_is_one_address_with_or_without_a_name() {
-        for text in [
-            "no-reply@mg.example.com",
-            "Portal <no-reply@mg.example.com>",
-            "Größe & Söhne <a@example.com>",
-            "\"Acme, Inc.\" <a@example.com>",
-        ] {
-            assert_eq!(mail_from(text), Ok(text.to_owned()));
-        }
-        assert_eq!(mail_from("Müller <Info@müller.example>"), Ok("Müller <info@xn--mller-kva.example>".to_owned()));
-        for text in [
-            "",
-            "Portal",
-            "Portal <>",
-            "Portal <a@b.c",
-            "A, B <a@b.c>",
-            "a@b.c, d@e.f",
-            "A\r\nBcc: x@y.z <a@b.c>",
-            "a@b.c <d@e.f>",
-            "Portal <a@b>",
-            "<grüße@example.com>",
-        ] {
-            assert!(mail_from(text).is_err(), "{text}");
         }
     }
 

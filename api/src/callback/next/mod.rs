@@ -8,20 +8,16 @@
 
 mod decode;
 mod error;
-mod prefixes;
 mod segment;
 
 use std::fmt;
 
 use outbox::CodePoint;
+use portals::{NextPrefixes, Origin};
 use url::Url;
 
 use self::decode::{decode_leniently, decode_strictly};
-pub(crate) use self::{
-    error::UnsafeCallbackNext,
-    prefixes::{NextPrefixes, parse_path},
-};
-use super::origin::Origin;
+pub(crate) use self::error::UnsafeCallbackNext;
 
 /// Maximum length of `callback_next` in bytes.
 pub(crate) const MAX_BYTES: usize = 1_024;

@@ -1,4 +1,4 @@
-//! A portal from `CALLBACK_ORIGINS`: its origin, and the host that mails show.
+//! The origin of a portal, and the host that mails show.
 //!
 //! A mail shows the host as the operator wrote it: in Unicode only if the setting is in Unicode. A Punycode host that is shown
 //! in Unicode could look like another portal.
@@ -10,16 +10,16 @@ use super::origin::Origin;
 
 /// An allowed origin, and the host that mails show for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Portal {
+pub struct PortalOrigin {
     /// The origin.
-    pub(crate) origin: Origin,
+    pub origin: Origin,
     /// The host. For an entry with a wildcard, only the part that the setting specifies.
-    pub(crate) shown_host: ShownHost,
+    pub shown_host: ShownHost,
 }
 
-impl Portal {
+impl PortalOrigin {
     /// Parses an origin from the setting. Its host may be in Unicode. Returns `None` if the text is not an origin.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (scheme, rest) = text.split_once("://")?;
         let (host, after) = rest.split_at(rest.find([':', '/']).unwrap_or(rest.len()));
         if host.is_ascii() {
@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn mails_show_a_host_as_the_setting_writes_it() {
         for (text, origin, shown) in [
-            ("https://Portal.Example.com", "https://portal.example.com", "portal.example.com"),
+            ("https://PortalOrigin.Example.com", "https://portal.example.com", "portal.example.com"),
             ("https://portal.example.com:8443/", "https://portal.example.com:8443", "portal.example.com:8443"),
             ("http://[::1]:3000", "http://[::1]:3000", "[::1]:3000"),
             ("https://münchen.example", "https://xn--mnchen-3ya.example", "münchen.example"),
@@ -74,7 +74,7 @@ mod tests {
             ("https://münchen\u{3002}example", "https://xn--mnchen-3ya.example", "xn--mnchen-3ya.example"),
             ("https://\u{ff45}xample.com", "https://example.com", "example.com"),
         ] {
-            let portal = Portal::parse(text).unwrap();
+            let portal = PortalOrigin::parse(text).unwrap();
             assert_eq!((portal.origin.as_str(), portal.shown_host.as_str()), (origin, shown), "{text}");
         }
         for text in [
@@ -87,7 +87,7 @@ mod tests {
             "https://münchen.example:port",
             "https://\u{ff11}\u{ff12}\u{ff17}.0.0.1",
         ] {
-            assert_eq!(Portal::parse(text), None, "{text}");
+            assert_eq!(PortalOrigin::parse(text), None, "{text}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `CALLBACK_ORIGINS`: the portals that a link may redirect to.
+//! The portals that a link may redirect to: `CALLBACK_ORIGINS`, or the `origins` of a portal in `PORTALS_FILE`.
 //!
 //! An entry is an origin, an origin whose first label is `*` (which matches exactly one label), or `http://localhost:*`. Hosts
 //! may be in Unicode.
@@ -8,14 +8,15 @@ use std::str::FromStr;
 use outbox::ShownHost;
 use url::Host;
 
-use super::{origin::Origin, portal::Portal};
+use super::{origin::Origin, portal_origin::PortalOrigin};
 
 /// The allow list. The setting separates entries with commas.
 #[derive(Debug, Clone)]
-pub(crate) struct AllowedOrigins(Vec<AllowedOrigin>);
+pub struct AllowedOrigins(Vec<AllowedOrigin>);
 
+/// An entry of the list.
 #[derive(Debug, Clone)]
-struct AllowedOrigin {
+pub(crate) struct AllowedOrigin {
     rule: OriginRule,
     /// The host that mails show for a portal that this entry allows.
     shown_host: ShownHost,
@@ -33,20 +34,22 @@ enum OriginRule {
 
 impl AllowedOrigins {
     /// Parses an origin. Returns `None` if the text is not an origin or the origin is not allowed.
-    pub(crate) fn parse_allowed(&self, text: &str) -> Option<Origin> {
+    #[must_use]
+    pub fn parse_allowed(&self, text: &str) -> Option<Origin> {
         Origin::parse(text).filter(|origin| self.allows(origin))
     }
 
     /// Returns the portal with this origin, or `None` if no entry allows it. An exact entry takes precedence, because it
     /// specifies more of the host that mails show.
-    pub(crate) fn find_portal(&self, origin: Origin) -> Option<Portal> {
+    #[must_use]
+    pub fn find_portal(&self, origin: Origin) -> Option<PortalOrigin> {
         let allowing = self.0.iter().filter(|entry| entry.rule.allows(&origin));
         let entry = allowing.min_by_key(|entry| !matches!(entry.rule, OriginRule::Exact(_)))?;
-        Some(Portal { origin, shown_host: entry.shown_host.clone() })
+        Some(PortalOrigin { origin, shown_host: entry.shown_host.clone() })
     }
 
     /// The host of each entry. For an entry with a wildcard, the host without the wildcard.
-    pub(crate) fn hosts(&self) -> impl Iterator<Item = String> {
+    pub fn hosts(&self) -> impl Iterator<Item = String> {
         self.0.iter().map(|entry| match &entry.rule {
             OriginRule::Exact(origin) | OriginRule::Subdomain(origin) => origin.host.to_string(),
             OriginRule::Localhost => "localhost".to_owned(),
@@ -58,12 +61,30 @@ impl AllowedOrigins {
     }
 
     /// Whether `http://localhost` is allowed on any port. If it is, any program on the user's machine counts as a portal.
-    pub(crate) fn any_localhost(&self) -> bool {
+    #[must_use]
+    pub fn any_localhost(&self) -> bool {
         self.0.iter().any(|entry| matches!(entry.rule, OriginRule::Localhost))
     }
 }
 
+impl AllowedOrigin {
+    /// Whether an origin exists that both entries allow.
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
+        self.rule.overlaps(&other.rule)
+    }
+}
+
 impl OriginRule {
+    fn overlaps(&self, other: &Self) -> bool {
+        match (self, other) {
+            (rule, Self::Exact(origin)) | (Self::Exact(origin), rule) => rule.allows(origin),
+            // Both stand for exactly one label.
+            (Self::Subdomain(own), Self::Subdomain(other)) => own == other,
+            (Self::Localhost, Self::Localhost) => true,
+            (Self::Subdomain(_), Self::Localhost) | (Self::Localhost, Self::Subdomain(_)) => false,
+        }
+    }
+
     fn allows(&self, origin: &Origin) -> bool {
         match self {
             Self::Exact(allowed) => origin == allowed,
@@ -89,13 +110,23 @@ impl FromStr for AllowedOrigins {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let entries: Vec<AllowedOrigin> = text
-            .split(',')
-            .map(str::trim)
-            .filter(|entry| !entry.is_empty())
-            .map(parse_entry)
-            .collect::<Result<_, _>>()?;
-        if entries.is_empty() { Err("contains no origin".to_owned()) } else { Ok(Self(entries)) }
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        let origins: Self = entries.map(str::parse).collect::<Result<_, _>>()?;
+        if origins.0.is_empty() { Err("contains no origin".to_owned()) } else { Ok(origins) }
+    }
+}
+
+impl FromStr for AllowedOrigin {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        parse_entry(text.trim())
+    }
+}
+
+impl FromIterator<AllowedOrigin> for AllowedOrigins {
+    fn from_iter<I: IntoIterator<Item = AllowedOrigin>>(entries: I) -> Self {
+        Self(entries.into_iter().collect())
     }
 }
 
@@ -110,10 +141,10 @@ fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
         if stars > 0 {
             return Err(format!("`{text}`: a star must be the whole first label"));
         }
-        let Portal { origin, shown_host } = Portal::parse(text).ok_or_else(|| not_an_origin(text))?;
+        let PortalOrigin { origin, shown_host } = PortalOrigin::parse(text).ok_or_else(|| not_an_origin(text))?;
         return Ok(AllowedOrigin { rule: OriginRule::Exact(origin), shown_host });
     };
-    let parent = Portal::parse(&format!("{scheme}://{parent}")).ok_or_else(|| not_an_origin(text))?;
+    let parent = PortalOrigin::parse(&format!("{scheme}://{parent}")).ok_or_else(|| not_an_origin(text))?;
     match &parent.origin.host {
         // Anybody can register a name under a public suffix and would then receive other people's sessions.
         Host::Domain(name) if psl::domain_str(name).is_none() => {
@@ -220,6 +251,26 @@ mod tests {
             assert_eq!((portal.origin.as_str(), portal.shown_host.as_str()), (text, shown));
         }
         assert_eq!(allowed.find_portal(Origin::parse("https://evil.example").unwrap()), None);
+    }
+
+    #[test]
+    fn entries_overlap_if_an_origin_matches_both() {
+        for (one, other, overlap) in [
+            ("https://a.example.com", "https://A.example.com:443/", true),
+            ("https://a.example.com", "https://b.example.com", false),
+            ("https://*.example.com", "https://a.example.com", true),
+            ("https://*.example.com", "https://a.b.example.com", false),
+            ("https://*.example.com", "https://*.example.com", true),
+            ("https://*.example.com", "https://*.b.example.com", false),
+            ("http://localhost:*", "http://localhost:3000", true),
+            ("http://localhost:*", "http://127.0.0.1:3000", false),
+            ("http://localhost:*", "http://localhost:*", true),
+            ("http://localhost:*", "https://*.example.com", false),
+        ] {
+            let (one, other): (AllowedOrigin, AllowedOrigin) = (one.parse().unwrap(), other.parse().unwrap());
+            assert_eq!(one.overlaps(&other), overlap, "{one:?} {other:?}");
+            assert_eq!(other.overlaps(&one), overlap, "{one:?} {other:?}");
+        }
     }
 
     #[test]

@@ -3,24 +3,27 @@
 use url::{Host, Url};
 
 /// Maximum length of an origin in bytes. A scheme, a host name of 253 bytes and a port need about half of that.
-pub(crate) const MAX_BYTES: usize = 512;
+pub const MAX_ORIGIN_BYTES: usize = 512;
 
 /// An origin such as `https://portal.example.com`, serialised as in the WHATWG URL standard: in lower case, without a default
 /// port or a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) struct Origin {
-    pub(crate) scheme: String,
-    pub(crate) host: Host,
-    pub(crate) port: Option<u16>,
+pub struct Origin {
+    /// `https`, or `http` on a loopback host.
+    pub scheme: String,
+    /// The host.
+    pub host: Host,
+    /// The port. `None` for the scheme's default port.
+    pub port: Option<u16>,
     text: String,
 }
 
 impl Origin {
     /// Parses an origin in the form that the header `Origin` uses. One trailing slash is allowed. Returns `None` for anything
     /// else.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         // The WHATWG parser removes spaces and line breaks and reads `\` as `/`. Reject such input instead.
-        let is_plain = text.len() <= MAX_BYTES && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
+        let is_plain = text.len() <= MAX_ORIGIN_BYTES && text.bytes().all(|b| b.is_ascii_graphic() && b != b'\\');
         let (scheme, rest) = text.split_once("://")?;
         let authority = rest.strip_suffix('/').unwrap_or(rest);
         let is_http = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
@@ -32,7 +35,7 @@ impl Origin {
 
     /// Returns the origin of a URL, which may have any path, query and user. Returns `None` unless the scheme is https, or http
     /// on a loopback host.
-    pub(crate) fn from_url(url: &Url) -> Option<Self> {
+    pub fn from_url(url: &Url) -> Option<Self> {
         let host = url.host()?.to_owned();
         if url.scheme() != "https" && !(url.scheme() == "http" && is_loopback(&host)) {
             return None;
@@ -42,7 +45,7 @@ impl Origin {
     }
 
     /// The serialised origin.
-    pub(crate) fn as_str(&self) -> &str {
+    pub fn as_str(&self) -> &str {
         &self.text
     }
 }

@@ -1,15 +1,25 @@
-//! Parses `CALLBACK_NEXT_PREFIXES` and other paths in the settings.
+//! Parses `CALLBACK_NEXT_PREFIXES`, and other paths in the settings and in `PORTALS_FILE`.
 
 use std::str::FromStr;
 
 /// `CALLBACK_NEXT_PREFIXES`: the paths under which `callback_next` must lie. If the list is empty, the whole portal is allowed.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct NextPrefixes(Vec<String>);
+pub struct NextPrefixes(Vec<String>);
 
 impl NextPrefixes {
+    /// Parses each path.
+    ///
+    /// # Errors
+    /// What is wrong with the first path that is not plain and absolute.
+    pub fn from_paths<'a>(paths: impl IntoIterator<Item = &'a str>) -> Result<Self, String> {
+        let prefix = |path: &str| parse_path(path).map(|path| path.trim_end_matches('/').to_owned());
+        paths.into_iter().map(prefix).collect::<Result<_, _>>().map(Self)
+    }
+
     /// Whether the path lies under one of the prefixes. Prefixes match whole segments: `/app` does not contain
     /// `/apple`.
-    pub(super) fn contain(&self, path: &str) -> bool {
+    #[must_use]
+    pub fn contain(&self, path: &str) -> bool {
         let is_under =
             |prefix: &String| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.0.is_empty() || self.0.iter().any(is_under)
@@ -20,17 +30,16 @@ impl FromStr for NextPrefixes {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
-        entries
-            .map(|entry| parse_path(entry).map(|path| path.trim_end_matches('/').to_owned()))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        Self::from_paths(text.split(',').map(str::trim).filter(|entry| !entry.is_empty()))
     }
 }
 
 /// Parses a path from the settings. The path must be absolute and at most 512 bytes long, and must not contain a query, a
 /// fragment, escapes or dot segments.
-pub(crate) fn parse_path(text: &str) -> Result<String, String> {
+///
+/// # Errors
+/// What is wrong with the path.
+pub fn parse_path(text: &str) -> Result<String, String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/-._~!$&'()*+,;=:@".contains(c);
     let has_dot_segment = text.split('/').any(|segment| segment == "." || segment == "..");
     if text.starts_with('/')

@@ -1,0 +1,94 @@
+//! Keeps back a portal of `PORTALS_FILE` until a live worker knows it, too. Otherwise its jobs would wait for a worker that can
+//! mail them, and expire.
+
+use std::{
+    collections::BTreeSet,
+    sync::{PoisonError, RwLock},
+};
+
+use super::PortalList;
+
+/// The portals that no live worker knows.
+#[derive(Debug, Default)]
+pub(crate) struct PortalReadiness(RwLock<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    /// Portals that a worker has known at some time. They stay in use while their workers are away, because their jobs can wait.
+    known: BTreeSet<String>,
+    /// Portals of the file that no live worker has reported yet.
+    waiting: BTreeSet<String>,
+}
+
+impl PortalReadiness {
+    /// Whether the api must not accept requests for the portal with this id yet.
+    pub(crate) fn is_waiting(&self, id: &str) -> bool {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).waiting.contains(id)
+    }
+
+    /// Updates what is known. `known_to_workers` are the ids that live workers have reported; `None` if no worker is alive, which
+    /// says nothing about any portal.
+    pub(crate) fn update(&self, portals: &PortalList, known_to_workers: Option<&BTreeSet<String>>) {
+        let ids: BTreeSet<String> = portals.iter().filter_map(|portal| Some(portal.id.as_ref()?.to_string())).collect();
+        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        state.known.retain(|id| ids.contains(id));
+        let Some(known_to_workers) = known_to_workers else {
+            state.waiting.retain(|id| ids.contains(id));
+            return;
+        };
+        state.known.extend(ids.intersection(known_to_workers).cloned());
+        let waiting: BTreeSet<String> = ids.difference(&state.known).cloned().collect();
+        for portal in waiting.difference(&state.waiting) {
+            tracing::warn!(
+                portal,
+                "no worker knows this portal yet, so its requests get 503: give all workers the same PORTALS_FILE and send \
+                 them SIGHUP"
+            );
+        }
+        for portal in state.waiting.difference(&waiting).filter(|id| ids.contains(*id)) {
+            tracing::info!(portal, "a worker knows this portal: accepting its requests");
+        }
+        state.waiting = waiting;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{portal::Portal, settings::OfferedLanguages};
+
+    fn list(ids: &[&str]) -> PortalList {
+        let portal = |id: &&str| Portal {
+            id: Some(id.parse().unwrap()),
+            origins: format!("https://{id}.example.com").parse().unwrap(),
+            callback_path: "/auth/callback".to_owned(),
+            next_prefixes: Default::default(),
+            languages: OfferedLanguages::of(words::Language::ENGLISH),
+            time_zone: words::TimeZone::UTC,
+            deadline: None,
+            recipient_quota: None,
+        };
+        PortalList::new(ids.iter().map(portal).collect())
+    }
+
+    fn known(ids: &[&str]) -> BTreeSet<String> {
+        ids.iter().map(|id| (*id).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_portal_waits_until_a_worker_knows_it_and_then_stays_in_use() {
+        let readiness = PortalReadiness::default();
+        readiness.update(&list(&["shop"]), None);
+        assert!(!readiness.is_waiting("shop"), "no worker is alive, so nothing is known");
+        readiness.update(&list(&["shop", "docs"]), Some(&known(&["docs", "other"])));
+        assert!(readiness.is_waiting("shop") && !readiness.is_waiting("docs") && !readiness.is_waiting("other"));
+        readiness.update(&list(&["shop", "docs"]), Some(&known(&["shop"])));
+        assert!(!readiness.is_waiting("shop") && !readiness.is_waiting("docs"));
+        readiness.update(&list(&["shop", "docs"]), Some(&known(&[])));
+        assert!(!readiness.is_waiting("shop") && !readiness.is_waiting("docs"));
+        // A portal that was removed and comes back is new.
+        readiness.update(&list(&["docs"]), Some(&known(&[])));
+        readiness.update(&list(&["shop", "docs"]), Some(&known(&[])));
+        assert!(readiness.is_waiting("shop") && !readiness.is_waiting("docs"));
+    }
+}

@@ -1,0 +1,46 @@
+//! Reads `PORTALS_FILE` and `MAIL_TEMPLATES` again on SIGHUP: all of it, or, if anything is wrong, nothing.
+
+use std::sync::Arc;
+
+use program::{ReloadSignal, SettingErrors};
+
+use super::{live::LiveSettings, warnings};
+use crate::{metrics, settings::LiveSource, state::AppState};
+
+/// Reloads on each signal. Never returns.
+pub(crate) async fn run(state: Arc<AppState>, mut signal: ReloadSignal, source: Arc<LiveSource>) {
+    loop {
+        signal.next().await;
+        let source = source.clone();
+        // Reading and checking takes some milliseconds, in which this thread could serve requests.
+        let loaded = tokio::task::spawn_blocking(move || load(&source)).await;
+        match loaded.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(live) => {
+                metrics::count_reload(true);
+                tracing::info!(portals = live.portals.iter().count(), "reloaded the portals and the words");
+                let confirm = state.confirm_page.as_ref().map(|page| page.settings());
+                warnings::log(&live, confirm);
+                state.live.replace(live);
+                state.note_worker_portals();
+            }
+            Err(faults) => {
+                metrics::count_reload(false);
+                tracing::error!(
+                    faults,
+                    "nothing was reloaded, because the files have faults: the old portals and words stay"
+                );
+            }
+        }
+    }
+}
+
+/// The error is all faults, each with its file and line, separated by semicolons.
+fn load(source: &LiveSource) -> Result<LiveSettings, String> {
+    let mut errors = SettingErrors::default();
+    let live = source.load(&mut errors);
+    errors.into_result(live).map_err(|errors| {
+        let faults: Vec<String> =
+            errors.into_iter().map(|error| format!("{}: {}", error.variable, error.problem)).collect();
+        faults.join("; ")
+    })
+}

@@ -1,0 +1,151 @@
+//! The settings of the portals: `PORTALS_FILE`, or `CALLBACK_ORIGINS` and the other settings of a single portal; and the words
+//! of `MAIL_TEMPLATES`. On SIGHUP, both are read again.
+
+use std::{path::Path, time::Duration};
+
+use portals::{AllowedOrigins, LinkStyleName, NextPrefixes, PortalRules, parse_path};
+use program::SettingErrors;
+use words::{TimeZone, Words};
+
+use super::{ApiArguments, DELIVERY_TIME, OfferedLanguages, languages};
+use crate::portal::{Portal, PortalList, live::LiveSettings};
+
+const ORIGINS: (&str, &str) = ("CALLBACK_ORIGINS", "https://example.com");
+pub(super) const FILE: (&str, &str) = ("PORTALS_FILE", "/etc/magic-link/portals.toml");
+
+/// What it takes to read the portals and the words, at the start and on SIGHUP.
+#[derive(Debug)]
+pub(crate) struct LiveSource {
+    /// `MAIL_TEMPLATES`.
+    templates: Option<String>,
+    /// `LANGUAGES`.
+    languages: String,
+    portals: PortalsSource,
+    /// `CALLBACK_PATH`.
+    callback_path: String,
+    /// `CALLBACK_NEXT_PREFIXES`.
+    next_prefixes: NextPrefixes,
+    /// `MAILGUN_DOMAIN`.
+    mailgun_domain: Option<String>,
+    link_lifetime: Duration,
+    /// Whether this api serves the confirm page.
+    has_confirm_page: bool,
+}
+
+#[derive(Debug)]
+enum PortalsSource {
+    /// `PORTALS_FILE`.
+    File(String),
+    /// `CALLBACK_ORIGINS`: one portal.
+    Environment(AllowedOrigins),
+}
+
+impl LiveSource {
+    /// Reads the settings that stay the same until the program ends.
+    pub(super) fn read(
+        arguments: &ApiArguments,
+        link_lifetime: Option<Duration>,
+        has_confirm_page: bool,
+        errors: &mut SettingErrors,
+    ) -> Option<Self> {
+        let portals = read_source(arguments, errors);
+        let path = errors.read("CALLBACK_PATH", "/auth/callback", parse_path(arguments.callback_path.trim()));
+        let prefixes = errors.parse("CALLBACK_NEXT_PREFIXES", "/app,/docs", &arguments.callback_next_prefixes);
+        let mailgun_domain = arguments.mailgun_domain.trim();
+        Some(Self {
+            templates: arguments.mail_templates.clone(),
+            languages: arguments.languages.clone(),
+            portals: portals?,
+            callback_path: path?,
+            next_prefixes: prefixes?,
+            mailgun_domain: (!mailgun_domain.is_empty()).then(|| mailgun_domain.to_ascii_lowercase()),
+            link_lifetime: link_lifetime?,
+            has_confirm_page,
+        })
+    }
+
+    /// Reads the portals and the words. Adds an error for each fault, and returns `None` if there is any.
+    pub(crate) fn load(&self, errors: &mut SettingErrors) -> Option<LiveSettings> {
+        let words = Words::from_setting(self.templates.as_deref());
+        let words = errors.read_all("MAIL_TEMPLATES", "/etc/magic-link/templates", words)?;
+        let languages = languages::read(&self.languages, &words, errors);
+        let portals = match &self.portals {
+            PortalsSource::Environment(origins) => Some(vec![self.single(origins.clone(), languages?)]),
+            PortalsSource::File(path) => {
+                let portals = self.read_file(Path::new(path), &words, languages.as_ref(), errors);
+                languages.and(portals)
+            }
+        };
+        Some(LiveSettings { portals: PortalList::new(portals?), words })
+    }
+
+    /// The portal that the environment describes.
+    fn single(&self, origins: AllowedOrigins, languages: OfferedLanguages) -> Portal {
+        Portal {
+            id: None,
+            origins,
+            callback_path: self.callback_path.clone(),
+            next_prefixes: self.next_prefixes.clone(),
+            languages,
+            time_zone: TimeZone::UTC,
+            deadline: None,
+            recipient_quota: None,
+        }
+    }
+
+    fn read_file(
+        &self,
+        path: &Path,
+        words: &Words,
+        languages: Option<&OfferedLanguages>,
+        errors: &mut SettingErrors,
+    ) -> Option<Vec<Portal>> {
+        let portals = portals::read_file(path, &words.offered()).and_then(|portals| {
+            let rules = PortalRules {
+                mailgun_domain: self.mailgun_domain.as_deref(),
+                max_job_deadline: self.link_lifetime.saturating_sub(DELIVERY_TIME),
+            };
+            let mut faults = rules.check(&portals);
+            if !self.has_confirm_page {
+                let with_page = portals.iter().filter(|portal| portal.link_style == Some(LinkStyleName::Confirm));
+                faults.extend(with_page.map(|portal| portal.fault("link_style", "needs PUBLIC_URL and CONFIRM_KEY")));
+            }
+            if faults.is_empty() { Ok(portals) } else { Err(faults) }
+        });
+        let portals = errors.read_all(FILE.0, FILE.1, portals)?;
+        Some(portals.into_iter().filter_map(|portal| Some(self.complete(portal, languages?))).collect())
+    }
+
+    /// Takes what the file leaves out from the environment.
+    fn complete(&self, portal: portals::Portal, languages: &OfferedLanguages) -> Portal {
+        Portal {
+            id: Some(portal.id),
+            origins: portal.origins,
+            callback_path: portal.callback_path.unwrap_or_else(|| self.callback_path.clone()),
+            next_prefixes: portal.next_prefixes.unwrap_or_else(|| self.next_prefixes.clone()),
+            languages: portal.languages.map_or_else(|| languages.clone(), OfferedLanguages::from),
+            time_zone: portal.time_zone.unwrap_or(TimeZone::UTC),
+            deadline: portal.job_deadline,
+            recipient_quota: portal.recipient_rate_limit,
+        }
+    }
+}
+
+fn read_source(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<PortalsSource> {
+    let given =
+        |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
+    match (given(&arguments.portals_file), given(&arguments.callback_origins)) {
+        (None, None) => {
+            let problem = "is missing: set it, or PORTALS_FILE for several portals".to_owned();
+            errors.add(ORIGINS.0, ORIGINS.1, problem);
+            None
+        }
+        (None, Some(origins)) => errors.parse(ORIGINS.0, ORIGINS.1, &origins).map(PortalsSource::Environment),
+        (Some(file), None) => Some(PortalsSource::File(file)),
+        (Some(_), Some(_)) => {
+            let problem = "is set together with PORTALS_FILE, in which each portal has its own origins".to_owned();
+            errors.add(ORIGINS.0, ORIGINS.1, problem);
+            None
+        }
+    }
+}
