@@ -125,7 +125,7 @@ async fn a_confirm_link_that_would_be_too_long_is_shortened_or_replaced() {
     let callback = |length: usize| format!("https://example.com/auth/callback?next=%2F{}", "a".repeat(length));
     let length_of = async |length| mail_to(&test, ADA, &callback(length)).await.link().unwrap().to_owned();
 
-    // Four characters of the word encode three characters of the callback.
+    // Four characters of the payload encode three characters of the callback.
     let longest_with_address = 1_200 + (2_000 - length_of(1_200).await.len()) / 4 * 3;
     let link = length_of(longest_with_address - 3).await;
     assert!(link.len() <= 2_000 && content(&link).recipient.is_some(), "{}", link.len());
