@@ -1,8 +1,8 @@
 //! `CONFIRM_KEY`, and the payloads of confirm links, which are encrypted with it.
 //!
-//! A payload is the base64url encoding, without padding, of: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and
-//! tag (XChaCha20-Poly1305). The nonce is an HMAC of the content, so the same content always gives the same payload with the same
-//! key: a retry mails exactly the same link, whichever worker runs it.
+//! A payload is the base64url encoding, without padding, of: version (1 byte), key id (4 bytes), nonce (24 bytes),
+//! ciphertext and tag (XChaCha20-Poly1305). The nonce is an HMAC of the content, so the same content always gives the same
+//! payload with the same key: a retry mails exactly the same link, whichever worker runs it.
 
 use std::str::FromStr;
 
@@ -63,8 +63,8 @@ impl ConfirmKeys {
         self.0[0].id
     }
 
-    /// Encrypts `content` with the key whose id is `key`, and returns the payload. `None` if that key is not listed, or if a field is 64 KiB
-    /// or longer.
+    /// Encrypts `content` with the key whose id is `key`, and returns the payload. `None` if that key is not listed, or if a
+    /// field is 64 KiB or longer.
     #[must_use]
     pub fn encode(&self, content: &Content, key: KeyId) -> Option<String> {
         let key = self.0.iter().find(|known| known.id == key)?;

@@ -1,7 +1,7 @@
 //! Repairs the last part of a confirm link if a mail program has changed it.
 //!
-//! A payload consists only of `A-Z`, `a-z`, `0-9`, `-` and `_`, so any other character was added in transit. Removing too much is
-//! harmless: the payload is authenticated.
+//! A payload consists only of `A-Z`, `a-z`, `0-9`, `-` and `_`, so any other character was added in transit. Removing too much
+//! is harmless: the payload is authenticated.
 
 use std::borrow::Cow;
 

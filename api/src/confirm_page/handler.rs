@@ -108,8 +108,8 @@ impl ConfirmPage {
         taken.map(drop).map_err(|exceeded| Problem::Limited { retry_after: exceeded.until_more.into() })
     }
 
-    /// Returns the payload's content and the page's language if the payload is authentic and has not expired, and if its callback URL
-    /// belongs to a portal that is still allowed.
+    /// Returns the payload's content and the page's language if the payload is authentic and has not expired, and if its
+    /// callback URL belongs to a portal that is still allowed.
     fn read(&self, request: &Request) -> Result<(Content, Language), Refusal> {
         self.check_limit(request)?;
         // Do not use the path of PUBLIC_URL: a proxy in front of the api may strip a prefix, and the route has matched the

@@ -31,8 +31,8 @@ fn keys(text: &str) -> ConfirmKeys {
 
 /// What the confirm page reads from a link.
 fn content(link: &str) -> Content {
-    let word = link.strip_prefix(&format!("{PUBLIC_URL}/auth/confirm/")).unwrap_or_else(|| panic!("{link}"));
-    keys(CONFIRM_KEY).decode(word).unwrap_or_else(|error| panic!("{error}: {link}"))
+    let payload = link.strip_prefix(&format!("{PUBLIC_URL}/auth/confirm/")).unwrap_or_else(|| panic!("{link}"));
+    keys(CONFIRM_KEY).decode(payload).unwrap_or_else(|error| panic!("{error}: {link}"))
 }
 
 /// The URL that the button of the confirm page leads to.
