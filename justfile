@@ -29,6 +29,14 @@ browser-test: _browser-packages
 browser-pictures: _browser-packages
     SCREENSHOTS="$PWD/docs/images" cargo test --workspace --features tests/browser --test browser pictures
 
+# Check the HTML of all mails against what mail clients support, by the data of caniemail.com (needs npm with Node 20).
+mail-client-test:
+    cd tests/mail-clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+    cd tests/mail-clients && node --test
+    rm -rf target/mail-clients
+    cargo run --quiet --bin magic-link-worker -- mail preview --out target/mail-clients
+    node tests/mail-clients/check.mjs target/mail-clients
+
 # Test the programs behind a connection pooler (needs pgbouncer).
 pgbouncer-test:
     cargo test --workspace --features tests/pgbouncer --test pgbouncer
@@ -117,4 +125,4 @@ deb-test:
     deploy/debian/test
 
 # Run everything that a change must pass, fastest first.
-check: lint test pgbouncer-test fuzz-seeds browser-test openapi-lint openapi-breaking contract-test sdk-test sqlx-check deny deb-test
+check: lint test pgbouncer-test fuzz-seeds browser-test mail-client-test openapi-lint openapi-breaking contract-test sdk-test sqlx-check deny deb-test

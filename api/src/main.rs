@@ -45,7 +45,7 @@ fn run() -> anyhow::Result<ExitCode> {
         version = VERSION,
         commit = COMMIT.unwrap_or("unknown"),
         settings = changed,
-        "magic-link-api starts"
+        "magic-link-api is starting"
     );
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     match runtime.block_on(api::serve(settings)) {

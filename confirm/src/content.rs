@@ -1,4 +1,4 @@
-//! The content of a word, the payload of a confirm link.
+//! The content of a payload, which is the last segment of a confirm link.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -141,7 +141,7 @@ mod tests {
             expires_at: Expiry(1),
         };
         assert!(Content::from_bytes(stored) == Some(content.clone()));
-        // Words for English mails have no language field, so their length has not changed.
+        // Payloads for English mails have no language field, so their length has not changed.
         assert_eq!(content.to_bytes().unwrap(), stored);
     }
 

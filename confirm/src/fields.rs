@@ -29,7 +29,7 @@ pub(crate) fn push(bytes: &mut Vec<u8>, tag: Tag, value: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// The fields of a word.
+/// The fields of a payload.
 pub(crate) struct Reader<'a>(Vec<(u8, &'a [u8])>);
 
 impl<'a> Reader<'a> {

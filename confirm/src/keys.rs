@@ -1,8 +1,8 @@
-//! `CONFIRM_KEY`, and the words that are made with it.
+//! `CONFIRM_KEY`, and the payloads of confirm links, which are encrypted with it.
 //!
-//! A word is the base64url encoding, without padding, of: version (1 byte), key id (4 bytes), nonce (24 bytes), ciphertext and
-//! tag (XChaCha20-Poly1305). The nonce is an HMAC of the content, so the same content always gives the same word with the same
-//! key: a retry mails exactly the same link, whichever worker runs it.
+//! A payload is the base64url encoding, without padding, of: version (1 byte), key id (4 bytes), nonce (24 bytes),
+//! ciphertext and tag (XChaCha20-Poly1305). The nonce is an HMAC of the content, so the same content always gives the same
+//! payload with the same key: a retry mails exactly the same link, whichever worker runs it.
 
 use std::str::FromStr;
 
@@ -23,8 +23,8 @@ const NONCE_LENGTH: usize = 24;
 /// programs add.
 const LONGEST_TEXT: usize = 8 * 1024;
 
-/// The keys. The first key makes new words, and every key can read words, so that a key can be replaced while links that were
-/// made with it are still in inboxes. Does not implement `Debug`.
+/// The keys. The first key encrypts new payloads, and every key can decrypt payloads, so that a key can be replaced while
+/// links that were made with it are still in inboxes. Does not implement `Debug`.
 #[derive(Clone)]
 pub struct ConfirmKeys(Vec<ConfirmKey>);
 
@@ -39,13 +39,13 @@ struct ConfirmKey {
 /// Why [`ConfirmKeys::decode`] failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
-    /// The text is cut off, too long, or not a word at all.
+    /// The text is cut off, too long, or not a payload at all.
     #[error("the text is not the last part of a confirm link, or it is cut off")]
     Format,
-    /// The word was made with a key that is not listed.
+    /// The payload was encrypted with a key that is not listed.
     #[error("the confirm link's key is not in CONFIRM_KEY")]
     UnknownKey,
-    /// The word was changed.
+    /// The payload was changed.
     #[error("the confirm link was changed")]
     Forged,
 }
@@ -57,14 +57,14 @@ impl ConfirmKeys {
         self.0.iter().map(|key| key.id.to_string()).collect()
     }
 
-    /// The key that makes new words.
+    /// The id of the key that encrypts new payloads.
     #[must_use]
     pub fn current(&self) -> KeyId {
         self.0[0].id
     }
 
-    /// Makes the word for `content` with the key whose id is `key`. `None` if that key is not listed, or if a field is 64 KiB
-    /// or longer.
+    /// Encrypts `content` with the key whose id is `key`, and returns the payload. `None` if that key is not listed, or if a
+    /// field is 64 KiB or longer.
     #[must_use]
     pub fn encode(&self, content: &Content, key: KeyId) -> Option<String> {
         let key = self.0.iter().find(|known| known.id == key)?;
@@ -77,10 +77,10 @@ impl ConfirmKeys {
         Some(BASE64_URL_SAFE_NO_PAD.encode([&[VERSION][..], &key.id.0, nonce, &ciphertext].concat()))
     }
 
-    /// Decodes a word from a URL's path, after removing what mail programs add to links.
+    /// Decodes a payload from a URL's path, after removing what mail programs add to links.
     ///
     /// # Errors
-    /// [`DecodeError`] if the text is not a word that was made with one of these keys.
+    /// [`DecodeError`] if the text is not a payload that was encrypted with one of these keys.
     pub fn decode(&self, text: &str) -> Result<Content, DecodeError> {
         if text.len() > LONGEST_TEXT {
             return Err(DecodeError::Format);
@@ -147,7 +147,7 @@ mod tests {
         }
     }
 
-    fn word(keys: &ConfirmKeys) -> String {
+    fn payload(keys: &ConfirmKeys) -> String {
         keys.encode(&content(), keys.current()).unwrap()
     }
 
@@ -158,30 +158,30 @@ mod tests {
     #[test]
     fn a_word_gives_its_content_back_and_shows_nothing_of_it() {
         let keys = keys(&[1]);
-        let word = word(&keys);
-        assert!(keys.decode(&word) == Ok(content()));
-        assert!(word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{word}");
-        assert_eq!(word.len(), 336, "short enough for every mail program");
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&word).unwrap();
+        let payload = payload(&keys);
+        assert!(keys.decode(&payload) == Ok(content()));
+        assert!(payload.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)), "{payload}");
+        assert_eq!(payload.len(), 336, "short enough for every mail program");
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&payload).unwrap();
         assert!(!bytes.windows(8).any(|window| window == b"supabase"), "the content is not encrypted");
     }
 
     #[test]
     fn the_same_content_gives_the_same_word_and_another_content_another_nonce() {
         let keys = keys(&[1]);
-        assert_eq!(word(&keys), word(&keys));
+        assert_eq!(payload(&keys), payload(&keys));
         let other = keys.encode(&Content { has_code: false, ..content() }, keys.current()).unwrap();
-        assert_ne!(word(&keys)[..40], other[..40]);
+        assert_ne!(payload(&keys)[..40], other[..40]);
     }
 
     #[test]
     fn every_cut_and_every_changed_byte_is_refused() {
         let keys = keys(&[1]);
-        let word = word(&keys);
-        for length in 0..word.len() {
-            assert!(keys.decode(&word[..length]).is_err(), "cut to {length}");
+        let payload = payload(&keys);
+        for length in 0..payload.len() {
+            assert!(keys.decode(&payload[..length]).is_err(), "cut to {length}");
         }
-        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&word).unwrap();
+        let bytes = BASE64_URL_SAFE_NO_PAD.decode(&payload).unwrap();
         for at in 0..bytes.len() {
             let mut changed = bytes.clone();
             changed[at] ^= 1;
@@ -192,11 +192,11 @@ mod tests {
 
     #[test]
     fn a_word_of_another_key_is_refused_and_an_old_key_reads_its_words() {
-        let old = word(&keys(&[1]));
+        let old = payload(&keys(&[1]));
         assert_eq!(error(keys(&[2]).decode(&old)), Some(DecodeError::UnknownKey));
         let both = keys(&[2, 1]);
         assert!(both.decode(&old) == Ok(content()));
-        // A retry uses the key of the first mail, so it makes the same word again.
+        // A retry uses the key of the first mail, so it makes the same payload again.
         assert_eq!(both.encode(&content(), keys(&[1]).current()), Some(old));
         assert_eq!(keys(&[2]).encode(&content(), keys(&[1]).current()), None);
     }
@@ -204,12 +204,14 @@ mod tests {
     #[test]
     fn what_mail_programs_add_does_not_matter() {
         let keys = keys(&[1]);
-        let word = word(&keys);
-        let (first, second) = word.split_at(76);
-        for text in [format!("{word}>"), format!("{word}."), format!("{word}%20"), format!("{first}%0D%0A{second}")] {
+        let payload = payload(&keys);
+        let (first, second) = payload.split_at(76);
+        for text in
+            [format!("{payload}>"), format!("{payload}."), format!("{payload}%20"), format!("{first}%0D%0A{second}")]
+        {
             assert!(keys.decode(&text) == Ok(content()), "{text}");
         }
-        assert!(keys.decode(&word.to_uppercase()).is_err(), "letters of the wrong case cannot be mended");
+        assert!(keys.decode(&payload.to_uppercase()).is_err(), "letters of the wrong case cannot be mended");
     }
 
     #[test]

@@ -1,11 +1,11 @@
 //! Repairs the last part of a confirm link if a mail program has changed it.
 //!
-//! A word consists only of `A-Z`, `a-z`, `0-9`, `-` and `_`, so any other character was added in transit. Removing too much is
-//! harmless: the word is authenticated.
+//! A payload consists only of `A-Z`, `a-z`, `0-9`, `-` and `_`, so any other character was added in transit. Removing too much
+//! is harmless: the payload is authenticated.
 
 use std::borrow::Cow;
 
-/// Removes characters that do not occur in words, percent-encoded or not: for example line breaks, spaces, and a `>` or `.`
+/// Removes characters that do not occur in payloads, percent-encoded or not: for example line breaks, spaces, and a `>` or `.`
 /// that followed the link in the surrounding text.
 pub(crate) fn mend(text: &str) -> Cow<'_, str> {
     if text.bytes().all(is_of_a_word) {
@@ -64,8 +64,8 @@ mod tests {
         }
 
         #[test]
-        fn a_word_stays_as_it_is(word in "[A-Za-z0-9_-]*") {
-            prop_assert_eq!(&*mend(&word), &*word);
+        fn a_payload_stays_as_it_is(payload in "[A-Za-z0-9_-]*") {
+            prop_assert_eq!(&*mend(&payload), &*payload);
         }
     }
 }

@@ -18,10 +18,10 @@ pub struct PublicUrl {
 }
 
 impl PublicUrl {
-    /// The address of the confirm page for a word.
+    /// The address of the confirm page for a payload.
     #[must_use]
-    pub fn confirm_link(&self, word: &str) -> String {
-        format!("{}{CONFIRM_PATH}{word}", self.text)
+    pub fn confirm_link(&self, payload: &str) -> String {
+        format!("{}{CONFIRM_PATH}{payload}", self.text)
     }
 
     /// The origin, as browsers send it in the `Origin` header.

@@ -92,8 +92,8 @@ impl CommitError {
 /// Called after each commit, with the number of requests and the time until it succeeded or failed.
 pub type OnCommit = fn(batch: usize, taken: Duration);
 
-/// A committer: takes requests and returns the outcome of each. It has its own thread and its own connection, with the options
-/// of the given pool; a helper has a separate thread and connection. Clones share the same committer.
+/// A committer: takes requests and returns the outcome of each. The committer and its helper each have their own thread and
+/// their own connection, which is opened with the options of the given pool. Clones share the same committer.
 #[derive(Debug)]
 pub struct GroupCommit<Request, Outcome> {
     requests: mpsc::Sender<Pending<Request, Outcome>>,

@@ -48,7 +48,7 @@ fn read_text(path: &Path) -> Result<String, Fault> {
         return Err(Fault::of_file(path, "The file is larger than 1 MiB."));
     }
     let bytes = fs::read(path).map_err(unreadable)?;
-    String::from_utf8(bytes).map_err(|_| Fault::of_file(path, "The file is not in UTF-8."))
+    String::from_utf8(bytes).map_err(|_| Fault::of_file(path, "The file is not valid UTF-8."))
 }
 
 fn syntax_fault(source: Source<'_>, error: &toml::de::Error) -> Fault {

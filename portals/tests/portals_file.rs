@@ -202,7 +202,7 @@ fn a_file_that_is_not_a_list_of_portals_is_refused() {
         assert!(faults.len() == 1 && faults[0].to_string().ends_with(expected), "{faults:?}");
     }
     fs::write(folder.file(), [0xff, 0xfe]).unwrap();
-    assert_eq!(folder.read().unwrap_err(), ["portals.toml: The file is not in UTF-8."]);
+    assert_eq!(folder.read().unwrap_err(), ["portals.toml: The file is not valid UTF-8."]);
 }
 
 #[test]

@@ -31,13 +31,13 @@ fn content() -> Content {
     }
 }
 
-fn word_with(key: &str, content: &Content) -> String {
+fn payload_with(key: &str, content: &Content) -> String {
     let keys: ConfirmKeys = key.parse().unwrap();
     keys.encode(content, keys.current()).unwrap()
 }
 
-fn word(content: &Content) -> String {
-    word_with(CONFIRM_KEY, content)
+fn payload(content: &Content) -> String {
+    payload_with(CONFIRM_KEY, content)
 }
 
 /// Checks the open page in every look.
@@ -80,23 +80,23 @@ async fn assert_edges_are_visible(browser: &Browser, state: &str) {
 async fn the_confirm_page_is_readable_whatever_it_shows() {
     let street = Street::of(plan_with("confirm"), 30).await;
     let page = street.system.url("/auth/confirm/").await;
-    let good = word(&content());
+    let good = payload(&content());
     let (start, end) = good.split_at(80);
     let long_host = format!("{}.example.com", "a-long-label-of-a-host".repeat(2));
     let ready = [
         ("with an address", good.clone()),
         ("with a link that was wrapped", format!("{start}%0D%0A%20{end}%3E")),
-        ("with a hyphen", word(&Content { recipient: Some("person-1@example.com".to_owned()), ..content() })),
-        ("with a code", word(&Content { has_code: true, ..content() })),
-        ("without an address", word(&Content { recipient: None, ..content() })),
-        ("with a long address", word(&Content { recipient: Some(LONG_ADDRESS.to_owned()), ..content() })),
+        ("with a hyphen", payload(&Content { recipient: Some("person-1@example.com".to_owned()), ..content() })),
+        ("with a code", payload(&Content { has_code: true, ..content() })),
+        ("without an address", payload(&Content { recipient: None, ..content() })),
+        ("with a long address", payload(&Content { recipient: Some(LONG_ADDRESS.to_owned()), ..content() })),
     ];
     browse(|browser| async move {
-        for (state, word) in ready {
-            browser.go(&format!("{page}{word}")).await;
+        for (state, payload) in ready {
+            browser.go(&format!("{page}{payload}")).await;
             assert_readable(&browser, state, "Sign in to example.com").await;
         }
-        browser.go(&format!("{page}{}", word(&Content { shown_host: long_host.clone(), ..content() }))).await;
+        browser.go(&format!("{page}{}", payload(&Content { shown_host: long_host.clone(), ..content() }))).await;
         assert_readable(&browser, "with a long host", &format!("Sign in to {long_host}")).await;
         street.finish();
     })
@@ -107,19 +107,19 @@ async fn the_confirm_page_is_readable_whatever_it_shows() {
 async fn every_problem_of_the_confirm_page_is_accessible() {
     let street = Street::of(plan_with("confirm").api("CONFIRM_RATE_LIMIT", "40/1h"), 30).await;
     let page = street.system.url("/auth/confirm/").await;
-    let good = word(&content());
+    let good = payload(&content());
     let (start, end) = good.split_at(80);
     let moved = Content { callback_url: "https://old.example.com/auth/callback".to_owned(), ..content() };
     let problems = [
         ("cut off", good[..good.len() - 3].to_owned(), "This link is incomplete"),
         ("altered", format!("{start}A{end}"), "This link is incomplete"),
-        ("of another server", word_with(OTHER_KEY, &content()), "This link is incomplete"),
-        ("expired", word(&Content { expires_at: Expiry(1_000_000_000), ..content() }), "This link has expired"),
-        ("to a portal that moved", word(&moved), "This link cannot be used"),
+        ("of another server", payload_with(OTHER_KEY, &content()), "This link is incomplete"),
+        ("expired", payload(&Content { expires_at: Expiry(1_000_000_000), ..content() }), "This link has expired"),
+        ("to a portal that moved", payload(&moved), "This link cannot be used"),
     ];
     browse(|browser| async move {
-        for (state, word, title) in problems {
-            browser.go(&format!("{page}{word}")).await;
+        for (state, payload, title) in problems {
+            browser.go(&format!("{page}{payload}")).await;
             assert_readable(&browser, state, title).await;
         }
 

@@ -65,9 +65,9 @@ async fn a_run_with_failures_leaves_no_secret_in_the_tables_the_logs_or_the_answ
     secrets.extend(hashes);
     for mail in system.mailgun.mails() {
         let link = mail.link().unwrap();
-        let word = link.strip_prefix("https://login.example.com/auth/confirm/").unwrap();
-        assert!(word.len() > 100, "{link}");
-        secrets.extend([link.to_owned(), word.to_owned()]);
+        let payload = link.strip_prefix("https://login.example.com/auth/confirm/").unwrap();
+        assert!(payload.len() > 100, "{link}");
+        secrets.extend([link.to_owned(), payload.to_owned()]);
     }
     // A bytea column is dumped as hex.
     let hex = |secret: &String| secret.bytes().map(|byte| format!("{byte:02x}")).collect();

@@ -79,6 +79,6 @@ fn read_catalogue(folder: &Path) -> Result<OperatorCatalogue, Fault> {
         return Err(Fault::of_file(&file, "The file is larger than 1 MiB."));
     }
     let bytes = fs::read(&file).map_err(|error| Fault::of_file(&file, problem_of_file(&error)))?;
-    let text = String::from_utf8(bytes).map_err(|_| Fault::of_file(&file, "The file is not in UTF-8."))?;
+    let text = String::from_utf8(bytes).map_err(|_| Fault::of_file(&file, "The file is not valid UTF-8."))?;
     Ok(OperatorCatalogue { file: file.display().to_string(), language, text })
 }

@@ -5,7 +5,8 @@
 pub enum Value<'a> {
     /// Text that the message shows.
     Text(&'a str),
-    /// A number that selects a form of the message. It is not shown: its digits depend on the language.
+    /// A number that selects the plural form of the message. The number itself is not shown, because digits depend on the
+    /// language.
     Count(u64),
 }
 

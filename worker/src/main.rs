@@ -60,7 +60,7 @@ fn deliver(arguments: &WorkerArguments, matches: &ArgMatches) -> anyhow::Result<
     with_settings(arguments, WorkerSettings::read, async |settings| {
         let changed = WorkerArguments::changed(matches);
         let commit = COMMIT.unwrap_or("unknown");
-        tracing::info!(version = VERSION, commit, settings = changed, "magic-link-worker starts");
+        tracing::info!(version = VERSION, commit, settings = changed, "magic-link-worker is starting");
         run(settings).await
     })
 }

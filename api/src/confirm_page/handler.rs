@@ -69,7 +69,7 @@ impl ConfirmPage {
         route
             .at("/auth/confirm.css", get(assets::style()))
             .at("/auth/confirm.js", get(assets::script()))
-            .at(format!("{CONFIRM_PATH}*word"), get(show).post(press))
+            .at(format!("{CONFIRM_PATH}*payload"), get(show).post(press))
     }
 
     /// Answers GET and HEAD: shows the button.
@@ -115,14 +115,14 @@ impl ConfirmPage {
         taken.map(drop).map_err(|exceeded| Problem::Limited { retry_after: exceeded.until_more.into() })
     }
 
-    /// Returns the word's content and the page's language if the word is authentic and has not expired, and if its callback URL
-    /// belongs to a portal that is still allowed.
+    /// Returns the payload's content and the page's language if the payload is authentic and has not expired, and if its
+    /// callback URL belongs to a portal that is still allowed.
     fn read(&self, request: &Request, live: &LiveSettings) -> Result<(Content, Language), Refusal> {
         self.check_limit(request)?;
         // Do not use the path of PUBLIC_URL: a proxy in front of the api may strip a prefix, and the route has matched the
         // rest.
-        let word = request.uri().path().strip_prefix(CONFIRM_PATH).unwrap_or_default();
-        let content = self.settings.keys.decode(word).map_err(|_| Problem::Unreadable)?;
+        let payload = request.uri().path().strip_prefix(CONFIRM_PATH).unwrap_or_default();
+        let content = self.settings.keys.decode(payload).map_err(|_| Problem::Unreadable)?;
         let language = language_of(&content, accept_language(request), &live.words);
         match check(&content, live) {
             Ok(()) => Ok((content, language)),

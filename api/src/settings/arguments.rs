@@ -91,7 +91,7 @@ pub struct ApiArguments {
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "NETWORKS", help_heading = "Callers")]
     pub(super) trusted_proxies: String,
     /// Header in which the platform in front names the caller of every request: Fly-Client-IP (Fly), CF-Connecting-IP
-    /// (Cloudflare) or True-Client-IP (Akamai). If it is missing, repeated or not one address, the proxy's own address
+    /// (Cloudflare) or True-Client-IP (Akamai). If it is missing, repeated or not a single address, the proxy's own address
     /// counts. Needs TRUSTED_PROXIES. Example: Fly-Client-IP
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "HEADER", help_heading = "Callers")]
     pub(super) client_ip_header: String,

@@ -8,7 +8,7 @@ const LONGEST: usize = 500;
 /// JWT has hundreds.
 const LONGEST_WORD: usize = 24;
 
-/// Replaces secrets by placeholders, and cuts the text.
+/// Replaces secrets with placeholders, and shortens the text.
 #[must_use]
 pub fn redact(text: &str) -> String {
     let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).map(word).collect();

@@ -21,7 +21,7 @@ pub enum BadLine {
     #[error("contains a NUL character")]
     Nul,
     /// The line is not valid UTF-8.
-    #[error("is not in UTF-8")]
+    #[error("is not valid UTF-8")]
     NotUtf8,
 }
 

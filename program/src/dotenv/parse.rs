@@ -141,7 +141,7 @@ mod tests {
             }
         }
         let errors = parse(b"A=1\nKEY=sesame\xff\n").unwrap_err();
-        assert_eq!(errors[0].to_string(), ".env: line 2: is not in UTF-8");
+        assert_eq!(errors[0].to_string(), ".env: line 2: is not valid UTF-8");
     }
 
     #[test]

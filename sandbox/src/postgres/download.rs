@@ -30,7 +30,7 @@ pub(super) async fn downloaded(announce: &Announce) -> Result<ServerPrograms, Po
     ServerPrograms::in_folder(&bin).map_err(|e| PostgresError::io("run postgres in", &bin, e))
 }
 
-/// Unpacks next to the final folder and renames it at the end, so that no other sandbox sees a half-unpacked server.
+/// Unpacks into a temporary folder and renames that folder at the end, so that no other sandbox sees a half-unpacked server.
 async fn fetch_into(cache: &Path, folder: &Path) -> Result<(), PostgresError> {
     crate::http::install_tls();
     let version = VersionReq::parse(&format!("={VERSION}")).map_err(|e| PostgresError::Download(e.to_string()))?;

@@ -1,5 +1,5 @@
 //! Builds the programs and runs them as child processes with exactly the given settings, and follows their logs. They
-//! inherit no environment, no `.env` and no terminal, and end with their owner.
+//! inherit no environment, no `.env` and no terminal. They are killed when their owner exits.
 
 mod build;
 

@@ -1,6 +1,6 @@
 //! CORS: pages from any origin may call the stand-in. Without a gateway, the real server allows only the headers that it knows,
 //! and `apikey` is not one of them (internal/api/api.go, cors.New). The hosted product's gateway allows every header (measured;
-//! its plugin `cors`).
+//! it is the gateway's plugin `cors`).
 
 use poem::{
     Endpoint, Request, Response,

@@ -22,8 +22,8 @@ async fn the_first_line_has_the_build_and_the_changed_settings_but_no_secret() {
         .worker("MAILGUN_EVENTS_KEY", "events-sesame");
     let system = TestSystem::with(plan).await;
     for (program, name, shown, hidden) in [
-        (&system.apis[0], "magic-link-api starts", "IP_RATE_LIMIT=100000/1m", "CALLBACK_PATH"),
-        (&system.workers[0], "magic-link-worker starts", "MAILGUN_RATE=1000/1s", "LEASE_SECONDS"),
+        (&system.apis[0], "magic-link-api is starting", "IP_RATE_LIMIT=100000/1m", "CALLBACK_PATH"),
+        (&system.workers[0], "magic-link-worker is starting", "MAILGUN_RATE=1000/1s", "LEASE_SECONDS"),
     ] {
         let (message, settings) = first_fields(program);
         assert_eq!(message, name);

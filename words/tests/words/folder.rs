@@ -51,7 +51,7 @@ fn all_faults_are_reported_at_once_with_file_and_line() {
     for (file, problem) in [
         ("ar/words.ftl: ", "larger than 1 MiB"),
         ("de/words.ftl:3: ", "mail-buton"),
-        ("es/words.ftl: ", "not in UTF-8"),
+        ("es/words.ftl: ", "not valid UTF-8"),
         ("fr/words.ftl: ", "does not exist"),
         ("german: ", "language tag"),
     ] {

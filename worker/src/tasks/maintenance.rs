@@ -74,7 +74,7 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
         tracing::error!(
             jobs = rescued.exhausted.len(),
             code = "attempts_exhausted",
-            "jobs failed, because the worker of their last attempt died"
+            "jobs failed because the worker of their last attempt died"
         );
     }
     log_count("rescued the jobs of dead workers", rescued.requeued);

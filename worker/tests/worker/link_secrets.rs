@@ -50,7 +50,7 @@ async fn in_no_style_is_a_hash_a_code_or_a_link_in_a_log_a_metric_an_error_or_a_
     }
 }
 
-/// The code, the link, and the word or the token hash of a mail.
+/// The code, the link, and the payload or the token hash of a mail.
 fn secrets_in(style: &str, mail: &Mail) -> Vec<String> {
     let is_code = |line: &&str| line.len() == 10 && line.bytes().all(|byte| byte.is_ascii_digit());
     let code = mail.text.lines().find(is_code).unwrap().to_owned();
@@ -65,9 +65,9 @@ fn secrets_in(style: &str, mail: &Mail) -> Vec<String> {
         assert!(link.contains(&hash), "{link}");
         return vec![code, hash, link.to_owned()];
     }
-    let word = link.rsplit('/').next().unwrap().to_owned();
+    let payload = link.rsplit('/').next().unwrap().to_owned();
     let keys: ConfirmKeys = CONFIRM_KEY.parse().unwrap_or_else(|error: &str| panic!("{error}"));
-    let content = keys.decode(&word).unwrap_or_else(|error| panic!("{error}"));
+    let content = keys.decode(&payload).unwrap_or_else(|error| panic!("{error}"));
     assert_eq!(content.token_hash, hash);
-    vec![code, hash, link.to_owned(), word]
+    vec![code, hash, link.to_owned(), payload]
 }

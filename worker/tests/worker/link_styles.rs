@@ -31,8 +31,8 @@ fn keys(text: &str) -> ConfirmKeys {
 
 /// What the confirm page reads from a link.
 fn content(link: &str) -> Content {
-    let word = link.strip_prefix(&format!("{PUBLIC_URL}/auth/confirm/")).unwrap_or_else(|| panic!("{link}"));
-    keys(CONFIRM_KEY).decode(word).unwrap_or_else(|error| panic!("{error}: {link}"))
+    let payload = link.strip_prefix(&format!("{PUBLIC_URL}/auth/confirm/")).unwrap_or_else(|| panic!("{link}"));
+    keys(CONFIRM_KEY).decode(payload).unwrap_or_else(|error| panic!("{error}: {link}"))
 }
 
 /// The URL that the button of the confirm page leads to.
@@ -125,7 +125,7 @@ async fn a_confirm_link_that_would_be_too_long_is_shortened_or_replaced() {
     let callback = |length: usize| format!("https://example.com/auth/callback?next=%2F{}", "a".repeat(length));
     let length_of = async |length| mail_to(&test, ADA, &callback(length)).await.link().unwrap().to_owned();
 
-    // Four characters of the word encode three characters of the callback.
+    // Four characters of the payload encode three characters of the callback.
     let longest_with_address = 1_200 + (2_000 - length_of(1_200).await.len()) / 4 * 3;
     let link = length_of(longest_with_address - 3).await;
     assert!(link.len() <= 2_000 && content(&link).recipient.is_some(), "{}", link.len());
