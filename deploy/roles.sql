@@ -87,13 +87,15 @@ begin
   -- the owner to add jobs, to count the waiting jobs and to report.
   grant select (state) on email_jobs_open to magic_link_api;
   grant execute on function
-    email_admission, email_read_recipients, email_enqueue_batch, email_enqueue_newcomer_batch, email_take_reports,
+    email_admission, email_read_recipients, email_enqueue_jobs, email_enqueue_newcomer_jobs, email_take_reports,
     email_make_partitions
     to magic_link_api;
   -- Apis of the previous version need this during an upgrade.
-  grant execute on function email_add_jobs, email_add_newcomers, email_enqueue, email_enqueue_newcomers to magic_link_api;
   grant execute on function
-    outbox_suits, outbox_versions, email_program_running, email_report_program, email_program_stopped
+    email_add_jobs, email_add_newcomers, email_enqueue, email_enqueue_newcomers, email_enqueue_batch, email_enqueue_newcomer_batch
+    to magic_link_api;
+  grant execute on function
+    outbox_suits, outbox_versions, email_program_alive, email_program_running, email_report_program, email_program_stopped
     to magic_link_worker, magic_link_api;
 
   -- The views run with the rights of their reader, so the viewer also needs the right to read these columns of email_jobs, and
@@ -103,7 +105,7 @@ begin
     email_programs_now, email_programs_summary
     to magic_link_viewer;
   grant select (
-    id, state, delivery, delivery_at, recipient, attempt, code, message, created_at, run_at, finished_at, request_id)
+    id, state, delivery, delivery_at, recipient, attempt, code, message, created_at, run_at, finished_at, request_id, portal)
     on email_jobs to magic_link_viewer;
   -- The table columns that the queries in docs/operating.md read.
   grant select (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at)

@@ -95,6 +95,7 @@ impl AppState {
                 sealing_keys: None,
                 link_style: None,
                 confirm_keys: settings.confirm.as_ref().map(|confirm| confirm.keys.ids()),
+                portals: None,
             }),
             pooler_monitor: PoolerMonitor::default(),
             draining: CancellationToken::new(),

@@ -29,9 +29,10 @@ where
 }
 
 const JOBS: &str = "
-    select id, request_id, recipient, callback_url, shown_host, language, time_zone, state, code, message, delivery, attempt, message_id,
-      sealed_link is not null as has_link, lease_token is not null as is_leased, worker,
-      extract(epoch from run_at - clock_timestamp())::float8 as due_in
+    select id, request_id, recipient, callback_url, shown_host, language, time_zone, portal, state, code, message, delivery,
+      attempt, message_id, sealed_link is not null as has_link, lease_token is not null as is_leased, worker,
+      extract(epoch from run_at - clock_timestamp())::float8 as due_in,
+      extract(epoch from deadline_at - created_at)::float8 as deadline
     from email_jobs";
 
 /// A row of `email_jobs`.
@@ -51,6 +52,8 @@ pub struct JobRow {
     pub language: Option<String>,
     /// The time zone in which the mail shows times: a name from the tz database.
     pub time_zone: Option<String>,
+    /// The id of the portal.
+    pub portal: Option<String>,
     /// `queued`, `sent` and so on.
     pub state: String,
     /// Why the job's last attempt failed, or why the job ended.
@@ -71,6 +74,8 @@ pub struct JobRow {
     pub worker: Option<String>,
     /// Seconds until `run_at`.
     pub due_in: f64,
+    /// Seconds from the request until `deadline_at`.
+    pub deadline: f64,
 }
 
 impl JobRow {

@@ -1,7 +1,7 @@
 //! Decides which requests of a batch are accepted, based on the quotas and the duplicate rule.
 
 use super::{
-    recipient_state::RecipientState,
+    recipient_state::{RecipientState, portal_key},
     request::{EnqueuePolicy, Enqueued, NewJob},
 };
 
@@ -20,16 +20,25 @@ fn decide_one(policy: &EnqueuePolicy, state: &mut RecipientState, request: &NewJ
     let client_tats = mailbox.clients.get(&request.client).map_or(&[][..], Vec::as_slice);
     let client = policy.per_recipient_and_client.admit(client_tats, state.at);
     let recipient = policy.per_recipient.admit(&mailbox.tats, state.at);
-    match (recipient, client) {
-        (Ok(recipient), Ok(client)) => {
+    let portal = request.quota_of_portal().map(|(portal, quota)| {
+        let key = portal_key(portal);
+        let tats = mailbox.clients.get(&key).map_or(&[][..], Vec::as_slice);
+        quota.admit(tats, state.at).map(|tats| (key, tats))
+    });
+    match (recipient, client, portal.transpose()) {
+        (Ok(recipient), Ok(client), Ok(portal)) => {
             mailbox.tats = recipient;
-            // A client whose windows are all unused needs no entry.
+            // A client or portal whose windows are all unused needs no entry.
             mailbox.clients.retain(|_, tats| tats.iter().any(|tat| *tat > state.at));
             mailbox.clients.insert(request.client.clone(), client);
+            mailbox.clients.extend(portal);
             mailbox.last = Some((address.to_owned(), callback_url.to_owned()));
             // Checked last, so that a suppressed recipient uses up quota like any other.
             if state.suppressed.contains_key(address) { Enqueued::Suppressed } else { Enqueued::Queued }
         }
-        (recipient, client) => Enqueued::Limited { retry_after: recipient.err().max(client.err()).unwrap_or_default() },
+        (recipient, client, portal) => {
+            let retry_after = recipient.err().max(client.err()).max(portal.err()).unwrap_or_default();
+            Enqueued::Limited { retry_after }
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, postgres::types::PgInterval};
 
 use super::{
     recipient_state::{RecipientRow, RecipientState, recipient_rows},
@@ -35,14 +35,17 @@ pub(super) async fn add(
     let shown_hosts: Vec<&str> = requests.iter().map(|request| request.shown_host.as_str()).collect();
     let languages: Vec<&str> = requests.iter().map(|request| request.language.as_str()).collect();
     let time_zones: Vec<Option<&str>> = requests.iter().map(|request| request.time_zone.as_deref()).collect();
+    let portals: Vec<Option<&str>> = requests.iter().map(|request| request.portal.as_deref()).collect();
+    let portal_quotas: Vec<Option<String>> = requests.iter().map(portal_quota).collect();
+    let deadlines: Vec<PgInterval> = requests.iter().map(|request| request.deadline_in(policy)).collect();
     let clients: Vec<&str> = requests.iter().map(|request| request.client.as_str()).collect();
     let request_ids: Vec<&str> = requests.iter().map(|request| request.request_id.as_str()).collect();
     let traceparents: Vec<Option<&str>> = requests.iter().map(|request| request.traceparent.as_deref()).collect();
     let rows = recipient_rows!(
-        "from email_enqueue_newcomer_batch(
+        "from email_enqueue_newcomer_jobs(
           (select array_agg(make_interval(secs => seconds)) from unnest($1::float8[]) as seconds),
           (select array_agg(make_interval(secs => seconds)) from unnest($2::float8[]) as seconds),
-          $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, make_interval(secs => $13))",
+          $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
         &intervals(&policy.per_recipient),
         &intervals(&policy.per_recipient_and_client),
         &ids,
@@ -52,14 +55,24 @@ pub(super) async fn add(
         &shown_hosts as &[&str],
         &languages as &[&str],
         &time_zones as &[Option<&str>],
+        &portals as &[Option<&str>],
+        &portal_quotas as &[Option<String>],
         &clients as &[&str],
         &request_ids as &[&str],
         &traceparents as &[Option<&str>],
-        policy.deadline.as_secs_f64(),
+        &deadlines,
     )
     .fetch_all(connection)
     .await?;
     Ok((!rows.is_empty()).then(|| RecipientState::from_rows(rows, policy.duplicate_window)))
+}
+
+/// The intervals of the portal's own quota, if it has one: an `interval[]` literal, because in a Postgres array of arrays, all
+/// inner arrays must have the same length.
+fn portal_quota(request: &NewJob) -> Option<String> {
+    let (_, quota) = request.quota_of_portal()?;
+    let seconds: Vec<String> = intervals(quota).iter().map(|seconds| format!("{seconds:.6} s")).collect();
+    Some(format!("{{{}}}", seconds.join(",")))
 }
 
 /// For each window, the number of seconds that one request uses up.

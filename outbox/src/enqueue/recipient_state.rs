@@ -23,8 +23,13 @@ pub(super) struct RecipientState {
 
 /// Theoretical arrival times, one per window of a quota.
 type Tats = Vec<DateTime<Utc>>;
-/// Theoretical arrival times per client network.
+/// Theoretical arrival times per client network, and per portal under its [`portal_key`].
 pub(super) type Clients = HashMap<String, Tats>;
+
+/// The key of a portal's own quota among the [`Clients`]. No client network looks like this.
+pub(super) fn portal_key(portal: &str) -> String {
+    format!("portal:{portal}")
+}
 
 /// A row of `recipient_quotas`.
 #[derive(Debug, Default)]

@@ -1,6 +1,8 @@
 //! A validated request, the policy that it must meet, and its outcome.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use sqlx::postgres::types::PgInterval;
 
 use crate::model::{callback_url::CallbackUrl, email::Email, job_id::JobId, quota::Quotas, shown_host::ShownHost};
 
@@ -19,6 +21,13 @@ pub struct NewJob {
     pub language: String,
     /// The time zone in which the mail shows times, a name of the tz database. `None` for UTC.
     pub time_zone: Option<String>,
+    /// Id of the portal that the person signs in to: `^[a-z0-9][a-z0-9-]{0,31}$`. `None` if the deployment has no portals.
+    pub portal: Option<String>,
+    /// The portal's own quota per recipient, in addition to [`EnqueuePolicy::per_recipient`]. It counts only requests through
+    /// this portal. Ignored without a `portal`.
+    pub portal_quota: Option<Arc<Quotas>>,
+    /// If the job is not sent within this time after its request, it expires. `None` for [`EnqueuePolicy::deadline`].
+    pub deadline: Option<Duration>,
     /// The client's network, in the same form as for the IP limit. The tighter quota is counted per recipient and client.
     pub client: String,
     /// The request's `X-Request-Id`, 1 to 64 bytes.
@@ -30,14 +39,27 @@ pub struct NewJob {
 /// The conditions that a request must meet to become a job.
 #[derive(Debug, Clone)]
 pub struct EnqueuePolicy {
-    /// Quotas per recipient, across all clients.
+    /// Quotas per recipient, across all clients and portals.
     pub per_recipient: Quotas,
     /// Tighter quotas per recipient and client network.
     pub per_recipient_and_client: Quotas,
     /// Within this time, the same request for the same recipient counts as a double click.
     pub duplicate_window: Duration,
-    /// If a job is not sent within this time after its request, it expires.
+    /// If a job is not sent within this time after its request, it expires. A request may have a deadline of its own.
     pub deadline: Duration,
+}
+
+impl NewJob {
+    /// The portal and its own quota, if it has one.
+    pub(super) fn quota_of_portal(&self) -> Option<(&str, &Quotas)> {
+        Some((self.portal.as_deref()?, self.portal_quota.as_deref()?))
+    }
+
+    /// The job's deadline after its request, in whole microseconds as Postgres counts them.
+    pub(super) fn deadline_in(&self, policy: &EnqueuePolicy) -> PgInterval {
+        let deadline = self.deadline.unwrap_or(policy.deadline);
+        PgInterval { months: 0, days: 0, microseconds: i64::try_from(deadline.as_micros()).unwrap_or(i64::MAX) }
+    }
 }
 
 /// Outcome of a request.

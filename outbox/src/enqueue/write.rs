@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::DateTime;
-use sqlx::{PgConnection, types::Json};
+use sqlx::{PgConnection, postgres::types::PgInterval, types::Json};
 
 use super::{
     recipient_state::{Clients, RecipientState, Suppression},
@@ -24,17 +24,17 @@ pub(super) async fn write(
     outcomes: &[Enqueued],
 ) -> Result<Vec<EndedJob>, sqlx::Error> {
     let quotas = QuotaRows::collect(state, requests, outcomes);
-    let rows = JobRows::collect(state, requests, outcomes);
+    let rows = JobRows::collect(policy, state, requests, outcomes);
     let superseded = sqlx::query!(
         r#"
         select
           job_id as "job_id!",
           job_request_id as "request_id!",
+          job_portal as portal,
           attempts as "attempts!",
           extract(epoch from clock_timestamp() - requested_at)::float8 as "age!"
-        from email_enqueue_batch(
-          $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18,
-          make_interval(secs => $19))
+        from email_enqueue_jobs(
+          $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
         "#,
         &quotas.mailboxes as &[&str],
         &quotas.versions as &[Option<i64>],
@@ -49,18 +49,20 @@ pub(super) async fn write(
         &rows.shown_hosts as &[&str],
         &rows.languages as &[&str],
         &rows.time_zones as &[Option<&str>],
+        &rows.portals as &[Option<&str>],
         &rows.request_ids as &[&str],
         &rows.traceparents as &[Option<&str>],
         &rows.states as &[&str],
         &rows.codes as &[Option<&str>],
         &rows.messages as &[Option<String>],
-        policy.deadline.as_secs_f64(),
+        &rows.deadlines,
     )
     .fetch_all(connection)
     .await?;
     let superseded = superseded.into_iter().map(|row| EndedJob {
         job: JobId(row.job_id),
         request_id: row.request_id,
+        portal: row.portal,
         state: "superseded",
         attempts: row.attempts,
         code: Some("newer_request".to_owned()),
@@ -110,15 +112,22 @@ struct JobRows<'a> {
     shown_hosts: Vec<&'a str>,
     languages: Vec<&'a str>,
     time_zones: Vec<Option<&'a str>>,
+    portals: Vec<Option<&'a str>>,
     request_ids: Vec<&'a str>,
     traceparents: Vec<Option<&'a str>>,
     states: Vec<&'static str>,
     codes: Vec<Option<&'static str>>,
     messages: Vec<Option<String>>,
+    deadlines: Vec<PgInterval>,
 }
 
 impl<'a> JobRows<'a> {
-    fn collect(state: &RecipientState, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
+    fn collect(
+        policy: &EnqueuePolicy,
+        state: &RecipientState,
+        requests: &'a [NewJob],
+        outcomes: &[Enqueued],
+    ) -> Self {
         let queued = |index: &usize| outcomes[*index] == Enqueued::Queued;
         // If the batch has several requests for one recipient, only the job of the last request stays open.
         let last: HashMap<&str, usize> =
@@ -133,7 +142,7 @@ impl<'a> JobRows<'a> {
                 Enqueued::Queued if last.get(recipient) == Some(&index) => None,
                 Enqueued::Queued => Some(ImmediateEnd::newer_request()),
             };
-            rows.push(request, end);
+            rows.push(policy, request, end);
         }
         rows
     }
@@ -144,6 +153,7 @@ impl<'a> JobRows<'a> {
             Some(EndedJob {
                 job: JobId(self.ids[index]),
                 request_id: self.request_ids[index].to_owned(),
+                portal: self.portals[index].map(str::to_owned),
                 state: self.states[index],
                 attempts: 0,
                 code: Some((*code)?.to_owned()),
@@ -152,7 +162,7 @@ impl<'a> JobRows<'a> {
         })
     }
 
-    fn push(&mut self, request: &'a NewJob, end: Option<ImmediateEnd>) {
+    fn push(&mut self, policy: &EnqueuePolicy, request: &'a NewJob, end: Option<ImmediateEnd>) {
         self.ids.push(request.id.0);
         self.recipients.push(request.recipient.as_str());
         self.mailboxes.push(request.recipient.mailbox().to_string());
@@ -160,6 +170,8 @@ impl<'a> JobRows<'a> {
         self.shown_hosts.push(request.shown_host.as_str());
         self.languages.push(&request.language);
         self.time_zones.push(request.time_zone.as_deref());
+        self.portals.push(request.portal.as_deref());
+        self.deadlines.push(request.deadline_in(policy));
         self.request_ids.push(&request.request_id);
         self.traceparents.push(request.traceparent.as_deref());
         self.states.push(end.as_ref().map_or("queued", |end| end.state));

@@ -82,11 +82,12 @@ async fn expire_batch(pool: &PgPool) -> Result<Vec<EndedJob>, Error> {
                   end,
                   statement_timestamp()
                 ) as ended
-              returning id, request_id, state, attempt, code, created_at
+              returning id, request_id, portal, state, attempt, code, created_at
             )
             select
               id as "id!",
               request_id as "request_id!",
+              portal,
               state as "state!",
               attempt as "attempt!",
               code,
@@ -101,6 +102,7 @@ async fn expire_batch(pool: &PgPool) -> Result<Vec<EndedJob>, Error> {
     let ended = rows.into_iter().map(|row| EndedJob {
         job: JobId(row.id),
         request_id: row.request_id,
+        portal: row.portal,
         state: if row.state == "sent" { "sent" } else { "expired" },
         attempts: row.attempt,
         code: row.code,

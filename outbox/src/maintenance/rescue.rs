@@ -41,7 +41,7 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
     let lost = sqlx::query!(
         r#"
         select
-          id, lease_token as "lease_token!", attempt, request_id,
+          id, lease_token as "lease_token!", attempt, request_id, portal,
           extract(epoch from clock_timestamp() - created_at)::float8 as "age!"
         from email_jobs_open
         where state = 'running'
@@ -59,6 +59,7 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
         let ended = |state, code: &str| EndedJob {
             job: lease.job,
             request_id: row.request_id,
+            portal: row.portal,
             state,
             attempts: row.attempt,
             code: Some(code.to_owned()),

@@ -11,6 +11,8 @@ pub struct EndedJob {
     pub job: JobId,
     /// The id of the request that added it.
     pub request_id: String,
+    /// Id of its portal, if it has one.
+    pub portal: Option<String>,
     /// `expired`, `sent`, `failed` or `superseded`.
     pub state: &'static str,
     /// Number of attempts.
@@ -27,6 +29,7 @@ impl EndedJob {
         tracing::info!(
             job_id = %self.job,
             request_id = self.request_id,
+            portal = self.portal,
             state = self.state,
             attempts = self.attempts,
             code = self.code,

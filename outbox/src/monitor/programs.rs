@@ -3,6 +3,7 @@
 //! versions or keys differ.
 
 use std::{
+    collections::BTreeSet,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -41,6 +42,8 @@ pub struct Program {
     pub link_style: Option<&'static str>,
     /// Ids of the keys of confirm links. The first key encrypts new links. `None` without `CONFIRM_KEY`.
     pub confirm_keys: Option<Vec<String>>,
+    /// Ids of the portals that it knows, at most 10,000. `None` without portals. See [`ProgramReporter::set_portals`].
+    pub portals: Option<Vec<String>>,
 }
 
 /// The programs that are running.
@@ -60,6 +63,16 @@ pub struct ProgramsSummary {
     pub sealing_keys: Vec<String>,
     /// Problems that an operator should look at.
     pub warnings: Vec<ProgramsWarning>,
+    /// Ids of the portals that at least one worker knows, sorted. See [`worker_portals`](Self::worker_portals).
+    worker_portals: BTreeSet<String>,
+}
+
+impl ProgramsSummary {
+    /// Ids of the portals that at least one running worker knows. `None` if no worker is running. The set is empty if the
+    /// running workers have no portals, or are of a version that does not report them.
+    pub fn worker_portals(&self) -> Option<&BTreeSet<String>> {
+        (self.workers > 0).then_some(&self.worker_portals)
+    }
 }
 
 /// A problem that an operator should look at.
@@ -81,13 +94,19 @@ impl ProgramsWarning {
 #[derive(Debug)]
 pub struct ProgramReporter {
     program: Program,
+    portals: Mutex<Option<Vec<String>>>,
     latest: Mutex<Option<ProgramsSummary>>,
 }
 
 impl ProgramReporter {
     /// A reporter that has not reported yet.
     pub fn new(program: Program) -> Self {
-        Self { program, latest: Mutex::default() }
+        Self { portals: Mutex::new(program.portals.clone()), program, latest: Mutex::default() }
+    }
+
+    /// Replaces the portals that the program knows. The next report has them. Call it after the portals were reloaded.
+    pub fn set_portals(&self, portals: Option<Vec<String>>) {
+        *self.portals.lock().unwrap_or_else(PoisonError::into_inner) = portals;
     }
 
     /// Reports that the program is running, and logs each new warning.
@@ -95,7 +114,8 @@ impl ProgramReporter {
     /// # Errors
     /// [`Error::Database`] or [`Error::TimedOut`]. [`latest`](Self::latest) then returns `None`.
     pub async fn report(&self, pool: &PgPool) -> Result<(), Error> {
-        let reported = in_time(self.program.report(pool)).await;
+        let portals = self.portals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let reported = in_time(self.program.report(pool, portals.as_deref())).await;
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         match reported {
             Ok(summary) => {
@@ -133,7 +153,7 @@ fn log_new_warnings(before: Option<&ProgramsSummary>, now: &ProgramsSummary) {
 }
 
 impl Program {
-    async fn report(&self, pool: &PgPool) -> Result<ProgramsSummary, Error> {
+    async fn report(&self, pool: &PgPool, portals: Option<&[String]>) -> Result<ProgramsSummary, Error> {
         let row = sqlx::query!(
             r#"
             select
@@ -143,8 +163,9 @@ impl Program {
               connections_allowed as "connections_allowed!",
               coalesce(versions, '{}') as "versions!",
               coalesce(sealing_keys, '{}') as "sealing_keys!",
-              coalesce(warnings, '[]') as "warnings!: Json<Vec<ProgramsWarning>>"
-            from email_program_running($1, $2, $3, $4, $5, $6, $7, $8, $9)
+              coalesce(warnings, '[]') as "warnings!: Json<Vec<ProgramsWarning>>",
+              coalesce(worker_portals, '{}') as "worker_portals!"
+            from email_program_alive($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
             "#,
             self.name,
             self.kind.as_str(),
@@ -155,6 +176,7 @@ impl Program {
             self.sealing_keys.as_deref(),
             self.link_style,
             self.confirm_keys.as_deref(),
+            portals,
         )
         .fetch_one(pool)
         .await?;
@@ -166,6 +188,7 @@ impl Program {
             versions: row.versions,
             sealing_keys: row.sealing_keys,
             warnings: row.warnings.0,
+            worker_portals: row.worker_portals.into_iter().collect(),
         })
     }
 

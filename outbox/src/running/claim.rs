@@ -46,6 +46,9 @@ pub struct ClaimedJob {
     pub language: Option<String>,
     /// The time zone in which the mail shows times, a name of the tz database. `None` for UTC.
     pub time_zone: Option<String>,
+    /// Id of the portal whose settings the mail uses. `None` if the deployment has no portals, or if the api that added the job
+    /// did not know this field.
+    pub portal: Option<String>,
     /// Number of this attempt, starting at 1.
     pub attempt: i16,
     /// When the request was accepted.
@@ -175,6 +178,7 @@ struct ClaimedRow {
     shown_host: Option<String>,
     language: Option<String>,
     time_zone: Option<String>,
+    portal: Option<String>,
     attempt: i16,
     created_at: DateTime<Utc>,
     waited: f64,
@@ -218,6 +222,7 @@ macro_rules! claim_rows {
               shown_host,
               language,
               time_zone,
+              portal,
               attempt,
               created_at,
               extract(epoch from clock_timestamp() - created_at)::float8 as "waited!",
@@ -369,6 +374,7 @@ fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
             shown_host,
             language: row.language,
             time_zone: row.time_zone,
+            portal: row.portal,
             attempt: row.attempt,
             created_at: row.created_at,
             waited: seconds(row.waited),

@@ -17,6 +17,7 @@ fn api() -> Program {
         sealing_keys: None,
         link_style: None,
         confirm_keys: None,
+        portals: None,
     }
 }
 

@@ -95,6 +95,7 @@ impl Worker {
                 sealing_keys: Some(sealing_keys.ids()),
                 link_style: Some(links.style.name()),
                 confirm_keys: links.confirm_keys.as_ref().map(ConfirmKeys::ids),
+                portals: None,
             }),
             committers: Committers::start(&pool)?,
             pool,
