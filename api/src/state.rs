@@ -5,7 +5,7 @@ use std::{io, sync::Arc};
 
 use outbox::{
     Enqueued, GroupCommit, NewJob, PgPool, PoolerMonitor, ProgramKind, Report, ReportOutcome,
-    programs::{Program, ProgramReporter},
+    programs::{Program, ProgramReporter, ProgramsSummary},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -95,7 +95,7 @@ impl AppState {
                 sealing_keys: None,
                 link_style: None,
                 confirm_keys: settings.confirm.as_ref().map(|confirm| confirm.keys.ids()),
-                portals: None,
+                portals: settings.live.portals.ids(),
             }),
             pooler_monitor: PoolerMonitor::default(),
             draining: CancellationToken::new(),
@@ -105,7 +105,9 @@ impl AppState {
 
     /// Notes which portals the live workers know, after a report or a reload.
     pub(crate) fn note_worker_portals(&self) {
-        self.portal_readiness.update(&self.live.current().portals, None);
+        let summary = self.reporter.latest();
+        let known_to_workers = summary.as_ref().and_then(ProgramsSummary::worker_portals);
+        self.portal_readiness.update(&self.live.current().portals, known_to_workers);
     }
 }
 

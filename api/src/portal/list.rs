@@ -36,6 +36,11 @@ impl PortalList {
         self.find(&origin).map(|found| found.origin.origin)
     }
 
+    /// The ids of all portals. `None` if the environment describes the one portal.
+    pub(crate) fn ids(&self) -> Option<Vec<String>> {
+        self.iter().map(|portal| Some(portal.id.as_ref()?.to_string())).collect()
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Portal> {
         self.0.iter().map(Arc::as_ref)
     }

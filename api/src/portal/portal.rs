@@ -1,6 +1,6 @@
 //! One portal, as the api serves it.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use outbox::Quotas;
 use portals::{AllowedOrigins, NextPrefixes, PortalId};
@@ -24,5 +24,5 @@ pub(crate) struct Portal {
     /// Time after which a job of this portal expires. `None` for `JOB_DEADLINE`.
     pub(crate) deadline: Option<Duration>,
     /// A quota per recipient for requests through this portal, in addition to the one that holds across portals.
-    pub(crate) recipient_quota: Option<Quotas>,
+    pub(crate) recipient_quota: Option<Arc<Quotas>>,
 }

@@ -20,6 +20,7 @@ pub(crate) async fn run(state: Arc<AppState>, mut signal: ReloadSignal, source: 
                 tracing::info!(portals = live.portals.iter().count(), "reloaded the portals and the words");
                 let confirm = state.confirm_page.as_ref().map(|page| page.settings());
                 warnings::log(&live, confirm);
+                state.reporter.set_portals(live.portals.ids());
                 state.live.replace(live);
                 state.note_worker_portals();
             }

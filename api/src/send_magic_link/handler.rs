@@ -16,7 +16,7 @@ use poem::{
     web::Data,
 };
 use poem_openapi::{OpenApi, Tags};
-use portals::{NextPrefixes, PortalOrigin};
+use portals::{NextPrefixes, PortalId, PortalOrigin};
 use words::{Language, TimeZone, choose_language, choose_time_zone};
 
 use super::{
@@ -95,9 +95,9 @@ impl SendMagicLinkApi {
             shown_host: valid.shown_host,
             language: reader.language.tag(),
             time_zone: (reader.time_zone != TimeZone::UTC).then(|| reader.time_zone.name().to_owned()),
-            portal: None,
-            portal_quota: None,
-            deadline: None,
+            portal: portal.id.as_ref().map(PortalId::to_string),
+            portal_quota: portal.recipient_quota.clone(),
+            deadline: portal.deadline,
             client: client.0.0.clone(),
             request_id: context.id.clone(),
             traceparent: context.traceparent.clone(),

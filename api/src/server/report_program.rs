@@ -21,6 +21,7 @@ pub(super) async fn run(state: Arc<AppState>) {
             // The queue monitor logs outages.
             tracing::debug!(%error, "could not record in email_programs that this api is running: retrying in 10 seconds");
         }
+        state.note_worker_portals();
         sleep(REPORT_INTERVAL).await;
     }
 }

@@ -1,7 +1,7 @@
 //! The settings of the portals: `PORTALS_FILE`, or `CALLBACK_ORIGINS` and the other settings of a single portal; and the words
 //! of `MAIL_TEMPLATES`. On SIGHUP, both are read again.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use portals::{AllowedOrigins, LinkStyleName, NextPrefixes, PortalRules, parse_path};
 use program::SettingErrors;
@@ -126,7 +126,7 @@ impl LiveSource {
             languages: portal.languages.map_or_else(|| languages.clone(), OfferedLanguages::from),
             time_zone: portal.time_zone.unwrap_or(TimeZone::UTC),
             deadline: portal.job_deadline,
-            recipient_quota: portal.recipient_rate_limit,
+            recipient_quota: portal.recipient_rate_limit.map(Arc::new),
         }
     }
 }

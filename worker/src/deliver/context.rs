@@ -7,7 +7,10 @@ use outbox::{ClaimedJob, Step};
 use tokio::time::{Instant, sleep};
 
 use super::{interruption::Interruption, stopwatch::Stopwatch};
-use crate::runtime::{leases::HeldLease, outage::OutageError, worker::Worker};
+use crate::{
+    runtime::{leases::HeldLease, outage::OutageError, worker::Worker},
+    settings::MailPortals,
+};
 
 /// The pause between two attempts of an outbox write. The pause doubles after each attempt, up to `MAX_PAUSE`.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -17,6 +20,8 @@ const MAX_PAUSE: Duration = Duration::from_secs(2);
 pub(crate) struct DeliveryRun<'a> {
     pub(crate) worker: &'a Worker,
     pub(crate) job: &'a ClaimedJob,
+    /// The portals, as they were when the delivery began.
+    pub(crate) portals: &'a MailPortals,
     /// Whether this delivery is a probe: it passes an open breaker to test whether the breaker can close.
     pub(crate) is_probe: bool,
     pub(crate) held_lease: &'a HeldLease<'a>,

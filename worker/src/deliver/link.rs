@@ -133,7 +133,7 @@ impl DeliveryRun<'_> {
         // Check before the stopwatch starts: a call that is never made must not be recorded as a step.
         self.ensure_not_interrupted().map_err(not_started)?;
         let stopwatch = self.start_step(Step::GenerateLink);
-        let call = worker.supabase.generate_link(&job.recipient, &job.callback_url);
+        let call = worker.supabase.generate_link(&job.recipient, &job.callback_url, &self.portal().links);
         let interrupted = |interruption: Interruption| {
             DeliveryOutcome::interrupted(interruption, Some(stopwatch.interrupted(interruption)))
         };
@@ -182,7 +182,7 @@ impl DeliveryRun<'_> {
         self.ensure_link_path_is_served(&generated).await?;
         self.record_success(Upstream::Supabase, began_at).await;
         let leads_to = &generated.redirect_to;
-        if worker.links.style.leads_through_supabase() && leads_to != job.callback_url.as_str() {
+        if self.portal().links.style.leads_through_supabase() && leads_to != job.callback_url.as_str() {
             worker.redirect_checker.record_refused(&worker.pool, &worker.outage, &job.callback_url, leads_to).await;
             return Err(reject(self.redirect_not_allowed(leads_to)));
         }

@@ -15,7 +15,7 @@ impl DeliveryRun<'_> {
     /// # Errors
     /// A configuration error if the server responds with 404. No link works until an operator changes a setting.
     pub(super) async fn ensure_link_path_is_served(&self, generated: &GeneratedLink) -> Result<(), UpstreamFailure> {
-        if !self.worker.links.style.leads_through_supabase() {
+        if !self.portal().links.style.leads_through_supabase() {
             return Ok(());
         }
         let link_path = &generated.verify_url;

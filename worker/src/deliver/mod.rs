@@ -11,6 +11,7 @@ mod link;
 mod link_path;
 mod new_link;
 mod outcome;
+mod portal;
 mod reader;
 mod redirect;
 pub(crate) mod run;

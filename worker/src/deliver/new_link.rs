@@ -1,4 +1,4 @@
-//! Converts a link from Supabase to the link and code that the mail shows, in the style set by `LINK_STYLE`.
+//! Converts a link from Supabase to the link and code that the mail shows, in the style of the portal.
 
 use chrono::{TimeDelta, Utc};
 use outbox::{Failure, ShownHost};
@@ -33,7 +33,7 @@ impl DeliveryRun<'_> {
             kind: "signup".to_owned(),
             ..self.parts(Instant::now())
         };
-        choose_form(&self.worker.links.style, shortest, self.link_context()).map(drop).map_err(link_too_long)
+        choose_form(&self.portal().links.style, shortest, self.link_context()).map(drop).map_err(link_too_long)
     }
 
     /// The parts of a new link that was requested at `requested_at`, and what the mail shows of the link.
@@ -53,7 +53,7 @@ impl DeliveryRun<'_> {
             ..self.parts(requested_at)
         };
         let context = self.link_context();
-        let parts = choose_form(&self.worker.links.style, parts, context).map_err(link_too_long)?;
+        let parts = choose_form(&self.portal().links.style, parts, context).map_err(link_too_long)?;
         let mailed = MailedLink::from_parts(&parts, context);
         let mailed = mailed.map_err(|error| Failure::new("mail_not_rendered", error.to_string()))?;
         Ok((parts, mailed))

@@ -14,7 +14,7 @@ impl DeliveryRun<'_> {
     /// outcome has no step, because no link was requested.
     pub(super) async fn ensure_redirect_allowed(&self) -> Result<(), DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
-        if !worker.links.style.leads_through_supabase() {
+        if !self.portal().links.style.leads_through_supabase() {
             return Ok(());
         }
         let check = worker.redirect_checker.check(&worker.pool, &worker.outage, &job.callback_url);

@@ -13,12 +13,12 @@ use outbox::{
 use words::Words;
 
 use super::{
-    capacity::Capacity, committers::Committers, leases::LeaseRenewer, link_path_checker::LinkPathChecker,
+    capacity::Capacity, committers::Committers, leases::LeaseRenewer, link_path_checker::LinkPathChecker, live::Live,
     outage::OutageLog, redirect_checker::RedirectChecker, shutdown::Shutdown, upstream_monitor::UpstreamMonitor,
 };
 use crate::{
     mail::link_seal::SealingKeys,
-    settings::{Limits, LinkSettings, WorkerSettings},
+    settings::{Limits, LinkSettings, MailPortals, WorkerSettings},
     upstream::{
         check::CheckResult, mailgun::MailgunClient, mailgun_events::MailgunEventsClient, supabase::SupabaseClient,
         verify::VerifyClient,
@@ -49,6 +49,8 @@ pub struct Worker {
     pub mailgun_events: Option<MailgunEventsClient>,
     /// What links lead to, and whether mails show a code.
     pub links: LinkSettings,
+    /// The portals in whose names mails are sent. SIGHUP reloads them.
+    pub portals: Live<MailPortals>,
     /// The words used in mails, for every language in which the worker can send mail.
     pub words: Words,
     /// Encrypts links that are stored in the outbox.
@@ -78,7 +80,7 @@ impl Worker {
     /// # Errors
     /// A client cannot be created from the settings, or the system cannot start the committers' threads.
     pub fn new(settings: &WorkerSettings) -> anyhow::Result<Self> {
-        let WorkerSettings { database, supabase, mailgun, links, words, sealing_keys, limits, .. } = settings;
+        let WorkerSettings { database, supabase, mailgun, links, portals, words, sealing_keys, limits, .. } = settings;
         let verify = VerifyClient::new(supabase, limits.upstream_timeout)?;
         if let Some(proxy) = &mailgun.connection.proxy {
             tracing::info!(proxy = proxy.address, "calling Supabase and Mailgun through a proxy");
@@ -93,20 +95,21 @@ impl Worker {
                 commit: program::COMMIT,
                 max_connections: max_connections(settings),
                 sealing_keys: Some(sealing_keys.ids()),
-                link_style: Some(links.style.name()),
+                link_style: Some(links.default.style.name().as_str()),
                 confirm_keys: links.confirm_keys.as_ref().map(ConfirmKeys::ids),
-                portals: None,
+                portals: portals.ids(),
             }),
             committers: Committers::start(&pool)?,
             pool,
             name: name.into(),
             limits: *limits,
-            supabase: SupabaseClient::new(supabase, links, &mailgun.domain, limits.upstream_timeout)?,
+            supabase: SupabaseClient::new(supabase, &mailgun.domain, limits.upstream_timeout)?,
             redirect_checker: RedirectChecker::new(verify.clone()),
             link_path_checker: LinkPathChecker::new(verify),
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
             mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             links: links.clone(),
+            portals: Live::new(portals.clone()),
             words: words.clone(),
             sealing_keys: sealing_keys.clone(),
             lease_renewer: LeaseRenewer::new(limits.lease),

@@ -98,6 +98,11 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAIL_CODE", default_value = "off", value_name = "WHEN", help_heading = "Links")]
     pub mail_code: String,
 
+    /// TOML file that describes several portals, each with its own origins, sender, languages and look. The same for both
+    /// programs, which read it again on SIGHUP. Example: /etc/magic-link/portals.toml
+    #[arg(long, env = "PORTALS_FILE", value_name = "FILE", help_heading = "Portals")]
+    pub portals_file: Option<String>,
+
     /// Folder with your own words: `de/words.ftl` replaces messages of the German mail, and `it/words.ftl` adds Italian. The
     /// same for both programs. Example: /etc/magic-link/templates
     #[arg(long, env = "MAIL_TEMPLATES", value_name = "FOLDER", help_heading = "Mail")]
@@ -301,7 +306,7 @@ pub enum MailCommand {
 
 /// The settings that the log may show: all except keys, the URLs of the database and of the proxy, which may hold passwords,
 /// and MAIL_FROM, which is an address.
-const PUBLIC: [&str; 28] = [
+const PUBLIC: [&str; 29] = [
     "DATABASE_MAX_CONNECTIONS",
     "MIGRATE_ON_START",
     "LOG_FORMAT",
@@ -310,6 +315,7 @@ const PUBLIC: [&str; 28] = [
     "LINK_STYLE",
     "MAIL_CODE",
     "MAIL_TEMPLATES",
+    "PORTALS_FILE",
     "PUBLIC_URL",
     "LINK_ORIGINS",
     "WORKER_LISTEN",

@@ -1,7 +1,7 @@
 //! The settings for links: what links lead to, and whether mails show a code.
 
 use confirm::{ConfirmKeys, KeyId, PublicUrl};
-use portals::MailCode;
+use portals::{LinkStyleName, MailCode};
 use program::SettingErrors;
 
 use super::WorkerArguments;
@@ -12,12 +12,21 @@ const PUBLIC_URL: &str = "https://login.example.com";
 /// The settings for links. Has no `Debug`, because it contains keys.
 #[derive(Clone)]
 pub struct LinkSettings {
+    /// What links lead to and which codes mails show, unless a portal says otherwise.
+    pub default: PortalLinks,
+    /// `LINK_STYLE=confirm` with the other settings, for portals that choose it. `None` without these settings.
+    confirm: Option<LinkStyle>,
+    /// `CONFIRM_KEY`. Needed even without [`LinkStyle::Confirm`], to repeat mails that were sent before the style was changed.
+    pub confirm_keys: Option<ConfirmKeys>,
+}
+
+/// What the links of one portal lead to, and which codes its mails show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortalLinks {
     /// What links lead to.
     pub style: LinkStyle,
     /// Which codes mails show.
     pub mail_code: MailCode,
-    /// `CONFIRM_KEY`. Needed even without [`LinkStyle::Confirm`], to repeat mails that were sent before the style was changed.
-    pub confirm_keys: Option<ConfirmKeys>,
 }
 
 /// What the links of new mails lead to.
@@ -41,12 +50,12 @@ pub enum LinkStyle {
 impl LinkStyle {
     /// The style's value in `LINK_STYLE`.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub fn name(&self) -> LinkStyleName {
         match self {
-            Self::Confirm { .. } => "confirm",
-            Self::Verify => "verify",
-            Self::TokenHash => "token_hash",
-            Self::Code => "code",
+            Self::Confirm { .. } => LinkStyleName::Confirm,
+            Self::Verify => LinkStyleName::Verify,
+            Self::TokenHash => LinkStyleName::TokenHash,
+            Self::Code => LinkStyleName::Code,
         }
     }
 
@@ -66,10 +75,13 @@ impl LinkSettings {
         let keys = optional(keys.map(|text| errors.parse::<ConfirmKeys>("CONFIRM_KEY", KEY, text)));
         let mail_code = errors.parse("MAIL_CODE", "on", &arguments.mail_code);
         let (public_url, confirm_keys) = (public_url?, keys?);
-        let style = match given(arguments.link_style.as_deref()) {
+        let confirm = public_url.as_ref().zip(confirm_keys.as_ref()).map(|(url, keys)| confirm(url, keys));
+        let name = given(arguments.link_style.as_deref());
+        let name = optional(name.map(|text| errors.parse::<LinkStyleName>("LINK_STYLE", "confirm", text)))?;
+        let style = match name {
             None if public_url.is_none() && confirm_keys.is_none() => LinkStyle::Verify,
-            given @ (None | Some("confirm")) => {
-                let why = if given.is_some() {
+            None | Some(LinkStyleName::Confirm) => {
+                let why = if name.is_some() {
                     "is missing: LINK_STYLE=confirm needs it"
                 } else {
                     "is missing: set both PUBLIC_URL and CONFIRM_KEY, or neither, or another LINK_STYLE"
@@ -80,23 +92,28 @@ impl LinkSettings {
                 if confirm_keys.is_none() {
                     errors.add("CONFIRM_KEY", KEY, why.to_owned());
                 }
-                confirm(public_url.as_ref()?, confirm_keys.as_ref()?)
+                confirm.clone()?
             }
-            Some("verify") => LinkStyle::Verify,
-            Some("token_hash") => LinkStyle::TokenHash,
-            Some("code") => LinkStyle::Code,
-            Some(other) => {
-                let problem = format!("`{other}` is not one of confirm, verify, token_hash and code");
-                errors.add("LINK_STYLE", "confirm", problem);
-                return None;
-            }
+            Some(LinkStyleName::Verify) => LinkStyle::Verify,
+            Some(LinkStyleName::TokenHash) => LinkStyle::TokenHash,
+            Some(LinkStyleName::Code) => LinkStyle::Code,
         };
         let mail_code = mail_code?;
         if style == LinkStyle::Code && mail_code == MailCode::Off {
             errors.add("MAIL_CODE", "on", "is off, but with LINK_STYLE=code, mails have only a code".to_owned());
             return None;
         }
-        Some(Self { style, mail_code, confirm_keys })
+        Some(Self { default: PortalLinks { style, mail_code }, confirm, confirm_keys })
+    }
+
+    /// The style with this name. `None` for confirm if `PUBLIC_URL` or `CONFIRM_KEY` is not set.
+    pub(super) fn style(&self, name: LinkStyleName) -> Option<LinkStyle> {
+        match name {
+            LinkStyleName::Confirm => self.confirm.clone(),
+            LinkStyleName::Verify => Some(LinkStyle::Verify),
+            LinkStyleName::TokenHash => Some(LinkStyle::TokenHash),
+            LinkStyleName::Code => Some(LinkStyle::Code),
+        }
     }
 }
 
@@ -105,7 +122,7 @@ fn confirm(public_url: &PublicUrl, keys: &ConfirmKeys) -> LinkStyle {
 }
 
 /// The value of an optional setting, without surrounding white space. `None` if the value is empty or left out.
-fn given(text: Option<&str>) -> Option<&str> {
+pub(super) fn given(text: Option<&str>) -> Option<&str> {
     text.map(str::trim).filter(|text| !text.is_empty())
 }
 

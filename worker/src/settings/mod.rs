@@ -7,6 +7,7 @@ mod database;
 mod limits;
 mod links;
 mod mailgun;
+mod portals;
 mod proxy;
 mod supabase;
 mod supabase_key;
@@ -18,13 +19,14 @@ use std::net::SocketAddr;
 use program::SettingErrors;
 use words::Words;
 
+pub use ::portals::MailCode;
 pub use arguments::{MailCommand, WorkerArguments, WorkerCommand};
 pub use connection::ConnectionSettings;
 pub use database::DatabaseSettings;
 pub use limits::{Limits, MIN_LINK_LIFETIME};
-pub use links::{LinkSettings, LinkStyle};
+pub use links::{LinkSettings, LinkStyle, PortalLinks};
 pub use mailgun::{EventsApi, MailgunClientSettings};
-pub use portals::MailCode;
+pub use portals::{MailPortal, MailPortals, PortalsSource};
 pub use proxy::ProxySettings;
 pub use supabase::{Signups, SupabaseClientSettings};
 pub(crate) use values::is_loopback;
@@ -45,6 +47,10 @@ pub struct WorkerSettings {
     pub links: LinkSettings,
     /// The words used in mails, for every language in which the worker can send mail.
     pub words: Words,
+    /// The portals in whose names mails are sent.
+    pub portals: MailPortals,
+    /// Reads the portals again.
+    pub portals_source: PortalsSource,
     /// Keys that encrypt stored links.
     pub sealing_keys: SealingKeys,
     /// Durations and counts.
@@ -73,6 +79,12 @@ impl WorkerSettings {
             .required("LINK_SEALING_KEY", KEY, arguments.link_sealing_key.as_ref())
             .and_then(|text| errors.parse("LINK_SEALING_KEY", KEY, text));
         let limits = Limits::read(arguments, errors);
+        let source = links.clone().zip(mailgun.as_ref()).zip(limits.as_ref()).map(|((links, mailgun), limits)| {
+            PortalsSource::new(arguments, links, mailgun.domain.clone(), limits.link_lifetime)
+        });
+        // The portals are checked against the other settings, so they are read only if those are valid.
+        let portals =
+            source.as_ref().zip(words.as_ref()).and_then(|(source, words)| source.load(&words.offered(), errors));
         Some(Self {
             database: database?,
             supabase: supabase?,
@@ -80,6 +92,8 @@ impl WorkerSettings {
             listen: listen?,
             links: links?,
             words: words?,
+            portals: portals?,
+            portals_source: source?,
             sealing_keys: sealing_keys?,
             limits: limits?,
         })

@@ -22,7 +22,7 @@ pub(super) fn collect(settings: &WorkerSettings) -> Vec<&'static str> {
              `openssl rand -base64 32`",
         );
     }
-    if let LinkStyle::Confirm { public_url, .. } = &settings.links.style
+    if let LinkStyle::Confirm { public_url, .. } = &settings.links.default.style
         && !public_url.shares_domain_with(settings.mailgun.sender_domain())
     {
         warnings.push(

@@ -132,7 +132,10 @@ impl Claimer<'_> {
 
 async fn deliver(worker: Arc<Worker>, job: ClaimedJob, is_probe: bool, claimed_at: Instant, slot: DeliverySlot) {
     let held_lease = worker.lease_renewer.track(job.lease, claimed_at);
-    DeliveryRun { worker: &worker, job: &job, is_probe, held_lease: &held_lease, claimed_at }.run().await;
+    let portals = worker.portals.current();
+    DeliveryRun { worker: &worker, job: &job, portals: &portals, is_probe, held_lease: &held_lease, claimed_at }
+        .run()
+        .await;
     drop(slot);
 }
 

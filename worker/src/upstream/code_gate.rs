@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use super::verdict::{UpstreamFailure, Verdict};
 use crate::{
     metrics,
-    settings::{LinkSettings, LinkStyle, MailCode},
+    settings::{LinkStyle, PortalLinks},
 };
 
 /// A code with fewer digits than this can be guessed within its lifetime, even if the mail does not show it.
@@ -21,32 +21,29 @@ const SETTING: &str = "MAILER_OTP_LENGTH";
 
 /// Admits only codes that are long enough for `MAIL_CODE`.
 pub(super) struct CodeGate {
-    mail_code: MailCode,
-    /// Whether mails contain only a code and no link (`LINK_STYLE=code`).
-    is_required: bool,
-    /// Number of digits in Supabase's codes. [`UNKNOWN`] before the first response.
-    digits: AtomicUsize,
+    /// Number of digits in Supabase's codes, as last seen for portals with each value of `MAIL_CODE`. [`UNKNOWN`] before the
+    /// first response.
+    digits: [AtomicUsize; 3],
 }
 
 const UNKNOWN: usize = usize::MAX;
 
 impl CodeGate {
-    pub(super) fn new(links: &LinkSettings) -> Self {
-        let is_required = links.style == LinkStyle::Code;
-        Self { mail_code: links.mail_code, is_required, digits: AtomicUsize::new(UNKNOWN) }
+    pub(super) fn new() -> Self {
+        Self { digits: [const { AtomicUsize::new(UNKNOWN) }; 3] }
     }
 
     /// Publishes the length of the codes as a metric. Logs an error or a warning if the length has changed and is too short.
-    pub(super) fn observe_length(&self, code: Option<&SecretString>) {
+    pub(super) fn observe_length(&self, code: Option<&SecretString>, links: &PortalLinks) {
         let digits = count_digits(code);
-        let previous = self.digits.swap(digits, Ordering::Relaxed);
+        let previous = self.digits[links.mail_code as usize].swap(digits, Ordering::Relaxed);
         metrics::set_code_digits(digits);
         if digits == previous {
             return;
         }
-        match self.mail_code.min_digits() {
+        match links.mail_code.min_digits() {
             // If the code is required, the configuration error from `admit` reports that the codes are too short.
-            Some(min) if digits < min && !self.is_required => tracing::error!(
+            Some(min) if digits < min && !is_required(links) => tracing::error!(
                 digits,
                 required_digits = min,
                 "Supabase's one-time codes are too short to be mailed, so mails go out without a code: set Supabase's \
@@ -66,14 +63,14 @@ impl CodeGate {
     /// # Errors
     /// The code is too short, and the mail would contain neither a link nor a code. All of Supabase's codes have the same
     /// length, so no mail can be sent.
-    pub(super) fn admit(&self, code: Option<&SecretString>) -> Result<Option<String>, UpstreamFailure> {
-        let Some(min) = self.mail_code.min_digits() else { return Ok(None) };
+    pub(super) fn admit(code: Option<&SecretString>, links: &PortalLinks) -> Result<Option<String>, UpstreamFailure> {
+        let Some(min) = links.mail_code.min_digits() else { return Ok(None) };
         let digits = count_digits(code);
         if digits >= min {
             return Ok(code.map(|code| code.expose_secret().to_owned()));
         }
         metrics::record_code_too_short();
-        if !self.is_required {
+        if !is_required(links) {
             return Ok(None);
         }
         let message = format!(
@@ -88,6 +85,11 @@ impl CodeGate {
     }
 }
 
+/// Whether mails contain only a code and no link.
+fn is_required(links: &PortalLinks) -> bool {
+    links.style == LinkStyle::Code
+}
+
 /// The number of digits in a code. 0 if there is no code, or if it contains anything other than digits.
 fn count_digits(code: Option<&SecretString>) -> usize {
     let code = code.map(|code| code.expose_secret()).unwrap_or_default();
@@ -97,6 +99,7 @@ fn count_digits(code: Option<&SecretString>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::MailCode;
 
     #[test]
     fn only_codes_that_are_long_enough_are_admitted() {
@@ -114,8 +117,7 @@ mod tests {
             (MailCode::OnRateLimited, LinkStyle::Code, "40817263", Ok(Some("40817263"))),
             (MailCode::OnRateLimited, LinkStyle::Code, "408172", Err("code_too_short")),
         ] {
-            let links = LinkSettings { style, mail_code, confirm_keys: None };
-            let result = CodeGate::new(&links).admit(Some(&code.into()));
+            let result = CodeGate::admit(Some(&code.into()), &PortalLinks { style, mail_code });
             let result = result.map_err(|failure| failure.reason.code);
             let expected = admitted.map(|code| code.map(str::to_owned)).map_err(str::to_owned);
             assert_eq!(result, expected, "{mail_code:?}, {code}");

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     metrics,
-    settings::{LinkSettings, Signups, SupabaseClientSettings},
+    settings::{PortalLinks, Signups, SupabaseClientSettings},
 };
 
 /// A client for one Supabase project.
@@ -34,8 +34,6 @@ pub struct SupabaseClient {
     endpoint: Url,
     headers: HeaderMap,
     link_origins: Vec<String>,
-    /// Whether links must lead to one of `link_origins`.
-    is_origin_checked: bool,
     slots: Semaphore,
     /// Slots for retries after a failed hook: half of `slots`, at least one.
     hook_slots: Semaphore,
@@ -95,12 +93,7 @@ impl SupabaseClient {
     ///
     /// # Errors
     /// The key is not a valid header value, or the HTTP client cannot be created.
-    pub fn new(
-        settings: &SupabaseClientSettings,
-        links: &LinkSettings,
-        mail_domain: &str,
-        timeout: Duration,
-    ) -> anyhow::Result<Self> {
+    pub fn new(settings: &SupabaseClientSettings, mail_domain: &str, timeout: Duration) -> anyhow::Result<Self> {
         let mut headers = HeaderMap::new();
         // Supabase's gateway reads `apikey`; the auth server reads the bearer token.
         headers.insert(HeaderName::from_static("apikey"), sensitive_header(settings.key.expose_secret())?);
@@ -113,13 +106,12 @@ impl SupabaseClient {
             endpoint: settings.url.join("auth/v1/admin/generate_link")?,
             headers,
             link_origins: settings.link_origins.clone(),
-            is_origin_checked: links.style.leads_through_supabase(),
             slots: Semaphore::new(settings.concurrency),
             hook_slots: Semaphore::new((settings.concurrency / 2).max(1)),
             hook_error_at: Mutex::default(),
             check_address: format!("probe@{mail_domain}"),
             signups: settings.signups,
-            code_gate: CodeGate::new(links),
+            code_gate: CodeGate::new(),
         })
     }
 
@@ -162,7 +154,7 @@ impl SupabaseClient {
         }
     }
 
-    /// Creates a sign-in link that leads to `callback_url`. Any earlier link of this address stops working.
+    /// Creates a sign-in link that leads to `callback_url`, for a mail with such `links`. Any earlier link of this address stops working.
     ///
     /// # Errors
     /// [`UpstreamFailure`] if the response contains no link, or a link that must not be mailed.
@@ -170,6 +162,7 @@ impl SupabaseClient {
         &self,
         email: &Email,
         callback_url: &CallbackUrl,
+        links: &PortalLinks,
     ) -> Result<GeneratedLink, UpstreamFailure> {
         let request =
             GenerateLinkRequest { r#type: self.link_type(), email: email.as_str(), redirect_to: callback_url.as_str() };
@@ -181,8 +174,8 @@ impl SupabaseClient {
             None
         };
         let body = body.ok_or_else(|| verdict::classify(&response))?;
-        self.code_gate.observe_length(body.email_otp.as_ref());
-        self.check_link(&response, email, body)
+        self.code_gate.observe_length(body.email_otp.as_ref(), links);
+        self.check_link(&response, email, body, links)
     }
 
     /// The shortest `verify_url` that a link may have.
@@ -208,6 +201,7 @@ impl SupabaseClient {
         response: &UpstreamResponse,
         email: &Email,
         body: GenerateLinkResponse,
+        links: &PortalLinks,
     ) -> Result<GeneratedLink, UpstreamFailure> {
         let failure = |verdict, code: &str, message: String| UpstreamFailure {
             verdict,
@@ -228,7 +222,7 @@ impl SupabaseClient {
         let origin = url.origin().ascii_serialization();
         // Leave out the query, because it contains the token.
         let verify_url = Url::parse(&format!("{origin}{}", url.path())).map_err(|_| verdict::classify(response))?;
-        if self.is_origin_checked && !self.link_origins.contains(&origin) {
+        if links.style.leads_through_supabase() && !self.link_origins.contains(&origin) {
             let message = format!(
                 "Supabase creates links to {origin}, which is not in LINK_ORIGINS: set Supabase's API_EXTERNAL_URL, or \
                  add the origin to LINK_ORIGINS"
@@ -244,7 +238,7 @@ impl SupabaseClient {
             found.map(|(_, value)| value.into_owned()).ok_or_else(|| verdict::classify(response))
         };
         let (token_hash, kind) = (parameter("token")?, as_magic_link(parameter("type")?));
-        let code = self.code_gate.admit(body.email_otp.as_ref())?;
+        let code = CodeGate::admit(body.email_otp.as_ref(), links)?;
         Ok(GeneratedLink { verify_url, token_hash, kind, code, redirect_to: body.redirect_to })
     }
 }

@@ -1,0 +1,41 @@
+//! The portal in whose name the mail is sent.
+
+use std::time::Duration;
+
+use outbox::Failure;
+
+use super::{context::DeliveryRun, outcome::DeliveryOutcome};
+use crate::settings::MailPortal;
+
+/// Time until a job whose portal this worker does not know is tried again. By then, another worker may claim it, or this worker
+/// may have been told to read its file again.
+const UNKNOWN_PORTAL_DELAY: Duration = Duration::from_secs(5);
+
+impl DeliveryRun<'_> {
+    /// The job's portal. The default portal if this worker does not know the job's portal.
+    pub(super) fn portal(&self) -> &MailPortal {
+        let portal = self.portals.find(self.job.portal.as_deref());
+        portal.unwrap_or_else(|| self.portals.default_portal())
+    }
+
+    /// Puts the job back if this worker does not know its portal. The attempt does not count, because another worker, or this
+    /// one after a reload, can send the mail.
+    ///
+    /// # Errors
+    /// The outcome of the delivery.
+    pub(super) fn ensure_portal_is_known(&self) -> Result<(), DeliveryOutcome> {
+        let Some(id) = self.job.portal.as_deref().filter(|id| self.portals.find(Some(id)).is_none()) else {
+            return Ok(());
+        };
+        let message = format!(
+            "This worker's PORTALS_FILE has no portal `{id}`: give all workers the same file as the api, and send them SIGHUP."
+        );
+        Err(DeliveryOutcome::Requeue {
+            delay: UNKNOWN_PORTAL_DELAY,
+            failure: Some(Failure::new("portal_unknown", message)),
+            is_uncounted: true,
+            suspected: None,
+            step: None,
+        })
+    }
+}
