@@ -1,7 +1,7 @@
 //! Serves the example portal (`openapi/examples/portal`) on a separate origin, so that browsers make real
 //! cross-origin requests. It reads the files for each request, so reloading a page shows changes.
 
-use crate::{SupabaseSettings, programs::workspace_root, server::Server};
+use crate::{SupabaseSettings, html::escape, programs::workspace_root, server::Server};
 use poem::{
     Endpoint, EndpointExt, IntoResponse, Request, Response,
     endpoint::make_sync,
@@ -17,6 +17,8 @@ use std::{
 use tokio::net::TcpListener;
 
 const FOLDER: &str = "openapi/examples/portal";
+/// The portal's name in the files.
+const NAME: &str = "Example Portal";
 const SCRIPTS: [&str; 12] = [
     "address.js",
     "api.js",
@@ -37,6 +39,12 @@ const SCRIPTS: [&str; 12] = [
 pub struct PortalSettings {
     /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
+    /// The host in the portal's address: `localhost` or `127.0.0.1`. The other one is redirected to it.
+    pub host: &'static str,
+    /// The name that the pages show.
+    pub name: String,
+    /// The colours of buttons and links in light and in dark mode, in CSS. `None` for the portal's own blue.
+    pub accent: Option<(&'static str, &'static str)>,
     /// The api's base address, such as `http://127.0.0.1:8080/api`.
     pub api: String,
     /// Seconds until a person may request a second mail.
@@ -53,6 +61,9 @@ impl Default for PortalSettings {
     fn default() -> Self {
         PortalSettings {
             listen: (Ipv4Addr::LOCALHOST, 0).into(),
+            host: "localhost",
+            name: NAME.into(),
+            accent: None,
             api: "http://127.0.0.1:8080/api".into(),
             resend_after: 30,
             supabase_url: "http://127.0.0.1:8054".into(),
@@ -66,6 +77,7 @@ impl Default for PortalSettings {
 #[derive(Debug)]
 pub struct Portal {
     server: Server,
+    host: &'static str,
 }
 
 impl Portal {
@@ -75,13 +87,14 @@ impl Portal {
     /// The address is taken.
     pub async fn start(settings: PortalSettings) -> io::Result<Portal> {
         let listener = TcpListener::bind(settings.listen).await?;
-        Ok(Portal { server: Server::start(listener, pages(settings))? })
+        let host = settings.host;
+        Ok(Portal { server: Server::start(listener, pages(settings))?, host })
     }
 
-    /// Its origin, with the host `localhost`: the stand-in Supabase Auth and the api allow `http://localhost` on any
-    /// port.
+    /// Its origin. By default, the host is `localhost`: the stand-in Supabase Auth and the api allow `http://localhost` on
+    /// any port.
     pub fn url(&self) -> String {
-        format!("http://localhost:{}", self.server.address().port())
+        format!("http://{}:{}", self.host, self.server.address().port())
     }
 }
 
@@ -92,12 +105,12 @@ fn pages(settings: PortalSettings) -> impl Endpoint + 'static {
 
 fn page(settings: &PortalSettings, request: &Request) -> Response {
     let (file, kind) = file_of(request.uri().path());
-    if let Some(address) = own_address(file, request) {
+    if let Some(address) = own_address(settings.host, file, request) {
         return Redirect::temporary(address).into_response();
     }
     let content = match file {
         "config.js" => Ok(config(settings)),
-        file => fs::read_to_string(workspace_root().join(FOLDER).join(file)),
+        file => fs::read_to_string(workspace_root().join(FOLDER).join(file)).map(|text| own_look(settings, file, text)),
     };
     let Ok(content) = content else {
         return Response::builder()
@@ -112,15 +125,27 @@ fn page(settings: &PortalSettings, request: &Request) -> Response {
         .body(content)
 }
 
-/// The address of a page under `localhost`, if the request used another host, such as 127.0.0.1. Browsers keep a
-/// session per host, and the api allows one origin. The callback is never redirected, because the redirect would pass
+/// The file with the portal's own name and colours.
+fn own_look(settings: &PortalSettings, file: &str, text: String) -> String {
+    match (file, settings.accent) {
+        ("portal.css", Some((light, dark))) => format!(
+            "{text}:root {{ --accent: {light}; --accent-deep: {light}; }}\n\
+             @media (prefers-color-scheme: dark) {{ :root {{ --accent: {dark}; --accent-deep: {dark}; }} }}\n"
+        ),
+        (file, _) if file.ends_with(".html") => text.replace(NAME, &escape(&settings.name)),
+        _ => text,
+    }
+}
+
+/// The address of a page under the portal's own host, if the request used another one: 127.0.0.1 instead of localhost, or the
+/// reverse. Browsers keep a session per host, and the api allows one origin. The callback is never redirected, because the redirect would pass
 /// its tokens on.
-fn own_address(file: &str, request: &Request) -> Option<String> {
+fn own_address(own: &str, file: &str, request: &Request) -> Option<String> {
     let host = request.header(header::HOST)?;
     let (name, port) = host.rsplit_once(':')?;
     let is_page = matches!(file, "index.html" | "member.html");
     let path = request.uri().path_and_query().map_or("/", PathAndQuery::as_str);
-    (is_page && name != "localhost").then(|| format!("http://localhost:{port}{path}"))
+    (is_page && name != own).then(|| format!("http://{own}:{port}{path}"))
 }
 
 /// The file and the content type for a path. Any path without its own file shows the page for people who are signed in. The

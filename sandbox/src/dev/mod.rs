@@ -4,6 +4,7 @@
 
 mod link_style;
 mod lone_api;
+mod portals;
 mod progress;
 mod settings;
 mod watch_jobs;
@@ -14,6 +15,7 @@ use crate::{
 };
 pub use link_style::DevLinkStyle;
 pub use lone_api::with_api;
+use portals::PortalFiles;
 use settings::DevAddresses;
 use std::{
     io::{self, IsTerminal, Write},
@@ -68,6 +70,8 @@ struct DevStack {
     supabase: SupabaseAuth,
     mailgun: Mailgun,
     portal: Portal,
+    library: Portal,
+    files: PortalFiles,
     addresses: DevAddresses,
     link_style: DevLinkStyle,
     api: Program,
@@ -83,7 +87,8 @@ impl DevStack {
             },)?;
         let api_port = port("api", 8080)?;
         let (supabase, mailgun) = stand_ins(api_port, database.url()).await?;
-        let portal = portal(api_port, supabase.url()).await?;
+        let (portal, library) = portals(api_port, &supabase.url()).await?;
+        let files = PortalFiles::write(&library.url())?;
         let addresses = DevAddresses {
             api_database: database.url_as(Role::Api),
             worker_database: database.url_as(Role::Worker),
@@ -92,6 +97,8 @@ impl DevStack {
             api: api_port,
             api_private: port("api's metrics", 8082)?,
             worker: port("worker", 8081)?,
+            portals_file: files.portals(),
+            templates: files.templates(),
         };
         let confirm_key = settings::new_key();
         database.set_roles().await?;
@@ -101,7 +108,7 @@ impl DevStack {
         let worker = run("worker", &programs.worker, settings::for_worker(&addresses, &confirm_key, link_style))?;
         let api = run("api", &programs.api, settings::for_api(&addresses, &confirm_key))?;
         tokio::try_join!(until_it_is_ready(&worker, addresses.worker), until_it_is_ready(&api, addresses.api),)?;
-        Ok(DevStack { database, supabase, mailgun, portal, addresses, link_style, api, worker })
+        Ok(DevStack { database, supabase, mailgun, portal, library, files, addresses, link_style, api, worker })
     }
 
     /// Prints plain lines that can be copied whole.
@@ -111,6 +118,7 @@ impl DevStack {
         println!("\nEverything is running. Stop it with Ctrl-C; no data is kept.\n");
         for (name, address) in [
             ("portal", format!("{}/", self.portal.url())),
+            ("library", format!("{}/ (a second portal, in German)", self.library.url())),
             ("mailbox", format!("{}/", self.mailgun.url())),
             ("api docs", format!("http://127.0.0.1:{api}/api/docs")),
             ("OpenAPI", format!("http://127.0.0.1:{api}/api/openapi.json")),
@@ -119,6 +127,9 @@ impl DevStack {
             ("worker health", format!("http://127.0.0.1:{worker}/health/ready")),
             ("Supabase Auth", format!("{} (a stand-in)", self.supabase.url())),
             ("psql", format!("psql '{}'", self.database.url())),
+            ("portals file", self.files.portals().display().to_string()),
+            ("words", self.files.templates().join("en/words.ftl").display().to_string()),
+            ("reload", format!("kill -HUP {} {} (after a change of these files)", self.api.pid(), self.worker.pid())),
             ("mails", format!("with {} (see cargo dev --help)", self.link_style.describe())),
         ] {
             println!("{name:<14} {address}");
@@ -191,11 +202,18 @@ async fn stand_ins(api_port: u16, database: &str) -> anyhow::Result<(SupabaseAut
     Ok((supabase, mailgun))
 }
 
-async fn portal(api_port: u16, supabase_url: String) -> io::Result<Portal> {
-    let listen = loopback(port("portal", 8090)?);
-    let api = format!("http://{}/api", loopback(api_port));
-    let settings = PortalSettings { listen, api, supabase_url, mails_show_code: true, ..PortalSettings::default() };
-    Portal::start(settings).await
+async fn portals(api_port: u16, supabase_url: &str) -> io::Result<(Portal, Portal)> {
+    let settings = PortalSettings {
+        listen: loopback(port("portal", 8090)?),
+        api: format!("http://{}/api", loopback(api_port)),
+        supabase_url: supabase_url.into(),
+        mails_show_code: true,
+        ..PortalSettings::default()
+    };
+    let portal = Portal::start(settings.clone()).await?;
+    let listen = loopback(port("library", 8091)?);
+    let library = portals::start_library(PortalSettings { listen, ..settings }).await?;
+    Ok((portal, library))
 }
 
 async fn migrate(worker: &Path, database: &str) -> Result<(), ProgramError> {

@@ -1,5 +1,7 @@
 //! The settings that `cargo dev` gives to the two programs. They get no other settings. All values are made up.
 
+use std::path::PathBuf;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::DevLinkStyle;
@@ -22,6 +24,10 @@ pub(super) struct DevAddresses {
     pub(super) api: u16,
     pub(super) api_private: u16,
     pub(super) worker: u16,
+    /// `PORTALS_FILE` of both programs.
+    pub(super) portals_file: PathBuf,
+    /// `MAIL_TEMPLATES` of both programs.
+    pub(super) templates: PathBuf,
 }
 
 /// Hides libraries' routine messages.
@@ -33,7 +39,7 @@ pub(super) fn for_migrate(database: &str) -> ProgramSettings {
     owned([("DATABASE_URL", database.to_owned())])
 }
 
-/// Allows many requests in a short time, and a portal on any port of localhost.
+/// Allows many requests in a short time.
 pub(super) fn for_api(at: &DevAddresses, confirm_key: &str) -> ProgramSettings {
     owned([
         ("DATABASE_URL", at.api_database.clone()),
@@ -42,8 +48,8 @@ pub(super) fn for_api(at: &DevAddresses, confirm_key: &str) -> ProgramSettings {
         ("API_PRIVATE_LISTEN", loopback(at.api_private)),
         ("PUBLIC_URL", public_url(at)),
         ("CONFIRM_KEY", confirm_key.to_owned()),
-        ("CALLBACK_ORIGINS", "https://example.com,http://localhost:*".into()),
-        ("LANGUAGES", "en,de,fr,es,ar".into()),
+        ("PORTALS_FILE", at.portals_file.display().to_string()),
+        ("MAIL_TEMPLATES", at.templates.display().to_string()),
         // There is no load balancer that needs time to notice a stop.
         ("DRAIN_SECONDS", "0".into()),
         ("IP_RATE_LIMIT", "600/1m".into()),
@@ -86,6 +92,8 @@ pub(super) fn for_worker(at: &DevAddresses, confirm_key: &str, link_style: DevLi
         ("MAIL_FROM", "Example Portal <sign-in@mg.example.com>".into()),
         ("LINK_SEALING_KEY", new_key()),
         ("LINK_STYLE", link_style.as_str().into()),
+        ("PORTALS_FILE", at.portals_file.display().to_string()),
+        ("MAIL_TEMPLATES", at.templates.display().to_string()),
         ("MAIL_CODE", "on".into()),
         ("PUBLIC_URL", public_url(at)),
         ("CONFIRM_KEY", confirm_key.to_owned()),
