@@ -7,6 +7,7 @@ use outbox::{
     Enqueued, GroupCommit, NewJob, PgPool, PoolerMonitor, ProgramKind, Report, ReportOutcome,
     programs::{Program, ProgramReporter, ProgramsSummary},
 };
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -45,6 +46,8 @@ pub(crate) struct AppState {
     pub(crate) webhook_log: WebhookLog,
     /// Reports that this api is running, and reads which programs are running.
     pub(crate) reporter: ProgramReporter,
+    /// Notified if a request waits for what the workers report.
+    pub(crate) report_wanted: Notify,
     /// Detects when a pooler changes its mode.
     pub(crate) pooler_monitor: PoolerMonitor,
     /// Cancelled at the first stop signal. From then on, the api is not ready.
@@ -97,6 +100,7 @@ impl AppState {
                 confirm_keys: settings.confirm.as_ref().map(|confirm| confirm.keys.ids()),
                 portals: settings.live.portals.ids(),
             }),
+            report_wanted: Notify::new(),
             pooler_monitor: PoolerMonitor::default(),
             draining: CancellationToken::new(),
         };

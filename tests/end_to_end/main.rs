@@ -17,6 +17,7 @@ mod main_job;
 mod metrics;
 mod operator;
 mod outages;
+mod portals;
 mod programs;
 mod reconciliation;
 mod replicas;

@@ -10,6 +10,7 @@ pub mod settings;
 use std::{
     fmt::{self, Debug, Formatter},
     ops::Deref,
+    path::Path,
     time::Duration,
 };
 
@@ -77,6 +78,13 @@ impl Plan {
     pub fn with_public_url(self, url: &str) -> Self {
         let plan = self.api("PUBLIC_URL", url).api("CONFIRM_KEY", CONFIRM_KEY);
         plan.worker("PUBLIC_URL", url).worker("CONFIRM_KEY", CONFIRM_KEY)
+    }
+
+    /// Replaces the one portal of the settings by those of this `PORTALS_FILE`, in both programs.
+    #[must_use]
+    pub fn with_portals(self, file: &Path) -> Self {
+        let file = file.to_str().unwrap();
+        self.api("CALLBACK_ORIGINS", "").api("PORTALS_FILE", file).worker("PORTALS_FILE", file)
     }
 
     /// Adds a one-time code to each mail. The code has ten digits.

@@ -45,7 +45,7 @@ use crate::{
 };
 
 /// `Retry-After` while no worker knows the portal yet.
-const PORTAL_RETRY_AFTER: Duration = Duration::from_secs(10);
+const PORTAL_RETRY_AFTER: Duration = Duration::from_secs(5);
 
 #[derive(Tags)]
 enum PortalTag {
@@ -81,6 +81,7 @@ impl SendMagicLinkApi {
         let valid = validate(&state, request.headers(), body.0)?;
         let portal = &valid.portal;
         if portal.id.as_ref().is_some_and(|id| state.portal_readiness.is_waiting(id.as_str())) {
+            state.report_wanted.notify_one();
             return Err(ErrorResponse::unavailable_for(PORTAL_RETRY_AFTER).into());
         }
         let reader = Reader::of(portal, request.headers(), locale.as_deref(), time_zone.as_deref());

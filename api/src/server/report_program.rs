@@ -3,14 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use outbox::programs::REPORT_INTERVAL;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::state::AppState;
 
 /// Time between two checks of whether the tables are ready.
 const NOT_PREPARED_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Reports the api every 10 seconds once the tables are ready. Never returns.
+/// Minimum time between two reports.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Reports the api every 10 seconds once the tables are ready, and earlier if a request needs to know what the workers report.
+/// Never returns.
 pub(super) async fn run(state: Arc<AppState>) {
     loop {
         if !state.queue.is_prepared() {
@@ -22,6 +26,11 @@ pub(super) async fn run(state: Arc<AppState>) {
             tracing::debug!(%error, "could not record in email_programs that this api is running: retrying in 10 seconds");
         }
         state.note_worker_portals();
-        sleep(REPORT_INTERVAL).await;
+        let is_wanted = async {
+            sleep(MIN_INTERVAL).await;
+            state.report_wanted.notified().await;
+        };
+        // Either way, it is time for the next report.
+        let _ = timeout(REPORT_INTERVAL, is_wanted).await;
     }
 }
