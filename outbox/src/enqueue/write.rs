@@ -122,12 +122,7 @@ struct JobRows<'a> {
 }
 
 impl<'a> JobRows<'a> {
-    fn collect(
-        policy: &EnqueuePolicy,
-        state: &RecipientState,
-        requests: &'a [NewJob],
-        outcomes: &[Enqueued],
-    ) -> Self {
+    fn collect(policy: &EnqueuePolicy, state: &RecipientState, requests: &'a [NewJob], outcomes: &[Enqueued]) -> Self {
         let queued = |index: &usize| outcomes[*index] == Enqueued::Queued;
         // If the batch has several requests for one recipient, only the job of the last request stays open.
         let last: HashMap<&str, usize> =
