@@ -54,7 +54,8 @@ fn describe() {
     describe_gauge!(BUILD_INFO, "Always 1. The labels say which build of which program this is.");
     describe_counter!(
         REQUESTS,
-        "Responses of the send-magic-link endpoint, by status and error code (ok without an error)."
+        "Responses of the send-magic-link endpoint, by status and error code (ok without an error), and for accepted \
+         requests by portal (default without a portal)."
     );
     describe_counter!(
         CONFIRM_REQUESTS,
@@ -101,7 +102,14 @@ fn start_at_zero() {
     }
 }
 
-/// Counts a response of the send-magic-link endpoint. `code` is `ok` for a success.
+/// Counts a response that accepts a request. Only these have the label `portal`, so that a portal adds a single series. Its ids
+/// come from the operator.
+pub(crate) fn count_accepted(status: u16, code: String, portal: Option<&str>) {
+    let portal = portal.unwrap_or("default").to_owned();
+    counter!(REQUESTS, "status" => status.to_string(), "code" => code, "portal" => portal).increment(1);
+}
+
+/// Counts any other response of the send-magic-link endpoint. `code` is `ok` for a success, such as a preflight.
 pub(crate) fn count_response(status: u16, code: String) {
     counter!(REQUESTS, "status" => status.to_string(), "code" => code).increment(1);
 }

@@ -74,7 +74,11 @@ async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() 
         let is_seen = samples.get("magic_link_database_up") == Some(&1.0)
             && samples.get("magic_link_jobs{state=\"queued\"}") == Some(&0.0)
             && samples.contains_key("magic_link_api_waiting_jobs");
-        if is_seen && samples["magic_link_jobs_total{state=\"sent\"}"] == 3.0 { Ok((text, samples)) } else { Err(text) }
+        if is_seen && samples["magic_link_jobs_total{state=\"sent\",portal=\"default\"}"] == 3.0 {
+            Ok((text, samples))
+        } else {
+            Err(text)
+        }
     })
     .await;
 
@@ -83,7 +87,7 @@ async fn all_metrics_of_the_dashboard_and_the_alerts_are_exported_and_correct() 
         assert!(exported.contains(name), "deploy/ names {name}, which no program exports");
     }
     for (series, wanted) in [
-        ("magic_link_api_requests_total{status=\"200\",code=\"ok\"}", 3.0),
+        ("magic_link_api_requests_total{status=\"200\",code=\"ok\",portal=\"default\"}", 3.0),
         ("magic_link_api_requests_total{status=\"429\",code=\"ip_rate_limited\"}", 1.0),
         ("magic_link_api_enqueue_batch_size_sum", 3.0),
         ("magic_link_api_enqueue_commit_seconds_count", 3.0),

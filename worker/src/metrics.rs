@@ -1,5 +1,5 @@
-//! The worker's Prometheus metrics. Labels have only fixed values, such as steps, outcomes and states; never put an address,
-//! a link or a job id in a label.
+//! The worker's Prometheus metrics. Labels have only values that the code or the operator fixes, such as steps, outcomes, states
+//! and the ids of portals; never put an address, a link or a job id in a label.
 
 use std::time::Duration;
 
@@ -52,7 +52,10 @@ pub(crate) fn install() -> Result<PrometheusHandle, BuildError> {
 fn describe() {
     describe_gauge!(BUILD_INFO, "Always 1. The labels say which build of which program this is.");
     describe_counter!("magic_link_attempts_total", "Attempts of a step, by step (generate_link, send) and outcome.");
-    describe_counter!("magic_link_jobs_total", "Jobs that this worker ended or requeued, by their new state.");
+    describe_counter!(
+        "magic_link_jobs_total",
+        "Jobs that this worker ended or requeued, by their new state and portal (default without a portal)."
+    );
     describe_counter!("magic_link_leases_rescued_total", "Running jobs that this worker rescued from dead workers.");
     describe_counter!(
         "magic_link_fenced_writes_total",
@@ -149,9 +152,7 @@ fn initialize() {
         }
         let _ = histogram!(step_histogram(step));
     }
-    for state in STATES {
-        job_counter(state).absolute(0);
-    }
+    start_portal(None);
     counter!("magic_link_leases_rescued_total").absolute(0);
     counter!("magic_link_fenced_writes_total").absolute(0);
     for outcome in ["found", "young", "absent", "gave_up", "failed"] {
@@ -177,6 +178,18 @@ fn initialize() {
     gauge!("magic_link_jobs_running").set(0.0);
     clear_shared_state();
     set_programs(None);
+}
+
+/// Creates the series of portals. Call it whenever the worker has read its portals.
+pub(crate) fn start_portals(portals: &[String]) {
+    portals.iter().for_each(|portal| start_portal(Some(portal)));
+}
+
+fn start_portal(portal: Option<&str>) {
+    for state in STATES {
+        // Not `absolute`, because the portal may have been known before.
+        job_counter(state, portal).increment(0);
+    }
 }
 
 /// Drains the histograms' buffers every 5 seconds. Otherwise, the buffers would grow while nothing scrapes `/metrics`. Never
@@ -217,25 +230,25 @@ pub(crate) fn record_commit(record: &'static str, batch: usize, duration: Durati
 }
 
 /// Records the end of a delivery. `since_claim` is the time from the claim of the job to now.
-pub(crate) fn record_delivery(state: &'static str, since_claim: Duration) {
-    job_counter(state).increment(1);
+pub(crate) fn record_delivery(state: &'static str, portal: Option<&str>, since_claim: Duration) {
+    job_counter(state, portal).increment(1);
     histogram!("magic_link_job_seconds", "state" => state).record(since_claim.as_secs_f64());
 }
 
-fn job_counter(state: &'static str) -> Counter {
-    counter!("magic_link_jobs_total", "state" => state)
+fn job_counter(state: &'static str, portal: Option<&str>) -> Counter {
+    counter!("magic_link_jobs_total", "state" => state, "portal" => portal.unwrap_or("default").to_owned())
 }
 
 /// Counts waiting jobs that ended at their deadline.
 pub(crate) fn record_expired(ended: &[EndedJob]) {
-    ended.iter().for_each(|job| job_counter(job.state).increment(1));
+    ended.iter().for_each(|job| job_counter(job.state, job.portal.as_deref()).increment(1));
 }
 
 /// Counts the jobs that were rescued because their worker died.
 pub(crate) fn record_rescued(rescued: &Rescued) {
     let count = |jobs| u64::try_from(jobs).unwrap_or(u64::MAX);
     counter!("magic_link_leases_rescued_total").increment(count(rescued.requeued + rescued.exhausted.len()));
-    job_counter("failed").increment(count(rescued.exhausted.len()));
+    rescued.exhausted.iter().for_each(|job| job_counter("failed", job.portal.as_deref()).increment(1));
 }
 
 /// Counts a delivery whose write changed nothing because its lease was lost.

@@ -25,6 +25,10 @@ pub(crate) struct RequestContext {
     pub(crate) traceparent: Option<String>,
 }
 
+/// Data of a response that accepts a request: the id of its portal. `None` if the deployment has no portals.
+#[derive(Debug, Clone)]
+pub(crate) struct AcceptedPortal(pub(crate) Option<String>);
+
 impl RequestContext {
     fn from_request(request: &Request) -> Self {
         let id = single_header(request.headers(), &REQUEST_ID).filter(|id| is_request_id(id));
@@ -71,8 +75,12 @@ pub(crate) async fn trace_request<E: Endpoint>(next: Arc<E>, mut request: Reques
             let status = response.status().as_u16();
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
             // Do not log the recipient: not everyone who can read the logs is allowed to know who signs in.
-            tracing::info!(%method, status, code, duration_ms, "request answered");
-            metrics::count_response(status, code);
+            let accepted = response.data::<AcceptedPortal>().map(|AcceptedPortal(portal)| portal.as_deref());
+            tracing::info!(%method, status, code, portal = accepted.flatten(), duration_ms, "request answered");
+            match accepted {
+                Some(portal) => metrics::count_accepted(status, code, portal),
+                None => metrics::count_response(status, code),
+            }
         }
         Ok(response)
     }

@@ -103,12 +103,13 @@ impl SendMagicLinkApi {
             request_id: context.id.clone(),
             traceparent: context.traceparent.clone(),
         };
+        let portal = job.portal.clone();
         match enqueue(&state, job).await? {
             Enqueued::Queued => {
                 state.queue.note_accepted();
-                Ok(AcceptedResponse)
+                Ok(AcceptedResponse { portal })
             }
-            Enqueued::Duplicate | Enqueued::Suppressed => Ok(AcceptedResponse),
+            Enqueued::Duplicate | Enqueued::Suppressed => Ok(AcceptedResponse { portal }),
             Enqueued::Limited { retry_after } => Err(recipient_rate_limited(retry_after.into()).into()),
         }
     }

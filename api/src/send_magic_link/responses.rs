@@ -9,6 +9,7 @@ use poem_openapi::{
 
 use crate::http::{
     error::json_response,
+    request_context::AcceptedPortal,
     response_headers::{
         ACCEPT_ENCODING, ALLOW, EXCEEDED_RATE_LIMIT, EXCEEDED_RATE_LIMIT_POLICY, RATE_LIMIT, RATE_LIMIT_POLICY,
         RETRY_AFTER,
@@ -25,11 +26,16 @@ struct MagicLinkAccepted {
 
 /// 200. The response is the same whether or not the address has an account.
 #[derive(Debug)]
-pub(super) struct AcceptedResponse;
+pub(super) struct AcceptedResponse {
+    /// Id of the portal, for the log and the metrics. The body does not contain it.
+    pub(super) portal: Option<String>,
+}
 
 impl IntoResponse for AcceptedResponse {
     fn into_response(self) -> Response {
-        json_response(StatusCode::OK, &MagicLinkAccepted { ok: true }.to_json().unwrap_or_default())
+        let mut response = json_response(StatusCode::OK, &MagicLinkAccepted { ok: true }.to_json().unwrap_or_default());
+        response.set_data(AcceptedPortal(self.portal));
+        response
     }
 }
 

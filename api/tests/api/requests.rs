@@ -178,7 +178,10 @@ async fn metrics_are_private_and_health_is_public() {
         eventually("ready", async || get("/health/ready").send(address).await.with_status(200)).await;
     }
     let metrics = String::from_utf8(get("/metrics").send(api.private).await.body).unwrap();
-    assert!(metrics.contains(r#"magic_link_api_requests_total{status="200",code="ok"} 1"#), "{metrics}");
+    assert!(
+        metrics.contains(r#"magic_link_api_requests_total{status="200",code="ok",portal="default"} 1"#),
+        "{metrics}"
+    );
     assert!(metrics.contains("magic_link_api_enqueue_seconds_count 1"), "{metrics}");
     assert_eq!(api.get("/metrics").await.code(), "not_found");
     api.expect_open_jobs(1);

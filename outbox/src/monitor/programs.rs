@@ -109,12 +109,17 @@ impl ProgramReporter {
         *self.portals.lock().unwrap_or_else(PoisonError::into_inner) = portals;
     }
 
+    /// The portals that the program knows. `None` without portals.
+    pub fn portals(&self) -> Option<Vec<String>> {
+        self.portals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Reports that the program is running, and logs each new warning.
     ///
     /// # Errors
     /// [`Error::Database`] or [`Error::TimedOut`]. [`latest`](Self::latest) then returns `None`.
     pub async fn report(&self, pool: &PgPool) -> Result<(), Error> {
-        let portals = self.portals.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let portals = self.portals();
         let reported = in_time(self.program.report(pool, portals.as_deref())).await;
         let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
         match reported {

@@ -10,6 +10,7 @@ mod lock_order;
 mod migrations;
 mod partitions;
 mod plans;
+mod portals;
 mod programs;
 mod public_roles;
 mod queue_cursor;

@@ -27,6 +27,7 @@ const CHECKSUMS: &str = "
 0016 d81171240d9907d1
 0017 089a7df5ffbfafdc
 0018 6a544d615940ecf1
+0019 5165dc7e769ccf3e
 ";
 
 #[test]
@@ -140,5 +141,43 @@ async fn an_older_api_adds_jobs_without_a_shown_host() {
     assert!(jobs.iter().all(|job| job.shown_host.is_none()), "{jobs:?}");
     let claimed = outbox.claim(10).await;
     assert!(claimed.len() == 2 && claimed.iter().all(|job| job.shown_host.is_none()), "{claimed:?}");
+    outbox.expect_open_jobs(2);
+}
+
+/// Runs the statements of an api from before migration 0019.
+#[tokio::test]
+async fn an_older_api_adds_jobs_without_a_portal() {
+    let outbox = TestOutbox::new().await;
+    let known: Vec<(Option<String>,)> = sandbox::rows(
+        &outbox.api,
+        "select key from email_enqueue_newcomer_batch(
+           array['1 min'::interval], array['1 min'::interval], array['0193a000-0000-7000-8000-000000000001'::uuid],
+           array['ann@example.com'], array['ann@example.com'], array['https://example.com/a'], array['example.com'],
+           array['de'], array[null], array['203.0.113.7'], array['first'], array[null], '10 min')",
+    )
+    .await;
+    assert_eq!(known, [], "the address is not a newcomer");
+    let superseded: Vec<(String, i16, bool)> = sandbox::rows(
+        &outbox.api,
+        "select job_request_id, attempts, requested_at < now() from email_enqueue_batch(
+           array['bob@example.com'], array[null::bigint], array['{}'], array['{}'::jsonb], array['bob@example.com'],
+           array['https://example.com/a'],
+           array['0193a000-0000-7000-8000-000000000002', '0193a000-0000-7000-8000-000000000003']::uuid[],
+           array['bob@example.com', 'ann@example.com'], array['bob@example.com', 'ann@example.com'],
+           array['https://example.com/a', 'https://example.com/b'], array['example.com', 'example.com'],
+           array['en', 'de'], array[null, 'Europe/Berlin'], array['second', 'third'], array[null, null],
+           array['queued', 'queued'], array[null, null], array[null, null], '10 min')",
+    )
+    .await;
+    assert_eq!(superseded, [("first".to_owned(), 0, true)]);
+    let jobs = outbox.jobs().await;
+    let stored: Vec<_> =
+        jobs.iter().map(|job| (job.request_id.as_str(), job.language.as_deref(), job.time_zone.as_deref())).collect();
+    let expected =
+        [("first", Some("de"), None), ("second", Some("en"), None), ("third", Some("de"), Some("Europe/Berlin"))];
+    assert_eq!(stored, expected);
+    assert!(jobs.iter().all(|job| job.portal.is_none() && (job.deadline - 600.0).abs() < 1e-3), "{jobs:?}");
+    let claimed = outbox.claim(10).await;
+    assert!(claimed.len() == 2 && claimed.iter().all(|job| job.portal.is_none()), "{claimed:?}");
     outbox.expect_open_jobs(2);
 }

@@ -211,3 +211,48 @@ struct SummaryRow {
     versions: Vec<String>,
     sealing_keys: Vec<String>,
 }
+
+#[tokio::test]
+async fn the_summary_has_the_portals_that_at_least_one_running_worker_knows() {
+    fn with_portals(program: Program, portals: &[&str]) -> Program {
+        Program { portals: Some(portals.iter().map(|&portal| portal.to_owned()).collect()), ..program }
+    }
+    let outbox = TestOutbox::new().await;
+    let known = async || {
+        let summary = report(&outbox.api, with_portals(api(), &["of-the-api"])).await;
+        summary.worker_portals().map(|portals| portals.iter().cloned().collect::<Vec<_>>().join(" "))
+    };
+    assert_eq!(known().await, None, "no worker is running");
+    report(&outbox.pool, worker("worker-a", &["aaaaaaaa"])).await;
+    assert_eq!(known().await.as_deref(), Some(""));
+
+    let second = ProgramReporter::new(with_portals(worker("worker-b", &["aaaaaaaa"]), &["shop", "club"]));
+    second.report(&outbox.pool).await.unwrap();
+    report(&outbox.pool, with_portals(worker("worker-c", &["aaaaaaaa"]), &["shop", "third"])).await;
+    assert_eq!(known().await.as_deref(), Some("club shop third"));
+    let shown = "select string_agg(coalesce(portals, '-'), ', ' order by kind, name) from email_programs_now";
+    assert_eq!(outbox.scalar::<String>(shown).await, "of-the-api, -, shop club, shop third");
+
+    // A worker reloads its portals without a restart.
+    second.set_portals(Some(vec!["club".to_owned(), "new".to_owned()]));
+    second.report(&outbox.pool).await.unwrap();
+    assert_eq!(known().await.as_deref(), Some("club new shop third"));
+    second.set_portals(None);
+    second.report(&outbox.pool).await.unwrap();
+    assert_eq!(known().await.as_deref(), Some("shop third"));
+
+    outbox.execute("update email_programs set seen_at = seen_at - interval '31 s' where kind = 'worker'").await;
+    assert_eq!(known().await, None, "no worker has reported for half a minute");
+}
+
+/// Runs the statement of a program from before migration 0019. Such a program still runs during an upgrade.
+#[tokio::test]
+async fn an_older_program_reports_itself_without_portals() {
+    let outbox = TestOutbox::new().await;
+    let report_older = "select workers, warnings is null, versions from email_program_running(
+        'older', 'worker', '0.1.0', '0123456789ab', 18, 13, array['aaaaaaaa'], 'verify', null)";
+    let older: Vec<(i64, bool, Vec<String>)> = sandbox::rows(&outbox.pool, report_older).await;
+    assert_eq!(older, [(1, true, vec!["0.1.0 0123456789ab".to_owned()])]);
+    let summary = report(&outbox.api, api()).await;
+    assert_eq!(summary.worker_portals().map(|portals| portals.len()), Some(0));
+}

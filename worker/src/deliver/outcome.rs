@@ -71,7 +71,7 @@ impl DeliveryRun<'_> {
             self.worker.capacity.record_end();
         }
         let since_claim = self.claimed_at.elapsed();
-        metrics::record_delivery(state, since_claim);
+        metrics::record_delivery(state, self.job.portal.as_deref(), since_claim);
         match state {
             "sent" => metrics::record_sent(self.job.waited + since_claim),
             "lease_lost" => metrics::record_fenced_write(),

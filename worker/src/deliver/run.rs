@@ -17,6 +17,7 @@ impl DeliveryRun<'_> {
             job_id = %job.lease.job,
             request_id = %job.request_id,
             traceparent = job.traceparent.as_deref(),
+            portal = job.portal.as_deref(),
             attempt = job.attempt,
         );
         async {

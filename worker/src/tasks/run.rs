@@ -67,6 +67,7 @@ async fn serve_health(
     settings: &WorkerSettings,
 ) -> anyhow::Result<JoinHandle<std::io::Result<()>>> {
     let prometheus = metrics::install()?;
+    metrics::start_portals(&worker.reporter.portals().unwrap_or_default());
     tokio::spawn(metrics::run_upkeep(prometheus.clone()));
     let listener = program::listen("WORKER_LISTEN", settings.listen).await?;
     let address = listener.local_addr()?;

@@ -180,7 +180,7 @@ async fn logs_and_metrics_contain_no_secret() {
     assert_eq!(status, 200);
     for name in [
         "magic_link_attempts_total{step=\"send\",outcome=\"ok\"} 1",
-        "magic_link_jobs_total{state=\"sent\"} 1",
+        "magic_link_jobs_total{state=\"sent\",portal=\"default\"} 1",
         "magic_link_jobs_running 0",
         "magic_link_redirect_not_allowed_total 0",
         "magic_link_job_seconds_bucket",
