@@ -32,8 +32,9 @@ async fn each_finished_job_has_one_line() {
 async fn a_job_that_ends_while_it_waits_has_a_line_too() {
     let mut system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
     let answer = system.ask("hello@example.com").await;
-    let late =
-        "update email_jobs_open set created_at = created_at - interval '1 hour', deadline_at = clock_timestamp()";
+    let late = "
+        update email_jobs_open
+        set created_at = created_at - interval '1 hour', deadline_at = clock_timestamp(), portal = 'shop'";
     system.execute(late).await;
     system.start_worker().await;
     let job = system.until_state(&answer, "expired").await;
@@ -47,6 +48,11 @@ async fn a_job_that_ends_while_it_waits_has_a_line_too() {
         (&json!("expired"), &json!(0), &json!("deadline_passed"))
     );
     assert!(told["age_ms"].as_u64() >= Some(3_600_000), "{line}");
+    assert_eq!(told["portal"], "shop", "{line}");
+    let (_, metrics) = system.get(&format!("http://{}/metrics", worker.address().await.unwrap())).await;
+    for series in ["state=\"expired\",portal=\"shop\"} 1", "state=\"expired\",portal=\"default\"} 0"] {
+        assert!(metrics.contains(&format!("magic_link_jobs_total{{{series}\n")), "{series}: {metrics}");
+    }
     assert!(!worker.log().concat().contains("hello@"));
     system.finish().await;
 }
