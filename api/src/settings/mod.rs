@@ -18,6 +18,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub use arguments::{ApiArguments, ApiCommand};
 pub(crate) use connections::ConnectionSettings;
 pub(crate) use languages::OfferedLanguages;
+use portals::CallbackSettings;
 pub(crate) use portals::LiveSource;
 
 use crate::{
@@ -92,6 +93,7 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
     let listen = errors.parse_address("API_LISTEN", "127.0.0.1:8080", &arguments.api_listen);
     let private_listen = errors.parse_address("API_PRIVATE_LISTEN", "127.0.0.1:8082", &arguments.api_private_listen);
     let connections = ConnectionSettings::read(arguments, errors);
+    let callback = CallbackSettings::read(arguments, errors);
     let client_ips = client_ip::read(arguments, errors);
     let ip_rate_limit = errors.parse("IP_RATE_LIMIT", "30/1m", &arguments.ip_rate_limit);
     let ip_rate_limit_overrides =
@@ -100,7 +102,9 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
     let queue_limit = errors.in_range("QUEUE_LIMIT", "100000", &arguments.queue_limit, 1..=100_000_000);
     let confirm = confirm_page::read(arguments, errors);
     let has_confirm_page = confirm.as_ref().is_some_and(Option::is_some);
-    let live_source = LiveSource::read(arguments, link_lifetime, has_confirm_page, errors);
+    let live_source = callback
+        .zip(link_lifetime)
+        .map(|(callback, link_lifetime)| LiveSource::new(arguments, callback, link_lifetime, has_confirm_page));
     let live = live_source.as_ref().and_then(|source| source.load(errors));
     let webhooks = read_webhooks(arguments, errors);
     Some(ApiSettings {

@@ -40,28 +40,41 @@ enum PortalsSource {
     Environment(AllowedOrigins),
 }
 
-impl LiveSource {
-    /// Reads the settings that stay the same until the program ends.
-    pub(super) fn read(
-        arguments: &ApiArguments,
-        link_lifetime: Option<Duration>,
-        has_confirm_page: bool,
-        errors: &mut SettingErrors,
-    ) -> Option<Self> {
+/// The settings about callbacks.
+pub(super) struct CallbackSettings {
+    portals: PortalsSource,
+    path: String,
+    next_prefixes: NextPrefixes,
+}
+
+impl CallbackSettings {
+    pub(super) fn read(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<Self> {
         let portals = read_source(arguments, errors);
         let path = errors.read("CALLBACK_PATH", "/auth/callback", parse_path(arguments.callback_path.trim()));
         let prefixes = errors.parse("CALLBACK_NEXT_PREFIXES", "/app,/docs", &arguments.callback_next_prefixes);
+        Some(Self { portals: portals?, path: path?, next_prefixes: prefixes? })
+    }
+}
+
+impl LiveSource {
+    /// Takes the settings that stay the same until the program ends.
+    pub(super) fn new(
+        arguments: &ApiArguments,
+        callback: CallbackSettings,
+        link_lifetime: Duration,
+        has_confirm_page: bool,
+    ) -> Self {
         let mailgun_domain = arguments.mailgun_domain.trim();
-        Some(Self {
+        Self {
             templates: arguments.mail_templates.clone(),
             languages: arguments.languages.clone(),
-            portals: portals?,
-            callback_path: path?,
-            next_prefixes: prefixes?,
+            portals: callback.portals,
+            callback_path: callback.path,
+            next_prefixes: callback.next_prefixes,
             mailgun_domain: (!mailgun_domain.is_empty()).then(|| mailgun_domain.to_ascii_lowercase()),
-            link_lifetime: link_lifetime?,
+            link_lifetime,
             has_confirm_page,
-        })
+        }
     }
 
     /// Reads the portals and the words. Adds an error for each fault, and returns `None` if there is any.
@@ -136,8 +149,8 @@ fn read_source(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<P
         |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
     match (given(&arguments.portals_file), given(&arguments.callback_origins)) {
         (None, None) => {
-            let problem = "is missing: set it, or PORTALS_FILE for several portals".to_owned();
-            errors.add(ORIGINS.0, ORIGINS.1, problem);
+            let what = if arguments.callback_origins.is_some() { "empty" } else { "missing" };
+            errors.add(ORIGINS.0, ORIGINS.1, format!("is {what}: set it, or PORTALS_FILE for several portals"));
             None
         }
         (None, Some(origins)) => errors.parse(ORIGINS.0, ORIGINS.1, &origins).map(PortalsSource::Environment),

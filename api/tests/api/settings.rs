@@ -111,7 +111,11 @@ async fn conflicting_settings_cause_one_error() {
 #[tokio::test]
 async fn an_error_says_what_to_write() {
     for (variable, value, line) in [
-        ("CALLBACK_ORIGINS", "", "CALLBACK_ORIGINS: is empty (example: https://example.com)"),
+        (
+            "CALLBACK_ORIGINS",
+            "",
+            "CALLBACK_ORIGINS: is empty: set it, or PORTALS_FILE for several portals (example: https://example.com)",
+        ),
         ("DATABASE_URL", " ", "DATABASE_URL: is empty (example: postgres://api:secret@db.internal/outbox)"),
         (
             "RUST_LOG",
