@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use confirm::{ConfirmKeys, Content, Expiry};
+use tests::CONFIRM_KEY;
 
 use crate::{
     Street,

@@ -49,9 +49,9 @@ impl Browser {
         self.assert_accessible(what).await;
     }
 
-    /// Fails if the page scrolls sideways.
+    /// Fails if the page scrolls sideways. On a phone, `innerWidth` grows with the page, so it does not show this.
     pub(crate) async fn assert_fits(&self, what: &str) {
-        let wide = self.value("document.documentElement.scrollWidth - innerWidth").await;
+        let wide = self.value("document.documentElement.scrollWidth - document.documentElement.clientWidth").await;
         assert!(wide.as_i64().unwrap() <= 0, "{what} scrolls sideways by {wide} px");
     }
 }

@@ -7,6 +7,7 @@ mod chromium;
 mod codes;
 mod confirm_states;
 mod confirming;
+mod long_words;
 mod looks;
 mod mailbox;
 mod pictures;

@@ -152,7 +152,7 @@ async fn keep_contact_sheet(browser: &Browser, mails: &[String]) {
 }
 
 /// Shows only the HTML of a mail, in a window as wide as a mail program's and as high as the mail.
-async fn show_mail(browser: &Browser, html: &str, look: Look) {
+pub(crate) async fn show_mail(browser: &Browser, html: &str, look: Look) {
     let look = Look { width: look.width.min(700), height: 300, ..look };
     browser.look_like(look).await;
     browser.go("about:blank").await;
