@@ -55,6 +55,54 @@ async fn a_bad_value_is_told_in_our_words() {
     }
 }
 
+/// Two portals with one origin, and one with a wrong colour, a wrong time zone and no name.
+const FAULTY_PORTALS: &str = r#"[[portal]]
+id = "shop"
+name = "Shop"
+origins = ["https://portal.example.com"]
+from = "Shop <shop@evil.example>"
+
+[[portal]]
+id = "docs"
+origins = ["https://docs.example.com", "https://portal.example.com"]
+colour = "blue"
+time_zone = "Mars/Olympus"
+"#;
+
+#[tokio::test]
+async fn every_fault_of_the_portals_file_stops_both_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("portals.toml");
+    let file = file.to_str().unwrap();
+    let missing = [("PORTALS_FILE", "/nowhere/portals.toml"), ("CALLBACK_ORIGINS", "")];
+    for which in [Which::Api, Which::Worker] {
+        assert_refused(which, &missing, &[], 2, "PORTALS_FILE: /nowhere/portals.toml: It does not exist.").await;
+    }
+    std::fs::write(file, FAULTY_PORTALS).unwrap();
+    for which in [Which::Api, Which::Worker] {
+        let (code, lines) = end_of(start(which, &[("PORTALS_FILE", file), ("CALLBACK_ORIGINS", "")], &[]).await).await;
+        assert_eq!(code, Some(2), "{lines:?}");
+        let expected = [
+            "7: `name` is missing",
+            "9: `origins` has an origin that line 4 has, too",
+            "10: `colour`: `blue` is not a colour",
+            "11: `time_zone`: is not a name in the IANA time zone database",
+        ];
+        assert_eq!(lines.len(), expected.len(), "{which:?}: {lines:?}");
+        for (line, expected) in lines.iter().zip(expected) {
+            assert!(line.starts_with(&format!("PORTALS_FILE: {file}:{expected}")), "{expected}: {line}");
+        }
+        assert_ours(&lines);
+    }
+    // Whether the sender fits MAILGUN_DOMAIN can be told once the file is sound.
+    std::fs::write(file, FAULTY_PORTALS.split("\n\n").next().unwrap()).unwrap();
+    let words =
+        "portals.toml:5: `from` of the portal `shop` is not an address at MAILGUN_DOMAIN, which is mg.example.com";
+    assert_refused(Which::Worker, &[("PORTALS_FILE", file)], &[], 2, words).await;
+    let both = [("PORTALS_FILE", file)];
+    assert_refused(Which::Api, &both, &[], 2, "CALLBACK_ORIGINS: is set together with PORTALS_FILE").await;
+}
+
 #[tokio::test]
 async fn a_busy_port_is_one_line_and_a_bad_setting() {
     let busy = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -18,19 +18,14 @@ impl DeliveryRun<'_> {
         portal.unwrap_or_else(|| self.portals.default_portal())
     }
 
-    /// Puts the job back if this worker does not know its portal. The attempt does not count, because another worker, or this
-    /// one after a reload, can send the mail.
-    ///
-    /// # Errors
-    /// The outcome of the delivery.
-    pub(super) fn ensure_portal_is_known(&self) -> Result<(), DeliveryOutcome> {
-        let Some(id) = self.job.portal.as_deref().filter(|id| self.portals.find(Some(id)).is_none()) else {
-            return Ok(());
-        };
+    /// The outcome of the delivery if this worker does not know the job's portal: the job is put back. The attempt does not
+    /// count, because another worker, or this one after a reload, can send the mail.
+    pub(super) fn unknown_portal(&self) -> Option<DeliveryOutcome> {
+        let id = self.job.portal.as_deref().filter(|id| self.portals.find(Some(id)).is_none())?;
         let message = format!(
             "This worker's PORTALS_FILE has no portal `{id}`: give all workers the same file as the api, and send them SIGHUP."
         );
-        Err(DeliveryOutcome::Requeue {
+        Some(DeliveryOutcome::Requeue {
             delay: UNKNOWN_PORTAL_DELAY,
             failure: Some(Failure::new("portal_unknown", message)),
             is_uncounted: true,

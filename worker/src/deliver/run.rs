@@ -33,7 +33,9 @@ impl DeliveryRun<'_> {
 
     /// Returns the step in which Mailgun accepted the mail, or any other outcome as `Err`.
     async fn deliver(&self) -> Result<StepRecord, DeliveryOutcome> {
-        self.ensure_portal_is_known()?;
+        if let Some(outcome) = self.unknown_portal() {
+            return Err(outcome);
+        }
         let link = match self.open_stored_link() {
             Ok(link) => link,
             Err(unusable) => self.create_link(unusable).await?,
