@@ -66,12 +66,13 @@ pub struct Fault {
 }
 
 impl Fault {
-    pub(crate) fn new(file: &str, line: usize, problem: impl Into<String>) -> Self {
+    /// A fault in a line of a file. `line` is 0 if the fault concerns the whole file.
+    pub fn new(file: &str, line: usize, problem: impl Into<String>) -> Self {
         Self { file: file.to_owned(), line, problem: problem.into() }
     }
 
     /// A fault that concerns a whole file or folder.
-    pub(crate) fn of_file(path: &Path, problem: impl Into<String>) -> Self {
+    pub fn of_file(path: &Path, problem: impl Into<String>) -> Self {
         Self::new(&path.display().to_string(), 0, problem)
     }
 }

@@ -14,6 +14,7 @@ use words::{Language, TimeZone, Words};
 
 use super::CommandError;
 use crate::mail::{
+    look::Look,
     mailed_link::MailedLink,
     render::{self, MailContent, RenderedMail},
 };
@@ -93,7 +94,7 @@ fn sample(
     let (url, code) = (link.map(str::to_owned), code.map(str::to_owned));
     let link = MailedLink { url, code, created_at: now, lifetime: Duration::from_hours(1) };
     let content = MailContent { link: &link, host: HOST, requested_at: now, language, time_zone: TimeZone::UTC };
-    render::render(words, &content).map_err(|error| CommandError::Mail(error.to_string()))
+    render::render(&Look::with_words(words.clone()), &content).map_err(|error| CommandError::Mail(error.to_string()))
 }
 
 fn write_file(path: &Path, text: &str) -> Result<(), CommandError> {

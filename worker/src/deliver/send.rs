@@ -53,7 +53,7 @@ impl DeliveryRun<'_> {
             language: self.language(),
             time_zone: self.time_zone(),
         };
-        render::render(&self.worker.words, &content)
+        render::render(&self.worker.look, &content)
             .map_err(|error| Failure::new("mail_not_rendered", error.to_string()))
     }
 

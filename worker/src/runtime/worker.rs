@@ -10,14 +10,13 @@ use outbox::{
     PgPool, PoolerMonitor, ProgramKind, Upstream,
     programs::{Program, ProgramReporter},
 };
-use words::Words;
 
 use super::{
     capacity::Capacity, committers::Committers, leases::LeaseRenewer, link_path_checker::LinkPathChecker,
     outage::OutageLog, redirect_checker::RedirectChecker, shutdown::Shutdown, upstream_monitor::UpstreamMonitor,
 };
 use crate::{
-    mail::link_seal::SealingKeys,
+    mail::{link_seal::SealingKeys, look::Look},
     settings::{Limits, LinkSettings, WorkerSettings},
     upstream::{
         check::CheckResult, mailgun::MailgunClient, mailgun_events::MailgunEventsClient, supabase::SupabaseClient,
@@ -49,8 +48,8 @@ pub struct Worker {
     pub mailgun_events: Option<MailgunEventsClient>,
     /// What links lead to, and whether mails show a code.
     pub links: LinkSettings,
-    /// The words used in mails, for every language in which the worker can send mail.
-    pub words: Words,
+    /// How mails look, in every language in which the worker can send mail.
+    pub look: Look,
     /// Encrypts links that are stored in the outbox.
     pub sealing_keys: SealingKeys,
     /// The leases of the jobs that are running in this worker.
@@ -106,7 +105,7 @@ impl Worker {
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
             mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             links: links.clone(),
-            words: words.clone(),
+            look: Look::with_words(words.clone()),
             sealing_keys: sealing_keys.clone(),
             lease_renewer: LeaseRenewer::new(limits.lease),
             capacity: Capacity::default(),
