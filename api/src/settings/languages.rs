@@ -1,7 +1,7 @@
 //! `LANGUAGES` and `MAIL_TEMPLATES`: the languages in which mails are offered, and the folder with an operator's own messages.
 
 use program::SettingErrors;
-use words::{Language, Words};
+use words::{Language, Words, WordsFolder};
 
 use super::ApiArguments;
 
@@ -18,8 +18,8 @@ impl OfferedLanguages {
 
 /// Reads `MAIL_TEMPLATES`.
 pub(super) fn read_words(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<Words> {
-    let words = Words::from_setting(arguments.mail_templates.as_deref());
-    errors.read_all("MAIL_TEMPLATES", "/etc/magic-link/templates", words)
+    let words = WordsFolder::from_setting(arguments.mail_templates.as_deref());
+    errors.read_all("MAIL_TEMPLATES", "/etc/magic-link/templates", words).map(|folder| folder.common)
 }
 
 /// Reads `LANGUAGES`.

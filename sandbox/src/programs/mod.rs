@@ -187,6 +187,11 @@ impl Program {
         self.process.signal(Signal::SIGTERM);
     }
 
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        self.process.signal(Signal::SIGHUP);
+    }
+
     /// Sends SIGKILL.
     pub fn kill(&self) {
         self.process.signal(Signal::SIGKILL);

@@ -37,33 +37,48 @@ pub(crate) enum Marks {
     Plain,
 }
 
+/// How messages are written as HTML.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Markup<'a> {
+    pub marks: Marks,
+    pub is_right_to_left: bool,
+    /// Where the value `support` leads.
+    pub support: Option<&'a str>,
+}
+
 /// Appends a message. In a language that is written from right to left, each value is isolated from the words around it.
-pub(crate) fn push_message(html: &mut String, parts: &[Part<'_>], marks: Marks, is_right_to_left: bool) {
+pub(crate) fn push_message(html: &mut String, parts: &[Part<'_>], markup: Markup<'_>) {
     for part in parts {
         match part {
             Part::Text(text) => push_escaped(html, text),
-            Part::Value { name, text } => push_value(html, name, text, marks, is_right_to_left),
+            Part::Value { name, text } => push_value(html, name, text, markup),
         }
     }
 }
 
-fn push_value(html: &mut String, name: &str, text: &str, marks: Marks, is_right_to_left: bool) {
+fn push_value(html: &mut String, name: &str, text: &str, markup: Markup<'_>) {
+    let Markup { marks, is_right_to_left, support } = markup;
     let (element, attributes) = match (name, marks) {
         ("until" | "until-date", Marks::Bold) => {
             ("strong", " class=\"strong\"{dir} style=\"color:#14181f;white-space:nowrap;\"")
         }
         ("lifetime", Marks::Bold) => ("span", "{dir} style=\"white-space:nowrap;\""),
         ("host", Marks::Bold) => ("strong", " class=\"strong\"{dir} style=\"color:#14181f;overflow-wrap:anywhere;\""),
+        ("support", _) => ("a", "{dir} class=\"faint\" style=\"color:#5d6875;overflow-wrap:anywhere;\""),
         _ if is_right_to_left => ("span", "{dir}"),
         _ => return push_escaped(html, text),
     };
     let direction = match (is_right_to_left, name) {
         (false, _) => "",
-        (true, "host") => " dir=\"ltr\"",
+        (true, "host" | "support") => " dir=\"ltr\"",
         (true, _) => " dir=\"auto\"",
     };
+    let target = match (name, support) {
+        ("support", Some(target)) => format!(" href=\"{}\"", escape(target)),
+        _ => String::new(),
+    };
     // Writing into a string cannot fail.
-    let _ = write!(html, "<{element}{}>", attributes.replace("{dir}", direction));
+    let _ = write!(html, "<{element}{target}{}>", attributes.replace("{dir}", direction));
     push_escaped(html, text);
     let _ = write!(html, "</{element}>");
 }

@@ -3,16 +3,27 @@
 //! the mail's subject and bodies: `look` holds the words and the compiled `templates`, `variables` is what templates can use,
 //! `mail_words` fills in messages, and `markup` and `wrap` format them. `portal_host` chooses the host to show.
 
+pub mod brand;
+mod check;
+mod check_html;
+#[cfg(test)]
+mod check_tests;
+pub(crate) mod format_characters;
 pub(crate) mod link_form;
 pub(crate) mod link_parts;
 pub(crate) mod link_seal;
 pub(crate) mod link_url;
 pub(crate) mod look;
+pub mod look_set;
+pub(crate) mod looks;
 mod mail_words;
 pub(crate) mod mailed_link;
 pub(crate) mod markup;
 pub(crate) mod portal_host;
 pub(crate) mod render;
+pub mod sample;
+mod template_folder;
+mod template_references;
 pub(crate) mod templates;
 mod variables;
 mod wrap;

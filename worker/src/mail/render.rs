@@ -9,6 +9,7 @@ use minijinja::Value;
 use words::{Language, TimeZone, WordsError};
 
 use super::{
+    brand::Logo,
     look::Look,
     mail_words::MailWords,
     mailed_link::MailedLink,
@@ -42,8 +43,10 @@ pub struct RenderedMail {
     pub subject: String,
     /// The plain-text body. Its only URL is the link, if any.
     pub text: String,
-    /// The HTML body. Its only `href` is the link, if any.
+    /// The HTML body. Its only `href` is the link, if any, and the support of the portal, if any.
     pub html: String,
+    /// The picture that the HTML body shows, if any.
+    pub logo: Option<Logo>,
 }
 
 /// Why a mail cannot be rendered.
@@ -62,23 +65,43 @@ pub(crate) enum RenderError {
 /// # Errors
 /// There are no words for the language, or a template cannot be rendered.
 pub(crate) fn render(look: &Look, content: &MailContent<'_>) -> Result<RenderedMail, RenderError> {
+    let RenderedParts { subject, text, html } = render_parts(look, content)?;
+    let (subject, text, html) = (subject?, text?, html?);
+    let logo = look.brand.logo.clone().filter(|logo| html.contains(&logo.source()));
+    Ok(RenderedMail { subject, text, html, logo })
+}
+
+/// The parts of a mail, each with its own error.
+pub(super) struct RenderedParts {
+    pub subject: Result<String, TemplateError>,
+    pub text: Result<String, TemplateError>,
+    pub html: Result<String, TemplateError>,
+}
+
+/// Renders the subject and both bodies, and goes on after an error.
+///
+/// # Errors
+/// There are no words for the language.
+pub(super) fn render_parts(look: &Look, content: &MailContent<'_>) -> Result<RenderedParts, WordsError> {
     let MailedLink { url: link, code, .. } = content.link.clone();
-    let words = Arc::new(MailWords::new(&look.words, content)?);
+    let words = Arc::new(MailWords::new(&look.words, &look.brand, content)?);
     let templates = look.templates(content.language);
     let style = match (&link, &code) {
         (Some(_), None) => "link",
         (Some(_), Some(_)) => "link-and-code",
         (None, _) => "code",
     };
-    let variables = |body| Arc::new(Variables { words: Arc::clone(&words), style, body });
+    let variables =
+        |body| Arc::new(Variables { words: Arc::clone(&words), brand: Arc::clone(&look.brand), style, body });
     // Mail programs group mails with the same subject into one conversation and hide the newest mail. So each request gets its
     // own subject, which includes the time.
-    let subject = templates.render(SUBJECT, Value::from_dyn_object(variables(None)))?;
-    let body = Body { link, code, subject: subject.clone() };
+    let subject = templates.render(SUBJECT, Value::from_dyn_object(variables(None)));
+    let subject = subject.map(|subject| subject.trim().to_owned());
+    let body = Body { link, code, subject: subject.as_deref().unwrap_or_default().to_owned() };
     let variables = Value::from_dyn_object(variables(Some(body)));
-    let text = templates.render(TEXT, variables.clone())?;
-    let html = templates.render(HTML, variables)?;
-    Ok(RenderedMail { subject, text, html })
+    let text = templates.render(TEXT, variables.clone());
+    let html = templates.render(HTML, variables);
+    Ok(RenderedParts { subject, text, html })
 }
 
 #[cfg(test)]
@@ -89,6 +112,7 @@ mod tests {
     use words::Words;
 
     use super::*;
+    use crate::mail::brand::Brand;
 
     const LINK: &str = "https://abc.supabase.co/auth/v1/verify?token=0123abcd&type=magiclink&redirect_to=\
                         https://portal.example.com/auth/callback?next=%2Fsecret%2Fplace";
@@ -113,7 +137,7 @@ mod tests {
         let requested_at = created_at - TimeDelta::seconds(40);
         let (host, time_zone) = ("portal.example.com", zone.parse().unwrap());
         render(
-            &Look::with_words(Words::built_in()),
+            &Look::built_in(Words::built_in(), Brand::default()),
             &MailContent { link: &link, host, requested_at, language, time_zone },
         )
         .unwrap()
@@ -337,7 +361,7 @@ the code. Never pass it on.",
             let (time_zone, requested_at) = (zone.parse().unwrap(), link.created_at);
             let (host, language) = ("portal.example.com", Language::ENGLISH);
             let content = MailContent { link: &link, host, requested_at, language, time_zone };
-            let mail = render(&Look::with_words(Words::built_in()), &content).unwrap();
+            let mail = render(&Look::built_in(Words::built_in(), Brand::default()), &content).unwrap();
             assert!(visible(&mail.html).contains(expected), "{}", mail.html);
         }
     }

@@ -7,7 +7,11 @@ use minijinja::{
     value::{Kwargs, Object, ObjectRepr},
 };
 
-use super::{mail_words::MailWords, markup::Marks};
+use super::{
+    brand::{Brand, ButtonColours},
+    mail_words::MailWords,
+    markup::Marks,
+};
 
 /// What the mail contains, for a template of a body.
 pub(super) struct Body {
@@ -22,6 +26,7 @@ pub(super) struct Body {
 /// The variables of one mail. Has no derived `Debug`, because it contains the link.
 pub(super) struct Variables {
     pub words: Arc<MailWords>,
+    pub brand: Arc<Brand>,
     /// `link`, `link-and-code` or `code`.
     pub style: &'static str,
     /// `None` for the template of the subject, which must never show the link or the code.
@@ -50,6 +55,10 @@ impl Object for Variables {
             "language" => self.words.language().tag().into(),
             "direction" => self.words.language().direction().into(),
             "rtl" => self.words.is_right_to_left().into(),
+            "portal" => self.words.portal().into(),
+            "button" => button(&self.brand),
+            "logo" => self.logo(),
+            "support" => self.support(),
             "link" => body?.link.as_deref().into(),
             "code" => body?.code.as_deref().into(),
             "spelled_code" => body?.code.as_deref().map(spell).into(),
@@ -57,6 +66,41 @@ impl Object for Variables {
             _ => return None,
         })
     }
+}
+
+impl Variables {
+    /// `src`, `width`, `height` and `alt` of the logo.
+    fn logo(&self) -> Value {
+        let Some(logo) = &self.brand.logo else { return ().into() };
+        let (width, height) = logo.size();
+        let alt = self.words.portal().unwrap_or(self.words.host());
+        Value::from_pairs([
+            ("src", Value::from(logo.source())),
+            ("width", width.into()),
+            ("height", height.into()),
+            ("alt", alt.into()),
+        ])
+    }
+
+    /// `text` and `href` of the support.
+    fn support(&self) -> Value {
+        let Some(support) = &self.brand.support else { return ().into() };
+        Value::from_pairs([("text", Value::from(support.text())), ("href", support.href().into())])
+    }
+}
+
+/// The colours of the button, on the white card and on the dark one.
+fn button(brand: &Brand) -> Value {
+    let (light, dark) = brand.button_colours();
+    let ButtonColours { background, text, border } = light;
+    Value::from_pairs([
+        ("background", background.to_string()),
+        ("text", text.to_string()),
+        ("border", border.to_string()),
+        ("dark_background", dark.background.to_string()),
+        ("dark_text", dark.text.to_string()),
+        ("dark_border", dark.border.to_string()),
+    ])
 }
 
 /// Separates the digits of a code, so that screen readers read them one by one. A screen reader would read `4081726359` as one

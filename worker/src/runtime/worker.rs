@@ -16,8 +16,8 @@ use super::{
     outage::OutageLog, redirect_checker::RedirectChecker, shutdown::Shutdown, upstream_monitor::UpstreamMonitor,
 };
 use crate::{
-    mail::{link_seal::SealingKeys, look::Look},
-    settings::{Limits, LinkSettings, WorkerSettings},
+    mail::{link_seal::SealingKeys, looks::Looks},
+    settings::{Limits, LinkSettings, ReloadableSettings, WorkerSettings},
     upstream::{
         check::CheckResult, mailgun::MailgunClient, mailgun_events::MailgunEventsClient, supabase::SupabaseClient,
         verify::VerifyClient,
@@ -48,8 +48,8 @@ pub struct Worker {
     pub mailgun_events: Option<MailgunEventsClient>,
     /// What links lead to, and whether mails show a code.
     pub links: LinkSettings,
-    /// How mails look, in every language in which the worker can send mail.
-    pub look: Look,
+    /// How mails look, for each portal and in every language in which the worker can send mail.
+    pub looks: Looks,
     /// Encrypts links that are stored in the outbox.
     pub sealing_keys: SealingKeys,
     /// The leases of the jobs that are running in this worker.
@@ -77,7 +77,7 @@ impl Worker {
     /// # Errors
     /// A client cannot be created from the settings, or the system cannot start the committers' threads.
     pub fn new(settings: &WorkerSettings) -> anyhow::Result<Self> {
-        let WorkerSettings { database, supabase, mailgun, links, words, sealing_keys, limits, .. } = settings;
+        let WorkerSettings { database, supabase, mailgun, links, reloadable, sealing_keys, limits, .. } = settings;
         let verify = VerifyClient::new(supabase, limits.upstream_timeout)?;
         if let Some(proxy) = &mailgun.connection.proxy {
             tracing::info!(proxy = proxy.address, "calling Supabase and Mailgun through a proxy");
@@ -105,7 +105,7 @@ impl Worker {
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
             mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             links: links.clone(),
-            look: Look::with_words(words.clone()),
+            looks: Looks::new(reloadable.looks.clone()),
             sealing_keys: sealing_keys.clone(),
             lease_renewer: LeaseRenewer::new(limits.lease),
             capacity: Capacity::default(),
@@ -116,6 +116,13 @@ impl Worker {
             is_prepared: AtomicBool::new(false),
             shutdown: Shutdown::default(),
         })
+    }
+
+    /// Uses the files that SIGHUP has read again, from the next mail on. A mail that was already tried keeps its look. Returns
+    /// whether anything changed.
+    pub(crate) fn apply(&self, settings: ReloadableSettings) -> bool {
+        let ReloadableSettings { looks } = settings;
+        self.looks.reload(looks)
     }
 
     /// Makes a check call. `UPSTREAM_TIMEOUT` limits `timeout`.

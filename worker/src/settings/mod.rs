@@ -8,15 +8,15 @@ mod limits;
 mod links;
 mod mailgun;
 mod proxy;
+mod reload;
 mod supabase;
 mod supabase_key;
 mod values;
 mod warnings;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use program::SettingErrors;
-use words::Words;
 
 pub use arguments::{MailCommand, WorkerArguments, WorkerCommand};
 pub use connection::ConnectionSettings;
@@ -25,6 +25,7 @@ pub use limits::{Limits, MIN_LINK_LIFETIME};
 pub use links::{LinkSettings, LinkStyle, MailCode};
 pub use mailgun::{EventsApi, MailgunClientSettings};
 pub use proxy::ProxySettings;
+pub use reload::{ReloadSource, ReloadableSettings};
 pub use supabase::{Signups, SupabaseClientSettings};
 pub(crate) use values::is_loopback;
 
@@ -42,8 +43,10 @@ pub struct WorkerSettings {
     pub listen: SocketAddr,
     /// What links lead to.
     pub links: LinkSettings,
-    /// The words used in mails, for every language in which the worker can send mail.
-    pub words: Words,
+    /// The settings that SIGHUP reads again.
+    pub reloadable: ReloadableSettings,
+    /// Where these settings come from.
+    pub reload_source: ReloadSource,
     /// Keys that encrypt stored links.
     pub sealing_keys: SealingKeys,
     /// Durations and counts.
@@ -54,6 +57,18 @@ impl WorkerSettings {
     /// Logs a warning for each setting that is valid but probably a mistake.
     pub(crate) fn log_warnings(&self) {
         warnings::collect(self).into_iter().for_each(|warning| tracing::warn!("{warning}"));
+    }
+
+    /// Reads only the settings for a test mail: Mailgun, the looks, and the timeout of the call.
+    pub(crate) fn read_for_test_mail(
+        arguments: &WorkerArguments,
+        errors: &mut SettingErrors,
+    ) -> (Option<MailgunClientSettings>, Option<ReloadableSettings>, Option<Duration>) {
+        let proxy = ProxySettings::read(arguments, errors);
+        let mailgun = MailgunClientSettings::read(arguments, proxy.as_ref(), errors);
+        let reloadable = ReloadSource::new(arguments).read(errors);
+        let timeout = limits::read_upstream_timeout(arguments, errors);
+        (mailgun, reloadable, timeout)
     }
 
     /// Parses and checks all settings. Adds an error for each invalid setting, and returns `None` if any setting is
@@ -67,7 +82,8 @@ impl WorkerSettings {
         let supabase = SupabaseClientSettings::read(arguments, proxy.as_ref(), errors);
         let mailgun = MailgunClientSettings::read(arguments, proxy.as_ref(), errors);
         let links = LinkSettings::read(arguments, errors);
-        let words = read_words(arguments, errors);
+        let reload_source = ReloadSource::new(arguments);
+        let reloadable = reload_source.read(errors);
         let sealing_keys = errors
             .required("LINK_SEALING_KEY", KEY, arguments.link_sealing_key.as_ref())
             .and_then(|text| errors.parse("LINK_SEALING_KEY", KEY, text));
@@ -78,23 +94,16 @@ impl WorkerSettings {
             mailgun: mailgun?,
             listen: listen?,
             links: links?,
-            words: words?,
+            reloadable: reloadable?,
+            reload_source,
             sealing_keys: sealing_keys?,
             limits: limits?,
         })
     }
 }
 
-/// Reads `MAIL_TEMPLATES`. Adds an error for each fault in the template files.
-pub fn read_words(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Words> {
-    let words = Words::from_setting(arguments.mail_templates.as_deref());
-    errors.read_all("MAIL_TEMPLATES", "/etc/magic-link/templates", words)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use clap::Parser as _;
 
     use super::*;

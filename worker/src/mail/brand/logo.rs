@@ -1,0 +1,152 @@
+//! A portal's logo, which travels in the mail itself: mails must load nothing from the network.
+
+use std::{fmt, sync::Arc};
+
+use imagesize::ImageType;
+
+/// Maximum size of a logo, in bytes. It is part of every mail.
+const MAX_BYTES: usize = 200 * 1024;
+/// Maximum number of pixels of a side. Larger pictures are a mistake: a logo is shown in a fraction of this.
+const MAX_SIDE: usize = 4_096;
+/// Maximum size at which a logo is shown, in CSS pixels.
+const SHOWN_WIDTH: usize = 240;
+const SHOWN_HEIGHT: usize = 48;
+
+/// A picture in a format that all mail programs show: PNG, JPEG or GIF.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Logo {
+    bytes: Arc<[u8]>,
+    media_type: &'static str,
+    file_name: &'static str,
+    width: usize,
+    height: usize,
+}
+
+/// Why a file is not a logo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LogoProblem {
+    /// Neither PNG, JPEG nor GIF.
+    #[error("is not a PNG, JPEG or GIF picture")]
+    Format,
+    /// Too many bytes.
+    #[error("is larger than 200 KiB")]
+    TooLarge,
+    /// No pixels, or too many of them.
+    #[error("must be 1 to 4096 pixels wide and high")]
+    Dimensions,
+}
+
+impl Logo {
+    /// Reads a picture. It is shown in at most 240 × 48 CSS pixels, so a picture of twice that size is sharp on every screen.
+    ///
+    /// # Errors
+    /// [`LogoProblem`] if mail programs may not show the picture.
+    pub fn parse(bytes: impl Into<Arc<[u8]>>) -> Result<Self, LogoProblem> {
+        let bytes = bytes.into();
+        if bytes.len() > MAX_BYTES {
+            return Err(LogoProblem::TooLarge);
+        }
+        let (media_type, file_name) = match imagesize::image_type(&bytes) {
+            Ok(ImageType::Png) => ("image/png", "logo.png"),
+            Ok(ImageType::Jpeg) => ("image/jpeg", "logo.jpg"),
+            Ok(ImageType::Gif) => ("image/gif", "logo.gif"),
+            _ => return Err(LogoProblem::Format),
+        };
+        let size = imagesize::blob_size(&bytes).map_err(|_| LogoProblem::Format)?;
+        let sides = 1..=MAX_SIDE;
+        if !sides.contains(&size.width) || !sides.contains(&size.height) {
+            return Err(LogoProblem::Dimensions);
+        }
+        let (width, height) = shown_size(size.width, size.height);
+        Ok(Self { bytes, media_type, file_name, width, height })
+    }
+
+    /// The picture.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// `image/png`, `image/jpeg` or `image/gif`.
+    #[must_use]
+    pub fn media_type(&self) -> &'static str {
+        self.media_type
+    }
+
+    /// The file name, which Mailgun makes the part's Content-ID.
+    #[must_use]
+    pub fn file_name(&self) -> &'static str {
+        self.file_name
+    }
+
+    /// The value of `src`: `cid:logo.png`.
+    pub(crate) fn source(&self) -> String {
+        format!("cid:{}", self.file_name)
+    }
+
+    /// Width and height at which mails show the picture, in CSS pixels.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
+    }
+}
+
+/// Shrinks a picture to the largest shown size, in proportion.
+fn shown_size(width: usize, height: usize) -> (usize, usize) {
+    if width <= SHOWN_WIDTH && height <= SHOWN_HEIGHT {
+        return (width, height);
+    }
+    // The picture is too wide or too high, whichever is the tighter limit.
+    if width * SHOWN_HEIGHT > height * SHOWN_WIDTH {
+        (SHOWN_WIDTH, (height * SHOWN_WIDTH / width).max(1))
+    } else {
+        ((width * SHOWN_HEIGHT / height).max(1), SHOWN_HEIGHT)
+    }
+}
+
+impl fmt::Debug for Logo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} × {}, {} bytes)", self.file_name, self.width, self.height, self.bytes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+    use super::*;
+
+    /// A transparent GIF of one pixel.
+    const PIXEL: &str = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+
+    #[test]
+    fn only_pictures_that_mail_programs_show_are_logos() {
+        let logo = Logo::parse(BASE64_STANDARD.decode(PIXEL).unwrap()).unwrap();
+        assert_eq!((logo.media_type(), logo.source().as_str(), logo.size()), ("image/gif", "cid:logo.gif", (1, 1)));
+        for (bytes, problem) in [
+            (&b""[..], LogoProblem::Format),
+            (b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>", LogoProblem::Format),
+            (b"\x89PNG\r\n\x1a\n", LogoProblem::Format),
+            (b"GIF89a\0\0\0\0\0\0\0\0\0\0", LogoProblem::Dimensions),
+            (b"RIFF\0\0\0\0WEBPVP8 ", LogoProblem::Format),
+            (&[0; 204_801], LogoProblem::TooLarge),
+        ] {
+            assert_eq!(Logo::parse(bytes), Err(problem));
+        }
+    }
+
+    #[test]
+    fn a_large_picture_is_shown_smaller_in_proportion() {
+        for (size, shown) in [
+            ((100, 40), (100, 40)),
+            ((240, 48), (240, 48)),
+            ((480, 96), (240, 48)),
+            ((96, 96), (48, 48)),
+            ((1_000, 10), (240, 2)),
+            ((4_096, 1), (240, 1)),
+            ((1, 4_096), (1, 48)),
+        ] {
+            assert_eq!(shown_size(size.0, size.1), shown, "{size:?}");
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The looks that a running worker can use: the current ones, and some earlier ones for mails that were tried before a reload.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use super::{look::Look, look_set::LookSet};
+
+/// Number of earlier sets that are kept. A mail is retried for minutes, and reloads are rare.
+const EARLIER_SETS: usize = 4;
+
+/// The current and the earlier looks. Several threads may use them at once.
+pub struct Looks(RwLock<Arc<Generations>>);
+
+#[derive(Clone)]
+struct Generations {
+    current: LookSet,
+    /// The latest first.
+    earlier: VecDeque<LookSet>,
+}
+
+impl Looks {
+    /// Starts with a set of looks.
+    #[must_use]
+    pub fn new(current: LookSet) -> Self {
+        Self(RwLock::new(Arc::new(Generations { current, earlier: VecDeque::new() })))
+    }
+
+    /// The current look of a portal. The common one if there is no portal, or if it is not configured.
+    pub(crate) fn current(&self, portal: Option<&str>) -> Arc<Look> {
+        Arc::clone(self.generations().current.of_portal(portal))
+    }
+
+    /// The look with an id, if it is the current one of a portal or an earlier one that is still loaded.
+    pub(crate) fn with_id(&self, id: &str) -> Option<Arc<Look>> {
+        let generations = self.generations();
+        let mut sets = std::iter::once(&generations.current).chain(&generations.earlier);
+        sets.find_map(|set| set.with_id(id)).map(Arc::clone)
+    }
+
+    /// Replaces the current looks and keeps them as earlier ones. Returns whether any look changed.
+    pub fn reload(&self, new: LookSet) -> bool {
+        let mut guard = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if guard.current.is_same(&new) {
+            return false;
+        }
+        let mut earlier = guard.earlier.clone();
+        earlier.push_front(guard.current.clone());
+        earlier.truncate(EARLIER_SETS);
+        *guard = Arc::new(Generations { current: new, earlier });
+        true
+    }
+
+    fn generations(&self) -> Arc<Generations> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::brand::Brand;
+
+    fn set(name: &str) -> LookSet {
+        let brand = Brand { portal: Some("shop".to_owned()), name: Some(name.parse().unwrap()), ..Brand::default() };
+        LookSet::read(None, &[brand]).unwrap()
+    }
+
+    #[test]
+    fn earlier_looks_stay_until_four_later_ones_are_loaded() {
+        let looks = Looks::new(set("Shop 0"));
+        let first = looks.current(Some("shop"));
+        assert_ne!(first.id(), looks.current(None).id());
+        assert_eq!(looks.current(Some("other")).id(), looks.current(None).id());
+        for number in 1..=5 {
+            assert!(looks.reload(set(&format!("Shop {number}"))));
+            assert!(!looks.reload(set(&format!("Shop {number}"))), "nothing has changed");
+            assert_ne!(looks.current(Some("shop")).id(), first.id());
+            assert_eq!(looks.with_id(first.id()).is_some(), number <= 4, "{number}");
+        }
+        assert!(looks.with_id("0123456789abcdef").is_none());
+    }
+}
