@@ -13,6 +13,29 @@ pub struct Colour {
     pub blue: u8,
 }
 
+impl Colour {
+    /// White.
+    pub const WHITE: Self = Self { red: 0xff, green: 0xff, blue: 0xff };
+    /// Black.
+    pub const BLACK: Self = Self { red: 0, green: 0, blue: 0 };
+
+    /// The contrast to another colour, 1 to 21 (WCAG 2.2, "contrast ratio").
+    #[must_use]
+    pub fn contrast(self, other: Self) -> f64 {
+        let (one, two) = (self.luminance() + 0.05, other.luminance() + 0.05);
+        one.max(two) / one.min(two)
+    }
+
+    /// WCAG 2.2, "relative luminance".
+    fn luminance(self) -> f64 {
+        let linear = |channel: u8| match f64::from(channel) / 255.0 {
+            channel if channel <= 0.04045 => channel / 12.92,
+            channel => ((channel + 0.055) / 1.055).powf(2.4),
+        };
+        0.2126 * linear(self.red) + 0.7152 * linear(self.green) + 0.0722 * linear(self.blue)
+    }
+}
+
 impl FromStr for Colour {
     type Err = String;
 
@@ -46,6 +69,14 @@ mod tests {
         }
         for text in ["", "#", "#fff", "1d5fd6", "blue", "#1d5fd", "#1d5fd6ff", "#+1d5fd", "#gggggg", "#1d5fdé"] {
             assert!(text.parse::<Colour>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_contrast_is_that_of_wcag() {
+        for (colour, contrast) in [("#ffffff", 1.0), ("#000000", 21.0), ("#777777", 4.48), ("#767676", 4.54)] {
+            let found = colour.parse::<Colour>().unwrap().contrast(Colour::WHITE);
+            assert!((found - contrast).abs() < 0.01, "{colour}: {found}");
         }
     }
 }

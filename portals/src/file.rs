@@ -7,10 +7,10 @@ use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
-use words::{Fault, Language, problem_of_file};
+use words::{Fault, Language, Words, WordsFolder, problem_of_file};
 
 use super::{
-    LinkStyleName, Logo, MailCode, NextPrefixes, Portal,
+    LinkStyleName, Logo, MailCode, NextPrefixes, Portal, PortalId,
     allowed_origins::AllowedOrigin,
     fields::{At, Fields, Source},
     parse_path, parse_sender,
@@ -21,11 +21,12 @@ pub const MAX_PORTALS: usize = 1_000;
 /// Maximum size of the file in bytes.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// Reads and checks the whole file. `known` are the languages in which mails can be written.
+/// Reads and checks the whole file. `words` says in which languages the mails of each portal can be written; `None` allows any
+/// language, because the words have faults of their own.
 ///
 /// # Errors
 /// All faults, in the order of their lines.
-pub fn read_file(path: &Path, known: &[Language]) -> Result<Vec<Portal>, Vec<Fault>> {
+pub fn read_file(path: &Path, words: Option<&WordsFolder>) -> Result<Vec<Portal>, Vec<Fault>> {
     let file = path.display().to_string();
     let text = read_text(path).map_err(|fault| vec![fault])?;
     let source = Source { file: &file, text: &text };
@@ -33,7 +34,7 @@ pub fn read_file(path: &Path, known: &[Language]) -> Result<Vec<Portal>, Vec<Fau
     let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(source, error)).collect();
     // What the parser has recovered after a syntax error may miss fields, so its other faults could mislead.
     if faults.is_empty() {
-        let portals = read_portals(path, source, &document, known, &mut faults);
+        let portals = read_portals(path, source, &document, words, &mut faults);
         if faults.is_empty() {
             return Ok(portals);
         }
@@ -60,7 +61,7 @@ fn read_portals(
     path: &Path,
     source: Source<'_>,
     document: &Spanned<DeTable<'_>>,
-    known: &[Language],
+    words: Option<&WordsFolder>,
     faults: &mut Vec<Fault>,
 ) -> Vec<Portal> {
     for (key, _) in document.get_ref().iter().filter(|(key, _)| key.get_ref() != "portal") {
@@ -88,7 +89,7 @@ fn read_portals(
         faults.push(no_portal(source));
     }
     let portals: Vec<_> =
-        tables.iter().map(|table| read_portal(path, source, table, known, &mut seen, faults)).collect();
+        tables.iter().map(|table| read_portal(path, source, table, words, &mut seen, faults)).collect();
     portals.into_iter().flatten().collect()
 }
 
@@ -109,7 +110,7 @@ fn read_portal(
     path: &Path,
     source: Source<'_>,
     table: &Spanned<DeValue<'_>>,
-    known: &[Language],
+    words: Option<&WordsFolder>,
     seen: &mut Seen,
     faults: &mut Vec<Fault>,
 ) -> Option<Portal> {
@@ -119,7 +120,7 @@ fn read_portal(
         return None;
     };
     let mut fields = Fields::new(source, fields, offset);
-    let id = fields.required("id", str::parse);
+    let id: Option<PortalId> = fields.required("id", str::parse);
     let name = fields.required("name", str::parse);
     let origins = read_origins(&mut fields, source, seen);
     let callback_path = fields.parse("callback_path", parse_path);
@@ -128,7 +129,8 @@ fn read_portal(
     let reply_to = fields.parse("reply_to", parse_sender);
     let link_style = fields.parse("link_style", str::parse);
     let code = fields.parse("code", str::parse);
-    let languages = read_languages(&mut fields, known);
+    let languages =
+        read_languages(&mut fields, words.map(|words| words.of_portal(id.as_ref().map_or("", PortalId::as_str))));
     let time_zone = fields.parse("time_zone", str::parse);
     let colour = fields.parse("colour", str::parse);
     let logo = fields.parse("logo", |file| Logo::read(path, file));
@@ -168,7 +170,7 @@ fn read_portal(
     })
 }
 
-fn note_id(fields: &mut Fields<'_>, seen: &mut Seen, id: &super::PortalId, source: Source<'_>) {
+fn note_id(fields: &mut Fields<'_>, seen: &mut Seen, id: &PortalId, source: Source<'_>) {
     let Some(At { offset, .. }) = fields.text("id") else { return };
     if let Some(line) = seen.ids.insert(id.to_string(), source.line(offset)) {
         fields.add("id", offset, format_args!("is `{id}`, as in line {line}: each portal needs an id of its own"));
@@ -194,8 +196,12 @@ fn read_prefixes(fields: &mut Fields<'_>) -> Option<NextPrefixes> {
     NextPrefixes::from_paths(paths.iter().map(|path| path.value.as_str())).ok()
 }
 
-fn read_languages(fields: &mut Fields<'_>, known: &[Language]) -> Option<Vec<Language>> {
+fn read_languages(fields: &mut Fields<'_>, words: Option<&Words>) -> Option<Vec<Language>> {
+    let known = words.map(Words::offered);
     let find = |tag: &str| {
+        let Some(known) = &known else {
+            return tag.parse::<Language>().map_err(|error| format!("`{}` {error}", tag.escape_debug()));
+        };
         let language = known.iter().copied().find(|language| language.tag().eq_ignore_ascii_case(tag.trim()));
         let tags = || known.iter().map(|language| language.tag()).collect::<Vec<_>>().join(", ");
         language.ok_or_else(|| format!("`{}` is not one of {}", tag.escape_debug(), tags()))

@@ -24,7 +24,7 @@ pub use allowed_origins::AllowedOrigins;
 pub use colour::Colour;
 pub use file::{MAX_PORTALS, read_file};
 pub use id::{DEFAULT_PORTAL, PortalId};
-pub use logo::{Logo, LogoType};
+pub use logo::{Logo, LogoProblem};
 pub use name::PortalName;
 pub use next_prefixes::{NextPrefixes, parse_path};
 pub use origin::{MAX_ORIGIN_BYTES, Origin};

@@ -1,94 +1,170 @@
-//! The logo of a portal's mails. It is part of the mail, because an image on a server would tell that server who reads the mail.
+//! A portal's logo, which travels in the mail itself: mails must load nothing from the network.
 
-use std::{fs, path::Path};
+use std::{fmt, fs, path::Path, sync::Arc};
 
+use imagesize::ImageType;
 use words::{Fault, problem_of_file};
 
-/// Maximum size of the file in bytes. Every mail carries the logo.
-const MAX_BYTES: u64 = 100 * 1024;
-/// Maximum width and height in pixels.
-const MAX_PIXELS: usize = 2_000;
+/// Maximum size of a logo, in bytes. It is part of every mail.
+const MAX_BYTES: usize = 100 * 1024;
+/// Maximum number of pixels of a side. Larger pictures are a mistake: a logo is shown in a fraction of this.
+const MAX_SIDE: usize = 4_096;
+/// Maximum size at which a logo is shown, in CSS pixels.
+const SHOWN_WIDTH: usize = 240;
+const SHOWN_HEIGHT: usize = 48;
 
-/// The formats of images that all mail programs show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LogoType {
-    /// PNG.
-    Png,
-    /// JPEG.
-    Jpeg,
-    /// GIF.
-    Gif,
-}
-
-impl LogoType {
-    /// The media type: `image/png`.
-    #[must_use]
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Png => "image/png",
-            Self::Jpeg => "image/jpeg",
-            Self::Gif => "image/gif",
-        }
-    }
-
-    /// The usual ending of a file name: `png`.
-    #[must_use]
-    pub fn extension(self) -> &'static str {
-        match self {
-            Self::Png => "png",
-            Self::Jpeg => "jpg",
-            Self::Gif => "gif",
-        }
-    }
-}
-
-/// An image with its size.
+/// A picture in a format that all mail programs show: PNG, JPEG or GIF.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Logo {
-    /// The file's content.
-    pub bytes: Vec<u8>,
-    /// The format.
-    pub kind: LogoType,
-    /// Width in pixels, 1 to 2,000.
-    pub width: u32,
-    /// Height in pixels, 1 to 2,000.
-    pub height: u32,
+    bytes: Arc<[u8]>,
+    media_type: &'static str,
+    file_name: &'static str,
+    width: usize,
+    height: usize,
+}
+
+/// Why a file is not a logo.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LogoProblem {
+    /// Neither PNG, JPEG nor GIF.
+    #[error("is not a PNG, JPEG or GIF picture")]
+    Format,
+    /// Too many bytes.
+    #[error("is larger than 100 KiB")]
+    TooLarge,
+    /// No pixels, or too many of them.
+    #[error("must be 1 to 4096 pixels wide and high")]
+    Dimensions,
 }
 
 impl Logo {
+    /// Reads a picture. It is shown in at most 240 × 48 CSS pixels, so a picture of twice that size is sharp on every screen.
+    ///
+    /// # Errors
+    /// [`LogoProblem`] if mail programs may not show the picture.
+    pub fn parse(bytes: impl Into<Arc<[u8]>>) -> Result<Self, LogoProblem> {
+        let bytes = bytes.into();
+        if bytes.len() > MAX_BYTES {
+            return Err(LogoProblem::TooLarge);
+        }
+        let (media_type, file_name) = match imagesize::image_type(&bytes) {
+            Ok(ImageType::Png) => ("image/png", "logo.png"),
+            Ok(ImageType::Jpeg) => ("image/jpeg", "logo.jpg"),
+            Ok(ImageType::Gif) => ("image/gif", "logo.gif"),
+            _ => return Err(LogoProblem::Format),
+        };
+        let size = imagesize::blob_size(&bytes).map_err(|_| LogoProblem::Format)?;
+        let sides = 1..=MAX_SIDE;
+        if !sides.contains(&size.width) || !sides.contains(&size.height) {
+            return Err(LogoProblem::Dimensions);
+        }
+        let (width, height) = shown_size(size.width, size.height);
+        Ok(Self { bytes, media_type, file_name, width, height })
+    }
+
     /// Reads a file. `path` is relative to the folder of `portals_file`.
     ///
     /// # Errors
-    /// What is wrong with the file.
+    /// What is wrong with the file, with its path.
     pub(crate) fn read(portals_file: &Path, path: &str) -> Result<Self, String> {
         let path = portals_file.parent().unwrap_or(Path::new("")).join(path);
-        let unreadable = |error: std::io::Error| Fault::of_file(&path, problem_of_file(&error)).to_string();
+        let unreadable = |error: std::io::Error| {
+            let problem = Fault::of_file(&path, problem_of_file(&error)).to_string();
+            problem.trim_end_matches('.').to_owned()
+        };
         let size = fs::metadata(&path).map_err(unreadable)?.len();
-        if size > MAX_BYTES {
-            return Err(format!("{} has {} KiB: 100 KiB are allowed", path.display(), size.div_ceil(1024)));
-        }
-        Self::parse(fs::read(&path).map_err(unreadable)?).map_err(|problem| format!("{} {problem}", path.display()))
+        let bytes =
+            if size > MAX_BYTES as u64 { Err(LogoProblem::TooLarge) } else { Ok(fs::read(&path).map_err(unreadable)?) };
+        bytes.and_then(Self::parse).map_err(|problem| format!("{} {problem}", path.display()))
     }
 
-    fn parse(bytes: Vec<u8>) -> Result<Self, String> {
-        let kind = match imagesize::image_type(&bytes) {
-            Ok(imagesize::ImageType::Png) => LogoType::Png,
-            Ok(imagesize::ImageType::Jpeg) => LogoType::Jpeg,
-            Ok(imagesize::ImageType::Gif) => LogoType::Gif,
-            _ => return Err("is not a PNG, JPEG or GIF image".to_owned()),
-        };
-        let size = imagesize::blob_size(&bytes).map_err(|_| "is a damaged image".to_owned())?;
-        let pixels = |count: usize| u32::try_from(count).ok().filter(|_| (1..=MAX_PIXELS).contains(&count));
-        match (pixels(size.width), pixels(size.height)) {
-            (Some(width), Some(height)) => Ok(Self { bytes, kind, width, height }),
-            _ => Err(format!("has {}×{} pixels: {MAX_PIXELS}×{MAX_PIXELS} are allowed", size.width, size.height)),
-        }
+    /// The picture.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// `image/png`, `image/jpeg` or `image/gif`.
+    #[must_use]
+    pub fn media_type(&self) -> &'static str {
+        self.media_type
+    }
+
+    /// The file name, which Mailgun makes the part's Content-ID.
+    #[must_use]
+    pub fn file_name(&self) -> &'static str {
+        self.file_name
+    }
+
+    /// The value of `src`: `cid:logo.png`.
+    #[must_use]
+    pub fn source(&self) -> String {
+        format!("cid:{}", self.file_name)
+    }
+
+    /// Width and height at which mails show the picture, in CSS pixels.
+    #[must_use]
+    pub fn size(&self) -> (usize, usize) {
+        (self.width, self.height)
     }
 }
 
-impl std::fmt::Debug for Logo {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { bytes, kind, width, height } = self;
-        write!(f, "Logo({kind:?}, {width}x{height}, {} bytes)", bytes.len())
+/// Shrinks a picture to the largest shown size, in proportion.
+fn shown_size(width: usize, height: usize) -> (usize, usize) {
+    if width <= SHOWN_WIDTH && height <= SHOWN_HEIGHT {
+        return (width, height);
+    }
+    // The picture is too wide or too high, whichever is the tighter limit.
+    if width * SHOWN_HEIGHT > height * SHOWN_WIDTH {
+        (SHOWN_WIDTH, (height * SHOWN_WIDTH / width).max(1))
+    } else {
+        ((width * SHOWN_HEIGHT / height).max(1), SHOWN_HEIGHT)
+    }
+}
+
+impl fmt::Debug for Logo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({} × {}, {} bytes)", self.file_name, self.width, self.height, self.bytes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+    use super::*;
+
+    /// A transparent GIF of one pixel.
+    const PIXEL: &str = "R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+
+    #[test]
+    fn only_pictures_that_mail_programs_show_are_logos() {
+        let logo = Logo::parse(BASE64_STANDARD.decode(PIXEL).unwrap()).unwrap();
+        assert_eq!((logo.media_type(), logo.source().as_str(), logo.size()), ("image/gif", "cid:logo.gif", (1, 1)));
+        for (bytes, problem) in [
+            (&b""[..], LogoProblem::Format),
+            (b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>", LogoProblem::Format),
+            (b"\x89PNG\r\n\x1a\n", LogoProblem::Format),
+            (b"GIF89a\0\0\0\0\0\0\0\0\0\0", LogoProblem::Dimensions),
+            (b"RIFF\0\0\0\0WEBPVP8 ", LogoProblem::Format),
+            (&[0; 102_401], LogoProblem::TooLarge),
+        ] {
+            assert_eq!(Logo::parse(bytes), Err(problem));
+        }
+    }
+
+    #[test]
+    fn a_large_picture_is_shown_smaller_in_proportion() {
+        for (size, shown) in [
+            ((100, 40), (100, 40)),
+            ((240, 48), (240, 48)),
+            ((480, 96), (240, 48)),
+            ((96, 96), (48, 48)),
+            ((1_000, 10), (240, 2)),
+            ((4_096, 1), (240, 1)),
+            ((1, 4_096), (1, 48)),
+        ] {
+            assert_eq!(shown_size(size.0, size.1), shown, "{size:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The name of a portal, as its mails show it.
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use outbox::CodePoint;
 
@@ -36,6 +36,12 @@ impl FromStr for PortalName {
             0 => Err("is empty".to_owned()),
             count => Err(format!("has {count} characters: {MAX_CHARACTERS} are allowed")),
         }
+    }
+}
+
+impl fmt::Display for PortalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

@@ -3,9 +3,9 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use portals::{LinkStyleName, LogoType, MailCode, Origin, Portal, PortalRules, Support, read_file};
+use portals::{LinkStyleName, MailCode, Origin, Portal, PortalRules, Support, read_file};
 use tempfile::TempDir;
-use words::Language;
+use words::WordsFolder;
 
 /// A PNG image of one pixel.
 const PNG: &[u8] = &[
@@ -33,8 +33,13 @@ impl Folder {
         let folder = format!("{}/", self.0.path().display());
         let faults =
             |faults: Vec<portals::Fault>| faults.iter().map(|fault| fault.to_string().replace(&folder, "")).collect();
-        read_file(&self.file(), &Language::ALL).map_err(faults)
+        read_file(&self.file(), Some(&words())).map_err(faults)
     }
+}
+
+/// The built-in words.
+fn words() -> WordsFolder {
+    WordsFolder::from_setting(None).unwrap()
 }
 
 fn read(text: &str) -> Result<Vec<Portal>, Vec<String>> {
@@ -90,7 +95,7 @@ fn a_portal_has_every_field_that_its_file_gives() {
     assert_eq!(shop.time_zone.unwrap().name(), "Europe/Berlin");
     assert_eq!(shop.colour.unwrap().to_string(), "#00563f");
     let logo = shop.logo.as_ref().unwrap();
-    assert_eq!((logo.kind, logo.width, logo.height, logo.bytes.as_slice()), (LogoType::Png, 1, 1, PNG));
+    assert_eq!((logo.media_type(), logo.size(), logo.bytes()), ("image/png", (1, 1), PNG));
     assert_eq!(shop.support, Some(Support::Page("https://example.com/help".to_owned())));
     assert_eq!(shop.job_deadline, Some(Duration::from_mins(10)));
     assert_eq!(shop.recipient_rate_limit, Some("5/15m,10/1d".parse().unwrap()));
@@ -117,7 +122,7 @@ fn each_wrong_field_is_reported_with_its_line() {
         ("code = true", "portals.toml:5: `code` must be a text in quotes."),
         ("link_style = \"code\"\ncode = \"off\"", "`code` is off, but with link_style = \"code\""),
         ("logo = \"missing.png\"", "portals.toml:5: `logo`: missing.png: It does not exist."),
-        ("logo = \"portals.toml\"", "portals.toml:5: `logo`: portals.toml is not a PNG, JPEG or GIF image."),
+        ("logo = \"portals.toml\"", "portals.toml:5: `logo`: portals.toml is not a PNG, JPEG or GIF picture."),
         ("support = \"call us\"", "portals.toml:5: `support`: `call us` is neither an email address nor"),
         ("job_deadline = \"soon\"", "portals.toml:5: `job_deadline`: `soon` is not a duration"),
         ("recipient_rate_limit = \"5\"", "portals.toml:5: `recipient_rate_limit`: `5` is not a quota"),
@@ -198,7 +203,7 @@ fn a_file_that_is_not_a_list_of_portals_is_refused() {
     }
     let folder = Folder::new("");
     for (path, expected) in [("none.toml", "It does not exist."), ("", "It is a folder.")] {
-        let faults = read_file(&folder.0.path().join(path), &Language::ALL).unwrap_err();
+        let faults = read_file(&folder.0.path().join(path), Some(&words())).unwrap_err();
         assert!(faults.len() == 1 && faults[0].to_string().ends_with(expected), "{faults:?}");
     }
     fs::write(folder.file(), [0xff, 0xfe]).unwrap();

@@ -130,6 +130,13 @@ impl SettingErrors {
         self.0.push(SettingError { variable, problem, example });
     }
 
+    /// All errors on one line, without the examples, for the log of a program that goes on.
+    #[must_use]
+    pub fn faults(&self) -> String {
+        let faults: Vec<String> = self.0.iter().map(|error| format!("{}: {}", error.variable, error.problem)).collect();
+        faults.join("; ")
+    }
+
     /// Returns the settings, unless one of them was bad.
     ///
     /// # Errors

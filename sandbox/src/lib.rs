@@ -35,8 +35,8 @@ pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
 pub use http::client;
 pub use journal::TimedOut;
 pub use mailgun::{
-    Mail, Mailgun, MailgunSettings, OpenJob, OpenJobs, ReadCall, SendCall, SentWebhook, Signing, SuppressionList,
-    WebhookError, signed,
+    InlinePart, Mail, Mailgun, MailgunSettings, OpenJob, OpenJobs, ReadCall, SendCall, SentWebhook, Signing,
+    SuppressionList, WebhookError, signed,
 };
 pub use pgbouncer::{PgBouncer, PgBouncerError};
 pub use portal::{Portal, PortalSettings};

@@ -215,7 +215,7 @@ async fn reloads(metrics: &str, result: &str) -> Option<String> {
 
 /// Waits until the program has logged that nothing was reloaded, and returns the faults.
 async fn refused_reload(program: &Program) -> String {
-    let line = program.wait_for_line("nothing was reloaded", MAX_WAIT).await.unwrap();
+    let line = program.wait_for_line("reload failed", MAX_WAIT).await.unwrap();
     let line: Value = serde_json::from_str(&line).unwrap();
     assert_eq!(line["level"], "ERROR");
     line["fields"]["faults"].as_str().unwrap().to_owned()
@@ -247,7 +247,7 @@ async fn a_reload_of_a_faulty_file_changes_nothing_and_reports_every_fault() {
     file.write(&format!("{SHOP}{LIBRARY}"));
     for (program, metrics) in [(&system.workers[0], &worker_metrics), (&system.apis[0], &api_metrics)] {
         program.hang_up();
-        program.wait_for_line("\"message\":\"reloaded the portals", MAX_WAIT).await.unwrap();
+        program.wait_for_line("\"message\":\"reloaded PORTALS_FILE", MAX_WAIT).await.unwrap();
         assert_eq!(reloads(metrics, "ok").await.as_deref(), Some("1"));
     }
     system.finish().await;

@@ -71,6 +71,21 @@ mail-code-works = يعمل الرمز مرة واحدة فقط، لمدة { $lif
 mail-newest-code = إذا طلبت الرمز أكثر من مرة، فاستخدم أحدث رسالة: بعد تسجيل الدخول لن تعمل الرموز الأقدم.
 mail-ignore-code = إذا لم تطلب هذا الرمز، فيمكنك تجاهل هذه الرسالة: لا يمكن لأحد الدخول من دون الرمز. لا تشاركه مع أحد أبدًا.
 
+## The mail of a portal that has a name.
+## $portal (text): the name, "Example Portal".
+
+mail-subject-link-portal = رابط تسجيل الدخول إلى { $portal }، { $time }
+mail-subject-code-portal = رمز تسجيل الدخول إلى { $portal }، { $time }
+mail-heading-portal = تسجيل الدخول إلى { $portal }
+mail-request-link-portal = طُلب هذا الرابط لتسجيل الدخول إلى { $portal } ({ $host }) عند الساعة { $time } بتاريخ { $date }. إذا كان الطلب منك، فسجّل الدخول من هنا:
+mail-request-code-portal = طُلب هذا الرمز لتسجيل الدخول إلى { $portal } عند الساعة { $time } بتاريخ { $date }. إذا كان الطلب منك، فأدخله في الصفحة التي طلبته منها. لا تُدخله إلا في { $host }.
+
+## The foot of the mail of a portal with an address for questions.
+## $support (text): "help@example.com", or a page, "https://example.com/help".
+
+mail-support = هل لديك أسئلة؟ راسلنا على { $support }
+mail-support-page = هل لديك أسئلة؟ تجد المساعدة في { $support }
+
 ## The confirm page.
 ## $host (text): the portal, "portal.example.com".
 ## $address (text): the person's mail address.

@@ -58,6 +58,21 @@ mail-code-works = Der Code funktioniert einmal, { $lifetime } lang, { $days ->
 mail-newest-code = Wenn Sie mehrmals einen Code angefordert haben, verwenden Sie die neueste E-Mail: Sobald Sie sich angemeldet haben, funktionieren ältere Codes nicht mehr.
 mail-ignore-code = Wenn Sie den Code nicht angefordert haben, können Sie diese E-Mail ignorieren: Ohne den Code kann sich niemand anmelden. Geben Sie ihn niemals weiter.
 
+## The mail of a portal that has a name.
+## $portal (text): the name, "Example Portal".
+
+mail-subject-link-portal = Ihr Anmeldelink für { $portal }, { $time }
+mail-subject-code-portal = Ihr Anmeldecode für { $portal }, { $time }
+mail-heading-portal = Bei { $portal } anmelden
+mail-request-link-portal = Jemand hat am { $date } um { $time } diesen Link für { $portal } ({ $host }) angefordert. Wenn Sie das waren, melden Sie sich hier an:
+mail-request-code-portal = Jemand hat am { $date } um { $time } diesen Code für { $portal } angefordert. Wenn Sie das waren, geben Sie ihn auf der Seite ein, auf der Sie ihn angefordert haben. Geben Sie ihn nur auf { $host } ein.
+
+## The foot of the mail of a portal with an address for questions.
+## $support (text): "help@example.com", or a page, "https://example.com/help".
+
+mail-support = Fragen? Schreiben Sie an { $support }
+mail-support-page = Fragen? Hilfe finden Sie unter { $support }
+
 ## The confirm page.
 ## $host (text): the portal, "portal.example.com".
 ## $address (text): the person's mail address.

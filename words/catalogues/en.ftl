@@ -68,6 +68,22 @@ mail-code-works = The code works once, for { $lifetime }, { $days ->
 mail-newest-code = If you asked more than once, use the newest mail: once you have signed in, older codes no longer work.
 mail-ignore-code = If you did not ask for it, you can ignore this mail: nobody gets in without the code. Never pass it on.
 
+## The mail of a portal that has a name. The messages replace the ones without `-portal`.
+## $portal (text): the name, "Example Portal".
+
+mail-subject-link-portal = Your sign-in link for { $portal }, { $time }
+mail-subject-code-portal = Your sign-in code for { $portal }, { $time }
+mail-heading-portal = Sign in to { $portal }
+mail-request-link-portal = Somebody asked for this link to { $portal } ({ $host }) at { $time } on { $date }. If that was you, sign in here:
+mail-request-code-portal = Somebody asked for this code for { $portal } at { $time } on { $date }. If that was you, type it at the page where you asked for it. Type it only at { $host }.
+
+## The foot of the mail of a portal with an address for questions.
+## $support (text): "help@example.com", or a page, "https://example.com/help".
+
+mail-support = Questions? Write to { $support }
+# If it is a page.
+mail-support-page = Questions? Get help at { $support }
+
 ## The confirm page, which the link in the mail opens. Its button signs the person in.
 ## $host (text): the portal, "portal.example.com".
 ## $address (text): the person's mail address.

@@ -59,6 +59,21 @@ mail-code-works = El código funciona una sola vez, durante { $lifetime }, { $da
 mail-newest-code = Si lo solicitó más de una vez, use el correo más reciente: una vez que haya iniciado sesión, los códigos anteriores dejarán de funcionar.
 mail-ignore-code = Si no solicitó este código, puede ignorar este correo: nadie puede entrar sin el código. No lo comparta nunca.
 
+## The mail of a portal that has a name.
+## $portal (text): the name, "Example Portal".
+
+mail-subject-link-portal = Su enlace para iniciar sesión en { $portal }, { $time }
+mail-subject-code-portal = Su código para iniciar sesión en { $portal }, { $time }
+mail-heading-portal = Iniciar sesión en { $portal }
+mail-request-link-portal = Alguien solicitó este enlace para { $portal } ({ $host }) el { $date } a las { $time }. Si fue usted, inicie sesión aquí:
+mail-request-code-portal = Alguien solicitó este código para { $portal } el { $date } a las { $time }. Si fue usted, escríbalo en la página donde lo solicitó. Escríbalo únicamente en { $host }.
+
+## The foot of the mail of a portal with an address for questions.
+## $support (text): "help@example.com", or a page, "https://example.com/help".
+
+mail-support = ¿Tiene preguntas? Escriba a { $support }
+mail-support-page = ¿Tiene preguntas? Encontrará ayuda en { $support }
+
 ## The confirm page.
 ## $host (text): the portal, "portal.example.com".
 ## $address (text): the person's mail address.

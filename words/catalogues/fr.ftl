@@ -59,6 +59,21 @@ mail-code-works = Le code fonctionne une seule fois, pendant { $lifetime }, { $d
 mail-newest-code = Si vous avez demandé plusieurs codes, utilisez l’e-mail le plus récent : après votre connexion, les codes plus anciens ne fonctionnent plus.
 mail-ignore-code = Si vous n’avez pas demandé ce code, vous pouvez ignorer cet e-mail : sans le code, personne ne peut se connecter. Ne le transmettez à personne.
 
+## The mail of a portal that has a name.
+## $portal (text): the name, "Example Portal".
+
+mail-subject-link-portal = Votre lien de connexion à { $portal }, { $time }
+mail-subject-code-portal = Votre code de connexion à { $portal }, { $time }
+mail-heading-portal = Se connecter à { $portal }
+mail-request-link-portal = Quelqu’un a demandé ce lien de connexion à { $portal } ({ $host }) le { $date } à { $time }. Si c’était vous, connectez-vous ici :
+mail-request-code-portal = Quelqu’un a demandé ce code de connexion à { $portal } le { $date } à { $time }. Si c’était vous, saisissez-le sur la page où vous l’avez demandé. Saisissez-le uniquement sur { $host }.
+
+## The foot of the mail of a portal with an address for questions.
+## $support (text): "help@example.com", or a page, "https://example.com/help".
+
+mail-support = Des questions ? Écrivez à { $support }
+mail-support-page = Des questions ? Vous trouverez de l’aide ici : { $support }
+
 ## The confirm page.
 ## $host (text): the portal, "portal.example.com".
 ## $address (text): the person's mail address.

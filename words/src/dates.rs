@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use icu_calendar::Iso;
 use icu_datetime::{
     DateTimeFormatter, DateTimeFormatterPreferences,
-    fieldsets::{T, YMD, zone::SpecificShort},
+    fieldsets::{Combo, T, YMD, zone::SpecificShort},
     options::TimePrecision,
 };
 use icu_locale::{Locale, locale};
@@ -14,12 +14,26 @@ use icu_time::{
     zone::{UtcOffset, models::AtTime},
 };
 
-use super::{fault::WordsError, language::Language, time_zone::TimeZone};
+use super::{
+    cache::{Cache, with_cached},
+    fault::WordsError,
+    language::Language,
+    time_zone::TimeZone,
+};
+
+/// The language, and whether the zone is American, which determines the form of English.
+type FormatKey = (Language, bool);
+
+thread_local! {
+    static DATES: Cache<FormatKey, DateTimeFormatter<YMD>> = Cache::default();
+    static CLOCKS: Cache<(FormatKey, Clock), DateTimeFormatter<Combo<T, SpecificShort>>> = Cache::default();
+    static CLOCKS_WITHOUT_ZONE: Cache<(FormatKey, Clock), DateTimeFormatter<T>> = Cache::default();
+}
 
 const SECONDS_A_DAY: i64 = 86_400;
 
 /// The precision of a time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Clock {
     /// `15:05 CET`
     Minutes,
@@ -32,9 +46,10 @@ pub enum Clock {
 /// # Errors
 /// CLDR has no data for the language. This does not happen with the data that is compiled into the program.
 pub fn format_date(language: Language, zone: TimeZone, instant: DateTime<Utc>) -> Result<String, WordsError> {
-    let formatter = DateTimeFormatter::try_new(preferences(language, zone), YMD::long());
-    let formatter = formatter.map_err(|error| WordsError::no_data(language, &error))?;
-    Ok(formatter.format(&local(zone, instant).date).to_string())
+    let key = format_key(language, zone);
+    let create = || DateTimeFormatter::try_new(preferences(key), YMD::long());
+    with_cached(&DATES, key, create, |formatter| formatter.format(&local(zone, instant).date).to_string())
+        .map_err(|error| WordsError::no_data(language, &error))
 }
 
 /// The time of day in a zone, with the zone's name: `15:05 CET`. Zones without a short name in this language get their offset
@@ -53,15 +68,17 @@ pub fn format_clock(
         Clock::Seconds => TimePrecision::Second,
     };
     let fields = T::hms().with_time_precision(precision);
-    let local = local(zone, instant);
-    let no_data = |error| WordsError::no_data(language, &error);
-    if is_utc(&local) && language == Language::FRENCH {
+    let (key, local) = (format_key(language, zone), local(zone, instant));
+    let written = if is_utc(&local) && language == Language::FRENCH {
         // In French, CLDR calls UTC `TU`, which few French readers know. CLDR writes all other zones like `UTC+1`.
-        let formatter = DateTimeFormatter::try_new(preferences(language, zone), fields).map_err(no_data)?;
-        return Ok(format!("{} UTC", formatter.format(&local.time)));
-    }
-    let formatter = DateTimeFormatter::try_new(preferences(language, zone), fields.with_zone(SpecificShort));
-    Ok(formatter.map_err(no_data)?.format(&local).to_string())
+        let create = || DateTimeFormatter::try_new(preferences(key), fields);
+        let write = |formatter: &DateTimeFormatter<T>| format!("{} UTC", formatter.format(&local.time));
+        with_cached(&CLOCKS_WITHOUT_ZONE, (key, clock), create, write)
+    } else {
+        let create = || DateTimeFormatter::try_new(preferences(key), fields.with_zone(SpecificShort));
+        with_cached(&CLOCKS, (key, clock), create, |formatter| formatter.format(&local).to_string())
+    };
+    written.map_err(|error| WordsError::no_data(language, &error))
 }
 
 /// Number of calendar days between two times in a zone: 0 if both are on the same date there.
@@ -76,13 +93,17 @@ pub fn days_between(zone: TimeZone, from: DateTime<Utc>, to: DateTime<Utc>) -> u
 
 /// The locale whose CLDR formats are used for a language. CLDR chooses the digits: 0–9 for `ar`, as on most Arabic
 /// sites, and Arabic-Indic digits only for the regions east of Libya (`ar-EG`). Codes and links are never formatted.
-fn preferences(language: Language, zone: TimeZone) -> DateTimeFormatterPreferences {
+fn preferences((language, is_american): FormatKey) -> DateTimeFormatterPreferences {
     let locale = match language {
         // People whose language is not known get English. The British form has a 24-hour clock, so nobody misreads a time.
-        Language::ENGLISH if !is_american(zone) => locale!("en-GB"),
+        Language::ENGLISH if !is_american => locale!("en-GB"),
         language => Locale::from(language.id()),
     };
     (&locale).into()
+}
+
+fn format_key(language: Language, zone: TimeZone) -> FormatKey {
+    (language, language == Language::ENGLISH && is_american(zone))
 }
 
 /// Whether a zone belongs to the United States: `America/New_York` is `usnyc` in CLDR.

@@ -10,11 +10,16 @@ use icu_decimal::{
 use icu_locale::Locale;
 
 use super::{
+    cache::{Cache, with_cached},
     fault::WordsError,
     language::Language,
     part::{Part, Value},
     words::Words,
 };
+
+thread_local! {
+    static NUMBERS: Cache<Language, DecimalFormatter> = Cache::default();
+}
 
 const MINUTES_AN_HOUR: u64 = 60;
 const MINUTES_A_DAY: u64 = 24 * MINUTES_AN_HOUR;
@@ -52,9 +57,9 @@ fn format_number(language: Language, number: u64) -> Result<String, WordsError> 
     let mut options = DecimalFormatterOptions::default();
     options.grouping_strategy = Some(GroupingStrategy::Never);
     let locale = Locale::from(language.id());
-    let formatter = DecimalFormatter::try_new(DecimalFormatterPreferences::from(&locale), options);
-    let formatter = formatter.map_err(|error| WordsError::no_data(language, &error))?;
-    Ok(formatter.format(&Decimal::from(number)).to_string())
+    let create = || DecimalFormatter::try_new(DecimalFormatterPreferences::from(&locale), options);
+    with_cached(&NUMBERS, language, create, |formatter| formatter.format(&Decimal::from(number)).to_string())
+        .map_err(|error| WordsError::no_data(language, &error))
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
-//! Reads an operator's words from a folder. Each language has its own folder, which is named after its tag: `it/words.ftl`.
+//! Reads an operator's words from a folder. Each language has its own folder, which is named after its tag: `it/words.ftl`. The
+//! folder `portals` has words for one portal: `portals/shop/it/words.ftl`. The templates next to them are for the worker.
 
 use std::{
-    fs,
+    collections::BTreeMap,
+    fs, io,
     path::{Path, PathBuf},
 };
 
@@ -11,74 +13,124 @@ use super::{
     words::{OperatorCatalogue, Words},
 };
 
-const FILE: &str = "words.ftl";
+/// The name of a file with words.
+pub const WORDS_FILE: &str = "words.ftl";
+/// The folder that has a folder for each portal.
+pub const PORTALS_FOLDER: &str = "portals";
 /// Maximum size of a file, in bytes. A catalogue is about 6 KiB long.
 const MAX_SIZE: u64 = 1024 * 1024;
 
-impl Words {
-    /// The built-in languages, with the operator's words if the setting names a folder. A blank setting is treated like `None`.
+/// The words of all portals.
+#[derive(Debug, Clone)]
+pub struct WordsFolder {
+    /// The words of portals that have none of their own.
+    pub common: Words,
+    portals: BTreeMap<String, Words>,
+}
+
+impl WordsFolder {
+    /// The built-in words, with the operator's words if the setting names a folder. A blank setting is treated like `None`.
     ///
     /// # Errors
     /// All faults in all files.
     pub fn from_setting(folder: Option<&str>) -> Result<Self, Vec<Fault>> {
         match folder.map(str::trim).filter(|folder| !folder.is_empty()) {
-            Some(folder) => Self::from_folder(Path::new(folder)),
-            None => Ok(Self::built_in()),
+            Some(folder) => Self::read(Path::new(folder)),
+            None => Ok(Self { common: Words::built_in(), portals: BTreeMap::new() }),
         }
     }
 
-    /// The built-in languages with an operator's words: `<tag>/words.ftl` for each language. Files next to these folders and
-    /// hidden folders are ignored.
+    /// The built-in words with an operator's words: `<tag>/words.ftl` for each language, and `portals/<id>/<tag>/words.ftl` for
+    /// the languages of a portal. A portal's words override the common ones. Other files and hidden folders are ignored.
     ///
     /// # Errors
     /// All faults in all files.
-    pub fn from_folder(folder: &Path) -> Result<Self, Vec<Fault>> {
-        let folders = language_folders(folder).map_err(|fault| vec![fault])?;
-        let (mut catalogues, mut faults) = (vec![], vec![]);
-        for folder in folders {
-            match read_catalogue(&folder) {
-                Ok(catalogue) => catalogues.push(catalogue),
-                Err(fault) => faults.push(fault),
+    pub fn read(folder: &Path) -> Result<Self, Vec<Fault>> {
+        let mut faults = vec![];
+        if is_empty(folder).map_err(|fault| vec![fault])? {
+            let problem =
+                "The folder has neither words nor templates: put mail texts into a file such as de/words.ftl.";
+            return Err(vec![Fault::of_file(folder, problem)]);
+        }
+        let common = read_layer(folder, &mut faults);
+        let is_portals = |path: &PathBuf| path.file_name().is_some_and(|name| name == PORTALS_FOLDER);
+        let portals_folder = subfolders(folder).map_err(|fault| vec![fault])?.into_iter().find(is_portals);
+        let mut portals = BTreeMap::new();
+        for portal in portals_folder.iter().flat_map(|folder| subfolders(folder).unwrap_or_default()) {
+            let own = read_layer(&portal, &mut faults);
+            let id = portal.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            match Words::with_layers(&[&common, &own]) {
+                Ok(words) if !own.is_empty() => drop(portals.insert(id, words)),
+                Ok(_) => {}
+                Err(found) => faults.extend(found),
             }
         }
-        match Self::with_overrides(&catalogues) {
-            Ok(words) if faults.is_empty() => Ok(words),
-            Ok(_) => Err(faults),
-            Err(found) => {
-                faults.extend(found);
-                faults.sort();
-                Err(faults)
-            }
+        match Words::with_overrides(&common) {
+            Ok(common) if faults.is_empty() => return Ok(Self { common, portals }),
+            Ok(_) => {}
+            Err(found) => faults.extend(found),
         }
+        faults.sort();
+        // Each portal repeats the faults of the common words.
+        faults.dedup();
+        Err(faults)
+    }
+
+    /// The words of a portal.
+    #[must_use]
+    pub fn of_portal(&self, id: &str) -> &Words {
+        self.portals.get(id).unwrap_or(&self.common)
     }
 }
 
-fn language_folders(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
+/// Whether a folder has neither a folder nor a template.
+fn is_empty(folder: &Path) -> Result<bool, Fault> {
+    let entries = fs::read_dir(folder).map_err(|error| Fault::of_file(folder, problem_of_file(&error)))?;
+    let is_template = |path: &Path| path.extension().is_some_and(|extension| extension == "html" || extension == "txt");
+    let mut paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    Ok(subfolders(folder)?.is_empty() && !paths.any(|path| is_template(&path)))
+}
+
+/// The visible folders in a folder, in order.
+fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     let entries = fs::read_dir(folder).map_err(|error| Fault::of_file(folder, problem_of_file(&error)))?;
     // A mounted ConfigMap has a hidden folder with copies of all files.
     let is_visible = |path: &Path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.'));
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
     let mut folders: Vec<PathBuf> = paths.filter(|path| path.is_dir() && is_visible(path)).collect();
     folders.sort();
-    if folders.is_empty() {
-        return Err(Fault::of_file(
-            folder,
-            "The folder has no language: put mail texts into a file such as de/words.ftl.",
-        ));
-    }
     Ok(folders)
 }
 
-fn read_catalogue(folder: &Path) -> Result<OperatorCatalogue, Fault> {
+/// The catalogues of the language folders in a folder. A language folder may have only templates.
+fn read_layer(folder: &Path, faults: &mut Vec<Fault>) -> Vec<OperatorCatalogue> {
+    let mut catalogues = vec![];
+    for folder in subfolders(folder).unwrap_or_default() {
+        if folder.file_name().is_some_and(|name| name == PORTALS_FOLDER) {
+            continue;
+        }
+        match read_catalogue(&folder) {
+            Ok(catalogue) => catalogues.extend(catalogue),
+            Err(fault) => faults.push(fault),
+        }
+    }
+    catalogues
+}
+
+fn read_catalogue(folder: &Path) -> Result<Option<OperatorCatalogue>, Fault> {
     let tag = folder.file_name().unwrap_or_default().to_string_lossy();
     let not_a_tag = |error: UnknownTag| Fault::of_file(folder, format!("The folder's name {error}."));
     let language: Language = tag.parse().map_err(not_a_tag)?;
-    let file = folder.join(FILE);
-    let size = fs::metadata(&file).map_err(|error| Fault::of_file(&file, problem_of_file(&error)))?.len();
+    let file = folder.join(WORDS_FILE);
+    let size = match fs::metadata(&file) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Fault::of_file(&file, problem_of_file(&error))),
+    };
     if size > MAX_SIZE {
         return Err(Fault::of_file(&file, "The file is larger than 1 MiB."));
     }
     let bytes = fs::read(&file).map_err(|error| Fault::of_file(&file, problem_of_file(&error)))?;
     let text = String::from_utf8(bytes).map_err(|_| Fault::of_file(&file, "The file is not valid UTF-8."))?;
-    Ok(OperatorCatalogue { file: file.display().to_string(), language, text })
+    Ok(Some(OperatorCatalogue { file: file.display().to_string(), language, text }))
 }

@@ -7,6 +7,7 @@
 
 mod accept_language;
 mod built_in;
+mod cache;
 mod catalogue;
 mod check;
 mod choose;
@@ -24,6 +25,7 @@ pub use choose::{choose_language, choose_time_zone};
 pub use dates::{Clock, days_between, format_clock, format_date};
 pub use durations::format_duration;
 pub use fault::{Fault, WordsError, problem_of_file};
+pub use folder::{PORTALS_FOLDER, WORDS_FILE, WordsFolder};
 pub use language::{Language, UnknownTag};
 pub use part::{Part, Value};
 pub use time_zone::{TimeZone, UnknownTimeZone};

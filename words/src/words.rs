@@ -27,14 +27,20 @@ pub struct OperatorCatalogue {
 
 /// The words of all offered languages. Clones share them, and several threads may read them at once.
 #[derive(Clone)]
-pub struct Words(Arc<Vec<Catalogue>>);
+pub struct Words(Arc<Languages>);
+
+struct Languages {
+    catalogues: Vec<Catalogue>,
+    /// The operator's own texts, in the order in which they were applied.
+    operators: Vec<(Language, String)>,
+}
 
 impl Words {
     /// The built-in languages.
     #[must_use]
     pub fn built_in() -> Self {
         let catalogue = |language| Catalogue::new(language, built_in::source(language).into_iter().collect());
-        Self(Arc::new(Language::ALL.map(catalogue).into()))
+        Self(Arc::new(Languages { catalogues: Language::ALL.map(catalogue).into(), operators: vec![] }))
     }
 
     /// The built-in languages with an operator's words. A language that is not built in may lack messages: its readers get the
@@ -43,16 +49,31 @@ impl Words {
     /// # Errors
     /// All faults in all catalogues, by file and line.
     pub fn with_overrides(catalogues: &[OperatorCatalogue]) -> Result<Self, Vec<Fault>> {
+        Self::with_layers(&[catalogues])
+    }
+
+    /// The built-in languages with several layers of an operator's words. Messages of later layers override those of earlier
+    /// layers.
+    ///
+    /// # Errors
+    /// All faults in all catalogues, by file and line.
+    pub fn with_layers(layers: &[&[OperatorCatalogue]]) -> Result<Self, Vec<Fault>> {
         let messages = built_in::messages();
-        let mut faults = repeated_languages(catalogues);
-        let added =
-            catalogues.iter().map(|catalogue| catalogue.language).filter(|added| !Language::ALL.contains(added));
-        let languages: Vec<Language> = Language::ALL.into_iter().chain(added).collect();
-        let mut words = vec![];
+        let mut faults: Vec<Fault> = layers.iter().flat_map(|layer| repeated_languages(layer)).collect();
+        let mut languages = Language::ALL.to_vec();
+        for own in layers.iter().copied().flatten() {
+            if !languages.contains(&own.language) {
+                languages.push(own.language);
+            }
+        }
+        let mut words = Languages { catalogues: vec![], operators: vec![] };
         for language in languages {
-            let own = catalogues.iter().find(|catalogue| catalogue.language == language);
-            match catalogue(language, own, &messages) {
-                Ok(catalogue) => words.push(catalogue),
+            let of_language = |layer: &'_ &[OperatorCatalogue]| layer.iter().position(|own| own.language == language);
+            let own: Vec<&OperatorCatalogue> =
+                layers.iter().filter_map(|layer| of_language(layer).map(|position| &layer[position])).collect();
+            words.operators.extend(own.iter().map(|own| (language, own.text.clone())));
+            match catalogue(language, &own, &messages) {
+                Ok(catalogue) => words.catalogues.push(catalogue),
                 Err(found) => faults.extend(found),
             }
         }
@@ -60,16 +81,27 @@ impl Words {
         if faults.is_empty() { Ok(Self(Arc::new(words))) } else { Err(faults) }
     }
 
+    /// The operator's own texts, with their languages. With the built-in words, they determine every message.
+    pub fn operators_texts(&self) -> impl Iterator<Item = (Language, &str)> {
+        self.0.operators.iter().map(|(language, text)| (*language, text.as_str()))
+    }
+
     /// The languages that have words, English first.
     #[must_use]
     pub fn offered(&self) -> Vec<Language> {
-        self.0.iter().map(|catalogue| catalogue.language).collect()
+        self.0.catalogues.iter().map(|catalogue| catalogue.language).collect()
     }
 
     /// Whether a language has words.
     #[must_use]
     pub fn has(&self, language: Language) -> bool {
-        self.0.iter().any(|catalogue| catalogue.language == language)
+        self.0.catalogues.iter().any(|catalogue| catalogue.language == language)
+    }
+
+    /// Whether the words of a language itself include a message. Otherwise, its readers get the English one.
+    #[must_use]
+    pub fn defines(&self, language: Language, id: &str) -> bool {
+        self.0.catalogues.iter().any(|catalogue| catalogue.language == language && catalogue.has(id))
     }
 
     /// A message as text. In languages that are written from right to left, each value is between U+2068 and U+2069, so that a
@@ -104,22 +136,31 @@ impl Words {
 
     /// The catalogue that has a message for readers of a language.
     fn catalogue(&self, language: Language, id: &str) -> Result<&Catalogue, WordsError> {
-        let find = |language| self.0.iter().find(|catalogue| catalogue.language == language);
+        let find = |language| self.0.catalogues.iter().find(|catalogue| catalogue.language == language);
         let own = find(language).ok_or(WordsError::UnknownLanguage { language })?;
         let english = find(Language::ENGLISH).filter(|english| !own.has(id) && english.has(id));
         Ok(english.unwrap_or(own))
     }
 }
 
-/// The catalogue of a language: the built-in words, if there are any, and the operator's words.
+/// The catalogue of a language: the built-in words, if there are any, and the operator's words, which override them in order.
 fn catalogue(
     language: Language,
-    own: Option<&OperatorCatalogue>,
+    own: &[&OperatorCatalogue],
     messages: &BTreeMap<String, Arguments>,
 ) -> Result<Catalogue, Vec<Fault>> {
     let built_in = built_in::source(language);
-    let own = own.map(|own| check::parse(own, built_in.as_ref(), messages)).transpose()?;
-    let catalogue = Catalogue::new(language, built_in.into_iter().chain(own).collect());
+    let (mut sources, mut faults) = (vec![], vec![]);
+    for own in own {
+        match check::parse(own, built_in.as_ref(), messages) {
+            Ok(source) => sources.push(source),
+            Err(found) => faults.extend(found),
+        }
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let catalogue = Catalogue::new(language, built_in.into_iter().chain(sources).collect());
     let faults = check::rehearse(&catalogue, messages);
     if faults.is_empty() { Ok(catalogue) } else { Err(faults) }
 }

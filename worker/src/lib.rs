@@ -10,7 +10,7 @@
 
 pub mod commands;
 mod deliver;
-mod mail;
+pub mod mail;
 mod metrics;
 mod runtime;
 pub mod settings;

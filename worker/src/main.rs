@@ -9,10 +9,15 @@ use program::{
 };
 use worker::{
     commands::{
-        CommandError, example_env::print_example_env, forget::forget, migrate::migrate, preview::preview,
+        CommandError,
+        example_env::print_example_env,
+        forget::forget,
+        migrate::migrate,
+        preview::{PreviewChoice, preview},
+        send_test::{SendTestSettings, TestMail, send_test},
         upstreams::upstreams,
     },
-    settings::{DatabaseSettings, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings, read_words},
+    settings::{DatabaseSettings, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings, read_looks},
     tasks::run::run,
 };
 
@@ -48,10 +53,27 @@ fn try_main() -> anyhow::Result<ExitCode> {
             Ok(address) => with_database(&arguments, async |database| forget(database, &address).await),
             Err(error) => Ok(refuse([format!("{address}: {error}")])),
         },
-        Some(WorkerCommand::Mail(MailCommand::Preview { out, language })) => {
-            with_settings(&arguments, read_words, async |words| Ok(preview(words, out, language.as_deref())?))
-        }
+        Some(WorkerCommand::Mail(command)) => mail(&arguments, command),
         Some(WorkerCommand::ExampleEnv) | None => deliver(&arguments, &matches),
+    }
+}
+
+/// Runs a command about mails.
+fn mail(arguments: &WorkerArguments, command: &MailCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        MailCommand::Preview { out, language, style, portal } => {
+            let sender = arguments.mail_from.as_deref();
+            let choice = PreviewChoice { language: language.as_deref(), style: *style, portal: portal.as_deref() };
+            with_settings(arguments, read_looks, async |looks| Ok(preview(looks, sender, out, choice)?))
+        }
+        MailCommand::SendTest { to, language, style, portal } => match Email::parse(to) {
+            Ok(to) => with_settings(arguments, SendTestSettings::read, async |settings| {
+                let mail =
+                    TestMail { to: &to, language: language.as_deref(), style: *style, portal: portal.as_deref() };
+                Ok(send_test(settings, mail).await?)
+            }),
+            Err(error) => Ok(refuse([format!("{to}: {error}")])),
+        },
     }
 }
 

@@ -103,6 +103,10 @@ fn describe() {
         "Whether email_programs_summary has this warning: too_few_connections, sealing_keys_differ, confirm_keys_differ, \
          versions_differ."
     );
+    describe_counter!(
+        "magic_link_reloads_total",
+        "How often SIGHUP made this worker read MAIL_TEMPLATES again, by result: ok, failed (the earlier files stay in use)."
+    );
     describe_gauge!("magic_link_jobs_running", "Jobs that are running on this worker.");
     describe_gauge!(
         "magic_link_supabase_code_digits",
@@ -172,6 +176,9 @@ fn initialize() {
     for upstream in [Upstream::Supabase, Upstream::Mailgun] {
         refused_recipient_counter(upstream).absolute(0);
         suspect_counter(upstream).absolute(0);
+    }
+    for result in ["ok", "failed"] {
+        reload_counter(result).absolute(0);
     }
     let _ = histogram!("magic_link_pickup_seconds");
     let _ = histogram!("magic_link_request_to_sent_seconds");
@@ -344,6 +351,15 @@ pub(crate) fn set_code_digits(digits: usize) {
 /// Counts a link whose code is too short to be mailed.
 pub(crate) fn record_code_too_short() {
     counter!("magic_link_code_too_short_total").increment(1);
+}
+
+/// Counts an attempt to read the files of the settings again.
+pub(crate) fn record_reload(result: &'static str) {
+    reload_counter(result).increment(1);
+}
+
+fn reload_counter(result: &'static str) -> Counter {
+    counter!("magic_link_reloads_total", "result" => result)
 }
 
 /// Adds `change` to the number of jobs that are running in this worker.

@@ -22,7 +22,10 @@ use super::{
 use crate::{
     ip_limit::limiter::IpRateLimiter,
     metrics,
-    portal::live::{Live, LiveSettings},
+    portal::{
+        FoundPortal, Portal,
+        live::{Live, LiveSettings},
+    },
 };
 
 /// The confirm page, with everything that its handlers use.
@@ -38,12 +41,21 @@ struct Refusal {
     problem: Problem,
     /// The language of the page. `None` if the language of the link is unknown.
     language: Option<Language>,
+    /// The portal whose words the page uses. `None` if the portal of the link is unknown.
+    portal: Option<Arc<Portal>>,
 }
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self { problem, language: None }
+        Self { problem, language: None, portal: None }
     }
+}
+
+/// What an authentic link says, and how its page is written.
+struct OpenedLink {
+    content: Content,
+    language: Language,
+    portal: Arc<Portal>,
 }
 
 impl ConfirmPage {
@@ -75,8 +87,8 @@ impl ConfirmPage {
     /// Answers GET and HEAD: shows the button.
     fn show(&self, request: &Request) -> Response {
         let live = self.live.current();
-        let show = |(content, language): (Content, Language)| {
-            page::ready(PageWords::of_content(&live.words, language, &content), &content)
+        let show = |OpenedLink { content, language, portal }: OpenedLink| {
+            page::ready(PageWords::of_content(live.words_of(Some(&portal)), language, &content), &content)
         };
         self.respond("open", request, &live, self.read(request, &live).map(show))
     }
@@ -88,8 +100,9 @@ impl ConfirmPage {
             true => Err(Problem::Foreign.into()),
             false => self.read(request, &live),
         };
-        let redirected = content.and_then(|(content, language)| {
-            redirect(&content).map_err(|problem| Refusal { problem, language: Some(language) })
+        let redirected = content.and_then(|OpenedLink { content, language, portal }| {
+            let refusal = |problem| Refusal { problem, language: Some(language), portal: Some(portal) };
+            redirect(&content).map_err(refusal)
         });
         self.respond("press", request, &live, redirected)
     }
@@ -102,9 +115,10 @@ impl ConfirmPage {
         response: Result<Response, Refusal>,
     ) -> Response {
         metrics::count_confirm(step, response.as_ref().err().map_or("ok", |refusal| refusal.problem.name()));
-        response.unwrap_or_else(|Refusal { problem, language }| {
-            let accepted = || choose_language(None, accept_language(request), &live.words.offered());
-            page::problem(PageWords::new(&live.words, language.unwrap_or_else(accepted)), &problem)
+        response.unwrap_or_else(|Refusal { problem, language, portal }| {
+            let words = live.words_of(portal.as_deref());
+            let accepted = || choose_language(None, accept_language(request), &words.offered());
+            page::problem(PageWords::new(words, language.unwrap_or_else(accepted)), &problem)
         })
     }
 
@@ -115,30 +129,32 @@ impl ConfirmPage {
         taken.map(drop).map_err(|exceeded| Problem::Limited { retry_after: exceeded.until_more.into() })
     }
 
-    /// Returns the payload's content and the page's language if the payload is authentic and has not expired, and if its
-    /// callback URL belongs to a portal that is still allowed.
-    fn read(&self, request: &Request, live: &LiveSettings) -> Result<(Content, Language), Refusal> {
+    /// Opens the link if its payload is authentic and has not expired, and if its callback URL belongs to a portal that is still
+    /// allowed.
+    fn read(&self, request: &Request, live: &LiveSettings) -> Result<OpenedLink, Refusal> {
         self.check_limit(request)?;
         // Do not use the path of PUBLIC_URL: a proxy in front of the api may strip a prefix, and the route has matched the
         // rest.
         let payload = request.uri().path().strip_prefix(CONFIRM_PATH).unwrap_or_default();
         let content = self.settings.keys.decode(payload).map_err(|_| Problem::Unreadable)?;
-        let language = language_of(&content, accept_language(request), &live.words);
-        match check(&content, live) {
-            Ok(()) => Ok((content, language)),
-            Err(problem) => Err(Refusal { problem, language: Some(language) }),
-        }
+        let found = find_portal(&content, live);
+        let portal = found.as_ref().ok().map(|found| found.portal.clone());
+        let language = language_of(&content, accept_language(request), live.words_of(portal.as_deref()));
+        let opened = found.and_then(|FoundPortal { portal, origin }| {
+            if content.expires_at.has_passed(SystemTime::now()) {
+                return Err(Problem::Expired { portal: format!("{}/", origin.origin.as_str()) });
+            }
+            Ok(OpenedLink { content, language, portal })
+        });
+        opened.map_err(|problem| Refusal { problem, language: Some(language), portal })
     }
 }
 
-fn check(content: &Content, live: &LiveSettings) -> Result<(), Problem> {
+/// The portal that the link leads to, if it is still allowed.
+fn find_portal(content: &Content, live: &LiveSettings) -> Result<FoundPortal, Problem> {
     let callback = Url::parse(&content.callback_url).map_err(|_| Problem::Unreadable)?;
     let origin = Origin::from_url(&callback).ok_or(Problem::NotAllowed)?;
-    let found = live.portals.find(&origin).ok_or(Problem::NotAllowed)?;
-    if content.expires_at.has_passed(SystemTime::now()) {
-        return Err(Problem::Expired { portal: format!("{}/", found.origin.origin.as_str()) });
-    }
-    Ok(())
+    live.portals.find(&origin).ok_or(Problem::NotAllowed)
 }
 
 /// The languages that the browser accepts.

@@ -3,16 +3,24 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-use words::Words;
+use words::{Words, WordsFolder};
 
-use super::PortalList;
+use super::{Portal, PortalList};
 
 /// Settings that were read and checked together.
 #[derive(Debug)]
 pub(crate) struct LiveSettings {
     pub(crate) portals: PortalList,
-    /// The messages in all languages in which mails can be sent.
-    pub(crate) words: Words,
+    /// The messages of each portal, in all languages in which its mails can be sent.
+    pub(crate) words: WordsFolder,
+}
+
+impl LiveSettings {
+    /// The messages of a portal. Those of all portals without one.
+    pub(crate) fn words_of(&self, portal: Option<&Portal>) -> &Words {
+        let id = portal.and_then(|portal| portal.id.as_ref());
+        id.map_or(&self.words.common, |id| self.words.of_portal(id.as_str()))
+    }
 }
 
 /// The current settings.

@@ -17,7 +17,7 @@ pub(crate) async fn run(state: Arc<AppState>, mut signal: ReloadSignal, source: 
         match loaded.unwrap_or_else(|error| Err(error.to_string())) {
             Ok(live) => {
                 metrics::count_reload(true);
-                tracing::info!(portals = live.portals.iter().count(), "reloaded the portals and the words");
+                tracing::info!(portals = live.portals.iter().count(), "reloaded PORTALS_FILE and MAIL_TEMPLATES");
                 let confirm = state.confirm_page.as_ref().map(|page| page.settings());
                 warnings::log(&live, confirm);
                 state.reporter.set_portals(live.portals.ids());
@@ -28,7 +28,7 @@ pub(crate) async fn run(state: Arc<AppState>, mut signal: ReloadSignal, source: 
                 metrics::count_reload(false);
                 tracing::error!(
                     faults,
-                    "nothing was reloaded, because the files have faults: the old portals and words stay"
+                    "reload failed, the earlier files stay in use: fix the faults and send SIGHUP again"
                 );
             }
         }
@@ -39,9 +39,5 @@ pub(crate) async fn run(state: Arc<AppState>, mut signal: ReloadSignal, source: 
 fn load(source: &LiveSource) -> Result<LiveSettings, String> {
     let mut errors = SettingErrors::default();
     let live = source.load(&mut errors);
-    errors.into_result(live).map_err(|errors| {
-        let faults: Vec<String> =
-            errors.into_iter().map(|error| format!("{}: {}", error.variable, error.problem)).collect();
-        faults.join("; ")
-    })
+    errors.into_result(live).map_err(|errors| errors.faults())
 }

@@ -136,8 +136,9 @@ pub struct ApiArguments {
     /// names its language in `locale`, or in the header Accept-Language. Example: en,de
     #[arg(long, env, default_value = "en", value_name = "TAGS", help_heading = "Mail")]
     pub(super) languages: String,
-    /// Folder with your own words: `de/words.ftl` replaces messages of the German mail, and `it/words.ftl` adds Italian. The
-    /// same for both programs. Example: /etc/magic-link/templates
+    /// Folder with your own words and mail templates: `de/words.ftl` replaces messages of the German mail, `it/words.ftl` adds
+    /// Italian, and `sign_in.html` replaces the HTML of all mails. The same for both programs. The worker reads it again on
+    /// SIGHUP. Example: /etc/magic-link/templates
     #[arg(long, env, value_name = "FOLDER", help_heading = "Mail")]
     pub(super) mail_templates: Option<String>,
     /// Address at which browsers reach the api: https, without a query. The links of LINK_STYLE=confirm lead to it.

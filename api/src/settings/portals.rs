@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use portals::{AllowedOrigins, LinkStyleName, NextPrefixes, PortalRules, parse_path};
 use program::SettingErrors;
-use words::{TimeZone, Words};
+use words::{TimeZone, WordsFolder};
 
 use super::{ApiArguments, DELIVERY_TIME, OfferedLanguages, languages};
 use crate::portal::{Portal, PortalList, live::LiveSettings};
@@ -79,17 +79,15 @@ impl LiveSource {
 
     /// Reads the portals and the words. Adds an error for each fault, and returns `None` if there is any.
     pub(crate) fn load(&self, errors: &mut SettingErrors) -> Option<LiveSettings> {
-        let words = Words::from_setting(self.templates.as_deref());
-        let words = errors.read_all("MAIL_TEMPLATES", "/etc/magic-link/templates", words)?;
-        let languages = languages::read(&self.languages, &words, errors);
+        let words = WordsFolder::from_setting(self.templates.as_deref());
+        let words = errors.read_all("MAIL_TEMPLATES", "/etc/magic-link/templates", words);
+        // Faults in the words hide which languages there are, but not the other faults of the portals.
+        let languages = words.as_ref().and_then(|words| languages::read(&self.languages, &words.common, errors));
         let portals = match &self.portals {
             PortalsSource::Environment(origins) => Some(vec![self.single(origins.clone(), languages?)]),
-            PortalsSource::File(path) => {
-                let portals = self.read_file(Path::new(path), &words, languages.as_ref(), errors);
-                languages.and(portals)
-            }
+            PortalsSource::File(path) => self.read_file(Path::new(path), words.as_ref(), languages.as_ref(), errors),
         };
-        Some(LiveSettings { portals: PortalList::new(portals?), words })
+        Some(LiveSettings { portals: PortalList::new(portals?), words: words? })
     }
 
     /// The portal that the environment describes.
@@ -109,11 +107,11 @@ impl LiveSource {
     fn read_file(
         &self,
         path: &Path,
-        words: &Words,
+        words: Option<&WordsFolder>,
         languages: Option<&OfferedLanguages>,
         errors: &mut SettingErrors,
     ) -> Option<Vec<Portal>> {
-        let portals = portals::read_file(path, &words.offered()).and_then(|portals| {
+        let portals = portals::read_file(path, words).and_then(|portals| {
             let rules = PortalRules {
                 mailgun_domain: self.mailgun_domain.as_deref(),
                 max_job_deadline: self.link_lifetime.saturating_sub(DELIVERY_TIME),
@@ -126,7 +124,8 @@ impl LiveSource {
             if faults.is_empty() { Ok(portals) } else { Err(faults) }
         });
         let portals = errors.read_all(FILE.0, FILE.1, portals)?;
-        Some(portals.into_iter().filter_map(|portal| Some(self.complete(portal, languages?))).collect())
+        let languages = languages?;
+        Some(portals.into_iter().map(|portal| self.complete(portal, languages)).collect())
     }
 
     /// Takes what the file leaves out from the environment.

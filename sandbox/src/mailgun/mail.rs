@@ -1,6 +1,6 @@
 //! An accepted mail, and the rules for addresses.
 
-use std::time::SystemTime;
+use std::{fmt, time::SystemTime};
 
 /// One mail as Mailgun understands it: a comma in the `to` field separates two recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,16 +25,35 @@ pub struct Mail {
     pub options: Vec<(String, String)>,
     /// `v:` fields without the prefix, in the order sent.
     pub variables: Vec<(String, String)>,
+    /// The pictures in the mail itself, in the order sent.
+    pub inline: Vec<InlinePart>,
     /// The Message-Id in the answer, in angle brackets.
     pub message_id: String,
 }
 
+/// A picture in the mail itself, an `inline` field. The HTML shows it as `cid:` and its file name.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InlinePart {
+    /// The file name, which Mailgun makes the Content-ID.
+    pub file_name: String,
+    /// The Content-Type as sent.
+    pub content_type: String,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl fmt::Debug for InlinePart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {} bytes)", self.file_name, self.content_type, self.bytes.len())
+    }
+}
+
 impl Mail {
-    /// The URL in the text, if there is exactly one.
+    /// The URL in the text, if there is exactly one. If there are several, the one that is alone on its line: a portal's mail
+    /// also names a page for questions.
     pub fn link(&self) -> Option<&str> {
-        let mut links = urls(&self.text);
-        let link = links.next()?;
-        links.next().is_none().then_some(link)
+        only(urls(&self.text))
+            .or_else(|| only(urls(&self.text).filter(|url| self.text.lines().any(|line| line == *url))))
     }
 
     /// Whether this address is among the recipients, ignoring case and names.
@@ -56,6 +75,11 @@ impl Mail {
     pub fn variable(&self, name: &str) -> Option<&str> {
         first(&self.variables, name)
     }
+}
+
+fn only<'a>(mut urls: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let url = urls.next()?;
+    urls.next().is_none().then_some(url)
 }
 
 fn first<'a>(fields: &'a [(String, String)], name: &str) -> Option<&'a str> {

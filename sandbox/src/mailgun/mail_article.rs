@@ -8,6 +8,7 @@ use super::{
     scan::{self, Scan},
 };
 use crate::html::escape;
+use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, SecondsFormat, Utc};
 use std::fmt::Write;
 
@@ -46,7 +47,7 @@ pub(super) fn article(mail: &Mail, webhooks: &[SentWebhook], scans: &[Scan], ope
 fn views(mail: &Mail) -> String {
     let number = mail.number;
     let shown = [
-        ("html", "HTML", html_view(&mail.html), !mail.html.is_empty()),
+        ("html", "HTML", html_view(mail), !mail.html.is_empty()),
         ("text", "Text", text_view(&mail.text), !mail.text.is_empty()),
     ];
     let mut views = String::from("<div class=\"views\">");
@@ -81,10 +82,14 @@ fn text_view(text: &str) -> String {
     view + &escape(rest) + "</pre>"
 }
 
-/// The HTML in a frame that runs no scripts and loads nothing. Its links open in a new tab.
-fn html_view(html: &str) -> String {
+/// The HTML in a frame that runs no scripts and loads nothing but the mail's own pictures. Its links open in a new tab.
+fn html_view(mail: &Mail) -> String {
     let alone = "<meta http-equiv=\"content-security-policy\" content=\"default-src 'none'; \
                  style-src 'unsafe-inline'; img-src data:\"><base target=\"_blank\">";
+    let html = mail.inline.iter().fold(mail.html.clone(), |html, part| {
+        let data = format!("data:{};base64,{}", part.content_type, STANDARD.encode(&part.bytes));
+        html.replace(&format!("cid:{}", part.file_name), &data)
+    });
     let document = escape(&format!("{alone}{html}"));
     format!(
         "<iframe title=\"The mail's HTML\" sandbox=\"allow-popups allow-popups-to-escape-sandbox \

@@ -1,15 +1,20 @@
 //! `POST /v3/{domain}/messages`: what Mailgun accepts and rejects, according to its OpenAPI document, its manual and
 //! its official clients.
 
-use super::mail::{Mail, bare_address, is_address, recipients};
+use super::mail::{InlinePart, Mail, bare_address, is_address, recipients};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use poem::{Body, FromRequest, Request, RequestBody, Response, http::StatusCode, web::Multipart};
 use serde_json::json;
 use std::time::SystemTime;
 
-/// The form's fields in the order sent. A name can occur more than once.
+/// A form as it was sent.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Form(pub(super) Vec<(String, String)>);
+pub(super) struct Form {
+    /// The fields in the order sent. A name can occur more than once.
+    pub(super) fields: Vec<(String, String)>,
+    /// The files in `inline` fields.
+    inline: Vec<InlinePart>,
+}
 
 impl Form {
     /// Reads multipart/form-data, which the official clients send, or urlencoded, which many others send.
@@ -21,31 +26,39 @@ impl Form {
         }
         let body = body.into_bytes().await?;
         let fields = url::form_urlencoded::parse(&body);
-        Ok(Form(fields.into_owned().collect()))
+        Ok(Form { fields: fields.into_owned().collect(), inline: Vec::new() })
     }
 
     async fn from_parts(mut parts: Multipart) -> poem::Result<Form> {
-        let mut fields = Vec::new();
+        let mut form = Form::default();
         while let Some(part) = parts.next_field().await? {
             let name = part.name().unwrap_or_default().to_owned();
+            if let ("inline", Some(file_name)) = (name.as_str(), part.file_name().map(str::to_owned)) {
+                let content_type = part.content_type().unwrap_or_default().to_owned();
+                form.inline.push(InlinePart { file_name, content_type, bytes: part.bytes().await? });
+                continue;
+            }
             let value = part.bytes().await?;
-            fields.push((name, String::from_utf8_lossy(&value).into_owned()));
+            form.fields.push((name, String::from_utf8_lossy(&value).into_owned()));
         }
-        Ok(Form(fields))
+        Ok(form)
     }
 
     fn first(&self, name: &str) -> &str {
-        let found = self.0.iter().find(|(key, _)| key == name);
+        let found = self.fields.iter().find(|(key, _)| key == name);
         found.map_or("", |(_, value)| value)
     }
 
     fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.fields.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// The fields whose name starts with a prefix such as `h:`, without the prefix.
     fn under(&self, prefix: &str) -> Vec<(String, String)> {
-        self.0.iter().filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone()))).collect()
+        self.fields
+            .iter()
+            .filter_map(|(key, value)| Some((key.strip_prefix(prefix)?.to_owned(), value.clone())))
+            .collect()
     }
 
     /// All recipients in `to`.
@@ -81,6 +94,7 @@ pub(super) fn accept(form: &Form, domain: &str) -> Result<Mail, String> {
         headers: form.under("h:"),
         options: form.under("o:"),
         variables: form.under("v:"),
+        inline: form.inline.clone(),
         message_id: message_id(form, domain),
     })
 }
@@ -121,7 +135,7 @@ fn check_options(form: &Form) -> Result<(), String> {
     let options = ["o:", "h:", "v:", "t:"];
     let is_option = |name: &str| options.iter().any(|prefix| name.starts_with(prefix));
     let bytes: usize =
-        form.0.iter().filter(|(name, _)| is_option(name)).map(|(name, value)| name.len() + value.len()).sum();
+        form.fields.iter().filter(|(name, _)| is_option(name)).map(|(name, value)| name.len() + value.len()).sum();
     if bytes > MAX_OPTION_BYTES {
         return Err("total size of o:, h:, v: and t: parameters exceeds 16 kB limit".into());
     }
@@ -156,7 +170,7 @@ fn whole_minutes(value: &str) -> Option<u32> {
 /// The caller's Message-Id if it has the right form, otherwise a new one.
 fn message_id(form: &Form, domain: &str) -> String {
     let given =
-        form.0.iter().find(|(name, _)| name.eq_ignore_ascii_case("h:Message-Id")).map(|(_, value)| value.trim());
+        form.fields.iter().find(|(name, _)| name.eq_ignore_ascii_case("h:Message-Id")).map(|(_, value)| value.trim());
     match given {
         Some(id) if is_message_id(id) => id.to_owned(),
         _ => format!("<{:032x}@{domain}>", rand::random::<u128>()),

@@ -15,7 +15,7 @@ mod webhooks;
 
 pub use jobs::{OpenJob, OpenJobs};
 pub use lists::SuppressionList;
-pub use mail::Mail;
+pub use mail::{InlinePart, Mail};
 pub use reads::ReadCall;
 pub use webhooks::{SentWebhook, Signing, WebhookError, signed};
 
@@ -276,7 +276,7 @@ fn note(request: &Request, form: &Form) -> SendCall {
     let content_type = request.content_type().unwrap_or_default();
     SendCall {
         at: SystemTime::now(),
-        fields: form.0.clone(),
+        fields: form.fields.clone(),
         user_agent: request.header(header::USER_AGENT).map(str::to_owned),
         content_type: content_type.split(';').next().map(str::to_owned),
         carried_out: None,

@@ -182,14 +182,14 @@ impl Program {
         self.process.pid()
     }
 
-    /// Sends SIGHUP: the program reads its files again.
-    pub fn hang_up(&self) {
-        self.process.signal(Signal::SIGHUP);
-    }
-
     /// Sends SIGTERM.
     pub fn terminate(&self) {
         self.process.signal(Signal::SIGTERM);
+    }
+
+    /// Sends SIGHUP.
+    pub fn hang_up(&self) {
+        self.process.signal(Signal::SIGHUP);
     }
 
     /// Sends SIGKILL.

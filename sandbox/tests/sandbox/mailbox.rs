@@ -51,6 +51,32 @@ async fn all_content_of_a_mail_is_escaped() {
 }
 
 #[tokio::test]
+async fn a_picture_in_the_mail_is_kept_and_shown() {
+    let mailgun = mailgun().await;
+    let url = format!("{}/v3/mg.example.com/messages", mailgun.url());
+    let picture = reqwest::multipart::Part::bytes(&b"GIF89a"[..]).file_name("logo.gif").mime_str("image/gif").unwrap();
+    let html = "<img src=\"cid:logo.gif\"><img src=\"cid:other.gif\">";
+    let form = mail(&[("html", html)])
+        .into_iter()
+        .fold(reqwest::multipart::Form::new(), |form, (name, value)| form.text(name, value));
+    let request = client().unwrap().post(url).basic_auth("api", Some("key-sandbox"));
+    let answer = request.multipart(form.part("inline", picture)).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let mail = mailgun.mails().remove(0);
+    let part = &mail.inline[0];
+    assert_eq!(
+        (part.file_name.as_str(), part.content_type.as_str(), &part.bytes[..]),
+        ("logo.gif", "image/gif", &b"GIF89a"[..])
+    );
+    assert_eq!(mail.html, html);
+    let page = page(&mailgun).await;
+    assert!(
+        page.contains("src=&quot;data:image/gif;base64,R0lGODlh&quot;") && page.contains("cid:other.gif"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
 async fn buttons_add_faults_to_either_stand_in_and_reset_removes_them() {
     let supabase = SupabaseAuth::start(SupabaseSettings::default()).await.unwrap();
     let settings = MailgunSettings { supabase_faults: Some(supabase.faults().clone()), ..MailgunSettings::default() };

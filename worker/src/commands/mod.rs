@@ -4,6 +4,8 @@ pub mod example_env;
 pub mod forget;
 pub mod migrate;
 pub mod preview;
+mod preview_page;
+pub mod send_test;
 pub mod upstreams;
 
 use std::path::{Path, PathBuf};
@@ -33,6 +35,17 @@ pub enum CommandError {
         /// The tags of all languages for which there are words.
         known: String,
     },
+    /// There is no such portal.
+    #[error("there is no portal `{id}`: {known}")]
+    Portal {
+        /// The requested portal.
+        id: String,
+        /// The ids of all portals.
+        known: String,
+    },
+    /// Mailgun did not accept a mail.
+    #[error("the mail was not sent: {0}")]
+    Mailgun(String),
     /// A mail cannot be rendered.
     #[error("the mail cannot be rendered: {0}")]
     Mail(String),

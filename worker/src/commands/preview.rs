@@ -1,101 +1,136 @@
-//! `magic-link-worker mail preview`: writes example mails in every language into a folder, so that they can be reviewed before
-//! any mail is sent.
+//! `magic-link-worker mail preview`: writes example mails of every portal, language and style into a folder, so that they can be
+//! reviewed before any mail is sent.
 
 use std::{
     fmt::Write as _,
     fs,
     io::{Write as _, stdout},
     path::Path,
-    time::Duration,
 };
 
-use chrono::Utc;
-use words::{Language, TimeZone, Words};
+use words::Language;
 
-use super::CommandError;
+use super::{CommandError, preview_page::PreviewPage};
 use crate::mail::{
-    mailed_link::MailedLink,
-    render::{self, MailContent, RenderedMail},
+    look::Look,
+    look_set::LookSet,
+    render::RenderedMail,
+    sample::{MailStyle, sample},
 };
 
-const HOST: &str = "portal.example.com";
-/// An example link of typical length. Nothing serves it.
-const LINK: &str =
-    "https://login.example.com/auth/confirm/AQECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKissLS4v";
-const CODE: &str = "0123456789";
+/// Which mails to write. `None` stands for all.
+#[derive(Debug, Clone, Copy)]
+pub struct PreviewChoice<'a> {
+    /// The tag of a language.
+    pub language: Option<&'a str>,
+    /// A style.
+    pub style: Option<MailStyle>,
+    /// The id of a portal.
+    pub portal: Option<&'a str>,
+}
 
-/// The variants of a mail: the variant's name, which is part of the file names, its link and its code.
-const KINDS: [(&str, Option<&str>, Option<&str>); 3] =
-    [("link", Some(LINK), None), ("link-and-code", Some(LINK), Some(CODE)), ("code", None, Some(CODE))];
-
-/// Writes the mails in all languages, or only in `language`, as files such as `de-link.html` and `de-link.txt`. Each text file
-/// begins with the subject. `index.html` shows the HTML mails side by side. Prints the path of `index.html`. Replaces existing
-/// files.
+/// Writes the mails as files such as `de-link.html`, `de-link.txt` and `de-link.headers`; the names of a portal's mails begin with
+/// its id. Each text file begins with the subject. `index.html` shows the HTML mails side by side. Prints the path of
+/// `index.html`. Replaces existing files.
 ///
 /// # Errors
-/// [`CommandError::Language`], [`CommandError::Mail`], [`CommandError::File`] or [`CommandError::Output`].
-pub fn preview(words: &Words, folder: &Path, language: Option<&str>) -> Result<(), CommandError> {
-    let languages = chosen(words, language)?;
-    fs::create_dir_all(folder).map_err(|error| CommandError::file(folder, error))?;
-    let mut index = INDEX_HEAD.to_owned();
-    for language in &languages {
-        let _ = write!(index, "<h2>{language}</h2>\n<div>\n");
-        for (kind, link, code) in KINDS {
-            let mail = sample(words, *language, link, code)?;
-            let name = format!("{language}-{kind}");
-            write_file(&folder.join(format!("{name}.html")), &mail.html)?;
-            write_file(&folder.join(format!("{name}.txt")), &format!("{}\n\n{}\n", mail.subject, mail.text))?;
-            let _ = writeln!(index, "<iframe src=\"{name}.html\" title=\"{name}\"></iframe>");
+/// [`CommandError::Language`], [`CommandError::Portal`], [`CommandError::Mail`], [`CommandError::File`] or
+/// [`CommandError::Output`].
+pub fn preview(
+    looks: &LookSet,
+    default_sender: Option<&str>,
+    folder: &Path,
+    choice: PreviewChoice<'_>,
+) -> Result<(), CommandError> {
+    let chosen = chosen_mails(looks, choice)?;
+    let shown = folder.join("shown");
+    fs::create_dir_all(&shown).map_err(|error| CommandError::file(&shown, error))?;
+    let mut page = PreviewPage::default();
+    for (look, language, style) in &chosen {
+        let mail = sample(look, *language, *style).map_err(|error| CommandError::Mail(error.to_string()))?;
+        let portal = look.brand.portal.as_deref();
+        let prefix = portal.map(|portal| format!("{portal}-")).unwrap_or_default();
+        let name = format!("{prefix}{language}-{}", style.name());
+        write_file(&folder.join(format!("{name}.html")), &mail.html)?;
+        write_file(&folder.join(format!("{name}.txt")), &format!("{}\n\n{}\n", mail.subject, mail.text))?;
+        write_file(&folder.join(format!("{name}.headers")), headers(look, &mail, default_sender))?;
+        if let Some(logo) = &mail.logo {
+            write_file(&folder.join(format!("{prefix}{}", logo.file_name())), logo.bytes())?;
         }
-        index += "</div>\n";
+        for (file, html) in page.add(&name, portal, *language, &mail) {
+            write_file(&shown.join(file), html)?;
+        }
     }
     let path = folder.join("index.html");
-    write_file(&path, &(index + "</body>\n</html>\n"))?;
-    let mails = languages.len() * KINDS.len();
-    writeln!(stdout(), "wrote {mails} mails: open {}", path.display())?;
+    write_file(&path, page.finish())?;
+    writeln!(stdout(), "wrote {} mails: open {}", chosen.len(), path.display())?;
     Ok(())
 }
 
-const INDEX_HEAD: &str = "<!doctype html>
-<html lang=\"en\">
-<head>
-<meta charset=\"utf-8\">
-<meta name=\"color-scheme\" content=\"light dark\">
-<title>Sign-in mails</title>
-<style>
-  body { font-family: sans-serif; margin: 24px; }
-  div { display: flex; flex-wrap: wrap; gap: 16px; }
-  iframe { width: 420px; height: 860px; border: 1px solid #8a95a5; resize: both; }
-</style>
-</head>
-<body>
-";
-
-fn chosen(words: &Words, language: Option<&str>) -> Result<Vec<Language>, CommandError> {
-    let offered = words.offered();
-    let Some(tag) = language else { return Ok(offered) };
-    match offered.iter().find(|language| language.tag().eq_ignore_ascii_case(tag.trim())) {
-        Some(language) => Ok(vec![*language]),
-        None => {
-            let known: Vec<String> = offered.iter().map(|language| language.tag()).collect();
-            Err(CommandError::Language { tag: tag.to_owned(), known: known.join(", ") })
-        }
+/// The mails to write, by portal and language.
+fn chosen_mails<'a>(
+    looks: &'a LookSet,
+    choice: PreviewChoice<'_>,
+) -> Result<Vec<(&'a Look, Language, MailStyle)>, CommandError> {
+    let chosen_looks: Vec<&Look> = match choice.portal {
+        // If there are portals, new mails do not have the common look.
+        None => looks.all().skip(usize::from(looks.has_portals())).map(AsRef::as_ref).collect(),
+        Some(_) => vec![look_of(looks, choice.portal)?],
+    };
+    let mut chosen = vec![];
+    for look in chosen_looks {
+        let languages = match choice.language {
+            None => look.brand.languages.clone().unwrap_or_else(|| look.words.offered()),
+            Some(tag) => vec![language_of(look, tag)?],
+        };
+        let styles = MailStyle::ALL.into_iter().filter(|style| choice.style.is_none_or(|chosen| chosen == *style));
+        let styles: Vec<MailStyle> = styles.collect();
+        chosen.extend(languages.iter().flat_map(|language| styles.iter().map(|style| (look, *language, *style))));
     }
+    Ok(chosen)
 }
 
-fn sample(
-    words: &Words,
-    language: Language,
-    link: Option<&str>,
-    code: Option<&str>,
-) -> Result<RenderedMail, CommandError> {
-    let now = Utc::now();
-    let (url, code) = (link.map(str::to_owned), code.map(str::to_owned));
-    let link = MailedLink { url, code, created_at: now, lifetime: Duration::from_hours(1) };
-    let content = MailContent { link: &link, host: HOST, requested_at: now, language, time_zone: TimeZone::UTC };
-    render::render(words, &content).map_err(|error| CommandError::Mail(error.to_string()))
+/// The look of a portal. The common one without a portal.
+///
+/// # Errors
+/// [`CommandError::Portal`] if there is no such portal.
+pub(super) fn look_of<'a>(looks: &'a LookSet, portal: Option<&str>) -> Result<&'a Look, CommandError> {
+    let look = looks.of_portal(portal);
+    if look.brand.portal.as_deref() == portal {
+        return Ok(look);
+    }
+    let known: Vec<&str> = looks.all().filter_map(|look| look.brand.portal.as_deref()).collect();
+    let known = if known.is_empty() { "no portal is configured".to_owned() } else { known.join(", ") };
+    Err(CommandError::Portal { id: portal.unwrap_or_default().to_owned(), known })
 }
 
-fn write_file(path: &Path, text: &str) -> Result<(), CommandError> {
-    fs::write(path, text).map_err(|error| CommandError::file(path, error))
+/// The language of a look with this tag, in upper or lower case.
+///
+/// # Errors
+/// [`CommandError::Language`] if the look has no words in the language.
+pub(super) fn language_of(look: &Look, tag: &str) -> Result<Language, CommandError> {
+    let offered = look.words.offered();
+    let found = offered.iter().find(|language| language.tag().eq_ignore_ascii_case(tag.trim()));
+    found.copied().ok_or_else(|| {
+        let known: Vec<String> = offered.iter().map(|language| language.tag()).collect();
+        CommandError::Language { tag: tag.to_owned(), known: known.join(", ") }
+    })
+}
+
+fn headers(look: &Look, mail: &RenderedMail, default_sender: Option<&str>) -> String {
+    let from = look.brand.from.as_deref().or(default_sender).unwrap_or("(MAIL_FROM)");
+    let mut headers = format!("From: {from}\n");
+    // Writing into a string cannot fail.
+    if let Some(reply_to) = &look.brand.reply_to {
+        let _ = writeln!(headers, "Reply-To: {reply_to}");
+    }
+    let _ = writeln!(headers, "Subject: {}", mail.subject);
+    if let Some(logo) = &mail.logo {
+        let _ = writeln!(headers, "Inline: {} ({}, {} bytes)", logo.file_name(), logo.media_type(), logo.bytes().len());
+    }
+    headers
+}
+
+fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CommandError> {
+    fs::write(path, content).map_err(|error| CommandError::file(path, error))
 }

@@ -1,6 +1,6 @@
 //! Gets the link to mail: the link stored by an earlier attempt, or else a new link from Supabase.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use outbox::{Failure, NewLink, SealedLink, Step, StepRecord, Upstream};
 use tokio::time::Instant;
@@ -11,6 +11,7 @@ use crate::{
         link_parts::LinkParts,
         link_seal::{OpenError, OpenedLink, SealContext},
         link_url::MissingConfirmKey,
+        look::Look,
         mailed_link::MailedLink,
         render::TEMPLATE,
     },
@@ -24,6 +25,8 @@ use crate::{
 /// A sign-in link and the Message-Id of its mail. Has no `Debug`, because anybody who has the link can sign in.
 pub(crate) struct SignInLink {
     pub(super) mailed: MailedLink,
+    /// How the mail looks.
+    pub(super) look: Arc<Look>,
     pub(super) message_id: String,
     /// The start of the link's lifetime.
     pub(super) created_at: Instant,
@@ -73,7 +76,7 @@ impl DeliveryRun<'_> {
     /// `None` if there is no stored link; otherwise the reason why the stored link cannot be used.
     pub(super) fn open_stored_link(&self) -> Result<SignInLink, Option<Failure>> {
         let Some(stored) = &self.job.link else { return Err(None) };
-        let mailed = self.open(stored).map_err(|error| {
+        let (mailed, look) = self.open(stored).map_err(|error| {
             let message = "The link of an earlier attempt could not be read, so the worker requested a new link.";
             let reason = Failure::new("sealed_link_unreadable", message);
             tracing::warn!(code = reason.code, %error, "{}", reason.message);
@@ -89,14 +92,15 @@ impl DeliveryRun<'_> {
         }
         // The subtraction fails if the monotonic clock cannot represent a time that far back.
         let created_at = Instant::now().checked_sub(stored.age).unwrap_or_else(Instant::now);
-        Ok(SignInLink { mailed, message_id: stored.message_id.clone(), created_at, fresh: None })
+        Ok(SignInLink { mailed, look, message_id: stored.message_id.clone(), created_at, fresh: None })
     }
 
-    fn open(&self, stored: &SealedLink) -> Result<MailedLink, UnusableLink> {
+    fn open(&self, stored: &SealedLink) -> Result<(MailedLink, Arc<Look>), UnusableLink> {
         let opened = self.worker.sealing_keys.open(&stored.sealed, &self.seal_context(&stored.message_id))?;
         let parts = match opened {
             OpenedLink::Text(url) => {
-                return Ok(MailedLink::from_text(url, stored.age, self.worker.limits.link_lifetime));
+                let mailed = MailedLink::from_text(url, stored.age, self.worker.limits.link_lifetime);
+                return Ok((mailed, self.current_look()));
             }
             OpenedLink::Parts(parts) => parts,
         };
@@ -108,7 +112,8 @@ impl DeliveryRun<'_> {
                 "the mail templates have changed since the first mail: the repeated mail has a different text"
             );
         }
-        Ok(MailedLink::from_parts(&parts, self.link_context())?)
+        let look = self.look_of(&parts);
+        Ok((MailedLink::from_parts(&parts, self.link_context(&look))?, look))
     }
 
     /// Requests a new link from Supabase. Rejects a link that does not lead to the callback URL: the check before the call may
@@ -119,7 +124,8 @@ impl DeliveryRun<'_> {
     /// The outcome of the delivery if there is no link to mail.
     pub(super) async fn create_link(&self, unusable: Option<Failure>) -> Result<SignInLink, DeliveryOutcome> {
         let (job, worker) = (self.job, self.worker);
-        self.check_link_length().map_err(|reason| DeliveryOutcome::Failed(reason, None))?;
+        let look = self.current_look();
+        self.check_link_length(&look).map_err(|reason| DeliveryOutcome::Failed(reason, None))?;
         self.ensure_redirect_allowed().await?;
         let not_started = |interruption: Interruption| DeliveryOutcome::interrupted(interruption, None);
         // Retries after a failed hook may use only half of the slots, so that a hanging hook cannot delay recipients for whom
@@ -141,7 +147,7 @@ impl DeliveryRun<'_> {
         drop(slot);
         let checked = match result {
             Ok(generated) => {
-                let check = self.check_generated_link(generated, stopwatch.started);
+                let check = self.check_generated_link(generated, &look, stopwatch.started);
                 self.unless_interrupted(check).await.map_err(interrupted)?
             }
             Err(failure) => Err(failure),
@@ -161,7 +167,7 @@ impl DeliveryRun<'_> {
         let sealed = worker.sealing_keys.seal(&parts, &self.seal_context(&message_id));
         let step = StepRecord { failure: unusable, ..stopwatch.ok(200) };
         let fresh = FreshLink { sealed, step };
-        Ok(SignInLink { mailed, message_id, created_at: stopwatch.started, fresh: Some(fresh) })
+        Ok(SignInLink { mailed, look, message_id, created_at: stopwatch.started, fresh: Some(fresh) })
     }
 
     /// Requeues the job, because other jobs use all slots for retries after a failed hook.
@@ -175,6 +181,7 @@ impl DeliveryRun<'_> {
     async fn check_generated_link(
         &self,
         generated: GeneratedLink,
+        look: &Look,
         began_at: Instant,
     ) -> Result<(LinkParts, MailedLink), UpstreamFailure> {
         let (job, worker) = (self.job, self.worker);
@@ -186,7 +193,7 @@ impl DeliveryRun<'_> {
             worker.redirect_checker.record_refused(&worker.pool, &worker.outage, &job.callback_url, leads_to).await;
             return Err(reject(self.redirect_not_allowed(leads_to)));
         }
-        self.present(generated, began_at).map_err(reject)
+        self.present(generated, look, began_at).map_err(reject)
     }
 
     fn seal_context<'a>(&'a self, message_id: &'a str) -> SealContext<'a> {

@@ -10,6 +10,7 @@ use crate::{
         link_form::{LinkTooLong, MAX_LINK_LENGTH, choose_form},
         link_parts::{LinkForm, LinkParts},
         link_url::LinkContext,
+        look::Look,
         mailed_link::MailedLink,
         portal_host::portal_host,
         render::TEMPLATE,
@@ -26,14 +27,14 @@ impl DeliveryRun<'_> {
     ///
     /// # Errors
     /// Every link would be longer than some mail programs can open.
-    pub(super) fn check_link_length(&self) -> Result<(), Failure> {
+    pub(super) fn check_link_length(&self, look: &Look) -> Result<(), Failure> {
         let shortest = LinkParts {
             verify_url: self.worker.supabase.shortest_verify_url(),
             token_hash: "0".repeat(TOKEN_HASH_LENGTH),
             kind: "signup".to_owned(),
-            ..self.parts(Instant::now())
+            ..self.parts(look, Instant::now())
         };
-        choose_form(&self.portal().links.style, shortest, self.link_context()).map(drop).map_err(link_too_long)
+        choose_form(&self.portal().links.style, shortest, self.link_context(look)).map(drop).map_err(link_too_long)
     }
 
     /// The parts of a new link that was requested at `requested_at`, and what the mail shows of the link.
@@ -43,6 +44,7 @@ impl DeliveryRun<'_> {
     pub(super) fn present(
         &self,
         generated: GeneratedLink,
+        look: &Look,
         requested_at: Instant,
     ) -> Result<(LinkParts, MailedLink), Failure> {
         let parts = LinkParts {
@@ -50,9 +52,9 @@ impl DeliveryRun<'_> {
             token_hash: generated.token_hash,
             kind: generated.kind,
             code: generated.code,
-            ..self.parts(requested_at)
+            ..self.parts(look, requested_at)
         };
-        let context = self.link_context();
+        let context = self.link_context(look);
         let parts = choose_form(&self.portal().links.style, parts, context).map_err(link_too_long)?;
         let mailed = MailedLink::from_parts(&parts, context);
         let mailed = mailed.map_err(|error| Failure::new("mail_not_rendered", error.to_string()))?;
@@ -60,12 +62,12 @@ impl DeliveryRun<'_> {
     }
 
     /// The values that this job's links are built from, in addition to their parts.
-    pub(super) fn link_context(&self) -> LinkContext<'_> {
+    pub(super) fn link_context(&self, look: &Look) -> LinkContext<'_> {
         LinkContext {
             confirm_keys: self.worker.links.confirm_keys.as_ref(),
             recipient: self.job.recipient.as_str(),
             shown_host: self.shown_host(),
-            language: self.language(),
+            language: self.language(look),
         }
     }
 
@@ -75,7 +77,7 @@ impl DeliveryRun<'_> {
     }
 
     /// The parts that do not come from Supabase.
-    fn parts(&self, requested_at: Instant) -> LinkParts {
+    fn parts(&self, look: &Look, requested_at: Instant) -> LinkParts {
         let created_at = Utc::now() - TimeDelta::from_std(requested_at.elapsed()).unwrap_or_default();
         LinkParts {
             verify_url: String::new(),
@@ -87,6 +89,7 @@ impl DeliveryRun<'_> {
             expires_at: created_at + TimeDelta::from_std(self.worker.limits.link_lifetime).unwrap_or_default(),
             form: LinkForm::Verify,
             template: TEMPLATE,
+            look: Some(look.id().to_owned()),
         }
     }
 }

@@ -50,11 +50,10 @@ impl DeliveryRun<'_> {
             link: &link.mailed,
             host: self.shown_host(),
             requested_at: self.job.created_at,
-            language: self.language(),
+            language: self.language(&link.look),
             time_zone: self.time_zone(),
         };
-        render::render(&self.worker.words, &content)
-            .map_err(|error| Failure::new("mail_not_rendered", error.to_string()))
+        render::render(&link.look, &content).map_err(|error| Failure::new("mail_not_rendered", error.to_string()))
     }
 
     /// Renders the mail and sends it through Mailgun. If the call is interrupted, Mailgun may have accepted the mail.
@@ -62,7 +61,9 @@ impl DeliveryRun<'_> {
         let (job, worker) = (self.job, self.worker);
         let mail = self.render(link).map_err(|failure| DeliveryOutcome::Failed(failure, None))?;
         let envelope = Envelope {
-            job: job.lease.job,
+            job: Some(job.lease.job),
+            from: link.look.brand.from.as_deref(),
+            reply_to: link.look.brand.reply_to.as_deref(),
             to: &job.recipient,
             message_id: &link.message_id,
             deliver_within: link.mailed.lifetime.saturating_sub(link.age()),
@@ -71,7 +72,7 @@ impl DeliveryRun<'_> {
         self.ensure_not_interrupted().map_err(|interruption| DeliveryOutcome::interrupted(interruption, None))?;
         let stopwatch = self.start_step(Step::Send);
         match self.unless_interrupted(worker.mailgun.send(&envelope, mail)).await {
-            Ok(Ok(())) => {
+            Ok(Ok(_)) => {
                 let step = stopwatch.ok(200);
                 self.record_success(Upstream::Mailgun, stopwatch.started).await;
                 Ok(step)

@@ -27,6 +27,9 @@ pub struct LinkParts {
     pub form: LinkForm,
     /// The version of the mail's templates.
     pub template: u8,
+    /// The id of the look: templates, words and the portal's brand. `None` in links of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub look: Option<String>,
 }
 
 /// What the link in a mail leads to.
@@ -82,6 +85,7 @@ pub(super) fn example() -> LinkParts {
         expires_at: created_at + chrono::TimeDelta::hours(1),
         form: LinkForm::Verify,
         template: 1,
+        look: None,
     }
 }
 
@@ -97,7 +101,8 @@ mod tests {
             names_recipient: false,
         };
         for form in [confirm, LinkForm::Verify, LinkForm::TokenHash, LinkForm::Code] {
-            let parts = LinkParts { form, ..example() };
+            let look = matches!(form, LinkForm::Code).then(|| "0123456789abcdef".to_owned());
+            let parts = LinkParts { form, look, ..example() };
             assert!(LinkParts::from_bytes(&parts.to_bytes()) == Some(parts.clone()));
             assert_eq!(parts.lifetime(), Duration::from_hours(1));
         }

@@ -5,20 +5,29 @@ use words::{
     Clock, Language, Part, Value, Words, WordsError, days_between, format_clock, format_date, format_duration,
 };
 
-use super::{render::MailContent, wrap::wrap};
+use super::{
+    brand::{Brand, Support},
+    markup::{Marks, Markup, push_message},
+    render::MailContent,
+    wrap::wrap,
+};
 
 /// Provides the mail's messages to the templates.
-pub(super) struct MailWords<'a> {
-    words: &'a Words,
+pub(super) struct MailWords {
+    words: Words,
     language: Language,
-    values: Values<'a>,
+    is_right_to_left: bool,
+    values: Values,
+    support: Option<Support>,
 }
 
 /// The values that messages show. Never add another value from the request, because anybody could use a request to send text in
 /// the portal's name.
-struct Values<'a> {
+struct Values {
     /// The portal's host, without the scheme, because the link must be the only URL in the mail.
-    host: &'a str,
+    host: String,
+    /// The portal's name. Empty if it has none: then no message shows it.
+    portal: String,
     time: String,
     date: String,
     lifetime: String,
@@ -28,14 +37,15 @@ struct Values<'a> {
     days: u64,
 }
 
-impl<'a> MailWords<'a> {
+impl MailWords {
     /// # Errors
     /// There are no words for the language, or a time, date or duration cannot be formatted.
-    pub(super) fn new(words: &'a Words, content: &MailContent<'a>) -> Result<Self, WordsError> {
+    pub(super) fn new(words: &Words, brand: &Brand, content: &MailContent<'_>) -> Result<Self, WordsError> {
         let &MailContent { link, language, time_zone, requested_at, host } = content;
         let until = link.created_at + TimeDelta::from_std(link.lifetime).unwrap_or_default();
         let values = Values {
-            host,
+            host: host.to_owned(),
+            portal: brand.name.as_ref().map(ToString::to_string).unwrap_or_default(),
             time: format_clock(language, time_zone, requested_at, Clock::Seconds)?,
             date: format_date(language, time_zone, requested_at)?,
             lifetime: format_duration(words, language, link.lifetime)?,
@@ -43,43 +53,84 @@ impl<'a> MailWords<'a> {
             until_date: format_date(language, time_zone, until)?,
             days: days_between(time_zone, requested_at, until),
         };
-        Ok(Self { words, language, values })
+        Ok(Self {
+            words: words.clone(),
+            language,
+            is_right_to_left: language.is_right_to_left(),
+            values,
+            support: brand.support.clone(),
+        })
     }
 
-    /// The value of the HTML attribute `lang`.
-    pub(super) fn tag(&self) -> String {
-        self.language.tag()
+    pub(super) fn language(&self) -> Language {
+        self.language
     }
 
-    /// The value of the HTML attribute `dir`.
-    pub(super) fn direction(&self) -> &'static str {
-        self.language.direction()
+    pub(super) fn host(&self) -> &str {
+        &self.values.host
+    }
+
+    /// The portal's name.
+    pub(super) fn portal(&self) -> Option<&str> {
+        Some(self.values.portal.as_str()).filter(|portal| !portal.is_empty())
     }
 
     pub(super) fn is_right_to_left(&self) -> bool {
-        self.language.is_right_to_left()
+        self.is_right_to_left
     }
 
-    /// A message as one line.
-    pub(super) fn line(&self, id: &str) -> askama::Result<String> {
-        self.words.text(self.language, id, &self.args()).map_err(askama::Error::custom)
+    /// A message as one line of plain text.
+    pub(super) fn line(&self, id: &str) -> Result<String, WordsError> {
+        self.words.text(self.language, self.variant(id), &self.args())
     }
 
-    /// A paragraph of the plain-text body, made up of the messages `ids`.
-    pub(super) fn paragraph(&self, ids: &[&str]) -> askama::Result<String> {
-        let lines = ids.iter().map(|id| self.line(id)).collect::<askama::Result<Vec<_>>>()?;
+    /// A paragraph of a plain-text body, made up of the messages `ids`.
+    pub(super) fn paragraph(&self, ids: &[&str]) -> Result<String, WordsError> {
+        let lines = ids.iter().map(|id| self.line(id)).collect::<Result<Vec<_>, _>>()?;
         Ok(wrap(&lines.join(" ")))
     }
 
-    /// A message, split into parts, because the HTML template marks up some of the message's values.
-    pub(super) fn parts(&self, id: &str) -> askama::Result<Vec<Part<'_>>> {
-        self.words.parts(self.language, id, &self.args()).map_err(askama::Error::custom)
+    /// A paragraph of an HTML body, made up of the messages `ids`.
+    pub(super) fn html(&self, ids: &[&str], marks: Marks) -> Result<String, WordsError> {
+        let support = self.support.as_ref().map(Support::href);
+        let markup = Markup { marks, is_right_to_left: self.is_right_to_left, support: support.as_deref() };
+        let mut html = String::with_capacity(512);
+        for (position, id) in ids.iter().enumerate() {
+            if position > 0 {
+                html.push(' ');
+            }
+            push_message(&mut html, &self.parts(id)?, markup);
+        }
+        Ok(html)
     }
 
-    fn args(&self) -> [(&str, Value<'_>); 7] {
-        let Values { host, time, date, lifetime, until, until_date, days } = &self.values;
+    fn parts(&self, id: &str) -> Result<Vec<Part<'_>>, WordsError> {
+        self.words.parts(self.language, self.variant(id), &self.args())
+    }
+
+    /// The message to show instead of `id` if the portal has a name, or if its support is a page. A language that an operator
+    /// added may have only the message without a name.
+    fn variant<'b>(&self, id: &'b str) -> &'b str {
+        let variant = match id {
+            "mail-support" if matches!(self.support, Some(Support::Page(_))) => "mail-support-page",
+            _ if self.values.portal.is_empty() => return id,
+            "mail-subject-link" => "mail-subject-link-portal",
+            "mail-subject-code" => "mail-subject-code-portal",
+            "mail-heading" => "mail-heading-portal",
+            "mail-request-link" => "mail-request-link-portal",
+            "mail-request-code" => "mail-request-code-portal",
+            _ => return id,
+        };
+        let lacks_only_variant = self.words.defines(self.language, id) && !self.words.defines(self.language, variant);
+        if lacks_only_variant { id } else { variant }
+    }
+
+    fn args(&self) -> [(&str, Value<'_>); 9] {
+        let Values { host, portal, time, date, lifetime, until, until_date, days } = &self.values;
         [
             ("host", Value::Text(host)),
+            ("portal", Value::Text(portal)),
+            ("support", Value::Text(self.support.as_ref().map_or("", Support::text))),
             ("time", Value::Text(time)),
             ("date", Value::Text(date)),
             ("lifetime", Value::Text(lifetime)),

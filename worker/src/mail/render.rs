@@ -2,11 +2,20 @@
 //! request. Nothing else from the request may appear in the mail, because anybody could use a request to send text in the
 //! portal's name.
 
-use askama::Template;
-use chrono::{DateTime, Utc};
-use words::{Language, Part, TimeZone, Words, WordsError};
+use std::sync::Arc;
 
-use super::{mail_words::MailWords, mailed_link::MailedLink};
+use chrono::{DateTime, Utc};
+use minijinja::Value;
+use words::{Language, TimeZone, WordsError};
+
+use super::{
+    brand::Logo,
+    look::Look,
+    mail_words::MailWords,
+    mailed_link::MailedLink,
+    templates::{HTML, SUBJECT, TEXT, TemplateError},
+    variables::{Body, Variables},
+};
 
 /// The version of the templates and of the built-in words. A repeated mail has the same text as the first mail only if both
 /// mails are rendered with the same version, so increase this number whenever you change a template or a message.
@@ -34,8 +43,10 @@ pub struct RenderedMail {
     pub subject: String,
     /// The plain-text body. Its only URL is the link, if any.
     pub text: String,
-    /// The HTML body. Its only `href` is the link, if any.
+    /// The HTML body. Its only `href` is the link, if any, and the support of the portal, if any.
     pub html: String,
+    /// The picture that the HTML body shows, if any.
+    pub logo: Option<Logo>,
 }
 
 /// Why a mail cannot be rendered.
@@ -46,56 +57,51 @@ pub(crate) enum RenderError {
     Words(#[from] WordsError),
     /// A template or a message is broken.
     #[error(transparent)]
-    Template(#[from] askama::Error),
-}
-
-#[derive(Template)]
-#[template(path = "sign_in.txt")]
-struct TextBody<'a> {
-    words: &'a MailWords<'a>,
-    link: Option<&'a str>,
-    code: Option<&'a str>,
-}
-
-#[derive(Template)]
-#[template(path = "sign_in.html")]
-struct HtmlBody<'a> {
-    words: &'a MailWords<'a>,
-    /// The link, already escaped for HTML.
-    link: Option<String>,
-    code: Option<&'a str>,
-    /// The code with spaces between its digits, for screen readers. A screen reader would read `4081726359` as one number, in
-    /// billions.
-    spelled_code: String,
-    subject: &'a str,
+    Template(#[from] TemplateError),
 }
 
 /// Renders the subject and both bodies.
 ///
 /// # Errors
 /// There are no words for the language, or a template cannot be rendered.
-pub(crate) fn render(words: &Words, content: &MailContent<'_>) -> Result<RenderedMail, RenderError> {
-    let MailedLink { url, code, .. } = content.link;
-    let (link, code) = (url.as_deref(), code.as_deref());
-    let words = MailWords::new(words, content)?;
+pub(crate) fn render(look: &Look, content: &MailContent<'_>) -> Result<RenderedMail, RenderError> {
+    let RenderedParts { subject, text, html } = render_parts(look, content)?;
+    let (subject, text, html) = (subject?, text?, html?);
+    let logo = look.brand.logo.clone().filter(|logo| html.contains(&logo.source()));
+    Ok(RenderedMail { subject, text, html, logo })
+}
+
+/// The parts of a mail, each with its own error.
+pub(super) struct RenderedParts {
+    pub subject: Result<String, TemplateError>,
+    pub text: Result<String, TemplateError>,
+    pub html: Result<String, TemplateError>,
+}
+
+/// Renders the subject and both bodies, and goes on after an error.
+///
+/// # Errors
+/// There are no words for the language.
+pub(super) fn render_parts(look: &Look, content: &MailContent<'_>) -> Result<RenderedParts, WordsError> {
+    let MailedLink { url: link, code, .. } = content.link.clone();
+    let words = Arc::new(MailWords::new(&look.words, &look.brand, content)?);
+    let templates = look.templates(content.language);
+    let style = match (&link, &code) {
+        (Some(_), None) => "link",
+        (Some(_), Some(_)) => "link-and-code",
+        (None, _) => "code",
+    };
+    let variables =
+        |body| Arc::new(Variables { words: Arc::clone(&words), brand: Arc::clone(&look.brand), style, body });
     // Mail programs group mails with the same subject into one conversation and hide the newest mail. So each request gets its
     // own subject, which includes the time.
-    let subject = words.line(if link.is_some() { "mail-subject-link" } else { "mail-subject-code" })?;
-    let text = TextBody { words: &words, link, code }.render()?;
-    let spelled_code = code.map(spell).unwrap_or_default();
-    let html = HtmlBody { words: &words, link: link.map(escape), code, spelled_code, subject: &subject }.render()?;
-    Ok(RenderedMail { subject, text, html })
-}
-
-/// Separates the digits of a code, so that screen readers read them one by one.
-fn spell(code: &str) -> String {
-    code.chars().map(String::from).collect::<Vec<_>>().join(" ")
-}
-
-/// Escapes the link for HTML attributes and text. Writes `&amp;`, which even a very simple HTML parser decodes; askama's
-/// own filter writes `&#38;`.
-fn escape(link: &str) -> String {
-    link.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;").replace('\'', "&#39;")
+    let subject = templates.render(SUBJECT, Value::from_dyn_object(variables(None)));
+    let subject = subject.map(|subject| subject.trim().to_owned());
+    let body = Body { link, code, subject: subject.as_deref().unwrap_or_default().to_owned() };
+    let variables = Value::from_dyn_object(variables(Some(body)));
+    let text = templates.render(TEXT, variables.clone());
+    let html = templates.render(HTML, variables);
+    Ok(RenderedParts { subject, text, html })
 }
 
 #[cfg(test)]
@@ -103,8 +109,10 @@ mod tests {
     use std::time::Duration;
 
     use chrono::TimeDelta;
+    use words::Words;
 
     use super::*;
+    use crate::mail::brand::Brand;
 
     const LINK: &str = "https://abc.supabase.co/auth/v1/verify?token=0123abcd&type=magiclink&redirect_to=\
                         https://portal.example.com/auth/callback?next=%2Fsecret%2Fplace";
@@ -128,7 +136,11 @@ mod tests {
         };
         let requested_at = created_at - TimeDelta::seconds(40);
         let (host, time_zone) = ("portal.example.com", zone.parse().unwrap());
-        render(&Words::built_in(), &MailContent { link: &link, host, requested_at, language, time_zone }).unwrap()
+        render(
+            &Look::built_in(Words::built_in(), Brand::default()),
+            &MailContent { link: &link, host, requested_at, language, time_zone },
+        )
+        .unwrap()
     }
 
     fn mail() -> RenderedMail {
@@ -349,7 +361,7 @@ the code. Never pass it on.",
             let (time_zone, requested_at) = (zone.parse().unwrap(), link.created_at);
             let (host, language) = ("portal.example.com", Language::ENGLISH);
             let content = MailContent { link: &link, host, requested_at, language, time_zone };
-            let mail = render(&Words::built_in(), &content).unwrap();
+            let mail = render(&Look::built_in(Words::built_in(), Brand::default()), &content).unwrap();
             assert!(visible(&mail.html).contains(expected), "{}", mail.html);
         }
     }

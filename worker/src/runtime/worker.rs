@@ -10,15 +10,14 @@ use outbox::{
     PgPool, PoolerMonitor, ProgramKind, Upstream,
     programs::{Program, ProgramReporter},
 };
-use words::Words;
 
 use super::{
     capacity::Capacity, committers::Committers, leases::LeaseRenewer, link_path_checker::LinkPathChecker, live::Live,
     outage::OutageLog, redirect_checker::RedirectChecker, shutdown::Shutdown, upstream_monitor::UpstreamMonitor,
 };
 use crate::{
-    mail::link_seal::SealingKeys,
-    settings::{Limits, LinkSettings, MailPortals, WorkerSettings},
+    mail::{link_seal::SealingKeys, looks::Looks},
+    settings::{Limits, LinkSettings, MailPortals, ReloadableSettings, WorkerSettings},
     upstream::{
         check::CheckResult, mailgun::MailgunClient, mailgun_events::MailgunEventsClient, supabase::SupabaseClient,
         verify::VerifyClient,
@@ -51,8 +50,8 @@ pub struct Worker {
     pub links: LinkSettings,
     /// The portals in whose names mails are sent. SIGHUP reloads them.
     pub portals: Live<MailPortals>,
-    /// The words used in mails, for every language in which the worker can send mail.
-    pub words: Words,
+    /// The looks of all portals, and earlier looks for mails that were tried before a reload.
+    pub looks: Looks,
     /// Encrypts links that are stored in the outbox.
     pub sealing_keys: SealingKeys,
     /// The leases of the jobs that are running in this worker.
@@ -80,7 +79,7 @@ impl Worker {
     /// # Errors
     /// A client cannot be created from the settings, or the system cannot start the committers' threads.
     pub fn new(settings: &WorkerSettings) -> anyhow::Result<Self> {
-        let WorkerSettings { database, supabase, mailgun, links, portals, words, sealing_keys, limits, .. } = settings;
+        let WorkerSettings { database, supabase, mailgun, links, reloadable, sealing_keys, limits, .. } = settings;
         let verify = VerifyClient::new(supabase, limits.upstream_timeout)?;
         if let Some(proxy) = &mailgun.connection.proxy {
             tracing::info!(proxy = proxy.address, "calling Supabase and Mailgun through a proxy");
@@ -97,7 +96,7 @@ impl Worker {
                 sealing_keys: Some(sealing_keys.ids()),
                 link_style: Some(links.default.style.name().as_str()),
                 confirm_keys: links.confirm_keys.as_ref().map(ConfirmKeys::ids),
-                portals: portals.ids(),
+                portals: reloadable.portals.ids(),
             }),
             committers: Committers::start(&pool)?,
             pool,
@@ -109,8 +108,8 @@ impl Worker {
             mailgun: MailgunClient::new(mailgun, limits.upstream_timeout)?,
             mailgun_events: MailgunEventsClient::new(mailgun, limits.upstream_timeout)?,
             links: links.clone(),
-            portals: Live::new(portals.clone()),
-            words: words.clone(),
+            portals: Live::new(reloadable.portals.clone()),
+            looks: Looks::new(reloadable.looks.clone()),
             sealing_keys: sealing_keys.clone(),
             lease_renewer: LeaseRenewer::new(limits.lease),
             capacity: Capacity::default(),
@@ -121,6 +120,17 @@ impl Worker {
             is_prepared: AtomicBool::new(false),
             shutdown: Shutdown::default(),
         })
+    }
+
+    /// Uses the files that SIGHUP has read again, from the next mail on. A mail that was already tried keeps its look. Returns
+    /// whether anything changed.
+    pub(crate) fn apply(&self, settings: ReloadableSettings) {
+        let ReloadableSettings { looks, portals } = settings;
+        let ids = portals.ids();
+        crate::metrics::start_portals(ids.as_deref().unwrap_or_default());
+        self.reporter.set_portals(ids);
+        self.looks.reload(looks);
+        self.portals.replace(portals);
     }
 
     /// Makes a check call. `UPSTREAM_TIMEOUT` limits `timeout`.

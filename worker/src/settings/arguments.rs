@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
 use program::changed_settings;
 
+use crate::mail::sample::MailStyle;
+
 /// Mails sign-in links: claims jobs from the outbox, requests each link from Supabase Auth, and sends the mail through
 /// Mailgun.
 ///
@@ -100,11 +102,12 @@ pub struct WorkerArguments {
 
     /// TOML file that describes several portals, each with its own origins, sender, languages and look. The same for both
     /// programs, which read it again on SIGHUP. Example: /etc/magic-link/portals.toml
-    #[arg(long, env = "PORTALS_FILE", value_name = "FILE", help_heading = "Portals")]
+    #[arg(long, env = "PORTALS_FILE", value_name = "FILE", help_heading = "Portals", global = true)]
     pub portals_file: Option<String>,
 
-    /// Folder with your own words: `de/words.ftl` replaces messages of the German mail, and `it/words.ftl` adds Italian. The
-    /// same for both programs. Example: /etc/magic-link/templates
+    /// Folder with your own words and mail templates: `de/words.ftl` replaces messages of the German mail, `it/words.ftl` adds
+    /// Italian, and `sign_in.html` replaces the HTML of all mails. The same for both programs, which read it again on SIGHUP.
+    /// Example: /etc/magic-link/templates
     #[arg(long, env = "MAIL_TEMPLATES", value_name = "FOLDER", help_heading = "Mail")]
     pub mail_templates: Option<String>,
 
@@ -292,8 +295,9 @@ pub enum WorkerCommand {
 /// The commands about mails.
 #[derive(Subcommand)]
 pub enum MailCommand {
-    /// Writes the mails of every language into a folder, as text and as HTML, and index.html, which shows them side by side.
-    /// Needs no settings. MAIL_TEMPLATES adds your own words.
+    /// Writes the mails of every portal, language and style into a folder, as text and as HTML with their headers, and
+    /// index.html, which shows them side by side in light and dark mode. Needs no settings. MAIL_TEMPLATES adds your own words
+    /// and templates.
     Preview {
         /// The folder. Its files of the same names are replaced. Example: /tmp/mails
         #[arg(long, value_name = "FOLDER")]
@@ -301,6 +305,28 @@ pub enum MailCommand {
         /// Only this language. Example: de
         #[arg(long, value_name = "TAG")]
         language: Option<String>,
+        /// Only this style.
+        #[arg(long, value_name = "STYLE")]
+        style: Option<MailStyle>,
+        /// Only this portal. Example: shop
+        #[arg(long, value_name = "ID")]
+        portal: Option<String>,
+    },
+    /// Sends one example mail through Mailgun and prints its id. The mail says that it is a test, and its link signs nobody in.
+    /// Needs the settings of Mailgun.
+    SendTest {
+        /// The recipient. Example: ann@example.com
+        #[arg(long, value_name = "ADDRESS")]
+        to: String,
+        /// The language. Without it, the portal's default, or English. Example: de
+        #[arg(long, value_name = "TAG")]
+        language: Option<String>,
+        /// The style.
+        #[arg(long, value_name = "STYLE", default_value = "link")]
+        style: MailStyle,
+        /// The portal. Example: shop
+        #[arg(long, value_name = "ID")]
+        portal: Option<String>,
     },
 }
 

@@ -35,7 +35,7 @@ impl Limits {
         let concurrency = errors.in_range("WORKER_CONCURRENCY", "64", &arguments.worker_concurrency, 1..=10_000);
         let lease = errors.in_range("LEASE_SECONDS", "30", &arguments.lease_seconds, 5..=3_600);
         let max_attempts = errors.in_range("MAX_ATTEMPTS", "20", &arguments.max_attempts, 1..=1_000);
-        let upstream_timeout = errors.read("UPSTREAM_TIMEOUT", "12s", parse_duration(&arguments.upstream_timeout));
+        let upstream_timeout = read_upstream_timeout(arguments, errors);
         let shutdown = errors.in_range("SHUTDOWN_SECONDS", "25", &arguments.shutdown_seconds, 0..=3_600);
         let retention_days = errors.in_range("RETENTION_DAYS", "30", &arguments.retention_days, 1..=3_650);
         Some(Self {
@@ -53,4 +53,8 @@ impl Limits {
 fn parse_link_lifetime(text: &str) -> Result<Duration, String> {
     let lifetime = parse_duration(text)?;
     if lifetime > MIN_LINK_LIFETIME { Ok(lifetime) } else { Err("must be more than 5m".to_owned()) }
+}
+/// Reads `UPSTREAM_TIMEOUT`.
+pub(super) fn read_upstream_timeout(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Duration> {
+    errors.read("UPSTREAM_TIMEOUT", "12s", parse_duration(&arguments.upstream_timeout))
 }

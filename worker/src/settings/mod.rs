@@ -9,15 +9,15 @@ mod links;
 mod mailgun;
 mod portals;
 mod proxy;
+mod reload;
 mod supabase;
 mod supabase_key;
 mod values;
 mod warnings;
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use program::SettingErrors;
-use words::Words;
 
 pub use ::portals::MailCode;
 pub use arguments::{MailCommand, WorkerArguments, WorkerCommand};
@@ -28,10 +28,11 @@ pub use links::{LinkSettings, LinkStyle, PortalLinks};
 pub use mailgun::{EventsApi, MailgunClientSettings};
 pub use portals::{MailPortal, MailPortals, PortalsSource};
 pub use proxy::ProxySettings;
+pub use reload::{ReloadSource, ReloadableSettings, read_looks};
 pub use supabase::{Signups, SupabaseClientSettings};
 pub(crate) use values::is_loopback;
 
-use crate::mail::link_seal::SealingKeys;
+use crate::mail::{link_seal::SealingKeys, look_set::LookSet};
 
 /// Everything that the worker needs to deliver mail.
 pub struct WorkerSettings {
@@ -45,12 +46,10 @@ pub struct WorkerSettings {
     pub listen: SocketAddr,
     /// What links lead to.
     pub links: LinkSettings,
-    /// The words used in mails, for every language in which the worker can send mail.
-    pub words: Words,
-    /// The portals in whose names mails are sent.
-    pub portals: MailPortals,
-    /// Reads the portals again.
-    pub portals_source: PortalsSource,
+    /// The settings that SIGHUP reads again.
+    pub reloadable: ReloadableSettings,
+    /// Where these settings come from.
+    pub reload_source: ReloadSource,
     /// Keys that encrypt stored links.
     pub sealing_keys: SealingKeys,
     /// Durations and counts.
@@ -61,6 +60,18 @@ impl WorkerSettings {
     /// Logs a warning for each setting that is valid but probably a mistake.
     pub(crate) fn log_warnings(&self) {
         warnings::collect(self).into_iter().for_each(|warning| tracing::warn!("{warning}"));
+    }
+
+    /// Reads only the settings for a test mail: Mailgun, the looks, and the timeout of the call.
+    pub(crate) fn read_for_test_mail(
+        arguments: &WorkerArguments,
+        errors: &mut SettingErrors,
+    ) -> (Option<MailgunClientSettings>, Option<LookSet>, Option<Duration>) {
+        let proxy = ProxySettings::read(arguments, errors);
+        let mailgun = MailgunClientSettings::read(arguments, proxy.as_ref(), errors);
+        let looks = read_looks(arguments, errors);
+        let timeout = limits::read_upstream_timeout(arguments, errors);
+        (mailgun, looks, timeout)
     }
 
     /// Parses and checks all settings. Adds an error for each invalid setting, and returns `None` if any setting is
@@ -74,7 +85,6 @@ impl WorkerSettings {
         let supabase = SupabaseClientSettings::read(arguments, proxy.as_ref(), errors);
         let mailgun = MailgunClientSettings::read(arguments, proxy.as_ref(), errors);
         let links = LinkSettings::read(arguments, errors);
-        let words = read_words(arguments, errors);
         let sealing_keys = errors
             .required("LINK_SEALING_KEY", KEY, arguments.link_sealing_key.as_ref())
             .and_then(|text| errors.parse("LINK_SEALING_KEY", KEY, text));
@@ -82,34 +92,28 @@ impl WorkerSettings {
         let source = links.clone().zip(mailgun.as_ref()).zip(limits.as_ref()).map(|((links, mailgun), limits)| {
             PortalsSource::new(arguments, links, mailgun.domain.clone(), limits.link_lifetime)
         });
-        // The portals are checked against the other settings, so they are read only if those are valid.
-        let portals =
-            source.as_ref().zip(words.as_ref()).and_then(|(source, words)| source.load(&words.offered(), errors));
+        let reload_source = source.map(|source| ReloadSource::new(arguments, source));
+        let reloadable = match &reload_source {
+            Some(source) => source.read(errors),
+            // Some settings are invalid. The files cannot be checked against them, but their own faults are reported, too.
+            None => read_looks(arguments, errors).and(None),
+        };
         Some(Self {
             database: database?,
             supabase: supabase?,
             mailgun: mailgun?,
             listen: listen?,
             links: links?,
-            words: words?,
-            portals: portals?,
-            portals_source: source?,
+            reloadable: reloadable?,
+            reload_source: reload_source?,
             sealing_keys: sealing_keys?,
             limits: limits?,
         })
     }
 }
 
-/// Reads `MAIL_TEMPLATES`. Adds an error for each fault in the template files.
-pub fn read_words(arguments: &WorkerArguments, errors: &mut SettingErrors) -> Option<Words> {
-    let words = Words::from_setting(arguments.mail_templates.as_deref());
-    errors.read_all("MAIL_TEMPLATES", "/etc/magic-link/templates", words)
-}
-
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use clap::Parser as _;
 
     use super::*;

@@ -10,19 +10,20 @@ use std::{
 
 use portals::{LinkStyleName, MailCode, Portal, PortalRules};
 use program::SettingErrors;
-use words::{Fault, Language};
+use words::{Fault, WordsFolder};
 
 use super::{LinkSettings, MIN_LINK_LIFETIME, PortalLinks, WorkerArguments, links::given};
+use crate::mail::{look::Look, look_set::LookSet};
 
 const FILE: (&str, &str) = ("PORTALS_FILE", "/etc/magic-link/portals.toml");
 
 /// A portal, as the worker sends its mails.
 #[derive(Clone)]
 pub struct MailPortal {
-    /// What `PORTALS_FILE` says. `None` for the portal that the environment describes.
-    pub portal: Option<Arc<Portal>>,
     /// What links lead to, and which codes mails show.
     pub links: PortalLinks,
+    /// How the mails look.
+    pub(crate) look: Arc<Look>,
 }
 
 /// All portals.
@@ -51,6 +52,12 @@ impl MailPortals {
         &self.default
     }
 
+    /// Number of portals. 1 without a file.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.by_id.as_ref().map_or(1, HashMap::len)
+    }
+
     /// The ids of the file's portals, sorted. `None` without a file.
     #[must_use]
     pub fn ids(&self) -> Option<Vec<String>> {
@@ -58,20 +65,14 @@ impl MailPortals {
         ids.sort();
         Some(ids)
     }
+}
 
-    /// The portals in whose names new mails are sent: those of the file, sorted by id, or the one that the environment
-    /// describes.
-    #[must_use]
-    pub fn in_use(&self) -> Vec<&Arc<MailPortal>> {
-        match &self.by_id {
-            None => vec![&self.default],
-            Some(by_id) => {
-                let mut portals: Vec<_> = by_id.iter().collect();
-                portals.sort_by_key(|(id, _)| *id);
-                portals.into_iter().map(|(_, portal)| portal).collect()
-            }
-        }
-    }
+/// The portals of a file, each with what its links lead to.
+pub(super) type FilePortals = Vec<(Portal, PortalLinks)>;
+
+/// Reads only the file, without checking it against other settings. Adds an error for each fault.
+pub(super) fn read_file(file: &Path, words: Option<&WordsFolder>, errors: &mut SettingErrors) -> Option<Vec<Portal>> {
+    errors.read_all(FILE.0, FILE.1, portals::read_file(file, words))
 }
 
 /// What it takes to read the portals, at the start and on SIGHUP.
@@ -95,19 +96,28 @@ impl PortalsSource {
         Self { file, links, mailgun_domain, link_lifetime }
     }
 
-    /// Reads the portals. `known` are the languages in which mails can be written. Adds an error for each fault, and returns
-    /// `None` if there is any.
-    pub fn load(&self, known: &[Language], errors: &mut SettingErrors) -> Option<MailPortals> {
-        let default = Arc::new(MailPortal { portal: None, links: self.links.default.clone() });
-        let Some(file) = &self.file else { return Some(MailPortals { default, by_id: None }) };
-        let portals = errors.read_all(FILE.0, FILE.1, self.read_file(file, known))?;
-        let by_id =
-            portals.into_iter().filter_map(|portal| Some((portal.portal.as_ref()?.id.to_string(), portal.into())));
-        Some(MailPortals { default, by_id: Some(by_id.collect()) })
+    /// Reads the portals, and what their links lead to; `Some(None)` without a file. `words` are those of `MAIL_TEMPLATES`, if
+    /// they have no faults. Adds an error for each fault, and returns `None` if there is any.
+    pub(super) fn read(&self, words: Option<&WordsFolder>, errors: &mut SettingErrors) -> Option<Option<FilePortals>> {
+        let Some(file) = &self.file else { return Some(None) };
+        errors.read_all(FILE.0, FILE.1, self.read_checked(file, words)).map(Some)
     }
 
-    fn read_file(&self, file: &Path, known: &[Language]) -> Result<Vec<MailPortal>, Vec<Fault>> {
-        let portals = portals::read_file(file, known)?;
+    /// The portals that [`read`](Self::read) has returned, with their looks.
+    pub(super) fn with_looks(&self, portals: Option<FilePortals>, looks: &LookSet) -> MailPortals {
+        let with_look = |id: Option<&str>, links| Arc::new(MailPortal { links, look: Arc::clone(looks.of_portal(id)) });
+        let of_portal = |(portal, links): (Portal, PortalLinks)| {
+            let id = portal.id.to_string();
+            (id.clone(), with_look(Some(&id), links))
+        };
+        MailPortals {
+            default: with_look(None, self.links.default.clone()),
+            by_id: portals.map(|portals| portals.into_iter().map(of_portal).collect()),
+        }
+    }
+
+    fn read_checked(&self, file: &Path, words: Option<&WordsFolder>) -> Result<FilePortals, Vec<Fault>> {
+        let portals = portals::read_file(file, words)?;
         let rules = PortalRules {
             mailgun_domain: Some(&self.mailgun_domain),
             max_job_deadline: self.link_lifetime.saturating_sub(MIN_LINK_LIFETIME),
@@ -115,8 +125,8 @@ impl PortalsSource {
         let mut faults = rules.check(&portals);
         let mut complete = vec![];
         for portal in portals {
-            match self.complete(portal) {
-                Ok(portal) => complete.push(portal),
+            match self.links_of(&portal) {
+                Ok(links) => complete.push((portal, links)),
                 Err(fault) => faults.push(fault),
             }
         }
@@ -128,7 +138,7 @@ impl PortalsSource {
     }
 
     /// Takes what the file leaves out from the environment.
-    fn complete(&self, portal: Portal) -> Result<MailPortal, Fault> {
+    fn links_of(&self, portal: &Portal) -> Result<PortalLinks, Fault> {
         let defaults = &self.links.default;
         let style = match portal.link_style {
             None => defaults.style.clone(),
@@ -142,6 +152,6 @@ impl PortalsSource {
             let field = if portal.code.is_some() { "code" } else { "link_style" };
             return Err(portal.fault(field, "leaves the mails without a link and without a code: set code to on"));
         }
-        Ok(MailPortal { links: PortalLinks { style, mail_code }, portal: Some(portal.into()) })
+        Ok(PortalLinks { style, mail_code })
     }
 }

@@ -12,6 +12,7 @@ mod health;
 mod maintenance;
 pub mod prepare;
 mod reconcile;
+mod reload;
 mod report_capacity;
 mod report_program;
 pub mod run;

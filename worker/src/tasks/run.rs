@@ -8,7 +8,7 @@ use poem::{Server, listener::TcpAcceptor};
 use tokio::task::JoinHandle;
 
 use super::{
-    check_database, check_pooler, check_upstreams, claim_loop, gauges, health, maintenance, prepare::prepare,
+    check_database, check_pooler, check_upstreams, claim_loop, gauges, health, maintenance, prepare::prepare, reload,
     report_capacity, report_program,
 };
 use crate::{
@@ -26,6 +26,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     settings.log_warnings();
     let worker = Arc::new(Worker::new(settings)?);
     worker.shutdown.on_signals()?;
+    let reloads = reload::start(Arc::clone(&worker), settings.reload_source.clone())?;
     let health = serve_health(&worker, settings).await?;
     tokio::select! {
         () = check_pooler::run(&worker) => {}
@@ -49,6 +50,7 @@ pub async fn run(settings: &WorkerSettings) -> anyhow::Result<()> {
     claim_loop::run(&worker).await;
 
     scheduler.shutdown().await.map_err(|error| anyhow!("the scheduler cannot stop: {error}"))?;
+    reloads.abort();
     reports.abort();
     worker.reporter.report_stop(&worker.pool).await;
     renewer.abort();

@@ -1,11 +1,14 @@
 //! Sends mails through Mailgun's API, at a rate of at most `MAILGUN_RATE`.
 
-use std::{num::NonZeroU32, time::Duration};
+use std::{fmt::Display, num::NonZeroU32, time::Duration};
 
 use anyhow::Context as _;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use outbox::{Email, JobId};
-use reqwest::{Client, multipart::Form};
+use reqwest::{
+    Client,
+    multipart::{Form, Part},
+};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
@@ -15,7 +18,7 @@ use super::{
     verdict::{UpstreamFailure, mailgun as verdict},
 };
 use crate::{
-    mail::render::RenderedMail,
+    mail::{brand::Logo, render::RenderedMail},
     settings::{MIN_LINK_LIFETIME, MailgunClientSettings},
 };
 
@@ -33,8 +36,12 @@ pub struct MailgunClient {
 
 /// The recipient and the headers of one mail.
 pub struct Envelope<'a> {
-    /// The job. The job's id is sent as `v:job_id`, so that Mailgun's events include it.
-    pub job: JobId,
+    /// The job. The job's id is sent as `v:job_id`, so that Mailgun's events include it. `None` for a mail of no job.
+    pub job: Option<JobId>,
+    /// The sender, instead of `MAIL_FROM`.
+    pub from: Option<&'a str>,
+    /// The address that answers go to.
+    pub reply_to: Option<&'a str>,
     /// Exactly one address, because Mailgun would split a list at its commas.
     pub to: &'a Email,
     /// The Message-Id, in angle brackets. It stays the same when the same link is sent again.
@@ -71,10 +78,10 @@ impl MailgunClient {
         })
     }
 
-    /// A new Message-Id for a link of this job, in angle brackets.
+    /// A new Message-Id for a link of a job, in angle brackets. `name` is the job's id.
     #[must_use]
-    pub fn message_id(&self, job: JobId) -> String {
-        format!("<{job}.{:016x}@{}>", rand::random::<u64>(), self.domain)
+    pub fn message_id(&self, name: impl Display) -> String {
+        format!("<{name}.{:016x}@{}>", rand::random::<u64>(), self.domain)
     }
 
     /// Waits until `MAILGUN_RATE` allows one more mail.
@@ -82,12 +89,12 @@ impl MailgunClient {
         self.rate_limiter.until_ready().await;
     }
 
-    /// Sends one mail. Call [`wait_for_rate`](Self::wait_for_rate) first.
+    /// Sends one mail, and returns Mailgun's id of it. Call [`wait_for_rate`](Self::wait_for_rate) first.
     ///
     /// # Errors
     /// [`UpstreamFailure`] if Mailgun did not confirm the mail. With [`Verdict::Unknown`](super::verdict::Verdict::Unknown),
     /// Mailgun may have accepted it.
-    pub async fn send(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Result<(), UpstreamFailure> {
+    pub async fn send(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Result<String, UpstreamFailure> {
         let request = self
             .client
             .post(self.endpoint.clone())
@@ -111,7 +118,7 @@ impl MailgunClient {
             Ok(response) if verdict::is_missing_recipient(&response) => CheckResult::Passed,
             Ok(response) => match verdict::classify(&response) {
                 // Mailgun cannot accept a mail without a recipient.
-                Ok(()) => CheckResult::Unclear,
+                Ok(_) => CheckResult::Unclear,
                 Err(failure) => CheckResult::from_failure(failure),
             },
             Err(error) => CheckResult::from_failure(verdict::classify_call_error(&error)),
@@ -120,13 +127,13 @@ impl MailgunClient {
 
     /// Builds the form in the same format as Mailgun's own clients: plain parts and a known length.
     fn form(&self, envelope: &Envelope<'_>, mail: RenderedMail) -> Form {
-        Form::new()
-            .text("from", self.from.clone())
+        let form = Form::new()
+            .text("from", envelope.from.unwrap_or(&self.from).to_owned())
             .text("to", envelope.to.to_string())
             .text("subject", mail.subject)
             .text("text", mail.text)
             .text("html", mail.html)
-            .text("o:tag", "sign-in")
+            .text("o:tag", if envelope.job.is_some() { "sign-in" } else { "test" })
             // Click tracking would replace the link with a link to Mailgun's host.
             .text("o:tracking", "no")
             .text("o:tracking-clicks", "no")
@@ -134,7 +141,6 @@ impl MailgunClient {
             .text("o:require-tls", yes_or_no(self.require_tls))
             .text("o:skip-verification", yes_or_no(self.skip_verification))
             .text("o:deliver-within", deliver_within(envelope.deliver_within))
-            .text("v:job_id", envelope.job.to_string())
             .text("h:Message-Id", envelope.message_id.to_owned())
             // Keep mail programs from grouping the mails of several requests into one conversation. Gmail reads the second
             // header.
@@ -143,8 +149,26 @@ impl MailgunClient {
             // Suppress automatic replies. RFC 3834 defines the first header, and Exchange reads the second header. `All` may
             // also suppress bounces.
             .text("h:Auto-Submitted", "auto-generated")
-            .text("h:X-Auto-Response-Suppress", "OOF, AutoReply")
+            .text("h:X-Auto-Response-Suppress", "OOF, AutoReply");
+        let form = match envelope.job {
+            Some(job) => form.text("v:job_id", job.to_string()),
+            None => form,
+        };
+        let form = match envelope.reply_to {
+            Some(reply_to) => form.text("h:Reply-To", reply_to.to_owned()),
+            None => form,
+        };
+        match mail.logo {
+            Some(logo) => form.part("inline", inline_part(&logo)),
+            None => form,
+        }
     }
+}
+
+/// A picture in the mail itself. Mailgun makes its file name the Content-ID.
+fn inline_part(logo: &Logo) -> Part {
+    let part = Part::bytes(logo.bytes().to_vec()).file_name(logo.file_name());
+    part.mime_str(logo.media_type()).expect("the media types of logos are well-formed")
 }
 
 /// The id of a nonexistent mail that appears to start this mail's conversation. When the same mail is sent again, the id is the
@@ -170,7 +194,67 @@ fn deliver_within(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    use sandbox::{Mailgun, MailgunSettings};
+    use words::{Language, Words};
+
     use super::*;
+    use crate::{
+        mail::{
+            brand::Brand,
+            look::Look,
+            sample::{MailStyle, sample},
+        },
+        settings::{ConnectionSettings, EventsApi},
+    };
+
+    fn client(mailgun: &Mailgun) -> MailgunClient {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let settings = MailgunClientSettings {
+            url: mailgun.url().parse().unwrap(),
+            domain: "mg.example.com".to_owned(),
+            key: "key-sandbox".to_owned().into(),
+            from: "Example <sign-in@mg.example.com>".to_owned(),
+            connection: ConnectionSettings::default(),
+            require_tls: true,
+            skip_verification: false,
+            rate: "20/1s".parse().unwrap(),
+            events_key: None,
+            events_api: EventsApi::Events,
+        };
+        MailgunClient::new(&settings, Duration::from_secs(10)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_portals_senders_and_its_logo_are_sent_with_the_mail() {
+        let mailgun = Mailgun::start(MailgunSettings::default()).await.unwrap();
+        let client = client(&mailgun);
+        let pixel = BASE64_STANDARD.decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7").unwrap();
+        let brand = Brand { logo: Some(Logo::parse(pixel.clone()).unwrap()), ..Brand::default() };
+        for (from, reply_to, brand) in
+            [(None, None, Brand::default()), (Some("Shop <shop@mg.example.com>"), Some("help@example.com"), brand)]
+        {
+            let has_logo = brand.logo.is_some();
+            let mail = sample(&Look::built_in(Words::built_in(), brand), Language::ENGLISH, MailStyle::Link).unwrap();
+            let to = Email::parse("ada@example.com").unwrap();
+            let message_id = client.message_id("test");
+            let deliver_within = Duration::from_hours(1);
+            let envelope = Envelope { job: None, from, reply_to, to: &to, message_id: &message_id, deliver_within };
+            assert_eq!(client.send(&envelope, mail).await.unwrap(), message_id);
+            let sent = mailgun.mails().pop().unwrap();
+            assert_eq!(sent.from, from.unwrap_or("Example <sign-in@mg.example.com>"));
+            assert_eq!(sent.header("Reply-To"), reply_to);
+            assert_eq!((sent.variable("job_id"), sent.option("tag")), (None, Some("test")));
+            let parts: Vec<_> = sent
+                .inline
+                .iter()
+                .map(|part| (part.file_name.as_str(), part.content_type.as_str(), &part.bytes))
+                .collect();
+            let expected = if has_logo { vec![("logo.gif", "image/gif", &pixel)] } else { vec![] };
+            assert_eq!(parts, expected);
+            assert_eq!(sent.html.contains("src=\"cid:logo.gif\""), has_logo);
+        }
+    }
 
     #[test]
     fn mailgun_stops_trying_before_the_link_expires() {

@@ -25,14 +25,21 @@ async fn every_mail_of_every_language_is_written_and_shown_on_one_page() {
     let (code, printed) = preview(&[], &out, &[]).await;
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.ends_with(&format!("wrote 15 mails: open {}", out.join("index.html").display())), "{printed}");
-    assert_eq!(files(&out).len(), 31, "{:?}", files(&out));
+    assert_eq!(files(&out).len(), 47, "{:?}", files(&out));
     let index = fs::read_to_string(out.join("index.html")).unwrap();
     for tag in ["ar", "de", "en", "es", "fr"] {
         for (kind, has_link, has_code) in [("link", true, false), ("link-and-code", true, true), ("code", false, true)]
         {
             let html = fs::read_to_string(out.join(format!("{tag}-{kind}.html"))).unwrap();
             let text = fs::read_to_string(out.join(format!("{tag}-{kind}.txt"))).unwrap();
-            assert!(index.contains(&format!("src=\"{tag}-{kind}.html\"")), "{tag}-{kind}");
+            let headers = fs::read_to_string(out.join(format!("{tag}-{kind}.headers"))).unwrap();
+            assert!(headers.starts_with("From: (MAIL_FROM)\nSubject: ") && !headers.contains("Inline"), "{headers}");
+            for (mode, background) in [("light", "@media not all"), ("dark", "@media all")] {
+                let shown = format!("shown/{tag}-{kind}-{mode}.html");
+                assert!(index.contains(&format!("src=\"{shown}\"")), "{shown}");
+                let shown = fs::read_to_string(out.join(shown)).unwrap();
+                assert!(shown.contains(background) && !shown.contains("prefers-color-scheme"), "{shown}");
+            }
             assert!(html.contains(&format!("<html lang=\"{tag}\"")) && text.contains("portal.example.com"), "{html}");
             for form in [&html, &text] {
                 let seen = (form.contains("https://login.example.com/"), form.contains("0123456789"));
@@ -52,7 +59,7 @@ async fn the_preview_shows_an_operators_words() {
     let out = folder.path().join("mails");
     let (code, printed) = preview(&settings, &out, &["--language", "it"]).await;
     assert_eq!(code, Some(0), "{printed}");
-    assert_eq!(files(&out).len(), 7, "{:?}", files(&out));
+    assert_eq!(files(&out).len(), 11, "{:?}", files(&out));
     assert!(fs::read_to_string(out.join("it-link.html")).unwrap().contains(">Accedi</a>"));
 
     fs::write(templates.join("it/words.ftl"), "mail-buton = Accedi\n").unwrap();
@@ -62,11 +69,22 @@ async fn the_preview_shows_an_operators_words() {
 }
 
 #[tokio::test]
+async fn a_preview_of_one_style_has_only_this_style() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("mails");
+    let (code, printed) = preview(&[], &out, &["--style", "link-and-code", "--language", "DE"]).await;
+    assert_eq!(code, Some(0), "{printed}");
+    let expected = ["de-link-and-code.headers", "de-link-and-code.html", "de-link-and-code.txt", "index.html", "shown"];
+    assert_eq!(files(&out), expected);
+}
+
+#[tokio::test]
 async fn a_preview_that_cannot_be_written_says_why() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     for (out, more, problem) in [
         ("mails", &["--language", "pt"][..], "there are no mail texts in `pt`, only in en, de, fr, es, ar"),
+        ("mails", &["--portal", "shop"], "there is no portal `shop`: no portal is configured"),
         ("file/mails", &[], "file/mails"),
     ] {
         let (code, printed) = preview(&[], &folder.path().join(out), more).await;

@@ -84,16 +84,16 @@ struct MailgunErrorBody {
 }
 
 /// Checks that Mailgun accepted the mail: a 2xx status and a JSON object with a non-empty `id`. The Content-Type does not
-/// matter.
+/// matter. Returns the id.
 ///
 /// # Errors
 /// [`UpstreamFailure`] if Mailgun did not confirm the mail.
-pub fn classify(response: &UpstreamResponse) -> Result<(), UpstreamFailure> {
-    let is_accepted = (200..=299).contains(&response.status)
-        && serde_json::from_slice::<Map<String, Value>>(&response.body)
-            .is_ok_and(|body| body.get("id").and_then(Value::as_str).is_some_and(|id| !id.is_empty()));
-    if is_accepted {
-        return Ok(());
+pub fn classify(response: &UpstreamResponse) -> Result<String, UpstreamFailure> {
+    let body = || serde_json::from_slice::<Map<String, Value>>(&response.body).ok();
+    let id = |body: Map<String, Value>| body.get("id").and_then(Value::as_str).map(str::to_owned);
+    let is_success = (200..=299).contains(&response.status);
+    if let Some(id) = is_success.then(body).flatten().and_then(id).filter(|id| !id.is_empty()) {
+        return Ok(id);
     }
     let message = outbox::redact(&error_message(&response.body));
     let (verdict, code) = verdict_for(response.status, &message.to_lowercase(), response);

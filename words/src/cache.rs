@@ -1,0 +1,28 @@
+//! Formatters of one thread, by language. Creating a formatter reads much of CLDR's data, and takes about ten times as long as
+//! using it.
+
+use std::{cell::RefCell, collections::HashMap, hash::Hash, thread::LocalKey};
+
+/// The formatters of a thread. There are at most as many as languages that are offered, times the kinds of key.
+pub(crate) type Cache<K, F> = RefCell<HashMap<K, F>>;
+
+/// Uses the formatter with this key. Creates it if the thread does not have it yet.
+///
+/// # Errors
+/// The error of `create`.
+pub(crate) fn with_cached<K: Eq + Hash, F, E, R>(
+    cache: &'static LocalKey<Cache<K, F>>,
+    key: K,
+    create: impl FnOnce() -> Result<F, E>,
+    work: impl FnOnce(&F) -> R,
+) -> Result<R, E> {
+    cache.with_borrow_mut(|formatters| {
+        if let Some(formatter) = formatters.get(&key) {
+            return Ok(work(formatter));
+        }
+        let formatter = create()?;
+        let result = work(&formatter);
+        formatters.insert(key, formatter);
+        Ok(result)
+    })
+}

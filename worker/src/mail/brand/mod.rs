@@ -1,0 +1,58 @@
+//! A portal's own look: its name, colour, logo, support and senders. Without a portal, mails show the portal's host and the
+//! built-in colours.
+
+mod buttons;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use buttons::ButtonColours;
+use buttons::DARK_CARD;
+use portals::{Colour, Portal};
+pub use portals::{Logo, PortalName, Support};
+use words::Language;
+
+/// What a portal changes in its mails. The default changes nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Brand {
+    /// The id of the portal, which names its folder in `MAIL_TEMPLATES`. `None` for mails of no configured portal.
+    pub portal: Option<String>,
+    /// The name that mails show together with the host.
+    pub name: Option<PortalName>,
+    /// The colour of the button.
+    pub colour: Option<Colour>,
+    /// The picture above the heading.
+    pub logo: Option<Logo>,
+    /// Where people can ask questions.
+    pub support: Option<Support>,
+    /// The sender, `Name <address>` or an address, instead of `MAIL_FROM`.
+    pub from: Option<String>,
+    /// The address that answers go to.
+    pub reply_to: Option<String>,
+    /// The languages of the portal's mails, the default first. `None` for all languages that have words. They choose what is
+    /// previewed, and change no mail.
+    pub languages: Option<Vec<Language>>,
+}
+
+impl From<&Portal> for Brand {
+    fn from(portal: &Portal) -> Self {
+        Self {
+            portal: Some(portal.id.to_string()),
+            name: Some(portal.name.clone()),
+            colour: portal.colour,
+            logo: portal.logo.clone(),
+            support: portal.support.clone(),
+            from: portal.from.clone(),
+            reply_to: portal.reply_to.clone(),
+            languages: portal.languages.clone(),
+        }
+    }
+}
+
+impl Brand {
+    /// The colours of the button on a white card, and on the dark one.
+    pub(crate) fn button_colours(&self) -> (ButtonColours, ButtonColours) {
+        self.colour.map_or((ButtonColours::LIGHT, ButtonColours::DARK), |colour| {
+            (ButtonColours::on(colour, Colour::WHITE), ButtonColours::on(colour, DARK_CARD))
+        })
+    }
+}

@@ -1,0 +1,137 @@
+//! The looks of all portals, read and checked together.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::Path,
+    sync::Arc,
+};
+
+use words::{Fault, Language, PORTALS_FOLDER, Words, WordsFolder};
+
+use super::{
+    brand::Brand, check::Findings, look::Look, template_folder::TemplateFolder, template_references::references,
+    templates::Templates,
+};
+
+/// The looks of all portals. Clones share them.
+#[derive(Clone)]
+pub struct LookSet {
+    common: Arc<Look>,
+    portals: BTreeMap<String, Arc<Look>>,
+}
+
+impl LookSet {
+    /// Reads the folder of `MAIL_TEMPLATES`, and checks example mails of each portal in each language. Without a folder, or if
+    /// the setting is blank, all words and templates are built in. Brands without a portal id are ignored.
+    ///
+    /// # Errors
+    /// All faults in all files.
+    pub fn read(folder: Option<&str>, brands: &[Brand]) -> Result<Self, Vec<Fault>> {
+        let folder = folder.map(str::trim).filter(|folder| !folder.is_empty()).map(Path::new);
+        let words = folder.map_or_else(|| WordsFolder::from_setting(None), WordsFolder::read);
+        let ids: BTreeSet<&str> = brands.iter().filter_map(|brand| brand.portal.as_deref()).collect();
+        let (templates, faults) = folder.map(|folder| TemplateFolder::read(folder, &ids)).unwrap_or_default();
+        let words = match words {
+            Ok(words) => words,
+            Err(found) => return Err(sorted(found.into_iter().chain(faults))),
+        };
+        let mut builder =
+            LookBuilder { templates: &templates, compiled: HashMap::new(), findings: Findings::default() };
+        faults.into_iter().for_each(|fault| builder.findings.add(fault));
+        let common = builder.build(&words.common, Brand::default());
+        let mut portals = BTreeMap::new();
+        for brand in brands {
+            if let Some(id) = &brand.portal {
+                portals.insert(id.clone(), builder.build(words.of_portal(id), brand.clone()));
+            }
+        }
+        builder.findings.into_result(Self { common, portals })
+    }
+
+    /// Reads the folder of `MAIL_TEMPLATES` without knowing the portals: ignores the folder `portals`.
+    ///
+    /// # Errors
+    /// All faults in all other files.
+    pub(crate) fn read_common(folder: Option<&str>) -> Result<Self, Vec<Fault>> {
+        let of_portals = folder.map(|folder| Path::new(folder.trim()).join(PORTALS_FOLDER));
+        let is_common =
+            |fault: &Fault| of_portals.as_ref().is_none_or(|path| !Path::new(&fault.file).starts_with(path));
+        Self::read(folder, &[]).map_err(|faults| faults.into_iter().filter(is_common).collect())
+    }
+
+    /// Whether any portal has a look of its own.
+    pub(crate) fn has_portals(&self) -> bool {
+        !self.portals.is_empty()
+    }
+
+    /// The look of a portal. The common one if there is no portal, or if it is not configured.
+    pub(crate) fn of_portal(&self, portal: Option<&str>) -> &Arc<Look> {
+        portal.and_then(|id| self.portals.get(id)).unwrap_or(&self.common)
+    }
+
+    /// The look with this id.
+    pub(crate) fn with_id(&self, id: &str) -> Option<&Arc<Look>> {
+        self.all().find(|look| look.id() == id)
+    }
+
+    /// All looks, the common one first.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Look>> {
+        std::iter::once(&self.common).chain(self.portals.values())
+    }
+
+    /// Whether all portals of both sets look the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.all().map(|look| look.id()).eq(other.all().map(|look| look.id()))
+    }
+}
+
+fn sorted(faults: impl Iterator<Item = Fault>) -> Vec<Fault> {
+    faults.collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+/// Compiles the templates of several looks. Languages and portals without templates of their own share the compiled ones.
+struct LookBuilder<'a> {
+    templates: &'a TemplateFolder,
+    /// The compiled templates, by the names of their files. `None` if they do not compile.
+    compiled: HashMap<Vec<(String, String)>, Option<Arc<Templates>>>,
+    findings: Findings,
+}
+
+impl LookBuilder<'_> {
+    fn build(&mut self, words: &Words, brand: Brand) -> Arc<Look> {
+        let mut templates = HashMap::new();
+        for language in words.offered() {
+            templates.extend(self.compile(&brand, language).map(|compiled| (language, compiled)));
+        }
+        let look = Arc::new(Look::new(words.clone(), brand, templates));
+        self.findings.check(&look);
+        look
+    }
+
+    fn compile(&mut self, brand: &Brand, language: Language) -> Option<Arc<Templates>> {
+        let sources = self.templates.resolve(brand.portal.as_deref(), language);
+        let key = sources.iter().map(|source| (source.name.clone(), source.file.clone())).collect();
+        if let Some(compiled) = self.compiled.get(&key) {
+            return compiled.clone();
+        }
+        let names: BTreeSet<String> = sources.iter().map(|source| source.name.clone()).collect();
+        for source in &sources {
+            let missing = references(&source.text)
+                .into_iter()
+                .filter(|reference| !reference.is_optional && !names.contains(&reference.name));
+            for reference in missing {
+                let problem = format!("The template `{}` does not exist.", reference.name);
+                self.findings.add(Fault::new(&source.file, reference.line, problem));
+            }
+        }
+        let compiled = match Templates::compile(sources) {
+            Ok(templates) => Some(Arc::new(templates)),
+            Err(faults) => {
+                faults.into_iter().for_each(|fault| self.findings.add(fault));
+                None
+            }
+        };
+        self.compiled.insert(key, compiled.clone());
+        compiled
+    }
+}

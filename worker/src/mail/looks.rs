@@ -1,0 +1,77 @@
+//! The looks that a running worker can use: the current ones, and some earlier ones for mails that were tried before a reload.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use super::{look::Look, look_set::LookSet};
+
+/// Number of earlier sets that are kept. A mail is retried for minutes, and reloads are rare.
+const EARLIER_SETS: usize = 4;
+
+/// The current and the earlier looks. Several threads may use them at once.
+pub struct Looks(RwLock<Arc<Generations>>);
+
+#[derive(Clone)]
+struct Generations {
+    current: LookSet,
+    /// The latest first.
+    earlier: VecDeque<LookSet>,
+}
+
+impl Looks {
+    /// Starts with a set of looks.
+    #[must_use]
+    pub fn new(current: LookSet) -> Self {
+        Self(RwLock::new(Arc::new(Generations { current, earlier: VecDeque::new() })))
+    }
+
+    /// The look with an id, if it is the current one of a portal or an earlier one that is still loaded.
+    pub(crate) fn with_id(&self, id: &str) -> Option<Arc<Look>> {
+        let generations = self.generations();
+        let mut sets = std::iter::once(&generations.current).chain(&generations.earlier);
+        sets.find_map(|set| set.with_id(id)).map(Arc::clone)
+    }
+
+    /// Replaces the current looks and keeps them as earlier ones. Returns whether any look changed.
+    pub fn reload(&self, new: LookSet) -> bool {
+        let mut guard = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if guard.current.is_same(&new) {
+            return false;
+        }
+        let mut earlier = guard.earlier.clone();
+        earlier.push_front(guard.current.clone());
+        earlier.truncate(EARLIER_SETS);
+        *guard = Arc::new(Generations { current: new, earlier });
+        true
+    }
+
+    fn generations(&self) -> Arc<Generations> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mail::brand::Brand;
+
+    fn set(name: &str) -> LookSet {
+        let brand = Brand { portal: Some("shop".to_owned()), name: Some(name.parse().unwrap()), ..Brand::default() };
+        LookSet::read(None, &[brand]).unwrap()
+    }
+
+    #[test]
+    fn earlier_looks_stay_until_four_later_ones_are_loaded() {
+        let first = set("Shop 0");
+        let looks = Looks::new(first.clone());
+        let first = first.of_portal(Some("shop"));
+        for number in 1..=5 {
+            assert!(looks.reload(set(&format!("Shop {number}"))));
+            assert!(!looks.reload(set(&format!("Shop {number}"))), "nothing has changed");
+            assert_eq!(looks.with_id(first.id()).is_some(), number <= 4, "{number}");
+        }
+        assert!(looks.with_id("0123456789abcdef").is_none());
+    }
+}

@@ -1,0 +1,104 @@
+//! An operator's templates and words in `MAIL_TEMPLATES`: what they change, which faults are refused, and SIGHUP.
+
+use std::{fs, path::Path};
+
+use sandbox::{Fault, Program, eventually};
+
+use crate::test_worker::{TIMEOUT, TestWorker, count_log_lines, http_get, spawn};
+
+const ADA: &str = "ada@example.com";
+
+fn write(folder: &Path, file: &str, text: &str) {
+    let path = folder.join(file);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+/// Sends SIGHUP and waits for the result.
+async fn reload(worker: &Program, result: &str) {
+    let series = format!("magic_link_reloads_total{{result=\"{result}\"}} ");
+    let count = async || {
+        let (_, metrics) = http_get(worker, "/metrics").await;
+        let line = metrics.lines().find_map(|line| line.strip_prefix(&series)).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("{series}: {metrics}")).parse::<u64>().unwrap()
+    };
+    let before = count().await;
+    worker.hang_up();
+    eventually(&series, async || if count().await > before { Ok(()) } else { Err(worker.log()) }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reload_changes_new_mails_and_no_mail_that_was_already_tried() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "en/words.ftl", "mail-button = First words\n");
+    let mut test = TestWorker::new().await;
+    test.set("MAIL_TEMPLATES", folder.path().to_str().unwrap());
+    test.mailgun.faults().add(Fault::status(500));
+    let worker = test.start_worker();
+    let tried = test.enqueue(ADA).await;
+    test.wait_for_state(tried, "retrying").await;
+
+    write(folder.path(), "en/words.ftl", "mail-button = Second words\n");
+    reload(&worker, "ok").await;
+    let new = test.enqueue("new@example.com").await;
+    test.wait_for_state(new, "sent").await;
+    test.make_due(tried).await;
+    test.wait_for_state(tried, "sent").await;
+    let html = |address| test.mailgun.mails_to(address).pop().unwrap().html;
+    assert!(html("new@example.com").contains(">Second words</a>"));
+    assert!(html(ADA).contains(">First words</a>"), "a repeated mail has the text of the first mail");
+    assert_eq!(count_log_lines(&worker, "reloaded MAIL_TEMPLATES"), 1);
+
+    // One faulty file keeps all files from being used.
+    write(folder.path(), "en/words.ftl", "mail-button = Third words\n");
+    write(folder.path(), "sign_in.txt", "{{ link }}\n{{ cod }}\n");
+    write(folder.path(), "singin.html", "");
+    reload(&worker, "failed").await;
+    let kept = test.enqueue("kept@example.com").await;
+    test.wait_for_state(kept, "sent").await;
+    assert!(html("kept@example.com").contains(">Second words</a>"));
+    let errors: Vec<String> = worker.log().into_iter().filter(|line| line.contains("reload failed")).collect();
+    assert!(errors.len() == 1 && errors[0].contains("singin.html"), "{errors:?}");
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operators_templates_replace_ours() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "subject.txt", "{{ host }}: {{ line(\"mail-button\") }}\n");
+    write(
+        folder.path(),
+        "sign_in.html",
+        "<!doctype html><body>{% include \"button.html\" %}<p>{{ link }}</p></body>\n",
+    );
+    write(
+        folder.path(),
+        "sign_in.txt",
+        "{{ message(\"mail-heading\") }}\n\n{{ link }}\n{% if code %}{{ code }}{% endif %}\n",
+    );
+    // A mail with only a code needs no link.
+    let html = "{% if link %}<a href=\"{{ link }}\">{{ line(\"mail-button\") }}</a>{% endif %}{% if code %}{{ code }}{% endif %}";
+    write(folder.path(), "button.html", html);
+    let mut test = TestWorker::new().await;
+    test.set("MAIL_TEMPLATES", folder.path().to_str().unwrap());
+    let refused = spawn(test.settings(), &[]);
+    assert_eq!(refused.wait().await.code(), Some(2));
+    let log = refused.log().join("\n");
+    for line in ["sign_in.html:1: ", "sign_in.txt:3: "] {
+        assert!(log.contains(line) && log.contains("test it with `if` first"), "{log}");
+    }
+
+    write(folder.path(), "sign_in.html", "<!doctype html><body>{% include \"button.html\" %}</body>\n");
+    let text =
+        "{{ message(\"mail-heading\") }}\n\n{% if link %}{{ link }}\n{% endif %}{% if code %}{{ code }}{% endif %}\n";
+    write(folder.path(), "sign_in.txt", text);
+    let _worker = test.start_worker();
+    test.enqueue(ADA).await;
+    let mail = test.mailgun.wait_for_mail(ADA, TIMEOUT).await.unwrap();
+    assert_eq!(mail.subject, "example.com: Sign in");
+    let link = mail.link().unwrap();
+    assert_eq!(mail.text, format!("Sign in to example.com\n\n{link}\n"));
+    let escaped = link.replace('&', "&amp;");
+    assert_eq!(mail.html, format!("<!doctype html><body><a href=\"{escaped}\">Sign in</a></body>"));
+    test.finish().await;
+}
