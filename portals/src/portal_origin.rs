@@ -59,7 +59,7 @@ mod tests {
     #[test]
     fn mails_show_a_host_as_the_setting_writes_it() {
         for (text, origin, shown) in [
-            ("https://PortalOrigin.Example.com", "https://portal.example.com", "portal.example.com"),
+            ("https://Portal.Example.com", "https://portal.example.com", "portal.example.com"),
             ("https://portal.example.com:8443/", "https://portal.example.com:8443", "portal.example.com:8443"),
             ("http://[::1]:3000", "http://[::1]:3000", "[::1]:3000"),
             ("https://münchen.example", "https://xn--mnchen-3ya.example", "münchen.example"),
