@@ -52,7 +52,7 @@ pub fn preview(
         let prefix = portal.map(|portal| format!("{portal}-")).unwrap_or_default();
         let name = format!("{prefix}{language}-{}", style.name());
         write_file(&folder.join(format!("{name}.html")), &mail.html)?;
-        write_file(&folder.join(format!("{name}.txt")), &format!("{}\n\n{}\n", mail.subject, mail.text))?;
+        write_file(&folder.join(format!("{name}.txt")), format!("{}\n\n{}\n", mail.subject, mail.text))?;
         write_file(&folder.join(format!("{name}.headers")), headers(look, &mail, default_sender))?;
         if let Some(logo) = &mail.logo {
             write_file(&folder.join(format!("{prefix}{}", logo.file_name())), logo.bytes())?;
@@ -133,4 +133,50 @@ fn headers(look: &Look, mail: &RenderedMail, default_sender: Option<&str>) -> St
 
 fn write_file(path: &Path, content: impl AsRef<[u8]>) -> Result<(), CommandError> {
     fs::write(path, content).map_err(|error| CommandError::file(path, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+    use super::*;
+    use crate::mail::brand::{Brand, Logo};
+
+    #[test]
+    fn a_portals_files_are_named_after_it_and_its_frames_show_its_logo() {
+        let pixel = BASE64_STANDARD.decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7").unwrap();
+        let brand = Brand {
+            portal: Some("shop".to_owned()),
+            name: Some("Shop & Co".parse().unwrap()),
+            logo: Some(Logo::parse(pixel.clone()).unwrap()),
+            from: Some("Shop <shop@mg.example.com>".to_owned()),
+            reply_to: Some("help@example.com".to_owned()),
+            ..Brand::default()
+        };
+        let looks = LookSet::read(None, &[brand]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let choice = PreviewChoice { language: Some("de"), style: Some(MailStyle::Link), portal: None };
+        preview(&looks, Some("Example <a@mg.example.com>"), folder.path(), choice).unwrap();
+        let file = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+        assert!(
+            file("de-link.headers")
+                .starts_with("From: Example <a@mg.example.com>\nSubject: Ihr Anmeldelink für portal.")
+        );
+        let headers = file("shop-de-link.headers");
+        assert!(
+            headers.starts_with("From: Shop <shop@mg.example.com>\nReply-To: help@example.com\nSubject: "),
+            "{headers}"
+        );
+        assert!(headers.ends_with("\nInline: logo.gif (image/gif, 42 bytes)\n"), "{headers}");
+        assert_eq!(fs::read(folder.path().join("shop-logo.gif")).unwrap(), pixel);
+        assert!(file("shop-de-link.html").contains("src=\"cid:logo.gif\""));
+        for mode in ["light", "dark"] {
+            let shown = file(&format!("shown/shop-de-link-{mode}.html"));
+            assert!(shown.contains("src=\"data:image/gif;base64,R0lG") && !shown.contains("cid:"), "{shown}");
+            assert!(shown.contains(&format!("content=\"{mode}\"")), "{shown}");
+        }
+        let index = file("index.html");
+        let (common, portal) = (index.find("<h2>de</h2>").unwrap(), index.find("<h2>shop: de</h2>").unwrap());
+        assert!(common < portal && index.matches("<iframe").count() == 4, "{index}");
+    }
 }

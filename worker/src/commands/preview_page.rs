@@ -90,7 +90,7 @@ const HEAD: &str = "<!doctype html>
   .mails { display: flex; flex-wrap: wrap; gap: 16px; }
   figure { margin: 0; }
   figcaption { max-width: 375px; margin: 0 0 6px; font-size: 13px; line-height: 19px; overflow-wrap: anywhere; }
-  iframe { width: 375px; height: 760px; border: 1px solid #8a95a5; }
+  iframe { width: 375px; height: 900px; border: 1px solid #8a95a5; }
   #desktop:checked ~ main iframe { width: 700px; }
   #light:checked ~ main .dark, #dark:checked ~ main .light { display: none; }
   #dark:checked ~ main iframe { background: #15181c; }
