@@ -123,7 +123,7 @@ fn each_wrong_field_is_reported_with_its_line() {
         ("link_style = \"code\"\ncode = \"off\"", "`code` is off, but with link_style = \"code\""),
         ("logo = \"missing.png\"", "portals.toml:5: `logo`: missing.png: It does not exist."),
         ("logo = \"portals.toml\"", "portals.toml:5: `logo`: portals.toml is not a PNG, JPEG or GIF picture."),
-        ("support = \"call us\"", "portals.toml:5: `support`: `call us` is neither an email address nor"),
+        ("support = \"call us\"", "portals.toml:5: `support`: is neither an email address nor an https URL"),
         ("job_deadline = \"soon\"", "portals.toml:5: `job_deadline`: `soon` is not a duration"),
         ("recipient_rate_limit = \"5\"", "portals.toml:5: `recipient_rate_limit`: `5` is not a quota"),
         (

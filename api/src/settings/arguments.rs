@@ -137,7 +137,7 @@ pub struct ApiArguments {
     #[arg(long, env, default_value = "en", value_name = "TAGS", help_heading = "Mail")]
     pub(super) languages: String,
     /// Folder with your own words and mail templates: `de/words.ftl` replaces messages of the German mail, `it/words.ftl` adds
-    /// Italian, and `sign_in.html` replaces the HTML of all mails. The same for both programs. The worker reads it again on
+    /// Italian, and `sign_in.html` replaces the HTML of all mails. The same for both programs, which read it again on
     /// SIGHUP. Example: /etc/magic-link/templates
     #[arg(long, env, value_name = "FOLDER", help_heading = "Mail")]
     pub(super) mail_templates: Option<String>,

@@ -47,7 +47,7 @@ async fn a_reload_changes_new_mails_and_no_mail_that_was_already_tried() {
     let html = |address| test.mailgun.mails_to(address).pop().unwrap().html;
     assert!(html("new@example.com").contains(">Second words</a>"));
     assert!(html(ADA).contains(">First words</a>"), "a repeated mail has the text of the first mail");
-    assert_eq!(count_log_lines(&worker, "reloaded MAIL_TEMPLATES"), 1);
+    assert_eq!(count_log_lines(&worker, "reloaded PORTALS_FILE and MAIL_TEMPLATES"), 1);
 
     // One faulty file keeps all files from being used.
     write(folder.path(), "en/words.ftl", "mail-button = Third words\n");
