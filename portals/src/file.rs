@@ -183,7 +183,7 @@ fn read_origins(fields: &mut Fields<'_>, source: Source<'_>, seen: &mut Seen) ->
     for At { value, offset } in &origins {
         let line = source.line(*offset);
         if let Some((_, first)) = seen.origins.iter().find(|(origin, _)| origin.overlaps(value)) {
-            let problem = format!("has an origin that line {first} has, too: an origin belongs to one portal");
+            let problem = format!("has an origin that is already in line {first}: an origin belongs to one portal");
             fields.add("origins", *offset, problem);
         }
         seen.origins.push((value.clone(), line));

@@ -159,7 +159,7 @@ id = "Third"
     assert_eq!(
         read(text).unwrap_err(),
         [
-            "portals.toml:5: `origins` has an origin that line 5 has, too: an origin belongs to one portal.",
+            "portals.toml:5: `origins` has an origin that is already in line 5: an origin belongs to one portal.",
             "portals.toml:8: `id` is `shop`, as in line 3: each portal needs an id of its own.",
             "portals.toml:9: `name`: is empty.",
             "portals.toml:10: `origins`: `http://shop.example.com` is not an origin: https://host[:port], with http \
@@ -181,7 +181,8 @@ fn an_origin_belongs_to_one_portal() {
         let portal =
             |id: &str, origin: &str| format!("[[portal]]\nid = \"{id}\"\nname = \"{id}\"\norigins = [\"{origin}\"]\n");
         let faults = read(&(portal("a", one) + &portal("b", other))).unwrap_err();
-        let expected = "portals.toml:8: `origins` has an origin that line 4 has, too: an origin belongs to one portal.";
+        let expected =
+            "portals.toml:8: `origins` has an origin that is already in line 4: an origin belongs to one portal.";
         assert_eq!(faults, [expected], "{one} {other}");
     }
 }

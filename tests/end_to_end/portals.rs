@@ -234,7 +234,7 @@ async fn a_reload_of_a_faulty_file_changes_nothing_and_reports_every_fault() {
         assert_eq!(reloads(metrics, "failed").await.as_deref(), Some("0"));
         program.hang_up();
         let faults = refused_reload(program).await;
-        for fault in ["portals.toml:19: `time_zone`: is not a name", "portals.toml:20: `job_deadline`: `soon` is not"] {
+        for fault in ["portals.toml:18: `time_zone`: is not a name", "portals.toml:19: `job_deadline`: `soon` is not"] {
             assert!(faults.contains(fault), "{fault}: {faults}");
         }
         assert_eq!(reloads(metrics, "failed").await.as_deref(), Some("1"));

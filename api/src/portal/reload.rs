@@ -21,8 +21,11 @@ pub(crate) async fn run(state: Arc<AppState>, mut signal: ReloadSignal, source: 
                 let confirm = state.confirm_page.as_ref().map(|page| page.settings());
                 warnings::log(&live, confirm);
                 state.reporter.set_portals(live.portals.ids());
+                // Find out which portals the workers know now, before the first request of a new portal is accepted. If the
+                // database is away, no request is accepted anyway.
+                let _ = state.reporter.report(&state.pool).await;
+                state.note_worker_portals(&live.portals);
                 state.live.replace(live);
-                state.note_worker_portals();
             }
             Err(faults) => {
                 metrics::count_reload(false);
