@@ -103,6 +103,16 @@ async fn each_persons_mail_is_their_portals() {
     body["callback_next"] = "/elsewhere".into();
     assert_eq!(system.post(&body).await.status, 400, "the page is outside the portal's prefixes");
     assert_eq!(ask_through(&system, "evil", "ann@example.com").await.status, 400);
+
+    let (_, api) = tests::get_at(&system.private_url(0, "/metrics").await).await;
+    let worker = system.workers[0].address().await.unwrap();
+    let (_, worker) = tests::get_at(&format!("http://{worker}/metrics")).await;
+    for portal in ["shop", "library"] {
+        let accepted = format!("magic_link_api_requests_total{{status=\"200\",code=\"ok\",portal=\"{portal}\"}} 1\n");
+        assert!(api.contains(&accepted), "{accepted}: {api}");
+        let sent = format!("magic_link_jobs_total{{state=\"sent\",portal=\"{portal}\"}} 1\n");
+        assert!(worker.contains(&sent), "{sent}: {worker}");
+    }
     system.finish().await;
 }
 

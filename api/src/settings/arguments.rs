@@ -68,9 +68,10 @@ pub struct ApiArguments {
     /// It must be long enough for the load balancer to notice. Example: 5
     #[arg(long, env, default_value = "5", value_name = "SECONDS", help_heading = "Connections")]
     pub(super) drain_seconds: String,
-    /// Required without PORTALS_FILE. Origins of the portal that links may lead back to, separated by commas. The first label
-    /// may be a wildcard: `https://*.preview.example.com`. `http://localhost:*` allows any port of localhost, for development. A
-    /// host may be in Unicode, and mails show it as it is written here. Example: https://portal.example.com
+    /// Required. Origins of the portal that links may lead back to, separated by commas. The first label may be a wildcard:
+    /// `https://*.preview.example.com`. `http://localhost:*` allows any port of localhost, for development. A host may be in
+    /// Unicode, and mails show it as it is written here. Leave it out if PORTALS_FILE is set. Example:
+    /// https://portal.example.com
     #[arg(long, env, value_name = "ORIGINS", help_heading = "Portals")]
     pub(super) callback_origins: Option<String>,
     /// TOML file that describes several portals, each with its own origins, sender, languages and look. The same for both
