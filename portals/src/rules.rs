@@ -11,7 +11,7 @@ use super::{Portal, address_of_sender};
 pub struct PortalRules<'a> {
     /// `MAILGUN_DOMAIN` in lower case, if it is known.
     pub mailgun_domain: Option<&'a str>,
-    /// Longest `job_deadline` with which a late mail's link still works.
+    /// Longest `job_deadline` that still leaves a late mail with a working link.
     pub max_job_deadline: Duration,
 }
 

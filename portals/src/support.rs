@@ -18,7 +18,7 @@ pub enum Support {
 }
 
 impl Support {
-    /// What people read: the address, or the whole URL.
+    /// What the mail shows: the address, or the whole URL.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {

@@ -1,4 +1,5 @@
-//! Several portals in one deployment: each person's mail is their portal's, and what holds for a person holds across portals.
+//! Several portals in one deployment: each mail comes from the portal that the person used, and limits per
+//! person hold across portals.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -142,7 +143,7 @@ async fn a_worker_that_does_not_know_the_portal_leaves_the_job_to_one_that_does(
     let old = PortalsFile::new(SHOP);
     let plan = plan(&file).worker("PORTALS_FILE", old.path().to_str().unwrap());
     let mut system = TestSystem::with(Plan { workers: 0, ..plan }).await;
-    // No worker is alive, so the api cannot tell that none knows the portal.
+    // No worker is alive, so the api cannot tell that no worker knows the portal.
     let answer = ask_through(&system, "library", "ann@example.com").await;
     assert_eq!(answer.status, 200);
     system.start_worker().await;

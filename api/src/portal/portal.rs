@@ -8,7 +8,7 @@ use words::TimeZone;
 
 use crate::settings::OfferedLanguages;
 
-/// A portal of `PORTALS_FILE`, completed from the environment; or the one portal that the environment describes.
+/// A portal of `PORTALS_FILE`, with defaults from the environment, or the only portal, which the environment describes.
 #[derive(Debug, Clone)]
 pub(crate) struct Portal {
     /// `None` for the portal that the environment describes.

@@ -45,7 +45,7 @@ pub struct EnqueuePolicy {
     pub per_recipient_and_client: Quotas,
     /// Within this time, the same request for the same recipient counts as a double click.
     pub duplicate_window: Duration,
-    /// If a job is not sent within this time after its request, it expires. A request may have a deadline of its own.
+    /// If a job is not sent within this time after its request, it expires. A request may have its own deadline.
     pub deadline: Duration,
 }
 

@@ -6,7 +6,7 @@ use outbox::{Enqueued, Failure, JobEnd, NewJob, ProgramKind, Requeue, check_sche
 
 use crate::test_outbox::{TestOutbox, request, request_for};
 
-/// A request through a portal, from a client of its own, so that the quota per client limits nothing.
+/// A request through a portal. Each comes from a different client, so that the quota per client limits nothing.
 fn through(portal: &str, recipient: &str, page: &str) -> NewJob {
     NewJob {
         portal: Some(portal.to_owned()),
@@ -28,7 +28,7 @@ async fn wait_of(outbox: &TestOutbox, request: NewJob) -> Duration {
     }
 }
 
-/// About this number of minutes, because Postgres's clock goes on during the test.
+/// About this number of minutes, because Postgres's clock advances during the test.
 fn is_about(wait: Duration, minutes: u64) -> bool {
     let exact = Duration::from_secs(60 * minutes);
     exact.saturating_sub(Duration::from_secs(30)) < wait && wait <= exact
