@@ -19,7 +19,7 @@ pub struct Portal {
     pub origins: AllowedOrigins,
     /// Path of the callback page, instead of `CALLBACK_PATH`.
     pub callback_path: Option<String>,
-    /// Paths under which `callback_next` must be, instead of `CALLBACK_NEXT_PREFIXES`.
+    /// `callback_next` must be under one of these paths. Replaces `CALLBACK_NEXT_PREFIXES`.
     pub next_prefixes: Option<NextPrefixes>,
     /// Sender of the mails, instead of `MAIL_FROM`: `Name <address>` or an address.
     pub from: Option<String>,

@@ -6,7 +6,7 @@ use words::Fault;
 
 use super::{Portal, address_of_sender};
 
-/// The settings that portals must fit.
+/// The settings that portals must match.
 #[derive(Debug, Clone, Copy)]
 pub struct PortalRules<'a> {
     /// `MAILGUN_DOMAIN` in lower case, if it is known.

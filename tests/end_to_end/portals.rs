@@ -121,7 +121,7 @@ async fn the_quotas_of_a_person_hold_across_portals_and_a_portals_own_only_tight
     for (page, status) in [(1, 200), (2, 200), (3, 429)] {
         assert_eq!(ask("library", "ann@example.com", page).await.status, status, "library, request {page}");
     }
-    // The refused request used up nothing of the global quota: two of four mails are left, through any portal.
+    // The refused request did not count against the global quota: two of four mails are left, through any portal.
     for (page, status) in [(4, 200), (5, 200), (6, 429)] {
         assert_eq!(ask("shop", "ann@example.com", page).await.status, status, "shop, request {page}");
     }

@@ -6,7 +6,7 @@ use std::{cell::RefCell, collections::HashMap, hash::Hash, thread::LocalKey};
 /// The formatters of a thread. Their number is at most the number of languages offered, times the number of kinds of key.
 pub(crate) type Cache<K, F> = RefCell<HashMap<K, F>>;
 
-/// Uses the formatter with this key. Creates it if the thread does not have it yet.
+/// Calls `work` with the formatter that has this key. Creates the formatter first if the thread does not have it yet.
 ///
 /// # Errors
 /// The error of `create`.

@@ -16,7 +16,7 @@ pub(crate) struct Portal {
     pub(crate) origins: AllowedOrigins,
     /// Path of the callback page.
     pub(crate) callback_path: String,
-    /// Paths under which `callback_next` must be.
+    /// `callback_next` must be under one of these paths.
     pub(crate) next_prefixes: NextPrefixes,
     pub(crate) languages: OfferedLanguages,
     /// Time zone of people whose requests name none.

@@ -113,9 +113,9 @@ async fn a_portals_own_quota_limits_only_requests_through_this_portal() {
             assert!(is_about(wait_of(&outbox, shop(page)).await, 60), "{is_newcomer}");
         }
         let after: String = outbox.scalar("select tats::text || clients from recipient_quotas").await;
-        assert_eq!(after, before, "a limited request uses up nothing");
+        assert_eq!(after, before, "a limited request uses up no quota");
 
-        // The other portal's quota is untouched, and its requests use up nothing of the first one's.
+        // The other portal's quota is untouched, and its requests do not use up the first portal's quota.
         assert!(wait_of(&outbox, club("1")).await.is_zero() && wait_of(&outbox, club("2")).await.is_zero());
         assert!(is_about(wait_of(&outbox, club("3")).await, 30));
         assert!(wait_of(&outbox, through("third", "hello@example.com", "1")).await.is_zero());
