@@ -160,7 +160,7 @@ fn schema() -> MetaSchema {
     };
     let time_zone = MetaSchema {
         description: Some(
-            "Time zone in which the mail shows times, a name of the tz database: send \
+            "Time zone in which the mail shows times, a name from the tz database: send \
              `Intl.DateTimeFormat().resolvedOptions().timeZone`. If it is absent, null or unknown, times are in UTC.",
         ),
         nullable: true,

@@ -1,5 +1,5 @@
-//! The portals in whose names mails are sent: `PORTALS_FILE`, or the one portal that the environment describes. On SIGHUP, the
-//! file is read again.
+//! The portals in whose names mails are sent: `PORTALS_FILE`, or the only portal, which the environment describes. On
+//! SIGHUP, the file is read again.
 
 use std::{
     collections::HashMap,
