@@ -1,4 +1,5 @@
-//! Several portals in one deployment: each person's mail is their portal's, and what holds for a person holds across portals.
+//! Several portals in one deployment: each mail comes from the portal that the person used, and limits per
+//! person hold across portals.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -130,7 +131,7 @@ async fn the_quotas_of_a_person_hold_across_portals_and_a_portals_own_only_tight
     for (page, status) in [(1, 200), (2, 200), (3, 429)] {
         assert_eq!(ask("library", "ann@example.com", page).await.status, status, "library, request {page}");
     }
-    // The refused request used up nothing of the global quota: two of four mails are left, through any portal.
+    // The refused request did not count against the global quota: two of four mails are left, through any portal.
     for (page, status) in [(4, 200), (5, 200), (6, 429)] {
         assert_eq!(ask("shop", "ann@example.com", page).await.status, status, "shop, request {page}");
     }
@@ -152,7 +153,7 @@ async fn a_worker_that_does_not_know_the_portal_leaves_the_job_to_one_that_does(
     let old = PortalsFile::new(SHOP);
     let plan = plan(&file).worker("PORTALS_FILE", old.path().to_str().unwrap());
     let mut system = TestSystem::with(Plan { workers: 0, ..plan }).await;
-    // No worker is alive, so the api cannot tell that none knows the portal.
+    // No worker is alive, so the api cannot tell that no worker knows the portal.
     let answer = ask_through(&system, "library", "ann@example.com").await;
     assert_eq!(answer.status, 200);
     system.start_worker().await;

@@ -93,7 +93,7 @@ pub struct ApiArguments {
     pub(super) trusted_proxies: String,
     /// Header in which the platform in front names the caller of every request: Fly-Client-IP (Fly), CF-Connecting-IP
     /// (Cloudflare) or True-Client-IP (Akamai). If it is missing, repeated or not a single address, the proxy's own address
-    /// counts. Needs TRUSTED_PROXIES. Example: Fly-Client-IP
+    /// is used. Needs TRUSTED_PROXIES. Example: Fly-Client-IP
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "HEADER", help_heading = "Callers")]
     pub(super) client_ip_header: String,
     /// Position of the caller in X-Forwarded-For, counted from the right, 1 to 16. For platforms that append their own
