@@ -25,7 +25,7 @@ async fn every_mail_of_every_language_is_written_and_shown_on_one_page() {
     let (code, printed) = preview(&[], &out, &[]).await;
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.ends_with(&format!("wrote 15 mails: open {}", out.join("index.html").display())), "{printed}");
-    assert_eq!(files(&out).len(), 47, "{:?}", files(&out));
+    assert_eq!(files(&out).len(), 48, "{:?}", files(&out));
     let index = fs::read_to_string(out.join("index.html")).unwrap();
     for tag in ["ar", "de", "en", "es", "fr"] {
         for (kind, has_link, has_code) in [("link", true, false), ("link-and-code", true, true), ("code", false, true)]
