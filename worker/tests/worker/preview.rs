@@ -59,7 +59,7 @@ async fn the_preview_shows_an_operators_words() {
     let out = folder.path().join("mails");
     let (code, printed) = preview(&settings, &out, &["--language", "it"]).await;
     assert_eq!(code, Some(0), "{printed}");
-    assert_eq!(files(&out).len(), 11, "{:?}", files(&out));
+    assert_eq!(files(&out).len(), 12, "{:?}", files(&out));
     assert!(fs::read_to_string(out.join("it-link.html")).unwrap().contains(">Accedi</a>"));
 
     fs::write(templates.join("it/words.ftl"), "mail-buton = Accedi\n").unwrap();
@@ -74,7 +74,14 @@ async fn a_preview_of_one_style_has_only_this_style() {
     let out = folder.path().join("mails");
     let (code, printed) = preview(&[], &out, &["--style", "link-and-code", "--language", "DE"]).await;
     assert_eq!(code, Some(0), "{printed}");
-    let expected = ["de-link-and-code.headers", "de-link-and-code.html", "de-link-and-code.txt", "index.html", "shown"];
+    let expected = [
+        "de-link-and-code.headers",
+        "de-link-and-code.html",
+        "de-link-and-code.txt",
+        "index.html",
+        "index.json",
+        "shown",
+    ];
     assert_eq!(files(&out), expected);
 }
 
