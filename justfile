@@ -29,7 +29,7 @@ browser-test: _browser-packages
 browser-pictures: _browser-packages
     SCREENSHOTS="$PWD/docs/images" cargo test --workspace --features tests/browser --test browser pictures
 
-# Check the HTML of all mails against what mail clients support, by the data of caniemail.com (needs npm with Node 20).
+# Check the HTML of all mails against what mail clients support, according to caniemail.com (needs npm with Node 20).
 mail-client-test:
     cd tests/mail-clients && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
     cd tests/mail-clients && node --test

@@ -17,7 +17,7 @@ use crate::{
     document::PublishedLimits,
     ip_limit::limiter::{IpRateLimiter, QuotaOverrides},
     metrics,
-    portal::{live::Live, readiness::PortalReadiness},
+    portal::{PortalList, live::Live, readiness::PortalReadiness},
     settings::{ApiSettings, WebhookSettings},
     webhook::log::WebhookLog,
 };
@@ -107,11 +107,11 @@ impl AppState {
         Ok(Arc::new(state))
     }
 
-    /// Notes which portals the live workers know, after a report or a reload.
-    pub(crate) fn note_worker_portals(&self) {
+    /// Notes which of these portals the live workers know, after a report or a reload.
+    pub(crate) fn note_worker_portals(&self, portals: &PortalList) {
         let summary = self.reporter.latest();
         let known_to_workers = summary.as_ref().and_then(ProgramsSummary::worker_portals);
-        self.portal_readiness.update(&self.live.current().portals, known_to_workers);
+        self.portal_readiness.update(portals, known_to_workers);
     }
 }
 

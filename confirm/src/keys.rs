@@ -211,7 +211,7 @@ mod tests {
         {
             assert!(keys.decode(&text) == Ok(content()), "{text}");
         }
-        assert!(keys.decode(&payload.to_uppercase()).is_err(), "letters of the wrong case cannot be mended");
+        assert!(keys.decode(&payload.to_uppercase()).is_err(), "letters of the wrong case cannot be repaired");
     }
 
     #[test]

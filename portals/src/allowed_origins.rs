@@ -139,7 +139,7 @@ fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
     let stars = text.matches('*').count();
     let Some((scheme, parent)) = text.split_once("://*.").filter(|_| stars == 1) else {
         if stars > 0 {
-            return Err(format!("`{text}`: a star must be the whole first label"));
+            return Err(format!("`{text}`: a wildcard must be the whole first label"));
         }
         let PortalOrigin { origin, shown_host } = PortalOrigin::parse(text).ok_or_else(|| not_an_origin(text))?;
         return Ok(AllowedOrigin { rule: OriginRule::Exact(origin), shown_host });
@@ -148,7 +148,7 @@ fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
     match &parent.origin.host {
         // Anybody can register a name under a public suffix and would then receive other people's sessions.
         Host::Domain(name) if psl::domain_str(name).is_none() => {
-            Err(format!("`{text}`: anybody can register a name under `{name}`; use a domain of your own"))
+            Err(format!("`{text}`: anybody can register a name under `{name}`; use your own domain"))
         }
         Host::Domain(_) => {
             Ok(AllowedOrigin { rule: OriginRule::Subdomain(parent.origin), shown_host: parent.shown_host })

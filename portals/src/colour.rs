@@ -1,4 +1,4 @@
-//! A colour of a portal's mails.
+//! A colour that a portal's mails use.
 
 use std::{fmt, str::FromStr};
 

@@ -1,4 +1,4 @@
-//! Reads the fields of one portal's table, and collects what is wrong with them.
+//! Reads the fields of one portal's table, and collects their faults.
 
 use std::{collections::BTreeMap, fmt::Display};
 
@@ -8,17 +8,17 @@ use toml::{
 };
 use words::Fault;
 
-/// A file, for the lines of its faults.
+/// A file, which finds the line of each fault.
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a> {
-    /// The name, as errors show it.
+    /// The name that errors show.
     pub file: &'a str,
     /// The content.
     pub text: &'a str,
 }
 
 impl Source<'_> {
-    /// The number, from 1, of the line with this byte.
+    /// The number of the line that contains this byte, counted from 1.
     pub(crate) fn line(self, offset: usize) -> usize {
         let before = self.text.as_bytes().get(..offset).unwrap_or_default();
         1 + before.iter().filter(|byte| **byte == b'\n').count()
@@ -35,13 +35,13 @@ pub(crate) struct At<T> {
     pub offset: usize,
 }
 
-/// The fields of one table. Each method takes a field; what remains is unknown.
+/// The fields of one table. Each method looks up one field; fields that nobody looks up are unknown.
 pub(crate) struct Fields<'a> {
     source: Source<'a>,
     table: &'a DeTable<'a>,
     /// Position of the table's heading.
     offset: usize,
-    /// The fields that were asked for.
+    /// The fields that were looked up.
     known: Vec<&'static str>,
     /// Line of each field.
     pub(crate) lines: BTreeMap<&'static str, usize>,
@@ -65,7 +65,7 @@ impl<'a> Fields<'a> {
         Some(value)
     }
 
-    /// A text. `None` if the field is missing or is not a text.
+    /// A string. `None` if the field is missing or is not a string.
     pub(crate) fn text(&mut self, field: &'static str) -> Option<At<&'a str>> {
         let value = self.get(field)?;
         self.as_text(field, value)
@@ -76,13 +76,13 @@ impl<'a> Fields<'a> {
         match value.get_ref() {
             DeValue::String(text) => Some(At { value: text, offset }),
             _ => {
-                self.add(field, offset, "must be a text in quotes");
+                self.add(field, offset, "must be a string in quotes");
                 None
             }
         }
     }
 
-    /// A text that `parse` accepts.
+    /// A string that `parse` accepts.
     pub(crate) fn parse<T, E: Display>(
         &mut self,
         field: &'static str,
@@ -115,12 +115,12 @@ impl<'a> Fields<'a> {
         value.map_err(|problem| self.faults.push(fault(problem))).ok()
     }
 
-    /// A list of at least one text. `None` if the field is missing or is not such a list.
+    /// A list of at least one string. `None` if the field is missing or is not such a list.
     pub(crate) fn list(&mut self, field: &'static str) -> Option<Vec<At<&'a str>>> {
         let value = self.get(field)?;
         let offset = value.span().start;
         let DeValue::Array(entries) = value.get_ref() else {
-            self.add(field, offset, "must be a list of texts, in square brackets");
+            self.add(field, offset, "must be a list of strings, in square brackets");
             return None;
         };
         if entries.is_empty() {
@@ -144,7 +144,7 @@ impl<'a> Fields<'a> {
         (parsed.len() == count).then_some(parsed)
     }
 
-    /// Adds a fault for each field that nobody has asked for.
+    /// Adds a fault for each field that was not looked up.
     pub(crate) fn refuse_unknown(&mut self) {
         let unknown: Vec<_> =
             self.table.iter().filter(|(key, _)| !self.known.contains(&key.get_ref().as_ref())).collect();

@@ -22,7 +22,7 @@ pub const MAX_PORTALS: usize = 1_000;
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// Reads and checks the whole file. `words` says in which languages the mails of each portal can be written; `None` allows any
-/// language, because the words have faults of their own.
+/// language: the words themselves have faults, which are reported separately.
 ///
 /// # Errors
 /// All faults, in the order of their lines.
@@ -32,7 +32,7 @@ pub fn read_file(path: &Path, words: Option<&WordsFolder>) -> Result<Vec<Portal>
     let source = Source { file: &file, text: &text };
     let (document, errors) = DeTable::parse_recoverable(&text);
     let mut faults: Vec<Fault> = errors.iter().map(|error| syntax_fault(source, error)).collect();
-    // What the parser has recovered after a syntax error may miss fields, so its other faults could mislead.
+    // After a syntax error, the parser may have lost fields, so reporting other faults could be misleading.
     if faults.is_empty() {
         let portals = read_portals(path, source, &document, words, &mut faults);
         if faults.is_empty() {
@@ -66,7 +66,7 @@ fn read_portals(
 ) -> Vec<Portal> {
     for (key, _) in document.get_ref().iter().filter(|(key, _)| key.get_ref() != "portal") {
         let problem =
-            format!("`{}` is not known here. The file has only tables of the form [[portal]].", key.get_ref());
+            format!("`{}` is not known here. The file may contain only tables of the form [[portal]].", key.get_ref());
         faults.push(source.fault(key.span().start, problem));
     }
     let tables = match document.get_ref().get("portal").map(|value| (value.get_ref(), value.span().start)) {
@@ -94,10 +94,10 @@ fn read_portals(
 }
 
 fn no_portal(source: Source<'_>) -> Fault {
-    Fault::new(source.file, 0, "The file has no portal. Each portal is a table [[portal]].")
+    Fault::new(source.file, 0, "The file defines no portal. Define each one in a table [[portal]].")
 }
 
-/// What the portals before have, because it may occur only once in the file.
+/// Values of earlier portals that may occur only once in the file.
 #[derive(Default)]
 struct Seen {
     /// Line of each id.
@@ -140,7 +140,7 @@ fn read_portal(
     fields.refuse_unknown();
     if (link_style, code) == (Some(LinkStyleName::Code), Some(MailCode::Off)) {
         let offset = fields.text("code").map_or(offset, |text| text.offset);
-        fields.add("code", offset, "is off, but with link_style = \"code\", mails have only a code");
+        fields.add("code", offset, "is off, but with link_style = \"code\", mails contain only a code");
     }
     if let Some(id) = &id {
         note_id(&mut fields, seen, id, source);
@@ -173,7 +173,7 @@ fn read_portal(
 fn note_id(fields: &mut Fields<'_>, seen: &mut Seen, id: &PortalId, source: Source<'_>) {
     let Some(At { offset, .. }) = fields.text("id") else { return };
     if let Some(line) = seen.ids.insert(id.to_string(), source.line(offset)) {
-        fields.add("id", offset, format_args!("is `{id}`, as in line {line}: each portal needs an id of its own"));
+        fields.add("id", offset, format_args!("is `{id}`, as on line {line}: each portal needs its own id"));
     }
 }
 
@@ -183,7 +183,8 @@ fn read_origins(fields: &mut Fields<'_>, source: Source<'_>, seen: &mut Seen) ->
     for At { value, offset } in &origins {
         let line = source.line(*offset);
         if let Some((_, first)) = seen.origins.iter().find(|(origin, _)| origin.overlaps(value)) {
-            let problem = format!("has an origin that line {first} has, too: an origin belongs to one portal");
+            let problem =
+                format!("has an origin that is already on line {first}: an origin can belong to only one portal");
             fields.add("origins", *offset, problem);
         }
         seen.origins.push((value.clone(), line));

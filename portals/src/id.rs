@@ -1,4 +1,4 @@
-//! The name by which programs, tables and metrics know a portal.
+//! The name that identifies a portal in programs, tables and metrics.
 
 use std::{fmt, str::FromStr};
 

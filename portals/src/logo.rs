@@ -1,4 +1,4 @@
-//! A portal's logo, which travels in the mail itself: mails must load nothing from the network.
+//! A portal's logo. It is embedded in each mail, because mails must load nothing from the network.
 
 use std::{fmt, fs, path::Path, sync::Arc};
 
@@ -7,13 +7,14 @@ use words::{Fault, problem_of_file};
 
 /// Maximum size of a logo, in bytes. It is part of every mail.
 const MAX_BYTES: usize = 100 * 1024;
-/// Maximum number of pixels of a side. Larger pictures are a mistake: a logo is shown in a fraction of this.
+/// Maximum width and height of the file, in pixels. A larger image must be a mistake: mails show a logo far smaller than
+/// this.
 const MAX_SIDE: usize = 4_096;
 /// Maximum size at which a logo is shown, in CSS pixels.
 const SHOWN_WIDTH: usize = 240;
 const SHOWN_HEIGHT: usize = 48;
 
-/// A picture in a format that all mail programs show: PNG, JPEG or GIF.
+/// An image in a format that all mail programs show: PNG, JPEG or GIF.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Logo {
     bytes: Arc<[u8]>,
@@ -27,21 +28,22 @@ pub struct Logo {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum LogoProblem {
     /// Neither PNG, JPEG nor GIF.
-    #[error("is not a PNG, JPEG or GIF picture")]
+    #[error("is not a PNG, JPEG or GIF image")]
     Format,
     /// Too many bytes.
     #[error("is larger than 100 KiB")]
     TooLarge,
-    /// No pixels, or too many of them.
+    /// The image is empty, or has too many pixels.
     #[error("must be 1 to 4096 pixels wide and high")]
     Dimensions,
 }
 
 impl Logo {
-    /// Reads a picture. It is shown in at most 240 × 48 CSS pixels, so a picture of twice that size is sharp on every screen.
+    /// Reads an image. Mails show it in at most 240 × 48 CSS pixels, so an image of twice that size is sharp on every
+    /// screen.
     ///
     /// # Errors
-    /// [`LogoProblem`] if mail programs may not show the picture.
+    /// [`LogoProblem`] if some mail programs might not show the image.
     pub fn parse(bytes: impl Into<Arc<[u8]>>) -> Result<Self, LogoProblem> {
         let bytes = bytes.into();
         if bytes.len() > MAX_BYTES {
@@ -78,7 +80,7 @@ impl Logo {
         bytes.and_then(Self::parse).map_err(|problem| format!("{} {problem}", path.display()))
     }
 
-    /// The picture.
+    /// The image.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
@@ -90,7 +92,7 @@ impl Logo {
         self.media_type
     }
 
-    /// The file name, which Mailgun makes the part's Content-ID.
+    /// The file name, which Mailgun uses as the part's Content-ID.
     #[must_use]
     pub fn file_name(&self) -> &'static str {
         self.file_name
@@ -102,19 +104,19 @@ impl Logo {
         format!("cid:{}", self.file_name)
     }
 
-    /// Width and height at which mails show the picture, in CSS pixels.
+    /// Width and height at which mails show the image, in CSS pixels.
     #[must_use]
     pub fn size(&self) -> (usize, usize) {
         (self.width, self.height)
     }
 }
 
-/// Shrinks a picture to the largest shown size, in proportion.
+/// Scales an image down to the maximum size, and keeps its proportions.
 fn shown_size(width: usize, height: usize) -> (usize, usize) {
     if width <= SHOWN_WIDTH && height <= SHOWN_HEIGHT {
         return (width, height);
     }
-    // The picture is too wide or too high, whichever is the tighter limit.
+    // Apply the limit that shrinks the image more: its width or its height.
     if width * SHOWN_HEIGHT > height * SHOWN_WIDTH {
         (SHOWN_WIDTH, (height * SHOWN_WIDTH / width).max(1))
     } else {

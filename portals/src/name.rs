@@ -26,15 +26,15 @@ impl FromStr for PortalName {
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         if let Some(invisible) = CodePoint::first_invisible(text) {
-            return Err(format!("has an invisible character ({invisible})"));
+            return Err(format!("contains an invisible character ({invisible})"));
         }
         match text.chars().count() {
-            _ if text.contains(char::is_control) => Err("has a line break or another control character".to_owned()),
-            // Mail programs turn addresses in a text into links.
+            _ if text.contains(char::is_control) => Err("contains a line break or a control character".to_owned()),
+            // Mail programs turn URLs in text into links.
             _ if text.contains("://") => Err("must not contain a URL".to_owned()),
             1..=MAX_CHARACTERS => Ok(Self(text.to_owned())),
             0 => Err("is empty".to_owned()),
-            count => Err(format!("has {count} characters: {MAX_CHARACTERS} are allowed")),
+            count => Err(format!("has {count} characters: at most {MAX_CHARACTERS} are allowed")),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Parses `CALLBACK_NEXT_PREFIXES`, and other paths in the settings and in `PORTALS_FILE`.
+//! Parses `CALLBACK_NEXT_PREFIXES` and other paths in the settings and in `PORTALS_FILE`.
 
 use std::str::FromStr;
 

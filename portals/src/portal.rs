@@ -7,11 +7,11 @@ use words::{Fault, Language, TimeZone};
 
 use super::{AllowedOrigins, Colour, LinkStyleName, Logo, MailCode, NextPrefixes, PortalId, PortalName, Support};
 
-/// A portal of `PORTALS_FILE`. What an optional field leaves out comes from the environment, as for a deployment without the
+/// A portal of `PORTALS_FILE`. If an optional field is missing, the environment decides, as in a deployment without the
 /// file.
 #[derive(Debug, Clone)]
 pub struct Portal {
-    /// The name by which programs, tables and metrics know the portal.
+    /// The name that identifies the portal in programs, tables and metrics.
     pub id: PortalId,
     /// The name that mails show.
     pub name: PortalName,
@@ -19,11 +19,11 @@ pub struct Portal {
     pub origins: AllowedOrigins,
     /// Path of the callback page, instead of `CALLBACK_PATH`.
     pub callback_path: Option<String>,
-    /// Paths under which `callback_next` must be, instead of `CALLBACK_NEXT_PREFIXES`.
+    /// `callback_next` must be under one of these paths. Replaces `CALLBACK_NEXT_PREFIXES`.
     pub next_prefixes: Option<NextPrefixes>,
     /// Sender of the mails, instead of `MAIL_FROM`: `Name <address>` or an address.
     pub from: Option<String>,
-    /// Where answers go, instead of the sender: `Name <address>` or an address.
+    /// Where replies go, instead of to the sender: `Name <address>` or an address.
     pub reply_to: Option<String>,
     /// What links lead to, instead of `LINK_STYLE`.
     pub link_style: Option<LinkStyleName>,
@@ -37,7 +37,7 @@ pub struct Portal {
     pub colour: Option<Colour>,
     /// The logo at the top of the mail.
     pub logo: Option<Logo>,
-    /// Where people with questions can turn.
+    /// Where people can ask questions.
     pub support: Option<Support>,
     /// Time after which a job expires if its mail has not been sent, instead of `JOB_DEADLINE`.
     pub job_deadline: Option<Duration>,

@@ -6,12 +6,12 @@ use words::Fault;
 
 use super::{Portal, address_of_sender};
 
-/// The settings that portals must fit.
+/// The settings that portals must match.
 #[derive(Debug, Clone, Copy)]
 pub struct PortalRules<'a> {
     /// `MAILGUN_DOMAIN` in lower case, if it is known.
     pub mailgun_domain: Option<&'a str>,
-    /// Longest `job_deadline` with which a late mail's link still works.
+    /// Longest `job_deadline` that still leaves a late mail with a working link.
     pub max_job_deadline: Duration,
 }
 

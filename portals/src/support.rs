@@ -18,7 +18,7 @@ pub enum Support {
 }
 
 impl Support {
-    /// What people read: the address, or the whole URL.
+    /// What the mail shows: the address, or the whole URL.
     #[must_use]
     pub fn text(&self) -> &str {
         match self {
@@ -49,7 +49,7 @@ impl FromStr for Support {
         }
         let address = Email::parse(text).map_err(|_| PROBLEM)?.to_string();
         let (local, _) = address.split_once('@').ok_or(PROBLEM)?;
-        // Other characters have a meaning in a mailto URL.
+        // Other characters have a special meaning in a mailto URL.
         let is_plain = local.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte));
         if is_plain { Ok(Self::Email(address)) } else { Err(PROBLEM) }
     }

@@ -108,21 +108,21 @@ fn a_portal_has_every_field_that_its_file_gives() {
 fn each_wrong_field_is_reported_with_its_line() {
     for (lines, expected) in [
         ("colour = \"blue\"", "portals.toml:5: `colour`: `blue` is not a colour like #1d5fd6."),
-        ("colour = 7", "portals.toml:5: `colour` must be a text in quotes."),
+        ("colour = 7", "portals.toml:5: `colour` must be a string in quotes."),
         ("\n\ntime_zone = \"Mars/Olympus\"", "portals.toml:7: `time_zone`: is not a name in the IANA time zone"),
         ("languages = [\"en\",\n\"xx\"]", "portals.toml:6: `languages`: `xx` is not one of en, de, fr, es, ar."),
         ("languages = [\"en\", \"en\"]", "portals.toml:5: `languages` has `en` twice."),
         ("languages = []", "portals.toml:5: `languages` is an empty list."),
-        ("languages = \"en\"", "portals.toml:5: `languages` must be a list of texts, in square brackets."),
+        ("languages = \"en\"", "portals.toml:5: `languages` must be a list of strings, in square brackets."),
         ("next_prefixes = [\"app\"]", "portals.toml:5: `next_prefixes`: `app` must be an absolute path"),
         ("callback_path = \"/a?b\"", "portals.toml:5: `callback_path`: `/a?b` must be an absolute path"),
         ("from = \"Shop\"", "portals.toml:5: `from`: `Shop` is not an address"),
         ("reply_to = \"a@b.example, c@d.example\"", "portals.toml:5: `reply_to`: "),
         ("link_style = \"magic\"", "portals.toml:5: `link_style`: `magic` is not one of confirm, verify"),
-        ("code = true", "portals.toml:5: `code` must be a text in quotes."),
+        ("code = true", "portals.toml:5: `code` must be a string in quotes."),
         ("link_style = \"code\"\ncode = \"off\"", "`code` is off, but with link_style = \"code\""),
         ("logo = \"missing.png\"", "portals.toml:5: `logo`: missing.png: It does not exist."),
-        ("logo = \"portals.toml\"", "portals.toml:5: `logo`: portals.toml is not a PNG, JPEG or GIF picture."),
+        ("logo = \"portals.toml\"", "portals.toml:5: `logo`: portals.toml is not a PNG, JPEG or GIF image."),
         ("support = \"call us\"", "portals.toml:5: `support`: is neither an email address nor an https URL"),
         ("job_deadline = \"soon\"", "portals.toml:5: `job_deadline`: `soon` is not a duration"),
         ("recipient_rate_limit = \"5\"", "portals.toml:5: `recipient_rate_limit`: `5` is not a quota"),
@@ -159,8 +159,8 @@ id = "Third"
     assert_eq!(
         read(text).unwrap_err(),
         [
-            "portals.toml:5: `origins` has an origin that line 5 has, too: an origin belongs to one portal.",
-            "portals.toml:8: `id` is `shop`, as in line 3: each portal needs an id of its own.",
+            "portals.toml:5: `origins` has an origin that is already on line 5: an origin can belong to only one portal.",
+            "portals.toml:8: `id` is `shop`, as on line 3: each portal needs its own id.",
             "portals.toml:9: `name`: is empty.",
             "portals.toml:10: `origins`: `http://shop.example.com` is not an origin: https://host[:port], with http \
              for loopback only, and no path.",
@@ -181,7 +181,8 @@ fn an_origin_belongs_to_one_portal() {
         let portal =
             |id: &str, origin: &str| format!("[[portal]]\nid = \"{id}\"\nname = \"{id}\"\norigins = [\"{origin}\"]\n");
         let faults = read(&(portal("a", one) + &portal("b", other))).unwrap_err();
-        let expected = "portals.toml:8: `origins` has an origin that line 4 has, too: an origin belongs to one portal.";
+        let expected = "portals.toml:8: `origins` has an origin that is already on line 4: an origin can belong to only \
+                        one portal.";
         assert_eq!(faults, [expected], "{one} {other}");
     }
 }
@@ -189,8 +190,8 @@ fn an_origin_belongs_to_one_portal() {
 #[test]
 fn a_file_that_is_not_a_list_of_portals_is_refused() {
     for (text, expected) in [
-        ("", "portals.toml: The file has no portal. Each portal is a table [[portal]]."),
-        ("portal = []", "portals.toml: The file has no portal. Each portal is a table [[portal]]."),
+        ("", "portals.toml: The file defines no portal. Define each one in a table [[portal]]."),
+        ("portal = []", "portals.toml: The file defines no portal. Define each one in a table [[portal]]."),
         ("[portal]\nid = \"shop\"", "portals.toml:1: Write [[portal]] in double brackets"),
         ("[[portal]\nid = 1", "portals.toml:1: This is not TOML"),
         ("[[portal]]\nid = \"shop\nname = \"Shop\"", "portals.toml:2: This is not TOML"),

@@ -130,7 +130,7 @@ impl SettingErrors {
         self.0.push(SettingError { variable, problem, example });
     }
 
-    /// All errors on one line, without the examples, for the log of a program that goes on.
+    /// All errors on one line, without the examples, for the log of a program that continues to run.
     #[must_use]
     pub fn faults(&self) -> String {
         let faults: Vec<String> = self.0.iter().map(|error| format!("{}: {}", error.variable, error.problem)).collect();

@@ -60,7 +60,7 @@ impl<T: Clone> Journal<T> {
         self.with(|entries| entries.clone())
     }
 
-    /// Notifies of every change.
+    /// A receiver that is notified of every change.
     pub(crate) fn changes(&self) -> watch::Receiver<u64> {
         self.changed.subscribe()
     }

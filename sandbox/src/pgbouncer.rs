@@ -71,7 +71,7 @@ impl PgBouncer {
         self.port
     }
 
-    /// Changes a URL of the server so that clients connect through this pooler.
+    /// Rewrites a URL of the server so that clients connect through this pooler.
     pub fn url(&self, server_url: &str) -> String {
         server_url.replace(&format!("127.0.0.1:{}/", self.server_port), &format!("127.0.0.1:{}/", self.port))
     }

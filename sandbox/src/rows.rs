@@ -58,7 +58,7 @@ pub struct JobRow {
     pub state: String,
     /// Why the job's last attempt failed, or why the job ended.
     pub code: Option<String>,
-    /// `code` in words.
+    /// The reason as a sentence for people.
     pub message: Option<String>,
     /// What Mailgun reported about the mail.
     pub delivery: Option<String>,
@@ -143,7 +143,7 @@ pub struct StepRow {
     pub http_status: Option<i16>,
     /// Why the step failed.
     pub code: Option<String>,
-    /// `code` in words.
+    /// The reason as a sentence for people.
     pub message: Option<String>,
     /// How long the step took.
     pub duration_ms: i32,

@@ -39,12 +39,12 @@ const HTML: &str = "<html><head><title>Forbidden</title></head><body>Request blo
 const NOT_AUTHORIZED: &str = "Domain mg.example.com is not allowed to send: Sandbox subdomains are for test purposes only. \
                               Please add your own domain or add the address to authorized recipients in Account Settings.";
 
-/// A firewall's refusal, which may concern only one address.
+/// A rejection by a firewall, which may affect only one address.
 pub(crate) fn firewall(rng: &mut StdRng) -> Fault {
     Fault::answer(*[403, 406, 400].choose(rng).unwrap(), HTML)
 }
 
-/// A gateway's refusal, which concerns everybody.
+/// A rejection by a gateway, which affects everybody.
 pub(crate) fn gateway(rng: &mut StdRng) -> Fault {
     Fault::answer(*[403, 410, 421].choose(rng).unwrap(), HTML)
 }

@@ -1,4 +1,5 @@
-//! Several portals in one deployment: each person's mail is their portal's, and what holds for a person holds across portals.
+//! Several portals in one deployment: each mail comes from the portal that the person used, and limits per
+//! person hold across portals.
 
 use std::{fs, path::PathBuf, time::Duration};
 
@@ -103,6 +104,16 @@ async fn each_persons_mail_is_their_portals() {
     body["callback_next"] = "/elsewhere".into();
     assert_eq!(system.post(&body).await.status, 400, "the page is outside the portal's prefixes");
     assert_eq!(ask_through(&system, "evil", "ann@example.com").await.status, 400);
+
+    let (_, api) = tests::get_at(&system.private_url(0, "/metrics").await).await;
+    let worker = system.workers[0].address().await.unwrap();
+    let (_, worker) = tests::get_at(&format!("http://{worker}/metrics")).await;
+    for portal in ["shop", "library"] {
+        let accepted = format!("magic_link_api_requests_total{{status=\"200\",code=\"ok\",portal=\"{portal}\"}} 1\n");
+        assert!(api.contains(&accepted), "{accepted}: {api}");
+        let sent = format!("magic_link_jobs_total{{state=\"sent\",portal=\"{portal}\"}} 1\n");
+        assert!(worker.contains(&sent), "{sent}: {worker}");
+    }
     system.finish().await;
 }
 
@@ -120,7 +131,7 @@ async fn the_quotas_of_a_person_hold_across_portals_and_a_portals_own_only_tight
     for (page, status) in [(1, 200), (2, 200), (3, 429)] {
         assert_eq!(ask("library", "ann@example.com", page).await.status, status, "library, request {page}");
     }
-    // The refused request used up nothing of the global quota: two of four mails are left, through any portal.
+    // The refused request did not count against the global quota: two of four mails are left, through any portal.
     for (page, status) in [(4, 200), (5, 200), (6, 429)] {
         assert_eq!(ask("shop", "ann@example.com", page).await.status, status, "shop, request {page}");
     }
@@ -142,7 +153,7 @@ async fn a_worker_that_does_not_know_the_portal_leaves_the_job_to_one_that_does(
     let old = PortalsFile::new(SHOP);
     let plan = plan(&file).worker("PORTALS_FILE", old.path().to_str().unwrap());
     let mut system = TestSystem::with(Plan { workers: 0, ..plan }).await;
-    // No worker is alive, so the api cannot tell that none knows the portal.
+    // No worker is alive, so the api cannot tell that no worker knows the portal.
     let answer = ask_through(&system, "library", "ann@example.com").await;
     assert_eq!(answer.status, 200);
     system.start_worker().await;
@@ -234,7 +245,7 @@ async fn a_reload_of_a_faulty_file_changes_nothing_and_reports_every_fault() {
         assert_eq!(reloads(metrics, "failed").await.as_deref(), Some("0"));
         program.hang_up();
         let faults = refused_reload(program).await;
-        for fault in ["portals.toml:19: `time_zone`: is not a name", "portals.toml:20: `job_deadline`: `soon` is not"] {
+        for fault in ["portals.toml:18: `time_zone`: is not a name", "portals.toml:19: `job_deadline`: `soon` is not"] {
             assert!(faults.contains(fault), "{fault}: {faults}");
         }
         assert_eq!(reloads(metrics, "failed").await.as_deref(), Some("1"));

@@ -1,4 +1,4 @@
-// Finds the features of a mail's HTML and CSS that mail clients do not support, by the data of https://www.caniemail.com.
+// Finds the features of a mail's HTML and CSS that mail clients do not support, according to https://www.caniemail.com.
 // Partial support counts as support: nearly every feature is partial somewhere, for values that the mails do not use.
 
 import { stringify } from '@adobe/css-tools';
@@ -49,7 +49,7 @@ export function unsupportedFeatures(html) {
   const add = (feature, client) => found.set(feature, (found.get(feature) ?? new Set()).add(CLIENTS[client]));
 
   const media = parseHtml(html).stylesheets.flatMap(mediaRules);
-  // caniemail looks neither into a media query nor at its condition.
+  // caniemail checks neither the content of a media query nor its condition.
   const inside = stringify({ type: 'stylesheet', stylesheet: { rules: media.flatMap((query) => query.rules) } });
   for (const source of [{ html }, ...(inside ? [{ css: inside }] : [])]) {
     const { issues } = caniemail({ clients: Object.keys(CLIENTS), ...source });

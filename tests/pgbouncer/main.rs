@@ -11,8 +11,8 @@ use sqlx::{Connection as _, FromRow, PgConnection, Row as _};
 use tests::{Plan, TestSystem};
 
 /// The message of both programs about a pooler in transaction mode.
-const MESSAGE: &str = "DATABASE_URL leads to a connection pooler in transaction or statement mode: set the pooler to session \
-                        mode, or connect to Postgres directly";
+const MESSAGE: &str = "DATABASE_URL points to a connection pooler in transaction or statement mode: set the pooler to \
+                       session mode, or connect to Postgres directly";
 
 /// The signing key of the webhooks.
 const KEY: &str = "whsec-for-tests-only-0123456789abcdef";

@@ -20,7 +20,7 @@ const CATALOGUES: [(Language, &str, &str); 5] = [
 pub(crate) struct Arguments {
     /// The names of all arguments.
     pub names: BTreeSet<String>,
-    /// The names of the counts, which select between forms.
+    /// The names of the counts, which select plural forms.
     pub counts: BTreeSet<String>,
 }
 

@@ -42,7 +42,7 @@ pub(crate) fn parse(
 fn odd_characters(file: &str, text: &str) -> Vec<Fault> {
     let is_odd = |character: char| is_place(character) || (character.is_control() && !"\r\t".contains(character));
     let lines = text.split('\n').zip(1..).filter(|(line, _)| line.contains(is_odd));
-    lines.map(|(_, line)| Fault::new(file, line, "The line has a control character.")).collect()
+    lines.map(|(_, line)| Fault::new(file, line, "The line contains a control character.")).collect()
 }
 
 fn faults_of_entries(
@@ -135,9 +135,9 @@ fn problem_of_parts(parts: &[Part<'_>]) -> Option<&'static str> {
     if text.trim().is_empty() {
         Some("is empty")
     } else if text.contains(|character: char| character.is_control() || is_place(character)) {
-        Some("has a control character")
+        Some("contains a control character")
     } else if text.contains("://") {
-        Some("has a URL. The only link of a mail is the one that signs in")
+        Some("contains a URL. The only link in a mail must be the sign-in link")
     } else {
         None
     }

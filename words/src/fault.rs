@@ -12,7 +12,7 @@ use super::language::Language;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum WordsError {
     /// The language is not offered.
-    #[error("there are no mail texts in the language {language}")]
+    #[error("there are no messages in the language {language}")]
     UnknownLanguage {
         /// The language.
         language: Language,

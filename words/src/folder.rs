@@ -15,7 +15,7 @@ use super::{
 
 /// The name of a file with words.
 pub const WORDS_FILE: &str = "words.ftl";
-/// The folder that has a folder for each portal.
+/// The folder that contains a folder for each portal.
 pub const PORTALS_FOLDER: &str = "portals";
 /// Maximum size of a file, in bytes. A catalogue is about 6 KiB long.
 const MAX_SIZE: u64 = 1024 * 1024;
@@ -23,7 +23,7 @@ const MAX_SIZE: u64 = 1024 * 1024;
 /// The words of all portals.
 #[derive(Debug, Clone)]
 pub struct WordsFolder {
-    /// The words of portals that have none of their own.
+    /// The words of portals that do not have their own.
     pub common: Words,
     portals: BTreeMap<String, Words>,
 }
@@ -48,8 +48,7 @@ impl WordsFolder {
     pub fn read(folder: &Path) -> Result<Self, Vec<Fault>> {
         let mut faults = vec![];
         if is_empty(folder).map_err(|fault| vec![fault])? {
-            let problem =
-                "The folder has neither words nor templates: put mail texts into a file such as de/words.ftl.";
+            let problem = "The folder has neither words nor templates: put messages into a file such as de/words.ftl.";
             return Err(vec![Fault::of_file(folder, problem)]);
         }
         let common = read_layer(folder, &mut faults);
@@ -71,7 +70,7 @@ impl WordsFolder {
             Err(found) => faults.extend(found),
         }
         faults.sort();
-        // Each portal repeats the faults of the common words.
+        // Faults of the common words are found once more for each portal.
         faults.dedup();
         Err(faults)
     }

@@ -170,7 +170,7 @@ fn repeated_languages(catalogues: &[OperatorCatalogue]) -> Vec<Fault> {
     let repeated = catalogues.iter().filter(|catalogue| !seen.insert(catalogue.language.tag()));
     repeated
         .map(|catalogue| {
-            let problem = format!("Another file already has mail texts for the language {}.", catalogue.language);
+            let problem = format!("Another file already has messages for the language {}.", catalogue.language);
             Fault::new(&catalogue.file, 1, problem)
         })
         .collect()

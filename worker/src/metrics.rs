@@ -105,7 +105,7 @@ fn describe() {
     );
     describe_counter!(
         "magic_link_reloads_total",
-        "How often SIGHUP made this worker read MAIL_TEMPLATES again, by result: ok, failed (the earlier files stay in use)."
+        "Reloads of PORTALS_FILE and MAIL_TEMPLATES on SIGHUP, by result: ok, failed (the earlier files stay in use)."
     );
     describe_gauge!("magic_link_jobs_running", "Jobs that are running on this worker.");
     describe_gauge!(

@@ -36,7 +36,7 @@ impl PortalList {
         self.find(&origin).map(|found| found.origin.origin)
     }
 
-    /// The ids of all portals. `None` if the environment describes the one portal.
+    /// The ids of all portals. `None` if the environment describes the only portal.
     pub(crate) fn ids(&self) -> Option<Vec<String>> {
         self.iter().map(|portal| Some(portal.id.as_ref()?.to_string())).collect()
     }

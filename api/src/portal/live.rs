@@ -1,5 +1,5 @@
-//! The settings that the api reads again on SIGHUP: the portals and the words of the confirm page. A request uses one snapshot
-//! of them from its beginning to its end.
+//! The settings that the api reads again on SIGHUP: the portals and the words of the confirm page. Each request uses a
+//! single snapshot of them.
 
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -16,7 +16,7 @@ pub(crate) struct LiveSettings {
 }
 
 impl LiveSettings {
-    /// The messages of a portal. Those of all portals without one.
+    /// The messages of a portal. `None` stands for the messages that all portals share.
     pub(crate) fn words_of(&self, portal: Option<&Portal>) -> &Words {
         let id = portal.and_then(|portal| portal.id.as_ref());
         id.map_or(&self.words.common, |id| self.words.of_portal(id.as_str()))
@@ -32,12 +32,12 @@ impl Live {
         Self(RwLock::new(settings))
     }
 
-    /// The settings that were read last.
+    /// The most recent settings.
     pub(crate) fn current(&self) -> Arc<LiveSettings> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces the settings. Requests in flight keep the settings that they began with.
+    /// Replaces the settings. Requests in flight keep the settings with which they began.
     pub(crate) fn replace(&self, settings: LiveSettings) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }

@@ -1,5 +1,5 @@
 //! The portals that this api serves. `portal` is one of them, `list` finds the portal of an origin, `live` holds the settings
-//! that SIGHUP reloads, and `readiness` keeps back a new portal until a worker knows it.
+//! that SIGHUP reloads, and `readiness` rejects requests for a new portal until a worker knows it.
 
 mod list;
 pub(crate) mod live;

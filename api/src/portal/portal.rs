@@ -8,7 +8,7 @@ use words::TimeZone;
 
 use crate::settings::OfferedLanguages;
 
-/// A portal of `PORTALS_FILE`, completed from the environment; or the one portal that the environment describes.
+/// A portal of `PORTALS_FILE`, with defaults from the environment, or the only portal, which the environment describes.
 #[derive(Debug, Clone)]
 pub(crate) struct Portal {
     /// `None` for the portal that the environment describes.
@@ -16,7 +16,7 @@ pub(crate) struct Portal {
     pub(crate) origins: AllowedOrigins,
     /// Path of the callback page.
     pub(crate) callback_path: String,
-    /// Paths under which `callback_next` must be.
+    /// `callback_next` must be under one of these paths.
     pub(crate) next_prefixes: NextPrefixes,
     pub(crate) languages: OfferedLanguages,
     /// Time zone of people whose requests name none.

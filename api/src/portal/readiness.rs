@@ -1,5 +1,5 @@
-//! Keeps back a portal of `PORTALS_FILE` until a live worker knows it, too. Otherwise its jobs would wait for a worker that can
-//! mail them, and expire.
+//! Rejects requests for a new portal of `PORTALS_FILE` until a live worker knows the portal, too. Otherwise its jobs could
+//! expire while they wait for a worker that can mail them.
 
 use std::{
     collections::BTreeSet,
@@ -14,20 +14,21 @@ pub(crate) struct PortalReadiness(RwLock<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Portals that a worker has known at some time. They stay in use while their workers are away, because their jobs can wait.
+    /// Portals that a worker has reported at least once. They stay in use even while no worker is alive, because jobs can
+    /// wait.
     known: BTreeSet<String>,
     /// Portals of the file that no live worker has reported yet.
     waiting: BTreeSet<String>,
 }
 
 impl PortalReadiness {
-    /// Whether the api must not accept requests for the portal with this id yet.
+    /// Whether the api must still reject requests for the portal with this id.
     pub(crate) fn is_waiting(&self, id: &str) -> bool {
         self.0.read().unwrap_or_else(PoisonError::into_inner).waiting.contains(id)
     }
 
-    /// Updates what is known. `known_to_workers` are the ids that live workers have reported; `None` if no worker is alive, which
-    /// says nothing about any portal.
+    /// Notes which portals live workers have reported. `None` means that no worker is alive, so nothing is known about any
+    /// portal and nothing changes.
     pub(crate) fn update(&self, portals: &PortalList, known_to_workers: Option<&BTreeSet<String>>) {
         let ids: BTreeSet<String> = portals.iter().filter_map(|portal| Some(portal.id.as_ref()?.to_string())).collect();
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,4 @@
-//! Reads `PORTALS_FILE` and `MAIL_TEMPLATES` again on SIGHUP: all of it, or, if anything is wrong, nothing.
+//! Reads `PORTALS_FILE` and `MAIL_TEMPLATES` again on SIGHUP. If anything is wrong, no setting changes.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ pub(crate) async fn run(state: Arc<AppState>, mut signal: ReloadSignal, source: 
     loop {
         signal.next().await;
         let source = source.clone();
-        // Reading and checking takes some milliseconds, in which this thread could serve requests.
+        // Reading and checking takes a few milliseconds, during which this thread can serve requests.
         let loaded = tokio::task::spawn_blocking(move || load(&source)).await;
         match loaded.unwrap_or_else(|error| Err(error.to_string())) {
             Ok(live) => {
@@ -21,21 +21,24 @@ pub(crate) async fn run(state: Arc<AppState>, mut signal: ReloadSignal, source: 
                 let confirm = state.confirm_page.as_ref().map(|page| page.settings());
                 warnings::log(&live, confirm);
                 state.reporter.set_portals(live.portals.ids());
+                // Find out which portals the workers know now, before the first request of a new portal is accepted. If the
+                // database is unavailable, no request is accepted anyway.
+                let _ = state.reporter.report(&state.pool).await;
+                state.note_worker_portals(&live.portals);
                 state.live.replace(live);
-                state.note_worker_portals();
             }
             Err(faults) => {
                 metrics::count_reload(false);
                 tracing::error!(
                     faults,
-                    "reload failed, the earlier files stay in use: fix the faults and send SIGHUP again"
+                    "reload failed, so the earlier files stay in use: fix the faults and send SIGHUP again"
                 );
             }
         }
     }
 }
 
-/// The error is all faults, each with its file and line, separated by semicolons.
+/// The error lists all faults, each with its file and line, separated by semicolons.
 fn load(source: &LiveSource) -> Result<LiveSettings, String> {
     let mut errors = SettingErrors::default();
     let live = source.load(&mut errors);

@@ -1,4 +1,4 @@
-//! Warnings about portals that are valid but probably a mistake. They are logged at the start and after each reload.
+//! Warnings about portals that are valid but probably misconfigured. They are logged at startup and after each reload.
 
 use super::live::LiveSettings;
 use crate::confirm_page::ConfirmSettings;

@@ -18,7 +18,7 @@ pub(super) fn assert_stays_inside(portal: &Url, text: &str) {
         assert_same_origin(portal, &resolve(&page, url.path()), text);
     }
     let appended = format!("{}{text}", portal.origin().ascii_serialization());
-    assert_same_origin(portal, &Url::parse(&appended).expect("an origin and an absolute path are a URL"), text);
+    assert_same_origin(portal, &Url::parse(&appended).expect("an origin followed by an absolute path is a URL"), text);
 }
 
 /// The URL that a browser navigates to from a page.

@@ -28,11 +28,11 @@ const NEXT_PATTERN: &str = r"^([A-Za-z0-9_/-][!-\[\]-~]*)?$";
 pub(crate) struct MagicLinkRequest {
     /// `None` if the address is missing or invalid; `issues` then says why.
     pub(crate) email: Option<Email>,
-    /// The portal's origin, not checked yet.
+    /// The portal's origin, which has not been checked yet.
     pub(crate) callback_origin: Option<String>,
-    /// The destination inside the portal, not checked yet.
+    /// The destination inside the portal, which has not been checked yet.
     pub(crate) callback_next: Option<String>,
-    /// The language that the person reads, as a BCP 47 tag. An unknown tag is not an error: it counts as absent.
+    /// The person's language, as a BCP 47 tag. An unknown tag is not an error: it counts as absent.
     pub(crate) locale: Option<String>,
     /// The person's time zone, as a name from the tz database. An unknown name is not an error: it counts as absent.
     pub(crate) time_zone: Option<String>,
@@ -151,8 +151,8 @@ fn schema() -> MetaSchema {
     // No pattern and no length: an unknown value is never an error, so an SDK must not refuse it either.
     let locale = MetaSchema {
         description: Some(
-            "Language that the person reads, as a BCP 47 tag: send the language of your page. The mail is in the nearest one \
-             that the operator offers. If the field is absent, null or unknown, `Accept-Language` decides.",
+            "The person's language, as a BCP 47 tag: send the language of your page. The mail is written in the closest \
+             language that the operator offers. If the field is absent, null or unknown, `Accept-Language` decides.",
         ),
         nullable: true,
         example: Some(json!("de-AT")),
@@ -160,7 +160,7 @@ fn schema() -> MetaSchema {
     };
     let time_zone = MetaSchema {
         description: Some(
-            "Time zone in which the mail shows times, a name of the tz database: send \
+            "Time zone in which the mail shows times, a name from the tz database: send \
              `Intl.DateTimeFormat().resolvedOptions().timeZone`. If it is absent, null or unknown, times are in UTC.",
         ),
         nullable: true,

@@ -8,7 +8,7 @@ use tokio::time::{sleep, timeout};
 use crate::state::AppState;
 
 /// Time between two checks of whether the tables are ready.
-const NOT_PREPARED_INTERVAL: Duration = Duration::from_secs(1);
+const NOT_PREPARED_INTERVAL: Duration = Duration::from_millis(100);
 
 /// Minimum time between two reports.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
@@ -25,7 +25,7 @@ pub(super) async fn run(state: Arc<AppState>) {
             // The queue monitor logs outages.
             tracing::debug!(%error, "could not record in email_programs that this api is running: retrying in 10 seconds");
         }
-        state.note_worker_portals();
+        state.note_worker_portals(&state.live.current().portals);
         let is_wanted = async {
             sleep(MIN_INTERVAL).await;
             state.report_wanted.notified().await;

@@ -68,9 +68,10 @@ pub struct ApiArguments {
     /// It must be long enough for the load balancer to notice. Example: 5
     #[arg(long, env, default_value = "5", value_name = "SECONDS", help_heading = "Connections")]
     pub(super) drain_seconds: String,
-    /// Required without PORTALS_FILE. Origins of the portal that links may lead back to, separated by commas. The first label
-    /// may be a wildcard: `https://*.preview.example.com`. `http://localhost:*` allows any port of localhost, for development. A
-    /// host may be in Unicode, and mails show it as it is written here. Example: https://portal.example.com
+    /// Required. Origins of the portal that links may lead back to, separated by commas. The first label may be a wildcard:
+    /// `https://*.preview.example.com`. `http://localhost:*` allows any port of localhost, for development. A host may be in
+    /// Unicode, and mails show it as it is written here. Leave it out if PORTALS_FILE is set. Example:
+    /// https://portal.example.com
     #[arg(long, env, value_name = "ORIGINS", help_heading = "Portals")]
     pub(super) callback_origins: Option<String>,
     /// TOML file that describes several portals, each with its own origins, sender, languages and look. The same for both
@@ -92,7 +93,7 @@ pub struct ApiArguments {
     pub(super) trusted_proxies: String,
     /// Header in which the platform in front names the caller of every request: Fly-Client-IP (Fly), CF-Connecting-IP
     /// (Cloudflare) or True-Client-IP (Akamai). If it is missing, repeated or not a single address, the proxy's own address
-    /// counts. Needs TRUSTED_PROXIES. Example: Fly-Client-IP
+    /// is used. Needs TRUSTED_PROXIES. Example: Fly-Client-IP
     #[arg(long, env, default_value = "", hide_default_value = true, value_name = "HEADER", help_heading = "Callers")]
     pub(super) client_ip_header: String,
     /// Position of the caller in X-Forwarded-For, counted from the right, 1 to 16. For platforms that append their own

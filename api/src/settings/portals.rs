@@ -13,7 +13,7 @@ use crate::portal::{Portal, PortalList, live::LiveSettings};
 const ORIGINS: (&str, &str) = ("CALLBACK_ORIGINS", "https://example.com");
 pub(super) const FILE: (&str, &str) = ("PORTALS_FILE", "/etc/magic-link/portals.toml");
 
-/// What it takes to read the portals and the words, at the start and on SIGHUP.
+/// Everything that is needed to read the portals and the words, at startup and on SIGHUP.
 #[derive(Debug)]
 pub(crate) struct LiveSource {
     /// `MAIL_TEMPLATES`.
@@ -40,7 +40,7 @@ enum PortalsSource {
     Environment(AllowedOrigins),
 }
 
-/// The settings about callbacks.
+/// The settings of callbacks.
 pub(super) struct CallbackSettings {
     portals: PortalsSource,
     path: String,
@@ -57,7 +57,7 @@ impl CallbackSettings {
 }
 
 impl LiveSource {
-    /// Takes the settings that stay the same until the program ends.
+    /// Keeps the settings that stay the same until the program ends.
     pub(super) fn new(
         arguments: &ApiArguments,
         callback: CallbackSettings,
@@ -81,7 +81,8 @@ impl LiveSource {
     pub(crate) fn load(&self, errors: &mut SettingErrors) -> Option<LiveSettings> {
         let words = WordsFolder::from_setting(self.templates.as_deref());
         let words = errors.read_all("MAIL_TEMPLATES", "/etc/magic-link/templates", words);
-        // Faults in the words hide which languages there are, but not the other faults of the portals.
+        // If the words have faults, the available languages are unknown, but all other faults of the portals are still
+        // reported.
         let languages = words.as_ref().and_then(|words| languages::read(&self.languages, &words.common, errors));
         let portals = match &self.portals {
             PortalsSource::Environment(origins) => Some(vec![self.single(origins.clone(), languages?)]),
@@ -128,7 +129,7 @@ impl LiveSource {
         Some(portals.into_iter().map(|portal| self.complete(portal, languages)).collect())
     }
 
-    /// Takes what the file leaves out from the environment.
+    /// Fills in from the environment what the file leaves out.
     fn complete(&self, portal: portals::Portal, languages: &OfferedLanguages) -> Portal {
         Portal {
             id: Some(portal.id),

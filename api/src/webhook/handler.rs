@@ -154,7 +154,7 @@ fn verify_signature(
         return Err(RejectedWebhook::new("too_old", response));
     }
     if signature.timestamp > now + MAX_CLOCK_SKEW {
-        let response = event_refused("The webhook's timestamp lies in the future.");
+        let response = event_refused("The webhook's timestamp is in the future.");
         return Err(RejectedWebhook::new("from_the_future", response));
     }
     Ok(signature)

@@ -60,7 +60,7 @@ fn schema() -> MetaSchema {
         required: vec!["timestamp", "token", "signature"],
         properties: vec![
             ("timestamp", field("When the webhook was signed, in seconds since the Unix epoch.", "string")),
-            ("token", field("A random text of 1 to 64 letters and digits.", "string")),
+            ("token", field("A random string of 1 to 64 letters and digits.", "string")),
             ("signature", field("HMAC-SHA256 of timestamp and token, in hex.", "string")),
         ],
         ..MetaSchema::ANY

@@ -96,7 +96,7 @@ async fn with_trusted_proxy_hops_each_client_behind_one_edge_has_its_own_limit()
         let line = format!("6.6.6.6, 203.0.113.{person}, 198.51.100.99");
         assert_eq!(statuses(&api, "X-Forwarded-For", &[&[&line], &[&line]]).await, [200, 429], "{line}");
     }
-    // If the edge's entry is missing, or the entry at the position is not an address, the proxy's own address counts.
+    // If the edge's entry is missing, or the entry at the position is not an address, the proxy's own address is used.
     let requests: [&[&str]; 3] = [&["203.0.113.77"], &["203.0.113.78"], &["unknown, 198.51.100.99"]];
     assert_eq!(statuses(&api, "X-Forwarded-For", &requests).await, [200, 429, 429]);
     api.expect_open_jobs(1);

@@ -33,7 +33,7 @@ async fn idle_connections(api: &TestApi, count: usize) -> Vec<RawConnection> {
     connections
 }
 
-/// Sends the head of a request. Returns the connection and the body, which is not sent yet.
+/// Sends the head of a request. Returns the connection and the body, which has not been sent yet.
 async fn begin_request(api: &TestApi, person: usize) -> (RawConnection, String) {
     let body = json!({"email": format!("{person}@example.com"), "callback_origin": PORTAL}).to_string();
     let mut connection = RawConnection::open(api.public).await;

@@ -19,7 +19,7 @@ pub struct NewJob {
     pub shown_host: ShownHost,
     /// The mail's language, a BCP 47 tag.
     pub language: String,
-    /// The time zone in which the mail shows times, a name of the tz database. `None` for UTC.
+    /// The time zone in which the mail shows times, a name from the tz database. `None` for UTC.
     pub time_zone: Option<String>,
     /// Id of the portal that the person signs in to: `^[a-z0-9][a-z0-9-]{0,31}$`. `None` if the deployment has no portals.
     pub portal: Option<String>,
@@ -45,7 +45,7 @@ pub struct EnqueuePolicy {
     pub per_recipient_and_client: Quotas,
     /// Within this time, the same request for the same recipient counts as a double click.
     pub duplicate_window: Duration,
-    /// If a job is not sent within this time after its request, it expires. A request may have a deadline of its own.
+    /// If a job is not sent within this time after its request, it expires. A request may have its own deadline.
     pub deadline: Duration,
 }
 

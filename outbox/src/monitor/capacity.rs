@@ -33,7 +33,7 @@ pub async fn publish_capacity(pool: &PgPool, worker: &str, jobs_per_second: f64)
 pub struct Load {
     /// Number of waiting jobs (queued or retrying).
     pub waiting: u32,
-    /// Jobs that all workers together end per second; `None` if no worker had a backlog in the last 30 seconds.
+    /// Number of jobs that all workers together finish per second; `None` if no worker had a backlog in the last 30 seconds.
     pub jobs_per_second: Option<f64>,
     /// Whether a breaker is open or the slow pace is in force, so that only probes are mailed.
     pub is_stopped: bool,

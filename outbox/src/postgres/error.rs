@@ -160,10 +160,10 @@ pub enum ReasonSource {
 
 fn describe_pooler(is_supabase: bool) -> &'static str {
     if is_supabase {
-        "DATABASE_URL leads to a connection pooler in transaction mode: use its port 5432, which is session mode"
+        "DATABASE_URL points to a connection pooler in transaction mode: use its port 5432, which is session mode"
     } else {
-        "DATABASE_URL leads to a connection pooler in transaction or statement mode: set the pooler to session mode, or connect \
-         to Postgres directly"
+        "DATABASE_URL points to a connection pooler in transaction or statement mode: set the pooler to session mode, or \
+         connect to Postgres directly"
     }
 }
 

@@ -48,7 +48,7 @@ fn read(event: &Value, latest: Duration, domain: Option<&str>) -> Result<Mailgun
     if !(0.0..=latest.as_secs_f64()).contains(&occurred_at) {
         return Err(Malformed("from_the_future"));
     }
-    #[allow(clippy::cast_possible_truncation, reason = "it lies between 1970 and now")]
+    #[allow(clippy::cast_possible_truncation, reason = "it is between 1970 and now")]
     let occurred_at = DateTime::from_timestamp_micros((occurred_at * 1e6) as i64).ok_or(Malformed("no_time"))?;
     let message_id = text(event, "/message/headers/message-id", 900).map(|id| bare(&id).to_owned());
     if let (Some(domain), Some(id)) = (domain, &message_id)

@@ -44,7 +44,7 @@ pub struct ClaimedJob {
     pub shown_host: Option<ShownHost>,
     /// The mail's language, a BCP 47 tag. `None` if the api that added the job did not know this field.
     pub language: Option<String>,
-    /// The time zone in which the mail shows times, a name of the tz database. `None` for UTC.
+    /// The time zone in which the mail shows times, a name from the tz database. `None` for UTC.
     pub time_zone: Option<String>,
     /// Id of the portal whose settings the mail uses. `None` if the deployment has no portals, or if the api that added the job
     /// did not know this field.

@@ -6,7 +6,7 @@ use outbox::{Enqueued, Failure, JobEnd, NewJob, ProgramKind, Requeue, check_sche
 
 use crate::test_outbox::{TestOutbox, request, request_for};
 
-/// A request through a portal, from a client of its own, so that the quota per client limits nothing.
+/// A request through a portal. Each comes from a different client, so that the quota per client limits nothing.
 fn through(portal: &str, recipient: &str, page: &str) -> NewJob {
     NewJob {
         portal: Some(portal.to_owned()),
@@ -28,7 +28,7 @@ async fn wait_of(outbox: &TestOutbox, request: NewJob) -> Duration {
     }
 }
 
-/// About this number of minutes, because Postgres's clock goes on during the test.
+/// About this number of minutes, because Postgres's clock advances during the test.
 fn is_about(wait: Duration, minutes: u64) -> bool {
     let exact = Duration::from_secs(60 * minutes);
     exact.saturating_sub(Duration::from_secs(30)) < wait && wait <= exact
@@ -113,9 +113,9 @@ async fn a_portals_own_quota_limits_only_requests_through_this_portal() {
             assert!(is_about(wait_of(&outbox, shop(page)).await, 60), "{is_newcomer}");
         }
         let after: String = outbox.scalar("select tats::text || clients from recipient_quotas").await;
-        assert_eq!(after, before, "a limited request uses up nothing");
+        assert_eq!(after, before, "a limited request uses up no quota");
 
-        // The other portal's quota is untouched, and its requests use up nothing of the first one's.
+        // The other portal's quota is untouched, and its requests do not use up the first portal's quota.
         assert!(wait_of(&outbox, club("1")).await.is_zero() && wait_of(&outbox, club("2")).await.is_zero());
         assert!(is_about(wait_of(&outbox, club("3")).await, 30));
         assert!(wait_of(&outbox, through("third", "hello@example.com", "1")).await.is_zero());

@@ -120,7 +120,7 @@ impl DevStack {
         println!("\nEverything is running. Stop it with Ctrl-C; no data is kept.\n");
         for (name, address) in [
             ("portal", format!("{}/", self.portal.url())),
-            ("library", format!("{}/ (a second portal, in German)", self.library.url())),
+            ("library", format!("{}/ (a second portal, whose mails are in German)", self.library.url())),
             ("mailbox", format!("{}/", self.mailgun.url())),
             ("all mails", format!("{}/mails", self.mailgun.url())),
             ("api docs", format!("http://127.0.0.1:{api}/api/docs")),

@@ -56,7 +56,8 @@ impl PortalFiles {
     }
 }
 
-/// Starts the second portal. Its host differs from that of the first one, because one portal has all ports of localhost.
+/// Starts the second portal. Its host differs from that of the first one, because the first
+/// portal covers every port of localhost.
 pub(super) async fn start_library(settings: PortalSettings) -> io::Result<Portal> {
     let settings =
         PortalSettings { host: "127.0.0.1", name: LIBRARY.into(), accent: Some(("#7a1f5c", "#f0a6d4")), ..settings };

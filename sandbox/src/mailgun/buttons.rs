@@ -16,7 +16,7 @@ const BUTTONS: [Button; 8] = [
     Button { name: "slow", label: "Answer 3 s late, once", fault: || FaultKind::Delay { millis: 3000 }.into() },
     Button { name: "hang", label: "Do not answer, once", fault: || FaultKind::Hang.into() },
     Button { name: "cut", label: "Hang up, once", fault: || FaultKind::Cut.into() },
-    Button { name: "cut_after", label: "Do it, then hang up, once", fault: || FaultKind::CutAfter.into() },
+    Button { name: "cut_after", label: "Process it, then hang up, once", fault: || FaultKind::CutAfter.into() },
     Button { name: "always", label: "Answer 500 until reset", fault: || Fault::status(500).always() },
 ];
 
@@ -71,7 +71,7 @@ fn describe_kind(kind: &FaultKind) -> String {
         FaultKind::Hang => "no answer".into(),
         FaultKind::HangAfter => "done, but no answer".into(),
         FaultKind::Cut => "hangs up".into(),
-        FaultKind::CutAfter => "done, then hangs up".into(),
+        FaultKind::CutAfter => "processes it, then hangs up".into(),
     }
 }
 

@@ -25,16 +25,16 @@ pub struct Mail {
     pub options: Vec<(String, String)>,
     /// `v:` fields without the prefix, in the order sent.
     pub variables: Vec<(String, String)>,
-    /// The pictures in the mail itself, in the order sent.
+    /// The images that are embedded in the mail, in the order sent.
     pub inline: Vec<InlinePart>,
     /// The Message-Id in the answer, in angle brackets.
     pub message_id: String,
 }
 
-/// A picture in the mail itself, an `inline` field. The HTML shows it as `cid:` and its file name.
+/// An image that is embedded in the mail: an `inline` field. The HTML refers to it by `cid:` and its file name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct InlinePart {
-    /// The file name, which Mailgun makes the Content-ID.
+    /// The file name, which Mailgun uses as the Content-ID.
     pub file_name: String,
     /// The Content-Type as sent.
     pub content_type: String,

@@ -82,7 +82,7 @@ fn text_view(text: &str) -> String {
     view + &escape(rest) + "</pre>"
 }
 
-/// The HTML in a frame that runs no scripts and loads nothing but the mail's own pictures. Its links open in a new tab.
+/// The HTML in a frame that runs no scripts and loads nothing but the mail's embedded images. Its links open in a new tab.
 fn html_view(mail: &Mail) -> String {
     let alone = "<meta http-equiv=\"content-security-policy\" content=\"default-src 'none'; \
                  style-src 'unsafe-inline'; img-src data:\"><base target=\"_blank\">";

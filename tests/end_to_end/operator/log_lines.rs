@@ -67,7 +67,7 @@ async fn a_request_that_supersedes_a_waiting_job_or_needs_no_mail_has_a_line_too
     let api = &system.apis[0];
     for (answer, message, code) in [
         (&first, "job ended while it waited", "newer_request"),
-        (&repeated, "request gets no mail of its own", "duplicate"),
+        (&repeated, "request gets no separate mail", "duplicate"),
     ] {
         let line = api.wait_for_line(message, MAX_WAIT).await.unwrap();
         let (told, job) = (fields(&line), system.job(answer).await);

@@ -84,7 +84,7 @@ async fn every_fault_of_the_portals_file_stops_both_programs() {
         assert_eq!(code, Some(2), "{lines:?}");
         let expected = [
             "7: `name` is missing",
-            "9: `origins` has an origin that line 4 has, too",
+            "9: `origins` has an origin that is already on line 4",
             "10: `colour`: `blue` is not a colour",
             "11: `time_zone`: is not a name in the IANA time zone database",
         ];

@@ -52,7 +52,7 @@ async fn an_upstream_that_is_down_is_down_in_all_three() {
     until_all_say(&system, "down (slow pace)", 0, 1, (503, "down")).await;
     let lines = system.worker_command(&["upstreams"]).await.join("\n");
     let code: String = system.scalar("select code from upstreams where name = 'supabase'").await;
-    assert!(lines.contains(&format!(": {code}: ")) && lines.contains("Look at SUPABASE_URL."), "{lines}");
+    assert!(lines.contains(&format!(": {code}: ")) && lines.contains("Check SUPABASE_URL."), "{lines}");
 
     system.supabase.faults().clear();
     let refused = r#"{"code":"bad_jwt","message":"invalid JWT: token is expired"}"#;

@@ -13,7 +13,7 @@ use clap::{Command, CommandFactory as _};
 pub struct Setting {
     /// The environment variable.
     pub variable: String,
-    /// The heading in `--help` under which it appears.
+    /// The heading under which `--help` lists the setting.
     pub heading: String,
     /// The default; `None` if the setting is required or may be left out.
     pub default: Option<String>,

@@ -75,7 +75,7 @@ fn a_folder_without_words_and_templates_is_a_mistake() {
     write(folder.path(), "README.md", "");
     write(folder.path(), ".git/config", "");
     let found = WordsFolder::read(folder.path()).unwrap_err();
-    assert!(found[0].to_string().ends_with("put mail texts into a file such as de/words.ftl."), "{found:?}");
+    assert!(found[0].to_string().ends_with("put messages into a file such as de/words.ftl."), "{found:?}");
     write(folder.path(), "sign_in.html", "");
     assert!(WordsFolder::read(folder.path()).is_ok());
 }

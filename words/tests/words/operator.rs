@@ -65,11 +65,11 @@ fn every_fault_is_reported_with_its_file_and_line() {
             "words/de/words.ftl:3: Expected a token starting with \"}\".",
             "words/de/words.ftl:3: `mail-buttons` is not a message of the mail or the confirm page.",
             "words/de/words.ftl:4: Expected one of \"a-zA-Z\".",
-            "words/es/words.ftl:1: Another file already has mail texts for the language es.",
+            "words/es/words.ftl:1: Another file already has messages for the language es.",
             "words/es/words.ftl:3: `mail-button` is broken: Cyclical dependency detected.",
-            "words/es/words.ftl:4: `mail-heading` has a URL. The only link of a mail is the one that signs in.",
+            "words/es/words.ftl:4: `mail-heading` contains a URL. The only link in a mail must be the sign-in link.",
             "words/es/words.ftl:5: `mail-preview` is empty.",
-            "words/es/words.ftl:6: `mail-newest-code` has a control character.",
+            "words/es/words.ftl:6: `mail-newest-code` contains a control character.",
             "words/es/words.ftl:7: `mail-newest-link` is broken: Unknown variable: $host; Unknown variable: $time.",
             "words/fr/words.ftl:1: `mail-headline` is not a message of the mail or the confirm page.",
             "words/fr/words.ftl:3: `mail-heading` calls the function `NUMBER`, which does not exist.",
@@ -80,7 +80,7 @@ fn every_fault_is_reported_with_its_file_and_line() {
             "words/fr/words.ftl:7: `mail-button` uses `$host`, but this message gets no arguments.",
             "words/fr/words.ftl:8: `mail-newest-link` has an attribute, which nobody would see.",
             "words/fr/words.ftl:8: `mail-newest-link` has no text.",
-            "words/fr/words.ftl:10: The line has a control character.",
+            "words/fr/words.ftl:10: The line contains a control character.",
             "words/fr/words.ftl:10: `mail-subject-code` uses `$hour`, but this message gets $host, $time.",
         ]
     );

@@ -124,7 +124,7 @@ fn a_mistake_names_the_language_the_message_and_the_line() {
     );
     let italian: Language = "it".parse().unwrap();
     let error = words.text(italian, "mail-heading", &[]).unwrap_err();
-    assert_eq!(error.to_string(), "there are no mail texts in the language it");
+    assert_eq!(error.to_string(), "there are no messages in the language it");
 }
 
 #[test]

@@ -96,7 +96,7 @@ fn chosen_mails<'a>(
     choice: PreviewChoice<'_>,
 ) -> Result<Vec<(&'a Look, Language, MailStyle)>, CommandError> {
     let chosen_looks: Vec<&Look> = match choice.portal {
-        // If there are portals, new mails do not have the common look.
+        // If there are portals, no new mail uses the common look.
         None => looks.all().skip(usize::from(looks.has_portals())).map(AsRef::as_ref).collect(),
         Some(_) => vec![look_of(looks, choice.portal)?],
     };
@@ -113,7 +113,7 @@ fn chosen_mails<'a>(
     Ok(chosen)
 }
 
-/// The look of a portal. The common one without a portal.
+/// The look of a portal. The common look without a portal.
 ///
 /// # Errors
 /// [`CommandError::Portal`] if there is no such portal.

@@ -65,8 +65,8 @@ impl PreviewPage {
     }
 }
 
-/// The mail as a mail program shows it in light or dark mode, with its logo. A frame has the mode of the whole browser, so the
-/// condition is replaced by its result.
+/// The mail as a mail program shows it in light or dark mode, with its logo. A frame always uses the browser's own mode, so
+/// this replaces the media query by one that always or never applies.
 fn in_mode(mail: &RenderedMail, mode: &str, condition: &str) -> String {
     let html = mail.html.replace(DARK, condition).replace("color-scheme: light dark", &format!("color-scheme: {mode}"));
     let html = html.replace("content=\"light dark\"", &format!("content=\"{mode}\""));

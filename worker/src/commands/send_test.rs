@@ -22,7 +22,7 @@ use crate::{
     upstream::mailgun::{Envelope, MailgunClient},
 };
 
-/// What the mail says about itself.
+/// The notice in the mail that says that it is a test.
 const NOTICE: &str = "This is a test mail. Its link and its code sign nobody in.";
 /// The page that the link leads to, if `PUBLIC_URL` is not set. Nothing serves it.
 const EXAMPLE_URL: &str = "https://login.example.com";
@@ -61,7 +61,8 @@ impl SendTestSettings {
     }
 }
 
-/// Sends the mail, and prints Mailgun's id of it. The mail belongs to no job, so Mailgun's reports about it change nothing.
+/// Sends the mail, and prints the id that Mailgun gave it. The mail belongs to no job, so Mailgun's reports about it change
+/// nothing.
 ///
 /// # Errors
 /// [`CommandError::Language`], [`CommandError::Portal`], [`CommandError::Mail`], [`CommandError::Mailgun`] or
@@ -105,7 +106,7 @@ fn marked(mail: RenderedMail) -> RenderedMail {
         "<p dir=\"ltr\" style=\"margin:0;padding:8px;background-color:#fff3bf;color:#14181f;font-family:sans-serif;\
          text-align:center;\">{NOTICE}</p>"
     );
-    // A template may have no body element, and then its first element is the best place.
+    // If the template has no body element, its first element is the best place.
     let body_start =
         html.find("<body").and_then(|start| Some(start + html[start..].find('>')? + 1)).unwrap_or_default();
     let html = format!("{}{banner}{}", &html[..body_start], &html[body_start..]);

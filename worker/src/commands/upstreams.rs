@@ -39,7 +39,7 @@ fn describe(state: UpstreamState, stop: Option<&Stop>) -> String {
     };
     let since = stop.since.to_rfc3339_opts(SecondsFormat::Secs, true);
     let Stop { failure, setting, .. } = stop;
-    let stopped = format!("{kind} since {since}: {}: {} Look at {setting}.", failure.code, sentence(&failure.message));
+    let stopped = format!("{kind} since {since}: {}: {} Check {setting}.", failure.code, sentence(&failure.message));
     if state.is_paused { format!("{stopped} Also {pause}.") } else { stopped }
 }
 
@@ -68,7 +68,7 @@ mod tests {
         assert_eq!(describe(state(false, false), None), "ok");
         assert_eq!(describe(state(false, true), None), "paused, because it limits our rate");
         let down = "down (slow pace) since 2027-01-15T08:00:00Z: mailgun_no_answer: Mailgun does not answer. \
-                    Look at MAILGUN_BASE_URL.";
+                    Check MAILGUN_BASE_URL.";
         assert_eq!(describe(state(true, false), Some(&stop)), down);
         assert_eq!(
             describe(state(true, true), Some(&stop)),

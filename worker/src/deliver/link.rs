@@ -109,7 +109,7 @@ impl DeliveryRun<'_> {
             tracing::info!(
                 first,
                 now,
-                "the mail templates have changed since the first mail: the repeated mail has a different text"
+                "the mail templates have changed since the first mail: the repeated mail has different text"
             );
         }
         let look = self.look_of(&parts);

@@ -13,7 +13,8 @@ impl DeliveryRun<'_> {
         Arc::clone(&self.portal().look)
     }
 
-    /// The look of a mail that was tried before: the one that its seal names. If that is no longer loaded, the current one.
+    /// The look of a mail that was tried before, which its sealed link names. If that look is no longer loaded, the current
+    /// one.
     pub(super) fn look_of(&self, parts: &LinkParts) -> Arc<Look> {
         let current = self.current_look();
         let Some(first) = parts.look.as_deref().filter(|first| *first != current.id()) else { return current };

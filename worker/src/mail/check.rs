@@ -1,5 +1,5 @@
-//! Checks example mails of a look, so that a mistake in a template stops the program at startup instead of failing a mail, or
-//! breaking a rule of all mails: one link, nothing from the network, and nothing that hides what a link or a code is.
+//! Checks example mails of a look, so that a mistake in a template stops the program at startup and never breaks a mail.
+//! Each mail must have one link, load nothing from the network, and contain nothing that disguises a link or a code.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(crate) struct Findings(BTreeMap<Fault, Option<(Language, MailStyle)>>);
 /// A problem of a body or of the subject.
 pub(super) struct Problem {
     pub text: String,
-    /// A text in the template's source that shows where the problem is.
+    /// A string in the template's source that shows where the problem is.
     pub needle: Option<String>,
 }
 
@@ -94,8 +94,8 @@ impl Findings {
     }
 }
 
-/// The file and line of a text in a template or in the templates that it may include. The template itself and line 0 if the
-/// text is in none.
+/// The file and line of a string in a template or in the templates that it may include. If none of them contains the string,
+/// the template itself and line 0.
 fn locate(templates: &Templates, name: &str, needle: Option<&str>) -> (String, usize) {
     let line = |text: &str| {
         let needle = needle?.to_lowercase();
@@ -117,7 +117,7 @@ fn problems_of_subject(subject: &str) -> Vec<Problem> {
         problems.push(Problem::new("The subject is not a single line."));
     }
     if subject.contains("://") || subject.contains(CODE) {
-        problems.push(Problem::new("The subject has a link or a code."));
+        problems.push(Problem::new("The subject contains a link or a code."));
     }
     problems.extend(unresolved(subject));
     problems
@@ -131,7 +131,7 @@ fn problems_of_text(text: &str, style: MailStyle, support: Option<&Support>) -> 
     }
     let without_link = text.replace(LINK, "").replace(support.map_or("\0", Support::text), "");
     if without_link.contains("://") {
-        problems.push(Problem::at("://", "The text has a URL other than the link."));
+        problems.push(Problem::at("://", "The text contains a URL other than the link."));
     }
     problems
 }
@@ -160,7 +160,7 @@ fn problems_of_body(body: &str, style: MailStyle) -> Vec<Problem> {
     let is_beside = |piece: &str| piece.contains(LINK) || piece.contains(&escape(LINK)) || piece.contains(CODE);
     let pieces = body.split(['\n', '<', '>']).filter(|piece| is_beside(piece));
     if pieces.clone().any(|piece| piece.contains(is_format_character)) {
-        problems.push(Problem::new("An invisible character is beside the link or the code."));
+        problems.push(Problem::new("An invisible character is next to the link or the code."));
     }
     problems
 }

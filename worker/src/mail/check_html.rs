@@ -1,5 +1,5 @@
-//! Checks that an HTML body has one link, loads nothing and runs nothing. Reads the HTML loosely: what looks like a tag or an
-//! attribute counts as one, even in a comment for Outlook.
+//! Checks that an HTML body has one link, loads nothing and runs nothing. Parses the HTML loosely: anything that looks like
+//! a tag or an attribute counts as one, even in a comment for Outlook.
 
 use super::{check::Problem, markup::escape, sample::LINK};
 
@@ -7,7 +7,7 @@ use super::{check::Problem, markup::escape, sample::LINK};
 pub(super) struct Allowed<'a> {
     /// Whether the mail has a link.
     pub link: bool,
-    /// Where the support leads.
+    /// Where the portal's support link leads.
     pub support: Option<&'a str>,
     /// The source of the logo.
     pub logo: Option<&'a str>,
@@ -19,11 +19,11 @@ const FORBIDDEN_ELEMENTS: [&str; 16] = [
     "svg", "video", "audio", "source",
 ];
 
-/// Attributes that load something. `src` is checked by its value.
+/// Attributes that load something. `src` is not among them: its value is checked instead.
 const FORBIDDEN_ATTRIBUTES: [&str; 8] =
     ["srcset", "background", "poster", "action", "formaction", "data", "ping", "http-equiv"];
 
-/// Texts that load or run something wherever they are.
+/// Strings that load or run something wherever they occur.
 const FORBIDDEN_TEXTS: [&str; 5] = ["url(", "@import", "javascript:", "vbscript:", "expression("];
 
 pub(super) fn problems(html: &str, allowed: &Allowed<'_>) -> Vec<Problem> {
@@ -37,7 +37,10 @@ pub(super) fn problems(html: &str, allowed: &Allowed<'_>) -> Vec<Problem> {
         }
     }
     for text in FORBIDDEN_TEXTS.into_iter().filter(|text| lower.contains(text)) {
-        problems.push(Problem::at(text, format!("`{text}` does not belong in a mail: mails load and run nothing.")));
+        problems.push(Problem::at(
+            text,
+            format!("`{text}` does not belong in a mail: mails must not load or run anything."),
+        ));
     }
     for name in FORBIDDEN_ATTRIBUTES {
         let is_harmless = |value: &str| name == "http-equiv" && value.eq_ignore_ascii_case("content-type");
@@ -46,11 +49,13 @@ pub(super) fn problems(html: &str, allowed: &Allowed<'_>) -> Vec<Problem> {
         }
     }
     for value in attributes(html, &lower, "src").filter(|value| Some(*value) != allowed.logo) {
-        problems.push(Problem::at("src", format!("`src` is `{value}`: mails show no picture but the portal's logo.")));
+        problems.push(Problem::at("src", format!("`src` is `{value}`: the only image allowed is the portal's logo.")));
     }
     if let Some(name) = event_handler(&lower) {
-        problems
-            .push(Problem::at(name, format!("The attribute `{name}` does not belong in a mail: mails run nothing.")));
+        problems.push(Problem::at(
+            name,
+            format!("The attribute `{name}` does not belong in a mail: mails must not run scripts."),
+        ));
     }
     problems
 }
@@ -61,21 +66,22 @@ fn problems_of_links(html: &str, lower: &str, allowed: &Allowed<'_>) -> Vec<Prob
     let targets: Vec<&str> = attributes(html, lower, "href").collect();
     let links = targets.iter().filter(|target| **target == link).count();
     if links != usize::from(allowed.link) {
-        let expected = if allowed.link { "The link must be in one `href`" } else { "The mail must have no link" };
-        problems.push(Problem::at("href", format!("{expected}, but it is in {links}.")));
+        let expected =
+            if allowed.link { "The link must be in exactly one `href`" } else { "The mail must not contain the link" };
+        problems.push(Problem::at("href", format!("{expected}, but it appears in {links}.")));
     }
     for target in targets.iter().filter(|target| **target != link && Some(**target) != support.as_deref()) {
-        problems
-            .push(Problem::at("href", format!("`href` is `{target}`: the only links are the link and the support.")));
+        let problem = "the only links allowed are the sign-in link and the portal's support";
+        problems.push(Problem::at("href", format!("`href` is `{target}`: {problem}.")));
     }
     let rest = html.replace(&link, "").replace(support.as_deref().unwrap_or("\0"), "");
     if without_names(&rest).contains("://") {
-        problems.push(Problem::at("://", "The HTML has a URL other than the link."));
+        problems.push(Problem::at("://", "The HTML contains a URL other than the link."));
     }
     problems
 }
 
-/// The HTML without its doctype and XML namespaces, which contain URLs that nothing opens.
+/// The HTML without its doctype and XML namespaces, whose URLs nothing ever opens.
 fn without_names(html: &str) -> String {
     let lower = html.to_ascii_lowercase();
     let doctype = lower.find("<!doctype").and_then(|start| Some((start, start + lower[start..].find('>')?)));

@@ -97,11 +97,11 @@ fn mistakes_in_templates_name_their_line() {
         ("\n\n{% if %}", 3, "syntax error"),
         ("{% include \"nothing.html\" %}", 1, "The template `nothing.html` does not exist."),
         ("\n{% include \"sign_in.html\" %}", 2, "recursion"),
-        ("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", 1, "does not end"),
+        ("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", 1, "does not finish"),
         ("{{ message(\"mail-headline\") }}", 1, "the language en has no message `mail-headline`"),
         ("{{ message(\"mail-heading\", bold=true) }}", 1, "bold"),
         ("{{ message() }}", 1, "name a message"),
-        ("{{ line(1) }}", 1, "the name of a message is a text"),
+        ("{{ line(1) }}", 1, "the name of a message must be a string"),
         ("{{ logo.src }}", 1, "undefined value"),
         ("{{ portal }}", 1, "test it with `if` first"),
         ("{{ x | nofilter }}", 1, "unknown filter"),
@@ -120,7 +120,7 @@ fn a_subject_is_one_line_without_the_link_and_the_code() {
         ("a\nb", "The subject is not a single line."),
         ("{{ link }}", "undefined value"),
         ("{{ code }}", "undefined value"),
-        ("https://example.com", "The subject has a link or a code."),
+        ("https://example.com", "The subject contains a link or a code."),
         ("{ $host }", "`{ $` is left in the mail."),
     ] {
         let found = faults(&[("subject.txt", text)]);
@@ -138,7 +138,7 @@ fn a_text_has_its_link_alone_on_a_line_and_its_code_once() {
         (TEXT.replace("{{ code }}", ""), "sign_in.txt:", "The code must appear exactly once, but it appears 0 times."),
         (TEXT.replace("{{ code }}", "{{ code }} {{ code }}"), "sign_in.txt:2:", "but it appears 2 times."),
         (TEXT.replace("{{ code }}", "\u{202e}{{ code }}"), "sign_in.txt:", "An invisible character"),
-        (format!("{TEXT}\nhttps://example.com"), "sign_in.txt:4:", "The text has a URL other than the link."),
+        (format!("{TEXT}\nhttps://example.com"), "sign_in.txt:4:", "The text contains a URL other than the link."),
     ] {
         assert_fault("sign_in.txt", &text, start, problem);
     }
@@ -147,8 +147,14 @@ fn a_text_has_its_link_alone_on_a_line_and_its_code_once() {
 #[test]
 fn html_has_one_link_and_loads_nothing() {
     for (more, problem) in [
-        ("<a href=\"https://example.com\">x</a>", "the only links are the link and the support"),
-        ("{% if link %}<a href='{{ link }}'>x</a>{% endif %}", "The link must be in one `href`, but it is in 2."),
+        (
+            "<a href=\"https://example.com\">x</a>",
+            "the only links allowed are the sign-in link and the portal's support",
+        ),
+        (
+            "{% if link %}<a href='{{ link }}'>x</a>{% endif %}",
+            "The link must be in exactly one `href`, but it appears in 2.",
+        ),
         ("<script>1</script>", "The element `<script>`"),
         ("<IFRAME></IFRAME>", "The element `<iframe>`"),
         ("<form>", "The element `<form>`"),
@@ -159,7 +165,7 @@ fn html_has_one_link_and_loads_nothing() {
         ("<td background=\"x.png\">", "The attribute `background`"),
         ("<p onclick=\"x\">", "The attribute `onclick`"),
         ("<meta http-equiv=\"refresh\">", "The attribute `http-equiv`"),
-        ("https://example.com", "The HTML has a URL other than the link."),
+        ("https://example.com", "The HTML contains a URL other than the link."),
         ("{% if code %}<p>\u{200b}{{ code }}</p>{% endif %}", "but it appears 2 times."),
         ("{{ '{{' }}", "`{{` is left in the mail."),
     ] {
@@ -181,8 +187,8 @@ fn files_that_nobody_reads_are_mistakes() {
         ("de/word.ftl", "neither words.ftl nor a template"),
         ("logo.png", "neither words.ftl nor a template"),
         ("portals/shup/sign_in.txt", "There is no portal `shup`."),
-        ("portals/sign_in.txt", "has a folder for each portal"),
-        ("de/old/sign_in.txt", "A language's folder has no folders"),
+        ("portals/sign_in.txt", "only folders, one for each portal"),
+        ("de/old/sign_in.txt", "A language's folder must not contain folders"),
         ("german/sign_in.txt", "language tag"),
     ] {
         let found = faults(&[("de/words.ftl", ""), (file, TEXT)]);

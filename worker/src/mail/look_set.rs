@@ -59,12 +59,12 @@ impl LookSet {
         Self::read(folder, &[]).map_err(|faults| faults.into_iter().filter(is_common).collect())
     }
 
-    /// Whether any portal has a look of its own.
+    /// Whether any portal has its own look.
     pub(crate) fn has_portals(&self) -> bool {
         !self.portals.is_empty()
     }
 
-    /// The look of a portal. The common one if there is no portal, or if it is not configured.
+    /// The look of a portal. The common look if `id` is `None` or the portal is not configured.
     pub(crate) fn of_portal(&self, portal: Option<&str>) -> &Arc<Look> {
         portal.and_then(|id| self.portals.get(id)).unwrap_or(&self.common)
     }
@@ -89,7 +89,7 @@ fn sorted(faults: impl Iterator<Item = Fault>) -> Vec<Fault> {
     faults.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// Compiles the templates of several looks. Languages and portals without templates of their own share the compiled ones.
+/// Compiles the templates of several looks. Languages and portals without their own templates share the compiled ones.
 struct LookBuilder<'a> {
     templates: &'a TemplateFolder,
     /// The compiled templates, by the names of their files. `None` if they do not compile.

@@ -1,10 +1,10 @@
-//! Writes a message as HTML: escapes its text, and marks its values.
+//! Writes a message as HTML: escapes its text, and marks up its values.
 
 use std::fmt::Write as _;
 
 use words::Part;
 
-/// Escapes a text for HTML elements and attributes. Writes `&amp;`, which even a very simple HTML parser decodes, and leaves
+/// Escapes text for HTML elements and attributes. Writes `&amp;`, which even a very simple HTML parser decodes, and leaves
 /// slashes alone, so that a link stays readable.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len() + text.len() / 8);
@@ -28,12 +28,12 @@ fn push_escaped(html: &mut String, text: &str) {
     html.push_str(rest);
 }
 
-/// How the values of a message are marked.
+/// How the values of a message are marked up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Marks {
-    /// The host and the times are in bold type, and times and durations do not break.
+    /// The host and the times are in bold type, and times and durations are never broken across lines.
     Bold,
-    /// Values are only kept apart from the words around them.
+    /// Values are only isolated from the words around them.
     Plain,
 }
 
@@ -42,7 +42,7 @@ pub(crate) enum Marks {
 pub(crate) struct Markup<'a> {
     pub marks: Marks,
     pub is_right_to_left: bool,
-    /// Where the value `support` leads.
+    /// What the value `support` links to.
     pub support: Option<&'a str>,
 }
 

@@ -43,9 +43,9 @@ pub struct RenderedMail {
     pub subject: String,
     /// The plain-text body. Its only URL is the link, if any.
     pub text: String,
-    /// The HTML body. Its only `href` is the link, if any, and the support of the portal, if any.
+    /// The HTML body. Its only `href`s are the link and the portal's support, if the mail has them.
     pub html: String,
-    /// The picture that the HTML body shows, if any.
+    /// The image that the HTML body shows, if any.
     pub logo: Option<Logo>,
 }
 
@@ -78,7 +78,7 @@ pub(super) struct RenderedParts {
     pub html: Result<String, TemplateError>,
 }
 
-/// Renders the subject and both bodies, and goes on after an error.
+/// Renders the subject and both bodies, and continues after an error.
 ///
 /// # Errors
 /// There are no words for the language.

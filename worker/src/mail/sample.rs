@@ -72,7 +72,7 @@ pub(crate) fn sample(look: &Look, language: Language, style: MailStyle) -> Resul
     render(look, &content(&style.example(LINK, requested_at), language, requested_at))
 }
 
-/// Renders an example mail, and goes on after an error.
+/// Renders an example mail, and continues after an error.
 ///
 /// # Errors
 /// There are no words for the language.

@@ -77,7 +77,7 @@ impl TemplateFolder {
         unused
             .map(|source| {
                 let known = BUILT_IN.map(|(name, _)| name).join(", ");
-                Fault::new(&source.file, 0, format!("No template includes this file, and it is none of {known}."))
+                Fault::new(&source.file, 0, format!("No template includes this file, and it is not one of {known}."))
             })
             .collect()
     }
@@ -117,7 +117,7 @@ impl Reader<'_> {
     fn read_subfolder(&mut self, path: &Path, name: &str, place: &Place) {
         match place {
             Place { language: Some(_), .. } => {
-                self.fault(path, "A language's folder has no folders: put the templates into the language's folder.");
+                self.fault(path, "A language's folder must not contain folders: put the templates directly into it.");
             }
             Place { portal: None, .. } if name == PORTALS_FOLDER => self.read_portals(path),
             Place { portal, .. } => {
@@ -132,7 +132,7 @@ impl Reader<'_> {
     fn read_portals(&mut self, folder: &Path) {
         for (path, name) in self.entries(folder) {
             if !path.is_dir() {
-                self.fault(&path, "This folder has a folder for each portal, and no files.");
+                self.fault(&path, "This folder must contain only folders, one for each portal.");
             } else if self.portals.contains(name.as_str()) {
                 self.read_folder(&path, &Place { portal: Some(name), language: None });
             } else {
@@ -169,7 +169,7 @@ fn read_template(path: &Path, name: &str) -> Result<TemplateSource, String> {
     if fs::metadata(path).map_err(problem)?.len() > MAX_SIZE {
         return Err("The file is larger than 1 MiB.".to_owned());
     }
-    let text = String::from_utf8(fs::read(path).map_err(problem)?).map_err(|_| "The file is not in UTF-8.")?;
+    let text = String::from_utf8(fs::read(path).map_err(problem)?).map_err(|_| "The file is not valid UTF-8.")?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text).into();
     Ok(TemplateSource { name: name.to_owned(), file: path.display().to_string(), text })
 }

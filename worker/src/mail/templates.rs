@@ -1,5 +1,5 @@
-//! The templates of the mail in one language, compiled once. Templates are written for MiniJinja. A name that does not exist is
-//! an error, and a template that never ends runs out of fuel.
+//! The templates of the mail in one language, compiled once. Templates are written for MiniJinja. An undefined name
+//! is an error, and a template that never ends runs out of fuel.
 
 use std::{
     borrow::Cow,
@@ -55,9 +55,9 @@ pub(crate) struct TemplateError {
     pub file: String,
     /// The line, from 1. 0 if it is not known.
     pub line: usize,
-    /// What is wrong, without any value of the mail.
+    /// What is wrong. Contains no value of the mail.
     pub kind: ErrorKind,
-    /// More about it. It may name values, so it must not reach the log of a delivery.
+    /// More details. They may include values, so they must not reach the log of a delivery.
     pub detail: String,
 }
 
@@ -66,7 +66,7 @@ impl TemplateError {
     pub(crate) fn fault(&self) -> Fault {
         let Self { file, line, kind, detail } = self;
         let problem = match kind {
-            ErrorKind::OutOfFuel => "The template does not end, or does far too much.".to_owned(),
+            ErrorKind::OutOfFuel => "The template does not finish, or does far too much work.".to_owned(),
             _ if detail.is_empty() => format!("{kind}."),
             _ => format!("{kind}: {detail}."),
         };

@@ -13,7 +13,7 @@ use super::{
     markup::Marks,
 };
 
-/// What the mail contains, for a template of a body.
+/// The parts of the mail that only the templates of the bodies can use.
 pub(super) struct Body {
     /// The link; `None` if the mail has only a code.
     pub link: Option<String>,
@@ -82,7 +82,7 @@ impl Variables {
         ])
     }
 
-    /// `text` and `href` of the support.
+    /// `text` and `href` of the portal's support.
     fn support(&self) -> Value {
         let Some(support) = &self.brand.support else { return ().into() };
         Value::from_pairs([("text", Value::from(support.text())), ("href", support.href().into())])
@@ -109,11 +109,11 @@ fn spell(code: &str) -> String {
     code.chars().map(String::from).collect::<Vec<_>>().join(" ")
 }
 
-/// `message("id", …)`: a paragraph. In HTML, values are marked; with `plain=true` they are not in bold type. In plain text, the
-/// lines are short.
+/// `message("id", …)`: a paragraph. In HTML, values are marked up, but not in bold with `plain=true`. In plain text, long
+/// lines are wrapped.
 struct Message(Arc<MailWords>);
 
-/// `line("id")`: one line without any marks.
+/// `line("id")`: one line without any markup.
 struct Line(Arc<MailWords>);
 
 impl Object for Message {
@@ -161,7 +161,7 @@ impl Object for Line {
 }
 
 fn id(value: &Value) -> Result<&str, Error> {
-    value.as_str().ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "the name of a message is a text"))
+    value.as_str().ok_or_else(|| Error::new(ErrorKind::InvalidOperation, "the name of a message must be a string"))
 }
 
 fn broken(error: words::WordsError) -> Error {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The current value. Whoever has read it keeps the same value until the end of its work.
+/// The current value. A caller that has read the value keeps it until its work is done.
 pub struct Live<T>(RwLock<Arc<T>>);
 
 impl<T> Live<T> {
@@ -10,7 +10,7 @@ impl<T> Live<T> {
         Self(RwLock::new(Arc::new(value)))
     }
 
-    /// The value that was read last.
+    /// The most recent value.
     pub fn current(&self) -> Arc<T> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

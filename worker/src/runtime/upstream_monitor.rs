@@ -16,7 +16,7 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time between two attempts to get the turn for a check call after a failed call. Only one worker at a time can have the turn.
 const TRY_INTERVAL: Duration = Duration::from_millis(250);
-/// Maximum number of attempts to get the turn. Each time, another worker may get the turn first.
+/// Maximum number of attempts to get the turn, because another worker may get it first each time.
 const MAX_TRIES: u32 = 8;
 
 /// The state of both upstreams, as this process has seen it.

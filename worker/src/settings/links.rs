@@ -100,7 +100,7 @@ impl LinkSettings {
         };
         let mail_code = mail_code?;
         if style == LinkStyle::Code && mail_code == MailCode::Off {
-            errors.add("MAIL_CODE", "on", "is off, but with LINK_STYLE=code, mails have only a code".to_owned());
+            errors.add("MAIL_CODE", "on", "is off, but with LINK_STYLE=code, mails contain only a code".to_owned());
             return None;
         }
         Some(Self { default: PortalLinks { style, mail_code }, confirm, confirm_keys })

@@ -1,5 +1,5 @@
-//! The portals in whose names mails are sent: `PORTALS_FILE`, or the one portal that the environment describes. On SIGHUP, the
-//! file is read again.
+//! The portals in whose names mails are sent: `PORTALS_FILE`, or the only portal, which the environment describes. On
+//! SIGHUP, the file is read again.
 
 use std::{
     collections::HashMap,
@@ -75,7 +75,7 @@ pub(super) fn read_file(file: &Path, words: Option<&WordsFolder>, errors: &mut S
     errors.read_all(FILE.0, FILE.1, portals::read_file(file, words))
 }
 
-/// What it takes to read the portals, at the start and on SIGHUP.
+/// Everything that is needed to read the portals, at startup and on SIGHUP.
 #[derive(Clone)]
 pub struct PortalsSource {
     file: Option<PathBuf>,
@@ -85,7 +85,7 @@ pub struct PortalsSource {
 }
 
 impl PortalsSource {
-    /// Takes the settings that stay the same until the program ends.
+    /// Keeps the settings that stay the same until the program ends.
     pub(super) fn new(
         arguments: &WorkerArguments,
         links: LinkSettings,
@@ -137,7 +137,7 @@ impl PortalsSource {
         Err(faults)
     }
 
-    /// Takes what the file leaves out from the environment.
+    /// Fills in from the environment what the file leaves out.
     fn links_of(&self, portal: &Portal) -> Result<PortalLinks, Fault> {
         let defaults = &self.links.default;
         let style = match portal.link_style {

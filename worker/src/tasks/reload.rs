@@ -1,5 +1,5 @@
-//! Reads the files of the settings again on SIGHUP. Either all files are used, or none: after a fault, the worker goes on with
-//! what it had.
+//! Reads the files of the settings again on SIGHUP. Either all files are used, or none: after a fault, the worker keeps what
+//! it had.
 
 use std::{io, sync::Arc};
 
@@ -28,7 +28,7 @@ pub(crate) fn start(worker: Arc<Worker>, source: ReloadSource) -> io::Result<Joi
     }))
 }
 
-/// The error is all faults, each with its file and line.
+/// The error lists all faults, each with its file and line.
 fn read(source: &ReloadSource) -> Result<ReloadableSettings, String> {
     let mut errors = SettingErrors::default();
     let settings = source.read(&mut errors);
@@ -41,15 +41,15 @@ async fn apply(worker: &Worker, read: Result<ReloadableSettings, String>) {
             worker.apply(settings);
             metrics::record_reload("ok");
             tracing::info!(portals = worker.portals.current().count(), "reloaded PORTALS_FILE and MAIL_TEMPLATES");
-            // An api takes a new portal into use once a worker has reported it. `observe` logs an error; the next report
-            // follows within ten seconds.
+            // An api accepts requests for a new portal once a worker has reported it. `observe` logs an error; the next
+            // report follows within ten seconds.
             let _ = worker.outage.observe(worker.reporter.report(&worker.pool).await);
         }
         Err(faults) => {
             metrics::record_reload("failed");
             tracing::error!(
                 faults,
-                "reload failed, the earlier files stay in use: fix the faults and send SIGHUP again"
+                "reload failed, so the earlier files stay in use: fix the faults and send SIGHUP again"
             );
         }
     }

@@ -40,7 +40,7 @@ pub struct Envelope<'a> {
     pub job: Option<JobId>,
     /// The sender, instead of `MAIL_FROM`.
     pub from: Option<&'a str>,
-    /// The address that answers go to.
+    /// The address that replies go to.
     pub reply_to: Option<&'a str>,
     /// Exactly one address, because Mailgun would split a list at its commas.
     pub to: &'a Email,
@@ -89,7 +89,7 @@ impl MailgunClient {
         self.rate_limiter.until_ready().await;
     }
 
-    /// Sends one mail, and returns Mailgun's id of it. Call [`wait_for_rate`](Self::wait_for_rate) first.
+    /// Sends one mail, and returns the id that Mailgun gave it. Call [`wait_for_rate`](Self::wait_for_rate) first.
     ///
     /// # Errors
     /// [`UpstreamFailure`] if Mailgun did not confirm the mail. With [`Verdict::Unknown`](super::verdict::Verdict::Unknown),
@@ -165,7 +165,7 @@ impl MailgunClient {
     }
 }
 
-/// A picture in the mail itself. Mailgun makes its file name the Content-ID.
+/// An image that is embedded in the mail. Mailgun uses its file name as the Content-ID.
 fn inline_part(logo: &Logo) -> Part {
     let part = Part::bytes(logo.bytes().to_vec()).file_name(logo.file_name());
     part.mime_str(logo.media_type()).expect("the media types of logos are well-formed")

@@ -151,9 +151,9 @@ pub async fn stop(
     Ok(stopped)
 }
 
-/// Resumes a service after a call that began at `began_at` and succeeded, if it was stopped before the call began. If
-/// `is_check`, the call was a check call, which resumes only a service that a check call has stopped. If the service was
-/// resumed, wakes all workers and returns true.
+/// Resumes a service after a call that began at `began_at` and succeeded, if it was stopped before the call began.
+/// `is_check` says that the call was a check call: it resumes the service only if a check call stopped it. If the service
+/// was resumed, wakes all workers and returns true.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -20,13 +20,13 @@ pub struct Brand {
     pub name: Option<PortalName>,
     /// The colour of the button.
     pub colour: Option<Colour>,
-    /// The picture above the heading.
+    /// The image above the heading.
     pub logo: Option<Logo>,
     /// Where people can ask questions.
     pub support: Option<Support>,
     /// The sender, `Name <address>` or an address, instead of `MAIL_FROM`.
     pub from: Option<String>,
-    /// The address that answers go to.
+    /// The address that replies go to.
     pub reply_to: Option<String>,
     /// The languages of the portal's mails, the default first. `None` for all languages that have words. They choose what is
     /// previewed, and change no mail.

@@ -68,7 +68,7 @@ fn explanation(code: &str) -> &'static str {
              MAILGUN_BASE_URL=https://api.eu.mailgun.net"
         }
         "mailgun_wrong_path" => "Mailgun does not accept mail at this path: check MAILGUN_DOMAIN and MAILGUN_BASE_URL",
-        "mailgun_wrong_url" => "MAILGUN_BASE_URL does not lead to Mailgun",
+        "mailgun_wrong_url" => "MAILGUN_BASE_URL does not point to Mailgun",
         "mailgun_sender_refused" => "Mailgun does not accept the sender: check MAIL_FROM",
         "mailgun_unavailable" => "Mailgun is unavailable, and may have accepted the mail",
         "mailgun_unreadable" => "Mailgun did not confirm the mail",

@@ -80,7 +80,7 @@ fn explanation(code: &str) -> &'static str {
         "supabase_forbidden" => "A firewall or gateway in front of Supabase Auth refuses the call",
         "supabase_payment_required" => "The Supabase project is restricted: see its billing page",
         "unknown_user" => "The address has no account, and SIGNUPS=deny creates none",
-        "supabase_wrong_url" => "SUPABASE_URL does not lead to Supabase Auth: set the project's URL, without /auth/v1",
+        "supabase_wrong_url" => "SUPABASE_URL does not point to Supabase Auth: set the project's URL, without /auth/v1",
         "user_not_saved" => "Supabase could not save the new user: see its Auth logs",
         "supabase_timeout" => "Supabase Auth timed out, probably while waiting for its database",
         "supabase_unavailable" => "Supabase Auth is unavailable",

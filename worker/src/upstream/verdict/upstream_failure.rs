@@ -77,7 +77,7 @@ impl UpstreamFailure {
         }
     }
 
-    /// The setting to check if the failure affects everybody.
+    /// The setting that an operator should check if the failure affects everybody.
     #[must_use]
     pub fn setting(&self, upstream: Upstream) -> &'static str {
         match (self.verdict, upstream) {
