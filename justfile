@@ -35,6 +35,7 @@ mail-client-test:
     cd tests/mail-clients && node --test
     rm -rf target/mail-clients
     cargo run --quiet --bin magic-link-worker -- mail preview --out target/mail-clients
+    PORTALS_FILE=tests/mail-clients/portals.toml cargo run --quiet --bin magic-link-worker -- mail preview --out target/mail-clients
     node tests/mail-clients/check.mjs target/mail-clients
 
 # Test the programs behind a connection pooler (needs pgbouncer).

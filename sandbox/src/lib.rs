@@ -29,14 +29,14 @@ pub mod test_settings;
 
 pub use daemon::{Daemon, DaemonFolder, find_program};
 pub use database::{Database, DatabaseError};
-pub use dev::{DevLinkStyle, Stop, dev, with_api};
+pub use dev::{DevLinkStyle, PortalFiles, Stop, dev, with_api};
 pub use eventually::{eventually, eventually_within};
 pub use faults::{CannedAnswer, Fault, FaultKind, Faults, Lasts};
 pub use http::client;
 pub use journal::TimedOut;
 pub use mailgun::{
-    InlinePart, Mail, Mailgun, MailgunSettings, OpenJob, OpenJobs, ReadCall, SendCall, SentWebhook, Signing,
-    SuppressionList, WebhookError, signed,
+    InlinePart, Mail, Mailgun, MailgunSettings, OpenJob, OpenJobs, PreviewCommand, ReadCall, SendCall, SentWebhook,
+    Signing, SuppressionList, WebhookError, signed,
 };
 pub use pgbouncer::{PgBouncer, PgBouncerError};
 pub use portal::{Portal, PortalSettings};

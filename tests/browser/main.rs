@@ -10,6 +10,7 @@ mod confirming;
 mod long_words;
 mod looks;
 mod mailbox;
+mod mails;
 mod pictures;
 mod refusals;
 mod scanner;

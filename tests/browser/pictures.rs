@@ -3,14 +3,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use sandbox::PortalSettings;
+use sandbox::{PortalFiles, PortalSettings, Programs};
 use serde_json::json;
-use tests::TestSystem;
+use tests::{TestSystem, get_at};
 
 use crate::{
     Street,
     chromium::{Browser, browse},
     looks::{LOOKS, Look, NARROW},
+    mails::mailbox_of,
     plan_with, plan_with_code,
 };
 
@@ -25,7 +26,10 @@ async fn keep(browser: &Browser, name: &str) {
 #[tokio::test]
 async fn every_page_is_readable_light_dark_and_on_a_phone() {
     let portal = PortalSettings { mails_show_code: true, ..PortalSettings::default() };
-    let street = Street::with_portal(plan_with_code("confirm"), portal).await;
+    let mut plan = plan_with_code("confirm");
+    let files = PortalFiles::write("https://library.example.com").unwrap();
+    plan.mailgun.preview = Some(files.preview(&Programs::build().await.unwrap().worker));
+    let street = Street::with_portal(plan, portal).await;
     browse(|browser| async move {
         for (number, look) in LOOKS.into_iter().enumerate() {
             let name = look.name;
@@ -125,20 +129,54 @@ async fn every_language_is_readable_and_runs_in_its_direction() {
             }
             mails.push(mail.html);
         }
-        keep_contact_sheet(&browser, &mails).await;
+        keep_contact_sheet(&browser, &mails, 340, "mail-languages").await;
         system.finish_with_any_jobs();
     })
     .await;
 }
 
-/// Saves a screenshot of all mails side by side.
-async fn keep_contact_sheet(browser: &Browser, mails: &[String]) {
-    let look = Look { width: 1_700, height: 960, ..LOOKS[0] };
+/// The mails of the two portals of `cargo dev`.
+#[tokio::test]
+async fn every_portals_mail_has_its_look() {
+    let files = PortalFiles::write("https://library.example.com").unwrap();
+    let mailgun = mailbox_of(&files).await;
+    get_at(&format!("{}/mails", mailgun.url())).await;
+    browse(|browser| async move {
+        let mut mails = vec![];
+        for (name, text, colour) in [
+            ("library-de-link-and-code", "Stadtbücherei", "rgb(122, 31, 92)"),
+            ("example-en-link-and-code", "Example Portal", "rgb(29, 95, 214)"),
+        ] {
+            for mode in ["light", "dark"] {
+                let (status, mail) = get_at(&format!("{}/mails/shown/{name}-{mode}.html", mailgun.url())).await;
+                assert_eq!(status, 200, "{name}");
+                for look in [LOOKS[0], NARROW] {
+                    show_mail(&browser, &mail, look).await;
+                    let what = format!("{name}, {mode}, {}", look.name);
+                    browser.assert_fits(&what).await;
+                    browser.assert_mail_accessible(&what).await;
+                }
+                assert!(browser.value("document.querySelector('h1').innerText").await.as_str().unwrap().contains(text));
+                if mode == "light" {
+                    let button = "getComputedStyle(document.querySelector('a.button')).backgroundColor";
+                    assert_eq!(browser.value(button).await, colour, "{name}");
+                }
+                mails.push(mail);
+            }
+        }
+        keep_contact_sheet(&browser, &mails, 425, "mail-portals").await;
+    })
+    .await;
+}
+
+/// Saves a screenshot of all mails side by side, each this many pixels wide.
+async fn keep_contact_sheet(browser: &Browser, mails: &[String], width: u32, name: &str) {
+    let look = Look { width: width * u32::try_from(mails.len()).unwrap(), height: 960, ..LOOKS[0] };
     browser.look_like(look).await;
     browser.go("about:blank").await;
     let frames = mails.iter().map(|html| {
         let html = html.replace('&', "&amp;").replace('"', "&quot;");
-        format!("<iframe srcdoc=\"{html}\" scrolling=\"no\" style=\"width:340px;height:100vh;border:0\"></iframe>")
+        format!("<iframe srcdoc=\"{html}\" scrolling=\"no\" style=\"width:{width}px;height:100vh;border:0\"></iframe>")
     });
     let page = format!("<body style=\"margin:0;display:flex\">{}</body>", frames.collect::<String>());
     browser.value(&format!("(document.open(), document.write({}), document.close())", json!(page))).await;
@@ -148,7 +186,7 @@ async fn keep_contact_sheet(browser: &Browser, mails: &[String]) {
     let heights = "[...document.querySelectorAll('iframe')].map((frame) => frame.contentDocument.body.scrollHeight)";
     let height = browser.value(&format!("Math.max(...{heights})")).await.as_u64().unwrap();
     browser.look_like(Look { height: height.try_into().unwrap(), ..look }).await;
-    keep(browser, "mail-languages").await;
+    keep(browser, name).await;
 }
 
 /// Shows only the HTML of a mail, in a window as wide as a mail program's and as high as the mail.

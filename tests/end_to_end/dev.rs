@@ -96,6 +96,8 @@ async fn cargo_dev_starts_everything_and_a_signal_stops_it() {
     let confirm_page = format!("{}/auth/confirm/", address(&dev, "api docs").trim_end_matches("/api/docs"));
     let parts = ["hello@example.com", "sign-in link", &confirm_page, "Type this code there", "Scan this mail"];
     until_mailbox_contains(&dev, &parts).await;
+    let mails = tests::get_at(&address(&dev, "all mails")).await.1;
+    assert!(["Example Portal (example)", "Stadtbücherei (library)"].iter().all(|name| mails.contains(name)), "{mails}");
     let complaints = complaints(&dev);
     assert!(
         complaints.iter().all(|line| line.contains("is an allowed callback origin, which is meant for development")),

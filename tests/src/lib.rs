@@ -36,6 +36,8 @@ pub struct Plan {
     pub worker: Vec<(&'static str, String)>,
     /// Settings of the stand-in for Supabase Auth.
     pub supabase: SupabaseSettings,
+    /// Settings of the stand-in for Mailgun.
+    pub mailgun: MailgunSettings,
     /// Number of api replicas.
     pub apis: usize,
     /// Number of workers at the start.
@@ -50,6 +52,7 @@ impl Default for Plan {
             api: vec![],
             worker: vec![],
             supabase: SupabaseSettings::default(),
+            mailgun: MailgunSettings::default(),
             apis: 1,
             workers: 1,
             own_server: false,
@@ -160,7 +163,7 @@ impl TestSystem {
             apis: vec![],
             workers: vec![],
             supabase: SupabaseAuth::start(plan.supabase.clone()).await.unwrap(),
-            mailgun: Mailgun::start(MailgunSettings::default()).await.unwrap(),
+            mailgun: Mailgun::start(plan.mailgun.clone()).await.unwrap(),
             api_url: database.url_as(Role::Api),
             worker_url: database.url_as(Role::Worker),
             database: database.require_finish(),

@@ -10,12 +10,12 @@ mod settings;
 mod watch_jobs;
 
 use crate::{
-    Database, DatabaseError, Mailgun, MailgunSettings, Portal, PortalSettings, Program, ProgramError, Programs, Role,
-    SupabaseAuth, SupabaseSettings, http, ports::preferred_port, programs::Echo,
+    Database, DatabaseError, Mailgun, MailgunSettings, Portal, PortalSettings, PreviewCommand, Program, ProgramError,
+    Programs, Role, SupabaseAuth, SupabaseSettings, http, ports::preferred_port, programs::Echo,
 };
 pub use link_style::DevLinkStyle;
 pub use lone_api::with_api;
-use portals::PortalFiles;
+pub use portals::PortalFiles;
 use settings::DevAddresses;
 use std::{
     io::{self, IsTerminal, Write},
@@ -86,9 +86,11 @@ impl DevStack {
                 Ok(open_database().await?)
             },)?;
         let api_port = port("api", 8080)?;
-        let (supabase, mailgun) = stand_ins(api_port, database.url()).await?;
+        let supabase = supabase().await?;
         let (portal, library) = portals(api_port, &supabase.url()).await?;
         let files = PortalFiles::write(&library.url())?;
+        let preview = files.preview(&programs.worker);
+        let mailgun = mailgun(api_port, database.url(), &supabase, preview).await?;
         let addresses = DevAddresses {
             api_database: database.url_as(Role::Api),
             worker_database: database.url_as(Role::Worker),
@@ -120,6 +122,7 @@ impl DevStack {
             ("portal", format!("{}/", self.portal.url())),
             ("library", format!("{}/ (a second portal, whose mails are in German)", self.library.url())),
             ("mailbox", format!("{}/", self.mailgun.url())),
+            ("all mails", format!("{}/mails", self.mailgun.url())),
             ("api docs", format!("http://127.0.0.1:{api}/api/docs")),
             ("OpenAPI", format!("http://127.0.0.1:{api}/api/openapi.json")),
             ("api health", format!("http://127.0.0.1:{api}/health/ready")),
@@ -177,15 +180,23 @@ async fn open_database() -> Result<Database, DatabaseError> {
     Ok(database)
 }
 
-async fn stand_ins(api_port: u16, database: &str) -> anyhow::Result<(SupabaseAuth, Mailgun)> {
-    let supabase = SupabaseAuth::start(SupabaseSettings {
+async fn supabase() -> io::Result<SupabaseAuth> {
+    SupabaseAuth::start(SupabaseSettings {
         listen: loopback(port("Supabase Auth", 8054)?),
         service_role_key: settings::SERVICE_ROLE_KEY.into(),
         // The worker mails only codes with at least this many digits.
         otp_length: 10,
         ..SupabaseSettings::default()
     })
-    .await?;
+    .await
+}
+
+async fn mailgun(
+    api_port: u16,
+    database: &str,
+    supabase: &SupabaseAuth,
+    preview: PreviewCommand,
+) -> anyhow::Result<Mailgun> {
     let mailgun = Mailgun::start(MailgunSettings {
         listen: loopback(port("mailbox", 8025)?),
         domain: settings::MAILGUN_DOMAIN.into(),
@@ -194,12 +205,13 @@ async fn stand_ins(api_port: u16, database: &str) -> anyhow::Result<(SupabaseAut
         hint: Some(curl(api_port)),
         supabase_faults: Some(supabase.faults().clone()),
         jobs: Some(watch_jobs::start(database)?),
+        preview: Some(preview),
     })
     .await?;
     mailgun.set_link_tokens(supabase.link_tokens());
     let webhook = format!("http://{}/api/webhooks/mailgun", loopback(api_port));
     mailgun.set_webhook(&webhook, settings::WEBHOOK_SIGNING_KEY);
-    Ok((supabase, mailgun))
+    Ok(mailgun)
 }
 
 async fn portals(api_port: u16, supabase_url: &str) -> io::Result<(Portal, Portal)> {

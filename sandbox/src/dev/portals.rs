@@ -8,7 +8,8 @@ use std::{
 
 use tempfile::TempDir;
 
-use crate::{Portal, PortalSettings};
+use super::settings;
+use crate::{Portal, PortalSettings, PreviewCommand};
 
 const PORTALS: &str = include_str!("portals.toml");
 const LOGO: &[u8] = include_bytes!("library.png");
@@ -17,12 +18,16 @@ const WORDS: &str = include_str!("words.ftl");
 /// The name of the second portal.
 const LIBRARY: &str = "Stadtbücherei";
 
-/// The folder with the files. Dropping it removes them.
-pub(super) struct PortalFiles(TempDir);
+/// The folder with the files of the two portals of `cargo dev`. Dropping it removes them.
+#[derive(Debug)]
+pub struct PortalFiles(TempDir);
 
 impl PortalFiles {
     /// Writes the files. `library` is the origin of the second portal.
-    pub(super) fn write(library: &str) -> io::Result<PortalFiles> {
+    ///
+    /// # Errors
+    /// The system's folder for temporary files is not writable.
+    pub fn write(library: &str) -> io::Result<PortalFiles> {
         let files = PortalFiles(tempfile::Builder::new().prefix("magic-link-dev-").tempdir()?);
         fs::write(files.portals(), PORTALS.replace("{library}", library))?;
         fs::write(files.folder().join("library.png"), LOGO)?;
@@ -36,12 +41,17 @@ impl PortalFiles {
     }
 
     /// `PORTALS_FILE`.
-    pub(super) fn portals(&self) -> PathBuf {
+    pub fn portals(&self) -> PathBuf {
         self.folder().join("portals.toml")
     }
 
+    /// The command that renders the mails of both portals. `worker` is the program.
+    pub fn preview(&self, worker: &Path) -> PreviewCommand {
+        PreviewCommand { worker: worker.to_owned(), settings: settings::for_preview(self) }
+    }
+
     /// `MAIL_TEMPLATES`.
-    pub(super) fn templates(&self) -> PathBuf {
+    pub fn templates(&self) -> PathBuf {
         self.folder().join("templates")
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 
-use super::DevLinkStyle;
+use super::{DevLinkStyle, PortalFiles};
 
 /// The stand-ins' keys. No other server accepts them.
 pub(super) const SERVICE_ROLE_KEY: &str = "sandbox-service-role-key";
@@ -12,6 +12,9 @@ pub(super) const MAILGUN_KEY: &str = "key-sandbox";
 pub(super) const MAILGUN_EVENTS_KEY: &str = "events-key-sandbox";
 pub(super) const MAILGUN_DOMAIN: &str = "mg.example.com";
 pub(super) const WEBHOOK_SIGNING_KEY: &str = "sandbox-webhook-signing-key";
+
+/// The sender of portals that name none.
+const MAIL_FROM: &str = "Example Portal <sign-in@mg.example.com>";
 
 /// The addresses and ports of all parts.
 #[derive(Clone, Debug)]
@@ -89,7 +92,7 @@ pub(super) fn for_worker(at: &DevAddresses, confirm_key: &str, link_style: DevLi
         ("MAILGUN_DOMAIN", MAILGUN_DOMAIN.into()),
         ("MAILGUN_API_KEY", MAILGUN_KEY.into()),
         ("MAILGUN_EVENTS_KEY", MAILGUN_EVENTS_KEY.into()),
-        ("MAIL_FROM", "Example Portal <sign-in@mg.example.com>".into()),
+        ("MAIL_FROM", MAIL_FROM.into()),
         ("LINK_SEALING_KEY", new_key()),
         ("LINK_STYLE", link_style.as_str().into()),
         ("PORTALS_FILE", at.portals_file.display().to_string()),
@@ -98,6 +101,15 @@ pub(super) fn for_worker(at: &DevAddresses, confirm_key: &str, link_style: DevLi
         ("PUBLIC_URL", public_url(at)),
         ("CONFIRM_KEY", confirm_key.to_owned()),
         ("RUST_LOG", LOG.into()),
+    ])
+}
+
+/// For `magic-link-worker mail preview`.
+pub(super) fn for_preview(files: &PortalFiles) -> ProgramSettings {
+    owned([
+        ("PORTALS_FILE", files.portals().display().to_string()),
+        ("MAIL_TEMPLATES", files.templates().display().to_string()),
+        ("MAIL_FROM", MAIL_FROM.into()),
     ])
 }
 

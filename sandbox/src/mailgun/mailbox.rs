@@ -1,7 +1,8 @@
 //! The mailbox page: the mails, newest first, with their delivery events; the jobs without a mail; the buttons that
-//! make a stand-in fail; and the buttons that scan a mail. It works without scripts.
+//! make a stand-in fail; and the buttons that scan a mail. A second tab shows the mails of all portals. Both work without
+//! scripts.
 
-use super::{MailgunState, buttons, jobs, mail::Mail, mail_article::article, scan};
+use super::{MailgunState, buttons, jobs, mail::Mail, mail_article::article, preview, scan, tabs::Tab};
 use crate::html::escape;
 use futures_util::{
     Stream, StreamExt,
@@ -37,6 +38,10 @@ pub(super) fn routes(state: MailgunState) -> impl Endpoint<Output = Response> {
         .at("/scan.js", get(scan_script))
         .at("/events", get(events))
         .at("/faults", post(press));
+    let route = match &state.preview {
+        Some(preview) => preview::routes(route, preview.clone()),
+        None => route,
+    };
     scan::routes(route).data(state).around(|pages, request| async move {
         match is_same_origin(&request) {
             true => pages.call(request).await.map(IntoResponse::into_response),
@@ -66,6 +71,7 @@ fn page(Data(state): Data<&MailgunState>) -> Response {
     let waiting = state.jobs.as_ref().map(|jobs| jobs::render(&jobs.borrow())).unwrap_or_default();
     // Insert the mails last, so that nothing in them is taken for a placeholder.
     let page = PAGE
+        .replace("{{tabs}}", &state.preview.as_ref().map(|_| Tab::Inbox.render()).unwrap_or_default())
         .replace("{{summary}}", &summary(mails.len()))
         .replace("{{open}}", if open { " open" } else { "" })
         .replace("{{faults}}", &faults)

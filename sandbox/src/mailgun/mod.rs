@@ -9,13 +9,16 @@ mod mail_article;
 mod mail_status;
 mod mailbox;
 mod messages;
+mod preview;
 mod reads;
 mod scan;
+mod tabs;
 mod webhooks;
 
 pub use jobs::{OpenJob, OpenJobs};
 pub use lists::SuppressionList;
 pub use mail::{InlinePart, Mail};
+pub use preview::PreviewCommand;
 pub use reads::ReadCall;
 pub use webhooks::{SentWebhook, Signing, WebhookError, signed};
 
@@ -32,6 +35,7 @@ use poem::{
     http::{StatusCode, header},
     web::{Data, Path},
 };
+use preview::Preview;
 use scan::Scan;
 use std::{
     io,
@@ -63,6 +67,8 @@ pub struct MailgunSettings {
     pub supabase_faults: Option<Faults>,
     /// The unfinished jobs, for the mailbox page.
     pub jobs: Option<watch::Receiver<OpenJobs>>,
+    /// Renders the mails of all portals, for the tab "Mails" of the mailbox page. Without it, there is no such tab.
+    pub preview: Option<PreviewCommand>,
 }
 
 impl Default for MailgunSettings {
@@ -75,6 +81,7 @@ impl Default for MailgunSettings {
             hint: None,
             supabase_faults: None,
             jobs: None,
+            preview: None,
         }
     }
 }
@@ -124,6 +131,7 @@ struct MailgunState {
     read_faults: Faults,
     supabase_faults: Option<Faults>,
     jobs: Option<watch::Receiver<OpenJobs>>,
+    preview: Option<Preview>,
 }
 
 /// The running stand-in. Dropping it stops it.
@@ -160,6 +168,7 @@ impl Mailgun {
             read_faults: Faults::new(messages::usual_body),
             supabase_faults: settings.supabase_faults,
             jobs: settings.jobs,
+            preview: settings.preview.map(Preview::new),
         };
         let server = Server::start(listener, routes(&state))?;
         Ok(Mailgun { server, state, _stop_webhooks: stop_webhooks })

@@ -8,6 +8,7 @@ mod mailbox;
 mod mailgun;
 mod portal;
 mod postgres;
+mod preview;
 mod reads;
 mod receiver;
 mod scan;

@@ -4,10 +4,11 @@
 use std::{
     fmt::Write as _,
     fs,
-    io::{Write as _, stdout},
+    io::{self, Write as _, stdout},
     path::Path,
 };
 
+use serde::Serialize;
 use words::Language;
 
 use super::{CommandError, preview_page::PreviewPage};
@@ -29,9 +30,21 @@ pub struct PreviewChoice<'a> {
     pub portal: Option<&'a str>,
 }
 
+/// An entry of `index.json`: a mail, in the order of `index.html`.
+#[derive(Debug, Serialize)]
+struct ListedMail<'a> {
+    /// How the names of its files begin, also of those in the folder `shown`.
+    name: String,
+    portal: Option<&'a str>,
+    portal_name: Option<String>,
+    language: String,
+    style: &'static str,
+    subject: String,
+}
+
 /// Writes the mails as files such as `de-link.html`, `de-link.txt` and `de-link.headers`; the names of a portal's mails begin with
-/// its id. Each text file begins with the subject. `index.html` shows the HTML mails side by side. Prints the path of
-/// `index.html`. Replaces existing files.
+/// its id. Each text file begins with the subject. `index.html` shows the HTML mails side by side, and `index.json` lists them for
+/// programs. Prints the path of `index.html`. Replaces existing files.
 ///
 /// # Errors
 /// [`CommandError::Language`], [`CommandError::Portal`], [`CommandError::Mail`], [`CommandError::File`] or
@@ -46,6 +59,7 @@ pub fn preview(
     let shown = folder.join("shown");
     fs::create_dir_all(&shown).map_err(|error| CommandError::file(&shown, error))?;
     let mut page = PreviewPage::default();
+    let mut listed = vec![];
     for (look, language, style) in &chosen {
         let mail = sample(look, *language, *style).map_err(|error| CommandError::Mail(error.to_string()))?;
         let portal = look.brand.portal.as_deref();
@@ -60,7 +74,16 @@ pub fn preview(
         for (file, html) in page.add(&name, portal, *language, &mail) {
             write_file(&shown.join(file), html)?;
         }
+        listed.push(ListedMail {
+            name,
+            portal,
+            portal_name: look.brand.name.as_ref().map(ToString::to_string),
+            language: language.tag(),
+            style: style.name(),
+            subject: mail.subject,
+        });
     }
+    write_file(&folder.join("index.json"), serde_json::to_vec_pretty(&listed).map_err(io::Error::from)?)?;
     let path = folder.join("index.html");
     write_file(&path, page.finish())?;
     writeln!(stdout(), "wrote {} mails: open {}", chosen.len(), path.display())?;
@@ -174,6 +197,13 @@ mod tests {
         let index = file("index.html");
         assert!(index.contains("<h2>shop: de</h2>") && index.matches("<iframe").count() == 2, "{index}");
         assert!(!folder.path().join("de-link.html").exists(), "no new mail has the common look");
+        let listed: serde_json::Value = serde_json::from_str(&file("index.json")).unwrap();
+        let (_, subject) = headers.split_once("Subject: ").unwrap();
+        let expected = serde_json::json!([{
+            "name": "shop-de-link", "portal": "shop", "portal_name": "Shop & Co", "language": "de", "style": "link",
+            "subject": subject.lines().next(),
+        }]);
+        assert_eq!(listed, expected);
 
         preview(&LookSet::read(None, &[]).unwrap(), Some("Example <a@mg.example.com>"), folder.path(), choice).unwrap();
         let headers = file("de-link.headers");

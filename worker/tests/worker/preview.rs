@@ -25,7 +25,7 @@ async fn every_mail_of_every_language_is_written_and_shown_on_one_page() {
     let (code, printed) = preview(&[], &out, &[]).await;
     assert_eq!(code, Some(0), "{printed}");
     assert!(printed.ends_with(&format!("wrote 15 mails: open {}", out.join("index.html").display())), "{printed}");
-    assert_eq!(files(&out).len(), 47, "{:?}", files(&out));
+    assert_eq!(files(&out).len(), 48, "{:?}", files(&out));
     let index = fs::read_to_string(out.join("index.html")).unwrap();
     for tag in ["ar", "de", "en", "es", "fr"] {
         for (kind, has_link, has_code) in [("link", true, false), ("link-and-code", true, true), ("code", false, true)]
@@ -59,7 +59,7 @@ async fn the_preview_shows_an_operators_words() {
     let out = folder.path().join("mails");
     let (code, printed) = preview(&settings, &out, &["--language", "it"]).await;
     assert_eq!(code, Some(0), "{printed}");
-    assert_eq!(files(&out).len(), 11, "{:?}", files(&out));
+    assert_eq!(files(&out).len(), 12, "{:?}", files(&out));
     assert!(fs::read_to_string(out.join("it-link.html")).unwrap().contains(">Accedi</a>"));
 
     fs::write(templates.join("it/words.ftl"), "mail-buton = Accedi\n").unwrap();
@@ -74,7 +74,14 @@ async fn a_preview_of_one_style_has_only_this_style() {
     let out = folder.path().join("mails");
     let (code, printed) = preview(&[], &out, &["--style", "link-and-code", "--language", "DE"]).await;
     assert_eq!(code, Some(0), "{printed}");
-    let expected = ["de-link-and-code.headers", "de-link-and-code.html", "de-link-and-code.txt", "index.html", "shown"];
+    let expected = [
+        "de-link-and-code.headers",
+        "de-link-and-code.html",
+        "de-link-and-code.txt",
+        "index.html",
+        "index.json",
+        "shown",
+    ];
     assert_eq!(files(&out), expected);
 }
 
