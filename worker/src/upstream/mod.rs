@@ -2,7 +2,7 @@
 //! decides what a failed call means. `check` classifies the results of check calls.
 
 pub(crate) mod check;
-mod code_gate;
+pub(crate) mod code_gate;
 pub mod http;
 pub(crate) mod mailgun;
 pub(crate) mod mailgun_events;
