@@ -2,9 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use ::portals::{AllowedOrigins, Portal, address_of_sender, parse_path};
 use confirm::PublicUrl;
 use outbox::{CallbackUrl, Email};
-use ::portals::{AllowedOrigins, Portal, address_of_sender, parse_path};
 use program::SettingErrors;
 use words::WordsFolder;
 
@@ -44,7 +44,8 @@ pub struct CheckedCallback {
 impl CheckSettings {
     /// Parses and checks all settings and options. Adds an error for each fault.
     pub fn read(arguments: &WorkerArguments, options: &CheckArguments, errors: &mut SettingErrors) -> Option<Self> {
-        let account = given(options.address.as_deref()).map(|text| errors.read("--as", "you@example.com", Email::parse(text)));
+        let account =
+            given(options.address.as_deref()).map(|text| errors.read("--as", "you@example.com", Email::parse(text)));
         let dns_server = given(options.dns.as_deref()).map(|text| errors.read("--dns", "1.1.1.1", parse_server(text)));
         let public_url = given(arguments.public_url.as_deref()).and_then(|text| text.parse().ok());
         let path = errors.read("CALLBACK_PATH", "/auth/callback", parse_path(options.callback_path.trim()));
@@ -59,8 +60,17 @@ impl CheckSettings {
             }
         }
         path?;
-        let (account, dns_server) = (account.map_or(Some(None), |it| it.map(Some))?, dns_server.map_or(Some(None), |it| it.map(Some))?);
-        Some(Self { callbacks: callbacks?, sender_domains, account, dns_server, public_url, worker, is_json: options.json })
+        let (account, dns_server) =
+            (account.map_or(Some(None), |it| it.map(Some))?, dns_server.map_or(Some(None), |it| it.map(Some))?);
+        Some(Self {
+            callbacks: callbacks?,
+            sender_domains,
+            account,
+            dns_server,
+            public_url,
+            worker,
+            is_json: options.json,
+        })
     }
 }
 
@@ -99,7 +109,8 @@ fn read_callbacks(
         callbacks.extend(of_origins(&origins, path?, None, default));
     }
     for text in &options.callback {
-        let url = errors.read("--callback", "https://portal.example.com/auth/callback", CallbackUrl::parse(text.trim()));
+        let url =
+            errors.read("--callback", "https://portal.example.com/auth/callback", CallbackUrl::parse(text.trim()));
         let url = url?.origin_and_path();
         callbacks.push(CheckedCallback { portal: None, entry: url.clone(), url, leads_through_supabase: default });
     }
@@ -138,9 +149,12 @@ mod tests {
 
     #[test]
     fn a_dns_server_is_an_address_with_or_without_a_port() {
-        for (text, address) in
-            [("1.1.1.1", "1.1.1.1:53"), ("127.0.0.1:5353", "127.0.0.1:5353"), ("::1", "[::1]:53"), ("[::1]:54", "[::1]:54")]
-        {
+        for (text, address) in [
+            ("1.1.1.1", "1.1.1.1:53"),
+            ("127.0.0.1:5353", "127.0.0.1:5353"),
+            ("::1", "[::1]:53"),
+            ("[::1]:54", "[::1]:54"),
+        ] {
             assert_eq!(parse_server(text).map(|address| address.to_string()).as_deref(), Ok(address));
         }
         assert!(parse_server("dns.example.com").is_err());
@@ -148,7 +162,8 @@ mod tests {
 
     #[test]
     fn an_origin_with_a_wildcard_is_checked_with_an_example_and_listed_with_the_wildcard() {
-        let origins: AllowedOrigins = "https://*.example.com:8443,http://localhost:*,https://a.example.com".parse().unwrap();
+        let origins: AllowedOrigins =
+            "https://*.example.com:8443,http://localhost:*,https://a.example.com".parse().unwrap();
         let urls: Vec<_> = of_origins(&origins, "/cb", None, true).into_iter().map(|it| (it.url, it.entry)).collect();
         let pair = |url: &str, entry: &str| (url.to_owned(), entry.to_owned());
         assert_eq!(
