@@ -2,7 +2,7 @@
 
 use outbox::Upstream;
 
-use super::{PROBE_LIMIT, finding::Finding, in_time, webhooks};
+use super::{CALL_LIMIT, finding::Finding, in_time, webhooks};
 use crate::{
     settings::{CheckSettings, MailgunClientSettings},
     upstream::{
@@ -23,7 +23,7 @@ const EU: &str = "https://api.eu.mailgun.net";
 /// The findings, and what Mailgun says about the domain, if the keys may read it.
 pub(super) async fn check(settings: &CheckSettings) -> (Vec<Finding>, Option<DomainFacts>) {
     let mailgun = &settings.worker.mailgun;
-    let timeout = settings.worker.limits.upstream_timeout.min(PROBE_LIMIT);
+    let timeout = settings.worker.limits.upstream_timeout.min(CALL_LIMIT);
     let clients = MailgunClient::new(mailgun, timeout)
         .and_then(|client| Ok((client, MailgunEventsClient::new(mailgun, timeout)?)));
     let (client, events) = match clients {
@@ -33,7 +33,7 @@ pub(super) async fn check(settings: &CheckSettings) -> (Vec<Finding>, Option<Dom
             return (vec![Finding::fail(CONNECTION, message, "Check MAILGUN_BASE_URL and MAILGUN_RATE")], None);
         }
     };
-    let answer = in_time(client.check(PROBE_LIMIT)).await.unwrap_or(CheckResult::Unclear);
+    let answer = in_time(client.check(timeout)).await.unwrap_or(CheckResult::Unclear);
     let (mut findings, is_reached) = judge(&answer, mailgun);
     let (events_findings, facts) = match events {
         _ if !is_reached => (skip_events("Mailgun must answer first"), None),

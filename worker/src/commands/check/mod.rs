@@ -26,6 +26,8 @@ use crate::settings::CheckSettings;
 
 /// Maximum time for one probe.
 const PROBE_LIMIT: Duration = Duration::from_secs(15);
+/// Maximum time for one call to an upstream. It is shorter, so that the error of the call says what happened.
+const CALL_LIMIT: Duration = Duration::from_secs(12);
 
 /// Runs all probes and prints what they found. Returns whether no probe failed.
 ///

@@ -46,9 +46,15 @@ pub(super) async fn check(settings: &CheckSettings, clients: &Clients) -> Vec<Fi
         Some(Ok(facts)) => {
             let path = check_path(clients, &facts, callback.as_ref()).await;
             let links = all_links(&settings.worker);
+            let leads_through_supabase = links.iter().any(|links| links.style.leads_through_supabase());
+            let redirect = if leads_through_supabase {
+                judge_redirect(&facts, callback.as_ref())
+            } else {
+                Finding::skip(REDIRECT, "With this LINK_STYLE, the mailed links do not go through Supabase")
+            };
             vec![
-                judge_link(account, &facts, path, links.iter().any(|links| links.style.leads_through_supabase())),
-                judge_redirect(&facts, callback.as_ref()),
+                judge_link(account, &facts, path, leads_through_supabase),
+                redirect,
                 judge_code(facts.code_digits, &links),
             ]
         }

@@ -50,7 +50,8 @@ pub(super) fn print(findings: &[Finding], secrets: &Secrets, is_json: bool) -> R
         return Ok(());
     }
     for Finding { probe, result, message, action } in shown {
-        let action = action.map(|action| format!(" {action}.")).unwrap_or_default();
+        // No full stop after the action, because it often ends with a value to copy.
+        let action = action.map(|action| format!(" {action}")).unwrap_or_default();
         writeln!(out, "{:<4}  {probe:<22}  {message}.{action}", result.word())?;
     }
     Ok(())

@@ -2,7 +2,7 @@
 
 use outbox::Upstream;
 
-use super::{PROBE_LIMIT, finding::Finding, in_time, own_link, redirects};
+use super::{CALL_LIMIT, finding::Finding, in_time, own_link, redirects};
 use crate::{
     settings::CheckSettings,
     upstream::{
@@ -26,7 +26,7 @@ pub(super) struct Clients {
 impl Clients {
     fn new(settings: &CheckSettings) -> anyhow::Result<Self> {
         let worker = &settings.worker;
-        let timeout = worker.limits.upstream_timeout.min(PROBE_LIMIT);
+        let timeout = worker.limits.upstream_timeout.min(CALL_LIMIT);
         let supabase = SupabaseClient::new(&worker.supabase, &worker.mailgun.domain, timeout)?;
         Ok(Self { supabase, verify: VerifyClient::new(&worker.supabase, timeout)? })
     }
@@ -43,7 +43,9 @@ pub(super) async fn check(settings: &CheckSettings) -> Vec<Finding> {
             )];
         }
     };
-    let answer = in_time(clients.supabase.check(PROBE_LIMIT)).await.unwrap_or(CheckResult::Unclear);
+    let answer = in_time(clients.supabase.check(settings.worker.limits.upstream_timeout.min(CALL_LIMIT)))
+        .await
+        .unwrap_or(CheckResult::Unclear);
     let (mut findings, is_reached, is_key_accepted) = judge(&answer);
     if !is_reached {
         let rest = [VERIFY, redirects::PROBE, own_link::PROBE];
