@@ -159,10 +159,15 @@ async fn a_sound_system_has_nothing_but_ok() {
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_settings_and_options_exit_with_2() {
     let mut system = System::sound().await;
-    for option in ["--dns=nowhere", "--as=ann", "--callback=portal", "--portal=shop", "--callback-path=x"] {
+    for option in ["--as=ann", "--callback=portal", "--portal=shop", "--callback-path=x"] {
         let (code, printed) = system.run(&[option]).await;
         assert_eq!((code, printed.lines().count()), (Some(2), 1), "{option}: {printed}");
     }
+    system.options[1] = "nowhere".to_owned();
+    let (code, printed) = system.run(&[]).await;
+    assert_eq!(code, Some(2), "{printed}");
+    assert_eq!(printed, "--dns: `nowhere` is not an IP address, with or without a port (example: 1.1.1.1)");
+    system.options.truncate(0);
     system.test.set("SUPABASE_SERVICE_ROLE_KEY", "sb_publishable_abc");
     system.test.set("MAIL_FROM", "nobody");
     let (code, printed) = system.run(&[]).await;
@@ -213,6 +218,9 @@ async fn a_callback_that_the_allow_list_refuses_is_found() {
         system.test.supabase.set_allow_list(entries);
         system.check(&[]).await.expect_only("fail", "supabase.redirect", &[words, &both]);
     }
+    let (code, printed) = system.run(&[]).await;
+    let line = printed.lines().find(|line| line.starts_with("FAIL  supabase.redirect ")).unwrap_or(&printed);
+    assert!(code == Some(1) && line.ends_with(&both), "the line ends with what to copy: {line}");
     system.finish().await;
 }
 

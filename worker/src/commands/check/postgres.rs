@@ -57,8 +57,11 @@ pub(super) async fn check(settings: &CheckSettings) -> Vec<Finding> {
 }
 
 fn without_connection(error: &Error) -> Vec<Finding> {
-    let mut findings =
-        vec![Finding::fail(CONNECTION, error.to_string(), "Check DATABASE_URL, the server and the network in between")];
+    let mut findings = vec![Finding::fail(
+        CONNECTION,
+        format!("Postgres cannot be used: {error}"),
+        "Check DATABASE_URL, the server and the network in between",
+    )];
     findings.extend(skipped(&[POOLER, VERSION, TABLES, RIGHTS, CLOCK], "Postgres cannot be used"));
     findings
 }
