@@ -55,6 +55,7 @@ pub use postgres::{
     connect::{check_url, connect, outage_reason},
     database_url::DatabaseUrlError,
     error::{Error, OutageKind, OutageReason, ReasonSource, in_time},
+    inspect,
     job_listener::JobListener,
     partitions,
     pooler::{PoolerMonitor, check_pooler},

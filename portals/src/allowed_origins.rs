@@ -56,6 +56,18 @@ impl AllowedOrigins {
         })
     }
 
+    /// For each entry, an origin that it allows, and the entry itself as a pattern of Supabase's redirect allow list.
+    pub fn examples(&self) -> impl Iterator<Item = (String, String)> {
+        self.0.iter().map(|entry| match &entry.rule {
+            OriginRule::Exact(origin) => (origin.as_str().to_owned(), origin.as_str().to_owned()),
+            OriginRule::Subdomain(parent) => {
+                let with_label = |label: &str| parent.as_str().replacen("://", &format!("://{label}."), 1);
+                (with_label("preview"), with_label("*"))
+            }
+            OriginRule::Localhost => ("http://localhost:3000".to_owned(), "http://localhost:*".to_owned()),
+        })
+    }
+
     fn allows(&self, origin: &Origin) -> bool {
         self.0.iter().any(|entry| entry.rule.allows(origin))
     }

@@ -10,6 +10,7 @@ use program::{
 use worker::{
     commands::{
         CommandError,
+        check::check,
         example_env::print_example_env,
         forget::forget,
         migrate::migrate,
@@ -17,7 +18,10 @@ use worker::{
         send_test::{SendTestSettings, TestMail, send_test},
         upstreams::upstreams,
     },
-    settings::{DatabaseSettings, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings, read_looks},
+    settings::{
+        CheckArguments, CheckSettings, DatabaseSettings, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings,
+        read_looks,
+    },
     tasks::run::run,
 };
 
@@ -45,6 +49,7 @@ fn try_main() -> anyhow::Result<ExitCode> {
     }
     match &arguments.command {
         Some(WorkerCommand::Migrate) => with_database(&arguments, async |database| migrate(database).await),
+        Some(WorkerCommand::Check(options)) => check_all(&arguments, options),
         Some(WorkerCommand::Upstreams) => with_database(&arguments, async |database| upstreams(database).await),
         // An old row may contain an address that `Email::parse` rejects today.
         Some(WorkerCommand::Forget { address }) => match Email::parse(address)
@@ -55,6 +60,20 @@ fn try_main() -> anyhow::Result<ExitCode> {
         },
         Some(WorkerCommand::Mail(command)) => mail(&arguments, command),
         Some(WorkerCommand::ExampleEnv) | None => deliver(&arguments, &matches),
+    }
+}
+
+/// Checks everything. Nothing is logged, because stdout is the report.
+fn check_all(arguments: &WorkerArguments, options: &CheckArguments) -> anyhow::Result<ExitCode> {
+    let mut errors = SettingErrors::default();
+    let log = LogSettings::read(&arguments.log_format, &arguments.rust_log, &mut errors);
+    let settings = CheckSettings::read(arguments, options, &mut errors);
+    match errors.into_result(log.and(settings)) {
+        Ok(settings) => {
+            let is_sound = block_on(async { Ok(check(&settings).await?) })?;
+            Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Err(errors) => Ok(refuse(errors)),
     }
 }
 
@@ -112,13 +131,18 @@ fn with_settings<S>(
 
 fn start(log: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     start_log(log, &["worker", "outbox", "magic_link_worker"])?;
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider is already installed"))?;
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work) {
+    match block_on(work) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         // The listen address is also a setting, but an unusable address is noticed only when the worker tries to listen on it.
         Err(error) if error.is::<ListenError>() => Ok(refuse([error])),
         Err(error) => Err(error),
     }
+}
+
+/// Runs `work` to its end, with a TLS provider.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is already installed"))?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }

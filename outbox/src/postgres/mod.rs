@@ -4,6 +4,7 @@ pub(crate) mod connect;
 pub(crate) mod database_url;
 mod describe;
 pub(crate) mod error;
+pub mod inspect;
 pub(crate) mod job_listener;
 pub(crate) mod notify;
 pub mod partitions;

@@ -1,5 +1,5 @@
-//! A stand-in for Mailgun: `POST /v3/{domain}/messages`, signed webhooks, the lists of events and suppressions, a
-//! mailbox page at `/`, and faults (`/_sandbox/faults`, or the page's buttons). All state is in memory.
+//! A stand-in for Mailgun: `POST /v3/{domain}/messages`, signed webhooks, the lists of events and suppressions, the
+//! domain's set-up, a mailbox page at `/`, and faults (`/_sandbox/faults`, or the page's buttons). All state is in memory.
 
 mod buttons;
 mod jobs;
@@ -41,7 +41,7 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime},
@@ -127,6 +127,7 @@ struct MailgunState {
     link_tokens: Arc<OnceLock<LinkTokens>>,
     lists: Lists,
     lags: Arc<AtomicBool>,
+    domain_state: Arc<Mutex<String>>,
     faults: Faults,
     read_faults: Faults,
     supabase_faults: Option<Faults>,
@@ -164,6 +165,7 @@ impl Mailgun {
             link_tokens: Arc::default(),
             lists,
             lags: Arc::default(),
+            domain_state: Arc::new(Mutex::new("active".to_owned())),
             faults: Faults::new(messages::usual_body),
             read_faults: Faults::new(messages::usual_body),
             supabase_faults: settings.supabase_faults,

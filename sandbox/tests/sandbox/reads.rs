@@ -114,3 +114,24 @@ async fn a_sending_key_cannot_read() {
         assert_eq!(get(&url.replace("mg.example.com", "other.example")).await.0, 404);
     }
 }
+
+#[tokio::test]
+async fn the_domain_and_its_webhooks_can_be_read() {
+    let mailgun = mailgun().await;
+    let domain = format!("{}/v4/domains/mg.example.com", mailgun.url());
+    let webhooks = format!("{}/v3/domains/mg.example.com/webhooks", mailgun.url());
+    assert_eq!(get(&webhooks).await, (200, json!({"webhooks": {}})));
+    mailgun.set_webhook("https://login.example.com/api/webhooks/mailgun", "key");
+    let (_, listed) = get(&webhooks).await;
+    assert_eq!(listed["webhooks"]["delivered"]["urls"], json!(["https://login.example.com/api/webhooks/mailgun"]));
+    assert_eq!(get(&domain).await.1["domain"]["state"], "active");
+    mailgun.set_domain_state("unverified");
+    let (status, shown) = get(&domain).await;
+    assert_eq!((status, &shown["domain"]["state"]), (200, &json!("unverified")));
+    assert_eq!(shown["sending_dns_records"][1]["name"], "mailo._domainkey.mg.example.com");
+    assert_eq!(get(&format!("{}/v4/domains/other.example.com", mailgun.url())).await.0, 404);
+    let sending_key = MailgunSettings::default().api_key;
+    for url in [&domain, &webhooks] {
+        assert_eq!(ask(client().unwrap().get(url), &sending_key).await.0, 401);
+    }
+}

@@ -1,5 +1,6 @@
 //! The subcommands, one file each. Each subcommand prints its result to stdout for the person who runs it.
 
+pub mod check;
 pub mod example_env;
 pub mod forget;
 pub mod migrate;

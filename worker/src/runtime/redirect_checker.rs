@@ -19,7 +19,7 @@ use crate::upstream::{verdict::verify::RedirectAnswer, verify::VerifyClient};
 /// The queries of the three test URLs: no query, `next` set to `/`, and `next` set to `/a.b/c?d=e`. The values are encoded in
 /// the same way as the api encodes `callback_next`. A `*` in an entry of the allow list does not match dots and slashes, so an
 /// entry can accept the second test URL and refuse the third.
-const TEST_QUERIES: [&str; 3] = ["", "?next=%2F", "?next=%2Fa.b%2Fc%3Fd%3De"];
+pub(crate) const TEST_QUERIES: [&str; 3] = ["", "?next=%2F", "?next=%2Fa.b%2Fc%3Fd%3De"];
 
 /// Checks callbacks against Supabase's redirect allow list.
 pub struct RedirectChecker {

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
 use program::changed_settings;
 
+use super::CheckArguments;
 use crate::mail::sample::MailStyle;
 
 /// Mails sign-in links: claims jobs from the outbox, requests each link from Supabase Auth, and sends the mail through
@@ -282,6 +283,10 @@ pub enum WorkerCommand {
         /// The address. Example: ann@example.com
         address: String,
     },
+    /// Checks the settings, Postgres, Supabase Auth, Mailgun and DNS, and prints one line for each probe: ok, warn, FAIL or
+    /// skip, with what to do. Sends no mail and changes nothing. Exits with 0 if no probe failed, 1 if one did, and 2 if a
+    /// setting is wrong. Needs all settings of the worker.
+    Check(CheckArguments),
     /// Prints whether Supabase and Mailgun are stopped or paused, and why. Needs DATABASE_URL only.
     Upstreams,
     /// Shows the mails before anybody gets one.

@@ -2,6 +2,8 @@
 //! No error message contains a secret.
 
 mod arguments;
+mod check;
+mod check_arguments;
 mod connection;
 mod database;
 mod limits;
@@ -21,6 +23,8 @@ use program::SettingErrors;
 
 pub use ::portals::MailCode;
 pub use arguments::{MailCommand, WorkerArguments, WorkerCommand};
+pub use check::{CheckSettings, CheckedCallback};
+pub use check_arguments::CheckArguments;
 pub use connection::ConnectionSettings;
 pub use database::DatabaseSettings;
 pub use limits::{Limits, MIN_LINK_LIFETIME};
@@ -31,6 +35,7 @@ pub use proxy::ProxySettings;
 pub use reload::{ReloadSource, ReloadableSettings, read_looks};
 pub use supabase::{Signups, SupabaseClientSettings};
 pub(crate) use values::is_loopback;
+pub(crate) use warnings::Warning;
 
 use crate::mail::{link_seal::SealingKeys, look_set::LookSet};
 
@@ -59,7 +64,12 @@ pub struct WorkerSettings {
 impl WorkerSettings {
     /// Logs a warning for each setting that is valid but probably a mistake.
     pub(crate) fn log_warnings(&self) {
-        warnings::collect(self).into_iter().for_each(|warning| tracing::warn!("{warning}"));
+        self.warnings().into_iter().for_each(|warning| tracing::warn!("{warning}"));
+    }
+
+    /// A warning for each setting that is valid but probably a mistake.
+    pub(crate) fn warnings(&self) -> Vec<Warning> {
+        warnings::collect(self)
     }
 
     /// Reads only the settings for a test mail: Mailgun, the looks, and the timeout of the call.

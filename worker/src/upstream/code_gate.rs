@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A code with fewer digits than this can be guessed within its lifetime, even if the mail does not show it.
-const SAFE_CODE_DIGITS: usize = 8;
+pub(crate) const SAFE_CODE_DIGITS: usize = 8;
 
 /// Supabase's setting for the length of its codes.
 const SETTING: &str = "MAILER_OTP_LENGTH";
@@ -91,7 +91,7 @@ fn is_required(links: &PortalLinks) -> bool {
 }
 
 /// The number of digits in a code. 0 if there is no code, or if it contains anything other than digits.
-fn count_digits(code: Option<&SecretString>) -> usize {
+pub(super) fn count_digits(code: Option<&SecretString>) -> usize {
     let code = code.map(|code| code.expose_secret()).unwrap_or_default();
     if code.bytes().all(|byte| byte.is_ascii_digit()) { code.len() } else { 0 }
 }

@@ -27,7 +27,7 @@ const MAX_JOB_DURATION: TimeDelta = TimeDelta::days(2);
 
 /// A client that queries the events and suppression lists of one sending domain.
 pub struct MailgunEventsClient {
-    client: Client,
+    pub(super) client: Client,
     base_url: Url,
     /// The sending domain.
     pub domain: String,
@@ -77,6 +77,19 @@ impl MailgunEventsClient {
             }
         }
         Ok(events)
+    }
+
+    /// Checks that the key may read events, with a query that matches none.
+    ///
+    /// # Errors
+    /// [`QueryError`] if Mailgun refuses the query.
+    pub async fn check(&self) -> Result<(), QueryError> {
+        const NO_MAIL: &str = "no-mail-check";
+        let page = match self.api {
+            EventsApi::Events => self.events_page(NO_MAIL, None).await,
+            EventsApi::Logs => self.logs_page(NO_MAIL, Utc::now(), None).await,
+        };
+        page.map(drop)
     }
 
     /// `GET /v3/{domain}/events`, or the page at the URL `next`. Mailgun returns the URL of a next page until a page is empty.
@@ -145,14 +158,14 @@ impl MailgunEventsClient {
         classify(&response).map(|()| response)
     }
 
-    async fn call(&self, request: RequestBuilder) -> Result<UpstreamResponse, QueryError> {
+    pub(super) async fn call(&self, request: RequestBuilder) -> Result<UpstreamResponse, QueryError> {
         self.rate_limiter.until_ready().await;
         let request = request.basic_auth("api", Some(self.key.expose_secret()));
         http::call(request).await.map_err(|error| classify_call_error(&error))
     }
 
     /// Joins path segments to the base URL. The segments are percent-encoded, because an address may contain a slash.
-    fn url(&self, segments: &[&str]) -> Result<Url, QueryError> {
+    pub(super) fn url(&self, segments: &[&str]) -> Result<Url, QueryError> {
         let mut url = self.base_url.clone();
         url.path_segments_mut().map_err(|()| unreadable())?.pop_if_empty().extend(segments);
         Ok(url)

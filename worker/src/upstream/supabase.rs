@@ -19,7 +19,7 @@ use url::Url;
 
 use super::{
     check::CheckResult,
-    code_gate::CodeGate,
+    code_gate::{CodeGate, count_digits},
     http::{self, UpstreamResponse},
     verdict::{UpstreamFailure, Verdict, supabase as verdict},
 };
@@ -69,13 +69,31 @@ impl fmt::Debug for GeneratedLink {
     }
 }
 
+/// What can be told about a link without its token and its code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkFacts {
+    /// Whether the link is for the address that it was requested for.
+    pub is_for_recipient: bool,
+    /// Whether Supabase has banned the account, so that the link signs nobody in.
+    pub is_banned: bool,
+    /// Whether `LINK_ORIGINS` contains the link's origin.
+    pub is_origin_allowed: bool,
+    /// The server and path that the link leads to.
+    pub verify_url: Url,
+    /// The URL that the link redirects to.
+    pub redirect_to: String,
+    /// Number of digits of the one-time code. 0 if there is no code, or if it contains anything other than digits.
+    pub code_digits: usize,
+}
+
 /// The body of `generate_link`. `redirect_to` in the body takes precedence over every other source of the redirect
 /// (Supabase: internal/api/mail.go).
 #[derive(Serialize)]
 struct GenerateLinkRequest<'a> {
     r#type: &'static str,
     email: &'a str,
-    redirect_to: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_to: Option<&'a str>,
 }
 
 #[derive(Deserialize)]
@@ -164,8 +182,43 @@ impl SupabaseClient {
         callback_url: &CallbackUrl,
         links: &PortalLinks,
     ) -> Result<GeneratedLink, UpstreamFailure> {
-        let request =
-            GenerateLinkRequest { r#type: self.link_type(), email: email.as_str(), redirect_to: callback_url.as_str() };
+        let (response, body) = self.request_link(self.link_type(), email, Some(callback_url)).await?;
+        self.code_gate.observe_length(body.email_otp.as_ref(), links);
+        self.check_link(&response, email, body, links)
+    }
+
+    /// Creates a link for an existing account, and returns what can be told about it without its secrets. Creates no account. Any
+    /// earlier link of this address stops working.
+    ///
+    /// # Errors
+    /// [`UpstreamFailure`] if the response contains no link.
+    pub async fn inspect_link(
+        &self,
+        email: &Email,
+        callback_url: Option<&CallbackUrl>,
+    ) -> Result<LinkFacts, UpstreamFailure> {
+        let (response, body) = self.request_link("recovery", email, callback_url).await?;
+        let url = Url::parse(&body.action_link).map_err(|_| verdict::classify(&response))?;
+        let origin = url.origin().ascii_serialization();
+        let verify_url = Url::parse(&format!("{origin}{}", url.path())).map_err(|_| verdict::classify(&response))?;
+        Ok(LinkFacts {
+            is_for_recipient: body.email.eq_ignore_ascii_case(email.as_str()),
+            is_banned: body.banned_until.is_some_and(|until| until > Utc::now()),
+            is_origin_allowed: self.link_origins.contains(&origin),
+            verify_url,
+            redirect_to: body.redirect_to,
+            code_digits: count_digits(body.email_otp.as_ref()),
+        })
+    }
+
+    async fn request_link(
+        &self,
+        kind: &'static str,
+        email: &Email,
+        callback_url: Option<&CallbackUrl>,
+    ) -> Result<(UpstreamResponse, GenerateLinkResponse), UpstreamFailure> {
+        let redirect_to = callback_url.map(CallbackUrl::as_str);
+        let request = GenerateLinkRequest { r#type: kind, email: email.as_str(), redirect_to };
         let request = self.client.post(self.endpoint.clone()).headers(self.headers.clone()).json(&request);
         let response = http::call(request).await.map_err(|error| verdict::classify_call_error(&error))?;
         let body = if response.status == 200 {
@@ -174,8 +227,7 @@ impl SupabaseClient {
             None
         };
         let body = body.ok_or_else(|| verdict::classify(&response))?;
-        self.code_gate.observe_length(body.email_otp.as_ref(), links);
-        self.check_link(&response, email, body, links)
+        Ok((response, body))
     }
 
     /// The shortest `verify_url` that a link may have.

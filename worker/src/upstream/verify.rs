@@ -41,6 +41,11 @@ impl VerifyClient {
         })
     }
 
+    /// The address that `SUPABASE_URL` gives to links.
+    pub(crate) fn endpoint(&self) -> &Url {
+        &self.endpoint
+    }
+
     /// Asks Supabase whether links may lead to `callback_url`.
     pub(crate) async fn ask_redirect(&self, callback_url: &str) -> RedirectAnswer {
         let request = self.client.get(with_query(self.endpoint.clone(), TOKEN_FOR_REDIRECTS, callback_url));

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic fails the test")]
 
+mod check;
 mod configuration;
 mod delivery;
+mod dns_server;
 mod leases;
 mod link_retries;
 mod link_secrets;

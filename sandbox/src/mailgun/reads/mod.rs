@@ -1,6 +1,7 @@
 //! Mailgun's read endpoints: events by `GET /v3/{domain}/events` and its successor `POST /v1/analytics/logs`, and the
-//! suppression lists. These endpoints need a separate key, because a sending key may only send.
+//! suppression lists; also how the domain is set up. These endpoints need a separate key, because a sending key may only send.
 
+mod domain;
 mod events;
 mod page;
 
@@ -16,6 +17,7 @@ use poem::{
     web::{Data, Json, Path},
 };
 use serde_json::{Value, json};
+use std::sync::PoisonError;
 
 /// A call to a read endpoint.
 #[derive(Clone, Debug)]
@@ -53,6 +55,11 @@ impl Mailgun {
         self.state.lags.store(lags, std::sync::atomic::Ordering::Relaxed);
     }
 
+    /// Changes the state of the domain, such as `unverified`. It is `active` at first. The state does not affect sending.
+    pub fn set_domain_state(&self, domain_state: &str) {
+        domain_state.clone_into(&mut self.state.domain_state.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// Puts an address on a suppression list, as a bounce or somebody using Mailgun's console does.
     pub fn suppress(&self, list: SuppressionList, address: &str) {
         self.state.lists.add(list, address);
@@ -75,6 +82,8 @@ pub(super) fn routes(state: &MailgunState, route: Route) -> Route {
         .at("/v3/:domain/events", with_state(RouteMethod::new().get(list_events)))
         .at("/v3/:domain/events/:page", with_state(RouteMethod::new().get(list_page)))
         .at("/v1/analytics/logs", with_state(RouteMethod::new().post(list_logs)))
+        .at("/v4/domains/:domain", with_state(RouteMethod::new().get(show_domain)))
+        .at("/v3/domains/:domain/webhooks", with_state(RouteMethod::new().get(list_webhooks)))
         .at("/v3/:domain/:list/:address", with_state(RouteMethod::new().get(entry).delete(entry)))
 }
 
@@ -97,6 +106,16 @@ async fn list_page(
 #[handler]
 async fn list_logs(state: Data<&MailgunState>, request: &Request, Json(question): Json<Value>) -> Response {
     answer(&state, None, request, question.clone(), || events::logs(&state, &question)).await
+}
+
+#[handler]
+async fn show_domain(state: Data<&MailgunState>, Path(domain): Path<String>, request: &Request) -> Response {
+    answer(&state, Some(&domain), request, Value::Null, || domain::show(&state)).await
+}
+
+#[handler]
+async fn list_webhooks(state: Data<&MailgunState>, Path(domain): Path<String>, request: &Request) -> Response {
+    answer(&state, Some(&domain), request, Value::Null, || domain::webhooks(&state)).await
 }
 
 /// Looks up an entry of a suppression list, or removes it. The messages are those of Mailgun's OpenAPI document and manual

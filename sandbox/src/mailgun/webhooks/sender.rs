@@ -66,6 +66,11 @@ impl Webhooks {
         self.with(|rules| rules.target = Some(target));
     }
 
+    /// The URL that events are posted to, if it is set.
+    pub(in crate::mailgun) fn url(&self) -> Option<String> {
+        self.target().ok().map(|target| target.url)
+    }
+
     pub(super) fn set_delay(&self, delay: Duration) {
         self.with(|rules| rules.delay = delay);
     }

@@ -1,0 +1,180 @@
+//! Reads SPF (RFC 7208), DKIM (RFC 6376) and DMARC records (RFC 7489), as far as the probes need them.
+
+/// What the TXT records of a name say about SPF.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Spf {
+    /// There is no SPF record.
+    Missing,
+    /// There are several, which is an error (section 4.5).
+    Several,
+    /// There is one.
+    One {
+        /// Whether it includes a domain of Mailgun.
+        includes_mailgun: bool,
+        /// The other domains whose records it includes.
+        others: Vec<String>,
+    },
+}
+
+impl Spf {
+    pub(super) fn of(records: &[String]) -> Self {
+        let is_spf = |record: &&String| {
+            let record = record.trim().to_ascii_lowercase();
+            record == "v=spf1" || record.starts_with("v=spf1 ")
+        };
+        let found: Vec<&String> = records.iter().filter(is_spf).collect();
+        match found[..] {
+            [] => Self::Missing,
+            [record] => {
+                let record = record.to_ascii_lowercase();
+                let domains = record.split_whitespace().filter_map(included);
+                let (mailgun, others): (Vec<&str>, Vec<&str>) = domains.partition(|domain| is_mailgun(domain));
+                let others = others.into_iter().map(str::to_owned).collect();
+                Self::One { includes_mailgun: !mailgun.is_empty(), others }
+            }
+            _ => Self::Several,
+        }
+    }
+}
+
+/// The domain whose record a term includes.
+fn included(term: &str) -> Option<&str> {
+    term.trim_start_matches('+').strip_prefix("include:").or_else(|| term.strip_prefix("redirect="))
+}
+
+fn is_mailgun(domain: &str) -> bool {
+    let domain = domain.trim_end_matches('.');
+    domain == "mailgun.org" || domain.ends_with(".mailgun.org")
+}
+
+/// Whether a record has a key that was not revoked.
+pub(super) fn is_dkim_key(record: &str) -> bool {
+    tag(record, "p").is_some_and(|key| !key.is_empty()) && tag(record, "v").is_none_or(|version| version == "DKIM1")
+}
+
+/// The value of a tag in a list such as `v=DMARC1; p=none`.
+fn tag<'a>(record: &'a str, name: &str) -> Option<&'a str> {
+    let pairs = record.split(';').filter_map(|pair| pair.split_once('='));
+    pairs.map(|(name, value)| (name.trim(), value.trim())).find(|(found, _)| *found == name).map(|(_, value)| value)
+}
+
+/// What receivers do with mails that are not aligned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum Policy {
+    #[default]
+    None,
+    Quarantine,
+    Reject,
+}
+
+impl Policy {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Quarantine => "quarantine",
+            Self::Reject => "reject",
+        }
+    }
+
+    /// Whether mails that are not aligned may not reach the inbox.
+    pub(super) fn is_enforced(self) -> bool {
+        self != Self::None
+    }
+}
+
+/// A DMARC policy. The default is that of a domain without a record.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Dmarc {
+    pub(super) policy: Policy,
+    is_dkim_strict: bool,
+    is_spf_strict: bool,
+}
+
+impl Dmarc {
+    /// The policy in the records of a name. `for_subdomain` if the name is above the sender's domain. `None` unless there is exactly
+    /// one policy.
+    pub(super) fn of(records: &[String], for_subdomain: bool) -> Option<Self> {
+        let found: Vec<&String> = records.iter().filter(|record| tag(record, "v") == Some("DMARC1")).collect();
+        let [record] = found[..] else { return None };
+        let own = tag(record, "p");
+        let policy = if for_subdomain { tag(record, "sp").or(own) } else { own };
+        let policy = match policy.unwrap_or_default().to_ascii_lowercase().as_str() {
+            "reject" => Policy::Reject,
+            "quarantine" => Policy::Quarantine,
+            _ => Policy::None,
+        };
+        let is_strict = |name| tag(record, name).is_some_and(|mode| mode.eq_ignore_ascii_case("s"));
+        Some(Self { policy, is_dkim_strict: is_strict("adkim"), is_spf_strict: is_strict("aspf") })
+    }
+
+    /// Whether a mail from `from` meets the policy. Mailgun signs it for `sending`, and sends it with a return address there.
+    /// One of the two is enough.
+    pub(super) fn is_aligned(&self, from: &str, sending: &str) -> bool {
+        let is_related = match (registrable(from), registrable(sending)) {
+            (Some(from), Some(sending)) => from == sending,
+            _ => false,
+        };
+        from == sending || (is_related && !(self.is_dkim_strict && self.is_spf_strict))
+    }
+}
+
+/// The part of a domain that its owner has registered, such as `example.com`.
+pub(super) fn registrable(domain: &str) -> Option<&str> {
+    psl::domain_str(domain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    }
+
+    #[test]
+    fn an_spf_record_names_the_domains_that_may_send() {
+        let one = |includes_mailgun, others: &[&str]| Spf::One { includes_mailgun, others: records(others) };
+        for (texts, expected) in [
+            (&["google-site-verification=x"][..], Spf::Missing),
+            (&["v=spf10 include:mailgun.org"], Spf::Missing),
+            (&["v=spf1 -all", "v=spf1 include:mailgun.org ~all"], Spf::Several),
+            (&["x", "v=spf1 include:mailgun.org ~all"], one(true, &[])),
+            (&["V=SPF1 +include:EU.mailgun.org. ~all"], one(true, &[])),
+            (&["v=spf1 include:mailgun.org.evil.example a mx -all"], one(false, &["mailgun.org.evil.example"])),
+            (&["v=spf1 include:a.example redirect=b.example"], one(false, &["a.example", "b.example"])),
+        ] {
+            assert_eq!(Spf::of(&records(texts)), expected, "{texts:?}");
+        }
+    }
+
+    #[test]
+    fn a_dkim_record_has_a_key() {
+        for (record, is_key) in [
+            ("k=rsa; p=MIGfMA0", true),
+            ("v=DKIM1; k=rsa; p=MIGfMA0", true),
+            ("v=DKIM1; p=", false),
+            ("v=spf1 include:mailgun.org", false),
+            ("", false),
+        ] {
+            assert_eq!(is_dkim_key(record), is_key, "{record}");
+        }
+    }
+
+    #[test]
+    fn mails_meet_a_policy_if_the_domains_are_related() {
+        for (record, from, sending, policy, is_aligned) in [
+            ("v=DMARC1; p=reject", "example.com", "mg.example.com", Policy::Reject, true),
+            ("v=DMARC1; p=none; adkim=s; aspf=s", "example.com", "mg.example.com", Policy::None, false),
+            ("v=DMARC1; p=quarantine; adkim=s", "example.com", "mg.example.com", Policy::Quarantine, true),
+            ("v=DMARC1;p=REJECT;adkim=s;aspf=s", "mg.example.com", "mg.example.com", Policy::Reject, true),
+            ("v=DMARC1; p=reject", "example.org", "mg.example.com", Policy::Reject, false),
+            ("v=DMARC1; p=reject", "a.co.uk", "b.co.uk", Policy::Reject, false),
+        ] {
+            let dmarc = Dmarc::of(&records(&["x", record]), false).unwrap();
+            assert_eq!((dmarc.policy, dmarc.is_aligned(from, sending)), (policy, is_aligned), "{record} {from}");
+        }
+        assert_eq!(Dmarc::of(&records(&["v=DMARC1; p=reject; sp=none"]), true).unwrap().policy, Policy::None);
+        assert_eq!(Dmarc::of(&records(&["v=DMARC1; p=reject", "v=DMARC1; p=none"]), false), None);
+        assert_eq!(Dmarc::of(&records(&["v=spf1 -all"]), false), None);
+    }
+}

@@ -1,0 +1,171 @@
+//! Probes of Mailgun: whether it answers, accepts the keys, and lets the domain send.
+
+use outbox::Upstream;
+
+use super::{CALL_LIMIT, finding::Finding, in_time, webhooks};
+use crate::{
+    settings::{CheckSettings, MailgunClientSettings},
+    upstream::{
+        check::CheckResult, mailgun::MailgunClient, mailgun_domain::DomainFacts, mailgun_events::MailgunEventsClient,
+        verdict::UpstreamFailure,
+    },
+};
+
+const CONNECTION: &str = "mailgun.connection";
+const KEY: &str = "mailgun.key";
+const DOMAIN: &str = "mailgun.domain";
+const EVENTS_KEY: &str = "mailgun.events-key";
+const STATE: &str = "mailgun.state";
+
+const US: &str = "https://api.mailgun.net";
+const EU: &str = "https://api.eu.mailgun.net";
+
+/// The findings, and what Mailgun says about the domain, if the keys may read it.
+pub(super) async fn check(settings: &CheckSettings) -> (Vec<Finding>, Option<DomainFacts>) {
+    let mailgun = &settings.worker.mailgun;
+    let timeout = settings.worker.limits.upstream_timeout.min(CALL_LIMIT);
+    let clients = MailgunClient::new(mailgun, timeout)
+        .and_then(|client| Ok((client, MailgunEventsClient::new(mailgun, timeout)?)));
+    let (client, events) = match clients {
+        Ok(clients) => clients,
+        Err(error) => {
+            let message = format!("No client can be created: {error}");
+            return (vec![Finding::fail(CONNECTION, message, "Check MAILGUN_BASE_URL and MAILGUN_RATE")], None);
+        }
+    };
+    let answer = in_time(client.check(timeout)).await.unwrap_or(CheckResult::Unclear);
+    let (mut findings, is_reached) = judge(&answer, mailgun);
+    let (events_findings, facts) = match events {
+        _ if !is_reached => (skip_events("Mailgun must answer first"), None),
+        None => (skip_events("Without MAILGUN_EVENTS_KEY, the worker can only send"), None),
+        Some(events) => check_events(settings, &events).await,
+    };
+    findings.extend(events_findings);
+    (findings, facts)
+}
+
+fn skip_events(why: &str) -> Vec<Finding> {
+    [EVENTS_KEY, STATE, webhooks::PROBE].map(|probe| Finding::skip(probe, why)).into()
+}
+
+/// The findings about sending, and whether Mailgun answered.
+fn judge(answer: &CheckResult, settings: &MailgunClientSettings) -> (Vec<Finding>, bool) {
+    let domain = &settings.domain;
+    let reached = || Finding::ok(CONNECTION, "Mailgun answers");
+    let key = || Finding::ok(KEY, "Mailgun accepts MAILGUN_API_KEY");
+    match answer {
+        CheckResult::Passed => {
+            (vec![reached(), key(), Finding::ok(DOMAIN, format!("Mailgun takes mail from {domain}"))], true)
+        }
+        CheckResult::Unclear => {
+            let message = "The answer does not show whether Mailgun accepts the key, perhaps because of a rate limit";
+            (vec![reached(), Finding::warn(KEY, message, "Run the check again in a minute")], true)
+        }
+        CheckResult::Failed(failure) => {
+            let (code, message) = (failure.reason.code.as_str(), failure.reason.message.as_str());
+            let skip = |probe| Finding::skip(probe, "Mailgun must accept the key first");
+            match code {
+                "mailgun_key_refused" | "mailgun_forbidden" | "mailgun_payment_required" => {
+                    (vec![reached(), Finding::fail(KEY, message, key_action(code, settings)), skip(DOMAIN)], true)
+                }
+                "mailgun_domain_not_found"
+                | "mailgun_domain_not_allowed"
+                | "mailgun_recipient_not_authorized"
+                | "mailgun_sender_refused" => {
+                    (vec![reached(), key(), Finding::fail(DOMAIN, message, domain_action(code, settings))], true)
+                }
+                _ => {
+                    let action = connection_action(failure);
+                    let skip = |probe| Finding::skip(probe, "Mailgun must answer first");
+                    (vec![Finding::fail(CONNECTION, message, action), skip(KEY), skip(DOMAIN)], false)
+                }
+            }
+        }
+    }
+}
+
+fn key_action(code: &str, settings: &MailgunClientSettings) -> String {
+    match code {
+        "mailgun_forbidden" => "Add this machine's address to the account's IP allow list".to_owned(),
+        "mailgun_payment_required" => "See the account's billing page".to_owned(),
+        _ => format!(
+            "Set MAILGUN_API_KEY to a sending key of {}. If the key is right, the domain is in the other region: {}",
+            settings.domain,
+            other_region(settings)
+        ),
+    }
+}
+
+fn domain_action(code: &str, settings: &MailgunClientSettings) -> String {
+    let domain = &settings.domain;
+    match code {
+        "mailgun_domain_not_found" => format!(
+            "Set MAILGUN_DOMAIN to a domain of the account, or, if {domain} is right, to its region: {}",
+            other_region(settings)
+        ),
+        "mailgun_sender_refused" => format!("Set MAIL_FROM to an address of {domain}"),
+        "mailgun_recipient_not_authorized" => {
+            "Set MAILGUN_DOMAIN to a domain of your own instead of a sandbox domain".to_owned()
+        }
+        _ => format!("Verify {domain} in Mailgun's console, and check the state of the account"),
+    }
+}
+
+/// The value that leads to the region that is not set.
+fn other_region(settings: &MailgunClientSettings) -> String {
+    let is_eu = settings.url.host_str() == Some("api.eu.mailgun.net");
+    format!("set MAILGUN_BASE_URL={}", if is_eu { US } else { EU })
+}
+
+fn connection_action(failure: &UpstreamFailure) -> String {
+    match failure.reason.code.as_str() {
+        "mailgun_unreachable" | "mailgun_no_answer" => {
+            "Check MAILGUN_BASE_URL, DNS, HTTPS_PROXY and the network in between".to_owned()
+        }
+        "mailgun_unavailable" | "mailgun_unreadable" => "See Mailgun's status page".to_owned(),
+        "mailgun_wrong_url" => format!("Set MAILGUN_BASE_URL to {US} or {EU}"),
+        _ => format!("Check {}", failure.setting(Upstream::Mailgun)),
+    }
+}
+
+async fn check_events(settings: &CheckSettings, events: &MailgunEventsClient) -> (Vec<Finding>, Option<DomainFacts>) {
+    const ACTION: &str = "Set MAILGUN_EVENTS_KEY to a key of the account that may read events. A sending key may not";
+    const SLOW: &str = "Mailgun did not answer in time";
+    let key = match in_time(events.check()).await {
+        Some(Ok(())) => Finding::ok(EVENTS_KEY, "Mailgun accepts MAILGUN_EVENTS_KEY"),
+        Some(Err(error)) => Finding::fail(EVENTS_KEY, error.reason, ACTION),
+        None => Finding::warn(EVENTS_KEY, SLOW, "Run the check again in a minute"),
+    };
+    let facts = in_time(events.domain_facts()).await;
+    let state = match &facts {
+        Some(Ok(Some(facts))) => judge_state(facts, &events.domain),
+        Some(Ok(None)) => Finding::skip(STATE, "MAILGUN_EVENTS_KEY may not read the domain"),
+        Some(Err(error)) => Finding::skip(STATE, error.reason),
+        None => Finding::skip(STATE, SLOW),
+    };
+    let urls = in_time(events.webhook_urls()).await;
+    let hooks = match urls {
+        Some(Ok(Some(urls))) => webhooks::judge(&urls, settings.public_url.as_ref()),
+        Some(Ok(None)) => Finding::skip(webhooks::PROBE, "MAILGUN_EVENTS_KEY may not read the webhooks"),
+        Some(Err(error)) => Finding::skip(webhooks::PROBE, error.reason),
+        None => Finding::skip(webhooks::PROBE, SLOW),
+    };
+    (vec![key, state, hooks], facts.and_then(Result::ok).flatten())
+}
+
+fn judge_state(facts: &DomainFacts, domain: &str) -> Finding {
+    if facts.is_disabled || facts.state != "active" {
+        // The state is a word of Mailgun's; show nothing else.
+        let is_word = facts.state.bytes().all(|byte| byte.is_ascii_lowercase());
+        let state = if facts.is_disabled {
+            "disabled"
+        } else if is_word {
+            facts.state.as_str()
+        } else {
+            "not active"
+        };
+        let action = format!("Verify {domain} in Mailgun's console, or ask Mailgun's support why it is disabled");
+        return Finding::fail(STATE, format!("Mailgun's state of {domain} is {state}"), action);
+    }
+    Finding::ok(STATE, format!("{domain} is active"))
+}

@@ -1,0 +1,57 @@
+//! `magic-link-worker check`: finds what would keep mails from arriving before the first person asks for one, and at three in the
+//! morning. It sends no mail and changes nothing. The only exception is `--as`, which replaces the link of one account.
+//!
+//! Each file has the probes of one system. A probe has a name, and ends with a [`Finding`] that says what to do. The systems are
+//! checked side by side.
+
+mod dns;
+mod dns_records;
+mod finding;
+mod mailgun;
+mod own_link;
+mod postgres;
+mod redirects;
+mod report;
+mod settings_fit;
+mod supabase;
+mod webhooks;
+
+use std::time::Duration;
+
+use finding::{Finding, ProbeResult};
+use report::{Progress, Secrets};
+
+use super::CommandError;
+use crate::settings::CheckSettings;
+
+/// Maximum time for one probe.
+const PROBE_LIMIT: Duration = Duration::from_secs(15);
+/// Maximum time for one call to an upstream. It is shorter, so that the error of the call says what happened.
+const CALL_LIMIT: Duration = Duration::from_secs(12);
+
+/// Runs all probes and prints what they found. Returns whether no probe failed.
+///
+/// # Errors
+/// [`CommandError::Output`].
+pub async fn check(settings: &CheckSettings) -> Result<bool, CommandError> {
+    let progress = Progress::new(!settings.is_json);
+    let (postgres, supabase, (mailgun, dns)) = tokio::join!(
+        progress.of("Postgres", postgres::check(settings)),
+        progress.of("Supabase Auth", supabase::check(settings)),
+        async {
+            let (findings, domain) = progress.of("Mailgun", mailgun::check(settings)).await;
+            // Mailgun may know the names of the DKIM records.
+            (findings, progress.of("DNS", dns::check(settings, domain.as_ref())).await)
+        },
+    );
+    progress.end();
+    let findings: Vec<Finding> =
+        [settings_fit::check(&settings.worker), postgres, supabase, mailgun, dns].into_iter().flatten().collect();
+    report::print(&findings, &Secrets::of(&settings.worker), settings.is_json)?;
+    Ok(findings.iter().all(|finding| finding.result != ProbeResult::Fail))
+}
+
+/// Waits for the result of a probe, but no longer than [`PROBE_LIMIT`]. `None` after that.
+async fn in_time<T>(probe: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(PROBE_LIMIT, probe).await.ok()
+}

@@ -1,0 +1,167 @@
+//! `--as`: requests one real link for an existing account, and checks it. Shows neither the link nor the code.
+
+use outbox::{CallbackUrl, Email, Error, PgPool};
+
+use super::{
+    finding::{Finding, masked},
+    in_time,
+    supabase::Clients,
+};
+use crate::{
+    settings::{CheckSettings, LinkStyle, PortalLinks, WorkerSettings},
+    upstream::{code_gate::SAFE_CODE_DIGITS, supabase::LinkFacts, verdict::verify::LinkPathAnswer},
+};
+
+pub(super) const PROBE: &str = "supabase.link";
+const REDIRECT: &str = "supabase.link-redirect";
+const CODE: &str = "supabase.code";
+
+pub(super) async fn check(settings: &CheckSettings, clients: &Clients) -> Vec<Finding> {
+    let Some(account) = &settings.account else {
+        let why = "Where a real link leads and how long its code is can only be seen in a link: pass --as with an account of yours";
+        return vec![Finding::skip(PROBE, why)];
+    };
+    match in_time(has_open_job(settings, account)).await.unwrap_or(Err(Error::TimedOut)) {
+        Ok(false) => {}
+        Ok(true) => {
+            let why = format!("{} has an open job, whose link must keep working: try again later", masked(account));
+            return vec![Finding::skip(PROBE, why)];
+        }
+        Err(error) => {
+            return vec![Finding::skip(PROBE, format!("Whether the account has an open job cannot be read: {error}"))];
+        }
+    }
+    let callback = settings.callbacks.iter().find(|it| it.leads_through_supabase).map(|it| it.url.as_str());
+    let callback = callback.and_then(|url| CallbackUrl::parse(url).ok());
+    match in_time(clients.supabase.inspect_link(account, callback.as_ref())).await {
+        None => vec![Finding::fail(PROBE, "Supabase did not answer in time", "See the project's Auth log")],
+        Some(Err(failure)) if failure.reason.code == "unknown_user" => {
+            let message = format!("{} has no account", masked(account));
+            vec![Finding::fail(PROBE, message, "Pass --as with an address that has an account")]
+        }
+        Some(Err(failure)) => {
+            let message = format!("Supabase makes no link for {}: {}", masked(account), failure.reason.message);
+            vec![Finding::fail(PROBE, message, format!("Look up {} in docs/troubleshooting.md", failure.reason.code))]
+        }
+        Some(Ok(facts)) => {
+            let path = check_path(clients, &facts, callback.as_ref()).await;
+            let links = all_links(&settings.worker);
+            let leads_through_supabase = links.iter().any(|links| links.style.leads_through_supabase());
+            let redirect = if leads_through_supabase {
+                judge_redirect(&facts, callback.as_ref())
+            } else {
+                Finding::skip(REDIRECT, "With this LINK_STYLE, the mailed links do not go through Supabase")
+            };
+            vec![
+                judge_link(account, &facts, path, leads_through_supabase),
+                redirect,
+                judge_code(facts.code_digits, &links),
+            ]
+        }
+    }
+}
+
+async fn has_open_job(settings: &CheckSettings, account: &Email) -> Result<bool, Error> {
+    let pool: PgPool = outbox::connect(&settings.worker.database.url, 2, "magic-link-worker check")?;
+    outbox::check_pooler(&pool).await?;
+    outbox::inspect::has_open_job(&pool, account).await
+}
+
+/// What the links of all portals lead to, and which codes their mails show.
+fn all_links(settings: &WorkerSettings) -> Vec<PortalLinks> {
+    let portals = &settings.reloadable.portals;
+    let of_file = portals.ids().map(|ids| {
+        let links = |id: &String| portals.find(Some(id)).map(|portal| portal.links.clone());
+        ids.iter().filter_map(links).collect()
+    });
+    of_file.unwrap_or_else(|| vec![settings.links.default.clone()])
+}
+
+/// Whether the path of the link is served. Asks only a server that `LINK_ORIGINS` allows.
+async fn check_path(clients: &Clients, facts: &LinkFacts, callback: Option<&CallbackUrl>) -> LinkPathAnswer {
+    if !facts.is_origin_allowed {
+        return LinkPathAnswer::Unclear;
+    }
+    let callback = callback.map_or("https://portal.example.com/", CallbackUrl::as_str);
+    in_time(clients.verify.ask_link_path(&facts.verify_url, callback)).await.unwrap_or(LinkPathAnswer::Unclear)
+}
+
+fn judge_link(account: &Email, facts: &LinkFacts, path: LinkPathAnswer, leads_through_supabase: bool) -> Finding {
+    let (url, origin) = (&facts.verify_url, facts.verify_url.origin().ascii_serialization());
+    if !facts.is_for_recipient {
+        let message = format!("Supabase returned a link for another address than {}", masked(account));
+        return Finding::fail(PROBE, message, "Find the cache between the worker and Supabase that returned it");
+    }
+    if facts.is_banned {
+        let message = format!("Supabase has banned {}, so its link signs nobody in", masked(account));
+        return Finding::warn(PROBE, message, "Pass --as with another account");
+    }
+    if !leads_through_supabase {
+        return Finding::ok(PROBE, format!("Supabase makes links for {}", masked(account)));
+    }
+    if !facts.is_origin_allowed {
+        let message = format!("Links lead to {origin}, which LINK_ORIGINS does not contain");
+        let action =
+            format!("Set Supabase's API_EXTERNAL_URL, or set LINK_ORIGINS to {origin} if that is Supabase's address");
+        return Finding::fail(PROBE, message, action);
+    }
+    match path {
+        LinkPathAnswer::Served => Finding::ok(PROBE, format!("Links lead to {url}, which is served")),
+        LinkPathAnswer::NotFound => {
+            let message = format!("Links lead to {url}, where the server answers with 404");
+            Finding::fail(
+                PROBE,
+                message,
+                "Set Supabase's MAILER_URLPATHS_* to /auth/v1/verify, and check its API_EXTERNAL_URL",
+            )
+        }
+        LinkPathAnswer::Unclear => Finding::warn(
+            PROBE,
+            format!("Links lead to {url}, which gives no clear answer"),
+            "Open the address in a browser",
+        ),
+    }
+}
+
+fn judge_redirect(facts: &LinkFacts, callback: Option<&CallbackUrl>) -> Finding {
+    let Some(callback) = callback else {
+        return Finding::skip(REDIRECT, "No callback is known: pass --callback");
+    };
+    if facts.redirect_to == callback.as_str() {
+        return Finding::ok(REDIRECT, format!("The link redirects to {}", callback.as_str()));
+    }
+    let page = CallbackUrl::parse(facts.redirect_to.as_str())
+        .map_or_else(|_| "another page".to_owned(), |to| to.origin_and_path());
+    let (entry, message) =
+        (callback.as_str(), format!("The link redirects to {page} instead of {}", callback.as_str()));
+    Finding::fail(
+        REDIRECT,
+        message,
+        format!("Add both entries to Supabase's redirect allow list (Redirect URLs): {entry},{entry}\\?**"),
+    )
+}
+
+/// Compares the length of the codes with what the portal that demands most needs.
+fn judge_code(digits: usize, links: &[PortalLinks]) -> Finding {
+    let wanted = links.iter().filter_map(|links| links.mail_code.min_digits()).max();
+    match wanted {
+        Some(wanted) if digits < wanted => {
+            let without = if links.iter().any(|links| links.style == LinkStyle::Code) {
+                "no mail goes out"
+            } else {
+                "mails go out without a code"
+            };
+            let message = format!(
+                "Supabase's codes have {digits} digits, and MAIL_CODE mails only codes of {wanted} or more: {without}"
+            );
+            Finding::fail(CODE, message, format!("Set Supabase's MAILER_OTP_LENGTH (Email OTP length) to {wanted}"))
+        }
+        _ if (1..SAFE_CODE_DIGITS).contains(&digits) => {
+            let message = format!(
+                "Supabase makes a code of {digits} digits with each link, which can be guessed even if no mail shows it"
+            );
+            Finding::warn(CODE, message, "Set Supabase's MAILER_OTP_LENGTH (Email OTP length) to 10")
+        }
+        _ => Finding::ok(CODE, format!("Supabase's codes have {digits} digits")),
+    }
+}

@@ -1,0 +1,81 @@
+//! Probes of settings that are valid, but do not fit together.
+
+use std::time::Duration;
+
+use super::finding::Finding;
+use crate::settings::WorkerSettings;
+
+/// Maximum time that claimed jobs should wait for `MAILGUN_RATE`. No other worker can send them meanwhile.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// The settings that the worker alone knows. The api checks `JOB_DEADLINE`.
+pub(super) fn check(settings: &WorkerSettings) -> Vec<Finding> {
+    let limits = &settings.limits;
+    let mut findings: Vec<Finding> = settings
+        .warnings()
+        .into_iter()
+        .map(|warning| Finding::warn(warning.probe, warning.problem, warning.action))
+        .collect();
+    findings.extend(check_lease(limits.lease, limits.upstream_timeout));
+    findings.extend(check_rate(limits.concurrency, settings.mailgun.rate.interval()));
+    if findings.is_empty() {
+        findings.push(Finding::ok("settings.fit", "The settings fit together"));
+    }
+    findings
+}
+
+/// A worker that cannot reach Postgres still waits for the answer of its last call. Its job must not be taken over before that.
+fn check_lease(lease: Duration, timeout: Duration) -> Option<Finding> {
+    if lease > timeout {
+        return None;
+    }
+    let wanted = timeout.as_secs() * 2 + 1;
+    let message = format!(
+        "LEASE_SECONDS ({} s) is not longer than UPSTREAM_TIMEOUT ({} s), so another worker may take over a job while a call for \
+         it is still running, and the person may get two mails",
+        lease.as_secs(),
+        timeout.as_secs()
+    );
+    Some(Finding::warn("settings.lease", message, format!("Set LEASE_SECONDS to {wanted} or more")))
+}
+
+fn check_rate(concurrency: usize, interval: Duration) -> Option<Finding> {
+    let seconds = interval.as_secs_f64();
+    let wait = seconds * concurrency as f64;
+    if wait <= LONGEST_WAIT.as_secs_f64() {
+        return None;
+    }
+    let fitting = (LONGEST_WAIT.as_nanos() / interval.as_nanos().max(1)).max(1);
+    let message = format!(
+        "WORKER_CONCURRENCY ({concurrency}) is large for MAILGUN_RATE: a job that this worker has claimed may wait {wait:.0} s, and \
+         no other worker can send it meanwhile"
+    );
+    Some(Finding::warn(
+        "settings.rate",
+        message,
+        format!("Set WORKER_CONCURRENCY to {fitting} or less, or raise MAILGUN_RATE"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_must_be_longer_than_a_call() {
+        let seconds = Duration::from_secs;
+        assert_eq!(check_lease(seconds(30), seconds(12)), None);
+        for (lease, timeout, wanted) in [(12, 12, "25 or more"), (5, 30, "61 or more")] {
+            let action = check_lease(seconds(lease), seconds(timeout)).unwrap().action.unwrap();
+            assert!(action.ends_with(wanted), "{action}");
+        }
+    }
+
+    #[test]
+    fn claimed_jobs_must_not_wait_long_for_the_rate() {
+        assert_eq!(check_rate(64, Duration::from_millis(50)), None);
+        assert_eq!(check_rate(60, Duration::from_secs(1)), None);
+        let action = check_rate(64, Duration::from_secs(6)).unwrap().action.unwrap();
+        assert_eq!(action, "Set WORKER_CONCURRENCY to 10 or less, or raise MAILGUN_RATE");
+    }
+}

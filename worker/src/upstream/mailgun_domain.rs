@@ -1,0 +1,95 @@
+//! Reads how the sending domain is set up in Mailgun: its state, the names of its DKIM records, and its webhooks. Only
+//! `magic-link-worker check` needs this. A key that may read events may not be allowed to read it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{
+    http::UpstreamResponse,
+    mailgun_events::MailgunEventsClient,
+    verdict::mailgun_queries::{QueryError, classify, unreadable},
+};
+
+/// How a domain is set up (Mailgun: `GET /v4/domains/{name}`).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DomainFacts {
+    /// Such as `active` or `unverified`.
+    pub state: String,
+    /// Whether Mailgun has disabled the domain.
+    pub is_disabled: bool,
+    /// The full names of the DKIM records.
+    pub dkim_names: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct DomainResponse {
+    domain: Domain,
+    #[serde(default)]
+    sending_dns_records: Vec<DnsRecord>,
+}
+
+#[derive(Deserialize)]
+struct Domain {
+    #[serde(default)]
+    state: String,
+    #[serde(default)]
+    is_disabled: bool,
+}
+
+#[derive(Deserialize)]
+struct DnsRecord {
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct WebhooksResponse {
+    webhooks: BTreeMap<String, Webhook>,
+}
+
+/// A webhook has a list of URLs, or only one if it was created with an old version of the API.
+#[derive(Deserialize)]
+struct Webhook {
+    #[serde(default)]
+    urls: Vec<String>,
+    url: Option<String>,
+}
+
+impl MailgunEventsClient {
+    /// How the domain is set up. `None` if the key may not read it.
+    ///
+    /// # Errors
+    /// [`QueryError`] if Mailgun does not answer, or not in a known form.
+    pub async fn domain_facts(&self) -> Result<Option<DomainFacts>, QueryError> {
+        let request = self.client.get(self.url(&["v4", "domains", &self.domain])?);
+        let Some(response) = readable(self.call(request).await?)? else { return Ok(None) };
+        let body: DomainResponse = serde_json::from_slice(&response.body).map_err(|_| unreadable())?;
+        let names = body.sending_dns_records.into_iter().map(|record| record.name.trim_end_matches('.').to_lowercase());
+        Ok(Some(DomainFacts {
+            state: body.domain.state,
+            is_disabled: body.domain.is_disabled,
+            dkim_names: names.filter(|name| name.contains("._domainkey.")).collect(),
+        }))
+    }
+
+    /// The URLs of the domain's webhooks by type, such as `delivered`. `None` if the key may not read them.
+    ///
+    /// # Errors
+    /// [`QueryError`] if Mailgun does not answer, or not in a known form.
+    pub async fn webhook_urls(&self) -> Result<Option<BTreeMap<String, Vec<String>>>, QueryError> {
+        let request = self.client.get(self.url(&["v3", "domains", &self.domain, "webhooks"])?);
+        let Some(response) = readable(self.call(request).await?)? else { return Ok(None) };
+        let body: WebhooksResponse = serde_json::from_slice(&response.body).map_err(|_| unreadable())?;
+        let urls = |webhook: Webhook| webhook.urls.into_iter().chain(webhook.url).collect();
+        Ok(Some(body.webhooks.into_iter().map(|(kind, webhook)| (kind, urls(webhook))).collect()))
+    }
+}
+
+/// The response, or `None` if it refuses the key. 404 is the answer if the key belongs to a role that may not see domains.
+fn readable(response: UpstreamResponse) -> Result<Option<UpstreamResponse>, QueryError> {
+    match response.status {
+        401 | 403 | 404 => Ok(None),
+        _ => classify(&response).map(|()| Some(response)),
+    }
+}
