@@ -5,7 +5,8 @@ use std::fmt;
 use uuid::Uuid;
 
 /// Id of a job: a UUIDv7, so it starts with the time of the request. The mail carries it as Mailgun's variable `job_id`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, sqlx::Type)]
+#[sqlx(transparent)]
 pub struct JobId(pub Uuid);
 
 impl JobId {
