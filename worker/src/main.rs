@@ -1,23 +1,25 @@
 //! `magic-link-worker`: reads its settings, starts logging, and then delivers mail or runs a subcommand.
 
-use std::process::ExitCode;
+use std::{io::ErrorKind, process::ExitCode};
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use outbox::Email;
 use program::{
-    COMMIT, ListenError, LogSettings, SettingErrors, VERSION, fail, forbid_core_dumps, load_dotenv, refuse, start_log,
+    COMMIT, ListenError, LogSettings, SettingErrors, VERSION, fail, forbid_core_dumps, load_dotenv, not_found,
+    refuse, start_log,
 };
 use worker::{
     commands::{
         CommandError,
         example_env::print_example_env,
         forget::forget,
+        jobs::jobs,
         migrate::migrate,
         preview::{PreviewChoice, preview},
         send_test::{SendTestSettings, TestMail, send_test},
         upstreams::upstreams,
     },
-    settings::{DatabaseSettings, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings, read_looks},
+    settings::{DatabaseSettings, JobsCommand, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings, read_looks},
     tasks::run::run,
 };
 
@@ -53,8 +55,25 @@ fn try_main() -> anyhow::Result<ExitCode> {
             Ok(address) => with_database(&arguments, async |database| forget(database, &address).await),
             Err(error) => Ok(refuse([format!("{address}: {error}")])),
         },
+        Some(WorkerCommand::Jobs(command)) => look_at_jobs(&arguments, command),
         Some(WorkerCommand::Mail(command)) => mail(&arguments, command),
         Some(WorkerCommand::ExampleEnv) | None => deliver(&arguments, &matches),
+    }
+}
+
+/// Runs a command about jobs. Its output is for scripts, so nothing is logged. A reader who has seen enough closes the pipe,
+/// which is no failure.
+fn look_at_jobs(arguments: &WorkerArguments, command: &JobsCommand) -> anyhow::Result<ExitCode> {
+    let mut errors = SettingErrors::default();
+    let database = DatabaseSettings::read(arguments, &mut errors);
+    let database = match errors.into_result(database) {
+        Ok(database) => database,
+        Err(errors) => return Ok(refuse(errors)),
+    };
+    match block_on(jobs(&database, command))? {
+        Err(CommandError::NoSuchJob(message)) => Ok(not_found(message)),
+        Err(CommandError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        ended => Ok(ended.map(|()| ExitCode::SUCCESS)?),
     }
 }
 
@@ -112,13 +131,18 @@ fn with_settings<S>(
 
 fn start(log: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     start_log(log, &["worker", "outbox", "magic_link_worker"])?;
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .map_err(|_| anyhow::anyhow!("a TLS provider is already installed"))?;
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work) {
+    match block_on(work)? {
         Ok(()) => Ok(ExitCode::SUCCESS),
         // The listen address is also a setting, but an unusable address is noticed only when the worker tries to listen on it.
         Err(error) if error.is::<ListenError>() => Ok(refuse([error])),
         Err(error) => Err(error),
     }
+}
+
+/// Runs `work` in a new runtime, with a provider for TLS.
+fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .map_err(|_| anyhow::anyhow!("a TLS provider is already installed"))?;
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work))
 }
