@@ -5,8 +5,8 @@ use std::{io::ErrorKind, process::ExitCode};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use outbox::Email;
 use program::{
-    COMMIT, ListenError, LogSettings, SettingErrors, VERSION, fail, forbid_core_dumps, load_dotenv, not_found,
-    refuse, start_log,
+    COMMIT, ListenError, LogSettings, SettingErrors, VERSION, fail, forbid_core_dumps, load_dotenv, not_found, refuse,
+    start_log,
 };
 use worker::{
     commands::{
@@ -19,7 +19,9 @@ use worker::{
         send_test::{SendTestSettings, TestMail, send_test},
         upstreams::upstreams,
     },
-    settings::{DatabaseSettings, JobsCommand, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings, read_looks},
+    settings::{
+        DatabaseSettings, JobsCommand, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings, read_looks,
+    },
     tasks::run::run,
 };
 

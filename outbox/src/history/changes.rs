@@ -4,11 +4,7 @@
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
 
-use super::{
-    first_id_at,
-    list::ListedJob,
-    story::ReportedEvent,
-};
+use super::{first_id_at, list::ListedJob, story::ReportedEvent};
 use crate::{
     model::{delivery_status::DeliveryStatus, job_id::JobId, job_state::JobState},
     postgres::error::{Error, in_time},

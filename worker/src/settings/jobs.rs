@@ -170,7 +170,8 @@ fn parse_job_id(text: &str) -> Result<JobId, String> {
 
 /// Reads an address as the api does. An old row may contain an address that the api rejects today.
 fn parse_address(text: &str) -> Result<String, String> {
-    let address = Email::parse(text).or_else(|error| Email::from_stored(&text.trim().to_lowercase()).map_err(|_| error));
+    let address =
+        Email::parse(text).or_else(|error| Email::from_stored(&text.trim().to_lowercase()).map_err(|_| error));
     address.map(|address| address.as_str().to_owned()).map_err(|error| error.to_string())
 }
 
@@ -196,7 +197,9 @@ fn parse_since(text: &str) -> Result<Since, String> {
     let text = text.trim();
     let start = match parse_duration(text) {
         Ok(span) => Start::Ago(span),
-        Err(_) => Start::At(parse_time(text).ok_or("this is neither a time like 2026-11-26T03:00Z nor a span like 1h or 7d")?),
+        Err(_) => {
+            Start::At(parse_time(text).ok_or("this is neither a time like 2026-11-26T03:00Z nor a span like 1h or 7d")?)
+        }
     };
     Ok(Since { text: text.to_owned(), start })
 }

@@ -24,9 +24,7 @@ pub use ::portals::MailCode;
 pub use arguments::{MailCommand, WorkerArguments, WorkerCommand};
 pub use connection::ConnectionSettings;
 pub use database::DatabaseSettings;
-pub use jobs::{
-    FormatArguments, JobsCommand, ListArguments, ShowArguments, Since, TailArguments, Target,
-};
+pub use jobs::{FormatArguments, JobsCommand, ListArguments, ShowArguments, Since, TailArguments, Target};
 pub use limits::{Limits, MIN_LINK_LIFETIME};
 pub use links::{LinkSettings, LinkStyle, PortalLinks};
 pub use mailgun::{EventsApi, MailgunClientSettings};

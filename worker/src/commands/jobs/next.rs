@@ -60,9 +60,14 @@ fn running(story: &Story) -> Vec<String> {
     let worker = plain(story.job.worker.as_deref().unwrap_or("?"));
     let mut lines = vec![match story.job.lease_expires_at {
         Some(lease) if lease > story.now => {
-            format!("Worker {worker} is delivering it. If that worker dies, another one takes over {}.", at(lease, story.now))
+            format!(
+                "Worker {worker} is delivering it. If that worker dies, another one takes over {}.",
+                at(lease, story.now)
+            )
         }
-        _ => format!("Worker {worker} has lost its lease. Another worker takes over within seconds, if one is running."),
+        _ => {
+            format!("Worker {worker} has lost its lease. Another worker takes over within seconds, if one is running.")
+        }
     }];
     lines.extend(obstacles(story));
     lines
@@ -94,7 +99,8 @@ fn obstacles(story: &Story) -> Vec<String> {
         )
     });
     let paused = story.upstreams.iter().filter(|state| state.is_paused);
-    let paused = paused.map(|state| format!("{} has asked for a pause, because it limits our rate.", name(state.upstream)));
+    let paused =
+        paused.map(|state| format!("{} has asked for a pause, because it limits our rate.", name(state.upstream)));
     stopped.chain(paused).collect()
 }
 
@@ -145,7 +151,9 @@ fn superseded(story: &Story) -> String {
     let (when, request) = (time(other.created_at), plain(&other.request_id));
     let show = format!("magic-link-worker jobs show {}", other.id);
     if story.job.code.as_deref() == Some("duplicate") {
-        format!("Nothing more: it repeats the request {request} of {when}, whose mail serves both. To see that job: {show}")
+        format!(
+            "Nothing more: it repeats the request {request} of {when}, whose mail serves both. To see that job: {show}"
+        )
     } else {
         format!("Nothing more: the person's later request {request} of {when} took its place. To see that job: {show}")
     }
@@ -164,7 +172,11 @@ fn suppression(story: &Story, names: &Names) -> Option<String> {
 
 /// "at 06:19 (in 20s)".
 fn at(when: DateTime<Utc>, now: DateTime<Utc>) -> String {
-    if when > now { format!("at {} (in {})", time(when), span(when - now)) } else { format!("now (since {})", time(when)) }
+    if when > now {
+        format!("at {} (in {})", time(when), span(when - now))
+    } else {
+        format!("now (since {})", time(when))
+    }
 }
 
 fn until(when: DateTime<Utc>, now: DateTime<Utc>) -> String {

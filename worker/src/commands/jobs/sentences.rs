@@ -54,7 +54,8 @@ pub(super) fn step(step: &TriedStep) -> String {
         other => other,
     };
     let answer = step.http_status.map_or_else(|| "no HTTP answer".to_owned(), |status| format!("HTTP {status}"));
-    let why = step.code.as_deref().map(|code| format!(", {}", because(code, step.message.as_deref()))).unwrap_or_default();
+    let why =
+        step.code.as_deref().map(|code| format!(", {}", because(code, step.message.as_deref()))).unwrap_or_default();
     format!(
         "Attempt {}: {}: {}{why} ({answer}, {} ms, worker {}).",
         step.attempt,

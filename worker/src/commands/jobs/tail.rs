@@ -102,7 +102,8 @@ impl Tail<'_> {
             self.remember(job);
             self.seen.insert(Change::New(job.id), self.started_at);
             let text = sentences::state(job.state, job.delivery) + &why(job);
-            let line = Line { at: job.created_at, kind: "job", job: job.id, text, details: json::listed(job, &self.names) };
+            let line =
+                Line { at: job.created_at, kind: "job", job: job.id, text, details: json::listed(job, &self.names) };
             self.print(&line)?;
         }
         // What happened before the start is not news.

@@ -115,7 +115,9 @@ mod tests {
         for (seconds, text) in [(-5, "0s"), (59, "59s"), (60, "1m"), (7_199, "1h"), (172_800, "2d")] {
             assert_eq!(span(TimeDelta::seconds(seconds)), text);
         }
-        for (argument, text) in [("1h", "1h"), ("a+b@example.com", "a+b@example.com"), ("o'x@a.b", r"'o'\''x@a.b'"), ("", "''")] {
+        for (argument, text) in
+            [("1h", "1h"), ("a+b@example.com", "a+b@example.com"), ("o'x@a.b", r"'o'\''x@a.b'"), ("", "''")]
+        {
             assert_eq!(quoted(argument), text);
         }
     }
