@@ -104,20 +104,30 @@ async fn a_waiting_job_says_for_whom_it_waits_and_until_when() {
         "unless it was mailed",
     ]);
 
-    system.supabase.faults().add(Fault::status(503).always());
+    // Supabase fails for one person only.
+    system.supabase.faults().add(Fault::status(500).to("bob@example.com").always());
+    system.supabase.faults().add(Fault::status(503).to("ann@example.com").always());
+    let other = system.ask("bob@example.com").await;
     system.start_worker().await;
-    system.until_state(&answer, "retrying").await;
-    let stopped = sandbox::eventually("the stop", async || {
+    system.until_state(&other, "retrying").await;
+    look(&system, &["show", &other.request_id]).await.has(&[
+        "Attempt 1: asked Supabase Auth for a link: failed, will retry, supabase_unavailable: ",
+        "The last attempt failed: supabase_unavailable: ",
+        "It expires at ",
+        "Advice:  supabase_unavailable (waits): ",
+    ]);
+
+    // Supabase fails for everybody.
+    system.supabase.faults().clear();
+    system.supabase.faults().add(Fault::status(503).always());
+    let shown = sandbox::eventually("the stop", async || {
         let shown = look(&system, &["show", &answer.request_id]).await;
         if shown.out.contains("Look at SUPABASE_URL.") { Ok(shown) } else { Err(shown) }
     });
-    stopped.await.has(&[
-        "Supabase Auth has been stopped for everybody since ",
-        "supabase_unavailable",
-        "It expires at ",
-    ]);
+    shown.await.has(&["Supabase Auth has been stopped for everybody since ", "supabase_unavailable", "It expires at "]);
     system.supabase.faults().clear();
     system.until_state(&answer, "sent").await;
+    system.until_state(&other, "sent").await;
     system.finish().await;
 }
 

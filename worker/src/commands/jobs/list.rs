@@ -28,7 +28,7 @@ const COLUMNS: [Column; 8] = [
     Column { heading: "ATTEMPTS", narrowest: WHOLE },
     Column { heading: "CODE", narrowest: 14 },
     Column { heading: "PORTAL", narrowest: 6 },
-    Column { heading: "RECIPIENT", narrowest: 10 },
+    Column { heading: "RECIPIENT", narrowest: 16 },
     Column { heading: "REQUEST ID", narrowest: 36 },
 ];
 

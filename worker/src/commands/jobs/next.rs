@@ -42,18 +42,25 @@ pub(super) fn advice_line(story: &Story) -> Option<String> {
 }
 
 fn queued(story: &Story) -> Vec<String> {
-    let obstacles = obstacles(story);
-    if !obstacles.is_empty() {
-        return obstacles;
-    }
+    let mut lines = obstacles(story);
     let waited = story.now - story.job.run_at;
-    if waited.num_seconds() > USUAL_WAIT_SECONDS {
-        return vec![format!(
-            "It has waited {} for a free worker. Check that workers are running: select * from email_programs_now.",
-            span(waited)
-        )];
+    if lines.is_empty() {
+        lines.push(if waited.num_seconds() > USUAL_WAIT_SECONDS {
+            format!(
+                "It has waited {} for a free worker. Check that workers are running: select * from email_programs_now.",
+                span(waited)
+            )
+        } else {
+            "A worker claims it as soon as one is free.".to_owned()
+        });
     }
-    vec!["A worker claims it as soon as one is free.".to_owned()]
+    lines.extend(last_failure(story));
+    lines
+}
+
+fn last_failure(story: &Story) -> Option<String> {
+    let code = story.job.code.as_deref()?;
+    Some(sentence(&format!("The last attempt failed: {}", because(code, story.job.message.as_deref()))))
 }
 
 fn running(story: &Story) -> Vec<String> {
@@ -79,9 +86,7 @@ fn retrying(story: &Story) -> Vec<String> {
     } else {
         "Its next attempt is due: a worker claims it as soon as one is free.".to_owned()
     }];
-    if let Some(code) = story.job.code.as_deref() {
-        lines.push(sentence(&format!("The last attempt failed: {}", because(code, story.job.message.as_deref()))));
-    }
+    lines.extend(last_failure(story));
     lines.extend(obstacles(story));
     lines
 }

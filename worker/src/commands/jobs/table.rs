@@ -24,7 +24,7 @@ pub(super) fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = used.iter().map(|index| widest(*index)).collect();
     while widths.iter().sum::<usize>() + GAP.len() * used.len().saturating_sub(1) > WIDTH {
         let cuttable = (0..used.len()).filter(|place| widths[*place] > columns[used[*place]].narrowest);
-        let Some(place) = cuttable.max_by_key(|place| widths[*place]) else { break };
+        let Some(place) = cuttable.max_by_key(|place| widths[*place] - columns[used[*place]].narrowest) else { break };
         widths[place] -= 1;
     }
     let headings = columns.iter().map(|column| column.heading.to_owned()).collect();

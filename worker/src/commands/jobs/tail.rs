@@ -95,6 +95,8 @@ struct Line {
 impl Tail<'_> {
     /// Prints the last jobs as they are now.
     async fn print_first(&mut self) -> Result<(), CommandError> {
+        // What happened before the start is not news. It is read first, so that no later change is taken for it.
+        drop(self.changes(self.started_at - LOOK_BACK, self.started_at).await?);
         let filter = JobFilter::since(self.started_at - TimeDelta::days(1));
         let mut jobs = history::list::list(self.pool, &filter, FIRST).await?.jobs;
         jobs.reverse();
@@ -106,9 +108,6 @@ impl Tail<'_> {
                 Line { at: job.created_at, kind: "job", job: job.id, text, details: json::listed(job, &self.names) };
             self.print(&line)?;
         }
-        // What happened before the start is not news.
-        let since = self.started_at - LOOK_BACK;
-        drop(self.changes(since, self.started_at).await?);
         Ok(())
     }
 
