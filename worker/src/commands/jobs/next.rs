@@ -76,6 +76,7 @@ fn running(story: &Story) -> Vec<String> {
             format!("Worker {worker} has lost its lease. Another worker takes over within seconds, if one is running.")
         }
     }];
+    lines.extend(last_failure(story));
     lines.extend(obstacles(story));
     lines
 }
