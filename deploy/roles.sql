@@ -3,7 +3,8 @@
 --   magic_link_owner   owns the tables: run `magic-link-worker migrate` as this role
 --   magic_link_api     magic-link-api: adds jobs, cannot read links or history
 --   magic_link_worker  magic-link-worker: reads and writes all rows
---   magic_link_viewer  people and dashboards: reads the views, and the columns that the documentation's queries need
+--   magic_link_viewer  people and dashboards: reads the views, and the columns that the documentation's queries and
+--                      `magic-link-worker jobs` need
 --
 -- Run this script as a superuser in the outbox's database, before the first migration and again after each migration. It is
 -- safe to run repeatedly. Set MIGRATE_ON_START=false for the api and the worker. Set the password of each role once:
@@ -107,8 +108,11 @@ begin
   grant select (
     id, state, delivery, delivery_at, recipient, attempt, code, message, created_at, run_at, finished_at, request_id, portal)
     on email_jobs to magic_link_viewer;
-  -- The table columns that the queries in docs/operating.md read.
-  grant select (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at)
+  -- The other columns that `magic-link-worker jobs` reads. The callback is not one of them: its query may identify the person.
+  grant select (language, shown_host, attempted_at, deadline_at, worker, lease_expires_at) on email_jobs to magic_link_viewer;
+  grant execute on function outbox_versions to magic_link_viewer;
+  -- The table columns that `magic-link-worker jobs` and the queries in docs/operating.md read.
+  grant select (job_id, attempt, step, outcome, http_status, code, message, duration_ms, started_at, worker)
     on email_attempts to magic_link_viewer;
   grant select (
     job_id, event, severity, reason, smtp_code, enhanced_code, message, delivery, occurred_at, received_at, recipient_domain)

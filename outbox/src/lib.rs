@@ -3,7 +3,7 @@
 //! The api enqueues jobs (`enqueue`). A worker claims them, stores the link before it mails it, and records how each job ended
 //! (`running`). Periodic tasks rescue jobs whose worker died, expire late jobs and delete old rows (`maintenance`). Mailgun's
 //! reports update a job after its mail was handed over (`reports`), and `monitor` keeps the state of the queue and of the
-//! upstreams. `group_commit` combines many of these writes into one transaction.
+//! upstreams. `group_commit` combines many of these writes into one transaction. `history` is what operators read about jobs.
 //!
 //! Every SQL statement of the project is in this crate, each in its own function. The crate knows nothing about HTTP or mail.
 //! All times come from Postgres's clock. Every write to a running job carries its [`Lease`]; a write with a lease that
@@ -13,6 +13,7 @@
 
 mod enqueue;
 mod group_commit;
+pub mod history;
 mod maintenance;
 mod model;
 mod monitor;
@@ -40,6 +41,7 @@ pub use model::{
     ended_job::EndedJob,
     failure::Failure,
     job_id::{JobId, Lease},
+    job_state::JobState,
     mailbox::Mailbox,
     quota::{Quota, Quotas},
     shown_host::{ShownHost, ShownHostError},

@@ -9,6 +9,9 @@ use std::{
 /// The exit code for a missing or bad setting or argument: 2, as clap uses for wrong arguments.
 const BAD_SETTINGS: u8 = 2;
 
+/// The exit code of a command that found nothing.
+const NOT_FOUND: u8 = 3;
+
 /// Writes one line per error to stderr, for the person who starts the program, and returns exit code 2: a setting or an
 /// argument must be changed.
 #[must_use]
@@ -22,6 +25,13 @@ pub fn refuse(errors: impl IntoIterator<Item: Display>) -> ExitCode {
 pub fn fail(error: impl Display) -> ExitCode {
     write_lines([error]);
     ExitCode::FAILURE
+}
+
+/// Writes one line to stderr and returns exit code 3: what the command was asked about does not exist.
+#[must_use]
+pub fn not_found(error: impl Display) -> ExitCode {
+    write_lines([error]);
+    ExitCode::from(NOT_FOUND)
 }
 
 fn write_lines(errors: impl IntoIterator<Item: Display>) {

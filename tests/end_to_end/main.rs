@@ -10,6 +10,7 @@ mod crashes;
 mod deliveries;
 mod dev;
 mod failovers;
+mod jobs;
 mod languages;
 mod latest_wins;
 mod link_lengths;

@@ -1,11 +1,12 @@
 //! `magic-link-worker`: reads its settings, starts logging, and then delivers mail or runs a subcommand.
 
-use std::process::ExitCode;
+use std::{io::ErrorKind, process::ExitCode};
 
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use outbox::Email;
 use program::{
-    COMMIT, ListenError, LogSettings, SettingErrors, VERSION, fail, forbid_core_dumps, load_dotenv, refuse, start_log,
+    COMMIT, ListenError, LogSettings, SettingErrors, VERSION, fail, forbid_core_dumps, load_dotenv, not_found, refuse,
+    start_log,
 };
 use worker::{
     commands::{
@@ -13,14 +14,15 @@ use worker::{
         check::check,
         example_env::print_example_env,
         forget::forget,
+        jobs::jobs,
         migrate::migrate,
         preview::{PreviewChoice, preview},
         send_test::{SendTestSettings, TestMail, send_test},
         upstreams::upstreams,
     },
     settings::{
-        CheckArguments, CheckSettings, DatabaseSettings, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings,
-        read_looks,
+        CheckArguments, CheckSettings, DatabaseSettings, JobsCommand, MailCommand, WorkerArguments, WorkerCommand,
+        WorkerSettings, read_looks,
     },
     tasks::run::run,
 };
@@ -58,6 +60,7 @@ fn try_main() -> anyhow::Result<ExitCode> {
             Ok(address) => with_database(&arguments, async |database| forget(database, &address).await),
             Err(error) => Ok(refuse([format!("{address}: {error}")])),
         },
+        Some(WorkerCommand::Jobs(command)) => look_at_jobs(&arguments, command),
         Some(WorkerCommand::Mail(command)) => mail(&arguments, command),
         Some(WorkerCommand::ExampleEnv) | None => deliver(&arguments, &matches),
     }
@@ -70,10 +73,26 @@ fn check_all(arguments: &WorkerArguments, options: &CheckArguments) -> anyhow::R
     let settings = CheckSettings::read(arguments, options, &mut errors);
     match errors.into_result(log.and(settings)) {
         Ok(settings) => {
-            let is_sound = block_on(async { Ok(check(&settings).await?) })?;
+            let is_sound = block_on(check(&settings))??;
             Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Err(errors) => Ok(refuse(errors)),
+    }
+}
+
+/// Runs a command about jobs. Its output is for scripts, so nothing is logged. If the reader of a pipe closes it, the command
+/// ends with success.
+fn look_at_jobs(arguments: &WorkerArguments, command: &JobsCommand) -> anyhow::Result<ExitCode> {
+    let mut errors = SettingErrors::default();
+    let database = DatabaseSettings::read(arguments, &mut errors);
+    let database = match errors.into_result(database) {
+        Ok(database) => database,
+        Err(errors) => return Ok(refuse(errors)),
+    };
+    match block_on(jobs(&database, command))? {
+        Err(CommandError::NoSuchJob(message)) => Ok(not_found(message)),
+        Err(CommandError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
+        ended => Ok(ended.map(|()| ExitCode::SUCCESS)?),
     }
 }
 
@@ -131,7 +150,7 @@ fn with_settings<S>(
 
 fn start(log: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<ExitCode> {
     start_log(log, &["worker", "outbox", "magic_link_worker"])?;
-    match block_on(work) {
+    match block_on(work)? {
         Ok(()) => Ok(ExitCode::SUCCESS),
         // The listen address is also a setting, but an unusable address is noticed only when the worker tries to listen on it.
         Err(error) if error.is::<ListenError>() => Ok(refuse([error])),
@@ -140,9 +159,9 @@ fn start(log: LogSettings, work: impl Future<Output = anyhow::Result<()>>) -> an
 }
 
 /// Runs `work` to its end, with a TLS provider.
-fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+fn block_on<T>(work: impl Future<Output = T>) -> anyhow::Result<T> {
     rustls::crypto::ring::default_provider()
         .install_default()
         .map_err(|_| anyhow::anyhow!("a TLS provider is already installed"))?;
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work))
 }

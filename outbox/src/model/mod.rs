@@ -9,6 +9,7 @@ mod email_domain;
 pub(crate) mod ended_job;
 pub(crate) mod failure;
 pub(crate) mod job_id;
+pub(crate) mod job_state;
 pub(crate) mod mailbox;
 pub(crate) mod quota;
 pub(crate) mod shown_host;

@@ -6,6 +6,7 @@ mod documented_queries;
 mod ends;
 mod enqueues;
 mod forgetting;
+mod history;
 mod lock_order;
 mod migrations;
 mod partitions;

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod example_env;
 pub mod forget;
+pub mod jobs;
 pub mod migrate;
 pub mod preview;
 mod preview_page;
@@ -25,6 +26,9 @@ pub enum CommandError {
     /// The result cannot be printed.
     #[error("the result cannot be printed: {}", io_problem(.0))]
     Output(#[from] std::io::Error),
+    /// There is no such job.
+    #[error("{0}")]
+    NoSuchJob(String),
     /// The system cannot generate a random key.
     #[error("the system cannot generate random numbers for a key")]
     Random,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
 use program::changed_settings;
 
-use super::CheckArguments;
+use super::{CheckArguments, JobsCommand};
 use crate::mail::sample::MailStyle;
 
 /// Mails sign-in links: claims jobs from the outbox, requests each link from Supabase Auth, and sends the mail through
@@ -289,6 +289,13 @@ pub enum WorkerCommand {
     Check(CheckArguments),
     /// Prints whether Supabase and Mailgun are stopped or paused, and why. Needs DATABASE_URL only.
     Upstreams,
+    /// Shows what happened to mails: lists jobs, tells the story of one, or prints changes as they happen. Needs DATABASE_URL only;
+    /// the role magic_link_viewer suffices.
+    ///
+    /// Exit codes: 0 found, or the list was printed; 1 the database failed; 2 an argument or setting is wrong; 3 there is no such
+    /// job.
+    #[command(subcommand)]
+    Jobs(JobsCommand),
     /// Shows the mails before anybody gets one.
     #[command(subcommand)]
     Mail(MailCommand),

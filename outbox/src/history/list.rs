@@ -1,0 +1,394 @@
+//! Lists of jobs, newest first.
+//!
+//! Each filter has an index that answers it, except for filters on jobs that were sent or superseded. Those read at most
+//! [`SCAN`] jobs and say how far they came, so that no list reads the whole history.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{first_id_at, time_of};
+use crate::{
+    model::{delivery_status::DeliveryStatus, job_id::JobId, job_state::JobState},
+    postgres::error::{Error, in_time},
+};
+
+/// Maximum number of ended jobs that one page compares with its filter if no index answers it.
+const SCAN: i64 = 50_000;
+
+/// Maximum number of failed and expired jobs that are sorted for one page. If there are more, they are frequent enough to be
+/// found among the newest jobs.
+const FEW: i64 = 20_000;
+
+/// Maximum number of scans of [`SCAN`] jobs for a request id whose time is unknown.
+const SCANS_FOR_REQUEST: u32 = 8;
+
+/// Maximum difference of the clocks that job ids, request ids and rows have their times from.
+const CLOCK_DIFFERENCE: TimeDelta = TimeDelta::minutes(10);
+
+/// Codes of jobs that ended as `sent` or `superseded`. Every other code belongs to an open, failed or expired job.
+const CODES_WITHOUT_FAILURE: [&str; 3] = ["newer_request", "duplicate", "no_trace"];
+
+/// A job, as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedJob {
+    /// Its id.
+    pub id: JobId,
+    /// Its state.
+    pub state: JobState,
+    /// What Mailgun reported about its mail.
+    pub delivery: Option<DeliveryStatus>,
+    /// Number of attempts.
+    pub attempt: i16,
+    /// Reason of the last failure or of the end.
+    pub code: Option<String>,
+    /// The reason for people. Contains words of strangers.
+    pub message: Option<String>,
+    /// Its portal. `None` if the deployment has no portals.
+    pub portal: Option<String>,
+    /// The address that the link is mailed to.
+    pub recipient: String,
+    /// `X-Request-Id` of the request.
+    pub request_id: String,
+    /// When the request was accepted.
+    pub created_at: DateTime<Utc>,
+    /// When it ended. `None` while it is open.
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+/// Which jobs to list. `None` stands for all.
+#[derive(Debug, Clone)]
+pub struct JobFilter {
+    /// State.
+    pub state: Option<JobState>,
+    /// What Mailgun reported.
+    pub delivery: Option<DeliveryStatus>,
+    /// Code of the last failure or of the end.
+    pub code: Option<String>,
+    /// Id of the portal. `default` also stands for jobs without a portal.
+    pub portal: Option<String>,
+    /// The whole address.
+    pub recipient: Option<String>,
+    /// Domain of the address.
+    pub domain: Option<String>,
+    /// `X-Request-Id`.
+    pub request_id: Option<String>,
+    /// Ended jobs only if they were requested since this time. Open jobs are always listed.
+    pub since: DateTime<Utc>,
+    /// Only jobs older than this one, for the next page.
+    pub before: Option<JobId>,
+}
+
+impl JobFilter {
+    /// A filter for all jobs since a time.
+    #[must_use]
+    pub fn since(since: DateTime<Utc>) -> Self {
+        Self {
+            state: None,
+            delivery: None,
+            code: None,
+            portal: None,
+            recipient: None,
+            domain: None,
+            request_id: None,
+            since,
+            before: None,
+        }
+    }
+
+    /// Whether it filters by anything but the time.
+    fn is_selective(&self) -> bool {
+        self.state.is_some()
+            || self.delivery.is_some()
+            || self.code.is_some()
+            || self.portal.is_some()
+            || self.domain.is_some()
+            || self.request_id.is_some()
+    }
+
+    /// Whether an open job can match.
+    fn allows_open(&self) -> bool {
+        self.state.is_none_or(JobState::is_open)
+    }
+
+    /// Whether an ended job can match.
+    fn allows_ended(&self) -> bool {
+        self.state.is_none_or(|state| !state.is_open())
+    }
+
+    /// Whether each ended job that matches has failed or expired.
+    fn is_about_failures(&self) -> bool {
+        match (self.state, self.code.as_deref()) {
+            (Some(state), _) => matches!(state, JobState::Failed | JobState::Expired),
+            (None, Some(code)) => !CODES_WITHOUT_FAILURE.contains(&code),
+            (None, None) => false,
+        }
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The jobs, newest first.
+    pub jobs: Vec<ListedJob>,
+    /// [`JobFilter::before`] of the next page. `None` if this is the last page.
+    pub next: Option<JobId>,
+    /// If the search stopped early: the time of the oldest job that was compared with the filter.
+    pub searched_to: Option<DateTime<Utc>>,
+}
+
+/// Lists the newest `limit` jobs that match.
+///
+/// # Errors
+/// [`Error::Database`] or [`Error::TimedOut`].
+pub async fn list(pool: &PgPool, filter: &JobFilter, limit: usize) -> Result<Page, Error> {
+    let count = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    if let Some(recipient) = &filter.recipient {
+        return Ok(page(of_person(pool, filter, recipient, count).await?, limit, None));
+    }
+    if let Some(request_id) = &filter.request_id {
+        return of_request(pool, filter, request_id, limit).await;
+    }
+    // The open jobs first: a job that ends between the two statements is then read twice and not missed.
+    let mut jobs = if filter.allows_open() { open(pool, filter, count).await? } else { vec![] };
+    let mut floor = None;
+    if filter.allows_ended() {
+        let (ended, stopped_at) = ended(pool, filter, count).await?;
+        floor = stopped_at;
+        jobs = merge(jobs, ended);
+    }
+    Ok(page(jobs, limit, floor))
+}
+
+/// The jobs of a request, newest first. Several requests can have the same id, because callers may choose it.
+async fn of_request(pool: &PgPool, filter: &JobFilter, request_id: &str, limit: usize) -> Result<Page, Error> {
+    let count = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+    let open = if filter.allows_open() { open(pool, filter, count).await? } else { vec![] };
+    // The api makes UUIDv7s, which start with the time of the request.
+    if let Some(time) = request_id.parse().ok().and_then(time_of) {
+        let before = first_id_at(time + CLOCK_DIFFERENCE).min(before(filter));
+        let floor = first_id_at(time - CLOCK_DIFFERENCE);
+        let found = merge(open.clone(), newest(pool, filter, before, floor, count).await?);
+        if !found.is_empty() {
+            return Ok(page(found, limit, None));
+        }
+    }
+    let since = first_id_at(filter.since);
+    let mut filter = filter.clone();
+    for _ in 0..SCANS_FOR_REQUEST {
+        let floor = scan_floor(pool, &filter, since).await?;
+        let found = newest(pool, &filter, before(&filter), floor.unwrap_or(since), count).await?;
+        if !found.is_empty() || floor.is_none() {
+            return Ok(page(merge(open, found), limit, None));
+        }
+        filter.before = floor.map(JobId);
+    }
+    Ok(page(open, limit, filter.before.map(|id| id.0)))
+}
+
+/// Ended jobs that match, and the id at which the search stopped early.
+async fn ended(pool: &PgPool, filter: &JobFilter, count: i64) -> Result<(Vec<ListedJob>, Option<Uuid>), Error> {
+    if filter.is_about_failures() && count_failures(pool, filter.since).await? < FEW {
+        return Ok((failures(pool, filter, count).await?, None));
+    }
+    let since = first_id_at(filter.since);
+    let floor = if filter.is_selective() { scan_floor(pool, filter, since).await? } else { None };
+    Ok((newest(pool, filter, before(filter), floor.unwrap_or(since), count).await?, floor))
+}
+
+fn before(filter: &JobFilter) -> Uuid {
+    filter.before.map_or(Uuid::max(), |id| id.0)
+}
+
+/// Merges open and ended jobs, newest first.
+fn merge(open: Vec<ListedJob>, ended: Vec<ListedJob>) -> Vec<ListedJob> {
+    let mut jobs = ended;
+    for job in open {
+        if jobs.iter().all(|known| known.id != job.id) {
+            jobs.push(job);
+        }
+    }
+    jobs.sort_unstable_by_key(|job| std::cmp::Reverse(job.id));
+    jobs
+}
+
+/// Cuts a page after `limit` jobs, or at the id where the search stopped.
+fn page(mut jobs: Vec<ListedJob>, limit: usize, floor: Option<Uuid>) -> Page {
+    if let Some(floor) = floor {
+        // Older open jobs are on a later page, together with the ended jobs of their time.
+        jobs.retain(|job| job.id.0 >= floor);
+    }
+    if jobs.len() > limit {
+        jobs.truncate(limit);
+        let next = jobs.last().map(|job| job.id);
+        return Page { jobs, next, searched_to: None };
+    }
+    Page { jobs, next: floor.map(JobId), searched_to: floor.and_then(time_of_floor) }
+}
+
+/// The time of a job id, whatever its version.
+fn time_of_floor(id: Uuid) -> Option<DateTime<Utc>> {
+    i64::try_from(id.as_u128() >> 80).ok().and_then(DateTime::from_timestamp_millis)
+}
+
+/// Selects jobs that match the filter's columns, newest first. `$1` to `$8` are taken.
+macro_rules! matching {
+    ($with:literal, $from:literal, $filter:expr, $before:expr, $count:expr $(, $more:expr)*) => {
+        sqlx::query_as!(
+            ListedJob,
+            $with
+                + r#"
+            select
+              id as "id!: JobId",
+              state as "state!: JobState",
+              delivery as "delivery: DeliveryStatus",
+              attempt as "attempt!",
+              code,
+              message,
+              portal,
+              recipient as "recipient!",
+              request_id as "request_id!",
+              created_at as "created_at!",
+              nullif(finished_at, 'infinity') as finished_at
+            "#
+                + $from
+                + r#"
+              and id < $7
+              and ($1::text is null or state = $1)
+              and ($2::text is null or delivery = $2)
+              and ($3::text is null or code = $3)
+              and ($4::text is null or coalesce(portal, 'default') = $4)
+              and ($5::text is null or split_part(recipient, '@', 2) = $5)
+              and ($6::text is null or request_id = $6)
+            order by id desc
+            limit $8
+            "#,
+            $filter.state.map(JobState::as_str),
+            $filter.delivery.map(DeliveryStatus::as_str),
+            $filter.code,
+            $filter.portal,
+            $filter.domain,
+            $filter.request_id,
+            $before,
+            $count
+            $(, $more)*
+        )
+    };
+}
+
+/// Open jobs, however old.
+async fn open(pool: &PgPool, filter: &JobFilter, count: i64) -> Result<Vec<ListedJob>, Error> {
+    let jobs = matching!("", "from email_jobs where finished_at = 'infinity'", filter, before(filter), count);
+    in_time(async { Ok(jobs.fetch_all(pool).await?) }).await
+}
+
+/// Ended jobs with ids from `floor` to `before`, read from the newest backwards.
+async fn newest(
+    pool: &PgPool,
+    filter: &JobFilter,
+    before: Uuid,
+    floor: Uuid,
+    count: i64,
+) -> Result<Vec<ListedJob>, Error> {
+    let jobs =
+        matching!("", "from email_jobs where finished_at < 'infinity' and id >= $9", filter, before, count, floor);
+    in_time(async { Ok(jobs.fetch_all(pool).await?) }).await
+}
+
+/// Failed and expired jobs, by the index `email_jobs_failures`.
+async fn failures(pool: &PgPool, filter: &JobFilter, count: i64) -> Result<Vec<ListedJob>, Error> {
+    // `materialized`, because Postgres might otherwise read all ids backwards to save the sort.
+    let jobs = matching!(
+        r#"
+        with failed as materialized (
+          select
+            id, state, delivery, attempt, code, message, portal, recipient, request_id, created_at, finished_at
+          from email_jobs
+          where state in ('failed', 'expired')
+            and finished_at >= $9 and finished_at < 'infinity'
+        )"#,
+        "from failed where id >= $10",
+        filter,
+        before(filter),
+        count,
+        filter.since - CLOCK_DIFFERENCE,
+        first_id_at(filter.since)
+    );
+    in_time(async { Ok(jobs.fetch_all(pool).await?) }).await
+}
+
+/// A person's jobs, by the index of recipients.
+async fn of_person(pool: &PgPool, filter: &JobFilter, recipient: &str, count: i64) -> Result<Vec<ListedJob>, Error> {
+    let jobs = matching!(
+        r#"
+        with theirs as materialized (
+          select
+            id, state, delivery, attempt, code, message, portal, recipient, request_id, created_at, finished_at
+          from email_jobs
+          where recipient = $9
+        )"#,
+        "from theirs where (id >= $10 or finished_at = 'infinity')",
+        filter,
+        before(filter),
+        count,
+        recipient,
+        first_id_at(filter.since)
+    );
+    in_time(async { Ok(jobs.fetch_all(pool).await?) }).await
+}
+
+/// The number of jobs that failed or expired since a time, at most [`FEW`].
+async fn count_failures(pool: &PgPool, since: DateTime<Utc>) -> Result<i64, Error> {
+    let count = sqlx::query_scalar!(
+        r#"
+        select count(*) as "count!"
+        from (
+          select from email_jobs
+          where state in ('failed', 'expired')
+            and finished_at >= $1 and finished_at < 'infinity'
+          limit $2
+        ) as counted
+        "#,
+        since - CLOCK_DIFFERENCE,
+        FEW,
+    );
+    in_time(async { Ok(count.fetch_one(pool).await?) }).await
+}
+
+/// The id of the ended job that is [`SCAN`] jobs older than `before`. `None` if there are fewer jobs down to `since`.
+async fn scan_floor(pool: &PgPool, filter: &JobFilter, since: Uuid) -> Result<Option<Uuid>, Error> {
+    let floor = sqlx::query_scalar!(
+        r#"
+        select id
+        from email_jobs
+        where finished_at < 'infinity'
+          and id < $1 and id >= $2
+        order by id desc
+        offset $3
+        limit 1
+        "#,
+        before(filter),
+        since,
+        SCAN,
+    );
+    in_time(async { Ok(floor.fetch_optional(pool).await?) }).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_found_by_their_index() {
+        let any = JobFilter::since(Utc::now());
+        let state = |state| JobFilter { state: Some(state), ..any.clone() };
+        let code = |code: &str| JobFilter { code: Some(code.to_owned()), ..any.clone() };
+        assert!(!any.is_about_failures() && !any.is_selective());
+        for filter in [state(JobState::Failed), state(JobState::Expired), code("hook_failed")] {
+            assert!(filter.is_about_failures() && filter.is_selective(), "{filter:?}");
+        }
+        for filter in [state(JobState::Sent), code("duplicate"), code("no_trace"), code("newer_request")] {
+            assert!(!filter.is_about_failures() && filter.is_selective(), "{filter:?}");
+        }
+    }
+}

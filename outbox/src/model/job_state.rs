@@ -1,0 +1,47 @@
+//! The state of a job.
+
+/// State of a job: the value of `email_jobs.state`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
+pub enum JobState {
+    /// Waits for a worker.
+    Queued,
+    /// Leased by a worker.
+    Running,
+    /// Waits for its next attempt.
+    Retrying,
+    /// Mailgun accepted the mail.
+    Sent,
+    /// Ended without success.
+    Failed,
+    /// Not sent by its deadline.
+    Expired,
+    /// Replaced by a newer request, or a repeat of the previous request.
+    Superseded,
+}
+
+impl JobState {
+    /// All values, in the order of a job's life.
+    pub const ALL: [Self; 7] =
+        [Self::Queued, Self::Running, Self::Retrying, Self::Sent, Self::Failed, Self::Expired, Self::Superseded];
+
+    /// Whether the job is still open.
+    #[must_use]
+    pub fn is_open(self) -> bool {
+        matches!(self, Self::Queued | Self::Running | Self::Retrying)
+    }
+
+    /// The value in the tables and in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Retrying => "retrying",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Expired => "expired",
+            Self::Superseded => "superseded",
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `magic-link-worker jobs list`.
+
+use std::io::{Write as _, stderr, stdout};
+
+use chrono::{DateTime, Utc};
+use outbox::{
+    DeliveryStatus, JobId, JobState, PgPool,
+    history::{
+        self,
+        list::{JobFilter, ListedJob, Page},
+    },
+};
+
+use super::{
+    json,
+    table::{Column, table},
+    text::{Names, json_line, plain, quoted, span, time},
+};
+use crate::{commands::CommandError, settings::ListArguments};
+
+/// Columns with short values are never cut.
+const WHOLE: usize = usize::MAX;
+
+const COLUMNS: [Column; 8] = [
+    Column { heading: "AGE", narrowest: WHOLE },
+    Column { heading: "STATE", narrowest: WHOLE },
+    Column { heading: "DELIVERY", narrowest: WHOLE },
+    Column { heading: "ATTEMPTS", narrowest: WHOLE },
+    Column { heading: "CODE", narrowest: 14 },
+    Column { heading: "PORTAL", narrowest: 6 },
+    Column { heading: "RECIPIENT", narrowest: 16 },
+    Column { heading: "REQUEST ID", narrowest: 36 },
+];
+
+/// Prints one page of jobs, and the command for the next page. With `--json`, that command goes to stderr.
+pub(super) async fn list(pool: &PgPool, arguments: &ListArguments) -> Result<(), CommandError> {
+    let now = history::now(pool).await?;
+    let page = history::list::list(pool, &filter(arguments, now), arguments.limit.into()).await?;
+    let names = Names { all: arguments.format.addresses, known: arguments.recipient.clone() };
+    let next = page.next.map(|before| next_page(arguments, before));
+    let mut out = stdout().lock();
+    if arguments.format.json {
+        for job in &page.jobs {
+            writeln!(out, "{}", json_line(&json::listed(job, &names)))?;
+        }
+        if let Some(next) = next {
+            // If stderr is closed, nobody reads the hint.
+            writeln!(stderr(), "{}{next}", searched(&page)).ok();
+        }
+        return Ok(());
+    }
+    if page.jobs.is_empty() {
+        writeln!(out, "No job matches.")?;
+    } else {
+        let rows: Vec<Vec<String>> = page.jobs.iter().map(|job| row(job, now, &names)).collect();
+        write!(out, "{}", table(&COLUMNS, &rows))?;
+    }
+    if let Some(next) = next {
+        writeln!(out, "\n{}{next}", searched(&page))?;
+    }
+    Ok(())
+}
+
+fn filter(arguments: &ListArguments, now: DateTime<Utc>) -> JobFilter {
+    JobFilter {
+        state: arguments.state,
+        delivery: arguments.delivery,
+        code: arguments.code.clone(),
+        portal: arguments.portal.clone(),
+        recipient: arguments.recipient.clone(),
+        domain: arguments.domain.clone(),
+        request_id: arguments.request_id.clone(),
+        before: arguments.before,
+        ..JobFilter::since(arguments.since.start(now))
+    }
+}
+
+fn row(job: &ListedJob, now: DateTime<Utc>, names: &Names) -> Vec<String> {
+    vec![
+        span(now - job.created_at),
+        job.state.as_str().to_owned(),
+        job.delivery.map(DeliveryStatus::as_str).unwrap_or_default().to_owned(),
+        job.attempt.to_string(),
+        plain(job.code.as_deref().unwrap_or_default()),
+        plain(job.portal.as_deref().unwrap_or_default()),
+        names.show(&job.recipient),
+        plain(&job.request_id),
+    ]
+}
+
+/// How far the search came, if it stopped before it had found a whole page.
+fn searched(page: &Page) -> String {
+    match page.searched_to {
+        Some(reached) => format!("Searched back to {} only. To go on: ", time(reached)),
+        None => "Next page: ".to_owned(),
+    }
+}
+
+/// The command that prints the next page.
+fn next_page(arguments: &ListArguments, before: JobId) -> String {
+    let mut command = "magic-link-worker jobs list".to_owned();
+    let mut add = |name: &str, value: Option<&str>| {
+        if let Some(value) = value {
+            command += &format!(" --{name} {}", quoted(value));
+        }
+    };
+    add("state", arguments.state.map(JobState::as_str));
+    add("code", arguments.code.as_deref());
+    add("portal", arguments.portal.as_deref());
+    add("recipient", arguments.recipient.as_deref());
+    add("domain", arguments.domain.as_deref());
+    add("request-id", arguments.request_id.as_deref());
+    add("delivery", arguments.delivery.map(DeliveryStatus::as_str));
+    add("since", Some(arguments.since.text.as_str()).filter(|since| *since != "1d"));
+    add("limit", Some(arguments.limit.to_string().as_str()).filter(|limit| *limit != "50"));
+    add("before", Some(&before.to_string()));
+    if arguments.format.json {
+        command += " --json";
+    }
+    if arguments.format.addresses {
+        command += " --addresses";
+    }
+    command
+}

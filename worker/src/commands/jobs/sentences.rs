@@ -1,0 +1,111 @@
+//! What happened to a job, in sentences. `jobs show` and `jobs tail` use the same ones.
+
+use chrono::{DateTime, Utc};
+use outbox::{
+    DeliveryStatus, JobState,
+    history::story::{JobDetails, ReportedEvent, TriedStep},
+};
+
+use super::{related::Story, text::plain};
+
+/// The story in order of time.
+pub(super) fn in_order(story: &Story) -> Vec<(DateTime<Utc>, String)> {
+    let mut told = vec![(story.job.created_at, requested(&story.job, story.callback.as_deref()))];
+    told.extend(story.steps.iter().map(|tried| (tried.started_at, step(tried))));
+    told.extend(story.events.iter().map(|reported| (reported.occurred_at, event(reported))));
+    if let Some(finished_at) = story.job.finished_at {
+        told.push((finished_at, end(story.job.state, story.job.code.as_deref(), story.job.message.as_deref())));
+    }
+    // The sort is stable, so what has the same time stays in the order above.
+    told.sort_by_key(|(at, _)| *at);
+    told
+}
+
+fn requested(job: &JobDetails, callback: Option<&str>) -> String {
+    let mut parts = vec![format!("request id {}", plain(&job.request_id))];
+    if let Some(portal) = &job.portal {
+        parts.push(format!("portal {}", plain(portal)));
+    }
+    if let Some(language) = &job.language {
+        parts.push(format!("language {}", plain(language)));
+    }
+    match (callback, &job.shown_host) {
+        (Some(callback), _) => parts.push(format!("callback {}", plain(callback))),
+        (None, Some(host)) => parts.push(format!("callback at {}", plain(host))),
+        (None, None) => {}
+    }
+    format!("Requested: {}.", parts.join(", "))
+}
+
+/// What a worker tried, and how the upstream answered.
+pub(super) fn step(step: &TriedStep) -> String {
+    let tried = match step.step.as_str() {
+        "generate_link" => "asked Supabase Auth for a link",
+        "send" => "handed the mail to Mailgun",
+        other => other,
+    };
+    let outcome = match step.outcome.as_str() {
+        "ok" => "succeeded",
+        "retry" => "failed, will retry",
+        "unknown" => "no clear answer, will send the same mail again",
+        "reject" => "refused for good",
+        "configuration" => "refused until a setting is corrected",
+        "stopped" => "interrupted, because the worker stopped or lost its lease",
+        other => other,
+    };
+    let answer = step.http_status.map_or_else(|| "no HTTP answer".to_owned(), |status| format!("HTTP {status}"));
+    let why =
+        step.code.as_deref().map(|code| format!(", {}", because(code, step.message.as_deref()))).unwrap_or_default();
+    format!(
+        "Attempt {}: {}: {}{why} ({answer}, {} ms, worker {}).",
+        step.attempt,
+        plain(tried),
+        plain(outcome),
+        step.duration_ms,
+        plain(&step.worker)
+    )
+}
+
+/// What Mailgun reported.
+pub(super) fn event(event: &ReportedEvent) -> String {
+    let details = [event.severity.as_deref(), event.reason.as_deref()].into_iter().flatten().map(plain);
+    let details = details.collect::<Vec<_>>().join(", ");
+    let details = if details.is_empty() { details } else { format!(" ({details})") };
+    let status = event.delivery.map(|delivery| format!(": {}", delivery.as_str())).unwrap_or_default();
+    let codes = [event.smtp_code.map(|code| code.to_string()), event.enhanced_code.as_deref().map(plain)];
+    let message = event.message.as_deref().map(|message| format!("\"{}\"", plain(message)));
+    let said: Vec<String> = codes.into_iter().chain([message]).flatten().collect();
+    let said = if said.is_empty() { String::new() } else { format!(" It was told {}.", said.join(" ")) };
+    format!("Mailgun reports {}{details}{status}.{said}", plain(&event.event))
+}
+
+/// How a job ended.
+pub(super) fn end(state: JobState, code: Option<&str>, message: Option<&str>) -> String {
+    let why = code.map(|code| format!(" {}", because(code, message))).unwrap_or_default();
+    match state {
+        JobState::Sent if why.is_empty() => "Sent: Mailgun accepted the mail.".to_owned(),
+        state => sentence(&format!("Ended as {}:{why}", state.as_str())),
+    }
+}
+
+/// The state, with the delivery status if there is one.
+pub(super) fn state(state: JobState, delivery: Option<DeliveryStatus>) -> String {
+    match delivery {
+        Some(delivery) => format!("{}, {}", state.as_str(), delivery.as_str()),
+        None => state.as_str().to_owned(),
+    }
+}
+
+/// A code with its message.
+pub(super) fn because(code: &str, message: Option<&str>) -> String {
+    match message {
+        Some(message) => format!("{}: {}", plain(code), plain(message).trim_end_matches('.')),
+        None => plain(code),
+    }
+}
+
+/// Ends a text with a full stop.
+pub(super) fn sentence(text: &str) -> String {
+    let text = text.trim_end_matches(':');
+    if text.ends_with(['.', '!', '?']) { text.to_owned() } else { format!("{text}.") }
+}

@@ -1,0 +1,124 @@
+//! Text that is safe to print: words of strangers cannot move the cursor, change the direction of writing or break JSON lines,
+//! and addresses are masked.
+
+use std::fmt::Write as _;
+
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
+use outbox::{CodePoint, history::story::FORGOTTEN};
+use serde_json::Value;
+
+/// Replaces characters that could change how a terminal shows the rest.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if is_unsafe(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Control characters, bidi controls and other invisible characters, and the separators that some programs take for a line
+/// break.
+fn is_unsafe(c: char) -> bool {
+    c.is_control() || CodePoint(c).is_invisible() || matches!(c, '\u{2028}' | '\u{2029}')
+}
+
+/// Writes a value as one line. JSON requires escapes only for the first 32 characters; this escapes all unsafe ones.
+pub(super) fn json_line(value: &Value) -> String {
+    let mut line = String::new();
+    for c in value.to_string().chars() {
+        if is_unsafe(c) {
+            // Such characters occur only within strings, where an escape means the same. A character beyond the first 65,536
+            // is a pair of escapes.
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(line, "\\u{unit:04x}").expect("a String takes every text");
+            }
+        } else {
+            line.push(c);
+        }
+    }
+    line
+}
+
+/// Which addresses are printed as they are.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
+    /// Whether all are.
+    pub(super) all: bool,
+    /// The address that the operator has typed.
+    pub(super) known: Option<String>,
+}
+
+impl Names {
+    /// The address as it is printed.
+    pub(super) fn show(&self, address: &str) -> String {
+        if self.all || address == FORGOTTEN || self.known.as_deref() == Some(address) {
+            return plain(address);
+        }
+        let (local, domain) = address.split_once('@').unwrap_or((address, ""));
+        let first = local.chars().next().map(String::from).unwrap_or_default();
+        plain(&format!("{first}***@{domain}"))
+    }
+}
+
+/// A time with whole seconds.
+pub(super) fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+/// A span of time in its largest unit: `5s`, `12m`, `3h`, `2d`. Zero if it is negative.
+pub(super) fn span(span: TimeDelta) -> String {
+    let seconds = span.num_seconds().max(0);
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// An argument as a shell reads it.
+pub(super) fn quoted(argument: &str) -> String {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"@._:+/-".contains(&byte);
+    if !argument.is_empty() && argument.bytes().all(is_plain) {
+        return argument.to_owned();
+    }
+    format!("'{}'", argument.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn words_of_strangers_cannot_move_the_cursor_or_turn_the_text_around() {
+        let hostile = "a\u{1b}[2Jb\u{9b}c\u{202e}d\u{2028}e\r\nf\u{e0041}g é 木";
+        assert_eq!(plain(hostile), "a\u{fffd}[2Jb\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}\u{fffd}f\u{fffd}g é 木");
+        let line = json_line(&json!({ "message": hostile }));
+        assert!(!line.chars().any(is_unsafe), "{line}");
+        assert_eq!(serde_json::from_str::<Value>(&line).unwrap()["message"], hostile);
+    }
+
+    #[test]
+    fn addresses_are_masked_unless_they_are_known() {
+        let names = Names { all: false, known: Some("ann@example.com".to_owned()) };
+        for (address, shown) in [
+            ("ann@example.com", "ann@example.com"),
+            ("bob@example.com", "b***@example.com"),
+            ("c@d.example", "c***@d.example"),
+            (FORGOTTEN, FORGOTTEN),
+        ] {
+            assert_eq!(names.show(address), shown);
+        }
+        assert_eq!(Names { all: true, known: None }.show("bob@example.com"), "bob@example.com");
+    }
+
+    #[test]
+    fn spans_are_short_and_arguments_are_quoted() {
+        for (seconds, text) in [(-5, "0s"), (59, "59s"), (60, "1m"), (7_199, "1h"), (172_800, "2d")] {
+            assert_eq!(span(TimeDelta::seconds(seconds)), text);
+        }
+        for (argument, text) in
+            [("1h", "1h"), ("a+b@example.com", "a+b@example.com"), ("o'x@a.b", r"'o'\''x@a.b'"), ("", "''")]
+        {
+            assert_eq!(quoted(argument), text);
+        }
+    }
+}

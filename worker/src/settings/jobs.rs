@@ -1,0 +1,250 @@
+//! The arguments of `magic-link-worker jobs`.
+#![allow(rustdoc::invalid_html_tags, reason = "--help shows the same text")]
+
+use std::time::Duration;
+
+use chrono::{DateTime, NaiveDateTime, TimeDelta, Utc};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValuesParser, TypedValueParser},
+};
+use outbox::{DeliveryStatus, Email, JobId, JobState, parse_duration};
+
+/// The commands about jobs.
+#[derive(Subcommand)]
+pub enum JobsCommand {
+    /// Lists jobs, the newest first: the open ones, and the ended ones of the last day. Prints the command for the next page.
+    List(ListArguments),
+    /// Tells what happened to one job: the request, each attempt, each report of Mailgun, the state now, and what happens next.
+    Show(ShowArguments),
+    /// Prints each change of a job as one line, until Ctrl-C. Starts with the last ten jobs.
+    Tail(TailArguments),
+}
+
+/// The arguments of `jobs list`.
+#[derive(Args)]
+pub struct ListArguments {
+    /// Only jobs in this state.
+    #[arg(long, value_name = "STATE", value_parser = state_parser())]
+    pub state: Option<JobState>,
+    /// Only jobs whose last failure or end has this code. Example: hook_failed
+    #[arg(long, value_name = "CODE", value_parser = parse_code)]
+    pub code: Option<String>,
+    /// Only jobs of this portal. `default` stands for jobs without a portal. Example: shop
+    #[arg(long, value_name = "ID", value_parser = parse_portal)]
+    pub portal: Option<String>,
+    /// Only jobs for this address. Example: ann@example.com
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
+    pub recipient: Option<String>,
+    /// Only jobs for addresses of this domain. Example: example.com
+    #[arg(long, value_name = "DOMAIN", value_parser = parse_domain)]
+    pub domain: Option<String>,
+    /// Only jobs of the request with this X-Request-Id.
+    #[arg(long, value_name = "REQUEST-ID", value_parser = parse_request_id)]
+    pub request_id: Option<String>,
+    /// Only jobs whose mail has this delivery status.
+    #[arg(long, value_name = "STATUS", value_parser = delivery_parser())]
+    pub delivery: Option<DeliveryStatus>,
+    /// Ended jobs that were requested since this time, or during this last time. Open jobs are always listed. Example:
+    /// 2026-11-26T03:00Z
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = parse_since)]
+    pub since: Since,
+    /// Maximum number of jobs, 1 to 1000.
+    #[arg(long, value_name = "NUMBER", default_value = "50", value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    pub limit: u16,
+    /// Only jobs older than this one. The end of each page has the command.
+    #[arg(long, value_name = "JOB-ID", value_parser = parse_job_id)]
+    pub before: Option<JobId>,
+    /// How to print.
+    #[command(flatten)]
+    pub format: FormatArguments,
+}
+
+/// The arguments of `jobs show`.
+#[derive(Args)]
+pub struct ShowArguments {
+    /// The id of a job, the X-Request-Id of a request, or an address, which stands for the person's newest job.
+    #[arg(value_name = "JOB-ID|REQUEST-ID|ADDRESS", value_parser = parse_target)]
+    pub target: Target,
+    /// How far back to look for an X-Request-Id that the caller of the api has chosen. Ids that the api has made are found
+    /// without it. Example: 7d
+    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = parse_since)]
+    pub since: Since,
+    /// How to print.
+    #[command(flatten)]
+    pub format: FormatArguments,
+}
+
+/// The arguments of `jobs tail`.
+#[derive(Args)]
+pub struct TailArguments {
+    /// How to print.
+    #[command(flatten)]
+    pub format: FormatArguments,
+}
+
+/// How to print jobs.
+#[derive(Args, Clone, Copy)]
+pub struct FormatArguments {
+    /// Print JSON for scripts: one object per line.
+    #[arg(long)]
+    pub json: bool,
+    /// Print whole addresses instead of a***@example.com.
+    #[arg(long)]
+    pub addresses: bool,
+}
+
+/// Which job to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// The newest job of this address.
+    Person(String),
+    /// The job with this id, or else the job of a request with this id.
+    Id(JobId),
+    /// The job of a request with this `X-Request-Id`.
+    Request(String),
+}
+
+/// A time, or a span of time up to now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Since {
+    /// What the operator wrote.
+    pub text: String,
+    start: Start,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Start {
+    Ago(Duration),
+    At(DateTime<Utc>),
+}
+
+impl Since {
+    /// The start, for a command that runs at `now`.
+    #[must_use]
+    pub fn start(&self, now: DateTime<Utc>) -> DateTime<Utc> {
+        match self.start {
+            Start::At(time) => time,
+            Start::Ago(span) => {
+                let span = TimeDelta::from_std(span).unwrap_or(TimeDelta::MAX);
+                now.checked_sub_signed(span).unwrap_or(DateTime::UNIX_EPOCH)
+            }
+        }
+    }
+}
+
+fn state_parser() -> impl TypedValueParser<Value = JobState> {
+    let names = PossibleValuesParser::new(JobState::ALL.map(JobState::as_str));
+    names.try_map(|name| JobState::ALL.into_iter().find(|state| state.as_str() == name).ok_or("unknown state"))
+}
+
+fn delivery_parser() -> impl TypedValueParser<Value = DeliveryStatus> {
+    let names = PossibleValuesParser::new(DeliveryStatus::ALL.map(DeliveryStatus::as_str));
+    names.try_map(|name| DeliveryStatus::ALL.into_iter().find(|status| status.as_str() == name).ok_or("unknown status"))
+}
+
+fn parse_code(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    checked(text, 64, is_plain, "a code has only a to z, 0 to 9 and _")
+}
+
+fn parse_portal(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    checked(text, 32, is_plain, "the id of a portal has only a to z, 0 to 9 and -")
+}
+
+fn parse_request_id(text: &str) -> Result<String, String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    checked(text, 64, is_plain, "a request id has 1 to 64 of A to Z, a to z, 0 to 9, `.`, `_` and -")
+}
+
+fn checked(text: &str, longest: usize, is_plain: impl Fn(u8) -> bool, rule: &str) -> Result<String, String> {
+    let text = text.trim();
+    let is_good = (1..=longest).contains(&text.len()) && text.bytes().all(is_plain);
+    if is_good { Ok(text.to_owned()) } else { Err(rule.to_owned()) }
+}
+
+fn parse_job_id(text: &str) -> Result<JobId, String> {
+    text.trim().parse().map_err(|_| "a job id is a UUID".to_owned())
+}
+
+/// Reads an address as the api does. An old row may contain an address that the api rejects today.
+fn parse_address(text: &str) -> Result<String, String> {
+    let address =
+        Email::parse(text).or_else(|error| Email::from_stored(&text.trim().to_lowercase()).map_err(|_| error));
+    address.map(|address| address.as_str().to_owned()).map_err(|error| error.to_string())
+}
+
+fn parse_domain(text: &str) -> Result<String, String> {
+    let address = parse_address(&format!("name@{}", text.trim().trim_start_matches('@')));
+    match address.as_deref().map(|address| address.split_once('@')) {
+        Ok(Some((_, domain))) => Ok(domain.to_owned()),
+        _ => Err("this is not a domain like example.com".to_owned()),
+    }
+}
+
+fn parse_target(text: &str) -> Result<Target, String> {
+    if text.contains('@') {
+        return parse_address(text).map(Target::Person);
+    }
+    if let Ok(id) = text.trim().parse() {
+        return Ok(Target::Id(id));
+    }
+    parse_request_id(text).map(Target::Request)
+}
+
+fn parse_since(text: &str) -> Result<Since, String> {
+    let text = text.trim();
+    let start = match parse_duration(text) {
+        Ok(span) => Start::Ago(span),
+        Err(_) => {
+            Start::At(parse_time(text).ok_or("this is neither a time like 2026-11-26T03:00Z nor a span like 1h or 7d")?)
+        }
+    };
+    Ok(Since { text: text.to_owned(), start })
+}
+
+/// Reads a time of RFC 3339. Seconds may be left out.
+fn parse_time(text: &str) -> Option<DateTime<Utc>> {
+    let full = DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc));
+    full.ok().or_else(|| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%MZ").ok().map(|time| time.and_utc()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_domains_are_read_as_the_api_reads_them() {
+        assert_eq!(parse_address(" Ann@Müller.example ").unwrap(), "ann@xn--mller-kva.example");
+        assert_eq!(parse_domain("@Müller.example").unwrap(), "xn--mller-kva.example");
+        assert!(parse_domain("a b").is_err() && parse_domain("").is_err() && parse_address("ann").is_err());
+    }
+
+    #[test]
+    fn a_target_is_an_address_a_uuid_or_a_request_id() {
+        let id = "01994b7e-3c1f-7a52-9d6e-0a1b2c3d4e5f";
+        assert_eq!(parse_target(id), Ok(Target::Id(id.parse().unwrap())));
+        assert_eq!(parse_target("ANN@example.com"), Ok(Target::Person("ann@example.com".to_owned())));
+        assert_eq!(parse_target("trace.1_2"), Ok(Target::Request("trace.1_2".to_owned())));
+        for wrong in ["", "a b", "'; drop table", "ann@", &"a".repeat(65)] {
+            assert!(parse_target(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_time_may_be_a_span() {
+        let now = parse_time("2026-11-26T12:00:00Z").unwrap();
+        for (text, start) in [
+            ("1h", "2026-11-26T11:00Z"),
+            ("7d", "2026-11-19T12:00Z"),
+            ("2026-11-26T03:00Z", "2026-11-26T03:00Z"),
+            ("2026-11-26T03:00:00+01:00", "2026-11-26T02:00Z"),
+        ] {
+            assert_eq!(Some(parse_since(text).unwrap().start(now)), parse_time(start), "{text}");
+        }
+        for wrong in ["", "yesterday", "2026-11-26", "0h"] {
+            assert!(parse_since(wrong).is_err(), "{wrong}");
+        }
+    }
+}
