@@ -77,7 +77,8 @@ async fn a_request_that_supersedes_a_waiting_job_or_needs_no_mail_has_a_line_too
         assert_eq!(outcome, (&json!("superseded"), &json!(0), &json!(code)), "{line}");
         assert!(told["age_ms"].is_u64(), "{line}");
     }
-    let lines = api.log().iter().filter(|line| line.contains("job ended") || line.contains("gets no mail")).count();
+    let lines =
+        api.log().iter().filter(|line| line.contains("job ended") || line.contains("gets no separate mail")).count();
     assert_eq!((lines, api.log().concat().contains("hello@")), (2, false));
     system.start_worker().await;
     system.until_state(&second, "sent").await;
