@@ -37,8 +37,8 @@ pub struct PgBouncer {
 }
 
 impl PgBouncer {
-    /// Starts PgBouncer in front of a server, with these settings in its section `[pgbouncer]`, such as `pool_mode`.
-    /// All roles of the sandbox can connect through it.
+    /// Starts PgBouncer in front of a server. `settings`, such as `pool_mode`, go into the `[pgbouncer]` section of its
+    /// configuration file. All roles of the sandbox can connect through PgBouncer.
     ///
     /// # Errors
     /// [`PgBouncerError`].

@@ -1,5 +1,5 @@
 //! The latest changes of all jobs. A caller polls these statements with overlapping times, because a row becomes visible a
-//! little after its own time, and skips what it has seen. Each of them reads a bounded number of rows.
+//! little later than its timestamp, and skips what it has seen. Each of them reads a bounded number of rows.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;

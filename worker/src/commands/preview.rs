@@ -33,7 +33,7 @@ pub struct PreviewChoice<'a> {
 /// An entry of `index.json`: a mail, in the order of `index.html`.
 #[derive(Debug, Serialize)]
 struct ListedMail<'a> {
-    /// How the names of its files begin, also of those in the folder `shown`.
+    /// How the names of its files begin, including those in the folder `shown`.
     name: String,
     portal: Option<&'a str>,
     portal_name: Option<String>,

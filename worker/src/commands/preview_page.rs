@@ -8,7 +8,7 @@ use words::Language;
 
 use crate::mail::{markup::escape, render::RenderedMail};
 
-/// The condition of the styles for dark mode.
+/// The media query for the dark-mode styles.
 const DARK: &str = "(prefers-color-scheme: dark)";
 
 /// The page while its mails are added, by portal and language.

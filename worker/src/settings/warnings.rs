@@ -33,7 +33,7 @@ const SHORT_TIMEOUT: Warning = Warning {
 
 const EXAMPLE_KEY: Warning = Warning {
     probe: "settings.sealing-key",
-    problem: "LINK_SEALING_KEY is the example key of the README, which everybody knows",
+    problem: "LINK_SEALING_KEY is the public example key from the README",
     action: "Set it to the output of `openssl rand -base64 32`",
 };
 

@@ -93,7 +93,7 @@ fn judge_link(account: &Email, facts: &LinkFacts, path: LinkPathAnswer, leads_th
         return Finding::fail(PROBE, message, "Find the cache between the worker and Supabase that returned it");
     }
     if facts.is_banned {
-        let message = format!("Supabase has banned {}, so its link signs nobody in", masked(account));
+        let message = format!("Supabase has banned {}, so a link for it signs nobody in", masked(account));
         return Finding::warn(PROBE, message, "Pass --as with another account");
     }
     if !leads_through_supabase {

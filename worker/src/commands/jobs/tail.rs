@@ -29,7 +29,7 @@ use crate::{commands::CommandError, settings::FormatArguments};
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 /// Longest time between two polls.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
-/// How far back each poll looks. A row becomes visible when its transaction commits, a little after its own time.
+/// How far back each poll looks. A row becomes visible when its transaction commits, a little later than its timestamp.
 const LOOK_BACK: TimeDelta = TimeDelta::seconds(15);
 /// Number of jobs to start with.
 const FIRST: usize = 10;
