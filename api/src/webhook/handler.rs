@@ -110,7 +110,7 @@ async fn process(state: &AppState, webhook: MailgunWebhook) -> Result<ProcessedW
         Ok(MailgunEvent::Delivery(event)) => event,
         Ok(MailgunEvent::Other) => return Ok(ProcessedWebhook { event: "other", outcome: "ignored", job: None }),
         Err(Malformed(reason)) => {
-            let response = event_refused("The event is not about a mail of this service.");
+            let response = event_refused("The event is not about a mail that this service sent.");
             return Err(RejectedWebhook::new(reason, response));
         }
     };

@@ -1,7 +1,7 @@
 //! Lists of jobs, newest first.
 //!
 //! Each filter has an index that answers it, except for filters on jobs that were sent or superseded. Those read at most
-//! [`SCAN`] jobs and say how far they came, so that no list reads the whole history.
+//! `SCAN` jobs and say how far they came, so that no list reads the whole history.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
@@ -40,9 +40,9 @@ pub struct ListedJob {
     pub delivery: Option<DeliveryStatus>,
     /// Number of attempts.
     pub attempt: i16,
-    /// Reason of the last failure or of the end.
+    /// Code of its last failure, or the code with which it ended.
     pub code: Option<String>,
-    /// The reason for people. Contains words of strangers.
+    /// The reason, for people to read. May contain text from third parties.
     pub message: Option<String>,
     /// Its portal. `None` if the deployment has no portals.
     pub portal: Option<String>,
@@ -63,7 +63,7 @@ pub struct JobFilter {
     pub state: Option<JobState>,
     /// What Mailgun reported.
     pub delivery: Option<DeliveryStatus>,
-    /// Code of the last failure or of the end.
+    /// Code of the job's last failure, or the code with which it ended.
     pub code: Option<String>,
     /// Id of the portal. `default` also stands for jobs without a portal.
     pub portal: Option<String>,

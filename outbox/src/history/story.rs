@@ -25,9 +25,9 @@ pub struct JobDetails {
     pub delivery_at: Option<DateTime<Utc>>,
     /// Number of attempts.
     pub attempt: i16,
-    /// Reason of the last failure or of the end.
+    /// Code of its last failure, or the code with which it ended.
     pub code: Option<String>,
-    /// The reason for people. Contains words of strangers.
+    /// The reason, for people to read. May contain text from third parties.
     pub message: Option<String>,
     /// Its portal. `None` if the deployment has no portals.
     pub portal: Option<String>,

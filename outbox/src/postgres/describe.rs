@@ -79,8 +79,8 @@ fn describe_certificate(error: &str) -> Option<&'static str> {
         ),
         (
             "CaUsedAsEndEntity",
-            "the server uses the TLS certificate of an authority: give the server its own certificate, signed by that \
-             authority",
+            "the server's TLS certificate is that of a certificate authority: give the server its own certificate, signed \
+             by that authority",
         ),
         (
             "UnknownIssuer",

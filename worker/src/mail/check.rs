@@ -155,7 +155,8 @@ fn problems_of_body(body: &str, style: MailStyle) -> Vec<Problem> {
     if codes != usize::from(style.has_code()) {
         let problem =
             if style.has_code() { "The code must appear exactly once" } else { "The mail must not show a code" };
-        problems.push(Problem::at("code }}", format!("{problem}, but it appears {codes} times.")));
+        let times = if codes == 1 { "once".to_owned() } else { format!("{codes} times") };
+        problems.push(Problem::at("code }}", format!("{problem}, but it appears {times}.")));
     }
     let is_beside = |piece: &str| piece.contains(LINK) || piece.contains(&escape(LINK)) || piece.contains(CODE);
     let pieces = body.split(['\n', '<', '>']).filter(|piece| is_beside(piece));

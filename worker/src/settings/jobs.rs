@@ -145,12 +145,12 @@ fn delivery_parser() -> impl TypedValueParser<Value = DeliveryStatus> {
 
 fn parse_code(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    checked(text, 64, is_plain, "a code has only a to z, 0 to 9 and _")
+    checked(text, 64, is_plain, "a code may contain only a to z, 0 to 9 and _")
 }
 
 fn parse_portal(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    checked(text, 32, is_plain, "the id of a portal has only a to z, 0 to 9 and -")
+    checked(text, 32, is_plain, "the id of a portal may contain only a to z, 0 to 9 and -")
 }
 
 fn parse_request_id(text: &str) -> Result<String, String> {

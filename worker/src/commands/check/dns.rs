@@ -47,7 +47,7 @@ pub(super) async fn check(settings: &CheckSettings, domain: Option<&DomainFacts>
 
 fn no_answer(probe: &'static str, why: &str) -> Finding {
     let message = format!("DNS cannot be asked from this machine: {why}");
-    Finding::warn(probe, message, "Pass --dns with a DNS server that this machine reaches")
+    Finding::warn(probe, message, "Pass --dns with a DNS server that this machine can reach")
 }
 
 async fn check_spf(dns: &Dns, domain: &str) -> Finding {

@@ -1,7 +1,7 @@
 //! `magic-link-worker check`: finds what would keep mails from arriving before the first person asks for one, and at three in the
 //! morning. It sends no mail and changes nothing. The only exception is `--as`, which replaces the link of one account.
 //!
-//! Each file has the probes of one system. A probe has a name, and ends with a [`Finding`] that says what to do. The systems are
+//! Each file has the probes of one system. A probe has a name, and ends with a `Finding` that says what to do. The systems are
 //! checked side by side.
 
 mod dns;
