@@ -24,11 +24,11 @@ pub(crate) struct ModelWorld {
     pub(crate) mails: BTreeSet<ModelMail>,
     /// Number of faults that may still happen.
     pub(crate) faults: u8,
-    /// Events that the promises check.
+    /// Events that the promises refer to.
     pub(crate) seen: Seen,
 }
 
-/// Events that the promises check.
+/// Events that the promises refer to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Seen {
     /// A write with an old token changed the table.

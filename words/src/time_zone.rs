@@ -22,7 +22,7 @@ impl TimeZone {
     /// Coordinated Universal Time.
     pub const UTC: Self = Self("UTC");
 
-    /// The name in the spelling of the IANA database. Old names are kept: `Asia/Calcutta`.
+    /// The name as spelled in the IANA database. Old names are kept: `Asia/Calcutta`.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.0

@@ -22,7 +22,7 @@ async fn ask(connection: &mut RawConnection) -> HttpResponse {
     response
 }
 
-/// Opens connections, uses each connection once, and returns them with the longest idle connection first.
+/// Opens connections, uses each one once, and returns them, the one that has been idle longest first.
 async fn idle_connections(api: &TestApi, count: usize) -> Vec<RawConnection> {
     let mut connections = vec![];
     for _ in 0..count {

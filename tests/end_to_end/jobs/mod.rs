@@ -1,4 +1,4 @@
-//! `magic-link-worker jobs`, run as operators run it: with nothing but a `DATABASE_URL` of the role that may only look.
+//! `magic-link-worker jobs`, run as operators run it: with nothing but a `DATABASE_URL` for the read-only role.
 
 mod exit_codes;
 mod list;
@@ -68,7 +68,7 @@ async fn run(database_url: &str, arguments: &[&str]) -> Printed {
     Printed { code: output.status.code(), out: text(output.stdout), errors: text(output.stderr) }
 }
 
-/// Runs a command as the role that may only look.
+/// Runs a command as the read-only role.
 async fn look(system: &TestSystem, arguments: &[&str]) -> Printed {
     run(&system.url_as(Role::Viewer), arguments).await
 }

@@ -18,6 +18,6 @@ pub async fn forget(settings: &DatabaseSettings, address: &Email) -> Result<(), 
     for Forgotten { relation, rows } in forgotten {
         writeln!(out, "{relation:<24} {rows:>6}")?;
     }
-    writeln!(out, "Delete the user in Supabase, and what Mailgun keeps, separately.")?;
+    writeln!(out, "This does not delete the user in Supabase or what Mailgun keeps: delete those separately.")?;
     Ok(())
 }

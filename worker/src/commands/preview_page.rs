@@ -11,7 +11,7 @@ use crate::mail::{markup::escape, render::RenderedMail};
 /// The media query for the dark-mode styles.
 const DARK: &str = "(prefers-color-scheme: dark)";
 
-/// The page while its mails are added, by portal and language.
+/// The page while mails are being added to it, by portal and language.
 #[derive(Default)]
 pub(super) struct PreviewPage {
     sections: String,

@@ -242,8 +242,8 @@ async fn a_link_that_mail_programs_cannot_open_is_not_mailed() {
     test.finish().await;
 }
 
-/// Earlier versions of the api did not store the host. Anybody who requests a link may have chosen the first label of the
-/// callback's host.
+/// Earlier versions of the api did not store the host. A mail for such a job must not show the callback's full host, because
+/// whoever requests a link may have chosen its first label.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_shows_the_host_that_the_api_stored_or_else_the_registrable_domain() {
     let test = TestWorker::new().await;

@@ -46,7 +46,7 @@ pub(super) async fn check(settings: &CheckSettings, domain: Option<&DomainFacts>
 }
 
 fn no_answer(probe: &'static str, why: &str) -> Finding {
-    let message = format!("DNS cannot be asked from this machine: {why}");
+    let message = format!("DNS cannot be queried from this machine: {why}");
     Finding::warn(probe, message, "Pass --dns with a DNS server that this machine can reach")
 }
 
@@ -100,7 +100,7 @@ async fn check_dkim(dns: &Dns, domain: &str, facts: Option<&DomainFacts>) -> Fin
     let tried = names.join(", ");
     if is_named {
         let action = "Add the TXT record that Mailgun's console shows for this name";
-        return Finding::fail(DKIM, format!("Mailgun signs with {tried}, and no such DNS record has a key"), action);
+        return Finding::fail(DKIM, format!("Mailgun signs with {tried}, but no DKIM key was found there"), action);
     }
     let message = format!("No DKIM key at the names that Mailgun often uses ({tried}); it may be at another one");
     let action = format!(

@@ -55,7 +55,7 @@ fn judge(answer: &CheckResult, settings: &MailgunClientSettings) -> (Vec<Finding
     let key = || Finding::ok(KEY, "Mailgun accepts MAILGUN_API_KEY");
     match answer {
         CheckResult::Passed => {
-            (vec![reached(), key(), Finding::ok(DOMAIN, format!("Mailgun takes mail from {domain}"))], true)
+            (vec![reached(), key(), Finding::ok(DOMAIN, format!("Mailgun accepts mail from {domain}"))], true)
         }
         CheckResult::Unclear => {
             let message = "The answer does not show whether Mailgun accepts the key, perhaps because of a rate limit";
@@ -164,7 +164,7 @@ fn judge_state(facts: &DomainFacts, domain: &str) -> Finding {
         } else {
             "not active"
         };
-        let action = format!("Verify {domain} in Mailgun's console, or ask Mailgun's support why it is disabled");
+        let action = format!("Verify {domain} in Mailgun's console, or ask Mailgun support why it is disabled");
         return Finding::fail(STATE, format!("Mailgun's state of {domain} is {state}"), action);
     }
     Finding::ok(STATE, format!("{domain} is active"))

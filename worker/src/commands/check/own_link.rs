@@ -18,7 +18,7 @@ const CODE: &str = "supabase.code";
 
 pub(super) async fn check(settings: &CheckSettings, clients: &Clients) -> Vec<Finding> {
     let Some(account) = &settings.account else {
-        let why = "Where a real link leads and how long its code is can only be seen in a link: pass --as with an account of yours";
+        let why = "Only a real link shows where it leads and how long its code is: pass --as with an account of yours";
         return vec![Finding::skip(PROBE, why)];
     };
     match in_time(has_open_job(settings, account)).await.unwrap_or(Err(Error::TimedOut)) {
@@ -28,7 +28,7 @@ pub(super) async fn check(settings: &CheckSettings, clients: &Clients) -> Vec<Fi
             return vec![Finding::skip(PROBE, why)];
         }
         Err(error) => {
-            return vec![Finding::skip(PROBE, format!("Whether the account has an open job cannot be read: {error}"))];
+            return vec![Finding::skip(PROBE, format!("Could not check whether the account has an open job: {error}"))];
         }
     }
     let callback = settings.callbacks.iter().find(|it| it.leads_through_supabase).map(|it| it.url.as_str());
@@ -89,7 +89,7 @@ async fn check_path(clients: &Clients, facts: &LinkFacts, callback: Option<&Call
 fn judge_link(account: &Email, facts: &LinkFacts, path: LinkPathAnswer, leads_through_supabase: bool) -> Finding {
     let (url, origin) = (&facts.verify_url, facts.verify_url.origin().ascii_serialization());
     if !facts.is_for_recipient {
-        let message = format!("Supabase returned a link for another address than {}", masked(account));
+        let message = format!("Supabase returned a link for an address other than {}", masked(account));
         return Finding::fail(PROBE, message, "Find the cache between the worker and Supabase that returned it");
     }
     if facts.is_banned {
