@@ -28,7 +28,7 @@ pub(super) fn next(story: &Story, names: &Names) -> Vec<String> {
         }
     };
     if story.job.state.is_open() {
-        lines.push(format!("It expires {} unless it was mailed before.", at(story.job.deadline_at, story.now)));
+        lines.push(format!("It expires {} unless it is mailed before then.", at(story.job.deadline_at, story.now)));
     }
     lines.extend(suppression(story, names));
     lines
