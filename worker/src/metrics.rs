@@ -353,7 +353,7 @@ pub(crate) fn record_code_too_short() {
     counter!("magic_link_code_too_short_total").increment(1);
 }
 
-/// Counts an attempt to read the files of the settings again.
+/// Counts an attempt to reload the settings files.
 pub(crate) fn record_reload(result: &'static str) {
     reload_counter(result).increment(1);
 }

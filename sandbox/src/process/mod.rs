@@ -67,7 +67,7 @@ impl Process {
         }
     }
 
-    /// Waits for it to exit without a runtime, for `Drop`. Returns false after `timeout`.
+    /// Waits for it to exit, without an async runtime, so that `Drop` can call this. Returns false after `timeout`.
     pub(crate) fn wait_blocking(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         while self.exit_status().is_none() {

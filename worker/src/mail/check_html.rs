@@ -71,7 +71,7 @@ fn problems_of_links(html: &str, lower: &str, allowed: &Allowed<'_>) -> Vec<Prob
         problems.push(Problem::at("href", format!("{expected}, but it appears in {links}.")));
     }
     for target in targets.iter().filter(|target| **target != link && Some(**target) != support.as_deref()) {
-        let problem = "the only links allowed are the sign-in link and the portal's support";
+        let problem = "the only links allowed are the sign-in link and the portal's support link";
         problems.push(Problem::at("href", format!("`href` is `{target}`: {problem}.")));
     }
     let rest = html.replace(&link, "").replace(support.as_deref().unwrap_or("\0"), "");

@@ -149,7 +149,7 @@ fn html_has_one_link_and_loads_nothing() {
     for (more, problem) in [
         (
             "<a href=\"https://example.com\">x</a>",
-            "the only links allowed are the sign-in link and the portal's support",
+            "the only links allowed are the sign-in link and the portal's support link",
         ),
         (
             "{% if link %}<a href='{{ link }}'>x</a>{% endif %}",

@@ -43,7 +43,7 @@ pub struct RenderedMail {
     pub subject: String,
     /// The plain-text body. Its only URL is the link, if any.
     pub text: String,
-    /// The HTML body. Its only `href`s are the link and the portal's support, if the mail has them.
+    /// The HTML body. Its only `href`s are the link and the portal's support link, if the mail has them.
     pub html: String,
     /// The image that the HTML body shows, if any.
     pub logo: Option<Logo>,

@@ -1,5 +1,4 @@
-//! Reads the files of the settings again on SIGHUP. Either all files are used, or none: after a fault, the worker keeps what
-//! it had.
+//! Reloads the settings files on SIGHUP. Either all files are used, or none: after a fault, the worker keeps what it had.
 
 use std::{io, sync::Arc};
 

@@ -46,7 +46,7 @@ enum Visit {
     None,
     /// The browser has not reported the visit yet.
     Pending,
-    /// The browser opened a window, and closed it.
+    /// The browser opened a window and closed it.
     Done,
     /// The browser opened a window, but cannot close it: the page severed the link to its opener (Cross-Origin-Opener-Policy).
     LeftOpen,
