@@ -22,7 +22,9 @@ pub enum EmailError {
     #[error("The address contains an invisible character ({0}): delete it, or type the address by hand.")]
     Invisible(CodePoint),
     /// The part before the `@` is not ASCII.
-    #[error("Before the @, an address can contain only unaccented letters, digits, and symbols such as . _ - +.")]
+    #[error(
+        "Before the @, an address can have only the letters a to z without accents, digits, and symbols such as . _ - +."
+    )]
     NonAsciiLocalPart,
     /// The part before the `@` has more than 64 bytes.
     #[error("The part before the @ can have at most 64 characters.")]
