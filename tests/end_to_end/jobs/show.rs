@@ -101,7 +101,7 @@ async fn a_waiting_job_says_for_whom_it_waits_and_until_when() {
         "Now:     queued (0 attempts)",
         "Next:    A worker claims it",
         "It expires at ",
-        "unless it was mailed",
+        "unless it is mailed before then",
     ]);
 
     // Supabase fails for one person only.
