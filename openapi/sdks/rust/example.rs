@@ -10,7 +10,13 @@ use magic_links::{Client, Error, types::MagicLinkRequest};
 /// A field is invalid, or the api's response is not one that the document lists.
 pub async fn ask(api: &str, email: &str) -> Result<(), Box<dyn std::error::Error>> {
     // README
-    let body = MagicLinkRequest { email: email.try_into()?, callback_origin: None, callback_next: None };
+    let body = MagicLinkRequest {
+        email: email.try_into()?,
+        callback_origin: None,
+        callback_next: None,
+        locale: None,
+        time_zone: None,
+    };
     match Client::new(api).send_magic_link(Some("https://example.com"), &body).await {
         Err(Error::ErrorResponse(refusal)) => println!("{:?} {:?}", refusal.code, refusal.headers().get("retry-after")),
         answer => println!("accepted: {}", answer?.ok),

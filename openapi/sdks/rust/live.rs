@@ -12,6 +12,8 @@ async fn ask(api: &str, email: &str, page: &str) -> Answer {
         email: email.try_into().unwrap(),
         callback_origin: Some("https://example.com".try_into().unwrap()),
         callback_next: Some(page.try_into().unwrap()),
+        locale: None,
+        time_zone: None,
     };
     let api = std::env::var(api).unwrap();
     Client::new(&api).send_magic_link(None, &body).await
