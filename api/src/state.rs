@@ -7,6 +7,7 @@ use outbox::{
     Enqueued, GroupCommit, NewJob, PgPool, PoolerMonitor, ProgramKind, Report, ReportOutcome,
     programs::{Program, ProgramReporter, ProgramsSummary},
 };
+use program::Live;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +18,7 @@ use crate::{
     document::PublishedLimits,
     ip_limit::limiter::{IpRateLimiter, QuotaOverrides},
     metrics,
-    portal::{PortalList, live::Live, readiness::PortalReadiness},
+    portal::{PortalList, live::LiveSettings, readiness::PortalReadiness},
     settings::{ApiSettings, WebhookSettings},
     webhook::log::WebhookLog,
 };
@@ -32,7 +33,7 @@ pub(crate) struct AppState {
     pub(crate) reports: GroupCommit<Report, ReportOutcome>,
     pub(crate) ip_limiter: Arc<IpRateLimiter>,
     /// The portals and the words, which SIGHUP reloads.
-    pub(crate) live: Arc<Live>,
+    pub(crate) live: Arc<Live<LiveSettings>>,
     /// Which portals no worker knows yet.
     pub(crate) portal_readiness: PortalReadiness,
     /// Logs refused origins.

@@ -10,6 +10,7 @@ use poem::{
     http::{HeaderValue, StatusCode, header},
 };
 use portals::Origin;
+use program::Live;
 use url::Url;
 use words::{Language, choose_language};
 
@@ -22,17 +23,14 @@ use super::{
 use crate::{
     ip_limit::limiter::IpRateLimiter,
     metrics,
-    portal::{
-        FoundPortal, Portal,
-        live::{Live, LiveSettings},
-    },
+    portal::{FoundPortal, Portal, live::LiveSettings},
 };
 
 /// The confirm page, with everything that its handlers use.
 #[derive(Debug)]
 pub(crate) struct ConfirmPage {
     settings: ConfirmSettings,
-    live: Arc<Live>,
+    live: Arc<Live<LiveSettings>>,
     limiter: IpRateLimiter,
 }
 
@@ -60,7 +58,7 @@ struct OpenedLink {
 
 impl ConfirmPage {
     /// Creates the page. Use a `limiter` that counts no other requests.
-    pub(crate) fn new(settings: ConfirmSettings, live: Arc<Live>, limiter: IpRateLimiter) -> Self {
+    pub(crate) fn new(settings: ConfirmSettings, live: Arc<Live<LiveSettings>>, limiter: IpRateLimiter) -> Self {
         Self { settings, live, limiter }
     }
 

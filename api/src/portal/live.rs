@@ -1,8 +1,6 @@
 //! The settings that the api reads again on SIGHUP: the portals and the words of the confirm page. Each request uses a
 //! single snapshot of them.
 
-use std::sync::{Arc, PoisonError, RwLock};
-
 use words::{Words, WordsFolder};
 
 use super::{Portal, PortalList};
@@ -20,25 +18,5 @@ impl LiveSettings {
     pub(crate) fn words_of(&self, portal: Option<&Portal>) -> &Words {
         let id = portal.and_then(|portal| portal.id.as_ref());
         id.map_or(&self.words.common, |id| self.words.of_portal(id.as_str()))
-    }
-}
-
-/// The current settings.
-#[derive(Debug)]
-pub(crate) struct Live(RwLock<Arc<LiveSettings>>);
-
-impl Live {
-    pub(crate) fn new(settings: Arc<LiveSettings>) -> Self {
-        Self(RwLock::new(settings))
-    }
-
-    /// The most recent settings.
-    pub(crate) fn current(&self) -> Arc<LiveSettings> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Replaces the settings. Requests in flight keep the settings with which they began.
-    pub(crate) fn replace(&self, settings: LiveSettings) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 }

@@ -8,7 +8,6 @@ pub(crate) mod capacity;
 pub(crate) mod committers;
 pub(crate) mod leases;
 pub(crate) mod link_path_checker;
-pub(crate) mod live;
 pub(crate) mod outage;
 pub(crate) mod redirect_checker;
 mod request_budget;

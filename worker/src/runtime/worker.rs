@@ -10,9 +10,10 @@ use outbox::{
     PgPool, PoolerMonitor, ProgramKind, Upstream,
     programs::{Program, ProgramReporter},
 };
+use program::Live;
 
 use super::{
-    capacity::Capacity, committers::Committers, leases::LeaseRenewer, link_path_checker::LinkPathChecker, live::Live,
+    capacity::Capacity, committers::Committers, leases::LeaseRenewer, link_path_checker::LinkPathChecker,
     outage::OutageLog, redirect_checker::RedirectChecker, shutdown::Shutdown, upstream_monitor::UpstreamMonitor,
 };
 use crate::{
