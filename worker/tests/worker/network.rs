@@ -109,19 +109,22 @@ async fn a_private_certificate_authority_is_trusted_only_for_supabase() {
     let supabase = start_tls_proxy(&test.supabase.url()).await;
     test.set("LINK_ORIGINS", &test.supabase.url());
     test.set("SUPABASE_URL", &format!("https://localhost:{}", supabase.port()));
-    {
+    let waiting = {
         let worker = test.start_worker();
-        test.enqueue("ada@example.com").await;
+        let waiting = test.enqueue("ada@example.com").await;
         assert_eq!(stop_of(&test, "supabase").await.0, "supabase_unreachable");
         assert!(test.supabase.journal().is_empty());
         // The worker may be delivering the job right now. Let the worker requeue the job before the next worker starts.
         worker.terminate();
         worker.wait().await;
-    }
+        waiting
+    };
     test.set("SUPABASE_CA_FILE", CA_FILE);
     {
         let _worker = test.start_worker();
         let job = test.enqueue("ben@example.com").await;
+        // The block ends by killing the worker. A job that it was delivering then would be leased for another minute.
+        test.wait_for_state(waiting, "sent").await;
         test.wait_for_state(job, "sent").await;
         assert!(!test.supabase.verify_journal().is_empty(), "the callback was not checked over TLS");
     }
