@@ -17,6 +17,7 @@ pub mod document;
 mod http;
 mod ip_limit;
 mod metrics;
+mod operator_retries;
 mod portal;
 #[cfg(any(test, feature = "properties"))]
 #[doc(hidden)]

@@ -4,7 +4,7 @@
 use std::{io, sync::Arc};
 
 use outbox::{
-    Enqueued, GroupCommit, NewJob, PgPool, PoolerMonitor, ProgramKind, Report, ReportOutcome,
+    EnqueuePolicy, Enqueued, GroupCommit, NewJob, PgPool, PoolerMonitor, ProgramKind, Report, ReportOutcome,
     programs::{Program, ProgramReporter, ProgramsSummary},
 };
 use program::Live;
@@ -29,6 +29,8 @@ const COMMITTER_CONNECTIONS: u32 = 3;
 #[derive(Debug)]
 pub(crate) struct AppState {
     pub(crate) pool: PgPool,
+    /// The quotas and the deadline of new jobs.
+    pub(crate) enqueue_policy: EnqueuePolicy,
     pub(crate) requests: GroupCommit<NewJob, Enqueued>,
     pub(crate) reports: GroupCommit<Report, ReportOutcome>,
     pub(crate) ip_limiter: Arc<IpRateLimiter>,
@@ -64,6 +66,7 @@ impl AppState {
         let live = Arc::new(Live::new(settings.live.clone()));
         let state = Self {
             requests: GroupCommit::of_requests(&pool, settings.admission.clone(), metrics::observe_enqueue_commit)?,
+            enqueue_policy: settings.admission.clone(),
             reports: GroupCommit::of_reports(&pool, metrics::observe_webhook_commit)?,
             pool,
             ip_limiter: Arc::new(IpRateLimiter::new(

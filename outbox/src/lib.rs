@@ -3,7 +3,8 @@
 //! The api enqueues jobs (`enqueue`). A worker claims them, stores the link before it mails it, and records how each job ended
 //! (`running`). Periodic tasks rescue jobs whose worker died, expire late jobs and delete old rows (`maintenance`). Mailgun's
 //! reports update a job after its mail was handed over (`reports`), and `monitor` keeps the state of the queue and of the
-//! upstreams. `group_commit` combines many of these writes into one transaction. `history` is what operators read about jobs.
+//! upstreams. `group_commit` combines many of these writes into one transaction. `history` is what operators read about jobs, and
+//! `operate` is what they do: cancel and retry jobs, and pause mail.
 //!
 //! Every SQL statement of the project is in this crate, each in its own function. The crate knows nothing about HTTP or mail.
 //! All times come from Postgres's clock. Every write to a running job carries its [`Lease`]; a write with a lease that
@@ -17,6 +18,7 @@ pub mod history;
 mod maintenance;
 mod model;
 mod monitor;
+pub mod operate;
 mod postgres;
 mod reports;
 mod running;
@@ -50,7 +52,7 @@ pub use model::{
 };
 pub use monitor::{
     backlog::{Backlog, backlog},
-    capacity::{Load, load, publish_capacity},
+    capacity::{Load, PausedPortal, QueueState, publish_capacity, queue_state},
     programs, redirect_checks, upstreams,
 };
 pub use postgres::{

@@ -12,6 +12,9 @@ const BAD_SETTINGS: u8 = 2;
 /// The exit code of a command that found nothing.
 const NOT_FOUND: u8 = 3;
 
+/// The exit code of a command that left something undone, for a reason that it printed.
+const NOT_DONE: u8 = 4;
+
 /// Writes one line per error to stderr, for the person who starts the program, and returns exit code 2: a setting or an
 /// argument must be changed.
 #[must_use]
@@ -32,6 +35,13 @@ pub fn fail(error: impl Display) -> ExitCode {
 pub fn not_found(error: impl Display) -> ExitCode {
     write_lines([error]);
     ExitCode::from(NOT_FOUND)
+}
+
+/// Writes one line to stderr and returns exit code 4: the command worked, but it could not do all that it was asked to do.
+#[must_use]
+pub fn not_done(error: impl Display) -> ExitCode {
+    write_lines([error]);
+    ExitCode::from(NOT_DONE)
 }
 
 fn write_lines(errors: impl IntoIterator<Item: Display>) {

@@ -19,7 +19,7 @@ mod signals;
 
 pub use changed_settings::changed_settings;
 pub use dotenv::load_dotenv;
-pub use exit::{fail, not_found, refuse};
+pub use exit::{fail, not_done, not_found, refuse};
 pub use identity::{COMMIT, VERSION, instance_name};
 pub use io_problem::io_problem;
 pub use keys::{KEY_ID_LENGTH, KeyId, SecretKey, parse_keys};

@@ -16,10 +16,12 @@ pub enum Role {
     Worker,
     /// Reads the views.
     Viewer,
+    /// Reads what the viewer reads, cancels and retries jobs, and pauses mail.
+    Operator,
 }
 
 impl Role {
-    pub(crate) const ALL: [Role; 4] = [Role::Owner, Role::Api, Role::Worker, Role::Viewer];
+    pub(crate) const ALL: [Role; 5] = [Role::Owner, Role::Api, Role::Worker, Role::Viewer, Role::Operator];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -27,6 +29,7 @@ impl Role {
             Role::Api => "magic_link_api",
             Role::Worker => "magic_link_worker",
             Role::Viewer => "magic_link_viewer",
+            Role::Operator => "magic_link_operator",
         }
     }
 }

@@ -267,6 +267,12 @@ impl TestSystem {
         (status, serde_json::from_str(&body).unwrap())
     }
 
+    /// A worker's metrics.
+    pub async fn worker_metrics(&self, worker: usize) -> String {
+        let address = self.workers[worker].address().await.unwrap();
+        self.get(&format!("http://{address}/metrics")).await.1
+    }
+
     /// Returns status and body of `/health/ready` on an api's private listener.
     pub async fn api_ready(&self, api: usize) -> (u16, Value) {
         let (status, body) = self.get(&self.private_url(api, "/health/ready").await).await;

@@ -5,8 +5,8 @@ use std::{io::ErrorKind, process::ExitCode};
 use clap::{ArgMatches, CommandFactory as _, FromArgMatches as _};
 use outbox::Email;
 use program::{
-    COMMIT, ListenError, LogSettings, SettingErrors, VERSION, fail, forbid_core_dumps, load_dotenv, not_found, refuse,
-    start_log,
+    COMMIT, ListenError, LogSettings, SettingErrors, VERSION, fail, forbid_core_dumps, load_dotenv, not_done,
+    not_found, refuse, start_log,
 };
 use worker::{
     commands::{
@@ -16,13 +16,14 @@ use worker::{
         forget::forget,
         jobs::jobs,
         migrate::migrate,
+        pause::{pause, resume},
         preview::{PreviewChoice, preview},
         send_test::{SendTestSettings, TestMail, send_test},
         upstreams::upstreams,
     },
     settings::{
-        CheckArguments, CheckSettings, DatabaseSettings, JobsCommand, MailCommand, WorkerArguments, WorkerCommand,
-        WorkerSettings, read_looks,
+        CheckArguments, CheckSettings, DatabaseSettings, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings,
+        read_looks,
     },
     tasks::run::run,
 };
@@ -60,7 +61,13 @@ fn try_main() -> anyhow::Result<ExitCode> {
             Ok(address) => with_database(&arguments, async |database| forget(database, &address).await),
             Err(error) => Ok(refuse([format!("{address}: {error}")])),
         },
-        Some(WorkerCommand::Jobs(command)) => look_at_jobs(&arguments, command),
+        Some(WorkerCommand::Jobs(command)) => for_operators(&arguments, async |database| jobs(database, command).await),
+        Some(WorkerCommand::Pause(options)) => {
+            for_operators(&arguments, async |database| pause(database, options).await)
+        }
+        Some(WorkerCommand::Resume(options)) => {
+            for_operators(&arguments, async |database| resume(database, options).await)
+        }
         Some(WorkerCommand::Mail(command)) => mail(&arguments, command),
         Some(WorkerCommand::ExampleEnv) | None => deliver(&arguments, &matches),
     }
@@ -80,17 +87,28 @@ fn check_all(arguments: &WorkerArguments, options: &CheckArguments) -> anyhow::R
     }
 }
 
-/// Runs a command about jobs. Its output is for scripts, so nothing is logged. If the reader of a pipe closes it, the command
-/// ends with success.
-fn look_at_jobs(arguments: &WorkerArguments, command: &JobsCommand) -> anyhow::Result<ExitCode> {
+/// Runs a command that shows or changes jobs or pauses. Its output is for scripts, so nothing is logged. If the reader of a pipe
+/// closes it, the command ends with success.
+fn for_operators(
+    arguments: &WorkerArguments,
+    work: impl AsyncFnOnce(&DatabaseSettings) -> Result<(), CommandError>,
+) -> anyhow::Result<ExitCode> {
     let mut errors = SettingErrors::default();
     let database = DatabaseSettings::read(arguments, &mut errors);
     let database = match errors.into_result(database) {
         Ok(database) => database,
         Err(errors) => return Ok(refuse(errors)),
     };
-    match block_on(jobs(&database, command))? {
+    match block_on(work(&database))? {
         Err(CommandError::NoSuchJob(message)) => Ok(not_found(message)),
+        Err(error @ CommandError::NotPaused(_)) => Ok(not_found(error)),
+        Err(error @ CommandError::NotDone) => Ok(not_done(error)),
+        Err(
+            error @ (CommandError::NothingSelected(_)
+            | CommandError::IdsAndFilter
+            | CommandError::WrongState(_)
+            | CommandError::TooManyJobs(_)),
+        ) => Ok(refuse([error])),
         Err(CommandError::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
         ended => Ok(ended.map(|()| ExitCode::SUCCESS)?),
     }

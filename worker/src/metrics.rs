@@ -33,7 +33,8 @@ const OUTCOMES: [StepOutcome; 6] = [
 ];
 
 /// How a delivery can end: the job's new state, or `lease_lost` or `unrecorded` if the result could not be recorded.
-const STATES: [&str; 8] = ["sent", "failed", "expired", "superseded", "queued", "retrying", "lease_lost", "unrecorded"];
+const STATES: [&str; 9] =
+    ["sent", "failed", "expired", "superseded", "cancelled", "queued", "retrying", "lease_lost", "unrecorded"];
 
 /// Installs the global recorder and returns the handle that renders `/metrics`.
 ///
@@ -81,6 +82,11 @@ fn describe() {
     );
     describe_gauge!("magic_link_breaker_open", "Whether claims are stopped until an operator changes a setting.");
     describe_gauge!("magic_link_upstream_paused", "Whether claims are paused because the upstream asked for a pause.");
+    describe_gauge!(
+        "magic_link_paused",
+        "Whether operators have paused mail, supabase, mailgun or a portal (portal:ID), by target. A portal is listed once it has \
+         been paused."
+    );
     describe_gauge!(
         "magic_link_upstream_slow",
         "Whether jobs are claimed one at a time because the upstream fails for everybody."
@@ -300,6 +306,11 @@ fn set_open_jobs(state: &str, jobs: f64, oldest: f64, oldest_unrefused: f64) {
     gauge!("magic_link_jobs", "state" => state.to_owned()).set(jobs);
     gauge!("magic_link_oldest_job_seconds", "state" => state.to_owned()).set(oldest);
     gauge!("magic_link_oldest_unrefused_job_seconds", "state" => state.to_owned()).set(oldest_unrefused);
+}
+
+/// Sets the gauge of something that operators can pause. NaN if it is not known whether they have.
+pub(crate) fn set_paused(target: &str, is_paused: Option<bool>) {
+    gauge!("magic_link_paused", "target" => target.to_owned()).set(is_paused.map_or(f64::NAN, f64::from));
 }
 
 fn set_upstream(upstream: Upstream, open: f64, slow: f64, paused: f64) {

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use outbox::{CommitError, Error, Load, OutageReason, ProgramKind, ReasonSource};
+use outbox::{CommitError, Error, Load, OutageReason, ProgramKind, QueueState, ReasonSource};
 use tokio::time::{interval, timeout};
 
 use super::{
@@ -34,7 +34,7 @@ pub(crate) struct QueueMonitor {
     has_own_sessions: AtomicBool,
     is_prepared: AtomicBool,
     is_reachable: AtomicBool,
-    load: Mutex<Load>,
+    state: Mutex<QueueState>,
     /// Jobs accepted since the last successful poll.
     accepted: AtomicU32,
     outage: OutageLog,
@@ -57,24 +57,29 @@ impl QueueMonitor {
             has_own_sessions: AtomicBool::new(false),
             is_prepared: AtomicBool::new(false),
             is_reachable: AtomicBool::new(false),
-            load: Mutex::default(),
+            state: Mutex::default(),
             accepted: AtomicU32::new(0),
             outage: OutageLog::default(),
         }
     }
 
-    /// Whether one more job can be mailed within `JOB_DEADLINE`.
+    /// Whether one more job, of a portal that is not paused, can be mailed within `JOB_DEADLINE`.
     pub(crate) fn decide(&self) -> AdmissionDecision {
-        self.decide_within(self.limits.deadline)
+        self.decide_for(None, self.limits.deadline)
     }
 
-    /// Whether one more job can be mailed within `deadline`.
-    pub(crate) fn decide_within(&self, deadline: Duration) -> AdmissionDecision {
+    /// Whether one more job of this portal can be mailed within `deadline`.
+    pub(crate) fn decide_for(&self, portal: Option<&str>, deadline: Duration) -> AdmissionDecision {
         if !self.is_prepared.load(Relaxed) {
             return AdmissionDecision::Reject { retry_after: NOT_PREPARED_RETRY_AFTER };
         }
-        let load = *self.load.lock().unwrap_or_else(PoisonError::into_inner);
+        let load = self.state.lock().unwrap_or_else(PoisonError::into_inner).load_of(portal);
         QueueLimits { deadline, ..self.limits }.decide(&load, self.accepted.load(Relaxed))
+    }
+
+    /// Whether operators had filed retries at the last poll.
+    pub(crate) fn has_filed_retries(&self) -> bool {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).has_filed_retries
     }
 
     /// `JOB_DEADLINE`.
@@ -147,12 +152,13 @@ impl QueueMonitor {
         }
     }
 
-    fn record_poll(&self, result: Result<Load, OutageReason>) {
+    fn record_poll(&self, result: Result<QueueState, OutageReason>) {
         self.is_reachable.store(result.is_ok(), Relaxed);
         match result {
-            Ok(load) => {
+            Ok(state) => {
                 let before = self.decide();
-                *self.load.lock().unwrap_or_else(PoisonError::into_inner) = load;
+                let load = state.load;
+                *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
                 self.accepted.store(0, Relaxed);
                 metrics::set_load(&load);
                 log_change(before, self.decide(), &load);
@@ -198,15 +204,15 @@ pub(crate) async fn poll(state: Arc<AppState>) {
 
 /// Reads the load, and checks that requests and webhooks can be committed. The error is the reason, with Postgres's own
 /// message if there is one.
-async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, OutageReason> {
-    let load = async {
+async fn poll_once(state: &AppState, count_to: u32) -> Result<QueueState, OutageReason> {
+    let queue = async {
         outbox::check_schema(&state.pool, ProgramKind::Api).await?;
-        outbox::load(&state.pool, count_to).await
+        outbox::queue_state(&state.pool, count_to).await
     };
-    let (load, requests, reports) = tokio::join!(load, state.requests.check(), state.reports.check());
-    let (reason, source) = match (requests.and(reports), load) {
-        (Ok(()), Ok(load)) => match state.pooler_monitor.check(&state.pool).await {
-            Ok(()) => return Ok(load),
+    let (queue, requests, reports) = tokio::join!(queue, state.requests.check(), state.reports.check());
+    let (reason, source) = match (requests.and(reports), queue) {
+        (Ok(()), Ok(queue)) => match state.pooler_monitor.check(&state.pool).await {
+            Ok(()) => return Ok(queue),
             Err(error) => (error.outage(), ReasonSource::Error),
         },
         (Err(error), _) => (error.outage(), error.reason_source()),
@@ -219,14 +225,16 @@ async fn poll_once(state: &AppState, count_to: u32) -> Result<Load, OutageReason
 
 #[cfg(test)]
 mod tests {
+    use outbox::PausedPortal;
+
     use super::*;
 
     fn monitor() -> QueueMonitor {
         QueueMonitor::new(QueueLimits { max_waiting: 2, deadline: Duration::from_secs(900) })
     }
 
-    fn load(waiting: u32) -> Load {
-        Load { waiting, ..Load::default() }
+    fn load(waiting: u32) -> QueueState {
+        QueueState { load: Load { waiting, ..Load::default() }, ..QueueState::default() }
     }
 
     #[test]
@@ -245,6 +253,25 @@ mod tests {
         assert!(!accepts(&monitor), "jobs accepted since the poll count");
         monitor.record_poll(Ok(load(1)));
         assert!(accepts(&monitor));
+    }
+
+    #[test]
+    fn a_paused_portal_accepts_requests_until_its_oldest_job_has_used_half_its_deadline() {
+        let monitor = monitor();
+        monitor.is_prepared.store(true, Relaxed);
+        for (seconds, is_accepted) in [(451, true), (449, false)] {
+            let time_left = Some(Duration::from_secs(seconds));
+            let paused = Load { waiting: 1, is_stopped: true, time_left, ..Load::default() };
+            monitor.record_poll(Ok(QueueState {
+                paused_portals: vec![PausedPortal { portal: "shop".to_owned(), load: paused }],
+                ..load(0)
+            }));
+            let deadline = monitor.job_deadline();
+            assert_eq!(!monitor.decide_for(Some("shop"), deadline).is_reject(), is_accepted, "{seconds}");
+            for other in [Some("club"), None] {
+                assert!(!monitor.decide_for(other, deadline).is_reject(), "{other:?}");
+            }
+        }
     }
 
     #[test]

@@ -86,7 +86,9 @@ impl SendMagicLinkApi {
         }
         let reader = Reader::of(portal, request.headers(), locale.as_deref(), time_zone.as_deref());
         let deadline = portal.deadline.unwrap_or_else(|| state.queue.job_deadline());
-        if let AdmissionDecision::Reject { retry_after } = state.queue.decide_within(deadline) {
+        if let AdmissionDecision::Reject { retry_after } =
+            state.queue.decide_for(portal.id.as_ref().map(PortalId::as_str), deadline)
+        {
             return Err(ErrorResponse::unavailable_for(retry_after).into());
         }
         let job = NewJob {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     admission::queue_monitor,
-    metrics,
+    metrics, operator_retries,
     portal::{self, reload},
     settings::{ApiSettings, ConnectionSettings},
     state::{self, AppState},
@@ -100,6 +100,7 @@ fn acceptor(
 fn spawn_background_tasks(state: &Arc<AppState>, prometheus: PrometheusHandle, migrate_on_start: bool) {
     tokio::spawn(prepare_database(state.pool.clone(), state.queue.clone(), migrate_on_start));
     tokio::spawn(queue_monitor::poll(state.clone()));
+    tokio::spawn(operator_retries::run(state.clone()));
     let limiter = state.ip_limiter.clone();
     tokio::spawn(async move { limiter.run_cleanup().await });
     if let Some(page) = state.confirm_page.clone() {

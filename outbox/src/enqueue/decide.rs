@@ -8,29 +8,43 @@ use super::{
 /// Decides a batch in order of arrival. An accepted request uses up quota and becomes its mailbox's last request. Any other
 /// request changes nothing.
 pub(super) fn decide(policy: &EnqueuePolicy, state: &mut RecipientState, requests: &[NewJob]) -> Vec<Enqueued> {
-    requests.iter().map(|request| decide_one(policy, state, request)).collect()
+    requests.iter().map(|request| decide_one(policy, state, request, Some(&request.client))).collect()
 }
 
-fn decide_one(policy: &EnqueuePolicy, state: &mut RecipientState, request: &NewJob) -> Enqueued {
+/// Decides a retry that an operator has filed. It is never a duplicate, and no client made it.
+pub(super) fn decide_retry(policy: &EnqueuePolicy, state: &mut RecipientState, request: &NewJob) -> Enqueued {
+    decide_one(policy, state, request, None)
+}
+
+/// `client` is the client's network, or `None` for a retry.
+fn decide_one(
+    policy: &EnqueuePolicy,
+    state: &mut RecipientState,
+    request: &NewJob,
+    client: Option<&String>,
+) -> Enqueued {
     let mailbox = state.mailboxes.entry(request.recipient.mailbox()).or_default();
     let (address, callback_url) = (request.recipient.as_str(), request.callback_url.as_str());
-    if mailbox.last.as_ref().is_some_and(|last| last.0 == address && last.1 == callback_url) {
+    let is_repeated = mailbox.last.as_ref().is_some_and(|last| last.0 == address && last.1 == callback_url);
+    if is_repeated && client.is_some() {
         return Enqueued::Duplicate;
     }
-    let client_tats = mailbox.clients.get(&request.client).map_or(&[][..], Vec::as_slice);
-    let client = policy.per_recipient_and_client.admit(client_tats, state.at);
+    let client = client.map(|client| {
+        let tats = mailbox.clients.get(client).map_or(&[][..], Vec::as_slice);
+        policy.per_recipient_and_client.admit(tats, state.at).map(|tats| (client.clone(), tats))
+    });
     let recipient = policy.per_recipient.admit(&mailbox.tats, state.at);
     let portal = request.quota_of_portal().map(|(portal, quota)| {
         let key = portal_key(portal);
         let tats = mailbox.clients.get(&key).map_or(&[][..], Vec::as_slice);
         quota.admit(tats, state.at).map(|tats| (key, tats))
     });
-    match (recipient, client, portal.transpose()) {
+    match (recipient, client.transpose(), portal.transpose()) {
         (Ok(recipient), Ok(client), Ok(portal)) => {
             mailbox.tats = recipient;
             // A client or portal whose windows are all unused needs no entry.
             mailbox.clients.retain(|_, tats| tats.iter().any(|tat| *tat > state.at));
-            mailbox.clients.insert(request.client.clone(), client);
+            mailbox.clients.extend(client);
             mailbox.clients.extend(portal);
             mailbox.last = Some((address.to_owned(), callback_url.to_owned()));
             // Checked last, so that a suppressed recipient uses up quota like any other.

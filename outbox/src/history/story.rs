@@ -53,6 +53,10 @@ pub struct JobDetails {
     pub worker: Option<String>,
     /// When the lease of that worker ends, while the job is running.
     pub lease_expires_at: Option<DateTime<Utc>>,
+    /// When an operator cancelled the job while a worker was running it.
+    pub cancelled_at: Option<DateTime<Utc>>,
+    /// When the person made the request, if the job is a retry that an operator filed.
+    pub requested_at: Option<DateTime<Utc>>,
 }
 
 /// A step that a worker tried: one row of `email_attempts`.
@@ -145,7 +149,7 @@ pub async fn job(pool: &PgPool, id: JobId) -> Result<Option<JobDetails>, Error> 
         select
           id as "id: JobId", state as "state: JobState", delivery as "delivery: DeliveryStatus", delivery_at, attempt, code,
           message, portal, recipient, request_id, language, shown_host, created_at, run_at, attempted_at, deadline_at,
-          nullif(finished_at, 'infinity') as finished_at, worker, lease_expires_at
+          nullif(finished_at, 'infinity') as finished_at, worker, lease_expires_at, cancelled_at, requested_at
         from email_jobs
         where id = $1
         "#,

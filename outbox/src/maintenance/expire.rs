@@ -69,16 +69,24 @@ async fn expire_batch(pool: &PgPool) -> Result<Vec<EndedJob>, Error> {
                     or paused_until > clock_timestamp()
                   order by stopped_by is null, name
                   limit 1
-                ) as held on true,
+                ) as held on true
+                left join lateral (
+                  select 'paused' as code, format('An operator had paused %s until %s.', target, to_char(ends_at at time zone 'utc', 'YYYY-MM-DD HH24:MI "UTC"')) as message
+                  from operator_pauses
+                  where ends_at > clock_timestamp()
+                    and (portal is null or portal = (gone.job).portal)
+                  order by portal is null, target
+                  limit 1
+                ) as paused on true,
                 email_job_ended(
                   gone.job,
                   case when taken then 'sent' else 'expired' end,
                   -- The reason of the last attempt, if there was one; otherwise what held up the workers.
-                  case when not taken then coalesce((gone.job).code, held.code, 'deadline_passed') end,
+                  case when not taken then coalesce((gone.job).code, paused.code, held.code, 'deadline_passed') end,
                   case
                     when taken then null
                     when (gone.job).code is not null then (gone.job).message
-                    else coalesce(held.message, 'No worker was free before its deadline.')
+                    else coalesce(paused.message, held.message, 'No worker was free before its deadline.')
                   end,
                   statement_timestamp()
                 ) as ended

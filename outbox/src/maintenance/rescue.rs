@@ -26,8 +26,9 @@ pub struct Rescued {
     pub requeued: usize,
     /// Jobs that failed because they had used up all attempts.
     pub exhausted: Vec<EndedJob>,
-    /// Requeued jobs that ended at once, because a newer request of their recipient is waiting.
-    pub superseded: Vec<EndedJob>,
+    /// Requeued jobs that ended at once, because a newer request of their recipient is waiting, or because an operator has
+    /// cancelled them.
+    pub ended: Vec<EndedJob>,
 }
 
 /// Requeues running jobs whose lease has expired. A job that has used up `max_attempts` ends as failed (`attempts_exhausted`),
@@ -53,7 +54,7 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
     .fetch_all(pool)
     .await?;
     let (mut exhausted, mut failed) = (Vec::new(), Vec::new());
-    let (mut again, mut superseded) = (Vec::new(), Vec::new());
+    let (mut again, mut endable) = (Vec::new(), Vec::new());
     for row in lost {
         let lease = Lease { job: JobId(row.id), token: row.lease_token };
         let ended = |state, code: &str| EndedJob {
@@ -80,7 +81,7 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
                 suspected: None,
                 step: None,
             });
-            superseded.push(ended("superseded", "newer_request"));
+            endable.push(ended("superseded", "newer_request"));
         }
     }
     // Another worker may have rescued some of these jobs, so only writes that took effect count.
@@ -93,8 +94,12 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
     if !again.is_empty() {
         let requeued = requeue(pool, &again).await?;
         rescued.requeued = requeued.iter().filter(|requeued| **requeued != Requeued::LeaseLost).count();
-        let gone = superseded.into_iter().zip(requeued).filter(|(_, requeued)| *requeued == Requeued::Superseded);
-        rescued.superseded = gone.map(|(job, _)| job).collect();
+        let ended = endable.into_iter().zip(requeued).filter_map(|(job, requeued)| match requeued {
+            Requeued::Superseded => Some(job),
+            Requeued::Cancelled => Some(EndedJob { state: "cancelled", code: Some("cancelled".to_owned()), ..job }),
+            Requeued::Waiting | Requeued::LeaseLost => None,
+        });
+        rescued.ended = ended.collect();
     }
     Ok(rescued)
 }

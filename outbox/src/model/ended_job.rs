@@ -13,7 +13,7 @@ pub struct EndedJob {
     pub request_id: String,
     /// Id of its portal, if it has one.
     pub portal: Option<String>,
-    /// `expired`, `sent`, `failed` or `superseded`.
+    /// `expired`, `sent`, `failed`, `superseded` or `cancelled`.
     pub state: &'static str,
     /// Number of attempts.
     pub attempts: i16,

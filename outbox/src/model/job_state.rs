@@ -18,12 +18,22 @@ pub enum JobState {
     Expired,
     /// Replaced by a newer request, or a repeat of the previous request.
     Superseded,
+    /// Cancelled by an operator.
+    Cancelled,
 }
 
 impl JobState {
     /// All values, in the order of a job's life.
-    pub const ALL: [Self; 7] =
-        [Self::Queued, Self::Running, Self::Retrying, Self::Sent, Self::Failed, Self::Expired, Self::Superseded];
+    pub const ALL: [Self; 8] = [
+        Self::Queued,
+        Self::Running,
+        Self::Retrying,
+        Self::Sent,
+        Self::Failed,
+        Self::Expired,
+        Self::Superseded,
+        Self::Cancelled,
+    ];
 
     /// Whether the job is still open.
     #[must_use]
@@ -42,6 +52,7 @@ impl JobState {
             Self::Failed => "failed",
             Self::Expired => "expired",
             Self::Superseded => "superseded",
+            Self::Cancelled => "cancelled",
         }
     }
 }

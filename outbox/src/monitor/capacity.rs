@@ -35,30 +35,70 @@ pub struct Load {
     pub waiting: u32,
     /// Number of jobs that all workers together finish per second; `None` if no worker had a backlog in the last 30 seconds.
     pub jobs_per_second: Option<f64>,
-    /// Whether a breaker is open or the slow pace is in force, so that only probes are mailed.
+    /// Whether a breaker is open or the slow pace is in force, so that only probes are mailed, or an operator has paused mail.
     pub is_stopped: bool,
     /// Time until the earliest deadline of a waiting job that no upstream has failed for; `None` if there is no such job.
     pub time_left: Option<Duration>,
 }
 
-/// Reads the load. Waiting jobs are counted up to `count_to`.
+/// What an api polls.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct QueueState {
+    /// Load of the queue without the jobs of paused portals, which hold up no other portal.
+    pub load: Load,
+    /// The portals that operators have paused.
+    pub paused_portals: Vec<PausedPortal>,
+    /// Whether [`take_retries`](crate::operate::retries::take_retries) would return anything.
+    pub has_filed_retries: bool,
+}
+
+/// A portal that an operator has paused.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PausedPortal {
+    /// Its id.
+    pub portal: String,
+    /// Load of its own jobs.
+    pub load: Load,
+}
+
+impl QueueState {
+    /// The load that decides about one more request of a portal.
+    #[must_use]
+    pub fn load_of(&self, portal: Option<&str>) -> Load {
+        let paused = self.paused_portals.iter().find(|paused| Some(paused.portal.as_str()) == portal);
+        paused.map_or(self.load, |paused| paused.load)
+    }
+}
+
+/// Reads the state of the queue. Waiting jobs are counted up to `count_to`.
 ///
 /// # Errors
 /// [`Error::Database`].
-pub async fn load(pool: &PgPool, count_to: u32) -> Result<Load, Error> {
+pub async fn queue_state(pool: &PgPool, count_to: u32) -> Result<QueueState, Error> {
     let row = sqlx::query!(
         r#"
-        select waiting as "waiting!", jobs_per_second, is_stopped as "is_stopped!", time_left
-        from email_admission($1)
+        select
+          waiting as "waiting!", jobs_per_second, is_stopped as "is_stopped!", time_left,
+          paused_portals as "paused_portals!", paused_waiting as "paused_waiting!",
+          paused_time_left as "paused_time_left!: Vec<Option<f64>>", has_filed_retries as "has_filed_retries!"
+        from email_load($1)
         "#,
         i64::from(count_to),
     )
     .fetch_one(pool)
     .await?;
-    Ok(Load {
-        waiting: u32::try_from(row.waiting).unwrap_or(u32::MAX),
+    let load = |waiting: i64, is_stopped, time_left: Option<f64>| Load {
+        waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
         jobs_per_second: row.jobs_per_second,
-        is_stopped: row.is_stopped,
-        time_left: row.time_left.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+        is_stopped,
+        time_left: time_left.map(|seconds| Duration::try_from_secs_f64(seconds).unwrap_or_default()),
+    };
+    let paused = row.paused_portals.into_iter().zip(row.paused_waiting).zip(row.paused_time_left);
+    Ok(QueueState {
+        load: load(row.waiting, row.is_stopped, row.time_left),
+        paused_portals: paused
+            .map(|((portal, waiting), time_left)| PausedPortal { portal, load: load(waiting, true, time_left) })
+            .collect(),
+        has_filed_retries: row.has_filed_retries,
     })
 }

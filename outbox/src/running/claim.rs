@@ -53,6 +53,8 @@ pub struct ClaimedJob {
     pub attempt: i16,
     /// When the request was accepted.
     pub created_at: DateTime<Utc>,
+    /// When the person made the request: before `created_at` if an operator retried the request's job.
+    pub requested_at: DateTime<Utc>,
     /// Time from the request to this claim.
     pub waited: Duration,
     /// Time from when the job was due (`run_at`) to this claim.
@@ -111,16 +113,18 @@ pub async fn promote_due(pool: &PgPool) -> Result<u64, Error> {
     Ok(promoted.rows_affected())
 }
 
-/// Time until the next retrying job is due. Zero if a job is overdue, `None` if there is no retrying job.
+/// Time until the next retrying job is due, or until the pause of a portal ends, if that is sooner. Zero if a job is overdue,
+/// `None` if there is neither.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Error> {
     let seconds = sqlx::query_scalar!(
         r#"
-        select extract(epoch from min(run_at) - clock_timestamp())::float8
-        from email_jobs_open
-        where state = 'retrying'
+        select extract(epoch from least(
+          (select min(run_at) from email_jobs_open where state = 'retrying'),
+          (select min(ends_at) from operator_pauses where portal is not null and ends_at > clock_timestamp())
+        ) - clock_timestamp())::float8
         "#,
     )
     .fetch_one(pool)
@@ -129,7 +133,7 @@ pub async fn next_due(pool: &PgPool) -> Result<Option<Duration>, Error> {
 }
 
 /// Claims jobs from the start of the queue. It skips jobs whose recipient has a running job and jobs past their deadline, and
-/// finds nothing while an upstream is stopped or has requested a pause. To claim repeatedly, use a
+/// finds nothing while an upstream is stopped or has requested a pause. It also skips what operators have paused. To claim repeatedly, use a
 /// [`QueueCursor`](crate::QueueCursor).
 ///
 /// # Errors
@@ -181,6 +185,7 @@ struct ClaimedRow {
     portal: Option<String>,
     attempt: i16,
     created_at: DateTime<Utc>,
+    requested_at: DateTime<Utc>,
     waited: f64,
     due_for: f64,
     request_id: String,
@@ -225,6 +230,7 @@ macro_rules! claim_rows {
               portal,
               attempt,
               created_at,
+              coalesce(requested_at, created_at) as "requested_at!",
               extract(epoch from clock_timestamp() - created_at)::float8 as "waited!",
               extract(epoch from clock_timestamp() - run_at)::float8 as "due_for!",
               request_id,
@@ -267,6 +273,13 @@ macro_rules! probe_rows {
             offset 0
           )
           and not exists (select from upstreams where paused_until > clock_timestamp())
+          and not exists (select from operator_pauses where portal is null and ends_at > clock_timestamp())
+          and (
+            waiting.portal is null
+            or waiting.portal <> all (
+              array(select portal from operator_pauses where portal is not null and ends_at > clock_timestamp())
+            )
+          )
           and (select outbox_suits('worker'))
         order by "
                 + $order
@@ -303,6 +316,13 @@ async fn try_claim(
             select from upstreams
             where stopped_by is not null
               or paused_until > clock_timestamp()
+          )
+          and not exists (select from operator_pauses where portal is null and ends_at > clock_timestamp())
+          and (
+            waiting.portal is null
+            or waiting.portal <> all (
+              array(select portal from operator_pauses where portal is not null and ends_at > clock_timestamp())
+            )
           )
           and (select outbox_suits('worker'))
         order by place
@@ -377,6 +397,7 @@ fn read_rows(rows: Vec<ClaimedRow>) -> (ClaimBatch, Vec<Finish>) {
             portal: row.portal,
             attempt: row.attempt,
             created_at: row.created_at,
+            requested_at: row.requested_at,
             waited: seconds(row.waited),
             due_for: seconds(row.due_for),
             request_id: row.request_id,

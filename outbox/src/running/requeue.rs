@@ -52,6 +52,8 @@ pub enum Requeued {
     Waiting,
     /// A newer request of the recipient is already waiting, so the job has ended as superseded.
     Superseded,
+    /// An operator has cancelled the job while it was running, so it has ended as cancelled.
+    Cancelled,
     /// The lease is outdated: nothing was changed.
     LeaseLost,
 }
@@ -142,12 +144,15 @@ async fn move_back(
               when is_stopped then 0
               else spent_before + (not given.uncounted)::int
             end as suspect_attempts,
-            exists (
-              select from email_jobs_open as newer
-              where newer.recipient = job.recipient
-                and (newer.state = 'running') is false
-                and newer.seq > job.seq
-            ) as gives_way
+            case
+              when job.cancelled_at is not null then 'cancelled'
+              when exists (
+                select from email_jobs_open as newer
+                where newer.recipient = job.recipient
+                  and (newer.state = 'running') is false
+                  and newer.seq > job.seq
+              ) then 'superseded'
+            end as end_state
           from unnest($12::uuid[], $13::bigint[], $14::float8[], $15::text[], $16::text[], $17::bool[], $18::text[], $19::bool[])
             as given (id, lease_token, delay, code, message, uncounted, upstream, refused)
           join email_jobs_open as job using (id, lease_token)
@@ -166,22 +171,31 @@ async fn move_back(
           using mine
           where job.id = mine.id
             and job.lease_token = mine.lease_token
-            and gives_way
-          returning job
+            and end_state is not null
+          returning job, end_state
         ),
         history as (
           insert into email_jobs
           select ended.*
           from gone,
-            email_job_ended(gone.job, 'superseded', 'newer_request', 'A newer request of this recipient took its place.', statement_timestamp()) as ended
-          returning id
+            email_job_ended(
+              gone.job,
+              gone.end_state,
+              case gone.end_state when 'cancelled' then 'cancelled' else 'newer_request' end,
+              case gone.end_state
+                when 'cancelled' then 'An operator cancelled it while a worker was running it.'
+                else 'A newer request of this recipient took its place.'
+              end,
+              statement_timestamp()
+            ) as ended
+          returning id, state
         ),
         -- Otherwise a new request during an attempt would be probed next, or count as not refused yet.
         inherited as (
           update email_jobs_open as newer
           set probed_at = mine.probed_at, refused_at = mine.refused_at, suspected_upstream = mine.upstream
           from mine
-          where gives_way
+          where end_state is not null
             and newer.recipient = mine.recipient
             and (newer.state = 'running') is false
             and newer.seq > mine.seq
@@ -203,15 +217,17 @@ async fn move_back(
           from mine
           where job.id = mine.id
             and job.lease_token = mine.lease_token
-            and not gives_way
+            and end_state is null
+            -- An operator may have cancelled it since `mine` was read. Then the rescue ends it.
+            and job.cancelled_at is null
           returning job.id, job.state
         ),
         woken as (
           select pg_notify('email_jobs', '') from (select from waiting where state = 'queued' limit 1) as any_queued
         )
-        select id as "id!", false as "superseded!", (select count(*) from woken) as woken from waiting
+        select id as "id!", null as end_state, (select count(*) from woken) as woken from waiting
         union all
-        select id, true, 0 from history
+        select id, state, 0 from history
         "#,
         ids,
         tokens,
@@ -226,6 +242,13 @@ async fn move_back(
     .await?;
     Ok(rows
         .into_iter()
-        .map(|row| (row.id, if row.superseded { Requeued::Superseded } else { Requeued::Waiting }))
+        .map(|row| {
+            let requeued = match row.end_state.as_deref() {
+                None => Requeued::Waiting,
+                Some("cancelled") => Requeued::Cancelled,
+                Some(_) => Requeued::Superseded,
+            };
+            (row.id, requeued)
+        })
         .collect())
 }

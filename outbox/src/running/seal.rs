@@ -37,12 +37,16 @@ pub enum SendDecision {
         /// Time until the pause ends; zero if Mailgun is stopped.
         pause: Duration,
     },
+    /// Not now: an operator has paused mail, Mailgun or the job's portal. The link is stored.
+    Paused,
     /// Mailgun has reported that it accepted the mail of an earlier attempt. The job has ended as sent.
     AlreadySent,
     /// A newer request of the recipient is waiting. The job has ended as superseded.
     Superseded,
     /// The deadline has passed. The job has ended as expired.
     Expired,
+    /// An operator has cancelled the job. It has ended as cancelled.
+    Cancelled,
     /// The lease is outdated: nothing was changed.
     LeaseLost,
 }
@@ -54,6 +58,7 @@ enum EndState {
     Superseded,
     Sent,
     Expired,
+    Cancelled,
 }
 
 /// A job that is about to be mailed.
@@ -68,7 +73,7 @@ pub struct Seal {
 }
 
 /// Stores the links of jobs (or keeps the stored ones) and decides whether to send, in one statement. Returns a decision
-/// for each job, in order. A job that is superseded, already sent or expired ends here.
+/// for each job, in order. A job that is superseded, already sent, expired or cancelled ends here.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -103,6 +108,7 @@ async fn seal_once(
             job.refused_at,
             job.suspected_upstream,
             case
+              when job.cancelled_at is not null then 'cancelled'
               when exists (
                 select from email_jobs_open as newer
                 where newer.recipient = job.recipient
@@ -136,12 +142,14 @@ async fn seal_once(
                 when 'superseded' then 'newer_request'
                 -- The reason of the last failure, if there was one.
                 when 'expired' then coalesce((gone.job).code, 'deadline_passed')
+                when 'cancelled' then 'cancelled'
               end,
               case
                 when gone.end_state = 'superseded' then
                   'A newer request of this recipient took its place before this one was mailed.'
                 when gone.end_state = 'expired' and (gone.job).code is not null then (gone.job).message
                 when gone.end_state = 'expired' then 'Its deadline passed before it could be mailed.'
+                when gone.end_state = 'cancelled' then 'An operator cancelled it before it was mailed.'
               end,
               statement_timestamp()
             ) as ended
@@ -171,18 +179,25 @@ async fn seal_once(
           where job.id = mine.id
             and job.lease_token = mine.lease_token
             and end_state is null
-          returning job.id, job.lease_token
+            -- An operator may have cancelled it since `mine` was read. Then the rescue ends it.
+            and job.cancelled_at is null
+          returning job.id, job.lease_token, job.portal
         ),
         cleared as (
-          select id, lease_token, null as end_state from kept
+          select id, lease_token, portal, null as end_state from kept
           union all
-          select (job).id, (job).lease_token, end_state from gone
+          select (job).id, (job).lease_token, (job).portal, end_state from gone
         )
         select
           id as "id!",
           lease_token as "lease_token!",
           end_state as "end_state: EndState",
           stopped_by is not null as "is_open!",
+          exists (
+            select from operator_pauses
+            where ends_at > clock_timestamp()
+              and (target in ('mail', 'mailgun') or portal = cleared.portal)
+          ) as "is_paused!",
           extract(epoch from paused_until - clock_timestamp())::float8 as pause
         from cleared, upstreams
         where name = 'mailgun'
@@ -201,11 +216,13 @@ async fn seal_once(
             let lease = Lease { job: JobId(row.id), token: row.lease_token };
             let pause = Duration::try_from_secs_f64(row.pause.unwrap_or_default()).unwrap_or_default();
             let decision = match row.end_state {
+                None if row.is_paused => SendDecision::Paused,
                 None if row.is_open || !pause.is_zero() => SendDecision::Hold { pause },
                 None => SendDecision::Send,
                 Some(EndState::Superseded) => SendDecision::Superseded,
                 Some(EndState::Sent) => SendDecision::AlreadySent,
                 Some(EndState::Expired) => SendDecision::Expired,
+                Some(EndState::Cancelled) => SendDecision::Cancelled,
             };
             (lease, decision)
         })

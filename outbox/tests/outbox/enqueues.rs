@@ -14,7 +14,7 @@ async fn a_request_becomes_a_queued_job() {
 
     assert_eq!(outbox.job(id).await.state_and_code(), ("queued", None));
     assert!(outbox.scalar::<bool>("select deadline_at - created_at = interval '15 min' from email_jobs").await);
-    assert_eq!(outbox::load(&outbox.api, 100).await.unwrap().waiting, 1);
+    assert_eq!(outbox.load(100).await.waiting, 1);
     outbox.expect_open_jobs(1);
 }
 
@@ -88,7 +88,7 @@ async fn a_waiting_job_is_superseded_even_if_its_quota_row_was_deleted() {
     assert_eq!(outcomes, [Enqueued::Queued, Enqueued::Queued]);
     assert_eq!(outbox.job(first).await.state_and_code(), ("superseded", Some("newer_request")));
     assert_eq!(outbox.job(id).await.state_and_code(), ("queued", None));
-    assert_eq!(outbox::load(&outbox.api, 100).await.unwrap().waiting, 2);
+    assert_eq!(outbox.load(100).await.waiting, 2);
     outbox.expect_open_jobs(2);
 }
 
@@ -313,7 +313,7 @@ async fn concurrent_requests_share_a_few_commits_and_get_their_own_outcomes() {
     assert_eq!(taken, 200);
     let refused = outcomes.iter().filter(|outcome| matches!(outcome, Ok(Enqueued::Limited { .. }))).count();
     assert_eq!(refused, 100);
-    assert_eq!(outbox::load(&outbox.api, 1_000).await.unwrap().waiting, 100);
+    assert_eq!(outbox.load(1_000).await.waiting, 100);
     let commits: i64 = outbox.scalar("select count(distinct xmin::text) from email_jobs").await;
     assert!(commits <= 6, "{commits} commits for 300 requests");
     outbox.expect_open_jobs(100);

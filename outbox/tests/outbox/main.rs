@@ -9,6 +9,7 @@ mod forgetting;
 mod history;
 mod lock_order;
 mod migrations;
+mod operators;
 mod partitions;
 mod plans;
 mod portals;

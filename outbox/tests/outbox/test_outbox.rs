@@ -4,8 +4,8 @@ use std::{ops::Deref, time::Duration};
 
 use chrono::Utc;
 use outbox::{
-    CallbackUrl, ClaimOptions, ClaimedJob, Email, EnqueuePolicy, Enqueued, Finish, JobEnd, JobId, NewJob, NewLink,
-    PgPool, Recorded, Requeue, Requeued, Seal, SendDecision, ShownHost, Step, StepOutcome, StepRecord,
+    CallbackUrl, ClaimOptions, ClaimedJob, Email, EnqueuePolicy, Enqueued, Finish, JobEnd, JobId, Load, NewJob,
+    NewLink, PgPool, Recorded, Requeue, Requeued, Seal, SendDecision, ShownHost, Step, StepOutcome, StepRecord,
 };
 use sandbox::{JobRow, Role, TestDatabase, eventually};
 
@@ -16,6 +16,7 @@ pub(crate) struct TestOutbox {
     pub(crate) pool: PgPool,
     pub(crate) api: PgPool,
     pub(crate) viewer: PgPool,
+    pub(crate) operator: PgPool,
     pub(crate) admission: EnqueuePolicy,
 }
 
@@ -32,13 +33,19 @@ impl TestOutbox {
         let database = TestDatabase::new().await;
         let connect = |role| outbox::connect(&database.url_as(role).into(), 8, "test").unwrap();
         let (pool, api, viewer) = (connect(Role::Worker), connect(Role::Api), connect(Role::Viewer));
+        let operator = connect(Role::Operator);
         let admission = EnqueuePolicy {
             per_recipient: "10/15m,30/1d".parse().unwrap(),
             per_recipient_and_client: "5/15m,10/1d".parse().unwrap(),
             duplicate_window: Duration::from_secs(10),
             deadline: Duration::from_secs(900),
         };
-        Self { database, pool, api, viewer, admission }
+        Self { database, pool, api, viewer, operator, admission }
+    }
+
+    /// The load that an api sees. Waiting jobs are counted up to `count_to`.
+    pub(crate) async fn load(&self, count_to: u32) -> Load {
+        outbox::queue_state(&self.api, count_to).await.unwrap().load
     }
 
     /// Waits until the sessions of the programs' roles have ended. Only then has Postgres counted everything that they read.

@@ -395,7 +395,7 @@ async fn refused_jobs_neither_stop_admission_nor_count_as_an_outage() {
     outbox.queued(request("ada@example.com")).await;
     outbox.fail(Upstream::Supabase, true).await;
     outbox.execute("update email_jobs_open set created_at = clock_timestamp() - interval '10 minutes'").await;
-    let load = outbox::load(&outbox.api, 10).await.unwrap();
+    let load = outbox.load(10).await;
     assert_eq!((load.waiting, load.time_left), (1, None));
     let backlog = outbox::backlog(&outbox.pool).await.unwrap();
     let retrying = backlog.iter().find(|open| open.state == "retrying").unwrap();
@@ -403,7 +403,7 @@ async fn refused_jobs_neither_stop_admission_nor_count_as_an_outage() {
     assert_eq!(retrying.oldest_unrefused, Duration::ZERO);
 
     outbox.queued(request("eve@example.com")).await;
-    assert!(outbox::load(&outbox.api, 10).await.unwrap().time_left.is_some());
+    assert!(outbox.load(10).await.time_left.is_some());
     outbox.expect_open_jobs(2);
 }
 

@@ -52,7 +52,13 @@ async fn the_help_states_the_exit_codes() {
     let output = tokio::process::Command::new(worker).args(["jobs", "--help"]).output().await.unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    for words in ["Exit codes: 0 found", "1 the database failed", "2 an argument", "3 there is no such job"] {
+    for words in [
+        "Exit codes: 0 found",
+        "1 the database failed",
+        "2 an argument",
+        "3 there is no such job",
+        "4 at least one job",
+    ] {
         assert!(help.contains(words), "{words}: {help}");
     }
 }

@@ -4,6 +4,7 @@ mod exit_codes;
 mod list;
 mod show;
 mod tail;
+mod verbs;
 
 use std::{process::Stdio, time::Duration};
 
@@ -53,8 +54,13 @@ fn is_unsafe(c: char) -> bool {
 
 /// A command about jobs, before it is started.
 async fn command(database_url: &str, arguments: &[&str]) -> Command {
+    worker_command(database_url, &[&["jobs"], arguments].concat()).await
+}
+
+/// A command of the worker, before it is started.
+async fn worker_command(database_url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(&Programs::build().await.unwrap().worker);
-    command.env_clear().env("DATABASE_URL", database_url).arg("jobs").args(arguments);
+    command.env_clear().env("DATABASE_URL", database_url).args(arguments);
     // An `.env` of the workspace must not count.
     command.current_dir(std::env::temp_dir());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
@@ -62,7 +68,12 @@ async fn command(database_url: &str, arguments: &[&str]) -> Command {
 }
 
 async fn run(database_url: &str, arguments: &[&str]) -> Printed {
-    let output = command(database_url, arguments).await.output();
+    run_worker(database_url, &[&["jobs"], arguments].concat()).await
+}
+
+/// Runs a command of the worker that needs nothing but the database.
+async fn run_worker(database_url: &str, arguments: &[&str]) -> Printed {
+    let output = worker_command(database_url, arguments).await.output();
     let output = tokio::time::timeout(MAX_WAIT, output).await.expect("the command does not end").unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Printed { code: output.status.code(), out: text(output.stdout), errors: text(output.stderr) }

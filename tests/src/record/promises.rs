@@ -74,7 +74,10 @@ fn every_job_ended_with_a_reason(record: &Record) -> Vec<Broken> {
             ("sent" | "failed" | "expired", _) if job.has_lease_or_link => {
                 broken.push(Broken::of(job, "an ended job still has a lease or a link"));
             }
-            ("sent", None) | ("failed" | "expired", Some(_)) | ("superseded", Some("newer_request" | "duplicate")) => {}
+            ("sent", None)
+            | ("failed" | "expired", Some(_))
+            | ("superseded", Some("newer_request" | "duplicate"))
+            | ("cancelled", Some("cancelled")) => {}
             (state, code) => {
                 broken.push(Broken::of(job, format!("a job has not ended with a reason: {state} {code:?}")))
             }

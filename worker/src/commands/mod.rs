@@ -5,6 +5,7 @@ pub mod example_env;
 pub mod forget;
 pub mod jobs;
 pub mod migrate;
+pub mod pause;
 pub mod preview;
 mod preview_page;
 pub mod send_test;
@@ -12,7 +13,7 @@ pub mod upstreams;
 
 use std::path::{Path, PathBuf};
 
-use outbox::{Error, PgPool};
+use outbox::{Error, PgPool, operate::pauses::PauseTarget};
 use program::io_problem;
 
 use crate::settings::DatabaseSettings;
@@ -29,6 +30,24 @@ pub enum CommandError {
     /// There is no such job.
     #[error("{0}")]
     NoSuchJob(String),
+    /// At least one job was not cancelled or retried. Its line says why.
+    #[error("at least one job was left alone: its line says why")]
+    NotDone,
+    /// A command that changes jobs was given neither ids nor a filter. Holds the command.
+    #[error("name the jobs to {0} by their ids, or select them with a filter such as --code")]
+    NothingSelected(&'static str),
+    /// A command that changes jobs was given both ids and a filter.
+    #[error("give either ids or a filter, and not both")]
+    IdsAndFilter,
+    /// The filter selects jobs in a state for which the command does nothing. Says which states it is for.
+    #[error("{0}")]
+    WrongState(&'static str),
+    /// A filter selects more than this number of jobs.
+    #[error("the filter selects more than {0} jobs: choose fewer, for example with --portal, --domain or --since")]
+    TooManyJobs(usize),
+    /// There is no such pause.
+    #[error("{0} is not paused")]
+    NotPaused(PauseTarget),
     /// The system cannot generate a random key.
     #[error("the system cannot generate random numbers for a key")]
     Random,

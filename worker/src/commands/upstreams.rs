@@ -6,13 +6,15 @@ use std::io::{Write as _, stdout};
 use chrono::SecondsFormat;
 use outbox::{
     ProgramKind,
+    operate::pauses,
     upstreams::{self, Stop, StopKind, UpstreamState},
 };
 
-use super::{CommandError, connect};
+use super::{CommandError, connect, pause::pause_line};
 use crate::settings::DatabaseSettings;
 
-/// Prints one line per upstream: whether the upstream is stopped or paused, since when, and which setting to check.
+/// Prints one line per upstream: whether the upstream is stopped or paused, since when, and which setting to check. Also prints one
+/// line per pause that an operator has set.
 ///
 /// # Errors
 /// [`CommandError::Database`] or [`CommandError::Output`].
@@ -24,6 +26,9 @@ pub async fn upstreams(settings: &DatabaseSettings) -> Result<(), CommandError> 
     for state in states {
         let stop = stops.iter().find(|stop| stop.upstream == state.upstream);
         writeln!(out, "{:<9} {}", state.upstream.as_str(), describe(state, stop))?;
+    }
+    for pause in pauses::pauses(&pool).await? {
+        writeln!(out, "{}", pause_line(&pause))?;
     }
     Ok(())
 }

@@ -67,7 +67,7 @@ impl DeliveryRun<'_> {
                 "unrecorded"
             }
         };
-        if matches!(state, "sent" | "failed" | "expired" | "superseded") {
+        if matches!(state, "sent" | "failed" | "expired" | "superseded" | "cancelled") {
             self.worker.capacity.record_end();
         }
         let since_claim = self.claimed_at.elapsed();
@@ -110,6 +110,7 @@ impl DeliveryRun<'_> {
             Ok(Requeued::Waiting) if delay.is_zero() => "queued",
             Ok(Requeued::Waiting) => "retrying",
             Ok(Requeued::Superseded) => "superseded",
+            Ok(Requeued::Cancelled) => "cancelled",
             Ok(Requeued::LeaseLost) => "lease_lost",
             Err(error) => unrecorded(&error),
         }

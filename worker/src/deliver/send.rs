@@ -1,5 +1,7 @@
 //! Sends the mail: waits for the rate limit, checks that the mail is still wanted, and calls Mailgun.
 
+use std::time::Duration;
+
 use outbox::{Failure, Seal, SendDecision, Step, StepRecord, Upstream};
 
 use super::{backoff, context::DeliveryRun, link::SignInLink, outcome::DeliveryOutcome};
@@ -38,9 +40,17 @@ impl DeliveryRun<'_> {
                     step: None,
                 })
             }
+            SendDecision::Paused => Err(DeliveryOutcome::Requeue {
+                delay: Duration::ZERO,
+                failure: Some(Failure::new("paused", "An operator has paused mail.")),
+                is_uncounted: true,
+                suspected: None,
+                step: None,
+            }),
             SendDecision::AlreadySent => Err(DeliveryOutcome::DecidedByOutbox("sent")),
             SendDecision::Superseded => Err(DeliveryOutcome::DecidedByOutbox("superseded")),
             SendDecision::Expired => Err(DeliveryOutcome::DecidedByOutbox("expired")),
+            SendDecision::Cancelled => Err(DeliveryOutcome::DecidedByOutbox("cancelled")),
             SendDecision::LeaseLost => Err(DeliveryOutcome::DecidedByOutbox("lease_lost")),
         }
     }
@@ -49,7 +59,7 @@ impl DeliveryRun<'_> {
         let content = MailContent {
             link: &link.mailed,
             host: self.shown_host(),
-            requested_at: self.job.created_at,
+            requested_at: self.job.requested_at,
             language: self.language(&link.look),
             time_zone: self.time_zone(),
         };

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
 use program::changed_settings;
 
-use super::{CheckArguments, JobsCommand};
+use super::{CheckArguments, JobsCommand, PauseArguments, ResumeArguments};
 use crate::mail::sample::MailStyle;
 
 /// Mails sign-in links: claims jobs from the outbox, requests each link from Supabase Auth, and sends the mail through
@@ -289,13 +289,19 @@ pub enum WorkerCommand {
     Check(CheckArguments),
     /// Prints whether Supabase and Mailgun are stopped or paused, and why. Needs DATABASE_URL only.
     Upstreams,
-    /// Shows what happened to mails: lists jobs, tells the story of one, or prints changes as they happen. Needs DATABASE_URL only;
-    /// the role magic_link_viewer suffices.
+    /// Shows what happened to mails: lists jobs, tells the story of one, or prints changes as they happen. Also cancels and
+    /// retries jobs. Needs DATABASE_URL only; the role magic_link_viewer suffices, or magic_link_operator to cancel and retry.
     ///
-    /// Exit codes: 0 found, or the list was printed; 1 the database failed; 2 an argument or setting is wrong; 3 there is no such
-    /// job.
+    /// Exit codes: 0 found, done, or the list was printed; 1 the database failed; 2 an argument or setting is wrong; 3 there is no
+    /// such job; 4 at least one job was not cancelled or retried.
     #[command(subcommand)]
     Jobs(JobsCommand),
+    /// Pauses mail, one upstream or one portal on all workers, for a limited time, or lists what is paused. Mails that have not
+    /// yet been handed to Mailgun wait. Needs DATABASE_URL only, with the role magic_link_operator.
+    Pause(PauseArguments),
+    /// Ends a pause at once. Exits with 3 if nothing of this name is paused. Needs DATABASE_URL only, with the role
+    /// magic_link_operator.
+    Resume(ResumeArguments),
     /// Shows the mails before anybody gets one.
     #[command(subcommand)]
     Mail(MailCommand),

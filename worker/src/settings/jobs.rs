@@ -19,11 +19,18 @@ pub enum JobsCommand {
     Show(ShowArguments),
     /// Prints each change of a job as one line, until Ctrl-C. Starts with the last ten jobs.
     Tail(TailArguments),
+    /// Cancels open jobs: those with the given ids at once, or those that a filter selects after a look at what it selects. A job
+    /// whose mail may be on its way is left alone. Needs the role magic_link_operator.
+    Cancel(CancelArguments),
+    /// Retries ended jobs, as if their people had repeated their requests: those with the given ids at once, or those that a filter
+    /// selects after a look at what it selects. An api runs the retries. A retry that would harm the person is refused, with the
+    /// reason. Needs the role magic_link_operator.
+    Retry(RetryArguments),
 }
 
-/// The arguments of `jobs list`.
-#[derive(Args)]
-pub struct ListArguments {
+/// Which jobs a command is about.
+#[derive(Args, Clone)]
+pub struct FilterArguments {
     /// Only jobs in this state.
     #[arg(long, value_name = "STATE", value_parser = state_parser())]
     pub state: Option<JobState>,
@@ -45,6 +52,14 @@ pub struct ListArguments {
     /// Only jobs whose mail has this delivery status.
     #[arg(long, value_name = "STATUS", value_parser = delivery_parser())]
     pub delivery: Option<DeliveryStatus>,
+}
+
+/// The arguments of `jobs list`.
+#[derive(Args)]
+pub struct ListArguments {
+    /// Which jobs to list.
+    #[command(flatten)]
+    pub filter: FilterArguments,
     /// Ended jobs that were requested since this time, or during this last time. Open jobs are always listed. Example:
     /// 2026-11-26T03:00Z
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = parse_since)]
@@ -81,6 +96,62 @@ pub struct TailArguments {
     /// How to print.
     #[command(flatten)]
     pub format: FormatArguments,
+}
+
+/// The arguments of `jobs cancel`.
+#[derive(Args)]
+pub struct CancelArguments {
+    /// The ids of open jobs.
+    #[arg(value_name = "JOB-ID", value_parser = parse_job_id)]
+    pub ids: Vec<JobId>,
+    /// Which open jobs to cancel, if there are no ids.
+    #[command(flatten)]
+    pub filter: FilterArguments,
+    /// How to act.
+    #[command(flatten)]
+    pub act: ActArguments,
+}
+
+/// The arguments of `jobs retry`.
+#[derive(Args)]
+pub struct RetryArguments {
+    /// The ids of ended jobs.
+    #[arg(value_name = "JOB-ID", value_parser = parse_job_id)]
+    pub ids: Vec<JobId>,
+    /// Which ended jobs to retry, if there are no ids.
+    #[command(flatten)]
+    pub filter: FilterArguments,
+    /// With a filter: only jobs that were requested since this time, or during this last time. Requests that are over an hour old
+    /// are never retried. Example: 20m
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_since)]
+    pub since: Since,
+    /// How to act.
+    #[command(flatten)]
+    pub act: ActArguments,
+}
+
+/// How to act on jobs.
+#[derive(Args)]
+pub struct ActArguments {
+    /// Why. It is recorded in operator_actions, at most 500 bytes. Example: "Mailgun was down"
+    #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
+    pub reason: Option<String>,
+    /// With a filter: act on the selected jobs. Without this flag, the command only prints them.
+    #[arg(long)]
+    pub yes: bool,
+    /// How to print.
+    #[command(flatten)]
+    pub format: FormatArguments,
+}
+
+impl FilterArguments {
+    /// Whether it selects all jobs.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        let Self { state, code, portal, recipient, domain, request_id, delivery } = self;
+        let texts = [code, portal, recipient, domain, request_id];
+        state.is_none() && delivery.is_none() && texts.iter().all(|text| text.is_none())
+    }
 }
 
 /// How to print jobs.
@@ -162,6 +233,16 @@ fn checked(text: &str, longest: usize, is_plain: impl Fn(u8) -> bool, rule: &str
     let text = text.trim();
     let is_good = (1..=longest).contains(&text.len()) && text.bytes().all(is_plain);
     if is_good { Ok(text.to_owned()) } else { Err(rule.to_owned()) }
+}
+
+/// Reads the reason of an action: 1 to 500 bytes, without control characters.
+pub(super) fn parse_reason(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if (1..=500).contains(&text.len()) && !text.contains(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err("a reason has 1 to 500 bytes and no control characters".to_owned())
+    }
 }
 
 fn parse_job_id(text: &str) -> Result<JobId, String> {

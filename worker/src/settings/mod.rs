@@ -10,6 +10,7 @@ mod jobs;
 mod limits;
 mod links;
 mod mailgun;
+mod pause;
 mod portals;
 mod proxy;
 mod reload;
@@ -28,10 +29,14 @@ pub use check::{CheckSettings, CheckedCallback};
 pub use check_arguments::CheckArguments;
 pub use connection::ConnectionSettings;
 pub use database::DatabaseSettings;
-pub use jobs::{FormatArguments, JobsCommand, ListArguments, ShowArguments, Since, TailArguments, Target};
+pub use jobs::{
+    ActArguments, CancelArguments, FilterArguments, FormatArguments, JobsCommand, ListArguments, RetryArguments,
+    ShowArguments, Since, TailArguments, Target,
+};
 pub use limits::{Limits, MIN_LINK_LIFETIME};
 pub use links::{LinkSettings, LinkStyle, PortalLinks};
 pub use mailgun::{EventsApi, MailgunClientSettings};
+pub use pause::{PauseArguments, ResumeArguments};
 pub use portals::{MailPortal, MailPortals, PortalsSource};
 pub use proxy::ProxySettings;
 pub use reload::{ReloadSource, ReloadableSettings, read_looks};

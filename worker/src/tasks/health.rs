@@ -9,9 +9,11 @@ use std::{
     time::Duration,
 };
 
+use chrono::{DateTime, Utc};
 use metrics_exporter_prometheus::PrometheusHandle;
 use outbox::{
     OutageReason, ProgramKind, Upstream,
+    operate::pauses::{self, Pause},
     programs::ProgramsSummary,
     upstreams::{self, Stop},
 };
@@ -44,13 +46,12 @@ pub(crate) fn routes(worker: Arc<Worker>, metrics: PrometheusHandle) -> impl End
 /// panic. A prober must get a response all the same.
 fn panic_response(_: Box<dyn Any + Send>) -> Response {
     tracing::error!("a health check panicked: it was answered with 503");
-    let report = HealthReport { status: "unavailable", checks: BTreeMap::new(), programs: None };
-    Json(report).with_status(StatusCode::SERVICE_UNAVAILABLE).into_response()
+    Json(HealthReport::new("unavailable")).with_status(StatusCode::SERVICE_UNAVAILABLE).into_response()
 }
 
 #[handler]
 fn live() -> Json<HealthReport> {
-    Json(HealthReport { status: "ok", checks: BTreeMap::new(), programs: None })
+    Json(HealthReport::new("ok"))
 }
 
 #[handler]
@@ -70,8 +71,25 @@ struct HealthReport {
     status: &'static str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     checks: BTreeMap<&'static str, Check>,
+    /// What operators have paused. A pause is intended, so the worker stays ready.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pauses: Vec<PauseReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
     programs: Option<ProgramsSummary>,
+}
+
+#[derive(Serialize)]
+struct PauseReport {
+    target: String,
+    reason: String,
+    paused_by: String,
+    ends_at: DateTime<Utc>,
+}
+
+impl HealthReport {
+    fn new(status: &'static str) -> Self {
+        Self { status, checks: BTreeMap::new(), pauses: Vec::new(), programs: None }
+    }
 }
 
 #[derive(Serialize)]
@@ -84,9 +102,9 @@ enum Check {
 async fn run_checks(worker: &Worker) -> HealthReport {
     if worker.shutdown.claims.is_cancelled() {
         let checks = BTreeMap::from([("shutdown", stopping())]);
-        return HealthReport { status: "unavailable", checks, programs: None };
+        return HealthReport { checks, ..HealthReport::new("unavailable") };
     }
-    let (database, stops) = check_database(worker).await;
+    let (database, SharedState { stops, pauses }) = check_database(worker).await;
     let checks = BTreeMap::from([
         ("database", database),
         (Upstream::Supabase.as_str(), check_upstream(&stops, Upstream::Supabase)),
@@ -94,38 +112,51 @@ async fn run_checks(worker: &Worker) -> HealthReport {
     ]);
     let is_ok = checks.values().all(|check| matches!(check, Check::Ok));
     let status = if is_ok { "ok" } else { "unavailable" };
-    HealthReport { status, checks, programs: worker.reporter.latest() }
+    let pauses = pauses.into_iter().map(|pause| PauseReport {
+        target: pause.target,
+        reason: pause.reason,
+        paused_by: pause.paused_by,
+        ends_at: pause.ends_at,
+    });
+    HealthReport { status, checks, pauses: pauses.collect(), programs: worker.reporter.latest() }
 }
 
-/// Checks the database, and reads from it which upstreams are stopped.
-async fn check_database(worker: &Worker) -> (Check, Vec<Stop>) {
+/// What holds up all workers.
+#[derive(Default)]
+struct SharedState {
+    stops: Vec<Stop>,
+    pauses: Vec<Pause>,
+}
+
+/// Checks the database, and reads from it which upstreams are stopped and what is paused.
+async fn check_database(worker: &Worker) -> (Check, SharedState) {
     if !worker.has_own_sessions.load(Ordering::Relaxed) {
-        return (database_down(worker, OutageReason::away("it has not answered yet")), Vec::new());
+        return (database_down(worker, OutageReason::away("it has not answered yet")), SharedState::default());
     }
-    let (stops, recording) = tokio::join!(
-        timeout(DATABASE_TIMEOUT, read_stops(worker)),
+    let (state, recording) = tokio::join!(
+        timeout(DATABASE_TIMEOUT, read_shared_state(worker)),
         timeout(DATABASE_TIMEOUT, worker.committers.check())
     );
     // `observe` logs the errors that make the worker unready.
-    let stops = stops.map(|stops| worker.outage.observe(stops));
+    let state = state.map(|state| worker.outage.observe(state));
     let recording = recording.map(|recording| worker.outage.observe(recording));
-    match stops {
-        Ok(Ok(stops)) if !worker.is_prepared.load(Ordering::Relaxed) => {
-            (database_down(worker, OutageReason::away("its tables cannot be prepared: see the log")), stops)
+    match state {
+        Ok(Ok(state)) if !worker.is_prepared.load(Ordering::Relaxed) => {
+            (database_down(worker, OutageReason::away("its tables cannot be prepared: see the log")), state)
         }
-        Ok(Ok(stops)) => match recording {
-            Ok(Ok(())) => (Check::Ok, stops),
-            Ok(Err(error)) => (database_down(worker, error.outage()), stops),
-            Err(_) => (database_down(worker, OutageReason::away("it does not answer")), stops),
+        Ok(Ok(state)) => match recording {
+            Ok(Ok(())) => (Check::Ok, state),
+            Ok(Err(error)) => (database_down(worker, error.outage()), state),
+            Err(_) => (database_down(worker, OutageReason::away("it does not answer")), state),
         },
-        Ok(Err(error)) => (database_down(worker, error.outage()), Vec::new()),
-        Err(_) => (database_down(worker, OutageReason::away("it does not answer")), Vec::new()),
+        Ok(Err(error)) => (database_down(worker, error.outage()), SharedState::default()),
+        Err(_) => (database_down(worker, OutageReason::away("it does not answer")), SharedState::default()),
     }
 }
 
-async fn read_stops(worker: &Worker) -> Result<Vec<Stop>, outbox::Error> {
+async fn read_shared_state(worker: &Worker) -> Result<SharedState, outbox::Error> {
     outbox::check_schema(&worker.pool, ProgramKind::Worker).await?;
-    upstreams::stops(&worker.pool).await
+    Ok(SharedState { stops: upstreams::stops(&worker.pool).await?, pauses: pauses::pauses(&worker.pool).await? })
 }
 
 fn stopping() -> Check {

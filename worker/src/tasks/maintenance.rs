@@ -69,7 +69,7 @@ async fn rescue(worker: Arc<Worker>) -> Result<(), Error> {
     }
     let rescued = outbox::rescue(&worker.pool, worker.limits.max_attempts).await?;
     metrics::record_rescued(&rescued);
-    rescued.exhausted.iter().chain(&rescued.superseded).for_each(EndedJob::log);
+    rescued.exhausted.iter().chain(&rescued.ended).for_each(EndedJob::log);
     if !rescued.exhausted.is_empty() {
         tracing::error!(
             jobs = rescued.exhausted.len(),

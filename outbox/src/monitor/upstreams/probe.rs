@@ -39,6 +39,7 @@ pub async fn take_probe(pool: &PgPool) -> Result<Option<ProbeOrder>, Error> {
           -- A turn without a job would only delay the next one.
           and exists (select from email_jobs_open where state = 'queued')
           and not exists (select from upstreams where paused_until > clock_timestamp())
+          and not exists (select from operator_pauses where portal is null and ends_at > clock_timestamp())
           -- If both services are stopped, one job probes both, so they take their turns together.
           and (select min(probe_at) from stopped) <= clock_timestamp()
         returning stopped_by = 'suspects' and probes % 2 = 1 as "is_newest_first!"
@@ -51,17 +52,23 @@ pub async fn take_probe(pool: &PgPool) -> Result<Option<ProbeOrder>, Error> {
     Ok(is_newest_first.into_iter().reduce(|one, other| one || other).map(order))
 }
 
-/// Time until a claim can succeed again: until the next probe or the end of a pause. `None` if claims are not stopped.
+/// Time until a claim can succeed again: until the next probe, or the end of a pause that a service has requested or an operator
+/// has set for all portals. `None` if claims are not stopped.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn stopped_for(pool: &PgPool) -> Result<Option<Duration>, Error> {
     let seconds = sqlx::query_scalar!(
         r#"
-        select extract(epoch from max(greatest(probe_at, paused_until)) - clock_timestamp())::float8
-        from upstreams
-        where stopped_by is not null
-          or paused_until > clock_timestamp()
+        select extract(epoch from max(until) - clock_timestamp())::float8
+        from (
+          select greatest(probe_at, paused_until) as until
+          from upstreams
+          where stopped_by is not null
+            or paused_until > clock_timestamp()
+          union all
+          select ends_at from operator_pauses where portal is null and ends_at > clock_timestamp()
+        ) as stops
         "#,
     )
     .fetch_one(pool)

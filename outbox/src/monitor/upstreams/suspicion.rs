@@ -38,6 +38,8 @@ pub async fn take_check(pool: &PgPool, upstream: Upstream, min_interval: Duratio
         set checked_at = clock_timestamp()
         where name = $1
           and coalesce(checked_at <= clock_timestamp() - make_interval(secs => $2), true)
+          -- The service may be down, which is why an operator has paused it.
+          and not exists (select from operator_pauses where target = $1 and ends_at > clock_timestamp())
         ",
         upstream.as_str(),
         min_interval.as_secs_f64(),

@@ -7,6 +7,7 @@ use outbox::{
         list::ListedJob,
         story::{JobDetails, ReportedEvent, TriedStep},
     },
+    operate::actions::{JobAction, JobRetry},
 };
 use serde_json::{Value, json};
 
@@ -47,6 +48,8 @@ pub(super) fn details(job: &JobDetails, callback: Option<&str>, names: &Names) -
         "shown_host": job.shown_host,
         "callback": callback,
         "created_at": time(job.created_at),
+        "requested_at": job.requested_at.map(time),
+        "cancelled_at": job.cancelled_at.map(time),
         "run_at": (job.state == JobState::Retrying).then(|| time(job.run_at)),
         "attempted_at": job.attempted_at.map(time),
         "deadline_at": time(job.deadline_at),
@@ -83,6 +86,28 @@ pub(super) fn event(event: &ReportedEvent) -> Value {
         "delivery": status(event.delivery),
         "occurred_at": time(event.occurred_at),
         "received_at": time(event.received_at),
+    })
+}
+
+/// What an operator did.
+pub(super) fn action(action: &JobAction) -> Value {
+    json!({
+        "action": action.action,
+        "actor": action.actor,
+        "reason": action.reason,
+        "acted_at": time(action.acted_at),
+    })
+}
+
+/// The retry of a job.
+pub(super) fn retry(retry: &JobRetry) -> Value {
+    json!({
+        "state": retry.state,
+        "filed_at": time(retry.filed_at),
+        "decided_at": retry.decided_at.map(time),
+        "new_job_id": retry.new_job_id.map(|id| id.to_string()),
+        "code": retry.code,
+        "message": retry.message,
     })
 }
 

@@ -16,7 +16,10 @@ use super::{
     table::{Column, table},
     text::{Names, json_line, plain, quoted, span, time},
 };
-use crate::{commands::CommandError, settings::ListArguments};
+use crate::{
+    commands::CommandError,
+    settings::{FilterArguments, ListArguments},
+};
 
 /// Columns with short values are never cut.
 const WHOLE: usize = usize::MAX;
@@ -36,7 +39,7 @@ const COLUMNS: [Column; 8] = [
 pub(super) async fn list(pool: &PgPool, arguments: &ListArguments) -> Result<(), CommandError> {
     let now = history::now(pool).await?;
     let page = history::list::list(pool, &filter(arguments, now), arguments.limit.into()).await?;
-    let names = Names { all: arguments.format.addresses, known: arguments.recipient.clone() };
+    let names = Names { all: arguments.format.addresses, known: arguments.filter.recipient.clone() };
     let next = page.next.map(|before| next_page(arguments, before));
     let mut out = stdout().lock();
     if arguments.format.json {
@@ -62,6 +65,11 @@ pub(super) async fn list(pool: &PgPool, arguments: &ListArguments) -> Result<(),
 }
 
 fn filter(arguments: &ListArguments, now: DateTime<Utc>) -> JobFilter {
+    JobFilter { before: arguments.before, ..selected_by(&arguments.filter, arguments.since.start(now)) }
+}
+
+/// The filter that the arguments describe.
+pub(super) fn selected_by(arguments: &FilterArguments, since: DateTime<Utc>) -> JobFilter {
     JobFilter {
         state: arguments.state,
         delivery: arguments.delivery,
@@ -70,8 +78,7 @@ fn filter(arguments: &ListArguments, now: DateTime<Utc>) -> JobFilter {
         recipient: arguments.recipient.clone(),
         domain: arguments.domain.clone(),
         request_id: arguments.request_id.clone(),
-        before: arguments.before,
-        ..JobFilter::since(arguments.since.start(now))
+        ..JobFilter::since(since)
     }
 }
 
@@ -98,19 +105,12 @@ fn searched(page: &Page) -> String {
 
 /// The command that prints the next page.
 fn next_page(arguments: &ListArguments, before: JobId) -> String {
-    let mut command = "magic-link-worker jobs list".to_owned();
+    let mut command = format!("magic-link-worker jobs list{}", as_written(&arguments.filter));
     let mut add = |name: &str, value: Option<&str>| {
         if let Some(value) = value {
             command += &format!(" --{name} {}", quoted(value));
         }
     };
-    add("state", arguments.state.map(JobState::as_str));
-    add("code", arguments.code.as_deref());
-    add("portal", arguments.portal.as_deref());
-    add("recipient", arguments.recipient.as_deref());
-    add("domain", arguments.domain.as_deref());
-    add("request-id", arguments.request_id.as_deref());
-    add("delivery", arguments.delivery.map(DeliveryStatus::as_str));
     add("since", Some(arguments.since.text.as_str()).filter(|since| *since != "1d"));
     add("limit", Some(arguments.limit.to_string().as_str()).filter(|limit| *limit != "50"));
     add("before", Some(&before.to_string()));
@@ -121,4 +121,19 @@ fn next_page(arguments: &ListArguments, before: JobId) -> String {
         command += " --addresses";
     }
     command
+}
+
+/// The filter as an operator writes it, with a leading space.
+pub(super) fn as_written(filter: &FilterArguments) -> String {
+    let options = [
+        ("state", filter.state.map(JobState::as_str)),
+        ("code", filter.code.as_deref()),
+        ("portal", filter.portal.as_deref()),
+        ("recipient", filter.recipient.as_deref()),
+        ("domain", filter.domain.as_deref()),
+        ("request-id", filter.request_id.as_deref()),
+        ("delivery", filter.delivery.map(DeliveryStatus::as_str)),
+    ];
+    let given = options.into_iter().filter_map(|(name, value)| Some(format!(" --{name} {}", quoted(value?))));
+    given.collect()
 }

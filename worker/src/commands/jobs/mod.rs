@@ -1,17 +1,20 @@
-//! `magic-link-worker jobs`: what happened to mails, for operators and scripts. The commands only read, and the role
-//! `magic_link_viewer` of deploy/roles.sql may run them. They never print a link, a token or a code of a mail. What mail
+//! `magic-link-worker jobs`: what happened to mails, for operators and scripts. `list`, `show` and `tail` only read, and the role
+//! `magic_link_viewer` of deploy/roles.sql may run them. `cancel` and `retry` need `magic_link_operator`. No command prints a link, a token or a code of a mail. What mail
 //! servers and upstreams said is written by strangers, so `text` makes it safe to print.
 
+mod act;
 mod advice;
+mod cancel;
 mod json;
 mod list;
 mod next;
 mod related;
+mod retry;
 mod sentences;
 mod show;
 mod table;
 mod tail;
-mod text;
+pub(super) mod text;
 
 use outbox::{PgPool, ProgramKind};
 
@@ -21,11 +24,15 @@ use crate::settings::{DatabaseSettings, JobsCommand};
 /// Runs a command about jobs.
 ///
 /// # Errors
-/// [`CommandError::Database`], [`CommandError::Output`] or [`CommandError::NoSuchJob`].
+/// [`CommandError::Database`], [`CommandError::Output`] or [`CommandError::NoSuchJob`]. To cancel and retry, also
+/// [`CommandError::NotDone`], [`CommandError::NothingSelected`], [`CommandError::IdsAndFilter`], [`CommandError::WrongState`] and
+/// [`CommandError::TooManyJobs`].
 pub async fn jobs(settings: &DatabaseSettings, command: &JobsCommand) -> Result<(), CommandError> {
     match command {
         JobsCommand::List(arguments) => list::list(&open(settings, "list").await?, arguments).await,
         JobsCommand::Show(arguments) => show::show(&open(settings, "show").await?, arguments).await,
+        JobsCommand::Cancel(arguments) => cancel::cancel(&open(settings, "cancel").await?, arguments).await,
+        JobsCommand::Retry(arguments) => retry::retry(&open(settings, "retry").await?, arguments).await,
         JobsCommand::Tail(arguments) => tail::tail(&open(settings, "tail").await?, arguments.format).await,
     }
 }

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use outbox::{DeliveryStatus, JobState, Upstream};
 
 use super::{
+    super::pause::described,
     advice::advice,
     related::Story,
     sentences::{because, sentence},
@@ -23,10 +24,11 @@ pub(super) fn next(story: &Story, names: &Names) -> Vec<String> {
         JobState::Retrying => retrying(story),
         JobState::Sent => sent(story),
         JobState::Superseded => vec![superseded(story)],
-        JobState::Failed | JobState::Expired => {
+        JobState::Failed | JobState::Expired | JobState::Cancelled => {
             vec!["Nothing more: the job has ended without a mail. The person can request another link.".to_owned()]
         }
     };
+    lines.extend(retry(story));
     if story.job.state.is_open() {
         lines.push(format!("It expires {} unless it is mailed before then.", at(story.job.deadline_at, story.now)));
     }
@@ -64,6 +66,13 @@ fn last_failure(story: &Story) -> Option<String> {
 }
 
 fn running(story: &Story) -> Vec<String> {
+    if let Some(cancelled_at) = story.job.cancelled_at {
+        return vec![format!(
+            "An operator cancelled it at {}. Its worker ends it before it is mailed. If that worker has died, another one does so {}.",
+            time(cancelled_at),
+            story.job.lease_expires_at.map_or_else(|| "soon".to_owned(), |lease| at(lease, story.now))
+        )];
+    }
     let worker = plain(story.job.worker.as_deref().unwrap_or("?"));
     let mut lines = vec![match story.job.lease_expires_at {
         Some(lease) if lease > story.now => {
@@ -92,8 +101,31 @@ fn retrying(story: &Story) -> Vec<String> {
     lines
 }
 
-/// The upstreams that hold up all jobs.
+/// What becomes of the retry that an operator has filed.
+fn retry(story: &Story) -> Option<String> {
+    let retry = story.retry.as_ref()?;
+    match retry.new_job_id {
+        Some(new) => Some(format!("It was retried. To see the new job: magic-link-worker jobs show {new}")),
+        None if retry.decided_at.is_none() => Some(format!(
+            "An operator asked at {} to retry it: an api does so once it is running and mail can be sent in time.",
+            time(retry.filed_at)
+        )),
+        None => None,
+    }
+}
+
+/// What holds up the job together with others: pauses of operators, and upstreams.
 fn obstacles(story: &Story) -> Vec<String> {
+    let by_operators = story.pauses.iter().map(|pause| {
+        format!(
+            "{} is paused {} by {}: {}. To resume: magic-link-worker resume {}",
+            described(&pause.target),
+            until(pause.ends_at, story.now),
+            plain(&pause.paused_by),
+            plain(&pause.reason).trim_end_matches('.'),
+            plain(&pause.target)
+        )
+    });
     let stopped = story.stops.iter().map(|stop| {
         let why = because(&stop.failure.code, Some(&stop.failure.message));
         format!(
@@ -107,7 +139,7 @@ fn obstacles(story: &Story) -> Vec<String> {
     let paused = story.upstreams.iter().filter(|state| state.is_paused);
     let paused =
         paused.map(|state| format!("{} has asked for a pause, because it limits our rate.", name(state.upstream)));
-    stopped.chain(paused).collect()
+    by_operators.chain(stopped).chain(paused).collect()
 }
 
 fn name(upstream: Upstream) -> &'static str {

@@ -4,6 +4,10 @@ use chrono::{DateTime, Utc};
 use outbox::{
     JobState, PgPool,
     history::story::{self, JobDetails, RelatedJob, ReportedEvent, Suppression, TriedStep},
+    operate::{
+        actions::{self, JobAction, JobRetry},
+        pauses::{self, Pause, PauseTarget},
+    },
     upstreams::{self, Stop, UpstreamState},
 };
 
@@ -22,6 +26,14 @@ pub(super) struct Story {
     pub(super) events: Vec<ReportedEvent>,
     /// For a superseded job: the job whose mail serves its person.
     pub(super) replaced_by: Option<RelatedJob>,
+    /// What operators did to the job, in order of time.
+    pub(super) actions: Vec<JobAction>,
+    /// The retry of the job, if an operator has filed one.
+    pub(super) retry: Option<JobRetry>,
+    /// The retry that added the job, if one did.
+    pub(super) retry_of: Option<JobRetry>,
+    /// The pauses that hold the job, if it is open.
+    pub(super) pauses: Vec<Pause>,
     /// The suppression of the recipient, if it is still in force.
     pub(super) suppression: Option<Suppression>,
     /// The upstreams that are stopped.
@@ -41,7 +53,17 @@ impl Story {
             _ => None,
         };
         let suppression = story::suppression(pool, &job.recipient).await?;
+        let (retry, retry_of) = actions::retries_of(pool, job.id).await?;
+        let mut pauses = if job.state.is_open() { pauses::pauses(pool).await? } else { vec![] };
+        pauses.retain(|pause| match pause.target.parse() {
+            Ok(PauseTarget::Portal(id)) => job.portal.as_deref() == Some(&id),
+            _ => true,
+        });
         Ok(Self {
+            actions: actions::of_job(pool, job.id).await?,
+            retry,
+            retry_of,
+            pauses,
             callback: story::callback(pool, job.id).await?,
             steps: story::steps(pool, &[job.id], DateTime::UNIX_EPOCH).await?,
             events: story::events(pool, job.id).await?,

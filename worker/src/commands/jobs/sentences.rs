@@ -3,14 +3,20 @@
 use chrono::{DateTime, Utc};
 use outbox::{
     DeliveryStatus, JobState,
-    history::story::{JobDetails, ReportedEvent, TriedStep},
+    history::story::{ReportedEvent, TriedStep},
+    operate::actions::{JobAction, JobRetry},
 };
 
-use super::{related::Story, text::plain};
+use super::{
+    related::Story,
+    text::{plain, time},
+};
 
 /// The story in order of time.
 pub(super) fn in_order(story: &Story) -> Vec<(DateTime<Utc>, String)> {
-    let mut told = vec![(story.job.created_at, requested(&story.job, story.callback.as_deref()))];
+    let mut told = vec![(story.job.created_at, requested(story))];
+    told.extend(story.actions.iter().map(|acted| (acted.acted_at, action(acted))));
+    told.extend(story.retry.iter().filter_map(|retry| Some((retry.decided_at?, retried(retry)))));
     told.extend(story.steps.iter().map(|tried| (tried.started_at, step(tried))));
     told.extend(story.events.iter().map(|reported| (reported.occurred_at, event(reported))));
     if let Some(finished_at) = story.job.finished_at {
@@ -21,7 +27,8 @@ pub(super) fn in_order(story: &Story) -> Vec<(DateTime<Utc>, String)> {
     told
 }
 
-fn requested(job: &JobDetails, callback: Option<&str>) -> String {
+fn requested(story: &Story) -> String {
+    let (job, callback) = (&story.job, story.callback.as_deref());
     let mut parts = vec![format!("request id {}", plain(&job.request_id))];
     if let Some(portal) = &job.portal {
         parts.push(format!("portal {}", plain(portal)));
@@ -34,7 +41,37 @@ fn requested(job: &JobDetails, callback: Option<&str>) -> String {
         (None, Some(host)) => parts.push(format!("callback at {}", plain(host))),
         (None, None) => {}
     }
-    format!("Requested: {}.", parts.join(", "))
+    let parts = parts.join(", ");
+    match (&story.retry_of, job.requested_at) {
+        (Some(retry), Some(first)) => {
+            format!(
+                "Retried by an operator: {parts}. The person's request of {} was job {}.",
+                time(first),
+                retry.job_id
+            )
+        }
+        _ => format!("Requested: {parts}."),
+    }
+}
+
+/// What an operator did.
+fn action(action: &JobAction) -> String {
+    let did = match action.action.as_str() {
+        "cancel" => "cancelled the job",
+        "retry" => "asked to retry the job",
+        other => other,
+    };
+    let why = action.reason.as_deref().map(|reason| format!(": {}", plain(reason))).unwrap_or_default();
+    sentence(&format!("{} {}{why}", plain(&action.actor), plain(did)))
+}
+
+/// What an api decided about a retry.
+fn retried(retry: &JobRetry) -> String {
+    match (retry.new_job_id, &retry.code) {
+        (Some(new), _) => format!("Retried as job {new}."),
+        (None, Some(code)) => sentence(&format!("Not retried: {}", because(code, retry.message.as_deref()))),
+        (None, None) => "The retry is filed.".to_owned(),
+    }
 }
 
 /// What a worker tried, and how the upstream answered.

@@ -148,6 +148,10 @@ fn as_json(story: &Story, others: Option<&Others>, names: &Names) -> String {
             "request_id": other.request_id,
             "created_at": json::time(other.created_at),
         })),
+        "actions": story.actions.iter().map(json::action).collect::<Vec<_>>(),
+        "retry": story.retry.as_ref().map(json::retry),
+        "retry_of": story.retry_of.as_ref().map(|retry| retry.job_id.to_string()),
+        "pauses": story.pauses.iter().map(|pause| pause.target.as_str()).collect::<Vec<_>>(),
         "suppressed_until": story.suppression.as_ref().map(|suppression| json::time(suppression.until)),
         "other_jobs": others.map_or(0, |others| others.number),
     });

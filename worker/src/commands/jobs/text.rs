@@ -8,7 +8,7 @@ use outbox::{CodePoint, history::story::FORGOTTEN};
 use serde_json::Value;
 
 /// Replaces characters that could change how a terminal shows the rest.
-pub(super) fn plain(text: &str) -> String {
+pub(in crate::commands) fn plain(text: &str) -> String {
     text.chars().map(|c| if is_unsafe(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
@@ -19,7 +19,7 @@ fn is_unsafe(c: char) -> bool {
 }
 
 /// Writes a value as one line. JSON requires escapes only for the first 32 characters; this escapes all unsafe ones.
-pub(super) fn json_line(value: &Value) -> String {
+pub(in crate::commands) fn json_line(value: &Value) -> String {
     let mut line = String::new();
     for c in value.to_string().chars() {
         if is_unsafe(c) {

@@ -1,0 +1,80 @@
+//! What operators did to a job.
+
+use chrono::{DateTime, Utc};
+use sqlx::PgPool;
+
+use crate::{
+    model::job_id::JobId,
+    postgres::error::{Error, in_time},
+};
+
+/// A row of `operator_actions` that is about a job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobAction {
+    /// When the operator acted.
+    pub acted_at: DateTime<Utc>,
+    /// The operator's role.
+    pub actor: String,
+    /// `cancel` or `retry`.
+    pub action: String,
+    /// The operator's reason.
+    pub reason: Option<String>,
+}
+
+/// A row of `email_retries`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JobRetry {
+    /// The ended job.
+    pub job_id: JobId,
+    /// `filed`, `accepted` or `refused`.
+    pub state: String,
+    /// When the operator asked for it.
+    pub filed_at: DateTime<Utc>,
+    /// When an api decided. `None` while it is filed.
+    pub decided_at: Option<DateTime<Utc>>,
+    /// The job that it added, if it was accepted.
+    pub new_job_id: Option<JobId>,
+    /// Why it was refused.
+    pub code: Option<String>,
+    /// The same as a sentence.
+    pub message: Option<String>,
+}
+
+/// What operators did to a job, oldest first.
+///
+/// # Errors
+/// [`Error::Database`] or [`Error::TimedOut`].
+pub async fn of_job(pool: &PgPool, job: JobId) -> Result<Vec<JobAction>, Error> {
+    in_time(async {
+        let actions = sqlx::query_as!(
+            JobAction,
+            "select acted_at, actor, action, reason from operator_actions where job_id = $1 order by id",
+            job.0,
+        );
+        Ok(actions.fetch_all(pool).await?)
+    })
+    .await
+}
+
+/// The retry of a job, if there is one, and the retry that added the job, if one did.
+///
+/// # Errors
+/// [`Error::Database`] or [`Error::TimedOut`].
+pub async fn retries_of(pool: &PgPool, job: JobId) -> Result<(Option<JobRetry>, Option<JobRetry>), Error> {
+    in_time(async {
+        let retries = sqlx::query_as!(
+            JobRetry,
+            r#"
+            select
+              job_id as "job_id: JobId", state, filed_at, decided_at, new_job_id as "new_job_id: JobId", code, message
+            from email_retries
+            where job_id = $1 or new_job_id = $1
+            "#,
+            job.0,
+        );
+        let (of, by): (Vec<_>, Vec<_>) =
+            retries.fetch_all(pool).await?.into_iter().partition(|retry| retry.job_id == job);
+        Ok((of.into_iter().next(), by.into_iter().next()))
+    })
+    .await
+}

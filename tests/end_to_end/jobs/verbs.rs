@@ -1,0 +1,247 @@
+//! `jobs cancel` and `jobs retry`, and `pause` and `resume`, run as operators run them.
+
+use sandbox::{FaultKind, Role, eventually};
+use tests::{Plan, TestSystem};
+
+use super::{Printed, run, run_worker};
+
+/// Runs a command about jobs as an operator.
+async fn act(system: &TestSystem, arguments: &[&str]) -> Printed {
+    run(&system.url_as(Role::Operator), arguments).await
+}
+
+/// Runs `pause` or `resume` as an operator.
+async fn mail(system: &TestSystem, arguments: &[&str]) -> Printed {
+    run_worker(&system.url_as(Role::Operator), arguments).await
+}
+
+#[tokio::test]
+async fn an_operator_cancels_what_a_filter_selects_after_a_look_at_it() {
+    let system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
+    let ann = system.ask("ann@example.com").await;
+    let bob = system.ask("bob@other.example").await;
+    let cleo = system.ask("cleo@example.com").await;
+
+    let shown = act(&system, &["cancel", "--domain", "example.com", "--reason", "wrong test"]).await;
+    shown.has(&[
+        "a***@example.com",
+        "c***@example.com",
+        "To cancel these 2 jobs: magic-link-worker jobs cancel --domain example.com --reason 'wrong test' --yes\n",
+    ]);
+    assert!(!shown.out.contains("b***"), "{}", shown.out);
+    assert_eq!(system.job(&ann).await.state, "queued", "a look changes nothing");
+
+    let done = act(&system, &["cancel", "--domain", "example.com", "--reason", "wrong test", "--yes"]).await;
+    done.has(&["cancelled: The job is cancelled. Nothing was mailed.\n", "2 of 2 jobs were cancelled.\n"]);
+    for answer in [&ann, &cleo] {
+        assert_eq!(system.job(answer).await.state_and_code(), ("cancelled", Some("cancelled")));
+    }
+    let id = system.job(&bob).await.id.to_string();
+    let one = act(&system, &["cancel", &id]).await;
+    assert_eq!(one.text().lines().count(), 1, "{one:?}");
+    let again = act(&system, &["cancel", &id, "--json"]).await;
+    assert_eq!(again.code, Some(4));
+    assert!(again.out.contains(r#""outcome":"already_ended""#), "{again:?}");
+
+    let story = act(&system, &["show", &system.job(&ann).await.id.to_string()]).await;
+    story.has(&[
+        "magic_link_operator cancelled the job: wrong test.",
+        "Ended as cancelled: cancelled: An operator cancelled it while it was waiting.",
+        "Advice:  cancelled (",
+    ]);
+    let nothing = act(&system, &["cancel", "--domain", "example.com"]).await;
+    assert!(nothing.code == Some(3) && nothing.errors.contains("no open job matches"), "{nothing:?}");
+    system.finish().await;
+}
+
+/// "Mailgun was down, and 300 jobs expired": those that are still worth it are retried.
+#[tokio::test]
+async fn after_an_outage_the_expired_jobs_that_are_worth_it_are_retried() {
+    let mut system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
+    let ann = system.ask("ann@example.com").await;
+    let bob = system.ask("bob@example.com").await;
+    let cleo = system.ask("cleo@example.com").await;
+    system.execute("update email_jobs_open set deadline_at = clock_timestamp()").await;
+    system.start_worker().await;
+    system.until_idle().await;
+    for answer in [&ann, &bob, &cleo] {
+        assert_eq!(system.job(answer).await.state, "expired");
+    }
+    // Bob has asked again, and Cleo's request was too long ago.
+    let again = system.ask_for("bob@example.com", "again").await;
+    system.until_state(&again, "sent").await;
+    let age = "update email_jobs set created_at = created_at - interval '2 h' where recipient = 'cleo@example.com'";
+    system.execute(age).await;
+
+    let plan = act(&system, &["retry", "--state", "expired"]).await;
+    plan.has(&[
+        "left alone: asked_again",
+        "left alone: too_old",
+        "To retry this job: magic-link-worker jobs retry --state expired --yes\n",
+    ]);
+    let done = act(&system, &["retry", "--state", "expired", "--reason", "Mailgun was down", "--yes"]).await;
+    done.has(&["retried: The new job is "]);
+    eventually("the mail of the retry", async || {
+        let mails = system.mailgun.mails_to("ann@example.com");
+        if mails.len() == 1 { Ok(()) } else { Err(mails.len()) }
+    })
+    .await;
+    let mail = system.mailgun.mails_to("ann@example.com").remove(0);
+    assert!(system.supabase.verify(mail.link().unwrap()).await.unwrap().signed_in());
+    assert_eq!(system.mailgun.mails_to("bob@example.com").len(), 1);
+    assert!(system.mailgun.mails_to("cleo@example.com").is_empty());
+    system.until_idle().await;
+
+    let old = system.rows::<(uuid::Uuid,)>("select job_id from email_retries").await[0].0.to_string();
+    let story = act(&system, &["show", &old]).await;
+    story.has(&[
+        "magic_link_operator asked to retry the job: Mailgun was down.",
+        "Retried as job ",
+        "It was retried. To see the new job: ",
+    ]);
+    let new = act(&system, &["show", "ann@example.com"]).await;
+    new.has(&["Retried by an operator: ", &format!(" was job {old}.")]);
+    let twice = act(&system, &["retry", &old]).await;
+    assert!(twice.code == Some(4) && twice.out.contains("already_retried: The job has been retried"), "{twice:?}");
+    system.finish().await;
+}
+
+/// The mail of a retry shows the time of the person's request, not of the retry.
+#[tokio::test]
+async fn the_mail_of_a_retry_shows_the_time_of_the_first_request() {
+    let mut system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
+    system.ask("ann@example.com").await;
+    system.execute("update email_jobs_open set deadline_at = clock_timestamp()").await;
+    system.start_worker().await;
+    system.until_idle().await;
+    let first: String = system
+        .scalar(
+            "update email_jobs set created_at = date_trunc('minute', created_at) - interval '31 min'
+             returning to_char(created_at at time zone 'utc', 'HH24:MI')",
+        )
+        .await;
+    let id = system.only_job().await.id.to_string();
+    act(&system, &["retry", &id]).await.has(&["retried: "]);
+    let mail = eventually("the mail", async || system.mailgun.mails_to("ann@example.com").pop().ok_or("no mail")).await;
+    let text = format!("{} {}", mail.subject, mail.text);
+    let twelve: String = system.scalar(&format!("select to_char('2000-01-01 {first}'::timestamp, 'FMHH12:MI')")).await;
+    assert!(text.contains(&first) || text.contains(&twelve), "{first} {text}");
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_retry_waits_while_no_api_can_run_it() {
+    let system = TestSystem::with(Plan { workers: 0, apis: 1, ..Plan::default() }).await;
+    let ann = system.ask("ann@example.com").await;
+    let id = system.job(&ann).await.id.to_string();
+    act(&system, &["cancel", &id]).await.has(&["cancelled: "]);
+    // The api gives a retry back while mail is stopped and the oldest job has waited for long.
+    system.ask("other@example.com").await;
+    mail(&system, &["pause", "mail", "--for", "1h", "--reason", "test"]).await.has(&["All mail is paused until "]);
+    system.execute("update email_jobs_open set deadline_at = clock_timestamp() + interval '10 s'").await;
+    eventually("a refusal", async || {
+        let answer = system.ask("refused@example.com").await;
+        if answer.status == 503 { Ok(()) } else { Err(answer) }
+    })
+    .await;
+    let waiting = act(&system, &["retry", &id]).await;
+    assert!(waiting.code == Some(4) && waiting.out.contains("filed: No api has run the retry yet."), "{waiting:?}");
+    act(&system, &["show", &id]).await.has(&["An operator asked at "]);
+    system.finish_with_any_jobs();
+}
+
+#[tokio::test]
+async fn a_pause_holds_all_mail_until_it_is_resumed() {
+    let system = TestSystem::start().await;
+    mail(&system, &["pause"]).await.has(&["Nothing is paused.\n"]);
+    let paused = mail(&system, &["pause", "mail", "--for", "1h", "--reason", "new templates"]).await;
+    paused.has(&["All mail is paused until ", " by magic_link_operator: new templates\n"]);
+    let ann = system.ask("ann@example.com").await;
+    assert_eq!(ann.status, 200);
+
+    // The worker stays ready, and says what is paused.
+    let (status, health) = system.worker_ready(0).await;
+    assert_eq!(status, 200, "{health}");
+    assert_eq!(health["pauses"][0]["target"], "mail", "{health}");
+    assert_eq!(health["pauses"][0]["reason"], "new templates", "{health}");
+    let metrics = async |wanted: &str| {
+        eventually(wanted, async || {
+            let metrics = system.worker_metrics(0).await;
+            if metrics.lines().any(|line| line == wanted) { Ok(()) } else { Err(metrics) }
+        })
+        .await;
+    };
+    metrics(r#"magic_link_paused{target="mail"} 1"#).await;
+    metrics(r#"magic_link_paused{target="mailgun"} 0"#).await;
+    let story = act(&system, &["show", "ann@example.com"]).await;
+    story.has(&["Now:     queued", "Next:    All mail is paused until ", "To resume: magic-link-worker resume mail"]);
+    assert!(system.mailgun.mails().is_empty());
+
+    mail(&system, &["resume", "mail"]).await.has(&["All mail is no longer paused.\n"]);
+    system.until_state(&ann, "sent").await;
+    metrics(r#"magic_link_paused{target="mail"} 0"#).await;
+    let twice = mail(&system, &["resume", "mail"]).await;
+    assert!(twice.code == Some(3) && twice.errors.contains("mail is not paused"), "{twice:?}");
+    system.finish().await;
+}
+
+/// A job that a worker holds at the beginning of a pause is not mailed, keeps its link, and loses no attempt.
+#[tokio::test]
+async fn a_job_that_is_running_when_a_pause_begins_is_mailed_after_it() {
+    let system = TestSystem::with(Plan::default().worker("MAX_ATTEMPTS", "1")).await;
+    system.supabase.faults().add(FaultKind::Delay { millis: 2_000 });
+    let ann = system.ask("ann@example.com").await;
+    system.until_state(&ann, "running").await;
+    mail(&system, &["pause", "mailgun", "--for", "1h", "--reason", "test"]).await.text();
+    let held = system.until_state(&ann, "queued").await;
+    assert_eq!((held.code.as_deref(), held.attempt, held.has_link), (Some("paused"), 0, true), "{held:?}");
+    mail(&system, &["resume", "mailgun"]).await.text();
+    system.until_state(&ann, "sent").await;
+    assert_eq!(system.supabase.journal().len(), 1, "the link was kept");
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn wrong_arguments_of_the_verbs_are_refused_before_anything_is_done() {
+    let system = TestSystem::with(Plan { workers: 0, ..Plan::default() }).await;
+    let id = "01994b7e-3c1f-7a52-9d6e-0a1b2c3d4e5f";
+    for (arguments, words) in [
+        (&["cancel"][..], "name the jobs to cancel by their ids"),
+        (&["retry"], "name the jobs to retry by their ids"),
+        (&["cancel", "ann@example.com"], "a job id is a UUID"),
+        (&["cancel", id, "--state", "queued"], "either ids or a filter"),
+        (&["cancel", "--state", "sent"], "only open jobs can be cancelled"),
+        (&["retry", "--state", "running"], "only ended jobs can be retried"),
+        (&["retry", id, "--reason", ""], "a reason has 1 to 500 bytes"),
+        (&["retry", id, "--reason", "a\u{1b}[2J"], "a reason has 1 to 500 bytes"),
+    ] {
+        let shown = act(&system, arguments).await;
+        assert!(
+            shown.code == Some(2) && shown.errors.contains(words) && shown.out.is_empty(),
+            "{arguments:?}: {shown:?}"
+        );
+    }
+    for (arguments, words) in [
+        (&["pause", "mail"][..], "--for"),
+        (&["pause", "mail", "--for", "1h"], "--reason"),
+        (&["pause", "--for", "1h"], "mail|supabase"),
+        (&["pause", "mial", "--for", "1h", "--reason", "x"], "must be mail, supabase, mailgun or portal:ID"),
+        (&["pause", "mail", "--for", "8d", "--reason", "x"], "at most 7d"),
+        (&["resume"], "mail|supabase"),
+    ] {
+        let shown = mail(&system, arguments).await;
+        assert!(
+            shown.code == Some(2) && shown.errors.contains(words) && shown.out.is_empty(),
+            "{arguments:?}: {shown:?}"
+        );
+    }
+    for verb in ["cancel", "retry"] {
+        let unknown = act(&system, &[verb, id]).await;
+        assert!(unknown.code == Some(3) && unknown.errors.contains("no job with this id"), "{unknown:?}");
+    }
+    // The read-only role may not act, and the message says so without a stack of details.
+    let refused = run(&system.url_as(Role::Viewer), &["cancel", id]).await;
+    assert!(refused.code == Some(1) && refused.errors.contains("permission denied"), "{refused:?}");
+    assert_eq!(system.scalar::<i64>("select count(*) from operator_actions").await, 0);
+    system.finish().await;
+}

@@ -1,0 +1,48 @@
+//! `magic-link-worker jobs cancel`.
+
+use outbox::{JobId, PgPool, history, operate::cancel};
+
+use super::{
+    act::{Act, conclude, print_outcome, print_plan, select},
+    list::selected_by,
+};
+use crate::{commands::CommandError, settings::CancelArguments};
+
+/// Cancels open jobs by their ids, or those that a filter selects.
+pub(super) async fn cancel(pool: &PgPool, arguments: &CancelArguments) -> Result<(), CommandError> {
+    let act = Act { command: "cancel", done: "cancelled", options: String::new() };
+    let ids = match (arguments.ids.as_slice(), arguments.filter.is_empty()) {
+        ([], true) => return Err(CommandError::NothingSelected("cancel")),
+        ([], false) => {
+            if arguments.filter.state.is_some_and(|state| !state.is_open()) {
+                return Err(CommandError::WrongState("only open jobs can be cancelled: queued, running or retrying"));
+            }
+            let now = history::now(pool).await?;
+            // Ended jobs of the last instant only: the list always has the open ones.
+            let filter = selected_by(&arguments.filter, now);
+            let jobs = select(pool, filter, |job| job.state.is_open()).await?;
+            if jobs.is_empty() {
+                return Err(CommandError::NoSuchJob("no open job matches".to_owned()));
+            }
+            if !arguments.act.yes {
+                let plan: Vec<_> = jobs.into_iter().map(|job| (job, None)).collect();
+                return print_plan(&act, &arguments.filter, &arguments.act, &plan, now);
+            }
+            jobs.into_iter().map(|job| job.id).collect()
+        }
+        (ids, true) => ids.to_vec(),
+        (_, false) => return Err(CommandError::IdsAndFilter),
+    };
+    run(pool, &act, arguments, &ids).await
+}
+
+async fn run(pool: &PgPool, act: &Act, arguments: &CancelArguments, ids: &[JobId]) -> Result<(), CommandError> {
+    let mut outcomes = Vec::with_capacity(ids.len());
+    for id in ids {
+        let outcome = cancel::cancel(pool, *id, arguments.act.reason.as_deref()).await?;
+        print_outcome(*id, &outcome, arguments.act.format.json)?;
+        outcomes.push(outcome);
+    }
+    let done = outcomes.iter().filter(|outcome| matches!(outcome.code.as_str(), "cancelled" | "cancelling")).count();
+    conclude(act, done, &outcomes, arguments.act.format.json)
+}

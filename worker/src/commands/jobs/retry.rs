@@ -1,0 +1,111 @@
+//! `magic-link-worker jobs retry`. It files retries and waits until an api has run them.
+
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
+
+use outbox::{
+    JobId, PgPool, history,
+    operate::{
+        actions::{JobRetry, retries_of},
+        cancel::ActionOutcome,
+        retries,
+    },
+};
+use tokio::time::sleep;
+
+use super::{
+    act::{Act, conclude, print_outcome, print_plan, select},
+    list::selected_by,
+    text::quoted,
+};
+use crate::{commands::CommandError, settings::RetryArguments};
+
+/// How long to wait for an api to run the retries, from the last change on. An api looks for them every second.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+/// Time between two looks at the retries.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+
+/// Retries ended jobs by their ids, or those that a filter selects.
+pub(super) async fn retry(pool: &PgPool, arguments: &RetryArguments) -> Result<(), CommandError> {
+    let since = Some(&arguments.since.text).filter(|since| *since != "1h");
+    let options = since.map(|since| format!(" --since {}", quoted(since))).unwrap_or_default();
+    let act = Act { command: "retry", done: "retried", options };
+    let ids = match (arguments.ids.as_slice(), arguments.filter.is_empty()) {
+        ([], true) => return Err(CommandError::NothingSelected("retry")),
+        ([], false) => {
+            if arguments.filter.state.is_some_and(outbox::JobState::is_open) {
+                return Err(CommandError::WrongState("only ended jobs can be retried"));
+            }
+            let now = history::now(pool).await?;
+            let filter = selected_by(&arguments.filter, arguments.since.start(now));
+            let jobs = select(pool, filter, |job| !job.state.is_open()).await?;
+            if jobs.is_empty() {
+                let since = super::text::time(arguments.since.start(now));
+                return Err(CommandError::NoSuchJob(format!("no ended job since {since} matches")));
+            }
+            let mut plan = Vec::with_capacity(jobs.len());
+            for job in jobs {
+                let refusal = retries::refusal(pool, job.id).await?;
+                plan.push((job, refusal));
+            }
+            if !arguments.act.yes {
+                return print_plan(&act, &arguments.filter, &arguments.act, &plan, now);
+            }
+            plan.into_iter().filter(|(_, refusal)| refusal.is_none()).map(|(job, _)| job.id).collect()
+        }
+        (ids, true) => ids.to_vec(),
+        (_, false) => return Err(CommandError::IdsAndFilter),
+    };
+    run(pool, &act, arguments, &ids).await
+}
+
+async fn run(pool: &PgPool, act: &Act, arguments: &RetryArguments, ids: &[JobId]) -> Result<(), CommandError> {
+    let is_json = arguments.act.format.json;
+    let mut outcomes = Vec::with_capacity(ids.len());
+    let mut filed = vec![];
+    for id in ids {
+        let outcome = retries::file(pool, *id, arguments.act.reason.as_deref()).await?;
+        if outcome.code == "filed" {
+            filed.push(*id);
+        } else {
+            print_outcome(*id, &outcome, is_json)?;
+            outcomes.push(outcome);
+        }
+    }
+    let mut done = 0;
+    let mut open: HashSet<JobId> = filed.iter().copied().collect();
+    let mut changed_at = Instant::now();
+    while !open.is_empty() && changed_at.elapsed() < MAX_WAIT {
+        for id in filed.iter().filter(|id| open.contains(id)).copied().collect::<Vec<_>>() {
+            let Some(outcome) = decided(retries_of(pool, id).await?.0) else { continue };
+            open.remove(&id);
+            changed_at = Instant::now();
+            print_outcome(id, &outcome, is_json)?;
+            done += usize::from(outcome.code == "retried");
+            outcomes.push(outcome);
+        }
+        if !open.is_empty() {
+            sleep(POLL_INTERVAL).await;
+        }
+    }
+    for id in filed.iter().filter(|id| open.contains(id)) {
+        let message = "No api has run the retry yet. It stays filed, and runs once an api is running and mail can be sent in time.";
+        let outcome = ActionOutcome { code: "filed".to_owned(), message: message.to_owned() };
+        print_outcome(*id, &outcome, is_json)?;
+        outcomes.push(outcome);
+    }
+    conclude(act, done, &outcomes, is_json)
+}
+
+/// What an api has decided. `None` if it has not decided yet.
+fn decided(retry: Option<JobRetry>) -> Option<ActionOutcome> {
+    let outcome = |code: &str, message: String| ActionOutcome { code: code.to_owned(), message };
+    match retry {
+        None => Some(outcome("forgotten", "The person was forgotten in the meantime.".to_owned())),
+        Some(JobRetry { new_job_id: Some(new), .. }) => Some(outcome("retried", format!("The new job is {new}."))),
+        Some(JobRetry { code: Some(code), message, .. }) => Some(outcome(&code, message.unwrap_or_default())),
+        Some(_) => None,
+    }
+}

@@ -1,0 +1,97 @@
+//! `magic-link-worker pause` and `resume`.
+
+use std::io::{Write as _, stdout};
+
+use chrono::{DateTime, SecondsFormat, Utc};
+use outbox::{
+    PgPool, ProgramKind,
+    operate::pauses::{self, Pause, PauseTarget},
+};
+use serde_json::json;
+
+use super::{
+    CommandError, connect,
+    jobs::text::{json_line, plain},
+};
+use crate::settings::{DatabaseSettings, PauseArguments, ResumeArguments};
+
+/// Pauses a target, or lists what is paused.
+///
+/// # Errors
+/// [`CommandError::Database`] or [`CommandError::Output`].
+pub async fn pause(settings: &DatabaseSettings, arguments: &PauseArguments) -> Result<(), CommandError> {
+    let pool = open(settings, "pause").await?;
+    if let PauseArguments { target: Some(target), lasts: Some(lasts), reason: Some(reason), .. } = arguments {
+        pauses::pause(&pool, target, reason, *lasts).await?;
+    }
+    let in_force = pauses::pauses(&pool).await?;
+    let mut out = stdout().lock();
+    if arguments.json {
+        for pause in &in_force {
+            writeln!(out, "{}", json_line(&as_json(pause)))?;
+        }
+    } else if in_force.is_empty() {
+        writeln!(out, "Nothing is paused.")?;
+    } else {
+        for pause in &in_force {
+            writeln!(out, "{}", pause_line(pause))?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends a pause.
+///
+/// # Errors
+/// [`CommandError::Database`], [`CommandError::Output`] or [`CommandError::NotPaused`].
+pub async fn resume(settings: &DatabaseSettings, arguments: &ResumeArguments) -> Result<(), CommandError> {
+    let pool = open(settings, "resume").await?;
+    if !pauses::resume(&pool, &arguments.target, arguments.reason.as_deref()).await? {
+        return Err(CommandError::NotPaused(arguments.target.clone()));
+    }
+    writeln!(stdout().lock(), "{} is no longer paused.", described(&arguments.target.to_string()))?;
+    Ok(())
+}
+
+async fn open(settings: &DatabaseSettings, command: &str) -> Result<PgPool, CommandError> {
+    let pool = connect(settings, &format!("magic-link-worker {command}")).await?;
+    outbox::check_schema(&pool, ProgramKind::Worker).await?;
+    Ok(pool)
+}
+
+/// A pause that is in force, as one line.
+pub(super) fn pause_line(pause: &Pause) -> String {
+    format!(
+        "{} is paused until {}, since {} by {}: {}",
+        described(&pause.target),
+        time(pause.ends_at),
+        time(pause.paused_at),
+        plain(&pause.paused_by),
+        plain(&pause.reason)
+    )
+}
+
+fn as_json(pause: &Pause) -> serde_json::Value {
+    json!({
+        "target": pause.target,
+        "reason": pause.reason,
+        "paused_by": pause.paused_by,
+        "paused_at": time(pause.paused_at),
+        "ends_at": time(pause.ends_at),
+    })
+}
+
+/// The target in words: "All mail", "Supabase Auth", "Mailgun" or "The portal shop".
+pub(super) fn described(target: &str) -> String {
+    match target.parse() {
+        Ok(PauseTarget::Mail) => "All mail".to_owned(),
+        Ok(PauseTarget::Supabase) => "Supabase Auth".to_owned(),
+        Ok(PauseTarget::Mailgun) => "Mailgun".to_owned(),
+        Ok(PauseTarget::Portal(id)) => format!("The portal {id}"),
+        Err(_) => plain(target),
+    }
+}
+
+fn time(time: DateTime<Utc>) -> String {
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}

@@ -1,0 +1,45 @@
+//! The arguments of `magic-link-worker pause` and `resume`.
+
+use std::time::Duration;
+
+use clap::Args;
+use outbox::{operate::pauses::PauseTarget, parse_duration};
+
+use super::jobs::parse_reason;
+
+/// Longest pause.
+const LONGEST: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The arguments of `pause`.
+#[derive(Args)]
+pub struct PauseArguments {
+    /// What to pause: mail (everything), supabase, mailgun, or portal:ID for one portal. Without it, the command lists what is
+    /// paused.
+    #[arg(value_name = "mail|supabase|mailgun|portal:ID", requires_all = ["lasts", "reason"])]
+    pub target: Option<PauseTarget>,
+    /// How long, 1s to 7d. The pause then ends by itself. Example: 30m
+    #[arg(long = "for", id = "lasts", value_name = "TIME", value_parser = parse_lasts, requires = "target")]
+    pub lasts: Option<Duration>,
+    /// Why, for the other operators: at most 500 bytes. Example: "Supabase is being upgraded"
+    #[arg(long, value_name = "TEXT", value_parser = parse_reason, requires = "target")]
+    pub reason: Option<String>,
+    /// Print JSON for scripts: one object per line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The arguments of `resume`.
+#[derive(Args)]
+pub struct ResumeArguments {
+    /// What to resume: mail, supabase, mailgun, or portal:ID.
+    #[arg(value_name = "mail|supabase|mailgun|portal:ID")]
+    pub target: PauseTarget,
+    /// Why. It is recorded in operator_actions, at most 500 bytes.
+    #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
+    pub reason: Option<String>,
+}
+
+fn parse_lasts(text: &str) -> Result<Duration, String> {
+    let lasts = parse_duration(text.trim()).map_err(|error| error.to_string())?;
+    if lasts <= LONGEST { Ok(lasts) } else { Err("a pause lasts at most 7d".to_owned()) }
+}
