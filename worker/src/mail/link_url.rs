@@ -32,7 +32,7 @@ impl LinkParts {
     /// The link to mail; `None` if the mail contains only a code.
     ///
     /// # Errors
-    /// The link leads to the confirm page, and the key that encrypts its word is not in `CONFIRM_KEY`.
+    /// The link leads to the confirm page, and the key that encrypts its payload is not in `CONFIRM_KEY`.
     pub(crate) fn url(&self, context: LinkContext<'_>) -> Result<Option<String>, MissingConfirmKey> {
         match &self.form {
             LinkForm::Confirm { public_url, key, names_recipient } => {

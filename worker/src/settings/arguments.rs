@@ -95,9 +95,9 @@ pub struct WorkerArguments {
     #[arg(long, env = "LINK_STYLE", value_name = "STYLE", help_heading = "Links")]
     pub link_style: Option<String>,
 
-    /// Whether mails also show Supabase's one-time code, which a portal takes with verifyOtp: off, on (only codes of 10
-    /// digits) or on-rate-limited (8 or more, if you have checked that Supabase answers repeated wrong codes with 429). Supabase's
-    /// MAILER_OTP_LENGTH sets the length. LINK_STYLE=code needs it. Example: on
+    /// Whether mails also show Supabase's one-time code, which a portal checks with verifyOtp: off, on (only codes of
+    /// 10 digits) or on-rate-limited (8 or more, if you have checked that Supabase answers repeated wrong codes with
+    /// 429). Supabase's MAILER_OTP_LENGTH sets the length. LINK_STYLE=code needs it. Example: on
     #[arg(long, env = "MAIL_CODE", default_value = "off", value_name = "WHEN", help_heading = "Links")]
     pub mail_code: String,
 
@@ -204,8 +204,8 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAIL_FROM", value_name = "SENDER", help_heading = "Mailgun")]
     pub mail_from: Option<String>,
 
-    /// Maximum rate at which each worker sends mails to Mailgun. After a pause, a burst of this many is possible. Example:
-    /// 20/1s
+    /// Maximum rate at which each worker sends mails to Mailgun. After a pause, a worker may send this many mails at
+    /// once. Example: 20/1s
     #[arg(long, env = "MAILGUN_RATE", default_value = "20/1s", value_name = "QUOTA", help_heading = "Mailgun")]
     pub mailgun_rate: String,
 

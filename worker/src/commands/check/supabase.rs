@@ -38,7 +38,7 @@ pub(super) async fn check(settings: &CheckSettings) -> Vec<Finding> {
         Err(error) => {
             return vec![Finding::fail(
                 CONNECTION,
-                format!("No client can be created: {error}"),
+                format!("The HTTP client cannot be created: {error}"),
                 "Check SUPABASE_URL and SUPABASE_CA_FILE",
             )];
         }

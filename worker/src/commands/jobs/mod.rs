@@ -1,6 +1,6 @@
 //! `magic-link-worker jobs`: what happened to mails, for operators and scripts. The commands only read, and the role
-//! `magic_link_viewer` of deploy/roles.sql may run them. They never print a link, a token or a code of a mail. What mail
-//! servers and upstreams said is written by strangers, so `text` makes it safe to print.
+//! `magic_link_viewer` of deploy/roles.sql may run them. They never print a link, a token or a code of a mail. The
+//! messages of mail servers and upstreams are untrusted, so `text` makes them safe to print.
 
 mod advice;
 mod json;

@@ -20,7 +20,7 @@ pub(super) struct Story {
     pub(super) steps: Vec<TriedStep>,
     /// What Mailgun reported, in order of time.
     pub(super) events: Vec<ReportedEvent>,
-    /// For a superseded job: the job whose mail serves its person.
+    /// For a superseded job: the job whose mail the person gets instead.
     pub(super) replaced_by: Option<RelatedJob>,
     /// The suppression of the recipient, if it is still in force.
     pub(super) suppression: Option<Suppression>,
