@@ -91,7 +91,7 @@ begin
     email_admission, email_read_recipients, email_enqueue_jobs, email_enqueue_newcomer_jobs, email_take_reports,
     email_make_partitions
     to magic_link_api;
-  -- Apis of the previous version need this during an upgrade.
+  -- Apis of earlier versions call these functions during an upgrade.
   grant execute on function
     email_add_jobs, email_add_newcomers, email_enqueue, email_enqueue_newcomers, email_enqueue_batch, email_enqueue_newcomer_batch
     to magic_link_api;

@@ -284,13 +284,13 @@ pub enum WorkerCommand {
         address: String,
     },
     /// Checks the settings, Postgres, Supabase Auth, Mailgun and DNS, and prints one line for each probe: ok, warn, FAIL or
-    /// skip, with what to do. Sends no mail and changes nothing. Exits with 0 if no probe failed, 1 if one did, and 2 if a
-    /// setting is wrong. Needs all settings of the worker.
+    /// skip, with what to do. Sends no mail. Changes nothing, except that --as replaces the link of one account. Exits with
+    /// 0 if no probe failed, 1 if one did, and 2 if a setting is wrong. Needs all settings of the worker.
     Check(CheckArguments),
     /// Prints whether Supabase and Mailgun are stopped or paused, and why. Needs DATABASE_URL only.
     Upstreams,
-    /// Shows what happened to mails: lists jobs, tells the story of one, or prints changes as they happen. Needs DATABASE_URL only;
-    /// the role magic_link_viewer suffices.
+    /// Shows what happened to mails: lists jobs, shows everything about one job, or prints changes as they happen. Needs
+    /// DATABASE_URL only; the role magic_link_viewer suffices.
     ///
     /// Exit codes: 0 found, or the list was printed; 1 the database failed; 2 an argument or setting is wrong; 3 there is no such
     /// job.
