@@ -82,7 +82,7 @@ impl WordsFolder {
     }
 }
 
-/// Whether a folder has neither a folder nor a template.
+/// Whether a folder contains neither subfolders nor templates.
 fn is_empty(folder: &Path) -> Result<bool, Fault> {
     let entries = fs::read_dir(folder).map_err(|error| Fault::of_file(folder, problem_of_file(&error)))?;
     let is_template = |path: &Path| path.extension().is_some_and(|extension| extension == "html" || extension == "txt");

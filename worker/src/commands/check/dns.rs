@@ -102,7 +102,7 @@ async fn check_dkim(dns: &Dns, domain: &str, facts: Option<&DomainFacts>) -> Fin
         let action = "Add the TXT record that Mailgun's console shows for this name";
         return Finding::fail(DKIM, format!("Mailgun signs with {tried}, but no DKIM key was found there"), action);
     }
-    let message = format!("No DKIM key at the names that Mailgun often uses ({tried}); it may be at another one");
+    let message = format!("No DKIM key at the names that Mailgun often uses ({tried}); the key may be at another name");
     let action = format!(
         "Compare the DKIM record of {domain} with Mailgun's console, or set MAILGUN_EVENTS_KEY to a key that may read it"
     );

@@ -118,7 +118,7 @@ fn judge_link(account: &Email, facts: &LinkFacts, path: LinkPathAnswer, leads_th
         LinkPathAnswer::Unclear => Finding::warn(
             PROBE,
             format!("Links lead to {url}, which gives no clear answer"),
-            "Open the address in a browser",
+            "Open this URL in a browser",
         ),
     }
 }

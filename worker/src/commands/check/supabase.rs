@@ -123,7 +123,7 @@ async fn check_verify(settings: &CheckSettings, clients: &Clients) -> (bool, Fin
                 Finding::warn(
                     VERIFY,
                     message,
-                    "Run the check again in a minute. If the answer is still unclear, open the address in a browser",
+                    "Run the check again in a minute. If the answer is still unclear, open this URL in a browser",
                 ),
             )
         }
