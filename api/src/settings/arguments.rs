@@ -212,7 +212,8 @@ const PUBLIC: [&str; 30] = [
 ];
 
 impl ApiArguments {
-    /// The public settings that are not the default, for the first line of the log.
+    /// The settings that differ from their defaults, for the first line of the log. Only those that hold no secret and
+    /// no address of a person.
     #[must_use]
     pub fn changed(matches: &ArgMatches) -> String {
         changed_settings(&Self::command(), matches, &PUBLIC)

@@ -55,7 +55,7 @@ fn is_unsafe(c: char) -> bool {
 async fn command(database_url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(&Programs::build().await.unwrap().worker);
     command.env_clear().env("DATABASE_URL", database_url).arg("jobs").args(arguments);
-    // An `.env` of the workspace must not count.
+    // Run elsewhere, so that an `.env` of the workspace is not read.
     command.current_dir(std::env::temp_dir());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command
