@@ -120,7 +120,8 @@ impl Tail<'_> {
         for line in &lines {
             self.print(line)?;
         }
-        // Steps are read for as long as their job may change, so they are kept for longer.
+        // Remember steps for longer than other changes, because each poll reads all steps of a job that may still
+        // change.
         let forget = now - LOOK_BACK * 4;
         self.seen.retain(|change, at| *at >= forget || matches!(change, Change::Step(..)));
         self.seen.retain(|_, at| *at >= now - TimeDelta::days(1));
