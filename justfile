@@ -71,7 +71,7 @@ openapi-lint:
     cd openapi/tools && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint --config ../redocly.yaml ../openapi.json
     cd openapi/tools && npx --no-install spectral lint --ruleset ../spectral.yaml --fail-severity=hint ../openapi.json
 
-# List changes that would break callers of the last release (needs go, once there is a release). Advisory.
+# List changes that would break callers of the last release, without failing (needs go, once there is a release).
 openapi-breaking:
     openapi/tools/breaking
 
@@ -125,5 +125,5 @@ deb-test:
     shellcheck deploy/debian/build deploy/debian/test deploy/debian/test-inside
     deploy/debian/test
 
-# Run everything that a change must pass, fastest first.
+# Run everything that a change must pass, in the same order as .ci/run.
 check: lint test pgbouncer-test fuzz-seeds browser-test mail-client-test openapi-lint openapi-breaking contract-test sdk-test sqlx-check deny deb-test

@@ -97,7 +97,7 @@ begin
     email_load, email_read_recipients, email_enqueue_jobs, email_enqueue_newcomer_jobs, email_take_reports,
     email_make_partitions, email_retry_refusal, email_take_retries, email_settle_retry
     to magic_link_api;
-  -- Apis of the previous version need this during an upgrade.
+  -- Apis of earlier versions call these functions during an upgrade.
   grant execute on function
     email_admission, email_add_jobs, email_add_newcomers, email_enqueue, email_enqueue_newcomers, email_enqueue_batch,
     email_enqueue_newcomer_batch

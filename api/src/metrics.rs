@@ -102,8 +102,8 @@ fn start_at_zero() {
     }
 }
 
-/// Counts a response that accepts a request. Only these have the label `portal`, so that a portal adds a single series. Its ids
-/// come from the operator.
+/// Counts a response that accepts a request. Only these responses have the label `portal`, so that each portal adds a
+/// single series. The operator chooses the ids of portals.
 pub(crate) fn count_accepted(status: u16, code: String, portal: Option<&str>) {
     let portal = portal.unwrap_or("default").to_owned();
     counter!(REQUESTS, "status" => status.to_string(), "code" => code, "portal" => portal).increment(1);

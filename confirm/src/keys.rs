@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_gives_its_content_back_and_shows_nothing_of_it() {
+    fn a_payload_gives_its_content_back_and_shows_nothing_of_it() {
         let keys = keys(&[1]);
         let payload = payload(&keys);
         assert!(keys.decode(&payload) == Ok(content()));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_content_gives_the_same_word_and_another_content_another_nonce() {
+    fn the_same_content_gives_the_same_payload_and_another_content_another_nonce() {
         let keys = keys(&[1]);
         assert_eq!(payload(&keys), payload(&keys));
         let other = keys.encode(&Content { has_code: false, ..content() }, keys.current()).unwrap();
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_of_another_key_is_refused_and_an_old_key_reads_its_words() {
+    fn a_payload_of_another_key_is_refused_and_an_old_key_reads_its_payloads() {
         let old = payload(&keys(&[1]));
         assert_eq!(error(keys(&[2]).decode(&old)), Some(DecodeError::UnknownKey));
         let both = keys(&[2, 1]);

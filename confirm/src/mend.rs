@@ -8,14 +8,14 @@ use std::borrow::Cow;
 /// Removes characters that do not occur in payloads, percent-encoded or not: for example line breaks, spaces, and a `>` or `.`
 /// that followed the link in the surrounding text.
 pub(crate) fn mend(text: &str) -> Cow<'_, str> {
-    if text.bytes().all(is_of_a_word) {
+    if text.bytes().all(is_of_a_payload) {
         return Cow::Borrowed(text);
     }
     let mut mended = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
         let skipped = if character == '%' && is_escape(rest) { 3 } else { character.len_utf8() };
-        if skipped == 1 && is_of_a_word(character as u8) {
+        if skipped == 1 && is_of_a_payload(character as u8) {
             mended.push(character);
         }
         rest = &rest[skipped..];
@@ -23,7 +23,7 @@ pub(crate) fn mend(text: &str) -> Cow<'_, str> {
     Cow::Owned(mended)
 }
 
-fn is_of_a_word(byte: u8) -> bool {
+fn is_of_a_payload(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
 }
 
@@ -59,8 +59,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_mended_word_has_only_characters_of_a_word(text in ".*") {
-            prop_assert!(mend(&text).bytes().all(is_of_a_word));
+        fn a_mended_payload_has_only_characters_of_a_payload(text in ".*") {
+            prop_assert!(mend(&text).bytes().all(is_of_a_payload));
         }
 
         #[test]

@@ -3,12 +3,12 @@
 //! The api enqueues jobs (`enqueue`). A worker claims them, stores the link before it mails it, and records how each job ended
 //! (`running`). Periodic tasks rescue jobs whose worker died, expire late jobs and delete old rows (`maintenance`). Mailgun's
 //! reports update a job after its mail was handed over (`reports`), and `monitor` keeps the state of the queue and of the
-//! upstreams. `group_commit` combines many of these writes into one transaction. `history` is what operators read about jobs, and
-//! `operate` is what they do: cancel and retry jobs, and pause mail.
+//! upstreams. `group_commit` combines many of these writes into one transaction. `history` reads what operators want to know
+//! about jobs, and `operate` is what operators do: cancel and retry jobs, and pause mail.
 //!
-//! Every SQL statement of the project is in this crate, each in its own function. The crate knows nothing about HTTP or mail.
-//! All times come from Postgres's clock. Every write to a running job carries its [`Lease`]; a write with a lease that
-//! another worker has replaced changes nothing.
+//! All SQL statements of the two programs are in this crate. The crate knows nothing about HTTP or mail. Deadlines, leases,
+//! pauses and quotas are measured by Postgres's clock. Every write to a running job carries its [`Lease`]; a write with a
+//! lease that another worker has replaced changes nothing.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

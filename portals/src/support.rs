@@ -1,4 +1,4 @@
-//! Where people can ask questions: the only other address in a mail besides the sign-in link.
+//! Where people can ask questions. Besides the sign-in link, a mail contains no other link.
 
 use std::str::FromStr;
 

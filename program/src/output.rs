@@ -9,7 +9,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 #[must_use]
 pub fn is_output_closed() -> bool {
     let stdout = stdout();
-    // No event is requested: the system reports the end of the reader anyway (poll(2), POLLERR and POLLHUP).
+    // No event is requested: the system reports a closed pipe or terminal anyway (poll(2), POLLERR and POLLHUP).
     let mut watched = [PollFd::new(stdout.as_fd(), PollFlags::empty())];
     let answer = poll(&mut watched, PollTimeout::ZERO);
     let ended = PollFlags::POLLERR | PollFlags::POLLHUP | PollFlags::POLLNVAL;

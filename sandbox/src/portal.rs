@@ -137,9 +137,9 @@ fn own_look(settings: &PortalSettings, file: &str, text: String) -> String {
     }
 }
 
-/// The address of a page under the portal's own host, if the request used another one: 127.0.0.1 instead of localhost, or the
-/// reverse. Browsers keep a session per host, and the api allows one origin. The callback is never redirected, because the redirect would pass
-/// its tokens on.
+/// The address of a page under the portal's own host, if the request used another one: 127.0.0.1 instead of localhost,
+/// or the reverse. Browsers keep a session per host, and the api allows only one origin. The callback is never
+/// redirected, because the redirect would pass its tokens on.
 fn own_address(own: &str, file: &str, request: &Request) -> Option<String> {
     let host = request.header(header::HOST)?;
     let (name, port) = host.rsplit_once(':')?;

@@ -16,7 +16,8 @@ impl ServerAddress {
         ServerAddress { port, password: password.into() }
     }
 
-    /// The same server through a proxy, or another server with the same password.
+    /// The address of this server behind a proxy that listens on `port`, or of another server that listens there and
+    /// has the same password.
     #[must_use]
     pub fn at_port(&self, port: u16) -> ServerAddress {
         ServerAddress { port, password: self.password.clone() }

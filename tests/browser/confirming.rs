@@ -63,7 +63,7 @@ async fn a_link_that_a_scanner_has_opened_still_signs_in() {
 }
 
 #[tokio::test]
-async fn with_supabases_own_link_a_scanner_spends_it() {
+async fn a_scanner_uses_up_supabases_own_link() {
     let street = Street::of(plan_with("verify"), 30).await;
     browse(|browser| async move {
         let link = ask(&browser, &street).await;

@@ -72,7 +72,7 @@ async fn a_network_that_asks_too_often_sees_how_long_to_wait() {
 }
 
 #[tokio::test]
-async fn an_api_that_is_down_is_said_so_and_the_address_is_not_lost() {
+async fn an_unavailable_api_is_reported_and_the_address_is_kept() {
     let plan = Plan { own_server: true, ..Plan::default() };
     let street = Street::of(plan, 30).await;
     browse(|browser| async move {

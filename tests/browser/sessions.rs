@@ -78,7 +78,7 @@ async fn a_waiting_tab_continues_with_its_own_person_only() {
 }
 
 #[tokio::test]
-async fn whoever_says_no_keeps_what_they_had() {
+async fn a_person_who_says_no_keeps_their_earlier_state() {
     let street = Street::of(Plan::default(), 30).await;
     browse(|browser| async move {
         // Nobody is signed in.

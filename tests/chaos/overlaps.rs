@@ -47,7 +47,7 @@ pub(crate) fn steps_after_the_end(evidence: &Evidence) -> Vec<Broken> {
     broken
 }
 
-/// A worker that finds its lease expired records a step that it never begins.
+/// Whether a step was begun. A worker that finds its lease expired records a step that it never begins.
 fn was_begun(step: &&StepFacts) -> bool {
     step.outcome != "stopped" || step.ended > step.began
 }

@@ -18,7 +18,7 @@ use crate::{
 };
 
 pub(crate) const PEOPLE: usize = 300;
-/// Number of people who make requests especially often. They come first.
+/// How many people make requests especially often: those with the lowest numbers.
 pub(crate) const FREQUENT: usize = 20;
 
 /// Milliseconds between two requests. The average rate is 45 a second.

@@ -2,7 +2,7 @@
 
 use std::{env, time::Duration};
 
-/// Long enough to reach every situation.
+/// The usual duration of a run. A run that lasts at least this long must reach every situation (see `not_reached`).
 pub(crate) const USUAL_TIME: Duration = Duration::from_secs(60);
 
 #[derive(Clone, Copy, Debug)]

@@ -13,7 +13,7 @@ async fn longest_next(system: &TestSystem, unit: &str) -> String {
     let (mut accepted, mut refused) = (0, 2_000);
     while refused - accepted > 1 {
         let count = usize::midpoint(accepted, refused);
-        // Without a plausible address, nothing is enqueued, and all issues are reported together.
+        // The empty address keeps the api from enqueuing a job. The answer reports the issues of all fields.
         let body = json!({ "email": "", "callback_origin": "https://example.com", "callback_next": next(count) });
         let answer = system.post(&body).await;
         assert_eq!(answer.status, 400);

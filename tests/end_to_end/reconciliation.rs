@@ -18,7 +18,7 @@ async fn with_lost_webhooks(plan: Plan) -> TestSystem {
     system
 }
 
-/// Moves the end of all jobs into the past.
+/// Moves the end of all jobs into the past, and makes the reconciler's next steps due.
 async fn let_history_age(system: &TestSystem, minutes: u32) {
     system
         .execute(&format!(

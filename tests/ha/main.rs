@@ -5,8 +5,9 @@
 //!
 //! People send 120 requests per second while the primary is switched over, killed or frozen. Then the promises are
 //! checked: no accepted request is lost, every mail is sent once with a link that works, no program needs a restart, no
-//! program reports ready while it is not, and the service is back within two seconds after new connections can write.
-//! This test sleeps, because disruptions last for a fixed time and polls have a fixed interval.
+//! program reports ready for more than three seconds while it is not, and the service is back within two seconds after
+//! new connections can write. This test sleeps, because disruptions last for a fixed time and polls have a fixed
+//! interval.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a panic fails the test; the test prints its progress")]
 
 mod balancer;

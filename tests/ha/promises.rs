@@ -60,7 +60,7 @@ pub(crate) fn broken_by(run: &Run, figures: &Figures, variant: &Variant) -> Vec<
     let moves = run.disruption.moves_the_primary();
     check(
         run.has_failed_over == moves,
-        format!("whether another node is the primary is wrong: {}", run.has_failed_over),
+        format!("has the primary moved to another node: {}, expected: {moves}", run.has_failed_over),
     );
     check(!run.outages.is_empty() && (figures.refused > 0 || !moves), "the disruption caused no outage".to_owned());
     check(figures.back_after <= MAX_BACK_AFTER, format!("the service was back only after {:.1} s", figures.back_after));

@@ -34,7 +34,8 @@ const CLIENTS = {
 };
 export const CLIENT_COUNT = Object.keys(CLIENTS).length;
 
-// caniemail throws an error if a mail uses a feature that one of the clients was not tested for. Skip that client instead.
+// caniemail throws an error if a mail uses a feature that one of the clients was not tested for. Treat that client as if
+// it supported the feature.
 for (const { stats } of rawData.data) {
   for (const client of Object.keys(CLIENTS)) {
     const [family, platform] = client.split('.');

@@ -4,7 +4,7 @@ import { parseHtml } from 'caniemail';
 
 /** Gmail cuts off a mail of more than 102 KB. */
 const MAX_BYTES = 100_000;
-/** Gmail ignores a style element with more characters. */
+/** Gmail ignores a style element with more characters than this. */
 const MAX_STYLE_LENGTH = 8_192;
 
 /** The rules that a mail breaks, one sentence for each. */
@@ -18,7 +18,7 @@ export function brokenRules(html) {
     broken.push(`The style element has ${length} characters, so Gmail ignores it: use at most ${MAX_STYLE_LENGTH}.`);
   }
 
-  // caniemail's tables of functions match nothing, and the mails need no functions.
+  // caniemail recognizes no CSS function, and the mails need none, so every function breaks this rule.
   const attributes = [...html.matchAll(/\sstyle="([^"]*)"/gi)].map(([, css]) => css);
   for (const [, name] of [...elements, ...attributes].flatMap((css) => [...css.matchAll(/([a-z-]+)\(/gi)])) {
     broken.push(`A style uses ${name.toLowerCase()}(): use a plain value.`);

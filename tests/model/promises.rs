@@ -10,7 +10,7 @@ use crate::{
 
 pub(crate) const NOT_FORGOTTEN: &str = "every accepted request has a job, which ends once nothing fails any more";
 pub(crate) const NEWEST_LINK_WORKS: &str = "the link mailed for the newest request works";
-pub(crate) const BUT_FOR_LATE_CALLS: &str = "it works unless Supabase carried out a late call";
+pub(crate) const BUT_FOR_LATE_CALLS: &str = "the newest link works unless Supabase carried out a late call";
 pub(crate) const ONE_LINK: &str = "all mails of a job have one link and one Message-Id";
 pub(crate) const STALE_CHANGES_NOTHING: &str = "a write with an old token changes nothing";
 pub(crate) const ONE_OF_EACH: &str = "a recipient never has two running jobs or two waiting jobs";

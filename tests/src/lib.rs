@@ -76,7 +76,7 @@ impl Plan {
         self.api("API_LISTEN", &address).with_public_url(&format!("http://{address}"))
     }
 
-    /// Adds the settings of a confirm page at this URL, which nothing needs to serve.
+    /// Adds the settings of a confirm page at this URL. No server needs to listen there.
     #[must_use]
     pub fn with_public_url(self, url: &str) -> Self {
         let plan = self.api("PUBLIC_URL", url).api("CONFIRM_KEY", CONFIRM_KEY);
@@ -409,6 +409,7 @@ pub async fn get_at(url: &str) -> (u16, String) {
 }
 
 thread_local! {
-    /// One client per thread, because connections belong to a test's runtime, which is one thread.
+    /// One client per thread, because a connection works only in the runtime that opened it, and each test has its own
+    /// runtime and thread.
     static CLIENT: Client = sandbox::client().unwrap();
 }

@@ -81,7 +81,7 @@ mail-request-code-portal = Somebody asked for this code for { $portal } at { $ti
 ## $support (text): "help@example.com", or a page, "https://example.com/help".
 
 mail-support = Questions? Write to { $support }
-# If it is a page.
+# Replaces the message above if the support is a page.
 mail-support-page = Questions? Get help at { $support }
 
 ## The confirm page, which the link in the mail opens. Its button signs the person in.

@@ -82,7 +82,7 @@ impl WordsFolder {
     }
 }
 
-/// Whether a folder has neither a folder nor a template.
+/// Whether a folder contains neither subfolders nor templates.
 fn is_empty(folder: &Path) -> Result<bool, Fault> {
     let entries = fs::read_dir(folder).map_err(|error| Fault::of_file(folder, problem_of_file(&error)))?;
     let is_template = |path: &Path| path.extension().is_some_and(|extension| extension == "html" || extension == "txt");
@@ -93,7 +93,7 @@ fn is_empty(folder: &Path) -> Result<bool, Fault> {
 /// The visible folders in a folder, in order.
 fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, Fault> {
     let entries = fs::read_dir(folder).map_err(|error| Fault::of_file(folder, problem_of_file(&error)))?;
-    // A mounted ConfigMap has a hidden folder with copies of all files.
+    // A mounted ConfigMap (Kubernetes) has a hidden folder with copies of all files.
     let is_visible = |path: &Path| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.'));
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
     let mut folders: Vec<PathBuf> = paths.filter(|path| path.is_dir() && is_visible(path)).collect();

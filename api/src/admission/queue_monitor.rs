@@ -178,7 +178,7 @@ fn log_change(before: AdmissionDecision, now: AdmissionDecision, load: &Load) {
                 waiting,
                 jobs_per_second,
                 is_stopped,
-                "answering requests with 503: their mails could not be sent in time"
+                "answering requests with 503: the queue is full, or too long for their mails to be sent in time"
             );
         }
         (true, false) => tracing::info!(waiting, jobs_per_second, "accepting requests again"),

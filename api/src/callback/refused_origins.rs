@@ -1,6 +1,5 @@
-//! Logs refused origins, so that an operator notices an origin that is missing from
-//! `CALLBACK_ORIGINS` or `PORTALS_FILE`. Anybody can send any
-//! origin, so the lines are rate limited and show only the host.
+//! Logs refused origins, so that an operator notices an origin that is missing from `CALLBACK_ORIGINS` or
+//! `PORTALS_FILE`. Anybody can send any origin, so these log lines are rate limited and show only the host.
 
 use std::{
     sync::{Mutex, PoisonError},

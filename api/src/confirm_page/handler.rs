@@ -49,7 +49,7 @@ impl From<Problem> for Refusal {
     }
 }
 
-/// What an authentic link says, and how its page is written.
+/// The content of an authentic link, and the language and the portal of its page.
 struct OpenedLink {
     content: Content,
     language: Language,

@@ -14,8 +14,8 @@ pub(crate) struct PortalReadiness(RwLock<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Portals that a worker has reported at least once. They stay in use even while no worker is alive, because jobs can
-    /// wait.
+    /// Portals that a worker has reported at least once. They stay in use even while no worker is alive, because their
+    /// jobs can wait until a worker starts.
     known: BTreeSet<String>,
     /// Portals of the file that no live worker has reported yet.
     waiting: BTreeSet<String>,

@@ -60,8 +60,8 @@ fn portal_url(portal: &str) -> Url {
     Url::parse(portal).expect("a portal's origin")
 }
 
-/// Checks the value as sent, percent-decoded once and twice too often, reduced to its resolved path, and in combinations of
-/// these forms.
+/// Checks the value as sent, percent-decoded once or twice too often, reduced to its resolved path, and in combinations
+/// of these forms.
 fn assert_readings_stay_inside(portal: &Url, next: &str) {
     assert_stays_inside(portal, next);
     let path = resolve(portal, next).path().to_owned();

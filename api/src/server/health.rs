@@ -1,5 +1,5 @@
-//! Health checks. `live` says that the program is running. `ready` says whether the program can accept a job, and if not, why.
-//! From the first stop signal on, the program is not ready.
+//! Health checks. `live` says that the program is running. `ready` says whether the program can commit a job to the database,
+//! and if not, why. From the first stop signal on, the program is not ready.
 //!
 //! The health checks run no queries. They read the queue monitor, which checks every second whether a request could be
 //! committed and notes each commit that fails. The public listener reveals no settings. On the private listener, `ready` names

@@ -2,7 +2,7 @@
 //!
 //! Load balancers and browsers keep idle connections for minutes, and a caller with many connections could block all other
 //! callers. Above four fifths of the limit, each new connection therefore closes the connection that has been idle longest. If
-//! no connection is idle, connections close after their next response. A request in flight is never cut off.
+//! no connection is idle, connections close after their next response. No request in flight is cut off to make room.
 
 use std::{
     collections::{BTreeMap, HashMap},

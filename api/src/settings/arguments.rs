@@ -1,6 +1,6 @@
-//! The command line of `magic-link-api`, which is also its `--help` and its part of docs/settings.md: every setting with its
-//! variable, default and an example. The values stay text here, so that [`ApiSettings`](super::ApiSettings) can report all bad
-//! ones at once.
+//! The command line of `magic-link-api`: every setting with its variable, its default and an example. `--help` and the
+//! api's part of docs/settings.md show the doc comments below. The values stay text here, so that
+//! [`ApiSettings`](super::ApiSettings) can report all bad values at once.
 #![allow(rustdoc::bare_urls, reason = "--help shows the same text")]
 
 use std::convert::Infallible;
@@ -212,7 +212,8 @@ const PUBLIC: [&str; 30] = [
 ];
 
 impl ApiArguments {
-    /// The public settings that are not the default, for the first line of the log.
+    /// The settings that differ from their defaults, for the first line of the log. Only those that hold no secret and
+    /// no address of a person.
     #[must_use]
     pub fn changed(matches: &ArgMatches) -> String {
         changed_settings(&Self::command(), matches, &PUBLIC)

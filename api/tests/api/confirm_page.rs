@@ -33,29 +33,29 @@ fn content() -> Content {
     }
 }
 
-fn word_with(key: &str, content: &Content) -> String {
+fn payload_with(key: &str, content: &Content) -> String {
     let keys: ConfirmKeys = key.parse().unwrap();
     keys.encode(content, keys.current()).unwrap()
 }
 
-fn word(content: &Content) -> String {
-    word_with(KEY, content)
+fn payload(content: &Content) -> String {
+    payload_with(KEY, content)
 }
 
 async fn start() -> TestApi {
     TestApi::start(&[("PUBLIC_URL", PUBLIC_URL), ("CONFIRM_KEY", KEY)]).await
 }
 
-fn request(method: &'static str, word: &str) -> RawRequest {
-    RawRequest::new(method, format!("/auth/confirm/{word}").leak())
+fn request(method: &'static str, payload: &str) -> RawRequest {
+    RawRequest::new(method, format!("/auth/confirm/{payload}").leak())
 }
 
-async fn open(api: &TestApi, word: &str) -> HttpResponse {
-    request("GET", word).send(api.public).await
+async fn open(api: &TestApi, payload: &str) -> HttpResponse {
+    request("GET", payload).send(api.public).await
 }
 
-async fn press(api: &TestApi, word: &str) -> HttpResponse {
-    request("POST", word).header("Origin", PUBLIC_URL).send(api.public).await
+async fn press(api: &TestApi, payload: &str) -> HttpResponse {
+    request("POST", payload).header("Origin", PUBLIC_URL).send(api.public).await
 }
 
 fn text(response: &HttpResponse) -> &str {
@@ -75,11 +75,11 @@ fn assert_problem(response: &HttpResponse, status: u16, words: &str) {
 #[tokio::test]
 async fn opening_the_page_shows_a_button_and_changes_nothing() {
     let api = start().await;
-    let word = word(&content());
+    let payload = payload(&content());
     for _ in 0..3 {
-        let head = request("HEAD", &word).send_for_head(api.public).await;
+        let head = request("HEAD", &payload).send_for_head(api.public).await;
         assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.ends_with("\r\n\r\n"), "{head}");
-        let page = open(&api, &word).await;
+        let page = open(&api, &payload).await;
         assert_eq!(page.status, 200);
         let page = text(&page);
         for part in ["Sign in to", "portal.example.com", "ann@example.com", "<form method=\"post\">", "Not you?"] {
@@ -90,7 +90,7 @@ async fn opening_the_page_shows_a_button_and_changes_nothing() {
         }
     }
     // Query parameters have no effect.
-    let steered = open(&api, &format!("{word}?email=eve@example.com&next=https://evil.example")).await;
+    let steered = open(&api, &format!("{payload}?email=eve@example.com&next=https://evil.example")).await;
     assert!(steered.status == 200 && !text(&steered).contains("e&"), "{}", text(&steered));
     assert!(!text(&steered).contains("eve@") && !text(&steered).contains("evil.example"), "{}", text(&steered));
 }
@@ -98,7 +98,7 @@ async fn opening_the_page_shows_a_button_and_changes_nothing() {
 #[tokio::test]
 async fn the_page_can_be_neither_framed_nor_stored_nor_indexed_and_loads_nothing_from_elsewhere() {
     let api = start().await;
-    let page = open(&api, &word(&content())).await;
+    let page = open(&api, &payload(&content())).await;
     for (name, value) in [
         (
             "content-security-policy",
@@ -127,8 +127,8 @@ async fn the_page_can_be_neither_framed_nor_stored_nor_indexed_and_loads_nothing
 #[tokio::test]
 async fn pressing_the_button_leads_the_browser_to_supabase_also_twice_at_once() {
     let api = start().await;
-    let word = word(&content());
-    let (first, second) = tokio::join!(press(&api, &word), press(&api, &word));
+    let payload = payload(&content());
+    let (first, second) = tokio::join!(press(&api, &payload), press(&api, &payload));
     for pressed in [first, second] {
         assert_eq!((pressed.status, pressed.header("location")), (303, Some(LOCATION)));
         assert_eq!(pressed.header("referrer-policy"), Some("no-referrer"));
@@ -136,13 +136,13 @@ async fn pressing_the_button_leads_the_browser_to_supabase_also_twice_at_once() 
         assert!(pressed.body.is_empty());
     }
     // The request has no `Origin`: it comes from a browser that omits the header, or from a program.
-    assert_eq!(request("POST", &word).send(api.public).await.status, 303);
+    assert_eq!(request("POST", &payload).send(api.public).await.status, 303);
 }
 
 #[tokio::test]
 async fn a_post_from_another_site_is_refused() {
     let api = start().await;
-    let word = word(&content());
+    let payload = payload(&content());
     for (name, value) in [
         ("Origin", "https://evil.example"),
         ("Origin", "null"),
@@ -150,7 +150,7 @@ async fn a_post_from_another_site_is_refused() {
         ("Sec-Fetch-Site", "cross-site"),
         ("Sec-Fetch-Site", "same-site"),
     ] {
-        let response = request("POST", &word).header(name, value).send(api.public).await;
+        let response = request("POST", &payload).header(name, value).send(api.public).await;
         assert_problem(&response, 403, "Another site tried to sign you in");
     }
 }
@@ -158,13 +158,13 @@ async fn a_post_from_another_site_is_refused() {
 #[tokio::test]
 async fn a_link_that_was_damaged_beyond_repair_is_explained() {
     let api = start().await;
-    let good = word(&content());
+    let good = payload(&content());
     let cut = (0..good.len()).step_by(7).map(|length| good[..length].to_owned());
     let flipped = (0..good.len()).step_by(7).map(|at| {
         let other = if good.as_bytes()[at] == b'A' { 'B' } else { 'A' };
         format!("{}{other}{}", &good[..at], &good[at + 1..])
     });
-    let others = [word_with(OTHER_KEY, &content()), good.to_uppercase(), "x".to_owned(), "A".repeat(10_000)];
+    let others = [payload_with(OTHER_KEY, &content()), good.to_uppercase(), "x".to_owned(), "A".repeat(10_000)];
     for text in cut.filter(|text| !text.is_empty()).chain(flipped).chain(others) {
         assert_problem(&open(&api, &text).await, 404, "copy the whole link");
         assert_problem(&press(&api, &text).await, 404, "copy the whole link");
@@ -176,9 +176,11 @@ async fn a_link_that_was_damaged_beyond_repair_is_explained() {
 #[tokio::test]
 async fn what_mail_programs_add_to_a_link_is_removed() {
     let api = start().await;
-    let word = word(&content());
-    let (first, second) = word.split_at(70);
-    for text in [format!("{word}%3E"), format!("{word}."), format!("{word}%20"), format!("{first}%0D%0A{second}")] {
+    let payload = payload(&content());
+    let (first, second) = payload.split_at(70);
+    for text in
+        [format!("{payload}%3E"), format!("{payload}."), format!("{payload}%20"), format!("{first}%0D%0A{second}")]
+    {
         assert_eq!(open(&api, &text).await.status, 200, "{text}");
         assert_eq!(press(&api, &text).await.header("location"), Some(LOCATION), "{text}");
     }
@@ -187,8 +189,8 @@ async fn what_mail_programs_add_to_a_link_is_removed() {
 #[tokio::test]
 async fn an_expired_link_leads_to_the_portal_and_not_to_supabase() {
     let api = start().await;
-    let word = word(&Content { expires_at: Expiry(1_000_000_000), ..content() });
-    for response in [open(&api, &word).await, press(&api, &word).await] {
+    let payload = payload(&Content { expires_at: Expiry(1_000_000_000), ..content() });
+    for response in [open(&api, &payload).await, press(&api, &payload).await] {
         assert_problem(&response, 410, "This link has expired");
         assert!(text(&response).contains("href=\"https://portal.example.com/\""), "{}", text(&response));
     }
@@ -200,8 +202,8 @@ async fn a_callback_that_is_not_allowed_any_more_is_refused_at_get_and_at_post()
     for callback_url in
         ["https://old.example.com/auth/callback", "http://portal.example.com/", "javascript:alert(1)", ""]
     {
-        let word = word(&Content { callback_url: callback_url.to_owned(), ..content() });
-        for response in [open(&api, &word).await, press(&api, &word).await] {
+        let payload = payload(&Content { callback_url: callback_url.to_owned(), ..content() });
+        for response in [open(&api, &payload).await, press(&api, &payload).await] {
             assert!(matches!(response.status, 403 | 404), "{callback_url}: {}", response.status);
             assert!(!text(&response).contains("<form") && response.header("location").is_none());
         }
@@ -211,14 +213,14 @@ async fn a_callback_that_is_not_allowed_any_more_is_refused_at_get_and_at_post()
 #[tokio::test]
 async fn a_page_for_a_mail_with_a_code_says_so_and_one_without_an_address_names_none() {
     let api = start().await;
-    let page = open(&api, &word(&Content { has_code: true, recipient: None, ..content() })).await;
+    let page = open(&api, &payload(&Content { has_code: true, recipient: None, ..content() })).await;
     assert!(text(&page).contains("Type the code from the mail there"), "{}", text(&page));
     assert!(text(&page).contains("the link from your mail") && !text(&page).contains('@'), "{}", text(&page));
 }
 
 /// Opens a link with a browser that sends this `Accept-Language`.
-async fn open_as(api: &TestApi, word: &str, accept_language: &str) -> HttpResponse {
-    request("GET", word).header("Accept-Language", accept_language).send(api.public).await
+async fn open_as(api: &TestApi, payload: &str, accept_language: &str) -> HttpResponse {
+    request("GET", payload).header("Accept-Language", accept_language).send(api.public).await
 }
 
 #[tokio::test]
@@ -238,10 +240,10 @@ async fn the_page_is_in_the_language_of_the_mail() {
     ] {
         let content = Content { language: language.map(str::to_owned), ..content() };
         // The mail's language takes precedence over the browser's.
-        let page = open_as(&api, &word(&content), "it, es;q=0.5").await;
+        let page = open_as(&api, &payload(&content), "it, es;q=0.5").await;
         assert_eq!(page.status, 200);
         assert!(text(&page).contains(html) && text(&page).contains(button), "{}", text(&page));
-        let expired = word(&Content { expires_at: Expiry(1_000_000_000), ..content });
+        let expired = payload(&Content { expires_at: Expiry(1_000_000_000), ..content });
         let page = open_as(&api, &expired, "it, es;q=0.5").await;
         assert_problem(&page, 410, problem);
         assert!(text(&page).contains(html), "{}", text(&page));
@@ -261,19 +263,19 @@ async fn where_the_mails_language_is_not_known_the_page_is_in_one_that_the_brows
     }
     let foreign = request("POST", "x").header("Origin", "null").header("Accept-Language", "es").send(api.public).await;
     assert_problem(&foreign, 403, "Abra el enlace de su correo");
-    // The word names a language for which the worker has messages, but this api has none.
-    let unknown = word(&Content { language: Some("tlh".to_owned()), ..content() });
+    // The payload names a language for which the worker has messages, but this api has none.
+    let unknown = payload(&Content { language: Some("tlh".to_owned()), ..content() });
     assert!(text(&open_as(&api, &unknown, "de").await).contains("<html lang=\"de\""));
     assert!(text(&open(&api, &unknown).await).contains("<html lang=\"en\""));
 }
 
-/// The word is authentic, but an address may contain any character.
+/// The payload is authentic, but an address may contain any character.
 #[tokio::test]
 async fn a_value_is_never_markup() {
     let api = start().await;
     for language in ["en", "ar"] {
         let (language, recipient) = (Some(language.to_owned()), Some("\"<i>\"&{host}@example.com".to_owned()));
-        let page = open(&api, &word(&Content { language, recipient, ..content() })).await;
+        let page = open(&api, &payload(&Content { language, recipient, ..content() })).await;
         let escaped = "<bdi>&#34;&#60;i&#62;&#34;&#38;{host}@example.com</bdi>";
         assert_eq!(text(&page).matches(escaped).count(), 2, "{}", text(&page));
         assert!(!text(&page).contains("<i>"), "{}", text(&page));
@@ -289,17 +291,17 @@ async fn a_network_has_a_limit_for_the_page_alone() {
         ("IP_RATE_LIMIT", "1/1h"),
     ])
     .await;
-    let word = word(&content());
+    let payload = payload(&content());
     for _ in 0..2 {
-        assert_eq!(open(&api, &word).await.status, 200);
+        assert_eq!(open(&api, &payload).await.status, 200);
     }
-    assert_eq!(press(&api, &word).await.status, 303);
-    let limited = press(&api, &word).await;
+    assert_eq!(press(&api, &payload).await.status, 303);
+    let limited = press(&api, &payload).await;
     assert_problem(&limited, 429, "Wait a minute");
     assert!(limited.header("retry-after").unwrap().parse::<u64>().unwrap() >= 1_000);
-    assert_problem(&open(&api, &word).await, 429, "Wait a minute");
+    assert_problem(&open(&api, &payload).await, 429, "Wait a minute");
     // Another network and another endpoint have their own limits.
-    let other = request("GET", &word).header("X-Forwarded-For", "203.0.113.7").send(api.public).await;
+    let other = request("GET", &payload).header("X-Forwarded-For", "203.0.113.7").send(api.public).await;
     assert_eq!(other.status, 200);
     assert_eq!(api.request_link("hello@example.com").await.status, 200);
     api.expect_open_jobs(1);
@@ -308,15 +310,18 @@ async fn a_network_has_a_limit_for_the_page_alone() {
 #[tokio::test]
 async fn nothing_of_a_link_is_logged() {
     let api = TestApi::start(&[("PUBLIC_URL", PUBLIC_URL), ("CONFIRM_KEY", KEY), ("RUST_LOG", "trace")]).await;
-    let word = word(&content());
-    for response in [open(&api, &word).await, press(&api, &word).await, open(&api, &word[..word.len() - 1]).await] {
+    let payload = payload(&content());
+    for response in
+        [open(&api, &payload).await, press(&api, &payload).await, open(&api, &payload[..payload.len() - 1]).await]
+    {
         assert!(response.header("x-request-id").is_some());
     }
     // Wait for the log line of one more request. All earlier lines are then also in the log.
     assert_eq!(api.request_link("hello@example.com").await.status, 200);
     api.program.wait_for_line("request answered", Duration::from_secs(20)).await.unwrap();
     let log = api.program.log().join("\n");
-    for secret in [&word[..20], &word[word.len() - 20..], TOKEN_HASH, "ann@example.com", "auth/confirm/", KEY] {
+    for secret in [&payload[..20], &payload[payload.len() - 20..], TOKEN_HASH, "ann@example.com", "auth/confirm/", KEY]
+    {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
     api.expect_open_jobs(1);
@@ -325,10 +330,10 @@ async fn nothing_of_a_link_is_logged() {
 #[tokio::test]
 async fn the_page_is_counted_by_step_and_result() {
     let api = start().await;
-    let word = word(&content());
-    open(&api, &word).await;
-    request("HEAD", &word).send_for_head(api.public).await;
-    press(&api, &word).await;
+    let payload = payload(&content());
+    open(&api, &payload).await;
+    request("HEAD", &payload).send_for_head(api.public).await;
+    press(&api, &payload).await;
     press(&api, "x").await;
     let metrics = RawRequest::new("GET", "/metrics").send(api.private).await;
     for (step, result, count) in [("open", "ok", 2), ("press", "ok", 1), ("press", "unreadable", 1)] {
@@ -340,7 +345,7 @@ async fn the_page_is_counted_by_step_and_result() {
 #[tokio::test]
 async fn without_its_settings_there_is_no_page() {
     let api = TestApi::start(&[]).await;
-    assert_eq!(open(&api, &word(&content())).await.code(), "not_found");
+    assert_eq!(open(&api, &payload(&content())).await.code(), "not_found");
 }
 
 #[tokio::test]

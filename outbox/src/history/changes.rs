@@ -1,5 +1,5 @@
 //! The latest changes of all jobs. A caller polls these statements with overlapping times, because a row becomes visible a
-//! little later than its timestamp, and skips what it has seen. Each of them reads a bounded number of rows.
+//! little later than its timestamp, and skips what it has seen. Each statement reads a bounded number of rows.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -13,7 +13,8 @@ use crate::{
 /// Maximum number of rows of each kind that one call returns.
 const MOST: i64 = 5_000;
 
-/// Jobs that were requested since a time, open and ended ones, the oldest first. If there are very many, the newest.
+/// Open and ended jobs that were requested since a time, the oldest first. If there are more than `MOST`, only the
+/// newest of them.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -97,7 +98,7 @@ pub async fn ended(pool: &PgPool, since: DateTime<Utc>, until: DateTime<Utc>) ->
     .await
 }
 
-/// Events that were stored in a span of time, in that order.
+/// Events that were stored in a span of time, in the order in which they were stored.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].

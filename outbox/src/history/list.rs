@@ -1,7 +1,8 @@
 //! Lists of jobs, newest first.
 //!
-//! Each filter has an index that answers it, except for filters on jobs that were sent or superseded. Those read at most
-//! `SCAN` jobs and say how far they came, so that no list reads the whole history.
+//! Lists of a person's jobs, of open jobs, and of failed or expired jobs are read by an index. For any other filter, one
+//! page compares at most `SCAN` ended jobs with the filter and says how far the search came, so that no list reads the
+//! whole history.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
@@ -13,7 +14,7 @@ use crate::{
     postgres::error::{Error, in_time},
 };
 
-/// Maximum number of ended jobs that one page compares with its filter if no index answers it.
+/// Maximum number of ended jobs that one page compares with a filter that no index answers.
 const SCAN: i64 = 50_000;
 
 /// Maximum number of failed and expired jobs that are sorted for one page. If there are more, they are frequent enough to be
@@ -23,7 +24,8 @@ const FEW: i64 = 20_000;
 /// Maximum number of scans of [`SCAN`] jobs for a request id whose time is unknown.
 const SCANS_FOR_REQUEST: u32 = 8;
 
-/// Maximum difference of the clocks that job ids, request ids and rows have their times from.
+/// Maximum difference between an api's clock, from which job ids and request ids have their times, and Postgres's
+/// clock, from which rows have their times.
 const CLOCK_DIFFERENCE: TimeDelta = TimeDelta::minutes(10);
 
 /// Codes of jobs that ended as `sent` or `superseded`. Every other code belongs to an open, failed or expired job.
@@ -73,7 +75,7 @@ pub struct JobFilter {
     pub domain: Option<String>,
     /// `X-Request-Id`.
     pub request_id: Option<String>,
-    /// Ended jobs only if they were requested since this time. Open jobs are always listed.
+    /// Ended jobs are listed only if they were requested since this time. Open jobs are always listed.
     pub since: DateTime<Utc>,
     /// Only jobs older than this one, for the next page.
     pub before: Option<JobId>,
@@ -96,7 +98,7 @@ impl JobFilter {
         }
     }
 
-    /// Whether it filters by anything but the time.
+    /// Whether it filters by anything but the time and the recipient.
     fn is_selective(&self) -> bool {
         self.state.is_some()
             || self.delivery.is_some()
@@ -149,7 +151,7 @@ pub async fn list(pool: &PgPool, filter: &JobFilter, limit: usize) -> Result<Pag
     if let Some(request_id) = &filter.request_id {
         return of_request(pool, filter, request_id, limit).await;
     }
-    // The open jobs first: a job that ends between the two statements is then read twice and not missed.
+    // Reads the open jobs first. A job that ends between the two statements is then read twice, and not missed.
     let mut jobs = if filter.allows_open() { open(pool, filter, count).await? } else { vec![] };
     let mut floor = None;
     if filter.allows_ended() {

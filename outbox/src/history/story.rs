@@ -1,4 +1,5 @@
-//! The story of one job: its row, the steps that were tried, what Mailgun reported, and the jobs that explain it.
+//! The story of one job: its row, the steps that were tried, what Mailgun reported, the job that replaced it, and the
+//! job whose request it repeats.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
@@ -21,7 +22,7 @@ pub struct JobDetails {
     pub state: JobState,
     /// What Mailgun reported about its mail.
     pub delivery: Option<DeliveryStatus>,
-    /// When that happened, by Mailgun's clock.
+    /// When the reported event happened, by Mailgun's clock.
     pub delivery_at: Option<DateTime<Utc>>,
     /// Number of attempts.
     pub attempt: i16,
@@ -118,7 +119,7 @@ pub struct Suppression {
     pub until: DateTime<Utc>,
 }
 
-/// Another job that explains this one.
+/// The job that replaced another job, or whose request another job repeats.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelatedJob {
     /// Its id.

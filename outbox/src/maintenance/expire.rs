@@ -15,8 +15,8 @@ use crate::{
 /// Maximum number of jobs that one statement ends.
 const BATCH: usize = 1_000;
 
-/// Ends the waiting jobs whose deadline has passed, and returns them. Running jobs are left alone: the seal checks their
-/// deadline.
+/// Ends the waiting jobs whose deadline has passed, and returns them. It does not end running jobs: the seal checks
+/// their deadline.
 ///
 /// A job ends as `expired`. It ends as `sent` if Mailgun has reported that it accepted the mail of an attempt whose response
 /// was lost.

@@ -22,11 +22,11 @@ const ATTEMPTS_EXHAUSTED: &str = "attempts_exhausted";
 /// What a rescue did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rescued {
-    /// Number of jobs that were requeued.
+    /// Number of jobs that were requeued, including those in `superseded`.
     pub requeued: usize,
     /// Jobs that failed because they had used up all attempts.
     pub exhausted: Vec<EndedJob>,
-    /// Requeued jobs that ended at once, because a newer request of their recipient is waiting, or because an operator has
+    /// Jobs that ended instead of waiting again, because a newer request of their recipient is waiting or an operator has
     /// cancelled them.
     pub ended: Vec<EndedJob>,
 }

@@ -72,8 +72,8 @@ impl CallbackUrl {
         kept + 3 * (self.text.len() - kept)
     }
 
-    /// Origin and path, without query and fragment. An operator configures this part, so it contains nothing that the caller of
-    /// the api chose.
+    /// Origin and path, without query and fragment. An operator configures this part. The caller of the api chooses at most the
+    /// label or port that a wildcard in the setting stands for.
     #[must_use]
     pub fn origin_and_path(&self) -> String {
         format!("{}{}", self.url.origin().ascii_serialization(), self.url.path())

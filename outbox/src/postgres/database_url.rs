@@ -11,7 +11,7 @@ pub enum DatabaseUrlError {
     #[error("is not a Postgres URL")]
     NotPostgres,
     /// A `/`, `?` or `#` in the password ends the host part of a URL too early.
-    #[error("has an @ after the host: percent-encode the password (/ is %2F, ? is %3F, # is %23, @ is %40)")]
+    #[error("has an @ or a # after the host: percent-encode the password (/ is %2F, ? is %3F, # is %23, @ is %40)")]
     UnencodedPassword,
     /// It has a parameter that sqlx would ignore.
     #[error("has an unknown parameter: {0}")]
@@ -52,8 +52,8 @@ pub(crate) fn parse(text: &str) -> Result<PgConnectOptions, DatabaseUrlError> {
     let text = text.trim();
     let rest = ["postgres://", "postgresql://"].iter().find_map(|scheme| text.strip_prefix(scheme));
     let rest = rest.ok_or(DatabaseUrlError::NotPostgres)?;
-    // The host part ends at the first of these characters. There is an @ after this character only if the password contains one
-    // of these characters.
+    // The host part ends at the first of these characters. An @ or a # after this character shows that the password
+    // contains one of these characters.
     let (_, behind_host) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if behind_host.contains(['@', '#']) {
         return Err(DatabaseUrlError::UnencodedPassword);

@@ -31,8 +31,8 @@ pub(crate) fn newest_migration() -> i64 {
     MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or_default()
 }
 
-/// Applies the migrations that are missing. Programs that start at the same time wait for each other. Migrations of a newer
-/// version are left alone.
+/// Applies the migrations that are missing. Programs that start at the same time wait for each other. Migrations that a
+/// newer version has applied are ignored.
 ///
 /// # Errors
 /// [`Error::Migrate`]: Postgres is unreachable, the role may not create tables, or a migration was changed after it had been

@@ -12,8 +12,8 @@ use super::{
     pooler::DISTRUST,
 };
 
-/// Maximum number of retries after a collision. With each collision, another program's write has succeeded, and each program
-/// runs one write at a time. So this many replicas can write for the same recipient at once.
+/// Maximum number of retries after a collision. With each collision, the write of another session has succeeded, and each
+/// session runs one write at a time. So this many sessions can write for the same recipient at once.
 const MAX_COLLISIONS: u32 = 32;
 
 /// Maximum age of a connection. An older connection is returned to the pool, which replaces it, because the memory of a server

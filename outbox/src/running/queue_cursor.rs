@@ -13,7 +13,8 @@ use crate::postgres::error::Error;
 /// Minimum time between two claims from the start of the queue while there is a backlog. Only such a claim finds the jobs
 /// before the cursor: retries that have become due, and jobs that had to wait for their recipient's running job.
 const FROM_START_EVERY: Duration = Duration::from_millis(100);
-/// Claims from the start of the queue take up at most 1 / `SHARE` of the time.
+/// The time until the next claim from the start of the queue is this many times as long as the last such claim took,
+/// but at least `FROM_START_EVERY` and at most `FROM_START_AT_LEAST_EVERY`.
 const SHARE: u32 = 10;
 /// Maximum time between two claims from the start of the queue.
 const FROM_START_AT_LEAST_EVERY: Duration = Duration::from_secs(2);

@@ -30,7 +30,8 @@ pub struct Requeue {
     pub failure: Option<Failure>,
     /// Whether the attempt does not count, because it reached no upstream or could not have succeeded.
     pub is_uncounted: bool,
-    /// The failure, if it may concern only this recipient. Such a job is a poor probe, so other jobs are probed first.
+    /// The failure, if it may concern only this recipient. While a service is stopped, other jobs are then probed
+    /// first.
     pub suspected: Option<SuspectedFailure>,
     /// The step after which the job is requeued.
     pub step: Option<StepRecord>,

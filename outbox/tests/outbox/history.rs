@@ -1,4 +1,4 @@
-//! What operators read about jobs: bounded, whole, and by indexes.
+//! The statements behind `magic-link-worker jobs` use indexes, read a bounded number of rows, and miss no job.
 
 use chrono::{TimeDelta, Utc};
 use outbox::{
@@ -42,7 +42,7 @@ async fn each_list_is_read_by_its_index() {
     }
 }
 
-/// 90,000 jobs are more than a list compares with a filter that no index answers.
+/// A page compares at most 50,000 jobs with a filter that no index answers, and this history has 90,000.
 #[tokio::test]
 async fn a_list_stops_after_a_bounded_number_of_jobs_and_goes_on_there() {
     let outbox = TestOutbox::new().await;
@@ -66,7 +66,7 @@ async fn a_list_stops_after_a_bounded_number_of_jobs_and_goes_on_there() {
     assert!(second.jobs.len() == 1 && second.next.is_none() && second.searched_to.is_none(), "{second:?}");
     assert!(second.jobs[0].created_at < reached);
 
-    // Failures have an index, so the whole time is searched at once.
+    // Failures have an index, so the whole span of time is searched at once.
     let failed: i64 = outbox.scalar("select count(*) from email_jobs where state = 'failed'").await;
     let filter = JobFilter { state: Some(JobState::Failed), ..JobFilter::since(since) };
     let found = list(&outbox.viewer, &filter, 5_000).await.unwrap();

@@ -28,7 +28,7 @@ async fn wait_of(outbox: &TestOutbox, request: NewJob) -> Duration {
     }
 }
 
-/// About this number of minutes, because Postgres's clock advances during the test.
+/// Whether a wait is about this number of minutes. It is not exact, because Postgres's clock advances during the test.
 fn is_about(wait: Duration, minutes: u64) -> bool {
     let exact = Duration::from_secs(60 * minutes);
     exact.saturating_sub(Duration::from_secs(30)) < wait && wait <= exact

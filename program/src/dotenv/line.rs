@@ -15,7 +15,7 @@ pub enum BadLine {
     #[error("quote the value on both sides: a quote is opened, but not closed (example: NAME='one two')")]
     UnclosedQuote,
     /// A backslash is followed by a character that it cannot escape, or by nothing.
-    #[error("quote the value in single quotes, because a backslash in it escapes nothing (example: NAME='a\\b')")]
+    #[error("put the value in single quotes, in which a backslash has no special meaning (example: NAME='a\\b')")]
     BadEscape,
     /// The value contains a NUL, which a variable cannot contain.
     #[error("contains a NUL character")]

@@ -137,7 +137,10 @@ impl DevStack {
         ] {
             println!("{name:<14} {address}");
         }
-        println!("\nAsk for a sign-in mail on the portal's page, or like this. It appears in the mailbox.\n");
+        println!(
+            "\nAsk for a sign-in mail on the portal's page, or with this command. The mail appears in the \
+        mailbox.\n"
+        );
         println!("{}\n", curl(api));
     }
 

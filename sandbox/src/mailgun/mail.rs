@@ -49,8 +49,8 @@ impl fmt::Debug for InlinePart {
 }
 
 impl Mail {
-    /// The URL in the text, if there is exactly one. If there are several, the one that is alone on its line: a portal's mail
-    /// also names a page for questions.
+    /// The URL in the text, if there is exactly one. If there are several, the one that is alone on its line, because a
+    /// portal's mail can also contain the URL of its support page.
     pub fn link(&self) -> Option<&str> {
         only(urls(&self.text))
             .or_else(|| only(urls(&self.text).filter(|url| self.text.lines().any(|line| line == *url))))

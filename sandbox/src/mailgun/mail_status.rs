@@ -3,7 +3,8 @@
 use super::SentWebhook;
 use crate::html::escape;
 
-/// For example `accepted`, `delivered`. The element exists even without events, because the page's script replaces it.
+/// Renders the events of a mail, for example `accepted`, `delivered`. The element exists even without events, because
+/// the page's script replaces it.
 pub(super) fn render(mail: usize, events: &[SentWebhook]) -> String {
     let told: String = events.iter().filter(|event| event.mail == mail).map(item).collect();
     format!("<span class=\"told\" id=\"told-{mail}\">{told}</span>")

@@ -18,7 +18,7 @@ function countDown() {
   }
 }
 
-// Has screen readers announce the text.
+// Makes screen readers announce the text.
 function say(text) {
   document.getElementById('news').textContent = text;
 }

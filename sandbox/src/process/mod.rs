@@ -1,5 +1,6 @@
-//! Child processes that do not outlive this program, even if it is killed. One thread, which never ends, starts all
-//! child processes, and each child has its own thread that reaps it. Postgres and the programs under test run this way.
+//! Child processes that do not outlive this program. On Linux, this holds even if this program is killed. One thread,
+//! which never ends, starts all child processes, and each child has its own thread that reaps it. Postgres and the
+//! programs under test run this way.
 
 mod orphan;
 

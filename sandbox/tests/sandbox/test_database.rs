@@ -77,6 +77,6 @@ async fn a_test_that_says_so_may_end_without_its_server() {
 
 #[tokio::test]
 #[should_panic(expected = "the test ended without calling `finish`")]
-async fn a_harness_that_must_be_finished_and_is_not_fails_the_test() {
+async fn a_test_that_does_not_finish_its_harness_fails() {
     drop(TestDatabase::new().await.require_finish());
 }

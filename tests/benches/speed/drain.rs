@@ -26,8 +26,8 @@ const SEALED_BYTES: usize = 240;
 /// Enqueues jobs for different recipients. The ids ascend, as in the api, and the addresses are in random order.
 pub(crate) async fn fill(admin: &PgPool, jobs: u64) {
     let ids: Vec<Uuid> = (0..jobs).map(|_| JobId::new().0).collect();
-    // Run the statements separately, because `vacuum` cannot run in a transaction. The checkpoint comes first, as in the peers'
-    // benches.
+    // Run the statements separately, because `vacuum` cannot run in a transaction. The checkpoint comes first, as in the
+    // benches of the peers (other job queues).
     sqlx::raw_sql("checkpoint").execute(admin).await.unwrap();
     sqlx::query(
         "insert into email_jobs (id, state, recipient, mailbox, callback_url, deadline_at, request_id, place, seq)

@@ -32,7 +32,7 @@ async fn each_exit_code_has_one_meaning() {
         let shown = look(&system, arguments).await;
         assert!(shown.code == Some(2) && !shown.errors.is_empty() && shown.out.is_empty(), "{shown:?}");
     }
-    // A list of nothing is an answer.
+    // An empty list is not an error.
     let empty = look(&system, &["list"]).await;
     assert_eq!((empty.code, empty.out.as_str()), (Some(0), "No job matches.\n"));
     assert_eq!(look(&system, &["list", "--json"]).await.out, "");

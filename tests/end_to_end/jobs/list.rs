@@ -1,4 +1,4 @@
-//! Lists of jobs.
+//! `jobs list` prints jobs in pages, as a table or as JSON.
 
 use std::collections::BTreeSet;
 

@@ -61,7 +61,7 @@ async fn command(database_url: &str, arguments: &[&str]) -> Command {
 async fn worker_command(database_url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(&Programs::build().await.unwrap().worker);
     command.env_clear().env("DATABASE_URL", database_url).args(arguments);
-    // An `.env` of the workspace must not count.
+    // Run elsewhere, so that an `.env` of the workspace is not read.
     command.current_dir(std::env::temp_dir());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     command

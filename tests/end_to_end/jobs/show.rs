@@ -1,4 +1,4 @@
-//! The story of one job.
+//! `jobs show` prints what happened to one job and what happens next.
 
 use sandbox::{Fault, Role};
 use tests::{Plan, TestSystem};
@@ -25,7 +25,7 @@ async fn a_delivered_mail_is_told_from_the_request_to_the_inbox() {
         "\nNext:    Nothing more: the recipient's mail server accepted the mail.",
     ]);
     assert!(!shown.out.contains("Others:") && !shown.out.contains("Advice:"), "{}", shown.out);
-    // The id of the job, and the person, tell the same. The person's address is known.
+    // The job's id and the person's address find the same job. An address that the operator typed is not masked.
     assert_eq!(look(&system, &["show", &id]).await.text(), shown.text());
     let by_person = look(&system, &["show", " Ann@Example.com "]).await;
     assert_eq!(by_person.text(), shown.text().replace("a***@", "ann@"));
@@ -155,7 +155,7 @@ async fn a_superseded_job_names_the_request_that_took_its_place() {
     system.finish().await;
 }
 
-/// An upstream's words, and rows of earlier versions, which may contain anything.
+/// An upstream's message and a row written by an earlier version may contain any character.
 #[tokio::test]
 async fn words_of_strangers_cannot_disturb_a_terminal() {
     let system = TestSystem::start().await;

@@ -1,4 +1,4 @@
-//! Changes as they happen.
+//! `jobs tail` prints each change of a job as it happens.
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -102,7 +102,7 @@ async fn a_failure_is_told_as_json_and_a_closed_pipe_ends_the_command() {
         assert_eq!(line["recipient"], "banned@example.com", "{line}");
     }
     assert_eq!(lines[2]["details"]["code"], "user_banned");
-    // Nothing more happens, so the command has to notice this by itself.
+    // No job changes any more, so the command must notice the closed pipe without printing anything.
     let Tail { child, lines } = tail;
     drop(lines);
     let ended = timeout(MAX_WAIT, child.wait_with_output()).await.expect("the command does not end").unwrap();

@@ -1,4 +1,5 @@
-//! The first line of each program says which build is running and which public settings differ from the defaults.
+//! The first line of each program says which build is running and which settings differ from the defaults. It leaves
+//! out secrets.
 
 use sandbox::Program;
 use tests::{Plan, TestSystem};

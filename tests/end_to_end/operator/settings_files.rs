@@ -11,7 +11,8 @@ use super::{MAX_WAIT, Which, end_of, server, start};
 #[test]
 fn the_written_files_are_fresh() {
     for (path, content) in Settings::read().files() {
-        assert!(fs::read_to_string(&path).unwrap() == content, "{} is not fresh: run `just settings`", path.display());
+        let is_fresh = fs::read_to_string(&path).unwrap() == content;
+        assert!(is_fresh, "{} is out of date: run `just settings`", path.display());
     }
 }
 

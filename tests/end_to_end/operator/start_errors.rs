@@ -6,7 +6,8 @@ use sandbox::{Program, Programs, Role, ServerAddress};
 
 use super::{MAX_WAIT, Setting, Which, end_of, fields, server, start};
 
-/// Words from libraries' own errors, which do not help a person who runs the programs.
+/// Words from libraries' own errors, which do not help a person who runs the programs, and `sesame`, the password in
+/// the tests' `DATABASE_URL`s.
 const FOREIGN: [&str; 9] = [
     "invalid digit",
     "os error",
@@ -94,7 +95,7 @@ async fn every_fault_of_the_portals_file_stops_both_programs() {
         }
         assert_ours(&lines);
     }
-    // Whether the sender fits MAILGUN_DOMAIN can be told once the file is sound.
+    // The worker compares the sender with MAILGUN_DOMAIN only if the file has no fault.
     std::fs::write(file, FAULTY_PORTALS.split("\n\n").next().unwrap()).unwrap();
     let words =
         "portals.toml:5: `from` of the portal `shop` is not an address at MAILGUN_DOMAIN, which is mg.example.com";

@@ -1,4 +1,4 @@
-//! The documentation states the oldest Postgres that the tests run on.
+//! The documentation states the oldest version of Postgres that the tests run on.
 
 use sandbox::OLDEST_POSTGRES;
 

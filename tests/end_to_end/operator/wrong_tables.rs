@@ -1,4 +1,4 @@
-//! Missing or old tables are not an outage: the line about them says which command to run.
+//! Missing or old tables are not an outage: the log line about them says which command to run.
 
 use sandbox::{Role, TestDatabase, eventually};
 use tests::TestSystem;

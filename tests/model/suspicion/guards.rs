@@ -20,7 +20,7 @@ pub(crate) struct SuspicionGuards {
     pub(crate) suspects_are_distinct: bool,
     /// A job fails at a second refusal only if another recipient's call, begun after the first refusal, has succeeded.
     pub(crate) success_since_refusal: bool,
-    /// That success was recorded before the refused call began.
+    /// The other recipient's success counts only if it was recorded before the refused call began.
     pub(crate) success_before_call: bool,
     /// A stop gives every waiting job its last attempt back, not only the jobs that were claimed after the first
     /// suspect's call began and whose retry is not due yet.

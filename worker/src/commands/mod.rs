@@ -52,7 +52,7 @@ pub enum CommandError {
     #[error("the system cannot generate random numbers for a key")]
     Random,
     /// There are no words for the requested language.
-    #[error("there are no messages in `{tag}`, only in {known}")]
+    #[error("there are no mails in `{tag}`, only in {known}")]
     Language {
         /// The requested language tag.
         tag: String,

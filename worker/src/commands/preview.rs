@@ -123,7 +123,10 @@ pub(super) fn look_of<'a>(looks: &'a LookSet, portal: Option<&str>) -> Result<&'
         return Ok(look);
     }
     let known: Vec<&str> = looks.all().filter_map(|look| look.brand.portal.as_deref()).collect();
-    let known = if known.is_empty() { "no portal is configured".to_owned() } else { known.join(", ") };
+    let known = match &known[..] {
+        [] => "no portal is configured".to_owned(),
+        known => format!("the portals are {}", known.join(", ")),
+    };
     Err(CommandError::Portal { id: portal.unwrap_or_default().to_owned(), known })
 }
 

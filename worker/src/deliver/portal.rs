@@ -7,8 +7,8 @@ use outbox::Failure;
 use super::{context::DeliveryRun, outcome::DeliveryOutcome};
 use crate::settings::MailPortal;
 
-/// Time until a job whose portal this worker does not know is tried again. By then, another worker may claim it, or this worker
-/// may have been told to read its file again.
+/// Time until a job whose portal this worker does not know is tried again. By then, another worker may have claimed the
+/// job, or this worker may have reloaded `PORTALS_FILE`.
 const UNKNOWN_PORTAL_DELAY: Duration = Duration::from_secs(5);
 
 impl DeliveryRun<'_> {

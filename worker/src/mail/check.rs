@@ -1,5 +1,6 @@
-//! Checks example mails of a look, so that a mistake in a template stops the program at startup and never breaks a mail.
-//! Each mail must have one link, load nothing from the network, and contain nothing that disguises a link or a code.
+//! Checks example mails of a look, so that a mistake in a template stops the program at startup and never breaks a
+//! mail. Each mail must have the link and the code that its style requires, load nothing from the network, and contain
+//! nothing that disguises a link or a code.
 
 use std::collections::BTreeMap;
 

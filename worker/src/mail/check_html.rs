@@ -1,5 +1,5 @@
-//! Checks that an HTML body has one link, loads nothing and runs nothing. Parses the HTML loosely: anything that looks like
-//! a tag or an attribute counts as one, even in a comment for Outlook.
+//! Checks that an HTML body has only the allowed links, loads nothing and runs nothing. Parses the HTML loosely:
+//! anything that looks like a tag or an attribute counts as one, even in a comment for Outlook.
 
 use super::{check::Problem, markup::escape, sample::LINK};
 
@@ -81,7 +81,7 @@ fn problems_of_links(html: &str, lower: &str, allowed: &Allowed<'_>) -> Vec<Prob
     problems
 }
 
-/// The HTML without its doctype and XML namespaces, whose URLs nothing ever opens.
+/// The HTML without its doctype and XML namespaces, whose URLs are only names.
 fn without_names(html: &str) -> String {
     let lower = html.to_ascii_lowercase();
     let doctype = lower.find("<!doctype").and_then(|start| Some((start, start + lower[start..].find('>')?)));
@@ -111,7 +111,7 @@ fn attributes<'a>(html: &'a str, lower: &'a str, name: &'a str) -> impl Iterator
     })
 }
 
-/// The first attribute inside a tag that runs a script: `onclick`.
+/// The first attribute inside a tag that runs a script, such as `onclick`.
 fn event_handler(lower: &str) -> Option<&str> {
     let tags = lower.split('<').skip(1).map(|tag| tag.split('>').next().unwrap_or_default());
     tags.flat_map(|tag| tag.split_whitespace().skip(1)).find_map(|attribute| {

@@ -100,7 +100,7 @@ fn mistakes_in_templates_name_their_line() {
         ("{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}", 1, "does not finish"),
         ("{{ message(\"mail-headline\") }}", 1, "the language en has no message `mail-headline`"),
         ("{{ message(\"mail-heading\", bold=true) }}", 1, "bold"),
-        ("{{ message() }}", 1, "name a message"),
+        ("{{ message() }}", 1, "the name of at least one message"),
         ("{{ line(1) }}", 1, "the name of a message must be a string"),
         ("{{ logo.src }}", 1, "undefined value"),
         ("{{ portal }}", 1, "test it with `if` first"),

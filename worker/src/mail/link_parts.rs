@@ -40,9 +40,9 @@ pub enum LinkForm {
     Confirm {
         /// The `PUBLIC_URL` of the first mail.
         public_url: String,
-        /// The id of the `CONFIRM_KEY` that encrypts the link's word.
+        /// The id of the `CONFIRM_KEY` that encrypts the link's payload.
         key: [u8; 4],
-        /// Whether the word contains the recipient's address. Without the address, the link is shorter.
+        /// Whether the payload contains the recipient's address. Without the address, the link is shorter.
         names_recipient: bool,
     },
     /// Supabase's verify address.

@@ -32,7 +32,7 @@ impl LinkParts {
     /// The link to mail; `None` if the mail contains only a code.
     ///
     /// # Errors
-    /// The link leads to the confirm page, and the key that encrypts its word is not in `CONFIRM_KEY`.
+    /// The link leads to the confirm page, and the key that encrypts its payload is not in `CONFIRM_KEY`.
     pub(crate) fn url(&self, context: LinkContext<'_>) -> Result<Option<String>, MissingConfirmKey> {
         match &self.form {
             LinkForm::Confirm { public_url, key, names_recipient } => {
@@ -65,8 +65,8 @@ impl LinkParts {
             language: Some(context.language).filter(|language| *language != Language::ENGLISH).map(Language::tag),
             expires_at: Expiry(u64::try_from(self.expires_at.timestamp()).unwrap_or_default()),
         };
-        let word = context.confirm_keys?.encode(&content, key)?;
-        Some(public_url.confirm_link(&word))
+        let payload = context.confirm_keys?.encode(&content, key)?;
+        Some(public_url.confirm_link(&payload))
     }
 
     /// The link in the format that Supabase uses, but with the callback always encoded. Supabase does not encode a callback
@@ -156,8 +156,8 @@ mod tests {
             let parts = LinkParts { form: confirm_form(&keys, names_recipient), ..example() };
             let url = parts.url(context(Some(&keys))).unwrap().unwrap();
             assert_eq!(parts.url(context(Some(&keys))), Ok(Some(url.clone())), "a copy of the mail has another link");
-            let word = url.strip_prefix("https://login.example.com/auth/confirm/").unwrap();
-            let content = keys.decode(word).unwrap_or_else(|error| panic!("{error}"));
+            let payload = url.strip_prefix("https://login.example.com/auth/confirm/").unwrap();
+            let content = keys.decode(payload).unwrap_or_else(|error| panic!("{error}"));
             assert_eq!(content.recipient.as_deref(), names_recipient.then_some("ann@example.com"));
             assert_eq!((content.token_hash.as_str(), content.has_code), (HASH, true));
             assert_eq!((content.verify_url, content.callback_url), (parts.verify_url, parts.callback_url));

@@ -18,7 +18,7 @@ use super::{
 /// Maximum size of a template, in bytes. A mail must stay far smaller.
 const MAX_SIZE: u64 = 1024 * 1024;
 
-/// A folder within `MAIL_TEMPLATES`: the portal's id and the language's tag, if it belongs to either.
+/// A folder within `MAIL_TEMPLATES`: the id of its portal and the tag of its language, if it has them.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
     portal: Option<String>,
@@ -108,7 +108,7 @@ impl Reader<'_> {
         let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
         let name = |path: &PathBuf| path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let mut entries: Vec<(PathBuf, String)> = paths.map(|path| (path.clone(), name(&path))).collect();
-        // A mounted ConfigMap has a hidden folder with copies of all files.
+        // A mounted ConfigMap (Kubernetes) has a hidden folder with copies of all files.
         entries.retain(|(_, name)| !name.starts_with('.'));
         entries.sort();
         entries

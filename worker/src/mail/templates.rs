@@ -57,7 +57,7 @@ pub(crate) struct TemplateError {
     pub line: usize,
     /// What is wrong. Contains no value of the mail.
     pub kind: ErrorKind,
-    /// More details. They may include values, so they must not reach the log of a delivery.
+    /// More details. They may include values of the mail, so they must not reach the log of a delivery.
     pub detail: String,
 }
 

@@ -136,7 +136,7 @@ impl Object for Message {
         };
         let ids = ids.iter().map(id).collect::<Result<Vec<_>, _>>()?;
         if ids.is_empty() {
-            return Err(Error::new(ErrorKind::MissingArgument, "name a message"));
+            return Err(Error::new(ErrorKind::MissingArgument, "message takes the name of at least one message"));
         }
         if matches!(state.auto_escape(), AutoEscape::Html) {
             let marks = if is_plain { Marks::Plain } else { Marks::Bold };

@@ -123,8 +123,7 @@ impl Worker {
         })
     }
 
-    /// Uses the files that SIGHUP has read again, from the next mail on. A mail that was already tried keeps its look. Returns
-    /// whether anything changed.
+    /// Uses the reloaded portals and looks from the next delivery on. A mail that was already tried keeps its look.
     pub(crate) fn apply(&self, settings: ReloadableSettings) {
         let ReloadableSettings { looks, portals } = settings;
         let ids = portals.ids();

@@ -95,9 +95,9 @@ pub struct WorkerArguments {
     #[arg(long, env = "LINK_STYLE", value_name = "STYLE", help_heading = "Links")]
     pub link_style: Option<String>,
 
-    /// Whether mails also show Supabase's one-time code, which a portal takes with verifyOtp: off, on (only codes of 10
-    /// digits) or on-rate-limited (8 or more, if you have checked that Supabase answers repeated wrong codes with 429). Supabase's
-    /// MAILER_OTP_LENGTH sets the length. LINK_STYLE=code needs it. Example: on
+    /// Whether mails also show Supabase's one-time code, which a portal checks with verifyOtp: off, on (only codes of
+    /// 10 digits) or on-rate-limited (8 or more, if you have checked that Supabase answers repeated wrong codes with
+    /// 429). Supabase's MAILER_OTP_LENGTH sets the length. LINK_STYLE=code needs it. Example: on
     #[arg(long, env = "MAIL_CODE", default_value = "off", value_name = "WHEN", help_heading = "Links")]
     pub mail_code: String,
 
@@ -204,8 +204,8 @@ pub struct WorkerArguments {
     #[arg(long, env = "MAIL_FROM", value_name = "SENDER", help_heading = "Mailgun")]
     pub mail_from: Option<String>,
 
-    /// Maximum rate at which each worker sends mails to Mailgun. After a pause, a burst of this many is possible. Example:
-    /// 20/1s
+    /// Maximum rate at which each worker sends mails to Mailgun. After a pause, a worker may send this many mails at
+    /// once. Example: 20/1s
     #[arg(long, env = "MAILGUN_RATE", default_value = "20/1s", value_name = "QUOTA", help_heading = "Mailgun")]
     pub mailgun_rate: String,
 
@@ -284,13 +284,14 @@ pub enum WorkerCommand {
         address: String,
     },
     /// Checks the settings, Postgres, Supabase Auth, Mailgun and DNS, and prints one line for each probe: ok, warn, FAIL or
-    /// skip, with what to do. Sends no mail and changes nothing. Exits with 0 if no probe failed, 1 if one did, and 2 if a
-    /// setting is wrong. Needs all settings of the worker.
+    /// skip, with what to do. Sends no mail. Changes nothing, except that --as replaces the link of one account. Exits with
+    /// 0 if no probe failed, 1 if one did, and 2 if a setting is wrong. Needs all settings of the worker.
     Check(CheckArguments),
     /// Prints whether Supabase and Mailgun are stopped or paused, and why. Needs DATABASE_URL only.
     Upstreams,
-    /// Shows what happened to mails: lists jobs, tells the story of one, or prints changes as they happen. Also cancels and
-    /// retries jobs. Needs DATABASE_URL only; the role magic_link_viewer suffices, or magic_link_operator to cancel and retry.
+    /// Shows what happened to mails: lists jobs, shows everything about one job, or prints changes as they happen. Also
+    /// cancels and retries jobs. Needs DATABASE_URL only; the role magic_link_viewer suffices to look, and
+    /// magic_link_operator to cancel and retry.
     ///
     /// Exit codes: 0 found, done, or the list was printed; 1 the database failed; 2 an argument or setting is wrong; 3 there is no
     /// such job; 4 at least one job was not cancelled or retried.
@@ -383,7 +384,8 @@ const PUBLIC: [&str; 29] = [
 ];
 
 impl WorkerArguments {
-    /// The public settings that are not the default, for the first line of the log.
+    /// The settings that differ from their defaults, for the first line of the log. Only those that hold no secret and
+    /// no address of a person.
     #[must_use]
     pub fn changed(matches: &ArgMatches) -> String {
         changed_settings(&Self::command(), matches, &PUBLIC)

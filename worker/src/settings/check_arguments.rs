@@ -9,9 +9,9 @@ pub struct CheckArguments {
     /// Prints a list of JSON objects with probe, result, message and action, instead of lines.
     #[arg(long)]
     pub json: bool,
-    /// Also requests one real link for this address, and checks where it leads and how long its code is. The link is neither
-    /// mailed nor shown, but any earlier link of this person stops working. The address must have an account. A person with
-    /// an open job is left alone. Example: you@example.com
+    /// Also requests one real link for this address, and checks where it leads and how long its code is. The link is
+    /// neither mailed nor shown, but any earlier link of this person stops working. The address must have an account.
+    /// No link is requested for a person with an open job. Example: you@example.com
     #[arg(long = "as", value_name = "ADDRESS")]
     pub address: Option<String>,
     /// Callback of a portal, to compare with Supabase's redirect allow list. May be repeated. PORTALS_FILE already names those of

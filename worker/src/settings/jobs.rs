@@ -60,14 +60,14 @@ pub struct ListArguments {
     /// Which jobs to list.
     #[command(flatten)]
     pub filter: FilterArguments,
-    /// Ended jobs that were requested since this time, or during this last time. Open jobs are always listed. Example:
-    /// 2026-11-26T03:00Z
+    /// Only ended jobs that were requested since this time, or within this span of time before now. Open jobs are
+    /// always listed. Example: 2026-11-26T03:00Z or 7d
     #[arg(long, value_name = "TIME", default_value = "1d", value_parser = parse_since)]
     pub since: Since,
     /// Maximum number of jobs, 1 to 1000.
     #[arg(long, value_name = "NUMBER", default_value = "50", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub limit: u16,
-    /// Only jobs older than this one. The end of each page has the command.
+    /// Only jobs older than this one. Each page ends with the command for the next page, which uses this option.
     #[arg(long, value_name = "JOB-ID", value_parser = parse_job_id)]
     pub before: Option<JobId>,
     /// How to print.
@@ -226,7 +226,7 @@ fn parse_portal(text: &str) -> Result<String, String> {
 
 fn parse_request_id(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    checked(text, 64, is_plain, "a request id has 1 to 64 of A to Z, a to z, 0 to 9, `.`, `_` and -")
+    checked(text, 64, is_plain, "a request id has 1 to 64 characters: A to Z, a to z, 0 to 9, `.`, `_` and -")
 }
 
 fn checked(text: &str, longest: usize, is_plain: impl Fn(u8) -> bool, rule: &str) -> Result<String, String> {
@@ -249,7 +249,8 @@ fn parse_job_id(text: &str) -> Result<JobId, String> {
     text.trim().parse().map_err(|_| "a job id is a UUID".to_owned())
 }
 
-/// Reads an address as the api does. An old row may contain an address that the api rejects today.
+/// Reads an address as the api does. Also accepts an address that the api rejects today, because an old row may contain
+/// it.
 fn parse_address(text: &str) -> Result<String, String> {
     let address =
         Email::parse(text).or_else(|error| Email::from_stored(&text.trim().to_lowercase()).map_err(|_| error));

@@ -14,7 +14,7 @@ const PUBLIC_URL: &str = "https://login.example.com";
 pub struct LinkSettings {
     /// What links lead to and which codes mails show, unless a portal says otherwise.
     pub default: PortalLinks,
-    /// `LINK_STYLE=confirm` with the other settings, for portals that choose it. `None` without these settings.
+    /// The style `confirm`, for portals that choose it. `None` if `PUBLIC_URL` or `CONFIRM_KEY` is not set.
     confirm: Option<LinkStyle>,
     /// `CONFIRM_KEY`. Needed even without [`LinkStyle::Confirm`], to repeat mails that were sent before the style was changed.
     pub confirm_keys: Option<ConfirmKeys>,

@@ -20,7 +20,7 @@ pub(super) fn upstream_url(text: &str) -> Result<Url, String> {
     }
     let path = url.path().trim_end_matches('/').to_owned();
     if path.ends_with("/auth/v1") || path.ends_with("/v3") {
-        return Err(format!("must not end with {path}: that is added"));
+        return Err(format!("must not end with {path}: the worker adds this"));
     }
     url.set_path(&format!("{path}/"));
     Ok(url)

@@ -1,5 +1,5 @@
 //! Reads how the sending domain is set up in Mailgun: its state, the names of its DKIM records, and its webhooks. Only
-//! `magic-link-worker check` needs this. A key that may read events may not be allowed to read it.
+//! `magic-link-worker check` needs this. A key that may read events is not necessarily allowed to read this.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,7 @@ impl MailgunEventsClient {
     /// How the domain is set up. `None` if the key may not read it.
     ///
     /// # Errors
-    /// [`QueryError`] if Mailgun does not answer, or not in a known form.
+    /// [`QueryError`] if Mailgun does not answer, or if the format of its answer is unknown.
     pub async fn domain_facts(&self) -> Result<Option<DomainFacts>, QueryError> {
         let request = self.client.get(self.url(&["v4", "domains", &self.domain])?);
         let Some(response) = readable(self.call(request).await?)? else { return Ok(None) };
@@ -76,7 +76,7 @@ impl MailgunEventsClient {
     /// The URLs of the domain's webhooks by type, such as `delivered`. `None` if the key may not read them.
     ///
     /// # Errors
-    /// [`QueryError`] if Mailgun does not answer, or not in a known form.
+    /// [`QueryError`] if Mailgun does not answer, or if the format of its answer is unknown.
     pub async fn webhook_urls(&self) -> Result<Option<BTreeMap<String, Vec<String>>>, QueryError> {
         let request = self.client.get(self.url(&["v3", "domains", &self.domain, "webhooks"])?);
         let Some(response) = readable(self.call(request).await?)? else { return Ok(None) };

@@ -172,7 +172,8 @@ impl SupabaseClient {
         }
     }
 
-    /// Creates a sign-in link that leads to `callback_url`, for a mail with such `links`. Any earlier link of this address stops working.
+    /// Creates a sign-in link that leads to `callback_url`. `links` says what the mailed link leads to and whether the
+    /// mail shows a code. Any earlier link of this address stops working.
     ///
     /// # Errors
     /// [`UpstreamFailure`] if the response contains no link, or a link that must not be mailed.

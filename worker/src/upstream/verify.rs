@@ -41,7 +41,7 @@ impl VerifyClient {
         })
     }
 
-    /// The address that `SUPABASE_URL` gives to links.
+    /// The address of `/verify` under `SUPABASE_URL`, to which links lead by default.
     pub(crate) fn endpoint(&self) -> &Url {
         &self.endpoint
     }

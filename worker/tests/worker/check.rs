@@ -1,4 +1,5 @@
-//! `magic-link-worker check`: nothing to report about a sound system, and each planted fault is found, with what to do.
+//! `magic-link-worker check` finds no fault in a sound system. It finds each fault that a test causes, and says what to
+//! do about it.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +15,7 @@ const CALLBACK: &str = "https://example.com/auth/callback";
 const WEBHOOK: &str = "https://login.example.com/api/webhooks/mailgun";
 const ACCOUNT: &str = "ann.lee@example.com";
 
-/// Words of secrets that no output may contain.
+/// Parts of secrets, and a person's address, that no output may contain.
 const SECRETS: [&str; 4] = ["sandbox-service-role-key", "key-sandbox", "postgres://", ACCOUNT];
 
 /// A sound system, which a test then breaks.
@@ -88,7 +89,7 @@ impl System {
         (code, printed)
     }
 
-    /// Nothing was changed, mailed or requested.
+    /// Ends the test, and checks that no mail was sent.
     async fn finish(self) {
         assert!(self.test.mailgun.mails().is_empty(), "the check sends no mail");
         self.test.finish().await;
@@ -96,7 +97,7 @@ impl System {
 }
 
 impl Report {
-    /// Fails unless this probe, and no other, has this result and says these words.
+    /// Fails unless this probe has this result and says these words, and every other probe is `ok` or skipped.
     fn expect_only(&self, result: &str, probe: &str, words: &[&str]) {
         let told = self.probes.get(probe).unwrap_or_else(|| panic!("{probe}: {self:#?}"));
         assert_eq!(told.0, result, "{probe}: {self:#?}");

@@ -123,7 +123,8 @@ async fn a_private_certificate_authority_is_trusted_only_for_supabase() {
     {
         let _worker = test.start_worker();
         let job = test.enqueue("ben@example.com").await;
-        // The block ends by killing the worker. A job that it was delivering then would be leased for another minute.
+        // The worker is killed at the end of this block. A job that it was delivering at that moment would stay leased
+        // for another minute.
         test.wait_for_state(waiting, "sent").await;
         test.wait_for_state(job, "sent").await;
         assert!(!test.supabase.verify_journal().is_empty(), "the callback was not checked over TLS");

@@ -90,7 +90,7 @@ async fn a_preview_that_cannot_be_written_says_why() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("file"), "").unwrap();
     for (out, more, problem) in [
-        ("mails", &["--language", "pt"][..], "there are no messages in `pt`, only in en, de, fr, es, ar"),
+        ("mails", &["--language", "pt"][..], "there are no mails in `pt`, only in en, de, fr, es, ar"),
         ("mails", &["--portal", "shop"], "there is no portal `shop`: no portal is configured"),
         ("file/mails", &[], "file/mails"),
     ] {

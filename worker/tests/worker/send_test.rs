@@ -32,7 +32,7 @@ async fn a_test_mail_says_so_and_belongs_to_no_job() {
 async fn a_test_mail_that_is_not_sent_says_why() {
     let mut test = TestWorker::new().await;
     for (more, problem) in [
-        (&["--language", "pt"][..], "there are no messages in `pt`"),
+        (&["--language", "pt"][..], "there are no mails in `pt`"),
         (&["--portal", "shop"], "there is no portal `shop`"),
     ] {
         let (code, printed) = send_test(&test, more).await;

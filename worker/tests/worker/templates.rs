@@ -49,7 +49,7 @@ async fn a_reload_changes_new_mails_and_no_mail_that_was_already_tried() {
     assert!(html(ADA).contains(">First words</a>"), "a repeated mail has the text of the first mail");
     assert_eq!(count_log_lines(&worker, "reloaded PORTALS_FILE and MAIL_TEMPLATES"), 1);
 
-    // One faulty file keeps all files from being used.
+    // If one file has a fault, none of the changed files is used.
     write(folder.path(), "en/words.ftl", "mail-button = Third words\n");
     write(folder.path(), "sign_in.txt", "{{ link }}\n{{ cod }}\n");
     write(folder.path(), "singin.html", "");

@@ -228,7 +228,7 @@ fn only_a_redirect_by_verify_shows_whether_a_callback_is_allowed() {
         (303, CALLBACK.to_owned(), RedirectAnswer::Allowed),
         (303, format!("https://www.example.org{ERROR}"), refused("https://www.example.org")),
         (303, format!("https://www.example.org/welcome?a=b{ERROR}"), refused("https://www.example.org/welcome?a=b")),
-        // This URL starts with the portal's origin.
+        // The text of this URL starts with the portal's origin, but its host is another one.
         (
             303,
             format!("https://portal.example.com.evil.example/{ERROR}"),

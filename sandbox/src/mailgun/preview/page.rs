@@ -35,8 +35,8 @@ pub(super) fn of_faults(Faults(lines): &Faults) -> String {
     let lines: String = lines.iter().map(|line| format!("<li>{}</li>\n", escape(line))).collect();
     let content = format!(
         "<main class=\"gallery\">\n<section class=\"faults\" role=\"alert\">\n<h2>The mails cannot be rendered</h2>\n\
-         <p>Correct this, and then <a href=\"/mails\">render again</a>. Until then, the programs go on with the files that they \
-         have.</p>\n<ul>\n{lines}</ul>\n</section>\n</main>"
+         <p>Correct this, and then <a href=\"/mails\">render again</a>. Until then, the programs keep using the files that \
+         they have read.</p>\n<ul>\n{lines}</ul>\n</section>\n</main>"
     );
     page("not rendered", &content)
 }

@@ -2,7 +2,8 @@
 // scroll.
 'use strict';
 
-// The mail changes its height with its width, and is shown or hidden by the switches.
+// Adjusts a frame whenever the height of its mail changes. The height depends on the width, and the switches show and
+// hide mails.
 function fit(frame) {
   const mail = frame.contentDocument?.documentElement;
   if (!mail || frame.contentDocument.URL === 'about:blank') return;

@@ -63,7 +63,7 @@ enum Verdict {
 }
 
 impl Scan {
-    /// `None` while the scan is running, or if nothing is known.
+    /// `None` while the scan is running, or if the link's token is not known.
     fn verdict(&self) -> Option<Verdict> {
         let token = self.token.as_ref().filter(|_| self.visit != Visit::Pending)?;
         Some(match (token.signed_in_before, token.signs_in_after) {

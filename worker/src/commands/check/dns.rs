@@ -21,11 +21,11 @@ const SPF: &str = "dns.spf";
 const DKIM: &str = "dns.dkim";
 const DMARC: &str = "dns.dmarc";
 
-/// Selectors that Mailgun has used, for keys that may not read the domain's own.
+/// DKIM selectors that Mailgun often uses. They are tried if the key may not read which selectors the domain has.
 const USUAL_SELECTORS: [&str; 7] = ["mailo", "k1", "pic", "s1", "mx", "smtp", "mg"];
 /// Maximum number of DNS lookups of one SPF record (RFC 7208, section 4.6.4).
 const MAX_SPF_LOOKUPS: usize = 10;
-/// Maximum time for one query. It is sent again once.
+/// Maximum time for one query. A query without an answer is repeated once.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) async fn check(settings: &CheckSettings, domain: Option<&DomainFacts>) -> Vec<Finding> {
@@ -102,7 +102,7 @@ async fn check_dkim(dns: &Dns, domain: &str, facts: Option<&DomainFacts>) -> Fin
         let action = "Add the TXT record that Mailgun's console shows for this name";
         return Finding::fail(DKIM, format!("Mailgun signs with {tried}, but no DKIM key was found there"), action);
     }
-    let message = format!("No DKIM key at the names that Mailgun often uses ({tried}); it may be at another one");
+    let message = format!("No DKIM key at the names that Mailgun often uses ({tried}); the key may be at another name");
     let action = format!(
         "Compare the DKIM record of {domain} with Mailgun's console, or set MAILGUN_EVENTS_KEY to a key that may read it"
     );
@@ -156,7 +156,7 @@ async fn check_dmarc(dns: &Dns, from: &str, sending: &str) -> Finding {
         }
         None => {
             let message = format!(
-                "{from} has no DMARC policy, and {sending} is not one of its domains, so the mails look forged"
+                "{from} has no DMARC policy, and {sending} has another registrable domain, so the mails look forged"
             );
             Finding::warn(DMARC, message, related)
         }
@@ -167,7 +167,7 @@ async fn check_dmarc(dns: &Dns, from: &str, sending: &str) -> Finding {
 struct Dns(TokioResolver);
 
 impl Dns {
-    /// Asks `server`, or the system's servers.
+    /// A resolver that asks `server`. Without `server`, it asks the system's DNS servers.
     ///
     /// # Errors
     /// Why the system's configuration cannot be used.

@@ -5,9 +5,9 @@
 pub(super) enum Spf {
     /// There is no SPF record.
     Missing,
-    /// There are several, which is an error (section 4.5).
+    /// There are several SPF records, which is an error (RFC 7208, section 4.5).
     Several,
-    /// There is one.
+    /// There is one SPF record.
     One {
         /// Whether it includes a domain of Mailgun.
         includes_mailgun: bool,
@@ -91,8 +91,8 @@ pub(super) struct Dmarc {
 }
 
 impl Dmarc {
-    /// The policy in the records of a name. `for_subdomain` if the name is above the sender's domain. `None` unless there is exactly
-    /// one policy.
+    /// The policy in the TXT records of a name. `for_subdomain` is true if the sender's domain is a subdomain of the
+    /// name. `None` unless there is exactly one policy.
     pub(super) fn of(records: &[String], for_subdomain: bool) -> Option<Self> {
         let found: Vec<&String> = records.iter().filter(|record| tag(record, "v") == Some("DMARC1")).collect();
         let [record] = found[..] else { return None };
@@ -107,8 +107,8 @@ impl Dmarc {
         Some(Self { policy, is_dkim_strict: is_strict("adkim"), is_spf_strict: is_strict("aspf") })
     }
 
-    /// Whether a mail from `from` meets the policy. Mailgun signs it for `sending`, and sends it with a return address there.
-    /// One of the two is enough.
+    /// Whether a mail from the domain `from` meets the policy. Mailgun signs the mail for the domain `sending` (DKIM),
+    /// and its return address is in the same domain (SPF). It is enough if one of the two is aligned with `from`.
     pub(super) fn is_aligned(&self, from: &str, sending: &str) -> bool {
         let is_related = match (registrable(from), registrable(sending)) {
             (Some(from), Some(sending)) => from == sending,

@@ -13,7 +13,7 @@ pub(super) enum ProbeResult {
     Warn,
     /// Mails do not arrive, or their links do not work, until it is corrected.
     Fail,
-    /// The probe was not made.
+    /// The probe was not run.
     Skip,
 }
 
@@ -60,7 +60,7 @@ impl Finding {
     }
 }
 
-/// The address with only the first character of its name.
+/// The address with only the first character of the part before the @.
 pub(super) fn masked(address: &Email) -> String {
     let text = address.as_str();
     let first = text.chars().next().unwrap_or_default();

@@ -29,7 +29,7 @@ pub(super) async fn check(settings: &CheckSettings) -> (Vec<Finding>, Option<Dom
     let (client, events) = match clients {
         Ok(clients) => clients,
         Err(error) => {
-            let message = format!("No client can be created: {error}");
+            let message = format!("The HTTP client cannot be created: {error}");
             return (vec![Finding::fail(CONNECTION, message, "Check MAILGUN_BASE_URL and MAILGUN_RATE")], None);
         }
     };
@@ -100,7 +100,7 @@ fn domain_action(code: &str, settings: &MailgunClientSettings) -> String {
     let domain = &settings.domain;
     match code {
         "mailgun_domain_not_found" => format!(
-            "Set MAILGUN_DOMAIN to a domain of the account, or, if {domain} is right, to its region: {}",
+            "Set MAILGUN_DOMAIN to a domain of the account. If {domain} is right, it is in the other region: {}",
             other_region(settings)
         ),
         "mailgun_sender_refused" => format!("Set MAIL_FROM to an address of {domain}"),
@@ -111,7 +111,7 @@ fn domain_action(code: &str, settings: &MailgunClientSettings) -> String {
     }
 }
 
-/// The value that leads to the region that is not set.
+/// The setting that selects Mailgun's other region.
 fn other_region(settings: &MailgunClientSettings) -> String {
     let is_eu = settings.url.host_str() == Some("api.eu.mailgun.net");
     format!("set MAILGUN_BASE_URL={}", if is_eu { US } else { EU })
@@ -129,7 +129,8 @@ fn connection_action(failure: &UpstreamFailure) -> String {
 }
 
 async fn check_events(settings: &CheckSettings, events: &MailgunEventsClient) -> (Vec<Finding>, Option<DomainFacts>) {
-    const ACTION: &str = "Set MAILGUN_EVENTS_KEY to a key of the account that may read events. A sending key may not";
+    const ACTION: &str = "Set MAILGUN_EVENTS_KEY to a key of the account that may read events. A sending key may not \
+    read them";
     const SLOW: &str = "Mailgun did not answer in time";
     let key = match in_time(events.check()).await {
         Some(Ok(())) => Finding::ok(EVENTS_KEY, "Mailgun accepts MAILGUN_EVENTS_KEY"),
@@ -155,7 +156,7 @@ async fn check_events(settings: &CheckSettings, events: &MailgunEventsClient) ->
 
 fn judge_state(facts: &DomainFacts, domain: &str) -> Finding {
     if facts.is_disabled || facts.state != "active" {
-        // The state is a word of Mailgun's; show nothing else.
+        // The state comes from Mailgun. Show it only if it is a single lower-case word.
         let is_word = facts.state.bytes().all(|byte| byte.is_ascii_lowercase());
         let state = if facts.is_disabled {
             "disabled"

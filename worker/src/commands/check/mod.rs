@@ -1,8 +1,9 @@
-//! `magic-link-worker check`: finds what would keep mails from arriving before the first person asks for one, and at three in the
-//! morning. It sends no mail and changes nothing. The only exception is `--as`, which replaces the link of one account.
+//! `magic-link-worker check`: finds what would keep mails from arriving. It is made for the time before the first
+//! request, and for an outage. It sends no mail and changes nothing. The only exception is `--as`, which replaces the
+//! link of one account.
 //!
-//! Each file has the probes of one system. A probe has a name, and ends with a `Finding` that says what to do. The systems are
-//! checked side by side.
+//! Each file has the probes of one system. A probe has a name, and ends with a `Finding` that says what to do. The
+//! systems are checked in parallel.
 
 mod dns;
 mod dns_records;
@@ -26,7 +27,8 @@ use crate::settings::CheckSettings;
 
 /// Maximum time for one probe.
 const PROBE_LIMIT: Duration = Duration::from_secs(15);
-/// Maximum time for one call to an upstream. It is shorter, so that the error of the call says what happened.
+/// Maximum time for one call to an upstream. Shorter than [`PROBE_LIMIT`], so that the call can still report its own
+/// error.
 const CALL_LIMIT: Duration = Duration::from_secs(12);
 
 /// Runs all probes and prints what they found. Returns whether no probe failed.
@@ -40,7 +42,7 @@ pub async fn check(settings: &CheckSettings) -> Result<bool, CommandError> {
         progress.of("Supabase Auth", supabase::check(settings)),
         async {
             let (findings, domain) = progress.of("Mailgun", mailgun::check(settings)).await;
-            // Mailgun may know the names of the DKIM records.
+            // The DNS probes come after Mailgun's, because Mailgun may know the names of the DKIM records.
             (findings, progress.of("DNS", dns::check(settings, domain.as_ref())).await)
         },
     );

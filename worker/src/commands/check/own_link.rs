@@ -118,7 +118,7 @@ fn judge_link(account: &Email, facts: &LinkFacts, path: LinkPathAnswer, leads_th
         LinkPathAnswer::Unclear => Finding::warn(
             PROBE,
             format!("Links lead to {url}, which gives no clear answer"),
-            "Open the address in a browser",
+            "Open this URL in a browser",
         ),
     }
 }
@@ -141,7 +141,7 @@ fn judge_redirect(facts: &LinkFacts, callback: Option<&CallbackUrl>) -> Finding 
     )
 }
 
-/// Compares the length of the codes with what the portal that demands most needs.
+/// Compares the length of the codes with the highest minimum of all portals.
 fn judge_code(digits: usize, links: &[PortalLinks]) -> Finding {
     let wanted = links.iter().filter_map(|links| links.mail_code.min_digits()).max();
     match wanted {

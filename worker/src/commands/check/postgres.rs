@@ -11,9 +11,9 @@ use crate::settings::{CheckSettings, DatabaseSettings};
 
 /// The oldest version that the tables work with.
 const OLDEST_VERSION: i32 = 15;
-/// Difference between the clocks that is worth a look.
+/// Difference between the clocks above which the probe warns.
 const CLOCK_WARNING: TimeDelta = TimeDelta::seconds(2);
-/// Difference between the clocks that shortens links and lets webhooks look too old.
+/// Difference between the clocks above which the probe fails, because links expire early and webhooks look too old.
 const CLOCK_FAILURE: TimeDelta = TimeDelta::seconds(30);
 
 const CONNECTION: &str = "postgres.connection";
@@ -131,7 +131,7 @@ fn judge_rights(missing: Result<Vec<String>, Error>, facts: &ServerFacts) -> Fin
     }
 }
 
-/// Judges the difference between the clocks that is certain.
+/// Judges how far the clocks differ at least: the measured difference minus the uncertainty of the measurement.
 fn judge_clock(ahead: TimeDelta, uncertainty: TimeDelta) -> Finding {
     const ACTION: &str = "Synchronise both clocks (NTP)";
     let certain = (ahead.abs() - uncertainty).max(TimeDelta::zero());

@@ -12,8 +12,9 @@ use crate::{
 
 pub(super) const PROBE: &str = "supabase.redirect";
 
-/// Maximum number of callbacks to ask about. By default, Supabase accepts 30 such requests at once from one address, and each
-/// callback takes three. The rest is for the worker and for people.
+/// Maximum number of callbacks to ask about. By default, Supabase accepts 30 such requests at once from one address,
+/// and each callback takes three. The remaining six are left to the worker and to people who sign in from the same
+/// address.
 const MAX_CALLBACKS: usize = 8;
 
 pub(super) async fn check(settings: &CheckSettings, client: &VerifyClient) -> Vec<Finding> {
@@ -52,8 +53,8 @@ fn name(callback: &CheckedCallback) -> String {
     }
 }
 
-/// The answers for the three test URLs: `None` for an allowed one, otherwise where links would lead. `None` as a whole if an answer
-/// is unclear.
+/// The answers for the three test URLs: `None` for an allowed one, otherwise where links would lead. Returns `None` if
+/// any answer is unclear.
 async fn ask(client: &VerifyClient, callback: &CheckedCallback) -> Option<[Option<String>; 3]> {
     let mut answers = [const { None }; 3];
     for (query, answer) in TEST_QUERIES.iter().zip(&mut answers) {
@@ -73,11 +74,12 @@ fn judge(callback: &CheckedCallback, answers: Option<&[Option<String>; 3]>) -> F
         return Finding::warn(PROBE, message, "Run the check again in a minute");
     };
     let Some(leads_to) = answers.iter().flatten().next() else {
-        return Finding::ok(PROBE, format!("{name}: links may lead to it, with any next"));
+        return Finding::ok(PROBE, format!("{name}: links may lead to it, with any value of ?next="));
     };
     let message = match answers {
         [None, None, Some(_)] => format!(
-            "{name}: the redirect allow list accepts next=/, but no next with a dot or a slash, because a * in an entry stops there"
+            "{name}: the redirect allow list accepts ?next=/, but not a longer path with dots and slashes, because a * \
+            in an entry does not match them"
         ),
         [None, Some(_), _] => format!("{name}: the redirect allow list accepts it only without ?next="),
         [Some(_), None, None] => format!("{name}: the redirect allow list accepts it only with ?next="),

@@ -1,4 +1,4 @@
-//! Prints the findings, and on a terminal what is being checked.
+//! Prints the findings and, on a terminal, what is being checked.
 
 use std::{
     io::{self, IsTerminal as _, Write as _, stderr, stdout},
@@ -91,7 +91,7 @@ impl Progress {
 
     fn show(&self, line: &str) {
         if self.is_shown {
-            // Progress is not worth an error.
+            // Ignore errors: the command works without the progress line.
             let _ = write!(stderr(), "\r\x1b[2K{line}");
             let _ = stderr().flush();
         }

@@ -8,7 +8,7 @@ use crate::settings::WorkerSettings;
 /// Maximum time that claimed jobs should wait for `MAILGUN_RATE`. No other worker can send them meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The settings that the worker alone knows. The api checks `JOB_DEADLINE`.
+/// Checks the settings that only the worker reads. The api checks `JOB_DEADLINE`.
 pub(super) fn check(settings: &WorkerSettings) -> Vec<Finding> {
     let limits = &settings.limits;
     let mut findings: Vec<Finding> = settings

@@ -38,7 +38,7 @@ pub(super) async fn check(settings: &CheckSettings) -> Vec<Finding> {
         Err(error) => {
             return vec![Finding::fail(
                 CONNECTION,
-                format!("No client can be created: {error}"),
+                format!("The HTTP client cannot be created: {error}"),
                 "Check SUPABASE_URL and SUPABASE_CA_FILE",
             )];
         }
@@ -123,7 +123,7 @@ async fn check_verify(settings: &CheckSettings, clients: &Clients) -> (bool, Fin
                 Finding::warn(
                     VERIFY,
                     message,
-                    "Run the check again in a minute. If the answer is still unclear, open the address in a browser",
+                    "Run the check again in a minute. If the answer is still unclear, open this URL in a browser",
                 ),
             )
         }

@@ -34,7 +34,7 @@ pub(super) fn judge(urls: &BTreeMap<String, Vec<String>>, public_url: Option<&Pu
     elsewhere.dedup();
     let also = if elsewhere.is_empty() { String::new() } else { format!(", but to {}", elsewhere.join(", ")) };
     let address = wanted.unwrap_or_else(|| format!("https://…{PATH}"));
-    let message = format!("Mailgun does not report {} to {address}{also}", missing.join(", "));
+    let message = format!("Mailgun does not report events of type {} to {address}{also}", missing.join(", "));
     Finding::warn(PROBE, message, format!("Add webhooks of these types in Mailgun's console, with the URL {address}"))
 }
 
@@ -59,7 +59,7 @@ mod tests {
         assert_eq!(judge(&at(ours, &TYPES), Some(&public_url)).result, ProbeResult::Ok);
         assert_eq!(judge(&at("https://other.example.com/api/webhooks/mailgun", &TYPES), None).result, ProbeResult::Ok);
         let finding = judge(&at(ours, &TYPES[1..]), Some(&public_url));
-        assert_eq!(finding.message, format!("Mailgun does not report accepted to {ours}"));
+        assert_eq!(finding.message, format!("Mailgun does not report events of type accepted to {ours}"));
         let finding =
             judge(&at("https://user:sesame@hooks.example.org/s/sesame?key=sesame", &TYPES[..1]), Some(&public_url));
         assert!(finding.message.ends_with(", but to https://hooks.example.org"), "{finding:?}");

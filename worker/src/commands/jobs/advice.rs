@@ -16,7 +16,7 @@ pub(super) struct Advice {
     pub(super) place: String,
 }
 
-/// What the document says about this code, if it does.
+/// What the document says about this code. `None` if it has no entry for the code.
 pub(super) fn advice(code: &str) -> Option<Advice> {
     let wanted = format!("`{code}`");
     let mut heading = CODES;

@@ -1,6 +1,6 @@
 //! `magic-link-worker jobs`: what happened to mails, for operators and scripts. `list`, `show` and `tail` only read, and the role
-//! `magic_link_viewer` of deploy/roles.sql may run them. `cancel` and `retry` need `magic_link_operator`. No command prints a link, a token or a code of a mail. What mail
-//! servers and upstreams said is written by strangers, so `text` makes it safe to print.
+//! `magic_link_viewer` of deploy/roles.sql may run them. `cancel` and `retry` need `magic_link_operator`. No command prints a
+//! link, a token or a code of a mail. The messages of mail servers and upstreams are untrusted, so `text` makes them safe to print.
 
 mod act;
 mod advice;

@@ -184,7 +184,7 @@ fn sent(story: &Story) -> Vec<String> {
 
 fn superseded(story: &Story) -> String {
     let Some(other) = &story.replaced_by else {
-        return "Nothing more: another request of the same person serves instead.".to_owned();
+        return "Nothing more: another request of the same person took its place.".to_owned();
     };
     let (when, request) = (time(other.created_at), plain(&other.request_id));
     let show = format!("magic-link-worker jobs show {}", other.id);
@@ -201,14 +201,14 @@ fn suppression(story: &Story, names: &Names) -> Option<String> {
     let suppression = story.suppression.as_ref()?;
     let address = names.show(&story.job.recipient);
     Some(format!(
-        "{address} is suppressed {} ({}): requests for it get no mail. To mail it before: select \
-         email_lift_suppression('the address'). See docs/operating.md#suppressed-addresses.",
+        "{address} is suppressed {} ({}): requests for it get no mail. To end the suppression now: select \
+        email_lift_suppression('the address'). See docs/operating.md#suppressed-addresses.",
         until(suppression.until, story.now),
         suppression.reason.as_str(),
     ))
 }
 
-/// "at 06:19 (in 20s)".
+/// Such as "at 2026-11-26T06:19:00Z (in 20s)".
 fn at(when: DateTime<Utc>, now: DateTime<Utc>) -> String {
     if when > now {
         format!("at {} (in {})", time(when), span(when - now))

@@ -24,7 +24,7 @@ pub(super) struct Story {
     pub(super) steps: Vec<TriedStep>,
     /// What Mailgun reported, in order of time.
     pub(super) events: Vec<ReportedEvent>,
-    /// For a superseded job: the job whose mail serves its person.
+    /// For a superseded job: the job whose mail the person gets instead.
     pub(super) replaced_by: Option<RelatedJob>,
     /// What operators did to the job, in order of time.
     pub(super) actions: Vec<JobAction>,

@@ -112,7 +112,7 @@ pub(super) fn event(event: &ReportedEvent) -> String {
     let codes = [event.smtp_code.map(|code| code.to_string()), event.enhanced_code.as_deref().map(plain)];
     let message = event.message.as_deref().map(|message| format!("\"{}\"", plain(message)));
     let said: Vec<String> = codes.into_iter().chain([message]).flatten().collect();
-    let said = if said.is_empty() { String::new() } else { format!(" It was told {}.", said.join(" ")) };
+    let said = if said.is_empty() { String::new() } else { format!(" Details: {}.", said.join(" ")) };
     format!("Mailgun reports {}{details}{status}.{said}", plain(&event.event))
 }
 

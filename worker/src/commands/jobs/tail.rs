@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{commands::CommandError, settings::FormatArguments};
 
-/// Shortest time between two polls. A notification of new jobs ends the wait after it.
+/// Shortest time between two polls. After this time, a notification of new jobs starts the next poll at once.
 const SHORTEST_WAIT: Duration = Duration::from_millis(500);
 /// Longest time between two polls.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
@@ -77,9 +77,9 @@ struct Tail<'a> {
     json: bool,
     names: Names,
     started_at: DateTime<Utc>,
-    /// The changes that were printed, with the time after which they are no longer read.
+    /// The changes that were printed or skipped, each with the time of the last poll that read it.
     seen: HashMap<Change, DateTime<Utc>>,
-    /// The recipients of the jobs that were printed lately, as they are printed.
+    /// The recipients of recent jobs, in the form in which they are printed.
     recipients: HashMap<JobId, (String, DateTime<Utc>)>,
 }
 
@@ -95,7 +95,8 @@ struct Line {
 impl Tail<'_> {
     /// Prints the last jobs as they are now.
     async fn print_first(&mut self) -> Result<(), CommandError> {
-        // What happened before the start is not news. It is read first, so that no later change is taken for it.
+        // Mark the changes before the start as seen, so that they are not printed. Read them before the jobs below, so
+        // that a change during this function is still printed.
         drop(self.changes(self.started_at - LOOK_BACK, self.started_at).await?);
         let filter = JobFilter::since(self.started_at - TimeDelta::days(1));
         let mut jobs = history::list::list(self.pool, &filter, FIRST).await?.jobs;
@@ -119,7 +120,8 @@ impl Tail<'_> {
         for line in &lines {
             self.print(line)?;
         }
-        // Steps are read for as long as their job may change, so they are kept for longer.
+        // Remember steps for longer than other changes, because each poll reads all steps of a job that may still
+        // change.
         let forget = now - LOOK_BACK * 4;
         self.seen.retain(|change, at| *at >= forget || matches!(change, Change::Step(..)));
         self.seen.retain(|_, at| *at >= now - TimeDelta::days(1));
@@ -127,7 +129,7 @@ impl Tail<'_> {
         Ok(())
     }
 
-    /// The changes of a span of time that were not seen before, in order of time.
+    /// The changes since `since` that were not seen before, in order of time.
     async fn changes(&mut self, since: DateTime<Utc>, now: DateTime<Utc>) -> Result<Vec<Line>, CommandError> {
         let mut lines = vec![];
         for job in changes::requested(self.pool, since).await? {
@@ -176,7 +178,7 @@ impl Tail<'_> {
         }
     }
 
-    /// Whether a change was not seen before. From now on, it was.
+    /// Whether a change was not seen before. Marks the change as seen.
     fn is_new(&mut self, change: Change, now: DateTime<Utc>) -> bool {
         self.seen.insert(change, now).is_none()
     }

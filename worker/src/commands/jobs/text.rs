@@ -26,7 +26,7 @@ pub(in crate::commands) fn json_line(value: &Value) -> String {
             // Such characters occur only within strings, where an escape means the same. A character beyond the first 65,536
             // is a pair of escapes.
             for unit in c.encode_utf16(&mut [0; 2]) {
-                write!(line, "\\u{unit:04x}").expect("a String takes every text");
+                write!(line, "\\u{unit:04x}").expect("writing into a String cannot fail");
             }
         } else {
             line.push(c);
@@ -38,7 +38,7 @@ pub(in crate::commands) fn json_line(value: &Value) -> String {
 /// Which addresses are printed as they are.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
-    /// Whether all are.
+    /// Whether all addresses are.
     pub(super) all: bool,
     /// The address that the operator has typed.
     pub(super) known: Option<String>,

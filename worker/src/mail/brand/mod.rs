@@ -28,8 +28,8 @@ pub struct Brand {
     pub from: Option<String>,
     /// The address that replies go to.
     pub reply_to: Option<String>,
-    /// The languages of the portal's mails, the default first. `None` for all languages that have words. They choose what is
-    /// previewed, and change no mail.
+    /// The languages of the portal's mails, the default first. `None` for all languages that have words. Only `mail
+    /// preview` and `mail send-test` use this list; the mail of a job is in the language that the job names.
     pub languages: Option<Vec<Language>>,
 }
 

@@ -18,7 +18,7 @@ pub enum RedirectAnswer {
         /// The URL that Supabase uses instead.
         leads_to: String,
     },
-    /// Not known.
+    /// The response shows neither.
     Unclear,
 }
 
@@ -29,7 +29,7 @@ pub enum LinkPathAnswer {
     Served,
     /// The server responds with 404.
     NotFound,
-    /// Not known.
+    /// The response shows neither.
     Unclear,
 }
 
