@@ -77,7 +77,7 @@ fn fault(command: &str) -> Option<ErrorKind> {
 /// The name of a setting at the start of inline code, such as `MAIL_CODE` in `MAIL_CODE=on`.
 fn setting(code: &str) -> Option<&str> {
     let name = code.split(|c: char| c != '_' && !c.is_ascii_uppercase()).next()?;
-    (name.contains('_') || name == "SIGNUPS").then_some(name)
+    (name.trim_start_matches('_').contains('_') || name == "SIGNUPS").then_some(name)
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn a_command_with_a_wrong_word_is_noticed() {
     ];
     assert_eq!(faults, expected);
     assert_eq!(
-        ["MAIL_CODE=on", "MAILER_URLPATHS_*", "LISTEN"].map(setting),
+        ["MAIL_CODE=on", "MAILER_URLPATHS_*", "_refused"].map(setting),
         [Some("MAIL_CODE"), Some("MAILER_URLPATHS_"), None]
     );
 }
