@@ -1,11 +1,11 @@
 -- Creates five roles, each with only the rights that it needs:
 --
---   magic_link_owner   owns the tables: run `magic-link-worker migrate` as this role
---   magic_link_api     magic-link-api: adds jobs, cannot read links or history
---   magic_link_worker  magic-link-worker: reads and writes all rows
---   magic_link_viewer  people and dashboards: reads the views, and the columns that the documentation's queries and
---                      `magic-link-worker jobs` need
---   magic_link_operator  people who may also cancel and retry jobs, and pause mail; has the rights of the viewer, too
+--   magic_link_owner      owns the tables: run `magic-link-worker migrate` as this role
+--   magic_link_api        magic-link-api: adds jobs, cannot read links or history
+--   magic_link_worker     magic-link-worker: reads and writes all rows
+--   magic_link_viewer     people and dashboards: reads the views, and the columns that the documentation's queries and
+--                         `magic-link-worker jobs` need
+--   magic_link_operator   people who may also cancel and retry jobs, and pause mail: has the viewer's rights, too
 --
 -- Run this script as a superuser in the outbox's database, before the first migration and again after each migration. It is
 -- safe to run repeatedly. Set MIGRATE_ON_START=false for the api and the worker. Set the password of each role once:
@@ -24,7 +24,8 @@ declare
   relation record;
   routine record;
 begin
-  foreach role in array array['magic_link_owner', 'magic_link_api', 'magic_link_worker', 'magic_link_viewer', 'magic_link_operator']
+  foreach role in array array[
+    'magic_link_owner', 'magic_link_api', 'magic_link_worker', 'magic_link_viewer', 'magic_link_operator']
   loop
     -- The script may run in another database of this server at the same time.
     begin
@@ -86,9 +87,12 @@ begin
     email_take_reports, email_roll_up, email_make_partitions, email_drop_partition, email_forget, email_forget_actions,
     email_lift_suppression
     to magic_link_worker;
-  grant select on operator_pauses to magic_link_worker;
-  drop policy if exists worker_reads on operator_pauses;
-  create policy worker_reads on operator_pauses for select to magic_link_worker using (true);
+  -- It only reads what operators did.
+  foreach relation in array array['operator_pauses', 'operator_actions', 'email_retries'] loop
+    execute format('grant select on %I to magic_link_worker', relation);
+    execute format('drop policy if exists worker_reads on %I', relation);
+    execute format('create policy worker_reads on %I for select to magic_link_worker using (true)', relation);
+  end loop;
 
   -- The api may check that email_jobs_open exists, but row level security shows it no rows. It calls functions that run as
   -- the owner to add jobs, to count the waiting jobs and to report.

@@ -721,8 +721,10 @@ begin
     grant execute on function email_load, email_retry_refusal, email_take_retries, email_settle_retry to magic_link_api;
   end if;
   if exists (select from pg_roles where rolname = 'magic_link_worker') then
-    grant select on operator_pauses to magic_link_worker;
-    grant execute on function email_forget_actions to magic_link_worker;
+    grant select on operator_pauses, operator_actions, email_retries to magic_link_worker;
     create policy worker_reads on operator_pauses for select to magic_link_worker using (true);
+    create policy worker_reads on operator_actions for select to magic_link_worker using (true);
+    create policy worker_reads on email_retries for select to magic_link_worker using (true);
+    grant execute on function email_forget_actions to magic_link_worker;
   end if;
 end $$;

@@ -1,4 +1,5 @@
-//! Links from documents to other documents, to their headings and to files of the repository.
+//! Links from documents to other documents, to their headings and to files of the repository, and what the programs print about
+//! documents.
 
 use std::{fs, path::Path};
 
@@ -10,6 +11,28 @@ fn every_link_leads_to_a_file_and_a_heading() {
     assert!(documents.len() > 15, "{documents:?}");
     let broken: Vec<String> = documents.iter().flat_map(|document| broken_links(document)).collect();
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn every_heading_that_a_program_or_an_alert_names_exists() {
+    let sources =
+        ["api/src", "outbox/src", "program/src", "worker/src"].map(|folder| files(&workspace().join(folder), "rs"));
+    let texts = sources.concat().into_iter().chain(files(&workspace().join("deploy"), "yaml"));
+    let texts: Vec<String> = texts.map(|file| fs::read_to_string(file).unwrap()).collect();
+    let named: Vec<&str> = texts.iter().flat_map(|text| named_headings(text)).collect();
+    assert!(named.len() > 20, "{named:?}");
+    let missing: Vec<&&str> = named.iter().filter(|target| !leads(&workspace().join("README.md"), target)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+/// The headings of documents that `text` names, such as `docs/operating.md#metrics-and-alerts`.
+fn named_headings(text: &str) -> Vec<&str> {
+    let targets = text.match_indices("docs/").map(|(at, _)| &text[at..]);
+    let targets =
+        targets.filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && !"/._-#".contains(c)).next());
+    let targets = targets.map(|target| target.trim_end_matches('.'));
+    // A program completes a target that ends with `#`.
+    targets.filter(|target| target.contains(".md#") && !target.ends_with('#')).collect()
 }
 
 /// The broken links of a document, each with the document's path. Links to other servers are not followed.
@@ -59,4 +82,10 @@ fn a_link_to_a_missing_file_or_heading_is_broken() {
     let found = broken_links(&document);
     let expected = ["missing.md", "other.md#another-thing", "#there"];
     assert_eq!(found, expected.map(|target| format!("{}: {target}", document.display())));
+}
+
+#[test]
+fn headings_are_found_in_messages() {
+    let text = "See docs/one.md#a-b. Or {\"docs/two.md#c\"}, docs/three.md, docs/four.md#{anchor} and docs/five.js#d";
+    assert_eq!(named_headings(text), ["docs/one.md#a-b", "docs/two.md#c"]);
 }

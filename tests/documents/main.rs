@@ -1,13 +1,16 @@
-//! Checks what the documents say about the source: links, headings, names of tests, alerts and error codes. Also checks that
-//! `.ci/run` and `just check` agree. Needs neither the programs nor Postgres.
+//! Checks what the documents say about the source: links, headings, names of tests, alerts, error codes, commands and metrics.
+//! Also checks that `.ci/run` and `just check` agree. Needs neither the programs nor Postgres.
 #![allow(clippy::unwrap_used, reason = "a test panics if it cannot continue")]
 
 mod check_steps;
+mod codes;
 mod headings;
 mod image;
 mod links;
+mod operators;
+mod runbook;
+mod source_codes;
 mod test_names;
-mod troubleshooting;
 
 use std::{
     fs,

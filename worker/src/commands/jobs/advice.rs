@@ -30,10 +30,23 @@ pub(super) fn advice(code: &str) -> Option<Advice> {
             && names.split(", ").any(|name| name == wanted)
         {
             let place = format!("docs/troubleshooting.md#{}", anchor(heading));
-            return Some(Advice { then: then.to_owned(), text: text.replace('`', ""), place });
+            return Some(Advice { then: then.to_owned(), text: plain(text), place });
         }
     }
     None
+}
+
+/// Markdown without its marks: the text of each link, and inline code as it is.
+fn plain(markdown: &str) -> String {
+    let (mut text, mut rest) = (String::new(), markdown);
+    while let Some((before, link)) = rest.split_once('[')
+        && let Some((label, target)) = link.split_once("](")
+        && let Some((_, after)) = target.split_once(')')
+    {
+        text = text + before + label;
+        rest = after;
+    }
+    (text + rest).replace('`', "")
 }
 
 /// The anchor of a heading, as GitHub makes it.
@@ -56,9 +69,15 @@ mod tests {
             let advice = advice(code).unwrap();
             assert!(advice.then == then && advice.text.contains(words), "{code}: {advice:?}");
             assert_eq!(advice.place, format!("docs/troubleshooting.md#{place}"));
-            assert!(!advice.text.contains('`'), "{advice:?}");
+            assert!(!advice.text.contains(['`', '[', '#']), "{advice:?}");
         }
         assert_eq!(advice("code"), None);
         assert_eq!(advice("no_such_code"), None);
+    }
+
+    #[test]
+    fn advice_has_no_marks_of_markdown() {
+        let markdown = "Set `A_B`. See [One](#one) and [the `two`](deploying.md#two). [open, a](b";
+        assert_eq!(plain(markdown), "Set A_B. See One and the two. [open, a](b");
     }
 }

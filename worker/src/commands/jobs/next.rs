@@ -155,7 +155,7 @@ fn sent(story: &Story) -> Vec<String> {
         None | Some(DeliveryStatus::Accepted) => {
             if since_end.is_some_and(|since| since.num_minutes() >= USUAL_REPORT_MINUTES) {
                 "Mailgun accepted the mail and has not reported what became of it. Look for it in Mailgun's log of the \
-                 domain. If all mails lack reports, see docs/troubleshooting.md, NothingArrives."
+                 domain. If all mails lack reports, see docs/troubleshooting.md#nothingarrives."
             } else {
                 "Mailgun accepted the mail. Its report of the delivery usually follows within seconds."
             }
@@ -169,7 +169,7 @@ fn sent(story: &Story) -> Vec<String> {
         }
         Some(DeliveryStatus::Undelivered) => {
             "Nothing more: Mailgun gave up. Read above what the recipient's mail server said. See \
-             docs/troubleshooting.md, MailBounces."
+             docs/troubleshooting.md#mailbounces."
         }
         Some(DeliveryStatus::Bounced) => {
             "Nothing more: the recipient's mail server refused the mail for good. Check the spelling of the address."

@@ -20,7 +20,13 @@ pub(super) fn in_order(story: &Story) -> Vec<(DateTime<Utc>, String)> {
     told.extend(story.steps.iter().map(|tried| (tried.started_at, step(tried))));
     told.extend(story.events.iter().map(|reported| (reported.occurred_at, event(reported))));
     if let Some(finished_at) = story.job.finished_at {
-        told.push((finished_at, end(story.job.state, story.job.code.as_deref(), story.job.message.as_deref())));
+        // A waiting job ends in the statement that cancels it, and the action is recorded an instant later.
+        let cancelled_at =
+            story.actions.iter().filter(|acted| acted.action == "cancel").map(|acted| acted.acted_at).max();
+        told.push((
+            finished_at.max(cancelled_at.unwrap_or(finished_at)),
+            end(story.job.state, story.job.code.as_deref(), story.job.message.as_deref()),
+        ));
     }
     // The sort is stable, so what has the same time stays in the order above.
     told.sort_by_key(|(at, _)| *at);
