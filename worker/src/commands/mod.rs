@@ -5,6 +5,7 @@ pub mod example_env;
 pub mod forget;
 pub mod jobs;
 pub mod migrate;
+mod plain;
 pub mod preview;
 mod preview_page;
 pub mod send_test;
