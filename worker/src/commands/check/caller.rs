@@ -112,12 +112,14 @@ fn unless_back_end(address: IpAddr) -> String {
 
 /// What to do if the peer counts because it is not in `TRUSTED_PROXIES`.
 fn advice_about_peer(peer: IpAddr, headers: &HeaderMap) -> Option<String> {
-    let add = format!("If {peer} is your proxy, add it to TRUSTED_PROXIES");
-    if is_private(peer) {
-        return Some(with_sharing(peer, &add));
+    let add = format!("If {peer} is your proxy, all callers behind it share this limit: add it to TRUSTED_PROXIES");
+    match (is_private(peer), headers.is_empty()) {
+        (true, _) => Some(add),
+        (false, false) => {
+            Some(format!("{add}. If it is a caller, nothing is wrong, because a caller can send any header"))
+        }
+        (false, true) => None,
     }
-    let has_headers = !headers.is_empty();
-    has_headers.then(|| format!("{add}. If it is a caller, nothing is wrong, because a caller can send any header"))
 }
 
 /// What to do if a header names an address that is probably a proxy's.

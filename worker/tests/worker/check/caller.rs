@@ -61,7 +61,7 @@ async fn the_first_entry_from_the_right_that_is_no_proxy_counts() {
 async fn a_peer_that_is_not_trusted_counts() {
     let header = ["X-Forwarded-For: 198.51.100.3"];
     let own = "limit of 10.0.0.7, because TRUSTED_PROXIES is not set, so the peer counts and its headers are ignored";
-    let action = "All callers behind 10.0.0.7 share this limit. If 10.0.0.7 is your proxy, add it to TRUSTED_PROXIES";
+    let action = "If 10.0.0.7 is your proxy, all callers behind it share this limit: add it to TRUSTED_PROXIES";
     expect(&ask(&[], PROXY, &header).await, "warn", &[own, action]);
     expect(&ask(&[], PROXY, &[]).await, "warn", &[own, action]);
     let not_listed = [("TRUSTED_PROXIES", "10.1.0.0/16")];

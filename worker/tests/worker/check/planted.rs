@@ -26,8 +26,10 @@ enum Planted {
 
 use Planted::*;
 
-/// Each fault with the options that are needed to find it, the only probe that is not `ok`, its result, and what its line says.
-const OF_SUPABASE: [(Planted, &[&str], &str, &str, &[&str]); 5] = [
+/// A fault with the options that are needed to find it, the only probe that is not `ok`, its result, and what its line says.
+type Case = (Planted, &'static [&'static str], &'static str, &'static str, &'static [&'static str]);
+
+const OF_SUPABASE: [Case; 5] = [
     (WrongKey, &[], "fail", "supabase.key", &["Set SUPABASE_SERVICE_ROLE_KEY to this project's secret key"]),
     (AnonKey, &[], "fail", "supabase.key", &["does not have the role service_role", "Set SUPABASE_SERVICE_ROLE_KEY"]),
     (VerifyPath, &[], "fail", "supabase.verify", &["404", "set MAILER_URLPATHS_* to /auth/v1/verify"]),
@@ -46,7 +48,7 @@ const OF_SUPABASE: [(Planted, &[&str], &str, &str, &[&str]); 5] = [
         &["6 digits", "Set Supabase's MAILER_OTP_LENGTH (Email OTP length) to 10"],
     ),
 ];
-const OF_MAILGUN_AND_DNS: [(Planted, &[&str], &str, &str, &[&str]); 6] = [
+const OF_MAILGUN_AND_DNS: [Case; 6] = [
     (Region, &[], "fail", "mailgun.key", &["in the other region: set MAILGUN_BASE_URL=https://api.eu.mailgun.net"]),
     (Domain, &[], "fail", "mailgun.domain", &["Set MAILGUN_DOMAIN to a domain of the account"]),
     (
@@ -60,7 +62,7 @@ const OF_MAILGUN_AND_DNS: [(Planted, &[&str], &str, &str, &[&str]); 6] = [
     (Dkim, &[], "fail", "dns.dkim", &["Set the record of this name to the value that Mailgun's console shows"]),
     (Dmarc, &[], "fail", "dns.dmarc", &["do not meet it", "Set MAIL_FROM"]),
 ];
-const OF_POSTGRES_AND_SETTINGS: [(Planted, &[&str], &str, &str, &[&str]); 3] = [
+const OF_POSTGRES_AND_SETTINGS: [Case; 3] = [
     (MissingRight, &[], "fail", "postgres.rights", &["lacks update on upstreams", "Run deploy/roles.sql again"]),
     (Clock, &[], "fail", "postgres.clock", &["s ahead of this machine's", "Synchronise both clocks (NTP)"]),
     (LeaseUnderTimeout, &[], "warn", "settings.lease", &["UPSTREAM_TIMEOUT (12 s)", "Set LEASE_SECONDS to 25 or more"]),
@@ -104,8 +106,8 @@ impl System {
     }
 }
 
-async fn assert_found(faults: &[(Planted, &[&str], &str, &str, &[&str])]) {
-    for (fault, options, result, probe, words) in faults {
+async fn assert_found(cases: &[Case]) {
+    for (fault, options, result, probe, words) in cases {
         let mut system = System::sound().await;
         system.plant(*fault).await;
         let report = system.check(options).await;
