@@ -4,7 +4,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use sandbox::{PgBouncer, Program, Programs, Role, eventually};
+use sandbox::{PgBouncer, Program, Programs, Role, eventually, test_settings};
 
 use serde_json::json;
 use sqlx::{Connection as _, FromRow, PgConnection, Row as _};
@@ -268,5 +268,45 @@ async fn migrate_refuses_a_pooler_in_transaction_mode() {
     let migrate = Program::spawn(worker, "migrate", &settings, &["migrate"]).unwrap();
     assert_eq!(migrate.wait().await.code(), Some(1));
     assert!(migrate.log().iter().any(|line| line.contains(MESSAGE)), "{:?}", migrate.log());
+    system.finish().await;
+}
+
+/// Runs `magic-link-worker check` with this `DATABASE_URL`. Returns its exit code and its lines about Postgres.
+async fn check_command(system: &TestSystem, url: &str) -> (Option<i32>, Vec<String>) {
+    let settings = test_settings::worker(url, &system.supabase, &system.mailgun);
+    let worker = &Programs::build().await.unwrap().worker;
+    // No DNS server listens there. This test is about Postgres only.
+    let check = Program::spawn(worker, "check", &settings, &["check", "--dns", "127.0.0.1:1"]).unwrap();
+    let code = check.wait().await.code();
+    (code, check.log().into_iter().filter(|line| line.contains("  postgres.")).collect())
+}
+
+#[tokio::test]
+async fn the_check_finds_a_pooler_in_another_mode_and_leaves_nothing_behind() {
+    let system = without_programs().await;
+    let server = system.server.as_ref().unwrap();
+    server.create_database("empty").await.unwrap();
+    let direct = server.url("empty");
+    let round_robin = [("default_pool_size", "3"), ("server_round_robin", "1")];
+    for mode in ["transaction", "statement"] {
+        let pooler = PgBouncer::start(server, &[&round_robin[..], &[("pool_mode", mode)]].concat()).await.unwrap();
+        let url = pooler.url(&direct);
+        let (code, lines) = check_command(&system, &url).await;
+        assert_eq!((code, lines.len()), (Some(1), 6), "{lines:#?}");
+        assert!(lines[0].starts_with("ok    postgres.connection "), "{lines:#?}");
+        let (found, advice) =
+            (format!("FAIL  postgres.pooler         {MESSAGE}."), "Change DATABASE_URL, or the pooler's mode");
+        assert!(lines[1].starts_with(&found) && lines[1].ends_with(advice), "{lines:#?}");
+        let is_skipped =
+            |line: &String| line.starts_with("skip  ") && line.contains("The pooler must be changed first");
+        assert!(lines[2..].iter().all(is_skipped), "{lines:#?}");
+        let mut neighbour = PgConnection::connect(&url).await.unwrap();
+        let mut admin = PgConnection::connect(&direct).await.unwrap();
+        assert_eq!(states_of_all_sessions(&mut neighbour, &mut admin).await, BTreeSet::from([untouched()]));
+    }
+    let session_mode = [("pool_mode", "session"), ("default_pool_size", "60")];
+    let pooler = PgBouncer::start(server, &session_mode).await.unwrap();
+    let (code, lines) = check_command(&system, &pooler.url(&system.database.url_as(Role::Worker))).await;
+    assert!(code == Some(0) && lines.len() == 6 && lines.iter().all(|line| line.starts_with("ok    ")), "{lines:#?}");
     system.finish().await;
 }

@@ -11,7 +11,7 @@ use program::{
 use worker::{
     commands::{
         CommandError,
-        check::check,
+        check::{check, check_caller},
         example_env::print_example_env,
         forget::forget,
         jobs::jobs,
@@ -22,8 +22,8 @@ use worker::{
         upstreams::upstreams,
     },
     settings::{
-        CheckArguments, CheckSettings, DatabaseSettings, MailCommand, WorkerArguments, WorkerCommand, WorkerSettings,
-        read_looks,
+        CallerQuestion, CheckArguments, CheckSettings, DatabaseSettings, MailCommand, WorkerArguments, WorkerCommand,
+        WorkerSettings, read_looks,
     },
     tasks::run::run,
 };
@@ -52,6 +52,7 @@ fn try_main() -> anyhow::Result<ExitCode> {
     }
     match &arguments.command {
         Some(WorkerCommand::Migrate) => with_database(&arguments, async |database| migrate(database).await),
+        Some(WorkerCommand::Check(options)) if options.peer.is_some() => find_caller(options),
         Some(WorkerCommand::Check(options)) => check_all(&arguments, options),
         Some(WorkerCommand::Upstreams) => with_database(&arguments, async |database| upstreams(database).await),
         // An old row may contain an address that `Email::parse` rejects today.
@@ -83,6 +84,16 @@ fn check_all(arguments: &WorkerArguments, options: &CheckArguments) -> anyhow::R
             let is_sound = block_on(check(&settings))??;
             Ok(if is_sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Err(errors) => Ok(refuse(errors)),
+    }
+}
+
+/// Tells whose limit a request counts against. Needs none of the worker's settings.
+fn find_caller(options: &CheckArguments) -> anyhow::Result<ExitCode> {
+    let mut errors = SettingErrors::default();
+    let question = CallerQuestion::read(options, &mut errors);
+    match errors.into_result(question) {
+        Ok(question) => Ok(check_caller(&question).map(|()| ExitCode::SUCCESS)?),
         Err(errors) => Ok(refuse(errors)),
     }
 }

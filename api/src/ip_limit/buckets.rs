@@ -6,36 +6,20 @@
 
 use std::{net::IpAddr, num::NonZeroU32, time::Duration};
 
+use callers::PrefixLength;
 use governor::{
     RateLimiter,
     clock::{Clock as _, DefaultClock},
     middleware::StateInformationMiddleware,
     state::keyed::DashMapStateStore,
 };
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+use ipnet::IpNet;
 use outbox::Quota;
 
 /// Maximum number of buckets per level. A full level uses some tens of megabytes.
 const MAX_BUCKETS: usize = 1_000_000;
 
 type Limiter = RateLimiter<IpNet, DashMapStateStore<IpNet>, DefaultClock, StateInformationMiddleware>;
-
-/// How many leading bits of an address identify its network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct PrefixLength {
-    pub(super) v4: u8,
-    pub(super) v6: u8,
-}
-
-impl PrefixLength {
-    /// The network that contains the address.
-    pub(super) fn network(self, ip: IpAddr) -> IpNet {
-        match ip {
-            IpAddr::V4(ip) => Ipv4Net::new_assert(ip, self.v4).trunc().into(),
-            IpAddr::V6(ip) => Ipv6Net::new_assert(ip, self.v6).trunc().into(),
-        }
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Buckets {

@@ -10,19 +10,17 @@ use std::{
     time::{Duration, Instant},
 };
 
+use callers::{CLIENT, ClientIpFinder, ClientReason, PrefixLength, parse_network};
 use ipnet::IpNet;
 use outbox::Quota;
 use poem::http::HeaderMap;
 
 use super::{
-    buckets::{Buckets, PrefixLength},
-    client_ip::ClientIpFinder,
+    buckets::Buckets,
     limited_requests::{LimitedRequests, Majority},
-    trusted_proxies::parse_network,
+    proxy_log::{loggable, warn_about_untrusted_proxy},
 };
 
-/// The network of one client.
-const CLIENT: PrefixLength = PrefixLength { v4: 32, v6: 64 };
 /// The network that a provider assigns to one customer. IPv6 sites have their own limit.
 const SITE: PrefixLength = PrefixLength { v4: 24, v6: 48 };
 /// A network whose clients share a bucket when the levels for clients and sites hold their maximum number of buckets.
@@ -33,19 +31,6 @@ const SITE_QUOTA_FACTOR: u32 = 16;
 pub(super) const PRESSURE_COST: NonZeroU32 = NonZeroU32::new(3).expect("three is not zero");
 /// How often idle buckets are removed.
 const CLEANUP_INTERVAL: Duration = Duration::from_secs(10);
-
-/// A caller's network in the form that the rate limits use: `203.0.113.7`, or `2001:db8:1:2::/64`.
-#[derive(Debug, Clone)]
-pub(crate) struct ClientNetwork(pub(crate) String);
-
-impl From<IpAddr> for ClientNetwork {
-    fn from(ip: IpAddr) -> Self {
-        match ip {
-            IpAddr::V4(ip) => Self(ip.to_string()),
-            IpAddr::V6(_) => Self(CLIENT.network(ip).to_string()),
-        }
-    }
-}
 
 /// `IP_RATE_LIMIT_OVERRIDES`: networks whose clients have a different quota. An entry looks like `10.1.0.0/16=600/1m`.
 #[derive(Debug, Clone, Default)]
@@ -134,9 +119,14 @@ impl IpRateLimiter {
         Self { client_ips, default: ClientAndSiteLimit::new(quota), overrides, limited: LimitedRequests::default() }
     }
 
-    /// The client's address; see [`ClientIpFinder::client_ip`].
+    /// The client's address; see [`ClientIpFinder::find`]. Warns once about a proxy that is probably missing from
+    /// `TRUSTED_PROXIES`.
     pub(crate) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        self.client_ips.client_ip(peer, headers)
+        let found = self.client_ips.find(peer, headers);
+        if found.reason == ClientReason::UntrustedPeer {
+            warn_about_untrusted_proxy(found.address, headers, &self.client_ips.header());
+        }
+        found.address
     }
 
     /// Takes `cost` tokens from the client's quota. The smallest override that contains the address applies.
@@ -153,7 +143,7 @@ impl IpRateLimiter {
         let Some(Majority { limited, from_one }) = self.limited.note(CLIENT.network(client), Instant::now()) else {
             return;
         };
-        let address = self.client_ips.loggable(client, peer).map(tracing::field::display);
+        let address = loggable(&self.client_ips, client, peer).map(tracing::field::display);
         tracing::warn!(
             limited,
             from_one,
@@ -242,12 +232,6 @@ mod tests {
         }
         // The client has 28 requests left, and its site has 18 of 480 left.
         assert_eq!(after(v6.take(ip("2001:db8:1:1::1"), NonZeroU32::MIN)), (480, 18, 7));
-    }
-
-    #[test]
-    fn a_client_is_an_ipv4_address_or_an_ipv6_64() {
-        assert_eq!(ClientNetwork::from(ip("203.0.113.7")).0, "203.0.113.7");
-        assert_eq!(ClientNetwork::from(ip("2001:db8:1:2:3:4:5:6")).0, "2001:db8:1:2::/64");
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
+use callers::ClientNetwork;
 use poem::{
     Endpoint, IntoResponse, Request, Response,
     http::{HeaderName, HeaderValue, StatusCode},
 };
 
-use super::limiter::{ClientNetwork, IpRateLimiter, PRESSURE_COST, QuotaState};
+use super::limiter::{IpRateLimiter, PRESSURE_COST, QuotaState};
 use crate::{
     admission::{decide::AdmissionDecision, queue_monitor::QueueMonitor},
     http::{

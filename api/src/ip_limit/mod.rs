@@ -1,11 +1,9 @@
-//! The rate limit per client network: finds the client's address (`client_ip`, `forwarded`, `trusted_proxies`), tracks the
-//! client's quotas (`limiter`, `buckets`), and rejects requests above these quotas before their body is read (`middleware`).
-//! `limited_requests` detects whether most rejected requests come from one network.
+//! The rate limit per client network: tracks the quotas of the client that the crate `callers` has found (`limiter`,
+//! `buckets`), and rejects requests above these quotas before their body is read (`middleware`). `limited_requests` detects
+//! whether most rejected requests come from one network, and `proxy_log` what the log may say about it.
 
 mod buckets;
-pub(crate) mod client_ip;
-pub(crate) mod forwarded;
 mod limited_requests;
 pub(crate) mod limiter;
 pub(crate) mod middleware;
-pub(crate) mod trusted_proxies;
+mod proxy_log;

@@ -2,12 +2,8 @@
 
 use std::{net::IpAddr, num::NonZeroUsize};
 
+use callers::{ClientIpFinder, ClientIpSource, FORWARDED_FOR};
 use poem::http::{HeaderMap, HeaderName, HeaderValue};
-
-use crate::ip_limit::{
-    client_ip::{ClientIpFinder, ClientIpSource},
-    forwarded::FORWARDED_FOR,
-};
 
 const NAMED_HEADER: HeaderName = HeaderName::from_static("fly-client-ip");
 const TRUSTED: &str = "10.0.0.0/8, fd00::/8, 192.0.2.7";
@@ -90,7 +86,7 @@ fn assert_hops_cannot_be_forged(sent: &[&[u8]]) {
 /// `CLIENT_IP_HEADER` is used only if it is a single line with a single address.
 fn assert_named_header_is_one_address(lines: &[&[u8]]) {
     let finder = finder(TRUSTED, ClientIpSource::Header(NAMED_HEADER));
-    let client_of = |peer| finder.client_ip(address(peer), &headers(&NAMED_HEADER, lines));
+    let client_of = |peer| finder.find(address(peer), &headers(&NAMED_HEADER, lines)).address;
     assert_eq!(client_of("203.0.113.9"), address("203.0.113.9"), "{lines:?} from an untrusted peer");
     let client = client_of("10.0.0.1");
     let only = if let [only] = lines { str::from_utf8(only).unwrap_or_default().trim_ascii() } else { "" };
@@ -146,7 +142,7 @@ fn finder(trusted: &str, source: ClientIpSource) -> ClientIpFinder {
 }
 
 fn client_of(finder: &ClientIpFinder, peer: &str, lines: &[impl AsRef<[u8]>]) -> IpAddr {
-    finder.client_ip(address(peer), &headers(&FORWARDED_FOR, lines))
+    finder.find(address(peer), &headers(&FORWARDED_FOR, lines)).address
 }
 
 fn headers(name: &HeaderName, lines: &[impl AsRef<[u8]>]) -> HeaderMap {

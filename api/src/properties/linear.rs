@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use callers::{ClientIpFinder, ClientIpSource, FORWARDED_FOR};
 use nix::time::{ClockId, clock_gettime};
 use outbox::Email;
 use poem::http::{HeaderMap, HeaderValue, header};
@@ -15,10 +16,6 @@ use portals::{AllowedOrigins, NextPrefixes, Origin};
 use crate::{
     callback::{next::CallbackNext, source},
     http::strict_json,
-    ip_limit::{
-        client_ip::{ClientIpFinder, ClientIpSource},
-        forwarded::FORWARDED_FOR,
-    },
 };
 
 /// Length of the long input divided by the length of the short one.
@@ -144,7 +141,7 @@ fn forwarded_addresses_are_parsed_in_linear_time() {
         finder(ClientIpSource::Header(FORWARDED_FOR)),
     ];
     let peer = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
-    let find = |headers: &HeaderMap| finders.iter().for_each(|finder| consume(finder.client_ip(peer, headers)));
+    let find = |headers: &HeaderMap| finders.iter().for_each(|finder| consume(finder.find(peer, headers)));
     for entry in ["10.0.0.2", "[fd00::2]:80", "fd00::2%eth0", "", " ", "[", "%", ":", "1", "\u{ff}"] {
         for (separator, lines) in [(",", 1), ("", 1), (",", 16), (",", 128)] {
             let headers = |bytes| {

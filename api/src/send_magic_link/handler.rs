@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use callers::ClientNetwork;
 use outbox::{CallbackUrl, Email, Enqueued, JobId, NewJob, ShownHost};
 use poem::{
     Request,
@@ -38,7 +39,6 @@ use crate::{
         retry_after::RetryAfter,
         single_header::single_header,
     },
-    ip_limit::limiter::ClientNetwork,
     metrics,
     portal::{FoundPortal, Portal},
     state::AppState,

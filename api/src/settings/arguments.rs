@@ -5,6 +5,7 @@
 
 use std::convert::Infallible;
 
+use callers::CallerSettings;
 use clap::{ArgMatches, CommandFactory as _, Parser, Subcommand};
 use program::changed_settings;
 use secrecy::SecretString;
@@ -212,6 +213,15 @@ const PUBLIC: [&str; 30] = [
 ];
 
 impl ApiArguments {
+    /// The settings for finding a caller's address.
+    pub(super) fn callers(&self) -> CallerSettings<'_> {
+        CallerSettings {
+            trusted_proxies: &self.trusted_proxies,
+            client_ip_header: &self.client_ip_header,
+            trusted_proxy_hops: &self.trusted_proxy_hops,
+        }
+    }
+
     /// The settings that differ from their defaults, for the first line of the log. Only those that hold no secret and
     /// no address of a person.
     #[must_use]

@@ -2,7 +2,6 @@
 //! example; no error shows a secret.
 
 mod arguments;
-mod client_ip;
 mod confirm_page;
 mod connections;
 pub(crate) mod defaults;
@@ -11,6 +10,7 @@ mod portals;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use callers::ClientIpFinder;
 use outbox::{EnqueuePolicy, LONGEST_DUPLICATE_WINDOW, LONGEST_REPORT_AGE, Quota, Quotas, check_url, parse_duration};
 use program::{LogSettings, SettingErrors};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -21,11 +21,7 @@ pub(crate) use languages::OfferedLanguages;
 use portals::CallbackSettings;
 pub(crate) use portals::LiveSource;
 
-use crate::{
-    confirm_page::ConfirmSettings,
-    ip_limit::{client_ip::ClientIpFinder, limiter::QuotaOverrides},
-    portal::live::LiveSettings,
-};
+use crate::{confirm_page::ConfirmSettings, ip_limit::limiter::QuotaOverrides, portal::live::LiveSettings};
 
 /// Time for Mailgun to deliver a mail that it accepted right at the job's deadline, before the link expires.
 const DELIVERY_TIME: Duration = Duration::from_mins(5);
@@ -94,7 +90,7 @@ fn read_all(arguments: &ApiArguments, errors: &mut SettingErrors) -> Option<ApiS
     let private_listen = errors.parse_address("API_PRIVATE_LISTEN", "127.0.0.1:8082", &arguments.api_private_listen);
     let connections = ConnectionSettings::read(arguments, errors);
     let callback = CallbackSettings::read(arguments, errors);
-    let client_ips = client_ip::read(arguments, errors);
+    let client_ips = arguments.callers().read(errors);
     let ip_rate_limit = errors.parse("IP_RATE_LIMIT", "30/1m", &arguments.ip_rate_limit);
     let ip_rate_limit_overrides =
         errors.parse("IP_RATE_LIMIT_OVERRIDES", "10.1.0.0/16=600/1m", &arguments.ip_rate_limit_overrides);

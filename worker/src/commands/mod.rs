@@ -6,6 +6,7 @@ pub mod forget;
 pub mod jobs;
 pub mod migrate;
 pub mod pause;
+mod plain;
 pub mod preview;
 mod preview_page;
 pub mod send_test;

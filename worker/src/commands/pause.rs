@@ -9,10 +9,7 @@ use outbox::{
 };
 use serde_json::json;
 
-use super::{
-    CommandError, connect,
-    jobs::text::{json_line, plain},
-};
+use super::{CommandError, connect, jobs::text::json_line, plain::plain};
 use crate::settings::{DatabaseSettings, PauseArguments, ResumeArguments};
 
 /// Pauses a target, or lists what is paused.

@@ -285,7 +285,7 @@ pub enum WorkerCommand {
     },
     /// Checks the settings, Postgres, Supabase Auth, Mailgun and DNS, and prints one line for each probe: ok, warn, FAIL or
     /// skip, with what to do. Sends no mail. Changes nothing, except that --as replaces the link of one account. Exits with
-    /// 0 if no probe failed, 1 if one did, and 2 if a setting is wrong. Needs all settings of the worker.
+    /// 0 if no probe failed, 1 if one did, and 2 if a setting is wrong. Needs all settings of the worker, except with --peer.
     Check(CheckArguments),
     /// Prints whether Supabase and Mailgun are stopped or paused, and why. Needs DATABASE_URL only.
     Upstreams,

@@ -1,10 +1,13 @@
 //! The settings and options of `magic-link-worker check`.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use ::portals::{AllowedOrigins, Portal, address_of_sender, parse_path};
 use confirm::PublicUrl;
-use outbox::{CallbackUrl, Email};
+use outbox::{CallbackUrl, Email, parse_duration};
 use program::SettingErrors;
 use words::WordsFolder;
 
@@ -16,6 +19,8 @@ pub struct CheckSettings {
     pub worker: WorkerSettings,
     /// `PUBLIC_URL`.
     pub public_url: Option<PublicUrl>,
+    /// `JOB_DEADLINE`, if it is known.
+    pub job_deadline: Option<Duration>,
     /// The callbacks of the portals, as far as they are known.
     pub callbacks: Vec<CheckedCallback>,
     /// The domains of all senders, without repetitions. The first one is that of `MAIL_FROM`.
@@ -47,6 +52,8 @@ impl CheckSettings {
         let account =
             given(options.address.as_deref()).map(|text| errors.read("--as", "you@example.com", Email::parse(text)));
         let dns_server = given(options.dns.as_deref()).map(|text| errors.read("--dns", "1.1.1.1", parse_server(text)));
+        let job_deadline =
+            given(options.job_deadline.as_deref()).map(|text| errors.read("JOB_DEADLINE", "15m", parse_duration(text)));
         let public_url = given(arguments.public_url.as_deref()).and_then(|text| text.parse().ok());
         let path = errors.read("CALLBACK_PATH", "/auth/callback", parse_path(options.callback_path.trim()));
         let worker = WorkerSettings::read(arguments, errors)?;
@@ -60,18 +67,22 @@ impl CheckSettings {
             }
         }
         path?;
-        let (account, dns_server) =
-            (account.map_or(Some(None), |it| it.map(Some))?, dns_server.map_or(Some(None), |it| it.map(Some))?);
         Some(Self {
+            job_deadline: valid(job_deadline)?,
             callbacks: callbacks?,
             sender_domains,
-            account,
-            dns_server,
+            account: valid(account)?,
+            dns_server: valid(dns_server)?,
             public_url,
             worker,
             is_json: options.json,
         })
     }
+}
+
+/// An optional value, or `None` if it was given and is invalid.
+fn valid<T>(value: Option<Option<T>>) -> Option<Option<T>> {
+    value.map_or(Some(None), |value| value.map(Some))
 }
 
 /// The portals of `PORTALS_FILE`. Empty without a file.

@@ -1,6 +1,8 @@
 //! The options of `magic-link-worker check`.
 #![allow(rustdoc::bare_urls, reason = "--help shows the same text")]
 
+use std::ffi::OsString;
+
 use clap::Args;
 
 /// The options of `magic-link-worker check`. They stay text here, so that all invalid values are reported at once.
@@ -25,10 +27,58 @@ pub struct CheckArguments {
     /// Path of the portals' callback pages: the api's setting of the same name. Example: /auth/callback
     #[arg(long, env = "CALLBACK_PATH", default_value = "/auth/callback", value_name = "PATH")]
     pub callback_path: String,
+    /// Time after which a job expires: the api's setting of the same name. If it is given, it is compared with LINK_LIFETIME.
+    /// Example: 15m
+    #[arg(long, env = "JOB_DEADLINE", value_name = "TIME")]
+    pub job_deadline: Option<String>,
     /// Checks only the callbacks of this portal of PORTALS_FILE. May be repeated. Example: shop
     #[arg(long, value_name = "ID")]
     pub portal: Vec<String>,
     /// DNS server to ask, instead of the system's. Example: 1.1.1.1
     #[arg(long, value_name = "ADDRESS")]
     pub dns: Option<String>,
+    /// Answers only one question: whose limit does a request count against that reaches the api from this address? Behind a
+    /// proxy, it is the proxy's address. Nothing else is checked, and no settings are needed except the next three, which are
+    /// the api's. Example: 10.0.0.7
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        help_heading = "Callers",
+        conflicts_with_all = ["address", "callback", "portal", "dns"]
+    )]
+    pub peer: Option<String>,
+    /// Header of the request that --peer asks about. Repeat the option for more headers, in the order of the request. Example:
+    /// 'X-Forwarded-For: 198.51.100.3, 10.0.0.5'
+    #[arg(long, value_name = "HEADER", help_heading = "Callers", requires = "peer")]
+    pub from_header: Vec<OsString>,
+    /// Networks of the proxies: the api's setting of the same name. Example: 10.0.0.0/8,2001:db8::/32
+    #[arg(
+        long,
+        env = "TRUSTED_PROXIES",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NETWORKS",
+        help_heading = "Callers"
+    )]
+    pub trusted_proxies: String,
+    /// Header in which the platform names the caller: the api's setting of the same name. Example: Fly-Client-IP
+    #[arg(
+        long,
+        env = "CLIENT_IP_HEADER",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "HEADER",
+        help_heading = "Callers"
+    )]
+    pub client_ip_header: String,
+    /// Position of the caller in X-Forwarded-For, counted from the right: the api's setting of the same name. Example: 2
+    #[arg(
+        long,
+        env = "TRUSTED_PROXY_HOPS",
+        default_value = "",
+        hide_default_value = true,
+        value_name = "NUMBER",
+        help_heading = "Callers"
+    )]
+    pub trusted_proxy_hops: String,
 }

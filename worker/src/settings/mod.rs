@@ -4,6 +4,7 @@
 mod arguments;
 mod check;
 mod check_arguments;
+mod check_caller;
 mod connection;
 mod database;
 mod jobs;
@@ -27,6 +28,7 @@ pub use ::portals::MailCode;
 pub use arguments::{MailCommand, WorkerArguments, WorkerCommand};
 pub use check::{CheckSettings, CheckedCallback};
 pub use check_arguments::CheckArguments;
+pub use check_caller::CallerQuestion;
 pub use connection::ConnectionSettings;
 pub use database::DatabaseSettings;
 pub use jobs::{
@@ -41,6 +43,7 @@ pub use portals::{MailPortal, MailPortals, PortalsSource};
 pub use proxy::ProxySettings;
 pub use reload::{ReloadSource, ReloadableSettings, read_looks};
 pub use supabase::{Signups, SupabaseClientSettings};
+pub(crate) use supabase_key::project_of_key;
 pub(crate) use values::is_loopback;
 pub(crate) use warnings::Warning;
 

@@ -52,6 +52,11 @@ impl ProxySettings {
         Ok(Self { url: String::from(url).into(), direct: format!("{direct},{THIS_MACHINE}"), address })
     }
 
+    /// The password in the URL, as it is written there. `None` if there is none.
+    pub(crate) fn password(&self) -> Option<SecretString> {
+        Url::parse(self.url.expose_secret()).ok().and_then(|url| Some(url.password()?.into()))
+    }
+
     /// The proxy for an HTTP client.
     ///
     /// # Errors

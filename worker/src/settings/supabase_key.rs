@@ -2,7 +2,7 @@
 //! keys may create links.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::Value;
 
 use super::values::header_secret;
@@ -29,15 +29,26 @@ const REQUIRED_KEY: &str =
 
 /// The role in a JWT; empty if the JWT has no role. `None` if the key is not a JWT. Does not check the signature.
 fn jwt_role(key: &str) -> Option<String> {
-    let [_, payload, _] = <[&str; 3]>::try_from(key.split('.').collect::<Vec<_>>()).ok()?;
-    let payload: Value = serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()?;
+    let payload = jwt_payload(key)?;
     payload.is_object().then(|| payload["role"].as_str().unwrap_or_default().to_owned())
+}
+
+/// The project that a key of supabase.com belongs to: the first part of the project's host. `None` if the key does not say.
+pub(crate) fn project_of_key(key: &SecretString) -> Option<String> {
+    let payload = jwt_payload(key.expose_secret())?;
+    let project = payload["ref"].as_str()?;
+    let is_plain =
+        !project.is_empty() && project.len() <= 40 && project.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    is_plain.then(|| project.to_owned())
+}
+
+fn jwt_payload(key: &str) -> Option<Value> {
+    let [_, payload, _] = <[&str; 3]>::try_from(key.split('.').collect::<Vec<_>>()).ok()?;
+    serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret as _;
-
     use super::*;
 
     fn jwt(payload: &str) -> String {
@@ -56,6 +67,18 @@ mod tests {
         ] {
             let parsed = supabase_key(&format!(" {key} "));
             assert_eq!(parsed.map(|parsed| parsed.expose_secret().to_owned()).as_deref(), Ok(key));
+        }
+    }
+
+    #[test]
+    fn a_key_of_supabase_com_names_its_project() {
+        for (key, project) in [
+            (jwt(r#"{"role":"service_role","ref":"abcdefghijklmnopqrst"}"#), Some("abcdefghijklmnopqrst")),
+            (jwt(r#"{"role":"service_role"}"#), None),
+            (jwt(r#"{"ref":"a b\u202e"}"#), None),
+            ("sb_secret_abc".to_owned(), None),
+        ] {
+            assert_eq!(project_of_key(&key.clone().into()).as_deref(), project, "{key}");
         }
     }
 

@@ -18,8 +18,17 @@ pub struct DomainFacts {
     pub state: String,
     /// Whether Mailgun has disabled the domain.
     pub is_disabled: bool,
-    /// The full names of the DKIM records.
-    pub dkim_names: Vec<String>,
+    /// The DKIM records that Mailgun signs with.
+    pub dkim: Vec<DkimRecord>,
+}
+
+/// A DKIM record that Mailgun asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DkimRecord {
+    /// The full name.
+    pub name: String,
+    /// The text of a TXT record. For a CNAME record, the name that it points to.
+    pub value: String,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +50,8 @@ struct Domain {
 struct DnsRecord {
     #[serde(default)]
     name: String,
+    #[serde(default)]
+    value: String,
 }
 
 #[derive(Deserialize)]
@@ -65,11 +76,14 @@ impl MailgunEventsClient {
         let request = self.client.get(self.url(&["v4", "domains", &self.domain])?);
         let Some(response) = readable(self.call(request).await?)? else { return Ok(None) };
         let body: DomainResponse = serde_json::from_slice(&response.body).map_err(|_| unreadable())?;
-        let names = body.sending_dns_records.into_iter().map(|record| record.name.trim_end_matches('.').to_lowercase());
+        let records = body
+            .sending_dns_records
+            .into_iter()
+            .map(|DnsRecord { name, value }| DkimRecord { name: name.trim_end_matches('.').to_lowercase(), value });
         Ok(Some(DomainFacts {
             state: body.domain.state,
             is_disabled: body.domain.is_disabled,
-            dkim_names: names.filter(|name| name.contains("._domainkey.")).collect(),
+            dkim: records.filter(|record| record.name.contains("._domainkey.")).collect(),
         }))
     }
 

@@ -42,15 +42,22 @@ impl MailgunEventsClient {
     /// # Errors
     /// The HTTP client cannot be created.
     pub fn new(settings: &MailgunClientSettings, timeout: Duration) -> anyhow::Result<Option<Self>> {
-        let Some(key) = settings.events_key.clone() else { return Ok(None) };
-        Ok(Some(Self {
+        settings.events_key.clone().map(|key| Self::with_key(settings, key, timeout)).transpose()
+    }
+
+    /// Creates a client that uses another key than `MAILGUN_EVENTS_KEY`. Makes no call. `timeout` limits each call.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be created.
+    pub fn with_key(settings: &MailgunClientSettings, key: SecretString, timeout: Duration) -> anyhow::Result<Self> {
+        Ok(Self {
             client: http::client(&settings.url, &settings.connection, timeout).context("MAILGUN_BASE_URL")?,
             base_url: settings.url.clone(),
             domain: settings.domain.clone(),
             key,
             api: settings.events_api,
             rate_limiter: RateLimiter::direct(Quota::per_second(QUERIES_PER_SECOND)),
-        }))
+        })
     }
 
     /// All events of a mail, in Mailgun's own JSON. Empty if Mailgun has no events for the mail, or has none yet: Mailgun's

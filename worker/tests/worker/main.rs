@@ -5,7 +5,6 @@
 mod check;
 mod configuration;
 mod delivery;
-mod dns_server;
 mod leases;
 mod link_retries;
 mod link_secrets;

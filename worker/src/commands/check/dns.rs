@@ -1,21 +1,18 @@
 //! Probes of the DNS records by which receivers recognise the mails: SPF and DKIM of the sending domain, and DMARC of the senders'
 //! domains.
 
-use std::{collections::BTreeSet, net::SocketAddr, time::Duration};
-
-use hickory_resolver::{
-    TokioResolver,
-    config::{ConnectionConfig, NameServerConfig, ResolverConfig},
-    net::runtime::TokioRuntimeProvider,
-    proto::rr::{RData, RecordType},
-};
+use std::collections::BTreeSet;
 
 use super::{
-    dns_records::{Dmarc, Spf, is_dkim_key, registrable},
+    dns_records::{Dkim, Dmarc, DmarcRecord, Spf, dkim_key, registrable},
+    dns_resolver::Dns,
     finding::Finding,
     in_time,
 };
-use crate::{settings::CheckSettings, upstream::mailgun_domain::DomainFacts};
+use crate::{
+    settings::CheckSettings,
+    upstream::mailgun_domain::{DkimRecord, DomainFacts},
+};
 
 const SPF: &str = "dns.spf";
 const DKIM: &str = "dns.dkim";
@@ -25,8 +22,6 @@ const DMARC: &str = "dns.dmarc";
 const USUAL_SELECTORS: [&str; 7] = ["mailo", "k1", "pic", "s1", "mx", "smtp", "mg"];
 /// Maximum number of DNS lookups of one SPF record (RFC 7208, section 4.6.4).
 const MAX_SPF_LOOKUPS: usize = 10;
-/// Maximum time for one query. A query without an answer is repeated once.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) async fn check(settings: &CheckSettings, domain: Option<&DomainFacts>) -> Vec<Finding> {
     let sending = settings.worker.mailgun.domain.as_str();
@@ -84,25 +79,52 @@ async fn check_spf(dns: &Dns, domain: &str) -> Finding {
 }
 
 async fn check_dkim(dns: &Dns, domain: &str, facts: Option<&DomainFacts>) -> Finding {
-    let named = facts.map(|facts| facts.dkim_names.clone()).filter(|names| !names.is_empty());
-    let is_named = named.is_some();
-    let names =
-        named.unwrap_or_else(|| USUAL_SELECTORS.map(|selector| format!("{selector}._domainkey.{domain}")).into());
-    for name in &names {
-        match dns.txt(name).await {
-            Ok(records) if records.iter().any(|record| is_dkim_key(record)) => {
-                return Finding::ok(DKIM, format!("{name} has a DKIM key"));
+    match facts {
+        Some(DomainFacts { dkim, .. }) if !dkim.is_empty() => check_named_dkim(dns, dkim).await,
+        _ => search_dkim(dns, domain).await,
+    }
+}
+
+/// Checks the records that Mailgun names. Mailgun signs with one of them.
+async fn check_named_dkim(dns: &Dns, wanted: &[DkimRecord]) -> Finding {
+    const ACTION: &str = "Set the record of this name to the value that Mailgun's console shows";
+    let mut faults = vec![];
+    for DkimRecord { name, value } in wanted {
+        let records = match dns.txt(name).await {
+            Ok(records) => records,
+            Err(why) => return no_answer(DKIM, &why),
+        };
+        match (Dkim::of(&records), dkim_key(value)) {
+            (Dkim::Key(key), Some(of_mailgun)) if key != of_mailgun => {
+                faults.push(format!("{name} has another DKIM key than Mailgun's"));
             }
-            Ok(_) => {}
+            (Dkim::Key(_), _) => return Finding::ok(DKIM, format!("{name} has a DKIM key")),
+            (Dkim::Revoked, _) => faults.push(format!("{name} has a DKIM key that was revoked (an empty p=)")),
+            (Dkim::Missing, _) => faults.push(format!("{name} has no DKIM key")),
+        }
+    }
+    Finding::fail(DKIM, format!("Mailgun's signatures cannot be checked: {}", faults.join(", ")), ACTION)
+}
+
+/// Looks for a key at the names that Mailgun often uses, because `MAILGUN_EVENTS_KEY` is not set or may not read the names.
+async fn search_dkim(dns: &Dns, domain: &str) -> Finding {
+    let mut revoked = None;
+    let names = USUAL_SELECTORS.map(|selector| format!("{selector}._domainkey.{domain}"));
+    for name in &names {
+        match dns.txt(name).await.map(|records| Dkim::of(&records)) {
+            Ok(Dkim::Key(_)) => return Finding::ok(DKIM, format!("{name} has a DKIM key")),
+            Ok(Dkim::Revoked) => revoked = Some(name),
+            Ok(Dkim::Missing) => {}
             Err(why) => return no_answer(DKIM, &why),
         }
     }
-    let tried = names.join(", ");
-    if is_named {
-        let action = "Add the TXT record that Mailgun's console shows for this name";
-        return Finding::fail(DKIM, format!("Mailgun signs with {tried}, but no DKIM key was found there"), action);
-    }
-    let message = format!("No DKIM key at the names that Mailgun often uses ({tried}); the key may be at another name");
+    let message = match revoked {
+        Some(name) => format!("{name} has a DKIM key that was revoked (an empty p=), and no other key was found"),
+        None => {
+            let names = names.join(", ");
+            format!("No DKIM key at the names that Mailgun often uses ({names}); it may be at another one")
+        }
+    };
     let action = format!(
         "Compare the DKIM record of {domain} with Mailgun's console, or set MAILGUN_EVENTS_KEY to a key that may read it"
     );
@@ -119,89 +141,47 @@ async fn check_all_dmarc(dns: &Dns, settings: &CheckSettings) -> Vec<Finding> {
 
 /// Checks the policy of a sender's domain. Receivers take it from the registrable domain if the domain itself has none.
 async fn check_dmarc(dns: &Dns, from: &str, sending: &str) -> Finding {
-    let parent = registrable(from);
-    let mut names = vec![from];
-    names.extend(parent.filter(|parent| *parent != from));
-    let mut found = None;
-    for name in names {
-        match dns.txt(&format!("_dmarc.{name}")).await {
-            Ok(records) => found = Dmarc::of(&records, name != from),
+    let parent = registrable(from).filter(|parent| *parent != from);
+    for name in [Some(from), parent].into_iter().flatten() {
+        match dns.txt(&format!("_dmarc.{name}")).await.map(|records| DmarcRecord::of(&records, name != from)) {
+            Ok(DmarcRecord::One(policy)) => return judge_policy(&policy, name, from, sending),
+            Ok(DmarcRecord::Several) => {
+                let message = format!("_dmarc.{name} has several DMARC records, so receivers ignore all of them");
+                return Finding::warn(DMARC, message, format!("Keep only one of the TXT records at _dmarc.{name}"));
+            }
+            Ok(DmarcRecord::Missing) => {}
             Err(why) => return no_answer(DMARC, &why),
         }
-        if found.is_some() {
-            break;
-        }
     }
-    let aligned = found.clone().unwrap_or_default().is_aligned(from, sending);
-    let related = format!("Set MAIL_FROM (or the portal's from) to an address of {sending}");
-    match found {
-        Some(policy) if aligned => Finding::ok(
-            DMARC,
-            format!("{from} has the policy {}, and mails of {sending} meet it", policy.policy.name()),
-        ),
-        Some(policy) => {
-            let name = policy.policy.name();
-            let message =
-                format!("Mails from {from} that {sending} signs do not meet the DMARC policy {name} of {from}");
-            if policy.policy.is_enforced() {
-                Finding::fail(DMARC, message, related)
-            } else {
-                Finding::warn(DMARC, message, related)
-            }
-        }
-        None if aligned => {
-            let message = format!("{from} has no DMARC policy, and large receivers expect one");
-            let place = parent.unwrap_or(from);
-            Finding::warn(DMARC, message, format!("Add a TXT record at _dmarc.{place}: v=DMARC1; p=none"))
-        }
-        None => {
-            let message = format!(
-                "{from} has no DMARC policy, and {sending} has another registrable domain, so the mails look forged"
-            );
-            Finding::warn(DMARC, message, related)
-        }
+    if Dmarc::default().is_aligned(from, sending) {
+        let message = format!("{from} has no DMARC policy, and large receivers expect one");
+        let place = parent.unwrap_or(from);
+        return Finding::warn(DMARC, message, format!("Add a TXT record at _dmarc.{place}: v=DMARC1; p=none"));
+    }
+    let message =
+        format!("{from} has no DMARC policy, and {sending} is not one of its domains, so the mails look forged");
+    Finding::warn(DMARC, message, use_sender_of(sending))
+}
+
+/// Judges the policy that was found at `name`: the sender's domain `from`, or its parent.
+fn judge_policy(found: &Dmarc, name: &str, from: &str, sending: &str) -> Finding {
+    let policy = found.policy.name();
+    let has = if name == from {
+        format!("{from} has the DMARC policy {policy}")
+    } else {
+        format!("{from} inherits the DMARC policy {policy} from {name}")
+    };
+    if found.is_aligned(from, sending) {
+        return Finding::ok(DMARC, format!("{has}, and mails of {sending} meet it"));
+    }
+    let message = format!("{has}, and mails that {sending} signs do not meet it");
+    if found.policy.is_enforced() {
+        Finding::fail(DMARC, message, use_sender_of(sending))
+    } else {
+        Finding::warn(DMARC, message, use_sender_of(sending))
     }
 }
 
-/// A DNS resolver.
-struct Dns(TokioResolver);
-
-impl Dns {
-    /// A resolver that asks `server`. Without `server`, it asks the system's DNS servers.
-    ///
-    /// # Errors
-    /// Why the system's configuration cannot be used.
-    fn new(server: Option<SocketAddr>) -> Result<Self, String> {
-        let builder = match server {
-            Some(address) => {
-                let (mut udp, mut tcp) = (ConnectionConfig::udp(), ConnectionConfig::tcp());
-                (udp.port, tcp.port) = (address.port(), address.port());
-                let server = NameServerConfig::new(address.ip(), true, vec![udp, tcp]);
-                let config = ResolverConfig::from_parts(None, vec![], vec![server]);
-                TokioResolver::builder_with_config(config, TokioRuntimeProvider::default())
-            }
-            None => TokioResolver::builder_tokio().map_err(|error| error.to_string())?,
-        };
-        let mut builder = builder;
-        builder.options_mut().timeout = QUERY_TIMEOUT;
-        builder.options_mut().attempts = 1;
-        builder.build().map(Self).map_err(|error| error.to_string())
-    }
-
-    /// The TXT records of a name, each with its parts joined. Empty if there are none.
-    ///
-    /// # Errors
-    /// Why there is no answer.
-    async fn txt(&self, name: &str) -> Result<Vec<String>, String> {
-        let lookup = match self.0.lookup(format!("{name}."), RecordType::TXT).await {
-            Ok(lookup) => lookup,
-            Err(error) if error.is_no_records_found() => return Ok(vec![]),
-            Err(error) => return Err(outbox::redact(&error.to_string())),
-        };
-        let text = |data: &RData| match data {
-            RData::TXT(txt) => Some(txt.txt_data.iter().map(|part| String::from_utf8_lossy(part)).collect::<String>()),
-            _ => None,
-        };
-        Ok(lookup.answers().iter().filter_map(|record| text(&record.data)).collect())
-    }
+fn use_sender_of(sending: &str) -> String {
+    format!("Set MAIL_FROM (or the portal's from) to an address of {sending}")
 }

@@ -27,7 +27,10 @@ impl Spf {
             [] => Self::Missing,
             [record] => {
                 let record = record.to_ascii_lowercase();
-                let domains = record.split_whitespace().filter_map(included);
+                let terms = || record.split_whitespace();
+                // A redirect does not count beside `all` (section 6.1).
+                let has_all = terms().any(|term| term.trim_start_matches(['+', '-', '~', '?']) == "all");
+                let domains = terms().filter_map(|term| included(term, !has_all));
                 let (mailgun, others): (Vec<&str>, Vec<&str>) = domains.partition(|domain| is_mailgun(domain));
                 let others = others.into_iter().map(str::to_owned).collect();
                 Self::One { includes_mailgun: !mailgun.is_empty(), others }
@@ -38,8 +41,9 @@ impl Spf {
 }
 
 /// The domain whose record a term includes.
-fn included(term: &str) -> Option<&str> {
-    term.trim_start_matches('+').strip_prefix("include:").or_else(|| term.strip_prefix("redirect="))
+fn included(term: &str, may_redirect: bool) -> Option<&str> {
+    let include = term.trim_start_matches('+').strip_prefix("include:");
+    include.or_else(|| term.strip_prefix("redirect=").filter(|_| may_redirect))
 }
 
 fn is_mailgun(domain: &str) -> bool {
@@ -47,9 +51,33 @@ fn is_mailgun(domain: &str) -> bool {
     domain == "mailgun.org" || domain.ends_with(".mailgun.org")
 }
 
-/// Whether a record has a key that was not revoked.
-pub(super) fn is_dkim_key(record: &str) -> bool {
-    tag(record, "p").is_some_and(|key| !key.is_empty()) && tag(record, "v").is_none_or(|version| version == "DKIM1")
+/// What the TXT records of a name say about DKIM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Dkim {
+    /// There is no DKIM record.
+    Missing,
+    /// The record has an empty `p`: the key was revoked (section 3.6.1).
+    Revoked,
+    /// The record has a key.
+    Key(String),
+}
+
+impl Dkim {
+    /// Reads the first record with a key, or otherwise the first one without.
+    pub(super) fn of(records: &[String]) -> Self {
+        let is_dkim = |record: &&String| tag(record, "v").is_none_or(|version| version == "DKIM1");
+        let keys = || records.iter().filter(is_dkim).filter_map(|record| dkim_key(record));
+        match keys().find(|key| !key.is_empty()) {
+            Some(key) => Self::Key(key),
+            None if keys().next().is_some() => Self::Revoked,
+            None => Self::Missing,
+        }
+    }
+}
+
+/// The key in a DKIM record, without spaces. Empty if it was revoked. `None` if the record is none of DKIM.
+pub(super) fn dkim_key(record: &str) -> Option<String> {
+    tag(record, "p").map(|key| key.split_whitespace().collect())
 }
 
 /// The value of a tag in a list such as `v=DMARC1; p=none`.
@@ -82,6 +110,17 @@ impl Policy {
     }
 }
 
+/// What the TXT records of a name say about DMARC.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum DmarcRecord {
+    /// There is no DMARC record.
+    Missing,
+    /// There are several. Receivers then apply none of them, and do not look at the parent domain (section 6.6.3).
+    Several,
+    /// There is one.
+    One(Dmarc),
+}
+
 /// A DMARC policy. The default is that of a domain without a record.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Dmarc {
@@ -90,12 +129,20 @@ pub(super) struct Dmarc {
     is_spf_strict: bool,
 }
 
-impl Dmarc {
-    /// The policy in the TXT records of a name. `for_subdomain` is true if the sender's domain is a subdomain of the
-    /// name. `None` unless there is exactly one policy.
-    pub(super) fn of(records: &[String], for_subdomain: bool) -> Option<Self> {
+impl DmarcRecord {
+    /// `for_subdomain` if the name is above the sender's domain.
+    pub(super) fn of(records: &[String], for_subdomain: bool) -> Self {
         let found: Vec<&String> = records.iter().filter(|record| tag(record, "v") == Some("DMARC1")).collect();
-        let [record] = found[..] else { return None };
+        match found[..] {
+            [] => Self::Missing,
+            [record] => Self::One(Dmarc::parse(record, for_subdomain)),
+            _ => Self::Several,
+        }
+    }
+}
+
+impl Dmarc {
+    fn parse(record: &str, for_subdomain: bool) -> Self {
         let own = tag(record, "p");
         let policy = if for_subdomain { tag(record, "sp").or(own) } else { own };
         let policy = match policy.unwrap_or_default().to_ascii_lowercase().as_str() {
@@ -104,7 +151,7 @@ impl Dmarc {
             _ => Policy::None,
         };
         let is_strict = |name| tag(record, name).is_some_and(|mode| mode.eq_ignore_ascii_case("s"));
-        Some(Self { policy, is_dkim_strict: is_strict("adkim"), is_spf_strict: is_strict("aspf") })
+        Self { policy, is_dkim_strict: is_strict("adkim"), is_spf_strict: is_strict("aspf") }
     }
 
     /// Whether a mail from the domain `from` meets the policy. Mailgun signs the mail for the domain `sending` (DKIM),
@@ -142,21 +189,26 @@ mod tests {
             (&["V=SPF1 +include:EU.mailgun.org. ~all"], one(true, &[])),
             (&["v=spf1 include:mailgun.org.evil.example a mx -all"], one(false, &["mailgun.org.evil.example"])),
             (&["v=spf1 include:a.example redirect=b.example"], one(false, &["a.example", "b.example"])),
+            (&["v=spf1 -all redirect=mailgun.org"], one(false, &[])),
+            (&["v=spf1 -include:mailgun.org ~all"], one(false, &[])),
         ] {
             assert_eq!(Spf::of(&records(texts)), expected, "{texts:?}");
         }
     }
 
     #[test]
-    fn a_dkim_record_has_a_key() {
-        for (record, is_key) in [
-            ("k=rsa; p=MIGfMA0", true),
-            ("v=DKIM1; k=rsa; p=MIGfMA0", true),
-            ("v=DKIM1; p=", false),
-            ("v=spf1 include:mailgun.org", false),
-            ("", false),
+    fn a_dkim_record_has_a_key_unless_it_was_revoked() {
+        let key = |key: &str| Dkim::Key(key.to_owned());
+        for (texts, dkim) in [
+            (&["k=rsa; p=MIGfMA0"][..], key("MIGfMA0")),
+            (&["v=DKIM1; k=rsa; p=MIGf MA0 "], key("MIGfMA0")),
+            (&["v=DKIM1; p=", "p=MIGfMA0"], key("MIGfMA0")),
+            (&["v=DKIM1; p="], Dkim::Revoked),
+            (&["v=DKIM2; p=MIGfMA0"], Dkim::Missing),
+            (&["v=spf1 include:mailgun.org", ""], Dkim::Missing),
+            (&[], Dkim::Missing),
         ] {
-            assert_eq!(is_dkim_key(record), is_key, "{record}");
+            assert_eq!(Dkim::of(&records(texts)), dkim, "{texts:?}");
         }
     }
 
@@ -170,11 +222,24 @@ mod tests {
             ("v=DMARC1; p=reject", "example.org", "mg.example.com", Policy::Reject, false),
             ("v=DMARC1; p=reject", "a.co.uk", "b.co.uk", Policy::Reject, false),
         ] {
-            let dmarc = Dmarc::of(&records(&["x", record]), false).unwrap();
+            let DmarcRecord::One(dmarc) = DmarcRecord::of(&records(&["x", record]), false) else { panic!("{record}") };
             assert_eq!((dmarc.policy, dmarc.is_aligned(from, sending)), (policy, is_aligned), "{record} {from}");
         }
-        assert_eq!(Dmarc::of(&records(&["v=DMARC1; p=reject; sp=none"]), true).unwrap().policy, Policy::None);
-        assert_eq!(Dmarc::of(&records(&["v=DMARC1; p=reject", "v=DMARC1; p=none"]), false), None);
-        assert_eq!(Dmarc::of(&records(&["v=spf1 -all"]), false), None);
+    }
+
+    #[test]
+    fn a_subdomain_has_the_policy_that_its_parent_names_for_subdomains() {
+        for (texts, for_subdomain, policy) in [
+            (&["v=DMARC1; p=reject; sp=none"][..], true, Some(Policy::None)),
+            (&["v=DMARC1; p=reject; sp=none"], false, Some(Policy::Reject)),
+            (&["v=DMARC1; p=none; sp=reject"], true, Some(Policy::Reject)),
+            (&["v=DMARC1; p=quarantine"], true, Some(Policy::Quarantine)),
+            (&["v=spf1 -all"], false, None),
+        ] {
+            let expected =
+                policy.map_or(DmarcRecord::Missing, |policy| DmarcRecord::One(Dmarc { policy, ..Dmarc::default() }));
+            assert_eq!(DmarcRecord::of(&records(texts), for_subdomain), expected, "{texts:?}");
+        }
+        assert_eq!(DmarcRecord::of(&records(&["v=DMARC1; p=reject", "v=DMARC1; p=none"]), false), DmarcRecord::Several);
     }
 }

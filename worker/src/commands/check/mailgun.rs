@@ -1,5 +1,7 @@
 //! Probes of Mailgun: whether it answers, accepts the keys, and lets the domain send.
 
+use std::time::Duration;
+
 use outbox::Upstream;
 
 use super::{CALL_LIMIT, finding::Finding, in_time, webhooks};
@@ -34,7 +36,8 @@ pub(super) async fn check(settings: &CheckSettings) -> (Vec<Finding>, Option<Dom
         }
     };
     let answer = in_time(client.check(timeout)).await.unwrap_or(CheckResult::Unclear);
-    let (mut findings, is_reached) = judge(&answer, mailgun);
+    let is_account_key = answer == CheckResult::Passed && may_read_domain(mailgun, timeout).await;
+    let (mut findings, is_reached) = judge(&answer, mailgun, is_account_key);
     let (events_findings, facts) = match events {
         _ if !is_reached => (skip_events("Mailgun must answer first"), None),
         None => (skip_events("Without MAILGUN_EVENTS_KEY, the worker can only send"), None),
@@ -44,15 +47,28 @@ pub(super) async fn check(settings: &CheckSettings) -> (Vec<Finding>, Option<Dom
     (findings, facts)
 }
 
+/// Whether `MAILGUN_API_KEY` may do more than send. Mailgun refuses every other call of a sending key.
+async fn may_read_domain(settings: &MailgunClientSettings, timeout: Duration) -> bool {
+    let Ok(client) = MailgunEventsClient::with_key(settings, settings.key.clone(), timeout) else { return false };
+    matches!(in_time(client.domain_facts()).await, Some(Ok(Some(_))))
+}
+
 fn skip_events(why: &str) -> Vec<Finding> {
     [EVENTS_KEY, STATE, webhooks::PROBE].map(|probe| Finding::skip(probe, why)).into()
 }
 
 /// The findings about sending, and whether Mailgun answered.
-fn judge(answer: &CheckResult, settings: &MailgunClientSettings) -> (Vec<Finding>, bool) {
+fn judge(answer: &CheckResult, settings: &MailgunClientSettings, is_account_key: bool) -> (Vec<Finding>, bool) {
     let domain = &settings.domain;
     let reached = || Finding::ok(CONNECTION, "Mailgun answers");
-    let key = || Finding::ok(KEY, "Mailgun accepts MAILGUN_API_KEY");
+    let key = || {
+        let kind = if is_account_key {
+            format!(". It is a key of the account; a sending key of {domain} would be enough")
+        } else {
+            String::new()
+        };
+        Finding::ok(KEY, format!("Mailgun accepts MAILGUN_API_KEY{kind}"))
+    };
     match answer {
         CheckResult::Passed => {
             (vec![reached(), key(), Finding::ok(DOMAIN, format!("Mailgun accepts mail from {domain}"))], true)
@@ -169,4 +185,33 @@ fn judge_state(facts: &DomainFacts, domain: &str) -> Finding {
         return Finding::fail(STATE, format!("Mailgun's state of {domain} is {state}"), action);
     }
     Finding::ok(STATE, format!("{domain} is active"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::{ConnectionSettings, EventsApi};
+
+    #[test]
+    fn the_other_region_is_suggested() {
+        for (url, other) in [(US, EU), (EU, US), ("http://127.0.0.1:9", EU)] {
+            let settings = MailgunClientSettings {
+                url: url.parse().unwrap(),
+                domain: "mg.example.com".to_owned(),
+                key: "key".to_owned().into(),
+                from: "a@mg.example.com".to_owned(),
+                connection: ConnectionSettings::default(),
+                require_tls: true,
+                skip_verification: false,
+                rate: "1/1s".parse().unwrap(),
+                events_key: None,
+                events_api: EventsApi::Events,
+            };
+            for action in
+                [key_action("mailgun_key_refused", &settings), domain_action("mailgun_domain_not_found", &settings)]
+            {
+                assert!(action.ends_with(&format!("set MAILGUN_BASE_URL={other}")), "{action}");
+            }
+        }
+    }
 }

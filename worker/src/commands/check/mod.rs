@@ -3,10 +3,12 @@
 //! link of one account.
 //!
 //! Each file has the probes of one system. A probe has a name, and ends with a `Finding` that says what to do. The
-//! systems are checked in parallel.
+//! systems are checked in parallel. `--peer` asks another question and checks nothing else: whose limit does a request count against?
 
+mod caller;
 mod dns;
 mod dns_records;
+mod dns_resolver;
 mod finding;
 mod mailgun;
 mod own_link;
@@ -23,7 +25,7 @@ use finding::{Finding, ProbeResult};
 use report::{Progress, Secrets};
 
 use super::CommandError;
-use crate::settings::CheckSettings;
+use crate::settings::{CallerQuestion, CheckSettings};
 
 /// Maximum time for one probe.
 const PROBE_LIMIT: Duration = Duration::from_secs(15);
@@ -48,9 +50,17 @@ pub async fn check(settings: &CheckSettings) -> Result<bool, CommandError> {
     );
     progress.end();
     let findings: Vec<Finding> =
-        [settings_fit::check(&settings.worker), postgres, supabase, mailgun, dns].into_iter().flatten().collect();
+        [settings_fit::check(settings), postgres, supabase, mailgun, dns].into_iter().flatten().collect();
     report::print(&findings, &Secrets::of(&settings.worker), settings.is_json)?;
     Ok(findings.iter().all(|finding| finding.result != ProbeResult::Fail))
+}
+
+/// Prints whose limit a request counts against.
+///
+/// # Errors
+/// [`CommandError::Output`].
+pub fn check_caller(question: &CallerQuestion) -> Result<(), CommandError> {
+    report::print(&caller::check(question), &Secrets::default(), question.is_json)
 }
 
 /// Waits for the result of a probe, but no longer than [`PROBE_LIMIT`]. `None` after that.

@@ -8,7 +8,7 @@ use super::{
     supabase::Clients,
 };
 use crate::{
-    settings::{CheckSettings, LinkStyle, PortalLinks, WorkerSettings},
+    settings::{CheckSettings, CheckedCallback, LinkStyle, PortalLinks, WorkerSettings},
     upstream::{code_gate::SAFE_CODE_DIGITS, supabase::LinkFacts, verdict::verify::LinkPathAnswer},
 };
 
@@ -31,8 +31,8 @@ pub(super) async fn check(settings: &CheckSettings, clients: &Clients) -> Vec<Fi
             return vec![Finding::skip(PROBE, format!("Could not check whether the account has an open job: {error}"))];
         }
     }
-    let callback = settings.callbacks.iter().find(|it| it.leads_through_supabase).map(|it| it.url.as_str());
-    let callback = callback.and_then(|url| CallbackUrl::parse(url).ok());
+    let checked = settings.callbacks.iter().find(|it| it.leads_through_supabase);
+    let callback = checked.and_then(|checked| CallbackUrl::parse(checked.url.as_str()).ok());
     match in_time(clients.supabase.inspect_link(account, callback.as_ref())).await {
         None => vec![Finding::fail(PROBE, "Supabase did not answer in time", "See the project's Auth log")],
         Some(Err(failure)) if failure.reason.code == "unknown_user" => {
@@ -48,7 +48,7 @@ pub(super) async fn check(settings: &CheckSettings, clients: &Clients) -> Vec<Fi
             let links = all_links(&settings.worker);
             let leads_through_supabase = links.iter().any(|links| links.style.leads_through_supabase());
             let redirect = if leads_through_supabase {
-                judge_redirect(&facts, callback.as_ref())
+                judge_redirect(&facts, checked)
             } else {
                 Finding::skip(REDIRECT, "With this LINK_STYLE, the mailed links do not go through Supabase")
             };
@@ -123,20 +123,18 @@ fn judge_link(account: &Email, facts: &LinkFacts, path: LinkPathAnswer, leads_th
     }
 }
 
-fn judge_redirect(facts: &LinkFacts, callback: Option<&CallbackUrl>) -> Finding {
-    let Some(callback) = callback else {
+fn judge_redirect(facts: &LinkFacts, callback: Option<&CheckedCallback>) -> Finding {
+    let Some(CheckedCallback { url, entry, .. }) = callback else {
         return Finding::skip(REDIRECT, "No callback is known: pass --callback");
     };
-    if facts.redirect_to == callback.as_str() {
-        return Finding::ok(REDIRECT, format!("The link redirects to {}", callback.as_str()));
+    if facts.redirect_to == *url {
+        return Finding::ok(REDIRECT, format!("The link redirects to {url}"));
     }
     let page = CallbackUrl::parse(facts.redirect_to.as_str())
         .map_or_else(|_| "another page".to_owned(), |to| to.origin_and_path());
-    let (entry, message) =
-        (callback.as_str(), format!("The link redirects to {page} instead of {}", callback.as_str()));
     Finding::fail(
         REDIRECT,
-        message,
+        format!("The link redirects to {page} instead of {url}"),
         format!("Add both entries to Supabase's redirect allow list (Redirect URLs): {entry},{entry}\\?**"),
     )
 }

@@ -9,27 +9,32 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use super::finding::Finding;
-use crate::{commands::CommandError, settings::WorkerSettings};
+use crate::{
+    commands::{CommandError, plain::plain},
+    settings::{ProxySettings, WorkerSettings},
+};
 
 /// The shortest text that is treated as a secret. A shorter one would remove parts of ordinary words.
 const SHORTEST_SECRET: usize = 4;
 
 /// The secrets of the settings. The probes show none of them; this is the second line of defence, because messages contain text of
 /// other systems.
+#[derive(Default)]
 pub(super) struct Secrets(Vec<SecretString>);
 
 impl Secrets {
     pub(super) fn of(settings: &WorkerSettings) -> Self {
         let WorkerSettings { database, supabase, mailgun, .. } = settings;
         let password = Url::parse(database.url.expose_secret()).ok().and_then(|url| Some(url.password()?.into()));
-        let keys = [Some(supabase.key.clone()), Some(mailgun.key.clone()), mailgun.events_key.clone(), password];
+        let proxy = mailgun.connection.proxy.as_ref().and_then(ProxySettings::password);
+        let keys = [Some(supabase.key.clone()), Some(mailgun.key.clone()), mailgun.events_key.clone(), password, proxy];
         Self(keys.into_iter().flatten().filter(|key| key.expose_secret().len() >= SHORTEST_SECRET).collect())
     }
 
-    /// The text in one line, without secrets.
+    /// The text in one line, without secrets and without characters that could disturb a terminal.
     fn remove_from(&self, text: &str) -> String {
-        let text: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        self.0.iter().fold(text, |text, secret| text.replace(secret.expose_secret(), "[secret]"))
+        let text = self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret.expose_secret(), "[secret]"));
+        plain(&text.replace(char::is_control, " "))
     }
 }
 

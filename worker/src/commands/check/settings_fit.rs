@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use super::finding::Finding;
-use crate::settings::WorkerSettings;
+use crate::settings::{CheckSettings, MIN_LINK_LIFETIME};
 
 /// Maximum time that claimed jobs should wait for `MAILGUN_RATE`. No other worker can send them meanwhile.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// Checks the settings that only the worker reads. The api checks `JOB_DEADLINE`.
-pub(super) fn check(settings: &WorkerSettings) -> Vec<Finding> {
+/// Checks whether settings that are valid by themselves fit together.
+pub(super) fn check(settings: &CheckSettings) -> Vec<Finding> {
+    let CheckSettings { worker: settings, job_deadline, .. } = settings;
     let limits = &settings.limits;
     let mut findings: Vec<Finding> = settings
         .warnings()
@@ -18,6 +19,7 @@ pub(super) fn check(settings: &WorkerSettings) -> Vec<Finding> {
         .collect();
     findings.extend(check_lease(limits.lease, limits.upstream_timeout));
     findings.extend(check_rate(limits.concurrency, settings.mailgun.rate.interval()));
+    findings.extend(job_deadline.and_then(|deadline| check_lifetime(limits.link_lifetime, deadline)));
     if findings.is_empty() {
         findings.push(Finding::ok("settings.fit", "The settings fit together"));
     }
@@ -37,6 +39,25 @@ fn check_lease(lease: Duration, timeout: Duration) -> Option<Finding> {
         timeout.as_secs()
     );
     Some(Finding::warn("settings.lease", message, format!("Set LEASE_SECONDS to {wanted} or more")))
+}
+
+/// A mail may go out right at the job's deadline, and its link must still work then. The api does not start with such settings,
+/// but it may have another `LINK_LIFETIME` than the worker.
+fn check_lifetime(lifetime: Duration, deadline: Duration) -> Option<Finding> {
+    let wanted = deadline + MIN_LINK_LIFETIME;
+    if lifetime >= wanted {
+        return None;
+    }
+    let message = format!(
+        "LINK_LIFETIME ({} s) is less than JOB_DEADLINE ({} s) plus five minutes, so a late mail would contain an expired link",
+        lifetime.as_secs(),
+        deadline.as_secs()
+    );
+    let action = format!(
+        "Set LINK_LIFETIME and Supabase's MAILER_OTP_EXP to {}s or more, or lower JOB_DEADLINE",
+        wanted.as_secs()
+    );
+    Some(Finding::warn("settings.lifetime", message, action))
 }
 
 fn check_rate(concurrency: usize, interval: Duration) -> Option<Finding> {
@@ -69,6 +90,14 @@ mod tests {
             let action = check_lease(seconds(lease), seconds(timeout)).unwrap().action.unwrap();
             assert!(action.ends_with(wanted), "{action}");
         }
+    }
+
+    #[test]
+    fn a_link_must_outlive_the_deadline_by_five_minutes() {
+        let minutes = Duration::from_mins;
+        assert_eq!(check_lifetime(minutes(20), minutes(15)), None);
+        let action = check_lifetime(minutes(19), minutes(15)).unwrap().action.unwrap();
+        assert!(action.contains("to 1200s or more"), "{action}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use outbox::Upstream;
 
 use super::{CALL_LIMIT, finding::Finding, in_time, own_link, redirects};
 use crate::{
-    settings::CheckSettings,
+    settings::{CheckSettings, SupabaseClientSettings, project_of_key},
     upstream::{
         check::CheckResult,
         supabase::SupabaseClient,
@@ -46,7 +46,7 @@ pub(super) async fn check(settings: &CheckSettings) -> Vec<Finding> {
     let answer = in_time(clients.supabase.check(settings.worker.limits.upstream_timeout.min(CALL_LIMIT)))
         .await
         .unwrap_or(CheckResult::Unclear);
-    let (mut findings, is_reached, is_key_accepted) = judge(&answer);
+    let (mut findings, is_reached, is_key_accepted) = judge(&answer, &settings.worker.supabase);
     if !is_reached {
         let rest = [VERIFY, redirects::PROBE, own_link::PROBE];
         findings.extend(rest.map(|probe| Finding::skip(probe, "Supabase Auth must answer first")));
@@ -68,13 +68,12 @@ pub(super) async fn check(settings: &CheckSettings) -> Vec<Finding> {
 }
 
 /// The findings about the connection and the key, whether Supabase Auth answered, and whether it accepts the key.
-fn judge(answer: &CheckResult) -> (Vec<Finding>, bool, bool) {
+fn judge(answer: &CheckResult, settings: &SupabaseClientSettings) -> (Vec<Finding>, bool, bool) {
     let reached = Finding::ok(CONNECTION, "Supabase Auth answers");
     match answer {
         CheckResult::Passed => (vec![reached, Finding::ok(KEY, "Supabase Auth accepts the key")], true, true),
         CheckResult::Failed(failure) if is_about_key(failure) => {
-            let action = "Set SUPABASE_SERVICE_ROLE_KEY to this project's secret key (sb_secret_…), or to the JWT of its service_role";
-            (vec![reached, Finding::fail(KEY, &failure.reason.message, action)], true, false)
+            (vec![reached, Finding::fail(KEY, &failure.reason.message, key_action(settings))], true, false)
         }
         CheckResult::Failed(failure) => {
             let action = match failure.reason.code.as_str() {
@@ -98,6 +97,18 @@ fn judge(answer: &CheckResult) -> (Vec<Finding>, bool, bool) {
                 "The answer does not show whether Supabase Auth accepts the key, perhaps because of a rate limit";
             (vec![reached, Finding::warn(KEY, message, "Run the check again in a minute")], true, false)
         }
+    }
+}
+
+/// Says which project the key belongs to if the key names it and the URL does not.
+fn key_action(settings: &SupabaseClientSettings) -> String {
+    let action =
+        "Set SUPABASE_SERVICE_ROLE_KEY to this project's secret key (sb_secret_…), or to the JWT of its service_role";
+    let is_in_url =
+        |project: &String| settings.url.host_str().is_some_and(|host| host.split('.').next() == Some(project.as_str()));
+    match project_of_key(&settings.key).filter(|project| !is_in_url(project)) {
+        Some(project) => format!("{action}. The present key belongs to the project {project}: check SUPABASE_URL, too"),
+        None => action.to_owned(),
     }
 }
 

@@ -3,9 +3,9 @@
 //! A header is trusted only if the peer is in `TRUSTED_PROXIES`. If the header is missing or malformed, the peer counts as the
 //! client: all callers of the proxy then share one bucket, and no caller can choose another bucket.
 
-use std::{net::IpAddr, num::NonZeroUsize, sync::Once};
+use std::{net::IpAddr, num::NonZeroUsize};
 
-use poem::http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName};
 
 use super::{
     forwarded::{FORWARDED_FOR, entries_from_the_right, only_line, parse_entry},
@@ -14,7 +14,7 @@ use super::{
 
 /// Where a trusted proxy names the client.
 #[derive(Debug, Clone, Default)]
-pub(crate) enum ClientIpSource {
+pub enum ClientIpSource {
     /// `X-Forwarded-For`, read from the right: the first address that is not a trusted proxy is the client. Entries further to
     /// the left were written by the client and may be forged. poem's `RealIp` trusts such entries.
     #[default]
@@ -26,81 +26,146 @@ pub(crate) enum ClientIpSource {
     Header(HeaderName),
 }
 
+/// The client of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FoundClient {
+    /// The client's address. IPv4-mapped IPv6 addresses (`::ffff:…`) are returned as IPv4.
+    pub address: IpAddr,
+    /// Why this address is the client's.
+    pub reason: ClientReason,
+}
+
+/// Why an address counts as the client's. Positions count entries of `X-Forwarded-For` from the right, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientReason {
+    /// The peer is not in `TRUSTED_PROXIES`. The peer counts, and its headers are ignored.
+    UntrustedPeer,
+    /// The request lacks the header. The peer counts.
+    HeaderMissing,
+    /// The entry of `X-Forwarded-For` at `position`. Without `TRUSTED_PROXY_HOPS`, it is the first that is not a trusted proxy.
+    Entry {
+        /// The position of the entry.
+        position: usize,
+    },
+    /// The entry of `X-Forwarded-For` at `position` is not an address. The entry to the right of it counts, or the peer if there
+    /// is none. With `TRUSTED_PROXY_HOPS`, the peer counts.
+    EntryMalformed {
+        /// The position of the malformed entry.
+        position: usize,
+    },
+    /// All entries of `X-Forwarded-For` are trusted proxies. The leftmost counts.
+    OnlyProxies,
+    /// `X-Forwarded-For` has fewer entries than `TRUSTED_PROXY_HOPS` says. The peer counts.
+    TooFewEntries {
+        /// The number of entries.
+        entries: usize,
+    },
+    /// The address in `CLIENT_IP_HEADER`.
+    HeaderAddress,
+    /// `CLIENT_IP_HEADER` occurs more than once. The peer counts.
+    HeaderRepeated,
+    /// `CLIENT_IP_HEADER` is not a single address. The peer counts.
+    HeaderMalformed,
+}
+
 /// Finds the address whose quota a request uses.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct ClientIpFinder {
+pub struct ClientIpFinder {
     trusted: TrustedProxies,
     source: ClientIpSource,
 }
 
 impl ClientIpFinder {
     /// Trusts `source` in requests from `trusted`.
-    pub(crate) fn new(trusted: TrustedProxies, source: ClientIpSource) -> Self {
+    #[must_use]
+    pub fn new(trusted: TrustedProxies, source: ClientIpSource) -> Self {
         Self { trusted, source }
     }
 
-    /// The client's address. IPv4-mapped IPv6 addresses (`::ffff:…`) are returned as IPv4.
-    pub(crate) fn client_ip(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
+    /// The client's address, and why it is this one.
+    #[must_use]
+    pub fn find(&self, peer: IpAddr, headers: &HeaderMap) -> FoundClient {
         let peer = peer.to_canonical();
         if !self.trusted.contains(peer) {
-            self.warn_about_untrusted_proxy(peer, headers);
-            return peer;
+            return FoundClient { address: peer, reason: ClientReason::UntrustedPeer };
         }
-        match &self.source {
-            ClientIpSource::ForwardedFor => self.first_untrusted(peer, headers),
-            ClientIpSource::ForwardedForHops(hops) => {
-                entries_from_the_right(headers).nth(hops.get() - 1).and_then(parse_entry).unwrap_or(peer)
-            }
-            ClientIpSource::Header(name) => only_line(headers, name).and_then(parse_entry).unwrap_or(peer),
-        }
-    }
-
-    fn first_untrusted(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
-        let mut client = peer;
-        for entry in entries_from_the_right(headers) {
-            let Some(address) = parse_entry(entry) else { break };
-            client = address;
-            if !self.trusted.contains(client) {
-                break;
-            }
-        }
-        client
-    }
-
-    /// Warns once if a proxy is probably missing from `TRUSTED_PROXIES`: a private peer sends the header in which proxies
-    /// name the client. All clients of such a proxy share one bucket.
-    fn warn_about_untrusted_proxy(&self, peer: IpAddr, headers: &HeaderMap) {
-        static WARNED: Once = Once::new();
-        let header = match &self.source {
-            ClientIpSource::Header(name) => name,
-            ClientIpSource::ForwardedFor | ClientIpSource::ForwardedForHops(_) => &FORWARDED_FOR,
+        let named = match &self.source {
+            ClientIpSource::ForwardedFor => return self.first_untrusted(peer, headers),
+            ClientIpSource::ForwardedForHops(hops) => at_position(hops.get(), headers),
+            ClientIpSource::Header(name) => in_header(name, headers),
         };
-        if is_private(peer) && headers.contains_key(header) {
-            WARNED.call_once(|| {
-                tracing::warn!(
-                    %peer,
-                    %header,
-                    "ignored a forwarding header from a private address that is not in TRUSTED_PROXIES: \
-                     if this is your proxy, add it; otherwise, all of its callers share one rate limit"
-                );
-            });
-        }
+        named.unwrap_or_else(|reason| FoundClient { address: peer, reason })
     }
 
-    /// Returns the client's address if it may be logged: if it is a trusted proxy, or a peer in a private network. Any other
-    /// address may belong to a person.
-    pub(super) fn loggable(&self, client: IpAddr, peer: IpAddr) -> Option<IpAddr> {
-        let is_proxy = self.trusted.contains(client) || (client == peer.to_canonical() && is_private(client));
-        is_proxy.then_some(client)
+    fn first_untrusted(&self, peer: IpAddr, headers: &HeaderMap) -> FoundClient {
+        let mut found = FoundClient { address: peer, reason: ClientReason::HeaderMissing };
+        for (position, entry) in (1..).zip(entries_from_the_right(headers)) {
+            let Some(address) = parse_entry(entry) else {
+                return FoundClient { reason: ClientReason::EntryMalformed { position }, ..found };
+            };
+            if !self.trusted.contains(address) {
+                return FoundClient { address, reason: ClientReason::Entry { position } };
+            }
+            found = FoundClient { address, reason: ClientReason::OnlyProxies };
+        }
+        found
+    }
+
+    /// Whether a proxy with this address is trusted.
+    #[must_use]
+    pub fn trusts(&self, ip: IpAddr) -> bool {
+        self.trusted.contains(ip)
+    }
+
+    /// Whether any proxy is trusted.
+    #[must_use]
+    pub fn trusts_any(&self) -> bool {
+        !self.trusted.is_empty()
+    }
+
+    /// Where a trusted proxy names the client.
+    #[must_use]
+    pub fn source(&self) -> &ClientIpSource {
+        &self.source
+    }
+
+    /// The header in which a trusted proxy names the client.
+    #[must_use]
+    pub fn header(&self) -> HeaderName {
+        match &self.source {
+            ClientIpSource::Header(name) => name.clone(),
+            ClientIpSource::ForwardedFor | ClientIpSource::ForwardedForHops(_) => FORWARDED_FOR,
+        }
     }
 }
 
-/// Whether an address is private, link-local or loopback.
-fn is_private(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
-        IpAddr::V6(ip) => ip.is_unique_local() || ip.is_loopback() || ip.is_unicast_link_local(),
+/// The entry of `X-Forwarded-For` at a position from the right.
+///
+/// # Errors
+/// Why the entry names no client.
+fn at_position(position: usize, headers: &HeaderMap) -> Result<FoundClient, ClientReason> {
+    let Some(entry) = entries_from_the_right(headers).nth(position - 1) else {
+        let entries = entries_from_the_right(headers).count();
+        return Err(match entries {
+            0 => ClientReason::HeaderMissing,
+            entries => ClientReason::TooFewEntries { entries },
+        });
+    };
+    let address = parse_entry(entry).ok_or(ClientReason::EntryMalformed { position })?;
+    Ok(FoundClient { address, reason: ClientReason::Entry { position } })
+}
+
+/// The only address in a header.
+///
+/// # Errors
+/// Why the header names no client.
+fn in_header(name: &HeaderName, headers: &HeaderMap) -> Result<FoundClient, ClientReason> {
+    if !headers.contains_key(name) {
+        return Err(ClientReason::HeaderMissing);
     }
+    let line = only_line(headers, name).ok_or(ClientReason::HeaderRepeated)?;
+    let address = parse_entry(line).ok_or(ClientReason::HeaderMalformed)?;
+    Ok(FoundClient { address, reason: ClientReason::HeaderAddress })
 }
 
 #[cfg(test)]
@@ -113,7 +178,7 @@ mod tests {
             headers.append(header, line.parse().unwrap());
         }
         let finder = ClientIpFinder::new(trusted.parse().unwrap(), source);
-        finder.client_ip(peer.parse().unwrap(), &headers).to_string()
+        finder.find(peer.parse().unwrap(), &headers).address.to_string()
     }
 
     fn client(trusted: &str, peer: &str, lines: &[&str]) -> String {
@@ -251,20 +316,33 @@ mod tests {
     }
 
     #[test]
-    fn only_addresses_of_proxies_and_private_peers_may_be_logged() {
-        let finder = ClientIpFinder::new("10.0.0.0/8, 203.0.113.99".parse().unwrap(), ClientIpSource::default());
-        for (client, peer, expected) in [
-            ("10.0.0.1", "10.0.0.1", true),
-            ("10.0.0.1", "::ffff:10.0.0.1", true),
-            ("203.0.113.99", "10.0.0.1", true),
-            ("192.168.0.1", "192.168.0.1", true),
-            ("fd00::1", "fd00::1", true),
-            ("192.168.0.1", "10.0.0.1", false),
-            ("203.0.113.7", "203.0.113.7", false),
-            ("203.0.113.7", "10.0.0.1", false),
+    fn the_reason_names_the_entry_or_says_why_the_peer_counts() {
+        use ClientReason::*;
+        let hops = |hops| ClientIpSource::ForwardedForHops(NonZeroUsize::new(hops).unwrap());
+        let named = || ClientIpSource::Header(HeaderName::from_static("fly-client-ip"));
+        for (source, peer, lines, reason) in [
+            (ClientIpSource::ForwardedFor, "203.0.113.7", &["198.51.100.1"][..], UntrustedPeer),
+            (ClientIpSource::ForwardedFor, "10.0.0.1", &[], HeaderMissing),
+            (ClientIpSource::ForwardedFor, "10.0.0.1", &[""], EntryMalformed { position: 1 }),
+            (ClientIpSource::ForwardedFor, "10.0.0.1", &["198.51.100.1"], Entry { position: 1 }),
+            (ClientIpSource::ForwardedFor, "10.0.0.1", &["198.51.100.1", "10.0.0.3, 10.0.0.2"], Entry { position: 3 }),
+            (ClientIpSource::ForwardedFor, "10.0.0.1", &["unknown, 10.0.0.2"], EntryMalformed { position: 2 }),
+            (ClientIpSource::ForwardedFor, "10.0.0.1", &["10.0.0.3, 10.0.0.2"], OnlyProxies),
+            (hops(2), "203.0.113.7", &["198.51.100.1, 10.0.0.2"], UntrustedPeer),
+            (hops(2), "10.0.0.1", &["198.51.100.1, 10.0.0.2"], Entry { position: 2 }),
+            (hops(2), "10.0.0.1", &["unknown, 10.0.0.2"], EntryMalformed { position: 2 }),
+            (hops(2), "10.0.0.1", &["198.51.100.1"], TooFewEntries { entries: 1 }),
+            (hops(2), "10.0.0.1", &[], HeaderMissing),
+            (named(), "203.0.113.7", &["198.51.100.1"], UntrustedPeer),
+            (named(), "10.0.0.1", &["198.51.100.1"], HeaderAddress),
+            (named(), "10.0.0.1", &["198.51.100.1, 10.0.0.2"], HeaderMalformed),
+            (named(), "10.0.0.1", &["198.51.100.1", "198.51.100.1"], HeaderRepeated),
+            (named(), "10.0.0.1", &[], HeaderMissing),
         ] {
-            let (client, peer): (IpAddr, IpAddr) = (client.parse().unwrap(), peer.parse().unwrap());
-            assert_eq!(finder.loggable(client, peer), expected.then_some(client), "{client} {peer}");
+            let finder = ClientIpFinder::new("10.0.0.0/8".parse().unwrap(), source);
+            let line = |line: &&str| (finder.header(), line.parse().unwrap());
+            let headers: HeaderMap = lines.iter().map(line).collect();
+            assert_eq!(finder.find(peer.parse().unwrap(), &headers).reason, reason, "{:?} {lines:?}", finder.source());
         }
     }
 }

@@ -6,16 +6,18 @@ use ipnet::IpNet;
 
 /// Networks of proxies whose headers are trusted.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct TrustedProxies(Vec<IpNet>);
+pub struct TrustedProxies(Vec<IpNet>);
 
 impl TrustedProxies {
     /// Whether no proxy is trusted.
-    pub(crate) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Whether the address belongs to a proxy. Convert IPv4-mapped IPv6 addresses to IPv4 before the call.
-    pub(super) fn contains(&self, ip: IpAddr) -> bool {
+    #[must_use]
+    pub fn contains(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&ip))
     }
 }
@@ -29,8 +31,11 @@ impl FromStr for TrustedProxies {
     }
 }
 
-/// Parses a network or a single address from the settings. The network must not contain all addresses.
-pub(crate) fn parse_network(text: &str) -> Result<IpNet, String> {
+/// Parses a network or a single address from the settings.
+///
+/// # Errors
+/// What is wrong with the text. The network must not contain all addresses, and IPv4 must not be written as IPv6.
+pub fn parse_network(text: &str) -> Result<IpNet, String> {
     let network = match text.parse::<IpAddr>() {
         Ok(ip) => IpNet::from(ip),
         Err(_) => text.parse().map_err(|_| format!("`{text}` is not a network like 10.0.0.0/8"))?,

@@ -1,0 +1,84 @@
+//! Faults of Postgres: its rights, its tables and its clock. tests/pgbouncer has the pooler.
+
+use sandbox::{Role, TestDatabase};
+
+use super::System;
+
+/// Lets the server's clock be ahead for the worker's role, as far as its own statements can tell. The test cannot change the real
+/// clock, which all tests share.
+pub(super) async fn set_clock_ahead(system: &System, ahead: &str) {
+    let database = system.test.scalar::<String>("select quote_ident(current_database())").await;
+    system
+        .test
+        .execute(&format!(
+            "create or replace function public.clock_timestamp() returns timestamptz language sql
+             return pg_catalog.clock_timestamp() + interval '{ahead}'"
+        ))
+        .await;
+    let path = format!("alter role magic_link_worker in database {database} set search_path = public, pg_catalog");
+    system.test.execute(&path).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fault_of_postgres_is_found() {
+    let mut system = System::sound().await;
+    let roles = "Run deploy/roles.sql again";
+    for (revoked, granted, words) in [
+        (
+            "revoke update on upstreams from magic_link_worker",
+            "grant update on upstreams to magic_link_worker",
+            "update on upstreams",
+        ),
+        (
+            "revoke execute on function email_roll_up from magic_link_worker, public",
+            "grant execute on function email_roll_up to magic_link_worker",
+            "execute on email_roll_up",
+        ),
+        (
+            "drop policy worker_has_all on email_jobs",
+            "create policy worker_has_all on email_jobs to magic_link_worker using (true) with check (true)",
+            "a row policy on email_jobs",
+        ),
+    ] {
+        system.test.execute(revoked).await;
+        system.check(&[]).await.expect_only("fail", "postgres.rights", &[words, roles]);
+        system.test.execute(granted).await;
+    }
+    system.test.set("DATABASE_URL", "postgres://ann:sesame@127.0.0.1:1/nothing");
+    let report = system.check(&[]).await;
+    report.expect_only("fail", "postgres.connection", &["no server listens", "Check DATABASE_URL"]);
+    assert!(!report.printed.contains("sesame"), "{report:#?}");
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tables_that_are_missing_are_found() {
+    let server = TestDatabase::shared_server().await;
+    server.create_database("checked_without_tables").await.unwrap();
+    server.set_roles("checked_without_tables").await.unwrap();
+    let mut system = System::sound().await;
+    let url = |role| server.url_as("checked_without_tables", role);
+    system.test.set("DATABASE_URL", &url(Role::Worker));
+    system.check(&[]).await.expect_only("fail", "postgres.tables", &["magic-link-worker migrate"]);
+    system.test.set("MIGRATE_ON_START", "true");
+    system.check(&[]).await.expect_only(
+        "fail",
+        "postgres.tables",
+        &["may not create tables", "MIGRATE_ON_START=false"],
+    );
+    system.test.set("DATABASE_URL", &url(Role::Owner));
+    system.check(&[]).await.expect_only("warn", "postgres.tables", &["The worker migrates them when it starts"]);
+    system.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_clock_that_differs_is_found() {
+    let system = System::sound().await;
+    for (ahead, result, words) in
+        [("10 seconds", "warn", "s ahead of this machine's"), ("-1 minute", "fail", "s behind this machine's")]
+    {
+        set_clock_ahead(&system, ahead).await;
+        system.check(&[]).await.expect_only(result, "postgres.clock", &[words, "Synchronise both clocks (NTP)"]);
+    }
+    system.finish().await;
+}
