@@ -6,24 +6,39 @@ const MAX_WIDTH: usize = 77;
 /// Breaks a paragraph at spaces, but not at no-break spaces. Does not split a word that is longer than a line, such as a host
 /// name. Does not break an isolated value, because a line break would end its isolation (UAX #9).
 pub(super) fn wrap(paragraph: &str) -> String {
-    let (mut wrapped, mut column, mut depth) = (String::new(), 0, 0_usize);
-    for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
-        let width = word.chars().filter(|character| !is_isolate(*character)).count();
-        let fits = depth > 0 || column + 1 + width <= MAX_WIDTH;
+    let (mut wrapped, mut column) = (String::new(), 0);
+    for piece in pieces(paragraph) {
+        let width = piece.chars().filter(|character| !is_isolate(*character)).count();
+        let fits = column + 1 + width <= MAX_WIDTH;
         match (column, fits) {
             (0, _) => {}
             (_, true) => wrapped.push(' '),
             (_, false) => wrapped.push('\n'),
         }
         column = if fits && column > 0 { column + 1 + width } else { width };
-        wrapped.push_str(word);
+        wrapped.push_str(&piece);
+    }
+    wrapped
+}
+
+/// The parts of a paragraph that stay on one line: words, and isolated values with the words that touch them.
+fn pieces(paragraph: &str) -> Vec<String> {
+    let (mut pieces, mut depth) = (Vec::<String>::new(), 0_usize);
+    for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
+        match pieces.last_mut().filter(|_| depth > 0) {
+            Some(piece) => {
+                piece.push(' ');
+                piece.push_str(word);
+            }
+            None => pieces.push(word.to_owned()),
+        }
         depth = word.chars().fold(depth, |depth, character| match character {
             '\u{2066}'..='\u{2068}' => depth + 1,
             '\u{2069}' => depth.saturating_sub(1),
             _ => depth,
         });
     }
-    wrapped
+    pieces
 }
 
 /// Zero-width characters that begin and end an isolated value.
@@ -48,7 +63,8 @@ mod tests {
             (&format!("a {long} c"), format!("a\n{long}\nc")),
             (&format!("{five}b\u{a0}:"), format!("{}\nb\u{a0}:", five.trim())),
             (&format!("{five}\u{2068}bb\u{2069} c"), format!("{five}\u{2068}bb\u{2069}\nc")),
-            (&format!("{five}\u{2068}b c\u{2069} d"), format!("{five}\u{2068}b c\u{2069}\nd")),
+            // "b" alone would fit.
+            (&format!("{five}\u{2068}b c\u{2069} d"), format!("{}\n\u{2068}b c\u{2069} d", five.trim())),
         ] {
             assert_eq!(wrap(paragraph), expected, "{paragraph}");
         }
