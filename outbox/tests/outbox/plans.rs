@@ -22,7 +22,7 @@ async fn every_statement_of_the_hot_path_uses_indexes() {
         ("renew", "as held (id, lease_token)", 3),
         ("seal", "as given (id, lease_token, sealed_link, message_id, age)", 16),
         ("finish", "returning job, given.state", 16),
-        ("requeue", "as gives_way", 19),
+        ("requeue", "given.lease_token,\n            given.delay", 19),
         ("locks of a requeue", "where id = any($1)\n        group by mailbox", 1),
         ("rescue", "lease_expires_at < clock_timestamp()", 0),
         ("expire", "with late as (", 1),
