@@ -64,7 +64,7 @@ fn commands(text: &str) -> Vec<&str> {
 
 /// Why the worker does not accept a command. Arguments may be left out, as in `magic-link-worker jobs show`.
 fn fault(command: &str) -> Option<ErrorKind> {
-    let kind = WorkerArguments::try_parse_from(command.split_whitespace()).err()?.kind();
+    let kind = WorkerArguments::try_parse_from(shlex::split(command)?).err()?.kind();
     let is_incomplete = matches!(
         kind,
         ErrorKind::MissingRequiredArgument
