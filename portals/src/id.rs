@@ -28,7 +28,10 @@ impl FromStr for PortalId {
         if (1..=32).contains(&text.len()) && text.bytes().all(is_plain) && !text.starts_with('-') {
             return Ok(Self(text.to_owned()));
         }
-        Err(format!("`{}` must be 1 to 32 lower-case letters, digits and hyphens", text.escape_debug()))
+        Err(format!(
+            "`{}` must be 1 to 32 lower-case letters, digits and hyphens, and must not begin with a hyphen",
+            text.escape_debug()
+        ))
     }
 }
 

@@ -7,7 +7,7 @@ use portals::{LinkStyleName, MailCode, Origin, Portal, PortalRules, Support, rea
 use tempfile::TempDir;
 use words::WordsFolder;
 
-/// A PNG image of one pixel.
+/// The start of a PNG image of one pixel: its signature and its header.
 const PNG: &[u8] = &[
     0x89, b'P', b'N', b'G', 13, 10, 26, 10, 0, 0, 0, 13, b'I', b'H', b'D', b'R', 0, 0, 0, 1, 0, 0, 0, 1, 8, 6, 0, 0, 0,
     0x1f, 0x15, 0xc4, 0x89,

@@ -102,8 +102,8 @@ async fn with_trusted_proxy_hops_each_client_behind_one_edge_has_its_own_limit()
     api.expect_open_jobs(1);
 }
 
-/// Waits until the log contains one "request answered" line per response, and returns the warnings that most limited
-/// requests came from one address.
+/// Waits until the log contains one "request answered" line per response. Returns the warnings which say that one address
+/// sent most of the rate-limited requests.
 async fn warnings_after(api: &TestApi, responses: usize) -> Vec<Value> {
     let lines =
         |part: &str| -> Vec<String> { api.program.log().into_iter().filter(|line| line.contains(part)).collect() };

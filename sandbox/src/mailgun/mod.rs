@@ -63,7 +63,7 @@ pub struct MailgunSettings {
     pub events_key: String,
     /// A command that sends a mail. The empty mailbox page shows it.
     pub hint: Option<String>,
-    /// The other stand-in's faults, for buttons on the same page.
+    /// The faults of the stand-in for Supabase Auth. The mailbox page has buttons for them if this is set.
     pub supabase_faults: Option<Faults>,
     /// The unfinished jobs, for the mailbox page.
     pub jobs: Option<watch::Receiver<OpenJobs>>,

@@ -22,9 +22,9 @@ pub struct User {
     pub email: String,
     /// When the account was created.
     pub created_at: DateTime<Utc>,
-    /// When a link was first used, which confirms the address.
+    /// When the address was confirmed: at the first sign-in, or when the account was created as confirmed.
     pub confirmed_at: Option<DateTime<Utc>>,
-    /// When a link was last used.
+    /// When the user last signed in, with a link or a code.
     pub last_sign_in_at: Option<DateTime<Utc>>,
     /// When the user's ban ends. Links of a banned user do not work.
     pub banned_until: Option<DateTime<Utc>>,

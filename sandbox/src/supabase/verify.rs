@@ -15,7 +15,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::form_urlencoded;
 
-/// Reports the result in every answer to GET. This is for tests, because the page that the answer redirects to may not exist.
+/// The header with the result of opening a link, unless the link has no type or no token. It is for tests, because the page that
+/// the answer redirects to may not exist.
 pub(super) const OUTCOME_HEADER: &str = "x-sandbox-outcome";
 /// Where the browser is or would be sent.
 pub(super) const REDIRECT_HEADER: &str = "x-sandbox-redirect-to";

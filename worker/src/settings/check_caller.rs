@@ -43,14 +43,16 @@ impl CallerQuestion {
     }
 }
 
+const EXAMPLE_HEADER: &str = "X-Forwarded-For: 198.51.100.3, 10.0.0.5";
+
 fn read_headers(texts: &[OsString], errors: &mut SettingErrors) -> Option<HeaderMap> {
     let mut headers = Some(HeaderMap::new());
     for (number, text) in (1..).zip(texts) {
         let parsed = parse_header(text).map_err(|problem| format!("header {number} {problem}"));
-        let parsed = errors.read("--from-header", "X-Forwarded-For: 198.51.100.3, 10.0.0.5", parsed);
+        let parsed = errors.read("--from-header", EXAMPLE_HEADER, parsed);
         headers = headers.zip(parsed).and_then(|(mut headers, (name, value))| {
-            let added = headers.try_append(name, value).map_err(|_| "is one header too many");
-            errors.read("--from-header", "fewer headers", added).map(|_| headers)
+            let added = headers.try_append(name, value).map_err(|_| format!("header {number} is one too many"));
+            errors.read("--from-header", EXAMPLE_HEADER, added).map(|_| headers)
         });
     }
     headers

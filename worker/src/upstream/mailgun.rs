@@ -146,8 +146,8 @@ impl MailgunClient {
             // header.
             .text("h:References", conversation_id(envelope.message_id))
             .text("h:X-Entity-Ref-ID", envelope.message_id.trim_matches(['<', '>']).to_owned())
-            // Suppress automatic replies. RFC 3834 defines the first header, and Exchange reads the second header. `All` may
-            // also suppress bounces.
+            // Suppress automatic replies. RFC 3834 defines the first header, and Exchange reads the second. The second is not
+            // set to "All", because that may also suppress bounces.
             .text("h:Auto-Submitted", "auto-generated")
             .text("h:X-Auto-Response-Suppress", "OOF, AutoReply");
         let form = match envelope.job {

@@ -29,7 +29,8 @@ pub(super) fn show(state: &MailgunState) -> Response {
     }))
 }
 
-/// The webhooks: all types lead to the URL of [`Mailgun::set_webhook`](crate::Mailgun::set_webhook).
+/// The domain's webhooks: every type of event has the URL that was set with
+/// [`Mailgun::set_webhook`](crate::Mailgun::set_webhook). If none was set, the list is empty.
 pub(super) fn webhooks(state: &MailgunState) -> Response {
     let url = state.webhooks.url();
     let entry = |kind: &str, url: &String| (kind.to_owned(), json!({"urls": [url]}));

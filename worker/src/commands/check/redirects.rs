@@ -27,7 +27,13 @@ pub(super) async fn check(settings: &CheckSettings, client: &VerifyClient) -> Ve
     let mut is_limited = false;
     for callback in asked.iter().take(MAX_CALLBACKS) {
         let finding = if is_limited {
-            Finding::skip(PROBE, format!("{}: Supabase must answer clearly first", name(callback)))
+            Finding::skip(
+                PROBE,
+                format!(
+                    "{}: not checked, because Supabase gave no clear answer about an earlier callback",
+                    name(callback)
+                ),
+            )
         } else {
             let answers = ask(client, callback).await;
             is_limited = answers.is_none();
