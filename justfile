@@ -8,7 +8,7 @@ default:
 dev:
     cargo dev
 
-# Run all tests.
+# Run all tests except those that have a recipe of their own.
 test:
     cargo test --workspace
 

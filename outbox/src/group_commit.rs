@@ -152,7 +152,7 @@ impl GroupCommit<NewJob, Enqueued> {
 }
 
 impl GroupCommit<Report, ReportOutcome> {
-    /// Commits Mailgun's reports, see [`take_reports()`](crate::take_reports()).
+    /// Starts a committer for Mailgun's reports. See [`take_reports()`](crate::take_reports()).
     ///
     /// # Errors
     /// The operating system refuses to create a thread.
@@ -162,7 +162,7 @@ impl GroupCommit<Report, ReportOutcome> {
 }
 
 impl GroupCommit<Seal, SendDecision> {
-    /// Commits links, and decides whether their mails may be sent.
+    /// Starts a committer that stores links and decides whether their mails may be sent.
     ///
     /// # Errors
     /// The operating system refuses to create a thread.
@@ -172,7 +172,7 @@ impl GroupCommit<Seal, SendDecision> {
 }
 
 impl GroupCommit<Finish, Recorded> {
-    /// Commits the ends of jobs, see [`finish()`](crate::finish()).
+    /// Starts a committer for the ends of jobs. See [`finish()`](crate::finish()).
     ///
     /// # Errors
     /// The operating system refuses to create a thread.
@@ -182,7 +182,7 @@ impl GroupCommit<Finish, Recorded> {
 }
 
 impl GroupCommit<Requeue, Requeued> {
-    /// Commits requeues, see [`requeue()`](crate::requeue()).
+    /// Starts a committer for requeues. See [`requeue()`](crate::requeue()).
     ///
     /// # Errors
     /// The operating system refuses to create a thread.

@@ -98,7 +98,7 @@ impl Logo {
         self.file_name
     }
 
-    /// The value of `src`: `cid:logo.png`.
+    /// The value of the image's `src` attribute, such as `cid:logo.png`.
     #[must_use]
     pub fn source(&self) -> String {
         format!("cid:{}", self.file_name)

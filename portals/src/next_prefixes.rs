@@ -34,8 +34,8 @@ impl FromStr for NextPrefixes {
     }
 }
 
-/// Parses a path from the settings. The path must be absolute and at most 512 bytes long, and must not contain a query, a
-/// fragment, escapes or dot segments.
+/// Parses a path from the settings. The path must be absolute, at most 512 bytes long and in ASCII, and must not contain
+/// spaces, `//`, dot segments, escapes, a query or a fragment.
 ///
 /// # Errors
 /// What is wrong with the path.
@@ -50,7 +50,10 @@ pub fn parse_path(text: &str) -> Result<String, String> {
     {
         Ok(text.to_owned())
     } else {
-        Err(format!("`{text}` must be an absolute path without a query, fragment, escapes or dot segments"))
+        Err(format!(
+            "`{text}` must be an absolute path of at most 512 ASCII characters, without spaces, //, dot segments, escapes, a \
+             query or a fragment"
+        ))
     }
 }
 

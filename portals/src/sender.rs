@@ -19,8 +19,11 @@ pub fn parse_sender(text: &str) -> Result<String, String> {
             let quoted = name.len() > 1 && name.starts_with('"') && name.ends_with('"');
             let inner = if quoted { &name[1..name.len() - 1] } else { name };
             // Mailgun splits addresses at commas, and a quote or a bracket would end the name early (RFC 5322 §3.4).
-            if inner.contains(['"', '\\', '<', '>']) || (!quoted && inner.contains([',', ';', ':', '@', '(', ')'])) {
-                return Err("contains a name that must be in double quotes".to_owned());
+            if inner.contains(['"', '\\', '<', '>']) {
+                return Err("contains a name with a \", \\, < or >: remove this character".to_owned());
+            }
+            if !quoted && inner.contains([',', ';', ':', '@', '(', ')']) {
+                return Err("contains a name with a , ; : @ ( or ): put the name in double quotes".to_owned());
             }
             (&text[..=at], text[at + 1..].strip_suffix('>').ok_or("has no closing `>`")?, ">")
         }

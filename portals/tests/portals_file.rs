@@ -166,7 +166,7 @@ id = "Third"
              for loopback only, and no path.",
             "portals.toml:12: `name` is missing.",
             "portals.toml:12: `origins` is missing.",
-            "portals.toml:13: `id`: `Third` must be 1 to 32 lower-case letters, digits and hyphens.",
+            "portals.toml:13: `id`: `Third` must be 1 to 32 lower-case letters, digits and hyphens, and must not begin with a hyphen.",
         ]
     );
 }

@@ -34,7 +34,8 @@ impl DaemonFolder {
     /// # Errors
     /// The current user is root and there is no other user to run daemons as, or the folder cannot be created.
     pub fn create(name: &str) -> io::Result<DaemonFolder> {
-        let nobody = || io::Error::other("daemons must not run as root, and there is no user postgres or nobody");
+        let nobody =
+            || io::Error::other("daemons must not run as root, and there is no user named \"postgres\" or \"nobody\"");
         let run_as = RunAs::choose().ok_or_else(nobody)?;
         let prefix = format!("magic-link-{name}-");
         let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(run_as.temp_folder())?;

@@ -11,7 +11,7 @@ use crate::{
     faults::LONGEST_DELAY,
 };
 
-/// Maximum seconds between the time when a worker starts a call and the time when the call arrives at the stand-in.
+/// Tolerance, in seconds, when times recorded by different processes are compared: steps, calls at the stand-in, and links.
 const TOLERANCE: f64 = 0.02;
 const LONGEST_DELAY_SECONDS: f64 = LONGEST_DELAY as f64 / 1_000.0;
 

@@ -15,7 +15,7 @@ use super::defaults;
 /// Accepts requests for sign-in links and adds them to the outbox. magic-link-worker mails the links.
 ///
 /// Settings come from the environment, and from the file .env in the current directory if there is one. In .env, values
-/// with spaces need quotes, and a $ has no special meaning. A setting without a default that is not marked as required may be
+/// with spaces need quotes, and a $ has no special meaning. A setting that has no default and is not marked as required may be
 /// left out.
 #[derive(Debug, Parser)]
 #[command(
@@ -76,8 +76,8 @@ pub struct ApiArguments {
     #[arg(long, env, value_name = "ORIGINS", help_heading = "Portals")]
     pub(super) callback_origins: Option<String>,
     /// TOML file that describes several portals, each with its own origins, sender, languages and look. The same for both
-    /// programs, which read it again on SIGHUP. It replaces CALLBACK_ORIGINS, and the other settings of a portal are the
-    /// defaults for what the file leaves out. Example: /etc/magic-link/portals.toml
+    /// programs, which read it again on SIGHUP. It replaces CALLBACK_ORIGINS. Whatever the file leaves out for
+    /// a portal is taken from the environment settings. Example: /etc/magic-link/portals.toml
     #[arg(long, env, value_name = "FILE", help_heading = "Portals")]
     pub(super) portals_file: Option<String>,
     /// Path of the portals' callback page. Example: /auth/callback

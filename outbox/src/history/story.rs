@@ -100,7 +100,7 @@ pub struct ReportedEvent {
     pub smtp_code: Option<i32>,
     /// Enhanced status code of the recipient's server.
     pub enhanced_code: Option<String>,
-    /// Words of the recipient's server or of Mailgun.
+    /// The message from the recipient's server or from Mailgun.
     pub message: Option<String>,
     /// The delivery status that the event stands for.
     pub delivery: Option<DeliveryStatus>,

@@ -37,7 +37,7 @@ pub enum PostgresError {
         source: io::Error,
     },
     /// The current user is root, and there is no other user to run the server as.
-    #[error("Postgres refuses to run as root, and there is no user postgres or nobody")]
+    #[error("Postgres refuses to run as root, and there is no user named \"postgres\" or \"nobody\"")]
     NoOtherUser,
     /// No server is installed, and the download failed.
     #[error(

@@ -31,7 +31,8 @@ impl ServerPrograms {
 
     /// The programs in `folder`, if both exist and run.
     pub(super) fn in_folder(folder: &Path) -> io::Result<ServerPrograms> {
-        // Debian links single programs into PATH. The files that they need are next to the link's target.
+        // On some systems, PATH has only symlinks to individual programs. The files that they need are next to the symlink's
+        // target.
         let postgres = folder.join("postgres").canonicalize()?;
         let folder = postgres.parent().unwrap_or(folder).to_owned();
         folder.join("initdb").metadata()?;

@@ -16,7 +16,7 @@ pub(crate) struct SuspicionProtocol {
     pub(crate) recipients: usize,
     /// Number of recipients that a firewall refuses. The refused recipients come first.
     pub(crate) refused: usize,
-    /// Whether there is a general fault.
+    /// Whether a general fault may begin, and whether the check call fails, too.
     pub(crate) general: General,
     /// How many more requests the first recipient may make.
     pub(crate) requests: u8,

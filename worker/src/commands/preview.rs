@@ -86,7 +86,8 @@ pub fn preview(
     write_file(&folder.join("index.json"), serde_json::to_vec_pretty(&listed).map_err(io::Error::from)?)?;
     let path = folder.join("index.html");
     write_file(&path, page.finish())?;
-    writeln!(stdout(), "wrote {} mails: open {}", chosen.len(), path.display())?;
+    let mails = if chosen.len() == 1 { "1 mail".to_owned() } else { format!("{} mails", chosen.len()) };
+    writeln!(stdout(), "wrote {mails}: open {}", path.display())?;
     Ok(())
 }
 

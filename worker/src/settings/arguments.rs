@@ -15,7 +15,7 @@ use crate::mail::sample::MailStyle;
 /// Mailgun.
 ///
 /// Settings come from the environment, and from the file .env in the current directory if there is one. In .env, values
-/// with spaces need quotes, and a $ has no special meaning. A setting without a default that is not marked as required may be
+/// with spaces need quotes, and a $ has no special meaning. A setting that has no default and is not marked as required may be
 /// left out.
 // Has no `Debug`, because it contains secrets.
 #[derive(Parser)]

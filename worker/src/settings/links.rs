@@ -84,7 +84,7 @@ impl LinkSettings {
                 let why = if name.is_some() {
                     "is missing: LINK_STYLE=confirm needs it"
                 } else {
-                    "is missing: set both PUBLIC_URL and CONFIRM_KEY, or neither, or another LINK_STYLE"
+                    "is missing: set both PUBLIC_URL and CONFIRM_KEY, set neither, or set LINK_STYLE to a style other than confirm"
                 };
                 if public_url.is_none() {
                     errors.add("PUBLIC_URL", PUBLIC_URL, why.to_owned());

@@ -18,7 +18,7 @@ pub(super) fn check(question: &CallerQuestion) -> Vec<Finding> {
     let CallerQuestion { finder, peer, headers, .. } = question;
     let found = finder.find(*peer, headers);
     let because = because(finder, found.reason, headers);
-    let message = format!("The request counts against the limit of {}, {because}", shown_network(found.address));
+    let message = format!("The request counts against the limit of {}: {because}", shown_network(found.address));
     let client = match advice(finder, found.reason, found.address, headers) {
         Some(action) => Finding::warn(CLIENT, message, action),
         None => Finding::ok(CLIENT, message),
@@ -34,23 +34,23 @@ fn shown_network(address: IpAddr) -> String {
     if address.is_ipv6() { format!("{network}, the network of {address}") } else { network.to_string() }
 }
 
-/// Why the address counts, as the end of a sentence.
+/// Why the address counts, as a clause.
 fn because(finder: &ClientIpFinder, reason: ClientReason, headers: &HeaderMap) -> String {
     let name = title(&finder.header());
     match reason {
         ClientReason::UntrustedPeer if !finder.trusts_any() => {
-            "because TRUSTED_PROXIES is not set, so the peer counts and its headers are ignored".to_owned()
+            "TRUSTED_PROXIES is not set, so the peer counts and its headers are ignored".to_owned()
         }
         ClientReason::UntrustedPeer => {
-            "because the peer is not in TRUSTED_PROXIES, so it counts and its headers are ignored".to_owned()
+            "the peer is not in TRUSTED_PROXIES, so it counts and its headers are ignored".to_owned()
         }
-        ClientReason::HeaderMissing => format!("because the request has no {name}, so the peer counts"),
+        ClientReason::HeaderMissing => format!("the request has no {name}, so the peer counts"),
         ClientReason::Entry { position } => match finder.source() {
             ClientIpSource::ForwardedForHops(_) => {
-                format!("because TRUSTED_PROXY_HOPS chooses entry {position} from the right of {name}")
+                format!("TRUSTED_PROXY_HOPS chooses entry {position} from the right of {name}")
             }
             _ => {
-                format!("because entry {position} from the right of {name} is the first that is not in TRUSTED_PROXIES")
+                format!("entry {position} from the right of {name} is the first that is not in TRUSTED_PROXIES")
             }
         },
         ClientReason::EntryMalformed { position } => {
@@ -59,20 +59,20 @@ fn because(finder: &ClientIpFinder, reason: ClientReason, headers: &HeaderMap) -
                 ClientIpSource::ForwardedFor if position > 1 => "the proxy that added it counts",
                 _ => "the peer counts",
             };
-            format!("because entry {position} from the right of {name} is {}, so {counts}", shown_entry(entry))
+            format!("entry {position} from the right of {name} is {}, so {counts}", shown_entry(entry))
         }
         ClientReason::OnlyProxies => {
-            format!("because all entries of {name} are in TRUSTED_PROXIES, so the leftmost entry counts")
+            format!("all entries of {name} are in TRUSTED_PROXIES, so the leftmost entry counts")
         }
         ClientReason::TooFewEntries { entries } => {
             let entries = if entries == 1 { "only 1 entry".to_owned() } else { format!("only {entries} entries") };
-            format!("because {name} has {entries}, fewer than TRUSTED_PROXY_HOPS, so the peer counts")
+            format!("{name} has {entries}, fewer than TRUSTED_PROXY_HOPS, so the peer counts")
         }
-        ClientReason::HeaderAddress => format!("because {name} names it"),
-        ClientReason::HeaderRepeated => format!("because {name} occurs more than once, so the peer counts"),
+        ClientReason::HeaderAddress => format!("{name} names it"),
+        ClientReason::HeaderRepeated => format!("{name} occurs more than once, so the peer counts"),
         ClientReason::HeaderMalformed => {
             let line = headers.get(finder.header()).map_or(&[][..], |line| line.as_bytes());
-            format!("because {name} is {}, so the peer counts", shown_entry(line))
+            format!("{name} is {}, so the peer counts", shown_entry(line))
         }
     }
 }

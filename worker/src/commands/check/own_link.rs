@@ -145,7 +145,7 @@ fn judge_code(digits: usize, links: &[PortalLinks]) -> Finding {
     match wanted {
         Some(wanted) if digits < wanted => {
             let without = if links.iter().any(|links| links.style == LinkStyle::Code) {
-                "no mail goes out"
+                "portals whose mails contain only a code send no mail"
             } else {
                 "mails go out without a code"
             };

@@ -41,7 +41,7 @@ const PAGE: usize = 500;
 pub(super) struct Act {
     /// Its name, as in `magic-link-worker jobs cancel`.
     pub(super) command: &'static str,
-    /// What has happened to a job for which it succeeds.
+    /// Past participle that describes a job after the command succeeds, such as `cancelled`.
     pub(super) done: &'static str,
     /// Options of the command in addition to the filter, with a leading space.
     pub(super) options: String,

@@ -28,7 +28,7 @@ pub(super) fn in_order(story: &Story) -> Vec<(DateTime<Utc>, String)> {
             end(story.job.state, story.job.code.as_deref(), story.job.message.as_deref()),
         ));
     }
-    // The sort is stable, so what has the same time stays in the order above.
+    // The sort is stable, so entries with the same time keep the order above.
     told.sort_by_key(|(at, _)| *at);
     told
 }

@@ -41,15 +41,15 @@ async fn the_first_entry_from_the_right_that_is_no_proxy_counts() {
     for (headers, words) in [
         (
             &["X-Forwarded-For: 198.51.100.3, 10.0.0.5"][..],
-            "the limit of 198.51.100.3, because entry 2 from the right of X-Forwarded-For is the first that is not in \
+            "the limit of 198.51.100.3: entry 2 from the right of X-Forwarded-For is the first that is not in \
              TRUSTED_PROXIES",
         ),
-        (&["x-forwarded-for: 6.6.6.6", "X-FORWARDED-FOR: 198.51.100.3:5555"], "198.51.100.3, because entry 1"),
+        (&["x-forwarded-for: 6.6.6.6", "X-FORWARDED-FOR: 198.51.100.3:5555"], "198.51.100.3: entry 1"),
         (
             &["X-Forwarded-For: 6.6.6.6, [2001:db8:1:2:3:4:5:6]:80, fd00::5"],
-            "the limit of 2001:db8:1:2::/64, the network of 2001:db8:1:2:3:4:5:6, because entry 2",
+            "the limit of 2001:db8:1:2::/64, the network of 2001:db8:1:2:3:4:5:6: entry 2",
         ),
-        (&["X-Forwarded-For: ::ffff:198.51.100.3"], "the limit of 198.51.100.3, because"),
+        (&["X-Forwarded-For: ::ffff:198.51.100.3"], "the limit of 198.51.100.3:"),
     ] {
         let lines = ask(BEHIND_PROXIES, PROXY, headers).await;
         expect(&lines, "ok", &[words]);
@@ -60,7 +60,7 @@ async fn the_first_entry_from_the_right_that_is_no_proxy_counts() {
 #[tokio::test]
 async fn a_peer_that_is_not_trusted_counts() {
     let header = ["X-Forwarded-For: 198.51.100.3"];
-    let own = "limit of 10.0.0.7, because TRUSTED_PROXIES is not set, so the peer counts and its headers are ignored";
+    let own = "limit of 10.0.0.7: TRUSTED_PROXIES is not set, so the peer counts and its headers are ignored";
     let action = "If 10.0.0.7 is your proxy, all callers behind it share this limit: add it to TRUSTED_PROXIES";
     expect(&ask(&[], PROXY, &header).await, "warn", &[own, action]);
     expect(&ask(&[], PROXY, &[]).await, "warn", &[own, action]);
@@ -112,7 +112,7 @@ async fn an_address_that_is_probably_a_proxys_is_a_warning() {
 async fn with_hops_the_entry_at_that_position_counts() {
     let hops = [BEHIND_PROXIES[0], ("TRUSTED_PROXY_HOPS", "2")];
     let lines = ask(&hops, PROXY, &["X-Forwarded-For: 6.6.6.6, 198.51.100.3, 203.0.113.99"]).await;
-    expect(&lines, "ok", &["limit of 198.51.100.3, because TRUSTED_PROXY_HOPS chooses entry 2 from the right"]);
+    expect(&lines, "ok", &["limit of 198.51.100.3: TRUSTED_PROXY_HOPS chooses entry 2 from the right"]);
     let words = ["limit of 10.0.0.7", "has only 1 entry, fewer than TRUSTED_PROXY_HOPS", "Set TRUSTED_PROXY_HOPS"];
     expect(&ask(&hops, PROXY, &["X-Forwarded-For: 198.51.100.3"]).await, "warn", &words);
     let lines = ask(&hops, PROXY, &["X-Forwarded-For: x, 203.0.113.99"]).await;
@@ -130,7 +130,7 @@ async fn client_ip_header_counts_and_other_headers_are_named() {
     let fly = [BEHIND_PROXIES[0], ("CLIENT_IP_HEADER", "Fly-Client-IP")];
     let address = "Fly-Client-IP: 198.51.100.3";
     let lines = ask(&fly, PROXY, &[address, "X-Forwarded-For: 6.6.6.6", "Cookie: session=sesame"]).await;
-    expect(&lines, "ok", &["limit of 198.51.100.3, because Fly-Client-IP names it"]);
+    expect(&lines, "ok", &["limit of 198.51.100.3: Fly-Client-IP names it"]);
     assert!(lines[1].starts_with("ok    proxies.headers "), "{lines:#?}");
     assert!(lines[1].ends_with("The api reads only Fly-Client-IP, and ignores Cookie, X-Forwarded-For."), "{lines:#?}");
     assert!(!lines.concat().contains("sesame"), "{lines:#?}");
