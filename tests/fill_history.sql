@@ -1,6 +1,6 @@
 -- Fills an empty, migrated database with `fill.jobs` ended jobs over 30 days. Half of the recipients are in one mail
 -- domain, the others in 5,000 domains. One job in a hundred has failed; all other jobs were mailed and delivered.
--- Delivery events are added only for the last day. Prints a line for each day.
+-- Delivery events are added only for the last day. Callers chose the request ids. Prints a line for each day.
 --
 --     psql "$DATABASE_URL" -c "set fill.jobs = 10000000" -f tests/fill_history.sql
 --
@@ -37,7 +37,7 @@ begin
       case when failed then 'redirect_not_allowed' end,
       case when failed then 'Add the callback URL to the redirect allow list.' end,
       created_at, created_at, created_at, created_at + interval '15 min', created_at + interval '200 ms',
-      'fill', case when not failed then '<' || hash || '@mg.example.com>' end, 'fill', created_at, recipient, n * per_day + i, n * per_day + i
+      'trace-' || left(hash, 16), case when not failed then '<' || hash || '@mg.example.com>' end, 'fill', created_at, recipient, n * per_day + i, n * per_day + i
     from (
       select
         i,
