@@ -7,6 +7,7 @@ use words::{Language, Words};
 
 use super::{
     brand::Brand,
+    prerendered_mails::PrerenderedMails,
     render::TEMPLATE,
     templates::{TemplateSource, Templates},
 };
@@ -18,6 +19,8 @@ pub(crate) struct Look {
     pub(crate) brand: Arc<Brand>,
     templates: HashMap<Language, Arc<Templates>>,
     id: String,
+    /// Mails of this look, without their links and codes.
+    pub(super) prerendered: PrerenderedMails,
 }
 
 impl Look {
@@ -31,7 +34,7 @@ impl Look {
     /// A look with templates for each language of the words.
     pub(crate) fn new(words: Words, brand: Brand, templates: HashMap<Language, Arc<Templates>>) -> Self {
         let id = id(&words, &brand, &templates);
-        Self { words, brand: Arc::new(brand), templates, id }
+        Self { words, brand: Arc::new(brand), templates, id, prerendered: PrerenderedMails::default() }
     }
 
     /// 16 hexadecimal digits. Two looks with the same id write the same mails.

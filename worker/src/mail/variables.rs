@@ -105,8 +105,15 @@ fn button(brand: &Brand) -> Value {
 
 /// Separates the digits of a code, so that screen readers read them one by one. A screen reader would read `4081726359` as one
 /// number, in billions.
-fn spell(code: &str) -> String {
-    code.chars().map(String::from).collect::<Vec<_>>().join(" ")
+pub(super) fn spell(code: &str) -> String {
+    let mut spelled = String::with_capacity(2 * code.len());
+    for character in code.chars() {
+        if !spelled.is_empty() {
+            spelled.push(' ');
+        }
+        spelled.push(character);
+    }
+    spelled
 }
 
 /// `message("id", …)`: a paragraph. In HTML, values are marked up, but not in bold with `plain=true`. In plain text, long
