@@ -3,15 +3,16 @@
 
 use super::{mailed_link::MailedLink, markup::escape, variables::spell};
 
-/// What templates get instead of the link. The characters at both ends do not occur elsewhere: Unicode reserves them for use
-/// inside programs. The `&` shows whether the template has escaped the value.
+/// The character with which every place begins. Unicode reserves it for use inside programs, so no text contains it.
+const START: char = '\u{FDD0}';
+/// What templates get instead of the link. The `&` shows whether the template has escaped the value.
 const LINK: &str = "\u{FDD0}&\u{FDD1}";
 /// What templates get instead of the code.
-const CODE: &str = "\u{FDD2}&\u{FDD3}";
+const CODE: &str = "\u{FDD0}&\u{FDD2}";
 
 /// Whether a character is reserved for the places of links and codes.
 pub(super) fn is_reserved(character: char) -> bool {
-    ('\u{FDD0}'..='\u{FDD3}').contains(&character)
+    ('\u{FDD0}'..='\u{FDD2}').contains(&character)
 }
 
 /// A link like `link`, but with places for the link and the code.
@@ -31,11 +32,10 @@ pub(super) struct PrerenderedMail {
 }
 
 impl PrerenderedMail {
-    /// Finds the places in a mail that was rendered with [`with_places`]. `None` if there is a reserved character elsewhere: then
-    /// the template has changed a place.
+    /// Finds the places in a mail that was rendered with [`with_places`]. `None` if a template has changed a place.
     pub(super) fn new(subject: String, text: &str, html: &str) -> Option<Self> {
         let (text, html) = (Body::new(text)?, Body::new(html)?);
-        (!subject.contains(is_reserved)).then_some(Self { subject, text, html })
+        (!subject.contains(START)).then_some(Self { subject, text, html })
     }
 
     /// The subject, the text and the HTML of the mail with this link.
@@ -99,7 +99,7 @@ impl Body {
         let values = Values::new(LINK, CODE);
         let (mut text, mut places) = (String::with_capacity(rendered.len()), vec![]);
         let mut rest = rendered;
-        while let Some(start) = rest.find(is_reserved) {
+        while let Some(start) = rest.find(START) {
             text.push_str(&rest[..start]);
             rest = &rest[start..];
             let (place, after) = Place::ALL

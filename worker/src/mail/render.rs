@@ -128,8 +128,11 @@ pub(super) fn render_parts(look: &Look, content: &MailContent<'_>) -> Result<Ren
         (Some(_), Some(_)) => "link-and-code",
         (None, _) => "code",
     };
-    let variables =
-        |body| Arc::new(Variables { words: Arc::clone(&words), brand: Arc::clone(&look.brand), style, body });
+    let variables = |body| {
+        let (words, brand, brand_values) =
+            (Arc::clone(&words), Arc::clone(&look.brand), Arc::clone(&look.brand_values));
+        Arc::new(Variables { words, brand, brand_values, style, body })
+    };
     // Mail programs group mails with the same subject into one conversation and hide the newest mail. So each request gets its
     // own subject, which includes the time.
     let subject = templates.render(SUBJECT, Value::from_dyn_object(variables(None)));
