@@ -82,7 +82,7 @@ fn is_harmless_variable(tokens: &[&str]) -> bool {
 
 fn is_harmless_statement(tokens: &[&str]) -> bool {
     match tokens {
-        // Names without operators are only tested for being present.
+        // `and`, `or` and `not` only ask whether a value is present.
         ["if" | "elif", condition @ ..] if !has_no_secret(condition) => condition.iter().all(|token| {
             SECRETS.contains(token) || ["and", "or", "not", "logo", "support", "portal", "rtl"].contains(token)
         }),

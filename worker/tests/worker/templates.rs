@@ -107,8 +107,8 @@ async fn an_operators_templates_replace_ours() {
 async fn each_mail_of_a_burst_has_its_own_link_whatever_the_templates_do_with_it() {
     let folder = tempfile::tempdir().unwrap();
     let link = "{% if link %}<a href=\"{{ link }}\">x</a>{% endif %}{% if code %}{{ code }}{% endif %}";
-    // Only German mails have a template that needs each link, and only their texts show how long the link is.
     write(folder.path(), "sign_in.html", link);
+    // German mails show how long the link is, so each of them must be rendered as a whole.
     let text = "{% if link %}{{ link }}\n{{ link|length }}{% endif %}{% if code %}{{ code }}{% endif %}";
     write(folder.path(), "de/sign_in.txt", text);
     write(folder.path(), "sign_in.txt", "{% if link %}{{ link }}\n{% endif %}{% if code %}{{ code }}{% endif %}");
