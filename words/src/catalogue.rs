@@ -72,7 +72,7 @@ impl Catalogue {
         let mut fluent_args = FluentArgs::with_capacity(args.len());
         for (position, (name, value)) in args.iter().enumerate() {
             match value {
-                Value::Text(_) => fluent_args.set(*name, place(position)?.to_string()),
+                Value::Text(_) => fluent_args.set(*name, place(position)?),
                 Value::Count(count) => fluent_args.set(*name, *count),
             }
         }

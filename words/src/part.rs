@@ -39,14 +39,21 @@ impl Part<'_> {
 const FIRST_PLACE: char = '\u{FDD0}';
 const LAST_PLACE: char = '\u{FDEF}';
 
+/// All these characters in order, in 3 bytes each.
+const PLACES: &str = "\
+     \u{FDD0}\u{FDD1}\u{FDD2}\u{FDD3}\u{FDD4}\u{FDD5}\u{FDD6}\u{FDD7}\
+     \u{FDD8}\u{FDD9}\u{FDDA}\u{FDDB}\u{FDDC}\u{FDDD}\u{FDDE}\u{FDDF}\
+     \u{FDE0}\u{FDE1}\u{FDE2}\u{FDE3}\u{FDE4}\u{FDE5}\u{FDE6}\u{FDE7}\
+     \u{FDE8}\u{FDE9}\u{FDEA}\u{FDEB}\u{FDEC}\u{FDED}\u{FDEE}\u{FDEF}";
+
 /// Whether a character stands for a value.
 pub(crate) fn is_place(character: char) -> bool {
     (FIRST_PLACE..=LAST_PLACE).contains(&character)
 }
 
 /// The character that stands for the value at a position among the arguments. `None` if there are too many arguments.
-pub(crate) fn place(position: usize) -> Option<char> {
-    (FIRST_PLACE..=LAST_PLACE).nth(position)
+pub(crate) fn place(position: usize) -> Option<&'static str> {
+    PLACES.get(3 * position..3 * position + 3)
 }
 
 /// Splits a formatted message where its values belong.

@@ -6,7 +6,8 @@ use sha2::{Digest as _, Sha256};
 use words::{Language, Words};
 
 use super::{
-    brand::Brand,
+    brand::{Brand, BrandValues},
+    prerendered_mails::PrerenderedMails,
     render::TEMPLATE,
     templates::{TemplateSource, Templates},
 };
@@ -16,8 +17,11 @@ pub(crate) struct Look {
     /// The words, for every language in which mails can be written.
     pub(crate) words: Words,
     pub(crate) brand: Arc<Brand>,
+    pub(super) brand_values: Arc<BrandValues>,
     templates: HashMap<Language, Arc<Templates>>,
     id: String,
+    /// Mails of this look, without their links and codes.
+    pub(super) prerendered: PrerenderedMails,
 }
 
 impl Look {
@@ -31,7 +35,8 @@ impl Look {
     /// A look with templates for each language of the words.
     pub(crate) fn new(words: Words, brand: Brand, templates: HashMap<Language, Arc<Templates>>) -> Self {
         let id = id(&words, &brand, &templates);
-        Self { words, brand: Arc::new(brand), templates, id }
+        let (brand_values, prerendered) = (Arc::new(BrandValues::new(&brand)), PrerenderedMails::default());
+        Self { words, brand: Arc::new(brand), brand_values, templates, id, prerendered }
     }
 
     /// 16 hexadecimal digits. Two looks with the same id write the same mails.

@@ -40,6 +40,8 @@ impl Looks {
         if guard.current.is_same(&new) {
             return false;
         }
+        // Few mails still have an earlier look, so its memory is better used for the new one.
+        guard.current.all().for_each(|look| look.prerendered.clear());
         let mut earlier = guard.earlier.clone();
         earlier.push_front(guard.current.clone());
         earlier.truncate(EARLIER_SETS);
@@ -54,8 +56,15 @@ impl Looks {
 
 #[cfg(test)]
 mod tests {
+    use words::{Language, TimeZone};
+
     use super::*;
-    use crate::mail::brand::Brand;
+    use crate::mail::{
+        brand::Brand,
+        prerendered_mails::MailKind,
+        render::{MailContent, render},
+        sample::{LINK, MailStyle},
+    };
 
     fn set(name: &str) -> LookSet {
         let brand = Brand { portal: Some("shop".to_owned()), name: Some(name.parse().unwrap()), ..Brand::default() };
@@ -73,5 +82,27 @@ mod tests {
             assert_eq!(looks.with_id(first.id()).is_some(), number <= 4, "{number}");
         }
         assert!(looks.with_id("0123456789abcdef").is_none());
+    }
+
+    #[test]
+    fn a_reload_drops_prerendered_mails() {
+        let (first, link) = (set("Shop 0"), MailStyle::Link.example(LINK, "2026-11-23T13:05:30Z".parse().unwrap()));
+        let content = MailContent {
+            link: &link,
+            host: "portal.example.com",
+            requested_at: link.created_at,
+            language: Language::ENGLISH,
+            time_zone: TimeZone::UTC,
+        };
+        let is_kept = |look: &Look| look.prerendered.get(&MailKind::new(&content)).is_some();
+        let looks = Looks::new(first.clone());
+        let look = first.of_portal(Some("shop"));
+        render(look, &content).unwrap();
+        assert!(!looks.reload(set("Shop 0")) && is_kept(look), "nothing has changed");
+        assert!(looks.reload(set("Shop 1")) && !is_kept(look));
+        let new = looks.generations().current.of_portal(Some("shop")).clone();
+        assert!(!is_kept(&new));
+        assert!(render(&new, &content).unwrap().subject.contains("Shop 1"));
+        assert!(render(look, &content).unwrap().subject.contains("Shop 0"));
     }
 }

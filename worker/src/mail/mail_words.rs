@@ -1,6 +1,5 @@
 //! The words of one mail: the messages in the mail's language, filled in with the mail's values.
 
-use chrono::TimeDelta;
 use words::{
     Clock, Language, Part, Value, Words, WordsError, days_between, format_clock, format_date, format_duration,
 };
@@ -42,7 +41,7 @@ impl MailWords {
     /// There are no words for the language, or a time, date or duration cannot be formatted.
     pub(super) fn new(words: &Words, brand: &Brand, content: &MailContent<'_>) -> Result<Self, WordsError> {
         let &MailContent { link, language, time_zone, requested_at, host } = content;
-        let until = link.created_at + TimeDelta::from_std(link.lifetime).unwrap_or_default();
+        let until = link.expires_at();
         let values = Values {
             host: host.to_owned(),
             portal: brand.name.as_ref().map(ToString::to_string).unwrap_or_default(),

@@ -32,6 +32,11 @@ impl MailedLink {
         Ok(Self { url, code, created_at: parts.created_at, lifetime: parts.lifetime() })
     }
 
+    /// When the link and the code expire.
+    pub(super) fn expires_at(&self) -> DateTime<Utc> {
+        self.created_at + TimeDelta::from_std(self.lifetime).unwrap_or_default()
+    }
+
     /// What a mail shows of a complete link that an earlier version of the worker sealed.
     pub(crate) fn from_text(url: String, age: Duration, lifetime: Duration) -> Self {
         let created_at = Utc::now() - TimeDelta::from_std(age).unwrap_or_default();

@@ -1,7 +1,8 @@
 //! The mail. `link_parts` defines the parts of a link, `link_form` chooses what the link leads to, `link_url` builds the link,
 //! and `link_seal` encrypts the parts for the outbox. `mailed_link` defines what the mail shows of the link. `render` writes
 //! the mail's subject and bodies: `look` holds the words and the compiled `templates`, `variables` is what templates can use,
-//! `mail_words` fills in messages, and `markup` and `wrap` format them. `portal_host` chooses the host to show.
+//! `mail_words` fills in messages, and `markup` and `wrap` format them. `portal_host` chooses the host to show. `prerendered_mails`
+//! keeps mails without their links and codes (`prerendered`), if the templates allow it (`template_uses`).
 
 pub mod brand;
 mod check;
@@ -20,10 +21,15 @@ mod mail_words;
 pub(crate) mod mailed_link;
 pub(crate) mod markup;
 pub(crate) mod portal_host;
+mod prerendered;
+mod prerendered_mails;
+#[cfg(test)]
+mod prerendered_tests;
 pub(crate) mod render;
 pub mod sample;
 mod template_folder;
 mod template_references;
+mod template_uses;
 pub(crate) mod templates;
 mod variables;
 mod wrap;

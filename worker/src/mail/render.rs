@@ -13,6 +13,8 @@ use super::{
     look::Look,
     mail_words::MailWords,
     mailed_link::MailedLink,
+    prerendered::{PrerenderedMail, is_reserved, with_places},
+    prerendered_mails::MailKind,
     templates::{HTML, SUBJECT, TEXT, TemplateError},
     variables::{Body, Variables},
 };
@@ -60,15 +62,50 @@ pub(crate) enum RenderError {
     Template(#[from] TemplateError),
 }
 
-/// Renders the subject and both bodies.
+/// Renders the subject and both bodies. Mails that differ only in their links and codes are rendered only once.
 ///
 /// # Errors
 /// There are no words for the language, or a template cannot be rendered.
 pub(crate) fn render(look: &Look, content: &MailContent<'_>) -> Result<RenderedMail, RenderError> {
-    let RenderedParts { subject, text, html } = render_parts(look, content)?;
-    let (subject, text, html) = (subject?, text?, html?);
+    let (subject, text, html) = match prerendered(look, content) {
+        Some(mail) => mail.fill(content.link),
+        None => {
+            let RenderedParts { subject, text, html } = render_parts(look, content)?;
+            (subject?, text?, html?)
+        }
+    };
     let logo = look.brand.logo.clone().filter(|logo| html.contains(&logo.source()));
     Ok(RenderedMail { subject, text, html, logo })
+}
+
+/// The mail without its link and code. `None` if its text may depend on them, or if it cannot be rendered.
+fn prerendered(look: &Look, content: &MailContent<'_>) -> Option<Arc<PrerenderedMail>> {
+    // Tested with `if`, an empty link is like no link.
+    let is_empty = |value: &Option<String>| value.as_ref().is_some_and(String::is_empty);
+    if is_empty(&content.link.url)
+        || is_empty(&content.link.code)
+        || content.host.contains(is_reserved)
+        || !look.templates(content.language).only_shows_secrets()
+    {
+        return None;
+    }
+    let kind = MailKind::new(content);
+    if let Some(mail) = look.prerendered.get(&kind) {
+        return Some(mail);
+    }
+    let link = with_places(content.link);
+    let RenderedParts { subject, text, html } =
+        render_parts(look, &MailContent { link: &link, ..content.clone() }).ok()?;
+    let mail = Arc::new(PrerenderedMail::new(subject.ok()?, &text.ok()?, &html.ok()?)?);
+    debug_assert!(
+        render_parts(look, content).is_ok_and(|parts| {
+            let RenderedParts { subject: Ok(subject), text: Ok(text), html: Ok(html) } = parts else { return false };
+            mail.fill(content.link) == (subject, text, html)
+        }),
+        "the prerendered mail differs from the rendered one"
+    );
+    look.prerendered.insert(kind, Arc::clone(&mail));
+    Some(mail)
 }
 
 /// The parts of a mail, each with its own error.
@@ -91,8 +128,11 @@ pub(super) fn render_parts(look: &Look, content: &MailContent<'_>) -> Result<Ren
         (Some(_), Some(_)) => "link-and-code",
         (None, _) => "code",
     };
-    let variables =
-        |body| Arc::new(Variables { words: Arc::clone(&words), brand: Arc::clone(&look.brand), style, body });
+    let variables = |body| {
+        let (words, brand, brand_values) =
+            (Arc::clone(&words), Arc::clone(&look.brand), Arc::clone(&look.brand_values));
+        Arc::new(Variables { words, brand, brand_values, style, body })
+    };
     // Mail programs group mails with the same subject into one conversation and hide the newest mail. So each request gets its
     // own subject, which includes the time.
     let subject = templates.render(SUBJECT, Value::from_dyn_object(variables(None)));

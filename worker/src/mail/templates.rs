@@ -11,7 +11,7 @@ use std::{
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Output, State, UndefinedBehavior, Value};
 use words::Fault;
 
-use super::markup::escape;
+use super::{markup::escape, template_uses::only_shows_secrets};
 
 /// The template of the subject.
 pub(crate) const SUBJECT: &str = "subject.txt";
@@ -45,6 +45,7 @@ pub(crate) struct TemplateSource {
 pub(crate) struct Templates {
     environment: Environment<'static>,
     sources: BTreeMap<String, TemplateSource>,
+    only_shows_secrets: bool,
 }
 
 /// Why a template cannot be rendered.
@@ -102,7 +103,13 @@ impl Templates {
                 faults.push(explain(&error, &source.file, &sources).fault());
             }
         }
-        if faults.is_empty() { Ok(Self { environment, sources }) } else { Err(faults) }
+        let only_shows_secrets = sources.values().all(|source| only_shows_secrets(&source.text));
+        if faults.is_empty() { Ok(Self { environment, sources, only_shows_secrets }) } else { Err(faults) }
+    }
+
+    /// Whether mails that differ only in their links and codes have the same text around them.
+    pub(super) fn only_shows_secrets(&self) -> bool {
+        self.only_shows_secrets
     }
 
     /// Renders a template.

@@ -8,7 +8,7 @@ use minijinja::{
 };
 
 use super::{
-    brand::{Brand, ButtonColours},
+    brand::{Brand, BrandValues},
     mail_words::MailWords,
     markup::Marks,
 };
@@ -27,6 +27,7 @@ pub(super) struct Body {
 pub(super) struct Variables {
     pub words: Arc<MailWords>,
     pub brand: Arc<Brand>,
+    pub brand_values: Arc<BrandValues>,
     /// `link`, `link-and-code` or `code`.
     pub style: &'static str,
     /// `None` for the template of the subject, which must never show the link or the code.
@@ -56,9 +57,9 @@ impl Object for Variables {
             "direction" => self.words.language().direction().into(),
             "rtl" => self.words.is_right_to_left().into(),
             "portal" => self.words.portal().into(),
-            "button" => button(&self.brand),
+            "button" => self.brand_values.button.clone(),
             "logo" => self.logo(),
-            "support" => self.support(),
+            "support" => self.brand_values.support.clone(),
             "link" => body?.link.as_deref().into(),
             "code" => body?.code.as_deref().into(),
             "spelled_code" => body?.code.as_deref().map(spell).into(),
@@ -81,32 +82,19 @@ impl Variables {
             ("alt", alt.into()),
         ])
     }
-
-    /// `text` and `href` of the portal's support.
-    fn support(&self) -> Value {
-        let Some(support) = &self.brand.support else { return ().into() };
-        Value::from_pairs([("text", Value::from(support.text())), ("href", support.href().into())])
-    }
-}
-
-/// The colours of the button, on the white card and on the dark one.
-fn button(brand: &Brand) -> Value {
-    let (light, dark) = brand.button_colours();
-    let ButtonColours { background, text, border } = light;
-    Value::from_pairs([
-        ("background", background.to_string()),
-        ("text", text.to_string()),
-        ("border", border.to_string()),
-        ("dark_background", dark.background.to_string()),
-        ("dark_text", dark.text.to_string()),
-        ("dark_border", dark.border.to_string()),
-    ])
 }
 
 /// Separates the digits of a code, so that screen readers read them one by one. A screen reader would read `4081726359` as one
 /// number, in billions.
-fn spell(code: &str) -> String {
-    code.chars().map(String::from).collect::<Vec<_>>().join(" ")
+pub(super) fn spell(code: &str) -> String {
+    let mut spelled = String::with_capacity(2 * code.len());
+    for character in code.chars() {
+        if !spelled.is_empty() {
+            spelled.push(' ');
+        }
+        spelled.push(character);
+    }
+    spelled
 }
 
 /// `message("id", …)`: a paragraph. In HTML, values are marked up, but not in bold with `plain=true`. In plain text, long

@@ -102,3 +102,36 @@ async fn an_operators_templates_replace_ours() {
     assert_eq!(mail.html, format!("<!doctype html><body><a href=\"{escaped}\">Sign in</a></body>"));
     test.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_mail_of_a_burst_has_its_own_link_whatever_the_templates_do_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let link = "{% if link %}<a href=\"{{ link }}\">x</a>{% endif %}{% if code %}{{ code }}{% endif %}";
+    write(folder.path(), "sign_in.html", link);
+    // German mails show how long the link is, so each of them must be rendered as a whole.
+    let text = "{% if link %}{{ link }}\n{{ link|length }}{% endif %}{% if code %}{{ code }}{% endif %}";
+    write(folder.path(), "de/sign_in.txt", text);
+    write(folder.path(), "sign_in.txt", "{% if link %}{{ link }}\n{% endif %}{% if code %}{{ code }}{% endif %}");
+    let mut test = TestWorker::new().await;
+    test.set("MAIL_TEMPLATES", folder.path().to_str().unwrap());
+    let mut jobs = vec![];
+    for number in 0..20_usize {
+        let (address, language) = (format!("a{number}@example.com"), ["en", "de"][number % 2]);
+        let callback = format!("https://example.com/auth/callback?next=%2F{}", "x".repeat(number));
+        let job = test.enqueue_to(&address, &callback).await;
+        test.execute(&format!("update email_jobs set language = '{language}' where id = '{}'", job.0)).await;
+        jobs.push((job, address, callback, language));
+    }
+    let _worker = test.start_worker();
+    for (job, address, callback, language) in jobs {
+        test.wait_for_state(job, "sent").await;
+        let mail = test.mailgun.mails_to(&address).pop().unwrap();
+        let link = mail.link().unwrap();
+        let outcome = test.supabase.verify(link).await.unwrap();
+        assert!(outcome.signed_in() && outcome.redirect_to == callback, "{address}");
+        let length = if language == "de" { link.len().to_string() } else { String::new() };
+        assert_eq!(mail.text, format!("{link}\n{length}"));
+        assert_eq!(mail.html, format!("<a href=\"{}\">x</a>", link.replace('&', "&amp;")));
+    }
+    test.finish().await;
+}

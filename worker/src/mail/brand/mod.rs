@@ -4,11 +4,13 @@
 mod buttons;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub(crate) use buttons::ButtonColours;
 use buttons::DARK_CARD;
 use portals::{Colour, Portal};
 pub use portals::{Logo, PortalName, Support};
+pub(crate) use values::BrandValues;
 use words::Language;
 
 /// What a portal changes in its mails. The default changes nothing.
