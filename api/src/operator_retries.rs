@@ -18,7 +18,7 @@ use words::choose_language;
 
 use crate::{portal::FoundPortal, state::AppState};
 
-/// The queue monitor finds filed retries as often.
+/// Time between two looks. The queue monitor polls at the same interval.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// Number of retries that one api takes at once. Other apis can then run the rest.
