@@ -1,0 +1,44 @@
+//! Pauses mail or one upstream for a short time, and resumes it or lets the pause end by itself.
+
+use std::time::Duration;
+
+use outbox::operate::pauses::PauseTarget;
+use rand::{Rng as _, seq::IndexedRandom as _};
+use tokio::time::Instant;
+
+use super::operator::{Act, Deed, Operator};
+
+/// Milliseconds between two pauses. Most of the time, nothing is paused.
+const INTERVAL_MS: std::ops::Range<u64> = 2_500..7_000;
+/// How long a pause lasts, in milliseconds.
+const LASTS_MS: std::ops::Range<u64> = 1_000..3_000;
+/// Probability that a pause or a resume is made twice at once. The two pauses have different lengths.
+const TWICE: f64 = 0.25;
+/// Probability that a pause is resumed before it ends by itself.
+const RESUMED: f64 = 0.6;
+
+const TARGETS: [PauseTarget; 3] = [PauseTarget::Mail, PauseTarget::Supabase, PauseTarget::Mailgun];
+
+pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
+    while Instant::now() < end {
+        operator.wait(INTERVAL_MS).await;
+        let target = TARGETS.choose(&mut operator.rng).unwrap().clone();
+        let mut pauses = vec![];
+        for _ in 0..times(&mut operator) {
+            let lasts = Duration::from_millis(operator.rng.random_range(LASTS_MS));
+            pauses.push(Deed::Pause(target.clone(), lasts));
+        }
+        operator.act(pauses).await;
+        operator.wait(LASTS_MS).await;
+        if operator.rng.random_bool(RESUMED) {
+            let resumes = vec![Deed::Resume(target); times(&mut operator)];
+            operator.act(resumes).await;
+        }
+    }
+    operator.act(TARGETS.map(Deed::Resume).to_vec()).await;
+    operator.acts
+}
+
+fn times(operator: &mut Operator) -> usize {
+    if operator.rng.random_bool(TWICE) { 2 } else { 1 }
+}
