@@ -22,6 +22,8 @@ pub(crate) struct Span {
     target: PauseTarget,
     from: f64,
     to: f64,
+    /// Whether it ended before any operator acted on it again.
+    pub(crate) ended_by_itself: bool,
 }
 
 impl Span {
@@ -46,12 +48,12 @@ pub(crate) fn spans(evidence: &Evidence) -> Vec<Span> {
         let mut begun = rows.filter(|row| batch.iter().any(|act| row.reason.as_ref() == Some(&act.reason))).peekable();
         begun.peek()?;
         // Two pauses at once end when one of them was to end.
-        let ends = begun.filter_map(|row| row.ends_at);
+        let ends_at = begun.filter_map(|row| row.ends_at).fold(f64::INFINITY, f64::min);
         let mut later = batches[number + 1..].iter().copied().flatten();
-        let next = later.find(|act| act.deed.object() == target.to_string());
-        let ends = ends.chain(next.map(|act| act.from)).fold(f64::INFINITY, f64::min);
+        let next = later.find(|act| act.deed.object() == target.to_string()).map_or(f64::INFINITY, |act| act.from);
         let from = batch.iter().map(|act| act.to).fold(0.0, f64::max);
-        (ends > from).then(|| Span { target: target.clone(), from, to: ends })
+        let to = ends_at.min(next);
+        (to > from).then(|| Span { target: target.clone(), from, to, ended_by_itself: ends_at < next })
     });
     spans.collect()
 }

@@ -12,6 +12,8 @@ use super::operator::{Act, Deed, Operator};
 const INTERVAL_MS: std::ops::Range<u64> = 2_500..7_000;
 /// How long a pause lasts, in milliseconds.
 const LASTS_MS: std::ops::Range<u64> = 1_000..3_000;
+/// Milliseconds between a pause and its resume.
+const RESUMED_AFTER_MS: std::ops::Range<u64> = 300..2_500;
 /// Probability that a pause or a resume is made twice at once. The two pauses have different lengths.
 const TWICE: f64 = 0.25;
 /// Probability that a pause is resumed before it ends by itself.
@@ -29,7 +31,7 @@ pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
             pauses.push(Deed::Pause(target.clone(), lasts));
         }
         operator.act(pauses).await;
-        operator.wait(LASTS_MS).await;
+        operator.wait(RESUMED_AFTER_MS).await;
         if operator.rng.random_bool(RESUMED) {
             let resumes = vec![Deed::Resume(target); times(&mut operator)];
             operator.act(resumes).await;

@@ -25,6 +25,7 @@ const JOBS: &str = "
           when state in ('cancelled', 'failed', 'expired') and not exists (
             select from email_jobs as newer where newer.recipient = past.recipient and newer.seq > past.seq
           ) then 'unmailed'
+          when state = 'sent' then 'sent'
           else 'other'
         end
       from email_jobs as past
@@ -42,9 +43,10 @@ struct Job {
 pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
     while Instant::now() < end {
         let kind = match operator.rng.random_range(0..100) {
-            0..65 => "unmailed",
-            65..75 => "retried",
-            75..90 => "other",
+            0..60 => "unmailed",
+            60..70 => "retried",
+            70..80 => "sent",
+            80..90 => "other",
             90..97 => "open",
             _ => "none",
         };
