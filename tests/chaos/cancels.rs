@@ -41,13 +41,16 @@ pub(crate) fn cancelled_jobs_end_and_others_do_not(evidence: &Evidence) -> Vec<B
     broken.map(|job| Broken::of(job, format!("a job's end contradicts its cancellation: {}", job.state))).collect()
 }
 
-/// A job that a worker was running when it was cancelled is never mailed, because its link was not stored yet. A job that was
-/// waiting is not mailed afterwards, and never if the operator was told that nothing was mailed. A frozen worker whose lease has
-/// expired may still make the call that it was about to make.
+/// A job that a worker was running when it was cancelled is not claimed again, and it is never mailed, because its link was not
+/// stored yet. A job that was waiting is not mailed afterwards, and never if the operator was told that nothing was mailed. A
+/// frozen worker whose lease has expired may still make the call that it was about to make.
 pub(crate) fn cancelled_jobs_are_not_mailed(evidence: &Evidence) -> Vec<Broken> {
     let mut broken = vec![];
     for job in &evidence.jobs {
         let calls = evidence.send_calls_of(job);
+        if job.cancelled_at.zip(job.attempted_at).is_some_and(|(cancelled, claimed)| claimed > cancelled) {
+            broken.push(Broken::of(job, "a job was claimed again after it was cancelled"));
+        }
         if job.cancelled_at.is_some() && !calls.is_empty() {
             broken.push(Broken::of(job, "a job was mailed although it was cancelled before its link was stored"));
         }

@@ -81,10 +81,10 @@ pub(crate) struct During<'a> {
 
 pub(crate) fn claims(evidence: &Evidence) -> impl Iterator<Item = During<'_>> {
     let spans = spans(evidence);
-    evidence.jobs.iter().filter_map(move |job| {
-        let at = job.attempted_at?;
-        let span = spans.iter().find(|span| span.contains(at))?;
-        Some(During { job, after: at - span.from })
+    let claims = evidence.jobs.iter().filter_map(|job| Some((job, job.attempted_at?)));
+    claims.filter_map(move |(job, at)| {
+        let begun = spans.iter().filter(|span| span.contains(at)).map(|span| at - span.from);
+        Some(During { job, after: begun.reduce(f64::max)? })
     })
 }
 
@@ -95,8 +95,9 @@ pub(crate) fn mails(evidence: &Evidence) -> impl Iterator<Item = During<'_>> {
     let calls = evidence.jobs.iter().flat_map(|job| evidence.send_calls_of(job).iter().map(move |call| (job, call)));
     calls.filter_map(move |(job, call)| {
         let at = moment(call.at);
-        let span = spans.iter().find(|span| span.contains(at))?;
-        let is_excused = evidence.was_sender_frozen(job, call, span.from);
-        (!is_excused).then(|| During { job, after: at - span.from })
+        let in_force = spans.iter().filter(|span| span.contains(at));
+        let begun =
+            in_force.filter(|span| !evidence.was_sender_frozen(job, call, span.from)).map(|span| at - span.from);
+        Some(During { job, after: begun.reduce(f64::max)? })
     })
 }
