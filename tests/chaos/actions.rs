@@ -10,6 +10,9 @@ use crate::{
     operators::{Act, Outcome},
 };
 
+/// Maximum seconds from the recorded end of a job until others can see it. A job's end has the time at which its statement began, and
+/// the statement may wait for a lock.
+pub(crate) const LONGEST_WAIT_FOR_LOCK: f64 = 5.0;
 /// Seconds for which an action may still fail after Postgres is back.
 const GRACE: f64 = 3.0;
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tests::record::{Broken, JobFacts, moment};
 
 use crate::{
-    actions::about,
+    actions::{LONGEST_WAIT_FOR_LOCK, about},
     evidence::Evidence,
     operators::{Act, Deed, Outcome},
 };
@@ -76,7 +76,7 @@ pub(crate) fn refusals_are_true(evidence: &Evidence) -> Vec<Broken> {
         (Some("not_found"), job) => job.is_none(),
         (Some("already_ended"), Some(job)) => job.ended <= act.to + TOLERANCE,
         // Its link was stored, and it had not ended.
-        (Some("may_be_sent"), Some(job)) => job.link_made_at.is_some() && job.ended + TOLERANCE >= act.from,
+        (Some("may_be_sent"), Some(job)) => job.link_made_at.is_some() && job.ended + LONGEST_WAIT_FOR_LOCK >= act.from,
         (Some(_), _) => false,
     };
     let broken = cancels(evidence).filter(|act| !is_true(act));

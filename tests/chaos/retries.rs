@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use tests::record::{Broken, JobFacts};
 
 use crate::{
-    actions::about,
+    actions::{LONGEST_WAIT_FOR_LOCK, about},
     evidence::{Evidence, RetryFacts},
     operators::{Act, Deed},
 };
@@ -77,7 +77,7 @@ pub(crate) fn refusals_are_true(evidence: &Evidence) -> Vec<Broken> {
         (None, _) => true,
         (Some("not_found"), job) => job.is_none(),
         (Some("filed" | "already_retried"), Some(job)) => retried.contains(job.id.as_str()),
-        (Some("still_open"), Some(job)) => job.ended >= act.from,
+        (Some("still_open"), Some(job)) => job.ended + LONGEST_WAIT_FOR_LOCK >= act.from,
         (Some("duplicate"), Some(job)) => job.is_duplicate(),
         (Some("asked_again"), Some(job)) => has_newer(job),
         (Some("may_have_arrived"), Some(job)) => job.state == "sent",

@@ -40,6 +40,6 @@ pub struct ResumeArguments {
 }
 
 fn parse_lasts(text: &str) -> Result<Duration, String> {
-    let lasts = parse_duration(text.trim()).map_err(|error| error.to_string())?;
+    let lasts = parse_duration(text.trim())?;
     if lasts <= LONGEST { Ok(lasts) } else { Err("a pause lasts at most 7d".to_owned()) }
 }
