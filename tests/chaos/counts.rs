@@ -52,7 +52,11 @@ impl Evidence {
     fn counts_of_operators(&self) -> String {
         let outcomes = |action: &'static str| {
             tally(self.acts.iter().filter(|act| act.deed.action() == action).map(|act| match &act.outcome {
-                Outcome::Answered(outcome) => outcome.code.clone(),
+                Outcome::Answered(outcome) => {
+                    let job = self.job(&act.deed.object());
+                    let has_link = outcome.code == "cancelled" && job.is_some_and(|job| job.link_made_at.is_some());
+                    format!("{}{}", outcome.code, if has_link { " with a link" } else { "" })
+                }
                 Outcome::LookedUp { took_effect, .. } => {
                     format!("unanswered{}", if *took_effect { " but effective" } else { "" })
                 }

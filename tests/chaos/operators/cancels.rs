@@ -32,10 +32,10 @@ struct Job {
 pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
     while Instant::now() < end {
         let stage = match operator.rng.random_range(0..100) {
-            0..40 => "running",
-            40..50 => "running with a link",
-            50..80 => "waiting",
-            80..94 => "waiting with a link",
+            0..35 => "running",
+            35..43 => "running with a link",
+            43..65 => "waiting",
+            65..94 => "waiting with a link",
             94..98 => "ended",
             _ => "none",
         };

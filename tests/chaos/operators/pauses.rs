@@ -12,17 +12,16 @@ use super::operator::{Act, Deed, Operator};
 const INTERVAL_MS: std::ops::Range<u64> = 2_500..7_000;
 /// How long a pause lasts, in milliseconds.
 const LASTS_MS: std::ops::Range<u64> = 1_000..3_000;
-/// Milliseconds between a pause and its resume.
-const RESUMED_AFTER_MS: std::ops::Range<u64> = 300..2_500;
+/// Milliseconds between a pause and its resume. Every second pause is resumed; the others end by themselves.
+const RESUMED_AFTER_MS: std::ops::Range<u64> = 200..900;
 /// Probability that a pause or a resume is made twice at once. The two pauses have different lengths.
 const TWICE: f64 = 0.25;
-/// Probability that a pause is resumed before it ends by itself.
-const RESUMED: f64 = 0.6;
-
 const TARGETS: [PauseTarget; 3] = [PauseTarget::Mail, PauseTarget::Supabase, PauseTarget::Mailgun];
 
 pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
+    let mut is_resumed = false;
     while Instant::now() < end {
+        is_resumed = !is_resumed;
         operator.wait(INTERVAL_MS).await;
         let target = TARGETS.choose(&mut operator.rng).unwrap().clone();
         let mut pauses = vec![];
@@ -31,10 +30,12 @@ pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
             pauses.push(Deed::Pause(target.clone(), lasts));
         }
         operator.act(pauses).await;
-        operator.wait(RESUMED_AFTER_MS).await;
-        if operator.rng.random_bool(RESUMED) {
+        if is_resumed {
+            operator.wait(RESUMED_AFTER_MS).await;
             let resumes = vec![Deed::Resume(target); times(&mut operator)];
             operator.act(resumes).await;
+        } else {
+            operator.wait(LASTS_MS).await;
         }
     }
     operator.act(TARGETS.map(Deed::Resume).to_vec()).await;
