@@ -16,6 +16,7 @@ const LASTS_MS: std::ops::Range<u64> = 1_000..3_000;
 const RESUMED_AFTER_MS: std::ops::Range<u64> = 200..900;
 /// Probability that a pause or a resume is made twice at once. The two pauses have different lengths.
 const TWICE: f64 = 0.25;
+
 const TARGETS: [PauseTarget; 3] = [PauseTarget::Mail, PauseTarget::Supabase, PauseTarget::Mailgun];
 
 pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
