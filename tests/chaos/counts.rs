@@ -8,6 +8,8 @@ use crate::{
     evidence::Evidence,
     fault_injector::{Incident, IncidentKind},
     late_links, logs,
+    operators::{Act, Deed, Outcome},
+    pauses::{self, During},
     personal::PersonalKind,
     refusals::{HOOK_FAILED, is_refusal, was_refused},
 };
@@ -30,7 +32,7 @@ impl Evidence {
         format!(
             "{} requests ({answers}; {} refused although Postgres was up); {} jobs ({ends}); steps ({steps}); {mails} \
              mails, {copies} of them copies; {} newest links opened, {late} dead, {} of these invalidated by a call that \
-             no worker could stop; {} kills, {} freezes, {} stops, {} crashes of Postgres, {} read-only failovers, {} faults; {}",
+             no worker could stop; {} kills, {} freezes, {} stops, {} crashes of Postgres, {} read-only failovers, {} faults; {}; {}",
             self.asked.len(),
             self.refused_while_postgres_was_up(),
             self.jobs.len(),
@@ -43,6 +45,44 @@ impl Evidence {
             count(IncidentKind::ReadOnly),
             self.faults,
             self.counts_of_refusals(),
+            self.counts_of_operators(),
+        )
+    }
+
+    fn counts_of_operators(&self) -> String {
+        let outcomes = |action: &'static str| {
+            tally(self.acts.iter().filter(|act| act.deed.action() == action).map(|act| match &act.outcome {
+                Outcome::Answered(outcome) => {
+                    let job = self.job(&act.deed.object());
+                    let has_link = outcome.code == "cancelled" && job.is_some_and(|job| job.link_made_at.is_some());
+                    format!("{}{}", outcome.code, if has_link { " with a link" } else { "" })
+                }
+                Outcome::LookedUp { took_effect, .. } => {
+                    format!("unanswered{}", if *took_effect { " but effective" } else { "" })
+                }
+            }))
+        };
+        let retries = tally(self.retries.iter().map(|retry| match &retry.code {
+            Some(code) => format!("{} ({code})", retry.state),
+            None => retry.state.clone(),
+        }));
+        let spans = pauses::spans(self);
+        let seconds: f64 = spans.iter().map(pauses::Span::seconds).sum();
+        let last = |during: Vec<During<'_>>| during.iter().map(|it| it.after).fold(0.0, f64::max);
+        let errors = tally(self.acts.iter().filter_map(|act| match &act.outcome {
+            Outcome::LookedUp { error, .. } => Some(error),
+            Outcome::Answered(_) => None,
+        }));
+        format!(
+            "operators: cancellations ({}); filings of retries ({}), of which apis decided ({retries}); pauses ({}), together \
+             {seconds:.0} s; resumes ({}); the last claim during a pause {:.3} s after it began, and the last mail {:.3} s; \
+             unanswered because of: {errors}",
+            outcomes("cancel"),
+            outcomes("retry"),
+            outcomes("pause"),
+            outcomes("resume"),
+            last(pauses::claims(self).collect()),
+            last(pauses::mails(self).collect()),
         )
     }
 
@@ -78,7 +118,33 @@ impl Evidence {
         let has = |kind, ends: fn(&JobFacts) -> bool| {
             self.jobs.iter().any(|job| self.personal.kind_of(&job.recipient) == kind && ends(job))
         };
+        let answered = |code: &str| self.acts.iter().any(|act| act.code() == Some(code));
+        let cancelled = |with_link: bool| {
+            let mut waiting = self.acts.iter().filter(|act| act.code() == Some("cancelled"));
+            waiting.any(|act| {
+                let job = self.job(&act.deed.object());
+                job.is_some_and(|job| job.link_made_at.is_some() == with_link)
+            })
+        };
+        let mut decided = self.retries.iter().map(|retry| retry.state.as_str());
+        let is_at_once = |one: &Act, other: &Act| {
+            one.deed == other.deed
+                && one.batch == other.batch
+                && one.reason != other.reason
+                && matches!(one.deed, Deed::Cancel(_))
+        };
         let met = [
+            ("a waiting job without a link is cancelled", cancelled(false)),
+            ("a waiting job with a link is cancelled", cancelled(true)),
+            ("a running job is cancelled", answered("cancelling")),
+            ("a job is cancelled while its mail may be on its way", answered("may_be_sent")),
+            ("a job is cancelled twice at once", self.acts.windows(2).any(|acts| is_at_once(&acts[0], &acts[1]))),
+            ("a retry is accepted", decided.any(|state| state == "accepted")),
+            ("a retry is refused because the person has asked again", answered("asked_again")),
+            ("a retry is refused because its mail may have arrived", answered("may_have_arrived")),
+            ("a pause is resumed", answered("resumed")),
+            ("a pause ends by itself", pauses::spans(self).iter().any(|span| span.ended_by_itself)),
+            ("an operator's action is not answered", self.acts.iter().any(|act| act.code().is_none())),
             ("a firewall ends a job", has(Some(PersonalKind::Firewall), was_refused)),
             ("Mailgun refuses a recipient permanently", has(Some(PersonalKind::NotAuthorized), was_refused)),
             ("a hook delays a job", has(Some(PersonalKind::Hook), |job| job.code.as_deref() == Some(HOOK_FAILED))),

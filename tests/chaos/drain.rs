@@ -18,15 +18,21 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const EXIT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const PACE: Duration = Duration::from_millis(250);
-/// Makes retries and probes due immediately, so that the test does not have to wait for backoffs.
+/// Makes retries and probes due immediately, so that the test does not have to wait for backoffs. An api that was cut off while it
+/// ran operators' retries no longer holds them.
 const FORWARD: &str = "
     update email_jobs_open set run_at = clock_timestamp() where state = 'retrying';
     update upstreams set probe_at = clock_timestamp() where stopped_by is not null;
+    update email_retries set taken_until = null where state = 'filed';
     notify email_jobs";
-/// Number of open jobs, not counting the jobs of people with a permanent fault ($1) that were attempted after $2.
+/// Number of retries that no api has decided, plus the number of open jobs, not counting the jobs of people with a permanent fault
+/// ($1) that were attempted after $2.
 const UNSETTLED: &str = "
-    select count(*) from email_jobs_open
-    where recipient <> all ($1) or coalesce(attempted_at < to_timestamp($2), true)";
+    select (select count(*) from email_retries where state = 'filed')
+      + (
+        select count(*) from email_jobs_open
+        where recipient <> all ($1) or coalesce(attempted_at < to_timestamp($2), true)
+      )";
 const OPEN: &str = "select count(*) from email_jobs_open";
 /// Makes the deadlines of these people's ($1) waiting jobs pass.
 const TOO_LATE: &str = "
@@ -59,7 +65,7 @@ pub(crate) async fn drain(system: &TestSystem, injector: &FaultInjector, api: &s
     asked
 }
 
-/// Waits until every open job belongs to a person with a permanent fault and has been attempted since this function was called.
+/// Waits until all retries are decided, and every open job belongs to a person with a permanent fault and has been attempted since this function was called.
 async fn settle(system: &TestSystem, injector: &FaultInjector, began: Instant) {
     let began_at = now();
     let faulty: Vec<&str> = injector.personal.permanent(&PersonalKind::ALL).into_iter().collect();

@@ -6,12 +6,13 @@ use sandbox::{LinkCall, Program, SendCall};
 use sqlx::FromRow;
 use tests::{
     TestSystem,
-    record::{AskedRequest, JobFacts, Record, by},
+    record::{AskedRequest, JobFacts, Record, by, moment},
 };
 
 use crate::{
     fault_injector::{FaultInjector, Incident, IncidentKind},
     gateway::GatewayFault,
+    operators::Act,
     personal::PersonalFaults,
 };
 
@@ -37,6 +38,28 @@ pub(crate) struct UpstreamFacts {
     pub(crate) suspects: i32,
 }
 
+/// A row of `operator_actions`.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct ActionFacts {
+    pub(crate) action: String,
+    /// The id of the job, or what is paused.
+    pub(crate) object: String,
+    pub(crate) reason: Option<String>,
+    pub(crate) actor: String,
+    /// When a pause was to end by itself.
+    pub(crate) ends_at: Option<f64>,
+}
+
+/// A row of `email_retries`.
+#[derive(Clone, Debug, FromRow)]
+pub(crate) struct RetryFacts {
+    pub(crate) job_id: String,
+    pub(crate) state: String,
+    pub(crate) new_job_id: Option<String>,
+    pub(crate) code: Option<String>,
+    pub(crate) decided_at: Option<f64>,
+}
+
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
     pub(crate) record: Record,
@@ -51,6 +74,10 @@ pub(crate) struct Evidence {
     pub(crate) personal: PersonalFaults,
     pub(crate) gateway_faults: Vec<GatewayFault>,
     pub(crate) upstreams: Vec<UpstreamFacts>,
+    /// What the operators did and were told.
+    pub(crate) acts: Vec<Act>,
+    pub(crate) actions: Vec<ActionFacts>,
+    pub(crate) retries: Vec<RetryFacts>,
     /// The logs of all programs that ever ran, by name and process id.
     pub(crate) logs: Vec<(String, Vec<String>)>,
 }
@@ -65,8 +92,23 @@ const STEPS: &str = "
 
 const UPSTREAMS: &str = "select name, stopped_by, cardinality(suspects) as suspects from upstreams order by name";
 
+const ACTIONS: &str = "
+    select action, coalesce(job_id::text, target) as object, reason, actor, extract(epoch from ends_at)::float8 as ends_at
+    from operator_actions
+    order by id";
+
+const RETRIES: &str = "
+    select job_id::text, state, new_job_id::text, code, extract(epoch from decided_at)::float8 as decided_at
+    from email_retries
+    order by filed_at";
+
 impl Evidence {
-    pub(crate) async fn gather(system: &TestSystem, asked: Vec<AskedRequest>, injector: FaultInjector) -> Self {
+    pub(crate) async fn gather(
+        system: &TestSystem,
+        asked: Vec<AskedRequest>,
+        acts: Vec<Act>,
+        injector: FaultInjector,
+    ) -> Self {
         let steps: Vec<StepFacts> = sqlx::query_as(STEPS).fetch_all(&system.admin).await.unwrap();
         let field = |call: &SendCall| call.field("v:job_id").unwrap_or_default().to_owned();
         Self {
@@ -75,12 +117,19 @@ impl Evidence {
             link_calls: by(system.supabase.journal(), |call| call.email.clone()),
             send_calls: by(system.mailgun.journal(), field),
             logs: logs(system, &injector),
+            acts,
+            actions: sqlx::query_as(ACTIONS).fetch_all(&system.admin).await.unwrap(),
+            retries: sqlx::query_as(RETRIES).fetch_all(&system.admin).await.unwrap(),
             upstreams: sqlx::query_as(UPSTREAMS).fetch_all(&system.admin).await.unwrap(),
             incidents: injector.incidents,
             faults: injector.faults,
             personal: injector.personal,
             gateway_faults: injector.gateways.past,
         }
+    }
+
+    pub(crate) fn job(&self, id: &str) -> Option<&JobFacts> {
+        self.jobs.iter().find(|job| job.id == id)
     }
 
     pub(crate) fn steps_of(&self, job: &JobFacts) -> &[StepFacts] {
@@ -94,10 +143,31 @@ impl Evidence {
     /// Whether a step's worker was frozen at some time in this interval.
     pub(crate) fn was_frozen(&self, worker: &str, from: f64, to: f64) -> bool {
         // A worker's name is host:pid:start.
-        let pid = worker.rsplit(':').nth(1).and_then(|pid| pid.parse().ok());
-        let mut freezes =
-            self.incidents.iter().filter(|incident| incident.kind == IncidentKind::Freeze && Some(incident.pid) == pid);
-        freezes.any(|freeze| freeze.from <= to && freeze.to >= from)
+        let pid: Option<u32> = worker.rsplit(':').nth(1).and_then(|pid| pid.parse().ok());
+        self.had(from, to, |incident| incident.kind == IncidentKind::Freeze && Some(incident.pid) == pid)
+    }
+
+    /// Whether such an incident lasted at some time in this interval.
+    pub(crate) fn had(&self, from: f64, to: f64, is_meant: impl Fn(&Incident) -> bool) -> bool {
+        self.incidents.iter().any(|incident| is_meant(incident) && incident.from <= to && incident.to >= from)
+    }
+
+    /// Whether the worker that made this call to Mailgun may have been frozen at some time between `from` and the call. If it
+    /// was killed before it recorded the call, this may be any worker.
+    pub(crate) fn was_sender_frozen(&self, job: &JobFacts, call: &SendCall, from: f64) -> bool {
+        const TOLERANCE: f64 = 0.02;
+        let at = moment(call.at);
+        let is_its_step =
+            |step: &&StepFacts| step.step == "send" && step.began - TOLERANCE <= at && at <= step.ended + TOLERANCE;
+        match self.steps_of(job).iter().find(is_its_step) {
+            Some(step) => self.was_frozen(&step.worker, from, at),
+            None => self.had(from, at, |incident| incident.kind == IncidentKind::Freeze),
+        }
+    }
+
+    /// The calls to Mailgun for a job, in order.
+    pub(crate) fn send_calls_of(&self, job: &JobFacts) -> &[SendCall] {
+        self.send_calls.get(&job.id).map_or(&[], Vec::as_slice)
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Incident {
     pub(crate) to: f64,
 }
 
-/// When a failover makes both programs' sessions read-only, in percent of the run.
+/// When a failover makes the sessions of both programs and of the operators read-only, in percent of the run.
 const FAILOVER: std::ops::Range<u32> = 42..54;
 /// How long the sessions stay read-only, in milliseconds.
 const READ_ONLY: std::ops::Range<u64> = 1_000..3_000;
@@ -276,14 +276,15 @@ impl FaultInjector {
 
     async fn make_read_only(&mut self, system: &TestSystem) {
         let from = now();
-        for role in ["magic_link_api", "magic_link_worker"] {
+        let roles = ["magic_link_api", "magic_link_worker", "magic_link_operator"];
+        for role in roles {
             system.execute(&format!("alter role {role} set default_transaction_read_only = on")).await;
         }
         system
             .execute("select pg_terminate_backend(pid) from pg_stat_activity where usename like 'magic_link_%'")
             .await;
         sleep(Duration::from_millis(self.rng.random_range(READ_ONLY))).await;
-        for role in ["magic_link_api", "magic_link_worker"] {
+        for role in roles {
             system.execute(&format!("alter role {role} reset default_transaction_read_only")).await;
         }
         self.note(IncidentKind::ReadOnly, 0, from);

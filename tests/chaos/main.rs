@@ -1,6 +1,6 @@
 //! Chaos test with the real programs. Requests keep coming for 300 people while workers are killed, frozen and stopped,
-//! both upstreams fail in every known way (for everybody, for half of the people or for one person), and Postgres
-//! crashes twice. Then all faults end, the queue drains, and the promises of the outbox are checked from the outside:
+//! both upstreams fail in every known way (for everybody, for half of the people or for one person), Postgres crashes
+//! twice, and operators cancel jobs, retry jobs and pause mail. Then all faults end, the queue drains, and the promises of the outbox are checked from the outside:
 //! against the api's answers, the tables, the mailbox, the upstreams' journals and the programs' logs.
 //!
 //! This test sleeps, because the durations of faults and pauses are random.
@@ -9,6 +9,8 @@
 //! interleaving of the processes.
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "a panic fails the test; the test prints what it did")]
 
+mod actions;
+mod cancels;
 mod counts;
 mod drain;
 mod evidence;
@@ -17,12 +19,15 @@ mod faults;
 mod gateway;
 mod late_links;
 mod logs;
+mod operators;
 mod overlaps;
+mod pauses;
 mod people;
 mod personal;
 mod promises;
 mod refusals;
 mod report;
+mod retries;
 mod run;
 
 use evidence::Evidence;
@@ -43,14 +48,16 @@ async fn every_accepted_request_ends_as_promised_whatever_fails() {
 
     let apis = apis(&system).await;
     let asks = tokio::spawn(people::keep_asking(apis.clone(), run));
+    let operators = operators::begin(&system, run);
     injector.run(&mut system, run.time).await;
     let mut asked = asks.await.unwrap();
+    let acts = operators.await.unwrap();
     injector.end_faults(&system);
     asked.extend(drain::drain(&system, &injector, &apis[0]).await);
     asked.extend(drain::ask_last(&system, &injector, &apis[0]).await);
     let mut broken = drain::stop(&system, &injector).await;
 
-    let evidence = Evidence::gather(&system, asked, injector).await;
+    let evidence = Evidence::gather(&system, asked, acts, injector).await;
     broken.extend(promises::broken(&evidence));
     if run.time >= run::USUAL_TIME {
         broken.extend(evidence.not_reached());

@@ -3,7 +3,7 @@
 
 use tests::record::{Broken, JobFacts, promises};
 
-use crate::{evidence::Evidence, late_links, logs, overlaps, refusals};
+use crate::{actions, cancels, evidence::Evidence, late_links, logs, overlaps, pauses, refusals, retries};
 
 /// All violations in this run.
 pub(crate) fn broken(evidence: &Evidence) -> Vec<Broken> {
@@ -19,6 +19,17 @@ pub(crate) fn broken(evidence: &Evidence) -> Vec<Broken> {
         refusals::jobs_held_up_by_a_hook_end_with_the_reason,
         refusals::only_permanent_faults_let_jobs_expire,
         refusals::no_upstream_stays_stopped_or_suspected,
+        actions::each_action_that_took_effect_has_one_row,
+        actions::every_action_was_answered_while_postgres_was_up,
+        cancels::cancelled_jobs_end_and_others_do_not,
+        cancels::cancelled_jobs_are_not_mailed,
+        cancels::refusals_are_true,
+        pauses::no_job_is_claimed_during_a_pause,
+        pauses::no_mail_is_handed_over_during_a_pause,
+        retries::every_filed_retry_is_decided,
+        retries::each_accepted_retry_has_one_new_job,
+        retries::no_retry_replaces_a_newer_request,
+        retries::refusals_are_true,
         logs::bad_lines,
         logs::hooks_that_stop_everybody,
     ];
@@ -26,8 +37,10 @@ pub(crate) fn broken(evidence: &Evidence) -> Vec<Broken> {
     of_all_runs.into_iter().chain(of_this_test.into_iter().flat_map(|promise| promise(evidence))).collect()
 }
 
+/// A newer job that no worker has claimed, because an operator cancelled it, changes nothing about an older mail.
 fn the_newest_mailed_link_works(evidence: &Evidence) -> Vec<Broken> {
-    let dead = evidence.newest().filter(|job| evidence.record.is_dead(job) && !late_links::is_excused(job, evidence));
+    let dead =
+        evidence.newest_claimed().filter(|job| evidence.record.is_dead(job) && !late_links::is_excused(job, evidence));
     dead.map(|job| Broken::of(job, format!("the newest mail's link does not work: {:?}", evidence.opened.get(&job.id))))
         .collect()
 }

@@ -125,24 +125,24 @@ fn own_failures(job: &JobFacts, evidence: &Evidence) -> usize {
     failed.filter(|step| !is_refusal(step.code.as_deref())).count()
 }
 
-/// A permanently refused person gets no mail, and the code of the job gives the reason.
+/// A permanently refused person gets no mail, and the code of the job gives the reason, unless it is superseded or cancelled.
 pub(crate) fn permanently_refused_jobs_end_with_the_reason(evidence: &Evidence) -> Vec<Broken> {
     let refused = evidence.personal.permanent(&[PersonalKind::Firewall, PersonalKind::NotAuthorized]);
     let says_why = |job: &JobFacts| match job.state.as_str() {
         "failed" => is_refusal(job.code.as_deref()),
         "expired" => is_refusal(job.code.as_deref()) || job.code.as_deref() == Some("mailgun_on_hold"),
-        state => state == "superseded",
+        state => ["superseded", "cancelled"].contains(&state),
     };
     jobs_with_another_end(evidence, &refused, says_why)
 }
 
-/// Jobs of people for whom a hook always fails expire with the hook's code, unless they are superseded. No job fails
+/// Jobs of people for whom a hook always fails expire with the hook's code, unless they are superseded or cancelled. No job fails
 /// because of a hook.
 pub(crate) fn jobs_held_up_by_a_hook_end_with_the_reason(evidence: &Evidence) -> Vec<Broken> {
     let held_up = evidence.personal.permanent(&[PersonalKind::Hook]);
     let says_so = |job: &JobFacts| match job.state.as_str() {
         "expired" => job.code.as_deref() == Some(HOOK_FAILED),
-        state => state == "superseded",
+        state => ["superseded", "cancelled"].contains(&state),
     };
     let mut broken = jobs_with_another_end(evidence, &held_up, says_so);
     let failed = evidence.jobs.iter().filter(|job| job.state == "failed" && job.code.as_deref() == Some(HOOK_FAILED));

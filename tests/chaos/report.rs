@@ -37,6 +37,16 @@ fn tell(report: &mut String, job: &JobFacts, evidence: &Evidence) {
             events.push((moment(call.at), text));
         }
     }
+    let acts = evidence
+        .acts
+        .iter()
+        .filter(|act| evidence.job(&act.deed.object()).is_some_and(|it| it.recipient == job.recipient));
+    events.extend(acts.map(|act| (act.from, format!("{act:?}"))));
+    let retries = evidence
+        .retries
+        .iter()
+        .filter(|retry| evidence.job(&retry.job_id).is_some_and(|it| it.recipient == job.recipient));
+    events.extend(retries.map(|retry| (retry.decided_at.unwrap_or(f64::INFINITY), format!("{retry:?}"))));
     for call in evidence.link_calls_for(&job.recipient) {
         let text = format!("Supabase called for {}: {:?} {:?}", call.redirect_to, call.carried_out, call.answered);
         events.push((moment(call.at), text));

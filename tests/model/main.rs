@@ -1,5 +1,5 @@
 //! A small model of the delivery protocol, checked exhaustively: one recipient, two requests, two workers that crash,
-//! freeze and thaw, and upstreams whose answers get lost. The model in `suspicion` checks how workers react to an
+//! freeze and thaw, upstreams whose answers get lost, and an operator who cancels jobs. The model in `suspicion` checks how workers react to an
 //! upstream that refuses calls.
 //!
 //! The newest mailed link works, with one exception: **Supabase carries out a `generate_link` call for a worker that no
@@ -34,8 +34,8 @@ mod world;
 use std::collections::BTreeSet;
 
 use promises::{
-    BUT_FOR_LATE_CALLS, ENDED_HOLD_NO_LINK, GIVES_WAY, NEWEST_LINK_WORKS, NOT_FORGOTTEN, ONE_LINK, ONE_OF_EACH,
-    STALE_CHANGES_NOTHING,
+    BUT_FOR_LATE_CALLS, CANCELLED_DOES_NOT_WAIT, CANCELLED_IS_NOT_MAILED, ENDED_HOLD_NO_LINK, GIVES_WAY,
+    NEWEST_LINK_WORKS, NOT_FORGOTTEN, ONE_LINK, ONE_OF_EACH, STALE_CHANGES_NOTHING,
 };
 use protocol::Protocol;
 use run::assert_every_run_ends;
@@ -117,6 +117,21 @@ fn without_the_check_on_claim_two_jobs_run_and_invalidate_each_others_links() {
     let crowded = with(|guards| guards.one_running_per_recipient = false, IN_TIME);
     assert_breaks(ONE_OF_EACH, &crowded);
     assert_breaks(NEWEST_LINK_WORKS, &crowded);
+}
+
+#[test]
+fn without_the_check_on_seal_a_cancelled_job_is_mailed() {
+    assert_breaks(CANCELLED_IS_NOT_MAILED, &with(|guards| guards.cancelled_on_seal = false, AS_BUILT));
+}
+
+#[test]
+fn without_the_check_on_requeue_a_cancelled_job_waits_again() {
+    assert_breaks(CANCELLED_DOES_NOT_WAIT, &with(|guards| guards.cancelled_on_requeue = false, AS_BUILT));
+}
+
+#[test]
+fn if_a_cancelled_running_job_ends_at_once_its_worker_invalidates_a_newer_link() {
+    assert_breaks(NEWEST_LINK_WORKS, &with(|guards| guards.cancel_only_marks = false, IN_TIME));
 }
 
 #[test]

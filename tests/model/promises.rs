@@ -16,14 +16,17 @@ pub(crate) const STALE_CHANGES_NOTHING: &str = "a write with an old token change
 pub(crate) const ONE_OF_EACH: &str = "a recipient never has two running jobs or two waiting jobs";
 pub(crate) const ENDED_HOLD_NO_LINK: &str = "a job that has ended holds no link";
 pub(crate) const GIVES_WAY: &str = "no mail is cleared while a newer request waits";
+pub(crate) const CANCELLED_IS_NOT_MAILED: &str = "a job that was cancelled while it ran is not mailed";
+pub(crate) const CANCELLED_DOES_NOT_WAIT: &str = "a job that was cancelled while it ran does not wait again";
 
 const BOTH_SENT: &str = "both requests are mailed";
 const FIRST_GAVE_WAY: &str = "a request for which a link was made is superseded by a newer one";
 const FAILED: &str = "a request fails";
 const EXPIRED: &str = "a request expires";
+const CANCELLED_BY_WORKER: &str = "the worker of a cancelled job ends it";
 
 /// Not promises, but states that the checker must reach. Otherwise, the model would be too narrow to prove anything.
-pub(crate) const IS_REACHED: [&str; 4] = [BOTH_SENT, FIRST_GAVE_WAY, FAILED, EXPIRED];
+pub(crate) const IS_REACHED: [&str; 5] = [BOTH_SENT, FIRST_GAVE_WAY, FAILED, EXPIRED, CANCELLED_BY_WORKER];
 
 pub(crate) fn all() -> Vec<Property<Protocol>> {
     vec![
@@ -37,6 +40,12 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
             world.table.rows.iter().all(|row| row.is_open() || row.link.is_none())
         }),
         Property::always(GIVES_WAY, |_, world: &ModelWorld| !world.seen.cleared_despite_newer_request),
+        Property::always(CANCELLED_IS_NOT_MAILED, |_, world: &ModelWorld| {
+            world.mails.iter().all(|mail| !world.table.rows[mail.job].cancelled)
+        }),
+        Property::always(CANCELLED_DOES_NOT_WAIT, |_, world: &ModelWorld| {
+            !world.table.rows.iter().any(|row| row.is_waiting() && row.cancelled)
+        }),
         Property::sometimes(BOTH_SENT, |_, world: &ModelWorld| {
             world.accepted == 2 && world.table.rows.iter().all(|row| row.state == ModelState::Ended(ModelEnd::Sent))
         }),
@@ -45,6 +54,9 @@ pub(crate) fn all() -> Vec<Property<Protocol>> {
         }),
         Property::sometimes(FAILED, |_, world| has_ended(world, ModelEnd::Failed)),
         Property::sometimes(EXPIRED, |_, world| has_ended(world, ModelEnd::Expired)),
+        Property::sometimes(CANCELLED_BY_WORKER, |_, world: &ModelWorld| {
+            world.table.rows.iter().any(|row| row.cancelled && row.state == ModelState::Ended(ModelEnd::Cancelled))
+        }),
     ]
 }
 

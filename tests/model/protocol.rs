@@ -14,7 +14,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Protocol {
     pub(crate) guards: Safeguards,
-    /// Maximum number of faults: crashes, freezes, stops, lost or refusing answers, and passed deadlines.
+    /// Maximum number of faults: crashes, freezes, stops, lost or refusing answers, passed deadlines, and cancellations.
     pub(crate) faults: u8,
     /// Whether Supabase may carry out a call after its worker's lease has expired or after the worker gave it up.
     pub(crate) calls_land_late: bool,
@@ -25,6 +25,8 @@ pub(crate) struct Protocol {
 pub(crate) enum Action {
     /// `enqueue`: a request is accepted.
     Request,
+    /// `email_cancel_job`: an operator cancels a job.
+    Cancel(ModelJob),
     /// `promote_due`.
     PromoteDue,
     /// `expire`.
@@ -120,6 +122,9 @@ impl Protocol {
         if !row.overdue {
             actions.push(Action::DeadlinePasses(job));
         }
+        if row.can_be_cancelled() {
+            actions.push(Action::Cancel(job));
+        }
         let Some(lease) = row.token.map(|token| ModelLease { job, token }) else { return };
         if row.expired && world.rescue.is_none() && self.guards.rescue {
             actions.push(Action::FindExpiredLease(lease));
@@ -173,7 +178,9 @@ impl Protocol {
 /// Whether an action counts as a fault. Giving up an expired or lost lease does not.
 pub(crate) fn is_fault(world: &ModelWorld, action: Action) -> bool {
     match action {
-        Action::Reject(_) | Action::Crash(_) | Action::Freeze(_) | Action::DeadlinePasses(_) => true,
+        Action::Reject(_) | Action::Crash(_) | Action::Freeze(_) | Action::DeadlinePasses(_) | Action::Cancel(_) => {
+            true
+        }
         Action::GiveUp(lease) => {
             let lapsed = world.delivery(lease).is_some_and(|delivery| delivery.lapsed);
             !lapsed && world.table.is_held(lease)

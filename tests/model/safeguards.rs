@@ -10,6 +10,12 @@ pub(crate) struct Safeguards {
     pub(crate) check_on_seal: bool,
     /// Requeueing ends the job if a newer job is waiting.
     pub(crate) check_on_requeue: bool,
+    /// Cancelling a running job only marks it, and its worker ends it. Without this, the job ends at once.
+    pub(crate) cancel_only_marks: bool,
+    /// Sealing a link ends the job if it is marked as cancelled.
+    pub(crate) cancelled_on_seal: bool,
+    /// Requeueing ends the job if it is marked as cancelled.
+    pub(crate) cancelled_on_requeue: bool,
     /// Jobs with an expired lease are requeued.
     pub(crate) rescue: bool,
     /// No job is claimed while another job of the same recipient is running.
@@ -29,6 +35,9 @@ impl Safeguards {
         link_is_kept: true,
         check_on_seal: true,
         check_on_requeue: true,
+        cancel_only_marks: true,
+        cancelled_on_seal: true,
+        cancelled_on_requeue: true,
         rescue: true,
         one_running_per_recipient: true,
         link_is_erased: true,

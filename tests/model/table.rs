@@ -19,6 +19,8 @@ pub(crate) struct ModelRow {
     pub(crate) expired: bool,
     /// `deadline_at` has passed.
     pub(crate) overdue: bool,
+    /// `cancelled_at`: an operator cancelled the job while a worker was running it.
+    pub(crate) cancelled: bool,
     /// `sealed_link` and `message_id`.
     pub(crate) link: Option<ModelLink>,
 }
@@ -37,6 +39,7 @@ pub(crate) enum ModelEnd {
     Failed,
     Expired,
     Superseded,
+    Cancelled,
 }
 
 /// A link that Supabase made, by its number, and the Message-Id of the mail that contains it.
@@ -81,10 +84,16 @@ impl ModelRow {
         self.is_waiting() && self.overdue
     }
 
+    /// Whether an operator can cancel the job. Once its link is stored, a worker may be mailing it.
+    pub(crate) fn can_be_cancelled(&self) -> bool {
+        self.is_waiting() || self.state == ModelState::Running && self.link.is_none() && !self.cancelled
+    }
+
     /// `email_job_ended`: the history row of a job, without lease and link.
     fn end(&mut self, end: ModelEnd, guards: &Safeguards) {
         let link = self.link.filter(|_| !guards.link_is_erased);
-        *self = Self { state: ModelState::Ended(end), token: None, expired: false, overdue: false, link };
+        let cancelled = self.cancelled;
+        *self = Self { state: ModelState::Ended(end), token: None, expired: false, overdue: false, cancelled, link };
     }
 
     fn wait(&mut self, state: ModelState) {
@@ -96,7 +105,14 @@ impl Table {
     /// `enqueue`: supersedes the waiting job and adds the new one.
     pub(crate) fn enqueue(&mut self, guards: &Safeguards) {
         self.rows.iter_mut().filter(|row| row.is_waiting()).for_each(|row| row.end(ModelEnd::Superseded, guards));
-        self.rows.push(ModelRow { state: ModelState::Queued, token: None, expired: false, overdue: false, link: None });
+        self.rows.push(ModelRow {
+            state: ModelState::Queued,
+            token: None,
+            expired: false,
+            overdue: false,
+            cancelled: false,
+            link: None,
+        });
     }
 
     /// `promote_due`: retrying jobs are due.
@@ -131,17 +147,32 @@ impl Table {
         }
     }
 
-    /// `seal`: ends the job if a newer job is waiting or the deadline has passed; otherwise stores the link and clears
-    /// the mail for sending.
+    /// `email_cancel_job`: ends a waiting job, and marks a running one.
+    pub(crate) fn cancel(&mut self, job: ModelJob, guards: &Safeguards) {
+        let row = &mut self.rows[job];
+        row.cancelled = row.state == ModelState::Running;
+        if !row.cancelled || !guards.cancel_only_marks {
+            row.end(ModelEnd::Cancelled, guards);
+        }
+    }
+
+    /// `seal`: ends the job if it is cancelled, a newer job is waiting or the deadline has passed; otherwise stores the link
+    /// and clears the mail for sending.
     pub(crate) fn seal(&mut self, lease: ModelLease, link: ModelLink, guards: &Safeguards) -> ModelDecision {
         let gives_way = guards.check_on_seal && self.newer_waits(lease.job);
         let Some(row) = self.held(lease, guards) else { return ModelDecision::LeaseLost };
-        if gives_way || row.overdue {
-            row.end(if gives_way { ModelEnd::Superseded } else { ModelEnd::Expired }, guards);
-            return ModelDecision::Ended;
-        }
-        row.link = Some(link);
-        ModelDecision::Send
+        let end = if row.cancelled && guards.cancelled_on_seal {
+            ModelEnd::Cancelled
+        } else if gives_way {
+            ModelEnd::Superseded
+        } else if row.overdue {
+            ModelEnd::Expired
+        } else {
+            row.link = Some(link);
+            return ModelDecision::Send;
+        };
+        row.end(end, guards);
+        ModelDecision::Ended
     }
 
     /// `finish`: records an accepted mail or a failure.
@@ -151,10 +182,11 @@ impl Table {
         }
     }
 
-    /// `requeue`: the job waits again, unless a newer job is waiting.
+    /// `requeue`: the job waits again, unless it is cancelled or a newer job is waiting.
     pub(crate) fn requeue(&mut self, lease: ModelLease, state: ModelState, guards: &Safeguards) {
         let gives_way = guards.check_on_requeue && self.newer_waits(lease.job);
         match self.held(lease, guards) {
+            Some(row) if row.cancelled && guards.cancelled_on_requeue => row.end(ModelEnd::Cancelled, guards),
             Some(row) if gives_way => row.end(ModelEnd::Superseded, guards),
             Some(row) => row.wait(state),
             None => {}

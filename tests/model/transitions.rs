@@ -14,6 +14,7 @@ impl Protocol {
                 world.accepted += 1;
                 world.table.enqueue(&self.guards);
             }
+            Action::Cancel(job) => world.table.cancel(job, &self.guards),
             Action::PromoteDue => world.table.promote_due(),
             Action::Expire => world.table.expire(&self.guards),
             Action::FindExpiredLease(lease) => world.rescue = Some(lease),

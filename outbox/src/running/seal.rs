@@ -159,7 +159,7 @@ async fn seal_once(
           update email_jobs_open as newer
           set probed_at = mine.probed_at, refused_at = mine.refused_at, suspected_upstream = mine.suspected_upstream
           from mine
-          where end_state = 'superseded'
+          where end_state in ('superseded', 'cancelled')
             and newer.recipient = mine.recipient
             and (newer.state = 'running') is false
         ),

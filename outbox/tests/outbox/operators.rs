@@ -97,6 +97,28 @@ async fn a_running_job_is_cancelled_until_its_link_is_stored() {
     }
 }
 
+/// Otherwise, a person whose job was just probed would be probed next again.
+#[tokio::test]
+async fn the_next_job_of_a_person_whose_running_job_is_cancelled_knows_when_it_was_probed() {
+    let outbox = TestOutbox::new().await;
+    for next in ["seal", "requeue"] {
+        let email = format!("{next}@example.com");
+        let job = outbox.queued(request(&email)).await;
+        let claimed = outbox.claim_one().await;
+        outbox.execute("update email_jobs_open set probed_at = clock_timestamp()").await;
+        outbox.enqueue(&[request_for(&email, "other")]).await;
+        assert_eq!(cancel(&outbox, job).await, "cancelling");
+        match next {
+            "seal" => assert_eq!(outbox.seal(&claimed).await, SendDecision::Cancelled),
+            _ => assert_eq!(outbox.requeue(&claimed, Duration::ZERO).await, Requeued::Cancelled),
+        }
+        let probed = outbox.scalar::<bool>("select probed_at is not null from email_jobs_open").await;
+        assert!(probed, "{next}");
+        let newer = outbox.claim_one().await;
+        outbox.finish(&newer, JobEnd::Failed(Failure::new("done", "done"))).await;
+    }
+}
+
 /// Whichever comes first decides: a job that was cancelled in time is never mailed, and a job that is mailed was not cancelled.
 #[tokio::test]
 async fn a_cancellation_at_the_moment_of_the_seal_is_either_refused_or_obeyed() {

@@ -25,6 +25,12 @@ pub struct JobFacts {
     pub link_made_at: Option<f64>,
     /// When it was last claimed.
     pub attempted_at: Option<f64>,
+    /// When it was added.
+    pub created: f64,
+    /// When an operator cancelled it, if a worker was running it then.
+    pub cancelled_at: Option<f64>,
+    /// When the person made the request, if an operator retried it.
+    pub requested_at: Option<f64>,
     /// When an upstream first refused it in a way that may concern only its recipient.
     pub refused_at: Option<f64>,
     /// When it ended. Infinite while it is open.
@@ -40,12 +46,29 @@ const JOBS: &str = "
       id::text, seq, recipient, callback_url, request_id, state, code, attempt,
       extract(epoch from link_created_at)::float8 as link_made_at,
       extract(epoch from attempted_at)::float8 as attempted_at,
+      extract(epoch from created_at)::float8 as created,
+      extract(epoch from cancelled_at)::float8 as cancelled_at,
+      extract(epoch from requested_at)::float8 as requested_at,
       extract(epoch from refused_at)::float8 as refused_at,
       coalesce(extract(epoch from nullif(finished_at, 'infinity')), 'infinity')::float8 as ended,
       num_nonnulls(lease_token, lease_expires_at, sealed_link) > 0 as has_lease_or_link,
       (to_jsonb(email_jobs) - 'sealed_link')::text as row
     from email_jobs
     order by seq";
+
+impl JobFacts {
+    /// Whether the job is an operator's retry of an earlier job. It has the request id of that job.
+    #[must_use]
+    pub fn is_retry(&self) -> bool {
+        self.requested_at.is_some()
+    }
+
+    /// Whether the job repeats a request that was made moments earlier. It is never queued.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        self.code.as_deref() == Some("duplicate")
+    }
+}
 
 /// All jobs, in the order of acceptance.
 pub(super) async fn read(pool: &PgPool) -> Vec<JobFacts> {

@@ -31,7 +31,8 @@ pub struct Record {
     pub jobs: Vec<JobFacts>,
     /// The mails of each job, in the order of arrival.
     pub mails: HashMap<String, Vec<Mail>>,
-    /// The result of opening the link of each recipient's newest job, if that job was sent. The keys are job ids.
+    /// The result of opening the link of each recipient's newest job, if that job was sent. Jobs that no worker claimed are
+    /// skipped. The keys are job ids.
     pub opened: HashMap<String, String>,
 }
 
@@ -46,7 +47,7 @@ impl Record {
     }
 
     async fn open_links(&self, supabase: &SupabaseAuth) -> HashMap<String, String> {
-        let sent = self.newest().filter(|job| job.state == "sent");
+        let sent = self.newest_claimed().filter(|job| job.state == "sent");
         let links = sent.filter_map(|job| Some((job.id.clone(), self.mails_of(job).first()?.link()?.to_owned())));
         // Collect the links first, because the compiler cannot prove that a stream over borrowed jobs is `Send`.
         let links: Vec<(String, String)> = links.collect();
@@ -58,12 +59,18 @@ impl Record {
 
     /// The newest job of each recipient. Jobs that ended as duplicates (double clicks) are skipped.
     pub fn newest(&self) -> impl Iterator<Item = &JobFacts> {
-        let newest: BTreeMap<&str, &JobFacts> = self
-            .jobs
-            .iter()
-            .filter(|job| job.code.as_deref() != Some("duplicate"))
-            .map(|job| (job.recipient.as_str(), job))
-            .collect();
+        self.newest_that(|job| !job.is_duplicate())
+    }
+
+    /// The newest job of each recipient that a worker has ever claimed. No later job can have made a link that invalidates its
+    /// link.
+    pub fn newest_claimed(&self) -> impl Iterator<Item = &JobFacts> {
+        self.newest_that(|job| job.attempted_at.is_some())
+    }
+
+    fn newest_that(&self, is_wanted: impl Fn(&JobFacts) -> bool) -> impl Iterator<Item = &JobFacts> {
+        let wanted = self.jobs.iter().filter(|job| is_wanted(job));
+        let newest: BTreeMap<&str, &JobFacts> = wanted.map(|job| (job.recipient.as_str(), job)).collect();
         newest.into_values()
     }
 

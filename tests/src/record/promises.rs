@@ -47,11 +47,12 @@ fn every_request_is_answered_200_or_503(record: &Record) -> Vec<Broken> {
     other.map(|asked| Broken::of_all(format!("a request was not answered with 200 or 503: {asked:?}"))).collect()
 }
 
-/// An accepted request has one job. A refused request has at most one job, because the job may have been committed before the
-/// answer was lost.
+/// An accepted request has one job, not counting an operator's retries. A refused request has at most one job, because the job
+/// may have been committed before the answer was lost.
 fn each_accepted_request_has_one_job(record: &Record) -> Vec<Broken> {
     let mut rows: HashMap<&str, Vec<&JobFacts>> = HashMap::new();
-    record.jobs.iter().for_each(|job| rows.entry(&job.request_id).or_default().push(job));
+    let first = record.jobs.iter().filter(|job| !job.is_retry());
+    first.for_each(|job| rows.entry(&job.request_id).or_default().push(job));
     let mut broken = vec![];
     for asked in &record.asked {
         match rows.remove(asked.request_id.as_str()).unwrap_or_default()[..] {
@@ -71,7 +72,7 @@ fn every_job_ended_with_a_reason(record: &Record) -> Vec<Broken> {
     let mut broken = vec![];
     for job in &record.jobs {
         match (job.state.as_str(), job.code.as_deref()) {
-            ("sent" | "failed" | "expired", _) if job.has_lease_or_link => {
+            (_, _) if job.ended.is_finite() && job.has_lease_or_link => {
                 broken.push(Broken::of(job, "an ended job still has a lease or a link"));
             }
             ("sent", None)
@@ -93,7 +94,7 @@ fn superseded_by_nothing(record: &Record) -> Vec<Broken> {
     let real: HashSet<(&str, &str)> = record
         .jobs
         .iter()
-        .filter(|job| job.code.as_deref() != Some("duplicate"))
+        .filter(|job| !job.is_duplicate())
         .map(|job| (job.recipient.as_str(), job.callback_url.as_str()))
         .collect();
     let is_unexplained = |job: &&JobFacts| match job.code.as_deref() {

@@ -1,0 +1,27 @@
+//! Operators who cancel jobs, retry jobs and pause mail at random while everything else goes wrong. They call the same functions
+//! as the commands of `magic-link-worker`.
+
+mod cancels;
+mod operator;
+mod pauses;
+mod retries;
+
+pub(crate) use operator::{Act, Deed, Outcome};
+use tests::TestSystem;
+use tokio::{task::JoinHandle, time::Instant};
+
+use self::operator::Operator;
+use crate::run::Run;
+
+/// Starts three operators: one cancels jobs, one retries jobs, and one pauses mail. They stop when the run's time is over, and no
+/// pause is left. Returns what they did.
+pub(crate) fn begin(system: &TestSystem, run: Run) -> JoinHandle<Vec<Act>> {
+    let end = Instant::now() + run.time;
+    let cancels = cancels::run(Operator::new(system, "cancels", run.seed.wrapping_add(4)), end);
+    let retries = retries::run(Operator::new(system, "retries", run.seed.wrapping_add(5)), end);
+    let pauses = pauses::run(Operator::new(system, "pauses", run.seed.wrapping_add(6)), end);
+    tokio::spawn(async move {
+        let (cancels, retries, pauses) = tokio::join!(cancels, retries, pauses);
+        [cancels, retries, pauses].concat()
+    })
+}

@@ -1,0 +1,64 @@
+//! Retries random jobs, including jobs that must not be retried.
+
+use outbox::JobId;
+use rand::{Rng as _, seq::IndexedRandom as _};
+use sqlx::FromRow;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::operator::{Act, Deed, Operator};
+
+/// Milliseconds between two retries.
+const INTERVAL_MS: std::ops::Range<u64> = 150..500;
+/// Probability that a job is retried twice at once.
+const TWICE: f64 = 0.2;
+
+/// Jobs, each with what a retry should say about it. A person may ask again at any moment, so this is only a guess.
+const JOBS: &str = "
+    select id, 'open' as kind from email_jobs_open
+    union all
+    (
+      select
+        id,
+        case
+          when id in (select job_id from email_retries) then 'retried'
+          when state in ('cancelled', 'failed', 'expired') and not exists (
+            select from email_jobs as newer where newer.recipient = past.recipient and newer.seq > past.seq
+          ) then 'unmailed'
+          when state = 'sent' then 'sent'
+          else 'other'
+        end
+      from email_jobs as past
+      where finished_at < 'infinity'
+      order by finished_at desc
+      limit 300
+    )";
+
+#[derive(FromRow)]
+struct Job {
+    id: Uuid,
+    kind: String,
+}
+
+pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
+    while Instant::now() < end {
+        let kind = match operator.rng.random_range(0..100) {
+            0..60 => "unmailed",
+            60..70 => "retried",
+            70..80 => "sent",
+            80..90 => "other",
+            90..97 => "open",
+            _ => "none",
+        };
+        let jobs: Vec<Uuid> =
+            operator.rows::<Job>(JOBS).await.into_iter().filter(|job| job.kind == kind).map(|job| job.id).collect();
+        let chosen =
+            if kind == "none" { Some(JobId::new()) } else { jobs.choose(&mut operator.rng).copied().map(JobId) };
+        if let Some(job) = chosen {
+            let times = if operator.rng.random_bool(TWICE) { 2 } else { 1 };
+            operator.act(vec![Deed::Retry(job); times]).await;
+        }
+        operator.wait(INTERVAL_MS).await;
+    }
+    operator.acts
+}
