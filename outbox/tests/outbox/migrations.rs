@@ -28,6 +28,7 @@ const CHECKSUMS: &str = "
 0017 089a7df5ffbfafdc
 0018 6a544d615940ecf1
 0019 5165dc7e769ccf3e
+0020 55c15602cd1b6106
 ";
 
 #[test]
