@@ -22,9 +22,10 @@ const JOBS: &str = "
         id,
         case
           when id in (select job_id from email_retries) then 'retried'
-          when state in ('cancelled', 'failed', 'expired') and not exists (
+          when exists (
             select from email_jobs as newer where newer.recipient = past.recipient and newer.seq > past.seq
-          ) then 'unmailed'
+          ) then 'other'
+          when state in ('cancelled', 'failed', 'expired') then 'unmailed'
           when state = 'sent' then 'sent'
           else 'other'
         end
