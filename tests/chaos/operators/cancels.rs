@@ -30,6 +30,7 @@ struct Job {
 }
 
 pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
+    let mut jobs: Vec<Job> = vec![];
     while Instant::now() < end {
         let stage = match operator.rng.random_range(0..100) {
             0..35 => "running",
@@ -39,10 +40,10 @@ pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
             94..98 => "ended",
             _ => "none",
         };
-        let jobs: Vec<Uuid> =
-            operator.rows::<Job>(JOBS).await.into_iter().filter(|job| job.stage == stage).map(|job| job.id).collect();
+        jobs = operator.rows(JOBS).await.unwrap_or(jobs);
+        let candidates: Vec<Uuid> = jobs.iter().filter(|job| job.stage == stage).map(|job| job.id).collect();
         let chosen =
-            if stage == "none" { Some(JobId::new()) } else { jobs.choose(&mut operator.rng).copied().map(JobId) };
+            if stage == "none" { Some(JobId::new()) } else { candidates.choose(&mut operator.rng).copied().map(JobId) };
         if let Some(job) = chosen {
             let times = if operator.rng.random_bool(TWICE) { 2 } else { 1 };
             operator.act(vec![Deed::Cancel(job); times]).await;

@@ -15,12 +15,15 @@ use rand::{Rng as _, SeedableRng as _, rngs::StdRng};
 use sandbox::Role;
 use sqlx::FromRow;
 use tests::{TestSystem, record::now};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::people;
 
 /// Time between two attempts to look up an action while Postgres is down.
 const PACE: Duration = Duration::from_millis(50);
+
+/// Maximum time to look for jobs. During an outage, an operator acts on jobs that were seen before.
+const LONGEST_LOOK: Duration = Duration::from_millis(500);
 
 /// Ends the sessions of one operator ($1), so that none of them can act after the action has been looked up.
 const END_SESSIONS: &str = "select pg_terminate_backend(pid, 5000) from pg_stat_activity where application_name = $1";
@@ -136,13 +139,12 @@ impl Operator {
         sleep(Duration::from_millis(self.rng.random_range(millis))).await;
     }
 
-    /// The rows of a query, or none while Postgres is down.
-    pub(crate) async fn rows<T>(&self, query: &'static str) -> Vec<T>
+    /// The rows of a query, or `None` while Postgres is down.
+    pub(crate) async fn rows<T>(&self, query: &'static str) -> Option<Vec<T>>
     where
         T: for<'r> FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
     {
-        let rows = in_time(async { Ok(sqlx::query_as(query).fetch_all(&self.admin).await?) }).await;
-        rows.unwrap_or_default()
+        timeout(LONGEST_LOOK, sqlx::query_as(query).fetch_all(&self.admin)).await.ok()?.ok()
     }
 
     /// Performs these actions at the same time.

@@ -22,9 +22,10 @@ const JOBS: &str = "
         id,
         case
           when id in (select job_id from email_retries) then 'retried'
-          when state in ('cancelled', 'failed', 'expired') and not exists (
+          when exists (
             select from email_jobs as newer where newer.recipient = past.recipient and newer.seq > past.seq
-          ) then 'unmailed'
+          ) then 'other'
+          when state in ('cancelled', 'failed', 'expired') then 'unmailed'
           when state = 'sent' then 'sent'
           else 'other'
         end
@@ -41,6 +42,7 @@ struct Job {
 }
 
 pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
+    let mut jobs: Vec<Job> = vec![];
     while Instant::now() < end {
         let kind = match operator.rng.random_range(0..100) {
             0..60 => "unmailed",
@@ -50,10 +52,10 @@ pub(super) async fn run(mut operator: Operator, end: Instant) -> Vec<Act> {
             90..97 => "open",
             _ => "none",
         };
-        let jobs: Vec<Uuid> =
-            operator.rows::<Job>(JOBS).await.into_iter().filter(|job| job.kind == kind).map(|job| job.id).collect();
+        jobs = operator.rows(JOBS).await.unwrap_or(jobs);
+        let candidates: Vec<Uuid> = jobs.iter().filter(|job| job.kind == kind).map(|job| job.id).collect();
         let chosen =
-            if kind == "none" { Some(JobId::new()) } else { jobs.choose(&mut operator.rng).copied().map(JobId) };
+            if kind == "none" { Some(JobId::new()) } else { candidates.choose(&mut operator.rng).copied().map(JobId) };
         if let Some(job) = chosen {
             let times = if operator.rng.random_bool(TWICE) { 2 } else { 1 };
             operator.act(vec![Deed::Retry(job); times]).await;
