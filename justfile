@@ -71,7 +71,8 @@ openapi-lint:
     cd openapi/tools && REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true npx --no-install redocly lint --config ../redocly.yaml ../openapi.json
     cd openapi/tools && npx --no-install spectral lint --ruleset ../spectral.yaml --fail-severity=hint ../openapi.json
 
-# List changes that would break callers of the last release, without failing (needs go, once there is a release).
+# List the API changes since the last release that would break callers. Does not fail if it finds any (needs go; does nothing before
+# the first release).
 openapi-breaking:
     openapi/tools/breaking
 

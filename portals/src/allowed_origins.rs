@@ -170,7 +170,7 @@ fn parse_entry(text: &str) -> Result<AllowedOrigin, String> {
 }
 
 fn not_an_origin(text: &str) -> String {
-    format!("`{text}` is not an origin: https://host[:port], with http for loopback only, and no path")
+    format!("`{text}` is not an origin: an origin is https://host[:port] without a path (http for loopback only)")
 }
 
 #[cfg(test)]

@@ -34,8 +34,8 @@ impl FromStr for NextPrefixes {
     }
 }
 
-/// Parses a path from the settings. The path must be absolute, at most 512 bytes long and in ASCII, and must not contain
-/// spaces, `//`, dot segments, escapes, a query or a fragment.
+/// Parses a path from the settings. The path must be absolute, at most 512 bytes long, and consist of ASCII letters,
+/// digits and the characters `-._~!$&'()*+,;=:@/`. It must not contain `//` or dot segments.
 ///
 /// # Errors
 /// What is wrong with the path.
@@ -51,8 +51,8 @@ pub fn parse_path(text: &str) -> Result<String, String> {
         Ok(text.to_owned())
     } else {
         Err(format!(
-            "`{text}` must be an absolute path of at most 512 ASCII characters, without spaces, //, dot segments, escapes, a \
-             query or a fragment"
+            "`{text}` must be an absolute path of at most 512 ASCII letters, digits and the characters -._~!$&'()*+,;=:@/, \
+             without // and dot segments"
         ))
     }
 }

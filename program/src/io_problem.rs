@@ -10,7 +10,7 @@ pub fn io_problem(error: &Error) -> String {
         ErrorKind::PermissionDenied => "permission denied",
         ErrorKind::IsADirectory => "it is a directory",
         ErrorKind::NotADirectory => "a part of the path is not a directory",
-        ErrorKind::AddrInUse => "another program already listens there",
+        ErrorKind::AddrInUse => "another program is already listening there",
         ErrorKind::AddrNotAvailable => "this machine has no such address",
         ErrorKind::BrokenPipe => "the output was closed",
         ErrorKind::StorageFull => "the disk is full",

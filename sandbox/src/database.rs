@@ -34,7 +34,7 @@ pub enum DatabaseError {
     /// The roles could not be created.
     #[error(transparent)]
     Roles(#[from] RolesError),
-    /// The variable names another machine.
+    /// The host in the variable is another machine.
     #[error(
         "{VARIABLE} names the host {0}: the sandbox empties its database, \
          so the host must be this machine (localhost, 127.0.0.1, ::1)"

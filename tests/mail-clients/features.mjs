@@ -1,5 +1,6 @@
 // Finds the features of a mail's HTML and CSS that mail clients do not support, according to https://www.caniemail.com.
-// Partial support counts as support: nearly every feature is partial somewhere, for values that the mails do not use.
+// Partial support counts as support: nearly every feature is only partially supported by some client, and what is missing is values
+// that the mails do not use.
 
 import { stringify } from '@adobe/css-tools';
 import { caniemail, parseHtml, rawData } from 'caniemail';
@@ -73,7 +74,7 @@ function mediaRules({ stylesheet }) {
   return stylesheet.rules.filter((rule) => rule.type === 'media');
 }
 
-/** The titles of the conditions that the data knows, such as `@media (prefers-color-scheme)`. */
+/** The conditions that Can I email lists as features, by title, such as `@media (prefers-color-scheme)`. */
 function conditionTitles(condition) {
   const names = [...condition.matchAll(/\(\s*([a-z-]+)/g)].map(([, name]) => `@media (${name})`);
   return names.filter((title) => featureOf(title));

@@ -51,7 +51,7 @@ pub(crate) enum Action {
     Reject(ModelLease),
     /// `renew_leases`, after a thaw.
     Renew(ModelLease),
-    /// The worker dies and restarts without memory.
+    /// The worker dies and restarts, having lost everything it held in memory.
     Crash(ModelLease),
     /// The worker freezes.
     Freeze(ModelLease),

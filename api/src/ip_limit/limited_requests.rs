@@ -11,7 +11,7 @@ use ipnet::IpNet;
 
 /// Number of limited requests to remember.
 const REMEMBERED: usize = 1_000;
-/// Minimum number of limited requests for a report.
+/// Minimum number of remembered requests for a warning.
 const MIN_REQUESTS: usize = 50;
 /// Minimum time between two warnings.
 const INTERVAL: Duration = Duration::from_hours(1);

@@ -42,7 +42,7 @@ const APPENDED_BY_HOPS: [(usize, &str, &str, &str); 8] = [
 /// proxies themselves, and as the setting `TRUSTED_PROXIES`. Returns whether the input names a client that is not a
 /// proxy.
 pub fn client_ip(input: &[u8]) -> bool {
-    // hyper rejects requests with other bytes in a header.
+    // Leave out lines that are not valid header values: hyper rejects requests with such headers.
     let sent: Vec<&[u8]> =
         input.split(|&byte| byte == b'\n').filter(|line| HeaderValue::from_bytes(line).is_ok()).collect();
     let finder = finder(TRUSTED, ClientIpSource::ForwardedFor);

@@ -25,7 +25,7 @@ use super::defaults;
     after_help = "`magic-link-worker example-env` prints a .env for both programs, with every setting."
 )]
 pub struct ApiArguments {
-    /// Required. URL of the Postgres database, the same one for both programs. Special characters of the password must
+    /// Required. URL of the Postgres database, the same one for both programs. Special characters in the password must
     /// be percent-encoded. Example: postgres://magic_link:secret@db.internal/magic_link
     #[arg(long, env, hide_env_values = true, value_name = "URL", help_heading = "Postgres", value_parser = secret)]
     pub(super) database_url: Option<SecretString>,

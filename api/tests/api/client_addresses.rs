@@ -1,4 +1,4 @@
-//! The client address whose quota a request uses. A trusted proxy names this address, and no caller can choose it.
+//! The client address whose quota a request uses: the one that a trusted proxy names, or else the peer. No caller can choose it.
 
 use sandbox::eventually;
 use serde_json::{Value, json};

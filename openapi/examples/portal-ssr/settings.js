@@ -8,7 +8,8 @@ export const api = needed('API_URL');
 
 /**
  * Supabase's URL, and its publishable key. The key stays on this server, so it may also be a secret key (sb_secret_…). With a
- * secret key, a hosted project can count requests by the visitors' addresses (see README.md).
+ * secret key, a hosted project can count requests separately for each visitor's address (see
+ * README.md).
  */
 export const supabase = { url: needed('SUPABASE_URL'), key: needed('SUPABASE_KEY') };
 

@@ -67,7 +67,8 @@ pub async fn rescue(pool: &PgPool, max_attempts: i16) -> Result<Rescued, Error> 
             age: Duration::try_from_secs_f64(row.age).unwrap_or_default(),
         };
         if row.attempt >= max_attempts {
-            let why = format!("The worker of its last attempt (attempt {}) stopped renewing the lease.", row.attempt);
+            let why =
+                format!("The worker that made the last attempt (attempt {}) stopped renewing the lease.", row.attempt);
             let end = JobEnd::Failed(Failure::new(ATTEMPTS_EXHAUSTED, why));
             exhausted.push(Finish { lease, end, step: None });
             failed.push(ended("failed", ATTEMPTS_EXHAUSTED));

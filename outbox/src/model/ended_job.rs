@@ -35,7 +35,7 @@ impl EndedJob {
             code = self.code,
             age_ms = u64::try_from(self.age.as_millis()).unwrap_or(u64::MAX),
             "{}",
-            if self.age.is_zero() { "request gets no separate mail" } else { "job ended while it waited" }
+            if self.age.is_zero() { "the request was not queued, so it gets no mail of its own" } else { "job ended while it waited" }
         );
     }
 }

@@ -54,7 +54,9 @@ pub(super) fn describe_migration(error: &MigrateError) -> String {
 fn describe_connection(error: &std::io::Error) -> String {
     let text = error.to_string();
     let words = match error.kind() {
-        ErrorKind::ConnectionRefused => "connection refused: no server listens at the host and port of DATABASE_URL",
+        ErrorKind::ConnectionRefused => {
+            "connection refused: no server is listening on the host and port in DATABASE_URL"
+        }
         ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => "the host of DATABASE_URL cannot be reached",
         ErrorKind::ConnectionReset
         | ErrorKind::ConnectionAborted

@@ -35,7 +35,7 @@ impl NotifyLimiter {
                     continue;
                 }
                 if let Err(error) = notify(&pool).await {
-                    tracing::debug!(%error, "could not notify the workers; they find the jobs when they poll");
+                    tracing::debug!(%error, "could not notify the workers; they will find the jobs when they next poll");
                 }
                 sleep(MIN_INTERVAL).await;
             }

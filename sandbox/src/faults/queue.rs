@@ -91,7 +91,7 @@ impl Faults {
         self.changed.subscribe()
     }
 
-    /// Takes the first fault that applies to a call about `addresses`.
+    /// Takes the first fault that applies to a call for the recipients `addresses`.
     fn take(&self, addresses: &[String]) -> Option<FaultKind> {
         let taken = self.with(|queue| {
             let queued = queue.iter_mut().find(|queued| queued.is_for(addresses))?;
@@ -115,7 +115,7 @@ impl Faults {
         self.apply(kind, work).await
     }
 
-    /// Carries out a call about `addresses`, with the first fault that applies to it.
+    /// Carries out a call for the recipients `addresses`, and applies to it the first fault that matches.
     pub(crate) async fn around(&self, addresses: &[String], work: impl FnOnce() -> Response) -> Response {
         self.apply(self.take(addresses), work).await
     }

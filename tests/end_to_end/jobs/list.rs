@@ -26,7 +26,7 @@ async fn five_jobs() -> (TestSystem, Vec<String>) {
     (system, requests)
 }
 
-/// The request ids of a list, in its order.
+/// The request ids of the listed jobs, in the order of the list.
 fn requests(lines: &[Value]) -> Vec<&str> {
     lines.iter().map(|line| line["request_id"].as_str().unwrap()).collect()
 }

@@ -67,7 +67,7 @@ async fn a_request_that_supersedes_a_waiting_job_or_needs_no_mail_has_a_line_too
     let api = &system.apis[0];
     for (answer, message, code) in [
         (&first, "job ended while it waited", "newer_request"),
-        (&repeated, "request gets no separate mail", "duplicate"),
+        (&repeated, "the request was not queued, so it gets no mail of its own", "duplicate"),
     ] {
         let line = api.wait_for_line(message, MAX_WAIT).await.unwrap();
         let (told, job) = (fields(&line), system.job(answer).await);
@@ -78,7 +78,7 @@ async fn a_request_that_supersedes_a_waiting_job_or_needs_no_mail_has_a_line_too
         assert!(told["age_ms"].is_u64(), "{line}");
     }
     let lines =
-        api.log().iter().filter(|line| line.contains("job ended") || line.contains("gets no separate mail")).count();
+        api.log().iter().filter(|line| line.contains("job ended") || line.contains("gets no mail of its own")).count();
     assert_eq!((lines, api.log().concat().contains("hello@")), (2, false));
     system.start_worker().await;
     system.until_state(&second, "sent").await;

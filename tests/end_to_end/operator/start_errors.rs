@@ -111,7 +111,7 @@ async fn a_busy_port_is_one_line_and_a_bad_setting() {
     for (which, variable) in
         [(Which::Api, "API_LISTEN"), (Which::Api, "API_PRIVATE_LISTEN"), (Which::Worker, "WORKER_LISTEN")]
     {
-        let words = format!("{variable}: cannot listen on {address}: another program already listens there");
+        let words = format!("{variable}: cannot listen on {address}: another program is already listening there");
         assert_refused(which, &[(variable, &address)], &[], 2, &words).await;
     }
 }
@@ -135,7 +135,7 @@ async fn bad_databases() -> [(String, &'static str); 4] {
     [
         (
             "postgres://ann:sesame@127.0.0.1:1/nothing".to_owned(),
-            "no server listens at the host and port of DATABASE_URL",
+            "no server is listening on the host and port in DATABASE_URL",
         ),
         (wrong, "password authentication failed"),
         (server.url("no_such_database"), "database \"no_such_database\" does not exist"),

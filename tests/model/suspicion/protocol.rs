@@ -51,8 +51,8 @@ pub(crate) enum SuspicionAction {
     Record(usize),
     /// The worker ends the job without recording the success, because it has seen no suspects.
     FinishOnly(usize),
-    /// The regular check call is made. If it fails, the upstream is stopped immediately. (The check call after a
-    /// refusal models failures that are recorded late.)
+    /// The regular check call is made. If it fails, the upstream is stopped immediately. (A failed check call that is
+    /// recorded late is modelled by `Answer`, which makes a check call after a refusal.)
     Check,
     /// `resume` after the check call has succeeded. (Even if the answer comes late, the time that counts is the start
     /// of the call.)

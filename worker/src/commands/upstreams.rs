@@ -34,7 +34,7 @@ pub async fn upstreams(settings: &DatabaseSettings) -> Result<(), CommandError> 
 }
 
 fn describe(state: UpstreamState, stop: Option<&Stop>) -> String {
-    let pause = if state.is_paused { "paused, because it limits our rate" } else { "" };
+    let pause = if state.is_paused { "paused, because it is rate-limiting us" } else { "" };
     let Some(stop) = stop else {
         return if state.is_paused { pause.to_owned() } else { "ok".to_owned() };
     };
@@ -71,13 +71,13 @@ mod tests {
             setting: "MAILGUN_BASE_URL".to_owned(),
         };
         assert_eq!(describe(state(false, false), None), "ok");
-        assert_eq!(describe(state(false, true), None), "paused, because it limits our rate");
+        assert_eq!(describe(state(false, true), None), "paused, because it is rate-limiting us");
         let down = "down (slow pace) since 2027-01-15T08:00:00Z: mailgun_no_answer: Mailgun does not answer. \
                     Check MAILGUN_BASE_URL.";
         assert_eq!(describe(state(true, false), Some(&stop)), down);
         assert_eq!(
             describe(state(true, true), Some(&stop)),
-            format!("{down} Also paused, because it limits our rate.")
+            format!("{down} Also paused, because it is rate-limiting us.")
         );
     }
 }

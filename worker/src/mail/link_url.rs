@@ -25,7 +25,7 @@ pub(crate) struct LinkContext<'a> {
 
 /// The link of the first mail cannot be built again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("its confirm link needs a key that is not in CONFIRM_KEY")]
+#[error("the confirm link needs a key that is not in CONFIRM_KEY")]
 pub(crate) struct MissingConfirmKey;
 
 impl LinkParts {

@@ -33,7 +33,7 @@ fn push_escaped(html: &mut String, text: &str) {
 pub(crate) enum Marks {
     /// The host and the times are in bold type, and times and durations are never broken across lines.
     Bold,
-    /// Values are only isolated from the words around them.
+    /// No bold type, and values may be broken across lines.
     Plain,
 }
 

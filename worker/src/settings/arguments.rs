@@ -30,7 +30,7 @@ pub struct WorkerArguments {
     #[command(subcommand)]
     pub command: Option<WorkerCommand>,
 
-    /// Required. URL of the Postgres database, the same one for both programs. Special characters of the password must
+    /// Required. URL of the Postgres database, the same one for both programs. Special characters in the password must
     /// be percent-encoded. Example: postgres://magic_link:secret@db.internal/magic_link
     #[arg(
         long,

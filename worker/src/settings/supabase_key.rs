@@ -25,7 +25,7 @@ pub(super) fn supabase_key(text: &str) -> Result<SecretString, String> {
 }
 
 const REQUIRED_KEY: &str =
-    "which may not create links: set the secret key (sb_secret_…) or the JWT of the role service_role";
+    "which is not allowed to create links: set the secret key (sb_secret_…) or the JWT of the role service_role";
 
 /// The role in a JWT; empty if the JWT has no role. `None` if the key is not a JWT. Does not check the signature.
 fn jwt_role(key: &str) -> Option<String> {

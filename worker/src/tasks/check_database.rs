@@ -1,4 +1,4 @@
-//! Checks every two seconds that results can be recorded: that the pool and each committer can connect to a server that accepts
+//! Checks every 2.5 seconds that results can be recorded: that the pool and each committer can connect to a server that accepts
 //! writes, that the tables match this version, and that no pooler is in transaction mode. While a check fails, the worker
 //! claims no jobs and is not ready.
 
@@ -9,9 +9,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::runtime::{outage::OutageError, worker::Worker};
 
-/// Time between two checks while the checks succeed.
+/// Time after a check that succeeded, in addition to `AWAY_INTERVAL`. A reported error ends it early.
 const INTERVAL: Duration = Duration::from_secs(2);
-/// Time between two checks during an outage.
+/// Minimum time between two checks, and the time between them during an outage.
 const AWAY_INTERVAL: Duration = Duration::from_millis(500);
 /// Timeout of a check: longer than a pool waits for a connection.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);

@@ -84,7 +84,7 @@ async fn apply(worker: &Worker, upstream: Upstream, began_at: Instant, result: &
     match result {
         CheckResult::Passed => upstream_stop::resume(worker, upstream, began_at, true).await,
         CheckResult::Failed(failure) => {
-            // A job that was claimed before the stop may be the first to succeed. Its success must be recorded.
+            // Note the failure, so that the next success is recorded, even if it is that of a job claimed before the stop.
             worker.upstream_monitor.note_suspicion(upstream);
             upstream_stop::stop(worker, upstream, StoppedBy::Check, began_at, failure).await
         }

@@ -50,7 +50,7 @@ async fn read_state(pool: &PgPool) -> Result<(Vec<Backlog>, Vec<UpstreamState>, 
 /// The pauses that this worker has seen, so that it logs each beginning and end once.
 struct SeenPauses {
     in_force: BTreeMap<String, Pause>,
-    /// All targets that have a gauge: those of all deployments, and the portals that were paused since this worker started.
+    /// All targets that have a gauge: those that exist in every deployment, and each portal that this worker has seen paused.
     targets: BTreeSet<String>,
 }
 

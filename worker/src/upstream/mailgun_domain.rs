@@ -18,7 +18,7 @@ pub struct DomainFacts {
     pub state: String,
     /// Whether Mailgun has disabled the domain.
     pub is_disabled: bool,
-    /// The DKIM records that Mailgun signs with.
+    /// The DKIM records that Mailgun asks for.
     pub dkim: Vec<DkimRecord>,
 }
 

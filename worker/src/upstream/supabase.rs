@@ -59,7 +59,7 @@ pub struct GeneratedLink {
     pub kind: String,
     /// The one-time code, if the mail shows it.
     pub code: Option<String>,
-    /// The URL that the link leads to. Supabase may have replaced the requested URL.
+    /// The URL that the link redirects to. Supabase may have replaced the requested URL.
     pub redirect_to: String,
 }
 

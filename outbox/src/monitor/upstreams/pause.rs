@@ -1,4 +1,4 @@
-//! Pauses that a service requests when it limits our rate.
+//! Pauses that a service requests when it rate-limits us.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Breakers and slow paces. While a service is stopped by either, workers claim only single jobs as probes.
+//! The two ways in which a service is stopped: the breaker and the slow pace. In both, workers claim only one job at a time, as a
+//! probe.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;

@@ -111,7 +111,7 @@ fn title(mail: &ListedMail) -> String {
     }
 }
 
-/// An id of the page: that of the first mail of a portal in a language.
+/// The HTML id of a section, which shows a portal's mails in one language. `mail` is the first mail of the section.
 fn section_id(mail: &ListedMail) -> String {
     format!("mail-{}", escape(&mail.name))
 }

@@ -95,9 +95,11 @@ fn advice(finder: &ClientIpFinder, reason: ClientReason, address: IpAddr, header
             "Set TRUSTED_PROXY_HOPS to the number of entries that your proxies add to every request".to_owned()
         }
         ClientReason::HeaderRepeated => {
-            format!("Let the platform set {name} once, instead of adding it to what a caller sent")
+            format!("Configure the platform to replace the {name} that a caller sent, instead of adding a second one")
         }
-        ClientReason::HeaderMalformed => format!("Let the platform put only the caller's IP address into {name}"),
+        ClientReason::HeaderMalformed => {
+            format!("Configure the platform to put only the caller's IP address into {name}")
+        }
     };
     Some(with_sharing(address, &advice))
 }

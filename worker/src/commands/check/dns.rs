@@ -122,7 +122,9 @@ async fn search_dkim(dns: &Dns, domain: &str) -> Finding {
         Some(name) => format!("{name} has a DKIM key that was revoked (an empty p=), and no other key was found"),
         None => {
             let names = names.join(", ");
-            format!("No DKIM key at the names that Mailgun often uses ({names}); it may be at another one")
+            format!(
+                "No DKIM key was found under the names that Mailgun often uses ({names}); there may be one under another name"
+            )
         }
     };
     let action = format!(

@@ -104,7 +104,7 @@ impl Policy {
         }
     }
 
-    /// Whether mails that are not aligned may not reach the inbox.
+    /// Whether unaligned mails can be kept out of the inbox.
     pub(super) fn is_enforced(self) -> bool {
         self != Self::None
     }

@@ -156,14 +156,14 @@ async fn check_events(settings: &CheckSettings, events: &MailgunEventsClient) ->
     let facts = in_time(events.domain_facts()).await;
     let state = match &facts {
         Some(Ok(Some(facts))) => judge_state(facts, &events.domain),
-        Some(Ok(None)) => Finding::skip(STATE, "MAILGUN_EVENTS_KEY may not read the domain"),
+        Some(Ok(None)) => Finding::skip(STATE, "MAILGUN_EVENTS_KEY is not allowed to read the domain"),
         Some(Err(error)) => Finding::skip(STATE, error.reason),
         None => Finding::skip(STATE, SLOW),
     };
     let urls = in_time(events.webhook_urls()).await;
     let hooks = match urls {
         Some(Ok(Some(urls))) => webhooks::judge(&urls, settings.public_url.as_ref()),
-        Some(Ok(None)) => Finding::skip(webhooks::PROBE, "MAILGUN_EVENTS_KEY may not read the webhooks"),
+        Some(Ok(None)) => Finding::skip(webhooks::PROBE, "MAILGUN_EVENTS_KEY is not allowed to read the webhooks"),
         Some(Err(error)) => Finding::skip(webhooks::PROBE, error.reason),
         None => Finding::skip(webhooks::PROBE, SLOW),
     };

@@ -156,7 +156,7 @@ fn judge_code(digits: usize, links: &[PortalLinks]) -> Finding {
         }
         _ if (1..SAFE_CODE_DIGITS).contains(&digits) => {
             let message = format!(
-                "Supabase makes a code of {digits} digits with each link, which can be guessed even if no mail shows it"
+                "Supabase creates a code with each link. With {digits} digits, the code can be guessed even if no mail shows it"
             );
             Finding::warn(CODE, message, "Set Supabase's MAILER_OTP_LENGTH (Email OTP length) to 10")
         }

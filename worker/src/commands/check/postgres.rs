@@ -47,7 +47,7 @@ pub(super) async fn check(settings: &CheckSettings) -> Vec<Finding> {
         Err(error) => return without_connection(&error),
     };
     let mut findings = vec![
-        Finding::ok(CONNECTION, format!("Postgres answers to the role {}, and accepts writes", facts.role)),
+        Finding::ok(CONNECTION, format!("Connected to Postgres as the role {}; the server accepts writes", facts.role)),
         Finding::ok(POOLER, "Each connection keeps its session"),
         judge_version(&facts),
     ];
@@ -136,7 +136,7 @@ fn judge_clock(ahead: TimeDelta, uncertainty: TimeDelta) -> Finding {
     const ACTION: &str = "Synchronise both clocks (NTP)";
     let certain = (ahead.abs() - uncertainty).max(TimeDelta::zero());
     let direction = if ahead < TimeDelta::zero() { "behind" } else { "ahead of" };
-    let message = format!("The clock of Postgres is {:.1} s {direction} this machine's", seconds(ahead.abs()));
+    let message = format!("Postgres's clock is {:.1} s {direction} this machine's", seconds(ahead.abs()));
     if certain > CLOCK_FAILURE {
         Finding::fail(CLOCK, message, ACTION)
     } else if certain > CLOCK_WARNING {

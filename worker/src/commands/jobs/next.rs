@@ -138,7 +138,7 @@ fn obstacles(story: &Story) -> Vec<String> {
     });
     let paused = story.upstreams.iter().filter(|state| state.is_paused);
     let paused =
-        paused.map(|state| format!("{} has asked for a pause, because it limits our rate.", name(state.upstream)));
+        paused.map(|state| format!("{} has asked for a pause, because it is rate-limiting us.", name(state.upstream)));
     by_operators.chain(stopped).chain(paused).collect()
 }
 
@@ -161,14 +161,14 @@ fn sent(story: &Story) -> Vec<String> {
             }
         }
         Some(DeliveryStatus::Deferred) => {
-            "The recipient's mail server refused the mail for now. Mailgun keeps trying. Read above what the server said."
+            "The recipient's mail server refused the mail for now. Mailgun keeps trying. See above for what the server said."
         }
         Some(DeliveryStatus::Delivered) => {
             "Nothing more: the recipient's mail server accepted the mail. If the person does not see it, ask them to look \
              into the spam folder."
         }
         Some(DeliveryStatus::Undelivered) => {
-            "Nothing more: Mailgun gave up. Read above what the recipient's mail server said. See \
+            "Nothing more: Mailgun gave up. See above for what the recipient's mail server said. See \
              docs/troubleshooting.md#mailbounces."
         }
         Some(DeliveryStatus::Bounced) => {
@@ -184,7 +184,7 @@ fn sent(story: &Story) -> Vec<String> {
 
 fn superseded(story: &Story) -> String {
     let Some(other) = &story.replaced_by else {
-        return "Nothing more: another request of the same person took its place.".to_owned();
+        return "Nothing more: another request by the same person took its place.".to_owned();
     };
     let (when, request) = (time(other.created_at), plain(&other.request_id));
     let show = format!("magic-link-worker jobs show {}", other.id);

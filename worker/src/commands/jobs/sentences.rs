@@ -76,7 +76,7 @@ fn retried(retry: &JobRetry) -> String {
     match (retry.new_job_id, &retry.code) {
         (Some(new), _) => format!("Retried as job {new}."),
         (None, Some(code)) => sentence(&format!("Not retried: {}", because(code, retry.message.as_deref()))),
-        (None, None) => "The retry is filed.".to_owned(),
+        (None, None) => "Decided, but the decision is not known.".to_owned(),
     }
 }
 

@@ -101,7 +101,7 @@ impl System {
         (code, printed)
     }
 
-    /// Nothing was changed, mailed or requested.
+    /// Ends the test. Fails if a mail was sent or a job is still open.
     async fn finish(self) {
         assert!(self.test.mailgun.mails().is_empty(), "the check sends no mail");
         self.test.finish().await;
