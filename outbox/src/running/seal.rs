@@ -146,7 +146,7 @@ async fn seal_once(
               end,
               case
                 when gone.end_state = 'superseded' then
-                  'A newer request by this recipient took its place before this one was mailed.'
+                  'A newer request of this recipient took its place before this one was mailed.'
                 when gone.end_state = 'expired' and (gone.job).code is not null then (gone.job).message
                 when gone.end_state = 'expired' then 'Its deadline passed before it could be mailed.'
                 when gone.end_state = 'cancelled' then 'An operator cancelled it before it was mailed.'

@@ -28,7 +28,7 @@ async fn a_callback_that_the_allow_list_refuses_is_found() {
             &["https://other.example.com"][..],
             "does not accept it, so links to https://example.com/auth/callback lead to https://www.example.org",
         ),
-        (&["https://example.com/auth/callback*"], "no next with a dot or a slash"),
+        (&["https://example.com/auth/callback*"], "but not a longer path with dots and slashes"),
         (&["https://example.com/auth/callback"], "only without ?next="),
         (&[r"https://example.com/auth/callback\?**"], "only with ?next="),
     ] {

@@ -64,7 +64,7 @@ async fn a_domain_in_the_other_region_is_found() {
     let account = MailgunSettings { domain: "elsewhere.example".into(), ..MailgunSettings::default() };
     let other_region = Mailgun::start(account).await.unwrap();
     system.test.set("MAILGUN_BASE_URL", &other_region.url());
-    system.check(&[]).await.expect_only("fail", "mailgun.domain", &["if mg.example.com is right", eu]);
+    system.check(&[]).await.expect_only("fail", "mailgun.domain", &["If mg.example.com is right", eu]);
     system.finish().await;
 }
 

@@ -38,7 +38,7 @@ const OF_SUPABASE: [Case; 5] = [
         &[],
         "fail",
         "supabase.redirect",
-        &["no next with a dot or a slash", r"https://example.com/auth/callback\?**"],
+        &["but not a longer path with dots and slashes", r"https://example.com/auth/callback\?**"],
     ),
     (
         ShortCodes,
