@@ -162,8 +162,8 @@ id = "Third"
             "portals.toml:5: `origins` has an origin that is already on line 5: an origin can belong to only one portal.",
             "portals.toml:8: `id` is `shop`, as on line 3: each portal needs its own id.",
             "portals.toml:9: `name`: is empty.",
-            "portals.toml:10: `origins`: `http://shop.example.com` is not an origin: https://host[:port], with http \
-             for loopback only, and no path.",
+            "portals.toml:10: `origins`: `http://shop.example.com` is not an origin: an origin is \
+             https://host[:port] without a path (http for loopback only).",
             "portals.toml:12: `name` is missing.",
             "portals.toml:12: `origins` is missing.",
             "portals.toml:13: `id`: `Third` must be 1 to 32 lower-case letters, digits and hyphens, and must not begin with a hyphen.",
