@@ -171,7 +171,7 @@ mod tests {
             assert_eq!(finding.result, result, "{ahead} {finding:?}");
         }
         let finding = judge_clock(TimeDelta::milliseconds(-45_500), TimeDelta::zero());
-        assert_eq!(finding.message, "The clock of Postgres is 45.5 s behind this machine's");
+        assert_eq!(finding.message, "Postgres's clock is 45.5 s behind this machine's");
     }
 
     #[test]
