@@ -46,7 +46,7 @@ async fn a_fault_of_postgres_is_found() {
     }
     system.test.set("DATABASE_URL", "postgres://ann:sesame@127.0.0.1:1/nothing");
     let report = system.check(&[]).await;
-    report.expect_only("fail", "postgres.connection", &["no server listens", "Check DATABASE_URL"]);
+    report.expect_only("fail", "postgres.connection", &["no server is listening", "Check DATABASE_URL"]);
     assert!(!report.printed.contains("sesame"), "{report:#?}");
     system.finish().await;
 }
