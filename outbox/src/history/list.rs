@@ -19,7 +19,7 @@ const SCAN: i64 = 50_000;
 
 /// Maximum number of failed and expired jobs that are sorted for one page. If there are more, they are frequent enough to be
 /// found among the newest jobs.
-const FEW: i64 = 20_000;
+const FEW: i64 = 8_000;
 
 /// Maximum number of scans of [`SCAN`] jobs for a request id whose time is unknown.
 const SCANS_FOR_REQUEST: u32 = 8;
