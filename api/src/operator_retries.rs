@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 use outbox::{
     CallbackUrl, Email, Error, JobId, NewJob,
     operate::{
-        cancel::ActionOutcome,
+        actions::ActionOutcome,
         retries::{self, FiledRetry, PastRequest, RetryDecision},
     },
 };

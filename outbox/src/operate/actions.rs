@@ -1,4 +1,4 @@
-//! What operators did to a job.
+//! The outcome of an action on a job, and the record of what operators did to it.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgPool;
@@ -7,6 +7,16 @@ use crate::{
     model::job_id::JobId,
     postgres::error::{Error, in_time},
 };
+
+/// What an action on a job did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActionOutcome {
+    /// What happened, such as `cancelled`, or why nothing happened, such as `already_ended`. The comments of
+    /// `email_cancel_job` and `email_retry_job` list the values.
+    pub code: String,
+    /// The same as a sentence.
+    pub message: String,
+}
 
 /// A row of `operator_actions` that is about a job.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,6 +62,28 @@ pub async fn of_job(pool: &PgPool, job: JobId) -> Result<Vec<JobAction>, Error> 
             job.0,
         );
         Ok(actions.fetch_all(pool).await?)
+    })
+    .await
+}
+
+/// The retries of these jobs, as far as operators have filed any.
+///
+/// # Errors
+/// [`Error::Database`] or [`Error::TimedOut`].
+pub async fn retries(pool: &PgPool, jobs: &[JobId]) -> Result<Vec<JobRetry>, Error> {
+    let ids: Vec<_> = jobs.iter().map(|job| job.0).collect();
+    in_time(async {
+        let retries = sqlx::query_as!(
+            JobRetry,
+            r#"
+            select
+              job_id as "job_id: JobId", state, filed_at, decided_at, new_job_id as "new_job_id: JobId", code, message
+            from email_retries
+            where job_id = any($1)
+            "#,
+            &ids,
+        );
+        Ok(retries.fetch_all(pool).await?)
     })
     .await
 }

@@ -2,20 +2,11 @@
 
 use sqlx::PgPool;
 
+use super::actions::ActionOutcome;
 use crate::{
     model::job_id::JobId,
     postgres::error::{Error, in_time},
 };
-
-/// What an action on a job did.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActionOutcome {
-    /// What happened, such as `cancelled`, or why nothing happened, such as `already_ended`. The comments of
-    /// `email_cancel_job` and `email_retry_job` list the values.
-    pub code: String,
-    /// The same as a sentence.
-    pub message: String,
-}
 
 /// Cancels an open job. A waiting job ends at once. A running one ends as soon as its worker would mail it. Nothing happens if its
 /// link is ready, because the mail may be on its way. `reason` is at most 500 bytes.

@@ -5,7 +5,7 @@
 use sqlx::{Connection as _, PgConnection, PgPool};
 use uuid::Uuid;
 
-use super::cancel::ActionOutcome;
+use super::actions::ActionOutcome;
 use crate::{
     enqueue::{
         request::{EnqueuePolicy, NewJob},

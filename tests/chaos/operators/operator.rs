@@ -6,7 +6,8 @@ use futures_util::future::join_all;
 use outbox::{
     Error, JobId, PgPool, in_time,
     operate::{
-        cancel::{self, ActionOutcome},
+        actions::ActionOutcome,
+        cancel,
         pauses::{self, PauseTarget},
         retries,
     },

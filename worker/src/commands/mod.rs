@@ -14,7 +14,7 @@ pub mod upstreams;
 
 use std::path::{Path, PathBuf};
 
-use outbox::{Error, PgPool, operate::pauses::PauseTarget};
+use outbox::{Error, PgPool, ProgramKind, operate::pauses::PauseTarget};
 use program::io_problem;
 
 use crate::settings::DatabaseSettings;
@@ -88,6 +88,13 @@ impl CommandError {
     fn file(path: &Path, error: std::io::Error) -> Self {
         Self::File { path: path.to_owned(), error }
     }
+}
+
+/// Connects to the database as [`connect`] does. Also fails if the tables do not match this version.
+async fn connect_to_tables(settings: &DatabaseSettings, program: &str) -> Result<PgPool, Error> {
+    let pool = connect(settings, program).await?;
+    outbox::check_schema(&pool, ProgramKind::Worker).await?;
+    Ok(pool)
 }
 
 /// Connects to the database. Fails if the connection goes through a pooler in transaction mode.

@@ -2,14 +2,14 @@
 
 use std::io::{Write as _, stdout};
 
-use chrono::{DateTime, SecondsFormat, Utc};
-use outbox::{
-    PgPool, ProgramKind,
-    operate::pauses::{self, Pause, PauseTarget},
-};
+use outbox::operate::pauses::{self, Pause, PauseTarget};
 use serde_json::json;
 
-use super::{CommandError, connect, jobs::text::json_line, plain::plain};
+use super::{
+    CommandError, connect_to_tables,
+    jobs::text::{json_line, time},
+    plain::plain,
+};
 use crate::settings::{DatabaseSettings, PauseArguments, ResumeArguments};
 
 /// Pauses a target, or lists what is paused.
@@ -17,7 +17,7 @@ use crate::settings::{DatabaseSettings, PauseArguments, ResumeArguments};
 /// # Errors
 /// [`CommandError::Database`] or [`CommandError::Output`].
 pub async fn pause(settings: &DatabaseSettings, arguments: &PauseArguments) -> Result<(), CommandError> {
-    let pool = open(settings, "pause").await?;
+    let pool = connect_to_tables(settings, "magic-link-worker pause").await?;
     if let PauseArguments { target: Some(target), lasts: Some(lasts), reason: Some(reason), .. } = arguments {
         pauses::pause(&pool, target, reason, *lasts).await?;
     }
@@ -42,18 +42,12 @@ pub async fn pause(settings: &DatabaseSettings, arguments: &PauseArguments) -> R
 /// # Errors
 /// [`CommandError::Database`], [`CommandError::Output`] or [`CommandError::NotPaused`].
 pub async fn resume(settings: &DatabaseSettings, arguments: &ResumeArguments) -> Result<(), CommandError> {
-    let pool = open(settings, "resume").await?;
+    let pool = connect_to_tables(settings, "magic-link-worker resume").await?;
     if !pauses::resume(&pool, &arguments.target, arguments.reason.as_deref()).await? {
         return Err(CommandError::NotPaused(arguments.target.clone()));
     }
     writeln!(stdout().lock(), "{} is no longer paused.", described(&arguments.target.to_string()))?;
     Ok(())
-}
-
-async fn open(settings: &DatabaseSettings, command: &str) -> Result<PgPool, CommandError> {
-    let pool = connect(settings, &format!("magic-link-worker {command}")).await?;
-    outbox::check_schema(&pool, ProgramKind::Worker).await?;
-    Ok(pool)
 }
 
 /// A pause that is in force, as one line.
@@ -87,8 +81,4 @@ pub(super) fn described(target: &str) -> String {
         Ok(PauseTarget::Portal(id)) => format!("The portal {id}"),
         Err(_) => plain(target),
     }
-}
-
-fn time(time: DateTime<Utc>) -> String {
-    time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }

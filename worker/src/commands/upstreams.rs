@@ -5,12 +5,11 @@ use std::io::{Write as _, stdout};
 
 use chrono::SecondsFormat;
 use outbox::{
-    ProgramKind,
     operate::pauses,
     upstreams::{self, Stop, StopKind, UpstreamState},
 };
 
-use super::{CommandError, connect, pause::pause_line};
+use super::{CommandError, connect_to_tables, pause::pause_line};
 use crate::settings::DatabaseSettings;
 
 /// Prints one line per upstream: whether the upstream is stopped or paused, since when, and which setting to check. Also prints one
@@ -19,8 +18,7 @@ use crate::settings::DatabaseSettings;
 /// # Errors
 /// [`CommandError::Database`] or [`CommandError::Output`].
 pub async fn upstreams(settings: &DatabaseSettings) -> Result<(), CommandError> {
-    let pool = connect(settings, "magic-link-worker upstreams").await?;
-    outbox::check_schema(&pool, ProgramKind::Worker).await?;
+    let pool = connect_to_tables(settings, "magic-link-worker upstreams").await?;
     let (states, stops) = (upstreams::upstream_states(&pool).await?, upstreams::stops(&pool).await?);
     let mut out = stdout().lock();
     for state in states {

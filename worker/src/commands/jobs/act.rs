@@ -6,22 +6,19 @@ use chrono::{DateTime, Utc};
 use outbox::{
     JobId, PgPool,
     history::list::{JobFilter, ListedJob, list},
-    operate::cancel::ActionOutcome,
+    operate::actions::ActionOutcome,
 };
 use serde_json::json;
 
 use super::{
     list::as_written,
-    table::{Column, table},
+    table::{Column, WHOLE, table},
     text::{Names, json_line, plain, quoted, span},
 };
 use crate::{
     commands::CommandError,
     settings::{ActArguments, FilterArguments},
 };
-
-/// Columns with short values are never cut.
-const WHOLE: usize = usize::MAX;
 
 const COLUMNS: [Column; 6] = [
     Column { heading: "JOB", narrowest: WHOLE },
@@ -45,6 +42,20 @@ pub(super) struct Act {
     pub(super) done: &'static str,
     /// Options of the command in addition to the filter, with a leading space.
     pub(super) options: String,
+}
+
+/// The ids that the operator gave, or `None` if a filter selects the jobs.
+pub(super) fn given_ids<'a>(
+    act: &Act,
+    ids: &'a [JobId],
+    filter: &FilterArguments,
+) -> Result<Option<&'a [JobId]>, CommandError> {
+    match (ids, filter.is_empty()) {
+        ([], true) => Err(CommandError::NothingSelected(act.command)),
+        ([], false) => Ok(None),
+        (ids, true) => Ok(Some(ids)),
+        (_, false) => Err(CommandError::IdsAndFilter),
+    }
 }
 
 /// The jobs that a filter selects and `is_wanted` accepts, the newest first.

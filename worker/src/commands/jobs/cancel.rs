@@ -3,7 +3,7 @@
 use outbox::{JobId, PgPool, history, operate::cancel};
 
 use super::{
-    act::{Act, conclude, print_outcome, print_plan, select},
+    act::{Act, conclude, given_ids, print_outcome, print_plan, select},
     list::selected_by,
 };
 use crate::{commands::CommandError, settings::CancelArguments};
@@ -11,9 +11,8 @@ use crate::{commands::CommandError, settings::CancelArguments};
 /// Cancels open jobs by their ids, or those that a filter selects.
 pub(super) async fn cancel(pool: &PgPool, arguments: &CancelArguments) -> Result<(), CommandError> {
     let act = Act { command: "cancel", done: "cancelled", options: String::new() };
-    let ids = match (arguments.ids.as_slice(), arguments.filter.is_empty()) {
-        ([], true) => return Err(CommandError::NothingSelected("cancel")),
-        ([], false) => {
+    let ids = match given_ids(&act, &arguments.ids, &arguments.filter)? {
+        None => {
             if arguments.filter.state.is_some_and(|state| !state.is_open()) {
                 return Err(CommandError::WrongState("only open jobs can be cancelled: queued, running or retrying"));
             }
@@ -30,8 +29,7 @@ pub(super) async fn cancel(pool: &PgPool, arguments: &CancelArguments) -> Result
             }
             jobs.into_iter().map(|job| job.id).collect()
         }
-        (ids, true) => ids.to_vec(),
-        (_, false) => return Err(CommandError::IdsAndFilter),
+        Some(ids) => ids.to_vec(),
     };
     run(pool, &act, arguments, &ids).await
 }

@@ -13,16 +13,13 @@ use outbox::{
 
 use super::{
     json,
-    table::{Column, table},
+    table::{Column, WHOLE, table},
     text::{Names, json_line, plain, quoted, span, time},
 };
 use crate::{
     commands::CommandError,
     settings::{FilterArguments, ListArguments},
 };
-
-/// Columns with short values are never cut.
-const WHOLE: usize = usize::MAX;
 
 const COLUMNS: [Column; 8] = [
     Column { heading: "AGE", narrowest: WHOLE },

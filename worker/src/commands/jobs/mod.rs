@@ -16,9 +16,9 @@ mod table;
 mod tail;
 pub(super) mod text;
 
-use outbox::{PgPool, ProgramKind};
+use outbox::{Error, PgPool};
 
-use super::{CommandError, connect};
+use super::{CommandError, connect_to_tables};
 use crate::settings::{DatabaseSettings, JobsCommand};
 
 /// Runs a command about jobs.
@@ -37,8 +37,6 @@ pub async fn jobs(settings: &DatabaseSettings, command: &JobsCommand) -> Result<
     }
 }
 
-async fn open(settings: &DatabaseSettings, command: &str) -> Result<PgPool, CommandError> {
-    let pool = connect(settings, &format!("magic-link-worker jobs {command}")).await?;
-    outbox::check_schema(&pool, ProgramKind::Worker).await?;
-    Ok(pool)
+async fn open(settings: &DatabaseSettings, command: &str) -> Result<PgPool, Error> {
+    connect_to_tables(settings, &format!("magic-link-worker jobs {command}")).await
 }

@@ -1,22 +1,21 @@
 //! `magic-link-worker jobs retry`. It files retries and waits until an api has run them.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
 use outbox::{
     JobId, PgPool, history,
     operate::{
-        actions::{JobRetry, retries_of},
-        cancel::ActionOutcome,
+        actions::{self, ActionOutcome, JobRetry},
         retries,
     },
 };
 use tokio::time::sleep;
 
 use super::{
-    act::{Act, conclude, print_outcome, print_plan, select},
+    act::{Act, conclude, given_ids, print_outcome, print_plan, select},
     list::selected_by,
     text::quoted,
 };
@@ -32,9 +31,8 @@ pub(super) async fn retry(pool: &PgPool, arguments: &RetryArguments) -> Result<(
     let since = Some(&arguments.since.text).filter(|since| *since != "1h");
     let options = since.map(|since| format!(" --since {}", quoted(since))).unwrap_or_default();
     let act = Act { command: "retry", done: "retried", options };
-    let ids = match (arguments.ids.as_slice(), arguments.filter.is_empty()) {
-        ([], true) => return Err(CommandError::NothingSelected("retry")),
-        ([], false) => {
+    let ids = match given_ids(&act, &arguments.ids, &arguments.filter)? {
+        None => {
             if arguments.filter.state.is_some_and(outbox::JobState::is_open) {
                 return Err(CommandError::WrongState("only ended jobs can be retried"));
             }
@@ -55,8 +53,7 @@ pub(super) async fn retry(pool: &PgPool, arguments: &RetryArguments) -> Result<(
             }
             plan.into_iter().filter(|(_, refusal)| refusal.is_none()).map(|(job, _)| job.id).collect()
         }
-        (ids, true) => ids.to_vec(),
-        (_, false) => return Err(CommandError::IdsAndFilter),
+        Some(ids) => ids.to_vec(),
     };
     run(pool, &act, arguments, &ids).await
 }
@@ -78,8 +75,11 @@ async fn run(pool: &PgPool, act: &Act, arguments: &RetryArguments, ids: &[JobId]
     let mut open: HashSet<JobId> = filed.iter().copied().collect();
     let mut changed_at = Instant::now();
     while !open.is_empty() && changed_at.elapsed() < MAX_WAIT {
-        for id in filed.iter().filter(|id| open.contains(id)).copied().collect::<Vec<_>>() {
-            let Some(outcome) = decided(retries_of(pool, id).await?.0) else { continue };
+        let waiting: Vec<JobId> = filed.iter().filter(|id| open.contains(id)).copied().collect();
+        let found = actions::retries(pool, &waiting).await?;
+        let mut found: HashMap<JobId, JobRetry> = found.into_iter().map(|retry| (retry.job_id, retry)).collect();
+        for id in waiting {
+            let Some(outcome) = decided(found.remove(&id)) else { continue };
             open.remove(&id);
             changed_at = Instant::now();
             print_outcome(id, &outcome, is_json)?;

@@ -5,7 +5,10 @@ const WIDTH: usize = 120;
 /// Space between two columns.
 const GAP: &str = "  ";
 
-/// A column: its heading, and the width below which it is not cut. A column that is never cut has `usize::MAX`.
+/// The narrowest width of a column that is never cut.
+pub(super) const WHOLE: usize = usize::MAX;
+
+/// A column: its heading, and the width below which it is not cut.
 pub(super) struct Column {
     /// What the first line says.
     pub(super) heading: &'static str,
@@ -48,7 +51,7 @@ mod tests {
     use super::*;
 
     const COLUMNS: [Column; 3] = [
-        Column { heading: "AGE", narrowest: usize::MAX },
+        Column { heading: "AGE", narrowest: WHOLE },
         Column { heading: "PORTAL", narrowest: 6 },
         Column { heading: "RECIPIENT", narrowest: 16 },
     ];

@@ -48,7 +48,7 @@ impl Names {
 }
 
 /// A time with whole seconds.
-pub(super) fn time(time: DateTime<Utc>) -> String {
+pub(in crate::commands) fn time(time: DateTime<Utc>) -> String {
     time.to_rfc3339_opts(SecondsFormat::Secs, true)
 }
 
