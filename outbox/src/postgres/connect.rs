@@ -1,4 +1,4 @@
-//! The connection pool, and the migrations.
+//! The connection pool, and the settings of its sessions.
 
 use std::time::Duration;
 
@@ -12,22 +12,24 @@ use super::{
     schema::newest_migration,
 };
 
-/// Maximum wait for a connection from the pool.
+/// Maximum time to wait for a connection from the pool.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A connection that was idle for longer than this is checked before it is used, so that a restart of Postgres is noticed.
-/// Under load, when each round trip counts, no connection is idle that long.
+/// A connection that was idle for longer than this is checked before it is used, so that a restart of Postgres is
+/// noticed. Under load, when each round trip counts, no connection is idle that long.
 pub(crate) const TRUSTED_FOR: Duration = Duration::from_millis(50);
 
-/// A connection that was returned in the middle of a statement, for example after a timeout, is closed unless it answers within
-/// this time. sqlx also checks the connection, but without a timeout: on a silent network each statement would cost the pool a
-/// connection. (A connection that falls silent between the two checks is lost until the network's own timeout. A pool has other
-/// connections. A committer has only one connection, so it does not return that connection to the pool: see `session`.)
+/// A connection that is returned to the pool, perhaps in the middle of a statement after a timeout, is closed unless it
+/// answers within this time. sqlx also checks the connection, but without a timeout: on a network that silently drops
+/// packets, each statement would cost the pool a connection. (A connection that stops answering between the two checks
+/// is lost until the network's own timeout. A pool has other connections. A committer has only one connection, so it
+/// does not return that connection to the pool: see `session`.)
 pub(crate) const CHECK_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Settings of each session. The timeouts end a frozen client's transaction, whose locks hide rows from SKIP LOCKED, and a hung
-/// statement, which blocks a connection. The settings are sent with `set`, because poolers drop unknown startup options.
-/// `outbox.migration`, which is set with them, tells the functions in the database which version this program is: see `schema`.
+/// Settings of each session. The timeouts end the transactions of frozen clients, because `skip locked` skips the rows
+/// that these clients have locked. They also end hung statements, because these block a connection. The settings are
+/// sent with `set`, because poolers drop unknown startup options. The `outbox.migration` setting, which is sent in the
+/// same query, lets the functions in the database check this program's version: see `schema`.
 const SESSION_SETTINGS: &str = "
 set idle_in_transaction_session_timeout = '5s';
 set statement_timeout = '10s';
@@ -39,17 +41,21 @@ set jit = off;
 -- from empty to a hundred thousand rows within a minute, so its statistics are outdated.
 set plan_cache_mode = force_generic_plan;
 set enable_seqscan = off;
+-- Starting parallel workers takes milliseconds, far longer than running any of our statements. Without this setting,
+-- Postgres would start them wherever it can only use a sequential scan, because `enable_seqscan = off` makes that look
+-- expensive.
+set max_parallel_workers_per_gather = 0;
 -- A bitmap scan would collect and sort all waiting jobs. The queue's index is already in order, and a
 -- claim needs only the first few.
 set enable_bitmapscan = off;
 set enable_hashjoin = off;
 set enable_mergejoin = off;
 set timezone = 'UTC';
--- A pooler may pass on a session with the statements of another connection.
+-- A pooler may hand out a session that still contains another connection's prepared statements.
 deallocate all";
 
-/// Whether a session can write. It cannot if its server is a standby, has become a standby since the session began, or was made
-/// read-only by an operator.
+/// Whether a session can write. A session cannot write if its server is a standby, has become a standby since the
+/// session began, or was made read-only by an operator.
 const IS_WRITABLE: &str = "select current_setting('transaction_read_only') = 'off'";
 
 /// Whether a session can write. Costs one round trip, like a ping.
@@ -58,17 +64,17 @@ pub(crate) async fn is_writable<'c>(session: impl PgExecutor<'c>) -> Result<bool
     row.try_get(0)
 }
 
-/// Ends the server session of a read-only connection that came from a pooler. When our connection closes, a pooler keeps its
-/// server session, and after a failover it would hand out the read-only session again for up to an hour. A server session
-/// that is older than our connection must come from a pooler.
+/// Ends the server session of a read-only connection that came from a pooler. When our connection closes, the pooler
+/// keeps the server session, and after a failover the pooler would hand out the read-only session again for up to an
+/// hour. A server session that is older than our connection must come from a pooler.
 const END_IF_POOLED: &str = "
 select pg_terminate_backend(pid)
 from pg_stat_activity
 where pid = pg_backend_pid()
   and backend_start < clock_timestamp() - interval '1 second'";
 
-/// Creates a pool that connects when it is first used, so that a program can start, and report that it is not ready, while
-/// Postgres is unreachable.
+/// Creates a pool that connects when it is first used, so that a program can start, and report that it is not ready,
+/// while Postgres is unreachable.
 ///
 /// # Errors
 /// [`Error::Url`] if `url` cannot be used.
@@ -77,7 +83,8 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
     Ok(PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // `before_acquire` checks only idle connections. Checking every connection would add a round trip to each statement.
+        // `before_acquire` checks only idle connections. Checking every connection would add a round trip to each
+        // statement.
         .test_before_acquire(false)
         .before_acquire(|connection, meta| {
             let is_distrusted = DISTRUST.concerns(meta.age);
@@ -97,7 +104,8 @@ pub fn connect(url: &SecretString, max_connections: u32, program: &str) -> Resul
                 if is_distrusted {
                     return Ok(false);
                 }
-                // After a failover, a session of the old primary may survive. Such a session must not remain in the pool.
+                // After a failover, a session on the old primary may survive. Such a session must not remain in the
+                // pool.
                 let answer = tokio::time::timeout(CHECK_TIMEOUT, is_writable(&mut *connection)).await;
                 answer.unwrap_or(Err(sqlx::Error::PoolTimedOut))
             })
@@ -127,7 +135,8 @@ pub fn check_url(url: &str) -> Result<(), DatabaseUrlError> {
     database_url::parse(url).map(drop)
 }
 
-/// Why the database cannot be used, for operators: `reason` itself, or what a new connection or a check of the pooler found.
+/// Returns the reason why the database cannot be used, for operators: `reason` itself, or the reason that a new
+/// connection or a check of the pooler revealed.
 pub async fn outage_reason(
     pool: &PgPool,
     monitor: &PoolerMonitor,
@@ -142,7 +151,8 @@ pub async fn outage_reason(
     found.map_or_else(|error| error.outage(), |()| reason)
 }
 
-/// Opens one more connection and closes it again, to learn why the pool has no connection. The pool does not report the reason.
+/// Opens one more connection and closes it again, to find out why the pool has no connection. The pool does not report
+/// the reason.
 async fn try_connection(pool: &PgPool) -> Result<(), Error> {
     let attempt = async {
         let mut connection = PgConnection::connect_with(&pool.connect_options()).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use outbox::{ClaimOptions, Failure, JobEnd, Recorded, Requeued, Upstream, upstreams};
 
-use crate::test_outbox::{TestOutbox, request, request_for};
+use crate::test_outbox::{Statement, TestOutbox, request, request_for};
 
 #[tokio::test]
 async fn jobs_are_claimed_once_and_in_queue_order() {
@@ -133,14 +133,14 @@ async fn a_claim_uses_the_queue_index_and_reads_no_retrying_job() {
              analyze email_jobs_open",
         )
         .await;
-    let explain = outbox.plan_of("select id, false as is_probe", "execute it ('test', 30, 64, 0)").await;
+    let explain = Statement::with("select id, false as is_probe").plan(&outbox.pool, "'test', 30, 64, 0").await;
     assert!(explain.contains("email_jobs_open_queue"), "{explain}");
     assert!(!explain.contains("Seq Scan on email_jobs_open"), "{explain}");
     outbox.expect_open_jobs(20_000);
 }
 
 #[tokio::test]
-async fn a_row_without_a_valid_job_fails_and_others_are_claimed() {
+async fn a_job_with_invalid_values_fails_and_the_other_jobs_are_claimed() {
     let outbox = TestOutbox::new().await;
     let no_address = outbox.queued(request("hello@example.com")).await;
     let no_url = outbox.queued(request("eve@example.com")).await;

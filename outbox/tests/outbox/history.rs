@@ -9,10 +9,10 @@ use outbox::{
     },
 };
 
-use crate::test_outbox::{TestOutbox, request};
+use crate::test_outbox::{Statement, TestOutbox, request};
 
 #[tokio::test]
-async fn each_list_is_read_by_its_index() {
+async fn each_list_uses_its_index() {
     let outbox = TestOutbox::new().await;
     let nulls = |count: usize| vec!["null"; count].join(", ");
     for (name, part, parameters, index) in [
@@ -37,14 +37,14 @@ async fn each_list_is_read_by_its_index() {
             "_pkey on email_attempts_2",
         ),
     ] {
-        let plan = outbox.plan_of(part, &format!("execute it ({parameters})")).await;
+        let plan = Statement::with(part).plan(&outbox.pool, &parameters).await;
         assert!(plan.contains(index) && !plan.contains("Seq Scan"), "{name}\n{plan}");
     }
 }
 
-/// A page compares at most 50,000 jobs with a filter that no index answers, and this history has 90,000.
+/// If no index fits the filter, a page searches at most 50,000 jobs. This history has 90,000 jobs.
 #[tokio::test]
-async fn a_list_stops_after_a_bounded_number_of_jobs_and_goes_on_there() {
+async fn a_list_stops_after_a_bounded_number_of_jobs_and_the_next_page_continues_there() {
     let outbox = TestOutbox::new().await;
     let fill = include_str!("../../../tests/fill_history.sql");
     outbox.execute(&format!("set fill.jobs = 90000; {fill}; analyze")).await;
@@ -66,7 +66,7 @@ async fn a_list_stops_after_a_bounded_number_of_jobs_and_goes_on_there() {
     assert!(second.jobs.len() == 1 && second.next.is_none() && second.searched_to.is_none(), "{second:?}");
     assert!(second.jobs[0].created_at < reached);
 
-    // Failures have an index, so the whole span of time is searched at once.
+    // Failures have an index, so one page searches the whole span of time.
     let failed: i64 = outbox.scalar("select count(*) from email_jobs where state = 'failed'").await;
     let filter = JobFilter { state: Some(JobState::Failed), ..JobFilter::since(since) };
     let found = list(&outbox.viewer, &filter, 5_000).await.unwrap();
@@ -75,7 +75,7 @@ async fn a_list_stops_after_a_bounded_number_of_jobs_and_goes_on_there() {
 }
 
 #[tokio::test]
-async fn the_latest_changes_are_those_of_a_span_of_time() {
+async fn only_changes_within_the_span_of_time_are_listed() {
     let outbox = TestOutbox::new().await;
     outbox.queued(request("ann@example.com")).await;
     let job = outbox.claim_one().await;

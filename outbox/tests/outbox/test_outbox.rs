@@ -9,7 +9,7 @@ use outbox::{
 };
 use sandbox::{JobRow, Role, TestDatabase, eventually};
 
-/// A test ends with [`expect_open_jobs`](TestDatabase::expect_open_jobs) if it leaves jobs open.
+/// A test that leaves jobs open must end with [`expect_open_jobs`](TestDatabase::expect_open_jobs).
 pub(crate) struct TestOutbox {
     database: TestDatabase,
     /// Connects as the worker's role.
@@ -48,7 +48,8 @@ impl TestOutbox {
         outbox::queue_state(&self.api, count_to).await.unwrap().load
     }
 
-    /// Waits until the sessions of the programs' roles have ended. Only then has Postgres counted everything that they read.
+    /// Waits until the sessions of the programs' roles have ended. Only then has Postgres counted everything that they
+    /// read.
     pub(crate) async fn wait_until_sessions_end(&self) {
         let others =
             "select count(*) from pg_stat_activity where datname = current_database() and usename <> current_user";
@@ -59,11 +60,11 @@ impl TestOutbox {
         .await;
     }
 
-    /// Waits until at least this number of sessions wait for a lock.
+    /// Waits until at least `count` sessions are waiting for a lock.
     pub(crate) async fn until_sessions_wait_for_locks(&self, count: i64) {
         let waiting = "select count(*) from pg_stat_activity
                        where datname = current_database() and wait_event_type = 'Lock'";
-        eventually(&format!("{count} sessions that wait for a lock"), async || {
+        eventually(&format!("{count} sessions waiting for a lock"), async || {
             let waiting: i64 = self.scalar(waiting).await;
             if waiting >= count { Ok(()) } else { Err(waiting) }
         })
@@ -101,7 +102,7 @@ impl TestOutbox {
         self.seal_with(job, Some(link)).await
     }
 
-    /// Seals a job with a new link, or asks to send the stored one.
+    /// Seals a job with a new link, or with its stored link if `link` is `None`.
     pub(crate) async fn seal_with(&self, job: &ClaimedJob, link: Option<NewLink>) -> SendDecision {
         let step = link.as_ref().and_then(|_| record(job, ok(Step::GenerateLink)));
         outbox::test_support::seal(&self.pool, &[Seal { lease: job.lease, link, step }]).await.unwrap()[0]
@@ -111,7 +112,7 @@ impl TestOutbox {
         outbox::finish(&self.pool, &[Finish { lease: job.lease, end, step: None }]).await.unwrap()[0]
     }
 
-    /// Ends a job, and records the step that ended it.
+    /// Finishes a job, and records its last step.
     pub(crate) async fn finish_by(&self, job: &ClaimedJob, end: JobEnd, step: StepRecord) -> Recorded {
         let finish = Finish { lease: job.lease, end, step: record(job, step) };
         outbox::finish(&self.pool, &[finish]).await.unwrap()[0]
@@ -123,28 +124,55 @@ impl TestOutbox {
         outbox::requeue(&self.pool, &[back]).await.unwrap()[0]
     }
 
-    /// The plan of one of the outbox's statements. `part` is a string that only this statement contains, and `execute` is an
-    /// `execute it (…)` with its parameters.
-    pub(crate) async fn plan_of(&self, part: &str, execute: &str) -> String {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../.sqlx");
-        let files =
-            std::fs::read_dir(folder).unwrap().map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
-        let statements = files.map(|file| serde_json::from_str::<serde_json::Value>(&file).unwrap());
-        let texts: Vec<String> = statements.map(|s| s["query"].as_str().unwrap().to_owned()).collect();
-        let found: Vec<_> = texts.iter().filter(|text| text.contains(part)).collect();
+    pub(crate) async fn job(&self, id: JobId) -> JobRow {
+        self.find(id.0).await.expect("the job exists")
+    }
+}
+
+/// One of the outbox's statements, from `.sqlx`.
+pub(crate) struct Statement {
+    pub(crate) text: String,
+    /// Number of parameters.
+    pub(crate) parameters: usize,
+}
+
+impl Statement {
+    /// The only statement that contains `part`.
+    pub(crate) fn with(part: &str) -> Self {
+        let found: Vec<Self> = statements().into_iter().filter(|statement| statement.text.contains(part)).collect();
         assert_eq!(found.len(), 1, "{part}");
-        let mut connection = self.pool.acquire().await.unwrap();
-        let prepare = format!("prepare it as {}", found[0]);
+        found.into_iter().next().unwrap()
+    }
+
+    /// A `null` for each parameter.
+    pub(crate) fn nulls(&self) -> String {
+        vec!["null"; self.parameters].join(", ")
+    }
+
+    /// Returns Postgres's plan for the statement. `pool` must have the programs' session settings, and a role with the
+    /// rights that the statement needs. `arguments` are SQL expressions, separated by commas.
+    pub(crate) async fn plan(&self, pool: &PgPool, arguments: &str) -> String {
+        let mut connection = pool.acquire().await.unwrap();
+        let prepare = format!("prepare it as {}", self.text);
         sqlx::raw_sql(sqlx::AssertSqlSafe(prepare)).execute(&mut *connection).await.unwrap();
-        let explain = format!("explain (costs off) {execute}");
+        let arguments = if arguments.is_empty() { String::new() } else { format!("({arguments})") };
+        let explain = format!("explain (costs off) execute it {arguments}");
         let lines = sqlx::raw_sql(sqlx::AssertSqlSafe(explain)).fetch_all(&mut *connection).await.unwrap();
         sqlx::raw_sql("deallocate it").execute(&mut *connection).await.unwrap();
         lines.iter().map(|line| sqlx::Row::get::<String, _>(line, 0) + "\n").collect()
     }
+}
 
-    pub(crate) async fn job(&self, id: JobId) -> JobRow {
-        self.find(id.0).await.expect("the job exists")
-    }
+/// All of the outbox's statements, from `.sqlx`.
+pub(crate) fn statements() -> Vec<Statement> {
+    let folder = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.sqlx")).unwrap();
+    let files = folder.map(|entry| std::fs::read_to_string(entry.unwrap().path()).unwrap());
+    let statement = |file: String| {
+        let file: serde_json::Value = serde_json::from_str(&file).unwrap();
+        let parameters = file["describe"]["parameters"]["Left"].as_array().map_or(0, Vec::len);
+        Statement { text: file["query"].as_str().unwrap().to_owned(), parameters }
+    };
+    files.map(statement).collect()
 }
 
 pub(crate) fn request(recipient: &str) -> NewJob {
@@ -170,7 +198,7 @@ pub(crate) fn request_for(recipient: &str, page: &str) -> NewJob {
     NewJob { callback_url: CallbackUrl::parse(url).unwrap(), ..request(recipient) }
 }
 
-/// The record of a step of a claimed job.
+/// Returns the record of a step, with the attempt number of a claimed job.
 pub(crate) fn record(job: &ClaimedJob, step: StepRecord) -> Option<StepRecord> {
     Some(StepRecord { attempt: job.attempt, ..step })
 }
