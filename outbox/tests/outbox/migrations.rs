@@ -1,4 +1,5 @@
-//! Landed migrations do not change, older and newer programs work with the tables, and operators can replicate the tables.
+//! Migrations that have been merged do not change, older and newer programs work with the tables, and operators can
+//! replicate the tables.
 
 use std::{fmt::Write as _, time::Duration};
 
@@ -6,8 +7,9 @@ use outbox::{Error, JobEnd, ProgramKind, Step, check_schema};
 
 use crate::test_outbox::{TestOutbox, ok, request};
 
-/// Version and checksum (the first 8 bytes of SHA-384) of each migration. A database that has applied a migration refuses a
-/// changed version of it. So never change a line: add a new migration and its line here.
+/// Version and checksum (the first 8 bytes of SHA-384) of each migration. [`outbox::migrate`] fails if a migration
+/// was changed after the database had applied it. So never change a line: add a new migration, and add a line for it
+/// here.
 const CHECKSUMS: &str = "
 0001 e2d26c456db93a6e
 0002 d5ccfe4c226fa861
@@ -29,10 +31,11 @@ const CHECKSUMS: &str = "
 0018 6a544d615940ecf1
 0019 5165dc7e769ccf3e
 0020 55c15602cd1b6106
+0021 1b7e7f98837b9446
 ";
 
 #[test]
-fn landed_migrations_do_not_change() {
+fn merged_migrations_do_not_change() {
     let mut seen = String::new();
     for migration in sqlx::migrate!("../migrations").iter() {
         let checksum = migration.checksum[..8].iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
@@ -63,7 +66,7 @@ async fn every_table_can_be_in_a_publication() {
     outbox::forget_reports(&outbox.pool, Duration::ZERO).await.unwrap();
 }
 
-/// An older program runs with newer tables during an upgrade or after a rollback.
+/// During an upgrade or after a rollback, an older program runs with newer tables.
 #[tokio::test]
 async fn a_program_starts_with_newer_tables_unless_they_require_a_newer_version() {
     let outbox = TestOutbox::new().await;
@@ -112,7 +115,7 @@ async fn an_outdated_worker_claims_nothing_and_an_outdated_api_adds_nothing() {
     outbox.expect_open_jobs(2);
 }
 
-/// Runs the statements of an api from before migration 0015. Such an api still runs during an upgrade or after a rollback.
+/// Runs the statements of an api from before migration 0015. Such an api may run during an upgrade or after a rollback.
 #[tokio::test]
 async fn an_older_api_adds_jobs_without_a_shown_host() {
     let outbox = TestOutbox::new().await;
@@ -125,7 +128,7 @@ async fn an_older_api_adds_jobs_without_a_shown_host() {
            array['ann@example.com'], array['ann@example.com'], array['https://example.com/a'], array['203.0.113.7'],
            array['first'], array[null], '15 min')",
     );
-    assert_eq!(known.await, 0, "the address is not a newcomer");
+    assert_eq!(known.await, 0, "the address should belong to a newcomer");
     as_api(
         "select email_add_jobs(
            array['bob@example.com'], array[null::bigint], array['{}'], array['{}'::jsonb], array['bob@example.com'],
@@ -157,7 +160,7 @@ async fn an_older_api_adds_jobs_without_a_portal() {
            array['de'], array[null], array['203.0.113.7'], array['first'], array[null], '10 min')",
     )
     .await;
-    assert_eq!(known, [], "the address is not a newcomer");
+    assert_eq!(known, [], "the address should belong to a newcomer");
     let superseded: Vec<(String, i16, bool)> = sandbox::rows(
         &outbox.api,
         "select job_request_id, attempts, requested_at < now() from email_enqueue_batch(
