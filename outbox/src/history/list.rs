@@ -1,8 +1,8 @@
 //! Lists of jobs, newest first.
 //!
-//! Lists of a person's jobs, of a request's jobs, of open jobs, and of failed or expired jobs are read by an index. For any other filter, one
-//! page compares at most `SCAN` ended jobs with the filter and says how far the search came, so that no list reads the
-//! whole history.
+//! A person's jobs, a request's jobs, open jobs, and failed or expired jobs are found through an index. For any other
+//! filter, one page compares at most `SCAN` ended jobs with the filter and reports how far back it searched. No list
+//! reads the whole history.
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgPool;
@@ -14,39 +14,40 @@ use crate::{
     postgres::error::{Error, in_time},
 };
 
-/// Maximum number of ended jobs that one page compares with a filter that no index answers.
+/// Maximum number of ended jobs that one page compares with a filter that no index supports.
 const SCAN: i64 = 50_000;
 
-/// Maximum number of failed and expired jobs that are sorted for one page. If there are more, they are frequent enough to be
-/// found among the newest jobs.
+/// If fewer jobs than this have failed or expired, they are read through their index and sorted. Otherwise, failures
+/// are frequent enough to be found among the newest jobs.
 const FEW: i64 = 8_000;
 
-/// Maximum number of scans of [`SCAN`] jobs for a request id whose time is unknown.
+/// Maximum number of scans, of [`SCAN`] jobs each, in the search for a request id whose time is unknown.
 const SCANS_FOR_REQUEST: u32 = 8;
 
-/// Maximum difference between an api's clock, from which job ids and request ids have their times, and Postgres's
-/// clock, from which rows have their times.
+/// Maximum difference between the clocks of an api and of Postgres. The times in job ids and request ids come from the
+/// api's clock, and the times in the rows come from Postgres's clock.
 const CLOCK_DIFFERENCE: TimeDelta = TimeDelta::minutes(10);
 
-/// Codes of jobs that ended as `sent` or `superseded`. Every other code belongs to an open, failed or expired job.
-const CODES_WITHOUT_FAILURE: [&str; 3] = ["newer_request", "duplicate", "no_trace"];
+/// Codes of jobs that ended as `sent`, `superseded` or `cancelled`. A filter for any other code looks only for open,
+/// failed and expired jobs.
+const CODES_WITHOUT_FAILURE: [&str; 4] = ["newer_request", "duplicate", "no_trace", "cancelled"];
 
-/// A job, as a list shows it.
+/// A job as shown in a list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ListedJob {
     /// Its id.
     pub id: JobId,
     /// Its state.
     pub state: JobState,
-    /// What Mailgun reported about its mail.
+    /// What Mailgun reported about the job's mail.
     pub delivery: Option<DeliveryStatus>,
-    /// Number of attempts.
+    /// Number of attempts so far.
     pub attempt: i16,
-    /// Code of its last failure, or the code with which it ended.
+    /// Code of the job's last failure, or the code with which the job ended.
     pub code: Option<String>,
-    /// The reason, for people to read. May contain text from third parties.
+    /// Human-readable explanation of the code. May contain text from third parties.
     pub message: Option<String>,
-    /// Its portal. `None` if the deployment has no portals.
+    /// The job's portal. `None` if the deployment has no portals.
     pub portal: Option<String>,
     /// The address that the link is mailed to.
     pub recipient: String,
@@ -54,35 +55,35 @@ pub struct ListedJob {
     pub request_id: String,
     /// When the request was accepted.
     pub created_at: DateTime<Utc>,
-    /// When it ended. `None` while it is open.
+    /// When the job ended. `None` while the job is open.
     pub finished_at: Option<DateTime<Utc>>,
 }
 
-/// Which jobs to list. `None` stands for all.
+/// Which jobs to list. A field that is `None` matches all jobs.
 #[derive(Debug, Clone)]
 pub struct JobFilter {
     /// State.
     pub state: Option<JobState>,
-    /// What Mailgun reported.
+    /// What Mailgun reported about the job's mail.
     pub delivery: Option<DeliveryStatus>,
-    /// Code of the job's last failure, or the code with which it ended.
+    /// Code of the job's last failure, or the code with which the job ended.
     pub code: Option<String>,
-    /// Id of the portal. `default` also stands for jobs without a portal.
+    /// Id of the portal. `default` also matches jobs without a portal.
     pub portal: Option<String>,
-    /// The whole address.
+    /// The recipient's whole address.
     pub recipient: Option<String>,
-    /// Domain of the address.
+    /// Domain of the recipient's address.
     pub domain: Option<String>,
     /// `X-Request-Id`.
     pub request_id: Option<String>,
-    /// Ended jobs are listed only if they were requested since this time. Open jobs are always listed.
+    /// Ended jobs are listed only if they were requested since this time. Open jobs are listed regardless of their age.
     pub since: DateTime<Utc>,
-    /// Only jobs older than this one, for the next page.
+    /// Only jobs that are older than this job are listed. Used to get the next page.
     pub before: Option<JobId>,
 }
 
 impl JobFilter {
-    /// A filter for all jobs since a time.
+    /// A filter that matches all open jobs, and all ended jobs that were requested since the given time.
     #[must_use]
     pub fn since(since: DateTime<Utc>) -> Self {
         Self {
@@ -98,7 +99,7 @@ impl JobFilter {
         }
     }
 
-    /// Whether it filters by anything but the time and the recipient.
+    /// Whether the filter restricts anything other than the recipient, the time and the page.
     fn is_selective(&self) -> bool {
         self.state.is_some()
             || self.delivery.is_some()
@@ -108,17 +109,17 @@ impl JobFilter {
             || self.request_id.is_some()
     }
 
-    /// Whether an open job can match.
+    /// Whether an open job can match the filter.
     fn allows_open(&self) -> bool {
         self.state.is_none_or(JobState::is_open)
     }
 
-    /// Whether an ended job can match.
+    /// Whether an ended job can match the filter.
     fn allows_ended(&self) -> bool {
         self.state.is_none_or(|state| !state.is_open())
     }
 
-    /// Whether each ended job that matches has failed or expired.
+    /// Whether the filter matches no ended jobs other than failed and expired ones.
     fn is_about_failures(&self) -> bool {
         match (self.state, self.code.as_deref()) {
             (Some(state), _) => matches!(state, JobState::Failed | JobState::Expired),
@@ -133,13 +134,14 @@ impl JobFilter {
 pub struct Page {
     /// The jobs, newest first.
     pub jobs: Vec<ListedJob>,
-    /// [`JobFilter::before`] of the next page. `None` if this is the last page.
+    /// The [`JobFilter::before`] for the next page. `None` if this is the last page.
     pub next: Option<JobId>,
-    /// If the search stopped early: the time of the oldest job that was compared with the filter.
+    /// The time of the oldest job that was compared with the filter. `None` if the search did not stop early, or if it
+    /// found more jobs than fit on the page.
     pub searched_to: Option<DateTime<Utc>>,
 }
 
-/// Lists the newest `limit` jobs that match.
+/// Lists the newest `limit` jobs that match the filter.
 ///
 /// # Errors
 /// [`Error::Database`] or [`Error::TimedOut`].
@@ -151,7 +153,7 @@ pub async fn list(pool: &PgPool, filter: &JobFilter, limit: usize) -> Result<Pag
     if let Some(request_id) = &filter.request_id {
         return of_request(pool, filter, request_id, limit).await;
     }
-    // Reads the open jobs first. A job that ends between the two statements is then read twice, and not missed.
+    // Read the open jobs first: a job that ends between the two statements is then read twice instead of being missed.
     let mut jobs = if filter.allows_open() { open(pool, filter, count).await? } else { vec![] };
     let mut floor = None;
     if filter.allows_ended() {
@@ -162,11 +164,11 @@ pub async fn list(pool: &PgPool, filter: &JobFilter, limit: usize) -> Result<Pag
     Ok(page(jobs, limit, floor))
 }
 
-/// The jobs of a request, newest first. Several requests can have the same id, because callers may choose it.
+/// The jobs with a request id, newest first. Several requests can have the same id, because callers may choose the id.
 async fn of_request(pool: &PgPool, filter: &JobFilter, request_id: &str, limit: usize) -> Result<Page, Error> {
     let count = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let open = if filter.allows_open() { open(pool, filter, count).await? } else { vec![] };
-    // The api makes UUIDv7s, which start with the time of the request.
+    // A request id that the api generated is a UUIDv7, which starts with the time of the request.
     if let Some(time) = request_id.parse().ok().and_then(time_of) {
         let before = first_id_at(time + CLOCK_DIFFERENCE).min(before(filter));
         let floor = first_id_at(time - CLOCK_DIFFERENCE);
@@ -181,7 +183,7 @@ async fn of_request(pool: &PgPool, filter: &JobFilter, request_id: &str, limit: 
         if !found.is_empty() || indexed_since <= filter.since - CLOCK_DIFFERENCE {
             return Ok(page(merge(open, found), limit, None));
         }
-        // Look for older ones.
+        // Only jobs from before the index existed remain to be searched.
         filter.before = Some(JobId(before(&filter).min(first_id_at(indexed_since + CLOCK_DIFFERENCE))));
     }
     let since = first_id_at(filter.since);
@@ -196,7 +198,7 @@ async fn of_request(pool: &PgPool, filter: &JobFilter, request_id: &str, limit: 
     Ok(page(open, limit, filter.before.map(|id| id.0)))
 }
 
-/// Ended jobs that match, and the id at which the search stopped early.
+/// The ended jobs that match the filter, and the id at which the search stopped if it stopped early.
 async fn ended(pool: &PgPool, filter: &JobFilter, count: i64) -> Result<(Vec<ListedJob>, Option<Uuid>), Error> {
     if filter.is_about_failures() && count_failures(pool, filter.since).await? < FEW {
         return Ok((failures(pool, filter, count).await?, None));
@@ -210,7 +212,7 @@ fn before(filter: &JobFilter) -> Uuid {
     filter.before.map_or(Uuid::max(), |id| id.0)
 }
 
-/// Merges open and ended jobs, newest first.
+/// Merges open and ended jobs, newest first, and drops duplicates.
 fn merge(open: Vec<ListedJob>, ended: Vec<ListedJob>) -> Vec<ListedJob> {
     let mut jobs = ended;
     for job in open {
@@ -225,7 +227,7 @@ fn merge(open: Vec<ListedJob>, ended: Vec<ListedJob>) -> Vec<ListedJob> {
 /// Cuts a page after `limit` jobs, or at the id where the search stopped.
 fn page(mut jobs: Vec<ListedJob>, limit: usize, floor: Option<Uuid>) -> Page {
     if let Some(floor) = floor {
-        // Older open jobs are on a later page, together with the ended jobs of their time.
+        // Open jobs older than the floor are listed on a later page, together with the ended jobs of the same age.
         jobs.retain(|job| job.id.0 >= floor);
     }
     if jobs.len() > limit {
@@ -236,12 +238,12 @@ fn page(mut jobs: Vec<ListedJob>, limit: usize, floor: Option<Uuid>) -> Page {
     Page { jobs, next: floor.map(JobId), searched_to: floor.and_then(time_of_floor) }
 }
 
-/// The time of a job id, whatever its version.
+/// The time at the start of a job id, which may be any version of UUID.
 fn time_of_floor(id: Uuid) -> Option<DateTime<Utc>> {
     i64::try_from(id.as_u128() >> 80).ok().and_then(DateTime::from_timestamp_millis)
 }
 
-/// Selects jobs that match the filter's columns, newest first. `$1` to `$8` are taken.
+/// Selects jobs whose columns match the filter, newest first. The macro itself uses the parameters `$1` to `$8`.
 macro_rules! matching {
     ($with:literal, $from:literal, $filter:expr, $before:expr, $count:expr $(, $more:expr)*) => {
         sqlx::query_as!(
@@ -286,13 +288,13 @@ macro_rules! matching {
     };
 }
 
-/// Open jobs, however old.
+/// The open jobs that match the filter, however old they are.
 async fn open(pool: &PgPool, filter: &JobFilter, count: i64) -> Result<Vec<ListedJob>, Error> {
     let jobs = matching!("", "from email_jobs where finished_at = 'infinity'", filter, before(filter), count);
     in_time(async { Ok(jobs.fetch_all(pool).await?) }).await
 }
 
-/// Ended jobs with ids from `floor` to `before`, read from the newest backwards.
+/// The ended jobs that match the filter and have ids from `floor` up to `before` (exclusive), newest first.
 async fn newest(
     pool: &PgPool,
     filter: &JobFilter,
@@ -305,9 +307,9 @@ async fn newest(
     in_time(async { Ok(jobs.fetch_all(pool).await?) }).await
 }
 
-/// Failed and expired jobs, by the index `email_jobs_failures`.
+/// The failed and expired jobs that match the filter, found through the index `email_jobs_failures`.
 async fn failures(pool: &PgPool, filter: &JobFilter, count: i64) -> Result<Vec<ListedJob>, Error> {
-    // `materialized`, because Postgres might otherwise read all ids backwards to save the sort.
+    // Without `materialized`, Postgres might read all ids in descending order to avoid the sort.
     let jobs = matching!(
         r#"
         with failed as materialized (
@@ -327,7 +329,7 @@ async fn failures(pool: &PgPool, filter: &JobFilter, count: i64) -> Result<Vec<L
     in_time(async { Ok(jobs.fetch_all(pool).await?) }).await
 }
 
-/// A person's jobs, by the index of recipients.
+/// A person's jobs, found through the index on recipients.
 async fn of_person(pool: &PgPool, filter: &JobFilter, recipient: &str, count: i64) -> Result<Vec<ListedJob>, Error> {
     let jobs = matching!(
         r#"
@@ -347,8 +349,8 @@ async fn of_person(pool: &PgPool, filter: &JobFilter, recipient: &str, count: i6
     in_time(async { Ok(jobs.fetch_all(pool).await?) }).await
 }
 
-/// From when on the day partitions have an index of the request ids that callers chose. `None` if none has it. Partitions from before
-/// migration 0020 do not.
+/// The day of the oldest partition that has an index on the request ids that callers chose. `None` if no partition has
+/// one. Partitions from before migration 0020 do not have the index.
 async fn requests_indexed_since(pool: &PgPool) -> Result<Option<DateTime<Utc>>, Error> {
     let day = sqlx::query_scalar!(
         r"
@@ -361,7 +363,7 @@ async fn requests_indexed_since(pool: &PgPool) -> Result<Option<DateTime<Utc>>, 
     in_time(async { Ok(day.fetch_one(pool).await?) }).await
 }
 
-/// Ended jobs of a request whose id its caller chose, by the index of these ids.
+/// The ended jobs with a request id that the caller chose, found through the index on such ids.
 async fn by_request(
     pool: &PgPool,
     filter: &JobFilter,
@@ -376,7 +378,7 @@ async fn by_request(
             id, state, delivery, attempt, code, message, portal, recipient, request_id, created_at, finished_at
           from email_jobs
           where request_id = $9
-            -- As the index has it.
+            -- Repeat the condition of the partial index: otherwise, Postgres would not use the index.
             and request_id !~ '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$'
             and finished_at >= $10 and finished_at < 'infinity'
         )"#,
@@ -391,7 +393,7 @@ async fn by_request(
     in_time(async { Ok(jobs.fetch_all(pool).await?) }).await
 }
 
-/// The number of jobs that failed or expired since a time, at most [`FEW`].
+/// Counts the jobs that failed or expired since the given time, up to [`FEW`].
 async fn count_failures(pool: &PgPool, since: DateTime<Utc>) -> Result<i64, Error> {
     let count = sqlx::query_scalar!(
         r#"
@@ -409,7 +411,7 @@ async fn count_failures(pool: &PgPool, since: DateTime<Utc>) -> Result<i64, Erro
     in_time(async { Ok(count.fetch_one(pool).await?) }).await
 }
 
-/// The id of the ended job that is [`SCAN`] jobs older than `before`. `None` if there are fewer jobs down to `since`.
+/// The id at which a scan stops because it has read [`SCAN`] ended jobs. `None` if the scan reaches `since` first.
 async fn scan_floor(pool: &PgPool, filter: &JobFilter, since: Uuid) -> Result<Option<Uuid>, Error> {
     let floor = sqlx::query_scalar!(
         r#"
@@ -433,7 +435,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn failures_are_found_by_their_index() {
+    fn a_filter_for_failures_is_recognised() {
         let any = JobFilter::since(Utc::now());
         let state = |state| JobFilter { state: Some(state), ..any.clone() };
         let code = |code: &str| JobFilter { code: Some(code.to_owned()), ..any.clone() };
@@ -441,7 +443,8 @@ mod tests {
         for filter in [state(JobState::Failed), state(JobState::Expired), code("hook_failed")] {
             assert!(filter.is_about_failures() && filter.is_selective(), "{filter:?}");
         }
-        for filter in [state(JobState::Sent), code("duplicate"), code("no_trace"), code("newer_request")] {
+        let no_failures = ["duplicate", "no_trace", "newer_request", "cancelled"].map(code);
+        for filter in [vec![state(JobState::Sent), state(JobState::Cancelled)], no_failures.to_vec()].concat() {
             assert!(!filter.is_about_failures() && filter.is_selective(), "{filter:?}");
         }
     }

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 use super::error::Error;
 use crate::model::email::Email;
 
-/// The tables that the worker reads and writes. `deploy/roles.sql` grants these rights.
+/// The tables that the worker reads and writes. `deploy/roles.sql` grants the rights to do so.
 const TABLES: [&str; 15] = [
     "email_jobs",
     "email_jobs_open",
@@ -25,8 +25,11 @@ const TABLES: [&str; 15] = [
     "redirect_checks",
 ];
 
+/// The tables that the worker only reads.
+const READ_ONLY_TABLES: [&str; 3] = ["operator_pauses", "operator_actions", "email_retries"];
+
 /// The functions that the worker calls.
-const FUNCTIONS: [&str; 16] = [
+const FUNCTIONS: [&str; 17] = [
     "email_job_ended",
     "email_delivery_rank",
     "email_job_time",
@@ -36,6 +39,7 @@ const FUNCTIONS: [&str; 16] = [
     "email_make_partitions",
     "email_drop_partition",
     "email_forget",
+    "email_forget_actions",
     "email_lift_suppression",
     "outbox_suits",
     "outbox_versions",
@@ -45,7 +49,7 @@ const FUNCTIONS: [&str; 16] = [
     "email_program_stopped",
 ];
 
-/// What a server and the role of the connection are like.
+/// A Postgres server, and the role that is connected to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerFacts {
     /// The version as a number, such as 150004.
@@ -58,11 +62,11 @@ pub struct ServerFacts {
     pub may_create_tables: bool,
     /// How far the server's clock is ahead of this machine's clock. Negative if it is behind.
     pub clock_ahead: TimeDelta,
-    /// How far `clock_ahead` may be wrong, because the answer took time.
+    /// Maximum error of `clock_ahead`, which depends on how long the answer took.
     pub clock_uncertainty: TimeDelta,
 }
 
-/// Reads the facts about the server. Needs no tables.
+/// Describes the server and the role. Works even if the tables do not exist.
 ///
 /// # Errors
 /// [`Error::Database`].
@@ -91,7 +95,8 @@ pub async fn server_facts(pool: &PgPool) -> Result<ServerFacts, Error> {
     })
 }
 
-/// Compares the clocks. The server reads its clock between the two readings of this machine's clock.
+/// Returns how far the server's clock is ahead of this machine's clock, and the uncertainty of that value. This
+/// machine's clock is read before and after the server's clock.
 async fn compare_clocks(pool: &PgPool) -> Result<(TimeDelta, TimeDelta), Error> {
     let mut connection = pool.acquire().await?;
     let before = Utc::now();
@@ -101,26 +106,32 @@ async fn compare_clocks(pool: &PgPool) -> Result<(TimeDelta, TimeDelta), Error> 
     Ok((server - (before + uncertainty), uncertainty))
 }
 
-/// The rights that the worker needs and the role lacks, such as `insert on email_jobs`. Needs the tables of this version.
+/// The rights that the worker needs but the role lacks, such as `insert on email_jobs`. Fails unless the tables of this
+/// version exist.
 ///
 /// # Errors
 /// [`Error::Database`].
 pub async fn missing_worker_rights(pool: &PgPool) -> Result<Vec<String>, Error> {
-    let (tables, functions) = (TABLES.map(str::to_owned), FUNCTIONS.map(str::to_owned));
+    let (tables, read_only) = (TABLES.map(str::to_owned), READ_ONLY_TABLES.map(str::to_owned));
+    let functions = FUNCTIONS.map(str::to_owned);
     Ok(sqlx::query_scalar!(
         r#"
         select format('%s on %s', privilege, relation) as "missing!"
         from unnest($1::text[]) as relation, unnest(array['select', 'insert', 'update', 'delete']) as privilege
         where not has_table_privilege(relation, privilege)
         union all
-        -- The policy must let the role see and write all rows.
+        select format('select on %s', relation)
+        from unnest($3::text[]) as relation
+        where not has_table_privilege(relation, 'select')
+        union all
+        -- A row policy must let the role read all rows, and also write them unless it only reads the table.
         select format('a row policy on %s', relation)
-        from unnest($1::text[]) as relation
+        from unnest($1::text[] || $3) as relation
         where row_security_active(relation)
           and not exists (
             select from pg_policy
             where polrelid = relation::regclass
-              and polcmd = '*'
+              and (polcmd = '*' or polcmd = 'r' and relation = any($3))
               and exists (
                 select from unnest(polroles) as role
                 where role = 0 or pg_has_role(role, 'usage')
@@ -138,6 +149,7 @@ pub async fn missing_worker_rights(pool: &PgPool) -> Result<Vec<String>, Error> 
         "#,
         &tables[..],
         &functions[..],
+        &read_only[..],
     )
     .fetch_all(pool)
     .await?)
@@ -154,4 +166,43 @@ pub async fn has_open_job(pool: &PgPool, recipient: &Email) -> Result<bool, Erro
     )
     .fetch_one(pool)
     .await?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns the names in the list between `start` and `end` in `deploy/roles.sql`, sorted.
+    fn granted(start: &str, end: &str) -> Vec<&'static str> {
+        let roles = include_str!("../../../deploy/roles.sql");
+        let list = roles.split_once(start).and_then(|(_, rest)| rest.split_once(end)).expect("the list exists").0;
+        let mut names: Vec<&str> = list.split(',').map(|name| name.trim().trim_matches('\'')).collect();
+        names.sort_unstable();
+        names
+    }
+
+    fn sorted(names: &[&'static str]) -> Vec<&'static str> {
+        let mut names = names.to_vec();
+        names.sort_unstable();
+        names
+    }
+
+    #[test]
+    fn the_check_knows_every_right_that_the_worker_is_granted() {
+        assert_eq!(
+            granted("-- The worker reads and writes all rows.\n  foreach relation in array array[", "]"),
+            sorted(&TABLES)
+        );
+        let read_only = "but not change them.\n  foreach relation in array array[";
+        assert_eq!(granted(read_only, "]"), sorted(&READ_ONLY_TABLES));
+        let own = granted(
+            "email_jobs_lease_token_seq to magic_link_worker;\n  grant execute on function",
+            "to magic_link_worker;",
+        );
+        let shared = "to magic_link_api;\n  grant execute on function\n    outbox_suits";
+        let shared = granted(shared, "to magic_link_worker, magic_link_api;");
+        // `shared` ends with the list's first name, `outbox_suits`, so the rest of the list begins with an empty name.
+        let shared = shared.into_iter().filter(|name| !name.is_empty()).chain(["outbox_suits"]);
+        assert_eq!(sorted(&own.into_iter().chain(shared).collect::<Vec<_>>()), sorted(&FUNCTIONS));
+    }
 }

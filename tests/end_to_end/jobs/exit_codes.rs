@@ -1,4 +1,4 @@
-//! What scripts learn from the exit code.
+//! The exit codes, which scripts can rely on.
 
 use sandbox::Programs;
 use tests::{Plan, TestSystem};
@@ -47,16 +47,16 @@ async fn each_exit_code_has_one_meaning() {
 }
 
 #[tokio::test]
-async fn the_help_states_the_exit_codes() {
+async fn the_help_lists_the_exit_codes() {
     let worker = &Programs::build().await.unwrap().worker;
     let output = tokio::process::Command::new(worker).args(["jobs", "--help"]).output().await.unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for words in [
-        "Exit codes: 0 found",
-        "1 the database failed",
-        "2 an argument",
-        "3 there is no such job",
+        "Exit codes: 0 success",
+        "1 database error",
+        "2 wrong argument or setting",
+        "3 no such job",
         "4 at least one job",
     ] {
         assert!(help.contains(words), "{words}: {help}");

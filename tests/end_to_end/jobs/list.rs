@@ -7,7 +7,8 @@ use tests::{Plan, TestSystem};
 
 use super::{command, look};
 
-/// Two sent jobs, a failed one, a superseded one and a queued one. Returns the request ids, the oldest first.
+/// Starts a system and creates two sent jobs, a failed job, a superseded job and a queued job. Returns the system and
+/// the jobs' request ids, oldest first.
 async fn five_jobs() -> (TestSystem, Vec<String>) {
     let mut system = TestSystem::with(Plan::default()).await;
     system.supabase.ban("banned@example.com");
@@ -32,7 +33,7 @@ fn requests(lines: &[Value]) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn pages_follow_each_other_by_the_command_that_each_prints() {
+async fn each_page_but_the_last_shows_the_command_for_the_next_page() {
     let (system, all) = five_jobs().await;
     let mut found = vec![];
     let mut arguments: Vec<String> = ["list", "--limit", "2", "--since", "2h"].map(str::to_owned).to_vec();
@@ -51,7 +52,7 @@ async fn pages_follow_each_other_by_the_command_that_each_prints() {
 }
 
 #[tokio::test]
-async fn a_table_fits_and_masks_addresses() {
+async fn a_table_is_at_most_120_columns_wide_and_masks_addresses() {
     let (system, _) = five_jobs().await;
     system.execute("update email_jobs set portal = repeat('p', 32), code = 'mailgun_recipient_not_authorized' where state = 'failed'").await;
     let shown = look(&system, &["list"]).await;
@@ -65,7 +66,7 @@ async fn a_table_fits_and_masks_addresses() {
 }
 
 #[tokio::test]
-async fn each_filter_finds_its_jobs() {
+async fn each_filter_finds_the_matching_jobs() {
     let (system, all) = five_jobs().await;
     system.execute("update email_jobs set portal = 'shop' where recipient = 'bob@other.example'").await;
     let [ann, bob, banned, first, second] = [&all[0], &all[1], &all[2], &all[3], &all[4]];
@@ -97,7 +98,7 @@ async fn each_filter_finds_its_jobs() {
 }
 
 #[tokio::test]
-async fn json_has_one_object_per_line_and_the_next_page_on_stderr() {
+async fn json_output_has_one_object_per_line_and_the_command_for_the_next_page_is_on_stderr() {
     let (system, all) = five_jobs().await;
     let shown = look(&system, &["list", "--json", "--limit", "4"]).await;
     let lines = shown.json();
@@ -115,7 +116,7 @@ async fn json_has_one_object_per_line_and_the_next_page_on_stderr() {
 }
 
 #[tokio::test]
-async fn a_reader_who_has_seen_enough_is_no_failure() {
+async fn closing_the_output_early_is_not_a_failure() {
     let (system, _) = five_jobs().await;
     for arguments in [&["list"][..], &["list", "--json"], &["show", "ann@example.com"]] {
         let mut child = command(&system.url_as(sandbox::Role::Viewer), arguments).await.spawn().unwrap();

@@ -1,4 +1,4 @@
-//! `jobs tail` prints each change of a job as it happens.
+//! `jobs tail` prints each change to a job as it happens.
 
 use nix::{
     sys::signal::{Signal, kill},
@@ -29,7 +29,7 @@ impl Tail {
         Self { child, lines }
     }
 
-    /// Reads lines up to the first one that contains a text.
+    /// Reads lines up to and including the first that contains `text`.
     async fn until(&mut self, text: &str) -> Vec<String> {
         let mut seen = vec![];
         let reading = async {
@@ -43,18 +43,18 @@ impl Tail {
             false
         };
         let found = timeout(MAX_WAIT, reading).await.unwrap_or(false);
-        assert!(found, "{text} is missing in {seen:#?}");
+        assert!(found, "{text} is missing from {seen:#?}");
         seen
     }
 
-    /// Waits for the end, and returns the exit code.
+    /// Waits until the command exits, and returns its exit code.
     async fn end(mut self) -> Option<i32> {
-        timeout(MAX_WAIT, self.child.wait()).await.expect("the command does not end").unwrap().code()
+        timeout(MAX_WAIT, self.child.wait()).await.expect("the command did not exit within 30 s").unwrap().code()
     }
 }
 
 #[tokio::test]
-async fn each_change_of_a_job_is_one_line() {
+async fn each_change_to_a_job_is_printed_on_one_line() {
     let system = with_webhooks(Plan::default()).await;
     let earlier = system.ask("earlier@example.com").await;
     system.until_delivery(&earlier, "delivered").await;
@@ -64,13 +64,13 @@ async fn each_change_of_a_job_is_one_line() {
 
     let answer = system.ask("ann@example.com").await;
     let job = system.until_delivery(&answer, "delivered").await;
-    let lines = tail.until("Mailgun reports delivered").await;
+    let lines = tail.until("Mailgun reported the event delivered").await;
     for part in [
         &format!("requested, request id {}", answer.request_id),
-        "asked Supabase Auth for a link: succeeded",
+        "requested a link from Supabase Auth: succeeded",
         "handed the mail to Mailgun: succeeded",
         "Sent: Mailgun accepted the mail.",
-        "Mailgun reports delivered: delivered.",
+        "Mailgun reported the event delivered; delivery status: delivered.",
     ] {
         let found: Vec<&String> = lines.iter().filter(|line| line.contains(part)).collect();
         assert!(found.len() == 1 && found[0].contains(&job.id.to_string()), "{part}: {lines:#?}");
@@ -85,10 +85,10 @@ async fn each_change_of_a_job_is_one_line() {
 }
 
 #[tokio::test]
-async fn a_failure_is_told_as_json_and_a_closed_pipe_ends_the_command() {
+async fn a_failure_is_printed_as_json_and_a_closed_pipe_ends_the_command() {
     let system = TestSystem::start().await;
     system.supabase.ban("banned@example.com");
-    // The first line shows that the command has begun.
+    // Once `jobs tail` has printed this job, it is certain to print the changes that follow.
     let earlier = system.ask("earlier@example.com").await;
     system.until_state(&earlier, "sent").await;
     let mut tail = Tail::start(&system, &["--json", "--addresses"]).await;
@@ -102,10 +102,11 @@ async fn a_failure_is_told_as_json_and_a_closed_pipe_ends_the_command() {
         assert_eq!(line["recipient"], "banned@example.com", "{line}");
     }
     assert_eq!(lines[2]["details"]["code"], "user_banned");
-    // No job changes any more, so the command must notice the closed pipe without printing anything.
+    // No job changes from here on, so the command must notice the closed pipe without writing to it.
     let Tail { child, lines } = tail;
     drop(lines);
-    let ended = timeout(MAX_WAIT, child.wait_with_output()).await.expect("the command does not end").unwrap();
+    let ended = timeout(MAX_WAIT, child.wait_with_output()).await;
+    let ended = ended.expect("the command did not exit within 30 s").unwrap();
     assert_eq!((ended.status.code(), ended.stderr), (Some(0), vec![]));
     system.finish().await;
 }

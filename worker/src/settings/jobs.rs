@@ -10,43 +10,49 @@ use clap::{
 };
 use outbox::{DeliveryStatus, Email, JobId, JobState, parse_duration};
 
-/// The commands about jobs.
+/// The default of `--since` for `jobs show` and `jobs list`.
+pub const DEFAULT_SINCE: &str = "1d";
+
+/// The subcommands of `jobs`.
 #[derive(Subcommand)]
 pub enum JobsCommand {
-    /// Lists jobs, the newest first: the open ones, and the ended ones of the last day. Prints the command for the next page.
+    /// Lists the open jobs, and the ended jobs that were requested within the last day (--since changes this), newest
+    /// first. If there are more jobs, prints the command for the next page.
     List(ListArguments),
-    /// Tells what happened to one job: the request, each attempt, each report of Mailgun, the state now, and what happens next.
+    /// Shows what happened to one job: the request, each attempt, each report from Mailgun, the current state, and what
+    /// happens next.
     Show(ShowArguments),
-    /// Prints each change of a job as one line, until Ctrl-C. Starts with the last ten jobs.
+    /// Prints each change to a job as one line, until Ctrl-C. Starts with the ten newest jobs.
     Tail(TailArguments),
-    /// Cancels open jobs: those with the given ids at once, or those that a filter selects after a look at what it selects. A job
-    /// whose mail may be on its way is left alone. Needs the role magic_link_operator.
+    /// Cancels open jobs. Jobs given by id are cancelled immediately. With a filter, the selected jobs are only
+    /// printed, unless --yes is given. A job whose mail may be on its way is not cancelled. Needs the
+    /// magic_link_operator role.
     Cancel(CancelArguments),
-    /// Retries ended jobs, as if their people had repeated their requests: those with the given ids at once, or those that a filter
-    /// selects after a look at what it selects. An api runs the retries. A retry that would harm the person is refused, with the
-    /// reason. Needs the role magic_link_operator.
+    /// Retries ended jobs, as if the people had requested their links again. Jobs given by id are retried immediately.
+    /// With a filter, the selected jobs are only printed, unless --yes is given. A running api performs the retries. A
+    /// retry that would harm the person is refused, and the reason is printed. Needs the magic_link_operator role.
     Retry(RetryArguments),
 }
 
-/// Which jobs a command is about.
+/// The options that select jobs.
 #[derive(Args, Clone)]
 pub struct FilterArguments {
     /// Only jobs in this state.
     #[arg(long, value_name = "STATE", value_parser = state_parser())]
     pub state: Option<JobState>,
-    /// Only jobs whose last failure or end has this code. Example: hook_failed
+    /// Only jobs that last failed or ended with this code. Example: hook_failed
     #[arg(long, value_name = "CODE", value_parser = parse_code)]
     pub code: Option<String>,
-    /// Only jobs of this portal. `default` stands for jobs without a portal. Example: shop
+    /// Only jobs for this portal. `default` stands for jobs without a portal. Example: shop
     #[arg(long, value_name = "ID", value_parser = parse_portal)]
     pub portal: Option<String>,
     /// Only jobs for this address. Example: ann@example.com
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     pub recipient: Option<String>,
-    /// Only jobs for addresses of this domain. Example: example.com
+    /// Only jobs for addresses at this domain. Example: example.com
     #[arg(long, value_name = "DOMAIN", value_parser = parse_domain)]
     pub domain: Option<String>,
-    /// Only jobs of the request with this X-Request-Id.
+    /// Only jobs that the request with this X-Request-Id created.
     #[arg(long, value_name = "REQUEST-ID", value_parser = parse_request_id)]
     pub request_id: Option<String>,
     /// Only jobs whose mail has this delivery status.
@@ -62,15 +68,15 @@ pub struct ListArguments {
     pub filter: FilterArguments,
     /// Only ended jobs that were requested since this time, or within this span of time before now. Open jobs are
     /// always listed. Example: 2026-11-26T03:00Z or 7d
-    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = parse_since)]
+    #[arg(long, value_name = "TIME", default_value = DEFAULT_SINCE, value_parser = parse_since)]
     pub since: Since,
     /// Maximum number of jobs, 1 to 1000.
     #[arg(long, value_name = "NUMBER", default_value = "50", value_parser = clap::value_parser!(u16).range(1..=1_000))]
     pub limit: u16,
-    /// Only jobs older than this one. Each page ends with the command for the next page, which uses this option.
+    /// Only jobs older than this job. The command that is printed for the next page uses this option.
     #[arg(long, value_name = "JOB-ID", value_parser = parse_job_id)]
     pub before: Option<JobId>,
-    /// How to print.
+    /// The output format.
     #[command(flatten)]
     pub format: FormatArguments,
 }
@@ -81,11 +87,11 @@ pub struct ShowArguments {
     /// The id of a job, the X-Request-Id of a request, or an address, which stands for the person's newest job.
     #[arg(value_name = "JOB-ID|REQUEST-ID|ADDRESS", value_parser = parse_target)]
     pub target: Target,
-    /// How far back to look for an X-Request-Id that the caller of the api has chosen. Ids that the api has made are found
-    /// without it. Example: 7d
-    #[arg(long, value_name = "TIME", default_value = "1d", value_parser = parse_since)]
+    /// How far back to look for an X-Request-Id that the api's caller chose. Ids that the api generated are found at
+    /// any age. Example: 7d
+    #[arg(long, value_name = "TIME", default_value = DEFAULT_SINCE, value_parser = parse_since)]
     pub since: Since,
-    /// How to print.
+    /// The output format.
     #[command(flatten)]
     pub format: FormatArguments,
 }
@@ -93,7 +99,7 @@ pub struct ShowArguments {
 /// The arguments of `jobs tail`.
 #[derive(Args)]
 pub struct TailArguments {
-    /// How to print.
+    /// The output format.
     #[command(flatten)]
     pub format: FormatArguments,
 }
@@ -104,10 +110,10 @@ pub struct CancelArguments {
     /// The ids of open jobs.
     #[arg(value_name = "JOB-ID", value_parser = parse_job_id)]
     pub ids: Vec<JobId>,
-    /// Which open jobs to cancel, if there are no ids.
+    /// Which open jobs to cancel if no ids are given.
     #[command(flatten)]
     pub filter: FilterArguments,
-    /// How to act.
+    /// The reason, the confirmation and the output format.
     #[command(flatten)]
     pub act: ActArguments,
 }
@@ -118,34 +124,34 @@ pub struct RetryArguments {
     /// The ids of ended jobs.
     #[arg(value_name = "JOB-ID", value_parser = parse_job_id)]
     pub ids: Vec<JobId>,
-    /// Which ended jobs to retry, if there are no ids.
+    /// Which ended jobs to retry if no ids are given.
     #[command(flatten)]
     pub filter: FilterArguments,
-    /// With a filter: only jobs that were requested since this time, or during this last time. Requests that are over an hour old
-    /// are never retried. Example: 20m
+    /// With a filter: only jobs that were requested since this time, or within this span of time before now. Requests
+    /// that are more than an hour old are never retried. Example: 20m
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = parse_since)]
     pub since: Since,
-    /// How to act.
+    /// The reason, the confirmation and the output format.
     #[command(flatten)]
     pub act: ActArguments,
 }
 
-/// How to act on jobs.
+/// The options that `jobs cancel` and `jobs retry` share.
 #[derive(Args)]
 pub struct ActArguments {
-    /// Why. It is recorded in operator_actions, at most 500 bytes. Example: "Mailgun was down"
+    /// The reason, at most 500 bytes. It is recorded in operator_actions. Example: "Mailgun was down"
     #[arg(long, value_name = "TEXT", value_parser = parse_reason)]
     pub reason: Option<String>,
-    /// With a filter: act on the selected jobs. Without this flag, the command only prints them.
+    /// With a filter: cancel or retry the selected jobs. Without this flag, the command only prints them.
     #[arg(long)]
     pub yes: bool,
-    /// How to print.
+    /// The output format.
     #[command(flatten)]
     pub format: FormatArguments,
 }
 
 impl FilterArguments {
-    /// Whether it selects all jobs.
+    /// Whether the filter selects all jobs.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         let Self { state, code, portal, recipient, domain, request_id, delivery } = self;
@@ -160,7 +166,7 @@ pub struct FormatArguments {
     /// Print JSON for scripts: one object per line.
     #[arg(long)]
     pub json: bool,
-    /// Print whole addresses instead of a***@example.com.
+    /// Print full addresses instead of a***@example.com.
     #[arg(long)]
     pub addresses: bool,
 }
@@ -168,18 +174,18 @@ pub struct FormatArguments {
 /// Which job to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// The newest job of this address.
+    /// The newest job for this address.
     Person(String),
-    /// The job with this id, or else the job of a request with this id.
+    /// The job with this id, or, if there is none, the job that the request with this id created.
     Id(JobId),
-    /// The job of a request with this `X-Request-Id`.
+    /// The job that the request with this `X-Request-Id` created.
     Request(String),
 }
 
-/// A time, or a span of time up to now.
+/// A start time: either a fixed time, or a span of time before now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Since {
-    /// What the operator wrote.
+    /// The text that the operator typed.
     pub text: String,
     start: Start,
 }
@@ -191,7 +197,7 @@ enum Start {
 }
 
 impl Since {
-    /// The start, for a command that runs at `now`.
+    /// The start time for a command that runs at `now`.
     #[must_use]
     pub fn start(&self, now: DateTime<Utc>) -> DateTime<Utc> {
         match self.start {
@@ -216,17 +222,17 @@ fn delivery_parser() -> impl TypedValueParser<Value = DeliveryStatus> {
 
 fn parse_code(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte == b'_' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    checked(text, 64, is_plain, "a code may contain only a to z, 0 to 9 and _")
+    checked(text, 64, is_plain, "a code must have 1 to 64 characters: a to z, 0 to 9 and _")
 }
 
 fn parse_portal(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte == b'-' || byte.is_ascii_lowercase() || byte.is_ascii_digit();
-    checked(text, 32, is_plain, "the id of a portal may contain only a to z, 0 to 9 and -")
+    checked(text, 32, is_plain, "a portal id must have 1 to 32 characters: a to z, 0 to 9 and -")
 }
 
 fn parse_request_id(text: &str) -> Result<String, String> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
-    checked(text, 64, is_plain, "a request id has 1 to 64 characters: A to Z, a to z, 0 to 9, `.`, `_` and -")
+    checked(text, 64, is_plain, "a request id must have 1 to 64 characters: A to Z, a to z, 0 to 9, `.`, `_` and -")
 }
 
 fn checked(text: &str, longest: usize, is_plain: impl Fn(u8) -> bool, rule: &str) -> Result<String, String> {
@@ -235,22 +241,22 @@ fn checked(text: &str, longest: usize, is_plain: impl Fn(u8) -> bool, rule: &str
     if is_good { Ok(text.to_owned()) } else { Err(rule.to_owned()) }
 }
 
-/// Reads the reason of an action: 1 to 500 bytes, without control characters.
+/// Parses the reason for an action: 1 to 500 bytes, without control characters.
 pub(super) fn parse_reason(text: &str) -> Result<String, String> {
     let text = text.trim();
     if (1..=500).contains(&text.len()) && !text.contains(char::is_control) {
         Ok(text.to_owned())
     } else {
-        Err("a reason has 1 to 500 bytes and no control characters".to_owned())
+        Err("a reason must be 1 to 500 bytes long and must not contain control characters".to_owned())
     }
 }
 
 fn parse_job_id(text: &str) -> Result<JobId, String> {
-    text.trim().parse().map_err(|_| "a job id is a UUID".to_owned())
+    text.trim().parse().map_err(|_| "a job id must be a UUID".to_owned())
 }
 
-/// Reads an address as the api does. Also accepts an address that the api rejects today, because an old row may contain
-/// it.
+/// Parses an address in the same way as the api. Also accepts addresses that the api now rejects, because old rows may
+/// contain them.
 fn parse_address(text: &str) -> Result<String, String> {
     let address =
         Email::parse(text).or_else(|error| Email::from_stored(&text.trim().to_lowercase()).map_err(|_| error));
@@ -261,7 +267,7 @@ fn parse_domain(text: &str) -> Result<String, String> {
     let address = parse_address(&format!("name@{}", text.trim().trim_start_matches('@')));
     match address.as_deref().map(|address| address.split_once('@')) {
         Ok(Some((_, domain))) => Ok(domain.to_owned()),
-        _ => Err("this is not a domain like example.com".to_owned()),
+        _ => Err("must be a domain such as example.com".to_owned()),
     }
 }
 
@@ -280,13 +286,13 @@ fn parse_since(text: &str) -> Result<Since, String> {
     let start = match parse_duration(text) {
         Ok(span) => Start::Ago(span),
         Err(_) => {
-            Start::At(parse_time(text).ok_or("this is neither a time like 2026-11-26T03:00Z nor a span like 1h or 7d")?)
+            Start::At(parse_time(text).ok_or("must be a time such as 2026-11-26T03:00Z, or a span such as 1h or 7d")?)
         }
     };
     Ok(Since { text: text.to_owned(), start })
 }
 
-/// Reads a time of RFC 3339. Seconds may be left out.
+/// Parses an RFC 3339 time. The seconds can be omitted if the time ends with `Z`.
 fn parse_time(text: &str) -> Option<DateTime<Utc>> {
     let full = DateTime::parse_from_rfc3339(text).map(|time| time.with_timezone(&Utc));
     full.ok().or_else(|| NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%MZ").ok().map(|time| time.and_utc()))
@@ -315,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_may_be_a_span() {
+    fn a_start_may_be_a_time_or_a_span() {
         let now = parse_time("2026-11-26T12:00:00Z").unwrap();
         for (text, start) in [
             ("1h", "2026-11-26T11:00Z"),

@@ -1,5 +1,5 @@
-//! The settings, parsed once at startup. All invalid settings are reported together, each with its variable and an example.
-//! No error message contains a secret.
+//! The settings, parsed at startup. `PORTALS_FILE` and `MAIL_TEMPLATES` are read again on SIGHUP. All invalid settings
+//! are reported together, each with its variable and an example. No error message contains a secret.
 
 mod arguments;
 mod check;
@@ -32,8 +32,8 @@ pub use check_caller::CallerQuestion;
 pub use connection::ConnectionSettings;
 pub use database::DatabaseSettings;
 pub use jobs::{
-    ActArguments, CancelArguments, FilterArguments, FormatArguments, JobsCommand, ListArguments, RetryArguments,
-    ShowArguments, Since, TailArguments, Target,
+    ActArguments, CancelArguments, DEFAULT_SINCE, FilterArguments, FormatArguments, JobsCommand, ListArguments,
+    RetryArguments, ShowArguments, Since, TailArguments, Target,
 };
 pub use limits::{Limits, MIN_LINK_LIFETIME};
 pub use links::{LinkSettings, LinkStyle, PortalLinks};
@@ -61,13 +61,13 @@ pub struct WorkerSettings {
     pub listen: SocketAddr,
     /// What links lead to.
     pub links: LinkSettings,
-    /// The settings that SIGHUP reads again.
+    /// The settings that are reloaded on SIGHUP.
     pub reloadable: ReloadableSettings,
-    /// Where these settings come from.
+    /// Where the reloadable settings are read from.
     pub reload_source: ReloadSource,
     /// Keys that encrypt stored links.
     pub sealing_keys: SealingKeys,
-    /// Durations and counts.
+    /// The durations and counts that limit deliveries.
     pub limits: Limits,
 }
 
@@ -82,7 +82,7 @@ impl WorkerSettings {
         warnings::collect(self)
     }
 
-    /// Reads only the settings for a test mail: Mailgun, the looks, and the timeout of the call.
+    /// Reads only the settings for a test mail: Mailgun, the looks, and the timeout for the call to Mailgun.
     pub(crate) fn read_for_test_mail(
         arguments: &WorkerArguments,
         errors: &mut SettingErrors,
@@ -115,7 +115,8 @@ impl WorkerSettings {
         let reload_source = source.map(|source| ReloadSource::new(arguments, source));
         let reloadable = match &reload_source {
             Some(source) => source.read(errors),
-            // Some settings are invalid. The files cannot be checked against them, but their own faults are reported, too.
+            // Some settings are invalid, so the files cannot be checked against the settings. Report the other faults
+            // in the files.
             None => read_looks(arguments, errors).and(None),
         };
         Some(Self {
@@ -159,7 +160,8 @@ mod tests {
     fn read(changes: &[&'static str]) -> Result<WorkerSettings, Vec<&'static str>> {
         let name = |argument: &str| argument.split('=').next().map(str::to_owned);
         let kept = GOOD.into_iter().filter(|good| !changes.iter().any(|change| name(change) == name(good)));
-        // Pass every setting that these tests check as an argument, so that the environment of the test run does not matter.
+        // Every setting that these tests check is passed as an argument, so that environment variables do not affect
+        // the tests.
         let arguments = WorkerArguments::parse_from(kept.chain(changes.iter().copied()));
         let mut errors = SettingErrors::default();
         let settings = WorkerSettings::read(&arguments, &mut errors);
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_setting_is_reported_by_its_variable() {
+    fn every_invalid_setting_is_reported_with_its_variable() {
         let errors = read(&[
             "--database-url=mysql://x",
             "--supabase-url=http://example.com",

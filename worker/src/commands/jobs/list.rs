@@ -1,4 +1,4 @@
-//! `magic-link-worker jobs list`.
+//! `magic-link-worker jobs list`: lists jobs, the newest first.
 
 use std::io::{Write as _, stderr, stdout};
 
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     commands::CommandError,
-    settings::{FilterArguments, ListArguments},
+    settings::{DEFAULT_SINCE, FilterArguments, ListArguments},
 };
 
 const COLUMNS: [Column; 8] = [
@@ -32,7 +32,8 @@ const COLUMNS: [Column; 8] = [
     Column { heading: "REQUEST ID", narrowest: 36 },
 ];
 
-/// Prints one page of jobs, and the command for the next page. With `--json`, that command goes to stderr.
+/// Prints one page of jobs and, if there is a next page, the command for it. With `--json`, that command goes to
+/// stderr.
 pub(super) async fn list(pool: &PgPool, arguments: &ListArguments) -> Result<(), CommandError> {
     let now = history::now(pool).await?;
     let page = history::list::list(pool, &filter(arguments, now), arguments.limit.into()).await?;
@@ -44,7 +45,7 @@ pub(super) async fn list(pool: &PgPool, arguments: &ListArguments) -> Result<(),
             writeln!(out, "{}", json_line(&json::listed(job, &names)))?;
         }
         if let Some(next) = next {
-            // If stderr is closed, nobody reads the hint.
+            // Ignore errors: if stderr is closed, nobody needs this hint.
             writeln!(stderr(), "{}{next}", searched(&page)).ok();
         }
         return Ok(());
@@ -92,10 +93,11 @@ fn row(job: &ListedJob, now: DateTime<Utc>, names: &Names) -> Vec<String> {
     ]
 }
 
-/// How far the search came, if it stopped before it had found a whole page.
+/// The text before the command for the next page. If the search stopped before it filled the page, the text includes
+/// how far back the search got.
 fn searched(page: &Page) -> String {
     match page.searched_to {
-        Some(reached) => format!("Searched back to {} only. To go on: ", time(reached)),
+        Some(reached) => format!("Searched only as far back as {}. To continue: ", time(reached)),
         None => "Next page: ".to_owned(),
     }
 }
@@ -108,7 +110,7 @@ fn next_page(arguments: &ListArguments, before: JobId) -> String {
             command += &format!(" --{name} {}", quoted(value));
         }
     };
-    add("since", Some(arguments.since.text.as_str()).filter(|since| *since != "1d"));
+    add("since", Some(arguments.since.text.as_str()).filter(|since| *since != DEFAULT_SINCE));
     add("limit", Some(arguments.limit.to_string().as_str()).filter(|limit| *limit != "50"));
     add("before", Some(&before.to_string()));
     if arguments.format.json {
@@ -120,7 +122,7 @@ fn next_page(arguments: &ListArguments, before: JobId) -> String {
     command
 }
 
-/// The filter as an operator writes it, with a leading space.
+/// The filter as command-line options, with a leading space.
 pub(super) fn as_written(filter: &FilterArguments) -> String {
     let options = [
         ("state", filter.state.map(JobState::as_str)),

@@ -1,4 +1,4 @@
-//! `magic-link-worker jobs show`.
+//! `magic-link-worker jobs show`: prints the history of one job.
 
 use std::io::{Write as _, stdout};
 
@@ -23,10 +23,10 @@ use super::{
 };
 use crate::{
     commands::CommandError,
-    settings::{ShowArguments, Target},
+    settings::{DEFAULT_SINCE, ShowArguments, Target},
 };
 
-/// Prints the story of one job.
+/// Prints the history of one job, what will happen to it next, and the advice for its code.
 pub(super) async fn show(pool: &PgPool, arguments: &ShowArguments) -> Result<(), CommandError> {
     let now = history::now(pool).await?;
     let found = find(pool, arguments, now).await?;
@@ -42,20 +42,20 @@ pub(super) async fn show(pool: &PgPool, arguments: &ShowArguments) -> Result<(),
     Ok(())
 }
 
-/// The job that was asked for.
+/// The job to show.
 struct Found {
     job: JobDetails,
     others: Option<Others>,
 }
 
-/// The other jobs that the argument stands for.
+/// The other jobs for the same person or the same request.
 struct Others {
     number: i64,
-    /// Whose they are: "of this person in the last day".
+    /// What the jobs have in common, such as "for this person in the last day".
     whose: &'static str,
-    /// Whether `number` counts only some of them.
+    /// Whether there may be more jobs than `number`.
     is_least: bool,
-    /// The command that lists them all.
+    /// The command that lists the jobs for the person or the request.
     list: String,
 }
 
@@ -76,14 +76,14 @@ async fn of_person(pool: &PgPool, address: &str, now: DateTime<Utc>) -> Result<F
     let job = story::job(pool, newest.id).await?.ok_or_else(nothing)?;
     let others = Others {
         number: newest.others,
-        whose: "of this person in the last day",
+        whose: "for this person in the last day",
         is_least: false,
         list: format!("magic-link-worker jobs list --recipient {}", quoted(address)),
     };
     Ok(Found { job, others: Some(others).filter(|others| others.number > 0) })
 }
 
-/// Maximum number of jobs of one request that are counted.
+/// Maximum number of jobs to count for one request.
 const MOST_OF_REQUEST: usize = 10;
 
 async fn of_request(
@@ -98,19 +98,19 @@ async fn of_request(
     let nothing = || {
         let searched = time(page.searched_to.unwrap_or(since));
         CommandError::NoSuchJob(format!(
-            "there is no job {request_id}, and no request with this id since {searched}: try --since 7d, or jobs list \
-             --request-id"
+            "there is no job {request_id}, and no request with this id since {searched}. To search further back, use \
+             jobs list --request-id with a longer --since"
         ))
     };
     let newest: JobId = page.jobs.first().ok_or_else(nothing)?.id;
     let job = story::job(pool, newest).await?.ok_or_else(nothing)?;
     let number = i64::try_from(page.jobs.len().saturating_sub(1)).unwrap_or(i64::MAX);
-    let others = Others {
-        number,
-        whose: "with this request id",
-        is_least: page.next.is_some(),
-        list: format!("magic-link-worker jobs list --request-id {}", quoted(request_id)),
-    };
+    let mut list = format!("magic-link-worker jobs list --request-id {}", quoted(request_id));
+    let since = arguments.since.text.as_str();
+    if since != DEFAULT_SINCE {
+        list += &format!(" --since {}", quoted(since));
+    }
+    let others = Others { number, whose: "with this request id", is_least: page.next.is_some(), list };
     Ok(Found { job, others: Some(others).filter(|others| others.number > 0) })
 }
 

@@ -1,11 +1,11 @@
-//! Faults of Postgres: its rights, its tables and its clock. tests/pgbouncer has the pooler.
+//! Postgres faults: missing rights, missing tables and a wrong clock. tests/pgbouncer covers the pooler.
 
 use sandbox::{Role, TestDatabase};
 
 use super::System;
 
-/// Lets the server's clock be ahead for the worker's role, as far as its own statements can tell. The test cannot change the real
-/// clock, which all tests share.
+/// Makes the server's clock appear to be ahead in statements that the worker's role runs. The test cannot change the
+/// real clock, because all tests share the server.
 pub(super) async fn set_clock_ahead(system: &System, ahead: &str) {
     let database = system.test.scalar::<String>("select quote_ident(current_database())").await;
     system
@@ -20,7 +20,7 @@ pub(super) async fn set_clock_ahead(system: &System, ahead: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_fault_of_postgres_is_found() {
+async fn a_postgres_fault_is_found() {
     let mut system = System::sound().await;
     let roles = "Run deploy/roles.sql again";
     for (revoked, granted, words) in [
@@ -39,6 +39,21 @@ async fn a_fault_of_postgres_is_found() {
             "create policy worker_has_all on email_jobs to magic_link_worker using (true) with check (true)",
             "a row policy on email_jobs",
         ),
+        (
+            "revoke select on operator_pauses from magic_link_worker",
+            "grant select on operator_pauses to magic_link_worker",
+            "select on operator_pauses",
+        ),
+        (
+            "revoke execute on function email_forget_actions from magic_link_worker, public",
+            "grant execute on function email_forget_actions to magic_link_worker",
+            "execute on email_forget_actions",
+        ),
+        (
+            "drop policy worker_reads on email_retries",
+            "create policy worker_reads on email_retries for select to magic_link_worker using (true)",
+            "a row policy on email_retries",
+        ),
     ] {
         system.test.execute(revoked).await;
         system.check(&[]).await.expect_only("fail", "postgres.rights", &[words, roles]);
@@ -52,7 +67,7 @@ async fn a_fault_of_postgres_is_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tables_that_are_missing_are_found() {
+async fn missing_tables_are_reported() {
     let server = TestDatabase::shared_server().await;
     server.create_database("checked_without_tables").await.unwrap();
     server.set_roles("checked_without_tables").await.unwrap();
@@ -64,7 +79,7 @@ async fn tables_that_are_missing_are_found() {
     system.check(&[]).await.expect_only(
         "fail",
         "postgres.tables",
-        &["may not create tables", "MIGRATE_ON_START=false"],
+        &["is not allowed to create tables", "MIGRATE_ON_START=false"],
     );
     system.test.set("DATABASE_URL", &url(Role::Owner));
     system.check(&[]).await.expect_only("warn", "postgres.tables", &["The worker migrates them when it starts"]);
@@ -72,7 +87,7 @@ async fn tables_that_are_missing_are_found() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_differs_is_found() {
+async fn a_clock_difference_is_found() {
     let system = System::sound().await;
     for (ahead, result, words) in
         [("10 seconds", "warn", "s ahead of this machine's"), ("-1 minute", "fail", "s behind this machine's")]
